@@ -1,0 +1,1 @@
+"""The Docker Engine API, local or remote: one small typed surface over the client library."""

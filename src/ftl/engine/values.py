@@ -1,0 +1,215 @@
+"""What an engine tells us, as frozen values of our own: no library type and no raw JSON crosses this border."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Store = Literal["overlay2", "containerd"]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """Which engine this is.
+
+    Attributes:
+        version: "20.10.24", as the engine writes it without a distribution's suffix.
+        api: The version of the API that is spoken, min(ours, the engine's).
+        platform: "linux/amd64".
+        store: Where images live; "overlay2" stands for every graph driver.
+        root: The engine's data directory on its machine.
+        memory: Bytes of memory on its machine.
+    """
+
+    version: str
+    api: str
+    platform: str
+    store: Store
+    root: str
+    memory: int
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image as the engine holds it (inspect).
+
+    Attributes:
+        id: Image ID: config digest on overlay2, manifest digest on the containerd store.
+        layers: diffIDs, lowest first.
+        config: Docker's `Config` object, as the engine writes it (Env, Cmd, Labels, ...).
+        platform: "linux/arm64/v8".
+        digests: `RepoDigests`.
+        created: RFC 3339, as the engine writes it; empty where unknown.
+    """
+
+    id: str
+    tags: tuple[str, ...]
+    digests: tuple[str, ...]
+    layers: tuple[str, ...]
+    config: Mapping[str, object]
+    platform: str
+    size: int
+    created: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A container's place in one network."""
+
+    network: str
+    address: str
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A port of the container that the machine listens on; `host_port` 0 where it is not (yet) bound."""
+
+    container_port: int
+    protocol: str
+    host_address: str
+    host_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container as the engine lists it (one call for all)."""
+
+    id: str
+    name: str
+    image: str
+    image_id: str
+    labels: Mapping[str, str]
+    state: Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
+    status: str
+    created: int
+    endpoints: tuple[Endpoint, ...] = ()
+    published: tuple[Published, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerState:
+    """A container's state in full (inspect): why it ended, if it did.
+
+    Attributes:
+        health: Docker's own health check: "", "starting", "healthy", "unhealthy".
+        health_log: The last output of that check.
+        started: RFC 3339 as the engine writes it.
+    """
+
+    id: str
+    name: str
+    running: bool
+    restarting: bool
+    exit_code: int
+    oom_killed: bool
+    error: str
+    health: str
+    health_log: str
+    started: str
+    pid: int
+    restarts: int
+    endpoints: tuple[Endpoint, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network with its subnets (CIDR)."""
+
+    id: str
+    name: str
+    labels: Mapping[str, str]
+    subnets: tuple[str, ...]
+    internal: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A named volume."""
+
+    name: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A named volume or a path of the machine at `target` in the container."""
+
+    source: str
+    target: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Listen on the machine's `address:host_port` for the container's port."""
+
+    container_port: int
+    host_port: int
+    address: str = ""
+    protocol: Literal["tcp", "udp"] = "tcp"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A ulimit."""
+
+    name: str
+    soft: int
+    hard: int
+
+
+@dataclass(frozen=True, slots=True)
+class Healthcheck:
+    """Docker's own health check; durations are seconds. `test` is Docker's form: ("CMD-SHELL", "...")."""
+
+    test: tuple[str, ...]
+    interval: float
+    timeout: float
+    retries: int
+    start_period: float
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSpec:
+    """All that is said when a container is created. Env travels in the request body only.
+
+    Attributes:
+        command: Docker's Cmd; None keeps the image's.
+        entrypoint: Docker's Entrypoint; None keeps the image's.
+        networks: Network name -> aliases there. The first is the one it is created in.
+        stop_timeout: Seconds between the stop signal and SIGKILL.
+    """
+
+    image: str
+    labels: Mapping[str, str]
+    env: Mapping[str, str] = field(default_factory=dict)
+    command: tuple[str, ...] | None = None
+    entrypoint: tuple[str, ...] | None = None
+    networks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    mounts: tuple[Mount, ...] = ()
+    publish: tuple[Publish, ...] = ()
+    ulimits: tuple[Limit, ...] = ()
+    healthcheck: Healthcheck | None = None
+    restart: Literal["no", "unless-stopped"] = "unless-stopped"
+    stop_timeout: float | None = None
+    init: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ExecResult:
+    """What a command run inside a container left behind."""
+
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A line of a container's log. `time` is the engine's RFC 3339 with nanoseconds, empty when not asked for."""
+
+    stream: Literal["stdout", "stderr"]
+    time: str
+    text: str

@@ -1,0 +1,178 @@
+"""Every error a user can meet, split by what the user can do about it.
+
+    FtlError                    1    the work failed
+      ConfigError               2    ftl.yaml, .env or the command line is wrong: Problems with places
+      UsageError                2    the call cannot be carried out as written
+      ServerError               3    the server cannot be reached, or refuses us
+        HostKeyChanged          3    the server's host key is not the one known for it
+      LockHeld                  4    another deploy of the project is under way
+      Interrupted             130    Ctrl-C or SIGTERM
+      EngineError               1    an engine answered with an error (status, its own words)
+        EngineUnavailable       1    no engine answers (3 where it is a server's)
+      BuildFailed               1    an image could not be built
+      TransferFailed            1    an image could not be brought to the server
+      Unhealthy                 1    a container of the new release did not become healthy
+      HookFailed                1    a hook ended with a status other than 0
+
+An error says what happened (`message`), where (`place`), why in the words of the cause (`cause`) and what
+to do next (`hint`). Foreign exceptions are turned into these at the border that meets them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something went wrong while working: any part may be unknown."""
+
+    server: str | None = None
+    service: str | None = None
+    step: str | None = None
+
+    def __str__(self) -> str:
+        return ", ".join(part for part in (self.server, self.service, self.step) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in a file, at a place a human can open.
+
+    Attributes:
+        message: A sentence that names the key or value.
+        file: The file as the user would name it (relative to where they stand).
+        line: 1-based; 0 where the problem is the file as a whole.
+        column: 1-based; 0 where unknown.
+        source: The text of that line, to be shown with a caret below `column`.
+        hint: What to write instead, if that is known.
+    """
+
+    message: str
+    file: str
+    line: int = 0
+    column: int = 0
+    source: str = ""
+    hint: str | None = None
+
+
+class FtlError(Exception):
+    """The root: something a user is told about in words."""
+
+    exit_code = 1
+
+    def __init__(
+        self, message: str, *, cause: str | None = None, hint: str | None = None, place: Place | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.cause = cause
+        self.hint = hint
+        self.place = place or Place()
+        self.details: tuple[str, ...] = ()
+
+    def with_details(self, lines: Sequence[str]) -> FtlError:
+        """Attach lines to be shown below the error as they are (the last log lines, say)."""
+        self.details = tuple(lines)
+        return self
+
+
+class ConfigError(FtlError):
+    """ftl.yaml (or a file it names) is wrong; carries every problem found, in the order of the file."""
+
+    exit_code = 2
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        first = problems[0]
+        super().__init__(first.message, hint=first.hint)
+        self.problems = tuple(problems)
+
+
+class UsageError(FtlError):
+    """The command cannot be carried out as it was written."""
+
+    exit_code = 2
+
+
+class ServerError(FtlError):
+    """The server cannot be reached or refuses us."""
+
+    exit_code = 3
+
+
+class HostKeyChanged(ServerError):
+    """The server shows another host key than the one that is known for it."""
+
+
+class LockHeld(FtlError):
+    """Another deploy of the same project is under way on the server."""
+
+    exit_code = 4
+
+    def __init__(self, message: str, *, holder: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.holder = holder
+
+
+class Interrupted(FtlError):
+    """The user (or the system) asked us to stop."""
+
+    exit_code = 130
+
+
+class EngineError(FtlError):
+    """An engine answered a call with an error.
+
+    Attributes:
+        status: The HTTP status of the answer; 0 where there was none.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 0,
+        cause: str | None = None,
+        hint: str | None = None,
+        place: Place | None = None,
+    ) -> None:
+        super().__init__(message, cause=cause, hint=hint, place=place)
+        self.status = status
+
+
+class EngineUnavailable(EngineError):
+    """No engine answers at the socket."""
+
+
+class BuildFailed(FtlError):
+    """An image could not be built."""
+
+
+class TransferFailed(FtlError):
+    """An image could not be brought to the server; nothing was tagged there."""
+
+
+class Unhealthy(FtlError):
+    """A container did not become healthy; says why, with its last log lines as details."""
+
+
+class HookFailed(FtlError):
+    """A hook ended with a status other than 0."""
+
+
+@contextmanager
+def at(*, server: str | None = None, service: str | None = None, step: str | None = None) -> Iterator[None]:
+    """Say where we are: any FtlError raised inside learns the parts of its place that it does not know yet."""
+    try:
+        yield
+    except FtlError as error:
+        known = error.place
+        error.place = replace(
+            known,
+            server=known.server or server,
+            service=known.service or service,
+            step=known.step or step,
+        )
+        raise

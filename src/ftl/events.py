@@ -1,0 +1,211 @@
+"""What the core tells the outside while it works: frozen values, in the order in which things happen.
+
+The core calls an `Emit`; `ftl.ui` draws what arrives (rich on a terminal, plain lines elsewhere, JSON lines
+with `--json`), and tests collect it. An event's JSON `type` is its class name in snake_case; its fields keep
+their names. No event ever holds a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """The root of all events."""
+
+
+Emit = Callable[[Event], None]
+
+
+def ignore(_event: Event) -> None:
+    """An Emit for callers who do not listen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note(Event):
+    """A sentence for the user; `hint` says what to do about it, if anything."""
+
+    text: str
+    level: Literal["info", "warning"] = "info"
+    hint: str | None = None
+
+
+# --- building -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class BuildStarted(Event):
+    """A service's image is being built for `platform` ("linux/amd64")."""
+
+    service: str
+    image: str
+    platform: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BuildContext(Event):
+    """How much was sent to the builder as context, in bytes."""
+
+    service: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class BuildStep(Event):
+    """One instruction of the Dockerfile changed state; `seconds` once it is over."""
+
+    service: str
+    name: str
+    state: Literal["running", "cached", "done", "failed"]
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOutput(Event):
+    """A line printed by a running build step."""
+
+    service: str
+    step: str
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class BuildFinished(Event):
+    """A service's image is there. `built` is false when every step came from the cache."""
+
+    service: str
+    image: str
+    seconds: float
+    built: bool
+    first_miss: str | None = None
+    miss_seconds: float = 0.0
+    miss_reason: str | None = None
+
+
+# --- images on their way ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TransferStarted(Event):
+    """An image is being sent; sizes are of the uncompressed layers, in bytes."""
+
+    image: str
+    layers: int
+    layers_reused: int
+    bytes_total: int
+
+
+@dataclass(frozen=True, slots=True)
+class TransferProgress(Event):
+    """So many of `bytes_total` (uncompressed) are through; `bytes_sent` went over the wire."""
+
+    image: str
+    bytes_done: int
+    bytes_total: int
+    bytes_sent: int
+
+
+@dataclass(frozen=True, slots=True)
+class TransferFinished(Event):
+    """The image is on the server, verified and tagged."""
+
+    image: str
+    layers_sent: int
+    layers_reused: int
+    bytes_sent: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class PullProgress(Event):
+    """The engine pulls an image: its own status text."""
+
+    image: str
+    status: str
+
+
+# --- a deploy -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Planned(Event):
+    """What will be done, one line a step."""
+
+    server: str
+    release: str
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted(Event):
+    """A step of the plan begins. `step` is its stable name ("start", "wait_healthy", ...)."""
+
+    step: str
+    text: str
+    service: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepFinished(Event):
+    """A step of the plan is done."""
+
+    step: str
+    text: str
+    seconds: float
+    service: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepFailed(Event):
+    """A step failed; the error itself follows by the ordinary way."""
+
+    step: str
+    text: str
+    service: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepUndone(Event):
+    """A step was taken back because the release will not be."""
+
+    step: str
+    text: str
+    service: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Probed(Event):
+    """One health probe of a container and its outcome in words ("200", "connection refused")."""
+
+    service: str
+    container: str
+    outcome: str
+    healthy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HookOutput(Event):
+    """A line printed by a hook."""
+
+    service: str
+    hook: str
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class Switched(Event):
+    """New requests for these services go to `release` from here on."""
+
+    release: str
+    services: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Draining(Event):
+    """So many requests are still in flight on the old containers of a service."""
+
+    service: str
+    in_flight: int

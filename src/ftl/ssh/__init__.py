@@ -1,0 +1,1 @@
+"""OpenSSH: the multiplexed connection, commands, forwards."""
