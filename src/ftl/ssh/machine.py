@@ -28,7 +28,9 @@ class Machine(Protocol):
 
     name: str
 
-    async def run(self, argv: Sequence[str], *, stdin: bytes | None = None, timeout: float = 60.0) -> Completed:
+    async def run(
+        self, argv: Sequence[str], *, stdin: bytes | None = None, timeout: float = 60.0
+    ) -> Completed:
         """Run a command to its end; a status other than 0 is the caller's to judge.
 
         Raises ServerError when the machine cannot be reached.
