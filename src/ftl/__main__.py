@@ -1,0 +1,5 @@
+"""`python -m ftl` is `ftl`."""
+
+from ftl.cli import main
+
+main()

@@ -1,0 +1,117 @@
+"""What every command is written with: the options, a way to run its work, and the project."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING
+
+from ftl.cli.options import Options, pass_options
+from ftl.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ftl.config.models import Project
+    from ftl.events import Emit
+
+__all__ = ["Fields", "Options", "load_project", "pass_options", "put", "put_json", "run", "run_sync"]
+
+Fields = Mapping[str, object]
+"""The fields of the final `{"type": "result"}` object, beside `type`, `ok` and `command`."""
+
+FILE = "ftl.yaml"
+
+
+def run(options: Options, command: str, work: Callable[[Emit], Awaitable[Fields]]) -> Fields:
+    """Run a command's asynchronous work with a reporter, and end as the contract says.
+
+    Ctrl-C and SIGTERM cancel the work, which then cleans up (a second one does not wait for that). With
+    --json the result is the last line of stdout. A failure is drawn and exits; it does not come back.
+
+    Returns:
+        What the work returned, for the command to print as its data (when not `options.json`).
+    """
+    from ftl.cli.running import run_async
+
+    return _ended(options, command, lambda: run_async(options, work))
+
+
+def run_sync(options: Options, command: str, work: Callable[[], Fields]) -> Fields:
+    """The same for work that needs no server and no engine, without the cost of asyncio and a reporter."""
+    return _ended(options, command, work)
+
+
+def _ended(options: Options, command: str, work: Callable[[], Fields]) -> Fields:
+    try:
+        fields = work()
+        if options.json:
+            put_json({"type": "result", "ok": True, "command": command, **fields})
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every failure is drawn, none is traced
+        from ftl.cli.failure import conclude
+
+        sys.exit(conclude(error, command=command, as_json=options.json, verbose=options.verbose > 1))
+    return fields
+
+
+def put(text: str) -> None:
+    """Write a line of data to stdout."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def put_json(record: Fields) -> None:
+    """Write one JSON object as a line of stdout; tuples and other values become their JSON neighbours."""
+    from json import dumps
+
+    put(dumps(record, default=str))
+
+
+def load_project(options: Options) -> tuple[Project, Path]:
+    """Read the project's file, with --server in place of its server.
+
+    Returns:
+        The project, and the folder of its file: what relative paths in it start from.
+
+    Raises:
+        UsageError: There is no such file, or --server is not an address.
+        ConfigError: The file is wrong.
+    """
+    from pathlib import Path
+
+    from ftl.config import load
+
+    path = Path(find_file(options.file))
+    server = None
+    if options.server is not None:
+        from ftl.cli.target import resolve
+
+        server = resolve(options.server)
+    return load(path, environ=os.environ, server=server), path.resolve().parent
+
+
+def find_file(given: str | None) -> str:
+    """The project's file as a path from here: the given one, or ftl.yaml here or in the nearest folder above.
+
+    Raises:
+        UsageError: There is none.
+    """
+    if given is not None:
+        if os.path.isdir(given):  # noqa: PTH112 - pathlib would cost this path 5 ms
+            return find_file(os.path.join(given, FILE))  # noqa: PTH118
+        if not os.path.exists(given):  # noqa: PTH110
+            raise UsageError(f"there is no file `{given}`")
+        return given
+    folder = os.getcwd()  # noqa: PTH109
+    while True:
+        path = os.path.join(folder, FILE)  # noqa: PTH118
+        if os.path.isfile(path):  # noqa: PTH113
+            return os.path.relpath(path)
+        above = os.path.dirname(folder)  # noqa: PTH120
+        if above == folder:
+            raise UsageError(
+                f"there is no {FILE} here or in any folder above",
+                hint="`ftl init` writes one; `-f FILE` names one that lies elsewhere",
+            )
+        folder = above

@@ -1,0 +1,124 @@
+"""How a command ends when it fails: the error in words on stderr or as the JSON result, and the exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from ftl.errors import FtlError, Interrupted, UsageError
+from ftl.ui.failure import as_record, draw
+from ftl.ui.style import Style
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+INTERNAL_HINT = "this is a bug in FTL; run it again with -vv and report what it prints"
+
+
+def conclude(
+    error: BaseException, *, command: str | None = None, as_json: bool = False, verbose: bool = False
+) -> int:
+    """Tell the user what went wrong.
+
+    Args:
+        error: Whatever ended the command.
+        command: Its name, for the JSON result; for a usage error click knows it.
+        as_json: Write the result object to stdout, as its last line.
+        verbose: Print the traceback as well.
+
+    Returns:
+        The exit code.
+    """
+    if isinstance(error, BrokenPipeError):
+        return _reader_left()
+    if verbose and not isinstance(error, click.ClickException):
+        import traceback
+
+        traceback.print_exception(error, file=sys.stderr)
+    errors = _in_words(error)
+    if as_json:
+        from ftl.cli.common import put_json
+
+        put_json(_result(errors[0], command or _command_of(error)))
+    else:
+        style = Style.of(sys.stderr)
+        print(*(draw(each, style) for each in errors), sep="\n", file=sys.stderr)  # noqa: T201
+    return errors[0].exit_code
+
+
+def _result(error: FtlError, command: str | None) -> dict[str, object]:
+    return {
+        "type": "result",
+        "ok": False,
+        "command": command,
+        "error": as_record(error),
+        "exit_code": error.exit_code,
+    }
+
+
+def _in_words(error: BaseException) -> list[FtlError]:
+    """What to tell: at least one error; several when tasks failed side by side, each told once."""
+    told = {str(told): told for told in map(_translated, _leaves(error))}
+    return list(told.values())
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    """The errors inside groups (asyncio.TaskGroup makes them), without the groups."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _translated(error: BaseException) -> FtlError:
+    """The error as one of ours."""
+    if isinstance(error, FtlError):
+        return error
+    if isinstance(error, click.UsageError):
+        return _usage(error)
+    if isinstance(error, click.ClickException):
+        return UsageError(_sentence(error))
+    if isinstance(error, (click.Abort, KeyboardInterrupt)):
+        return Interrupted("stopped")
+    return FtlError(f"something went wrong inside FTL: {type(error).__name__}: {error}", hint=INTERNAL_HINT)
+
+
+def _usage(error: click.UsageError) -> UsageError:
+    """A mistake on the command line, with what was probably meant."""
+    meant = getattr(error, "possibilities", None)
+    if meant:
+        hint = "did you mean " + " or ".join(f"`{word}`" for word in meant) + "?"
+    else:
+        path = error.ctx.command_path if error.ctx else "ftl"
+        hint = f"`{path} --help` shows how to call it"
+    if isinstance(error, click.exceptions.NoSuchCommand):
+        return UsageError(f"there is no command `{error.command_name}`", hint=hint)
+    if isinstance(error, click.NoSuchOption):
+        return UsageError(f"there is no option `{error.option_name}`", hint=hint)
+    return UsageError(_sentence(error), hint=hint)
+
+
+def _sentence(error: click.ClickException) -> str:
+    """Click's own words in our form: no capital, no full stop, no quotation marks of its own kind."""
+    text = error.format_message().strip().rstrip(".").replace("'", "`")
+    return text[:1].lower() + text[1:]
+
+
+def _command_of(error: BaseException) -> str | None:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context is None or context.parent is None:
+        return None
+    return context.command_path.partition(" ")[2]
+
+
+def _reader_left() -> int:
+    """Whoever read our output has seen enough (`ftl logs | head`): that is no failure, and no news.
+
+    Python would try to write the rest when it exits, and complain: give it another place to write to.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0

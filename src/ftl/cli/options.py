@@ -1,0 +1,119 @@
+"""The options of every command, before or after its name: `ftl --json deploy`, `ftl deploy --json`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import update_wrapper
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+
+import click
+from click.core import ParameterSource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_META = "ftl.options"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The global options.
+
+    Attributes:
+        file: The path given with -f; None: ftl.yaml, found upwards.
+        server: What was given with --server, unparsed.
+        json: One JSON object a line on stdout, and nothing else there.
+        quiet: Only errors and data.
+        verbose: How many -v: 1 shows the output of builds and hooks, 2 adds tracebacks.
+    """
+
+    file: str | None = None
+    server: str | None = None
+    json: bool = False
+    quiet: bool = False
+    verbose: int = 0
+
+
+def pass_options(function: Callable[Concatenate[Options, P], R]) -> Callable[P, R]:
+    """Give a command the global options as its first argument."""
+
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        return function(gathered(click.get_current_context()), *args, **kwargs)
+
+    return update_wrapper(call, function)
+
+
+def gathered(context: click.Context) -> Options:
+    """The global options, wherever on the line they stood."""
+    given = context.meta.get(_META, {})
+    return Options(**given)
+
+
+def add_global_options(command: click.Command) -> None:
+    """Let `command`, and what is below it, take the global options; a flag of its own keeps its letter.
+
+    Idempotent. (`ftl logs -f` follows, as everyone's fingers expect; there the file is `--file` only.)
+    """
+    own = {flag for parameter in command.params for flag in parameter.opts + parameter.secondary_opts}
+    if "--json" in own:
+        return
+    for option in _global_options():
+        option.opts = [flag for flag in option.opts if flag not in own]
+        command.params.append(option)
+    if isinstance(command, click.Group):
+        for below in command.commands.values():
+            add_global_options(below)
+
+
+def _global_options() -> list[click.Option]:
+    """New option objects, in the order in which help shows them."""
+    return [
+        _option(
+            "--file",
+            "-f",
+            metavar="FILE",
+            help="The configuration instead of ftl.yaml here or in a folder above.",
+        ),
+        _option(
+            "--server",
+            metavar="HOST",
+            help="Instead of the file's server: HOST, USER@HOST:PORT, `sandbox` or `local`.",
+        ),
+        _option("--json", is_flag=True, help="One JSON object a line on stdout."),
+        _option("--quiet", "-q", is_flag=True, help="Print errors and data only."),
+        _option(
+            "--verbose", "-v", count=True, help="Show the output of builds and hooks; -vv: tracebacks too."
+        ),
+    ]
+
+
+def _option(
+    *flags: str,
+    help: str,
+    metavar: str | None = None,
+    is_flag: bool | None = None,
+    count: bool = False,  # noqa: A002
+) -> click.Option:
+    """An option that is remembered in the context instead of being an argument of the command."""
+    return click.Option(
+        flags,
+        help=help,
+        metavar=metavar,
+        is_flag=is_flag,
+        count=count,
+        expose_value=False,
+        callback=_remember,
+    )
+
+
+def _remember(context: click.Context, parameter: click.Parameter, value: object) -> None:
+    """Keep what was given, for the command to gather; -v adds up."""
+    if parameter.name is None or context.get_parameter_source(parameter.name) is ParameterSource.DEFAULT:
+        return
+    given = context.meta.setdefault(_META, {})
+    if isinstance(value, int) and not isinstance(value, bool):
+        value += given.get(parameter.name, 0)
+    given[parameter.name] = value

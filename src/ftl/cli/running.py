@@ -1,0 +1,67 @@
+"""Running a command's work: the event loop, the reporter, and the signals that stop it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from typing import TYPE_CHECKING
+
+from ftl.errors import FtlError, Interrupted
+from ftl.ui import Reporter, open_reporter
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from ftl.cli.common import Fields, Options
+    from ftl.events import Emit
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def run_async(options: Options, work: Callable[[Emit], Awaitable[Fields]]) -> Fields:
+    """Run the work to its end; the terminal is left clean whatever happens."""
+    reporter = open_reporter(as_json=options.json, quiet=options.quiet, verbose=options.verbose)
+    try:
+        return asyncio.run(_watched(work, reporter))
+    finally:
+        reporter.close()
+
+
+async def _watched(work: Callable[[Emit], Awaitable[Fields]], reporter: Reporter) -> Fields:
+    """The work, cancelled by the first signal.
+
+    Raises:
+        Interrupted: It was stopped by a signal; its cause says what else went wrong on the way back.
+    """
+    stop = _Stop(asyncio.current_task(), reporter)
+    loop = asyncio.get_running_loop()
+    for number in _SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a job in the background
+            loop.add_signal_handler(number, stop)
+    try:
+        return await work(reporter.emit)
+    except asyncio.CancelledError:
+        if stop.asked:
+            raise Interrupted("stopped") from None
+        raise
+    except FtlError as error:
+        if stop.asked and not isinstance(error, Interrupted):
+            raise Interrupted("stopped", cause=error.message, hint=error.hint) from error
+        raise
+
+
+class _Stop:
+    """What signals do: the first cancels the work, which cleans up; the second ends the program at once."""
+
+    def __init__(self, task: asyncio.Task[Fields] | None, reporter: Reporter) -> None:
+        self.asked = False
+        self._task = task
+        self._reporter = reporter
+
+    def __call__(self) -> None:
+        if self.asked or self._task is None:
+            self._reporter.close()
+            os._exit(Interrupted.exit_code)
+        self.asked = True
+        self._task.cancel()

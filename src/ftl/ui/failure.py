@@ -1,0 +1,87 @@
+"""An error as text for people and as a record for programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.errors import ConfigError, FtlError, Place, Problem
+
+if TYPE_CHECKING:
+    from ftl.ui.style import Style
+
+TAB = "    "
+
+
+def draw(error: FtlError, style: Style) -> str:
+    """What happened, where, why, what to do next; readable without colour. No newline at its end."""
+    if isinstance(error, ConfigError):
+        return _problems(error, style)
+    lines = [f"{style.red('error')}: {error.message}"]
+    if str(error.place):
+        lines.append(f"  at {error.place}")
+    if error.cause:
+        first, *more = error.cause.splitlines()
+        lines.append(f"  because: {first}")
+        lines += [f"           {line}" for line in more]
+    lines += [f"  {style.dim('|')} {line}" for line in error.details]
+    if error.hint:
+        lines += ["", _hint(error.hint, style)]
+    return "\n".join(lines)
+
+
+def _problems(error: ConfigError, style: Style) -> str:
+    """Every problem with its place; a headline above when there are several."""
+    blocks = [_problem(problem, style) for problem in error.problems]
+    if len(blocks) > 1:
+        files = sorted({problem.file for problem in error.problems})
+        blocks.insert(0, f"{style.red('error')}: {len(blocks)} problems in {' and '.join(files)}")
+    return "\n\n".join(blocks)
+
+
+def _problem(problem: Problem, style: Style) -> str:
+    place = ":".join(str(part) for part in (problem.file, problem.line, problem.column) if part)
+    lines = [f"{style.red('error')}: {problem.message}", f"  {style.bold(place)}"]
+    if problem.source and problem.line:
+        margin = len(str(problem.line))
+        source = problem.source.rstrip("\n").replace("\t", TAB)
+        lines.append(style.dim(f"  {problem.line} | ") + source)
+        if problem.column:
+            before = problem.source[: problem.column - 1].replace("\t", TAB)
+            lines.append(style.dim(f"  {' ' * margin} | ") + " " * len(before) + style.red("^"))
+    if problem.hint:
+        lines.append(_hint(problem.hint, style))
+    return "\n".join(lines)
+
+
+def _hint(text: str, style: Style) -> str:
+    return f"{style.cyan('hint')}: {text}"
+
+
+def as_record(error: FtlError) -> dict[str, object]:
+    """The `error` object of a JSON result."""
+    problems = error.problems if isinstance(error, ConfigError) else ()
+    return {
+        "message": error.message,
+        "cause": error.cause,
+        "hint": error.hint,
+        "place": _place(error.place),
+        "details": list(error.details),
+        "problems": [_problem_record(problem) for problem in problems],
+    }
+
+
+def _place(place: Place) -> dict[str, str] | None:
+    parts = {"server": place.server, "service": place.service, "step": place.step}
+    known = {name: value for name, value in parts.items() if value}
+    return known or None
+
+
+def _problem_record(problem: Problem) -> dict[str, object]:
+    return {
+        "message": problem.message,
+        "file": problem.file,
+        "line": problem.line,
+        "column": problem.column,
+        "source": problem.source,
+        "hint": problem.hint,
+    }

@@ -1,0 +1,45 @@
+"""Events as JSON, one object a line: `type` is the name in snake_case, the fields keep their names."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import fields
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from ftl.events import Event
+
+
+class JsonLines:
+    """Writes each event as a line. When the reader leaves, it falls silent: the work goes on."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._read = True
+
+    def emit(self, event: Event) -> None:
+        """Write one event."""
+        if not self._read:
+            return
+        try:
+            self._stream.write(json.dumps(as_record(event), default=str) + "\n")
+            self._stream.flush()
+        except BrokenPipeError:
+            self._read = False
+
+    def close(self) -> None:
+        """Nothing to leave clean."""
+
+
+def as_record(event: Event) -> dict[str, object]:
+    """The event as the JSON object that --json prints."""
+    record: dict[str, object] = {"type": type_name(type(event))}
+    for field in fields(event):
+        record[field.name] = getattr(event, field.name)
+    return record
+
+
+def type_name(kind: type[Event]) -> str:
+    """BuildStarted -> "build_started"."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()

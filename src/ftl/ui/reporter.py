@@ -1,0 +1,32 @@
+"""Who draws events: chosen once, from what the user asked for and where stderr goes."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from ftl.events import Event
+
+
+class Reporter(Protocol):
+    """Draws events as they come. Owns stderr (or, for JSON, shares stdout) until it is closed."""
+
+    def emit(self, event: Event) -> None:
+        """Draw one event. Never raises because of a reader that left: the work goes on."""
+        ...
+
+    def close(self) -> None:
+        """Leave the stream clean. May be called twice."""
+        ...
+
+
+def open_reporter(*, as_json: bool, quiet: bool, verbose: int) -> Reporter:
+    """The reporter for this call."""
+    if as_json:
+        from ftl.ui.json_lines import JsonLines
+
+        return JsonLines(sys.stdout)
+    from ftl.ui.plain import Plain
+
+    return Plain(sys.stderr, quiet=quiet, verbose=verbose)
