@@ -1,0 +1,123 @@
+"""What is on a server now, asked once: a fixed number of engine calls, side by side, however many services."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ftl.deploy import records
+from ftl.engine import labels
+from ftl.engine.values import Container, EngineInfo, Image, Network, Volume
+from ftl.proxy import ProxyState, release_alias
+from ftl.proxy import observe as observe_proxy
+
+if TYPE_CHECKING:
+    from ftl.deploy.records import ReleaseRecord
+    from ftl.engine import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A server as one project sees it.
+
+    Attributes:
+        containers: Every container there, of other projects and of nobody too.
+        live: Service -> the release that traffic goes to.
+    """
+
+    server: str
+    info: EngineInfo
+    project: str
+    containers: tuple[Container, ...] = ()
+    images: tuple[Image, ...] = ()
+    networks: tuple[Network, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    proxy: ProxyState | None = None
+    releases: tuple[ReleaseRecord, ...] = ()
+
+    def of_role(self, role: str) -> tuple[Container, ...]:
+        """The project's own containers of one role."""
+        return tuple(
+            container
+            for container in self.containers
+            if container.labels.get(labels.PROJECT) == self.project
+            and container.labels.get(labels.ROLE) == role
+        )
+
+    @property
+    def services(self) -> tuple[Container, ...]:
+        """The project's service containers, of every release."""
+        return self.of_role(labels.ROLE_SERVICE)
+
+    @property
+    def dependencies(self) -> Mapping[str, Container]:
+        """The project's dependencies by name."""
+        return {
+            container.labels[labels.SERVICE]: container for container in self.of_role(labels.ROLE_DEPENDENCY)
+        }
+
+    def has_image(self, reference: str) -> bool:
+        """Whether the server has an image under this very name (tag or digest)."""
+        wanted = normal_reference(reference)
+        return any(
+            wanted in map(normal_reference, (*image.tags, *image.digests)) or image.id == reference
+            for image in self.images
+        )
+
+    @property
+    def last_number(self) -> int:
+        """The highest release number that was ever given, by record or by container."""
+        numbers = [record.number for record in self.releases]
+        numbers += [release_of(container) for container in (*self.services, *self.of_role(labels.ROLE_HOOK))]
+        return max(numbers, default=0)
+
+    def live_release(self, service: str) -> str | None:
+        """The release that serves: what the live file says; without one, what the last live record says."""
+        if self.proxy is not None:
+            alias = self.proxy.live.get((self.project, service))
+            for container in self.services:
+                release = container.labels[labels.RELEASE]
+                if container.labels[labels.SERVICE] == service and alias == release_alias(
+                    self.project, service, release
+                ):
+                    return release
+        for record in reversed(self.releases):
+            if record.outcome == "live" and service in record.services:
+                return record.services[service].release
+        return None
+
+
+async def observe(engine: Engine, info: EngineInfo, project: str, server: str) -> Observed:
+    """Ask the server everything a plan needs, in two steps that depend on each other."""
+    async with asyncio.TaskGroup() as group:
+        containers = group.create_task(engine.containers())
+        images = group.create_task(engine.images())
+        networks = group.create_task(engine.networks())
+        volumes = group.create_task(engine.volumes())
+        releases = group.create_task(records.read(engine, project))
+        proxy = group.create_task(observe_proxy(engine))
+    return Observed(
+        server=server,
+        info=info,
+        project=project,
+        containers=tuple(containers.result()),
+        images=tuple(images.result()),
+        networks=tuple(networks.result()),
+        volumes=tuple(volumes.result()),
+        proxy=proxy.result(),
+        releases=releases.result(),
+    )
+
+
+def release_of(container: Container) -> int:
+    """The number of the release that started a container."""
+    return records.release_number(container.labels.get(labels.RELEASE, ""))
+
+
+def normal_reference(reference: str) -> str:
+    """One spelling for the names an image goes by: no default registry, no default namespace, with a tag."""
+    name = reference.removeprefix("docker.io/").removeprefix("library/")
+    last = name.rpartition("/")[2]
+    return name if ":" in last or "@" in last else f"{name}:latest"

@@ -1,0 +1,133 @@
+"""Release records: what a rollback needs to know, kept on the server, readable by the deploying users alone.
+
+They live in the volume `ftl-state`, one JSON file a release (`PROJECT/r12.json`, mode 0600, owned by root). The
+volume is mounted in a container of the same name that is created and never started: the engine's archive calls
+read and write it, so whoever may use the engine may read it and nobody else, and no process ever sees it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from ftl.engine import labels
+from ftl.engine.values import ContainerSpec, Mount
+
+if TYPE_CHECKING:
+    from ftl.engine import Engine
+
+CONTAINER = "ftl-state"
+VOLUME = "ftl-state"
+ROOT = "/ftl"
+
+Outcome = Literal["started", "live", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRecord:
+    """A service as a release left it.
+
+    Attributes:
+        release: The release whose containers serve it (an earlier one where nothing changed).
+        image: The reference it runs.
+        image_id: That image's id on the server.
+        content: Its content id.
+        config: The hash of its containers' configuration.
+    """
+
+    release: str
+    image: str
+    image_id: str
+    content: str
+    config: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseRecord:
+    """One release of a project. It holds secrets: the definitions with their env.
+
+    Attributes:
+        outcome: "started" until it ends; a record that stays so was interrupted.
+        started: Unix time in seconds; `seconds` is how long it took, 0 while it runs.
+        project: The resolved ftl.yaml (`ftl config --show-secrets`).
+    """
+
+    release: str
+    outcome: Outcome
+    started: float
+    seconds: float = 0.0
+    by: str = ""
+    commit: str | None = None
+    version: str = ""
+    error: str | None = None
+    services: Mapping[str, ServiceRecord] = field(default_factory=dict)
+    project: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def number(self) -> int:
+        """12 for r12."""
+        return release_number(self.release)
+
+    def to_json(self) -> bytes:
+        """The bytes that are stored."""
+        return json.dumps({"v": 1, **asdict(self)}, separators=(",", ":")).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> ReleaseRecord | None:
+        """None where the bytes are no whole record (a write that was cut off)."""
+        try:
+            fields = json.loads(data)
+            fields.pop("v")
+            services = {name: ServiceRecord(**entry) for name, entry in fields.pop("services").items()}
+            return cls(services=services, **fields)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return None
+
+
+def release_number(release: str) -> int:
+    """12 for "r12"; 0 for what is no release name."""
+    digits = release[1:]
+    return int(digits) if release[:1] == "r" and digits.isdigit() else 0
+
+
+async def read(engine: Engine, project: str) -> tuple[ReleaseRecord, ...]:
+    """All records of a project, oldest first; none where nothing was ever deployed. One API call."""
+    files = await engine.get_archive(CONTAINER, f"{ROOT}/{project}") or {}
+    records = (ReleaseRecord.from_json(data) for data in files.values())
+    return tuple(sorted((record for record in records if record is not None), key=lambda r: r.number))
+
+
+async def write(engine: Engine, project: str, record: ReleaseRecord) -> None:
+    """Store a record, in place of an earlier one of the same release."""
+    await engine.put_archive(CONTAINER, ROOT, _archive(project, record))
+
+
+async def ensure_store(engine: Engine, image: str) -> None:
+    """See to it that there is a place for records; `image` is any image the server has."""
+    if await engine.container(CONTAINER) is not None:
+        return
+    marks = {labels.ROLE: labels.ROLE_STATE}
+    await engine.create_volume(VOLUME, marks)
+    spec = ContainerSpec(
+        image=image, labels=marks, command=("true",), mounts=(Mount(VOLUME, ROOT),), restart="no"
+    )
+    await engine.create(CONTAINER, spec)
+
+
+def _archive(project: str, record: ReleaseRecord) -> bytes:
+    """A tar with the project's private folder and the record in it."""
+    data = record.to_json()
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        folder = tarfile.TarInfo(project)
+        folder.type, folder.mode, folder.mtime = tarfile.DIRTYPE, 0o700, int(time.time())
+        tar.addfile(folder)
+        entry = tarfile.TarInfo(f"{project}/{record.release}.json")
+        entry.size, entry.mode, entry.mtime = len(data), 0o600, int(time.time())
+        tar.addfile(entry, io.BytesIO(data))
+    return buffer.getvalue()

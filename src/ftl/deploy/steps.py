@@ -1,0 +1,414 @@
+"""The steps of a plan: what will be done, as data. `ftl plan` prints them, `ftl.deploy.apply` does them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ftl.deploy.health import Check
+from ftl.deploy.records import ReleaseRecord
+from ftl.engine.values import ContainerSpec
+from ftl.proxy import Site
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The root of all steps."""
+
+    @property
+    def text(self) -> str:
+        """What it does, for people, in the imperative."""
+        raise NotImplementedError
+
+    @property
+    def subject(self) -> str | None:
+        """The service or dependency it is about, if it is about one."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class EnsureNetwork(Step):
+    """The project's private network exists."""
+
+    project: str
+    name: str
+
+    @property
+    def text(self) -> str:
+        return f"create network {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class EnsureVolume(Step):
+    """A named volume exists; what is there is kept as it is."""
+
+    project: str
+    name: str
+
+    @property
+    def text(self) -> str:
+        return f"create volume {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class BringImage(Step):
+    """An image that FTL did not build is on the server: pulled there, else sent from here."""
+
+    reference: str
+    platform: str
+
+    @property
+    def text(self) -> str:
+        return f"bring image {self.reference}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A built image on its way: what it is called here, and what it will be called there."""
+
+    service: str
+    local: str
+    tag: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendImages(Step):
+    """Built images travel over SSH, each layer once and only if the server lacks it."""
+
+    images: tuple[Outgoing, ...]
+
+    @property
+    def text(self) -> str:
+        return "send " + ", ".join(image.tag for image in self.images)
+
+
+@dataclass(frozen=True, slots=True)
+class PushPull(Step):
+    """A built image goes through the registry that the user named: pushed from here, pulled there."""
+
+    service: str
+    reference: str
+    tag: str
+    platform: str
+
+    @property
+    def text(self) -> str:
+        return f"push {self.reference}, pull it on the server"
+
+    @property
+    def subject(self) -> str:
+        return self.service
+
+
+@dataclass(frozen=True, slots=True)
+class EnsureProxy(Step):
+    """The server's proxy runs."""
+
+    image: str
+
+    @property
+    def text(self) -> str:
+        return f"start the proxy ({self.image})"
+
+
+@dataclass(frozen=True, slots=True)
+class EnsureStore(Step):
+    """There is a place for release records."""
+
+    image: str
+
+    @property
+    def text(self) -> str:
+        return "make room for release records"
+
+
+@dataclass(frozen=True, slots=True)
+class Attach(Step):
+    """The proxy is in the project's network, under the names by which services call each other."""
+
+    network: str
+    aliases: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return f"join the proxy to {self.network}"
+
+
+@dataclass(frozen=True, slots=True)
+class ApplySite(Step):
+    """The proxy knows the project's routes; it is reloaded only if they changed."""
+
+    site: Site
+
+    @property
+    def text(self) -> str:
+        hosts = sorted({route.host for route in self.site.routes})
+        return "set routes" + (f" of {', '.join(hosts)}" if hosts else "")
+
+
+@dataclass(frozen=True, slots=True)
+class StartDependency(Step):
+    """A dependency's container is created, in place of `replaces` if there is one."""
+
+    name: str
+    container: str
+    spec: ContainerSpec
+    replaces: str | None
+    why: str
+
+    @property
+    def text(self) -> str:
+        return f"{'replace' if self.replaces else 'start'} {self.name} ({self.why})"
+
+    @property
+    def subject(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class StartContainers(Step):
+    """The containers of a new release, beside the old ones."""
+
+    service: str
+    names: tuple[str, ...]
+    spec: ContainerSpec
+    why: str
+
+    @property
+    def text(self) -> str:
+        return f"start {', '.join(self.names)} ({self.why})"
+
+    @property
+    def subject(self) -> str:
+        return self.service
+
+
+@dataclass(frozen=True, slots=True)
+class StartAgain(Step):
+    """Containers that are right but stopped are started again."""
+
+    service: str
+    names: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return f"start {', '.join(self.names)} again"
+
+    @property
+    def subject(self) -> str:
+        return self.service
+
+
+@dataclass(frozen=True, slots=True)
+class WaitHealthy(Step):
+    """Every one of these containers answers its check."""
+
+    service: str
+    names: tuple[str, ...]
+    check: Check
+
+    @property
+    def text(self) -> str:
+        return f"wait until {self.service} is healthy ({self.check})"
+
+    @property
+    def subject(self) -> str:
+        return self.service
+
+
+@dataclass(frozen=True, slots=True)
+class StopOld(Step):
+    """The old containers stop before the new ones start (`recreate`, or a port that only one can hold)."""
+
+    service: str
+    names: tuple[str, ...]
+    timeout: float
+
+    @property
+    def text(self) -> str:
+        return f"stop {', '.join(self.names)} first"
+
+    @property
+    def subject(self) -> str:
+        return self.service
+
+
+@dataclass(frozen=True, slots=True)
+class RunHook(Step):
+    """A hook runs: in a container of the new image, or on this machine."""
+
+    service: str
+    hook: Literal["pre", "post"]
+    where: Literal["remote", "local"]
+    command: str
+    spec: ContainerSpec
+    container: str
+
+    @property
+    def text(self) -> str:
+        return f"run the {self.hook} hook {'here' if self.where == 'local' else 'in the new image'}"
+
+    @property
+    def subject(self) -> str:
+        return self.service
+
+
+@dataclass(frozen=True, slots=True)
+class Switch(Step):
+    """New requests go to the new release: the moment the deploy is decided."""
+
+    project: str
+    release: str
+    aliases: Mapping[str, str]
+
+    @property
+    def text(self) -> str:
+        return f"switch {', '.join(sorted(self.aliases))} to {self.release}"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenName(Step):
+    """A service that nobody outside can reach and that was not live before answers by its name from here on."""
+
+    project: str
+    service: str
+    alias: str
+
+    @property
+    def text(self) -> str:
+        return f"let the project reach {self.service} by its name"
+
+    @property
+    def subject(self) -> str:
+        return self.service
+
+
+@dataclass(frozen=True, slots=True)
+class Record(Step):
+    """The release record is written; `outcome` is what it says."""
+
+    project: str
+    record: ReleaseRecord
+
+    @property
+    def text(self) -> str:
+        return f"record {self.record.release} as {self.record.outcome}"
+
+
+@dataclass(frozen=True, slots=True)
+class Drain(Step):
+    """Old containers finish the requests in flight on them, for at most `timeout` seconds."""
+
+    service: str
+    addresses: tuple[str, ...]
+    timeout: float
+
+    @property
+    def text(self) -> str:
+        return f"let the old {self.service} finish its requests (up to {self.timeout:g} s)"
+
+    @property
+    def subject(self) -> str:
+        return self.service
+
+
+@dataclass(frozen=True, slots=True)
+class StopAndRemove(Step):
+    """Containers get their stop signal, `timeout` seconds to end, and are removed."""
+
+    service: str
+    names: tuple[str, ...]
+    timeout: float
+    why: str = "replaced"
+
+    @property
+    def text(self) -> str:
+        return f"stop and remove {', '.join(self.names)} ({self.why})"
+
+    @property
+    def subject(self) -> str:
+        return self.service
+
+
+@dataclass(frozen=True, slots=True)
+class Forget(Step):
+    """The proxy forgets services that are no longer in the project."""
+
+    project: str
+    services: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return f"forget {', '.join(self.services)}"
+
+
+@dataclass(frozen=True, slots=True)
+class DropTags(Step):
+    """Images of releases that are too old to go back to lose their names, and with them their room."""
+
+    tags: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return f"drop {len(self.tags)} old image{'s' if len(self.tags) != 1 else ''}"
+
+
+Track = tuple[Step, ...]
+"""Steps that follow one another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Tracks that run side by side; a stage begins when the one before it is over.
+
+    Attributes:
+        committed: The release is decided before this stage: from here on nothing is taken back.
+    """
+
+    name: str
+    tracks: tuple[Track, ...]
+    committed: bool = False
+
+
+Action = Literal["created", "replaced", "unchanged", "restarted", "removed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a plan does to one service or dependency, and why."""
+
+    name: str
+    action: Action
+    why: str
+    image: str
+    kind: Literal["service", "dependency"] = "service"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a deploy does, from what there is to what the project asks for.
+
+    Attributes:
+        release: The release it makes; the current one where there is nothing to do.
+        record: The record of that release, as it stands before it begins.
+    """
+
+    server: str
+    project: str
+    release: str
+    changes: tuple[Change, ...]
+    stages: tuple[Stage, ...] = ()
+    record: ReleaseRecord | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All steps, in the order in which they are told."""
+        return tuple(step for stage in self.stages for track in stage.tracks for step in track)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self.steps

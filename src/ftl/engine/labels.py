@@ -1,0 +1,17 @@
+"""The labels FTL puts on what it makes: on a server they are the truth, and what lacks them is never touched."""
+
+PROJECT = "ftl.project"
+SERVICE = "ftl.service"
+RELEASE = "ftl.release"
+ROLE = "ftl.role"
+CONFIG = "ftl.config"
+CONTENT = "ftl.content"
+COMMIT = "ftl.commit"
+
+ROLE_SERVICE = "service"
+ROLE_DEPENDENCY = "dependency"
+ROLE_PROXY = "proxy"
+ROLE_STATE = "state"
+ROLE_HOOK = "hook"
+ROLE_NETWORK = "network"
+ROLE_VOLUME = "volume"
