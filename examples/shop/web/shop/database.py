@@ -56,7 +56,9 @@ class Database:
         """Keep an order and return its number; `cents` is the price of one, `version` the shop's that took it."""
         with self._connection() as connection:
             cursor = connection.cursor(row_factory=scalar_row)
-            query = "INSERT INTO orders (sku, quantity, cents, version) VALUES (%s, %s, %s, %s) RETURNING number"
+            query = (
+                "INSERT INTO orders (sku, quantity, cents, version) VALUES (%s, %s, %s, %s) RETURNING number"
+            )
             return cursor.execute(query, (sku, quantity, cents, version)).fetchone()
 
     def order(self, number: int) -> Order | None:

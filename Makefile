@@ -1,0 +1,62 @@
+# The verbs of daily work. Each brings what it needs: nothing has to be installed first but make and Python 3.11.
+
+PYTHON := .venv/bin/python
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo demo-down test test-fast test-e2e lint types layers format docs lock hooks engine bench-switch bench-deploy clean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+venv: ## Make .venv with FTL and the tools that test it (every target below does so by itself)
+	@tools/bootstrap
+
+demo: venv ## Start a throwaway server, deploy examples/shop, then a second version of it under load
+	@$(PYTHON) -m tools.demo up
+
+demo-down: venv ## Take away everything that `make demo` left
+	@$(PYTHON) -m tools.demo down
+
+test: lint types layers engine ## Everything: lint, types, layering, unit and end-to-end tests
+	$(PYTHON) -m pytest -n $(WORKERS)
+
+test-fast: venv ## The tests that need no engine: seconds
+	$(PYTHON) -m pytest tests/unit
+
+test-e2e: engine ## The tests against real engines and servers
+	$(PYTHON) -m pytest -n $(WORKERS) tests/e2e
+
+lint: venv ## ruff: rules and format
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+
+types: venv ## mypy, strict
+	.venv/bin/mypy
+
+layers: venv ## The one way in which packages import each other
+	.venv/bin/lint-imports
+
+format: venv ## Put every file in its format
+	.venv/bin/ruff check --fix
+	.venv/bin/ruff format
+
+lock: venv ## Write requirements-dev.txt anew from pyproject.toml
+	$(PYTHON) -m tools.lock
+
+hooks: venv ## Run lint and types before every commit
+	.venv/bin/pre-commit install
+
+engine: venv
+	$(PYTHON) -m lab engine up
+	$(PYTHON) -m lab images
+
+bench-switch: engine ## 20 deploys under load: what is lost (nothing)
+	$(PYTHON) -m bench.switch
+
+bench-deploy: engine ## What a deploy costs: round trips, seconds, memory
+	$(PYTHON) -m bench.deploy
+
+clean: demo-down ## As demo-down, and also the lab's containers and images, .venv and caches
+	$(PYTHON) -m lab clean --images
+	rm -rf .venv .lab .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
