@@ -41,8 +41,9 @@ format: venv ## Put every file in its format
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
 
-lock: venv ## Write requirements-dev.txt anew from pyproject.toml
-	$(PYTHON) -m tools.lock
+lock: ## Write requirements-dev.txt anew from pyproject.toml (needs uv)
+	uv pip compile --quiet --universal --generate-hashes --custom-compile-command 'make lock' \
+		--group dev pyproject.toml -o requirements-dev.txt
 
 hooks: venv ## Run lint and types before every commit
 	.venv/bin/pre-commit install
