@@ -75,7 +75,7 @@ def _global_options() -> list[click.Option]:
             "--file",
             "-f",
             metavar="FILE",
-            help="The configuration instead of ftl.yaml here or in a folder above.",
+            help="Instead of the ftl.yaml here or in a folder above.",
         ),
         _option(
             "--server",
@@ -84,18 +84,16 @@ def _global_options() -> list[click.Option]:
         ),
         _option("--json", is_flag=True, help="One JSON object a line on stdout."),
         _option("--quiet", "-q", is_flag=True, help="Print errors and data only."),
-        _option(
-            "--verbose", "-v", count=True, help="Show the output of builds and hooks; -vv: tracebacks too."
-        ),
+        _option("--verbose", "-v", count=True, help="Show what builds and hooks print; -vv: tracebacks too."),
     ]
 
 
 def _option(
     *flags: str,
-    help: str,
+    help: str,  # noqa: A002 - click's name for it
     metavar: str | None = None,
     is_flag: bool | None = None,
-    count: bool = False,  # noqa: A002
+    count: bool = False,
 ) -> click.Option:
     """An option that is remembered in the context instead of being an argument of the command."""
     return click.Option(

@@ -1,24 +1,48 @@
-"""Events as plain lines."""
+"""Events as plain lines: for pipes, files and CI."""
 
 from __future__ import annotations
 
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from ftl.events import Event, Note
+if TYPE_CHECKING:
+    from ftl.events import Event
+    from ftl.ui.transcript import Line, Transcript
 
 
 class Plain:
-    """Writes a line for each event that says something new."""
+    """Writes a line for each event that says something new. When the reader leaves, it falls silent.
 
-    def __init__(self, stream: TextIO, *, quiet: bool, verbose: int) -> None:
+    Args:
+        stream: Where to, stderr as a rule.
+        transcript: What is worth a line; None: nothing is (--quiet).
+    """
+
+    def __init__(self, stream: TextIO, transcript: Transcript | None) -> None:
         self._stream = stream
-        self._quiet = quiet
-        self._verbose = verbose
+        self._transcript = transcript
 
     def emit(self, event: Event) -> None:
-        """Write one event."""
-        if not self._quiet and isinstance(event, Note):
-            self._stream.write(f"{event.text}\n")
+        """Write what the event adds."""
+        if self._transcript is None:
+            return
+        try:
+            for line in self._transcript.lines(event):
+                self._stream.write(text_of(line) + "\n")
+            self._stream.flush()
+        except BrokenPipeError:
+            self._transcript = None
 
     def close(self) -> None:
         """Nothing to leave clean."""
+
+
+def text_of(line: Line) -> str:
+    """The line as text, with what it is about before it."""
+    prefix = f"{line.subject}: " if line.subject else ""
+    match line.mark:
+        case "warning" | "hint":
+            return f"{line.mark}: {prefix}{line.text}"
+        case "output":
+            return f"{line.subject} | {line.text}" if line.subject else f"  {line.text}"
+        case _:
+            return prefix + line.text

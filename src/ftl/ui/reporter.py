@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Protocol
 
@@ -22,11 +23,24 @@ class Reporter(Protocol):
 
 
 def open_reporter(*, as_json: bool, quiet: bool, verbose: int) -> Reporter:
-    """The reporter for this call."""
+    """The reporter for this call: JSON lines on stdout, else stderr, live if that is a terminal."""
     if as_json:
         from ftl.ui.json_lines import JsonLines
 
         return JsonLines(sys.stdout)
-    from ftl.ui.plain import Plain
 
-    return Plain(sys.stderr, quiet=quiet, verbose=verbose)
+    from ftl.ui.plain import Plain
+    from ftl.ui.transcript import Transcript
+
+    if quiet:
+        return Plain(sys.stderr, None)
+    transcript = Transcript(verbose=verbose)
+    if not sys.stderr.isatty() or os.environ.get("TERM", "dumb") == "dumb":
+        return Plain(sys.stderr, transcript)
+
+    from rich.console import Console
+
+    from ftl.ui.board import Board
+    from ftl.ui.terminal import Terminal
+
+    return Terminal(Console(file=sys.stderr, highlight=False), transcript, Board())

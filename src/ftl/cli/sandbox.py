@@ -1,0 +1,106 @@
+"""`ftl sandbox up|status|down`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from ftl.cli.common import Fields, Options, pass_options, put, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ftl.events import Emit
+
+F = TypeVar("F", bound="Callable[..., object]")
+
+
+def _named(function: F) -> F:
+    """The option that all three share."""
+    return click.option(
+        "--name",
+        envvar="FTL_SANDBOX",
+        metavar="NAME",
+        help="Which one, for several side by side; also $FTL_SANDBOX. [default: sandbox]",
+    )(function)
+
+
+@click.group()
+def command() -> None:
+    """A throwaway server on this machine: for a first try, for CI, for rehearsals.
+
+    It is a container with sshd and a Docker engine of its own. `ftl --server sandbox deploy` deploys to
+    it whatever the file's server is, exactly as to a real one: over SSH, as a user in the docker group.
+    """
+
+
+@command.command()
+@_named
+@pass_options
+def up(options: Options, name: str | None) -> None:
+    """Start the sandbox, if need be, and print where it is.
+
+    The first time makes its image, from Docker Hub's Debian or, where no registry is reachable, with
+    mmdebstrap. Its ports are published on 127.0.0.1 alone.
+    """
+
+    async def work(emit: Emit) -> Fields:
+        from ftl.server import sandbox
+
+        there = await sandbox.up(name, emit)
+        return {**there.fields(), "urls": there.urls, "ssh": there.ssh}
+
+    _print(options, run(options, "sandbox up", work))
+
+
+@command.command()
+@_named
+@pass_options
+def status(options: Options, name: str | None) -> None:
+    """Say whether the sandbox runs, and where; the exit code is 1 when it does not."""
+
+    async def work(_: Emit) -> Fields:
+        from ftl.server import sandbox
+
+        found = await sandbox.status(name)
+        fields: Fields = {"name": found.name, "state": found.state}
+        if (there := found.address) is not None:
+            fields = {**fields, **there.fields(), "urls": there.urls, "ssh": there.ssh}
+        return fields
+
+    fields = run(options, "sandbox status", work)
+    if not options.json:
+        put(f"{'state':<8}{fields['state']}")
+    _print(options, fields)
+    if fields["state"] != "running":
+        sys.exit(1)
+
+
+@command.command()
+@_named
+@click.option("--images", is_flag=True, help="Also the image that sandboxes are made from.")
+@pass_options
+def down(options: Options, name: str | None, images: bool) -> None:
+    """Remove the sandbox with everything on it, and its keys."""
+
+    async def work(_: Emit) -> Fields:
+        from ftl.server import sandbox
+
+        return {"removed": await sandbox.down(name, images=images)}
+
+    fields = run(options, "sandbox down", work)
+    if not options.json:
+        put("removed" if fields["removed"] else "there was none")
+
+
+def _print(options: Options, fields: Fields) -> None:
+    """Print where the sandbox is, for people."""
+    if options.json or "host" not in fields:
+        return
+    http, https = fields["urls"] if isinstance(fields["urls"], tuple) else ("", "")
+    put(f"{'server':<8}{fields['user']}@{fields['host']}:{fields['port']}")
+    put(f"{'http':<8}{http}")
+    put(f"{'https':<8}{https}")
+    put(f"{'ssh':<8}{fields['ssh']}")

@@ -1,0 +1,142 @@
+"""Events on a terminal: a transcript that grows, and below it, live, what goes on right now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.columns import Columns
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from ftl.ui.words import duration, size
+
+if TYPE_CHECKING:
+    from ftl.events import Event
+    from ftl.ui.board import Board, Row, Transfer
+    from ftl.ui.transcript import Line, Mark, Transcript
+
+REFRESH = 8
+"""Times a second that the live part is drawn."""
+
+WIDE = 70
+"""Columns from which on there is room for a bar."""
+
+_STYLES: dict[Mark, str] = {
+    "done": "green",
+    "failed": "bold red",
+    "undone": "yellow",
+    "warning": "bold yellow",
+    "hint": "cyan",
+    "output": "dim",
+}
+_MARKS: dict[Mark, tuple[str, str]] = {"done": ("✓", "+"), "failed": ("✗", "x"), "undone": ("↩", "<")}
+
+
+class Terminal:
+    """Draws on a terminal with rich. The live part starts with the first thing that goes on.
+
+    What stays after `close` is the transcript alone, whether the work ended well, badly or by Ctrl-C.
+    """
+
+    def __init__(self, console: Console, transcript: Transcript, board: Board) -> None:
+        self._console = console
+        self._transcript = transcript
+        self._board = board
+        self._unicode = console.encoding.lower().startswith("utf")
+        self._spinner = Spinner("dots" if self._unicode else "line", style="cyan")
+        self._live: Live | None = None
+        self._closed = False
+
+    def emit(self, event: Event) -> None:
+        """Draw one event."""
+        if self._closed:
+            return
+        try:
+            self._board.update(event)
+            for line in self._transcript.lines(event):
+                if line.lasting:
+                    self._console.print(self._drawn(line), soft_wrap=line.mark == "output")
+            self._animate()
+        except BrokenPipeError:
+            self._closed = True
+
+    def close(self) -> None:
+        """Take the live part away and give the cursor back."""
+        self._closed = True
+        live, self._live = self._live, None
+        if live is not None:
+            live.stop()
+
+    def _animate(self) -> None:
+        if self._live is None and self._board.rows:
+            self._live = Live(
+                get_renderable=self._now,
+                console=self._console,
+                refresh_per_second=REFRESH,
+                transient=True,
+                redirect_stdout=False,  # stdout is data, and may not be this terminal at all
+            )
+            self._live.start()
+
+    def _drawn(self, line: Line) -> RenderableType:
+        """A line of the transcript; a long one goes on below its own beginning."""
+        style = _STYLES.get(line.mark, "")
+        if line.mark == "output":
+            return Text.assemble(
+                ("  | " if line.subject is None else f"  {line.subject} | ", "dim"), line.text
+            )
+        if line.mark in ("warning", "hint"):
+            return Text.assemble((line.mark, style), f": {_prefix(line.subject)}{line.text}")
+        mark = _MARKS.get(line.mark, ("•", "-"))[0 if self._unicode else 1]
+        grid = Table.grid(padding=(0, 1))
+        grid.add_row(Text(mark, style or "dim"), Text.assemble((_prefix(line.subject), "bold"), line.text))
+        return grid
+
+    def _now(self) -> RenderableType:
+        """The live part, never higher than the terminal."""
+        rows = self._board.rows
+        room = max(self._console.height - 2, 1)
+        subjects = min(max((len(row.subject) for row in rows[:room]), default=0), self._console.width // 3)
+        grid = Table.grid(padding=(0, 1))
+        for width in (1, subjects, self._console.width - subjects - 5):
+            grid.add_column(width=max(width, 1), no_wrap=True, overflow="ellipsis")
+        for row in rows[:room]:
+            grid.add_row(self._spinner, Text(row.subject, "bold"), self._progress(row))
+        if len(rows) > room:
+            return Group(grid, Text(f"  and {len(rows) - room} more", style="dim"))
+        return grid
+
+    def _progress(self, row: Row) -> RenderableType:
+        """How far a row has come: its text and time, or a bar (where there is room) with figures."""
+        transfer = row.transfer
+        if transfer is not None:
+            figures = Text(_figures(transfer))
+            if self._console.width < WIDE:
+                return figures
+            total = max(transfer.total, 1)
+            return Columns((ProgressBar(total=total, completed=transfer.done, width=20), figures))
+        text = Text(row.text)
+        elapsed = self._board.clock() - row.started
+        if elapsed >= 1:
+            text.append(f" {duration(elapsed)}", style="dim")
+        if row.detail:
+            text.append(f"  {row.detail}", style="dim")
+        return text
+
+
+def _figures(transfer: Transfer) -> str:
+    """Bytes, speed and time left."""
+    parts = [f"{size(transfer.done)}/{size(transfer.total)}"]
+    if transfer.speed > 0:
+        parts.append(f"{size(int(transfer.speed))}/s")
+    if transfer.left is not None:
+        parts.append(f"{duration(transfer.left)} left")
+    return "  ".join(parts)
+
+
+def _prefix(subject: str | None) -> str:
+    return f"{subject}: " if subject else ""

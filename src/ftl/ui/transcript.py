@@ -1,0 +1,221 @@
+"""What is worth a line: events -> the lines that stay, the same on a terminal and in a log file."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict, deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from ftl.events import (
+    BuildContext,
+    BuildFinished,
+    BuildOutput,
+    BuildStarted,
+    BuildStep,
+    Draining,
+    Event,
+    HookOutput,
+    Note,
+    Planned,
+    Probed,
+    PullProgress,
+    StepFailed,
+    StepFinished,
+    StepStarted,
+    StepUndone,
+    Switched,
+    TransferFinished,
+    TransferProgress,
+    TransferStarted,
+)
+from ftl.ui.words import count, duration, printable, size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+Mark = Literal["started", "done", "failed", "undone", "info", "warning", "hint", "output"]
+
+TAIL = 40
+"""Lines of a build's output that are kept, to be shown if the build fails."""
+
+LONG_STEP = 2.0
+"""Seconds from which on a build step is worth a line of its own."""
+
+INTERVAL = 5.0
+"""Seconds between two lines about the same thing that goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the transcript.
+
+    Attributes:
+        subject: The service, dependency or image it is about; shown as its prefix.
+        lasting: Whether it matters after the fact. On a terminal, where the present is drawn live, the
+            others are left out.
+    """
+
+    mark: Mark
+    text: str
+    subject: str | None = None
+    lasting: bool = True
+
+
+class Transcript:
+    """Turns events into lines, with just enough memory to say each thing once and at a bearable rate.
+
+    Args:
+        verbose: 0 shows what changed; 1 also what builds, hooks and probes say.
+        clock: Seconds, for the rate.
+    """
+
+    def __init__(self, *, verbose: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._verbose = verbose > 0
+        self._clock = clock
+        self._output: defaultdict[str, deque[str]] = defaultdict(lambda: deque(maxlen=TAIL))
+        self._context: dict[str, int] = {}
+        self._last: dict[tuple[str, str], float] = {}
+
+    def lines(self, event: Event) -> list[Line]:
+        """What the event adds; often nothing."""
+        return [line for line in self._lines(event) if line.text]
+
+    def _lines(self, event: Event) -> Iterable[Line]:
+        match event:
+            case Note():
+                yield from _note(event)
+            case BuildStarted() | BuildContext() | BuildStep() | BuildOutput() | BuildFinished():
+                yield from self._building(event)
+            case TransferStarted() | TransferProgress() | TransferFinished() | PullProgress():
+                yield from self._moving(event)
+            case Planned():
+                yield Line("info", f"{event.release} on {event.server}: {count(len(event.steps), 'step')}")
+                if self._verbose:
+                    yield from (Line("output", step) for step in event.steps)
+            case StepStarted() | StepFinished() | StepFailed() | StepUndone():
+                yield from self._step(event)
+            case Probed():
+                if self._verbose:
+                    mark: Mark = "done" if event.healthy else "info"
+                    yield Line(mark, f"{event.container} answers: {event.outcome}", event.service)
+            case HookOutput():
+                if self._verbose:
+                    yield Line("output", printable(event.line), f"{event.service} {event.hook} hook")
+            case Switched():
+                yield Line("done", f"new requests go to {event.release}", ", ".join(event.services))
+            case Draining():
+                if event.in_flight and self._due("drain", event.service):
+                    text = f"{count(event.in_flight, 'request')} in flight on the old containers"
+                    yield Line("info", text, event.service, lasting=False)
+            case _:
+                pass
+
+    def _building(
+        self, event: BuildStarted | BuildContext | BuildStep | BuildOutput | BuildFinished
+    ) -> Iterable[Line]:
+        service = event.service
+        match event:
+            case BuildStarted():
+                self._output[service].clear()
+                target = f" for {event.platform}" if event.platform else ""
+                yield Line("started", f"building {event.image}{target}", service, lasting=False)
+            case BuildContext():
+                self._context[service] = event.bytes
+                if self._verbose:
+                    yield Line("info", f"context {size(event.bytes)}", service)
+            case BuildStep():
+                yield from self._build_step(event)
+            case BuildOutput():
+                if self._verbose:
+                    yield Line("output", printable(event.line), service)
+                else:
+                    self._output[service].append(printable(event.line))
+            case BuildFinished():
+                yield from self._built(event)
+
+    def _build_step(self, event: BuildStep) -> Iterable[Line]:
+        service = event.service
+        if event.state == "failed":
+            yield from (Line("output", line, service) for line in self._output.pop(service, ()))
+            yield Line("failed", f"failed: {event.name}", service)
+        elif event.state == "done" and (self._verbose or event.seconds >= LONG_STEP):
+            text = f"{event.name} ({duration(event.seconds)})"
+            yield Line("info", text, service, lasting=self._verbose)
+        elif self._verbose:
+            text = event.name if event.state == "running" else f"{event.name} ({event.state})"
+            yield Line("info", text, service, lasting=event.state != "running")
+
+    def _built(self, event: BuildFinished) -> Iterable[Line]:
+        self._output.pop(event.service, None)
+        if not event.built:
+            yield Line("done", f"nothing to build, {event.image} is up to date", event.service)
+            return
+        context = self._context.get(event.service)
+        sent = f", context {size(context)}" if context is not None else ""
+        yield Line("done", f"built {event.image} in {duration(event.seconds)}{sent}", event.service)
+        if event.first_miss:
+            reason = f": {event.miss_reason}" if event.miss_reason else ""
+            cost = f" ({duration(event.miss_seconds)})" if event.miss_seconds else ""
+            yield Line(
+                "info", f"first step not in the cache: {event.first_miss}{cost}{reason}", event.service
+            )
+
+    def _moving(
+        self, event: TransferStarted | TransferProgress | TransferFinished | PullProgress
+    ) -> Iterable[Line]:
+        image = event.image
+        match event:
+            case TransferStarted():
+                self._due("transfer", image)
+                missing = event.layers - event.layers_reused
+                if missing:
+                    text = f"sending {missing} of {count(event.layers, 'layer')}, {size(event.bytes_total)}"
+                    yield Line("started", text, image, lasting=False)
+            case TransferProgress():
+                if event.bytes_done < event.bytes_total and self._due("transfer", image):
+                    text = f"{size(event.bytes_done)} of {size(event.bytes_total)} done"
+                    yield Line("info", text, image, lasting=False)
+            case TransferFinished():
+                yield Line("done", _sent(event), image)
+            case PullProgress():
+                if self._due("pull", image):
+                    yield Line("info", f"pulling: {printable(event.status)}", image, lasting=False)
+
+    def _step(self, event: StepStarted | StepFinished | StepFailed | StepUndone) -> Iterable[Line]:
+        match event:
+            case StepStarted():
+                if self._verbose:
+                    yield Line("started", event.text, event.service, lasting=False)
+            case StepFinished(step="wait_healthy"):
+                yield Line("done", f"healthy after {duration(event.seconds)}", event.service)
+            case StepFinished():
+                yield Line("done", f"{event.text} ({duration(event.seconds)})", event.service)
+            case StepFailed():
+                yield Line("failed", f"failed: {event.text}", event.service)
+            case StepUndone():
+                yield Line("undone", f"undone: {event.text}", event.service)
+
+    def _due(self, kind: str, subject: str) -> bool:
+        """Whether it is time for another line about this; the first one is."""
+        now = self._clock()
+        last = self._last.get((kind, subject))
+        if last is not None and now - last < INTERVAL:
+            return False
+        self._last[kind, subject] = now
+        return True
+
+
+def _note(event: Note) -> Iterable[Line]:
+    yield Line("warning" if event.level == "warning" else "info", event.text)
+    if event.hint:
+        yield Line("hint", event.hint)
+
+
+def _sent(event: TransferFinished) -> str:
+    """What went over and what was there already."""
+    if not event.layers_sent:
+        return f"nothing to send, all {count(event.layers_reused, 'layer')} are there"
+    reused = f"; {count(event.layers_reused, 'layer')} reused" if event.layers_reused else ""
+    sent = f"sent {count(event.layers_sent, 'layer')}, {size(event.bytes_sent)} in {duration(event.seconds)}"
+    return sent + reused
