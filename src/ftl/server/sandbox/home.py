@@ -1,0 +1,182 @@
+"""What this machine keeps of a sandbox: its key pair, its host key, and where it is reached."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ftl.config.models import Server
+from ftl.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DEFAULT = "sandbox"
+VARIABLE = "FTL_SANDBOX"
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxAddress:
+    """Where a sandbox is reached from this machine, and with what.
+
+    Attributes:
+        key: The private key that `user` logs in with.
+        known_hosts: Holds the sandbox's host key, and no other.
+        http_port: The port of `host` that is the sandbox's port 80.
+        https_port: The port of `host` that is the sandbox's port 443.
+    """
+
+    host: str
+    port: int
+    user: str
+    key: Path
+    known_hosts: Path
+    http_port: int
+    https_port: int
+
+    @property
+    def server(self) -> Server:
+        """The same in the words of ftl.yaml; its host key is in `known_hosts`."""
+        return Server(host=self.host, port=self.port, user=self.user, ssh_key=str(self.key))
+
+    @property
+    def urls(self) -> tuple[str, str]:
+        """The proxy's public addresses, for a browser on this machine."""
+        return f"http://{self.host}:{self.http_port}", f"https://{self.host}:{self.https_port}"
+
+    @property
+    def ssh(self) -> str:
+        """The command that logs in, ready to be pasted into a shell."""
+        options = ("-i", str(self.key), "-p", str(self.port), "-o", f"UserKnownHostsFile={self.known_hosts}")
+        return shlex.join(("ssh", *options, f"{self.user}@{self.host}"))
+
+    def fields(self) -> dict[str, object]:
+        """The same as JSON's values."""
+        return {
+            "host": self.host,
+            "port": self.port,
+            "user": self.user,
+            "key": str(self.key),
+            "known_hosts": str(self.known_hosts),
+            "http_port": self.http_port,
+            "https_port": self.https_port,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The private folder of one sandbox."""
+
+    folder: Path
+
+    @classmethod
+    def of(cls, name: str | None = None) -> Home:
+        """The folder of the sandbox `name`; by default that of $FTL_SANDBOX, else of "sandbox".
+
+        Raises:
+            UsageError: That is no name for a sandbox.
+        """
+        from platformdirs import user_state_path
+
+        name = name or os.environ.get(VARIABLE) or DEFAULT
+        if not _NAME.fullmatch(name):
+            raise UsageError(
+                f"`{name}` is no name for a sandbox", hint="use small letters, digits and dashes, 40 at most"
+            )
+        return cls(user_state_path("ftl") / "sandbox" / name)
+
+    @property
+    def name(self) -> str:
+        """The sandbox's name."""
+        return self.folder.name
+
+    @property
+    def container(self) -> str:
+        """The name of the container that is the sandbox."""
+        return "ftl-sandbox" if self.name == DEFAULT else f"ftl-sandbox-{self.name}"
+
+    @property
+    def key(self) -> Path:
+        """The private key; the public one is beside it."""
+        return self.folder / "id_ed25519"
+
+    @property
+    def known_hosts(self) -> Path:
+        """The file with the host key."""
+        return self.folder / "known_hosts"
+
+    def remember(self, address: SandboxAddress, host_key: str) -> None:
+        """Write down where the sandbox is and how it is recognised."""
+        _write(self.known_hosts, f"[{address.host}]:{address.port} {host_key}\n")
+        _write(self._record, json.dumps(address.fields()) + "\n")
+
+    def address(self) -> SandboxAddress | None:
+        """What was written down last; None where nothing was."""
+        try:
+            found = json.loads(self._record.read_text())
+        except FileNotFoundError:
+            return None
+        return SandboxAddress(
+            **{**found, "key": Path(found["key"]), "known_hosts": Path(found["known_hosts"])}
+        )
+
+    def forget(self) -> None:
+        """Remove the folder with its keys."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep a second `up` or `down` of the same sandbox out; the lock ends with this process.
+
+        Raises:
+            UsageError: Another one is under way.
+        """
+        import fcntl
+
+        self.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self.folder.with_suffix(".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UsageError(
+                    f"another `ftl sandbox` command is working on the sandbox `{self.name}`",
+                    hint="wait until it is done, or choose another name with --name",
+                ) from None
+            yield
+
+    @property
+    def _record(self) -> Path:
+        return self.folder / "address.json"
+
+
+def address(name: str | None = None) -> SandboxAddress:
+    """Where a sandbox that is up is reached; by default $FTL_SANDBOX, else "sandbox".
+
+    Reads what `ftl sandbox up` wrote down and asks no engine.
+
+    Raises:
+        UsageError: There is none.
+    """
+    home = Home.of(name)
+    found = home.address()
+    if found is None:
+        other = "" if home.name == DEFAULT else f" --name {home.name}"
+        raise UsageError("no sandbox is running", hint=f"start one: `ftl sandbox up{other}`")
+    return found
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a private file whole or not at all."""
+    partial = path.with_name(path.name + ".new")
+    partial.touch(mode=0o600)
+    partial.write_text(text)
+    partial.replace(path)
