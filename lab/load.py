@@ -113,13 +113,13 @@ class Load:
         self._saw = saw
         self._stop = threading.Event()
         self._tallies = [Tally() for _ in range(clients)]
-        self._threads = [
+        self.threads = [
             threading.Thread(target=self._client, args=(number, tally), name=f"client-{number}", daemon=True)
             for number, tally in enumerate(self._tallies)
         ]
 
     def __enter__(self) -> Self:
-        for thread in self._threads:
+        for thread in self.threads:
             thread.start()
         return self
 
@@ -127,7 +127,7 @@ class Load:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
-        for thread in self._threads:
+        for thread in self.threads:
             thread.join(self._timeout + 5)
         for tally in self._tallies:
             self.tally.add(tally)
