@@ -1,10 +1,12 @@
-"""What an engine tells us, as frozen values of our own: no library type and no raw JSON crosses this border."""
+"""What an engine tells us, as frozen values: no library type and no raw JSON crosses this border."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Store = Literal["overlay2", "containerd"]
 
@@ -180,6 +182,7 @@ class ContainerSpec:
         entrypoint: Docker's Entrypoint; None keeps the image's.
         networks: Network name -> aliases there. The first is the one it is created in.
         stop_timeout: Seconds between the stop signal and SIGKILL.
+        dns_options: Lines for the container's resolver ("ndots:1").
     """
 
     image: str
@@ -195,6 +198,7 @@ class ContainerSpec:
     restart: Literal["no", "unless-stopped"] = "unless-stopped"
     stop_timeout: float | None = None
     init: bool = False
+    dns_options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +212,7 @@ class ExecResult:
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """A line of a container's log. `time` is the engine's RFC 3339 with nanoseconds, empty when not asked for."""
+    """A line of a log. `time` is the engine's RFC 3339 with nanoseconds, empty when not asked for."""
 
     stream: Literal["stdout", "stderr"]
     time: str

@@ -1,0 +1,129 @@
+"""From a ContainerSpec to the body of `POST /containers/create`."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ftl.engine.values import ContainerSpec, Healthcheck, Mount, Publish
+
+Body = dict[str, object]
+
+# Docker's own default keeps every line for ever: a chatty container fills the disk.
+_BOUNDED_LOG: Body = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
+
+
+def container(spec: ContainerSpec, *, log_driver: str) -> Body:
+    """The body that creates the container in the first of its networks.
+
+    Args:
+        spec: What to create.
+        log_driver: The daemon's default driver. json-file gets bounds; any other driver was somebody's choice
+            and stays as the daemon has it.
+    """
+    body: Body = {
+        "Image": spec.image,
+        "Labels": dict(spec.labels),
+        "Env": [f"{name}={value}" for name, value in spec.env.items()],
+        "HostConfig": _host(spec, log_driver),
+    }
+    if spec.command is not None:
+        body["Cmd"] = list(spec.command)
+    if spec.entrypoint is not None:
+        body["Entrypoint"] = list(spec.entrypoint)
+    if spec.publish:
+        body["ExposedPorts"] = {_port(item): {} for item in spec.publish}
+    if spec.healthcheck is not None:
+        body["Healthcheck"] = _health(spec.healthcheck)
+    if spec.stop_timeout is not None:
+        body["StopTimeout"] = math.ceil(spec.stop_timeout)
+    for name, aliases in first_network(spec):
+        body["NetworkingConfig"] = {"EndpointsConfig": {name: {"Aliases": list(aliases)}}}
+    return body
+
+
+def first_network(spec: ContainerSpec) -> Sequence[tuple[str, Sequence[str]]]:
+    """The network the container is created in: one, or none."""
+    return list(spec.networks.items())[:1]
+
+
+def further_networks(spec: ContainerSpec) -> Sequence[tuple[str, Sequence[str]]]:
+    """Those it is connected to afterwards: before API 1.44 an engine takes one network when it creates."""
+    return list(spec.networks.items())[1:]
+
+
+def endpoint(container_id: str, aliases: Sequence[str], address: str | None) -> Body:
+    """The body of `POST /networks/{id}/connect`."""
+    config: Body = {"Aliases": list(aliases)}
+    if address is not None:
+        config["IPAMConfig"] = {"IPv6Address" if ":" in address else "IPv4Address": address}
+    return {"Container": container_id, "EndpointConfig": config}
+
+
+def network(name: str, labels: Mapping[str, str], subnet: str | None) -> Body:
+    """The body of `POST /networks/create`: a bridge."""
+    body: Body = {"Name": name, "Driver": "bridge", "CheckDuplicate": True, "Labels": dict(labels)}
+    if subnet is not None:
+        body["IPAM"] = {"Driver": "default", "Config": [{"Subnet": subnet}]}
+    return body
+
+
+def _host(spec: ContainerSpec, log_driver: str) -> Body:
+    host: Body = {
+        "RestartPolicy": {"Name": spec.restart},
+        "Mounts": [_volume(mount) for mount in spec.mounts if not _is_path(mount)],
+        # A path given as a bind is created where it is missing, as with `docker run -v` and in Compose;
+        # as a mount it would be refused.
+        "Binds": [_bind(mount) for mount in spec.mounts if _is_path(mount)],
+        "PortBindings": _bindings(spec.publish),
+        "Ulimits": [{"Name": item.name, "Soft": item.soft, "Hard": item.hard} for item in spec.ulimits],
+    }
+    for name, _aliases in first_network(spec):
+        host["NetworkMode"] = name
+    if spec.init:
+        host["Init"] = True
+    if spec.dns_options:
+        host["DnsOptions"] = list(spec.dns_options)
+    if log_driver == "json-file":
+        host["LogConfig"] = _BOUNDED_LOG
+    return host
+
+
+def _is_path(mount: Mount) -> bool:
+    return mount.source.startswith("/")
+
+
+def _volume(mount: Mount) -> Body:
+    return {"Type": "volume", "Source": mount.source, "Target": mount.target, "ReadOnly": mount.read_only}
+
+
+def _bind(mount: Mount) -> str:
+    return f"{mount.source}:{mount.target}:{'ro' if mount.read_only else 'rw'}"
+
+
+def _port(item: Publish) -> str:
+    return f"{item.container_port}/{item.protocol}"
+
+
+def _bindings(published: Sequence[Publish]) -> dict[str, list[Body]]:
+    bindings: dict[str, list[Body]] = {}
+    for item in published:
+        bindings.setdefault(_port(item), []).append({"HostIp": item.address, "HostPort": str(item.host_port)})
+    return bindings
+
+
+def _health(check: Healthcheck) -> Body:
+    return {
+        "Test": list(check.test),
+        "Interval": _nanoseconds(check.interval),
+        "Timeout": _nanoseconds(check.timeout),
+        "Retries": check.retries,
+        "StartPeriod": _nanoseconds(check.start_period),
+    }
+
+
+def _nanoseconds(seconds: float) -> int:
+    return round(seconds * 1e9)

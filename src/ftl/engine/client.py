@@ -1,0 +1,161 @@
+"""The client library behind the Engine: its session, the API version, and calls whose errors are ours."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Self
+
+import aiohttp
+from aiodocker import Docker
+from yarl import URL
+
+from ftl.engine import convert
+from ftl.engine.errors import FOREIGN, Attempt, Explain, mapped
+from ftl.engine.fields import record, text
+from ftl.errors import EngineError, EngineUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+    from types import TracebackType
+
+    from ftl.engine.values import EngineInfo
+
+# The newest API this package was tried against (Docker 28).
+OUR_API = (1, 51)
+
+# Seconds for a call that is not a stream. Creating a container on a busy machine with a slow disk may take a
+# minute; an engine that needs longer than this is stuck.
+CALL_SECONDS = 120.0
+CONNECT_SECONDS = 10.0
+
+# No engine closes idle connections, and over SSH a new one costs a round trip: keep them for a whole deploy.
+_KEEP_ALIVE_SECONDS = 600.0
+
+# Names go into the path of a URL. This is what Docker allows in names, references and digests; "..", "?" and
+# "#" would make it another path.
+_NAME = re.compile(r"[A-Za-z0-9](?!.*\.\.)[A-Za-z0-9_.:/@+-]*")
+
+
+def bounded(seconds: float = CALL_SECONDS) -> aiohttp.ClientTimeout:
+    """A bound on a whole call."""
+    return aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
+
+
+# For streams: they end when the engine ends them, or the connection does.
+UNBOUNDED = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
+
+
+def connector(url: str) -> aiohttp.BaseConnector:
+    """What aiohttp needs to reach "unix:///path" or "tcp://host:port", parallel and kept alive."""
+    if url.startswith("unix://"):
+        return aiohttp.UnixConnector(url.removeprefix("unix://"), keepalive_timeout=_KEEP_ALIVE_SECONDS)
+    return aiohttp.TCPConnector(keepalive_timeout=_KEEP_ALIVE_SECONDS)
+
+
+def checked(name: str) -> str:
+    """A name or reference that may stand in a path.
+
+    Raises:
+        EngineError: No engine could hold anything by that name.
+    """
+    if not _NAME.fullmatch(name):
+        raise EngineError(f"`{name}` is not a name that Docker allows", status=400)
+    return name
+
+
+class Client:
+    """An open session with one engine."""
+
+    def __init__(self, url: str, *, name: str, explain: Explain | None) -> None:
+        self.name = name
+        self._url = url
+        self._explain = explain
+        self._docker: Docker | None = None
+        self._connector: aiohttp.BaseConnector | None = None
+        self._asking = asyncio.Lock()
+        self._info: EngineInfo | None = None
+        self.log_driver = ""
+
+    async def __aenter__(self) -> Self:
+        self._connector = connector(self._url)
+        # With a connector of our own, aiodocker takes the URL for composing requests alone: any host will do.
+        url = "unix://localhost" if self._url.startswith("unix://") else self._url
+        self._docker = Docker(url, connector=self._connector, timeout=bounded())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._docker is not None:
+            await self._docker.close()
+        if self._connector is not None:
+            await self._connector.close()
+
+    @asynccontextmanager
+    async def call(self, action: str, *, seconds: float = CALL_SECONDS) -> AsyncIterator[Docker]:
+        """The library, for one call: its errors become ours, its API version is negotiated."""
+        async with self._mapping(action, seconds) as docker:
+            await self.info()
+            yield docker
+
+    async def info(self) -> EngineInfo:
+        """What the engine is; asked once, two round trips (version, info)."""
+        async with self._asking:
+            if self._info is None:
+                async with self._mapping("say what it is", CALL_SECONDS) as docker:
+                    answer = record(await docker.system.info())
+                    self.log_driver = text(answer.get("LoggingDriver"))
+                    # aiodocker asks for the engine's version before its first call and would then speak that.
+                    theirs = docker.api_version.removeprefix("v")
+                    api = min(OUR_API, _version(theirs))
+                    docker.api_version = f"v{api[0]}.{api[1]}"
+                    self._info = convert.engine_info(answer, f"{api[0]}.{api[1]}")
+        return self._info
+
+    @asynccontextmanager
+    async def raw(
+        self,
+        docker: Docker,
+        method: str,
+        path: str,
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        body: Mapping[str, object] | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """A streaming call for which aiodocker has no method of its own, over its public session.
+
+        These are: logs with their streams told apart, saving several images in one archive, and an exec whose
+        stdin can be ended. The connection is closed afterwards, for such a stream has no other end.
+        """
+        url = URL(f"{docker.docker_host}/{docker.api_version}/{path}").with_query(list(query))
+        async with docker.session.request(method, url, json=body, timeout=UNBOUNDED) as response:
+            try:
+                if response.status >= 400:
+                    answer = record(await response.json())
+                    raise EngineError(
+                        f"the engine on {self.name} refused",
+                        status=response.status,
+                        cause=text(answer.get("message")),
+                    )
+                yield response
+            finally:
+                response.close()
+
+    @asynccontextmanager
+    async def _mapping(self, action: str, seconds: float) -> AsyncIterator[Docker]:
+        if self._docker is None:
+            raise RuntimeError("the engine is used outside its context")
+        try:
+            yield self._docker
+        except FOREIGN as error:
+            ours = mapped(Attempt(engine=self.name, action=action, seconds=seconds), error)
+            if isinstance(ours, EngineUnavailable) and self._explain is not None:
+                raise await self._explain() or ours from error
+            raise ours from error
+
+
+def _version(text: str) -> tuple[int, int]:
+    major, _dot, minor = text.partition(".")
+    return int(major), int(minor)

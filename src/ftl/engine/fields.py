@@ -1,0 +1,46 @@
+"""Reading parsed JSON without trusting it: each function takes what is there and returns the type it names.
+
+Engines leave fields out, write null for an empty list, and add fields with every version. What is missing or
+of another type reads as empty, so that nothing beyond this package ever sees a raw JSON value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+Json = Mapping[str, object]
+
+
+def record(value: object) -> Json:
+    """An object; empty where there is none."""
+    return {str(key): item for key, item in value.items()} if isinstance(value, Mapping) else {}
+
+
+def records(value: object) -> list[Json]:
+    """A list of objects; what is not an object is left out."""
+    return [record(item) for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+
+
+def text(value: object) -> str:
+    """A string; empty where there is none."""
+    return value if isinstance(value, str) else ""
+
+
+def number(value: object) -> int:
+    """A whole number; 0 where there is none."""
+    return int(value) if isinstance(value, int | float) else 0
+
+
+def flag(value: object) -> bool:
+    """A boolean; false where there is none."""
+    return value is True
+
+
+def texts(value: object) -> tuple[str, ...]:
+    """A list of strings."""
+    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
+
+
+def mapping(value: object) -> dict[str, str]:
+    """An object whose values are strings (labels)."""
+    return {key: item for key, item in record(value).items() if isinstance(item, str)}

@@ -1,0 +1,89 @@
+"""Images in motion: load, save and pull as streams of bounded memory."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ftl.engine.client import UNBOUNDED, Client, checked
+from ftl.engine.fields import Json, record, text
+from ftl.errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+# The first part of a reference is a registry's host when it looks like one; the rule is Docker's own.
+_REGISTRY = re.compile(r"(?:[^/]*[.:][^/]*|localhost)/")
+
+
+async def load(client: Client, archive: AsyncIterator[bytes]) -> list[str]:
+    """Send an archive to `POST /images/load`; the messages it answered with."""
+    source = _Source(archive)
+    messages: list[str] = []
+    try:
+        async with client.call("load an image") as docker:
+            async for item in docker.images.import_image(source, stream=True, timeout=UNBOUNDED):
+                message = text(record(item).get("stream")).strip()
+                # The containerd store reports this as an ordinary line (seen on 28.5.2).
+                if message.lower().startswith("error unpacking"):
+                    raise EngineError(f"the engine on {client.name} could not unpack an image", cause=message)
+                if message:
+                    messages.append(message)
+    except EngineError:
+        if source.error is not None:  # what went wrong here, not what the engine made of half an archive
+            raise source.error from None
+        raise
+    return messages
+
+
+class _Source:
+    """The archive on its way out; remembers its own error, which the HTTP client would bury in another."""
+
+    def __init__(self, archive: AsyncIterator[bytes]) -> None:
+        self._archive = archive
+        self.error: Exception | None = None
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._archive:
+                yield chunk
+        except Exception as error:
+            self.error = error
+            raise
+
+
+async def save(client: Client, references: Sequence[str]) -> AsyncIterator[bytes]:
+    """`GET /images/get`: one archive of several images, which aiodocker's export cannot ask for."""
+    query = [("names", checked(reference)) for reference in references]
+    async with (
+        client.call(f"save {', '.join(references)}") as docker,
+        client.raw(docker, "GET", "images/get", query=query) as response,
+    ):
+        async for chunk in response.content.iter_any():
+            yield chunk
+
+
+async def pull(
+    client: Client, reference: str, *, platform: str | None, auth: Mapping[str, str] | None
+) -> AsyncIterator[str]:
+    """`POST /images/create`: the engine's own progress, a line each."""
+    name = checked(reference)
+    if auth is not None:
+        name = with_registry(name)  # aiodocker sends no credentials without a registry's name
+    async with client.call(f"pull {reference}") as docker:
+        credentials = dict(auth) if auth is not None else None
+        updates = docker.images.pull(name, auth=credentials, platform=platform, stream=True)
+        async for item in updates:
+            yield _progress(record(item))
+
+
+def with_registry(reference: str) -> str:
+    """The reference with its registry spelled out: `postgres:16` is `docker.io/library/postgres:16`."""
+    if _REGISTRY.match(reference):
+        return reference
+    return f"docker.io/{reference}" if "/" in reference else f"docker.io/library/{reference}"
+
+
+def _progress(item: Json) -> str:
+    layer, status, progress = (text(item.get(key)) for key in ("id", "status", "progress"))
+    return f"{layer + ': ' if layer else ''}{status} {progress}".rstrip()

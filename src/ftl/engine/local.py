@@ -1,0 +1,100 @@
+"""Where this machine's engine listens: what the docker CLI would use."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ftl.engine.fields import record, text
+from ftl.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULT = Path("/var/run/docker.sock")
+
+# Below the home folder: Docker Desktop (macOS, Linux), Colima, Rancher Desktop, OrbStack.
+_HOME_SOCKETS = (
+    ".docker/run/docker.sock",
+    ".docker/desktop/docker.sock",
+    ".colima/default/docker.sock",
+    ".rd/docker.sock",
+    ".orbstack/run/docker.sock",
+)
+
+
+def unix(path: Path) -> str:
+    """The URL of an engine behind a unix socket."""
+    return f"unix://{path}"
+
+
+def local_url(environ: Mapping[str, str] | None = None, home: Path | None = None) -> str:
+    """Where this machine's engine listens ("unix:///..." or "tcp://...").
+
+    In the docker CLI's order: DOCKER_HOST, DOCKER_CONTEXT, the current context of its config.json, the
+    default socket; then the sockets of rootless Docker and of the usual desktop products.
+
+    Args:
+        environ: Instead of the process's environment.
+        home: Instead of the user's home folder.
+
+    Raises:
+        UsageError: An engine is named that cannot be used as this machine's own: by SSH, with TLS, or in a
+            context that does not exist.
+    """
+    environ = os.environ if environ is None else environ
+    home = Path.home() if home is None else home
+    if host := environ.get("DOCKER_HOST"):
+        return _usable(host, "DOCKER_HOST")
+    folder = Path(environ.get("DOCKER_CONFIG") or home / ".docker")
+    context = environ.get("DOCKER_CONTEXT") or _current_context(folder)
+    if context and context != "default":
+        return _usable(_context_host(folder, context), f"the docker context `{context}`")
+    candidates = [DEFAULT, *_rootless(environ), *(home / name for name in _HOME_SOCKETS)]
+    return unix(next((path for path in candidates if path.is_socket()), DEFAULT))
+
+
+def _usable(host: str, origin: str) -> str:
+    if host.startswith("ssh://"):
+        raise UsageError(
+            f"{origin} names an engine that is reached by SSH ({host})",
+            hint="unset it to use this machine's engine; a server to deploy to belongs in `server.host`",
+        )
+    if not host.startswith(("unix://", "tcp://", "http://")):
+        raise UsageError(f"{origin} names an engine in a way that is not supported: {host}")
+    return host
+
+
+def _current_context(folder: Path) -> str:
+    try:
+        config = record(json.loads((folder / "config.json").read_text()))
+    except (OSError, ValueError):  # absent or broken: the docker CLI also goes on with its defaults
+        return ""
+    return text(config.get("currentContext"))
+
+
+def _context_host(folder: Path, context: str) -> str:
+    """The CLI keeps a context in a folder named by the SHA-256 of its name."""
+    digest = hashlib.sha256(context.encode()).hexdigest()
+    try:
+        meta = record(json.loads((folder / "contexts" / "meta" / digest / "meta.json").read_text()))
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"the docker context `{context}` cannot be read",
+            cause=str(error),
+            hint="`docker context ls` lists what there is, `docker context use default` goes back",
+        ) from error
+    if (folder / "contexts" / "tls" / digest / "docker").is_dir():
+        raise UsageError(
+            f"the docker context `{context}` uses TLS, which is not supported for this machine's engine"
+        )
+    host = text(record(record(meta.get("Endpoints")).get("docker")).get("Host"))
+    return host or unix(DEFAULT)
+
+
+def _rootless(environ: Mapping[str, str]) -> list[Path]:
+    runtime = environ.get("XDG_RUNTIME_DIR")
+    return [Path(runtime) / "docker.sock"] if runtime else []
