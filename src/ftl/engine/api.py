@@ -75,6 +75,7 @@ class Engine:
             explain: Asked for a better error when no engine answers: `Machine.explain`.
         """
         self.name = name
+        self.url = url
         self._client = Client(url, name=name, explain=explain)
 
     async def __aenter__(self) -> Self:
