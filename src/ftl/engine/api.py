@@ -17,7 +17,7 @@ from ftl.errors import EngineError
 
 if TYPE_CHECKING:
     import tarfile
-    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
     from types import TracebackType
 
     from ftl.engine.errors import Explain
@@ -248,7 +248,7 @@ class Engine:
         follow: bool = False,
         since: str | None = None,
         timestamps: bool = True,
-    ) -> AsyncIterator[LogLine]:
+    ) -> AsyncGenerator[LogLine]:
         """A container's log, whole lines, its two streams in the order in which they were written.
 
         Args:
