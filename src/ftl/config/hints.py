@@ -1,0 +1,132 @@
+"""What to write instead of a key that FTL does not know: near misses, and words of Compose and Kamal."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+_FOREIGN: dict[str, dict[str, str]] = {
+    "": {
+        "version": "leave it out: ftl.yaml has no version",
+        "name": "write it as `name` below `project`",
+        "domain": "write it as `domain` below `project`",
+        "servers": "write `server`, with the `host` below it",
+        "service": "write `services`, a list; the project's name is `name` below `project`",
+        "networks": "leave it out: each project has one private network of its own",
+        "accessories": "write `dependencies`",
+        "databases": "write `dependencies`",
+        "env": "write `env` below each service; an `x-...` key with an anchor can hold what they share",
+        "registry": "leave it out: the credentials of `docker login` are used",
+        "builder": "write `build` below the service",
+        "secrets": "write `secrets` below the service's `build`, or variables in `env`",
+        "configs": "mount a folder of the server with `volumes`, or build the files into the image",
+        "ssh": "write `server`, with `host`, `user`, `port` and `ssh_key`",
+        "hooks": "write `hooks` below a service",
+    },
+    "services": {
+        "ports": "write `port` for what the app listens on (the proxy leads there), or `forwards` to go past the proxy",
+        "expose": "write `port`",
+        "app_port": "write `port`",
+        "environment": "write `env`",
+        "env_vars": "write `env`, a list of NAME=VALUE or a map",
+        "envs": "write `env`",
+        "healthcheck": "write `health_check` (probed from the network), or `container.health_check` (run by Docker)",
+        "depends_on": "leave it out: dependencies are healthy before services start",
+        "dependencies": "write `dependencies` at the top of the file",
+        "restart": "leave it out: containers are always restarted",
+        "deploy": "write `replicas` directly below the service",
+        "scale": "write `replicas`",
+        "labels": "leave it out: routes are written in `routes`",
+        "networks": "leave it out: each project has one private network of its own",
+        "container_name": "leave it out: containers are named after project, service and release",
+        "dockerfile": "write it below `build`",
+        "context": "write it below `build`",
+        "args": "write it below `build`",
+        "target": "write it below `build`",
+        "platform": "write it below `build`",
+        "secrets": "write it below `build`",
+        "ulimits": "write it below `container`",
+        "host": "write it in `routes`, as `host`",
+        "hosts": "write it in `routes`, as `host`",
+        "domain": "write it in `routes`, as `host`",
+        "domains": "write it in `routes`, as `host`",
+        "proxy": "write `routes` and `port`",
+        "cmd": "write `command`",
+        "stop_grace_period": "write `stop_timeout`",
+        "pre": "write it below `hooks`",
+        "post": "write it below `hooks`",
+        "local_ports": "write `forwards`, with 127.0.0.1: before the port",
+    },
+    "dependencies": {
+        "port": "write `ports`, a list",
+        "environment": "write `env`",
+        "env_vars": "write `env`, a list of NAME=VALUE or a map",
+        "env_file": "write `env`; variables of .env can be used there",
+        "healthcheck": "write `health_check` below `container`",
+        "health_check": "write it below `container`",
+        "ulimits": "write it below `container`",
+        "restart": "leave it out: containers are always restarted",
+        "build": "write it as one of the `services`",
+        "routes": "write it as one of the `services`",
+        "command": "write it as one of the `services`",
+        "type": "write `image`, or the short form: `- postgres:16`",
+        "version": "write it in `image`, or the short form: `- postgres:16`",
+    },
+    "server": {
+        "key": "write `ssh_key`",
+        "identity_file": "write `ssh_key`",
+        "hosts": "write `host`; one server",
+        "address": "write `host`",
+        "ip": "write `host`",
+        "username": "write `user`",
+    },
+    "build": {
+        "path": "write `context`",
+        "file": "write `dockerfile`",
+        "cache_from": "leave it out: the builder's cache is used",
+        "platforms": "write `platform`",
+    },
+    "health_check": {
+        "cmd": "write it below `container.health_check`",
+        "test": "write `cmd` below `container.health_check`",
+        "port": "leave it out: the service's `port` is probed",
+        "url": "write `path`",
+    },
+    "container": {"healthcheck": "write `health_check`", "run_once": "write a hook"},
+    "container.health_check": {
+        "test": "write `cmd`",
+        "command": "write `cmd`",
+        "path": "write it below the service's own `health_check`",
+    },
+    "routes": {
+        "prefix": "write `path`",
+        "path_prefix": "write `path`",
+        "domain": "write `host`",
+        "port": "write it as the service's `port`",
+    },
+    "proxy": {
+        "email": "write it below `project`",
+        "ssl": "write `tls`",
+        "https": "write `tls`",
+        "cert": "write `certificate`",
+        "host": "write it in the service's `routes`",
+    },
+}
+
+
+def for_key(word: str, known: Collection[str], section: str) -> str:
+    """What to write instead of `word` in a section ("services", "container.health_check", "" for the top)."""
+    foreign = _FOREIGN.get(section, {}).get(word.lower().replace("-", "_"))
+    if foreign:
+        return foreign
+    near = nearest(word.lower().replace("-", "_"), known)
+    if near:
+        return f"did you mean `{near}`?"
+    return f"known here: {', '.join(known)}"
+
+
+def nearest(word: str, known: Collection[str], cutoff: float = 0.6) -> str | None:
+    """The known word that is most like this one, if any is much like it."""
+    import difflib
+
+    matches = difflib.get_close_matches(word, known, 1, cutoff)
+    return matches[0] if matches else None

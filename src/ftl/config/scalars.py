@@ -1,0 +1,253 @@
+"""Text -> value, one function for each type of scalar in ftl.yaml.
+
+All of them raise Unfit with the end of a sentence whose beginning (the key and the text) the reader knows, so
+that no value which came from a variable is ever repeated in a message.
+"""
+
+from __future__ import annotations
+
+import re
+
+_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_LONGEST = 366 * 24 * 3600.0
+_MAX_DIGITS = 18
+
+_NUMBER = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
+_DURATION_PART = re.compile(rf"({_NUMBER})(ns|us|µs|μs|ms|s|m|h)")
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+# The intersection of what FTL promises ([a-z0-9][a-z0-9_-]*), of Docker's path components and of DNS labels.
+_NAME = re.compile(r"[a-z0-9]+(?:(?:_|__|-+)[a-z0-9]+)*")
+# Docker's reference grammar: [domain[:port]/]path[:tag][@digest] (distribution/reference).
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*|\[[0-9a-fA-F:]+\])"
+_IMAGE = re.compile(
+    rf"(?:{_HOST}(?::[0-9]+)?/)?{_COMPONENT}(?:/{_COMPONENT})*"
+    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
+)
+_PLATFORM = re.compile(r"linux/[a-z0-9_]+(?:/v[0-9]+)?")
+_VOLUME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
+_BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+LIMITS = (
+    "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice",
+    "nofile", "nproc", "rss", "rtprio", "rttime", "sigpending", "stack",
+)  # fmt: skip
+"""The limits that Docker knows by name (setrlimit(2))."""
+
+
+class Unfit(ValueError):
+    """A text is no value of the type; `message` continues "key: TEXT ..."."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+def text(value: str) -> str:
+    """Any text but the empty one."""
+    if not value.strip():
+        raise Unfit("is empty")
+    return value
+
+
+def boolean(value: str) -> bool:
+    """YAML 1.1's words, as Compose reads them."""
+    try:
+        return _BOOLEANS[value.lower()]
+    except KeyError:
+        raise Unfit("is neither true nor false") from None
+
+
+def whole(value: str, *, least: int, most: int | None = None, what: str = "a whole number") -> int:
+    """A decimal number; leading zeros are not octal: `0080` is 80."""
+    bounds = f"{least} to {most}" if most is not None else f"{least} or more"
+    if not re.fullmatch(r"-?[0-9]+", value) or len(value) > _MAX_DIGITS:
+        raise Unfit(f"is not {what} ({bounds})")
+    number = int(value)
+    if number < least or (most is not None and number > most):
+        raise Unfit(f"is not {what} ({bounds})")
+    return number
+
+
+def port(value: str) -> int:
+    """A TCP or UDP port."""
+    return whole(value, least=1, most=65535, what="a port")
+
+
+def count(value: str) -> int:
+    """How many: 1 or more."""
+    return whole(value, least=1, most=10_000)
+
+
+def limit(value: str) -> int:
+    """A ulimit's value; -1 is no limit."""
+    return whole(value, least=-1)
+
+
+def duration(value: str) -> float:
+    """Seconds, from `500ms`, `10s`, `1m30s`, `1h`, `1.5h` or a bare number of seconds."""
+    if re.fullmatch(_NUMBER, value):
+        seconds = float(value)
+    else:
+        parts = _DURATION_PART.findall(value)
+        if not parts or "".join(number + unit for number, unit in parts) != value:
+            raise Unfit("is not a duration", "write it like 500ms, 10s, 1m30s or 1h")
+        seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    if seconds > _LONGEST:
+        raise Unfit("is longer than a year")
+    return seconds
+
+
+def interval(value: str) -> float:
+    """A duration longer than nothing."""
+    seconds = duration(value)
+    if seconds == 0:
+        raise Unfit("must be longer than 0")
+    return seconds
+
+
+def name(value: str) -> str:
+    """A project's, service's or dependency's name: part of image, container and network names and of DNS."""
+    if len(value) > 63 or not _NAME.fullmatch(value):
+        fixed = re.sub(r"[-_]*-[-_]*|_{3,}", "-", re.sub(r"[^a-z0-9_-]+", "-", value.lower())).strip("-_")[:63]
+        raise Unfit(
+            "is not a name (a-z, 0-9, and - or _ between them; at most 63 characters)",
+            f"`{fixed}` would be one" if _NAME.fullmatch(fixed) else None,
+        )
+    return value
+
+
+def domain(value: str) -> str:
+    """A host name as browsers ask for it, in lower case."""
+    host = value.lower()
+    if len(host) <= 253 and _DOMAIN.fullmatch(host):
+        return host
+    raise Unfit("is not a domain", _domain_hint(host))
+
+
+def route_host(value: str) -> str:
+    """A domain, or `*.` and a domain for all its direct subdomains."""
+    wildcard = "*." if value.startswith("*.") else ""
+    return wildcard + domain(value[len(wildcard) :])
+
+
+def _domain_hint(host: str) -> str:
+    bare = re.sub(r"^[a-z]+://", "", host).partition("/")[0].partition(":")[0].rstrip(".")
+    if _DOMAIN.fullmatch(bare):
+        return f"write the host name alone: {bare}"
+    if not host.isascii():
+        try:
+            return f"write it in its ASCII form: {host.encode('idna').decode()}"
+        except UnicodeError:
+            pass
+    return "letters, digits and - between dots, like shop.example.com"
+
+
+def email(value: str) -> str:
+    """An address that an ACME authority takes as contact."""
+    local, at, host = value.rpartition("@")
+    if not at or not re.fullmatch(r"[^\s@<>\"(),;:\\]+", local) or "." not in host:
+        raise Unfit("is not an email address", "write it like ops@example.com")
+    try:
+        domain(host)
+    except Unfit:
+        raise Unfit("is not an email address", "write it like ops@example.com") from None
+    return value
+
+
+def ssh_host(value: str) -> str:
+    """What ssh is told to connect to: a name, an address, a Host of ~/.ssh/config, or `local`."""
+    if re.fullmatch(r"[A-Za-z0-9_\[:][A-Za-z0-9_.:%\[\]-]*", value):
+        if re.fullmatch(r"[^:]+:[0-9]+", value):
+            host, _, number = value.partition(":")
+            raise Unfit("is not a host", f"write host: {host} and port: {number}")
+        return value
+    user, at, host = value.rpartition("@")
+    raise Unfit("is not a host", f"write host: {host} and user: {user.rpartition('/')[2]}" if at else None)
+
+
+def ssh_user(value: str) -> str:
+    """A login name; never anything that ssh would read as an option or as a host."""
+    if not re.fullmatch(r"[A-Za-z0-9_][^\s:@/]*", value):
+        raise Unfit("is not a user name")
+    return value
+
+
+def image(value: str) -> str:
+    """An image reference."""
+    short = len(value) <= 512
+    if short and _IMAGE.fullmatch(value):
+        return value
+    lower = value.lower()
+    hint = f"image names are in lower case: {lower}" if short and _IMAGE.fullmatch(lower) else None
+    raise Unfit("is not an image reference", hint or "write it like redis:7 or registry.example.com/shop/web:1.2")
+
+
+def platform(value: str) -> str:
+    """OS/ARCH[/VARIANT] as the builder knows it."""
+    if _PLATFORM.fullmatch(value):
+        return value
+    hint = f"write linux/{value}" if _PLATFORM.fullmatch(f"linux/{value}") else "write it like linux/amd64 or linux/arm64"
+    raise Unfit("is not a platform", hint)
+
+
+def url_path(value: str) -> str:
+    """The path of a URL, without query."""
+    if not value.startswith("/"):
+        raise Unfit("must begin with /", f"write /{value.removeprefix('./')}")
+    if re.search(r"[\s?#*]", value):
+        raise Unfit("is not a path that requests are compared with: leave out *, ?, # and spaces")
+    return value
+
+
+def probe_path(value: str) -> str:
+    """What a health check asks for: a path, perhaps with a query."""
+    if not value.startswith("/"):
+        raise Unfit("must begin with /", f"write /{value.removeprefix('./')}")
+    if re.search(r"[\s#]", value):
+        raise Unfit("is not a path: leave out # and spaces")
+    return value
+
+
+def acme_url(value: str) -> str:
+    """The directory of an ACME authority."""
+    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
+        raise Unfit("is not a URL", "write it like https://acme-v02.api.letsencrypt.org/directory")
+    return value
+
+
+def tls(value: str) -> str:
+    """How the proxy comes by certificates."""
+    return _one_of(value, ("auto", "internal", "off"))
+
+
+def limit_name(value: str) -> str:
+    """The name of a ulimit."""
+    return _one_of(value, LIMITS)
+
+
+def _one_of(value: str, known: tuple[str, ...]) -> str:
+    if value in known:
+        return value
+    raise Unfit(f"is none of {', '.join(known)}")
+
+
+def volume_name(value: str) -> str:
+    """A named volume (Docker's own rule)."""
+    if not _VOLUME.fullmatch(value):
+        raise Unfit("is not a volume name (letters, digits, and _ . - after the first)")
+    return value
+
+
+def shell_words(value: str) -> str:
+    """A command line that can be split into words the way a shell does."""
+    text(value)
+    if any(char in value for char in "\"'\\"):
+        import shlex
+
+        try:
+            shlex.split(value)
+        except ValueError as error:
+            raise Unfit(f"cannot be split into words: {str(error)[0].lower()}{str(error)[1:]}") from None
+    return value

@@ -1,0 +1,104 @@
+"""The tree of a YAML file: scalars as they are written, each with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as MappingType
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place in the file: 1-based line and column, and the offset in the text."""
+
+    line: int
+    column: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A scalar's text, exactly as written: `1.10`, `0644` and `on` are no numbers and no booleans here.
+
+    Attributes:
+        end: Offset in the file behind its last character.
+        plain: Written without quotes and not as a block, so that `null`, `~` and nothing mean nothing.
+        literal: Made by FTL from a value that is final: variables in it are not looked for.
+    """
+
+    text: str
+    mark: Mark
+    end: int = 0
+    plain: bool = False
+    literal: bool = False
+
+    @property
+    def is_null(self) -> bool:
+        """Whether it stands for no value."""
+        return self.plain and self.text in ("", "~", "null", "Null", "NULL")
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """A list."""
+
+    items: tuple[Node, ...]
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A value in a mapping, and where its key stands."""
+
+    key: Mark
+    value: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """A mapping; merge keys are already merged, keys are unique."""
+
+    entries: MappingType[str, Entry]
+    mark: Mark
+
+    def get(self, key: str) -> Node | None:
+        """The value of a key; None where it is missing or null."""
+        entry = self.entries.get(key)
+        return None if entry is None or is_null(entry.value) else entry.value
+
+    def replace(self, changes: MappingType[str, Node | None]) -> Mapping:
+        """A copy with other values for some keys; None takes a key out."""
+        entries = dict(self.entries)
+        for key, value in changes.items():
+            if value is None:
+                entries.pop(key, None)
+            else:
+                entries[key] = Entry(entries[key].key if key in entries else value.mark, value)
+        return Mapping(entries, self.mark)
+
+
+Node = Scalar | Sequence | Mapping
+
+
+def is_null(node: Node) -> bool:
+    """Whether a node stands for no value."""
+    return isinstance(node, Scalar) and node.is_null
+
+
+def kind_of(node: Node) -> str:
+    """What a node is, in words."""
+    match node:
+        case Scalar():
+            return "a single value"
+        case Sequence():
+            return "a list"
+        case Mapping():
+            return "a mapping"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something wrong at a place in the file; `loading` turns it into a Problem."""
+
+    mark: Mark
+    message: str
+    hint: str | None = None
