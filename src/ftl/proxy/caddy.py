@@ -1,0 +1,179 @@
+"""Sites -> the proxy's configuration. Pure, and the same bytes for the same sites: no reload is for nothing.
+
+Three kinds of listener. Port 80 serves internal names of that port to their own project, then the public
+routes. Port 443 serves the public routes of sites with TLS. Every other port that a service listens on serves
+internal names alone. Public requests arrive on the proxy's own network, so none comes from a project's subnet.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from ftl.proxy import tls
+from ftl.proxy.names import ADMIN, live_file
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterator, Sequence
+
+    from ftl.proxy.site import InternalName, Site, SiteRoute
+
+Json = dict[str, object]
+
+HTTP, HTTPS = 80, 443
+
+# A host that is an address or this machine: what a first look uses before any name exists.
+_BY_ADDRESS = r"^(localhost|[0-9.]+|\[?[0-9a-fA-F:]*:[0-9a-fA-F:.]*\]?)$"
+
+
+def render(sites: Sequence[Site]) -> bytes:
+    """The configuration file's bytes."""
+    return json.dumps(caddy_config(sites), indent=1, sort_keys=True).encode() + b"\n"
+
+
+def caddy_config(sites: Sequence[Site]) -> Json:
+    """Caddy's JSON configuration for all the projects on a server, whatever the order of `sites`."""
+    ordered = sorted(sites, key=lambda site: site.project)
+    servers: Json = {"http": _server(HTTP, [*_internal(ordered, HTTP), *_public_http(ordered)])}
+    secured = tls.secured(ordered)
+    if secured:
+        routes = [*_routes(ordered, only=secured), _not_found()]
+        servers["https"] = {**_server(HTTPS, routes), "tls_connection_policies": [{}]}
+    ports = {name.port for site in ordered for name in site.internal} - {HTTP, HTTPS}
+    for port in sorted(ports):
+        servers[f"internal-{port}"] = _server(port, [*_internal(ordered, port), _not_found()])
+    return {
+        "admin": {"listen": ADMIN, "config": {"persist": False}},
+        "logging": {"logs": {"default": {"exclude": ["admin.api"]}}},
+        "storage": {"module": "file_system", "root": tls.STORAGE},
+        "apps": {"http": {"servers": servers}, **tls.apps(ordered)},
+    }
+
+
+def _server(port: int, routes: list[Json]) -> Json:
+    return {
+        "listen": [f":{port}"],
+        # Which hosts get certificates, and where HTTP redirects, is said by ourselves.
+        "automatic_https": {"disable": True},
+        "routes": routes,
+        "errors": {"routes": [{"handle": [_unavailable()]}]},
+    }
+
+
+# --- public -------------------------------------------------------------------------------------
+
+
+def _public_http(sites: Sequence[Site]) -> Iterator[Json]:
+    yield from (one.redirect for one in tls.secured(sites).values() if one.redirect)
+    yield from _routes(sites)
+    with_routes = [site for site in sites if site.routes]
+    if len(with_routes) == 1:
+        yield from _by_address(with_routes[0])
+    yield _not_found()
+
+
+def _routes(sites: Sequence[Site], *, only: Container[str] | None = None) -> Iterator[Json]:
+    """Public routes (`only` those hosts'): named hosts before "any host", of one the longest path first."""
+    pairs = [(site, route) for site in sites for route in site.routes if only is None or route.host in only]
+    pairs.sort(key=lambda pair: (pair[1].host == "", pair[1].host, -len(pair[1].path), pair[1].path))
+    for site, route in pairs:
+        yield _public_route(site, route, {"host": [route.host]} if route.host else {})
+
+
+def _by_address(site: Site) -> Iterator[Json]:
+    """The only site answers requests by address too: the routes of its first host."""
+    host = min(route.host for route in site.routes)
+    if not host:
+        return  # it answers to any name as it is
+    match: Json = {"vars_regexp": {"{http.request.host}": {"pattern": _BY_ADDRESS}}}
+    routes = [route for route in site.routes if route.host == host]
+    for route in sorted(routes, key=lambda one: (-len(one.path), one.path)):
+        yield _public_route(site, route, match)
+
+
+def _public_route(site: Site, route: SiteRoute, match: Json) -> Json:
+    handlers = [_to_live(site.project, route.service, route.port)]
+    if route.path != "/":
+        match = {**match, "path": [route.path, f"{route.path}/*"]}
+        if route.strip_prefix:
+            handlers.insert(0, {"handler": "rewrite", "strip_path_prefix": route.path})
+    return _route(match, *handlers)
+
+
+# --- internal -----------------------------------------------------------------------------------
+
+
+def _internal(sites: Sequence[Site], port: int) -> Iterator[Json]:
+    for site in sites:
+        names = [name for name in site.internal if name.port == port]
+        if not names or not site.subnets:
+            continue
+        inside: Json = {"remote_ip": {"ranges": list(site.subnets)}}
+        for name in sorted(names, key=lambda one: one.service):
+            yield _route({**inside, "host": [name.service]}, _internal_handler(site, name))
+        if len(names) == 1 and port != HTTP:
+            # A caller may have its own idea of the Host header; nothing else can be meant on this port.
+            yield _route(inside, _internal_handler(site, names[0]))
+
+
+def _internal_handler(site: Site, name: InternalName) -> Json:
+    return _to_live(site.project, name.service, name.port)
+
+
+# --- handlers -----------------------------------------------------------------------------------
+
+
+def _route(match: Json, *handlers: Json) -> Json:
+    return {"match": [match], "handle": list(handlers), "terminal": True} if match else _always(*handlers)
+
+
+def _always(*handlers: Json) -> Json:
+    return {"handle": list(handlers), "terminal": True}
+
+
+def _to_live(project: str, service: str, port: int) -> Json:
+    """Proxy to whatever the live file names at the moment of the request."""
+    return {
+        "handler": "reverse_proxy",
+        "dynamic_upstreams": {
+            "source": "a",
+            # The final dot keeps the resolver from trying the machine's search domains.
+            "name": f"{{file.{live_file(project, service)}}}.",
+            "port": str(port),
+            "refresh": "1s",
+            "versions": {"ipv4": True, "ipv6": False},
+        },
+        "load_balancing": {
+            "selection_policy": {"policy": "least_conn"},
+            # Failed dials are tried again whatever the method, since nothing was sent; after that GET alone.
+            "try_duration": "5s",
+            "try_interval": "100ms",
+        },
+        "transport": {
+            "protocol": "http",
+            "dial_timeout": "2s",
+            "compression": False,
+            # Shorter than what servers commonly grant (gunicorn 2 s; uvicorn and Node 5 s): a POST never goes
+            # out on a connection that the other end is about to close.
+            "keep_alive": {"enabled": True, "idle_timeout": "1500ms", "max_idle_conns_per_host": 128},
+        },
+        # A reload leaves WebSockets alone; they end with their container.
+        "stream_close_delay": "720h",
+    }
+
+
+def _not_found() -> Json:
+    return _always(_text("404", "Nothing is served here.\n"))
+
+
+def _unavailable() -> Json:
+    return _text("{http.error.status_code}", "{http.error.status_code} {http.error.status_text}\n")
+
+
+def _text(status: str, body: str) -> Json:
+    return {
+        "handler": "static_response",
+        "status_code": status,
+        "headers": {"Content-Type": ["text/plain; charset=utf-8"]},
+        "body": body,
+    }

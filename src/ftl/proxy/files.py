@@ -1,0 +1,36 @@
+"""Small tar archives, as the engine's archive API takes them."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def archive(files: Mapping[str, bytes], *, folders: tuple[str, ...] = (), mode: int = 0o644) -> bytes:
+    """An archive with these files, owned by root, and the folders that lead to them.
+
+    Args:
+        files: Relative path -> content.
+        folders: Further folders, empty ones for example.
+        mode: Permissions of the files.
+    """
+    needed = {*folders, *(name.rpartition("/")[0] for name in files)} - {""}
+    every = {str(one) for name in needed for one in (PurePosixPath(name), *PurePosixPath(name).parents)} - {
+        "."
+    }
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        for folder in sorted(every):
+            info = tarfile.TarInfo(folder)
+            info.type, info.mode = tarfile.DIRTYPE, 0o755
+            tar.addfile(info)
+        for name, content in sorted(files.items()):
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(content), mode
+            tar.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()

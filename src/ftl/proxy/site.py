@@ -1,0 +1,146 @@
+"""What one project asks of the proxy, as a value that is stored on the server.
+
+The proxy is shared: whoever deploys one project rebuilds the whole configuration from all the stored sites.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import ConfigDict, TypeAdapter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ftl.config.models import Project
+
+TlsMode = Literal["auto", "internal", "off"]
+
+
+@dataclass(frozen=True, slots=True)
+class SiteRoute:
+    """Public requests for `host` (empty: any name) below `path` go to a service's port."""
+
+    host: str
+    path: str
+    strip_prefix: bool
+    service: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class InternalName:
+    """Inside the project's network, `service` on `port` reaches the live release."""
+
+    service: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A project's part of the proxy's configuration.
+
+    Attributes:
+        subnets: CIDRs of the project's network: requests from elsewhere never reach internal names.
+        tls: "auto" gets certificates by ACME, "internal" from the proxy's own authority, "off" is HTTP alone.
+        certificate: Content id of a certificate of the user's own, stored in the proxy; used instead.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    project: str
+    subnets: tuple[str, ...] = ()
+    routes: tuple[SiteRoute, ...] = ()
+    internal: tuple[InternalName, ...] = ()
+    tls: TlsMode = "off"
+    email: str | None = None
+    acme_ca: str | None = None
+    certificate: str | None = None
+
+    def to_json(self) -> str:
+        """The form in which it is stored."""
+        return json.dumps(asdict(self), indent=1, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Site:
+        """Read the stored form; ValueError when it is none."""
+        return _ADAPTER.validate_json(text)
+
+
+_ADAPTER = TypeAdapter(Site)
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A certificate chain and its private key, PEM. The key is never shown."""
+
+    chain: bytes
+    key: bytes
+
+    def __repr__(self) -> str:
+        return f"Certificate({self.id})"
+
+    @property
+    def id(self) -> str:
+        """Content id: another certificate gets another file, and so a reload."""
+        return hashlib.sha256(self.chain + b"\0" + self.key).hexdigest()[:16]
+
+
+def site_of(
+    project: Project,
+    *,
+    subnets: Sequence[str] = (),
+    services: Sequence[str] | None = None,
+    certificate: str | None = None,
+) -> Site:
+    """A project's site.
+
+    Args:
+        project: The resolved ftl.yaml.
+        subnets: Those of the project's network; when empty, `ProxyControl.apply` asks the engine.
+        services: Only these services; None means all. Services without a port have no place in a site.
+        certificate: Content id of the user's own certificate, if there is one.
+    """
+    chosen = [one for one in project.services if services is None or one.name in services]
+    routes = [
+        SiteRoute(
+            host=(route.host or project.project.domain or "").lower(),
+            path=_normal_path(route.path),
+            strip_prefix=route.strip_prefix,
+            service=service.name,
+            port=service.port,
+        )
+        for service in chosen
+        if service.port is not None
+        for route in service.routes
+    ]
+    return Site(
+        project=project.name,
+        subnets=tuple(subnets),
+        routes=tuple(sorted(routes, key=lambda one: (one.host, one.path))),
+        internal=tuple(InternalName(one.name, one.port) for one in chosen if one.port is not None),
+        tls=project.proxy.tls,
+        email=project.project.email,
+        acme_ca=project.proxy.acme_ca,
+        certificate=certificate,
+    )
+
+
+def _normal_path(path: str) -> str:
+    return path.rstrip("/") or "/"
+
+
+def conflicts(sites: Sequence[Site]) -> list[str]:
+    """Sentences about routes that two projects claim; empty when all is well."""
+    owners: dict[tuple[str, str], str] = {}
+    found = []
+    for site in sorted(sites, key=lambda one: one.project):
+        for route in site.routes:
+            owner = owners.setdefault((route.host, route.path), site.project)
+            if owner != site.project:
+                where = f"{route.host or 'any host'}{route.path}"
+                found.append(f"project {site.project} and project {owner} both route {where}")
+    return found

@@ -1,0 +1,149 @@
+"""Bringing the proxy up: once per server, by whoever deploys there first."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING
+
+from ftl.engine import labels
+from ftl.engine.values import Container, ContainerSpec, Mount, Publish
+from ftl.errors import EngineError, FtlError
+from ftl.proxy import scripts
+from ftl.proxy.caddy import HTTP, HTTPS, render
+from ftl.proxy.files import archive
+from ftl.proxy.names import CONFIG_FILE, Installation
+from ftl.proxy.state import is_proxy
+
+if TYPE_CHECKING:
+    from ftl.engine.api import Engine
+
+_READY_SECONDS = 30.0
+_INTERVAL = 0.2
+_CONFLICT = 409
+
+# 20.10: "Bind for 0.0.0.0:80 failed: port is already allocated"; 28: "failed to bind host port for 0.0.0.0:80:..."
+_TAKEN = re.compile(r"(?:\d+\.\d+\.\d+\.\d+|\[?::\]?):(\d+)")
+_TAKEN_WORDS = ("port is already allocated", "address already in use")
+
+
+async def ensure(engine: Engine, names: Installation, image: str) -> None:
+    """Have the proxy running and ready."""
+    container = await _find(engine, names)
+    created = container is None
+    if container is None:
+        await _create(engine, names, image)
+    elif container.state == "running":
+        return
+    try:
+        await engine.start(names.container)
+    except EngineError as error:
+        if created:
+            await engine.remove(names.container, force=True)
+        raise await _explained(engine, names, error) from error
+    await _wait_ready(engine, names)
+
+
+async def _find(engine: Engine, names: Installation) -> Container | None:
+    container = next((one for one in await engine.containers() if one.name == names.container), None)
+    if container is not None and not is_proxy(container):
+        raise FtlError(
+            f"a container named {names.container} that is not FTL's is in the way on {engine.name}",
+            hint="Rename or remove it.",
+        )
+    return container
+
+
+async def _create(engine: Engine, names: Installation, image: str) -> None:
+    marks = {labels.ROLE: labels.ROLE_PROXY}
+    await engine.create_network(names.network, marks)
+    await engine.create_volume(names.config_volume, marks)
+    await engine.create_volume(names.data_volume, marks)
+    try:
+        await engine.create(names.container, _spec(names, image, marks))
+    except EngineError as error:
+        if error.status != _CONFLICT:
+            raise
+        return  # another deploy creates it at this moment
+    # The volume may be an older proxy's: its configuration is the right one then.
+    if await engine.get_archive(names.container, CONFIG_FILE) is None:
+        files = {"ftl/caddy.json": render(())}
+        content = archive(files, folders=("ftl/sites", "ftl/next", "live"))
+        await engine.put_archive(names.container, "/config", content)
+
+
+def _spec(names: Installation, image: str, marks: dict[str, str]) -> ContainerSpec:
+    return ContainerSpec(
+        image=image,
+        labels=marks,
+        env={"XDG_CONFIG_HOME": "/config", "XDG_DATA_HOME": "/data"},
+        entrypoint=("caddy",),
+        command=("run", "--config", CONFIG_FILE),
+        networks={names.network: ()},
+        mounts=(Mount(names.config_volume, "/config"), Mount(names.data_volume, "/data")),
+        publish=(
+            Publish(HTTP, names.http_port),
+            Publish(HTTPS, names.https_port),
+            Publish(HTTPS, names.https_port, protocol="udp"),
+        ),
+        # Names without a dot are answered by Docker alone (see `release_alias`).
+        dns_options=("ndots:1",),
+    )
+
+
+async def _wait_ready(engine: Engine, names: Installation) -> None:
+    """Caddy's admin API answers once it serves."""
+    for _ in range(int(_READY_SECONDS / _INTERVAL)):
+        if await _answers(engine, names):
+            return
+        await asyncio.sleep(_INTERVAL)
+    raise await _not_ready(engine, names)
+
+
+async def _answers(engine: Engine, names: Installation) -> bool:
+    state = await engine.container(names.container)
+    if state is None or not state.running or state.restarting:
+        if state is None or state.exit_code != 0:
+            raise await _not_ready(engine, names)
+        return False
+    try:
+        done = await engine.execute(names.container, scripts.upstreams(), seconds=10.0)
+    except EngineError as error:
+        if error.status == _CONFLICT:  # it stopped in between
+            return False
+        raise
+    return done.exit_code == 0
+
+
+async def _not_ready(engine: Engine, names: Installation) -> FtlError:
+    lines = [line.text async for line in engine.logs(names.container, tail=10)]
+    error = FtlError(f"the proxy of {engine.name} does not come up", hint="Its last log lines are below.")
+    return error.with_details(lines)
+
+
+async def _explained(engine: Engine, names: Installation, error: EngineError) -> FtlError:
+    """A better error when the cause is a port that is taken."""
+    words = f"{error.message} {error.cause or ''}"
+    ports = {int(found) for found in _TAKEN.findall(words)} & {names.http_port, names.https_port}
+    if not ports or not any(part in words for part in _TAKEN_WORDS):
+        return error
+    port = min(ports)
+    holder = await _holder(engine, port)
+    if holder is not None:
+        hint = f"Stop it, or move it to another port: `docker stop {holder}`."
+        return FtlError(
+            f"port {port} of {engine.name} is taken by the container {holder}", cause=error.cause, hint=hint
+        )
+    return FtlError(
+        f"port {port} of {engine.name} is taken by a program outside Docker",
+        cause=error.cause,
+        hint=f"`ss -ltnp 'sport = :{port}'` there says by which; often it is nginx or apache2.",
+    )
+
+
+async def _holder(engine: Engine, port: int) -> str | None:
+    """The container that publishes a port of the machine."""
+    for container in await engine.containers():
+        if any(one.host_port == port for one in container.published):
+            return container.name
+    return None

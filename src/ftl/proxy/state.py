@@ -1,0 +1,115 @@
+"""What the proxy of a server is and knows, read from its configuration volume in one call."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ftl.engine import labels
+from ftl.proxy.caddy import render
+from ftl.proxy.names import Installation
+from ftl.proxy.site import Site
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ftl.engine.api import Engine
+    from ftl.engine.values import Container
+
+_CONFIG = "config/ftl/caddy.json"
+_SITES = "config/ftl/sites/"
+_LIVE = "config/live/"
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyState:
+    """A server's proxy.
+
+    Attributes:
+        container: Its container's id.
+        networks: The networks it is in.
+        sites: What each project asked for, by project.
+        live: (project, service) -> the alias of the release that requests go to.
+        config: Digest of its configuration file; empty while there is none.
+        unreadable: Projects whose site a newer FTL wrote in a form that this one does not know.
+    """
+
+    container: str
+    running: bool
+    image: str
+    networks: tuple[str, ...] = ()
+    sites: Mapping[str, Site] = field(default_factory=dict)
+    live: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    config: str = ""
+    unreadable: tuple[str, ...] = ()
+
+    def site(self, project: str) -> Site | None:
+        """A project's site; None where it has none."""
+        return self.sites.get(project)
+
+    @property
+    def up_to_date(self) -> bool:
+        """Whether the configuration is what this version of FTL makes of the stored sites."""
+        return self.config == digest(render(tuple(self.sites.values())))
+
+
+def digest(config: bytes) -> str:
+    """How two configurations are compared."""
+    return hashlib.sha256(config).hexdigest()
+
+
+async def observe(
+    engine: Engine,
+    containers: Sequence[Container] | None = None,
+    *,
+    installation: Installation | None = None,
+) -> ProxyState | None:
+    """The server's proxy; None where there is none.
+
+    Args:
+        engine: The server's engine; asked once, or twice at the same time.
+        containers: Its containers, if they are known already.
+        installation: What the proxy is called there.
+    """
+    name = (installation or Installation()).container
+    async with asyncio.TaskGroup() as group:
+        files = group.create_task(engine.get_archive(name, "/config"))
+        if containers is None:
+            containers = await engine.containers(labels={labels.ROLE: labels.ROLE_PROXY})
+    found = next((one for one in containers if one.name == name and is_proxy(one)), None)
+    return _read(found, files.result() or {}) if found is not None else None
+
+
+def is_proxy(container: Container) -> bool:
+    """Whether FTL made this container as a proxy: nothing else is ever touched."""
+    return container.labels.get(labels.ROLE) == labels.ROLE_PROXY
+
+
+def _read(container: Container, files: Mapping[str, bytes]) -> ProxyState:
+    files = {name.removeprefix("./").lstrip("/"): content for name, content in files.items()}
+    sites: dict[str, Site] = {}
+    live: dict[tuple[str, str], str] = {}
+    unreadable = []
+    for name, content in sorted(files.items()):
+        if name.startswith(_SITES) and name.endswith(".json"):
+            project = name.removeprefix(_SITES).removesuffix(".json")
+            try:
+                sites[project] = Site.from_json(content)
+            except ValueError:
+                unreadable.append(project)
+        elif name.startswith(_LIVE):
+            project, dot, service = name.removeprefix(_LIVE).partition(".")
+            if project and dot:  # not the ".PROJECT.SERVICE" of a switch that is under way
+                live[project, service] = content.decode(errors="replace").strip()
+    return ProxyState(
+        container=container.id,
+        running=container.state == "running",
+        image=container.image,
+        networks=tuple(sorted(one.network for one in container.endpoints)),
+        sites=sites,
+        live=live,
+        config=digest(files[_CONFIG]) if _CONFIG in files else "",
+        unreadable=tuple(unreadable),
+    )

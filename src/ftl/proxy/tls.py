@@ -1,0 +1,135 @@
+"""Which hosts get a certificate from whom, and which of them redirect HTTP to HTTPS."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ftl.proxy.names import certificate_files
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ftl.proxy.site import Site
+
+Json = dict[str, object]
+
+STORAGE = "/data/caddy"
+"""Where Caddy keeps certificates; its default in the official image."""
+
+# No public authority certifies names below these (RFC 2606, 6761, 6762, 7686, 8375; ICANN on `internal`).
+_PRIVATE = ("localhost", "local", "test", "example", "invalid", "onion", "internal", "lan", "home.arpa")
+
+
+@dataclass(frozen=True, slots=True)
+class Secured:
+    """A host that is served by HTTPS.
+
+    Attributes:
+        site: The site that decides: the first by project name, where several share a host.
+    """
+
+    host: str
+    site: Site
+
+    @property
+    def certificate(self) -> str | None:
+        """The content id of the user's own certificate, where one is given."""
+        return self.site.certificate
+
+    @property
+    def by_acme(self) -> bool:
+        """Whether a public (or the given) authority certifies it; else the proxy's own does."""
+        return self.certificate is None and self.site.tls == "auto" and is_public(self.host)
+
+    @property
+    def issuer(self) -> Json:
+        """Caddy's issuer module."""
+        if not self.by_acme:
+            return {"module": "internal"}
+        given = {"email": self.site.email, "ca": self.site.acme_ca}
+        return {"module": "acme", **{key: value for key, value in given.items() if value}}
+
+    @property
+    def redirect(self) -> Json | None:
+        """A route that sends HTTP to HTTPS; None where both serve.
+
+        Until ACME's certificate is on disk HTTP answers itself, so that a site whose name does not point here
+        yet can be seen. Challenges are answered by Caddy before any route.
+        """
+        if self.site.tls != "auto":
+            return None
+        if self.certificate:
+            return _to_https({"host": [self.host]})
+        if not self.by_acme:
+            return None
+        issued = {
+            "root": f"{STORAGE}/certificates",
+            "try_files": [f"/*/{self.host}/{self.host}.crt"],
+        }
+        return _to_https({"host": [self.host], "file": issued})
+
+
+def secured(sites: Sequence[Site]) -> Mapping[str, Secured]:
+    """The hosts that are served by HTTPS, sorted."""
+    found: dict[str, Secured] = {}
+    for site in sorted(sites, key=lambda one: one.project):
+        if site.tls == "off":
+            continue
+        for route in site.routes:
+            if route.host:
+                found.setdefault(route.host, Secured(route.host, site))
+    return dict(sorted(found.items()))
+
+
+def is_public(host: str) -> bool:
+    """Whether a public authority may certify the name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return "." in host and not any(host == name or host.endswith(f".{name}") for name in _PRIVATE)
+    return False
+
+
+def apps(sites: Sequence[Site]) -> Json:
+    """Caddy's `tls` and `pki` apps for these sites; nothing when none of them has TLS."""
+    found = secured(sites)
+    if not found:
+        return {}
+    managed = [one for one in found.values() if not one.certificate]
+    files = sorted({one.certificate for one in found.values() if one.certificate})
+    return {
+        "tls": {
+            "certificates": {
+                "automate": [one.host for one in managed],
+                "load_files": [
+                    dict(zip(("certificate", "key"), certificate_files(name), strict=True)) for name in files
+                ],
+            },
+            "automation": {"policies": _policies(managed)},
+        },
+        # The proxy's authority is trusted by nobody but who asks for it; there is no store in the container.
+        "pki": {"certificate_authorities": {"local": {"install_trust": False}}},
+    }
+
+
+def _policies(managed: Sequence[Secured]) -> list[Json]:
+    """One policy for all the hosts of one issuer."""
+    groups: list[tuple[Json, list[str]]] = []
+    for one in managed:
+        members = next((hosts for issuer, hosts in groups if issuer == one.issuer), None)
+        if members is None:
+            groups.append((one.issuer, [one.host]))
+        else:
+            members.append(one.host)
+    return [{"subjects": hosts, "issuers": [issuer]} for issuer, hosts in groups]
+
+
+def _to_https(match: Json) -> Json:
+    to = {
+        "handler": "static_response",
+        "status_code": "308",
+        "headers": {"Location": ["https://{http.request.host}{http.request.uri}"]},
+    }
+    return {"match": [match], "handle": [to], "terminal": True}
