@@ -127,6 +127,14 @@ class PullProgress(Event):
     status: str
 
 
+@dataclass(frozen=True, slots=True)
+class PushProgress(Event):
+    """An image is pushed to the registry it names: the docker CLI's own status text."""
+
+    image: str
+    status: str
+
+
 # --- a deploy -----------------------------------------------------------------------------------
 
 

@@ -1,0 +1,233 @@
+"""A Dockerfile as instructions with their lines, enough to say where a step of a build came from.
+
+This reads what the builder will read, by the rules of the Dockerfile reference (parser directives, line
+continuation, here-documents); it checks nothing: that is the builder's work.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_DIRECTIVE = re.compile(r"^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S+)\s*$")
+_HEREDOC = re.compile(r"<<(-?)\s*(['\"]?)([A-Za-z0-9_.]+)\2")
+_WITH_HEREDOC = ("RUN", "COPY", "ADD")
+_STEPS = ("RUN", "COPY", "ADD", "WORKDIR")
+"""The instructions that BuildKit shows (and counts) as steps; all others only change the image's config."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """One instruction.
+
+    Attributes:
+        keyword: In capitals: "RUN".
+        text: The instruction on one line, as a reader would write it: "RUN apt-get update && ...".
+        body: What follows the keyword, here-documents included, for comparing.
+        line: 1-based line of its first character.
+        end: 1-based line of its last character.
+        stage: Index of its stage; -1 for an ARG before the first FROM.
+    """
+
+    keyword: str
+    text: str
+    body: str
+    line: int
+    end: int
+    stage: int
+
+    @property
+    def arguments(self) -> str:
+        """What follows the keyword on the joined line."""
+        return self.text[len(self.keyword) :].strip()
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """The leading `--name=value` words."""
+        flags: list[str] = []
+        for word in self.arguments.split():
+            if not word.startswith("--"):
+                break
+            flags.append(word)
+        return tuple(flags)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One FROM and what follows it; `name` is in lower case, as builders compare it."""
+
+    index: int
+    name: str | None
+    base: str
+    instructions: tuple[Instruction, ...]
+
+    def is_called(self, name: str) -> bool:
+        """Whether `--target` or a progress line means this stage by `name`."""
+        return name.lower() in (self.name, f"stage-{self.index}", str(self.index))
+
+
+@dataclass(frozen=True, slots=True)
+class Dockerfile:
+    """A parsed Dockerfile; `path` is the file as the user would name it."""
+
+    path: str
+    instructions: tuple[Instruction, ...]
+    stages: tuple[Stage, ...] = field(default=())
+
+    def base_stage(self, stage: Stage) -> Stage | None:
+        """The earlier stage that `stage` continues, if its base is not an image."""
+        return next((other for other in self.stages[: stage.index] if other.name == stage.base.lower()), None)
+
+    def chain(self, instruction: Instruction) -> tuple[Instruction, ...]:
+        """What the result of `instruction` was made from: its base stages and its own, up to and with it."""
+        if instruction.stage < 0:
+            return (instruction,)
+        stage: Stage | None = self.stages[instruction.stage]
+        chain = [
+            step for step in self.stages[instruction.stage].instructions if step.line <= instruction.line
+        ]
+        while stage is not None and (stage := self.base_stage(stage)) is not None:
+            chain = [*stage.instructions, *chain]
+        return tuple(chain)
+
+    def bases(self) -> tuple[str, ...]:
+        """The images it starts from: neither stages nor `scratch`, each once, in order."""
+        names = {stage.name for stage in self.stages if stage.name}
+        images = [stage.base for stage in self.stages if stage.base.lower() not in {*names, "scratch"}]
+        return tuple(dict.fromkeys(images))
+
+    def arguments(self) -> frozenset[str]:
+        """The names of all ARGs."""
+        return frozenset(
+            word.partition("=")[0]
+            for step in self.instructions
+            if step.keyword == "ARG"
+            for word in step.arguments.split()
+        )
+
+    def step(self, stage_name: str | None, number: int) -> Instruction | None:
+        """The instruction that BuildKit shows as `[STAGE NUMBER/TOTAL]`.
+
+        BuildKit counts the instructions that make layers, and the FROM where its base is an image
+        (moby/buildkit, dockerfile2llb: `cmdTotal`).
+        """
+        stage = self._stage(stage_name)
+        if stage is None:
+            return None
+        counted = [step for step in stage.instructions if step.keyword in _STEPS]
+        if self.base_stage(stage) is None and stage.base.lower() != "scratch":
+            counted.insert(0, stage.instructions[0])
+        return counted[number - 1] if 0 < number <= len(counted) else None
+
+    def _stage(self, name: str | None) -> Stage | None:
+        if name is None:
+            return self.stages[0] if len(self.stages) == 1 else None
+        return next((stage for stage in reversed(self.stages) if stage.is_called(name)), None)
+
+
+def parse(text: str, path: str = "Dockerfile", args: Mapping[str, str] | None = None) -> Dockerfile:
+    """Read a Dockerfile's text; what makes no sense is kept as it stands. `args` may name base images."""
+    instructions: list[Instruction] = []
+    stage = -1
+    for line, end, joined, body in _logical_lines(text):
+        keyword, _, rest = joined.partition(" ")
+        keyword = keyword.upper()
+        if keyword == "FROM":
+            stage += 1
+        text_ = f"{keyword} {rest.strip()}".strip()
+        instructions.append(Instruction(keyword, text_, body, line, end, stage))
+    return Dockerfile(path, tuple(instructions), _stages(instructions, args or {}))
+
+
+def _stages(instructions: list[Instruction], args: Mapping[str, str]) -> tuple[Stage, ...]:
+    stages: list[Stage] = []
+    values = _global_arguments(instructions)
+    values |= {name: value for name, value in args.items() if name in values}
+    for step in instructions:
+        if step.keyword == "FROM":
+            words = [word for word in step.arguments.split() if not word.startswith("--")]
+            name = words[2].lower() if len(words) >= 3 and words[1].upper() == "AS" else None
+            base = _expand(words[0], values) if words else ""
+            own = tuple(other for other in instructions if other.stage == step.stage)
+            stages.append(Stage(step.stage, name, base, own))
+    return tuple(stages)
+
+
+def _global_arguments(instructions: list[Instruction]) -> dict[str, str]:
+    """The defaults of the ARGs before the first FROM, the only ones that a FROM may use."""
+    pairs = [
+        word.partition("=")
+        for step in instructions
+        if step.keyword == "ARG" and step.stage < 0
+        for word in step.arguments.split()
+    ]
+    return {name: value.strip("\"'") for name, _, value in pairs}
+
+
+def _expand(text: str, values: dict[str, str]) -> str:
+    def value(match: re.Match[str]) -> str:
+        name = match["braced"] or match["bare"]
+        return values.get(name) or match["default"] or ""
+
+    return re.sub(r"\$(?:\{(?P<braced>\w+)(?::-(?P<default>[^}]*))?\}|(?P<bare>\w+))", value, text)
+
+
+def _logical_lines(text: str) -> Iterator[tuple[int, int, str, str]]:
+    """Each instruction as (first line, last line, joined on one line, joined with its here-documents)."""
+    lines = text.removeprefix("\ufeff").splitlines()
+    escape = _escape(lines)
+    position = 0
+    while position < len(lines):
+        first = position
+        if _is_blank_or_comment(lines[position]):
+            position += 1
+            continue
+        parts: list[str] = []
+        while position < len(lines):
+            part = lines[position]
+            position += 1
+            if parts and _is_blank_or_comment(part):
+                continue
+            stripped = part.rstrip()
+            if not stripped.endswith(escape):
+                parts.append(stripped)
+                break
+            parts.append(stripped[: -len(escape)].rstrip())
+        joined = " ".join(piece.strip() for piece in parts if piece.strip())
+        body = joined
+        if joined.partition(" ")[0].upper() in _WITH_HEREDOC:
+            for dash, _, word in _HEREDOC.findall(joined):
+                document, position = _heredoc(lines, position, word, strip=bool(dash))
+                body = "\n".join([body, *document])
+        yield first + 1, position, joined, body
+
+
+def _heredoc(lines: list[str], position: int, word: str, *, strip: bool) -> tuple[list[str], int]:
+    document: list[str] = []
+    while position < len(lines):
+        line = lines[position]
+        position += 1
+        document.append(line)
+        if (line.lstrip("\t") if strip else line) == word:
+            break
+    return document, position
+
+
+def _escape(lines: list[str]) -> str:
+    """The escape character: parser directives stand before anything else."""
+    for line in lines:
+        directive = _DIRECTIVE.match(line.strip())
+        if directive is None:
+            break
+        if directive[1].lower() == "escape":
+            return directive[2]
+    return "\\"
+
+
+def _is_blank_or_comment(line: str) -> bool:
+    stripped = line.strip()
+    return not stripped or stripped.startswith("#")
