@@ -111,12 +111,16 @@ async def ensure_base(docker: Docker, suite: str, emit: Emit) -> str:
             hint=f"bring {full} here (`docker load`), or make it: `apt-get install mmdebstrap`",
         )
     emit(Note(f"no image registry can be reached: making {full} from Debian's packages"))
-    await _bootstrap(docker, suite, full)
+    await bootstrap(docker, suite, full)
     return full
 
 
-async def _bootstrap(docker: Docker, suite: str, reference: str) -> None:
-    """Make a base image with mmdebstrap, which takes the mirror from this machine's apt."""
+async def bootstrap(docker: Docker, suite: str, reference: str) -> None:
+    """Make a base image with mmdebstrap, which takes the mirror from this machine's apt.
+
+    Raises:
+        BuildFailed: With its last lines as details.
+    """
     argv = ["mmdebstrap", "--quiet", "--variant=apt", "--include=ca-certificates"]
     if suite == "sid":
         # Debian's unstable may come from a snapshot, whose index is past its date by nature.
