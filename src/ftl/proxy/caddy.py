@@ -53,6 +53,7 @@ def caddy_config(sites: Sequence[Site]) -> Json:
 def _server(port: int, routes: list[Json]) -> Json:
     return {
         "listen": [f":{port}"],
+        "protocols": ["h1", "h2", "h3"] if port == HTTPS else ["h1"],
         # Which hosts get certificates, and where HTTP redirects, is said by ourselves.
         "automatic_https": {"disable": True},
         "routes": routes,
