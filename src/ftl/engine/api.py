@@ -109,6 +109,12 @@ class Engine:
                 return None
             raise
 
+    async def layer_sizes(self, reference: str) -> list[int]:
+        """How large an image's layers are, unpacked, lowest first; steps that made no layer are in it as 0."""
+        async with self._client.call(f"read the history of {reference}") as docker:
+            steps = records(await docker.images.history(checked(reference)))
+        return [number(step.get("Size")) for step in reversed(steps)]
+
     async def tag(self, reference: str, new: str) -> None:
         """Give an image another tag ("NAME:TAG"), which moves if another image has it."""
         name, tag = _split_tag(checked(new))

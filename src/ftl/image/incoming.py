@@ -1,0 +1,110 @@
+"""Images that have just been loaded, under temporary tags: verified, and only then given their names.
+
+A load can fail and say so, or fail and claim success: engines from 27.2 on, with the containerd store, move
+the tag before they unpack and report what went wrong as an ordinary line. So nothing is loaded under the
+name that something may be started from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from ftl.engine.values import ContainerSpec, Image
+from ftl.errors import EngineError, EngineUnavailable
+from ftl.image.together import together
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterable, Mapping, Sequence
+
+    from ftl.engine.api import Engine
+
+_REPOSITORY = "ftl-incoming"
+
+_STALE = 24 * 3600
+"""Seconds after which a temporary tag has no transfer any more: whoever made it was killed."""
+
+_CLEANUP = 10.0
+"""Seconds for taking temporary tags away after a failure or Ctrl-C."""
+
+
+class Doubt(Exception):
+    """The engine has not made of the archive what we meant; a whole one may do."""
+
+
+class Incoming:
+    """Temporary tags for so many images on one engine."""
+
+    def __init__(self, engine: Engine, count: int) -> None:
+        self._engine = engine
+        run = f"{int(time.time())}-{secrets.token_hex(4)}"
+        self.tags = tuple(f"{_REPOSITORY}:{run}-{number}" for number in range(count))
+
+    async def verify(self, ids: Mapping[str, str], layers: Mapping[str, Sequence[str]]) -> None:
+        """See that each tag is the image that was sent and that a container can be made of it.
+
+        Args:
+            ids: Tag -> image ID.
+            layers: Tag -> diffIDs.
+
+        Raises:
+            Doubt: It is not.
+            EngineUnavailable: The engine is gone.
+        """
+        await together(self._verify(tag, image_id, tuple(layers[tag])) for tag, image_id in ids.items())
+
+    async def _verify(self, tag: str, image_id: str, layers: tuple[str, ...]) -> None:
+        image = await self._engine.image(tag)
+        if image is None:
+            raise Doubt("the image is not there after it was loaded")
+        if image.id != image_id:
+            raise Doubt(f"the image loaded is {image.id} instead of {image_id}")
+        if image.layers != layers:
+            raise Doubt("the image loaded has other layers")
+        try:
+            await self._try_out(tag)
+        except EngineUnavailable:
+            raise
+        except EngineError as error:
+            raise Doubt(f"no container can be made of it: {error.cause or error.message}") from error
+
+    async def _try_out(self, tag: str) -> None:
+        """Make a container, which mounts every layer, and remove it unstarted."""
+        name = tag.replace(":", "-")
+        spec = ContainerSpec(image=tag, labels={"ftl.role": "transfer"}, command=("true",), restart="no")
+        try:
+            await self._engine.create(name, spec)
+        finally:
+            await _shielded(self._engine.remove(name, force=True))
+
+    async def discard(self) -> None:
+        """Take the temporary tags away, and the images that got no other; also while being cancelled."""
+        await _shielded(untag(self._engine, self.tags))
+
+
+def stale(images: Iterable[Image], now: float) -> list[str]:
+    """The temporary tags that transfers which were killed have left behind."""
+    found: list[str] = []
+    for image in images:
+        for tag in image.tags:
+            repository, _, run = tag.partition(":")
+            begun = run.partition("-")[0]
+            if repository == _REPOSITORY and begun.isdecimal() and now - int(begun) > _STALE:
+                found.append(tag)
+    return found
+
+
+async def untag(engine: Engine, tags: Iterable[str]) -> None:
+    """Take tags away as far as it goes: what is left is stale some day."""
+    for tag in tags:
+        with suppress(EngineError):
+            await engine.untag(tag)
+
+
+async def _shielded(work: Coroutine[None, None, None]) -> None:
+    """Finish a piece of cleaning up, within bounds, although the task it runs in may be on its way out."""
+    with suppress(TimeoutError, EngineError):
+        await asyncio.shield(asyncio.wait_for(work, _CLEANUP))

@@ -1,0 +1,109 @@
+"""Counting what a transfer moves, image by image, and telling it, at most five times a second."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ftl.events import Emit, TransferFinished, TransferProgress, TransferStarted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_EVERY = 0.2
+"""Seconds between two events of progress for one image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What it took to bring an image to a server.
+
+    Attributes:
+        image: Its name there.
+        layers_sent: Layers that travelled.
+        layers_reused: Layers that the server had, or that another image of the same transfer brought.
+        bytes_sent: Compressed bytes handed to the wire.
+        seconds: From the first question to the tag.
+    """
+
+    image: str
+    layers_sent: int
+    layers_reused: int
+    bytes_sent: int
+    seconds: float
+
+
+@dataclass(slots=True)
+class Account:
+    """One image of a transfer; sizes are of uncompressed layers, in bytes.
+
+    Attributes:
+        expected: How much there is to send, estimated until it has passed.
+    """
+
+    image: str
+    layers: int
+    needed: frozenset[str]
+    expected: int
+    layers_sent: int = 0
+    done: int = 0
+    sent: int = 0
+    told: float = 0.0
+
+
+class Meter:
+    """The accounts of one transfer. A layer that several images need goes to the account of the first."""
+
+    def __init__(
+        self, accounts: Iterable[Account], emit: Emit, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._accounts = list(accounts)
+        self._emit = emit
+        self._clock = clock
+        self._current = self._accounts[0]
+
+    def start(self) -> None:
+        """Tell what is about to be sent."""
+        for account in self._accounts:
+            reused = account.layers - len(account.needed)
+            self._emit(TransferStarted(account.image, account.layers, reused, account.expected))
+
+    def layer(self, diff_id: str) -> None:
+        """A layer begins."""
+        self._current = next(account for account in self._accounts if diff_id in account.needed)
+        self._current.layers_sent += 1
+
+    def passed(self, count: int) -> None:
+        """So many bytes of the layer were read."""
+        self._current.done += count
+        self._tell()
+
+    def handed_over(self, count: int) -> None:
+        """So many compressed bytes went to the wire."""
+        self._current.sent += count
+        self._tell()
+
+    def finish(self, seconds: float) -> dict[str, Sent]:
+        """The images are there."""
+        return {account.image: self._finish(account, seconds) for account in self._accounts}
+
+    def _finish(self, account: Account, seconds: float) -> Sent:
+        sent = Sent(
+            account.image, account.layers_sent, account.layers - account.layers_sent, account.sent, seconds
+        )
+        self._emit(TransferProgress(account.image, account.done, account.done, account.sent))
+        return finished(sent, self._emit)
+
+    def _tell(self) -> None:
+        account, now = self._current, self._clock()
+        if now - account.told >= _EVERY:
+            account.told = now
+            total = max(account.expected, account.done)
+            self._emit(TransferProgress(account.image, account.done, total, account.sent))
+
+
+def finished(sent: Sent, emit: Emit) -> Sent:
+    """Tell that an image is on the server."""
+    emit(TransferFinished(sent.image, sent.layers_sent, sent.layers_reused, sent.bytes_sent, sent.seconds))
+    return sent

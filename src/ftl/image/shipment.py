@@ -1,0 +1,201 @@
+"""Images that must travel: one archive, loaded under temporary tags, verified, and only then named."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ftl.errors import EngineError, EngineUnavailable, TransferFailed
+from ftl.events import Emit, Note
+from ftl.image.compress import codec_for, compressed
+from ftl.image.incoming import Doubt, Incoming
+from ftl.image.layers import Held
+from ftl.image.meter import Account, Meter, Sent
+from ftl.image.pack import Packing
+from ftl.image.save import Saved, Wanted
+from ftl.image.survey import survey
+
+if TYPE_CHECKING:
+    from ftl.engine.api import Engine
+    from ftl.engine.values import EngineInfo, Image
+
+FreeBytes = int | Callable[[], Awaitable[int]]
+"""Bytes free where an engine keeps its images, or how to find out."""
+
+_STALL = 900.0
+"""Seconds in which something must move. The engine here may write a large image to disk before its first
+byte, and the one there unpacks it after the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """An image to bring: its name there, its name here, and itself."""
+
+    tag: str
+    reference: str
+    image: Image
+
+
+class Shipment:
+    """One transfer of images that a server does not have.
+
+    Args:
+        source: The engine here.
+        target: The engine there.
+        info: What the engine there says of itself.
+        parcels: The images.
+        emit: Told of the progress.
+        free: The room there, if it is known.
+        began: When the transfer began, by `time.monotonic`.
+    """
+
+    def __init__(
+        self,
+        source: Engine,
+        target: Engine,
+        info: EngineInfo,
+        parcels: Sequence[Parcel],
+        *,
+        emit: Emit,
+        free: FreeBytes | None,
+        began: float,
+    ) -> None:
+        self._source = source
+        self._target = target
+        self._info = info
+        self._parcels = parcels
+        self._emit = emit
+        self._free = free
+        self._began = began
+
+    async def run(self, held: Held) -> dict[str, Sent]:
+        """Send what is not held; if the engine there makes something else of it, send everything, once.
+
+        Raises:
+            TransferFailed: No name there has moved.
+        """
+        wanted = await self._wanted()
+        free = await self._free() if callable(self._free) else self._free
+        try:
+            return await self._attempt(wanted, held, free)
+        except Doubt as doubt:
+            if not any(any(held.of(image.layers)) for image in wanted):
+                raise self._failed(doubt) from doubt
+            self._emit(
+                Note(
+                    f"{self._target.name} lacks layers that it seemed to have: sending the whole image",
+                    level="warning",
+                    hint=str(doubt),
+                )
+            )
+        try:
+            return await self._attempt(wanted, Held(held.store), free)
+        except Doubt as doubt:
+            raise self._failed(doubt) from doubt
+
+    async def _wanted(self) -> list[Wanted]:
+        if (await self._source.info()).store == "containerd":
+            images = {parcel.reference: parcel.image.id for parcel in self._parcels}
+            async with aclosing(self._saved()) as stream:
+                return await survey(stream, images, self._info.platform)
+        return [Wanted(parcel.reference, parcel.image.id, parcel.image.layers) for parcel in self._parcels]
+
+    async def _attempt(self, wanted: Sequence[Wanted], held: Held, free: int | None) -> dict[str, Sent]:
+        incoming = Incoming(self._target, len(wanted))
+        meter = Meter(await self._accounts(wanted, held), self._emit)
+        needed = frozenset[str]().union(*(held.lacks(image.layers) for image in wanted))
+        async with aclosing(self._saved()) as stream:
+            saved = Saved(stream, wanted, needed, measure=self._info.store == "containerd")
+            images = dict(zip(incoming.tags, wanted, strict=True))
+            packing = Packing(saved, images, meter, free=free, server=self._target.name)
+            meter.start()
+            try:
+                await self._load(packing.stream(), meter)
+                layers = {tag: image.layers for tag, image in images.items()}
+                await incoming.verify(packing.ids(self._info.store), layers)
+                for temporary, parcel in zip(incoming.tags, self._parcels, strict=True):
+                    await self._target.tag(temporary, parcel.tag)
+            finally:
+                await incoming.discard()
+        return meter.finish(time.monotonic() - self._began)
+
+    async def _accounts(self, wanted: Sequence[Wanted], held: Held) -> list[Account]:
+        accounts: list[Account] = []
+        for parcel, image in zip(self._parcels, wanted, strict=True):
+            needed = held.lacks(image.layers)
+            held = held.adding([image.layers])
+            expected = _expected(image.layers, needed, await self._source.layer_sizes(parcel.reference))
+            accounts.append(Account(parcel.tag, len(image.layers), needed, expected))
+        return accounts
+
+    async def _load(self, archive: AsyncGenerator[bytes, None], meter: Meter) -> None:
+        """Hand the archive over; a load that the engine refuses is a Doubt, unless the reason is plain."""
+        try:
+            async with (
+                aclosing(archive),
+                aclosing(compressed(archive, codec_for(self._info))) as stream,
+                asyncio.timeout(_STALL) as limit,
+            ):
+                await self._target.load(_counted(stream, meter, limit))
+        except TimeoutError as error:
+            raise self._failed(f"nothing moved for {_STALL / 60:.0f} minutes") from error
+        except EngineUnavailable as error:
+            raise self._failed(error.cause or error.message) from error
+        except EngineError as error:
+            words = error.cause or error.message
+            if "no space left on device" in words.lower():
+                raise self._failed(
+                    words, error.hint or "`ftl prune` removes images of old releases."
+                ) from error
+            raise Doubt(words) from error
+
+    async def _saved(self) -> AsyncGenerator[bytes, None]:
+        """What the engine here saves; its errors are told from those of the engine there."""
+        references = [parcel.reference for parcel in self._parcels]
+        try:
+            async for piece in self._source.save(references):
+                yield piece
+        except EngineError as error:
+            raise TransferFailed(
+                f"{', '.join(references)} cannot be read from the engine on {self._source.name}",
+                cause=error.cause or error.message,
+                hint=error.hint,
+            ) from error
+
+    def _failed(self, cause: object, hint: str | None = None) -> TransferFailed:
+        names = ", ".join(parcel.tag for parcel in self._parcels)
+        return TransferFailed(
+            f"{names} could not be loaded on {self._target.name}; nothing was tagged there",
+            cause=str(cause),
+            hint=hint,
+        )
+
+
+async def _counted(
+    stream: AsyncIterator[bytes], meter: Meter, limit: asyncio.Timeout
+) -> AsyncIterator[bytes]:
+    loop = asyncio.get_running_loop()
+    async for piece in stream:
+        limit.reschedule(loop.time() + _STALL)
+        meter.handed_over(len(piece))
+        yield piece
+
+
+def _expected(layers: Sequence[str], needed: frozenset[str], sizes: Sequence[int]) -> int:
+    """About how many bytes there are to send, for the display.
+
+    The engine tells a size per step of the build, 0 for steps without a layer, but not which made one: an
+    empty layer may shift the sizes by a place.
+    """
+    by_layer = [size for size in sizes if size][-len(layers) :]
+    return sum(
+        {
+            layer: size
+            for layer, size in zip(reversed(layers), reversed(by_layer), strict=False)
+            if layer in needed
+        }.values()
+    )

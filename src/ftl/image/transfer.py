@@ -1,0 +1,177 @@
+"""Bringing images to a server: only the layers that it lacks, in one stream.
+
+    save -> layers of known names -> our archive -> zstd or gzip -> load under a temporary tag -> verify ->
+    tag
+
+No copy is made on this machine in the ordinary case and memory is bounded: each stage hands on pieces as they
+come and is as fast as the slowest. Whatever goes wrong, no name on the server moves to an image that is not
+whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ftl.errors import TransferFailed
+from ftl.events import Emit, TransferStarted
+from ftl.image.incoming import stale, untag
+from ftl.image.layers import held, inspect, likeliest, repository
+from ftl.image.meter import Sent, finished
+from ftl.image.same import same
+from ftl.image.shipment import FreeBytes, Parcel, Shipment
+from ftl.image.together import together
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ftl.engine.api import Engine
+    from ftl.engine.values import EngineInfo, Image
+
+__all__ = ["FreeBytes", "Sent", "send", "send_many"]
+
+
+async def send(
+    source: Engine,
+    reference: str,
+    target: Engine,
+    *,
+    tag: str,
+    info: EngineInfo,
+    emit: Emit,
+    free_bytes: FreeBytes | None = None,
+) -> Sent:
+    """Bring one image to a server: `send_many` for one.
+
+    Args:
+        source: The engine here.
+        reference: The image's name here.
+        target: The engine there.
+        tag: The image's name there.
+        info: What the engine there says of itself.
+        emit: Told of the progress.
+        free_bytes: The room where the engine there keeps its images, or how to find out.
+    """
+    sent = await send_many(source, {tag: reference}, target, info=info, emit=emit, free_bytes=free_bytes)
+    return sent[tag]
+
+
+async def send_many(
+    source: Engine,
+    images: Mapping[str, str],
+    target: Engine,
+    *,
+    info: EngineInfo,
+    emit: Emit,
+    free_bytes: FreeBytes | None = None,
+) -> dict[str, Sent]:
+    """Bring images to a server, in one archive: a layer that several of them have travels once.
+
+    An image that is there already, under any name or none, is only tagged. What the server has is found out
+    in two round trips, whatever the number of images (calls side by side count as one). Images that do not
+    arrive whole are sent again with all of their layers, once, and a Note says so.
+
+    Args:
+        source: The engine here.
+        images: The name there ("shop-web:r5") -> the name here.
+        target: The engine there.
+        info: What the engine there says of itself.
+        emit: Told of the progress, image by image, under the name there.
+        free_bytes: The room where the engine there keeps its images, or how to find out; asked only when
+            something must be sent.
+
+    Returns:
+        The name there -> what it took.
+
+    Raises:
+        TransferFailed: An image is not here, is damaged, does not fit there or was not loaded. No name
+            there has moved, except to images that were there already.
+        EngineError: An engine does not answer, or refuses a question.
+    """
+    began = time.monotonic()
+    here, there = await asyncio.gather(_here(source, images), _there(target, images))
+    known: list[Image] = []
+    present = _present(here, there)
+    if len(present) < len(here):
+        known = await inspect(target, likeliest(there.listed, map(repository, here)))
+        present |= _twins({tag: image for tag, image in here.items() if tag not in present}, known)
+    for tag, image_id in present.items():
+        if image_id != _AS_IT_IS:
+            await target.tag(image_id, tag)
+    results = {tag: _reused(tag, here[tag], emit, began) for tag in present}
+
+    parcels = [Parcel(tag, images[tag], image) for tag, image in here.items() if tag not in present]
+    first = {parcel.image.id: parcel for parcel in reversed(parcels)}
+    if first:
+        await untag(target, stale(there.listed, time.time()))
+        shipment = Shipment(
+            source, target, info, list(reversed(first.values())), emit=emit, free=free_bytes, began=began
+        )
+        results |= await shipment.run(held(info.store, known))
+    for parcel in parcels:
+        if parcel.tag not in results:
+            await target.tag(first[parcel.image.id].tag, parcel.tag)
+            results[parcel.tag] = _reused(parcel.tag, parcel.image, emit, began)
+    return {tag: results[tag] for tag in images}
+
+
+_AS_IT_IS = ""
+"""In place of an image ID: the tag is where it should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class _There:
+    """The first answer of a server: all images in short, and those under the tags we mean to set."""
+
+    listed: list[Image]
+    tagged: Mapping[str, Image | None]
+
+
+async def _here(source: Engine, images: Mapping[str, str]) -> dict[str, Image]:
+    found: dict[str, Image] = {}
+    for (tag, reference), image in zip(
+        images.items(), await together(source.image(name) for name in images.values()), strict=True
+    ):
+        if image is None:
+            raise TransferFailed(
+                f"{reference} is not on {source.name}",
+                cause="its engine has no image of that name",
+                hint="`ftl build` makes it.",
+            )
+        found[tag] = image
+    return found
+
+
+async def _there(target: Engine, tags: Iterable[str]) -> _There:
+    names = list(tags)
+    listed, tagged = await asyncio.gather(target.images(), together(target.image(name) for name in names))
+    return _There(listed, dict(zip(names, tagged, strict=True)))
+
+
+def _present(here: Mapping[str, Image], there: _There) -> dict[str, str]:
+    """Which images the server has for sure, by the first answer: tag -> the ID to tag, or _AS_IT_IS."""
+    ids = {image.id for image in there.listed}
+    found: dict[str, str] = {}
+    for tag, image in here.items():
+        tagged = there.tagged[tag]
+        if tagged is not None and same(tagged, image):
+            found[tag] = _AS_IT_IS
+        elif image.id in ids:
+            found[tag] = image.id
+    return found
+
+
+def _twins(missing: Mapping[str, Image], known: Iterable[Image]) -> dict[str, str]:
+    """Which images the server has under another ID: tag -> that ID."""
+    twins = {
+        tag: next((image.id for image in known if same(image, ours)), None) for tag, ours in missing.items()
+    }
+    return {tag: image_id for tag, image_id in twins.items() if image_id is not None}
+
+
+def _reused(tag: str, image: Image, emit: Emit, began: float) -> Sent:
+    layers = len(image.layers)
+    emit(TransferStarted(tag, layers, layers, 0))
+    return finished(Sent(tag, 0, layers, 0, time.monotonic() - began), emit)
