@@ -24,7 +24,7 @@ def resolve(text: str) -> Server:
     if text == "sandbox":
         from ftl.server.sandbox import address
 
-        return address()
+        return address().server
     return parse(text)
 
 

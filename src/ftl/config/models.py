@@ -89,6 +89,12 @@ class Server(Section):
         return self.host == "local"
 
 
+class PinnedServer(Server):
+    """A server that FTL itself made: its host key is in a file of its own. Never read from ftl.yaml."""
+
+    known_hosts: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildSecret(Section):
     """`build.secrets[]:` a BuildKit secret, for `RUN --mount=type=secret,id=ID`; never part of the image.

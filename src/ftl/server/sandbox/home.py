@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftl.config.models import Server
+from ftl.config.models import PinnedServer
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,9 +44,15 @@ class SandboxAddress:
     https_port: int
 
     @property
-    def server(self) -> Server:
-        """The same in the words of ftl.yaml; its host key is in `known_hosts`."""
-        return Server(host=self.host, port=self.port, user=self.user, ssh_key=str(self.key))
+    def server(self) -> PinnedServer:
+        """The same in the words of ftl.yaml, and where its host key is."""
+        return PinnedServer(
+            host=self.host,
+            port=self.port,
+            user=self.user,
+            ssh_key=str(self.key),
+            known_hosts=str(self.known_hosts),
+        )
 
     @property
     def urls(self) -> tuple[str, str]:
