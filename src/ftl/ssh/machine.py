@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from asyncio.subprocess import Process
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, Self
+
+if TYPE_CHECKING:
+    import asyncio
+    from asyncio.subprocess import Process
+    from collections.abc import Sequence
+    from contextlib import AbstractAsyncContextManager
+    from types import TracebackType
+
+    from ftl.errors import FtlError
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,36 +26,63 @@ class Completed:
 
 
 class Machine(Protocol):
-    """Where an engine runs and commands can be run.
+    """Where an engine runs and commands can be run. An async context manager: entering it connects.
 
     Attributes:
         name: What messages call it: the host as the user wrote it, or "this machine".
+        lost: Set when the connection broke and did not come to its end by `close`; `explain` says why. Never
+            set for this machine.
     """
 
     name: str
+    lost: asyncio.Event
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
     async def run(
         self, argv: Sequence[str], *, stdin: bytes | None = None, timeout: float = 60.0
     ) -> Completed:
         """Run a command to its end; a status other than 0 is the caller's to judge.
 
-        Raises ServerError when the machine cannot be reached.
+        Over SSH, a command that is given up (by the timeout or a cancellation) loses its pipes, but nobody kills
+        it there: that is how SSH works without a terminal.
+
+        Raises ServerError when the machine cannot be reached, or the command does not end in `timeout` seconds.
         """
         ...
 
     async def start(self, argv: Sequence[str]) -> Process:
-        """Start a command with pipes on stdin, stdout and stderr; it ends with the connection."""
+        """Start a command with pipes on stdin, stdout and stderr; it ends with the connection.
+
+        The process is the local end. When the connection ends, the command there sees the end of its stdin.
+        """
         ...
 
     async def engine_url(self) -> str:
         """A URL on this machine at which the machine's engine answers ("unix:///..."), forwarded if need be.
 
-        Raises ServerError with the reason (user not in the docker group, no engine, forwarding not allowed).
+        Raises ServerError with the reason (user not in the docker group, no engine installed, not running). An
+        engine that has a socket and does not answer is found out by the first call: see `explain`.
+        """
+        ...
+
+    async def explain(self) -> FtlError | None:
+        """Why the engine does not answer: asked after a call failed, to be raised in place of what it raised.
+
+        For `Engine(url, name=machine.name, explain=machine.explain)`. None when the machine knows no better.
         """
         ...
 
     def dial(self, host: str, port: int) -> AbstractAsyncContextManager[str]:
-        """Reach host:port as seen from the machine: yields "unix:///..." or "tcp://host:port" to connect to here."""
+        """Reach host:port as seen from the machine: yields "unix:///..." or "tcp://host:port" to connect to here.
+
+        `ftl.engine.connector(url)` makes an aiohttp connector of it. A port that nothing listens on shows as a
+        connection that is closed at once.
+        """
         ...
 
     async def listen(self, local_port: int, host: str, port: int) -> None:
@@ -60,5 +93,5 @@ class Machine(Protocol):
         ...
 
     async def close(self) -> None:
-        """End the connection and everything that runs over it."""
+        """End the connection and everything that runs over it. More than once is no error."""
         ...

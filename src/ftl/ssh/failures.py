@@ -1,0 +1,206 @@
+"""From what ssh prints when it fails to an error that says what to do: one table.
+
+The texts are OpenSSH's own (seen on 9.2, unchanged for many versions); it has one exit status, 255, for all.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ftl.errors import HostKeyChanged, ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ftl.ssh.target import Resolved, Target
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Whom we tried to reach, and what ssh made of it."""
+
+    target: Target
+    resolved: Resolved
+
+    @property
+    def name(self) -> str:
+        """The server as the user wrote it."""
+        return self.target.host
+
+    @property
+    def login(self) -> str:
+        """`user@host` for a command the user can type."""
+        port = "" if self.resolved.port == "22" else f"-p {self.resolved.port} "
+        return f"{port}{self.resolved.user}@{self.target.address}"
+
+
+Explained = tuple[str, str | None]  # the message and the hint
+Row = tuple[str, "Callable[[Attempt, re.Match[str]], Explained]"]
+
+
+def _unknown_name(attempt: Attempt, _found: re.Match[str]) -> Explained:
+    looked_up = attempt.resolved.hostname or attempt.name
+    also = "" if looked_up == attempt.name else f" (which ~/.ssh/config makes {looked_up})"
+    return (
+        f"there is no host named {attempt.name}{also}",
+        "check `server.host`, the name's DNS record, or the Host in ~/.ssh/config",
+    )
+
+
+def _refused(attempt: Attempt, _found: re.Match[str]) -> Explained:
+    return (
+        f"{attempt.name} refuses connections on port {attempt.resolved.port}",
+        "is its SSH server running, and is that its port (`server.port`)?",
+    )
+
+
+def _silent(attempt: Attempt, _found: re.Match[str]) -> Explained:
+    return (
+        f"{attempt.name} does not answer on port {attempt.resolved.port}",
+        "is the machine up, is the address right, and does a firewall let SSH through?",
+    )
+
+
+def _unreachable(attempt: Attempt, _found: re.Match[str]) -> Explained:
+    return f"there is no way to {attempt.name}", "check this machine's network, a VPN, and the address"
+
+
+def _too_many_keys(attempt: Attempt, _found: re.Match[str]) -> Explained:
+    return (
+        f"{attempt.name} gave up before the right key was tried",
+        "the agent offers too many: name the right one in `server.ssh_key`",
+    )
+
+
+def _open_to_all(attempt: Attempt, found: re.Match[str]) -> Explained:
+    return f"ssh does not use the key {found[1]}: others can read it", f"`chmod 600 {found[1]}`"
+
+
+def _no_key(attempt: Attempt, found: re.Match[str]) -> Explained:
+    return f"the SSH key {found[1]} cannot be read", "check `server.ssh_key`"
+
+
+def _broken_key(attempt: Attempt, found: re.Match[str]) -> Explained:
+    return f"the SSH key {found[1]} cannot be used", "is it a private key, and whole?"
+
+
+def _denied(attempt: Attempt, found: re.Match[str]) -> Explained:
+    user = attempt.resolved.user
+    return f"{attempt.name} does not let {user} in", f"{_offered(attempt)}; `ssh {attempt.login}` must work"
+
+
+def _offered(attempt: Attempt) -> str:
+    if attempt.target.key is not None:
+        return f"only the key {attempt.target.key} was offered"
+    keys = [key for key in attempt.resolved.keys if Path(key).expanduser().is_file()]
+    agent = "the agent's keys" if os.environ.get("SSH_AUTH_SOCK") else ""
+    offered = ", ".join([*keys, *([agent] if agent else [])])
+    return f"offered: {offered}" if offered else "no key was found in ~/.ssh and no agent runs"
+
+
+def _unknown_key(attempt: Attempt, _found: re.Match[str]) -> Explained:
+    return (
+        f"the host key of {attempt.name} is not known, and ~/.ssh/config lets only known ones pass",
+        f"compare its fingerprint and accept it: `ssh {attempt.login}`",
+    )
+
+
+def _busy(attempt: Attempt, _found: re.Match[str]) -> Explained:
+    return (
+        f"{attempt.name} allows no further session on this connection",
+        "raise `MaxSessions` in its /etc/ssh/sshd_config (10 is the usual value)",
+    )
+
+
+def _hung_up(attempt: Attempt, _found: re.Match[str]) -> Explained:
+    return (
+        f"{attempt.name} closed the connection before anybody could log in",
+        "its SSH server may be starting, overloaded (MaxStartups), or banning this address (fail2ban)",
+    )
+
+
+def _no_common(attempt: Attempt, _found: re.Match[str]) -> Explained:
+    return (
+        f"this ssh and the one on {attempt.name} have no algorithm in common",
+        "update the older of the two",
+    )
+
+
+def _configuration(_attempt: Attempt, _found: re.Match[str]) -> Explained:
+    return "ssh does not accept its configuration", "correct ~/.ssh/config; FTL needs OpenSSH 7.6 or newer"
+
+
+# Searched in this order: ssh often prints several of these, the real cause before its consequences.
+_TABLE: tuple[Row, ...] = (
+    (r"Bad owner or permissions on|[Bb]ad configuration option|unsupported option", _configuration),
+    (r"Could not resolve hostname|Name or service not known|nodename nor servname", _unknown_name),
+    (r"key is known for .* and you have requested strict checking", _unknown_key),
+    (r"Host key verification failed", _unknown_key),
+    (r"Too many authentication failures", _too_many_keys),
+    (r"Identity file (.+?) not accessible", _no_key),
+    (r"Permissions \d+ for '(.+?)' are too open", _open_to_all),
+    (r'Load key "(.+?)": (?!.*(?:incorrect passphrase))', _broken_key),
+    (r"Permission denied", _denied),
+    (r"Session open refused by peer", _busy),
+    (r"no matching .* found", _no_common),
+    (r"Connection refused", _refused),
+    (r"timed out|Connection to .* port \d+ timed out", _silent),
+    (r"No route to host|Network is (?:unreachable|down)|Host is down", _unreachable),
+    (r"kex_exchange_identification|Connection (?:closed|reset) by", _hung_up),
+)
+
+_CHANGED = re.compile(r"REMOTE HOST IDENTIFICATION HAS CHANGED")
+_OFFENDING = re.compile(r"Offending .*key in (.+):\d+")
+_NOISE = re.compile(r"^(?:Warning: Permanently added|Pseudo-terminal will not|@+|\s*$)")
+
+
+def failure(attempt: Attempt, output: str) -> ServerError:
+    """The error for an ssh that could not connect.
+
+    Args:
+        attempt: Whom it tried to reach.
+        output: What it printed on stderr.
+    """
+    if _CHANGED.search(output):
+        return _changed(attempt, output)
+    for pattern, explain in _TABLE:
+        found = re.search(pattern, output)
+        if found is not None:
+            message, hint = explain(attempt, found)
+            return ServerError(message, cause=_line_of(output, found), hint=hint)
+    return ServerError(
+        f"cannot connect to {attempt.name}",
+        cause=last_words(output),
+        hint=f"`ssh {attempt.login}` must work",
+    )
+
+
+def last_words(output: str) -> str | None:
+    """The last line that says something."""
+    lines = [line.strip() for line in output.splitlines() if not _NOISE.match(line)]
+    return lines[-1] if lines else None
+
+
+def _line_of(output: str, found: re.Match[str]) -> str:
+    start = output.rfind("\n", 0, found.start()) + 1
+    end = output.find("\n", found.end())
+    return output[start : end if end >= 0 else len(output)].strip()
+
+
+def _changed(attempt: Attempt, output: str) -> HostKeyChanged:
+    offending = _OFFENDING.search(output)
+    port = attempt.resolved.port
+    host = attempt.resolved.hostname or attempt.target.address
+    entry = host if port == "22" else f"[{host}]:{port}"
+    file = f"-f '{offending[1]}' " if offending else ""
+    return HostKeyChanged(
+        f"{attempt.name} shows another host key than the one known for it",
+        cause=f"the known one is in {offending[1]}"
+        if offending
+        else "REMOTE HOST IDENTIFICATION HAS CHANGED",
+        hint=f"if the server was reinstalled: `ssh-keygen {file}-R '{entry}'`; if not, somebody may be listening in",
+    )

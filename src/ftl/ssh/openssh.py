@@ -1,0 +1,223 @@
+"""A server over the system's OpenSSH: one master connection, shared by parallel commands and forwards."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import sys
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Self
+
+from ftl.errors import FtlError, ServerError, UsageError
+from ftl.ssh import failures, process, survey, target
+from ftl.ssh.machine import Completed
+from ftl.ssh.master import Master
+from ftl.ssh.ports import free_or_raise
+from ftl.ssh.quoting import command_line
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from collections.abc import AsyncIterator, Sequence
+    from types import TracebackType
+
+    from ftl.ssh.survey import Survey
+    from ftl.ssh.target import Target
+
+# sshd's MaxSessions is 10 by default: one is the master's own, some are for what `start` keeps open.
+_SESSIONS = 6
+
+# Seconds for what happens between two processes of this machine.
+_CONTROL_SECONDS = 10.0
+_SURVEY_SECONDS = 15.0
+
+_FAILED = 255
+
+# What ssh prints when the master is gone or would not open a session; a remote command that ends with 255 has
+# printed none of it.
+_NOT_OURS = (
+    "mux_client_",
+    "Control socket connect",
+    "Connection closed by UNKNOWN port",
+    "open refused by peer",
+)
+
+
+def connect(server: Target, *, interactive: bool | None = None) -> OpenSSH:
+    """A server to be entered with `async with`, which connects.
+
+    Args:
+        server: Which one, and as whom.
+        interactive: Whether ssh may ask for a passphrase or confirmation on the terminal; None: if there is one.
+    """
+    if interactive is None:
+        interactive = sys.stdin.isatty() and sys.stderr.isatty()
+    return OpenSSH(server, interactive=interactive)
+
+
+class OpenSSH:
+    """A `Machine` over SSH."""
+
+    def __init__(self, server: Target, *, interactive: bool) -> None:
+        self.name = server.host
+        self.lost = asyncio.Event()
+        self._master = Master(server, interactive=interactive, on_lost=self.lost.set)
+        self._survey = survey.Survey(user="", socket="", default_exists=False, installed=False)
+        self._sessions = asyncio.Semaphore(_SESSIONS)
+        self._numbers = itertools.count(1)
+        self._engine_url: str | None = None
+        self._engine_lock = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        """Connect.
+
+        Raises:
+            ServerError: The server cannot be reached or refuses us.
+            HostKeyChanged: It is not the server that is known by this name.
+        """
+        self._survey = await self._master.connect()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def user(self) -> str:
+        """Who we are on the server."""
+        return self._survey.user
+
+    async def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes | None = None,
+        timeout: float = 60.0,  # the Machine's signature
+    ) -> Completed:
+        """Run a command to its end; see Machine."""
+        done = await self._command(command_line(argv), stdin=stdin, seconds=timeout, what=argv[0])
+        return Completed(tuple(argv), done.exit_code, done.stdout, done.stderr)
+
+    async def start(self, argv: Sequence[str]) -> Process:
+        """Start a command; see Machine."""
+        if not self._master.alive:
+            raise self._master.lost()
+        return await process.start(self._client(command_line(argv)))
+
+    async def engine_url(self) -> str:
+        """The engine's socket, forwarded; see Machine."""
+        async with self._engine_lock:
+            if self._engine_url is None:
+                self._engine_url = await self._forward_engine()
+        return self._engine_url
+
+    async def explain(self) -> FtlError | None:
+        """Why the engine does not answer; see Machine."""
+        try:
+            now = await self._ask()
+        except ServerError as error:
+            return error
+        if not now.socket:
+            return survey.without_engine(now, self.name)
+        return survey.silent_engine(now, self.name, list(self._master.complaints))
+
+    @asynccontextmanager
+    async def dial(self, host: str, port: int) -> AsyncIterator[str]:
+        """A unix socket here that leads to host:port there; see Machine."""
+        path = self._master.folder / f"dial{next(self._numbers)}"
+        forward = f"{path}:{_destination(host, port)}"
+        await self._control("forward", forward)
+        try:
+            yield f"unix://{path}"
+        finally:
+            if self._master.alive:
+                await self._control("cancel", forward)
+            path.unlink(missing_ok=True)
+
+    async def listen(self, local_port: int, host: str, port: int) -> None:
+        """A TCP port here that leads to host:port there; see Machine."""
+        free_or_raise(local_port)
+        await self._control("forward", f"127.0.0.1:{local_port}:{_destination(host, port)}")
+
+    async def close(self) -> None:
+        """End the connection; see Machine."""
+        await self._master.close()
+
+    async def _forward_engine(self) -> str:
+        found = self._survey if self._survey.socket else await self._ask()
+        if not found.socket:
+            raise survey.without_engine(found, self.name)
+        path = self._master.folder / "engine"
+        await self._control("forward", f"{path}:{found.socket}")
+        return f"unix://{path}"
+
+    async def _ask(self) -> Survey:
+        """The survey as it is now: Docker may have come or gone since the greeting."""
+        done = await self._command(survey.SURVEY, stdin=None, seconds=_SURVEY_SECONDS, what="survey")
+        lines = done.stdout.decode(errors="replace").splitlines()
+        found = next((read for read in map(survey.read, lines) if read is not None), None)
+        if found is None:
+            raise ServerError(
+                f"{self.name} does not run commands as it should",
+                cause=failures.last_words(done.stderr.decode(errors="replace")),
+            )
+        return found
+
+    async def _command(self, line: str, *, stdin: bytes | None, seconds: float, what: str) -> Completed:
+        """Run a command line in the login shell there."""
+        if not self._master.alive:
+            raise self._master.lost()
+        async with self._sessions:
+            try:
+                done = await process.complete(self._client(line), stdin=stdin, seconds=seconds)
+            except TimeoutError as error:
+                raise ServerError(
+                    f"`{what}` did not end within {seconds:.0f} seconds on {self.name}"
+                ) from error
+        if done.exit_code == _FAILED:
+            await self._raise_if_not_run(done.stderr.decode(errors="replace"))
+        return done
+
+    async def _raise_if_not_run(self, said: str) -> None:
+        """Tell ssh's own 255 from a command's."""
+        if not any(words in said for words in _NOT_OURS):
+            return
+        if "open refused by peer" in said:
+            raise failures.failure(self._master.attempt, said)
+        raise self._master.lost()
+
+    def _client(self, line: str) -> list[str]:
+        return ["ssh", *target.client(self._master.socket), "--", "ftl", line]
+
+    async def _control(self, action: str, forward: str) -> None:
+        """Ask the master for a forward, or to end one.
+
+        Raises:
+            ServerError: It is gone, or cannot.
+        """
+        argv = ["ssh", *target.client(self._master.socket), "-O", action, "-L", forward, "--", "ftl"]
+        try:
+            done = await process.complete(argv, stdin=None, seconds=_CONTROL_SECONDS)
+        except TimeoutError as error:
+            raise self._master.lost() from error
+        if done.exit_code == 0:
+            return
+        if not self._master.alive:
+            raise self._master.lost()
+        said = "\n".join([*self._master.complaints, done.stderr.decode(errors="replace")])
+        raise ServerError(f"ssh cannot {action} {forward}", cause=failures.last_words(said))
+
+
+def _destination(host: str, port: int) -> str:
+    """HOST:PORT as a part of ssh's -L.
+
+    Raises:
+        UsageError: It would be read as something else.
+    """
+    if (
+        not host
+        or any(character.isspace() or character in "/[]" for character in host)
+        or not 0 < port < 65536
+    ):
+        raise UsageError(f"{host}:{port} is not an address")
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

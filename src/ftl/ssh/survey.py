@@ -1,0 +1,103 @@
+"""What a server says about itself when it is greeted: who we are there and where its engine's socket is.
+
+The master connection's own command prints it, so it costs no round trip of its own; the same line says that the
+connection is up.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ftl.errors import ServerError
+
+_MARK = "ftl-survey"
+
+# No single quote, newline or exclamation mark: it has to pass any login shell as one quoted word. The sockets are
+# tried in this order: the system's engine, the one the login names, a rootless one.
+_SCRIPT = (
+    's=; for c in /var/run/docker.sock "${DOCKER_HOST#unix://}" '
+    '"${XDG_RUNTIME_DIR:-/run/user/$(id -u)}/docker.sock"; '
+    'do if [ -S "$c" ] && [ -w "$c" ]; then s=$c; break; fi; done; '
+    "d=; if [ -S /var/run/docker.sock ]; then d=socket; fi; "
+    "PATH=$PATH:/usr/local/bin:/usr/sbin:/sbin:/snap/bin; "
+    "e=; if command -v dockerd >/dev/null 2>&1 || command -v docker >/dev/null 2>&1; then e=engine; fi; "
+    f'printf "\\n{_MARK}\\t%s\\t%s\\t%s\\t%s\\n" "$(id -un)" "$s" "$d" "$e"'
+)
+
+SURVEY = f"exec sh -c '{_SCRIPT}'"
+
+# The greeting stays until its input ends, and with it the connection.
+GREETING = f"exec sh -c '{_SCRIPT}; exec cat >/dev/null'"
+
+# A socket's path becomes part of ssh's -L argument, where a colon separates.
+_PATH = re.compile(r"/[A-Za-z0-9_./@+-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What the server said.
+
+    Attributes:
+        user: Who we are there.
+        socket: An engine's socket that this user may use; empty if there is none.
+        default_exists: Whether /var/run/docker.sock is there, usable or not.
+        installed: Whether Docker's programs are there.
+    """
+
+    user: str
+    socket: str
+    default_exists: bool
+    installed: bool
+
+
+def read(line: str) -> Survey | None:
+    """The survey in a line of output; None for any other line (a login script's chatter)."""
+    fields = line.rstrip("\r\n").split("\t")
+    if len(fields) != 5 or fields[0] != _MARK:
+        return None
+    _mark, user, socket, default, installed = fields
+    return Survey(
+        user=user,
+        socket=socket if _PATH.fullmatch(socket) else "",
+        default_exists=bool(default),
+        installed=bool(installed),
+    )
+
+
+def without_engine(survey: Survey, name: str) -> ServerError:
+    """Why there is no socket to use on a server."""
+    if survey.default_exists:
+        return ServerError(
+            f"{survey.user} may not use Docker on {name}",
+            cause="permission denied for /var/run/docker.sock",
+            hint=f"on {name}: `sudo usermod -aG docker {survey.user}`, then run this again",
+        )
+    if survey.installed:
+        return ServerError(
+            f"the Docker engine on {name} does not run",
+            cause="there is no /var/run/docker.sock",
+            hint=f"on {name}: `sudo systemctl enable --now docker`; `sudo journalctl -u docker` says why it stopped",
+        )
+    return ServerError(f"Docker is not installed on {name}", hint="`ftl setup` installs it")
+
+
+def silent_engine(survey: Survey, name: str, complaints: list[str]) -> ServerError:
+    """Why an engine does not answer although its socket is there.
+
+    Args:
+        survey: What the server says now.
+        name: What messages call it.
+        complaints: What ssh printed about the connection, last lines.
+    """
+    if any("administratively prohibited" in line for line in complaints):
+        return ServerError(
+            f"the SSH server of {name} forwards no sockets",
+            cause="administratively prohibited",
+            hint="set `AllowStreamLocalForwarding yes` and `AllowTcpForwarding yes` in its /etc/ssh/sshd_config",
+        )
+    return ServerError(
+        f"the Docker engine on {name} does not answer",
+        cause=f"nothing listens on {survey.socket}",
+        hint=f"on {name}: `sudo systemctl restart docker`; `sudo journalctl -u docker` says why it stopped",
+    )

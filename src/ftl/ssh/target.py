@@ -1,0 +1,150 @@
+"""Which server, and the ssh options that reach it: pure, argument lists only."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ftl.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONNECT_SECONDS = 10
+
+# A host or user becomes an argument of ssh: nothing that begins with a dash, no spaces, no shell's characters.
+_HOST = re.compile(r"[A-Za-z0-9_:\[][A-Za-z0-9_.:%\[\]-]*")
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@\\+-]*\$?")
+
+# For every call of ssh. The user's configuration decides how to get there, not what happens there.
+_ALWAYS = (
+    "-T",  # no terminal
+    "-a",  # no agent forwarding
+    "-x",  # no X11
+    "-o ClearAllForwardings=yes",
+    "-o RemoteCommand=none",
+    "-o PermitLocalCommand=no",
+    "-o ExitOnForwardFailure=no",
+    "-o Compression=no",
+    "-o LogLevel=INFO",
+    f"-o ConnectTimeout={CONNECT_SECONDS}",
+    "-o ServerAliveInterval=15",
+    "-o ServerAliveCountMax=3",
+    "-o StreamLocalBindUnlink=yes",
+    "-o StreamLocalBindMask=0177",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server as the user names it; what is None is left to ssh and its configuration.
+
+    Attributes:
+        host: A host name, an address, or a `Host` of ~/.ssh/config.
+        key: Only this private key is offered.
+        known_hosts: Instead of the user's and the system's known_hosts.
+
+    Raises:
+        UsageError: A part that ssh would read as something else.
+    """
+
+    host: str
+    port: int | None = None
+    user: str | None = None
+    key: Path | None = None
+    known_hosts: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not _HOST.fullmatch(self.host):
+            raise UsageError(
+                f"`{self.host}` is not the name of a host",
+                hint="a name, an address, or a Host of ~/.ssh/config",
+            )
+        if self.user is not None and not _USER.fullmatch(self.user):
+            raise UsageError(f"`{self.user}` is not the name of a user")
+        for path in (self.key, self.known_hosts):
+            if path is not None and re.search(r'["\n]|\$\{', str(path)):
+                raise UsageError(f"ssh cannot be given the path {path}")
+
+    @property
+    def address(self) -> str:
+        """The host without the brackets of a literal IPv6 address, as ssh wants it."""
+        return self.host.strip("[]")
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What ssh made of a target and its configuration (`ssh -G`)."""
+
+    hostname: str
+    user: str
+    port: str
+    strict: bool
+    keys: tuple[str, ...] = ()
+
+
+def options(target: Target) -> list[str]:
+    """The options that name the server and the way to it."""
+    words = [*_ALWAYS]
+    if target.port is not None:
+        words += ["-p", str(target.port)]
+    if target.user is not None:
+        words += ["-l", target.user]
+    if target.key is not None:
+        words += ["-i", _literal(target.key), "-o", "IdentitiesOnly=yes"]
+    if target.known_hosts is not None:
+        words += [
+            "-o",
+            f'UserKnownHostsFile="{_literal(target.known_hosts)}"',
+            "-o",
+            "GlobalKnownHostsFile=/dev/null",
+        ]
+    return [part for word in words for part in (word.split(" ", 1) if word.startswith("-o ") else [word])]
+
+
+def master(target: Target, resolved: Resolved, socket: Path, *, interactive: bool) -> list[str]:
+    """The options of the one connection that all others go through.
+
+    Host keys: a new server's is remembered, a changed one refused; a configuration that says `yes` (only known
+    servers) is kept. Without a terminal nothing asks.
+    """
+    return [
+        *("-M", "-S", _literal(socket), "-o", "ControlPersist=no"),
+        *("-o", f"StrictHostKeyChecking={'yes' if resolved.strict else 'accept-new'}"),
+        *("-o", f"BatchMode={'no' if interactive else 'yes'}"),
+        *options(target),
+    ]
+
+
+def client(socket: Path) -> list[str]:
+    """The options of a call that goes through the master, and never connects by itself when that is gone."""
+    return [
+        "-F",
+        "/dev/null",
+        "-S",
+        _literal(socket),
+        "-o",
+        "ControlMaster=no",
+        "-o",
+        "ProxyCommand=exit 255",
+        "-T",
+    ]
+
+
+def resolved(output: str) -> Resolved:
+    """Read the output of `ssh -G`."""
+    pairs = [line.split(" ", 1) for line in output.splitlines() if " " in line]
+    first = {pair[0]: pair[1] for pair in reversed(pairs)}
+    return Resolved(
+        hostname=first.get("hostname", ""),
+        user=first.get("user", ""),
+        port=first.get("port", "22"),
+        strict=first.get("stricthostkeychecking", "") in ("yes", "true"),
+        keys=tuple(value for key, value in pairs if key == "identityfile"),
+    )
+
+
+def _literal(path: Path) -> str:
+    """A path in which ssh finds no tokens to expand."""
+    return str(path).replace("%", "%%")
