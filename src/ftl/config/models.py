@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from ftl.config import kinds
 from ftl.config.bindings import Forward, VolumeMount, parse_forward, parse_volume
 from ftl.config.kinds import Kind, Many, Nested, Pairs, Words, key, keys_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,11 @@ class ProjectInfo(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server(Section):
-    """`server:` where it goes; what is None is left to ssh itself (its config file, the agent)."""
+    """`server:` where it goes; what is None is left to ssh itself (its config file, the agent).
+
+    Attributes:
+        known_hosts: No key of ftl.yaml: the file with the host key of a server that FTL itself made (a sandbox).
+    """
 
     host: str = field(
         metadata=key(
@@ -82,17 +89,12 @@ class Server(Section):
         default=None,
         metadata=key(kinds.PATH, "Private key file.", default="what ssh itself would use"),
     )
+    known_hosts: Path | None = None
 
     @property
     def is_local(self) -> bool:
         """Whether this machine's own engine is meant, without SSH."""
         return self.host == "local"
-
-
-class PinnedServer(Server):
-    """A server that FTL itself made: its host key is in a file of its own. Never read from ftl.yaml."""
-
-    known_hosts: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

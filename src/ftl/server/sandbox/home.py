@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftl.config.models import PinnedServer
+from ftl.config.models import Server
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,14 +44,14 @@ class SandboxAddress:
     https_port: int
 
     @property
-    def server(self) -> PinnedServer:
+    def server(self) -> Server:
         """The same in the words of ftl.yaml, and where its host key is."""
-        return PinnedServer(
+        return Server(
             host=self.host,
             port=self.port,
             user=self.user,
             ssh_key=str(self.key),
-            known_hosts=str(self.known_hosts),
+            known_hosts=self.known_hosts,
         )
 
     @property
