@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftl.deploy import records
+from ftl.deploy.wanted import is_aside
 from ftl.engine import labels
-from ftl.engine.values import Container, EngineInfo, Image, Network, Volume
 from ftl.proxy import ProxyState, release_alias
 from ftl.proxy import observe as observe_proxy
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ftl.deploy.records import ReleaseRecord
     from ftl.engine import Engine
+    from ftl.engine.values import Container, EngineInfo, Image, Network, Volume
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,8 @@ class Observed:
     @property
     def dependencies(self) -> Mapping[str, Container]:
         """The project's dependencies by name."""
-        return {
-            container.labels[labels.SERVICE]: container for container in self.of_role(labels.ROLE_DEPENDENCY)
-        }
+        found = (one for one in self.of_role(labels.ROLE_DEPENDENCY) if not is_aside(one))
+        return {one.labels[labels.SERVICE]: one for one in found}
 
     def has_image(self, reference: str) -> bool:
         """Whether the server has an image under this very name (tag or digest)."""
@@ -90,7 +91,7 @@ class Observed:
 
 
 async def observe(engine: Engine, info: EngineInfo, project: str, server: str) -> Observed:
-    """Ask the server everything a plan needs, in two steps that depend on each other."""
+    """Ask the server everything a plan needs, side by side."""
     async with asyncio.TaskGroup() as group:
         containers = group.create_task(engine.containers())
         images = group.create_task(engine.images())

@@ -11,7 +11,6 @@ import io
 import json
 import tarfile
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -19,6 +18,8 @@ from ftl.engine import labels
 from ftl.engine.values import ContainerSpec, Mount
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ftl.engine import Engine
 
 CONTAINER = "ftl-state"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from ftl.deploy.health import Check
-from ftl.deploy.records import ReleaseRecord
-from ftl.engine.values import ContainerSpec
-from ftl.proxy import Site
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ftl.deploy.health import Check
+    from ftl.deploy.records import ReleaseRecord
+    from ftl.engine.values import ContainerSpec
+    from ftl.proxy import Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,12 +366,13 @@ class Stage:
     """Tracks that run side by side; a stage begins when the one before it is over.
 
     Attributes:
-        committed: The release is decided before this stage: from here on nothing is taken back.
+        decides: The release is decided in this stage: it runs to its end whatever comes, and after it nothing is
+            taken back.
     """
 
     name: str
     tracks: tuple[Track, ...]
-    committed: bool = False
+    decides: bool = False
 
 
 Action = Literal["created", "replaced", "unchanged", "restarted", "removed"]

@@ -13,9 +13,13 @@ from ftl.engine.values import ContainerSpec, Healthcheck, Limit, Mount, Publish
 from ftl.proxy import project_network, release_alias
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ftl.config import Project
+    from ftl.config.bindings import VolumeMount
     from ftl.config.models import Container as ContainerSection
     from ftl.config.models import Dependency, Service
+    from ftl.engine.values import Container
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +44,11 @@ def service_container(project: Project, service: Service) -> Wanted:
         env=dict(service.env),
         command=_words(service.command),
         entrypoint=_words(service.entrypoint),
-        mounts=tuple(mount(project.name, text) for text in service.volumes),
-        publish=tuple(publish(text) for text in service.forwards),
+        mounts=_mounts(project.name, service.mounts),
+        publish=tuple(
+            Publish(one.container_port, one.host_port, one.address.strip("[]"), one.protocol)
+            for one in service.published
+        ),
         ulimits=_limits(service.container),
         healthcheck=_healthcheck(service.container),
         stop_timeout=service.stop_timeout,
@@ -55,7 +62,7 @@ def dependency_container(project: Project, dependency: Dependency) -> Wanted:
         image=dependency.image,
         labels={},
         env=dict(dependency.env),
-        mounts=tuple(mount(project.name, text) for text in dependency.volumes),
+        mounts=_mounts(project.name, dependency.mounts),
         publish=tuple(Publish(port, 0, "127.0.0.1") for port in dependency.ports),
         ulimits=_limits(dependency.container),
         healthcheck=_healthcheck(dependency.container),
@@ -114,30 +121,26 @@ def container_names(project: str, service: str, release: str, replicas: int) -> 
     return (stem,) if replicas == 1 else tuple(f"{stem}-{number}" for number in range(1, replicas + 1))
 
 
+def aside(container: str) -> str:
+    """What a dependency that is being replaced is called until the release is decided."""
+    return f"{container}-old"
+
+
+def is_aside(container: Container) -> bool:
+    """Whether a dependency's container is one that was set aside."""
+    project, name = container.labels[labels.PROJECT], container.labels[labels.SERVICE]
+    return container.name == aside(f"{project}-{name}")
+
+
 def volume_name(project: str, volume: str) -> str:
     """A project's named volume as the engine knows it."""
     return f"{project}_{volume}"
 
 
-def mount(project: str, text: str) -> Mount:
-    """`name:/path`, `/host/path:/path`, each with an optional `:ro`; validated when the file was loaded."""
-    source, target, *options = text.split(":")
-    if not source.startswith("/"):
-        source = volume_name(project, source)
-    return Mount(source, target, read_only="ro" in ",".join(options).split(","))
-
-
-def publish(text: str) -> Publish:
-    """`HOST:CONTAINER`, `ADDRESS:HOST:CONTAINER`, each with an optional `/udp`."""
-    ports, _, protocol = text.partition("/")
-    address, _, rest = ports.rpartition(":")
-    container = int(rest)
-    address, _, host = address.rpartition(":")
-    return Publish(
-        container,
-        int(host) if host else container,
-        address.strip("[]"),
-        "udp" if protocol == "udp" else "tcp",
+def _mounts(project: str, mounts: Iterable[VolumeMount]) -> tuple[Mount, ...]:
+    return tuple(
+        Mount(volume_name(project, one.source) if one.is_named else one.source, one.target, one.read_only)
+        for one in mounts
     )
 
 

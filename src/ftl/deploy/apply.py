@@ -1,0 +1,127 @@
+"""Run a plan: stages in turn, tracks side by side, and the same way back for failure and for Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+from ftl.deploy import run_containers, run_images, run_proxy
+from ftl.deploy import steps as s
+from ftl.errors import FtlError, at
+from ftl.events import StepFailed, StepFinished, StepStarted
+
+if TYPE_CHECKING:
+    from ftl.deploy.steps import Plan, Stage, Step, Track
+    from ftl.deploy.work import Work
+
+Runner = Callable[["Work", Any], Awaitable[None]]
+
+RUNNERS: dict[type[s.Step], Runner] = {
+    s.EnsureNetwork: run_proxy.ensure_network,
+    s.EnsureVolume: run_containers.ensure_volume,
+    s.BringImage: run_images.bring_image,
+    s.SendImages: run_images.send_images,
+    s.PushPull: run_images.push_pull,
+    s.DropTags: run_images.drop_tags,
+    s.EnsureProxy: run_proxy.ensure_proxy,
+    s.EnsureStore: run_proxy.ensure_store,
+    s.Attach: run_proxy.attach,
+    s.ApplySite: run_proxy.apply_site,
+    s.OpenName: run_proxy.open_name,
+    s.Switch: run_proxy.switch,
+    s.Drain: run_proxy.drain,
+    s.Forget: run_proxy.forget,
+    s.Record: run_proxy.record,
+    s.StartDependency: run_containers.start_dependency,
+    s.StartContainers: run_containers.start_containers,
+    s.StartAgain: run_containers.start_again,
+    s.WaitHealthy: run_containers.wait,
+    s.StopOld: run_containers.stop_old,
+    s.StopAndRemove: run_containers.stop_and_remove,
+    s.RunHook: run_containers.run_hook,
+}
+"""How each step is done; a test asks that none is missing."""
+
+
+async def apply(plan: Plan, work: Work) -> None:
+    """Do all steps of a plan. Before the switch, a failure or an interruption takes everything back.
+
+    Raises:
+        FtlError: Of the first step that failed.
+    """
+    work.release = plan.release
+    late: FtlError | None = None
+    try:
+        for stage in plan.stages:
+            try:
+                await _uninterrupted(_run_stage(stage, work)) if stage.decides else await _run_stage(
+                    stage, work
+                )
+            except FtlError as error:
+                if not work.committed:
+                    raise
+                late = late or error
+    except BaseException:
+        if not work.committed:
+            await _uninterrupted(work.take_back())
+        raise
+    if late is not None:
+        raise late
+
+
+async def _run_stage(stage: Stage, work: Work) -> None:
+    """Run a stage's tracks side by side; the first error ends the others and is raised bare."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for track in stage.tracks:
+                group.create_task(_run_track(track, work))
+    except BaseExceptionGroup as errors:
+        raise _first(errors) from None
+
+
+async def _run_track(track: Track, work: Work) -> None:
+    for step in track:
+        await _run_step(step, work)
+
+
+async def _run_step(step: Step, work: Work) -> None:
+    name = step_name(step)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    work.emit(StepStarted(name, step.text, step.subject))
+    try:
+        with at(server=work.machine.name, service=step.subject, step=step.text):
+            await RUNNERS[type(step)](work, step)
+    except FtlError:
+        work.emit(StepFailed(name, step.text, step.subject))
+        raise
+    work.emit(StepFinished(name, step.text, loop.time() - began, step.subject))
+
+
+def step_name(step: Step) -> str:
+    """The stable name of a step's kind: "start_containers"."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(step).__name__).lower()
+
+
+def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error to tell of several: the first that speaks to the user, else the first."""
+    flat: list[BaseException] = []
+    for error in errors.exceptions:
+        flat += [_first(error)] if isinstance(error, BaseExceptionGroup) else [error]
+    return next((error for error in flat if isinstance(error, FtlError)), flat[0])
+
+
+async def _uninterrupted(work: Coroutine[Any, Any, None]) -> None:
+    """Finish something that must not stop half way; a cancellation that came meanwhile is raised afterwards."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    task.result()
+    if cancelled is not None:
+        raise cancelled

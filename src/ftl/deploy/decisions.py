@@ -1,0 +1,133 @@
+"""What has to happen to each service and dependency, and why: one decision each, made by comparing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ftl.deploy.observed import Observed, normal_reference, release_of
+from ftl.deploy.wanted import Wanted, dependency_container, service_container
+from ftl.engine import labels
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ftl.config import Project
+    from ftl.config.models import Dependency, Service
+    from ftl.deploy.steps import Action
+    from ftl.engine.values import Container
+
+
+@dataclass(frozen=True, slots=True)
+class LocalImage:
+    """A built image on this machine: the name to send it by, and what it is."""
+
+    reference: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceDecision:
+    """What happens to a service.
+
+    Attributes:
+        content: The content id its containers shall have.
+        live: The release that serves now, None where nothing does.
+        current: The containers of that release.
+        leftovers: Containers that a deploy which was cut off left behind, never live or no longer.
+    """
+
+    service: Service
+    wanted: Wanted
+    content: str
+    action: Action
+    why: str
+    live: str | None
+    current: tuple[Container, ...]
+    leftovers: tuple[Container, ...]
+
+    @property
+    def starts(self) -> bool:
+        """Whether new containers are started."""
+        return self.action in ("created", "replaced")
+
+    @property
+    def stopped(self) -> tuple[str, ...]:
+        """Containers that are right, but do not run."""
+        return tuple(container.name for container in self.current if container.state != "running")
+
+    @property
+    def old_first(self) -> bool:
+        """Whether the old containers must stop before new ones can start."""
+        return bool(self.current) and (self.service.recreate or bool(self.wanted.spec.publish))
+
+
+@dataclass(frozen=True, slots=True)
+class DependencyDecision:
+    """What happens to a dependency."""
+
+    dependency: Dependency
+    wanted: Wanted
+    action: Action
+    why: str
+    current: Container | None
+
+
+def decide_service(
+    project: Project, service: Service, observed: Observed, images: Mapping[str, LocalImage]
+) -> ServiceDecision:
+    """Compare a service with its containers on the server."""
+    wanted = service_container(project, service)
+    content = images[service.name].content if service.name in images else reference_content(service)
+    live = observed.live_release(service.name)
+    own = [one for one in observed.services if one.labels[labels.SERVICE] == service.name]
+    current = tuple(one for one in own if one.labels[labels.RELEASE] == live)
+    leftovers = tuple(one for one in own if one.labels[labels.RELEASE] != live)
+    action, why = _compare(service, wanted, content, current)
+    return ServiceDecision(service, wanted, content, action, why, live, current, leftovers)
+
+
+def _compare(
+    service: Service, wanted: Wanted, content: str, current: tuple[Container, ...]
+) -> tuple[Action, str]:
+    if not current:
+        return "created", "new"
+    if any(one.labels.get(labels.CONTENT) != content for one in current):
+        return "replaced", "new image"
+    if any(one.labels.get(labels.CONFIG) != wanted.config for one in current):
+        return "replaced", "new configuration"
+    if len(current) != service.replicas:
+        return "replaced", f"{service.replicas} replicas instead of {len(current)}"
+    if any(one.state != "running" for one in current):
+        return "restarted", "it was stopped"
+    return "unchanged", ""
+
+
+def decide_dependency(project: Project, dependency: Dependency, observed: Observed) -> DependencyDecision:
+    """Compare a dependency with its container on the server."""
+    wanted = dependency_container(project, dependency)
+    current = observed.dependencies.get(dependency.name)
+    if current is None:
+        return DependencyDecision(dependency, wanted, "created", "new", None)
+    if current.labels.get(labels.CONFIG) != wanted.config:
+        return DependencyDecision(dependency, wanted, "replaced", "new configuration", current)
+    if current.state != "running":
+        return DependencyDecision(dependency, wanted, "restarted", "it was stopped", current)
+    return DependencyDecision(dependency, wanted, "unchanged", "", current)
+
+
+def reference_content(service: Service) -> str:
+    """The content id of a service whose image FTL does not build: its name is all that is known."""
+    return f"ref:{normal_reference(service.image or '')}"
+
+
+def never_live(decision: ServiceDecision) -> tuple[Container, ...]:
+    """Leftovers of releases newer than the live one: they never had a request."""
+    bound = int(decision.live[1:]) if decision.live else 0
+    return tuple(one for one in decision.leftovers if release_of(one) > bound)
+
+
+def once_live(decision: ServiceDecision) -> tuple[Container, ...]:
+    """Leftovers of releases older than the live one: they may still finish requests."""
+    bound = int(decision.live[1:]) if decision.live else 0
+    return tuple(one for one in decision.leftovers if release_of(one) <= bound)

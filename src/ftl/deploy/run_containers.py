@@ -1,0 +1,146 @@
+"""How a plan's containers start, become healthy, run hooks and go."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from ftl.deploy.health import wait_healthy
+from ftl.deploy.hooks import run_local_hook, run_remote_hook
+from ftl.deploy.wanted import aside
+from ftl.engine import labels
+from ftl.errors import EngineError
+from ftl.events import Note
+
+if TYPE_CHECKING:
+    from ftl.deploy.steps import (
+        EnsureVolume,
+        RunHook,
+        StartAgain,
+        StartContainers,
+        StartDependency,
+        StopAndRemove,
+        StopOld,
+        WaitHealthy,
+    )
+    from ftl.deploy.work import Work
+
+OLD_DEPENDENCY_STOP = 30.0
+"""Seconds a dependency gets to end before it is replaced."""
+
+
+async def ensure_volume(work: Work, step: EnsureVolume) -> None:
+    """Create a named volume with the project's labels."""
+    await work.engine.create_volume(
+        step.name, {labels.PROJECT: step.project, labels.ROLE: labels.ROLE_VOLUME}
+    )
+
+
+async def start_dependency(work: Work, step: StartDependency) -> None:
+    """Create and start a dependency; the one it replaces waits aside until the release is decided."""
+    if step.replaces is not None:
+        work.on_failure(
+            f"put the old {step.name} back",
+            lambda: _put_back(work, step.container),
+            step="start_dependency",
+            service=step.name,
+        )
+        await work.engine.stop(step.container, timeout=OLD_DEPENDENCY_STOP)
+        await work.engine.rename(step.container, aside(step.container))
+    await work.engine.create(step.container, step.spec)
+    await work.engine.start(step.container)
+
+
+async def _put_back(work: Work, container: str) -> None:
+    if await work.engine.container(aside(container)) is not None:
+        await work.engine.remove(container, force=True)
+        await work.engine.rename(aside(container), container)
+    await work.engine.start(container)
+
+
+async def start_containers(work: Work, step: StartContainers) -> None:
+    """Create and start the containers of a new release, side by side."""
+    work.on_failure(
+        f"remove {', '.join(step.names)}",
+        lambda: _remove(work, step.names),
+        step="start_containers",
+        service=step.service,
+    )
+    async with asyncio.TaskGroup() as group:
+        for name in step.names:
+            group.create_task(_start_one(work, name, step))
+
+
+async def _start_one(work: Work, name: str, step: StartContainers) -> None:
+    await work.engine.create(name, step.spec)
+    await work.engine.start(name)
+
+
+async def start_again(work: Work, step: StartAgain) -> None:
+    """Start containers that were stopped."""
+    for name in step.names:
+        await work.engine.start(name)
+
+
+async def wait(work: Work, step: WaitHealthy) -> None:
+    """Wait until all of a service's containers are healthy."""
+    async with asyncio.TaskGroup() as group:
+        for name in step.names:
+            group.create_task(
+                wait_healthy(
+                    work.engine,
+                    work.machine,
+                    service=step.service,
+                    container=name,
+                    check=step.check,
+                    emit=work.emit,
+                )
+            )
+
+
+async def stop_old(work: Work, step: StopOld) -> None:
+    """Stop the old containers first; they are started again if the release does not come to be."""
+    work.on_failure(
+        f"start {', '.join(step.names)} again",
+        lambda: _start(work, step.names),
+        step="stop_old",
+        service=step.service,
+    )
+    async with asyncio.TaskGroup() as group:
+        for name in step.names:
+            group.create_task(work.engine.stop(name, timeout=step.timeout))
+
+
+async def stop_and_remove(work: Work, step: StopAndRemove) -> None:
+    """Stop containers side by side, then remove them."""
+    async with asyncio.TaskGroup() as group:
+        for name in step.names:
+            group.create_task(_retire(work, name, step.timeout))
+
+
+async def _retire(work: Work, name: str, timeout: float) -> None:
+    try:
+        await work.engine.stop(name, timeout=timeout)
+    except EngineError as error:
+        if error.status == 404:
+            return
+        work.emit(Note(f"{name} could not be stopped: {error.cause or error.message}", "warning"))
+    await work.engine.remove(name, force=True)
+
+
+async def _remove(work: Work, names: tuple[str, ...]) -> None:
+    for name in names:
+        await work.engine.remove(name, force=True)
+
+
+async def _start(work: Work, names: tuple[str, ...]) -> None:
+    for name in names:
+        await work.engine.start(name)
+
+
+async def run_hook(work: Work, step: RunHook) -> None:
+    """Run a hook where it belongs."""
+    if step.where == "local":
+        await run_local_hook(work, step)
+    else:
+        await run_remote_hook(work, step)

@@ -1,0 +1,124 @@
+"""How a plan's images come to the server."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from ftl.deploy.work import Traffic
+from ftl.errors import EngineError, EngineUnavailable, FtlError, TransferFailed
+from ftl.events import Note, PullProgress
+from ftl.image import push, registry_auth, send, send_many
+
+if TYPE_CHECKING:
+    from ftl.deploy.steps import BringImage, DropTags, PushPull, SendImages
+    from ftl.deploy.work import Work
+    from ftl.engine import Engine
+
+PULL_SECONDS = 1800.0
+"""A pull may last so long when there is no other way to get the image."""
+
+PULL_START_SECONDS = 15.0
+"""When this machine has the image, the server must begin to receive it within so long, or it is sent from here."""
+
+
+async def send_images(work: Work, step: SendImages) -> None:
+    """Send built images; on this machine's own engine there is nothing to send, only to name."""
+    here = await work.here()
+    for image in step.images:
+        await here.tag(image.local, image.tag)
+    if not work.project.server.is_local:
+        pairs = {image.tag: image.tag for image in step.images}
+        sent = await send_many(
+            here, pairs, work.engine, info=work.info, emit=work.emit, free_bytes=lambda: free_bytes(work)
+        )
+        for image in step.images:
+            one = sent[image.tag]
+            work.traffic[image.service] = Traffic(one.layers_sent, one.layers_reused, one.bytes_sent)
+    for image in step.images:
+        await _note_id(work, image.service, image.tag)
+
+
+UNKNOWN_ROOM = 1 << 62
+"""What a disk is taken to have when nobody can say: the engine will complain if it is full."""
+
+
+async def free_bytes(work: Work) -> int:
+    """The room on the disk where the server's engine keeps its images."""
+    done = await work.machine.run(["df", "-Pk", work.info.root], timeout=10.0)
+    last = done.stdout.decode("ascii", "replace").strip().rpartition("\n")[2].split()
+    known = done.exit_code == 0 and len(last) > 3 and last[3].isdigit()
+    return int(last[3]) * 1024 if known else UNKNOWN_ROOM
+
+
+async def push_pull(work: Work, step: PushPull) -> None:
+    """Push a built image to the registry the user named, and let the server pull exactly what was pushed."""
+    await push(step.reference, emit=work.emit)
+    await _pull(work.engine, step.reference, step.platform, work)
+    await work.engine.tag(step.reference, step.tag)
+    await _note_id(work, step.service, step.tag)
+
+
+async def bring_image(work: Work, step: BringImage) -> None:
+    """Get an image that FTL did not build onto the server: pulled there, else sent from here."""
+    here = await _engine_with(work, step.reference)
+    try:
+        await _pull(
+            work.engine, step.reference, step.platform, work, patience=PULL_START_SECONDS if here else None
+        )
+    except FtlError as error:
+        if here is None:
+            raise TransferFailed(
+                f"the server cannot pull {step.reference}, and this machine does not have it",
+                cause=error.cause or error.message,
+                hint=f"`docker pull {step.reference}` here, and deploy again: FTL then sends it over SSH",
+            ) from error
+        work.emit(Note(f"the server cannot pull {step.reference}: sending it from here"))
+        await send(here, step.reference, work.engine, tag=step.reference, info=work.info, emit=work.emit)
+
+
+async def drop_tags(work: Work, step: DropTags) -> None:
+    """Untag old releases' images; a failure costs room, not the release."""
+    for tag in step.tags:
+        try:
+            await work.engine.untag(tag)
+        except EngineError as error:
+            work.emit(
+                Note(f"the image {tag} could not be removed: {error.cause or error.message}", "warning")
+            )
+
+
+async def _engine_with(work: Work, reference: str) -> Engine | None:
+    """This machine's engine if it has the image, and is not the server's."""
+    if work.project.server.is_local:
+        return None
+    try:
+        here = await work.here()
+        return here if await here.image(reference) is not None else None
+    except EngineUnavailable:
+        return None
+
+
+async def _pull(
+    engine: Engine, reference: str, platform: str, work: Work, *, patience: float | None = None
+) -> None:
+    """Pull, within PULL_SECONDS in all; with `patience`, the first layer must come within so many seconds."""
+    auth = registry_auth(reference)
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(patience or PULL_SECONDS) as limit:
+            async for status in engine.pull(reference, platform=platform, auth=auth):
+                if "Pulling" in status or "Download" in status:
+                    limit.reschedule(loop.time() + PULL_SECONDS)
+                work.emit(PullProgress(reference, status))
+    except TimeoutError:
+        raise TransferFailed(
+            f"the server could not pull {reference}", cause="the registry did not answer in time"
+        ) from None
+
+
+async def _note_id(work: Work, service: str, reference: str) -> None:
+    image = await work.engine.image(reference)
+    if image is None:
+        raise TransferFailed(f"{reference} is not on the server after it was brought there")
+    work.image_ids[service] = image.id

@@ -1,0 +1,128 @@
+"""How a plan's steps reach the proxy, the network and the records."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ftl.deploy import records
+from ftl.errors import FtlError
+from ftl.events import Note, Switched
+from ftl.proxy import drained, ensure_project_network
+
+if TYPE_CHECKING:
+    from ftl.deploy.steps import (
+        ApplySite,
+        Attach,
+        Drain,
+        EnsureNetwork,
+        EnsureProxy,
+        EnsureStore,
+        Forget,
+        OpenName,
+        Record,
+        Switch,
+    )
+    from ftl.deploy.work import Work
+
+
+async def ensure_network(work: Work, step: EnsureNetwork) -> None:
+    """The project's private network."""
+    await ensure_project_network(work.engine, step.project)
+
+
+async def ensure_proxy(work: Work, step: EnsureProxy) -> None:
+    """The server's proxy, running."""
+    await work.proxy.ensure(step.image)
+
+
+async def ensure_store(work: Work, step: EnsureStore) -> None:
+    """A place for release records."""
+    await records.ensure_store(work.engine, step.image)
+
+
+async def attach(work: Work, step: Attach) -> None:
+    """The proxy in the project's network."""
+    await work.proxy.attach(step.network, step.aliases)
+
+
+async def apply_site(work: Work, step: ApplySite) -> None:
+    """Tell the proxy about the project; before the release is decided, what it knew is put back on failure."""
+    if not work.committed:
+        state = await work.proxy.observe()
+        before = state.site(step.site.project) if state is not None else None
+        project = step.site.project
+        work.on_failure(
+            "put the routes back",
+            lambda: work.proxy.apply(before) if before is not None else work.proxy.forget(project),
+            step="apply_site",
+            service=None,
+        )
+    await work.proxy.apply(step.site)
+
+
+async def open_name(work: Work, step: OpenName) -> None:
+    """Let a service that never was live answer by its name, before the others are decided."""
+    work.on_failure(
+        f"close the name of {step.service}",
+        lambda: work.proxy.forget(step.project, [step.service]),
+        step="open_name",
+        service=step.service,
+    )
+    await work.proxy.switch(step.project, {step.service: step.alias})
+
+
+async def switch(work: Work, step: Switch) -> None:
+    """Send new requests to the new release: from here on the release is decided."""
+    try:
+        await work.proxy.switch(step.project, step.aliases)
+    except FtlError:
+        work.committed = await _has_switched(work, step)
+        raise
+    work.committed = True
+    work.emit(Switched(step.release, tuple(sorted(step.aliases))))
+
+
+async def _has_switched(work: Work, step: Switch) -> bool:
+    """Whether a switch of which we got no clear answer happened all the same."""
+    try:
+        state = await work.proxy.observe()
+    except FtlError:
+        return True  # out of reach: nothing could be taken back, and the next deploy sees what is true
+    return state is not None and any(
+        state.live.get((step.project, service)) == alias for service, alias in step.aliases.items()
+    )
+
+
+async def drain(work: Work, step: Drain) -> None:
+    """Let old containers finish."""
+    left = await drained(work.proxy.in_flight, step.addresses, step.timeout, work.emit, service=step.service)
+    if left:
+        count = sum(left.values())
+        requests = "request" if count == 1 else "requests"
+        work.emit(
+            Note(
+                f"{step.service}: {count} {requests} still open after {step.timeout:g} s; they end now",
+                hint="`drain_timeout` gives them longer",
+            )
+        )
+
+
+async def forget(work: Work, step: Forget) -> None:
+    """Drop the live files of services that are gone."""
+    await work.proxy.forget(step.project, step.services)
+
+
+async def record(work: Work, step: Record) -> None:
+    """Write a release record; one that says "live" decides a release that has nothing to switch."""
+    entry = step.record
+    if entry.release == work.release and entry.outcome == "live":
+        services = {
+            name: replace(one, image_id=work.image_ids.get(name, one.image_id))
+            for name, one in entry.services.items()
+        }
+        entry = replace(entry, services=services, seconds=max(0.0, time.time() - entry.started))
+    await records.write(work.engine, step.project, entry)
+    if entry.release == work.release and entry.outcome == "live":
+        work.committed = True

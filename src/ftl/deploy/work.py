@@ -1,0 +1,111 @@
+"""What the steps of a plan work with: the server, this machine's engine, and what to take back on failure."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ftl.engine import Engine, local_url
+from ftl.errors import FtlError
+from ftl.events import StepUndone
+from ftl.proxy import ProxyControl
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from ftl.config import Project
+    from ftl.engine.values import EngineInfo
+    from ftl.events import Emit
+    from ftl.ssh import Machine
+
+UNDO_SECONDS = 90.0
+"""How long taking back may last in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What bringing a service's image cost."""
+
+    layers_sent: int = 0
+    layers_reused: int = 0
+    bytes_sent: int = 0
+
+
+@dataclass(slots=True)
+class Undo:
+    """One thing to take back: told with `text`, done with `act`."""
+
+    text: str
+    step: str
+    service: str | None
+    act: Callable[[], Awaitable[object]]
+
+
+@dataclass(slots=True)
+class Work:
+    """One run of a plan.
+
+    Attributes:
+        engine: The server's.
+        committed: The release is decided; nothing is taken back any more.
+        traffic: By service.
+        image_ids: Image ids on the server, by service.
+    """
+
+    project: Project
+    root: Path
+    machine: Machine
+    engine: Engine
+    info: EngineInfo
+    emit: Emit
+    release: str = ""
+    committed: bool = False
+    traffic: dict[str, Traffic] = field(default_factory=dict)
+    image_ids: dict[str, str] = field(default_factory=dict)
+    _undo: list[Undo] = field(default_factory=list)
+    _here: Engine | None = None
+    _closing: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    @property
+    def proxy(self) -> ProxyControl:
+        """The server's proxy."""
+        return ProxyControl(self.engine)
+
+    async def here(self) -> Engine:
+        """This machine's engine, opened when first asked for.
+
+        Raises:
+            EngineUnavailable: None answers.
+        """
+        if self._here is None:
+            url = local_url()
+            engine = Engine(url, name="this machine")
+            self._here = await self._closing.enter_async_context(engine)
+        return self._here
+
+    async def close(self) -> None:
+        """Let go of what was opened here."""
+        await self._closing.aclose()
+
+    def on_failure(
+        self, text: str, act: Callable[[], Awaitable[object]], *, step: str, service: str | None
+    ) -> None:
+        """Remember how to take back what is about to be done."""
+        self._undo.append(Undo(text, step, service, act))
+
+    async def take_back(self) -> None:
+        """Undo everything remembered, last first; one that fails does not stop the others. Bounded."""
+        try:
+            async with asyncio.timeout(UNDO_SECONDS):
+                while self._undo:
+                    undo = self._undo.pop()
+                    try:
+                        await undo.act()
+                    except FtlError:
+                        continue
+                    self.emit(StepUndone(undo.step, undo.text, undo.service))
+        except TimeoutError:
+            self._undo.clear()

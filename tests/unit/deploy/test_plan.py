@@ -1,0 +1,288 @@
+"""What a deploy will do, by tables: Project x Observed -> Plan."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.config.models import Dependency, Hook, Hooks, Route
+from ftl.deploy import steps as s
+from ftl.engine import labels
+from ftl.engine.values import Image
+from tests.unit.deploy.world import container, dependency, plan, project, record, server, service
+
+if TYPE_CHECKING:
+    from ftl.deploy.steps import Plan, Step
+
+
+def kinds(found: Plan) -> list[str]:
+    """The names of a plan's steps, in order."""
+    return [type(step).__name__ for step in found.steps]
+
+
+def first(found: Plan, kind: type[Step]) -> Step:
+    """The first step of a kind."""
+    return next(step for step in found.steps if isinstance(step, kind))
+
+
+def actions(found: Plan) -> dict[str, str]:
+    """What happens to each service and dependency."""
+    return {change.name: change.action for change in found.changes}
+
+
+def test_a_first_deploy_builds_everything_up_and_decides_last() -> None:
+    """On an empty server the network, proxy and records come first, the switch after health, the routes last."""
+    asked = project(
+        dependencies=(Dependency(name="redis", image="redis:7", ports=(6379,)),), volumes=("media",)
+    )
+    found = plan(asked, server(asked, ready=False))
+    assert found.release == "r1"
+    assert kinds(found) == [
+        "EnsureNetwork",
+        "EnsureVolume",
+        "BringImage",
+        "EnsureProxy",
+        "EnsureStore",
+        "Record",
+        "SendImages",
+        "BringImage",
+        "Attach",
+        "ApplySite",
+        "StartDependency",
+        "WaitHealthy",
+        "StartContainers",
+        "WaitHealthy",
+        "Switch",
+        "Record",
+        "ApplySite",
+    ]
+    assert actions(found) == {"web": "created", "redis": "created"}
+
+
+def test_nothing_is_done_when_nothing_changed() -> None:
+    """A deploy of what already runs has no steps and makes no release."""
+    asked = project(dependencies=(Dependency(name="redis", image="redis:7"),))
+    there = server(asked, *container(asked, "web", "r4"), dependency(asked, "redis"), live={"web": "r4"})
+    found = plan(asked, there)
+    assert found.empty
+    assert found.release == "r4"
+    assert actions(found) == {"web": "unchanged", "redis": "unchanged"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "content", "why"),
+    [
+        ({}, "sha256:two", "new image"),
+        ({"env": {"A": "1"}}, "sha256:one", "new configuration"),
+        ({"command": "other"}, "sha256:one", "new configuration"),
+        ({"volumes": ("media:/m",)}, "sha256:one", "new configuration"),
+        ({"replicas": 2}, "sha256:one", "2 replicas instead of 1"),
+    ],
+)
+def test_a_changed_service_is_replaced(changed: dict[str, object], content: str, why: str) -> None:
+    """A new image, other settings of its container or another number of replicas replace the containers."""
+    before = project()
+    there = server(before, *container(before, "web", "r1"), live={"web": "r1"})
+    found = plan(project(service(**changed)), there, content)
+    assert [(change.action, change.why) for change in found.changes] == [("replaced", why)]
+    assert kinds(found)[-2:] == ["Drain", "StopAndRemove"]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"drain_timeout": 5.0}, {"hooks": Hooks(pre=Hook(remote="true"))}, {"routes": (Route(path="/other"),)}],
+)
+def test_settings_that_no_container_knows_replace_none(changed: dict[str, object]) -> None:
+    """Routes, hooks and timeouts of ours are no reason to touch a container."""
+    before = project()
+    there = server(before, *container(before, "web", "r1"), live={"web": "r1"})
+    assert actions(plan(project(service(**changed)), there)) == {"web": "unchanged"}
+
+
+def test_changed_routes_alone_make_a_release_and_set_the_routes() -> None:
+    """Another route is told to the proxy once, and recorded as a release of its own."""
+    before = project()
+    there = server(before, *container(before, "web", "r1"), live={"web": "r1"})
+    found = plan(project(service(routes=(Route(path="/new"),))), there)
+    assert found.release == "r2"
+    assert kinds(found) == ["Record", "Record", "ApplySite"]
+
+
+def test_only_the_changed_service_is_touched() -> None:
+    """Of two services the one that did not change keeps its containers and its release."""
+    before = project(service("web"), service("api", env={"A": "1"}))
+    there = server(
+        before,
+        *container(before, "web", "r1"),
+        *container(before, "api", "r1"),
+        live={"web": "r1", "api": "r1"},
+    )
+    found = plan(project(service("web"), service("api", env={"A": "2"})), there)
+    assert actions(found) == {"web": "unchanged", "api": "replaced"}
+    assert {step.subject for step in found.steps} <= {None, "api"}
+    switch = first(found, s.Switch)
+    assert isinstance(switch, s.Switch)
+    assert set(switch.aliases) == {"api"}
+
+
+def test_a_named_service_alone_is_deployed() -> None:
+    """`ftl deploy api` leaves the others alone, changed or vanished."""
+    before = project(service("web"), service("api"), service("old"))
+    there = server(
+        before,
+        *(one for name in ("web", "api", "old") for one in container(before, name, "r1")),
+        live={"web": "r1", "api": "r1", "old": "r1"},
+    )
+    found = plan(project(service("web"), service("api")), there, "sha256:two", only=("api",))
+    assert actions(found) == {"api": "replaced"}
+
+
+def test_what_the_file_no_longer_names_is_drained_and_removed() -> None:
+    """A service that was taken out of ftl.yaml loses its routes, then its containers, then its name."""
+    before = project(service("web"), service("old"))
+    there = server(
+        before,
+        *container(before, "web", "r1"),
+        *container(before, "old", "r1"),
+        live={"web": "r1", "old": "r1"},
+    )
+    found = plan(project(service("web")), there)
+    assert actions(found) == {"web": "unchanged", "old": "removed"}
+    assert kinds(found) == ["Record", "Record", "ApplySite", "Drain", "StopAndRemove", "Forget"]
+
+
+def test_volumes_are_never_removed() -> None:
+    """No plan has a step that removes a volume, whatever vanishes from the file."""
+    before = project(dependencies=(Dependency(name="db", image="postgres:16", volumes=("data:/d",)),))
+    there = server(before, *container(before, "web", "r1"), dependency(before, "db"), live={"web": "r1"})
+    assert not any("volume" in step.text for step in plan(project(), there).steps)
+
+
+def test_a_dependency_is_replaced_in_place_and_the_old_one_goes_last() -> None:
+    """A changed dependency is set aside, and removed only after the release is decided."""
+    before = project(dependencies=(Dependency(name="db", image="postgres:16"),))
+    there = server(before, *container(before, "web", "r1"), dependency(before, "db"), live={"web": "r1"})
+    found = plan(project(dependencies=(Dependency(name="db", image="postgres:17"),)), there)
+    assert actions(found) == {"web": "unchanged", "db": "replaced"}
+    last = found.steps[-1]
+    assert isinstance(last, s.StopAndRemove)
+    assert last.names == ("shop-db-old",)
+
+
+def test_a_stopped_container_that_is_right_is_started_again() -> None:
+    """Nothing is replaced when starting is enough."""
+    asked = project()
+    there = server(asked, *container(asked, "web", "r1", state="exited"), live={"web": "r1"})
+    found = plan(asked, there)
+    assert actions(found) == {"web": "restarted"}
+    assert kinds(found) == ["StartAgain", "WaitHealthy"]
+
+
+def test_leftovers_that_never_were_live_go_first() -> None:
+    """Containers of a deploy that was killed before its switch are removed before anything starts."""
+    asked = project()
+    there = server(asked, *container(asked, "web", "r1"), *container(asked, "web", "r2"), live={"web": "r1"})
+    found = plan(asked, there)
+    assert actions(found) == {"web": "unchanged"}
+    assert [(step.names) for step in found.steps if isinstance(step, s.StopAndRemove)] == [("shop-web-r2",)]
+    assert plan(asked, there, "sha256:two").release == "r3"
+
+
+def test_leftovers_that_were_live_are_drained() -> None:
+    """Containers whose deploy was killed after its switch still finish their requests."""
+    asked = project()
+    there = server(asked, *container(asked, "web", "r1"), *container(asked, "web", "r2"), live={"web": "r2"})
+    found = plan(asked, there)
+    assert kinds(found) == ["Drain", "StopAndRemove"]
+
+
+def test_a_release_that_was_cut_off_after_its_switch_is_recorded_as_live() -> None:
+    """The record of a deploy that died between switching and saying so is put right."""
+    asked = project()
+    there = server(
+        asked,
+        *container(asked, "web", "r2"),
+        live={"web": "r2"},
+        releases=(record("r2", "started", web="r2"),),
+    )
+    found = plan(asked, there)
+    assert [step.record.outcome for step in found.steps if isinstance(step, s.Record)] == ["live"]
+
+
+@pytest.mark.parametrize("changed", [{"recreate": True}, {"forwards": ("5000:5000",)}])
+def test_the_old_stops_first_where_both_cannot_run(changed: dict[str, object]) -> None:
+    """`recreate` and published ports stop the old container before the new one starts."""
+    before = project(service(**changed))
+    there = server(before, *container(before, "web", "r1"), live={"web": "r1"})
+    found = kinds(plan(before, there, "sha256:two"))
+    assert found.index("StopOld") < found.index("StartContainers")
+
+
+def test_a_new_inner_service_answers_by_name_before_the_switch() -> None:
+    """A service without routes that was never live opens its name at once, so that others can become healthy."""
+    asked = project(service("web"), service("api", routes=()))
+    found = plan(asked, server(asked, ready=False))
+    opened = [step.subject for step in found.steps if isinstance(step, s.OpenName)]
+    assert opened == ["api"]
+
+
+def test_hooks_run_between_health_and_switch_and_after_it() -> None:
+    """The pre hook comes after the new containers are healthy, the post hook after the switch."""
+    hooks = Hooks(pre=Hook(remote="migrate"), post=Hook(local="echo", remote="warm"))
+    asked = project(service(hooks=hooks))
+    found = plan(asked, server(asked, ready=False))
+    ran = [(step.hook, step.where) for step in found.steps if isinstance(step, s.RunHook)]
+    assert ran == [("pre", "remote"), ("post", "local"), ("post", "remote")]
+    names = kinds(found)
+    assert names.index("WaitHealthy") < names.index("RunHook") < names.index("Switch")
+
+
+def test_images_too_old_to_return_to_are_dropped() -> None:
+    """Five releases' images stay; one that a container uses stays whatever its age."""
+    asked = project()
+    tags = tuple(Image(f"i{n}", (f"shop-web:r{n}",), (), (), {}, "linux/amd64", 1) for n in range(1, 9))
+    old = replace(container(asked, "web", "r8")[0], name="x", image="shop-web:r2", labels={})
+    there = server(asked, *container(asked, "web", "r8"), old, live={"web": "r8"}, images=tags)
+    dropped = first(plan(asked, there, "sha256:two"), s.DropTags)
+    assert isinstance(dropped, s.DropTags)
+    assert dropped.tags == ("shop-web:r1", "shop-web:r3", "shop-web:r4")
+
+
+def test_an_image_through_a_registry_is_pushed_and_pulled() -> None:
+    """A service with `image` and `build` goes through the registry; one with `image` alone is brought."""
+    asked = project(
+        service("web", image="registry.example.com/web"), service("job", build=None, image="busybox")
+    )
+    found = plan(asked, server(asked, ready=False))
+    assert [step.reference for step in found.steps if isinstance(step, s.PushPull)] == [
+        "registry.example.com/web"
+    ]
+    assert "busybox" in [step.reference for step in found.steps if isinstance(step, s.BringImage)]
+
+
+def test_no_proxy_where_nothing_has_a_port() -> None:
+    """A project of workers needs no proxy, and is decided by its record."""
+    asked = project(service("job", port=None, routes=()))
+    found = plan(asked, server(asked, ready=False))
+    assert "EnsureProxy" not in kinds(found)
+    assert kinds(found)[-1] == "Record"
+
+
+def test_other_projects_containers_are_not_ours() -> None:
+    """Containers of another project with the same service name are left alone."""
+    asked = project()
+    (one,) = container(asked, "web", "r1")
+    foreign = replace(one, labels={**one.labels, labels.PROJECT: "other"})
+    found = plan(asked, server(asked, foreign, ready=False))
+    assert actions(found) == {"web": "created"}
+    assert not any(isinstance(step, s.StopAndRemove) for step in found.steps)
+
+
+def test_secrets_are_in_no_step_that_is_told() -> None:
+    """What a plan prints never holds a value of env."""
+    asked = project(service(env={"KEY": "hunter2"}, hooks=Hooks(pre=Hook(remote="echo hunter2"))))
+    found = plan(asked, server(asked, ready=False))
+    assert not any("hunter2" in step.text for step in found.steps)
+    assert "hunter2" not in str(found.changes)
