@@ -28,7 +28,7 @@ def ftl(*argv: str, cwd: Path = ROOT, env: Mapping[str, str]) -> dict[str, objec
     """Run `ftl ... --json`, show its progress as it comes, and return its result object.
 
     Raises:
-        DemoError: It exited with a status other than 0; it has said why on stderr.
+        DemoError: It exited with a status other than 0; with what it says about that.
     """
     result: dict[str, object] = {}
     with subprocess.Popen(
@@ -40,7 +40,7 @@ def ftl(*argv: str, cwd: Path = ROOT, env: Mapping[str, str]) -> dict[str, objec
             if progress := in_words(result):
                 say(f"  {progress}")
     if process.returncode != 0:
-        raise DemoError(f"`ftl {' '.join(argv)}` exited with {process.returncode}: {result.get('error', '')}")
+        raise DemoError(f"`ftl {' '.join(argv)}` exited with {process.returncode}\n{why(result)}")
     return result
 
 
@@ -54,6 +54,15 @@ def in_words(event: Mapping[str, object]) -> str | None:
         case {"type": "step_finished", "text": text, "seconds": float(seconds)}:
             return f"{text} ({seconds:.1f} s)"
     return None
+
+
+def why(result: Mapping[str, object]) -> str:
+    """The error in a result object, as lines."""
+    error = result.get("error")
+    if not isinstance(error, dict):
+        return ""
+    parts = (error.get("message"), error.get("cause"), error.get("hint"), *error.get("details", ()))
+    return "\n".join(str(part) for part in parts if part)
 
 
 def lab(*argv: str) -> None:
