@@ -24,23 +24,24 @@ class Style:
 
     def red(self, text: str) -> str:
         """What went wrong."""
-        return self._marked("1;31", text)
+        return self.marked("1;31", text)
 
     def yellow(self, text: str) -> str:
         """What to be wary of."""
-        return self._marked("1;33", text)
+        return self.marked("1;33", text)
 
     def cyan(self, text: str) -> str:
         """What to do next."""
-        return self._marked("36", text)
+        return self.marked("36", text)
 
     def bold(self, text: str) -> str:
         """What to look at."""
-        return self._marked("1", text)
+        return self.marked("1", text)
 
     def dim(self, text: str) -> str:
         """What is there for reference."""
-        return self._marked("2", text)
+        return self.marked("2", text)
 
-    def _marked(self, code: str, text: str) -> str:
+    def marked(self, code: str, text: str) -> str:
+        """The text in the colour of a code of SGR (ECMA-48 8.3.117)."""
         return f"\x1b[{code}m{text}\x1b[0m" if self.colour and text else text

@@ -1,0 +1,155 @@
+"""`ftl build`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ftl.cli.common import Fields, Options, load_project, pass_options, put, run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ftl.config.models import Project, Service
+    from ftl.events import Emit
+    from ftl.image import Built
+    from ftl.image.explain import Explanation
+
+
+@click.command()
+@click.argument("services", nargs=-1, metavar="[SERVICE]...")
+@click.option("--no-cache", is_flag=True, help="Carry out every step, whatever the cache holds.")
+@click.option("--explain", is_flag=True, help="Say how the images could become smaller and build faster.")
+@click.option("--skip-push", is_flag=True, help="Do not push images that have a registry in `image`.")
+@pass_options
+def command(
+    options: Options, services: tuple[str, ...], no_cache: bool, explain: bool, skip_push: bool
+) -> None:
+    """Build the images of all or some services.
+
+    Services are built side by side, for the server's platform. An unchanged tree builds nothing; otherwise
+    the first step that was not in the cache is named, with what changed there and what that cost.
+
+    A service with both `build` and `image` is also pushed to the registry that `image` names.
+
+    \b
+    Examples:
+      ftl build
+      ftl build web worker --explain
+    """
+
+    async def work(emit: Emit) -> Fields:
+        project, root = load_project(options)
+        chosen = _chosen(project, services)
+        from ftl.engine.api import Engine
+        from ftl.engine.local import local_url
+        from ftl.image import build, push
+
+        async with Engine(local_url(), name="this machine") as engine:
+            built = await build(
+                project,
+                chosen,
+                root=root,
+                engine=engine,
+                platform=_platform(project, emit),
+                emit=emit,
+                no_cache=no_cache,
+            )
+            explained: dict[str, Explanation] = {}
+            if explain:
+                from ftl.image.explain import explain as explain_images
+
+                explained = await explain_images(chosen, built, root=root, engine=engine)
+            if not skip_push:
+                for service in chosen:
+                    if service.image and service.name in built:
+                        await push(service.image, emit=emit)
+        if not options.json:
+            for explanation in explained.values():
+                put(_drawn(explanation, built[explanation.service]))
+        return {"services": {name: _fields(image, explained.get(name)) for name, image in built.items()}}
+
+    run(options, "build", work)
+
+
+def _chosen(project: Project, names: tuple[str, ...]) -> list[Service]:
+    """The services to build: those named, else all that have a `build`.
+
+    Raises:
+        UsageError: A name is none of the project's services, or has nothing to build.
+    """
+    from ftl.errors import UsageError
+
+    known = {service.name: service for service in project.services}
+    buildable = [name for name, service in known.items() if service.build is not None]
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f"there is no service `{name}`", hint=f"ftl.yaml has {', '.join(known) or 'no services'}"
+            )
+        if name not in buildable:
+            raise UsageError(
+                f"`{name}` has no `build`: its image {known[name].image} is pulled by the server",
+                hint=f"services that are built: {', '.join(buildable) or 'none'}",
+            )
+    return [known[name] for name in dict.fromkeys(names or buildable)]
+
+
+def _platform(project: Project, emit: Emit) -> str | None:
+    """The server's platform, if it was ever asked; else the engine's own is taken, and said so."""
+    from ftl.events import Note
+    from ftl.image.platforms import recall
+
+    if project.server.is_local:
+        return None
+    known = recall(project.server.host)
+    if known is None:
+        emit(
+            Note(
+                f"the platform of {project.server.host} is not known yet: building for this machine's",
+                hint="`ftl plan` or `ftl deploy` asks the server and remembers; `build.platform` sets it",
+            )
+        )
+    return known
+
+
+def _fields(built: Built, explanation: Explanation | None) -> Mapping[str, object]:
+    """One service of the JSON result."""
+    fields: dict[str, object] = {
+        "image": built.reference,
+        "id": built.image.id,
+        "content": built.content,
+        "built": built.built,
+        "seconds": built.seconds,
+        "size": built.image.size,
+        "context_bytes": built.context.size,
+        "first_miss": built.first_miss,
+        "miss_seconds": built.miss_seconds,
+        "miss_reason": built.miss_reason,
+    }
+    if explanation is not None:
+        from dataclasses import asdict
+
+        fields["explanation"] = asdict(explanation)
+    return fields
+
+
+def _drawn(explanation: Explanation, built: Built) -> str:
+    """An explanation as text: the figures, then the advice."""
+    from ftl.image.size import size_text
+
+    lines = [
+        f"{explanation.service}: {size_text(explanation.size)}, of it {size_text(explanation.base_size)} from "
+        f"{explanation.base or 'scratch'}; build context {size_text(explanation.context)}"
+    ]
+    for line, text, size, seconds in explanation.steps:
+        shown = text if len(text) <= 70 else f"{text[:67]}..."
+        taken = f"{seconds:.1f} s" if seconds else ""
+        lines.append(f"  {line:>4}  {size_text(size):>9}  {taken:>8}  {shown}")
+    for advice in explanation.advice:
+        place = f"{built.dockerfile.path}:{advice.line}: " if advice.line else ""
+        lines += ["", f"  {place}{advice.text}", f"    hint: {advice.hint}"]
+    if not explanation.advice:
+        lines += ["", "  nothing to improve was found"]
+    return "\n".join([*lines, ""])

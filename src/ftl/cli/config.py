@@ -1,0 +1,44 @@
+"""`ftl config`."""
+
+from __future__ import annotations
+
+import click
+
+from ftl.cli.common import Fields, Options, load_project, pass_options, put, run_sync
+
+
+@click.command()
+@click.option("--show-secrets", is_flag=True, help="Print env and what came from variables as it is.")
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of ftl.yaml instead.")
+@pass_options
+def command(options: Options, show_secrets: bool, schema: bool) -> None:
+    """Print the resolved ftl.yaml.
+
+    Variables are filled in, short forms written out and defaults added. Secrets are masked: all values of env,
+    and in commands, hooks and build arguments what came from variables.
+
+    `ftl config --schema > ftl.schema.json` makes editors check and complete ftl.yaml: begin the file with
+    `# yaml-language-server: $schema=ftl.schema.json`.
+    """
+
+    def work() -> Fields:
+        if schema:
+            from ftl.config.schema import schema as json_schema
+
+            return {"schema": json_schema()}
+        from ftl.config import dump
+
+        project, _ = load_project(options)
+        return {"config": dump(project, show_secrets=show_secrets)}
+
+    fields = run_sync(options, "config", work)
+    if options.json:
+        return
+    if schema:
+        from json import dumps
+
+        put(dumps(fields["schema"], indent=2))
+    else:
+        from yaml import safe_dump
+
+        put(safe_dump(fields["config"], sort_keys=False, allow_unicode=True, width=1000).rstrip())

@@ -1,0 +1,87 @@
+"""`ftl deploy`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ftl.cli.common import Fields, Options, load_project, pass_options, put, run
+
+if TYPE_CHECKING:
+    from ftl.deploy import DeployResult, ServiceResult
+    from ftl.events import Emit
+
+HEADER = ("SERVICE", "ACTION", "IMAGE", "SENT", "REUSED")
+
+
+@click.command()
+@click.argument("services", metavar="[SERVICE]...", nargs=-1)
+@click.option("--build/--no-build", default=True, help="Build first, or use the images of the last build.")
+@click.option(
+    "--wait-lock",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="SECONDS",
+    help="How long to wait for another deploy of this project to end.",
+)
+@pass_options
+def command(options: Options, services: tuple[str, ...], build: bool, wait_lock: float) -> None:
+    """Build, send and start a new release without losing a request.
+
+    New containers start beside the old ones and must answer their health check; then the pre hooks run, all
+    traffic moves at once, and the old containers finish their requests. When anything goes wrong before
+    that moment, the old release simply goes on, and the exit code is 1. What did not change is not touched.
+
+    Exit codes: 0 done, 1 failed, 2 ftl.yaml or the call is wrong, 3 the server cannot be reached, 4 another
+    deploy is under way, 130 interrupted.
+    """
+    project, root = load_project(options)
+    done: list[DeployResult] = []
+
+    async def work(emit: Emit) -> Fields:
+        from ftl.deploy import deploy
+
+        result = await deploy(project, root, services=services, build=build, emit=emit, lock_wait=wait_lock)
+        done.append(result)
+        return _fields(result)
+
+    run(options, "deploy", work)
+    if not options.json:
+        _print(done[0])
+
+
+def _fields(result: DeployResult) -> Fields:
+    from dataclasses import asdict
+
+    return {
+        "server": result.server,
+        "release": result.release,
+        "seconds": round(result.seconds, 3),
+        "changed": result.changed,
+        "services": {name: asdict(one) for name, one in result.services.items()},
+        "dependencies": {name: asdict(one) for name, one in result.dependencies.items()},
+        "urls": list(result.urls),
+    }
+
+
+def _print(result: DeployResult) -> None:
+    """What was done, for people."""
+    from ftl.cli.screen import put_table
+    from ftl.ui.words import duration
+
+    rows = [_row(name, one) for name, one in {**result.dependencies, **result.services}.items()]
+    if rows:
+        put_table(HEADER, rows)
+    what = "is live" if result.changed else "is live already, nothing changed"
+    put(f"{result.release} {what} on {result.server} ({duration(result.seconds)})")
+    for url in result.urls:
+        put(url)
+
+
+def _row(name: str, one: ServiceResult) -> tuple[str, ...]:
+    from ftl.ui.words import count, size
+
+    sent = f"{count(one.layers_sent, 'layer')}, {size(one.bytes_sent)}" if one.layers_sent else "-"
+    reused = count(one.layers_reused, "layer") if one.layers_reused else "-"
+    return name, one.action, one.image, sent, reused

@@ -1,0 +1,78 @@
+"""`ftl status`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ftl.cli.common import Fields, Options, load_project, pass_options, put, run
+
+if TYPE_CHECKING:
+    from ftl.deploy.status import Status, Unit
+    from ftl.events import Emit
+
+HEADER = ("SERVICE", "RELEASE", "REPLICAS", "IMAGE", "HEALTH", "SINCE", "PORTS")
+
+
+@click.command()
+@pass_options
+def command(options: Options) -> None:
+    """Show what runs on the server.
+
+    A row for each service, dependency and the proxy: how many of its replicas run, which image they run,
+    and whether they answer their health check right now. Containers of a release that is not live (a
+    deploy is under way, or was cut off) have a row of their own.
+    """
+    project, _ = load_project(options)
+    found: list[Status] = []
+
+    async def work(_: Emit) -> Fields:
+        from dataclasses import asdict
+
+        from ftl.deploy import open_session
+        from ftl.deploy.status import status
+
+        async with open_session(project.server) as session:
+            found.append(await status(project, session))
+        return {**asdict(found[0]), "deployed": found[0].deployed}
+
+    run(options, "status", work)
+    if not options.json:
+        _print(found[0])
+
+
+def _print(status: Status) -> None:
+    """The table, for people."""
+    from ftl.cli.screen import put_table
+
+    if not status.deployed:
+        put(f"nothing of {status.project} is deployed on {status.server}; `ftl deploy` does it")
+        return
+    put_table(HEADER, [_row(unit) for unit in status.units])
+
+
+def _row(unit: Unit) -> tuple[str, ...]:
+    release = unit.release or "-"
+    replicas = f"{unit.running}/{unit.wanted}" if unit.wanted else f"{unit.running}"
+    health = unit.health if unit.live else f"{unit.health}, not live"
+    return (
+        unit.name,
+        release,
+        replicas,
+        unit.image or "-",
+        health,
+        _since(unit.since),
+        ", ".join(unit.ports) or "-",
+    )
+
+
+def _since(started: str) -> str:
+    from datetime import UTC, datetime
+
+    from ftl.ui.words import age
+
+    if not started:
+        return "-"
+    then = datetime.fromisoformat(started[:19]).replace(tzinfo=UTC)  # the rest is nanoseconds and "Z"
+    return age((datetime.now(UTC) - then).total_seconds())
