@@ -1,9 +1,11 @@
-"""What is worth a line: events -> the lines that stay, the same on a terminal and in a log file."""
+"""What is worth a line: events -> the lines that stay, the same on a terminal and in a log file.
+
+What builds and hooks print is left out unless asked for: when one fails, its error carries the last of it.
+"""
 
 from __future__ import annotations
 
 import time
-from collections import defaultdict, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -35,9 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 Mark = Literal["started", "done", "failed", "undone", "info", "warning", "hint", "output"]
-
-TAIL = 40
-"""Lines of a build's output that are kept, to be shown if the build fails."""
 
 LONG_STEP = 2.0
 """Seconds from which on a build step is worth a line of its own."""
@@ -73,7 +72,6 @@ class Transcript:
     def __init__(self, *, verbose: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
         self._verbose = verbose > 0
         self._clock = clock
-        self._output: defaultdict[str, deque[str]] = defaultdict(lambda: deque(maxlen=TAIL))
         self._context: dict[str, int] = {}
         self._last: dict[tuple[str, str], float] = {}
 
@@ -117,7 +115,6 @@ class Transcript:
         service = event.service
         match event:
             case BuildStarted():
-                self._output[service].clear()
                 target = f" for {event.platform}" if event.platform else ""
                 yield Line("started", f"building {event.image}{target}", service, lasting=False)
             case BuildContext():
@@ -129,15 +126,12 @@ class Transcript:
             case BuildOutput():
                 if self._verbose:
                     yield Line("output", printable(event.line), service)
-                else:
-                    self._output[service].append(printable(event.line))
             case BuildFinished():
                 yield from self._built(event)
 
     def _build_step(self, event: BuildStep) -> Iterable[Line]:
         service = event.service
         if event.state == "failed":
-            yield from (Line("output", line, service) for line in self._output.pop(service, ()))
             yield Line("failed", f"failed: {event.name}", service)
         elif event.state == "done" and (self._verbose or event.seconds >= LONG_STEP):
             text = f"{event.name} ({duration(event.seconds)})"
@@ -147,7 +141,6 @@ class Transcript:
             yield Line("info", text, service, lasting=event.state != "running")
 
     def _built(self, event: BuildFinished) -> Iterable[Line]:
-        self._output.pop(event.service, None)
         if not event.built:
             yield Line("done", f"nothing to build, {event.image} is up to date", event.service)
             return
