@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 import click
@@ -103,20 +104,24 @@ add_global_options(cli)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run `ftl` and exit with the code of design: 0, 1, 2, 3, 4 or 130."""
+    """Run `ftl` and exit: 0, 1, 2, 3, 4 or 130 (docs/reference/exit-codes.md)."""
     given = sys.argv[1:] if arguments is None else list(arguments)
+    if isinstance(
+        sys.stdout, TextIOWrapper
+    ):  # a terminal that cannot show a character must not end a command
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        cli.main(args=given, prog_name="ftl", standalone_mode=False)
+        status = cli.main(args=given, prog_name="ftl", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
-        sys.exit(2)
+        status = error.exit_code
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last line of defence
         from ftl.cli.failure import conclude
 
-        sys.exit(conclude(error, as_json=_wants(given, "--json"), verbose=_wants(given, "-vv")))
+        status = conclude(error, as_json="--json" in _own(given))
+    sys.exit(status or 0)
 
 
-def _wants(given: Sequence[str], flag: str) -> bool:
-    """Whether a flag was given, when the options themselves could not be read."""
-    own = given[: given.index("--")] if "--" in given else given
-    return flag in own
+def _own(given: Sequence[str]) -> Sequence[str]:
+    """The arguments that may be options of ours: where the options could not be read, they have to be guessed."""
+    return given[: given.index("--")] if "--" in given else given

@@ -35,23 +35,18 @@ def run(options: Options, command: str, work: Callable[[Emit], Awaitable[Fields]
     """
     from ftl.cli.running import run_async
 
-    return _ended(options, command, lambda: run_async(options, work))
+    return _ended(options, command, run_async(options, work))
 
 
 def run_sync(options: Options, command: str, work: Callable[[], Fields]) -> Fields:
     """The same for work that needs no server and no engine, without the cost of asyncio and a reporter."""
-    return _ended(options, command, work)
+    return _ended(options, command, work())
 
 
-def _ended(options: Options, command: str, work: Callable[[], Fields]) -> Fields:
-    try:
-        fields = work()
-        if options.json:
-            put_json({"type": "result", "ok": True, "command": command, **fields})
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every failure is drawn, none is traced
-        from ftl.cli.failure import conclude
-
-        sys.exit(conclude(error, command=command, as_json=options.json, verbose=options.verbose > 1))
+def _ended(options: Options, command: str, fields: Fields) -> Fields:
+    if options.json:
+        put_json({"type": "result", "ok": True, "command": command, **fields})
+    sys.stdout.flush()  # here and not when Python exits: a reader that left is noticed where it can be handled
     return fields
 
 

@@ -32,7 +32,7 @@ def conclude(
     Returns:
         The exit code.
     """
-    if isinstance(error, BrokenPipeError):
+    if any(isinstance(leaf, BrokenPipeError) for leaf in _leaves(error)):
         return _reader_left()
     if verbose and not isinstance(error, click.ClickException):
         import traceback

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
@@ -38,10 +39,20 @@ class Options:
 
 
 def pass_options(function: Callable[Concatenate[Options, P], R]) -> Callable[P, R]:
-    """Give a command the global options as its first argument."""
+    """Give a command the global options as its first argument, and end it as the contract says when it fails."""
 
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        return function(gathered(click.get_current_context()), *args, **kwargs)
+        context = click.get_current_context()
+        options = gathered(context)
+        try:
+            return function(options, *args, **kwargs)
+        except (click.ClickException, click.exceptions.Exit):
+            raise  # the way in which click ends a command; `main` knows about it
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every failure is told in words
+            from ftl.cli.failure import conclude
+
+            name = context.command_path.partition(" ")[2]
+            sys.exit(conclude(error, command=name, as_json=options.json, verbose=options.verbose > 1))
 
     return update_wrapper(call, function)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.errors import ConfigError, FtlError, Place, Problem
+from ftl.errors import ConfigError, FtlError, Interrupted, Place, Problem
 
 if TYPE_CHECKING:
     from ftl.ui.style import Style
@@ -16,7 +16,7 @@ def draw(error: FtlError, style: Style) -> str:
     """What happened, where, why, what to do next; readable without colour. No newline at its end."""
     if isinstance(error, ConfigError):
         return _problems(error, style)
-    lines = [f"{style.red('error')}: {error.message}"]
+    lines = [_headline(error, style)]
     if str(error.place):
         lines.append(f"  at {error.place}")
     if error.cause:
@@ -27,6 +27,13 @@ def draw(error: FtlError, style: Style) -> str:
     if error.hint:
         lines += ["", _hint(error.hint, style)]
     return "\n".join(lines)
+
+
+def _headline(error: FtlError, style: Style) -> str:
+    """Stopping on request is no error."""
+    if isinstance(error, Interrupted):
+        return error.message
+    return f"{style.red('error')}: {error.message}"
 
 
 def _problems(error: ConfigError, style: Style) -> str:
