@@ -1,5 +1,46 @@
 """ftl.yaml -> Project."""
 
-from ftl.config.models import Build, Dependency, HealthCheck, Hook, Project, Proxy, Route, Server, Service
+from ftl.config.bindings import Forward, VolumeMount
+from ftl.config.loading import load
+from ftl.config.models import (
+    Build,
+    BuildSecret,
+    Container,
+    ContainerHealthCheck,
+    Dependency,
+    HealthCheck,
+    Hook,
+    Hooks,
+    Project,
+    ProjectInfo,
+    Proxy,
+    Route,
+    Server,
+    Service,
+    Ulimit,
+)
+from ftl.config.showing import dump
+from ftl.config.variables import variables
 
-__all__ = ["Build", "Dependency", "HealthCheck", "Hook", "Project", "Proxy", "Route", "Server", "Service"]
+__all__ = [
+    "Build",
+    "BuildSecret",
+    "Container",
+    "ContainerHealthCheck",
+    "Dependency",
+    "Forward",
+    "HealthCheck",
+    "Hook",
+    "Hooks",
+    "Project",
+    "ProjectInfo",
+    "Proxy",
+    "Route",
+    "Server",
+    "Service",
+    "Ulimit",
+    "VolumeMount",
+    "dump",
+    "load",
+    "variables",
+]

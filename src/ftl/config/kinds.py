@@ -6,12 +6,13 @@ names it in the documentation, so that the three cannot disagree.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
-from functools import cache
-from typing import Any
+from dataclasses import MISSING, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
 
 from ftl.config import bindings, scalars
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +69,25 @@ class Key:
 
     Attributes:
         text: What it means, for the reference and for editors.
-        required: Must stand in the file, whatever the model's default.
+        optional: May be left out although the model has no default for it: FTL finds the value elsewhere.
+        required: Must stand in the file. `keys_of` says so of every key without a default.
         private: May hold a secret: what came from variables is masked where the project is shown.
         default: How the reference tells the default where the model's says too little.
     """
 
     kind: Kind
     text: str
+    optional: bool = False
     required: bool = False
     private: bool = False
     default: str | None = None
 
 
 def key(
-    kind: Kind, text: str, *, required: bool = False, private: bool = False, default: str | None = None
+    kind: Kind, text: str, *, optional: bool = False, private: bool = False, default: str | None = None
 ) -> dict[str, Key]:
     """The metadata of a field that stands in ftl.yaml under the field's name."""
-    return {"key": Key(kind, text, required, private, default)}
+    return {"key": Key(kind, text, optional, False, private, default)}
 
 
 TEXT = One("text")
@@ -113,7 +116,19 @@ VOLUME = One("volume", bindings.volume)
 FORWARD = One("forward", bindings.forward)
 
 
-@cache
 def keys_of(section: type[Any]) -> Mapping[str, Key]:
     """The keys of a section, in the order in which it declares them."""
-    return {field.name: field.metadata["key"] for field in fields(section) if "key" in field.metadata}
+    if section not in _known:
+        _known[section] = dict(_declared(section))
+    return _known[section]
+
+
+_known: dict[type[Any], Mapping[str, Key]] = {}
+
+
+def _declared(section: type[Any]) -> Iterator[tuple[str, Key]]:
+    for item in fields(section):
+        if "key" in item.metadata:
+            declared: Key = item.metadata["key"]
+            bare = item.default is MISSING and item.default_factory is MISSING
+            yield item.name, replace(declared, required=bare and not declared.optional)

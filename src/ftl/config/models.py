@@ -30,7 +30,9 @@ class Section:
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """The section that `to_dict` was called on; names it does not know are left out."""
         known = keys_of(cls)
-        return cls(**{name: _restored(value, known[name].kind) for name, value in data.items() if name in known})
+        return cls(
+            **{name: _restored(value, known[name].kind) for name, value in data.items() if name in known}
+        )
 
 
 def _plain(value: object) -> Any:
@@ -59,7 +61,9 @@ class ProjectInfo(Section):
     )
     domain: str | None = field(
         default=None,
-        metadata=key(kinds.DOMAIN, "The host name of routes that name none, and the server's if that is not given."),
+        metadata=key(
+            kinds.DOMAIN, "The host name of routes that name none, and the server's if that is not given."
+        ),
     )
     email: str | None = field(
         default=None, metadata=key(kinds.EMAIL, "Contact for the authority that signs the certificates.")
@@ -78,6 +82,7 @@ class Server(Section):
         metadata=key(
             kinds.SSH_HOST,
             "A name, an address or a Host of ~/.ssh/config; `local` is this machine's own engine, without SSH.",
+            optional=True,
             default="`project.domain`",
         )
     )
@@ -156,7 +161,10 @@ class Route(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthCheck(Section):
-    """`health_check:` probed from the network, never by a program inside the image. Durations are seconds."""
+    """`health_check:` probed from the network, never by a program inside the image.
+
+    Durations are seconds. A single value is the path.
+    """
 
     path: str | None = field(
         default=None,
@@ -185,7 +193,9 @@ class Hook(Section):
     )
     remote: str | None = field(
         default=None,
-        metadata=key(kinds.TEXT, "Runs on the server by `sh -c` in a container of the new image.", private=True),
+        metadata=key(
+            kinds.TEXT, "Runs on the server by `sh -c` in a container of the new image.", private=True
+        ),
     )
 
 
@@ -229,7 +239,8 @@ class Container(Section):
     """`container:` settings of the container itself."""
 
     health_check: ContainerHealthCheck | None = field(
-        default=None, metadata=key(Nested(ContainerHealthCheck), "A check that Docker runs inside the container.")
+        default=None,
+        metadata=key(Nested(ContainerHealthCheck), "A check that Docker runs inside the container."),
     )
     ulimits: tuple[Ulimit, ...] = field(
         default=(), metadata=key(Many(Nested(Ulimit)), "A list, or a map as in Compose (`nofile: 65535`).")
@@ -241,7 +252,9 @@ class Service(Section):
     """`services[]:` a container of your own code, or of an image, that FTL replaces without losing a request."""
 
     name: str = field(
-        metadata=key(kinds.NAME, "Unique in the project. Other containers of the project reach it by this name.")
+        metadata=key(
+            kinds.NAME, "Unique in the project. Other containers of the project reach it by this name."
+        )
     )
     port: int | None = field(
         default=None, metadata=key(kinds.PORT, "What the app listens on inside; needed for routes.")
@@ -263,7 +276,7 @@ class Service(Section):
     health_check: HealthCheck | None = field(
         default=None,
         metadata=key(
-            Nested(HealthCheck),
+            Nested(HealthCheck, "path"),
             "When a new container counts as healthy.",
             default="the port must accept a connection",
         ),
@@ -326,7 +339,9 @@ class Dependency(Section):
     env: dict[str, str] = field(default_factory=dict, metadata=key(Pairs(), "Environment.", private=True))
     ports: tuple[int, ...] = field(
         default=(),
-        metadata=key(Many(kinds.PORT), "Published on the server's 127.0.0.1 alone; what `ftl tunnels` reaches."),
+        metadata=key(
+            Many(kinds.PORT), "Published on the server's 127.0.0.1 alone; what `ftl tunnels` reaches."
+        ),
     )
     container: Container = field(
         default=Container(), metadata=key(Nested(Container), "Settings of the container itself.")
@@ -345,7 +360,9 @@ class Proxy(Section):
     image: str = field(default="caddy:2", metadata=key(kinds.IMAGE, "A Caddy 2 image."))
     tls: Literal["auto", "internal", "off"] = field(
         default="auto",
-        metadata=key(kinds.TLS, "Certificates from an ACME authority, from the proxy's own authority, or no HTTPS."),
+        metadata=key(
+            kinds.TLS, "Certificates from an ACME authority, from the proxy's own authority, or no HTTPS."
+        ),
     )
     certificate: str | None = field(
         default=None, metadata=key(kinds.PATH, "A certificate of your own (PEM); needs `key`.")
@@ -353,7 +370,9 @@ class Proxy(Section):
     key: str | None = field(default=None, metadata=key(kinds.PATH, "The certificate's private key (PEM)."))
     acme_ca: str | None = field(
         default=None,
-        metadata=kinds.key(kinds.ACME_URL, "The directory of another ACME authority.", default="Let's Encrypt"),
+        metadata=kinds.key(
+            kinds.ACME_URL, "The directory of another ACME authority.", default="Let's Encrypt"
+        ),
     )
 
 
@@ -367,10 +386,11 @@ class Project(Section):
     """
 
     project: ProjectInfo = field(metadata=key(Nested(ProjectInfo), "Who this is."))
-    server: Server = field(metadata=key(Nested(Server), "Where it goes."))
+    server: Server = field(metadata=key(Nested(Server, "host"), "Where it goes.", optional=True))
     services: tuple[Service, ...] = field(metadata=key(Many(Nested(Service)), "What is deployed."))
     dependencies: tuple[Dependency, ...] = field(
-        default=(), metadata=key(Many(Nested(Dependency)), "What the services need: `postgres:16` or a mapping.")
+        default=(),
+        metadata=key(Many(Nested(Dependency)), "What the services need: `postgres:16` or a mapping."),
     )
     volumes: tuple[str, ...] = field(
         default=(),

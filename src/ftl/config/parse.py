@@ -7,15 +7,13 @@ fault at some thousand levels), and only events tell a plain scalar from a quote
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import yaml
 
 from ftl.config.tree import Entry, Fault, Mapping, Mark, Node, Scalar, Sequence, is_null
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 MAX_DEPTH = 40
 MAX_NODES = 100_000
@@ -24,6 +22,7 @@ MAX_NODES = 100_000
 _CORE_TAGS = frozenset(
     f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "map", "seq")
 )
+_NOT_YAML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\U0010ffff]")
 _Loader: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -45,24 +44,16 @@ def parse(text: str) -> tuple[Node, list[Fault]]:
         Unreadable: not YAML, empty, more than one document, nested too deep or too large.
     """
     builder = _Builder()
-    loader = _Loader(text)
     try:
-        for event in _events(loader):
+        for event in yaml.parse(text, Loader=_Loader):
             builder.take(event)
     except yaml.MarkedYAMLError as error:
         raise Unreadable(_syntax_fault(error, text)) from error
     except yaml.reader.ReaderError as error:
         raise Unreadable(_character_fault(text)) from error
-    finally:
-        loader.dispose()
     if builder.root is None:
         raise Unreadable(Fault(Mark(1, 1, 0), "the file is empty", "`ftl init` writes one to start from"))
     return builder.root, builder.faults
-
-
-def _events(loader: yaml.SafeLoader | yaml.CSafeLoader) -> Iterator[yaml.Event]:
-    while loader.check_event():
-        yield loader.get_event()
 
 
 @dataclass(slots=True)
@@ -96,14 +87,13 @@ class _Builder:
                         Fault(mark, "a second YAML document begins here", "one ftl.yaml holds one project")
                     )
             case yaml.ScalarEvent():
-                self._check_tag(event, mark)
-                plain = not event.style
-                node = Scalar(event.value, mark, event.end_mark.index, plain)
-                self._add(node, event.anchor, 1)
+                self._check_tag(event.tag, mark)
+                end = _mark(event.end_mark).offset
+                self._add(Scalar(event.value, mark, end, plain=not event.style), event.anchor, 1)
             case yaml.AliasEvent():
-                self._add_alias(event.anchor, mark)
+                self._add_alias(event.anchor or "", mark)
             case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
-                self._check_tag(event, mark)
+                self._check_tag(event.tag, mark)
                 if len(self._stack) == MAX_DEPTH:
                     raise Unreadable(Fault(mark, f"the file is nested deeper than {MAX_DEPTH} levels"))
                 self._stack.append(_Open(mark, event.anchor, isinstance(event, yaml.MappingStartEvent)))
@@ -122,7 +112,9 @@ class _Builder:
         parent.children.append(node)
         parent.size += size
         if parent.size > MAX_NODES:
-            raise Unreadable(Fault(node.mark, f"the file has more than {MAX_NODES:,} values, aliases included"))
+            raise Unreadable(
+                Fault(node.mark, f"the file has more than {MAX_NODES:,} values, aliases included")
+            )
 
     def _add_alias(self, name: str, mark: Mark) -> None:
         if any(parent.anchor == name for parent in self._stack):
@@ -132,8 +124,7 @@ class _Builder:
         node, size = self._anchors[name]
         self._add(node, None, size)
 
-    def _check_tag(self, event: yaml.NodeEvent, mark: Mark) -> None:
-        tag = event.tag
+    def _check_tag(self, tag: str | None, mark: Mark) -> None:
         if tag not in (None, "!") and tag not in _CORE_TAGS:
             self.faults.append(Fault(mark, f"the YAML tag {tag} is not supported", "remove the tag"))
 
@@ -166,8 +157,16 @@ class _Builder:
                 self.faults.append(Fault(source.mark, message, "write `<<: *anchor`"))
 
 
-def _mark(mark: yaml.Mark) -> Mark:
-    return Mark(mark.line + 1, mark.column + 1, mark.index)
+class _YamlMark(Protocol):
+    """The marks of PyYAML and of libyaml have these in common; all three count from 0."""
+
+    index: int
+    line: int
+    column: int
+
+
+def _mark(mark: _YamlMark | None) -> Mark:
+    return Mark(mark.line + 1, mark.column + 1, mark.index) if mark else Mark(1, 1, 0)
 
 
 def _syntax_fault(error: yaml.MarkedYAMLError, text: str) -> Fault:
@@ -175,7 +174,7 @@ def _syntax_fault(error: yaml.MarkedYAMLError, text: str) -> Fault:
     at = error.problem_mark or error.context_mark
     if error.context_mark and at and not text[at.index :].strip():
         at = error.context_mark  # what is open at the end of the file: say where it was opened
-    mark = _mark(at) if at else Mark(1, 1, 0)
+    mark = _mark(at)
     lines = text.split("\n")
     line = lines[mark.line - 1] if mark.line <= len(lines) else ""
     if "\t" in line[: len(line) - len(line.lstrip())]:
@@ -200,11 +199,9 @@ def _syntax_hint(problem: str, line: str) -> str | None:
 
 def _character_fault(text: str) -> Fault:
     """Where the first character stands that YAML does not allow."""
-    for offset, char in enumerate(text):
-        if not (char in "\t\n\r\x85" or " " <= char <= "~" or "\xa0" <= char <= "\ud7ff" or char >= "\ue000"):
-            break
-    else:
+    found = _NOT_YAML.search(text)
+    if found is None:
         return Fault(Mark(1, 1, 0), "not valid YAML: it holds a character that is not allowed")
-    line_start = text.rfind("\n", 0, offset) + 1
-    mark = Mark(text.count("\n", 0, offset) + 1, offset - line_start + 1, offset)
-    return Fault(mark, f"not valid YAML: the character U+{ord(char):04X} is not allowed in a file")
+    offset = found.start()
+    mark = Mark(text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset), offset)
+    return Fault(mark, f"not valid YAML: the character U+{ord(found[0]):04X} is not allowed in a file")

@@ -110,7 +110,9 @@ def interval(value: str) -> float:
 def name(value: str) -> str:
     """A project's, service's or dependency's name: part of image, container and network names and of DNS."""
     if len(value) > 63 or not _NAME.fullmatch(value):
-        fixed = re.sub(r"[-_]*-[-_]*|_{3,}", "-", re.sub(r"[^a-z0-9_-]+", "-", value.lower())).strip("-_")[:63]
+        fixed = re.sub(r"[-_]*-[-_]*|_{3,}", "-", re.sub(r"[^a-z0-9_-]+", "-", value.lower())).strip("-_")[
+            :63
+        ]
         raise Unfit(
             "is not a name (a-z, 0-9, and - or _ between them; at most 63 characters)",
             f"`{fixed}` would be one" if _NAME.fullmatch(fixed) else None,
@@ -181,14 +183,20 @@ def image(value: str) -> str:
         return value
     lower = value.lower()
     hint = f"image names are in lower case: {lower}" if short and _IMAGE.fullmatch(lower) else None
-    raise Unfit("is not an image reference", hint or "write it like redis:7 or registry.example.com/shop/web:1.2")
+    raise Unfit(
+        "is not an image reference", hint or "write it like redis:7 or registry.example.com/shop/web:1.2"
+    )
 
 
 def platform(value: str) -> str:
     """OS/ARCH[/VARIANT] as the builder knows it."""
     if _PLATFORM.fullmatch(value):
         return value
-    hint = f"write linux/{value}" if _PLATFORM.fullmatch(f"linux/{value}") else "write it like linux/amd64 or linux/arm64"
+    hint = (
+        f"write linux/{value}"
+        if _PLATFORM.fullmatch(f"linux/{value}")
+        else "write it like linux/amd64 or linux/arm64"
+    )
     raise Unfit("is not a platform", hint)
 
 

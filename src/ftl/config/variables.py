@@ -9,9 +9,12 @@ itself. What a variable holds is final: it is never looked through for variables
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
 
 MASK = "********"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -64,8 +67,7 @@ class _Filler:
     def until_end(self, at: int, *, inside: bool, depth: int, dry: bool = False) -> tuple[str, str, int]:
         """Read to the end of the text, or inside of an expression to the brace that closes it.
 
-        Args:
-            dry: Only find the end: nothing in here is used, so nothing in here has to be set.
+        A dry reading only finds the end: nothing of it is used, so nothing in it has to be set.
         """
         plain: list[str] = []
         masked: list[str] = []
@@ -130,7 +132,9 @@ class _Filler:
             return "", "", end + 1
         if action == "?" and not is_set:
             state = "empty" if value == "" else "not set"
-            message = f"the variable {name} is {state}: {masked}" if masked else f"the variable {name} is {state}"
+            message = (
+                f"the variable {name} is {state}: {masked}" if masked else f"the variable {name} is {state}"
+            )
             raise VariableError(message, _SET_IT, start, self._text[start:at])
         if wanted:
             return plain, masked, end + 1

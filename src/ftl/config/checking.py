@@ -1,0 +1,209 @@
+"""What no single value shows: names and routes that are taken, files that are missing, settings at odds.
+
+Checks look only at what was read: a value that is wrong by itself has been reported and has its default here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ftl.config.bindings import Forward, parse_forward, parse_volume
+from ftl.config.tree import Fault, Mark
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ftl.config.models import Dependency, Project, Service
+    from ftl.config.reading import Way
+
+_PROXY_PORTS = {(80, "tcp"), (443, "tcp"), (443, "udp")}
+
+
+def check(project: Project, marks: Mapping[Way, Mark], folder: Path) -> Iterator[Fault]:
+    """Everything that is wrong with a project as a whole.
+
+    Args:
+        project: As far as it could be read.
+        marks: Where each value stands that the file gives; the sections' own marks among them.
+        folder: The folder of ftl.yaml.
+    """
+    checker = _Checker(project, marks, folder)
+    yield from checker.names()
+    yield from checker.routes()
+    yield from checker.forwards()
+    yield from checker.addresses()
+    yield from checker.proxy()
+    for index, service in enumerate(project.services):
+        way: Way = ("services", index)
+        if way in marks:
+            yield from checker.service(service, way)
+            yield from checker.build(service, (*way, "build"))
+            yield from checker.mounts(service, way)
+            yield from checker.container(service, way)
+    for index, dependency in enumerate(project.dependencies):
+        yield from checker.mounts(dependency, ("dependencies", index))
+        yield from checker.container(dependency, ("dependencies", index))
+
+
+class _Checker:
+    def __init__(self, project: Project, marks: Mapping[Way, Mark], folder: Path) -> None:
+        self._project = project
+        self._marks = marks
+        self._folder = folder
+
+    def _at(self, *way: str | int) -> Mark:
+        """Where a value stands, or the nearest section around it that the file gives."""
+        while way and way not in self._marks:
+            way = way[:-1]
+        return self._marks.get(way, Mark(1, 1, 0))
+
+    def names(self) -> Iterator[Fault]:
+        """No two services or dependencies share a name: it is how containers find each other."""
+        taken: dict[str, Way] = {}
+        named: dict[str, tuple[Service | Dependency, ...]] = {
+            "services": self._project.services,
+            "dependencies": self._project.dependencies,
+        }
+        for kind, items in named.items():
+            for index, item in enumerate(items):
+                way: Way = (kind, index, "name")
+                if item.name and item.name in taken:
+                    first = taken[item.name]
+                    what = "service" if first[0] == "services" else "dependency"
+                    message = (
+                        f"the name {item.name} is taken: the {what} at line {self._at(*first).line} has it"
+                    )
+                    yield Fault(self._at(*way), message, "give one of them another name")
+                elif item.name:
+                    taken[item.name] = way
+        if not self._project.services and ("services",) in self._marks:
+            yield Fault(self._at("services"), "services is empty", "a project has at least one service")
+
+    def routes(self) -> Iterator[Fault]:
+        """No two routes take the same requests, and each has a host name."""
+        taken: dict[tuple[str, str], str] = {}
+        domain = self._project.project.domain
+        lacking = domain is None and ("project", "domain") not in self._marks
+        for index, service in enumerate(self._project.services):
+            for number, route in enumerate(service.routes):
+                way: Way = ("services", index, "routes", number)
+                host = route.host or domain
+                if host is None:
+                    if lacking and (*way, "host") not in self._marks:
+                        lacking = False
+                        message = f"`domain` of project is missing: the route {route.path} has no host"
+                        yield Fault(self._at("project"), message, "write `domain` below `project`")
+                    continue
+                key = (host, route.path.rstrip("/") or "/")
+                if key in taken:
+                    message = f"the route {key[1]} of {host} is taken by the service {taken[key]}"
+                    yield Fault(self._at(*way, "path"), message, "each path of a host leads to one service")
+                else:
+                    taken[key] = service.name or "above"
+
+    def forwards(self) -> Iterator[Fault]:
+        """No two containers, and no container and the proxy, listen on the same port of the server."""
+        taken: list[tuple[Forward, str]] = []
+        for index, service in enumerate(self._project.services):
+            if service.forwards and service.replicas > 1:
+                message = f"{service.replicas} replicas cannot share the server's ports that forwards names"
+                yield Fault(
+                    self._at("services", index, "replicas"), message, "leave out replicas or forwards"
+                )
+            for number, text in enumerate(service.forwards):
+                forward, mark = parse_forward(text), self._at("services", index, "forwards", number)
+                holder = next((name for other, name in taken if forward.collides(other)), None)
+                if (forward.host_port, forward.protocol) in _PROXY_PORTS:
+                    message = f"forwards: port {forward.host_port} of the server belongs to the proxy"
+                    yield Fault(mark, message, "use routes, or another port of the server")
+                elif holder is not None:
+                    message = f"forwards: port {forward.host_port} of the server is taken by {holder}"
+                    yield Fault(mark, message, "give one of them another port")
+                taken.append((forward, f"the service {service.name}"))
+
+    def addresses(self) -> Iterator[Fault]:
+        """There is a server to deploy to."""
+        given = ("server", "host") in self._marks or ("project", "domain") in self._marks
+        if not self._project.server.host and not given:
+            where = "server" if ("server",) in self._marks else "project"
+            yield Fault(
+                self._at(where), "`host` of server is missing", "write `host` below `server`, or a domain"
+            )
+
+    def proxy(self) -> Iterator[Fault]:
+        """A certificate and its key come together."""
+        proxy = self._project.proxy
+        for given, name, other in (
+            (proxy.certificate, "certificate", "key"),
+            (proxy.key, "key", "certificate"),
+        ):
+            if given is not None and ("proxy", other) not in self._marks:
+                yield Fault(
+                    self._at("proxy", name), f"proxy has a {name} but no {other}", f"write `{other}` too"
+                )
+
+    def service(self, service: Service, way: Way) -> Iterator[Fault]:
+        """A service has an image from somewhere, and a port if anything is to be sent there."""
+        given = [(*way, name) in self._marks for name in ("image", "build")]
+        if not any(given):
+            hint = "write `build: .` to build it here, or `image: NAME` to pull it"
+            yield Fault(self._at(*way), f"{_the(service)} has neither image nor build", hint)
+        if service.build is not None and service.image is not None and "@" in service.image:
+            hint = "name a tag: what is built here gets a digest of its own"
+            yield Fault(self._at(*way, "image"), "image has a digest, but build makes a new image", hint)
+        if (*way, "port") not in self._marks:
+            needs = "routes" if service.routes else "a health_check" if service.health_check else None
+            if needs is not None:
+                message = f"{_the(service)} has {needs} but no port"
+                yield Fault(self._at(*way), message, "write `port`: what the app listens on")
+        for name in ("pre", "post"):
+            hook = getattr(service.hooks, name)
+            inner = (*way, "hooks", name)
+            written = any((*inner, part) in self._marks for part in ("local", "remote"))
+            if hook is not None and inner in self._marks and not written:
+                yield Fault(self._at(*inner), f"{name} has neither local nor remote")
+
+    def build(self, service: Service, way: Way) -> Iterator[Fault]:
+        """What is to be built is there."""
+        if service.build is None:
+            return
+        context = self._folder / Path(service.build.context).expanduser()
+        if not context.is_dir():
+            message = f"context: there is no folder {service.build.context}"
+            yield Fault(self._at(*way, "context"), message, "its place is relative to ftl.yaml")
+        elif not (context / service.build.dockerfile).is_file():
+            shown = Path(service.build.context) / service.build.dockerfile
+            mark = (
+                self._at(*way, "dockerfile")
+                if (*way, "dockerfile") in self._marks
+                else self._at(*way, "context")
+            )
+            yield Fault(mark, f"dockerfile: there is no file {shown}", "its place is relative to the context")
+        for index, secret in enumerate(service.build.secrets):
+            if secret.env is not None and secret.file is not None:
+                message = f"secrets: {secret.id} has both env and file"
+                yield Fault(self._at(*way, "secrets", index), message, "keep one of the two")
+
+    def mounts(self, item: Service | Dependency, way: Way) -> Iterator[Fault]:
+        """Two volumes are not mounted over each other."""
+        taken: set[str] = set()
+        for index, text in enumerate(item.volumes):
+            target = parse_volume(text).target.rstrip("/")
+            if target in taken:
+                message = f"volumes: {target} is given twice"
+                yield Fault(self._at(*way, "volumes", index), message, "mount one volume there")
+            taken.add(target)
+
+    def container(self, item: Service | Dependency, way: Way) -> Iterator[Fault]:
+        """A soft limit is not above the hard one."""
+        for index, limit in enumerate(item.container.ulimits):
+            if limit.hard != -1 and (limit.soft > limit.hard or limit.soft == -1):
+                inner = (*way, "container", "ulimits", index)
+                if (*inner, "hard") in self._marks:
+                    message = f"soft: {limit.soft} is more than hard: {limit.hard}"
+                    yield Fault(self._at(*inner, "soft"), message)
+
+
+def _the(service: Service) -> str:
+    return f"the service {service.name}" if service.name else "the service"

@@ -1,0 +1,178 @@
+"""Short forms -> long forms, on the tree, before it is read: what a user may write for less.
+
+A single value in place of a section is no matter of this module where it only stands for one key of it (the
+kind `Nested` names that key).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.config.hints import nearest
+from ftl.config.models import BuildSecret, Container, Dependency, Project, Service
+from ftl.config.presets import PRESETS, Preset, environment
+from ftl.config.scalars import Unfit, image
+from ftl.config.tree import Entry, Mapping, Mark, Node, Scalar, Sequence, is_null
+from ftl.config.variables import read_env_file
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping as MappingType
+
+    from ftl.config.reading import Reader, Way
+
+
+def project(reader: Reader, mapping: Mapping, _way: Way) -> Mapping:
+    """Take `volumes` as a map of names without options, as Compose has it."""
+    volumes = mapping.get("volumes")
+    if not isinstance(volumes, Mapping):
+        return mapping
+    for name, entry in volumes.entries.items():
+        if not (is_null(entry.value) or (isinstance(entry.value, Mapping) and not entry.value.entries)):
+            reader.report(
+                entry.value.mark, f"volumes: `{name}` has options", "leave them out: names are enough"
+            )
+    names = tuple(Scalar(name, entry.key, literal=True) for name, entry in volumes.entries.items())
+    return mapping.replace({"volumes": Sequence(names, volumes.mark)})
+
+
+def service(reader: Reader, mapping: Mapping, way: Way) -> Mapping:
+    """Take `path: DIR` for a build, and put what env_file holds below env."""
+    path, build, files = (mapping.get(name) for name in ("path", "build", "env_file"))
+    changes: dict[str, Node | None] = {"path": None, "env_file": None}
+    if path is not None:
+        if build is not None:
+            reader.report(
+                path.mark, "path and build are both given", "keep `build`; `path` is its short form"
+            )
+        else:
+            changes["build"] = Mapping({}, path.mark).replace({"context": path})
+    if files is not None:
+        reader.base[(*way, "env")] = _env_files(reader, files)
+        if mapping.get("env") is None:
+            changes["env"] = Mapping({}, files.mark)
+    return mapping.replace(changes)
+
+
+def _env_files(reader: Reader, files: Node) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for file in files.items if isinstance(files, Sequence) else (files,):
+        name = reader.text(file, "env_file")
+        if name is not None:
+            found |= _env_file(reader, name, file.mark)
+    return found
+
+
+def _env_file(reader: Reader, name: str, mark: Mark) -> dict[str, str]:
+    path = reader.folder / name
+    try:
+        text = path.read_text("utf-8-sig")
+    except FileNotFoundError:
+        reader.report(mark, f"env_file: there is no file {name}", "its place is relative to ftl.yaml")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        reader.report(mark, f"env_file: {name} cannot be read: {reason}")
+    else:
+        values, bad = read_env_file(text, reader.variables)
+        for line in bad:
+            reader.report(mark, f"env_file: line {line} of {name} is not NAME=VALUE")
+        return values
+    return {}
+
+
+def container(_reader: Reader, mapping: Mapping, _way: Way) -> Mapping:
+    """Take `ulimits` as a map, as Compose has it: `nofile: 65535` or `nofile: {soft: 1024, hard: 65535}`."""
+    limits = mapping.get("ulimits")
+    if not isinstance(limits, Mapping):
+        return mapping
+    items = tuple(_limit(name, entry) for name, entry in limits.entries.items())
+    return mapping.replace({"ulimits": Sequence(items, limits.mark)})
+
+
+def _limit(name: str, entry: Entry) -> Mapping:
+    value = entry.value
+    named = {"name": Scalar(name, entry.key, literal=True)}
+    if isinstance(value, Mapping):
+        return Mapping(value.entries, entry.key).replace(named)
+    return Mapping({}, entry.key).replace({**named, "soft": value, "hard": value})
+
+
+def build_secret(reader: Reader, node: Scalar) -> Mapping | None:
+    """Read `NAME` (a variable), `ID=FILE`, or docker's own `id=ID,src=FILE` and `id=ID,env=NAME`."""
+    text = reader.text(node, "secrets")
+    if text is None:
+        return None
+    if text.startswith("id="):
+        parts = dict(part.partition("=")[::2] for part in text.split(","))
+        given = {
+            "id": parts.get("id"),
+            "file": parts.get("src") or parts.get("source"),
+            "env": parts.get("env"),
+        }
+    elif "=" in text:
+        identity, _, file = text.partition("=")
+        given = {"id": identity, "file": file}
+    else:
+        given = {"id": text, "env": text}
+    return _literal({name: value for name, value in given.items() if value}, node.mark)
+
+
+def dependency(reader: Reader, node: Scalar) -> Mapping | None:
+    """Read `postgres:16`: a preset, or any other image under the last part of its name."""
+    reference = reader.text(node, "dependencies")
+    if reference is None:
+        return None
+    try:
+        image(reference if "/" in reference else reference.lower())
+    except Unfit as error:
+        reader.report(node.mark, f"dependencies: `{node.text}` {error.message}", error.hint)
+        return None
+    repository, tag = _split(reference)
+    preset = PRESETS.get(repository.lower())
+    if preset is not None:
+        return _from_preset(reader, preset, reference[len(repository) :], tag, node.mark)
+    meant = nearest(repository, tuple(PRESETS), 0.85)
+    if meant is not None:
+        hint = f"did you mean `{meant}`? If it is another image, write `name` and `image`"
+        reader.report(node.mark, f"dependencies: `{repository}` is not known", hint)
+        return None
+    return _literal({"name": repository.rpartition("/")[2], "image": reference}, node.mark)
+
+
+def _split(reference: str) -> tuple[str, str]:
+    """The repository and the tag ("latest" if none) of an image reference."""
+    named = reference.partition("@")[0]
+    repository, colon, tag = named.rpartition(":")
+    return (repository, tag) if colon and "/" not in tag else (named, "latest")
+
+
+def _from_preset(reader: Reader, preset: Preset, version: str, tag: str, mark: Mark) -> Mapping:
+    env, missing = environment(preset, tag, reader.variables)
+    for name in missing:
+        message = f"{preset.name} needs a password: the variable {name} is not set"
+        reader.report(mark, message, f"set {name} in the environment or in .env beside ftl.yaml")
+    fields: dict[str, Node | None] = {
+        "env": _literal(env, mark),
+        "ports": Sequence(tuple(_scalar(str(port), mark) for port in preset.ports), mark),
+    }
+    if preset.volume is not None:
+        fields["volumes"] = Sequence((_scalar(preset.volume, mark),), mark)
+    if preset.nofile is not None:
+        limits = _literal({"nofile": str(preset.nofile)}, mark)
+        fields["container"] = Mapping({}, mark).replace({"ulimits": limits})
+    image_name = f"{preset.image}{version or ':latest'}"
+    return _literal({"name": preset.name, "image": image_name}, mark).replace(fields)
+
+
+def _literal(texts: MappingType[str, str], mark: Mark) -> Mapping:
+    return Mapping({name: Entry(mark, _scalar(text, mark)) for name, text in texts.items()}, mark)
+
+
+def _scalar(text: str, mark: Mark) -> Scalar:
+    return Scalar(text, mark, literal=True)
+
+
+SECTIONS = {Project: project, Service: service, Container: container}
+"""How a section's mapping is brought into its long form."""
+
+TEXTS = {Dependency: dependency, BuildSecret: build_secret}
+"""How a section is made of a single value."""

@@ -1,0 +1,138 @@
+"""ftl.yaml -> Project: the steps in order, and their faults as one error with places."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ftl.config import expanding
+from ftl.config.checking import check
+from ftl.config.models import Project, Server
+from ftl.config.parse import Unreadable, parse
+from ftl.config.reading import Reader
+from ftl.config.tree import Fault, Mapping, kind_of
+from ftl.config.variables import read_env_file
+from ftl.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping as MappingType
+    from pathlib import Path
+
+MAX_BYTES = 1_000_000
+"""A larger ftl.yaml is some other file."""
+
+
+def load(path: Path, *, environ: MappingType[str, str], server: Server | None = None) -> Project:
+    """Read a project's file, the .env beside it and the files it names.
+
+    Args:
+        path: The file; relative paths in it start from its folder.
+        environ: The process environment; wins over .env.
+        server: Used instead of the file's.
+
+    Returns:
+        The project with defaults filled in and short forms expanded. Every value in it is valid.
+
+    Raises:
+        ConfigError: with everything that is wrong, in the order of the file.
+    """
+    text = _read(path)
+    folder = path.resolve().parent
+    variables, problems = _variables(folder, environ)
+    try:
+        root, faults = parse(text)
+    except Unreadable as error:
+        raise ConfigError([*problems, *_problems(path, text, [error.fault])]) from None
+    if not isinstance(root, Mapping):
+        fault = Fault(root.mark, f"the file must be a mapping, not {kind_of(root)}", "begin with `project:`")
+        raise ConfigError([*problems, *_problems(path, text, [fault])])
+    reader = Reader(text, variables, folder, expanding.SECTIONS, expanding.TEXTS)
+    project = _with_server(reader.section(Project, root, ()), server)
+    faults += reader.faults
+    faults += check(project, reader.marks, folder)
+    if faults or problems:
+        raise ConfigError([*problems, *_problems(path, text, faults)])
+    masked = {".".join(map(str, way)): shown for way, shown in reader.masked.items()}
+    return replace(project, volumes=_volumes(project), masked=masked)
+
+
+def _read(path: Path) -> str:
+    """The file's text, its byte order mark and nothing else taken off.
+
+    Raises:
+        ConfigError: it is not there, cannot be read, is too large or not UTF-8.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise _whole(
+            path, "the file is not there", "`ftl init` writes one; `-f FILE` names another"
+        ) from None
+    except OSError as error:
+        raise _whole(path, f"the file cannot be read: {error.strerror}") from error
+    if len(data) > MAX_BYTES:
+        raise _whole(path, f"the file is larger than {MAX_BYTES:,} bytes")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError([Problem("the file is not UTF-8 text", _shown(path), line, 1)]) from error
+
+
+def _whole(path: Path, message: str, hint: str | None = None) -> ConfigError:
+    return ConfigError([Problem(message, _shown(path), hint=hint)])
+
+
+def _variables(folder: Path, environ: MappingType[str, str]) -> tuple[dict[str, str], list[Problem]]:
+    """The variables of .env, over which the process environment wins, and what is wrong in .env."""
+    file = folder / ".env"
+    try:
+        text = file.read_text("utf-8-sig")
+    except FileNotFoundError:
+        return dict(environ), []
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        return dict(environ), [Problem(f".env cannot be read: {reason}", _shown(file))]
+    values, bad = read_env_file(text, environ)
+    hint = "quote a value that holds quotes or line breaks"
+    problems = [Problem("this line is not NAME=VALUE", _shown(file), line, 1, hint=hint) for line in bad]
+    return values | dict(environ), problems
+
+
+def _with_server(project: Project, server: Server | None) -> Project:
+    if server is None and not project.server.host and project.project.domain:
+        server = replace(project.server, host=project.project.domain)
+    return project if server is None else replace(project, server=server)
+
+
+def _volumes(project: Project) -> tuple[str, ...]:
+    """Every named volume that is listed or used, sorted."""
+    mounts = [mount for service in project.services for mount in service.mounts]
+    mounts += [mount for dependency in project.dependencies for mount in dependency.mounts]
+    return tuple(sorted({*project.volumes, *(mount.source for mount in mounts if mount.is_named)}))
+
+
+def _problems(path: Path, text: str, faults: list[Fault]) -> list[Problem]:
+    """Faults with the file's name and the line they are on, in the order of the file."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    shown = _shown(path)
+    return [
+        Problem(
+            fault.message,
+            shown,
+            fault.mark.line,
+            fault.mark.column,
+            lines[fault.mark.line - 1] if fault.mark.line <= len(lines) else "",
+            fault.hint,
+        )
+        for fault in sorted(faults, key=lambda fault: (fault.mark.line, fault.mark.column))
+    ]
+
+
+def _shown(path: Path) -> str:
+    """The file as a user who stands here would name it."""
+    absolute = os.path.abspath(path)  # noqa: PTH100 -- without following links
+    relative = os.path.relpath(absolute)
+    return absolute if relative.startswith(os.path.join("..", "..", "..")) else relative  # noqa: PTH118
