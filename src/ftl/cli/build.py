@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def command(
     options: Options, services: tuple[str, ...], no_cache: bool, explain: bool, skip_push: bool
 ) -> None:
-    """Build the images of all or some services.
+    r"""Build the images of all or some services.
 
     Services are built side by side, for the server's platform. An unchanged tree builds nothing; otherwise
     the first step that was not in the cache is named, with what changed there and what that cost.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _DIRECTIVE = re.compile(r"^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S+)\s*$")
 _HEREDOC = re.compile(r"<<(-?)\s*(['\"]?)([A-Za-z0-9_.]+)\2")
 _WITH_HEREDOC = ("RUN", "COPY", "ADD")
-_STEPS = ("RUN", "COPY", "ADD", "WORKDIR")
+LAYERS = ("RUN", "COPY", "ADD", "WORKDIR")
 """The instructions that BuildKit shows (and counts) as steps; all others only change the image's config."""
 
 
@@ -118,10 +118,17 @@ class Dockerfile:
         stage = self._stage(stage_name)
         if stage is None:
             return None
-        counted = [step for step in stage.instructions if step.keyword in _STEPS]
+        counted = [step for step in stage.instructions if step.keyword in LAYERS]
         if self.base_stage(stage) is None and stage.base.lower() != "scratch":
             counted.insert(0, stage.instructions[0])
         return counted[number - 1] if 0 < number <= len(counted) else None
+
+    def result(self, target: str | None) -> tuple[Instruction, ...]:
+        """The instructions that made the image: the target's (default: the last stage's) and its bases'."""
+        if not self.stages:
+            return ()
+        stage = self._stage(target) if target else self.stages[-1]
+        return self.chain(stage.instructions[-1]) if stage is not None else ()
 
     def _stage(self, name: str | None) -> Stage | None:
         if name is None:

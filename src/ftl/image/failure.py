@@ -229,6 +229,12 @@ def _base(step: Step | None, words: str, dockerfile: Dockerfile) -> BuildFailed 
     if image is None:
         return None
     line = _line_of_base(image, dockerfile)
+    if step is not None and step.name.startswith("resolve image config"):
+        return BuildFailed(
+            f"the Dockerfile's syntax image {image} cannot be pulled",
+            cause=words,
+            hint=f"the builder knows most of the syntax itself: try without `# syntax=` in {dockerfile.path}",
+        )
     for known in _BASE:
         if known.pattern.search(words):
             return BuildFailed(
