@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from ftl.aio import together, uninterrupted
 from ftl.deploy import run_containers, run_images, run_proxy
 from ftl.deploy import steps as s
 from ftl.errors import FtlError, at
@@ -56,7 +57,7 @@ async def apply(plan: Plan, work: Work) -> None:
     try:
         for stage in plan.stages:
             try:
-                await _uninterrupted(_run_stage(stage, work)) if stage.decides else await _run_stage(
+                await uninterrupted(_run_stage(stage, work)) if stage.decides else await _run_stage(
                     stage, work
                 )
             except FtlError as error:
@@ -65,20 +66,15 @@ async def apply(plan: Plan, work: Work) -> None:
                 late = late or error
     except BaseException:
         if not work.committed:
-            await _uninterrupted(work.take_back())
+            await uninterrupted(work.take_back())
         raise
     if late is not None:
         raise late
 
 
 async def _run_stage(stage: Stage, work: Work) -> None:
-    """Run a stage's tracks side by side; the first error ends the others and is raised bare."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            for track in stage.tracks:
-                group.create_task(_run_track(track, work))
-    except BaseExceptionGroup as errors:
-        raise _first(errors) from None
+    """Run a stage's tracks side by side; the first error ends the others."""
+    await together(_run_track(track, work) for track in stage.tracks)
 
 
 async def _run_track(track: Track, work: Work) -> None:
@@ -103,25 +99,3 @@ async def _run_step(step: Step, work: Work) -> None:
 def step_name(step: Step) -> str:
     """The stable name of a step's kind: "start_containers"."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", type(step).__name__).lower()
-
-
-def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error to tell of several: the first that speaks to the user, else the first."""
-    flat: list[BaseException] = []
-    for error in errors.exceptions:
-        flat += [_first(error)] if isinstance(error, BaseExceptionGroup) else [error]
-    return next((error for error in flat if isinstance(error, FtlError)), flat[0])
-
-
-async def _uninterrupted(work: Coroutine[Any, Any, None]) -> None:
-    """Finish something that must not stop half way; a cancellation that came meanwhile is raised afterwards."""
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as error:
-            cancelled = error
-    task.result()
-    if cancelled is not None:
-        raise cancelled

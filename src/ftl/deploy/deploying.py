@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ftl import __version__
+from ftl.aio import both
 from ftl.deploy import records
 from ftl.deploy.apply import apply
 from ftl.deploy.decisions import LocalImage
@@ -140,17 +141,12 @@ async def _gather(
 ) -> tuple[dict[str, LocalImage], Observed]:
     """Build here and look there at the same time."""
     platforms.remember(project.server.host, session.info.platform)
-    try:
-        async with asyncio.TaskGroup() as group:
-            images = group.create_task(
-                _images(project, chosen, root, session.info.platform, build=build, emit=emit)
-            )
-            observed = group.create_task(observe(session.engine, session.info, project.name, session.name))
-    except BaseExceptionGroup as errors:
-        raise next(
-            (one for one in errors.exceptions if isinstance(one, FtlError)), errors.exceptions[0]
-        ) from None
-    return images.result(), observed.result()
+    platform = session.info.platform
+    images, observed = await both(
+        _images(project, chosen, root, platform, build=build, emit=emit),
+        observe(session.engine, session.info, project.name, session.name),
+    )
+    return images, observed
 
 
 async def _images(
@@ -255,7 +251,9 @@ async def _author(root: Path) -> Author:
         user = getpass.getuser()
     except (KeyError, OSError):
         user = "someone"
-    return Author(f"{user}@{this_platform.node()}", await git_commit(root, os.environ), __version__, time.time())
+    return Author(
+        f"{user}@{this_platform.node()}", await git_commit(root, os.environ), __version__, time.time()
+    )
 
 
 def _result(project: Project, plan: Plan, traffic: Mapping[str, Traffic], seconds: float) -> DeployResult:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
+from ftl.aio import together
 from ftl.deploy.health import wait_healthy
 from ftl.deploy.hooks import run_local_hook, run_remote_hook
 from ftl.deploy.wanted import aside
@@ -66,9 +66,7 @@ async def start_containers(work: Work, step: StartContainers) -> None:
         step="start_containers",
         service=step.service,
     )
-    async with asyncio.TaskGroup() as group:
-        for name in step.names:
-            group.create_task(_start_one(work, name, step))
+    await together(_start_one(work, name, step) for name in step.names)
 
 
 async def _start_one(work: Work, name: str, step: StartContainers) -> None:
@@ -84,18 +82,17 @@ async def start_again(work: Work, step: StartAgain) -> None:
 
 async def wait(work: Work, step: WaitHealthy) -> None:
     """Wait until all of a service's containers are healthy."""
-    async with asyncio.TaskGroup() as group:
-        for name in step.names:
-            group.create_task(
-                wait_healthy(
-                    work.engine,
-                    work.machine,
-                    service=step.service,
-                    container=name,
-                    check=step.check,
-                    emit=work.emit,
-                )
-            )
+    await together(
+        wait_healthy(
+            work.engine,
+            work.machine,
+            service=step.service,
+            container=name,
+            check=step.check,
+            emit=work.emit,
+        )
+        for name in step.names
+    )
 
 
 async def stop_old(work: Work, step: StopOld) -> None:
@@ -106,16 +103,12 @@ async def stop_old(work: Work, step: StopOld) -> None:
         step="stop_old",
         service=step.service,
     )
-    async with asyncio.TaskGroup() as group:
-        for name in step.names:
-            group.create_task(work.engine.stop(name, timeout=step.timeout))
+    await together(work.engine.stop(name, timeout=step.timeout) for name in step.names)
 
 
 async def stop_and_remove(work: Work, step: StopAndRemove) -> None:
     """Stop containers side by side, then remove them."""
-    async with asyncio.TaskGroup() as group:
-        for name in step.names:
-            group.create_task(_retire(work, name, step.timeout))
+    await together(_retire(work, name, step.timeout) for name in step.names)
 
 
 async def _retire(work: Work, name: str, timeout: float) -> None:
