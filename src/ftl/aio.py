@@ -1,0 +1,69 @@
+"""Work side by side, and work that must not stop half way: what asyncio leaves to its callers."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ftl.errors import FtlError
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterable
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+async def together(calls: Iterable[Coroutine[Any, Any, T]], *, limit: int = 32) -> list[T]:
+    """Await all, at most `limit` at a time; their results in order.
+
+    The first error cancels the others and is raised as it is, not in a group: one that speaks to the user
+    (FtlError) before any other.
+    """
+    gate = asyncio.Semaphore(limit)
+
+    async def one(call: Coroutine[Any, Any, T]) -> T:
+        async with gate:
+            return await call
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(call)) for call in calls]
+    except BaseExceptionGroup as errors:
+        raise first_of(errors) from None
+    return [task.result() for task in tasks]
+
+
+async def both(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, U]) -> tuple[T, U]:
+    """Await two things of different kinds; errors as in `together`."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            first, second = group.create_task(one), group.create_task(other)
+    except BaseExceptionGroup as errors:
+        raise first_of(errors) from None
+    return first.result(), second.result()
+
+
+def first_of(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error to tell of several that came together."""
+    flat: list[BaseException] = []
+    for error in errors.exceptions:
+        flat += [first_of(error)] if isinstance(error, BaseExceptionGroup) else [error]
+    return next((error for error in flat if isinstance(error, FtlError)), flat[0])
+
+
+async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
+    """Finish something that must not stop half way; a cancellation that came meanwhile is raised afterwards."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            cancelled = error
+        except BaseException:  # noqa: BLE001, S110 - raised below, by the task itself
+            pass
+    result = task.result()
+    if cancelled is not None:
+        raise cancelled
+    return result
