@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 USER = "ftl"
 SSH, HTTP, HTTPS = 22, 80, 443
+BRIDGE = "bridge"  # Docker's default network, which knows no aliases
 READY_SECONDS = 60.0
 
 _DATA = ("/var/lib/docker", "/var/lib/containerd")
@@ -50,7 +51,9 @@ class ServerSpec:
         keys: User -> the public key that may log in as that user.
         labels: On the container and its volumes.
         daemon: The engine's /etc/docker/daemon.json.
-        networks: Networks to be in; none: Docker's default one. There must be one that can publish ports.
+        network: The network to be in; in one that is not Docker's default, others find it by its hostname.
+        ports: The server's port -> the port of 127.0.0.1 that leads to it; 0: whichever is free, chosen at
+            every start.
         disk: Bytes for /var/lib/docker, in memory; None: a volume, as large as this machine's disk.
         has_engine: Whether to wait for an engine in it.
     """
@@ -61,7 +64,8 @@ class ServerSpec:
     keys: Mapping[str, str]
     labels: Mapping[str, str] = field(default_factory=dict)
     daemon: Mapping[str, object] | None = None
-    networks: tuple[str, ...] = ()
+    network: str = BRIDGE
+    ports: Mapping[int, int] = field(default_factory=lambda: dict.fromkeys((SSH, HTTP, HTTPS), 0))
     disk: int | None = None
     has_engine: bool = True
 
@@ -107,18 +111,18 @@ async def _create(docker: Docker, spec: ServerSpec, rights: tuple[str, ...]) -> 
     """Create the container, put its files in place, start it."""
     labels = [f"--label={name}={value}" for name, value in spec.labels.items()]
     options = ["--name", spec.name, "--hostname", spec.hostname, "--tmpfs=/run", *labels, *rights]
-    for port in (SSH, HTTP, HTTPS):
-        options += ["--publish", f"127.0.0.1::{port}"]
+    for port, here in spec.ports.items():
+        options += ["--publish", f"127.0.0.1:{here or ''}:{port}"]
     for volume, path in zip(volumes(spec.name), _DATA, strict=True):
         if path == _DATA[0] and spec.disk is not None:
             options += ["--mount", f"type=tmpfs,destination={path},tmpfs-size={spec.disk},tmpfs-mode=0711"]
             continue
         await docker.run("volume", "create", *labels, volume)
         options += ["--volume", f"{volume}:{path}"]
-    first, *others = spec.networks or ("bridge",)
-    await docker.run("create", *options, "--network", first, spec.image)
-    for network in others:
-        await docker.run("network", "connect", network, spec.name)
+    options += ["--network", spec.network]
+    if spec.network != BRIDGE:
+        options += ["--network-alias", spec.hostname]
+    await docker.run("create", *options, spec.image)
     members = [(f"etc/ssh/authorized_keys/{user}", key.encode() + b"\n") for user, key in spec.keys.items()]
     if spec.daemon is not None:
         members.append(("etc/docker/daemon.json", json.dumps(spec.daemon).encode()))
