@@ -17,6 +17,7 @@ from ftl.events import (
     HookOutput,
     Probed,
     PullProgress,
+    PushProgress,
     StepFailed,
     StepFinished,
     StepStarted,
@@ -103,8 +104,10 @@ class Board:
         match event:
             case BuildStarted() | BuildStep() | BuildOutput() | BuildFinished():
                 self._building(event)
-            case TransferStarted() | TransferProgress() | TransferFinished() | PullProgress():
-                self._moving(event)
+            case TransferStarted() | TransferProgress() | TransferFinished():
+                self._sending(event)
+            case PullProgress() | PushProgress():
+                self._by_registry(event)
             case StepStarted():
                 self._begin(("step", event.step, event.service), event.service or "", event.text)
             case StepFinished() | StepFailed():
@@ -132,8 +135,8 @@ class Board:
             case _:
                 pass
 
-    def _moving(self, event: TransferStarted | TransferProgress | TransferFinished | PullProgress) -> None:
-        key = ("move", event.image)
+    def _sending(self, event: TransferStarted | TransferProgress | TransferFinished) -> None:
+        key = ("send", event.image)
         match event:
             case TransferStarted():
                 if event.layers > event.layers_reused:
@@ -145,16 +148,16 @@ class Board:
                     row.transfer.sample(self.clock(), event.bytes_done, event.bytes_sent)
             case TransferFinished():
                 self._end(key)
-            case PullProgress():
-                self._pulling(event)
 
-    def _pulling(self, event: PullProgress) -> None:
-        key = ("move", event.image)
-        if event.status.startswith("Status:"):  # the engine's last word on a pull
+    def _by_registry(self, event: PullProgress | PushProgress) -> None:
+        """An image on its way from or to a registry, in Docker's words; some of them are the last."""
+        pulling = isinstance(event, PullProgress)
+        key = ("pull" if pulling else "push", event.image)
+        if event.status.startswith("Status:") if pulling else ": digest: " in event.status:
             self._end(key)
             return
         if key not in self._rows:
-            self._begin(key, event.image, "pulling")
+            self._begin(key, event.image, "pulling" if pulling else "pushing")
         self._rows[key].detail = printable(event.status)
 
     def _begin(self, key: Hashable, subject: str, text: str) -> None:

@@ -74,7 +74,7 @@ class Terminal:
     def _animate(self) -> None:
         if self._live is None and self._board.rows:
             self._live = Live(
-                get_renderable=self._now,
+                get_renderable=self.now,
                 console=self._console,
                 refresh_per_second=REFRESH,
                 transient=True,
@@ -96,7 +96,7 @@ class Terminal:
         grid.add_row(Text(mark, style or "dim"), Text.assemble((_prefix(line.subject), "bold"), line.text))
         return grid
 
-    def _now(self) -> RenderableType:
+    def now(self) -> RenderableType:
         """The live part, never higher than the terminal."""
         rows = self._board.rows
         room = max(self._console.height - 2, 1)

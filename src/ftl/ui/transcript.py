@@ -22,6 +22,7 @@ from ftl.events import (
     Planned,
     Probed,
     PullProgress,
+    PushProgress,
     StepFailed,
     StepFinished,
     StepStarted,
@@ -85,7 +86,9 @@ class Transcript:
                 yield from _note(event)
             case BuildStarted() | BuildContext() | BuildStep() | BuildOutput() | BuildFinished():
                 yield from self._building(event)
-            case TransferStarted() | TransferProgress() | TransferFinished() | PullProgress():
+            case (
+                TransferStarted() | TransferProgress() | TransferFinished() | PullProgress() | PushProgress()
+            ):
                 yield from self._moving(event)
             case Planned():
                 yield Line("info", f"{event.release} on {event.server}: {count(len(event.steps), 'step')}")
@@ -155,7 +158,7 @@ class Transcript:
             )
 
     def _moving(
-        self, event: TransferStarted | TransferProgress | TransferFinished | PullProgress
+        self, event: TransferStarted | TransferProgress | TransferFinished | PullProgress | PushProgress
     ) -> Iterable[Line]:
         image = event.image
         match event:
@@ -171,9 +174,10 @@ class Transcript:
                     yield Line("info", text, image, lasting=False)
             case TransferFinished():
                 yield Line("done", _sent(event), image)
-            case PullProgress():
-                if self._due("pull", image):
-                    yield Line("info", f"pulling: {printable(event.status)}", image, lasting=False)
+            case PullProgress() | PushProgress():
+                doing = "pulling" if isinstance(event, PullProgress) else "pushing"
+                if self._due(doing, image):
+                    yield Line("info", f"{doing}: {printable(event.status)}", image, lasting=False)
 
     def _step(self, event: StepStarted | StepFinished | StepFailed | StepUndone) -> Iterable[Line]:
         match event:

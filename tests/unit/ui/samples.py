@@ -1,0 +1,57 @@
+"""One event of every kind, and a whole deploy as the core tells it."""
+
+from __future__ import annotations
+
+from ftl import events
+from ftl.events import (
+    BuildContext,
+    BuildFinished,
+    BuildOutput,
+    BuildStarted,
+    BuildStep,
+    Draining,
+    Event,
+    HookOutput,
+    Note,
+    Planned,
+    Probed,
+    PullProgress,
+    PushProgress,
+    StepFailed,
+    StepFinished,
+    StepStarted,
+    StepUndone,
+    Switched,
+    TransferFinished,
+    TransferProgress,
+    TransferStarted,
+)
+
+EVERY: tuple[Event, ...] = (
+    Note("the context is large", "warning", "write a .dockerignore"),
+    BuildStarted("web", "shop-web", "linux/amd64"),
+    BuildContext("web", 4_200_000),
+    BuildStep("web", "[2/3] RUN pip install flask", "running"),
+    BuildOutput("web", "[2/3] RUN pip install flask", "Collecting flask"),
+    BuildFinished("web", "shop-web", 12.3, True, "[2/3] RUN pip install flask", 4.2, "app.py changed"),
+    TransferStarted("shop-web:r5", 9, 7, 45_100_000),
+    TransferProgress("shop-web:r5", 20_000_000, 45_100_000, 7_000_000),
+    TransferFinished("shop-web:r5", 2, 7, 14_000_000, 4.1),
+    PullProgress("postgres:16", "Downloading"),
+    PushProgress("registry.example.com/shop-web:r5", "Pushing"),
+    Planned("shop.example.com", "r5", ("start shop-web-r5", "switch web to r5")),
+    StepStarted("wait_healthy", "wait until web is healthy", "web"),
+    Probed("web", "shop-web-r5", "connection refused", False),
+    StepFinished("wait_healthy", "wait until web is healthy", 1.2, "web"),
+    HookOutput("web", "pre", "migrated 3 tables"),
+    Switched("r5", ("api", "web")),
+    Draining("web", 3),
+    StepFailed("start_containers", "start shop-api-r5", "api"),
+    StepUndone("start_containers", "start shop-web-r5", "web"),
+)
+
+
+def kinds() -> set[type[Event]]:
+    """Every kind of event there is."""
+    found = {kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, Event)}
+    return found - {Event}

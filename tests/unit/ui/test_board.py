@@ -1,0 +1,108 @@
+"""What goes on right now."""
+
+from __future__ import annotations
+
+import pytest
+
+from ftl.events import (
+    BuildFinished,
+    BuildOutput,
+    BuildStarted,
+    BuildStep,
+    Event,
+    Probed,
+    PullProgress,
+    PushProgress,
+    StepFailed,
+    StepFinished,
+    StepStarted,
+    TransferFinished,
+    TransferProgress,
+    TransferStarted,
+)
+from ftl.ui.board import Board
+
+
+class Clock:
+    """A time that stands still until it is moved."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def board(*events: Event) -> Board:
+    """A board after these events."""
+    result = Board(Clock())
+    for event in events:
+        result.update(event)
+    return result
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        (BuildStarted("web", "shop-web"), BuildFinished("web", "shop-web", 1.0, True)),
+        (BuildStarted("web", "shop-web"), BuildStep("web", "RUN x", "failed")),
+        (TransferStarted("i", 2, 1, 10), TransferFinished("i", 1, 1, 5, 1.0)),
+        (TransferStarted("i", 2, 2, 0),),
+        (PullProgress("i", "Downloading"), PullProgress("i", "Status: Downloaded newer image for i")),
+        (PushProgress("i", "Pushing"), PushProgress("i", "r5: digest: sha256:ab size: 1234")),
+        (StepStarted("start", "start x", "web"), StepFinished("start", "start x", 1.0, "web")),
+        (StepStarted("start", "start x", "web"), StepFailed("start", "start x", "web")),
+        (BuildFinished("web", "shop-web", 1.0, True), StepFinished("start", "start x", 1.0, "web")),
+        (Probed("web", "c", "200", True), TransferProgress("i", 1, 2, 1)),
+    ],
+)
+def test_nothing_is_left_of_what_ended(events: tuple[Event, ...]) -> None:
+    """What ended, failed or never began has no row."""
+    assert board(*events).rows == ()
+
+
+def test_a_build_shows_its_step_and_the_last_line_of_it() -> None:
+    """A build's row says which step runs and what it printed last, until the next step."""
+    shown = board(
+        BuildStarted("web", "shop-web"),
+        BuildStep("web", "RUN pip install", "running"),
+        BuildOutput("web", "RUN pip install", "Collecting \x1b[1mflask\x1b[0m"),
+    )
+    (row,) = shown.rows
+    assert (row.subject, row.text, row.detail) == ("web", "RUN pip install", "Collecting flask")
+    shown.update(BuildStep("web", "COPY . .", "running"))
+    assert (row.text, row.detail) == ("COPY . .", "")
+
+
+def test_a_probe_shows_at_the_step_that_waits_for_it() -> None:
+    """While a service is waited for, its row says what the last probe met."""
+    shown = board(
+        StepStarted("wait_healthy", "wait until web is healthy", "web"),
+        Probed("web", "shop-web-r5", "connection refused", False),
+    )
+    assert [row.detail for row in shown.rows] == ["connection refused"]
+
+
+def test_steps_of_one_kind_count() -> None:
+    """Two like steps side by side share a row, which stays until both are over."""
+    start = StepStarted("bring_image", "bring image x")
+    shown = board(start, start, StepFinished("bring_image", "bring image x", 1.0))
+    assert len(shown.rows) == 1
+    shown.update(StepFinished("bring_image", "bring image y", 1.0))
+    assert shown.rows == ()
+
+
+def test_speed_and_time_left_follow_the_last_seconds() -> None:
+    """A transfer that slows down says so: its speed is that of the last seconds, not of the whole."""
+    clock = Clock()
+    shown = Board(clock)
+    shown.update(TransferStarted("i", 2, 1, 1000))
+    (row,) = shown.rows
+    transfer = row.transfer
+    assert transfer is not None
+    assert transfer.speed == 0
+    assert transfer.left is None
+    for second, done in enumerate((100, 200, 300, 310, 320, 330, 340, 350, 360), 1):
+        clock.now = second
+        shown.update(TransferProgress("i", done, 1000, done))
+    assert transfer.speed == 10
+    assert transfer.left == 64

@@ -1,0 +1,89 @@
+"""Errors as people and programs meet them."""
+
+from __future__ import annotations
+
+import json
+
+from ftl.errors import ConfigError, FtlError, Interrupted, Place, Problem
+from ftl.ui.failure import as_record, draw
+from ftl.ui.style import Style
+
+PLAIN = Style()
+
+
+def test_an_error_says_what_where_why_and_what_next() -> None:
+    """An error has a headline, its place, the cause in its own words, the last lines, and a hint after a gap."""
+    error = FtlError(
+        "web did not become healthy",
+        cause="exited with code 1\nsee below",
+        hint="look at the log: `ftl logs web`",
+        place=Place("shop.example.com", "web", "wait until web is healthy"),
+    ).with_details(["Traceback", "KeyError: 'DATABASE_URL'"])
+    assert draw(error, PLAIN).splitlines() == [
+        "error: web did not become healthy",
+        "  at shop.example.com, web, wait until web is healthy",
+        "  because: exited with code 1",
+        "           see below",
+        "  | Traceback",
+        "  | KeyError: 'DATABASE_URL'",
+        "",
+        "hint: look at the log: `ftl logs web`",
+    ]
+
+
+def test_a_problem_shows_its_line_with_a_caret() -> None:
+    """A problem in a file names file, line and column, and points at it."""
+    problem = Problem("unknown key `prot`", "ftl.yaml", 12, 5, "    prot: 8000", "did you mean `port`?")
+    assert draw(ConfigError([problem]), PLAIN).splitlines() == [
+        "error: unknown key `prot`",
+        "  ftl.yaml:12:5",
+        "  12 |     prot: 8000",
+        "     |     ^",
+        "hint: did you mean `port`?",
+    ]
+
+
+def test_the_caret_is_right_after_tabs() -> None:
+    """A tab before the place does not shift the caret: both are drawn four wide."""
+    drawn = draw(ConfigError([Problem("tab", "ftl.yaml", 2, 2, "\tname: x")]), PLAIN)
+    assert drawn.splitlines()[2:] == ["  2 |     name: x", "    |     ^"]
+
+
+def test_several_problems_are_counted_and_all_shown() -> None:
+    """All problems of a file are told at once, below how many there are."""
+    problems = [
+        Problem("one", "ftl.yaml", 1, 1, "a"),
+        Problem("two", ".env"),
+        Problem("three", "ftl.yaml", 3),
+    ]
+    drawn = draw(ConfigError(problems), PLAIN)
+    assert drawn.startswith("error: 3 problems in .env and ftl.yaml\n\nerror: one\n  ftl.yaml:1:1\n")
+    assert "error: two\n  .env\n" in drawn
+    assert drawn.endswith("error: three\n  ftl.yaml:3")
+
+
+def test_colour_adds_nothing_but_colour() -> None:
+    """The words are the same with and without colour."""
+    import re
+
+    error = FtlError("failed", cause="so", hint="do", place=Place("h")).with_details(["x"])
+    coloured = draw(error, Style(colour=True))
+    assert "\x1b[" in coloured
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == draw(error, PLAIN)
+
+
+def test_stopping_on_request_is_no_error() -> None:
+    """After Ctrl-C nothing is called an error."""
+    assert draw(Interrupted("stopped"), PLAIN) == "stopped"
+
+
+def test_the_record_is_json_with_every_part() -> None:
+    """A program gets message, cause, hint, place, details and all problems."""
+    problem = Problem("unknown key `prot`", "ftl.yaml", 12, 5, "    prot: 8000", "did you mean `port`?")
+    record = json.loads(json.dumps(as_record(ConfigError([problem]))))
+    assert record["message"] == "unknown key `prot`"
+    assert record["problems"][0]["line"] == 12
+    assert record["place"] is None
+    placed = as_record(FtlError("x", place=Place(server="h", step="s")).with_details(["a"]))
+    assert placed["place"] == {"server": "h", "step": "s"}
+    assert placed["details"] == ["a"]

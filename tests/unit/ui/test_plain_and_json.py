@@ -1,0 +1,64 @@
+"""Events for pipes and programs."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+
+from ftl.events import BuildFinished, Event, Note, Switched
+from ftl.ui.json_lines import JsonLines, type_name
+from ftl.ui.plain import Plain
+from ftl.ui.transcript import Transcript
+from tests.unit.ui.samples import EVERY
+
+
+class Left(io.StringIO):
+    """A stream whose reader has left."""
+
+    def write(self, _text: str) -> int:
+        raise BrokenPipeError
+
+
+@pytest.mark.parametrize("event", EVERY, ids=lambda event: type(event).__name__)
+def test_every_event_is_one_json_line(event: Event) -> None:
+    """With --json each event is an object on a line of its own, with its type and all its fields."""
+    stream = io.StringIO()
+    JsonLines(stream).emit(event)
+    (line,) = stream.getvalue().splitlines()
+    record = json.loads(line)
+    assert record.pop("type") == type_name(type(event))
+    assert set(record) == set(type(event).__dataclass_fields__)
+
+
+def test_type_names_are_snake_case() -> None:
+    """An event's type is its name in snake_case."""
+    assert [type_name(kind) for kind in (Note, BuildFinished)] == ["note", "build_finished"]
+
+
+def test_plain_lines_carry_no_escape() -> None:
+    """In a log file there is neither colour nor cursor movement."""
+    stream = io.StringIO()
+    reporter = Plain(stream, Transcript(verbose=1))
+    for event in EVERY:
+        reporter.emit(event)
+    assert "\x1b" not in stream.getvalue()
+    assert "web: healthy after 1.2 s\n" in stream.getvalue()
+
+
+def test_quiet_says_nothing() -> None:
+    """With --quiet no event makes a line."""
+    stream = io.StringIO()
+    reporter = Plain(stream, None)
+    for event in EVERY:
+        reporter.emit(event)
+    assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize("make", [JsonLines, lambda stream: Plain(stream, Transcript())])
+def test_a_reader_that_leaves_does_not_stop_the_work(make: type[JsonLines]) -> None:
+    """When whoever reads the progress has gone, events fall silent and raise nothing."""
+    reporter = make(Left())
+    reporter.emit(Switched("r5", ("web",)))
+    reporter.emit(Switched("r6", ("web",)))

@@ -1,0 +1,140 @@
+"""The terminal: what stays on it, and what it looks like meanwhile."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from ftl.events import BuildStarted, BuildStep, Event, StepStarted, TransferProgress, TransferStarted
+from ftl.ui.board import Board
+from ftl.ui.terminal import Terminal
+from ftl.ui.transcript import Transcript
+from tests.unit.ui.samples import EVERY
+
+
+def terminal(stream: io.TextIOBase, width: int = 80, verbose: int = 0) -> Terminal:
+    """A reporter on a terminal of so many columns."""
+    console = Console(file=stream, force_terminal=True, width=width, height=24, highlight=False)  # type: ignore[arg-type]
+    return Terminal(console, Transcript(verbose=verbose), Board())
+
+
+def screen(text: str) -> list[str]:
+    """What a terminal shows after this output: enough of one for what rich writes."""
+    lines, row, column = [""], 0, 0
+    import re
+
+    for token in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|\r|\n|[^\x1b\r\n]+", text):
+        if token == "\n":
+            row, column = row + 1, 0
+            lines += [""] * (row + 1 - len(lines))
+        elif token == "\r":
+            column = 0
+        elif token.endswith("A") and token.startswith("\x1b["):
+            row = max(row - int(token[2:-1] or 1), 0)
+        elif token == "\x1b[2K":
+            lines[row] = ""
+        elif not token.startswith("\x1b["):
+            before = lines[row].ljust(column)
+            lines[row] = before[:column] + token + before[column + len(token) :]
+            column += len(token)
+    return [line.rstrip() for line in lines]
+
+
+def shown(*events: Event, width: int = 80, verbose: int = 0) -> tuple[list[str], str]:
+    """What is on the screen after these events and the close, and all that was written."""
+    stream = io.StringIO()
+    reporter = terminal(stream, width, verbose)
+    for event in events:
+        reporter.emit(event)
+    reporter.close()
+    return [line for line in screen(stream.getvalue()) if line], stream.getvalue()
+
+
+def test_only_the_transcript_stays() -> None:
+    """After a deploy the terminal shows what was done, and nothing of what was drawn meanwhile."""
+    lines, _ = shown(*EVERY)
+    assert lines == [
+        "warning: the context is large",
+        "hint: write a .dockerignore",
+        "✓ web: built shop-web in 12 s, context 4.2 MB",
+        "• web: first step not in the cache: [2/3] RUN pip install flask (4.2 s): app.py",
+        "  changed",
+        "✓ shop-web:r5: sent 2 layers, 14.0 MB in 4.1 s; 7 layers reused",
+        "• r5 on shop.example.com: 2 steps",
+        "✓ web: healthy after 1.2 s",
+        "✓ api, web: new requests go to r5",
+        "✗ api: failed: start shop-api-r5",
+        "↩ web: undone: start shop-web-r5",
+    ]
+
+
+def test_the_cursor_comes_back_when_work_is_cut_off() -> None:
+    """Closing in the middle of things (Ctrl-C) takes the live part away and shows the cursor again."""
+    lines, written = shown(BuildStarted("web", "shop-web"), BuildStep("web", "RUN make", "running"))
+    assert lines == []
+    assert written.rindex("\x1b[?25h") > written.rindex("\x1b[?25l")
+
+
+def test_nothing_is_written_after_the_close() -> None:
+    """A task that still talks while everything ends does not disturb the terminal."""
+    stream = io.StringIO()
+    reporter = terminal(stream)
+    reporter.emit(BuildStarted("web", "shop-web"))
+    reporter.close()
+    reporter.close()
+    before = stream.getvalue()
+    reporter.emit(StepStarted("start", "start x", "web"))
+    assert stream.getvalue() == before
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 200])
+@pytest.mark.parametrize("rows", [1, 40])
+def test_the_live_part_fits(width: int, rows: int) -> None:
+    """However narrow the terminal and however much goes on, no row wraps and none is beyond the bottom."""
+    stream = io.StringIO()
+    reporter = terminal(stream, width)
+    for number in range(rows):
+        name = f"a-rather-long-service-name-{number}"
+        reporter.emit(BuildStarted(name, "image"))
+        reporter.emit(BuildStep(name, "RUN " + "x" * 300, "running"))
+    reporter.emit(TransferStarted("registry.example.com/team/shop-web:r5", 9, 7, 45_100_000))
+    reporter.emit(
+        TransferProgress("registry.example.com/team/shop-web:r5", 20_000_000, 45_100_000, 7_000_000)
+    )
+    console = Console(file=io.StringIO(), width=width, height=24, color_system=None)
+    live = reporter.now()
+    reporter.close()
+    with console.capture() as capture:
+        console.print(live)
+    lines = capture.get().splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= width
+
+
+def test_a_wide_terminal_shows_bar_and_figures() -> None:
+    """A transfer shows how much is through, and a bar where there is room for one."""
+    reporter = terminal(io.StringIO())
+    reporter.emit(TransferStarted("shop-web:r5", 9, 7, 45_100_000))
+    reporter.emit(TransferProgress("shop-web:r5", 20_000_000, 45_100_000, 7_000_000))
+    console = Console(file=io.StringIO(), width=80, color_system=None)
+    with console.capture() as capture:
+        console.print(reporter.now())
+    reporter.close()
+    assert "shop-web:r5 ━━━" in capture.get()
+    assert "20.0 MB/45.1 MB" in capture.get()
+
+
+def test_a_terminal_without_unicode_gets_ascii() -> None:
+    """Marks have a plain form for terminals that cannot show the others."""
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii")
+    reporter = terminal(stream)
+    for event in EVERY:
+        reporter.emit(event)
+    reporter.close()
+    stream.flush()
+    assert b"+ web: healthy after 1.2 s" in raw.getvalue().replace(b"\x1b[1m", b"").replace(
+        b"\x1b[0m", b""
+    ).replace(b"\x1b[32m", b"")

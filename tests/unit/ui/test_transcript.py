@@ -1,0 +1,109 @@
+"""Which events are worth a line, and how they read."""
+
+from __future__ import annotations
+
+import pytest
+
+from ftl.events import (
+    BuildFinished,
+    BuildOutput,
+    BuildStep,
+    Draining,
+    Event,
+    HookOutput,
+    Note,
+    StepFinished,
+    TransferFinished,
+    TransferProgress,
+    TransferStarted,
+)
+from ftl.ui.plain import text_of
+from ftl.ui.transcript import INTERVAL, Line, Transcript
+from tests.unit.ui.samples import EVERY, kinds
+
+
+class Clock:
+    """A time that stands still until it is moved."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def told(*events: Event, verbose: int = 0) -> list[str]:
+    """The plain lines of these events."""
+    transcript = Transcript(verbose=verbose, clock=Clock())
+    return [text_of(line) for event in events for line in transcript.lines(event)]
+
+
+def test_there_is_a_sample_of_every_event() -> None:
+    """A new kind of event must be added to the samples, and so be drawn by every reporter."""
+    assert {type(event) for event in EVERY} == kinds()
+
+
+@pytest.mark.parametrize("event", EVERY, ids=lambda event: type(event).__name__)
+def test_every_event_says_something_with_v(event: Event) -> None:
+    """With -v no event goes unmentioned."""
+    assert told(event, verbose=1)
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (Note("careful", "warning", "do that"), ["warning: careful", "hint: do that"]),
+        (Note("by the way"), ["by the way"]),
+        (
+            StepFinished("wait_healthy", "wait until web is healthy", 1.24, "web"),
+            ["web: healthy after 1.2 s"],
+        ),
+        (
+            StepFinished("attach", "join the proxy to ftl-p-shop", 0.3),
+            ["join the proxy to ftl-p-shop (0.3 s)"],
+        ),
+        (BuildFinished("web", "shop-web", 0.4, False), ["web: nothing to build, shop-web is up to date"]),
+        (
+            BuildFinished("web", "shop-web", 12.3, True, "COPY . .", 4.2, "app.py changed"),
+            [
+                "web: built shop-web in 12 s",
+                "web: first step not in the cache: COPY . . (4.2 s): app.py changed",
+            ],
+        ),
+        (
+            TransferFinished("shop-web:r5", 2, 7, 14_000_000, 4.1),
+            ["shop-web:r5: sent 2 layers, 14.0 MB in 4.1 s; 7 layers reused"],
+        ),
+        (
+            TransferFinished("shop-web:r5", 0, 9, 0, 0.1),
+            ["shop-web:r5: nothing to send, all 9 layers are there"],
+        ),
+        (BuildStep("web", "RUN make", "failed"), ["web: failed: RUN make"]),
+        (BuildStep("web", "RUN make", "done", 0.1), []),
+        (BuildOutput("web", "RUN make", "cc -c x.c"), []),
+        (HookOutput("web", "pre", "migrating"), []),
+        (Draining("web", 0), []),
+        (TransferStarted("shop-web:r5", 9, 9, 0), []),
+    ],
+)
+def test_words(event: Event, expected: list[str]) -> None:
+    """Each event reads as a sentence, and what few people need is left out."""
+    assert told(event) == expected
+
+
+def test_output_is_shown_with_v() -> None:
+    """With -v builds and hooks are heard, without what would steer the terminal."""
+    events = (BuildOutput("web", "RUN x", "\x1b[1mloud\x1b[0m"), HookOutput("web", "pre", "migrating"))
+    assert told(*events, verbose=1) == ["web | loud", "web pre hook | migrating"]
+
+
+def test_progress_is_told_at_a_bearable_rate() -> None:
+    """Thousands of progress events make one line every few seconds, and the end none."""
+    clock = Clock()
+    transcript = Transcript(clock=clock)
+    lines: list[Line] = []
+    for done in range(1000):
+        clock.now += INTERVAL / 100
+        lines += transcript.lines(TransferProgress("shop-web:r5", done, 1000, done))
+    lines += transcript.lines(TransferProgress("shop-web:r5", 1000, 1000, 1000))
+    assert len(lines) == 10
+    assert not any(line.lasting for line in lines)
