@@ -168,7 +168,7 @@ class TarReader:
 
 
 def _pax(records: bytes) -> dict[str, str]:
-    """The records of a pax header: `LENGTH KEY=VALUE\\n`, where LENGTH counts the whole record."""
+    """The records of a pax header, "LENGTH KEY=VALUE" and a newline; LENGTH counts the whole record."""
     found: dict[str, str] = {}
     while records:
         length = int(records.split(b" ", 1)[0])
