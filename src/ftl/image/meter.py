@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 _EVERY = 0.2
 """Seconds between two events of progress for one image."""
 
+_DOCUMENTS = 4096
+"""About what an image weighs beside its layers, in bytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sent:
@@ -48,20 +51,35 @@ class Account:
     expected: int
     layers_sent: int = 0
     done: int = 0
-    sent: int = 0
     told: float = 0.0
 
 
 class Meter:
-    """The accounts of one transfer. A layer that several images need goes to the account of the first."""
+    """The accounts of one transfer. A layer that several images need goes to the account of the first.
+
+    Args:
+        accounts: One for each image.
+        emit: Told of the progress.
+        sent: Compressed bytes that went to the wire before, in vain.
+        clock: Seconds.
+
+    Attributes:
+        sent: Compressed bytes that went to the wire.
+    """
 
     def __init__(
-        self, accounts: Iterable[Account], emit: Emit, *, clock: Callable[[], float] = time.monotonic
+        self,
+        accounts: Iterable[Account],
+        emit: Emit,
+        *,
+        sent: int = 0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._accounts = list(accounts)
         self._emit = emit
         self._clock = clock
         self._current = self._accounts[0]
+        self.sent = sent
 
     def start(self) -> None:
         """Tell what is about to be sent."""
@@ -81,7 +99,7 @@ class Meter:
 
     def handed_over(self, count: int) -> None:
         """So many compressed bytes went to the wire."""
-        self._current.sent += count
+        self.sent += count
         self._tell()
 
     def finish(self, seconds: float) -> dict[str, Sent]:
@@ -89,18 +107,21 @@ class Meter:
         return {account.image: self._finish(account, seconds) for account in self._accounts}
 
     def _finish(self, account: Account, seconds: float) -> Sent:
-        sent = Sent(
-            account.image, account.layers_sent, account.layers - account.layers_sent, account.sent, seconds
-        )
-        self._emit(TransferProgress(account.image, account.done, account.done, account.sent))
-        return finished(sent, self._emit)
+        reused, sent = account.layers - account.layers_sent, self._share(account)
+        self._emit(TransferProgress(account.image, account.done, account.done, sent))
+        return finished(Sent(account.image, account.layers_sent, reused, sent, seconds), self._emit)
 
     def _tell(self) -> None:
         account, now = self._current, self._clock()
         if now - account.told >= _EVERY:
             account.told = now
             total = max(account.expected, account.done)
-            self._emit(TransferProgress(account.image, account.done, total, account.sent))
+            self._emit(TransferProgress(account.image, account.done, total, self._share(account)))
+
+    def _share(self, account: Account) -> int:
+        """The compressed bytes of one image: blocks hold layers of several, so they are shared out by size."""
+        total = sum(each.done + _DOCUMENTS for each in self._accounts)
+        return self.sent * (account.done + _DOCUMENTS) // total
 
 
 def finished(sent: Sent, emit: Emit) -> Sent:

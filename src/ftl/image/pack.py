@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ftl.image.meter import Meter
     from ftl.image.save import Saved, Wanted
 
-_SPACE = 2
+SPACE = 2
 """`docker load` holds a layer twice for a while: graph drivers unpack the archive first and install it from
 there, the containerd store keeps the blob beside the unpacked files."""
 
@@ -77,7 +77,7 @@ class Packing:
         ]
 
     def _reserve(self, size: int) -> None:
-        self._needed += _SPACE * size
+        self._needed += SPACE * size
         if self._free is not None and self._needed > self._free:
             raise no_room(self._server, self._needed, self._free)
 

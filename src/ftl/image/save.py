@@ -17,6 +17,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from ftl.errors import TransferFailed
+from ftl.image.archive import digest
 from ftl.image.legacy import LegacyNames
 from ftl.image.spool import measured, spooled
 from ftl.image.tar import Member, TarReader
@@ -85,7 +86,7 @@ class Saved:
         self._measure = measure
         self._configs = {image.config for image in wanted}
         self._all = {layer for image in wanted for layer in image.layers}
-        self._blobs = {digest: layer for image in wanted for digest, layer in image.blobs.items()}
+        self._blobs = {blob: layer for image in wanted for blob, layer in image.blobs.items()}
         self._legacy = LegacyNames(image.layers for image in wanted)
         self.configs: dict[str, bytes] = {}
         self.sizes: dict[str, int] = {}
@@ -101,7 +102,7 @@ class Saved:
             if member.kind != "file":
                 continue
             if (config := _digest_in(member.name)) in self._configs:
-                self.configs[config] = await self._reader.read(DOCUMENT_LIMIT)
+                self.configs[config] = await self._config(config)
             elif member.name.endswith("/json"):
                 self._legacy.learn(_parent(member), await self._reader.read(DOCUMENT_LIMIT))
             else:
@@ -114,6 +115,12 @@ class Saved:
                 hint="Build or pull the image again.",
             )
 
+    async def _config(self, name: str) -> bytes:
+        content = await self._reader.read(DOCUMENT_LIMIT)
+        if digest(content) != name:
+            raise self._damaged(f"its config {name}")
+        return content
+
     async def _layer(self, member: Member) -> AsyncGenerator[Layer, None]:
         """Hand out the member if it is a layer that is needed, else at most take note of its size."""
         name = _digest_in(member.name)
@@ -125,7 +132,7 @@ class Saved:
         if diff_id is None or (diff_id in self._needed and not plain):
             async with spooled(self._reader.body()) as layer:
                 if diff_id not in {None, layer.diff_id}:
-                    raise self._damaged(layer.diff_id)
+                    raise self._damaged(f"layer {diff_id}")
                 if layer.diff_id in self._needed:
                     yield self._hand_out(layer.diff_id, layer.size, layer.pieces())
         elif diff_id in self._needed:
@@ -134,9 +141,9 @@ class Saved:
             as_it_is = plain or not self._measure
             self.sizes[diff_id] = member.size if as_it_is else await measured(self._reader.body())
 
-    def _diff_id(self, digest: str) -> str | None:
+    def _diff_id(self, blob: str) -> str | None:
         """The layer in a blob of that digest, which is its own where blobs are plain."""
-        return self._blobs.get(digest) or (digest if digest in self._all else None)
+        return self._blobs.get(blob) or (blob if blob in self._all else None)
 
     def _hand_out(self, diff_id: str, size: int, pieces: AsyncIterator[bytes]) -> Layer:
         self._needed.discard(diff_id)
@@ -149,12 +156,12 @@ class Saved:
             found.update(piece)
             yield piece
         if f"sha256:{found.hexdigest()}" != diff_id:
-            raise self._damaged(diff_id)
+            raise self._damaged(f"layer {diff_id}")
 
-    def _damaged(self, diff_id: str) -> TransferFailed:
+    def _damaged(self, part: str) -> TransferFailed:
         return TransferFailed(
             f"{self._name} is damaged on this machine",
-            cause=f"the bytes of layer {diff_id} do not match its digest",
+            cause=f"the bytes of {part} do not match its digest",
             hint="Remove the image here and build or pull it again.",
         )
 

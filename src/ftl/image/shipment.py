@@ -15,7 +15,7 @@ from ftl.image.compress import codec_for, compressed
 from ftl.image.incoming import Doubt, Incoming
 from ftl.image.layers import Held
 from ftl.image.meter import Account, Meter, Sent
-from ftl.image.pack import Packing
+from ftl.image.pack import SPACE, Packing, no_room
 from ftl.image.save import Saved, Wanted
 from ftl.image.survey import survey
 
@@ -71,6 +71,7 @@ class Shipment:
         self._emit = emit
         self._free = free
         self._began = began
+        self._sent = 0
 
     async def run(self, held: Held) -> dict[str, Sent]:
         """Send what is not held; if the engine there makes something else of it, send everything, once.
@@ -106,7 +107,7 @@ class Shipment:
 
     async def _attempt(self, wanted: Sequence[Wanted], held: Held, free: int | None) -> dict[str, Sent]:
         incoming = Incoming(self._target, len(wanted))
-        meter = Meter(await self._accounts(wanted, held), self._emit)
+        meter = Meter(await self._accounts(wanted, held, free), self._emit, sent=self._sent)
         needed = frozenset[str]().union(*(held.lacks(image.layers) for image in wanted))
         async with aclosing(self._saved()) as stream:
             saved = Saved(stream, wanted, needed, measure=self._info.store == "containerd")
@@ -120,16 +121,20 @@ class Shipment:
                 for temporary, parcel in zip(incoming.tags, self._parcels, strict=True):
                     await self._target.tag(temporary, parcel.tag)
             finally:
+                self._sent = meter.sent
                 await incoming.discard()
         return meter.finish(time.monotonic() - self._began)
 
-    async def _accounts(self, wanted: Sequence[Wanted], held: Held) -> list[Account]:
+    async def _accounts(self, wanted: Sequence[Wanted], held: Held, free: int | None) -> list[Account]:
         accounts: list[Account] = []
         for parcel, image in zip(self._parcels, wanted, strict=True):
             needed = held.lacks(image.layers)
             held = held.adding([image.layers])
             expected = _expected(image.layers, needed, await self._source.layer_sizes(parcel.reference))
             accounts.append(Account(parcel.tag, len(image.layers), needed, expected))
+            # Only a whole image's size is known before its layers pass.
+            if free is not None and needed >= set(image.layers) and SPACE * expected > free:
+                raise no_room(self._target.name, SPACE * expected, free)
         return accounts
 
     async def _load(self, archive: AsyncGenerator[bytes, None], meter: Meter) -> None:
