@@ -103,7 +103,9 @@ class Terminal:
         subjects = min(max((len(row.subject) for row in rows[:room]), default=0), self._console.width // 3)
         grid = Table.grid(padding=(0, 1))
         for width in (1, subjects, self._console.width - subjects - 5):
-            grid.add_column(width=max(width, 1), no_wrap=True, overflow="ellipsis")
+            grid.add_column(
+                width=max(width, 1), no_wrap=True, overflow="ellipsis" if self._unicode else "crop"
+            )
         for row in rows[:room]:
             grid.add_row(self._spinner, Text(row.subject, "bold"), self._progress(row))
         if len(rows) > room:
