@@ -13,12 +13,16 @@ from ftl.config.models import BuildSecret, Container, Dependency, Project, Servi
 from ftl.config.presets import PRESETS, Preset, environment
 from ftl.config.scalars import Unfit, image
 from ftl.config.tree import Entry, Mapping, Mark, Node, Scalar, Sequence, is_null
-from ftl.config.variables import read_env_file
+from ftl.config.variables import read_env_file, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping as MappingType
 
     from ftl.config.reading import Reader, Way
+
+
+PATH = "The original FTL's short form of `build: {context: DIR}`."
+ENV_FILE = "A file of NAME=VALUE lines, or a list of them; relative to ftl.yaml. Entries of `env` win."
 
 
 def project(reader: Reader, mapping: Mapping, _way: Way) -> Mapping:
@@ -28,7 +32,7 @@ def project(reader: Reader, mapping: Mapping, _way: Way) -> Mapping:
         return mapping
     for name, entry in volumes.entries.items():
         if not (is_null(entry.value) or (isinstance(entry.value, Mapping) and not entry.value.entries)):
-            reader.report(
+            reader.texts.report(
                 entry.value.mark, f"volumes: `{name}` has options", "leave them out: names are enough"
             )
     names = tuple(Scalar(name, entry.key, literal=True) for name, entry in volumes.entries.items())
@@ -41,7 +45,7 @@ def service(reader: Reader, mapping: Mapping, way: Way) -> Mapping:
     changes: dict[str, Node | None] = {"path": None, "env_file": None}
     if path is not None:
         if build is not None:
-            reader.report(
+            reader.texts.report(
                 path.mark, "path and build are both given", "keep `build`; `path` is its short form"
             )
         else:
@@ -56,7 +60,7 @@ def service(reader: Reader, mapping: Mapping, way: Way) -> Mapping:
 def _env_files(reader: Reader, files: Node) -> dict[str, str]:
     found: dict[str, str] = {}
     for file in files.items if isinstance(files, Sequence) else (files,):
-        name = reader.text(file, "env_file")
+        name = reader.texts.find(file, "env_file")
         if name is not None:
             found |= _env_file(reader, name, file.mark)
     return found
@@ -67,14 +71,13 @@ def _env_file(reader: Reader, name: str, mark: Mark) -> dict[str, str]:
     try:
         text = path.read_text("utf-8-sig")
     except FileNotFoundError:
-        reader.report(mark, f"env_file: there is no file {name}", "its place is relative to ftl.yaml")
+        reader.texts.report(mark, f"env_file: there is no file {name}", "its place is relative to ftl.yaml")
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        reader.report(mark, f"env_file: {name} cannot be read: {reason}")
+        reader.texts.report(mark, f"env_file: {name} cannot be read: {unreadable(error)}")
     else:
-        values, bad = read_env_file(text, reader.variables)
+        values, bad = read_env_file(text, reader.texts.variables)
         for line in bad:
-            reader.report(mark, f"env_file: line {line} of {name} is not NAME=VALUE")
+            reader.texts.report(mark, f"env_file: line {line} of {name} is not NAME=VALUE")
         return values
     return {}
 
@@ -98,7 +101,7 @@ def _limit(name: str, entry: Entry) -> Mapping:
 
 def build_secret(reader: Reader, node: Scalar) -> Mapping | None:
     """Read `NAME` (a variable), `ID=FILE`, or docker's own `id=ID,src=FILE` and `id=ID,env=NAME`."""
-    text = reader.text(node, "secrets")
+    text = reader.texts.find(node, "secrets")
     if text is None:
         return None
     if text.startswith("id="):
@@ -118,13 +121,13 @@ def build_secret(reader: Reader, node: Scalar) -> Mapping | None:
 
 def dependency(reader: Reader, node: Scalar) -> Mapping | None:
     """Read `postgres:16`: a preset, or any other image under the last part of its name."""
-    reference = reader.text(node, "dependencies")
+    reference = reader.texts.find(node, "dependencies")
     if reference is None:
         return None
     try:
         image(reference if "/" in reference else reference.lower())
     except Unfit as error:
-        reader.report(node.mark, f"dependencies: `{node.text}` {error.message}", error.hint)
+        reader.texts.report(node.mark, f"dependencies: `{node.text}` {error.message}", error.hint)
         return None
     repository, tag = _split(reference)
     preset = PRESETS.get(repository.lower())
@@ -133,7 +136,7 @@ def dependency(reader: Reader, node: Scalar) -> Mapping | None:
     meant = nearest(repository, tuple(PRESETS), 0.85)
     if meant is not None:
         hint = f"did you mean `{meant}`? If it is another image, write `name` and `image`"
-        reader.report(node.mark, f"dependencies: `{repository}` is not known", hint)
+        reader.texts.report(node.mark, f"dependencies: `{repository}` is not known", hint)
         return None
     return _literal({"name": repository.rpartition("/")[2], "image": reference}, node.mark)
 
@@ -146,10 +149,10 @@ def _split(reference: str) -> tuple[str, str]:
 
 
 def _from_preset(reader: Reader, preset: Preset, version: str, tag: str, mark: Mark) -> Mapping:
-    env, missing = environment(preset, tag, reader.variables)
+    env, missing = environment(preset, tag, reader.texts.variables)
     for name in missing:
         message = f"{preset.name} needs a password: the variable {name} is not set"
-        reader.report(mark, message, f"set {name} in the environment or in .env beside ftl.yaml")
+        reader.texts.report(mark, message, f"set {name} in the environment or in .env beside ftl.yaml")
     fields: dict[str, Node | None] = {
         "env": _literal(env, mark),
         "ports": Sequence(tuple(_scalar(str(port), mark) for port in preset.ports), mark),

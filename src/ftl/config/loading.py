@@ -11,13 +11,16 @@ from ftl.config.checking import check
 from ftl.config.models import Project, Server
 from ftl.config.parse import Unreadable, parse
 from ftl.config.reading import Reader
+from ftl.config.texts import Texts
 from ftl.config.tree import Fault, Mapping, kind_of
-from ftl.config.variables import read_env_file
+from ftl.config.variables import known_in
 from ftl.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping as MappingType
     from pathlib import Path
+
+    from ftl.config.variables import Known
 
 MAX_BYTES = 1_000_000
 """A larger ftl.yaml is some other file."""
@@ -39,7 +42,8 @@ def load(path: Path, *, environ: MappingType[str, str], server: Server | None = 
     """
     text = _read(path)
     folder = path.resolve().parent
-    variables, problems = _variables(folder, environ)
+    known = known_in(folder, environ)
+    problems = _env_problems(folder / ".env", known)
     try:
         root, faults = parse(text)
     except Unreadable as error:
@@ -47,9 +51,10 @@ def load(path: Path, *, environ: MappingType[str, str], server: Server | None = 
     if not isinstance(root, Mapping):
         fault = Fault(root.mark, f"the file must be a mapping, not {kind_of(root)}", "begin with `project:`")
         raise ConfigError([*problems, *_problems(path, text, [fault])])
-    reader = Reader(text, variables, folder, expanding.SECTIONS, expanding.TEXTS)
+    texts = Texts(text, known.values)
+    reader = Reader(texts, folder, expanding.SECTIONS, expanding.TEXTS)
     project = _with_server(reader.section(Project, root, ()), server)
-    faults += reader.faults
+    faults += texts.faults
     faults += check(project, reader.marks, folder)
     if faults or problems:
         raise ConfigError([*problems, *_problems(path, text, faults)])
@@ -85,20 +90,12 @@ def _whole(path: Path, message: str, hint: str | None = None) -> ConfigError:
     return ConfigError([Problem(message, _shown(path), hint=hint)])
 
 
-def _variables(folder: Path, environ: MappingType[str, str]) -> tuple[dict[str, str], list[Problem]]:
-    """The variables of .env, over which the process environment wins, and what is wrong in .env."""
-    file = folder / ".env"
-    try:
-        text = file.read_text("utf-8-sig")
-    except FileNotFoundError:
-        return dict(environ), []
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        return dict(environ), [Problem(f".env cannot be read: {reason}", _shown(file))]
-    values, bad = read_env_file(text, environ)
+def _env_problems(file: Path, known: Known) -> list[Problem]:
     hint = "quote a value that holds quotes or line breaks"
-    problems = [Problem("this line is not NAME=VALUE", _shown(file), line, 1, hint=hint) for line in bad]
-    return values | dict(environ), problems
+    return [
+        Problem(message, _shown(file), line, min(line, 1), hint=hint if line else None)
+        for line, message in known.faults
+    ]
 
 
 def _with_server(project: Project, server: Server | None) -> Project:

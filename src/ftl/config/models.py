@@ -6,50 +6,47 @@ program, of which importing pydantic alone takes more (docs/decisions/0002-confi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Literal
 
 from ftl.config import kinds
 from ftl.config.bindings import Forward, VolumeMount, parse_forward, parse_volume
-from ftl.config.kinds import Kind, Many, Nested, Pairs, Words, key, keys_of
+from ftl.config.kinds import Many, Nested, Pairs, Words, key
+from ftl.config.parts import (
+    Build,
+    BuildSecret,
+    Container,
+    ContainerHealthCheck,
+    HealthCheck,
+    Hook,
+    Hooks,
+    Route,
+    Ulimit,
+)
+from ftl.config.section import Section
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """What all sections share: a plain form that JSON can carry (release records), and the way back."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Every key under its name; tuples become lists, sections become maps."""
-        return {name: _plain(getattr(self, name)) for name in keys_of(type(self))}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The section that `to_dict` was called on; names it does not know are left out."""
-        known = keys_of(cls)
-        return cls(
-            **{name: _restored(value, known[name].kind) for name, value in data.items() if name in known}
-        )
-
-
-def _plain(value: object) -> Any:
-    if isinstance(value, Section):
-        return value.to_dict()
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    return dict(value) if isinstance(value, Mapping) else value
-
-
-def _restored(value: Any, kind: Kind) -> Any:
-    if isinstance(kind, Nested) and isinstance(value, Mapping):
-        return kind.section.from_dict(value)
-    if isinstance(value, list):
-        item = kind.item if isinstance(kind, Many) else None
-        return tuple(item.section.from_dict(one) if isinstance(item, Nested) else one for one in value)
-    return value
+__all__ = [
+    "Build",
+    "BuildSecret",
+    "Container",
+    "ContainerHealthCheck",
+    "Dependency",
+    "HealthCheck",
+    "Hook",
+    "Hooks",
+    "Project",
+    "ProjectInfo",
+    "Proxy",
+    "Route",
+    "Section",
+    "Server",
+    "Service",
+    "Ulimit",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +69,9 @@ class ProjectInfo(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server(Section):
-    """`server:` where it goes; what is None is left to ssh itself (its config file, the agent).
+    """`server:` where it goes; what is not given is left to ssh itself (its config file, the agent).
+
+    A single value is the host.
 
     Attributes:
         known_hosts: No key of ftl.yaml: the file with the host key of a server that FTL itself made (a sandbox).
@@ -100,151 +99,6 @@ class Server(Section):
     def is_local(self) -> bool:
         """Whether this machine's own engine is meant, without SSH."""
         return self.host == "local"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildSecret(Section):
-    """`build.secrets[]:` a BuildKit secret, for `RUN --mount=type=secret,id=ID`; never part of the image.
-
-    A single value is an environment variable under its own name; `ID=FILE` is a file.
-    """
-
-    id: str = field(metadata=key(kinds.TEXT, "What the Dockerfile calls it."))
-    env: str | None = field(
-        default=None, metadata=key(kinds.TEXT, "The environment variable (or line of .env) that holds it.")
-    )
-    file: str | None = field(
-        default=None, metadata=key(kinds.PATH, "The file that holds it, relative to ftl.yaml.")
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Build(Section):
-    """`build:` how an image is made. A single value is the context."""
-
-    context: str = field(
-        default=".", metadata=key(kinds.PATH, "The folder that is sent to the builder, relative to ftl.yaml.")
-    )
-    dockerfile: str = field(
-        default="Dockerfile", metadata=key(kinds.PATH, "The Dockerfile, relative to the context.")
-    )
-    target: str | None = field(
-        default=None, metadata=key(kinds.TEXT, "The stage to build.", default="the last")
-    )
-    args: dict[str, str] = field(
-        default_factory=dict,
-        metadata=key(
-            Pairs(), "Build arguments. They stay visible in the image: use secrets for secrets.", private=True
-        ),
-    )
-    secrets: tuple[BuildSecret, ...] = field(
-        default=(), metadata=key(Many(Nested(BuildSecret)), "BuildKit secrets.")
-    )
-    platform: str | None = field(
-        default=None,
-        metadata=key(kinds.PLATFORM, "`linux/amd64`, `linux/arm64`, ...", default="the server's platform"),
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route(Section):
-    """`routes[]:` public requests for `host` below `path`; the longest path wins. A single value is the path."""
-
-    path: str = field(default="/", metadata=key(kinds.URL_PATH, "Requests for it and for all below it."))
-    strip_prefix: bool = field(
-        default=False, metadata=key(kinds.BOOLEAN, "Whether the service sees its requests without the path.")
-    )
-    host: str | None = field(
-        default=None, metadata=key(kinds.ROUTE_HOST, "The host name.", default="`project.domain`")
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HealthCheck(Section):
-    """`health_check:` probed from the network, never by a program inside the image.
-
-    Durations are seconds. A single value is the path.
-    """
-
-    path: str | None = field(
-        default=None,
-        metadata=key(
-            kinds.PROBE_PATH,
-            "Must answer with a status from 200 to 299.",
-            private=True,
-            default="the port must accept a connection",
-        ),
-    )
-    interval: float = field(default=1.0, metadata=key(kinds.INTERVAL, "Between two probes."))
-    timeout: float = field(default=5.0, metadata=key(kinds.INTERVAL, "How long one probe may take."))
-    retries: int = field(default=30, metadata=key(kinds.COUNT, "So many failures make it unhealthy."))
-    start_period: float = field(
-        default=0.0, metadata=key(kinds.DURATION, "Failures this soon after the start do not count.")
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hook(Section):
-    """A command in a container of the new image, or on this machine, or both. A single value is `remote`."""
-
-    local: str | None = field(
-        default=None,
-        metadata=key(kinds.TEXT, "Runs on this machine by `sh -c`, with tunnels open.", private=True),
-    )
-    remote: str | None = field(
-        default=None,
-        metadata=key(
-            kinds.TEXT, "Runs on the server by `sh -c` in a container of the new image.", private=True
-        ),
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hooks(Section):
-    """`hooks:` before and after the switch."""
-
-    pre: Hook | None = field(
-        default=None,
-        metadata=key(Nested(Hook, "remote"), "Before the switch; when it fails, the old release stays."),
-    )
-    post: Hook | None = field(default=None, metadata=key(Nested(Hook, "remote"), "After the switch."))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContainerHealthCheck(Section):
-    """`container.health_check:` Docker's own, run inside the container. Durations are seconds."""
-
-    cmd: str | tuple[str, ...] = field(
-        metadata=key(Words(), "A text runs by the image's shell, a list runs as it is.", private=True)
-    )
-    interval: float = field(default=10.0, metadata=key(kinds.INTERVAL, "Between two checks."))
-    timeout: float = field(default=5.0, metadata=key(kinds.INTERVAL, "How long one check may take."))
-    retries: int = field(default=3, metadata=key(kinds.COUNT, "So many failures make it unhealthy."))
-    start_period: float = field(
-        default=0.0, metadata=key(kinds.DURATION, "Failures this soon after the start do not count.")
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ulimit(Section):
-    """`container.ulimits[]:` one limit of the container's processes; -1 is none."""
-
-    name: str = field(metadata=key(kinds.LIMIT_NAME, "`nofile`, `nproc`, `memlock`, ..."))
-    soft: int = field(metadata=key(kinds.LIMIT, "The limit that holds."))
-    hard: int = field(metadata=key(kinds.LIMIT, "How far a process may raise it."))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Container(Section):
-    """`container:` settings of the container itself."""
-
-    health_check: ContainerHealthCheck | None = field(
-        default=None,
-        metadata=key(Nested(ContainerHealthCheck), "A check that Docker runs inside the container."),
-    )
-    ulimits: tuple[Ulimit, ...] = field(
-        default=(), metadata=key(Many(Nested(Ulimit)), "A list, or a map as in Compose (`nofile: 65535`).")
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -378,7 +232,7 @@ class Proxy(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project(Section):
-    """A whole ftl.yaml, resolved.
+    """The keys at the top of ftl.yaml.
 
     Attributes:
         masked: "services.0.command" -> its text with what came from variables made unreadable, for the values
@@ -387,10 +241,14 @@ class Project(Section):
 
     project: ProjectInfo = field(metadata=key(Nested(ProjectInfo), "Who this is."))
     server: Server = field(metadata=key(Nested(Server, "host"), "Where it goes.", optional=True))
-    services: tuple[Service, ...] = field(metadata=key(Many(Nested(Service)), "What is deployed."))
+    services: tuple[Service, ...] = field(
+        metadata=key(Many(Nested(Service)), "What is deployed; at least one.")
+    )
     dependencies: tuple[Dependency, ...] = field(
         default=(),
-        metadata=key(Many(Nested(Dependency)), "What the services need: `postgres:16` or a mapping."),
+        metadata=key(
+            Many(Nested(Dependency)), "What the services need: texts like `postgres:16`, or mappings."
+        ),
     )
     volumes: tuple[str, ...] = field(
         default=(),

@@ -190,16 +190,39 @@ def read_env_file(text: str, known: Mapping[str, str]) -> tuple[dict[str, str], 
     return values, bad
 
 
-def variables(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables that ftl.yaml in `folder` sees: its .env, over which the process environment wins.
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The variables that a project sees.
 
-    Lines of .env that cannot be read are left out: `load` reports them.
-
-    Raises:
-        OSError: .env is there but cannot be read.
-        UnicodeDecodeError: .env is not UTF-8.
+    Attributes:
+        values: Those of .env, over which the process environment wins.
+        faults: What is wrong with .env: the line (0: the file as a whole) and a sentence.
     """
-    file = folder / ".env"
-    if not file.is_file():
-        return dict(environ)
-    return read_env_file(file.read_text("utf-8-sig"), environ)[0] | dict(environ)
+
+    values: dict[str, str]
+    faults: tuple[tuple[int, str], ...] = ()
+
+
+def known_in(folder: Path, environ: Mapping[str, str]) -> Known:
+    """Read the .env of a folder, if there is one."""
+    try:
+        text = (folder / ".env").read_text("utf-8-sig")
+    except FileNotFoundError:
+        return Known(dict(environ))
+    except (OSError, ValueError) as error:
+        return Known(dict(environ), ((0, f".env cannot be read: {unreadable(error)}"),))
+    values, bad = read_env_file(text, environ)
+    return Known(values | dict(environ), tuple((line, "this line is not NAME=VALUE") for line in bad))
+
+
+def variables(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables that ftl.yaml in `folder` sees: what hooks and builds on this machine are to be given.
+
+    What is wrong in .env is left out here; `load` reports it.
+    """
+    return known_in(folder, environ).values
+
+
+def unreadable(error: OSError | ValueError) -> str:
+    """Why a file could not be read as text."""
+    return error.strerror or "unknown" if isinstance(error, OSError) else "it is not UTF-8 text"
