@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 COMMANDS: dict[str, dict[str, str]] = {
     "Start": {
         "init": "Write a first ftl.yaml for the app in this folder.",
-        "validate": "Check ftl.yaml and the files it names, without a server.",
-        "config": "Print the resolved ftl.yaml, or its JSON Schema.",
+        "validate": "Check ftl.yaml and the files it names.",
+        "config": "Print the resolved ftl.yaml.",
     },
     "Deploy": {
         "plan": "Show what a deploy would do, and change nothing.",

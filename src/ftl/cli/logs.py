@@ -12,8 +12,14 @@ from ftl.cli.common import Fields, Options, load_project, pass_options, put_json
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ftl.deploy.logs import Entry, Show
     from ftl.events import Emit
+
+_UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_PART = re.compile(r"([0-9.]+)(ms|s|m|h|d)")
+_AGO = re.compile(rf"({_PART.pattern})+")
 
 FOLLOWED = 100
 """Lines of the past that are shown when following, unless -n says otherwise."""
@@ -48,7 +54,7 @@ def command(
     apart). With -f, containers that a deploy starts join in, and those that end do not end it.
     """
     project, _ = load_project(options)
-    start = _moment(since) if since is not None else None
+    start = _start(since)
 
     async def work(_: Emit) -> Fields:
         from ftl.deploy import open_session
@@ -97,25 +103,30 @@ def _put_record(entry: Entry) -> None:
     )
 
 
-def _moment(text: str) -> str:
-    """A time as RFC 3339, from that form, or from how long ago it was.
+def _start(since: str | None) -> str | None:
+    from datetime import UTC, datetime
+
+    return None if since is None else moment(since, now=datetime.now(UTC))
+
+
+def moment(text: str, *, now: datetime) -> str:
+    """A time in UTC as RFC 3339, from that form, or from how long ago it was.
 
     Raises:
         UsageError: It is neither.
     """
     from datetime import UTC, datetime, timedelta
 
-    if re.fullmatch(r"([0-9.]+(ms|s|m|h|d))+", text):
-        units = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-        parts = re.findall(r"([0-9.]+)(ms|s|m|h|d)", text)
-        try:
-            ago = sum((timedelta(**{units[unit]: float(number)}) for number, unit in parts), timedelta())
-            return (datetime.now(UTC) - ago).isoformat().replace("+00:00", "Z")
-        except (ValueError, OverflowError):
-            pass
-    else:
-        try:
-            return datetime.fromisoformat(text).astimezone(UTC).isoformat().replace("+00:00", "Z")
-        except ValueError:
-            pass
-    raise UsageError(f"--since: `{text}` is no time", hint="write 10m, 1h30m, 2d or 2026-01-31T12:00:00Z")
+    try:
+        if _AGO.fullmatch(text):
+            parts = _PART.findall(text)
+            then = now - sum(
+                (timedelta(**{_UNITS[unit]: float(number)}) for number, unit in parts), timedelta()
+            )
+        else:
+            then = datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f"--since: `{text}` is no time", hint="write 10m, 1h30m, 2d or 2026-01-31T12:00:00Z"
+        ) from None
+    return then.isoformat().replace("+00:00", "Z")

@@ -9,6 +9,8 @@ import click
 from ftl.cli.common import Fields, Options, load_project, pass_options, put, run
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ftl.deploy.status import Status, Unit
     from ftl.events import Emit
 
@@ -44,15 +46,17 @@ def command(options: Options) -> None:
 
 def _print(status: Status) -> None:
     """The table, for people."""
+    from datetime import UTC, datetime
+
     from ftl.cli.screen import put_table
 
     if not status.deployed:
         put(f"nothing of {status.project} is deployed on {status.server}; `ftl deploy` does it")
         return
-    put_table(HEADER, [_row(unit) for unit in status.units])
+    put_table(HEADER, [_row(unit, datetime.now(UTC)) for unit in status.units])
 
 
-def _row(unit: Unit) -> tuple[str, ...]:
+def _row(unit: Unit, now: datetime) -> tuple[str, ...]:
     release = unit.release or "-"
     replicas = f"{unit.running}/{unit.wanted}" if unit.wanted else f"{unit.running}"
     health = unit.health if unit.live else f"{unit.health}, not live"
@@ -62,12 +66,13 @@ def _row(unit: Unit) -> tuple[str, ...]:
         replicas,
         unit.image or "-",
         health,
-        _since(unit.since),
+        since(unit.since, now=now),
         ", ".join(unit.ports) or "-",
     )
 
 
-def _since(started: str) -> str:
+def since(started: str, *, now: datetime) -> str:
+    """How long ago the engine says it was, "-" where it does not say."""
     from datetime import UTC, datetime
 
     from ftl.ui.words import age
@@ -75,4 +80,4 @@ def _since(started: str) -> str:
     if not started:
         return "-"
     then = datetime.fromisoformat(started[:19]).replace(tzinfo=UTC)  # the rest is nanoseconds and "Z"
-    return age((datetime.now(UTC) - then).total_seconds())
+    return age((now - then).total_seconds())

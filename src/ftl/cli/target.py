@@ -9,7 +9,7 @@ from ftl.errors import UsageError
 
 _ADDRESS = re.compile(
     r"(?:ssh://)?"
-    r"(?:(?P<user>[^@:/\s]+)@)?"
+    r"(?:(?P<user>[^@:/\s-][^@:/\s]*)@)?"
     r"(?:\[(?P<v6>[0-9A-Fa-f:.%]+)\]|(?P<host>[^@:/\s\[\]-][^@:/\s\[\]]*))"
     r"(?::(?P<port>[0-9]{1,5}))?/?"
 )
@@ -31,7 +31,7 @@ def resolve(text: str) -> Server:
 def parse(text: str) -> Server:
     """Read HOST, USER@HOST, HOST:PORT, [v6]:PORT or ssh://USER@HOST:PORT.
 
-    A host that begins with a dash is refused: ssh would take it for an option.
+    A host or user that begins with a dash is refused: ssh would take it for an option.
 
     Raises:
         UsageError: It is none of these.

@@ -43,7 +43,7 @@ def command(options: Options, names: tuple[str, ...], ports: tuple[str, ...], of
         from ftl.deploy import open_session
         from ftl.deploy.tunnels import keep_tunnels
 
-        wanted = wanted_tunnels(project, names, offset=offset, choices=[_choice(text) for text in ports])
+        wanted = wanted_tunnels(project, names, offset=offset, choices=[choice(text) for text in ports])
         await keep_tunnels(
             lambda: open_session(project.server),
             project.name,
@@ -56,7 +56,7 @@ def command(options: Options, names: tuple[str, ...], ports: tuple[str, ...], of
     run(options, "tunnels", work)
 
 
-def _choice(text: str) -> Choice:
+def choice(text: str) -> Choice:
     """Read NAME=PORT or NAME:ITS_PORT=PORT.
 
     Raises:

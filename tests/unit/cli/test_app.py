@@ -1,0 +1,160 @@
+"""`ftl` itself: help, global options, mistakes on the command line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+from importlib import import_module
+
+import click
+import pytest
+
+from ftl.cli import app, main
+from ftl.cli.options import Options, add_global_options, pass_options
+
+HEAVY = ("asyncio", "pydantic", "rich", "yaml", "aiodocker", "aiohttp")
+
+SHORT = {name: text for section in app.COMMANDS.values() for name, text in section.items()}
+
+
+def ftl(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Run `ftl`: its exit code, stdout and stderr."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    out, err = capsys.readouterr()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code, out, err
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_the_table_says_what_the_command_says(name: str) -> None:
+    """The help that is shown without importing a command is the first line of that command's own."""
+    command = import_module(f"ftl.cli.{name}").command
+    assert isinstance(command, click.Command)
+    assert command.help is not None
+    assert command.help.splitlines()[0] == SHORT[name]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["deplyo"]])
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    """Help, the version and a mistyped command are answered without the event loop, YAML or the HTTP client."""
+    code = (
+        "import sys, atexit\n"
+        f"atexit.register(lambda: print('LOADED', *(m for m in {HEAVY!r} if m in sys.modules)))\n"
+        f"from ftl.cli import main\nmain({arguments!r})\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1] == "LOADED"
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """`ftl --help` names each command with what it does, and exits 0."""
+    code, out, _ = ftl(capsys, "--help")
+    assert code == 0
+    for name in app.names():
+        assert f"\n  {name} " in out
+
+
+def test_no_command_at_all_shows_help_as_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
+    """`ftl` alone prints its help to stderr and exits 2."""
+    code, out, err = ftl(capsys)
+    assert (code, out) == (2, "")
+    assert "Usage: ftl" in err
+
+
+def test_a_mistyped_command_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
+    """An unknown command exits 2 and names the one that was probably meant."""
+    code, out, err = ftl(capsys, "deplyo")
+    assert (code, out) == (2, "")
+    assert err == "error: there is no command `deplyo`\n\nhint: did you mean `deploy`?\n"
+
+
+def test_an_unknown_command_that_resembles_none(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where nothing is spelt alike, the hint says where the commands are listed."""
+    code, _, err = ftl(capsys, "xyzzy")
+    assert code == 2
+    assert "hint: `ftl --help`" in err
+
+
+def test_a_mistyped_option_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
+    """An unknown option exits 2 and names the one that was probably meant."""
+    code, _, err = ftl(capsys, "version", "--jsn")
+    assert code == 2
+    assert err == "error: there is no option `--jsn`\n\nhint: did you mean `--json`?\n"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--json", "deplyo"], ["deplyo", "--json"], ["version", "--json", "--no"]]
+)
+def test_a_mistake_is_json_when_json_was_asked_for(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With --json even a mistake on the command line ends in one result object on stdout."""
+    code, out, err = ftl(capsys, *arguments)
+    result = json.loads(out.splitlines()[-1])
+    assert (code, err) == (2, "")
+    assert (result["type"], result["ok"], result["exit_code"]) == ("result", False, 2)
+    assert result["error"]["message"]
+
+
+@pytest.fixture
+def echo() -> click.Group:
+    """A group with a command that prints its global options, one with a flag of its own, and one in a group."""
+
+    @click.group()
+    def root() -> None:
+        """Root."""
+
+    @root.command()
+    @pass_options
+    def show(options: Options) -> None:
+        click.echo(json.dumps(asdict(options)))
+
+    @root.command()
+    @click.option("-f", "--follow", is_flag=True)
+    @pass_options
+    def follow(options: Options, follow: bool) -> None:
+        click.echo(json.dumps({**asdict(options), "follow": follow}))
+
+    @root.group()
+    def inner() -> None:
+        """Inner."""
+
+    inner.add_command(show)
+    for command in (root, show, follow, inner):
+        add_global_options(command)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["show"], {}),
+        (["--json", "show"], {"json": True}),
+        (["show", "--json"], {"json": True}),
+        (["-v", "show", "-vv"], {"verbose": 3}),
+        (["-f", "a.yaml", "show", "-q"], {"file": "a.yaml", "quiet": True}),
+        (["-f", "a.yaml", "show", "-f", "b.yaml"], {"file": "b.yaml"}),
+        (["inner", "--server", "h", "show"], {"server": "h"}),
+        (["--server", "h", "inner", "show", "--json"], {"server": "h", "json": True}),
+        (["follow", "-f"], {"follow": True}),
+        (["-f", "a.yaml", "follow", "-f"], {"file": "a.yaml", "follow": True}),
+        (["follow", "--file", "a.yaml"], {"file": "a.yaml", "follow": False}),
+    ],
+)
+def test_global_options_may_stand_anywhere(
+    echo: click.Group, arguments: list[str], expected: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Global options count before and after the command's name; a command's own -f is its own."""
+    echo.main(args=arguments, standalone_mode=False)
+    found = json.loads(capsys.readouterr().out)
+    assert found == {**asdict(Options()), **({"follow": False} if "follow" in arguments else {}), **expected}
+
+
+def test_adding_the_global_options_twice_adds_them_once(echo: click.Group) -> None:
+    """A command that is looked up again does not get its options again."""
+    before = len(echo.params)
+    add_global_options(echo)
+    assert len(echo.params) == before

@@ -1,0 +1,108 @@
+"""How commands end when they fail."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+import pytest
+
+from ftl.cli.common import Fields, run, run_sync
+from ftl.cli.failure import INTERNAL_HINT, conclude
+from ftl.cli.options import Options, add_global_options, pass_options
+from ftl.errors import FtlError, Interrupted, LockHeld, ServerError, UsageError
+
+
+def fails(error: BaseException) -> click.Command:
+    """A command that raises this."""
+
+    @click.command("fails")
+    @pass_options
+    def command(options: Options) -> None:
+        raise error
+
+    add_global_options(command)
+    return command
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (FtlError("a"), 1, "error: a\n"),
+        (UsageError("b"), 2, "error: b\n"),
+        (ServerError("c", cause="no route to host"), 3, "error: c\n  because: no route to host\n"),
+        (LockHeld("d", holder="ann"), 4, "error: d\n"),
+        (Interrupted("stopped"), 130, "stopped\n"),
+        (KeyboardInterrupt(), 130, "stopped\n"),
+        (ExceptionGroup("tasks", [FtlError("a"), FtlError("a"), FtlError("z")]), 1, "error: a\nerror: z\n"),
+        (ExceptionGroup("tasks", [ExceptionGroup("more", [ServerError("c")])]), 3, "error: c\n"),
+    ],
+)
+def test_each_failure_has_its_words_and_code(
+    error: BaseException, code: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A failure is told on stderr, once, and the exit code says of which kind it is."""
+    assert conclude(error) == code
+    assert capsys.readouterr() == ("", words)
+
+
+def test_a_bug_is_told_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    """What nobody foresaw exits 1 with one sentence and a hint, and shows no traceback."""
+    with pytest.raises(SystemExit) as ended:
+        fails(KeyError("x")).main([], standalone_mode=False)
+    out, err = capsys.readouterr()
+    assert ended.value.code == 1
+    assert out == ""
+    assert err == f"error: something went wrong inside FTL: KeyError: 'x'\n\nhint: {INTERNAL_HINT}\n"
+
+
+def test_tracebacks_come_with_vv(capsys: pytest.CaptureFixture[str]) -> None:
+    """With -vv the traceback is printed as well."""
+    with pytest.raises(SystemExit):
+        fails(KeyError("x")).main(["-vv"], standalone_mode=False)
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_failure_is_the_last_json_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """With --json a failure is the result object, with the command's name and the exit code."""
+    with pytest.raises(SystemExit):
+        fails(ServerError("no", hint="try", cause="because")).main(
+            ["--json"], "ftl fails", standalone_mode=False
+        )
+    result = json.loads(capsys.readouterr().out)
+    error = result.pop("error")
+    assert result == {"type": "result", "ok": False, "command": "fails", "exit_code": 3}
+    assert (error["message"], error["hint"], error["cause"]) == ("no", "try", "because")
+
+
+def test_a_result_is_the_last_json_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """With --json success is the result object with the command's fields."""
+
+    async def work(_: object) -> Fields:
+        return {"release": "r5"}
+
+    assert run(Options(json=True), "deploy", work) == {"release": "r5"}
+    assert json.loads(capsys.readouterr().out) == {
+        "type": "result",
+        "ok": True,
+        "command": "deploy",
+        "release": "r5",
+    }
+
+
+def test_without_json_nothing_is_printed_for_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without --json the command itself prints what it has to say."""
+    assert run_sync(Options(), "validate", lambda: {"ok": 1}) == {"ok": 1}
+    assert capsys.readouterr().out == ""
+
+
+def test_work_without_a_server_needs_no_event_loop() -> None:
+    """Commands that only read files run without importing asyncio."""
+    import subprocess
+
+    code = (
+        "import sys; from ftl.cli.common import run_sync, Options; "
+        "run_sync(Options(json=True), 'x', dict); sys.exit('asyncio' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0

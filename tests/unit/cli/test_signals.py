@@ -1,0 +1,105 @@
+"""Ctrl-C, SIGTERM and readers that leave, against real processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WORK = """
+import asyncio, sys
+from ftl.cli.common import Options, run
+from ftl.cli.failure import conclude
+from ftl.errors import FtlError
+
+async def work(emit):
+    print("ready", flush=True)
+    try:
+        await asyncio.sleep(30)
+    finally:
+        {cleanup}
+    return {{}}
+
+try:
+    run(Options(), "deploy", work)
+except BaseException as error:
+    sys.exit(conclude(error))
+"""
+
+
+def start(cleanup: str) -> subprocess.Popen[str]:
+    """A command whose work lasts until it is stopped, and then cleans up."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", WORK.format(cleanup=cleanup)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_cancels_the_work_which_cleans_up(number: signal.Signals) -> None:
+    """The first signal cancels the work; its cleaning up runs, and the exit code is 130."""
+    process = start('print("cleaned", flush=True)')
+    process.send_signal(number)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (130, "cleaned\n", "stopped\n")
+
+
+def test_a_second_signal_does_not_wait() -> None:
+    """When cleaning up takes too long for the user, the second Ctrl-C ends the program at once."""
+    process = start('print("cleaning", flush=True); await asyncio.sleep(30)')
+    process.send_signal(signal.SIGINT)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "cleaning\n"
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode == 130
+
+
+def test_what_goes_wrong_while_stopping_is_told() -> None:
+    """A failure on the way back is the cause of the interruption, whose exit code stays."""
+    process = start('raise FtlError("the server is gone")')
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert err == "stopped\n  because: the server is gone\n"
+
+
+def test_an_ignored_hangup_stays_ignored() -> None:
+    """Under nohup the end of the terminal does not end a deploy."""
+    code = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n" + WORK.format(
+        cleanup="pass"
+    ).replace("await asyncio.sleep(30)", "import os; os.kill(os.getpid(), 1); await asyncio.sleep(0.2)")
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_reader_that_leaves_is_no_failure(tmp_path: Path) -> None:
+    """`ftl ... | head -1`: when the reader of stdout is gone, the program ends in silence."""
+    program = tmp_path / "many.py"
+    program.write_text(
+        "import sys\nfrom ftl.cli.common import put\nfrom ftl.cli.failure import conclude\n"
+        "try:\n    while True: put('line')\nexcept BaseException as error: sys.exit(conclude(error))\n"
+    )
+    read, write = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, str(program)], stdout=write, stderr=subprocess.PIPE, text=True
+    )
+    os.close(write)
+    assert os.read(read, 5) == b"line\n"
+    os.close(read)
+    _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (0, "")
