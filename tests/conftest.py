@@ -1,0 +1,46 @@
+"""What every test may ask for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.harness import Project, environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+
+@pytest.fixture
+def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, which is the current one."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def user(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a user who has nothing: no ssh configuration, no known hosts, no state."""
+    return environment(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture
+def ftl(tmp_path: Path, user: dict[str, str]) -> Callable[..., Project]:
+    """Makes a project folder of files: `ftl({"ftl.yaml": "..."}).run("validate")`.
+
+    A file's content is text, bytes, or a value that is written as JSON, which YAML reads. A second call is the same
+    folder with more files.
+    """
+    folder = tmp_path / "project"
+
+    def project(files: Mapping[str, object] | None = None) -> Project:
+        folder.mkdir(exist_ok=True)
+        made = Project(folder, user)
+        made.write(files or {})
+        return made
+
+    return project

@@ -1,0 +1,73 @@
+"""Real engines and servers. A server is started once for each worker; a test that breaks one makes its own."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+from lab import engine as lab_engine
+from lab import images
+from lab.servers import Lab, Server
+
+from ftl.engine import local_url
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class ServerFactory(Protocol):
+    """Starts a server of the test's own; the options are `Lab.server`'s."""
+
+    def __call__(self, name: str = ..., **options: object) -> Server: ...
+
+
+@pytest.fixture(scope="session")
+def engine() -> str:
+    """The URL of this machine's Docker engine; CI starts one where none answers."""
+    if lab_engine.version() is None:
+        if not os.environ.get("CI"):
+            pytest.fail("no Docker engine answers: `python -m lab engine up` starts one")
+        lab_engine.up()
+    return local_url()
+
+
+@pytest.fixture(scope="session")
+def busybox(engine: str) -> str:
+    """A 2 MB image that this machine's engine has: a shell, an HTTP server, sleep."""
+    images.ensure("busybox")
+    return images.BUSYBOX
+
+
+@pytest.fixture(scope="session")
+def proxy_image(engine: str) -> str:
+    """The proxy's image, which this machine's engine has."""
+    images.ensure("caddy")
+    return "caddy:2"
+
+
+@pytest.fixture(scope="session")
+def lab(engine: str, testrun_uid: str, worker_id: str) -> Iterator[Lab]:
+    """This worker's part of the lab, named after the run, so that runs side by side do not meet."""
+    with Lab(f"t{testrun_uid[:8]}-{worker_id}") as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def server(lab: Lab) -> Server:
+    """A server with Docker 20.10 that the tests of a worker share: use names of your own, leave it whole."""
+    return lab.server("shared")
+
+
+@pytest.fixture
+def server_factory(lab: Lab) -> Iterator[ServerFactory]:
+    """Starts servers that are the test's own and end with it."""
+    names: list[str] = []
+
+    def start(name: str = "own", **options: object) -> Server:
+        names.append(name)
+        return lab.server(name, **options)  # type: ignore[arg-type]  # Lab.server checks them
+
+    yield start
+    for name in names:
+        lab.remove(name)

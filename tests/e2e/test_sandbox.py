@@ -1,0 +1,184 @@
+"""`ftl sandbox`: a throwaway server on this machine."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shlex
+import socket
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.harness import Project
+
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture
+def sandbox(engine: str, ftl: Callable[..., Project]) -> Iterator[tuple[Project, str]]:
+    """A project from which sandboxes are made, and a name for one that no other test uses."""
+    project, name = ftl(), f"test-{secrets.token_hex(4)}"
+    yield project, name
+    project.run("sandbox", "down", "--name", name)
+
+
+def up(project: Project, name: str) -> dict[str, object]:
+    """Start it, and say where it is."""
+    return project.run("sandbox", "up", "--name", name, "--json").ok().result
+
+
+def ssh(there: dict[str, object], *command: str) -> subprocess.CompletedProcess[str]:
+    """Log in by the command that `up` prints, asking nothing and trusting no host key that is not written down."""
+    strict = ("-F", "/dev/null", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes")
+    program, *options = shlex.split(str(there["ssh"]))
+    return subprocess.run(
+        (program, *strict, *options, *command), capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def container_of(name: str) -> str:
+    """What the engine calls a sandbox."""
+    return f"ftl-sandbox-{name}"
+
+
+def left(name: str) -> str:
+    """What the engine still has of a sandbox."""
+    listed = ("ps", "--all", "--format", "{{.Names}}"), ("volume", "ls", "--format", "{{.Name}}")
+    found = [
+        subprocess.run(
+            ("docker", *argv, "--filter", f"name={name}"), capture_output=True, text=True, check=True
+        )
+        for argv in listed
+    ]
+    return "".join(done.stdout for done in found)
+
+
+def test_up_makes_a_server_with_an_engine(sandbox: tuple[Project, str]) -> None:
+    """A user in the docker group logs in with the key, the host key is known beforehand, and the engine answers."""
+    there = up(*sandbox)
+    seen = ssh(there, "id -nG && docker version --format '{{.Server.Version}}'")
+    assert seen.returncode == 0, seen.stderr
+    groups, version = seen.stdout.splitlines()
+    assert "docker" in groups.split()
+    assert version.startswith("26.")
+
+
+def test_up_is_idempotent(sandbox: tuple[Project, str]) -> None:
+    """A second `up` finds the same server with what is on it."""
+    first = up(*sandbox)
+    assert ssh(first, "touch ~/mark").returncode == 0
+    assert up(*sandbox) == first
+    assert ssh(first, "test -e ~/mark").returncode == 0
+
+
+def test_up_starts_a_stopped_sandbox(sandbox: tuple[Project, str]) -> None:
+    """A sandbox that was stopped, by a reboot say, keeps its keys and data; its address is written down anew."""
+    project, name = sandbox
+    first = up(project, name)
+    assert ssh(first, "touch ~/mark").returncode == 0
+    subprocess.run(("docker", "kill", container_of(name)), check=True, capture_output=True)
+    stopped = project.run("sandbox", "status", "--name", name, "--json")
+    assert (stopped.exit_code, stopped.result["state"]) == (1, "stopped")
+    seen = ssh(up(project, name), "test -e ~/mark && docker version")
+    assert seen.returncode == 0, seen.stderr
+
+
+def test_status_says_where_it_is(sandbox: tuple[Project, str]) -> None:
+    """The exit code tells whether it runs; the address is the one that `up` said."""
+    project, name = sandbox
+    absent = project.run("sandbox", "status", "--name", name)
+    assert (absent.exit_code, "absent" in absent.stdout) == (1, True)
+    there = up(project, name)
+    found = project.run("sandbox", "status", "--json", env={"FTL_SANDBOX": name}).ok().result
+    assert {key: found[key] for key in ("state", "port", "http_port")} == {
+        "state": "running",
+        "port": there["port"],
+        "http_port": there["http_port"],
+    }
+
+
+def test_down_leaves_nothing(sandbox: tuple[Project, str]) -> None:
+    """Container, volumes and keys go; a second `down` is no error."""
+    project, name = sandbox
+    there = up(project, name)
+    assert left(container_of(name))
+    assert project.run("sandbox", "down", "--name", name, "--json").ok().result["removed"] is True
+    assert left(container_of(name)) == ""
+    assert not Path(str(there["key"])).parent.exists()
+    assert project.run("sandbox", "down", "--name", name, "--json").ok().result["removed"] is False
+
+
+def test_keys_are_private(sandbox: tuple[Project, str]) -> None:
+    """Nobody else on this machine can read the key, or reach the folder that it is in."""
+    key = Path(str(up(*sandbox)["key"]))
+    assert key.stat().st_mode & 0o077 == 0
+    assert key.parent.stat().st_mode & 0o077 == 0
+
+
+def test_ports_are_published_on_loopback_alone(sandbox: tuple[Project, str]) -> None:
+    """Neither sshd nor what will run on 80 and 443 listens on a public address of this machine."""
+    project, name = sandbox
+    up(project, name)
+    form = "{{json .NetworkSettings.Ports}}"
+    argv = ("docker", "container", "inspect", "--format", form, container_of(name))
+    ports = json.loads(subprocess.run(argv, check=True, capture_output=True).stdout)
+    assert set(ports) == {"22/tcp", "80/tcp", "443/tcp"}
+    assert {binding["HostIp"] for bindings in ports.values() for binding in bindings} == {"127.0.0.1"}
+
+
+def test_a_published_port_80_answers_here(sandbox: tuple[Project, str], busybox: str) -> None:
+    """What a container in the sandbox publishes on 80 is reached at the http port that `up` said."""
+    there = up(*sandbox)
+    with subprocess.Popen(("docker", "save", busybox), stdout=subprocess.PIPE) as image:
+        program, *options = shlex.split(str(there["ssh"]))
+        argv = (program, "-F", "/dev/null", "-o", "BatchMode=yes", *options, "docker", "load")
+        subprocess.run(argv, stdin=image.stdout, check=True, capture_output=True, timeout=120)
+    page = "echo hello > /srv/index.html; exec httpd -f -p 8000 -h /srv"
+    started = ssh(there, f"docker run -d -p 80:8000 {busybox} sh -c '{page}'")
+    assert started.returncode == 0, started.stderr
+    with socket.create_connection(("127.0.0.1", int(str(there["http_port"]))), timeout=10) as connection:
+        connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        answer = b"".join(iter(lambda: connection.recv(4096), b""))
+    assert answer.endswith(b"hello\n")
+
+
+def test_a_name_that_is_taken_is_left_alone(
+    sandbox: tuple[Project, str], tmp_path: Path, busybox: str
+) -> None:
+    """A container of that name that is not this user's sandbox is neither used nor removed."""
+    project, name = sandbox
+    subprocess.run(
+        ("docker", "create", "--name", container_of(name), busybox), check=True, capture_output=True
+    )
+    try:
+        for verb in ("up", "status", "down"):
+            refused = project.run("sandbox", verb, "--name", name)
+            assert refused.exit_code == 2, refused
+            assert "--name" in refused.stderr
+        assert container_of(name) in left(container_of(name))
+    finally:
+        subprocess.run(("docker", "rm", container_of(name)), check=True, capture_output=True)
+
+
+def test_without_a_sandbox_the_server_is_unknown(ftl: Callable[..., Project]) -> None:
+    """`--server sandbox` says how to start one when there is none."""
+    project = ftl({"ftl.yaml": "project: {name: shop, domain: shop.test}\nservices: []\n"})
+    refused = project.run("status", "--server", "sandbox", env={"FTL_SANDBOX": "nobodys"})
+    assert refused.exit_code == 2
+    assert "no sandbox is running" in refused.stderr
+    assert "ftl sandbox up --name nobodys" in refused.stderr
+
+
+def test_without_an_engine_it_says_so(ftl: Callable[..., Project], tmp_path: Path) -> None:
+    """No engine: a sentence with the next step, and no traceback."""
+    nowhere = {"DOCKER_HOST": f"unix://{tmp_path}/no.sock"}
+    refused = ftl().run("sandbox", "up", "--name", "none", env=nowhere)
+    assert refused.exit_code == 1
+    assert "no Docker engine answers" in refused.stderr
+    assert "Traceback" not in refused.stderr
