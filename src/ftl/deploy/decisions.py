@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LocalImage:
-    """A built image on this machine: the name to send it by, and what it is."""
+    """A built image on this machine: its ID there, since its name may move, and what it is."""
 
-    reference: str
+    id: str
     content: str
 
 

@@ -161,7 +161,7 @@ async def _images(
             built = await build_images(
                 project, services, root=root, engine=here, platform=platform, emit=emit
             )
-            return {name: LocalImage(one.reference, one.content) for name, one in built.items()}
+            return {name: LocalImage(one.image.id, one.content) for name, one in built.items()}
         found = {}
         for service in services:
             reference = f"{project.name}-{service.name}:latest"
@@ -171,7 +171,7 @@ async def _images(
                     f"there is no built image of {service.name} on this machine",
                     hint="leave out --no-build, or run `ftl build` first",
                 )
-            found[service.name] = LocalImage(reference, content_id(image))
+            found[service.name] = LocalImage(image.id, content_id(image))
         return found
 
 

@@ -201,7 +201,7 @@ class _Planner:
         for one in self.starting:
             name, reference = one.service.name, one.service.image
             if name in self.images and reference is None:
-                local = self.images[name].reference
+                local = self.images[name].id
                 direct.append(Outgoing(name, local, self._image_of(one), one.content))
             elif name in self.images and reference is not None:
                 yield (PushPull(name, reference, self._image_of(one), self.observed.info.platform),)

@@ -28,7 +28,7 @@ async def send_images(work: Work, step: SendImages) -> None:
     for image in step.images:
         await here.tag(image.local, image.tag)
     if not work.project.server.is_local:
-        pairs = {image.tag: image.tag for image in step.images}
+        pairs = {image.tag: image.local for image in step.images}
         sent = await send_many(
             here, pairs, work.engine, info=work.info, emit=work.emit, free_bytes=lambda: free_bytes(work)
         )

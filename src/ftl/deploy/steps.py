@@ -67,7 +67,7 @@ class BringImage(Step):
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A built image on its way: what it is called here, and what it will be called there."""
+    """A built image on its way: its ID here, and what it will be called there."""
 
     service: str
     local: str

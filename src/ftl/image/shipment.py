@@ -159,10 +159,13 @@ class Shipment:
             raise Doubt(words) from error
 
     async def _saved(self) -> AsyncGenerator[bytes, None]:
-        """What the engine here saves; its errors are told from those of the engine there."""
+        """What the engine here saves; its errors are told from those of the engine there.
+
+        By ID: a name may move to another image meanwhile, when another build uses it.
+        """
         references = [parcel.reference for parcel in self._parcels]
         try:
-            async for piece in self._source.save(references):
+            async for piece in self._source.save([parcel.image.id for parcel in self._parcels]):
                 yield piece
         except EngineError as error:
             raise TransferFailed(
