@@ -11,6 +11,7 @@ import json
 from typing import TYPE_CHECKING
 
 from ftl.proxy import tls
+from ftl.proxy.handover import graceful
 from ftl.proxy.names import ADMIN, live_file
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def render(sites: Sequence[Site]) -> bytes:
 def caddy_config(sites: Sequence[Site]) -> Json:
     """Caddy's JSON configuration for all the projects on a server, whatever the order of `sites`."""
     ordered = sorted(sites, key=lambda site: site.project)
-    servers: Json = {"http": _server(HTTP, [*_internal(ordered, HTTP), *_public_http(ordered)])}
+    servers: dict[str, Json] = {"http": _server(HTTP, [*_internal(ordered, HTTP), *_public_http(ordered)])}
     secured = tls.secured(ordered)
     if secured:
         routes = [*_routes(ordered, only=secured), _not_found()]
@@ -46,8 +47,13 @@ def caddy_config(sites: Sequence[Site]) -> Json:
         "admin": {"listen": ADMIN, "config": {"persist": False}},
         "logging": {"logs": {"default": {"exclude": ["admin.api"]}}},
         "storage": {"module": "file_system", "root": tls.STORAGE},
-        "apps": {"http": {"servers": servers}, **tls.apps(ordered)},
+        "apps": {"http": _http(ordered, servers), **tls.apps(ordered)},
     }
+
+
+def _http(sites: Sequence[Site], servers: dict[str, Json]) -> Json:
+    # With nobody to lose, the first deploy on a server need not wait for the empty configuration to go.
+    return graceful(servers) if any(site.routes for site in sites) else {"servers": servers}
 
 
 def _server(port: int, routes: list[Json]) -> Json:

