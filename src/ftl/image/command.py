@@ -38,8 +38,14 @@ class BuildCall:
     no_cache: bool = False
 
 
-def arguments(builder: Builder, call: BuildCall) -> list[str]:
-    """The argument list. A build arg's value is not in it: process lists are public."""
+def arguments(builder: Builder, call: BuildCall, *, id_file: Path | None = None) -> list[str]:
+    """The argument list. A build arg's value is not in it: process lists are public.
+
+    Args:
+        builder: The CLI.
+        call: What is built.
+        id_file: Where the CLI writes the image's ID.
+    """
     argv = [builder.docker, *(["buildx", "build", "--load"] if builder.kind == "buildx" else ["build"])]
     if builder.has_buildkit:
         argv += ["--progress", "plain"]
@@ -54,6 +60,7 @@ def arguments(builder: Builder, call: BuildCall) -> list[str]:
     argv += [f"--target={call.target}"] if call.target else []
     argv += [f"--platform={call.platform}"] if call.platform else []
     argv += ["--no-cache"] if call.no_cache else []
+    argv += [f"--iidfile={id_file}"] if id_file else []
     return [*argv, "--", str(call.context)]
 
 

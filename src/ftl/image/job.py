@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.errors import BuildFailed
@@ -27,10 +29,10 @@ from ftl.image.size import folders_text, size_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from ftl.config.models import Build, Service
     from ftl.engine.api import Engine
+    from ftl.engine.values import Image
     from ftl.events import Emit
     from ftl.image.builder import Builder
 
@@ -75,14 +77,17 @@ async def build_one(bench: Bench, service: Service) -> Built:
     dockerfile = _read(call, config)
     bench.emit(BuildStarted(service.name, call.tags[0], call.platform or bench.native))
     measuring = asyncio.create_task(_measure(bench, service, call))
-    try:
-        progress, status = await _run(bench, service, call, dockerfile)
-        context = await measuring
-    finally:
-        measuring.cancel()
-    if status != 0:
-        raise failure(progress, dockerfile, context, status=status, target=call.target)
-    return await _finish(bench, service, call, dockerfile, progress, context, started)
+    with tempfile.TemporaryDirectory(prefix="ftl-build-") as folder:
+        id_file = Path(folder) / "id"
+        try:
+            progress, status = await _run(bench, service, call, dockerfile, id_file)
+            context = await measuring
+        finally:
+            measuring.cancel()
+        if status != 0:
+            raise failure(progress, dockerfile, context, status=status, target=call.target)
+        image = await _image(bench.engine, id_file, call)
+    return await _finish(bench, service, call, dockerfile, progress, context, image, started)
 
 
 def _call(bench: Bench, service: Service, config: Build) -> BuildCall:
@@ -150,14 +155,14 @@ def _large_context(service: str, context: Context) -> Note:
 
 
 async def _run(
-    bench: Bench, service: Service, call: BuildCall, dockerfile: Dockerfile
+    bench: Bench, service: Service, call: BuildCall, dockerfile: Dockerfile, id_file: Path
 ) -> tuple[Progress, int]:
     progress: Progress = (
         PlainProgress(service.name, dockerfile)
         if bench.builder.has_buildkit
         else ClassicProgress(service.name, dockerfile)
     )
-    argv = arguments(bench.builder, call)
+    argv = arguments(bench.builder, call, id_file=id_file)
     env = environment(
         bench.builder, call, host=bench.engine.url, environ=bench.environ, variables=bench.variables
     )
@@ -171,6 +176,26 @@ async def _run(
     return progress, status
 
 
+async def _image(engine: Engine, id_file: Path, call: BuildCall) -> Image:
+    """The image that was just built, by its ID: another build of the same project may move its name.
+
+    A buildx builder in a container of its own writes the ID that the image has there; then the name must do.
+    """
+    written = await asyncio.to_thread(_written, id_file)
+    image = await engine.image(written) if written else None
+    image = image or await engine.image(call.tags[0])
+    if image is None:
+        raise BuildFailed(
+            f"the image {call.tags[0]} was built, but the engine does not have it",
+            hint="the docker CLI's builder belongs to another engine (`docker buildx ls`)",
+        )
+    return image
+
+
+def _written(id_file: Path) -> str:
+    return id_file.read_text().strip() if id_file.exists() else ""
+
+
 async def _finish(
     bench: Bench,
     service: Service,
@@ -178,14 +203,9 @@ async def _finish(
     dockerfile: Dockerfile,
     progress: Progress,
     context: Context,
+    image: Image,
     started: float,
 ) -> Built:
-    image = await bench.engine.image(call.tags[0])
-    if image is None:
-        raise BuildFailed(
-            f"the image {call.tags[0]} was built, but the engine does not have it",
-            hint="the docker CLI's builder belongs to another engine (`docker buildx ls`)",
-        )
     content = content_id(image)
     path = record_path(bench.root, service.name)
     last = await asyncio.to_thread(load_record, path)
