@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftl.image.advice import Advice, advise
 from ftl.image.builder import Builder, find_builder
 from ftl.image.command import client_environment
 from ftl.image.facts import Entry, Facts, read_history
 from ftl.image.process import output_of
 from ftl.image.record import Record, load_record, record_path
+from ftl.image.rules import advise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ftl.config.models import Service
     from ftl.engine.api import Engine
+    from ftl.image.advice import Advice
     from ftl.image.built import Built
 
 _SECONDS = 30.0

@@ -116,7 +116,7 @@ _BASE = (
 
 _OTHER = (
     _known(
-        r"secret \"?(?P<id>[\w.-]+)\"?:? not found|secret (?P<id2>[\w.-]+): not found",
+        r"secret \"?(?P<id>[\w.-]+?)\"?:? not found",
         "the build asks for the secret `{id}`, which it was not given",
         "name it under build.secrets: `id={id},env=VARIABLE` or `id={id},src=FILE`",
     ),
@@ -162,8 +162,8 @@ def failure(
         or _syntax(words, progress.tail, dockerfile)
         or _target(words, dockerfile, target)
         or _base(step, words, dockerfile)
-        or _missing(instruction, words, dockerfile, context)
         or _other(instruction, words, dockerfile)
+        or _missing(instruction, words, dockerfile, context)
         or _command(instruction, words, dockerfile)
         or BuildFailed(_at(instruction, dockerfile, "the build failed"), cause=words or f"status {status}")
     )
@@ -299,8 +299,7 @@ def _missing_hint(path: str, context: Context) -> str:
 def _other(instruction: Instruction | None, words: str, dockerfile: Dockerfile) -> BuildFailed | None:
     for known in _OTHER:
         if found := known.pattern.search(words):
-            groups = found.groupdict()
-            identity = groups.get("id") or groups.get("id2") or ""
+            identity = found.groupdict().get("id", "")
             return BuildFailed(
                 _at(instruction, dockerfile, known.message.format(id=identity)),
                 cause=words,

@@ -20,8 +20,8 @@ OUTPUT_KEPT = 30
 """Lines of a step's output that are kept for a failure's report."""
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_LINE = re.compile(r"^#(?P<id>\d+) (?P<rest>.*)$")
-_OUTPUT = re.compile(r"^\d+\.\d+(?: (?P<text>.*))?$")
+_LINE = re.compile(r"^#(?P<id>\d+) (?P<rest>.*)$", re.DOTALL)
+_OUTPUT = re.compile(r"^\d+\.\d+(?: (?P<text>.*))?$", re.DOTALL)
 _DONE = re.compile(r"^DONE (?P<seconds>\d+(?:\.\d+)?)s$")
 _ERROR = re.compile(r"^ERROR: (?P<text>.*)$")
 _POSITION = re.compile(r"^\[(?P<words>.*?)\s*(?P<number>\d+)/\d+\] (?P<text>.*)$")
@@ -83,8 +83,11 @@ class Progress(Protocol):
 
 def clean(line: str) -> str:
     """A line without colour codes; where a program overwrote it with carriage returns, its last state."""
-    text = _ANSI.sub("", line).rstrip("\r\n")
-    return text.rpartition("\r")[2].rstrip()
+    return _uncoloured(line).rpartition("\r")[2].rstrip()
+
+
+def _uncoloured(line: str) -> str:
+    return _ANSI.sub("", line).rstrip("\r\n")
 
 
 class PlainProgress:
@@ -108,12 +111,12 @@ class PlainProgress:
 
     def feed(self, line: str) -> tuple[Event, ...]:
         """Take a line such as `#7 0.169 installing`."""
-        match = _LINE.match(clean(line))
+        match = _LINE.match(line)
         if match is None:
             if text := clean(line):
                 self._tail.append(text)
             return ()
-        identity, rest = match["id"], match["rest"]
+        identity, rest = match["id"], _uncoloured(match["rest"])
         step = self._steps.get(identity)
         if step is None:
             return self._open(identity, rest)
@@ -149,7 +152,8 @@ class PlainProgress:
             return ()
         return self._output(step, rest)
 
-    def _output(self, step: Step, text: str) -> tuple[Event, ...]:
+    def _output(self, step: Step, printed: str) -> tuple[Event, ...]:
+        text = clean(printed)  # only now: BuildKit writes its `#7 0.1 ` once, before all states of a line
         step.output.append(text)
         return (BuildOutput(self._service, step.name, text),)
 

@@ -1,0 +1,70 @@
+"""The content id: what stays the same when nothing that a container runs by has changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ftl.engine.values import Image
+from ftl.image.identity import content_id
+
+OVERLAY_20 = Image(
+    id="sha256:1",
+    tags=("shop-web:latest",),
+    digests=(),
+    layers=("sha256:a", "sha256:b"),
+    config={
+        "Hostname": "", "Domainname": "", "User": "", "AttachStdin": False, "Tty": False, "ExposedPorts": {"8000/tcp": {}},
+        "Env": ["PATH=/bin", "A=1"], "Cmd": ["run"], "Image": "", "Volumes": None, "WorkingDir": "/", "Entrypoint": None,
+        "OnBuild": None, "Labels": {"ftl.project": "shop", "ftl.commit": "1", "team": "web"},
+        "Healthcheck": {"Test": ["CMD", "true"]},
+    },
+    platform="linux/amd64",
+    size=10,
+    created="2026-01-01T00:00:00Z",
+)  # fmt: skip
+CONTAINERD_28 = replace(
+    OVERLAY_20,
+    id="sha256:2",
+    config={
+        "ExposedPorts": {"8000/tcp": {}}, "Env": ["PATH=/bin", "A=1"], "Cmd": ["run"], "WorkingDir": "",
+        "Labels": {"team": "web", "ftl.commit": "2"}, "ArgsEscaped": True,
+        "Healthcheck": {"Test": ["CMD", "true"], "Interval": 0},
+    },
+    size=99,
+    created="2026-02-02T00:00:00Z",
+)  # fmt: skip
+
+
+def test_engines_of_all_ages_give_one_image_one_id() -> None:
+    """Empty values, leftovers, ftl's own labels, ids, sizes and times do not count."""
+    assert content_id(OVERLAY_20) == content_id(CONTAINERD_28)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"Env": ["PATH=/bin", "A=2"]},
+        {"Env": ["A=1", "PATH=/bin"]},
+        {"Cmd": ["run", "-v"]},
+        {"Entrypoint": ["/init"]},
+        {"WorkingDir": "/srv"},
+        {"User": "app"},
+        {"ExposedPorts": {"9000/tcp": {}}},
+        {"Volumes": {"/data": {}}},
+        {"StopSignal": "SIGQUIT"},
+        {"Healthcheck": {"Test": ["CMD", "false"]}},
+        {"Shell": ["/bin/bash", "-c"]},
+        {"Labels": {"team": "api"}},
+    ],
+)
+def test_whatever_a_container_runs_by_counts(change: dict[str, object]) -> None:
+    """A change of the config that a container could notice is another image."""
+    assert content_id(replace(OVERLAY_20, config={**OVERLAY_20.config, **change})) != content_id(OVERLAY_20)
+
+
+def test_layers_count_in_their_order() -> None:
+    """Other layers, or the same in another order, are another image."""
+    ids = {content_id(replace(OVERLAY_20, layers=layers)) for layers in (("a", "b"), ("b", "a"), ("a",), ())}
+    assert len(ids) == 4
