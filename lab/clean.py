@@ -33,10 +33,13 @@ def run(name: str | None, *, images: bool = False) -> None:
 
 
 def _remove_images() -> None:
-    for label in ("ftl.lab.recipe", "ftl.sandbox.image"):
-        found = _docker("images", "--quiet", "--filter", f"label={label}").split()
-        for image in dict.fromkeys(found):
-            _docker("rmi", "--force", image)
+    from lab import engine, images
+
+    for image in dict.fromkeys(_docker("images", "--quiet", "--filter", "label=ftl.sandbox.image").split()):
+        _docker("rmi", "--force", image)
+    images.remove()
+    if engine.is_ours():
+        _docker("builder", "prune", "--all", "--force")
 
 
 def _docker(*argv: str) -> str:

@@ -50,6 +50,11 @@ def up() -> None:
         say(f"Docker {version()} answers")
 
 
+def is_ours() -> bool:
+    """Whether the engine is one that `up` started: then all that is in it came from here."""
+    return _ours() is not None
+
+
 def down() -> None:
     """Stop the engine that `up` started, and no other."""
     with exclusive("engine"):

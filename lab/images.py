@@ -33,6 +33,7 @@ BUSYBOX = "ftl-lab-busybox:latest"
 _RECIPES = ROOT / "lab" / "recipes"
 _NO_REGISTRY = STATE / "no-registry"
 _NO_REGISTRY_SECONDS = 600.0
+_BROUGHT = STATE / "images-brought"  # bases and pulled images, which carry no label of ours
 
 
 def ensure(*names: str) -> None:
@@ -53,7 +54,7 @@ def ensure(*names: str) -> None:
 
 
 def remove() -> None:
-    """Remove the images that the lab built."""
+    """Remove the images that the lab built or brought; what others use by now stays."""
     asyncio.run(_remove())
 
 
@@ -68,6 +69,15 @@ async def _remove() -> None:
     listed = await docker.run("images", "--quiet", "--filter", f"label={RECIPE_LABEL}")
     for image in dict.fromkeys(listed.split()):
         await docker.attempt("rmi", "--force", image)
+    if _BROUGHT.exists():
+        for reference in dict.fromkeys(_BROUGHT.read_text().split()):
+            await docker.attempt("rmi", reference)
+        _BROUGHT.unlink()
+
+
+def _note_brought(reference: str) -> None:
+    with _BROUGHT.open("a") as file:
+        file.write(f"{reference}\n")
 
 
 def debian(suite: str) -> Callable[[Docker], Awaitable[None]]:
@@ -79,10 +89,11 @@ def debian(suite: str) -> Callable[[Docker], Awaitable[None]]:
             return
         if await _pull(docker, f"{reference}-slim"):
             await docker.run("tag", f"{reference}-slim", reference)
-            return
-        prepare.ensure(prepare.BASES)
-        say(f"making {reference} with mmdebstrap")
-        await bootstrap(docker, suite, reference)
+        else:
+            prepare.ensure(prepare.BASES)
+            say(f"making {reference} with mmdebstrap")
+            await bootstrap(docker, suite, reference)
+        _note_brought(reference)
 
     return ensure_debian
 
@@ -177,6 +188,7 @@ async def _pull(docker: Docker, reference: str) -> bool:
             return False
     say(f"pulling {reference}")
     if await docker.pull(reference, patience=8):
+        _note_brought(reference)
         return True
     _NO_REGISTRY.touch()
     return False

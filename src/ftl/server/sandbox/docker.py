@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ftl.engine import local_url
 from ftl.errors import BuildFailed, EngineError, EngineUnavailable, UsageError
 from ftl.ssh.machine import Completed
 
@@ -33,11 +34,15 @@ _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY"
 class Docker:
     """The docker command, whichever comes first on PATH: any version will do.
 
+    Attributes:
+        host: The engine that it speaks to, for DOCKER_HOST: the one that the rest of FTL calls this machine's.
+
     Raises from every method: EngineUnavailable when no engine answers, EngineError when the command fails or
     takes longer than it may.
     """
 
     program: str
+    host: str
 
     async def run(self, *argv: str, stdin: bytes | None = None, timeout: float = SHORT) -> str:
         """Run a sub-command that must succeed.
@@ -54,7 +59,13 @@ class Docker:
         """Run a sub-command that may fail; it is killed when it takes longer than `timeout` seconds."""
         source = DEVNULL if stdin is None else PIPE
         process = await asyncio.create_subprocess_exec(
-            self.program, *argv, stdin=source, stdout=PIPE, stderr=PIPE, start_new_session=True
+            self.program,
+            *argv,
+            stdin=source,
+            stdout=PIPE,
+            stderr=PIPE,
+            start_new_session=True,
+            env=self._environment(),
         )
         try:
             async with asyncio.timeout(timeout):
@@ -94,7 +105,7 @@ class Docker:
             stdout=PIPE,
             stderr=STDOUT,
             start_new_session=True,
-            env={**os.environ, **(environment or {})},
+            env=self._environment() | dict(environment or {}),
         )
         assert process.stdout is not None
         try:
@@ -179,19 +190,22 @@ class Docker:
         ):
             raise BuildFailed(f"the image {tag} could not be built").with_details(lines[-20:])
 
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, "DOCKER_HOST": self.host}
+
 
 def find() -> Docker:
-    """The docker command on PATH.
+    """The docker command on PATH, for this machine's engine.
 
     Raises:
-        UsageError: There is none.
+        UsageError: There is none, or the engine that the user's settings name is not this machine's.
     """
     program = shutil.which("docker")
     if program is None:
         raise UsageError(
             "there is no `docker` command on this machine", hint="install Docker, then try again"
         )
-    return Docker(program)
+    return Docker(program, local_url())
 
 
 def failure(argv: Sequence[str], stderr: str) -> EngineError:

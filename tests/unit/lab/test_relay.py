@@ -1,0 +1,124 @@
+"""The relay makes a link longer, and loses nothing on it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from lab.relay import Relay
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+SIZE = 3_000_000
+
+
+@asynccontextmanager
+async def echo() -> AsyncIterator[tuple[str, int]]:
+    """A peer that sends back what it gets, and closes when its client has nothing more to say."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[:2]
+
+
+async def exchange(port: int, sent: bytes) -> bytes:
+    """Send everything, say that it is all, and read to the end."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    answer = asyncio.create_task(reader.read(-1))
+    writer.write(sent)
+    await writer.drain()
+    writer.write_eof()
+    received = await answer
+    writer.close()
+    return received
+
+
+async def ends(reader: asyncio.StreamReader) -> bool:
+    """Whether the connection is over, in whichever way."""
+    try:
+        return await reader.read(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+@pytest.mark.parametrize(("delay", "rate"), [(0.0, None), (0.02, None), (0.005, 30e6)])
+def test_everything_arrives_in_order(delay: float, rate: float | None) -> None:
+    """Whatever the link is like, all bytes and the end of the stream get through, and are counted each way."""
+
+    async def check() -> None:
+        sent = bytes(range(256)) * (SIZE // 256)
+        async with echo() as peer, Relay(peer, delay=delay, rate=rate) as relay:
+            assert await exchange(relay.port, sent) == sent
+            assert (relay.counted.connections, relay.counted.up, relay.counted.down) == (
+                1,
+                len(sent),
+                len(sent),
+            )
+
+    asyncio.run(check())
+
+
+def test_a_round_trip_takes_the_delay_twice() -> None:
+    """An answer cannot be here before both ways are over; what is sent at once travels together."""
+
+    async def check() -> None:
+        loop = asyncio.get_running_loop()
+        async with echo() as peer, Relay(peer, delay=0.05) as relay:
+            began = loop.time()
+            await asyncio.gather(*(exchange(relay.port, b"x") for _ in range(20)))
+            assert loop.time() - began >= 0.1
+
+    asyncio.run(check())
+
+
+def test_a_rate_holds_for_all_connections_together() -> None:
+    """Two connections share the link: together they take the time of their sum."""
+
+    async def check() -> None:
+        loop = asyncio.get_running_loop()
+        async with echo() as peer, Relay(peer, rate=1e6) as relay:
+            began = loop.time()
+            await asyncio.gather(*(exchange(relay.port, bytes(100_000)) for _ in range(2)))
+            assert loop.time() - began >= 0.2
+
+    asyncio.run(check())
+
+
+def test_cut_ends_connections_and_takes_new_ones() -> None:
+    """Cutting the link ends what is open; whoever comes after is served."""
+
+    async def check() -> None:
+        async with echo() as peer, Relay(peer) as relay:
+            reader, writer = await asyncio.open_connection("127.0.0.1", relay.port)
+            writer.write(b"x")
+            assert await reader.read(1) == b"x"
+            relay.cut()
+            assert await ends(reader)
+            writer.close()
+            assert await exchange(relay.port, b"again") == b"again"
+
+    asyncio.run(check())
+
+
+def test_a_peer_that_is_not_there_ends_the_connection() -> None:
+    """Where the far side refuses, the near side is cut off, and the relay goes on."""
+
+    async def check() -> None:
+        async with echo() as peer:
+            refused = peer
+        async with Relay(refused) as relay:
+            reader, writer = await asyncio.open_connection("127.0.0.1", relay.port)
+            assert await ends(reader)
+            writer.close()
+            assert relay.counted.up == 0
+
+    asyncio.run(check())
