@@ -59,6 +59,7 @@ bench-switch: engine ## 20 deploys under load: what is lost (nothing)
 bench-deploy: engine ## What a deploy costs: round trips, seconds, memory
 	$(PYTHON) -m bench.deploy
 
-clean: demo-down ## As demo-down, and also the lab's containers and images, .venv and caches
+clean: venv ## As demo-down, and also all servers of the lab, .venv and caches
 	$(PYTHON) -m lab clean --images
+	$(PYTHON) -m tools.demo down
 	rm -rf .venv .lab .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
