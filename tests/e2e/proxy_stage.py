@@ -1,0 +1,218 @@
+"""A proxy of its own on this machine's engine, with apps behind it, for one test: all names carry a run id."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from ftl.engine import ContainerSpec, Engine, labels, local_url
+from ftl.proxy import (
+    Installation,
+    InternalName,
+    ProxyControl,
+    Site,
+    SiteRoute,
+    ensure_project_network,
+    project_network,
+    release_alias,
+)
+from ftl.proxy.files import archive
+from lab import images
+from lab.load import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
+
+T = TypeVar("T")
+
+HERE = Path(__file__).parent
+LOAD = Path(images.__file__).with_name("load.py")
+
+
+@dataclass(frozen=True)
+class App:
+    """A running container of an app."""
+
+    container: str
+    address: str
+
+
+class Stage:
+    """`async with Stage() as stage`: a proxy is up; everything is removed at the end."""
+
+    def __init__(self, runner: asyncio.Runner | None = None) -> None:
+        self.run = secrets.token_hex(3)
+        self.names = Installation(
+            container=f"ftl-lab-{self.run}-proxy", network=f"ftl-lab-{self.run}-edge", http_port=0, https_port=0
+        )
+        self.engine = Engine(local_url(), name="this machine")
+        self.proxy = ProxyControl(self.engine, self.names)
+        self._containers: list[str] = []
+        self._projects: list[str] = []
+        self._stack = AsyncExitStack()
+        self._runner = runner
+
+    async def __aenter__(self) -> Self:
+        await asyncio.to_thread(images.ensure, "caddy", "python")
+        await self._stack.enter_async_context(self.engine)
+        self._stack.push_async_callback(self._clean)
+        try:
+            await self.proxy.ensure("caddy:2")
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def _clean(self) -> None:
+        for name in self._containers:
+            await self.engine.remove(name, force=True)
+        await self.proxy.remove(volumes=True)
+        for project in self._projects:
+            await self.engine.remove_network(project_network(project))
+
+    def do(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine from a test that is none (see `staged`)."""
+        assert self._runner is not None
+        return self._runner.run(work)
+
+    def project(self, name: str) -> str:
+        """A project's name for this run."""
+        return f"lab{self.run}-{name}"
+
+    async def network(self, project: str) -> str:
+        """The project's network, there and removed at the end."""
+        if project not in self._projects:
+            self._projects.append(project)
+        return (await ensure_project_network(self.engine, project)).name
+
+    async def app(
+        self, project: str, service: str, release: str, *, ports: Sequence[int] = (8000,), replica: int = 1
+    ) -> App:
+        """Start an app as a deploy would: in the project's network, under the release's alias."""
+        network = await self.network(project)
+        name = f"ftl-lab-{self.run}-{project}-{service}-{release}-{replica}"
+        self._containers.append(name)
+        spec = ContainerSpec(
+            image="python-base:latest",
+            labels={labels.PROJECT: project, labels.SERVICE: service},
+            env={"VERSION": f"{project}/{service}/{release}/{replica}", "PORTS": " ".join(map(str, ports))},
+            command=("python3", "/proxy_app.py"),
+            entrypoint=(),
+            networks={network: (release_alias(project, service, release),)},
+            restart="no",
+        )
+        await self.engine.create(name, spec)
+        scripts = {path.name: path.read_bytes() for path in (HERE / "proxy_app.py", HERE / "proxy_caller.py", LOAD)}
+        await self.engine.put_archive(name, "/", archive(scripts))
+        await self.engine.start(name)
+        state = await self.engine.container(name)
+        assert state is not None
+        app = App(name, state.endpoints[0].address)
+        await _listening(app.address, ports[0])
+        return app
+
+    async def go_live(self, project: str, **services: str) -> None:
+        """Switch services to releases."""
+        await self.proxy.switch(
+            project, {service: release_alias(project, service, release) for service, release in services.items()}
+        )
+
+    async def serve(
+        self,
+        project: str,
+        *,
+        host: str = "",
+        services: Sequence[str] = ("web",),
+        port: int = 8000,
+        tls: Any = "off",
+        routes: Sequence[SiteRoute] | None = None,
+        internal: Sequence[InternalName] | None = None,
+    ) -> Site:
+        """Attach the proxy and apply a site whose first service has the route `/`."""
+        await self.proxy.attach(await self.network(project), services)
+        site = Site(
+            project,
+            routes=tuple(routes) if routes is not None else (SiteRoute(host, "/", False, services[0], port),),
+            internal=tuple(internal) if internal is not None else tuple(InternalName(one, port) for one in services),
+            tls=tls,
+        )
+        await self.proxy.apply(site)
+        return site
+
+    async def port(self, container_port: int = 80) -> int:
+        """The machine's port for one of the proxy's."""
+        for one in await self.engine.containers(labels={labels.ROLE: labels.ROLE_PROXY}):
+            for published in one.published:
+                if (
+                    one.name == self.names.container
+                    and published.container_port == container_port
+                    and published.protocol == "tcp"
+                ):
+                    return published.host_port
+        raise AssertionError("the proxy publishes no port")
+
+    async def target(self, host: str) -> Target:
+        """Where public requests for a host go."""
+        return Target("127.0.0.1", await self.port(), host)
+
+    async def get(self, host: str, path: str = "/", *, port: int | None = None) -> tuple[int, Any]:
+        """One public request: status, and the answer (JSON if it is)."""
+        return await self.ask(Target("127.0.0.1", port or await self.port(), host), path)
+
+    async def ask(self, target: Target, path: str = "/") -> tuple[int, Any]:
+        """One request to a target."""
+        return await asyncio.to_thread(_get, target, path)
+
+    async def call(
+        self, app: App, host: str, port: int, *, seconds: float = 0.5, clients: int = 1
+    ) -> dict[str, Any]:
+        """Clients in an app's container call a name of the project's network for a while."""
+        argv = ["python3", "/proxy_caller.py", host, str(port), str(seconds), str(clients)]
+        done = await self.engine.execute(app.container, argv, seconds=seconds + 60)
+        assert done.exit_code == 0, done.stderr.decode()
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
+
+@contextmanager
+def staged() -> Iterator[Stage]:
+    """A stage for tests that are not coroutines themselves: `stage.do(...)` runs one."""
+    with asyncio.Runner() as runner:
+        stage = Stage(runner)
+        runner.run(stage.__aenter__())
+        try:
+            yield stage
+        finally:
+            runner.run(stage.__aexit__())
+
+
+def _get(target: Target, path: str) -> tuple[int, Any]:
+    connection = target.connect(20)
+    connection.request("GET", path, headers={"Host": target.host})
+    answer = connection.getresponse()
+    body = answer.read().decode()
+    connection.close()
+    location = answer.getheader("Location")
+    if location is not None:
+        return answer.status, location
+    return answer.status, json.loads(body) if body.startswith("{") else body
+
+
+async def _listening(address: str, port: int) -> None:
+    for _ in range(100):
+        try:
+            _, writer = await asyncio.open_connection(address, port)
+        except OSError:
+            await asyncio.sleep(0.1)
+        else:
+            writer.close()
+            return
+    raise AssertionError(f"nothing listens on {address}:{port}")
