@@ -54,7 +54,22 @@ class Incoming:
             Doubt: It is not.
             EngineUnavailable: The engine is gone.
         """
-        await together(self._verify(tag, image_id, tuple(layers[tag])) for tag, image_id in ids.items())
+        await together(
+            [
+                self._see_listed(),
+                *(self._verify(tag, image_id, tuple(layers[tag])) for tag, image_id in ids.items()),
+            ]
+        )
+
+    async def _see_listed(self) -> None:
+        """See that the images are whole.
+
+        The containerd store makes containers of an image whose layers' blobs are gone, as long as their unpacked
+        files are there from another image; but it does not list it, and cannot save it (seen on 26.1.5).
+        """
+        listed = {tag for image in await self._engine.images() for tag in image.tags}
+        if not listed.issuperset(self.tags):
+            raise Doubt("the engine does not list the image: it lacks the content of a layer")
 
     async def _verify(self, tag: str, image_id: str, layers: tuple[str, ...]) -> None:
         image = await self._engine.image(tag)

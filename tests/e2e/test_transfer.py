@@ -1,0 +1,425 @@
+"""Images on their way to real servers: every engine and store, only the layers that are missing."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.e2e.transfer_images import Ends, Form, Made, busybox, ends, engine_of, layer, load, run
+
+from ftl.engine import Engine, local_url
+from ftl.events import Event, Note, TransferFinished, TransferProgress, TransferStarted
+from ftl.image.transfer import Sent, send, send_many
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lab.servers import Lab, Server
+
+    from ftl.engine import Store
+
+pytestmark = pytest.mark.server
+
+SUITES = os.environ.get("FTL_TEST_SUITES", "bookworm,trixie").split(",")
+"""The servers' Debian releases; `bookworm,trixie,sid` is all there is."""
+
+TARGETS = [
+    (suite, store)
+    for suite, store in [
+        ("bookworm", "overlay2"),
+        ("trixie", "overlay2"),
+        ("trixie", "containerd"),
+        ("sid", "overlay2"),
+        ("sid", "containerd"),
+    ]
+    if suite in SUITES
+]
+
+
+@pytest.fixture(scope="session")
+def shell(engine: str) -> bytes:
+    """A program to run in images."""
+    return busybox()
+
+
+class Fleet:
+    """Servers of each kind, started when first asked for and shared by the tests of a worker."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self._servers: dict[tuple[str, str], Server] = {}
+
+    def server(self, suite: str, store: Store) -> Server:
+        """The one of that kind."""
+        if (suite, store) not in self._servers:
+            name = f"transfer-{suite}-{store}"
+            self._servers[suite, store] = self._lab.server(name, suite=suite, store=store)
+        return self._servers[suite, store]
+
+
+@pytest.fixture(scope="session")
+def fleet(lab: Lab) -> Fleet:
+    """This worker's servers."""
+    return Fleet(lab)
+
+
+@pytest.fixture(scope="session", params=TARGETS, ids="-".join)
+def machine(request: pytest.FixtureRequest, fleet: Fleet) -> Server:
+    """A server of each kind."""
+    return fleet.server(*request.param)
+
+
+@pytest.fixture
+def target(machine: Server) -> Iterator[Server]:
+    """A server without images."""
+    yield machine
+    machine.run("sh", "-c", "docker rmi --force $(docker images --quiet) 2>/dev/null", check=False)
+
+
+class Bench:
+    """A test's images: of its own, so that no other test's layers are on the server already."""
+
+    def __init__(self, name: str, shell: bytes) -> None:
+        self.name = name
+        self.base = layer({"bin/busybox": shell, "base": name.encode()})
+
+    def image(self, text: str, *middle: str) -> Made:
+        """Base, a layer for each of `middle`, and the text on top; built by FTL as far as labels tell."""
+        layers = [layer({f"middle-{number}": word.encode()}) for number, word in enumerate(middle)]
+        top = layer({"text": f"{text} {self.name}".encode()})
+        return Made((self.base, *layers, top), labels={"ftl.project": "transfer"})
+
+    def tag(self, word: str) -> str:
+        """A name for an image of this test."""
+        return f"{self.name}:{word}"
+
+
+@pytest.fixture
+def bench(request: pytest.FixtureRequest, shell: bytes, lab: Lab) -> Iterator[Bench]:
+    """Images of the test's own, removed from this machine when it ends."""
+    made = Bench(f"{lab.run}-{abs(hash(request.node.nodeid)) % 10**8}".lower(), shell)
+    yield made
+
+    async def clean() -> None:
+        async with Engine(local_url(), name="this machine") as engine:
+            for image in await engine.images():
+                for tag in image.tags:
+                    if tag.startswith(f"{made.name}:"):
+                        await engine.untag(tag)
+
+    run(clean())
+
+
+async def bring(between: Ends, made: Made, here: str, there: str, events: list[Event] | None = None) -> Sent:
+    """Make an image on this machine and send it."""
+    await load(between.source, here, made)
+    heard = events if events is not None else []
+    return await send(between.source, here, between.target, tag=there, info=between.info, emit=heard.append)
+
+
+def printed(server: Server, image: str) -> str:
+    """What a container of the image says."""
+    return server.docker("run", "--rm", "--network", "none", image)
+
+
+def left_behind(server: Server) -> str:
+    """Temporary tags and containers; there must be none."""
+    return server.docker("images", "--quiet", "ftl-incoming") + server.docker(
+        "ps", "--all", "--quiet", "--filter", "label=ftl.role=transfer"
+    )
+
+
+def test_a_first_image_arrives_whole_and_runs(target: Server, bench: Bench) -> None:
+    """All of its layers are sent, it gets its name, and nothing temporary stays."""
+
+    async def work() -> Sent:
+        async with ends(target) as between:
+            return await bring(between, bench.image("one", "middle"), bench.tag("one"), bench.tag("r1"))
+
+    sent = run(work())
+    assert (sent.image, sent.layers_sent, sent.layers_reused) == (bench.tag("r1"), 3, 0)
+    assert printed(target, bench.tag("r1")) == f"one {bench.name}"
+    assert left_behind(target) == ""
+
+
+def test_a_changed_top_layer_travels_alone(target: Server, bench: Bench) -> None:
+    """The layers below are on the server from the release before."""
+
+    async def work() -> tuple[Sent, Sent]:
+        async with ends(target) as between:
+            first = await bring(between, bench.image("one", "middle"), bench.tag("one"), bench.tag("r1"))
+            second = await bring(between, bench.image("two", "middle"), bench.tag("two"), bench.tag("r2"))
+            return first, second
+
+    first, second = run(work())
+    assert (second.layers_sent, second.layers_reused) == (1, 2)
+    assert second.bytes_sent < min(5000, first.bytes_sent / 100)
+    assert printed(target, bench.tag("r1")) == f"one {bench.name}"
+    assert printed(target, bench.tag("r2")) == f"two {bench.name}"
+
+
+def test_a_changed_middle_layer_takes_along_what_the_store_cannot_reuse(target: Server, bench: Bench) -> None:
+    """On overlay2 all above it are other layers; the containerd store has them as blobs."""
+
+    async def work() -> tuple[Ends, Sent]:
+        async with ends(target) as between:
+            await bring(between, bench.image("one", "a", "b"), bench.tag("one"), bench.tag("r1"))
+            return between, await bring(
+                between, bench.image("one", "x", "b"), bench.tag("two"), bench.tag("r2")
+            )
+
+    between, sent = run(work())
+    assert (sent.layers_sent, sent.layers_reused) == ((3, 1) if between.info.store == "overlay2" else (1, 3))
+    assert printed(target, bench.tag("r2")) == f"one {bench.name}"
+
+
+def test_the_same_image_again_is_not_even_read(target: Server, bench: Bench) -> None:
+    """Under the same name nothing happens, under another it gets that name too: no archive, no byte."""
+    events: list[Event] = []
+
+    async def work() -> list[Sent]:
+        async with ends(target) as between:
+            await bring(between, bench.image("one"), bench.tag("one"), bench.tag("r1"))
+            return [
+                await send(
+                    between.source,
+                    bench.tag("one"),
+                    between.target,
+                    tag=bench.tag(there),
+                    info=between.info,
+                    emit=events.append,
+                )
+                for there in ("r1", "r2")
+            ]
+
+    for sent in run(work()):
+        assert (sent.layers_sent, sent.layers_reused, sent.bytes_sent) == (0, 2, 0)
+    assert not any(isinstance(event, TransferProgress) for event in events)
+    assert printed(target, bench.tag("r2")) == f"one {bench.name}"
+
+
+def test_an_image_without_a_name_there_is_only_tagged(target: Server, bench: Bench) -> None:
+    """It lost its tag to a newer one, but a container still keeps it."""
+
+    async def work() -> Sent:
+        async with ends(target) as between:
+            await bring(between, bench.image("one"), bench.tag("one"), bench.tag("latest"))
+            target.docker("create", "--name", "keeper", bench.tag("latest"))
+            await bring(between, bench.image("two"), bench.tag("two"), bench.tag("latest"))
+            return await bring(between, bench.image("one"), bench.tag("one"), bench.tag("r1"))
+
+    try:
+        sent = run(work())
+    finally:
+        target.docker("rm", "--force", "keeper")
+    assert sent.bytes_sent == 0
+    assert printed(target, bench.tag("r1")) == f"one {bench.name}"
+    assert printed(target, bench.tag("latest")) == f"two {bench.name}"
+
+
+@pytest.mark.parametrize("form", ["plain", "gzip"])
+def test_a_base_that_came_another_way(target: Server, bench: Bench, form: Form) -> None:
+    """On overlay2 it counts; on the containerd store its blobs have other names, and everything is sent."""
+    base = Made((bench.base,))
+
+    async def work() -> tuple[Ends, Sent]:
+        async with ends(target) as between:
+            await load(between.target, bench.tag("base"), base, form=form)
+            return between, await bring(between, bench.image("one"), bench.tag("one"), bench.tag("r1"))
+
+    between, sent = run(work())
+    assert sent.layers_reused == (1 if between.info.store == "overlay2" else 0)
+    assert printed(target, bench.tag("r1")) == f"one {bench.name}"
+
+
+def test_after_the_old_image_was_removed_there(target: Server, bench: Bench) -> None:
+    """What was sent once and is gone is sent again."""
+
+    async def work() -> Sent:
+        async with ends(target) as between:
+            await bring(between, bench.image("one"), bench.tag("one"), bench.tag("r1"))
+            target.docker("rmi", bench.tag("r1"))
+            return await bring(between, bench.image("two"), bench.tag("two"), bench.tag("r2"))
+
+    sent = run(work())
+    assert (sent.layers_sent, sent.layers_reused) == (2, 0)
+    assert printed(target, bench.tag("r2")) == f"two {bench.name}"
+
+
+def test_the_new_image_outlives_the_old_one(target: Server, bench: Bench) -> None:
+    """Layers that it took over from the old release stay when that is removed: it can be saved, run and built on."""
+
+    async def work() -> Sent:
+        async with ends(target) as between:
+            await bring(between, bench.image("one"), bench.tag("one"), bench.tag("r1"))
+            await bring(between, bench.image("two"), bench.tag("two"), bench.tag("r2"))
+            target.docker("rmi", bench.tag("r1"))
+            target.run("sh", "-c", 'docker save "$1" > /dev/null', "sh", bench.tag("r2"))
+            return await bring(between, bench.image("three"), bench.tag("three"), bench.tag("r3"))
+
+    assert run(work()).layers_reused == 1
+    for word, release in (("two", "r2"), ("three", "r3")):
+        assert printed(target, bench.tag(release)) == f"{word} {bench.name}"
+
+
+def test_two_images_send_their_common_base_once(target: Server, bench: Bench) -> None:
+    """In one archive; each gets its name and its account."""
+    events: list[Event] = []
+
+    async def work() -> dict[str, Sent]:
+        async with ends(target) as between:
+            for word in ("web", "api"):
+                await load(between.source, bench.tag(word), bench.image(word))
+            images = {bench.tag(f"{word}-r1"): bench.tag(word) for word in ("web", "api")}
+            return await send_many(
+                between.source, images, between.target, info=between.info, emit=events.append
+            )
+
+    web, api = run(work()).values()
+    assert (web.layers_sent, web.layers_reused, api.layers_sent, api.layers_reused) == (2, 0, 1, 1)
+    assert 0 < api.bytes_sent < web.bytes_sent
+    assert {event.image for event in events if isinstance(event, TransferFinished)} == {web.image, api.image}
+    for word in ("web", "api"):
+        assert printed(target, bench.tag(f"{word}-r1")) == f"{word} {bench.name}"
+    assert left_behind(target) == ""
+
+
+def test_one_image_under_two_names_travels_once(target: Server, bench: Bench) -> None:
+    """Two services may be made of the same image."""
+
+    async def work() -> dict[str, Sent]:
+        async with ends(target) as between:
+            await load(between.source, bench.tag("one"), bench.image("one"))
+            images = {bench.tag("web"): bench.tag("one"), bench.tag("worker"): bench.tag("one")}
+            return await send_many(between.source, images, between.target, info=between.info, emit=print)
+
+    sent = run(work())
+    assert [each.layers_sent for each in sent.values()] == [2, 0]
+    assert printed(target, bench.tag("worker")) == f"one {bench.name}"
+
+
+def test_layers_that_appear_twice(target: Server, bench: Bench) -> None:
+    """One blob serves both places, also when only one of the two is missing."""
+    once, twice = bench.image("one", "a"), bench.image("one", "a")
+    twice = replace(twice, layers=(*twice.layers, twice.layers[1], twice.layers[2]))
+
+    async def work() -> Sent:
+        async with ends(target) as between:
+            await bring(between, once, bench.tag("once"), bench.tag("r1"))
+            return await bring(between, twice, bench.tag("twice"), bench.tag("r2"))
+
+    run(work())
+    assert printed(target, bench.tag("r2")) == f"one {bench.name}"
+
+
+def test_what_only_seemed_to_be_there_is_sent_after_all(target: Server, bench: Bench) -> None:
+    """An image that looks like FTL's but has compressed blobs: found out, said, and sent whole, once."""
+    events: list[Event] = []
+
+    async def work() -> tuple[Ends, Sent]:
+        async with ends(target) as between:
+            await load(between.target, bench.tag("r1"), bench.image("one"), form="gzip")
+            sent = await bring(between, bench.image("two"), bench.tag("two"), bench.tag("r2"), events)
+            return between, sent
+
+    between, sent = run(work())
+    notes = [event.text for event in events if isinstance(event, Note)]
+    if between.info.store == "containerd":
+        assert (sent.layers_sent, sent.layers_reused) == (2, 0)
+        assert notes == [f"{target.name} lacks layers that it seemed to have: sending the whole image"]
+    else:
+        assert (sent.layers_sent, sent.layers_reused, notes) == (1, 1, [])
+    assert printed(target, bench.tag("r2")) == f"two {bench.name}"
+    assert left_behind(target) == ""
+
+
+def test_an_image_with_volumes_leaves_none_behind(target: Server, bench: Bench) -> None:
+    """Trying out whether a container can be made must not create what nobody removes."""
+
+    class WithVolume(Made):
+        @property
+        def config(self) -> bytes:
+            return super().config.replace(b'"config": {', b'"config": {"Volumes": {"/data": {}}, ')
+
+    made = bench.image("one")
+
+    async def work() -> None:
+        async with ends(target) as between:
+            await bring(between, WithVolume(made.layers, made.labels), bench.tag("one"), bench.tag("r1"))
+
+    before = target.docker("volume", "ls", "--quiet")
+    run(work())
+    assert target.docker("volume", "ls", "--quiet") == before
+
+
+def test_events_tell_what_is_sent(target: Server, bench: Bench) -> None:
+    """A start with what is to be done, progress that reaches the total, and an end with the figures."""
+    events: list[Event] = []
+
+    async def work() -> Sent:
+        async with ends(target) as between:
+            return await bring(between, bench.image("one"), bench.tag("one"), bench.tag("r1"), events)
+
+    sent = run(work())
+    start, *middle, end = events
+    assert isinstance(start, TransferStarted)
+    assert (start.layers, start.layers_reused) == (2, 0)
+    assert isinstance(middle[-1], TransferProgress)
+    assert middle[-1].bytes_done == middle[-1].bytes_total >= start.bytes_total > 0
+    assert end == TransferFinished(sent.image, 2, 0, sent.bytes_sent, sent.seconds)
+
+
+# --- from local engines of other kinds ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["plain", "gzip", "zstd"])
+@pytest.mark.parametrize("suite", [suite for suite in SUITES if suite != "bookworm"])
+@pytest.mark.parametrize("store", ["overlay2", "containerd"])
+def test_a_newer_engine_here(
+    fleet: Fleet, server: Server, bench: Bench, suite: str, store: Store, form: Form
+) -> None:
+    """Newer engines name layers otherwise, and the containerd store keeps them as they came."""
+    here = fleet.server(suite, store)
+
+    async def work() -> tuple[Sent, Sent]:
+        async with engine_of(here) as source, engine_of(server) as target:
+            info = await target.info()
+            sent: list[Sent] = []
+            for word in ("one", "two"):
+                await load(source, bench.tag(word), bench.image(word, "middle"), form=form)
+                sent.append(
+                    await send(
+                        source, bench.tag(word), target, tag=bench.tag(f"{word}-r"), info=info, emit=print
+                    )
+                )
+            return sent[0], sent[1]
+
+    first, second = run(work())
+    try:
+        assert (first.layers_sent, second.layers_sent) == (3, 1)
+        assert printed(server, bench.tag("two-r")) == f"two {bench.name}"
+    finally:
+        server.docker("rmi", bench.tag("one-r"), bench.tag("two-r"))
+
+
+@pytest.mark.parametrize("suite", [suite for suite in SUITES if suite != "bookworm"])
+def test_of_several_platforms_here_the_servers_is_sent(
+    fleet: Fleet, server: Server, bench: Bench, suite: str
+) -> None:
+    """The containerd store keeps images of several platforms under one name."""
+    ours = bench.image("ours")
+    foreign = replace(bench.image("foreign"), architecture="s390x")
+
+    async def work() -> Sent:
+        async with engine_of(fleet.server(suite, "containerd")) as source, engine_of(server) as target:
+            await load(source, bench.tag("both"), foreign, ours, form="gzip")
+            info = await target.info()
+            return await send(source, bench.tag("both"), target, tag=bench.tag("r1"), info=info, emit=print)
+
+    run(work())
+    try:
+        assert printed(server, bench.tag("r1")) == f"ours {bench.name}"
+    finally:
+        server.docker("rmi", bench.tag("r1"))

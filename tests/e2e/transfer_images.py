@@ -1,0 +1,170 @@
+"""Images made by hand, byte by byte the same each time, and engines to send them between."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import io
+import json
+import tarfile
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from lab import images as lab_images
+
+from ftl.engine import Engine, EngineInfo, local_url
+from ftl.image.archive import blob, digest
+from ftl.image.compress import ZSTD
+from ftl.image.save import Saved, Wanted
+from ftl.ssh import Target, connect
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+
+    from lab.servers import Server
+
+T = TypeVar("T")
+Form = Literal["plain", "gzip", "zstd"]
+
+PATIENCE = 120.0
+"""Seconds that a test waits for what must happen; nothing is measured."""
+
+_SUFFIX = {"plain": "", "gzip": "+gzip", "zstd": "+zstd"}
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a test's work, bounded."""
+    return asyncio.run(asyncio.wait_for(work, PATIENCE))
+
+
+def layer(files: Mapping[str, bytes]) -> bytes:
+    """A layer's tar."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(content), 0o755
+            archive.addfile(info, io.BytesIO(content))
+    return out.getvalue()
+
+
+@dataclass(frozen=True)
+class Made:
+    """An image: its layers' tars, lowest first, and what it says of itself."""
+
+    layers: tuple[bytes, ...]
+    labels: Mapping[str, str] = field(default_factory=dict)
+    architecture: str = "amd64"
+
+    @property
+    def config(self) -> bytes:
+        """Its config; a container of it prints the file /text."""
+        return json.dumps(
+            {
+                "architecture": self.architecture,
+                "os": "linux",
+                "created": "2026-01-02T03:04:05Z",
+                "config": {"Cmd": ["/bin/busybox", "cat", "/text"], "Labels": dict(self.labels)},
+                "rootfs": {"type": "layers", "diff_ids": [digest(tar) for tar in self.layers]},
+                "history": [{"created": "2026-01-02T03:04:05Z", "created_by": "a test"} for _ in self.layers],
+            }
+        ).encode()
+
+
+def archive(tag: str, images: Sequence[Made], form: Form = "plain") -> bytes:
+    """What `docker load` takes: one image, or (containerd store) an index of several platforms."""
+    files = {"oci-layout": b'{"imageLayoutVersion":"1.0.0"}'}
+
+    def add(content: bytes, kind: str) -> dict[str, Any]:
+        files[blob(digest(content))] = content
+        return {"mediaType": kind, "digest": digest(content), "size": len(content)}
+
+    oci = "application/vnd.oci.image"
+    squeeze = {"plain": bytes, "gzip": lambda tar: gzip.compress(tar, 1, mtime=0), "zstd": ZSTD.compress}[
+        form
+    ]
+    described: list[dict[str, Any]] = []
+    for image in images:
+        layers = [add(squeeze(tar), f"{oci}.layer.v1.tar{_SUFFIX[form]}") for tar in image.layers]
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": f"{oci}.manifest.v1+json",
+            "config": add(image.config, f"{oci}.config.v1+json"),
+            "layers": layers,
+        }
+        entry = add(json.dumps(manifest).encode(), f"{oci}.manifest.v1+json")
+        described.append(entry | {"platform": {"os": "linux", "architecture": image.architecture}})
+    if len(described) > 1:
+        index = {"schemaVersion": 2, "mediaType": f"{oci}.index.v1+json", "manifests": described}
+        described = [add(json.dumps(index).encode(), f"{oci}.index.v1+json")]
+    else:
+        paths = [blob(each["digest"]) for each in layers]
+        files["manifest.json"] = json.dumps(
+            [{"Config": blob(digest(images[0].config)), "RepoTags": [tag], "Layers": paths}]
+        ).encode()
+    described[0]["annotations"] = {
+        "io.containerd.image.name": f"docker.io/library/{tag}",
+        "org.opencontainers.image.ref.name": tag.rpartition(":")[2],
+    }
+    files["index.json"] = json.dumps({"schemaVersion": 2, "manifests": described}).encode()
+    return layer(files)
+
+
+async def once(content: bytes) -> AsyncIterator[bytes]:
+    """Content as a stream."""
+    for start in range(0, len(content), 1 << 18):
+        yield content[start : start + (1 << 18)]
+
+
+async def load(engine: Engine, tag: str, *images: Made, form: Form = "plain") -> None:
+    """Bring an image to an engine without FTL's way of doing so."""
+    await engine.load(once(archive(tag, images, form)))
+
+
+def busybox() -> bytes:
+    """A static busybox, out of the lab's own image."""
+    lab_images.ensure("busybox")
+
+    async def fetch() -> bytes:
+        async with Engine(local_url(), name="this machine") as engine:
+            image = await engine.image(lab_images.BUSYBOX)
+            assert image is not None
+            wanted = Wanted(lab_images.BUSYBOX, image.id, image.layers)
+            saved = Saved(engine.save([lab_images.BUSYBOX]), [wanted], frozenset(image.layers), measure=True)
+            async for found in saved.layers():
+                tar = b"".join([piece async for piece in found.pieces])
+                with tarfile.open(fileobj=io.BytesIO(tar)) as opened:
+                    for member in opened:
+                        if member.isreg() and member.name.endswith("bin/busybox"):
+                            return opened.extractfile(member).read()  # type: ignore[union-attr]
+            raise AssertionError("no busybox in the image")
+
+    return run(fetch())
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Where images come from and go to."""
+
+    source: Engine
+    target: Engine
+    info: EngineInfo
+
+
+@asynccontextmanager
+async def engine_of(server: Server) -> AsyncIterator[Engine]:
+    """A server's engine, over SSH."""
+    target = Target(server.host, server.port, server.user, server.key, server.known_hosts)
+    async with (
+        connect(target, interactive=False) as machine,
+        Engine(await machine.engine_url(), name=server.name, explain=machine.explain) as engine,
+    ):
+        yield engine
+
+
+@asynccontextmanager
+async def ends(server: Server) -> AsyncIterator[Ends]:
+    """From this machine to a server."""
+    async with Engine(local_url(), name="this machine") as source, engine_of(server) as target:
+        yield Ends(source, target, await target.info())
