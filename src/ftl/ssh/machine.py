@@ -48,8 +48,7 @@ class Machine(Protocol):
     ) -> Completed:
         """Run a command to its end; a status other than 0 is the caller's to judge.
 
-        Over SSH, a command that is given up (by the timeout or a cancellation) loses its pipes, but nobody kills
-        it there: that is how SSH works without a terminal.
+        A command that is given up (by the timeout or a cancellation) is told to end, by SIGTERM.
 
         Raises ServerError when the machine cannot be reached, or the command does not end in `timeout` seconds.
         """
@@ -58,7 +57,8 @@ class Machine(Protocol):
     async def start(self, argv: Sequence[str]) -> Process:
         """Start a command with pipes on stdin, stdout and stderr; it ends with the connection.
 
-        The process is the local end. When the connection ends, the command there sees the end of its stdin.
+        To end it, close its stdin. Killing the process ends no more than the local half of it, and its `wait`
+        then waits for the command there: one that neither reads nor writes goes on.
         """
         ...
 

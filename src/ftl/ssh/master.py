@@ -156,7 +156,7 @@ class Master:
         return ServerError(
             f"the connection to {self._server.host} was lost",
             cause=failures.last_words(self._said()),
-            hint="when the server answers again, run the same command again: it continues from what is there",
+            hint="when the server answers again, run the command again: it goes on from what is there",
         )
 
     @property

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Self
 
 from ftl.errors import FtlError, ServerError, UsageError
-from ftl.ssh import failures, process, survey, target
+from ftl.ssh import failures, process, quoting, survey, target
 from ftl.ssh.machine import Completed
 from ftl.ssh.master import Master
 from ftl.ssh.ports import free_or_raise
-from ftl.ssh.quoting import command_line
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -30,16 +29,10 @@ _SESSIONS = 6
 _CONTROL_SECONDS = 10.0
 _SURVEY_SECONDS = 15.0
 
-_FAILED = 255
+# Seconds for ending a command there that is given up.
+_END_SECONDS = 5.0
 
-# What ssh prints when the master is gone or would not open a session; a remote command that ends with 255 has
-# printed none of it.
-_NOT_OURS = (
-    "mux_client_",
-    "Control socket connect",
-    "Connection closed by UNKNOWN port",
-    "open refused by peer",
-)
+_FAILED = 255
 
 
 def connect(server: Target, *, interactive: bool | None = None) -> OpenSSH:
@@ -95,14 +88,15 @@ class OpenSSH:
         timeout: float = 60.0,  # the Machine's signature
     ) -> Completed:
         """Run a command to its end; see Machine."""
-        done = await self._command(command_line(argv), stdin=stdin, seconds=timeout, what=argv[0])
-        return Completed(tuple(argv), done.exit_code, done.stdout, done.stderr)
+        done = await self._command(quoting.tracked(argv), stdin=stdin, seconds=timeout, what=argv[0])
+        _pid, stderr = quoting.untracked(done.stderr)
+        return Completed(tuple(argv), done.exit_code, done.stdout, stderr)
 
     async def start(self, argv: Sequence[str]) -> Process:
         """Start a command; see Machine."""
         if not self._master.alive:
             raise self._master.lost()
-        return await process.start(self._client(command_line(argv)))
+        return await process.start(self._client(quoting.command_line(argv)))
 
     async def engine_url(self) -> str:
         """The engine's socket, forwarded; see Machine."""
@@ -169,7 +163,9 @@ class OpenSSH:
             raise self._master.lost()
         async with self._sessions:
             try:
-                done = await process.complete(self._client(line), stdin=stdin, seconds=seconds)
+                done = await process.complete(
+                    self._client(line), stdin=stdin, seconds=seconds, give_up=self._give_up
+                )
             except TimeoutError as error:
                 raise ServerError(
                     f"`{what}` did not end within {seconds:.0f} seconds on {self.name}"
@@ -178,13 +174,30 @@ class OpenSSH:
             await self._raise_if_not_run(done.stderr.decode(errors="replace"))
         return done
 
+    async def _give_up(self, _transport: asyncio.SubprocessTransport, capture: process.Capture) -> None:
+        """End a command there; its ssh here is then killed: SIGTERM it ignores while its session is open."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_END_SECONDS):
+                while (pid := quoting.untracked(bytes(capture.stderr))[0]) is None:
+                    if not await capture.news():
+                        return
+                argv = self._client(quoting.end(pid))
+                await process.complete(argv, stdin=None, seconds=_END_SECONDS, give_up=_leave)
+
     async def _raise_if_not_run(self, said: str) -> None:
-        """Tell ssh's own 255 from a command's."""
-        if not any(words in said for words in _NOT_OURS):
-            return
-        if "open refused by peer" in said:
+        """Tell ssh's own 255 from a command's: of a connection that breaks in the middle it may say nothing."""
+        if "Session open refused by peer" in said:
             raise failures.failure(self._master.attempt, said)
-        raise self._master.lost()
+        if not await self._stands():
+            raise self._master.lost()
+
+    async def _stands(self) -> bool:
+        """Whether the master still answers."""
+        argv = ["ssh", *target.client(self._master.socket), "-O", "check", "--", "ftl"]
+        try:
+            return (await process.complete(argv, stdin=None, seconds=_CONTROL_SECONDS)).exit_code == 0
+        except TimeoutError:
+            return False
 
     def _client(self, line: str) -> list[str]:
         return ["ssh", *target.client(self._master.socket), "--", "ftl", line]
@@ -221,3 +234,7 @@ def _destination(host: str, port: int) -> str:
     ):
         raise UsageError(f"{host}:{port} is not an address")
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+async def _leave(_transport: asyncio.SubprocessTransport, _capture: process.Capture) -> None:
+    """Kill a child as it is."""

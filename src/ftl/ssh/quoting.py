@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+# Says its process ID before it becomes the command: without a terminal nothing else ends a command there that is
+# given up here.
+_TRACKED = 'echo "ftl-pid $$" >&2; exec "$@"'
+_PID = re.compile(rb"^ftl-pid (\d+)\n", re.MULTILINE)
+
+# sshd gives every command a session and process group of its own. Where the login shell stayed between, the group
+# is the shell's, and the command alone is told.
+_END = 'kill -s TERM -- "-$1" 2>/dev/null || kill -s TERM "$1"'
 
 
 def command_line(argv: Sequence[str]) -> str:
@@ -24,3 +34,22 @@ def command_line(argv: Sequence[str]) -> str:
     if any("\0" in word for word in argv):
         raise UsageError("an argument of the command holds a NUL byte")
     return " ".join("'" + word.replace("'", "'\"'\"'") + "'" for word in argv)
+
+
+def tracked(argv: Sequence[str]) -> str:
+    """As `command_line`, for a command whose stderr begins with its process ID: see `untracked`."""
+    command_line(argv)  # refuse what is no command
+    return command_line(["sh", "-c", _TRACKED, "sh", *argv])
+
+
+def untracked(stderr: bytes) -> tuple[str | None, bytes]:
+    """The process ID in a tracked command's stderr, None while it has not come, and the command's own stderr."""
+    found = _PID.search(stderr)
+    if found is None:
+        return None, stderr
+    return found[1].decode(), stderr[: found.start()] + stderr[found.end() :]
+
+
+def end(pid: str) -> str:
+    """The command line that ends a tracked command and what it started."""
+    return command_line(["sh", "-c", _END, "sh", pid])
