@@ -44,7 +44,7 @@ async def open_session(server: Server) -> AsyncIterator[Session]:
     async with machine:
         with at(server=machine.name):
             url = await machine.engine_url()
-            async with Engine(url, name=machine.name) as engine:
+            async with Engine(url, name=machine.name, explain=machine.explain) as engine:
                 yield Session(machine.name, machine, engine, await _ask(engine, machine.name))
 
 
