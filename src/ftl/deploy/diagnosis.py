@@ -64,12 +64,10 @@ async def explain(
         message = f"{service} did not become healthy"
     lines = [line.text async for line in engine.logs(container, tail=LOG_LINES)] if state else []
     error = Unhealthy(message, cause=cause, hint=hint, place=Place(service=service))
-    shown = (
-        [f"the last {len(lines)} log lines of {container}:", *lines]
-        if lines
-        else [f"{container} logged nothing"]
-    )
-    return error.with_details(shown)
+    if not lines:
+        return error.with_details([f"{container} logged nothing"])
+    many = f"the last {len(lines)} log lines" if len(lines) > 1 else "the only log line"
+    return error.with_details([f"{many} of {container}:", *lines])
 
 
 def why_ended(state: ContainerState | None) -> tuple[str, str | None]:

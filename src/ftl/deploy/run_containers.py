@@ -40,7 +40,7 @@ async def start_dependency(work: Work, step: StartDependency) -> None:
     """Create and start a dependency; the one it replaces waits aside until the release is decided."""
     if step.replaces is not None:
         work.on_failure(
-            f"put the old {step.name} back",
+            step.text,
             lambda: _put_back(work, step.container),
             step="start_dependency",
             service=step.name,
@@ -61,7 +61,7 @@ async def _put_back(work: Work, container: str) -> None:
 async def start_containers(work: Work, step: StartContainers) -> None:
     """Create and start the containers of a new release, side by side."""
     work.on_failure(
-        f"remove {', '.join(step.names)}",
+        step.text,
         lambda: _remove(work, step.names),
         step="start_containers",
         service=step.service,
@@ -98,7 +98,7 @@ async def wait(work: Work, step: WaitHealthy) -> None:
 async def stop_old(work: Work, step: StopOld) -> None:
     """Stop the old containers first; they are started again if the release does not come to be."""
     work.on_failure(
-        f"start {', '.join(step.names)} again",
+        step.text,
         lambda: _start(work, step.names),
         step="stop_old",
         service=step.service,

@@ -54,7 +54,7 @@ async def apply_site(work: Work, step: ApplySite) -> None:
         before = state.site(step.site.project) if state is not None else None
         project = step.site.project
         work.on_failure(
-            "put the routes back",
+            step.text,
             lambda: work.proxy.apply(before) if before is not None else work.proxy.forget(project),
             step="apply_site",
             service=None,
@@ -65,7 +65,7 @@ async def apply_site(work: Work, step: ApplySite) -> None:
 async def open_name(work: Work, step: OpenName) -> None:
     """Let a service that never was live answer by its name, before the others are decided."""
     work.on_failure(
-        f"close the name of {step.service}",
+        step.text,
         lambda: work.proxy.forget(step.project, [step.service]),
         step="open_name",
         service=step.service,

@@ -1,0 +1,195 @@
+"""A project for tests that deploy: a small image, a server of the lab, and a visitor who counts."""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import json
+import os
+import ssl
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from lab.servers import Server
+    from tests.harness import Outcome, Project
+
+_NUMBERS = itertools.count(1)
+
+DOCKERFILE = """\
+FROM ftl-lab-busybox:latest
+COPY www /www
+CMD ["httpd", "-f", "-p", "8000", "-h", "/www"]
+"""
+
+SLOW = "#!/bin/sh\nsleep 4\nprintf 'Content-Type: text/plain\\r\\n\\r\\nslow done'\n"
+BROKEN = "#!/bin/sh\nprintf 'Status: 500 Broken\\r\\nContent-Type: text/plain\\r\\n\\r\\nno database'\n"
+MOVED = "#!/bin/sh\nprintf 'Status: 301 Moved\\r\\nLocation: https://elsewhere.example/\\r\\n\\r\\n'\n"
+
+
+def unique(stem: str = "app") -> str:
+    """A project name that no other test has."""
+    return f"{stem}-{os.getpid():x}-{next(_NUMBERS)}"
+
+
+@dataclass
+class Site:
+    """One project on one server.
+
+    Attributes:
+        config: What becomes ftl.yaml; change it between deploys.
+    """
+
+    project: Project
+    server: Server
+    name: str
+    config: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def domain(self) -> str:
+        """The name its visitors use."""
+        return f"{self.name}.example.com"
+
+    def service(self, name: str = "web") -> dict[str, Any]:
+        """A service's section, to be changed."""
+        found: dict[str, Any] = next(one for one in self.config["services"] if one["name"] == name)
+        return found
+
+    def version(self, text: str, *, dockerfile: str = DOCKERFILE) -> None:
+        """Make the app say `text`."""
+        files: dict[str, object] = {
+            "app/Dockerfile": dockerfile,
+            "app/www/index.html": text,
+            "app/www/cgi-bin/slow": SLOW,
+            "app/www/cgi-bin/broken": BROKEN,
+            "app/www/cgi-bin/moved": MOVED,
+        }
+        self.project.write(files)
+        for name in ("slow", "broken", "moved"):
+            (self.project.folder / "app/www/cgi-bin" / name).chmod(0o755)
+
+    def save(self) -> None:
+        """Write ftl.yaml."""
+        self.project.write({"ftl.yaml": json.dumps(self.config, indent=1)})
+
+    def run(self, *argv: str, **options: Any) -> Outcome:
+        """Run a command on the file as it is now."""
+        self.save()
+        return self.project.run(*argv, **options)
+
+    def deploy(self, *argv: str, **options: Any) -> Outcome:
+        """Deploy, with JSON lines."""
+        return self.run("deploy", "--json", *argv, **options)
+
+    def get(self, path: str = "/", *, timeout: float = 20) -> tuple[int, str]:
+        """A visit from outside: status and body."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.http_port, timeout=timeout)
+        try:
+            connection.request("GET", path, headers={"Host": self.domain})
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def get_secure(self) -> tuple[int, str]:
+        """A visit by HTTPS, whoever signed the certificate."""
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", self.server.https_port, timeout=20, context=context
+        )
+        connection.sock = context.wrap_socket(_dial(self.server.https_port), server_hostname=self.domain)
+        try:
+            connection.request("GET", "/", headers={"Host": self.domain})
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def containers(self, *, running: bool = False) -> list[str]:
+        """The names of the project's containers on the server."""
+        every = () if running else ("--all",)
+        found = self.server.docker(
+            "ps", *every, "--filter", f"label=ftl.project={self.name}", "--format", "{{.Names}}"
+        )
+        return sorted(found.split())
+
+
+def _dial(port: int) -> Any:
+    import socket
+
+    return socket.create_connection(("127.0.0.1", port), timeout=20)
+
+
+def site(make: Callable[..., Project], server: Server, **changed: Any) -> Site:
+    """A project with one service `web` at `/`, version `one`."""
+    name = unique()
+    made = Site(make(), server, name)
+    made.config = {
+        "project": {"name": name, "domain": made.domain},
+        "server": server.section(),
+        "services": [
+            {
+                "name": "web",
+                "build": "app",
+                "port": 8000,
+                "routes": ["/"],
+                "stop_timeout": 1,
+                "drain_timeout": "8s",
+                **changed,
+            }
+        ],
+        "proxy": {"tls": "off"},
+    }
+    made.version("one")
+    return made
+
+
+@dataclass
+class Tally:
+    """What a visitor met. `failures` are answers that were not 200 and connections that broke."""
+
+    requests: int = 0
+    failures: list[str] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
+
+
+@contextmanager
+def visitors(target: Site, count: int = 4) -> Iterator[Tally]:
+    """Clients that keep their connections alive, never retry, and ask as fast as they are answered."""
+    tally, over = Tally(), threading.Event()
+
+    def visit() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", target.server.http_port, timeout=20)
+        while not over.is_set():
+            try:
+                connection.request("GET", "/", headers={"Host": target.domain})
+                answer = connection.getresponse()
+                body = answer.read().decode()
+                if answer.status != 200:
+                    tally.failures.append(f"{answer.status} {body}")
+                tally.seen.add(body)
+            except OSError as error:
+                tally.failures.append(repr(error))
+                connection.close()
+            except http.client.HTTPException as error:
+                tally.failures.append(repr(error))
+                connection.close()
+            tally.requests += 1
+            time.sleep(0.005)
+
+    threads = [threading.Thread(target=visit) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield tally
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()

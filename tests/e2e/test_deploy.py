@@ -1,0 +1,213 @@
+"""`ftl deploy` from end to end: a real engine here, a real server there, and visitors while it happens."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.e2e.site import site, unique, visitors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lab.servers import Server
+    from tests.harness import Project
+
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("busybox", "proxy_image")]
+
+
+def test_a_first_deploy_serves_and_the_next_ones_do_only_what_changed(
+    ftl: Callable[..., Project], server: Server
+) -> None:
+    """Created, then unchanged, then replaced by one new layer; the old container is gone and records are private."""
+    app = site(ftl, server)
+    first = app.deploy().ok().result
+    assert (first["release"], first["services"]["web"]["action"]) == ("r1", "created")
+    assert first["services"]["web"]["bytes_sent"] > 0
+    assert app.get() == (200, "one")
+
+    again = app.deploy().ok().result
+    assert (again["release"], again["services"]["web"]["action"]) == ("r1", "unchanged")
+    assert again["services"]["web"]["bytes_sent"] == 0
+
+    app.version("two")
+    second = app.deploy().ok().result["services"]["web"]
+    assert (second["action"], second["layers_sent"]) == ("replaced", 1)
+    assert second["layers_reused"] > 0
+    assert app.get() == (200, "two")
+    assert app.containers() == [f"{app.name}-web-r2"]
+
+    records = server.run(
+        "sh", "-c", f"ls -l /var/lib/docker/volumes/ftl-state/_data/{app.name}"
+    ).stdout.decode()
+    assert [line.split()[0] for line in records.splitlines()[1:]] == ["-rw-------"] * 2
+    stored = server.run("cat", f"/var/lib/docker/volumes/ftl-state/_data/{app.name}/r2.json").stdout
+    assert json.loads(stored)["outcome"] == "live"
+
+
+def test_no_request_fails_while_a_release_is_replaced(ftl: Callable[..., Project], server: Server) -> None:
+    """Visitors who never retry, and a slow request in flight, notice two deploys by the answers alone."""
+    app = site(ftl, server, replicas=2)
+    app.deploy().ok()
+    slow: list[tuple[int, str]] = []
+    with visitors(app) as tally:
+        for version in ("two", "three"):
+            app.version(version)
+            pending = threading.Thread(target=lambda: slow.append(app.get("/cgi-bin/slow")))
+            pending.start()
+            app.deploy().ok()
+            pending.join()
+    assert tally.failures == []
+    assert tally.seen == {"one", "two", "three"}
+    assert slow == [(200, "slow done")] * 2
+    assert len(app.containers()) == 2
+
+
+def test_services_reach_each_other_by_name(ftl: Callable[..., Project], server: Server) -> None:
+    """From inside a container the name of a service leads to its live release, also on the first deploy."""
+    app = site(ftl, server)
+    app.config["services"].append({"name": "inner", "build": "app", "port": 8000, "stop_timeout": 1})
+    app.service()["hooks"] = {
+        "pre": "for i in 1 2 3; do nslookup inner >/dev/null 2>&1 && break; sleep 1; done; nslookup inner"
+    }
+    outcome = app.deploy().ok()
+    assert any("inner" in line["line"] for line in outcome.events("hook_output"))
+    caller = f"{app.name}-web-r1"
+    found = server.docker("exec", caller, "nslookup", "inner").splitlines()
+    address = [line.split()[-1] for line in found if line.startswith("Address")][-1]
+    answer = server.docker(
+        "exec", caller, "wget", "-qO-", "--header", "Host: inner:8000", f"http://{address}:8000/"
+    )
+    assert answer == "one"
+
+
+def test_a_dependency_starts_first_and_its_data_stays(ftl: Callable[..., Project], server: Server) -> None:
+    """A dependency is reached on the server's loopback alone, and a new one finds the old one's volume."""
+    app = site(ftl, server)
+    files: dict[str, object] = {
+        "db/Dockerfile": 'FROM ftl-lab-busybox:latest\nCMD ["sh", "-c", "httpd -f -p 5432 -h /data"]\n'
+    }
+    app.project.write(files)
+    image = f"ftl-lab-{unique('db')}"
+    import subprocess
+
+    subprocess.run(
+        ["/usr/bin/docker", "build", "-q", "-t", image, str(app.project.folder / "db")], check=True
+    )
+    dependency = {"name": "db", "image": image, "ports": [5432], "volumes": ["data:/data"], "env": {"A": "1"}}
+    app.config["dependencies"] = [dependency]
+    assert app.deploy().ok().result["dependencies"]["db"]["action"] == "created"
+    server.docker("exec", f"{app.name}-db", "sh", "-c", "echo kept > /data/file")
+    bound = server.docker("port", f"{app.name}-db", "5432")
+    assert bound.startswith("127.0.0.1:")
+
+    dependency["env"] = {"A": "2"}
+    assert app.deploy().ok().result["dependencies"]["db"]["action"] == "replaced"
+    assert server.docker("exec", f"{app.name}-db", "cat", "/data/file") == "kept"
+    assert app.containers() == [f"{app.name}-db", f"{app.name}-web-r1"]
+
+
+def test_a_failing_hook_keeps_the_old_release(ftl: Callable[..., Project], server: Server) -> None:
+    """A pre hook runs in the new image; when it fails nothing is switched and its output is shown."""
+    app = site(ftl, server, volumes=["data:/data"])
+    app.service()["hooks"] = {"pre": "cat /www/index.html > /data/migrated"}
+    app.deploy().ok()
+    assert server.docker("exec", f"{app.name}-web-r1", "cat", "/data/migrated") == "one"
+
+    app.version("two")
+    app.service()["hooks"] = {"pre": "echo cannot migrate; exit 7"}
+    failed = app.run("deploy")
+    assert failed.exit_code == 1
+    assert "cannot migrate" in failed.stderr
+    assert "status 7" in failed.stderr
+    assert app.get() == (200, "one")
+    assert app.containers() == [f"{app.name}-web-r1"]
+
+
+def test_local_hooks_run_here(ftl: Callable[..., Project], server: Server) -> None:
+    """A local hook runs in the folder of ftl.yaml and is told the release."""
+    app = site(ftl, server)
+    app.service()["hooks"] = {"post": {"local": 'echo "$$FTL_RELEASE of $$FTL_PROJECT" > told'}}
+    app.deploy().ok()
+    assert (app.project.folder / "told").read_text() == f"r1 of {app.name}\n"
+
+
+def test_https_works_beside_http(ftl: Callable[..., Project], server: Server) -> None:
+    """With `tls: internal` the proxy's own authority signs, and both schemes serve."""
+    app = site(ftl, server)
+    app.config["proxy"] = {"tls": "internal"}
+    app.deploy().ok()
+    assert app.get() == (200, "one")
+    assert app.get_secure() == (200, "one")
+
+
+def test_what_leaves_the_file_leaves_the_server(ftl: Callable[..., Project], server: Server) -> None:
+    """A service that ftl.yaml no longer names is removed; its volume is kept."""
+    app = site(ftl, server)
+    app.config["services"].append(
+        {
+            "name": "old",
+            "build": "app",
+            "port": 8000,
+            "routes": ["/old"],
+            "volumes": ["kept:/k"],
+            "stop_timeout": 1,
+        }
+    )
+    app.deploy().ok()
+    app.config["services"].pop()
+    assert app.deploy().ok().result["services"]["old"]["action"] == "removed"
+    assert app.containers() == [f"{app.name}-web-r1"]
+    assert f"{app.name}_kept" in server.docker("volume", "ls", "-q").split()
+
+
+def test_recreate_stops_the_old_first_and_brings_it_back_on_failure(
+    ftl: Callable[..., Project], server: Server
+) -> None:
+    """Two that cannot run side by side are replaced in turn, and a bad one gives way to the old again."""
+    app = site(ftl, server, recreate=True, forwards=["127.0.0.1:18080:8000"])
+    app.deploy().ok()
+    app.version("two")
+    app.deploy().ok()
+    assert app.get() == (200, "two")
+    app.version("three")
+    app.service()["health_check"] = {"path": "/missing", "interval": "200ms", "retries": 3}
+    assert app.deploy().exit_code == 1
+    assert app.get() == (200, "two")
+    assert app.containers(running=True) == [f"{app.name}-web-r2"]
+
+
+def test_one_service_can_be_deployed_alone(ftl: Callable[..., Project], server: Server) -> None:
+    """`ftl deploy web` leaves the other at its release; an unknown name is a usage error that names the known."""
+    app = site(ftl, server)
+    app.config["services"].append({"name": "inner", "build": "app", "port": 8000, "stop_timeout": 1})
+    app.deploy().ok()
+    app.version("two")
+    assert set(app.deploy("web").ok().result["services"]) == {"web"}
+    assert app.containers() == [f"{app.name}-inner-r1", f"{app.name}-web-r2"]
+    wrong = app.run("deploy", "wep")
+    assert wrong.exit_code == 2
+    assert "web" in wrong.stderr
+
+
+def test_a_plan_changes_nothing(ftl: Callable[..., Project], server: Server) -> None:
+    """`ftl plan` prints the steps of a first deploy, and the server is as it was."""
+    app = site(ftl, server)
+    plan = app.run("plan").ok()
+    assert f"start {app.name}-web-r1" in plan.stdout + plan.stderr
+    assert app.containers() == []
+
+
+def test_workers_need_no_port(ftl: Callable[..., Project], server: Server) -> None:
+    """A service without a port is healthy when it keeps running, and is replaced as others are."""
+    app = site(ftl, server)
+    app.config["services"] = [
+        {"name": "job", "image": "ftl-lab-busybox:latest", "command": "sleep 1000", "stop_timeout": 0}
+    ]
+    app.deploy().ok()
+    assert app.containers(running=True) == [f"{app.name}-job-r1"]
+    app.service("job")["command"] = "sleep 2000"
+    app.deploy().ok()
+    assert app.containers() == [f"{app.name}-job-r2"]

@@ -1,0 +1,38 @@
+"""A deploy does the same on every engine and store that servers have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.e2e.site import site, visitors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.e2e.conftest import ServerFactory
+    from tests.harness import Project
+
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("busybox", "proxy_image")]
+
+
+@pytest.mark.parametrize(
+    ("suite", "store"),
+    [("trixie", "overlay2"), ("trixie", "containerd"), ("sid", "overlay2"), ("sid", "containerd")],
+)
+def test_two_releases_of_two_services(
+    ftl: Callable[..., Project], server_factory: ServerFactory, suite: str, store: str
+) -> None:
+    """First and second release serve, only the changed layer travels, no request fails, nothing is left."""
+    app = site(ftl, server_factory(suite=suite, store=store))
+    app.config["services"].append({"name": "inner", "build": "app", "port": 8000, "stop_timeout": 1})
+    app.deploy().ok()
+    assert app.get() == (200, "one")
+    with visitors(app) as tally:
+        app.version("two")
+        second = app.deploy("web").ok().result["services"]["web"]
+    assert (second["layers_sent"], second["layers_reused"]) == (1, 1)
+    assert tally.failures == []
+    assert app.get() == (200, "two")
+    assert app.containers() == [f"{app.name}-inner-r1", f"{app.name}-web-r2"]
+    assert app.deploy("web").ok().result["changed"] is False

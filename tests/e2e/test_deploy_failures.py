@@ -1,0 +1,227 @@
+"""Deploys that fail, are interrupted, are killed or meet another: users see one whole release throughout."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.e2e.site import DOCKERFILE, site
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lab.servers import Server
+    from tests.e2e.conftest import ServerFactory
+    from tests.e2e.site import Site
+    from tests.harness import Project
+
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("busybox", "proxy_image")]
+
+QUICK = {"interval": "200ms", "timeout": "1s", "retries": 5}
+
+
+def with_command(*words: str) -> str:
+    """The app's Dockerfile with another command."""
+    argv = ", ".join(f'"{word}"' for word in words)
+    return DOCKERFILE.rpartition("CMD")[0] + f"CMD [{argv}]\n"
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "check", "words"),
+    [
+        (with_command("sh", "-c", "echo no config; exit 3"), {}, ["exited with code 3", "no config"]),
+        (with_command("missing-program"), {}, ["missing-program"]),
+        (with_command("sh", "-c", "kill -SEGV $$"), {}, ["SIGSEGV"]),
+        (with_command("httpd", "-f", "-p", "9000", "-h", "/www"), {}, ["port 8000", "listens on 9000"]),
+        (
+            with_command("httpd", "-f", "-p", "127.0.0.1:8000", "-h", "/www"),
+            {},
+            ["127.0.0.1:8000", "0.0.0.0:8000"],
+        ),
+        (DOCKERFILE, {"path": "/none"}, ["404", "health_check.path"]),
+        (DOCKERFILE, {"path": "/cgi-bin/broken"}, ["500", "no database"]),
+        (DOCKERFILE, {"path": "/cgi-bin/moved"}, ["301", "https://elsewhere.example/"]),
+        (DOCKERFILE, {"path": "/cgi-bin/slow"}, ["no answer within 1 s"]),
+    ],
+    ids=["exit", "not-found", "signal", "other-port", "loopback", "404", "500", "301", "slow"],
+)
+def test_a_release_that_is_not_healthy_changes_nothing_and_says_why(
+    ftl: Callable[..., Project], server: Server, dockerfile: str, check: dict[str, Any], words: list[str]
+) -> None:
+    """The old release serves on, the new containers are gone, and the message holds cause and log."""
+    app = site(ftl, server)
+    app.deploy().ok()
+    app.version("two", dockerfile=dockerfile)
+    app.service()["health_check"] = {**QUICK, **check}
+    failed = app.run("deploy")
+    assert failed.exit_code == 1
+    for word in words:
+        assert word in failed.stderr, failed
+    assert "Traceback" not in failed.stderr
+    assert app.get() == (200, "one")
+    assert app.containers() == [f"{app.name}-web-r1"]
+
+
+def test_a_failed_release_is_recorded_and_the_next_has_its_own_number(
+    ftl: Callable[..., Project], server: Server
+) -> None:
+    """A first deploy that fails leaves nothing public; the next one is r2 and works."""
+    app = site(ftl, server)
+    app.service()["health_check"] = {**QUICK, "path": "/none"}
+    assert app.deploy().exit_code == 1
+    assert app.get()[0] in (404, 503)
+    app.service()["health_check"] = {**QUICK, "path": "/"}
+    assert app.deploy().ok().result["release"] == "r2"
+    assert app.get() == (200, "one")
+
+
+def stopped_at(app: Site, step: str, number: signal.Signals) -> int:
+    """Deploy, and send a signal to it as soon as a step begins; its exit status."""
+    app.save()
+    with app.project.start("deploy", "--json") as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if f'"step_started", "step": "{step}"' in line:
+                process.send_signal(number)
+                break
+        process.stdout.read()
+        return process.wait(120)
+
+
+@pytest.mark.parametrize("step", ["send_images", "start_containers", "wait_healthy", "run_hook"])
+def test_ctrl_c_before_the_switch_takes_everything_back(
+    ftl: Callable[..., Project], server: Server, step: str
+) -> None:
+    """Interrupted before it is decided, a deploy exits 130 and leaves the server as it was."""
+    app = site(ftl, server)
+    app.deploy().ok()
+    app.version("two")
+    app.service()["hooks"] = {"pre": "sleep 2"}
+    app.service()["health_check"] = {"path": "/", "interval": "500ms"}
+    assert stopped_at(app, step, signal.SIGINT) == 130
+    assert app.get() == (200, "one")
+    assert app.containers() == [f"{app.name}-web-r1"]
+
+
+@pytest.mark.parametrize(
+    "step", ["record", "send_images", "start_containers", "wait_healthy", "run_hook", "switch", "drain"]
+)
+def test_a_killed_deploy_leaves_one_whole_release_and_the_next_converges(
+    ftl: Callable[..., Project], server: Server, step: str
+) -> None:
+    """Killed at any step, all visitors see one release; the next deploy leaves what a clean one leaves."""
+    app = site(ftl, server, replicas=2)
+    app.deploy().ok()
+    app.version("two")
+    app.service()["hooks"] = {"pre": "sleep 1"}
+    assert stopped_at(app, step, signal.SIGKILL) == -signal.SIGKILL
+    time.sleep(0.5)
+    assert len({app.get() for _ in range(8)}) == 1
+    again = app.deploy("--wait-lock", "60").ok().result
+    assert {app.get() for _ in range(8)} == {(200, "two")}
+    live = again["release"]
+    assert app.containers() == [f"{app.name}-web-{live}-1", f"{app.name}-web-{live}-2"]
+    assert app.deploy().ok().result["changed"] is False
+
+
+def test_two_at_once_do_not_meet(ftl: Callable[..., Project], server: Server) -> None:
+    """A second deploy exits 4 with the holder's name, or waits when told to."""
+    app = site(ftl, server)
+    app.deploy().ok()
+    app.version("two")
+    app.service()["hooks"] = {"pre": "sleep 5"}
+    first: list[int] = []
+    thread = threading.Thread(target=lambda: first.append(app.deploy().exit_code))
+    thread.start()
+    for _ in range(100):
+        if any("-pre" in name for name in app.containers()):
+            break
+        time.sleep(0.1)
+    refused = app.run("deploy", "--no-build")
+    assert refused.exit_code == 4
+    assert "@" in refused.stderr
+    waited = app.deploy("--no-build", "--wait-lock", "60")
+    thread.join()
+    assert first == [0]
+    assert waited.ok().result["changed"] is False
+
+
+def test_a_taken_port_is_named(
+    ftl: Callable[..., Project], server_factory: ServerFactory, busybox: str
+) -> None:
+    """Something else on port 80 is said in the message, with its name, and left alone."""
+    server = server_factory()
+    server.load(busybox)
+    server.docker(
+        "run", "-d", "--name", "nginx-of-old", "-p", "80:8000", busybox, "httpd", "-f", "-p", "8000"
+    )
+    app = site(ftl, server)
+    failed = app.run("deploy")
+    assert failed.exit_code == 1
+    assert "port 80" in failed.stderr
+    assert "nginx-of-old" in failed.stderr
+    assert server.docker("ps", "--format", "{{.Names}}") == "nginx-of-old"
+
+
+def test_a_full_disk_is_named_and_leaves_the_site_alone(
+    ftl: Callable[..., Project], server_factory: ServerFactory
+) -> None:
+    """An image for which there is no room is refused with what is missing; the old release serves on."""
+    server = server_factory(disk=400_000_000)
+    app = site(ftl, server)
+    app.deploy().ok()
+    fat = DOCKERFILE.replace("COPY", "RUN dd if=/dev/urandom of=/fat bs=1M count=600\nCOPY", 1)
+    app.version("two", dockerfile=fat)
+    failed = app.run("deploy")
+    assert failed.exit_code == 1
+    assert "MB" in failed.stderr
+    assert app.get() == (200, "one")
+    assert app.containers() == [f"{app.name}-web-r1"]
+
+
+def test_a_user_outside_the_docker_group_is_told_how_to_get_in(
+    ftl: Callable[..., Project], server_factory: ServerFactory
+) -> None:
+    """Exit code 3, and the command that helps."""
+    server = server_factory(users=("guest",))
+    app = site(ftl, server)
+    app.config["server"] = server.section(user="guest")
+    refused = app.run("deploy")
+    assert refused.exit_code == 3
+    assert "usermod -aG docker guest" in refused.stderr
+
+
+def test_a_stopped_engine_is_told(ftl: Callable[..., Project], server_factory: ServerFactory) -> None:
+    """Exit code 3 when the server's engine does not run."""
+    server = server_factory()
+    server.stop_engine()
+    refused = site(ftl, server).run("deploy")
+    assert refused.exit_code == 3
+    assert "Docker" in refused.stderr
+
+
+def test_a_server_that_dies_mid_deploy_is_told_and_recovers(
+    ftl: Callable[..., Project], server_factory: ServerFactory
+) -> None:
+    """Power loss during a deploy is an error that names the server; after the boot the next deploy works."""
+    server = server_factory()
+    app = site(ftl, server)
+    app.deploy().ok()
+    app.version("two")
+    app.service()["hooks"] = {"pre": "sleep 20"}
+    app.save()
+    with app.project.start("deploy", "--json") as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if '"step_started", "step": "run_hook"' in line:
+                server.kill()
+                break
+        rest = process.stdout.read()
+        assert process.wait(120) in (1, 3), rest
+    server.start()
+    app.service().pop("hooks")
+    app.deploy("--wait-lock", "60").ok()
+    assert app.get() == (200, "two")
