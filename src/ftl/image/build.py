@@ -6,8 +6,7 @@ import asyncio
 import os
 from typing import TYPE_CHECKING
 
-from dotenv import dotenv_values
-
+from ftl.config import variables
 from ftl.errors import FtlError, at
 from ftl.events import Note
 from ftl.image.builder import find_builder
@@ -70,10 +69,18 @@ async def build(
             )
         )
     labels = {"ftl.project": project.name, **({"ftl.commit": commit} if commit else {})}
-    written = {name: value or "" for name, value in dotenv_values(root / ".env", interpolate=False).items()}
-    variables = {**written, **environ}
     bench = Bench(
-        project.name, root, engine, builder, environ, variables, labels, platform, native, emit, no_cache
+        project.name,
+        root,
+        engine,
+        builder,
+        environ,
+        variables(root, environ),
+        labels,
+        platform,
+        native,
+        emit,
+        no_cache,
     )
     return await _side_by_side(bench, wanted)
 

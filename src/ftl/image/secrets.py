@@ -50,7 +50,7 @@ def find_secrets(
 def _find(secret: BuildSecret, root: Path, environ: Mapping[str, str]) -> Secret:
     if secret.file is not None:
         path = root / Path(secret.file).expanduser()
-        if not path.is_file():
+        if not path.exists() or path.is_dir():  # a device will do: /dev/null is an empty secret
             raise BuildFailed(
                 f"the build secret `{secret.id}` is not there",
                 cause=f"there is no file {path}",

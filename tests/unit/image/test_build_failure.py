@@ -30,7 +30,8 @@ def recorded(builder: str, case: str, root: Path) -> BuildFailed:
 @pytest.mark.parametrize(
     ("case", "message", "cause", "hint"),
     [
-        ("run", "a build step failed at Dockerfile:2: RUN echo one; echo two >&2; exit 3", "it ended with status 3", ""),
+        ("run", "a build step failed at Dockerfile:2: RUN echo one; echo two >&2; exit 3",
+         "it ended with status 3", ""),
         ("copy", "`nothere.txt` was not found at Dockerfile:2: COPY nothere.txt /", "nothere.txt", "build context"),
         ("syntax", "Dockerfile:2: unknown instruction: RNU", "RNU x", "did you mean RUN?"),
         ("registry", "the base image nosuch.example/x:1 cannot be pulled: its registry cannot be reached at "
@@ -147,7 +148,8 @@ def test_a_base_image_that_cannot_be_had_says_why(words: str, message: str, tmp_
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("ERROR: Cannot connect to the Docker daemon at unix:///x. Is the docker daemon running?", "no Docker engine answers"),
+        ("ERROR: Cannot connect to the Docker daemon at unix:///x. Is the docker daemon running?",
+         "no Docker engine answers"),
         ("failed to dial gRPC: cannot connect to the Docker daemon. Is 'docker daemon' running on this host?",
          "no Docker engine answers"),
         ("ERROR: permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock: "
@@ -190,9 +192,10 @@ def test_a_target_that_does_not_exist_names_the_stages(tmp_path: Path) -> None:
 def test_a_newer_builders_excerpt_does_not_hide_its_words(tmp_path: Path) -> None:
     """Newer builders repeat the output and quote the Dockerfile below it; the sentence at the end counts."""
     error = told(
-        "------\n > [2/2] COPY a b:\n------\nDockerfile:2\n--------------------\n   1 |     FROM x\n   2 | >>> COPY a b\n"
-        "--------------------\nERROR: failed to build: failed to solve: failed to compute cache key: failed to calculate "
-        'checksum of ref 7rw::5y9: "/a": not found\n\nView build details: docker-desktop://dashboard/build/x\n',
+        "------\n > [2/2] COPY a b:\n------\nDockerfile:2\n--------------------\n   1 |     FROM x\n"
+        "   2 | >>> COPY a b\n--------------------\nERROR: failed to build: failed to solve: "
+        "failed to compute cache key: failed to calculate checksum of ref 7rw::5y9: "
+        '"/a": not found\n\nView build details: docker-desktop://dashboard/build/x\n',
         "FROM x\nCOPY a b\n",
         tmp_path,
     )

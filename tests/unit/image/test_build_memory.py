@@ -160,8 +160,16 @@ def test_a_login_in_the_file_is_found(name: str, reference: str, home: Path) -> 
     assert (auth["username"], auth["password"]) == ("me", "pass:word")
 
 
-@pytest.mark.parametrize("config", [{}, {"auths": {}}, {"auths": {"other.example.com": coded("a", "b")}},
-                                    {"auths": {"registry.example.com": {}}}, {"auths": {"registry.example.com": {"auth": "%"}}}])  # fmt: skip
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"auths": {}},
+        {"auths": {"other.example.com": coded("a", "b")}},
+        {"auths": {"registry.example.com": {}}},
+        {"auths": {"registry.example.com": {"auth": "%"}}},
+    ],
+)
 def test_without_a_login_there_are_no_credentials(config: dict[str, object], home: Path) -> None:
     """No entry, another registry's, or one that cannot be read: the registry may be public."""
     assert registry_auth("registry.example.com/app", docker_config(home, config)) is None

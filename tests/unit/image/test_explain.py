@@ -129,7 +129,8 @@ def test_compiling_in_the_image_itself_weighs_the_base() -> None:
 @pytest.mark.parametrize(
     ("rule", "wasteful", "frugal"),
     [
-        ("apt-lists", "apt-get update && apt-get install -y x", "apt-get update && apt-get install -y x && rm -rf /var/lib/apt/lists/*"),
+        ("apt-lists", "apt-get update && apt-get install -y x",
+         "apt-get update && apt-get install -y x && rm -rf /var/lib/apt/lists/*"),
         ("apt-recommends", "apt-get install -y x", "apt-get install -y --no-install-recommends x"),
         ("pip-cache", "pip install x", "pip install --no-cache-dir x"),
         ("pip-cache", "pip install x", "--mount=type=cache,target=/root/.cache pip install x"),

@@ -15,8 +15,9 @@ OVERLAY_20 = Image(
     digests=(),
     layers=("sha256:a", "sha256:b"),
     config={
-        "Hostname": "", "Domainname": "", "User": "", "AttachStdin": False, "Tty": False, "ExposedPorts": {"8000/tcp": {}},
-        "Env": ["PATH=/bin", "A=1"], "Cmd": ["run"], "Image": "", "Volumes": None, "WorkingDir": "/", "Entrypoint": None,
+        "Hostname": "", "Domainname": "", "User": "", "AttachStdin": False, "Tty": False,
+        "ExposedPorts": {"8000/tcp": {}}, "Env": ["PATH=/bin", "A=1"], "Cmd": ["run"], "Image": "",
+        "Volumes": None, "WorkingDir": "/", "Entrypoint": None,
         "OnBuild": None, "Labels": {"ftl.project": "shop", "ftl.commit": "1", "team": "web"},
         "Healthcheck": {"Test": ["CMD", "true"]},
     },
