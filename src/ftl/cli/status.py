@@ -59,7 +59,7 @@ def _print(status: Status) -> None:
 def _row(unit: Unit, now: datetime) -> tuple[str, ...]:
     release = unit.release or "-"
     replicas = f"{unit.running}/{unit.wanted}" if unit.wanted else f"{unit.running}"
-    health = unit.health if unit.live else f"{unit.health}, not live"
+    health = f"{unit.health}, not live" if unit.release and not unit.live else unit.health
     return (
         unit.name,
         release,

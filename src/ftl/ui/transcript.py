@@ -42,6 +42,12 @@ Mark = Literal["started", "done", "failed", "undone", "info", "warning", "hint",
 LONG_STEP = 2.0
 """Seconds from which on a build step is worth a line of its own."""
 
+SHORT_STEP = 0.1
+"""Seconds below which nobody wants to know how long a step took."""
+
+MINOR_STEPS = ("record", "ensure_store", "send_images", "switch")
+"""Steps whose end is no news: bookkeeping, and what events of their own tell."""
+
 INTERVAL = 5.0
 """Seconds between two lines about the same thing that goes on."""
 
@@ -185,9 +191,13 @@ class Transcript:
                 if self._verbose:
                     yield Line("started", event.text, event.service, lasting=False)
             case StepFinished(step="wait_healthy"):
-                yield Line("done", f"healthy after {duration(event.seconds)}", event.service)
+                after = f" after {duration(event.seconds)}" if event.seconds >= SHORT_STEP else ""
+                yield Line("done", f"healthy{after}", event.service)
+            case StepFinished() if self._verbose or event.step not in MINOR_STEPS:
+                took = f" ({duration(event.seconds)})" if event.seconds >= SHORT_STEP else ""
+                yield Line("done", event.text + took, event.service)
             case StepFinished():
-                yield Line("done", f"{event.text} ({duration(event.seconds)})", event.service)
+                pass
             case StepFailed():
                 yield Line("failed", f"failed: {event.text}", event.service)
             case StepUndone():

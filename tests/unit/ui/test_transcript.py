@@ -61,6 +61,8 @@ def test_every_event_says_something_with_v(event: Event) -> None:
             StepFinished("attach", "join the proxy to ftl-p-shop", 0.3),
             ["join the proxy to ftl-p-shop (0.3 s)"],
         ),
+        (StepFinished("attach", "join the proxy to ftl-p-shop", 0.04), ["join the proxy to ftl-p-shop"]),
+        (StepFinished("record", "record r5 as live", 0.3), []),
         (BuildFinished("web", "shop-web", 0.4, False), ["web: nothing to build, shop-web is up to date"]),
         (
             BuildFinished("web", "shop-web", 12.3, True, "COPY . .", 4.2, "app.py changed"),

@@ -1,0 +1,108 @@
+"""`ftl logs` against a real server."""
+
+from __future__ import annotations
+
+import signal
+from typing import IO, TYPE_CHECKING, Any
+
+import pytest
+from tests.e2e.echo import add_echo
+from tests.e2e.site import Site, site
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from lab.servers import Server
+    from tests.harness import Project
+
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("busybox", "proxy_image")]
+
+COUNTING = "i=0; while :; do i=$$((i+1)); echo {word} $$i; sleep 0.05; done"  # `$$` is a dollar in ftl.yaml
+
+
+def counting(word: str = "count") -> list[str]:
+    """The command of a service that says `WORD 1`, `WORD 2`, ... twenty times a second."""
+    return ["sh", "-c", COUNTING.format(word=word)]
+
+
+def worker(app: Site, name: str, command: list[str], **more: Any) -> None:
+    """Add a service without a port."""
+    app.config["services"].append(
+        {"name": name, "build": "app", "command": command, "stop_timeout": 0, **more}
+    )
+
+
+def lines(stream: IO[str] | None, count: int) -> Iterator[str]:
+    """The next lines of a process's output."""
+    assert stream is not None
+    for _ in range(count):
+        yield stream.readline().rstrip("\n")
+
+
+def test_logs_are_merged_by_time_and_prefixed(ftl: Callable[..., Project], server: Server) -> None:
+    """All containers' lines come in the order of time, each with its container; some can be asked for."""
+    app = site(ftl, server)
+    worker(app, "twin", counting("both"), replicas=2)
+    add_echo(app)
+    app.deploy().ok()
+
+    everything = app.run("logs", "--json").ok().events("log")
+    times = [line["time"] for line in everything]
+    assert times == sorted(times)
+    assert {line["container"] for line in everything} >= {"twin-r1-1", "twin-r1-2", "cache"}
+
+    last = app.run("logs", "twin", "-n", "40").ok().stdout.splitlines()
+    assert len(last) == 40
+    assert {line.split(" | ")[0] for line in last} == {"twin-r1-1", "twin-r1-2"}
+
+    assert app.run("logs", "cache").ok().stdout == "cache | echo is up\n"
+    assert app.run("logs", "cache", "--no-prefix").ok().stdout == "echo is up\n"
+    time, _, text = app.run("logs", "cache", "--no-prefix", "-t").ok().stdout.partition(" ")
+    assert (len(time), text) == (30, "echo is up\n")
+    assert app.run("logs", "cache", "--since", "2999-01-01T00:00:00Z").ok().stdout == ""
+
+
+def test_mistakes(ftl: Callable[..., Project], server: Server) -> None:
+    """A service that ftl.yaml does not have is a mistake (2), one that was never deployed a failure (1)."""
+    app = site(ftl, server)
+    unknown = app.run("logs", "wbe")
+    assert (unknown.exit_code, unknown.stdout) == (2, "")
+    assert "did you mean `web`?" in unknown.stderr
+    nothing = app.run("logs")
+    assert nothing.exit_code == 1
+    assert "`ftl deploy` starts it" in nothing.stderr
+
+
+def test_following_neither_loses_nor_repeats_a_line(ftl: Callable[..., Project], server: Server) -> None:
+    """From the last lines of the past to what comes, also over a restart, each line is there once."""
+    app = site(ftl, server)
+    worker(app, "counter", counting())
+    app.deploy().ok()
+    app.save()
+    with app.project.start("logs", "-f", "-n", "3", "--no-prefix", "counter") as process:
+        seen = [int(line.split()[1]) for line in lines(process.stdout, 60)]
+        server.docker("restart", "--time", "0", f"{app.name}-counter-r1")
+        while (number := int(next(lines(process.stdout, 1)).split()[1])) != 1:
+            seen.append(number)
+        again = [number, *(int(line.split()[1]) for line in lines(process.stdout, 40))]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+    assert seen == list(range(seen[0], seen[0] + len(seen)))
+    assert again == list(range(1, 42))
+
+
+def test_containers_of_a_new_release_join(ftl: Callable[..., Project], server: Server) -> None:
+    """While a deploy replaces the containers, following goes on with the new ones from their first line."""
+    app = site(ftl, server)
+    worker(app, "counter", counting("old"))
+    app.deploy().ok()
+    with app.project.start("logs", "-f", "-n", "0", "counter") as process:
+        assert next(lines(process.stdout, 1)).startswith("counter-r1 | old ")
+        app.config["services"][1]["command"] = counting("new")
+        app.deploy().ok()
+        new: list[str] = []
+        while len(new) < 20:
+            line = next(lines(process.stdout, 1))
+            if line.startswith("counter-r2"):
+                new.append(line)
+    assert new == [f"counter-r2 | new {number}" for number in range(1, 21)]

@@ -1,0 +1,69 @@
+"""`ftl status` against a real server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.e2e.echo import IMAGE, PORT, add_echo
+from tests.e2e.site import site
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lab.servers import Server
+    from tests.harness import Outcome, Project
+
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("busybox", "proxy_image")]
+
+
+def units(outcome: Outcome) -> dict[str, dict[str, Any]]:
+    """The rows of `ftl status --json` by name."""
+    return {unit["name"]: unit for unit in outcome.ok().result["units"]}
+
+
+def test_before_the_first_deploy(ftl: Callable[..., Project], server: Server) -> None:
+    """Where nothing is deployed, status says so and what to do, and that is no failure."""
+    app = site(ftl, server)
+    plain = app.run("status").ok()
+    assert plain.stdout == f"nothing of {app.name} is deployed on 127.0.0.1; `ftl deploy` does it\n"
+    assert app.run("status", "--json").ok().result["deployed"] is False
+
+
+def test_every_part_has_a_row(ftl: Callable[..., Project], server: Server) -> None:
+    """Services, dependencies and the proxy: replicas, image, health and ports, as a table and as JSON."""
+    app = site(ftl, server, replicas=2)
+    app.config["services"].append({"name": "worker", "build": "app", "command": "sleep 1000"})
+    add_echo(app)
+    app.deploy().ok()
+    found = units(app.run("status", "--json"))
+    web, worker, cache = found["web"], found["worker"], found["cache"]
+    assert (web["release"], web["running"], web["wanted"]) == ("r1", 2, 2)
+    assert (web["image"], web["health"], web["live"]) == (f"{app.name}-web:r1", "healthy", True)
+    assert web["ports"] == ["8000"]
+    assert (worker["running"], worker["healthy"], worker["ports"]) == (1, True, [])
+    assert (cache["kind"], cache["image"], cache["health"]) == ("dependency", IMAGE, "healthy")
+    assert [port.split("->") for port in cache["ports"]] == [[cache["ports"][0].split("->")[0], str(PORT)]]
+    assert cache["ports"][0].startswith("127.0.0.1:")
+    assert found["proxy"]["health"] == "healthy"
+
+    header, *rows = app.run("status").ok().stdout.splitlines()
+    assert header.split() == ["SERVICE", "RELEASE", "REPLICAS", "IMAGE", "HEALTH", "SINCE", "PORTS"]
+    assert rows[0].split()[:5] == ["web", "r1", "2/2", f"{app.name}-web:r1", "healthy"]
+    assert [row.split()[0] for row in rows] == ["web", "worker", "cache", "proxy"]
+
+
+def test_what_is_wrong_is_said(ftl: Callable[..., Project], server: Server) -> None:
+    """A replica that ended and one that answers with an error are told apart, each in words."""
+    app = site(ftl, server, health_check={"path": "/index.html"}, replicas=2)
+    app.deploy().ok()
+    server.docker("exec", f"{app.name}-web-r1-1", "rm", "/www/index.html")
+    web = units(app.run("status", "--json"))["web"]
+    assert (web["running"], web["healthy"]) == (2, False)
+    assert web["health"].startswith("404")
+
+    server.docker("stop", "--time", "0", f"{app.name}-web-r1-1")
+    web = units(app.run("status", "--json"))["web"]
+    assert (web["running"], web["wanted"]) == (1, 2)
+    assert web["health"] == "exited (137)"
+    assert "1/2" in app.run("status").ok().stdout
