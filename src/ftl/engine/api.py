@@ -153,7 +153,7 @@ class Engine:
         """
         return await images.load(self._client, archive)
 
-    def save(self, references: Sequence[str]) -> AsyncIterator[bytes]:
+    def save(self, references: Sequence[str]) -> AsyncGenerator[bytes, None]:
         """One archive with these images, in chunks of at most a few hundred KiB."""
         return images.save(self._client, references)
 
@@ -375,7 +375,7 @@ class Engine:
                 await DockerVolume(docker, checked(name)).delete()
 
 
-class _ignoring(suppress):  # noqa: N801  # used as a statement
+class _ignoring(suppress):  # used as a statement
     """Go on after an EngineError of this status."""
 
     def __init__(self, status: int) -> None:

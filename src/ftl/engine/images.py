@@ -10,7 +10,7 @@ from ftl.engine.fields import Json, record, text
 from ftl.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 
 # The first part of a reference is a registry's host when it looks like one; the rule is Docker's own.
 _REGISTRY = re.compile(r"(?:[^/]*[.:][^/]*|localhost)/")
@@ -52,7 +52,7 @@ class _Source:
             raise
 
 
-async def save(client: Client, references: Sequence[str]) -> AsyncIterator[bytes]:
+async def save(client: Client, references: Sequence[str]) -> AsyncGenerator[bytes, None]:
     """`GET /images/get`: one archive of several images, which aiodocker's export cannot ask for."""
     query = [("names", checked(reference)) for reference in references]
     async with (
