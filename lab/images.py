@@ -131,8 +131,8 @@ async def python(docker: Docker) -> None:
     recipe = _Recipe("python", "python-base:latest")
     if await recipe.is_there(docker):
         return
-    await IMAGES["bookworm"](docker)
-    await recipe.build(docker, base="debian:bookworm")
+    await IMAGES["trixie"](docker)
+    await recipe.build(docker, base="debian:trixie")
 
 
 async def busybox(docker: Docker) -> None:

@@ -23,6 +23,8 @@ from rich.console import Console
 from rich.table import Table
 from tools.calls import ROOT, DemoError, docker, ftl, lab, say
 
+from ftl.ui.words import size
+
 APP = ROOT / "examples" / "shop"
 COPY = ROOT / ".lab" / "demo" / "shop"
 CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -103,16 +105,17 @@ def up() -> None:
 
 def down() -> None:
     """Take away the sandbox, the images, the engine if the lab started it, and .lab."""
-    if shutil.which("docker"):
+    if shutil.which("docker") and (ROOT / ".lab").exists():
+        lab("engine", "up")  # it may have been stopped meanwhile, with everything still in it
         ftl("sandbox", "down", "--images", env=ENV)
         built = docker("images", "--quiet", "--filter", "label=ftl.project=shop").split()
         if built:
             docker("rmi", "--force", *sorted(set(built)))
-        lab("clean", "--images")
+        lab("clean", "--run", "demo", "--images")
         lab("engine", "down")
     shutil.rmtree(ROOT / ".lab", ignore_errors=True)
     say(
-        "Gone: the server with all that was on it, the images, .lab. What stays: .venv and Debian's packages."
+        "Gone: the server and all that was on it, the images, .lab. What stays: .venv, and Debian's packages."
     )
 
 
@@ -164,11 +167,11 @@ def deploy() -> Deployed:
 
 def show(deployed: dict[str, Deployed], tally: Tally) -> None:
     """Print the small table."""
-    table = Table("version", "release", "seconds", "sent", "containers replaced", "requests", "failed")
+    table = Table("version", "release", "seconds", "sent", "services replaced", "requests", "failed")
     for version, one in deployed.items():
         under_load = (f"{tally.requests:,}", str(tally.failed)) if version == SECOND else ("", "")
-        sent = f"{one.bytes_sent / 1e6:,.2f} MB"
-        table.add_row(version, one.release, f"{one.seconds:.1f}", sent, ", ".join(one.changed), *under_load)
+        replaced = ", ".join(one.changed) or "none"
+        table.add_row(version, one.release, f"{one.seconds:.1f}", size(one.bytes_sent), replaced, *under_load)
     say("")
     Console(width=100).print(table)
 
