@@ -54,7 +54,7 @@ class OpenSSH:
         self.name = server.host
         self.lost = asyncio.Event()
         self._master = Master(server, interactive=interactive, on_lost=self.lost.set)
-        self._survey = survey.Survey(user="", socket="", default_exists=False, installed=False)
+        self._survey = survey.NOTHING
         self._sessions = asyncio.Semaphore(_SESSIONS)
         self._numbers = itertools.count(1)
         self._engine_url: str | None = None

@@ -22,7 +22,8 @@ _SCRIPT = (
     "d=; if [ -S /var/run/docker.sock ]; then d=socket; fi; "
     "PATH=$PATH:/usr/local/bin:/usr/sbin:/sbin:/snap/bin; "
     "e=; if command -v dockerd >/dev/null 2>&1 || command -v docker >/dev/null 2>&1; then e=engine; fi; "
-    f'printf "\\n{_MARK}\\t%s\\t%s\\t%s\\t%s\\n" "$(id -un)" "$s" "$d" "$e"'
+    'l=; if grep -q " 00010000 .*docker.sock$" /proc/net/unix 2>/dev/null; then l=listening; fi; '
+    f'printf "\\n{_MARK}\\t%s\\t%s\\t%s\\t%s\\t%s\\n" "$(id -un)" "$s" "$d" "$e" "$l"'
 )
 
 SURVEY = f"exec sh -c '{_SCRIPT}'"
@@ -43,25 +44,32 @@ class Survey:
         socket: An engine's socket that this user may use; empty if there is none.
         default_exists: Whether /var/run/docker.sock is there, usable or not.
         installed: Whether Docker's programs are there.
+        listening: Whether some program listens on a socket of that name (/proc/net/unix, __SO_ACCEPTCON).
     """
 
     user: str
     socket: str
     default_exists: bool
     installed: bool
+    listening: bool
+
+
+NOTHING = Survey("", "", default_exists=False, installed=False, listening=False)
+"""Before a server was asked."""
 
 
 def read(line: str) -> Survey | None:
     """The survey in a line of output; None for any other line (a login script's chatter)."""
     fields = line.rstrip("\r\n").split("\t")
-    if len(fields) != 5 or fields[0] != _MARK:
+    if len(fields) != 6 or fields[0] != _MARK:
         return None
-    _mark, user, socket, default, installed = fields
+    _mark, user, socket, default, installed, listening = fields
     return Survey(
         user=user,
         socket=socket if _PATH.fullmatch(socket) else "",
         default_exists=bool(default),
         installed=bool(installed),
+        listening=bool(listening),
     )
 
 
@@ -82,22 +90,28 @@ def without_engine(survey: Survey, name: str) -> ServerError:
     return ServerError(f"Docker is not installed on {name}", hint="`ftl setup` installs it")
 
 
-def silent_engine(survey: Survey, name: str, complaints: list[str]) -> ServerError:
-    """Why an engine does not answer although its socket is there.
+def silent_engine(survey: Survey, name: str, complaints: list[str]) -> ServerError | None:
+    """Why an engine does not answer although its socket is there; None when it looks as it should.
+
+    sshd refuses a forward and fails to connect to a socket with the same words ("open failed", seen on 9.2), so
+    that only whether somebody listens there tells them apart.
 
     Args:
         survey: What the server says now.
         name: What messages call it.
         complaints: What ssh printed about the connection, last lines.
     """
-    if any("administratively prohibited" in line for line in complaints):
+    if not survey.listening:
+        return ServerError(
+            f"the Docker engine on {name} does not answer",
+            cause=f"nothing listens on {survey.socket}",
+            hint=f"on {name}: `sudo systemctl restart docker`; `sudo journalctl -u docker` says why it stopped",
+        )
+    refusals = [line for line in complaints if "open failed" in line]
+    if refusals:
         return ServerError(
             f"the SSH server of {name} forwards no sockets",
-            cause="administratively prohibited",
+            cause=refusals[-1],
             hint="set `AllowStreamLocalForwarding yes` and `AllowTcpForwarding yes` in its /etc/ssh/sshd_config",
         )
-    return ServerError(
-        f"the Docker engine on {name} does not answer",
-        cause=f"nothing listens on {survey.socket}",
-        hint=f"on {name}: `sudo systemctl restart docker`; `sudo journalctl -u docker` says why it stopped",
-    )
+    return None
