@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from lab import images
+from lab.load import Target
+
 from ftl.engine import ContainerSpec, Engine, labels, local_url
 from ftl.proxy import (
     Installation,
@@ -22,11 +25,9 @@ from ftl.proxy import (
     release_alias,
 )
 from ftl.proxy.files import archive
-from lab import images
-from lab.load import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator, Sequence
+    from collections.abc import Coroutine, Iterator, Mapping, Sequence
 
 T = TypeVar("T")
 
@@ -48,7 +49,10 @@ class Stage:
     def __init__(self, runner: asyncio.Runner | None = None) -> None:
         self.run = secrets.token_hex(3)
         self.names = Installation(
-            container=f"ftl-lab-{self.run}-proxy", network=f"ftl-lab-{self.run}-edge", http_port=0, https_port=0
+            container=f"ftl-lab-{self.run}-proxy",
+            network=f"ftl-lab-{self.run}-edge",
+            http_port=0,
+            https_port=0,
         )
         self.engine = Engine(local_url(), name="this machine")
         self.proxy = ProxyControl(self.engine, self.names)
@@ -110,7 +114,9 @@ class Stage:
             restart="no",
         )
         await self.engine.create(name, spec)
-        scripts = {path.name: path.read_bytes() for path in (HERE / "proxy_app.py", HERE / "proxy_caller.py", LOAD)}
+        scripts = {
+            path.name: path.read_bytes() for path in (HERE / "proxy_app.py", HERE / "proxy_caller.py", LOAD)
+        }
         await self.engine.put_archive(name, "/", archive(scripts))
         await self.engine.start(name)
         state = await self.engine.container(name)
@@ -122,7 +128,8 @@ class Stage:
     async def go_live(self, project: str, **services: str) -> None:
         """Switch services to releases."""
         await self.proxy.switch(
-            project, {service: release_alias(project, service, release) for service, release in services.items()}
+            project,
+            {service: release_alias(project, service, release) for service, release in services.items()},
         )
 
     async def serve(
@@ -141,7 +148,9 @@ class Stage:
         site = Site(
             project,
             routes=tuple(routes) if routes is not None else (SiteRoute(host, "/", False, services[0], port),),
-            internal=tuple(internal) if internal is not None else tuple(InternalName(one, port) for one in services),
+            internal=tuple(internal)
+            if internal is not None
+            else tuple(InternalName(one, port) for one in services),
             tls=tls,
         )
         await self.proxy.apply(site)
@@ -167,9 +176,11 @@ class Stage:
         """One public request: status, and the answer (JSON if it is)."""
         return await self.ask(Target("127.0.0.1", port or await self.port(), host), path)
 
-    async def ask(self, target: Target, path: str = "/") -> tuple[int, Any]:
+    async def ask(
+        self, target: Target, path: str = "/", headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Any]:
         """One request to a target."""
-        return await asyncio.to_thread(_get, target, path)
+        return await asyncio.to_thread(_get, target, path, headers or {})
 
     async def call(
         self, app: App, host: str, port: int, *, seconds: float = 0.5, clients: int = 1
@@ -180,6 +191,23 @@ class Stage:
         assert done.exit_code == 0, done.stderr.decode()
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer
+
+    async def fetch(self, app: App, address: str, port: int, host: str) -> tuple[int, str]:
+        """One request from inside an app's container: status (0: none) and what was said."""
+        script = (
+            "import http.client, sys\n"
+            "address, port, host = sys.argv[1:]\n"
+            "try:\n"
+            "    connection = http.client.HTTPConnection(address, int(port), timeout=10)\n"
+            "    connection.request('GET', '/', headers={'Host': host})\n"
+            "    answer = connection.getresponse()\n"
+            "    print(answer.status, answer.read().decode())\n"
+            "except OSError as error:\n"
+            "    print(0, error)\n"
+        )
+        done = await self.engine.execute(app.container, ["python3", "-c", script, address, str(port), host])
+        status, _, said = done.stdout.decode().partition(" ")
+        return int(status), said
 
 
 @contextmanager
@@ -194,9 +222,9 @@ def staged() -> Iterator[Stage]:
             runner.run(stage.__aexit__())
 
 
-def _get(target: Target, path: str) -> tuple[int, Any]:
+def _get(target: Target, path: str, headers: Mapping[str, str]) -> tuple[int, Any]:
     connection = target.connect(20)
-    connection.request("GET", path, headers={"Host": target.host})
+    connection.request("GET", path, headers={"Host": target.host, **headers})
     answer = connection.getresponse()
     body = answer.read().decode()
     connection.close()

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+from lab.load import Target
+from tests.e2e.authority import self_signed
+from tests.e2e.proxy_stage import Stage, staged
 
 from ftl.errors import FtlError, UsageError
 from ftl.proxy import Certificate, InternalName, Site, SiteRoute
 from ftl.proxy.files import archive
 from ftl.proxy.names import CONFIG_FILE
-from lab.load import Target
-from tests.e2e.authority import self_signed
-from tests.e2e.proxy_stage import Stage, staged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,9 +79,11 @@ def test_the_service_learns_who_asked_for_what(shop: Shop) -> None:
     """Forwarding headers are set by the proxy, and a client's own are not believed."""
     shop.site(route("shop.test"))
     stage = shop.stage
-    _, said = stage.do(stage.get("shop.test"))
+    claims = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.test"}
+    _, said = stage.do(stage.ask(stage.do(stage.target("shop.test")), "/", claims))
     assert said["headers"]["host"] == said["headers"]["x-forwarded-host"] == "shop.test"
     assert said["headers"]["x-forwarded-proto"] == "http"
+    assert "203.0.113.9" not in said["headers"]["x-forwarded-for"]
 
 
 def test_an_unknown_host_is_not_found(shop: Shop) -> None:
@@ -143,9 +145,7 @@ def test_a_certificate_of_ones_own_is_used(shop: Shop) -> None:
     """A given certificate serves HTTPS at once, HTTP redirects, and its key is readable by the proxy alone."""
     chain, key = self_signed("own.example.com")
     certificate = Certificate(chain, key)
-    site = Site(
-        shop.project, routes=(route("own.example.com"),), tls="auto", certificate=certificate.id
-    )
+    site = Site(shop.project, routes=(route("own.example.com"),), tls="auto", certificate=certificate.id)
     stage = shop.stage
     stage.do(stage.proxy.apply(site, certificate))
     trust = ssl.create_default_context(cadata=chain.decode())

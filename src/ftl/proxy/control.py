@@ -123,7 +123,8 @@ class ProxyControl:
         known = {service for owner, service in state.live if owner == project}
         if services is None:
             await self._change(project, lambda _: None)
-            await self._engine.disconnect(project_network(project), self._names.container)
+            if project_network(project) in state.networks:
+                await self._engine.disconnect(project_network(project), self._names.container)
         gone = sorted(known if services is None else known.intersection(services))
         if gone:
             files = [live_file(project, service) for service in gone]

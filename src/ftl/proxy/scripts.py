@@ -39,7 +39,8 @@ _SWITCH = """
 set -e
 cd /config/live
 for pair; do printf %s "${pair#*=}" > ".${pair%%=*}"; done
-for pair; do mv -f ".${pair%%=*}" "${pair%%=*}"; echo "$pair"; done
+for pair; do mv -f ".${pair%%=*}" "${pair%%=*}"; done
+for pair; do echo "$pair"; done
 """
 
 

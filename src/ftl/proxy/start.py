@@ -34,7 +34,9 @@ async def ensure(engine: Engine, names: Installation, image: str) -> None:
     if container is None:
         await _create(engine, names, image)
     elif container.state == "running":
+        await _wait_ready(engine, names)  # it may have been started just now
         return
+    await _provide_configuration(engine, names)
     try:
         await engine.start(names.container)
     except EngineError as error:
@@ -64,8 +66,19 @@ async def _create(engine: Engine, names: Installation, image: str) -> None:
     except EngineError as error:
         if error.status != _CONFLICT:
             raise
-        return  # another deploy creates it at this moment
-    # The volume may be an older proxy's: its configuration is the right one then.
+        await _wait_visible(engine, names)
+
+
+async def _wait_visible(engine: Engine, names: Installation) -> None:
+    """Another deploy creates it at this moment: its name is taken before it can be seen."""
+    for _ in range(int(_READY_SECONDS / _INTERVAL)):
+        if await engine.container(names.container) is not None:
+            return
+        await asyncio.sleep(_INTERVAL)
+
+
+async def _provide_configuration(engine: Engine, names: Installation) -> None:
+    """An empty configuration to begin with; a volume that an older proxy left has the right one."""
     if await engine.get_archive(names.container, CONFIG_FILE) is None:
         files = {"ftl/caddy.json": render(())}
         content = archive(files, folders=("ftl/sites", "ftl/next", "live"))

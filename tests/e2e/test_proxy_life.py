@@ -1,0 +1,221 @@
+"""The proxy's life: it starts once, keeps what it knows, and joins networks and takes configurations under load."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from dataclasses import replace
+
+import pytest
+from lab.load import Load, Request
+from tests.e2e.proxy_stage import Stage
+from tests.e2e.proxy_streams import Stream, hold
+
+from ftl.engine import ContainerSpec, Publish
+from ftl.errors import FtlError
+from ftl.proxy import Installation, ProxyControl, Site, SiteRoute, project_network
+
+pytestmark = pytest.mark.engine
+
+HOST = "shop.test"
+REQUESTS = (Request("GET", "/"), Request("POST", "/", b"a body"))
+
+
+def test_a_restart_keeps_everything(proxy_image: str) -> None:
+    """After the proxy was restarted, or removed and started anew on its volumes, it serves the same releases."""
+
+    async def work() -> None:
+        async with Stage() as stage:
+            project = stage.project("shop")
+            await stage.app(project, "web", "r1")
+            site = await stage.serve(project, host=HOST)
+            await stage.go_live(project, web="r1")
+            before = await stage.proxy.observe()
+            assert before is not None
+            await stage.engine.stop(stage.names.container, timeout=10)
+            stopped = await stage.proxy.observe()
+            assert stopped is not None
+            assert not stopped.running
+            assert stopped.live == before.live, "known while it is stopped, too"
+            await stage.proxy.ensure(proxy_image)
+            assert await stage.proxy.observe() == before
+            assert (await stage.get(HOST))[0] == 200
+            await stage.engine.remove(stage.names.container, force=True)
+            await stage.proxy.ensure(proxy_image)
+            await stage.proxy.attach(project_network(project), ["web"])
+            assert (await stage.get(HOST))[0] == 200
+            assert await stage.proxy.apply(site) is False
+
+    asyncio.run(work())
+
+
+def test_starting_twice_starts_once(proxy_image: str) -> None:
+    """Two deploys that both start the proxy get one."""
+
+    async def work() -> None:
+        async with Stage() as stage:
+            names = replace(stage.names, container=f"{stage.names.container}-2")
+            proxies = [ProxyControl(stage.engine, names) for _ in range(3)]
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for one in proxies:
+                        group.create_task(one.ensure(proxy_image))
+                assert await proxies[0].in_flight() == {}
+            finally:
+                await stage.engine.remove(names.container, force=True)
+                await stage.engine.remove_volume(names.config_volume)
+                await stage.engine.remove_volume(names.data_volume)
+
+    asyncio.run(work())
+
+
+def test_a_port_that_a_container_holds_is_named(proxy_image: str, busybox: str) -> None:
+    """When another container publishes the proxy's port the error names it, and nothing is left behind."""
+
+    async def work() -> None:
+        async with Stage() as stage:
+            port = _free_port()
+            holder = f"ftl-lab-{stage.run}-holder"
+            spec = ContainerSpec(
+                busybox,
+                {},
+                command=("sleep", "60"),
+                entrypoint=(),
+                publish=(Publish(80, port),),
+                restart="no",
+            )
+            await stage.engine.create(holder, spec)
+            try:
+                await stage.engine.start(holder)
+                with pytest.raises(
+                    FtlError, match=f"port {port} of this machine is taken by the container {holder}"
+                ):
+                    await _second(stage, port).ensure(proxy_image)
+            finally:
+                await stage.engine.remove(holder, force=True)
+                await _second(stage, port).remove(volumes=True)
+
+    asyncio.run(work())
+
+
+def test_a_port_that_a_program_holds_is_told(proxy_image: str) -> None:
+    """When a program outside Docker has the port the error says so and how to find it."""
+
+    async def work() -> None:
+        with socket.create_server(("0.0.0.0", 0)) as taken:
+            port = taken.getsockname()[1]
+            async with Stage() as stage:
+                proxy = _second(stage, port)
+                try:
+                    with pytest.raises(
+                        FtlError, match=f"port {port} of this machine is taken by a program"
+                    ) as caught:
+                        await proxy.ensure(proxy_image)
+                    assert "ss -ltnp" in str(caught.value.hint)
+                    assert await proxy.observe() is None
+                finally:
+                    await proxy.remove(volumes=True)
+
+    asyncio.run(work())
+
+
+def test_joining_networks_and_new_names_cost_no_request(proxy_image: str) -> None:
+    """Other projects' networks, and new names in a network that it is in, disturb no request and no stream."""
+
+    async def work() -> None:
+        async with Stage() as stage:
+            project, caller, streams, tasks = await _busy(stage)
+            inside = asyncio.create_task(stage.call(caller, "web", 8000, seconds=9, clients=8))
+            await asyncio.sleep(1)
+            with Load(await stage.target(HOST), REQUESTS, clients=16, pause=0.005) as load:
+                for number in range(3):
+                    # One name sorts before, one after the project's own.
+                    other = stage.project(f"{'az'[number % 2]}{number}")
+                    await stage.proxy.attach(await stage.network(other), ["web"])
+                    await stage.proxy.attach(project_network(project), [f"more{number}"])
+                    await asyncio.sleep(1)
+            assert load.tally.failed == 0, load.tally.reasons
+            assert load.tally.connections == 16
+            assert (await inside)["failed"] == 0, await inside
+            assert [stream.clean for stream in streams] == [None, None], "no stream has ended"
+            again = await stage.call(caller, "more1", 8000)
+            assert again["failed"] == 0, "and the new name is reached"
+            for task in tasks:
+                task.cancel()
+
+    asyncio.run(work())
+
+
+def test_new_configurations_cost_no_request(proxy_image: str) -> None:
+    """Routes change under keep-alive clients that never retry: no request fails, no stream is cut."""
+
+    async def work() -> None:
+        async with Stage() as stage:
+            project, caller, streams, tasks = await _busy(stage)
+            state = await stage.proxy.observe()
+            assert state is not None
+            site = state.sites[project]
+            inside = asyncio.create_task(stage.call(caller, "web", 8000, seconds=9, clients=8))
+            await asyncio.sleep(1)
+            with Load(await stage.target(HOST), REQUESTS, clients=16, pause=0.005) as load:
+                for number in range(3):
+                    more = SiteRoute(f"h{number}.test", "/", False, "web", 8000)
+                    assert await stage.proxy.apply(replace(site, routes=(*site.routes, more)))
+                    assert (await stage.get(more.host))[0] == 200
+            assert load.tally.failed == 0, load.tally.reasons
+            assert (await inside)["failed"] == 0, await inside
+            assert [stream.clean for stream in streams] == [None, None], "no stream has ended"
+            for task in tasks:
+                task.cancel()
+
+    asyncio.run(work())
+
+
+def test_projects_applied_at_once_are_all_served(proxy_image: str) -> None:
+    """Deploys of several projects change the one configuration at the same time, and none is lost."""
+
+    async def work() -> None:
+        async with Stage() as stage:
+            projects = [stage.project(f"p{number}") for number in range(4)]
+            sites = [
+                Site(one, ("10.255.0.0/24",), (SiteRoute(f"{one}.test", "/", False, "web", 80),))
+                for one in projects
+            ]
+            await asyncio.gather(*(stage.proxy.apply(site) for site in sites))
+            state = await stage.proxy.observe()
+            assert state is not None
+            assert set(state.sites) == set(projects)
+            assert state.up_to_date
+            await asyncio.gather(*(stage.proxy.forget(one) for one in projects))
+            state = await stage.proxy.observe()
+            assert state is not None
+            assert not state.sites
+
+    asyncio.run(work())
+
+
+async def _busy(stage: Stage):  # type: ignore[no-untyped-def]
+    """A project that is live, an app that calls it by name, and two open streams."""
+    project = stage.project("shop")
+    await stage.app(project, "web", "r1")
+    caller = await stage.app(project, "caller", "r1")
+    await stage.serve(project, host=HOST, services=["web", "more1"])
+    await stage.go_live(project, web="r1", more1="r1")
+    await stage.proxy.switch(project, {"more1": (await stage.proxy.observe()).live[project, "web"]})
+    target = await stage.target(HOST)
+    streams = [Stream("socket"), Stream("events")]
+    tasks = [asyncio.create_task(hold(target, stream)) for stream in streams]
+    for stream in streams:
+        await stream.opened.wait()
+    return project, caller, streams, tasks
+
+
+def _second(stage: Stage, port: int) -> ProxyControl:
+    """Another proxy beside the stage's, on a port."""
+    run = f"ftl-lab-{stage.run}"
+    return ProxyControl(stage.engine, Installation(f"{run}-proxy-2", f"{run}-edge-2", port, 0))
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])

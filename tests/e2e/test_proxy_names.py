@@ -1,0 +1,88 @@
+"""Inside a project's network a service's name reaches its live release, through the proxy, and nobody else's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from lab.load import Target
+from tests.e2e.proxy_stage import App, Stage, staged
+
+from ftl.proxy import InternalName
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.engine
+
+NAMES = (
+    InternalName("web", 8000),
+    InternalName("web2", 8000),
+    InternalName("plain", 80),
+    InternalName("solo", 9000),
+)
+
+
+@pytest.fixture(scope="module")
+def two(proxy_image: str) -> Iterator[tuple[Stage, dict[str, App]]]:
+    """Two projects with the same services on the same ports; the first one alone has a public route."""
+    with staged() as stage:
+        apps = {}
+        for name in ("one", "two"):
+            project = stage.project(name)
+            for service, port in (("web", 8000), ("web2", 8000), ("plain", 80), ("solo", 9000)):
+                apps[f"{name}/{service}"] = stage.do(stage.app(project, service, "r1", ports=(port,)))
+            stage.do(
+                stage.serve(
+                    project,
+                    host="one.test",
+                    services=[one.service for one in NAMES],
+                    internal=NAMES,
+                    routes=None if name == "one" else (),
+                )
+            )
+            stage.do(stage.go_live(project, web="r1", web2="r1", plain="r1", solo="r1"))
+        yield stage, apps
+
+
+@pytest.mark.parametrize("name", ["one", "two"])
+@pytest.mark.parametrize(("service", "port"), [("web", 8000), ("web2", 8000), ("plain", 80), ("solo", 9000)])
+def test_a_name_reaches_the_callers_own_project(
+    two: tuple[Stage, dict[str, App]], name: str, service: str, port: int
+) -> None:
+    """The same name and port mean each caller's own project."""
+    stage, apps = two
+    seen = stage.do(stage.call(apps[f"{name}/web"], service, port))
+    assert seen["failed"] == 0, seen
+    assert set(seen["versions"]) == {f"{stage.project(name)}/{service}/r1/1"}
+
+
+def test_any_host_header_will_do_where_one_service_can_be_meant(two: tuple[Stage, dict[str, App]]) -> None:
+    """A port with one service answers whatever Host says; one with several, and port 80, go by the name."""
+    stage, apps = two
+    inside = stage.do(stage.engine.container(stage.names.container))
+    assert inside is not None
+    address = next(one.address for one in inside.endpoints if one.network.endswith(stage.project("two")))
+    assert stage.do(stage.fetch(apps["two/web"], address, 9000, "odd.name"))[0] == 200
+    assert stage.do(stage.fetch(apps["two/web"], address, 8000, "odd.name"))[0] == 404
+    assert stage.do(stage.fetch(apps["two/web"], address, 80, "odd.name"))[0] == 404
+
+
+def test_a_name_is_not_served_in_public(two: tuple[Stage, dict[str, App]]) -> None:
+    """A public request that asks for a service by its internal name gets nothing, on any port of the proxy."""
+    stage, _ = two
+    assert stage.do(stage.get("plain"))[0] == 404
+    assert stage.do(stage.get("web"))[0] == 404
+    inside = stage.do(stage.engine.container(stage.names.container))
+    assert inside is not None
+    edge = next(one.address for one in inside.endpoints if one.network == stage.names.network)
+    for host, port in (("plain", 80), ("web", 8000), ("solo", 9000)):
+        assert stage.do(stage.ask(Target(edge, port, host)))[0] == 404
+
+
+def test_no_container_reaches_the_proxys_administration(two: tuple[Stage, dict[str, App]]) -> None:
+    """Caddy's admin API answers on the proxy's own loopback alone."""
+    stage, apps = two
+    status, said = stage.do(stage.fetch(apps["one/web"], "web", 2019, "127.0.0.1:2019"))
+    assert status == 0, said
+    assert "refused" in said

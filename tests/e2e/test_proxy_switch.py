@@ -1,0 +1,147 @@
+"""The switch: traffic moves to another release by a file, and nobody notices. Under load, against a real Caddy."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+
+import pytest
+from lab.load import Load, Request
+from tests.e2e.proxy_stage import Stage
+from tests.e2e.proxy_streams import Stream, hold
+
+from ftl.events import Draining, Event
+from ftl.proxy import drained, release_alias
+
+pytestmark = pytest.mark.engine
+
+SWITCHES = int(os.environ.get("FTL_TEST_SWITCHES", "4"))
+"""More of them for a longer look: `FTL_TEST_SWITCHES=20 pytest tests/e2e/test_proxy_switch.py`."""
+
+HOST = "shop.test"
+REQUESTS = (Request("GET", "/"), Request("POST", "/", b"a body"))
+
+
+def test_switches_lose_nothing(proxy_image: str) -> None:
+    """Releases change under keep-alive clients that never retry: public, by name, WebSockets, event streams, slow."""
+    asyncio.run(_switches())
+
+
+async def _switches() -> None:
+    async with Stage() as stage:
+        project = stage.project("shop")
+        old = await stage.app(project, "web", "r1")
+        caller = await stage.app(project, "caller", "r1")
+        await stage.serve(project, host=HOST)
+        await stage.go_live(project, web="r1")
+        target = await stage.target(HOST)
+        streams: list[Stream] = []
+        async with asyncio.TaskGroup() as group:
+            inside = group.create_task(stage.call(caller, "web", 8000, seconds=SWITCHES * 3.0, clients=4))
+            with Load(target, REQUESTS, clients=16, pause=0.005) as load:
+                slow = []
+                for number in range(2, SWITCHES + 2):
+                    pair = [Stream("socket"), Stream("events")]
+                    for stream in pair:
+                        group.create_task(hold(target, stream))
+                        await stream.opened.wait()
+                    streams += pair
+                    slow.append(group.create_task(stage.ask(target, "/slow?1.5")))
+                    await asyncio.sleep(0.2)
+                    new = await stage.app(project, "web", f"r{number}")
+                    await stage.go_live(project, web=f"r{number}")
+                    left = await drained(stage.proxy.in_flight, [old.address], 2.5)
+                    assert left == {f"{old.address}:8000": 2}, "the two streams were still open"
+                    assert [stream.clean for stream in pair] == [None, None], "and not touched"
+                    await stage.engine.stop(old.container, timeout=5)
+                    await stage.engine.remove(old.container)
+                    old = new
+                    assert (await stage.get(HOST))[1]["version"] == f"{project}/web/r{number}/1"
+        assert load.tally.failed == 0, load.tally.reasons
+        assert load.tally.connections == 16
+        assert load.tally.requests > 200 * SWITCHES
+        assert inside.result()["failed"] == 0, inside.result()
+        assert len(inside.result()["versions"]) > 1
+        assert [task.result()[0] for task in slow] == [200] * SWITCHES
+        assert [stream.clean for stream in streams] == [True] * len(streams)
+        print(f"{SWITCHES} switches: {load.tally}, by name: {inside.result()}")
+
+
+def test_a_drain_waits_for_the_last_request_and_no_longer(proxy_image: str) -> None:
+    """What was in flight on the old release is waited for and counted; then the drain ends before its time."""
+
+    async def work() -> None:
+        async with Stage() as stage:
+            project = stage.project("shop")
+            old = await stage.app(project, "web", "r1")
+            await stage.app(project, "web", "r2")
+            await stage.serve(project, host=HOST)
+            await stage.go_live(project, web="r1")
+            events: list[Event] = []
+            slow = asyncio.create_task(stage.get(HOST, "/slow?3"))
+            await _until(lambda: stage.proxy.in_flight(), {f"{old.address}:8000": 1})
+            await stage.go_live(project, web="r2")
+            left = await drained(stage.proxy.in_flight, [old.address], 60, events.append, service="web")
+            assert left == {}
+            assert slow.done() or (await asyncio.wait_for(slow, 1))
+            assert slow.result()[1]["version"].endswith("/r1/1")
+            assert events == [Draining("web", 1), Draining("web", 0)]
+
+    asyncio.run(work())
+
+
+def test_replicas_share_the_load_and_one_may_vanish(proxy_image: str) -> None:
+    """A release's replicas all answer; when one is gone the others do, and no request is lost to the gap."""
+
+    async def work() -> None:
+        async with Stage() as stage:
+            project = stage.project("shop")
+            replicas = [await stage.app(project, "web", "r1", replica=number) for number in (1, 2, 3)]
+            await stage.serve(project, host=HOST)
+            await stage.go_live(project, web="r1")
+            seen: set[bytes] = set()
+            target = await stage.target(HOST)
+            with Load(target, [Request("GET", "/")], clients=8, saw=lambda _, body: seen.add(body)) as load:
+                await asyncio.sleep(1)
+                await stage.engine.remove(replicas[0].container, force=True)
+                await asyncio.sleep(2)
+            assert load.tally.failed == 0, load.tally.reasons
+            assert len(seen) == 3
+
+    asyncio.run(work())
+
+
+def test_a_switch_that_is_cut_off_is_whole_or_did_not_happen(proxy_image: str) -> None:
+    """However early its caller is cut off, a switch of ten services leaves all of them on one release."""
+
+    async def work() -> None:
+        async with Stage() as stage:
+            project = stage.project("shop")
+            services = [f"s{number}" for number in range(10)]
+            await stage.proxy.switch(project, {one: release_alias(project, one, "r1") for one in services})
+            seen = set()
+            for number, delay in enumerate((0.0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08), start=2):
+                aliases = {one: release_alias(project, one, f"r{number}") for one in services}
+                task = asyncio.create_task(stage.proxy.switch(project, aliases))
+                await asyncio.sleep(delay)
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+                await asyncio.sleep(0.5)
+                state = await stage.proxy.observe()
+                assert state is not None
+                releases = {alias.partition("-")[0] for alias in state.live.values()}
+                assert len(state.live) == 10
+                assert len(releases) == 1, releases
+                seen |= releases
+            print(f"releases seen: {sorted(seen)}")
+
+    asyncio.run(work())
+
+
+async def _until(ask: Any, expected: object) -> None:
+    for _ in range(50):
+        if await ask() == expected:
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"never {expected}")
