@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import secrets
+import shlex
 import shutil
 import sys
 import time
@@ -21,17 +22,23 @@ from pathlib import Path
 from lab.load import Load, Request, Tally, Target
 from rich.console import Console
 from rich.table import Table
-from tools.calls import ROOT, DemoError, docker, ftl, lab, say
+from tools.calls import FTL, ROOT, DemoError, docker, ftl, lab, say
 
 from ftl.ui.words import size
 
 APP = ROOT / "examples" / "shop"
-COPY = ROOT / ".lab" / "demo" / "shop"
+WORK = ROOT / ".lab" / "demo"
+COPY = WORK / "shop"
 CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 
-# Two checkouts do not share a server.
+# Two checkouts do not share a server; and what FTL remembers of this one goes with it.
 SANDBOX = "demo-" + hashlib.sha256(os.fsencode(ROOT)).hexdigest()[:6]
-ENV = {"FTL_SANDBOX": SANDBOX, **os.environ}
+OURS = {
+    "FTL_SANDBOX": SANDBOX,
+    "XDG_STATE_HOME": str(WORK / "state"),
+    "XDG_CACHE_HOME": str(WORK / "cache"),
+}
+ENV = {**os.environ, **OURS}
 
 DOMAIN = "localhost"
 FIRST, SECOND = "1.0.0", "1.1.0"
@@ -95,7 +102,8 @@ def up() -> None:
         time.sleep(AROUND)
 
     show({FIRST: first, SECOND: second}, load.tally)
-    say(f"\nThe shop: http://{DOMAIN}:{target.port}/   (`make demo-down` takes everything away)")
+    say(f"\nThe shop is at http://{DOMAIN}:{target.port}/ until `make demo-down` takes everything away.")
+    say(f"To look around: . {write_profile().relative_to(ROOT)}; ftl status --server sandbox\n")
     say(json.dumps(summary(first, second, load.tally)))
     if load.tally.failed:
         raise DemoError("; ".join(f"{count} x {why}" for why, count in load.tally.reasons.most_common(5)))
@@ -142,6 +150,15 @@ def new_settings() -> str:
     if CA_BUNDLE.exists():
         values["CA_BUNDLE"] = str(CA_BUNDLE)
     return "".join(f"{name}={value}\n" for name, value in values.items())
+
+
+def write_profile() -> Path:
+    """Write what a shell needs to use FTL on the demo's server, from the app's folder."""
+    profile = WORK / "profile"
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in OURS.items()]
+    lines += [f"PATH={shlex.quote(str(FTL.parent))}:$PATH", f"cd {shlex.quote(str(COPY))}"]
+    profile.write_text("\n".join(lines) + "\n")
+    return profile
 
 
 def set_version(version: str) -> None:
