@@ -83,9 +83,11 @@ def parse_forward(text: str) -> Forward:
         hint = f"write {text}:{text}" if re.fullmatch(r"[0-9]+", text) else _FORWARD_HINT
         raise Unfit("is not a forward", "write one forward a port" if "-" in text else hint)
     address, host_port, container_port, protocol = match.groups()
-    return Forward(
-        port(host_port), port(container_port), address or "", "udp" if protocol == "udp" else "tcp"
-    )
+    try:
+        ports = port(host_port), port(container_port)
+    except Unfit as error:
+        raise Unfit(f"holds a number that {error.message}") from None
+    return Forward(*ports, address or "", "udp" if protocol == "udp" else "tcp")
 
 
 def volume(text: str) -> str:

@@ -12,23 +12,23 @@ from ftl.config.bindings import Forward, parse_forward, parse_volume
 from ftl.config.tree import Fault, Mark
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from ftl.config.models import Dependency, Project, Service
-    from ftl.config.reading import Way
+    from ftl.config.reading import Reader, Way
 
 _PROXY_PORTS = {(80, "tcp"), (443, "tcp"), (443, "udp")}
 
 
-def check(project: Project, marks: Mapping[Way, Mark], folder: Path) -> Iterator[Fault]:
+def check(project: Project, read: Reader, folder: Path) -> Iterator[Fault]:
     """Everything that is wrong with a project as a whole.
 
     Args:
         project: As far as it could be read.
-        marks: Where each value stands that the file gives; the sections' own marks among them.
+        read: How it was read: where each value stands, and which sections the file gives.
         folder: The folder of ftl.yaml.
     """
-    checker = _Checker(project, marks, folder)
+    checker = _Checker(project, read, folder)
     yield from checker.names()
     yield from checker.routes()
     yield from checker.forwards()
@@ -36,21 +36,25 @@ def check(project: Project, marks: Mapping[Way, Mark], folder: Path) -> Iterator
     yield from checker.proxy()
     for index, service in enumerate(project.services):
         way: Way = ("services", index)
-        if way in marks:
-            yield from checker.service(service, way)
-            yield from checker.build(service, (*way, "build"))
-            yield from checker.mounts(service, way)
-            yield from checker.container(service, way)
+        yield from checker.service(service, way)
+        yield from checker.build(service, (*way, "build"))
+        yield from checker.mounts(service, way)
+        yield from checker.container(service, way)
     for index, dependency in enumerate(project.dependencies):
         yield from checker.mounts(dependency, ("dependencies", index))
         yield from checker.container(dependency, ("dependencies", index))
 
 
 class _Checker:
-    def __init__(self, project: Project, marks: Mapping[Way, Mark], folder: Path) -> None:
+    def __init__(self, project: Project, read: Reader, folder: Path) -> None:
         self._project = project
-        self._marks = marks
+        self._marks = read.marks
+        self._sections = read.sections
         self._folder = folder
+
+    def _lacks(self, *way: str | int) -> bool:
+        """Whether a section that the file gives has nothing at all under a key."""
+        return way[:-1] in self._sections and way not in self._marks
 
     def _at(self, *way: str | int) -> Mark:
         """Where a value stands, or the nearest section around it that the file gives."""
@@ -77,14 +81,12 @@ class _Checker:
                     yield Fault(self._at(*way), message, "give one of them another name")
                 elif item.name:
                     taken[item.name] = way
-        if not self._project.services and ("services",) in self._marks:
-            yield Fault(self._at("services"), "services is empty", "a project has at least one service")
 
     def routes(self) -> Iterator[Fault]:
         """No two routes take the same requests, and each has a host name."""
         taken: dict[tuple[str, str], str] = {}
         domain = self._project.project.domain
-        lacking = domain is None and ("project", "domain") not in self._marks
+        lacking = domain is None and self._lacks("project", "domain")
         for index, service in enumerate(self._project.services):
             for number, route in enumerate(service.routes):
                 way: Way = ("services", index, "routes", number)
@@ -124,12 +126,10 @@ class _Checker:
 
     def addresses(self) -> Iterator[Fault]:
         """There is a server to deploy to."""
-        given = ("server", "host") in self._marks or ("project", "domain") in self._marks
-        if not self._project.server.host and not given:
-            where = "server" if ("server",) in self._marks else "project"
-            yield Fault(
-                self._at(where), "`host` of server is missing", "write `host` below `server`, or a domain"
-            )
+        lacking = ("server",) not in self._marks or self._lacks("server", "host")
+        if not self._project.server.host and lacking and self._lacks("project", "domain"):
+            mark = self._at("server") if ("server",) in self._marks else self._at("project")
+            yield Fault(mark, "`host` of server is missing", "write `host` below `server`, or a domain")
 
     def proxy(self) -> Iterator[Fault]:
         """A certificate and its key come together."""
@@ -138,30 +138,27 @@ class _Checker:
             (proxy.certificate, "certificate", "key"),
             (proxy.key, "key", "certificate"),
         ):
-            if given is not None and ("proxy", other) not in self._marks:
+            if given is not None and self._lacks("proxy", other):
                 yield Fault(
                     self._at("proxy", name), f"proxy has a {name} but no {other}", f"write `{other}` too"
                 )
 
     def service(self, service: Service, way: Way) -> Iterator[Fault]:
         """A service has an image from somewhere, and a port if anything is to be sent there."""
-        given = [(*way, name) in self._marks for name in ("image", "build")]
-        if not any(given):
+        if self._lacks(*way, "image") and self._lacks(*way, "build"):
             hint = "write `build: .` to build it here, or `image: NAME` to pull it"
             yield Fault(self._at(*way), f"{_the(service)} has neither image nor build", hint)
         if service.build is not None and service.image is not None and "@" in service.image:
             hint = "name a tag: what is built here gets a digest of its own"
             yield Fault(self._at(*way, "image"), "image has a digest, but build makes a new image", hint)
-        if (*way, "port") not in self._marks:
+        if self._lacks(*way, "port"):
             needs = "routes" if service.routes else "a health_check" if service.health_check else None
             if needs is not None:
                 message = f"{_the(service)} has {needs} but no port"
                 yield Fault(self._at(*way), message, "write `port`: what the app listens on")
         for name in ("pre", "post"):
-            hook = getattr(service.hooks, name)
             inner = (*way, "hooks", name)
-            written = any((*inner, part) in self._marks for part in ("local", "remote"))
-            if hook is not None and inner in self._marks and not written:
+            if self._lacks(*inner, "local") and self._lacks(*inner, "remote"):
                 yield Fault(self._at(*inner), f"{name} has neither local nor remote")
 
     def build(self, service: Service, way: Way) -> Iterator[Fault]:
@@ -171,7 +168,11 @@ class _Checker:
         context = self._folder / Path(service.build.context).expanduser()
         if not context.is_dir():
             message = f"context: there is no folder {service.build.context}"
-            yield Fault(self._at(*way, "context"), message, "its place is relative to ftl.yaml")
+            yield Fault(
+                self._at(*way, "context"),
+                message,
+                "the folder with the Dockerfile; its place is relative to ftl.yaml",
+            )
         elif not (context / service.build.dockerfile).is_file():
             shown = Path(service.build.context) / service.build.dockerfile
             mark = (

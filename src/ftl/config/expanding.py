@@ -12,6 +12,7 @@ from ftl.config.hints import nearest
 from ftl.config.models import BuildSecret, Container, Dependency, Project, Service
 from ftl.config.presets import PRESETS, Preset, environment
 from ftl.config.scalars import Unfit, image
+from ftl.config.texts import Skipped
 from ftl.config.tree import Entry, Mapping, Mark, Node, Scalar, Sequence, is_null
 from ftl.config.variables import read_env_file, unreadable
 
@@ -99,11 +100,9 @@ def _limit(name: str, entry: Entry) -> Mapping:
     return Mapping({}, entry.key).replace({**named, "soft": value, "hard": value})
 
 
-def build_secret(reader: Reader, node: Scalar) -> Mapping | None:
+def build_secret(reader: Reader, node: Scalar) -> Mapping:
     """Read `NAME` (a variable), `ID=FILE`, or docker's own `id=ID,src=FILE` and `id=ID,env=NAME`."""
-    text = reader.texts.find(node, "secrets")
-    if text is None:
-        return None
+    text = reader.texts.get(node, "secrets").text
     if text.startswith("id="):
         parts = dict(part.partition("=")[::2] for part in text.split(","))
         given = {
@@ -119,16 +118,14 @@ def build_secret(reader: Reader, node: Scalar) -> Mapping | None:
     return _literal({name: value for name, value in given.items() if value}, node.mark)
 
 
-def dependency(reader: Reader, node: Scalar) -> Mapping | None:
+def dependency(reader: Reader, node: Scalar) -> Mapping:
     """Read `postgres:16`: a preset, or any other image under the last part of its name."""
-    reference = reader.texts.find(node, "dependencies")
-    if reference is None:
-        return None
+    reference = reader.texts.get(node, "dependencies").text
     try:
         image(reference if "/" in reference else reference.lower())
     except Unfit as error:
         reader.texts.report(node.mark, f"dependencies: `{node.text}` {error.message}", error.hint)
-        return None
+        raise Skipped from None
     repository, tag = _split(reference)
     preset = PRESETS.get(repository.lower())
     if preset is not None:
@@ -137,7 +134,7 @@ def dependency(reader: Reader, node: Scalar) -> Mapping | None:
     if meant is not None:
         hint = f"did you mean `{meant}`? If it is another image, write `name` and `image`"
         reader.texts.report(node.mark, f"dependencies: `{repository}` is not known", hint)
-        return None
+        raise Skipped
     return _literal({"name": repository.rpartition("/")[2], "image": reference}, node.mark)
 
 

@@ -57,6 +57,8 @@ _FOREIGN: dict[str, dict[str, str]] = {
         "stop_grace_period": "write `stop_timeout`",
         "pre": "write it below `hooks`",
         "post": "write it below `hooks`",
+        "user": "leave it out: write USER in the Dockerfile",
+        "working_dir": "leave it out: write WORKDIR in the Dockerfile",
         "local_ports": "write `forwards`, with 127.0.0.1: before the port",
     },
     "dependencies": {
@@ -116,15 +118,21 @@ _FOREIGN: dict[str, dict[str, str]] = {
 }
 
 
-def for_key(word: str, known: Collection[str], section: str) -> str:
-    """What to write instead of `word` in a section ("services", "container.health_check", "" for the top)."""
-    foreign = _FOREIGN.get(section, {}).get(word.lower().replace("-", "_"))
-    if foreign:
-        return foreign
-    near = nearest(word.lower().replace("-", "_"), known)
-    if near:
-        return f"did you mean `{near}`?"
-    return f"known here: {', '.join(known)}"
+def for_key(word: str, known: Collection[str], section: str) -> tuple[str, str | None]:
+    """What to write instead of a word in a section ("services", "container.health_check", "" for the top).
+
+    Returns:
+        The hint, and the key that was meant if it is a near miss.
+    """
+    foreign = _FOREIGN.get(section, {})
+    bare = word.lower().replace("-", "_")
+    if bare in foreign:
+        return foreign[bare], None
+    meant = nearest(bare, known)
+    if meant is not None:
+        return f"did you mean `{meant}`?", meant
+    elsewhere = nearest(bare, foreign, 0.8)
+    return (foreign[elsewhere] if elsewhere else f"known here: {', '.join(known)}"), None
 
 
 def nearest(word: str, known: Collection[str], cutoff: float = 0.6) -> str | None:

@@ -55,7 +55,7 @@ def load(path: Path, *, environ: MappingType[str, str], server: Server | None = 
     reader = Reader(texts, folder, expanding.SECTIONS, expanding.TEXTS)
     project = _with_server(reader.section(Project, root, ()), server)
     faults += texts.faults
-    faults += check(project, reader.marks, folder)
+    faults += check(project, reader, folder)
     if faults or problems:
         raise ConfigError([*problems, *_problems(path, text, faults)])
     masked = {".".join(map(str, way)): shown for way, shown in reader.masked.items()}

@@ -51,7 +51,7 @@ def parse(text: str) -> tuple[Node, list[Fault]]:
         raise Unreadable(_syntax_fault(error, text)) from error
     except yaml.reader.ReaderError as error:
         raise Unreadable(_character_fault(text)) from error
-    if builder.root is None:
+    if builder.root is None or is_null(builder.root):
         raise Unreadable(Fault(Mark(1, 1, 0), "the file is empty", "`ftl init` writes one to start from"))
     return builder.root, builder.faults
 
@@ -171,10 +171,10 @@ def _mark(mark: _YamlMark | None) -> Mark:
 
 def _syntax_fault(error: yaml.MarkedYAMLError, text: str) -> Fault:
     """The parser's complaint as a sentence, at the place where the user has to look."""
-    at = error.problem_mark or error.context_mark
-    if error.context_mark and at and not text[at.index :].strip():
-        at = error.context_mark  # what is open at the end of the file: say where it was opened
-    mark = _mark(at)
+    mark = _mark(error.problem_mark or error.context_mark)
+    if not text[mark.offset :].strip():  # something is open at the end of the file: say where it was opened
+        mark = _mark(error.context_mark)
+        mark = mark if text[mark.offset :].strip() else _end(text)
     lines = text.split("\n")
     line = lines[mark.line - 1] if mark.line <= len(lines) else ""
     if "\t" in line[: len(line) - len(line.lstrip())]:
@@ -185,6 +185,12 @@ def _syntax_fault(error: yaml.MarkedYAMLError, text: str) -> Fault:
     if error.context and error.context_mark:
         message += f" ({error.context} that begins at line {error.context_mark.line + 1})"
     return Fault(mark, message, _syntax_hint(problem, line))
+
+
+def _end(text: str) -> Mark:
+    """The place behind the last character that can be seen."""
+    seen = text.rstrip()
+    return Mark(seen.count("\n") + 1, len(seen) - seen.rfind("\n"), len(seen))
 
 
 def _syntax_hint(problem: str, line: str) -> str | None:

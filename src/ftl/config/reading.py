@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ftl.config.variables import Filled
 
     Expand = Callable[["Reader", Mapping, "Way"], Mapping]
-    FromText = Callable[["Reader", Scalar], Mapping | None]
+    FromText = Callable[["Reader", Scalar], Mapping]
 
 Way = tuple[str | int, ...]
 """The way to a value from the top of the file: ("services", 0, "port")."""
@@ -43,7 +43,8 @@ class Reader:
     Attributes:
         texts: The file's texts; collects what is wrong.
         folder: Where relative paths start.
-        marks: Where each value stands that the file gives and that could be read.
+        marks: Where each value stands that the file gives, readable or not.
+        sections: The sections that the file gives as mappings: what these lack is really missing.
         masked: The texts of private values with what came from variables made unreadable, by their way.
         base: Names and texts that stand below those which the file gives at a way (env_file below env).
     """
@@ -58,50 +59,61 @@ class Reader:
         self.texts = texts
         self.folder = folder
         self.marks: dict[Way, Mark] = {}
+        self.sections: set[Way] = set()
         self.masked: dict[Way, str] = {}
         self.base: dict[Way, dict[str, str]] = {}
         self._expand = expand
         self._from_text = from_text
 
-    def section(self, section: type[S], node: Node | None, way: Way) -> S:
-        """Read a section; without a node, make one of defaults."""
-        values: dict[str, Any] = {}
-        mapping = self._mapping(section, node, way) if node is not None else None
-        if mapping is None:
-            self.marks.pop(way, None)
-        else:
-            self.marks[way] = mapping.mark
-            if section in self._expand:
-                mapping = self._expand[section](self, mapping, way)
-            self._reject_unknown(section, mapping, way)
-            values = self._values(section, mapping, way)
+    def section(self, section: type[S], node: Node, way: Way) -> S:
+        """Read a section.
+
+        Raises:
+            Skipped: it is no mapping, and no text that stands for one.
+        """
+        mapping = self._mapping(section, node, way)
+        self.marks[way] = mapping.mark
+        self.sections.add(way)
+        if section in self._expand:
+            mapping = self._expand[section](self, mapping, way)
+        meant = self._reject_unknown(section, mapping, way)
+        return self._made(section, self._values(section, mapping, way, meant))
+
+    def _made(self, section: type[S], values: dict[str, Any]) -> S:
         for item in fields(section):
             if item.name not in values and item.default is MISSING and item.default_factory is MISSING:
-                values[item.name] = self._nothing(keys_of(section)[item.name].kind, (*way, item.name))
+                values[item.name] = self._nothing(keys_of(section)[item.name].kind)
         return section(**values)
 
-    def _mapping(self, section: type[Any], node: Node, way: Way) -> Mapping | None:
+    def _mapping(self, section: type[Any], node: Node, way: Way) -> Mapping:
         if isinstance(node, Mapping):
             return node
         if isinstance(node, Scalar) and section in self._from_text:
             return self._from_text[section](self, node)
-        message = f"{_label(way)} must be a mapping, not {kind_of(node)}"
-        self.texts.report(node.mark, message, f"the keys below it: {', '.join(keys_of(section))}")
-        return None
+        hint = f"the keys below it: {', '.join(keys_of(section))}"
+        if isinstance(node, Scalar) and "name" in keys_of(section):
+            hint = f"write `name: {node.text}`"
+        self.texts.report(node.mark, f"{_label(way)} must be a mapping, not {kind_of(node)}", hint)
+        raise Skipped
 
-    def _reject_unknown(self, section: type[Any], mapping: Mapping, way: Way) -> None:
+    def _reject_unknown(self, section: type[Any], mapping: Mapping, way: Way) -> set[str]:
+        """Report the keys that the section does not have; return those that they were probably meant for."""
         known = keys_of(section)
+        all_meant: set[str] = set()
         for word, entry in mapping.entries.items():
             if word not in known and not (word.startswith("x-") and not way):
-                hint = hints.for_key(word, tuple(known), _section_name(way))
-                self.texts.report(entry.key, f"`{word}` is not a key of {_label(way)}", hint)
+                hint, meant = hints.for_key(word, tuple(known), _section_name(way))
+                where = f"of {_label(way)}" if way else "at the top of the file"
+                self.texts.report(entry.key, f"`{word}` is not a key {where}", hint)
+                all_meant |= {meant} if meant else set()
+        return all_meant
 
-    def _values(self, section: type[Any], mapping: Mapping, way: Way) -> dict[str, Any]:
+    def _values(self, section: type[Any], mapping: Mapping, way: Way, meant: set[str]) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for name, key in keys_of(section).items():
             node = mapping.get(name)
             if node is None:
-                if key.required:
+                if key.required and name not in meant:
                     self._report_missing(name, mapping, way)
                 continue
             inner = (*way, name)
@@ -115,11 +127,12 @@ class Reader:
         return values
 
     def _report_missing(self, name: str, mapping: Mapping, way: Way) -> None:
+        label = f"`{name}` of {_label(way)}" if way else f"`{name}`"
         entry = mapping.entries.get(name)
         if entry is not None:
-            self.texts.report(entry.value.mark, f"`{name}` of {_label(way)} is empty")
+            self.texts.report(entry.value.mark, f"{label} is empty")
         else:
-            self.texts.report(mapping.mark, f"`{name}` of {_label(way)} is missing")
+            self.texts.report(mapping.mark, f"{label} is missing")
 
     def _value(self, key: Key, node: Node, way: Way) -> Any:
         match key.kind:
@@ -155,11 +168,13 @@ class Reader:
 
     def _many(self, item: Kind, node: Node, way: Way, key: Key) -> tuple[Any, ...]:
         if not isinstance(node, Sequence):
-            hint = f"write `- {node.text}`" if isinstance(node, Scalar) else "write a list: `- ...`"
-            if isinstance(item, Nested) and "name" in keys_of(item.section) and isinstance(node, Mapping):
-                hint = f"write a list: `- name: {next(iter(node.entries), 'NAME')}`"
+            first = node.text if isinstance(node, Scalar) else next(iter(node.entries), "...")
+            named = isinstance(item, Nested) and item.section not in self._from_text and item.short is None
+            hint = f"write a list: `- name: {first}`" if named else f"write a list: `- {first}`"
             self.texts.report(node.mark, f"{_name(way)} must be a list, not {kind_of(node)}", hint)
             raise Skipped
+        if key.required and not node.items:
+            self.texts.report(node.mark, f"{_name(way)} is empty", "it needs at least one item")
         found: list[Any] = []
         inner = Key(item, key.text, required=True, private=key.private)
         for one in node.items:
@@ -184,21 +199,17 @@ class Reader:
         if not isinstance(node, Sequence):
             text: str = self._one(_COMMAND, node, way, Key(_COMMAND, "", required=True, private=key.private))
             return text
-        words = self._many(_WORD, node, way, key)
-        if not words:
-            self.texts.report(node.mark, f"{_name(way)} is an empty list")
-            raise Skipped
-        return words
+        return self._many(_WORD, node, way, Key(_WORD, key.text, required=True, private=key.private))
 
     def _remember(self, way: Way, filled: Filled, key: Key) -> None:
         if key.private and filled.masked != filled.text:
             self.masked[way] = filled.masked
 
-    def _nothing(self, kind: Kind, way: Way) -> Any:
+    def _nothing(self, kind: Kind) -> Any:
         """What stands for a required value that the file does not give, or that could not be read."""
         match kind:
             case Nested(section):
-                return self.section(section, None, way)
+                return self._made(section, {})
             case Many():
                 return ()
             case One() if kind is kinds.LIMIT:

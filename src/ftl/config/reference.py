@@ -137,7 +137,7 @@ def _words(kind: Kind) -> str:
     match kind:
         case One(words):
             return words
-        case Many(Nested(section)):
+        case Many(Nested()):
             return "list of mappings"
         case Many(item):
             return f"list of {_words(item)}s"

@@ -61,18 +61,16 @@ def boolean(value: str) -> bool:
 
 def whole(value: str, *, least: int, most: int | None = None, what: str = "a whole number") -> int:
     """A decimal number; leading zeros are not octal: `0080` is 80."""
-    bounds = f"{least} to {most}" if most is not None else f"{least} or more"
-    if not re.fullmatch(r"-?[0-9]+", value) or len(value) > _MAX_DIGITS:
-        raise Unfit(f"is not {what} ({bounds})")
-    number = int(value)
-    if number < least or (most is not None and number > most):
-        raise Unfit(f"is not {what} ({bounds})")
-    return number
+    if re.fullmatch(r"-?[0-9]+", value) and len(value) <= _MAX_DIGITS:
+        number = int(value)
+        if least <= number and (most is None or number <= most):
+            return number
+    raise Unfit(f"is not {what} from {least} " + (f"to {most}" if most is not None else "up"))
 
 
 def port(value: str) -> int:
     """A TCP or UDP port."""
-    return whole(value, least=1, most=65535, what="a port")
+    return whole(value, least=1, most=65535, what="a port number")
 
 
 def count(value: str) -> int:

@@ -1,0 +1,254 @@
+"""Loading: files that are no ftl.yaml at all, exact places, the files beside, and what may never happen."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ftl.config import Server, load
+from ftl.config.loading import MAX_BYTES
+from ftl.errors import ConfigError, Problem
+
+from .conftest import HEAD, SERVICE, written
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .conftest import Load, Refuse
+
+BASE = HEAD + SERVICE
+
+
+def test_a_file_that_is_not_there_is_named(folder: Path) -> None:
+    """The problem names the file as the user would, and how to get one."""
+    with pytest.raises(ConfigError) as caught:
+        load(folder / "other.yaml", environ={})
+    (problem,) = caught.value.problems
+    assert (problem.file, problem.line) == ("other.yaml", 0)
+    assert "ftl init" in (problem.hint or "")
+
+
+def test_a_folder_is_no_file(folder: Path) -> None:
+    """What cannot be read is refused with the system's reason."""
+    with pytest.raises(ConfigError, match="directory"):
+        load(folder, environ={})
+
+
+@pytest.mark.parametrize(
+    ("data", "line", "words"),
+    [
+        (b"project:\n  name: caf\xe9\n", 2, "UTF-8"),
+        ("project: x".encode("utf-16"), 1, "UTF-8"),
+        (b"a: " + b"x" * MAX_BYTES, 0, "larger"),
+        (b"a: \x07\n", 1, "U+0007"),
+        (b"- \x00\n", 1, "U+0000"),
+        (b"project:\n  - {\n", 2, "not valid YAML"),
+        (b"'\n", 1, "not valid YAML"),
+        (b"a: %x\n", 1, "not valid YAML"),
+        (b"a:\n  b: 1\n c: 2\n", 3, "not valid YAML"),
+        (b"a: b: c\n", 1, "not valid YAML"),
+        (b"project:\n  name: a\n\tdomain: b\n", 3, "tab"),
+        (b"just text\n", 1, "mapping"),
+        (b"", 1, "empty"),
+        (b"---\n...\n", 1, "empty"),
+        (b"~\n", 1, "empty"),
+        (b"? [a, b]\n: c\n", 1, "single value"),
+        (b"[" * 100_000, 1, "nested"),
+        (b"- " * 100_000, 1, "nested"),
+        (b"{a: " * 100_000, 1, "nested"),
+    ],
+)
+def test_what_is_no_configuration_gets_a_sentence(
+    data: bytes, line: int, words: str, refused: Refuse
+) -> None:
+    """Anything that is not a readable YAML mapping is refused with one plain sentence and its line."""
+    problems = refused(data)
+    assert problems[0].line == line
+    assert any(words in problem.message for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("value", "column"),
+    [
+        ("${GONE}", 10),
+        ('"${GONE}"', 11),
+        ("'a ''b'' ${GONE}'", 19),
+        ('"\\x41\\n ${GONE}"', 18),
+        ("$$GONE ${GONE}", 17),
+        ("${SET} $GONE", 17),
+        ("&anchor ${GONE}", 18),
+        ("!!str ${GONE}", 16),
+        ("ü ${GONE}", 12),
+    ],
+)
+def test_an_unset_variable_is_pointed_at(value: str, column: int, refused: Refuse) -> None:
+    """The column is that of the expression itself, whatever quotes, escapes or letters come before it."""
+    (problem,) = refused(BASE + f"    env:\n      A: {value}\n", SET="x")
+    assert (problem.line, problem.column) == (12, column)
+    assert problem.source.startswith(("${GONE}", "$GONE"), problem.column - 1)
+
+
+def test_an_unset_variable_in_a_block_is_pointed_at(refused: Refuse) -> None:
+    """In a block of several lines, the line is that of the expression."""
+    (problem,) = refused(BASE + "    env:\n      A: |\n        one\n        two ${GONE}\n")
+    assert (problem.line, problem.column) == (14, 13)
+
+
+def test_every_unset_variable_is_told_at_once(refused: Refuse) -> None:
+    """Each value that lacks a variable is a problem of its own."""
+    problems = refused(BASE + "    env:\n      A: ${ONE}\n      B: ${TWO}\n    command: ${THREE}\n")
+    assert [(problem.line, problem.message) for problem in problems] == [
+        (12, "the variable ONE is not set"),
+        (13, "the variable TWO is not set"),
+        (14, "the variable THREE is not set"),
+    ]
+
+
+def test_a_fault_behind_an_alias_is_told_once_where_it_is_written(refused: Refuse) -> None:
+    """Two services that share a wrong value by an alias make one problem, at the anchor."""
+    text = HEAD + "x-env: &env {A: '${GONE}'}\nservices:\n"
+    text += "".join(f"  - {{name: {name}, build: ., env: *env}}\n" for name in ("one", "two"))
+    (problem,) = refused(text)
+    assert problem.line == 5
+
+
+def test_what_stands_below_ignored_keys_is_not_filled_in(loaded: Load) -> None:
+    """A variable in an x- key that nothing uses may be unset."""
+    assert loaded(BASE + "x-later: ${GONE}\n").name == "shop"
+
+
+def test_a_wrong_value_from_a_variable_is_not_shown(refused: Refuse) -> None:
+    """A message shows what the file says, not the variable's value: it may be a secret."""
+    problems = refused(BASE.replace("8000", "${SECRET}") + "    env:\n      - ${SECRET}\n", SECRET="hunter2")
+    assert len(problems) == 2
+    assert "hunter2" not in str(problems)
+
+
+def test_env_beside_the_file_is_read(folder: Path, loaded: Load) -> None:
+    """.env fills in variables; the process environment wins."""
+    (folder / ".env").write_text("A=file\nB=pa$$ ${A}\n")
+    project = loaded(BASE + "    env: {A: '${A}', B: '${B}'}\n", A="process")
+    assert project.services[0].env == {"A": "process", "B": "pa$$ ${A}"}
+
+
+@pytest.mark.parametrize("data", [b"A=1\n'oops\n", b"\xff\xfe"])
+def test_a_broken_env_is_a_problem_of_its_own_file(folder: Path, refused: Refuse, data: bytes) -> None:
+    """What is wrong in .env is told with its name, without its text."""
+    (folder / ".env").write_bytes(data)
+    (problem,) = refused(BASE)
+    assert problem.file == ".env"
+    assert "oops" not in f"{problem.message}{problem.source}"
+
+
+def test_later_env_files_and_env_win(folder: Path, loaded: Load) -> None:
+    """Of several env_files the later wins, and env over all; their dollars are ordinary."""
+    (folder / "one.env").write_text("A=1\nB=1\nC=${A}\n")
+    (folder / "two.env").write_text("B=2\nD=2\n")
+    project = loaded(BASE + "    env_file: [one.env, two.env]\n    env: [D=3]\n")
+    assert project.services[0].env == {"A": "1", "B": "2", "C": "${A}", "D": "3"}
+
+
+def test_a_bad_line_of_an_env_file_is_numbered(folder: Path, refused: Refuse) -> None:
+    """The place is that of env_file; the message names the line in the other file."""
+    (folder / "bad.env").write_text("A=1\n'oops\n")
+    (problem,) = refused(BASE + "    env_file: bad.env\n")
+    assert problem.line == 11
+    assert "line 2 of bad.env" in problem.message
+
+
+def test_paths_start_from_the_folder_of_the_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is found from a folder below means the same files."""
+    path = written(folder, HEAD + "services: [{name: web, build: ./src, env_file: shop.env}]\n")
+    monkeypatch.chdir(folder / "src")
+    assert load(path, environ={}).services[0].env == {"FROM_FILE": "yes"}
+
+
+def test_the_file_is_named_from_where_the_user_stands(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Problems name ../ftl.yaml from a folder below."""
+    path = written(folder, HEAD)
+    monkeypatch.chdir(folder / "src")
+    with pytest.raises(ConfigError) as caught:
+        load(path, environ={})
+    assert caught.value.problems[0].file == os.path.join("..", "ftl.yaml")  # noqa: PTH118
+
+
+def test_a_context_may_lie_above_the_file(folder: Path) -> None:
+    """`build: ..` is a folder like any other."""
+    path = folder / "src" / "ftl.yaml"
+    path.write_text(HEAD + "services: [{name: web, build: ..}]\n")
+    build = load(path, environ={}).services[0].build
+    assert build is not None
+    assert build.context == ".."
+
+
+def test_another_server_takes_the_place_of_the_files(folder: Path) -> None:
+    """With a server given, the file's is not used, and none has to be there."""
+    path = written(folder, "project: {name: shop}\nserver: {port: 1}\nservices: [{name: web, build: .}]\n")
+    other = Server(host="192.0.2.1", user="root")
+    with pytest.raises(ConfigError, match="host"):
+        load(path, environ={})
+    assert load(path, environ={}, server=other).server == other
+
+
+def test_a_value_that_is_empty_is_as_good_as_none(loaded: Load) -> None:
+    """An optional key whose variable is empty has its default."""
+    text = BASE + "    image: ${IMAGE-}\n    replicas: ${N:-}\n    volumes: []\nserver:\n  user: ''\n"
+    project = loaded(text)
+    assert (project.services[0].image, project.services[0].replicas, project.server.user) == (None, 1, None)
+
+
+def test_values_keep_their_order_in_env(loaded: Load) -> None:
+    """Env keeps the order of the file."""
+    project = loaded(BASE + "    env: {Z: 1, A: 2, M: 3}\n")
+    assert list(project.services[0].env) == ["Z", "A", "M"]
+
+
+NAMES = st.from_regex(r"[A-Z_]{1,8}", fullmatch=True)
+VALUES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
+YAMLISH = st.text(alphabet=st.sampled_from(list("abx:-[]{}&*!|>'\"#%@,?$ \n\t0<")), max_size=60)
+LINES = st.lists(
+    st.sampled_from(
+        [*BASE.splitlines(), "    env: &a {A: 1}", "  <<: *a", "    hooks: [x]", "  - [", "    port: {}"]
+    ),
+    max_size=14,
+)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.one_of(YAMLISH, LINES.map("\n".join), YAMLISH.map(lambda text: BASE + text), st.text(max_size=40)))
+def test_any_text_is_loaded_or_refused_with_places(folder: Path, text: str) -> None:
+    """Whatever is in the file, the only error is a ConfigError whose places exist."""
+    data = text.encode("utf-8", "replace")
+    problems: tuple[Problem, ...] = ()
+    try:
+        load(written(folder, data), environ={})
+    except ConfigError as error:
+        problems = error.problems
+    lines = len(data.decode().splitlines()) + 1
+    assert all(0 <= problem.line <= lines for problem in problems)
+
+
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.binary(max_size=60))
+def test_any_bytes_are_loaded_or_refused(folder: Path, data: bytes) -> None:
+    """Bytes that are no text are refused like any other mistake."""
+    with pytest.raises(ConfigError):
+        load(written(folder, data), environ={})
+
+
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    st.dictionaries(
+        st.from_regex(r"[A-Z_]{1,8}", fullmatch=True),
+        st.text(st.characters(codec="utf-8", exclude_characters="\0")),
+    )
+)
+def test_env_values_are_exactly_what_the_variables_hold(folder: Path, values: dict[str, str]) -> None:
+    """A variable's value reaches env unchanged, whatever YAML or dollar signs are in it."""
+    lines = "".join(f"      {name}: ${{{name}}}\n" for name in values)
+    project = load(written(folder, BASE + f"    env:\n{lines}"), environ=values)
+    assert project.services[0].env == values
