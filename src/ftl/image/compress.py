@@ -14,6 +14,7 @@ import sys
 import zlib
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -65,19 +66,23 @@ def codec_for(engine: EngineInfo) -> Codec:
 
 
 async def compressed(
-    pieces: AsyncIterator[bytes], codec: Codec, *, threads: int = _THREADS
+    pieces: AsyncGenerator[bytes, None], codec: Codec, *, threads: int = _THREADS
 ) -> AsyncGenerator[bytes, None]:
-    """The stream in compressed form. Reads ahead by as many blocks as there are threads, and no further."""
+    """The stream in compressed form; closes it.
+
+    Reads ahead by as many blocks as there are threads, and no further.
+    """
     pool = ThreadPoolExecutor(threads, thread_name_prefix="compress")
     loop = asyncio.get_running_loop()
     running: deque[asyncio.Future[bytes]] = deque()
     try:
-        async for block in _blocks(pieces, codec.block):
-            running.append(loop.run_in_executor(pool, codec.compress, block))
-            if len(running) > threads:
+        async with aclosing(pieces):
+            async for block in _blocks(pieces, codec.block):
+                running.append(loop.run_in_executor(pool, codec.compress, block))
+                if len(running) > threads:
+                    yield await running.popleft()
+            while running:
                 yield await running.popleft()
-        while running:
-            yield await running.popleft()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 

@@ -16,6 +16,7 @@ from ftl.image.incoming import Doubt, Incoming
 from ftl.image.layers import Held
 from ftl.image.meter import Account, Meter, Sent
 from ftl.image.pack import SPACE, Packing, no_room
+from ftl.image.pump import pumped
 from ftl.image.save import Saved, Wanted
 from ftl.image.survey import survey
 
@@ -141,11 +142,10 @@ class Shipment:
         """Hand the archive over; a load that the engine refuses is a Doubt, unless the reason is plain."""
         try:
             async with (
-                aclosing(archive),
-                aclosing(compressed(archive, codec_for(self._info))) as stream,
+                pumped(compressed(archive, codec_for(self._info))) as chunks,
                 asyncio.timeout(_STALL) as limit,
             ):
-                await self._target.load(_counted(stream, meter, limit))
+                await self._target.load(_counted(chunks, meter, limit))
         except TimeoutError as error:
             raise self._failed(f"nothing moved for {_STALL / 60:.0f} minutes") from error
         except EngineUnavailable as error:
@@ -165,8 +165,9 @@ class Shipment:
         """
         references = [parcel.reference for parcel in self._parcels]
         try:
-            async for piece in self._source.save([parcel.image.id for parcel in self._parcels]):
-                yield piece
+            async with aclosing(self._source.save([parcel.image.id for parcel in self._parcels])) as stream:
+                async for piece in stream:
+                    yield piece
         except EngineError as error:
             raise TransferFailed(
                 f"{', '.join(references)} cannot be read from the engine on {self._source.name}",

@@ -6,7 +6,7 @@ import asyncio
 import io
 import json
 import tarfile
-from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -15,6 +15,9 @@ from hypothesis import strategies as st
 from ftl.errors import TransferFailed
 from ftl.image.archive import Packed, blob, digest, documents
 from ftl.image.tar import END, Member, TarReader, header, padding
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 CONFIG = json.dumps({"architecture": "arm64", "os": "linux", "variant": "v8", "rootfs": {}}).encode()
 LOWER, UPPER = digest(b"lower"), digest(b"upper")
@@ -84,10 +87,14 @@ def test_an_archive_carries_several_images() -> None:
     assert len(json.loads(files["index.json"])["manifests"]) == 2
 
 
-@given(st.dictionaries(st.text("abc/", min_size=1), st.binary(max_size=2000), max_size=5), st.integers(1, 1500))
+@given(
+    st.dictionaries(st.text("abc/", min_size=1), st.binary(max_size=2000), max_size=5), st.integers(1, 1500)
+)
 def test_what_is_written_is_read_back(files: dict[str, bytes], piece: int) -> None:
     """However the bytes are cut on the way."""
-    named = {f"blobs/{number}-{name.replace('/', '_')}": body for number, (name, body) in enumerate(files.items())}
+    named = {
+        f"blobs/{number}-{name.replace('/', '_')}": body for number, (name, body) in enumerate(files.items())
+    }
     content = b"".join(header(name, len(body)) + body + padding(len(body)) for name, body in named.items())
     assert {member.name: body for member, body in read(content + END, piece)} == named
 

@@ -48,7 +48,9 @@ def test_on_the_containerd_store_a_blob_counts_wherever_it_lies() -> None:
 
 
 @given(LAYERS, LAYERS, st.sampled_from(["overlay2", "containerd"]))
-def test_what_is_sent_and_what_is_there_make_the_image(ours: list[str], theirs: list[str], store: str) -> None:
+def test_what_is_sent_and_what_is_there_make_the_image(
+    ours: list[str], theirs: list[str], store: str
+) -> None:
     """Every layer is either there or sent, and an image that is there lacks nothing."""
     server = Held(store).adding([theirs])  # type: ignore[arg-type]  # one of the two names
     lacking = server.lacks(ours)

@@ -8,9 +8,9 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,6 +18,9 @@ from ftl.errors import TransferFailed
 from ftl.image.legacy import v1_ids
 from ftl.image.save import Saved, Wanted
 from ftl.image.survey import survey
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
 
 ONE = "sha256:da9a6a88e3366e85dda8ad5dc6fb380065b76b25027e07ffcac89207aa8661e7"
 TWO = "sha256:23f8618e2c5949ca8e241106c71d8109615537de3bf0e56a9f24517ba6210f30"

@@ -1,0 +1,343 @@
+"""What happens when a transfer goes wrong: a clear error, no name moved, nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.e2e.transfer_faults import Cut, Exchange, Fault, Reply, relay
+from tests.e2e.transfer_images import Ends, Made, engine_of, layer, load, run
+
+from ftl.engine import Engine, local_url
+from ftl.errors import EngineUnavailable, TransferFailed
+from ftl.events import Event, Note, TransferProgress, ignore
+from ftl.image.transfer import Sent, send
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from lab.servers import Lab, Server
+    from tests.e2e.conftest import ServerFactory
+
+    from ftl.events import Emit
+
+pytestmark = pytest.mark.server
+
+MEGABYTE = 1 << 20
+SAVE, LOAD = "/images/get", "/images/load"
+
+
+class Nothing(Fault):
+    """All is well."""
+
+
+class Scene:
+    """A test's names and images."""
+
+    def __init__(self, name: str) -> None:
+        self.here = f"{name}:here"
+        self.there = f"{name}:r1"
+        self.name = name
+
+    def image(self, text: str = "one", *, size: int = 0) -> Made:
+        """Two layers: one of this test's own, random as far as `size` goes, and the text."""
+        filling = random.Random(self.name).randbytes(size) + b"x" * 100_000
+        return Made((layer({"filling": filling, "name": self.name.encode()}), layer({"text": text.encode()})))
+
+
+@pytest.fixture
+def scene(request: pytest.FixtureRequest, lab: Lab, engine: str) -> Iterator[Scene]:
+    """Names of the test's own, removed from this machine when it ends."""
+    made = Scene(f"{lab.run}-{abs(hash(request.node.nodeid)) % 10**8}".lower())
+    yield made
+
+    async def clean() -> None:
+        async with Engine(local_url(), name="this machine") as source:
+            await source.untag(made.here)
+
+    run(clean())
+
+
+@dataclass(frozen=True)
+class Broken(Ends):
+    """`direct` is the engine there without the fault."""
+
+    direct: Engine
+
+
+@asynccontextmanager
+async def broken(
+    server: Server, tmp_path: Path, *, here: Fault | None = None, there: Fault | None = None
+) -> AsyncIterator[Broken]:
+    """From this machine to a server, with a fault in front of either engine."""
+    async with AsyncExitStack() as stack:
+        source_url = await stack.enter_async_context(relay(tmp_path / "here", local_url(), here or Nothing()))
+        source = await stack.enter_async_context(Engine(source_url, name="this machine"))
+        direct = await stack.enter_async_context(engine_of(server))
+        url = await stack.enter_async_context(relay(tmp_path / "there", direct.url, there or Nothing()))
+        target = await stack.enter_async_context(Engine(url, name=server.name))
+        yield Broken(source, target, await target.info(), direct)
+
+
+async def attempt(between: Ends, scene: Scene, emit: Emit = ignore, **options: int) -> Sent:
+    """Send the test's image."""
+    return await send(
+        between.source, scene.here, between.target, tag=scene.there, info=between.info, emit=emit, **options
+    )
+
+
+def failure(server: Server, scene: Scene, tmp_path: Path, made: Made, **faults: Fault) -> TransferFailed:
+    """Send an image into a fault, after another one took the name; that one must keep it, and nothing be left."""
+
+    async def work() -> None:
+        async with broken(server, tmp_path, **faults) as between:
+            await load(between.direct, scene.there, Made((layer({"old": scene.name.encode()}),)))
+            before = await between.direct.image(scene.there)
+            await load(between.source, scene.here, made)
+            with pytest.raises(TransferFailed) as caught:
+                await attempt(between, scene)
+            errors.append(caught.value)
+            assert await between.direct.image(scene.there) == before
+
+    errors: list[TransferFailed] = []
+    try:
+        run(work())
+        assert left_behind(server) == ""
+    finally:
+        server.docker("rmi", scene.there, check=False)
+    return errors[0]
+
+
+def left_behind(server: Server) -> str:
+    """Temporary tags, nameless images and temporary containers; there must be none."""
+    return (
+        server.docker("images", "--quiet", "ftl-incoming")
+        + server.docker("images", "--quiet", "--filter", "dangling=true")
+        + server.docker("ps", "--all", "--quiet", "--filter", "label=ftl.role=transfer")
+    )
+
+
+def test_an_image_that_is_not_here(server: Server, scene: Scene, tmp_path: Path) -> None:
+    """The error says how to make it."""
+
+    async def work() -> None:
+        async with broken(server, tmp_path) as between:
+            with pytest.raises(TransferFailed, match="is not on this machine") as caught:
+                await attempt(between, scene)
+            assert "ftl build" in (caught.value.hint or "")
+
+    run(work())
+
+
+def test_a_layer_whose_bytes_are_not_its_own(server: Server, scene: Scene, tmp_path: Path) -> None:
+    """A damaged disk or engine here does not reach the server."""
+
+    class Damage(Nothing):
+        async def engine(self, exchange: Exchange, piece: bytes) -> bytes:
+            return piece.replace(b"x" * 100, b"x" * 99 + b"!", 1) if SAVE in exchange.request else piece
+
+    error = failure(server, scene, tmp_path, scene.image(), here=Damage())
+    assert "damaged on this machine" in error.message
+    assert "sha256:" in (error.cause or "")
+
+
+def test_an_image_that_vanishes_before_it_is_read(server: Server, scene: Scene, tmp_path: Path) -> None:
+    """Someone removed it while we asked the server."""
+
+    class Vanish(Nothing):
+        async def client(self, exchange: Exchange, piece: bytes) -> bytes:
+            if SAVE in exchange.request:
+                async with Engine(local_url(), name="this machine") as source:
+                    await source.untag(scene.here)
+            return piece
+
+    error = failure(server, scene, tmp_path, scene.image(), here=Vanish())
+    assert "cannot be read from the engine on this machine" in error.message
+
+
+def test_the_engine_here_goes_away(server: Server, scene: Scene, tmp_path: Path) -> None:
+    """In the middle of the archive."""
+
+    class CutSave(Nothing):
+        async def engine(self, exchange: Exchange, piece: bytes) -> bytes:
+            if SAVE in exchange.request and exchange.answered > MEGABYTE:
+                raise Cut
+            return piece
+
+    error = failure(server, scene, tmp_path, scene.image(size=4 * MEGABYTE), here=CutSave())
+    assert "cannot be read from the engine on this machine" in error.message
+
+
+def test_the_connection_to_the_server_is_cut(server: Server, scene: Scene, tmp_path: Path) -> None:
+    """In the middle of the load."""
+
+    class CutLoad(Nothing):
+        async def client(self, exchange: Exchange, piece: bytes) -> bytes:
+            if LOAD in exchange.request and exchange.sent > MEGABYTE:
+                raise Cut
+            return piece
+
+    error = failure(server, scene, tmp_path, scene.image(size=8 * MEGABYTE), there=CutLoad())
+    assert f"could not be loaded on {server.name}; nothing was tagged there" in error.message
+
+
+class Refuse(Nothing):
+    """The engine there refuses to load."""
+
+    loads = 0
+
+    async def client(self, exchange: Exchange, piece: bytes) -> bytes:
+        if LOAD in exchange.request:
+            self.loads += piece.startswith(b"POST")
+            raise Reply(
+                b"HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\n"
+                b'Content-Length: 27\r\nConnection: close\r\n\r\n{"message":"out of coffee"}'
+            )
+        return piece
+
+
+def test_the_server_answers_500(server: Server, scene: Scene, tmp_path: Path) -> None:
+    """Its own words are in the error, and a whole image is not sent twice."""
+    refuse = Refuse()
+    error = failure(server, scene, tmp_path, scene.image(), there=refuse)
+    assert "out of coffee" in (error.cause or "")
+    assert refuse.loads == 1
+
+
+def test_a_refused_part_is_tried_once_more_as_a_whole(server: Server, scene: Scene, tmp_path: Path) -> None:
+    """After that it is an error."""
+    refuse = Refuse()
+    events: list[Event] = []
+
+    async def work() -> None:
+        async with broken(server, tmp_path, there=refuse) as between:
+            await load(between.direct, scene.there, scene.image("one"))
+            await load(between.source, scene.here, scene.image("two"))
+            with pytest.raises(TransferFailed, match="could not be loaded"):
+                await attempt(between, scene, events.append)
+
+    try:
+        run(work())
+    finally:
+        server.docker("rmi", scene.there)
+    assert refuse.loads == 2
+    assert [event.level for event in events if isinstance(event, Note)] == ["warning"]
+
+
+def test_a_transfer_that_is_cancelled(server: Server, scene: Scene, tmp_path: Path) -> None:
+    """Ctrl-C in the middle leaves no tag, no image and no container."""
+
+    async def work() -> None:
+        async with broken(server, tmp_path) as between:
+            await load(between.source, scene.here, scene.image(size=24 * MEGABYTE))
+            under_way = asyncio.Event()
+
+            def emit(event: Event) -> None:
+                if isinstance(event, TransferProgress):
+                    under_way.set()
+
+            task = asyncio.create_task(attempt(between, scene, emit))
+            await under_way.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert await between.target.image(scene.there) is None
+
+    run(work())
+    assert left_behind(server) == ""
+
+
+def test_temporary_names_of_killed_transfers_go_one_day(server: Server, scene: Scene, tmp_path: Path) -> None:
+    """The next transfer removes them when they are a day old; a younger one may be at work."""
+    old, young = "ftl-incoming:1000000000-abcd-0", "ftl-incoming:9999999999-abcd-0"
+
+    async def work() -> set[str]:
+        async with broken(server, tmp_path) as between:
+            for tag in (old, young):
+                await load(between.target, tag, Made((layer({"old": tag.encode()}),)))
+            await load(between.source, scene.here, scene.image())
+            await attempt(between, scene)
+            return {tag for image in await between.target.images() for tag in image.tags}
+
+    try:
+        tags = run(work())
+    finally:
+        server.docker("rmi", scene.there, young, check=False)
+    assert old not in tags
+    assert {young, scene.there} <= tags
+
+
+def test_too_little_room_is_known_beforehand(server: Server, scene: Scene, tmp_path: Path) -> None:
+    """Where the free space is known, the error says how much is missing, and nothing is sent."""
+
+    async def work() -> TransferFailed:
+        async with broken(server, tmp_path) as between:
+            await load(between.source, scene.here, scene.image(size=8 * MEGABYTE))
+            with pytest.raises(TransferFailed) as caught:
+                await attempt(between, scene, sent.append, free_bytes=10_000_000)
+            return caught.value
+
+    sent: list[Event] = []
+    error = run(work())
+    assert "no room" in error.message
+    assert "7 MB are missing" in (error.cause or "")
+    assert not any(isinstance(event, TransferProgress) for event in sent)
+
+
+def test_too_little_room_for_a_part_is_known_at_its_first_byte(
+    server: Server, scene: Scene, tmp_path: Path
+) -> None:
+    """How large a layer is that must be sent is seen when it passes."""
+    base, added = scene.image(), layer({"more": b"m" * 4 * MEGABYTE})
+
+    async def work() -> TransferFailed:
+        async with broken(server, tmp_path) as between:
+            await load(between.target, scene.there, base)
+            await load(between.source, scene.here, Made((*base.layers, added)))
+            with pytest.raises(TransferFailed) as caught:
+                await attempt(between, scene, free_bytes=6_000_000)
+            return caught.value
+
+    try:
+        assert "3 MB are missing" in (run(work()).cause or "")
+    finally:
+        server.docker("rmi", scene.there)
+    assert left_behind(server) == ""
+
+
+def test_a_disk_that_fills_up(server_factory: ServerFactory, scene: Scene, tmp_path: Path) -> None:
+    """Where the free space is not known, the engine's refusal comes with what to do."""
+    server = server_factory("small", disk=64 * MEGABYTE)
+    error = failure(server, scene, tmp_path, scene.image(size=60 * MEGABYTE))
+    assert "no space left on device" in (error.cause or "")
+    assert "ftl prune" in (error.hint or "")
+
+
+def test_a_server_that_is_killed(server_factory: ServerFactory, scene: Scene, tmp_path: Path) -> None:
+    """The error comes without waiting for ever, and after the server is back there is no half image."""
+    server = server_factory("killed")
+
+    async def work() -> None:
+        async with broken(server, tmp_path) as between:
+            await load(between.source, scene.here, scene.image(size=24 * MEGABYTE))
+            under_way = asyncio.Event()
+
+            def emit(event: Event) -> None:
+                if isinstance(event, TransferProgress):
+                    under_way.set()
+
+            task = asyncio.create_task(attempt(between, scene, emit))
+            await under_way.wait()
+            await asyncio.to_thread(server.kill)
+            with pytest.raises((TransferFailed, EngineUnavailable)) as caught:
+                await task
+            assert caught.value.message
+
+    run(work())
+    server.start()
+    assert server.docker("images", "--quiet") == ""
