@@ -1,5 +1,5 @@
 """The command line: one module per command. It reads options, calls one function, picks the exit code."""
 
-from ftl.cli.app import main
+from ftl.cli.entry import main
 
 __all__ = ["main"]

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 import click
 from click.core import ParameterSource
 
+from ftl.cli.overview import OPTIONS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -80,42 +82,19 @@ def add_global_options(command: click.Command) -> None:
 
 
 def _global_options() -> list[click.Option]:
-    """New option objects, in the order in which help shows them."""
+    """New option objects, remembered in the context instead of being arguments of the command."""
     return [
-        _option(
-            "--file",
-            "-f",
-            metavar="FILE",
-            help="Instead of the ftl.yaml here or in a folder above.",
-        ),
-        _option(
-            "--server",
-            metavar="HOST",
-            help="Instead of the file's server: HOST, USER@HOST:PORT, `sandbox` or `local`.",
-        ),
-        _option("--json", is_flag=True, help="One JSON object a line on stdout."),
-        _option("--quiet", "-q", is_flag=True, help="Print errors and data only."),
-        _option("--verbose", "-v", count=True, help="Show what builds and hooks print; -vv: tracebacks too."),
+        click.Option(
+            flags,
+            metavar=word or None,
+            is_flag=None if word or name == "verbose" else True,
+            count=name == "verbose",
+            help=text,
+            expose_value=False,
+            callback=_remember,
+        )
+        for name, (flags, word, text) in OPTIONS.items()
     ]
-
-
-def _option(
-    *flags: str,
-    help: str,  # noqa: A002 - click's name for it
-    metavar: str | None = None,
-    is_flag: bool | None = None,
-    count: bool = False,
-) -> click.Option:
-    """An option that is remembered in the context instead of being an argument of the command."""
-    return click.Option(
-        flags,
-        help=help,
-        metavar=metavar,
-        is_flag=is_flag,
-        count=count,
-        expose_value=False,
-        callback=_remember,
-    )
 
 
 def _remember(context: click.Context, parameter: click.Parameter, value: object) -> None:

@@ -29,7 +29,7 @@ def _named(function: F) -> F:
 
 @click.group()
 def command() -> None:
-    """A throwaway server on this machine: for a first try, for CI, for rehearsals.
+    """A throwaway server on this machine: to try things on, and for CI.
 
     It is a container with sshd and a Docker engine of its own. `ftl --server sandbox deploy` deploys to
     it whatever the file's server is, exactly as to a real one: over SSH, as a user in the docker group.

@@ -11,12 +11,12 @@ from importlib import import_module
 import click
 import pytest
 
-from ftl.cli import app, main
+from ftl.cli import main, overview
 from ftl.cli.options import Options, add_global_options, pass_options
 
 HEAVY = ("asyncio", "pydantic", "rich", "yaml", "aiodocker", "aiohttp")
 
-SHORT = {name: text for section in app.COMMANDS.values() for name, text in section.items()}
+SHORT = {name: text for section in overview.COMMANDS.values() for name, text in section.items()}
 
 
 def ftl(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -37,7 +37,7 @@ def test_the_table_says_what_the_command_says(name: str) -> None:
     assert command.help.splitlines()[0] == SHORT[name]
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["deplyo"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["deplyo"], ["--json", "--help"]])
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     """Help, the version and a mistyped command are answered without the event loop, YAML or the HTTP client."""
     code = (
@@ -53,8 +53,18 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     """`ftl --help` names each command with what it does, and exits 0."""
     code, out, _ = ftl(capsys, "--help")
     assert code == 0
-    for name in app.names():
+    for name in overview.names():
         assert f"\n  {name} " in out
+
+
+@pytest.mark.parametrize("arguments", [["-h"], ["--json", "--help"]])
+def test_help_is_the_same_with_and_without_click(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However help is asked for, it says the same, and fits a terminal of 80 columns."""
+    _, expected, _ = ftl(capsys, "--help")
+    assert ftl(capsys, *arguments) == (0, expected, "")
+    assert max(map(len, expected.splitlines())) <= 80
 
 
 def test_no_command_at_all_shows_help_as_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
