@@ -123,21 +123,24 @@ def test_a_commit_that_changes_no_file_of_the_image_changes_no_content(
 @pytest.mark.parametrize(
     ("change", "miss", "reason"),
     [
-        ({"requirements.txt": "django\n"}, "line 3: COPY requirements.txt .", "requirements.txt changed"),
-        ({"app.py": "new\n"}, "line 5: COPY . .", "app.py changed"),
-        ({"Dockerfile": SOURCE.replace("wc -l", "wc -c")}, "line 4: RUN wc -c requirements.txt > installed",
+        ({"requirements.txt": "NAME\n"}, "line 3: COPY requirements.txt .", "requirements.txt changed"),
+        ({"app.py": "NAME\n"}, "line 5: COPY . .", "app.py changed"),
+        ({"Dockerfile": SOURCE.replace("> installed", "> NAME")}, "line 4: RUN wc -l requirements.txt > NAME",
          "the instruction is new or was changed"),
     ],
 )  # fmt: skip
 def test_the_first_miss_and_its_reason_are_told(
-    project: Callable[..., Project], change: dict[str, str], miss: str, reason: str
+    project: Callable[..., Project], name: str, change: dict[str, str], miss: str, reason: str
 ) -> None:
-    """After a change, the first step that was carried out is named, and what changed there."""
+    """After a change, the first step that was carried out is named, and what changed there.
+
+    What changes holds the project's name, which no earlier run left in the builder's cache.
+    """
     made = project({"Dockerfile": SOURCE, ".dockerignore": "Dockerfile\nftl.yaml\n"})
     built(made)
-    made.write(change)
+    made.write({path: text.replace("NAME", name) for path, text in change.items()})
     web = built(made)["web"]
-    assert (web["built"], web["first_miss"], web["miss_reason"]) == (True, miss, reason)
+    assert (web["built"], web["first_miss"], web["miss_reason"]) == (True, miss.replace("NAME", name), reason)
 
 
 def test_no_cache_carries_out_every_step(project: Callable[..., Project]) -> None:
@@ -395,16 +398,16 @@ def older_cli() -> str:
 
 
 def test_the_classic_builder_does_where_buildkit_is_not(
-    project: Callable[..., Project], without_buildkit: dict[str, str]
+    project: Callable[..., Project], name: str, without_buildkit: dict[str, str]
 ) -> None:
     """It builds, says what it would rather have, and knows its cache as well."""
-    made = project({"Dockerfile": SOURCE, ".dockerignore": "Dockerfile\nftl.yaml\n"})
+    made = project({"Dockerfile": SOURCE, ".dockerignore": "Dockerfile\nftl.yaml\n", "marker": name})
     outcome = made.run("--json", "build", env=without_buildkit).ok()
     assert [hint for text, hint in warnings(outcome) if "no BuildKit" in text and "buildx" in hint]
     assert outcome.result["services"]["web"]["built"]
     again = built(made, env=without_buildkit)["web"]
     assert (again["built"], again["first_miss"]) == (False, None)
-    made.write({"requirements.txt": "django\n"})
+    made.write({"requirements.txt": f"{name}\n"})
     changed = built(made, env=without_buildkit)["web"]
     assert (changed["first_miss"], changed["miss_reason"]) == (
         "line 3: COPY requirements.txt .", "requirements.txt changed",
