@@ -42,6 +42,9 @@ format: venv ## Put every file in its format
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
 
+docs: venv ## Write the pages that are made from the program
+	$(PYTHON) -m ftl.config.reference > docs/reference/ftl-yaml.md
+
 lock: ## Write requirements-dev.txt anew from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --custom-compile-command 'make lock' \
 		--group dev pyproject.toml -o requirements-dev.txt
