@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from ftl.deploy.decisions import once_live
+from ftl.deploy.records import release_number
 from ftl.deploy.steps import Drain, DropTags, Forget, StopAndRemove, Track
 from ftl.engine import labels
 from ftl.proxy import project_network
@@ -40,7 +40,7 @@ def names(containers: Iterable[Container]) -> tuple[str, ...]:
 
 def find_gone(project: Project, observed: Observed) -> tuple[Gone, ...]:
     """Services and dependencies on the server that ftl.yaml no longer names. Volumes are never among them."""
-    known = {one.name for one in (*project.services, *project.dependencies)}
+    known = {one.name for one in project.services} | {one.name for one in project.dependencies}
     found: dict[str, list[Container]] = {}
     for one in (*observed.services, *observed.dependencies.values()):
         if one.labels[labels.SERVICE] not in known:
@@ -108,13 +108,20 @@ def _retire(
 
 
 def _old_tags(project: Project, observed: Observed, decisions: Sequence[ServiceDecision]) -> Iterator[str]:
-    """Tags of releases that are too old to go back to, and that no container uses."""
+    """Tags that nobody goes back to: of releases that failed, and of live ones that are too old.
+
+    An image that a container uses is left alone whatever its age.
+    """
     used = {one.image for one in observed.containers}
+    failed = {record.release for record in observed.releases if record.outcome == "failed"}
     for one in decisions:
         if not one.starts:
             continue
-        pattern = re.compile(re.escape(f"{project.name}-{one.service.name}:r") + r"(\d+)")
-        matches = (pattern.fullmatch(tag) for image in observed.images for tag in image.tags)
-        found = sorted((int(match[1]), match[0]) for match in matches if match)
-        # The release that is being made adds one to those found.
-        yield from (tag for _, tag in found[: max(0, len(found) - KEPT_RELEASES + 1)] if tag not in used)
+        stem = f"{project.name}-{one.service.name}:"
+        tags = (tag for image in observed.images for tag in image.tags if tag.startswith(stem))
+        by_number = {release_number(tag.removeprefix(stem)): tag for tag in tags}
+        releases = [(number, by_number[number]) for number in sorted(by_number) if number]
+        good = [tag for _, tag in releases if tag.removeprefix(stem) not in failed]
+        # The release that is being made adds one to the good ones.
+        kept = set(good[max(0, len(good) - KEPT_RELEASES + 1) :]) | used
+        yield from (tag for _, tag in releases if tag not in kept)

@@ -250,6 +250,17 @@ def test_images_too_old_to_return_to_are_dropped() -> None:
     assert dropped.tags == ("shop-web:r1", "shop-web:r3", "shop-web:r4")
 
 
+def test_images_of_failed_releases_go_first() -> None:
+    """A release that failed leaves no image behind that would push out one worth going back to."""
+    asked = project()
+    tags = tuple(Image(f"i{n}", (f"shop-web:r{n}",), (), (), {}, "linux/amd64", 1) for n in range(1, 7))
+    failures = tuple(record(f"r{n}", "failed") for n in (3, 4, 5))
+    there = server(asked, *container(asked, "web", "r6"), live={"web": "r6"}, images=tags, releases=failures)
+    dropped = first(plan(asked, there, "sha256:two"), s.DropTags)
+    assert isinstance(dropped, s.DropTags)
+    assert dropped.tags == ("shop-web:r3", "shop-web:r4", "shop-web:r5")
+
+
 def test_an_image_through_a_registry_is_pushed_and_pulled() -> None:
     """A service with `image` and `build` goes through the registry; one with `image` alone is brought."""
     asked = project(
