@@ -131,7 +131,7 @@ class Shipment:
         for parcel, image in zip(self._parcels, wanted, strict=True):
             needed = held.lacks(image.layers)
             held = held.adding([image.layers])
-            expected = _expected(image.layers, needed, await self._source.layer_sizes(parcel.reference))
+            expected = expected_size(image.layers, needed, await self._source.layer_sizes(parcel.reference))
             accounts.append(Account(parcel.tag, len(image.layers), needed, expected))
             # Only a whole image's size is known before its layers pass.
             if free is not None and needed >= set(image.layers) and SPACE * expected > free:
@@ -194,17 +194,14 @@ async def _counted(
         yield piece
 
 
-def _expected(layers: Sequence[str], needed: frozenset[str], sizes: Sequence[int]) -> int:
+def expected_size(layers: Sequence[str], needed: frozenset[str], sizes: Sequence[int]) -> int:
     """About how many bytes there are to send, for the display.
 
-    The engine tells a size per step of the build, 0 for steps without a layer, but not which made one: an
-    empty layer may shift the sizes by a place.
+    Args:
+        layers: diffIDs, lowest first.
+        needed: Those to send.
+        sizes: Of the steps of the build, lowest first, as the engine tells them: 0 for a step that made no layer,
+            without saying which did. So an empty layer shifts the sizes above it by a place.
     """
-    by_layer = [size for size in sizes if size][-len(layers) :]
-    return sum(
-        {
-            layer: size
-            for layer, size in zip(reversed(layers), reversed(by_layer), strict=False)
-            if layer in needed
-        }.values()
-    )
+    from_the_top = zip(reversed(layers), reversed([size for size in sizes if size]), strict=False)
+    return sum({layer: size for layer, size in from_the_top if layer in needed}.values())
