@@ -44,6 +44,7 @@ format: venv ## Put every file in its format
 
 docs: venv ## Write the pages that are made from the program
 	$(PYTHON) -m ftl.config.reference > docs/reference/ftl-yaml.md
+	$(PYTHON) -m tools.reference
 
 lock: ## Write requirements-dev.txt anew from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --custom-compile-command 'make lock' \

@@ -26,17 +26,14 @@ if TYPE_CHECKING:
 def command(
     options: Options, services: tuple[str, ...], no_cache: bool, explain: bool, skip_push: bool
 ) -> None:
-    r"""Build the images of all or some services.
+    """Build the images of all or some services.
 
     Services are built side by side, for the server's platform. An unchanged tree builds nothing; otherwise
     the first step that was not in the cache is named, with what changed there and what that cost.
 
     A service with both `build` and `image` is also pushed to the registry that `image` names.
 
-    \b
-    Examples:
-      ftl build
-      ftl build web worker --explain
+    Examples: `ftl build`, `ftl build web worker --explain`.
     """
 
     async def work(emit: Emit) -> Fields:

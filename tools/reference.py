@@ -1,0 +1,130 @@
+"""The reference pages that are made from the program itself: `python -m tools.reference` writes them."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import fields
+from inspect import cleandoc, getdoc
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ftl import events
+from ftl.cli.app import Commands, cli
+from ftl.cli.overview import COMMANDS, OPTIONS
+from ftl.events import Event
+from ftl.ui.json_lines import type_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
+WIDTH = 100
+
+NOTICE = "<!-- Written by `make docs` from the program itself: change the program, not this page. -->"
+
+CLI = f"""\
+# Commands
+
+{NOTICE}
+
+`ftl COMMAND --help` says the same on a terminal. What commands print for programs is in [json.md](json.md), how they
+end in [exit-codes.md](exit-codes.md).
+
+"""
+
+EVENTS = f"""\
+# Events
+
+{NOTICE}
+
+With `--json`, `ftl` prints what happens while it works as one JSON object a line, in the order in which things happen.
+`type` says what it is; the other fields are listed here. The last line of every command is its result
+([json.md](json.md)). Readers should ignore types and fields that they do not know: new ones may come. No event holds a
+secret.
+
+"""
+
+
+def pages() -> dict[Path, str]:
+    """The pages by their files."""
+    return {FOLDER / "cli.md": "".join(_cli()), FOLDER / "events.md": "".join(_events())}
+
+
+def _cli() -> Iterator[str]:
+    yield CLI
+    yield "## Global options\n\nEvery command takes them, before or after its name.\n\n"
+    yield "| option | meaning |\n|---|---|\n"
+    for flags, word, text in OPTIONS.values():
+        yield f"| `{', '.join(flags)}{' ' + word if word else ''}` | {_cell(text)} |\n"
+    root = click.Context(cli, info_name="ftl")
+    group = root.command
+    assert isinstance(group, Commands)
+    for section, names in COMMANDS.items():
+        yield f"\n## {section}\n"
+        for name in names:
+            command = group.get_command(root, name)
+            assert command is not None
+            yield from _command(command, click.Context(command, root, info_name=name), "###")
+
+
+def _command(command: click.Command, context: click.Context, heading: str) -> Iterator[str]:
+    usage = " ".join((context.command_path, *command.collect_usage_pieces(context)))
+    yield f"\n{heading} {context.command_path}\n\n```\n{usage}\n```\n\n{_prose(command.help or '')}\n"
+    own = [
+        one for one in command.params if isinstance(one, click.Option) and one.expose_value and not one.hidden
+    ]
+    if own:
+        yield "\n| option | meaning |\n|---|---|\n"
+        for option in own:
+            flags, text = option.get_help_record(context) or ("", "")
+            yield f"| `{_cell(flags)}` | {_cell(text)} |\n"
+    if isinstance(command, click.Group):
+        for name, below in command.commands.items():
+            yield from _command(below, click.Context(below, context, info_name=name), heading + "#")
+
+
+def _prose(text: str) -> str:
+    """A docstring as Markdown, its paragraphs filled."""
+    return "\n\n".join(
+        textwrap.fill(" ".join(part.split()), WIDTH, break_long_words=False, break_on_hyphens=False)
+        for part in cleandoc(text).split("\n\n")
+    )
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _events() -> Iterator[str]:
+    yield EVENTS
+    kinds = [kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, Event)]
+    for kind in kinds:
+        if kind is Event:
+            continue
+        yield f"## {type_name(kind)}\n\n{_prose(getdoc(kind) or '')}\n\n"
+        yield "| field | type |\n|---|---|\n"
+        for field in fields(kind):
+            yield f"| `{field.name}` | {_kind(str(field.type))} |\n"
+        yield "\n"
+
+
+def _kind(annotation: str) -> str:
+    """A Python type in the words of JSON."""
+    words = {"str": "string", "int": "number", "float": "number", "bool": "true or false", "None": "null"}
+    if annotation.startswith("Literal["):
+        return " or ".join(f"`{word.strip()}`" for word in annotation[8:-1].split(","))
+    if annotation.startswith("tuple["):
+        return f"list of {words[annotation[6:].partition(',')[0]]}s"
+    return " or ".join(words[part.strip()] for part in annotation.split("|"))
+
+
+def main() -> None:
+    """Write the pages."""
+    for path, text in pages().items():
+        path.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
