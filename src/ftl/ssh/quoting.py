@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 _TRACKED = 'echo "ftl-pid $$" >&2; exec "$@"'
 _PID = re.compile(rb"^ftl-pid (\d+)\n", re.MULTILINE)
 
-# sshd gives every command a session and process group of its own. Where the login shell stayed between, the group
-# is the shell's, and the command alone is told.
+# sshd gives every command a session and process group of its own, so all that it started is reached.
 _END = 'kill -s TERM -- "-$1" 2>/dev/null || kill -s TERM "$1"'
 
 
@@ -39,7 +38,8 @@ def command_line(argv: Sequence[str]) -> str:
 def tracked(argv: Sequence[str]) -> str:
     """As `command_line`, for a command whose stderr begins with its process ID: see `untracked`."""
     command_line(argv)  # refuse what is no command
-    return command_line(["sh", "-c", _TRACKED, "sh", *argv])
+    # `exec`, which all login shells know: some (dash) would stay between and lead the process group.
+    return "exec " + command_line(["sh", "-c", _TRACKED, "sh", *argv])
 
 
 def untracked(stderr: bytes) -> tuple[str | None, bytes]:

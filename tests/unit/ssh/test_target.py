@@ -1,0 +1,105 @@
+"""The options that ssh is given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ftl.errors import UsageError
+from ftl.ssh import Target
+from ftl.ssh.target import Resolved, client, master, options, resolved
+
+CONFIG = Resolved("203.0.113.5", "deploy", "22", strict=False)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["shop.example.com", "shop", "203.0.113.5", "::1", "[2001:db8::1]", "fe80::1%eth0", "web_1", "x"],
+)
+def test_names_and_addresses_are_hosts(host: str) -> None:
+    """Every form of a host that ssh takes is taken."""
+    assert Target(host).host == host
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"host": "-oProxyCommand=id"},
+        {"host": ""},
+        {"host": "a b"},
+        {"host": "a\tb"},
+        {"host": "a;id"},
+        {"host": "$(id)"},
+        {"host": "shop/../x"},
+        {"host": "shop", "user": "-oProxyCommand=id"},
+        {"host": "shop", "user": "a b"},
+        {"host": "shop", "user": "$(id)"},
+        {"host": "shop", "key": Path('/home/"x')},
+        {"host": "shop", "known_hosts": Path("/home/${HOME}/x")},
+    ],
+)
+def test_what_ssh_would_read_as_something_else_is_refused(changes: dict[str, object]) -> None:
+    """Options, spaces and a shell's characters never get into an argument of ssh."""
+    with pytest.raises(UsageError):
+        Target(**changes)  # type: ignore[arg-type]  # each is of its own type
+
+
+def test_what_is_not_said_is_left_to_sshs_configuration() -> None:
+    """Without port, user and key no option speaks of them."""
+    words = options(Target("shop"))
+    assert not {"-p", "-l", "-i", "IdentitiesOnly=yes"} & set(words)
+
+
+def test_a_given_key_is_the_only_one_offered() -> None:
+    """A key in ftl.yaml keeps the agent's others from being tried; a percent sign in its path is no token."""
+    words = options(Target("shop", port=2222, user="deploy", key=Path("/keys/100%d")))
+    assert "IdentitiesOnly=yes" in words
+    assert words[words.index("-i") + 1] == "/keys/100%%d"
+    assert words[words.index("-p") + 1] == "2222"
+    assert words[words.index("-l") + 1] == "deploy"
+
+
+@pytest.mark.parametrize(("strict", "expected"), [(False, "accept-new"), (True, "yes")])
+def test_host_keys_are_checked_and_never_less_strictly_than_configured(strict: bool, expected: str) -> None:
+    """A new host key is remembered, a changed one refused; `yes` in the configuration stays `yes`."""
+    words = master(
+        Target("shop"), Resolved("shop", "me", "22", strict=strict), Path("/run/x"), interactive=False
+    )
+    assert f"StrictHostKeyChecking={expected}" in words
+
+
+@pytest.mark.parametrize(("interactive", "expected"), [(True, "no"), (False, "yes")])
+def test_nothing_asks_without_a_terminal(interactive: bool, expected: str) -> None:
+    """BatchMode is on exactly where nobody could answer."""
+    assert f"BatchMode={expected}" in master(Target("shop"), CONFIG, Path("/run/x"), interactive=interactive)
+
+
+def test_the_agent_is_not_forwarded_and_the_stream_is_not_compressed() -> None:
+    """What a user's configuration may switch on for a shell is off for FTL."""
+    words = master(Target("shop"), CONFIG, Path("/run/x"), interactive=False)
+    assert {"-a", "-x", "Compression=no", "ClearAllForwardings=yes", "RemoteCommand=none"} <= set(words)
+    assert "-C" not in words
+
+
+def test_a_call_through_the_master_never_connects_by_itself() -> None:
+    """Without the master's socket a call fails instead of logging in a second time."""
+    words = client(Path("/run/x"))
+    assert "ProxyCommand=exit 255" in words
+    assert words[words.index("-F") + 1] == "/dev/null"
+
+
+def test_what_ssh_resolved_is_read() -> None:
+    """`ssh -G` tells host name, user, port, all keys, and whether only known servers pass."""
+    output = (
+        "host shop\nuser deploy\nhostname 203.0.113.5\nport 2222\nstricthostkeychecking true\n"
+        "identityfile ~/.ssh/id_rsa\nidentityfile ~/.ssh/id_ed25519\nnothing\n"
+    )
+    assert resolved(output) == Resolved(
+        "203.0.113.5", "deploy", "2222", strict=True, keys=("~/.ssh/id_rsa", "~/.ssh/id_ed25519")
+    )
+
+
+def test_an_ordinary_configuration_is_not_strict() -> None:
+    """`ask`, the default, lets a new server's key be remembered."""
+    assert not resolved("stricthostkeychecking ask\n").strict
