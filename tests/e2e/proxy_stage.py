@@ -1,19 +1,22 @@
-"""A proxy of its own on this machine's engine, with apps behind it, for one test: all names carry a run id."""
+"""A proxy with apps behind it, for one test, on this machine's engine or a server's: names carry a run id."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
+import tempfile
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+import pytest
 from lab import images
 from lab.load import Target
 
-from ftl.engine import ContainerSpec, Engine, labels, local_url
+from ftl.engine import ContainerSpec, Engine, labels, local_url, unix
 from ftl.proxy import (
     Installation,
     InternalName,
@@ -28,6 +31,8 @@ from ftl.proxy.files import archive
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Mapping, Sequence
+
+    from lab.servers import Server
 
 T = TypeVar("T")
 
@@ -44,18 +49,20 @@ class App:
 
 
 class Stage:
-    """`async with Stage() as stage`: a proxy is up; everything is removed at the end."""
+    """`async with Stage() as stage`: a proxy is up; everything is removed at the end.
 
-    def __init__(self, runner: asyncio.Runner | None = None) -> None:
+    With a server of the lab it is the server's proxy, on the real ports, and its engine is reached by SSH.
+    """
+
+    def __init__(self, server: Server | None = None, *, runner: asyncio.Runner | None = None) -> None:
         self.run = secrets.token_hex(3)
+        self._server = server
         self.names = Installation(
             container=f"ftl-lab-{self.run}-proxy",
             network=f"ftl-lab-{self.run}-edge",
-            http_port=0,
-            https_port=0,
+            http_port=80 if server else 0,
+            https_port=443 if server else 0,
         )
-        self.engine = Engine(local_url(), name="this machine")
-        self.proxy = ProxyControl(self.engine, self.names)
         self._containers: list[str] = []
         self._projects: list[str] = []
         self._stack = AsyncExitStack()
@@ -63,14 +70,31 @@ class Stage:
 
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(images.ensure, "caddy", "python")
-        await self._stack.enter_async_context(self.engine)
-        self._stack.push_async_callback(self._clean)
         try:
+            url = await self._forward(self._server) if self._server else local_url()
+            self.engine = await self._stack.enter_async_context(Engine(url, name="this machine"))
+            self.proxy = ProxyControl(self.engine, self.names)
+            self._stack.push_async_callback(self._clean)
             await self.proxy.ensure("caddy:2")
         except BaseException:
             await self._stack.aclose()
             raise
         return self
+
+    async def _forward(self, server: Server) -> str:
+        """The images there, and its engine's socket here."""
+        await asyncio.to_thread(server.load, "caddy:2", "python-base:latest")
+        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="ftl-stage-"))
+        socket = Path(folder, "engine.sock")
+        argv = server.ssh("-N", "-o", "ExitOnForwardFailure=yes", "-L", f"{socket}:/var/run/docker.sock")
+        process = await asyncio.create_subprocess_exec(*argv, stdin=asyncio.subprocess.DEVNULL)
+        self._stack.push_async_callback(process.wait)
+        self._stack.callback(process.terminate)
+        for _ in range(100):
+            if socket.exists():
+                return unix(socket)
+            await asyncio.sleep(0.1)
+        raise AssertionError("the server's engine could not be forwarded")
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
@@ -121,9 +145,23 @@ class Stage:
         await self.engine.start(name)
         state = await self.engine.container(name)
         assert state is not None
-        app = App(name, state.endpoints[0].address)
-        await _listening(app.address, ports[0])
-        return app
+        await self._listening(name, ports[0])
+        return App(name, state.endpoints[0].address)
+
+    async def _listening(self, container: str, port: int) -> None:
+        script = (
+            "import socket, sys, time\n"
+            "for _ in range(100):\n"
+            "    try:\n"
+            "        socket.create_connection(('127.0.0.1', int(sys.argv[1])), 1)\n"
+            "        break\n"
+            "    except OSError:\n"
+            "        time.sleep(0.1)\n"
+            "else:\n"
+            "    sys.exit(1)\n"
+        )
+        done = await self.engine.execute(container, ["python3", "-c", script, str(port)])
+        assert done.exit_code == 0, f"nothing listens on port {port} of {container}"
 
     async def go_live(self, project: str, **services: str) -> None:
         """Switch services to releases."""
@@ -157,7 +195,9 @@ class Stage:
         return site
 
     async def port(self, container_port: int = 80) -> int:
-        """The machine's port for one of the proxy's."""
+        """The port of 127.0.0.1 for one of the proxy's."""
+        if self._server is not None:
+            return self._server.http_port if container_port == 80 else self._server.https_port
         for one in await self.engine.containers(labels={labels.ROLE: labels.ROLE_PROXY}):
             for published in one.published:
                 if (
@@ -210,11 +250,23 @@ class Stage:
         return int(status), said
 
 
+each_engine = pytest.mark.parametrize("suite", ["here", *os.environ.get("FTL_TEST_SUITES", "").split()])
+"""Runs a test on this machine's engine, and with `FTL_TEST_SUITES="trixie sid"` on servers with those engines."""
+
+
+def stage_on(suite: str, request: pytest.FixtureRequest) -> Stage:
+    """A stage on this machine's engine, or on a new server of that suite."""
+    if suite == "here":
+        return Stage()
+    server: Server = request.getfixturevalue("server_factory")(f"proxy-{suite}", suite=suite)
+    return Stage(server)
+
+
 @contextmanager
 def staged() -> Iterator[Stage]:
     """A stage for tests that are not coroutines themselves: `stage.do(...)` runs one."""
     with asyncio.Runner() as runner:
-        stage = Stage(runner)
+        stage = Stage(runner=runner)
         runner.run(stage.__aenter__())
         try:
             yield stage
@@ -232,15 +284,3 @@ def _get(target: Target, path: str, headers: Mapping[str, str]) -> tuple[int, An
     if location is not None:
         return answer.status, location
     return answer.status, json.loads(body) if body.startswith("{") else body
-
-
-async def _listening(address: str, port: int) -> None:
-    for _ in range(100):
-        try:
-            _, writer = await asyncio.open_connection(address, port)
-        except OSError:
-            await asyncio.sleep(0.1)
-        else:
-            writer.close()
-            return
-    raise AssertionError(f"nothing listens on {address}:{port}")

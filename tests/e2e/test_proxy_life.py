@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 from lab.load import Load, Request
-from tests.e2e.proxy_stage import Stage
+from tests.e2e.proxy_stage import Stage, each_engine, stage_on
 from tests.e2e.proxy_streams import Stream, hold
 
 from ftl.engine import ContainerSpec, Publish
@@ -17,15 +17,17 @@ from ftl.proxy import Installation, ProxyControl, Site, SiteRoute, project_netwo
 
 pytestmark = pytest.mark.engine
 
+
 HOST = "shop.test"
 REQUESTS = (Request("GET", "/"), Request("POST", "/", b"a body"))
 
 
-def test_a_restart_keeps_everything(proxy_image: str) -> None:
+@each_engine
+def test_a_restart_keeps_everything(proxy_image: str, suite: str, request: pytest.FixtureRequest) -> None:
     """After the proxy was restarted, or removed and started anew on its volumes, it serves the same releases."""
 
     async def work() -> None:
-        async with Stage() as stage:
+        async with stage_on(suite, request) as stage:
             project = stage.project("shop")
             await stage.app(project, "web", "r1")
             site = await stage.serve(project, host=HOST)
@@ -119,11 +121,14 @@ def test_a_port_that_a_program_holds_is_told(proxy_image: str) -> None:
     asyncio.run(work())
 
 
-def test_joining_networks_and_new_names_cost_no_request(proxy_image: str) -> None:
+@each_engine
+def test_joining_networks_and_new_names_cost_no_request(
+    proxy_image: str, suite: str, request: pytest.FixtureRequest
+) -> None:
     """Other projects' networks, and new names in a network that it is in, disturb no request and no stream."""
 
     async def work() -> None:
-        async with Stage() as stage:
+        async with stage_on(suite, request) as stage:
             project, caller, streams, tasks = await _busy(stage)
             inside = asyncio.create_task(stage.call(caller, "web", 8000, seconds=9, clients=8))
             await asyncio.sleep(1)
@@ -146,11 +151,14 @@ def test_joining_networks_and_new_names_cost_no_request(proxy_image: str) -> Non
     asyncio.run(work())
 
 
-def test_new_configurations_cost_no_request(proxy_image: str) -> None:
+@each_engine
+def test_new_configurations_cost_no_request(
+    proxy_image: str, suite: str, request: pytest.FixtureRequest
+) -> None:
     """Routes change under keep-alive clients that never retry: no request fails, no stream is cut."""
 
     async def work() -> None:
-        async with Stage() as stage:
+        async with stage_on(suite, request) as stage:
             project, caller, streams, tasks = await _busy(stage)
             state = await stage.proxy.observe()
             assert state is not None

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 from lab.load import Load, Request
-from tests.e2e.proxy_stage import Stage
+from tests.e2e.proxy_stage import Stage, each_engine, stage_on
 from tests.e2e.proxy_streams import Stream, hold
 
 from ftl.events import Draining, Event
 from ftl.proxy import drained, release_alias
 
 pytestmark = pytest.mark.engine
+
 
 SWITCHES = int(os.environ.get("FTL_TEST_SWITCHES", "4"))
 """More of them for a longer look: `FTL_TEST_SWITCHES=20 pytest tests/e2e/test_proxy_switch.py`."""
@@ -23,13 +24,14 @@ HOST = "shop.test"
 REQUESTS = (Request("GET", "/"), Request("POST", "/", b"a body"))
 
 
-def test_switches_lose_nothing(proxy_image: str) -> None:
+@each_engine
+def test_switches_lose_nothing(proxy_image: str, suite: str, request: pytest.FixtureRequest) -> None:
     """Releases change under keep-alive clients that never retry: public, by name, WebSockets, event streams, slow."""
-    asyncio.run(_switches())
+    asyncio.run(_switches(stage_on(suite, request)))
 
 
-async def _switches() -> None:
-    async with Stage() as stage:
+async def _switches(own: Stage) -> None:
+    async with own as stage:
         project = stage.project("shop")
         old = await stage.app(project, "web", "r1")
         caller = await stage.app(project, "caller", "r1")
