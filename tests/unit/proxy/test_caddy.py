@@ -1,0 +1,197 @@
+"""Sites become Caddy's configuration: order, isolation, TLS."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ftl.proxy import InternalName, Site, SiteRoute, caddy_config, render
+from ftl.proxy.tls import is_public
+
+SHOP = Site(
+    "shop",
+    subnets=("10.83.0.0/24",),
+    routes=(
+        SiteRoute("shop.example.com", "/", False, "web", 8000),
+        SiteRoute("shop.example.com", "/api", True, "api", 9000),
+        SiteRoute("shop.example.com", "/api/v2", False, "web", 8000),
+    ),
+    internal=(InternalName("web", 8000), InternalName("api", 9000)),
+)
+BLOG = Site(
+    "blog",
+    subnets=("10.84.0.0/24",),
+    routes=(SiteRoute("blog.example.com", "/", False, "web", 8000),),
+    internal=(InternalName("web", 8000), InternalName("feed", 8000), InternalName("plain", 80)),
+)
+
+
+def servers(*sites: Site) -> dict[str, Any]:
+    """The configuration's servers by name."""
+    config: Any = caddy_config(sites)
+    result: dict[str, Any] = config["apps"]["http"]["servers"]
+    return result
+
+
+def matches(server: Any) -> list[dict[str, Any]]:
+    """What the server's routes match, in order; {} for everything."""
+    return [route.get("match", [{}])[0] for route in server["routes"]]
+
+
+def upstream(route: Any) -> str:
+    """The live file that a route reads."""
+    name: str = route["handle"][-1]["dynamic_upstreams"]["name"]
+    return name
+
+
+def test_longer_paths_come_first() -> None:
+    """Of one host the longest path is tried first, and a path ends at a slash."""
+    found = [match["path"] for match in matches(servers(SHOP)["http"]) if "path" in match and "host" in match]
+    assert found == [["/api/v2", "/api/v2/*"], ["/api", "/api/*"]]
+
+
+def test_a_route_reads_the_live_file_of_its_service() -> None:
+    """The configuration names no release: it says where the name of the live one is read at every request."""
+    route = next(
+        one for one in servers(BLOG)["http"]["routes"] if one.get("match") == [{"host": ["blog.example.com"]}]
+    )
+    assert upstream(route) == "{file./config/live/blog.web}."
+
+
+def test_internal_names_are_for_their_own_subnet() -> None:
+    """Every internal route asks for the project's subnet, so the same name in two projects never meets."""
+    found = matches(servers(SHOP, BLOG)["internal-8000"])[1:-1]
+    assert found == [
+        {"remote_ip": {"ranges": ["10.84.0.0/24"]}, "host": ["feed"]},
+        {"remote_ip": {"ranges": ["10.84.0.0/24"]}, "host": ["web"]},
+        {"remote_ip": {"ranges": ["10.83.0.0/24"]}, "host": ["web"]},
+        {"remote_ip": {"ranges": ["10.83.0.0/24"]}},
+    ]
+
+
+def test_without_a_known_subnet_there_are_no_internal_routes() -> None:
+    """A site whose network is not known gets no internal route, rather than one for everybody."""
+    site = Site("shop", internal=(InternalName("web", 80),))
+    assert all("remote_ip" in match or match == {} for match in matches(servers(site)["http"]))
+    assert "web" not in json.dumps(servers(site)["http"])
+
+
+def test_internal_names_on_port_80_come_before_public_routes() -> None:
+    """Port 80 is shared: a project's own callers are served first, by name alone."""
+    found = matches(servers(SHOP, BLOG)["http"])
+    assert found[1] == {"remote_ip": {"ranges": ["10.84.0.0/24"]}, "host": ["plain"]}
+    assert not any("remote_ip" in match for match in found[2:])
+
+
+def test_every_server_ends_in_not_found() -> None:
+    """What no route takes is answered 404, on every port."""
+    for server in servers(SHOP, BLOG).values():
+        last = server["routes"][-1]
+        assert "match" not in last
+        assert last["handle"][0]["status_code"] == "404"
+
+
+def test_hosts_come_before_any_host() -> None:
+    """A project without a domain never takes another project's host."""
+    anybody = Site("anybody", routes=(SiteRoute("", "/", False, "web", 80),))
+    found = matches(servers(anybody, BLOG)["http"])
+    assert found.index({"host": ["blog.example.com"]}) < found.index({})
+
+
+def test_without_tls_there_is_no_https() -> None:
+    """`tls: off` listens on port 80 alone, and asks nobody for certificates."""
+    config: Any = caddy_config([SHOP])
+    assert "https" not in servers(SHOP)
+    assert "tls" not in config["apps"]
+
+
+def test_each_mode_gets_its_issuer() -> None:
+    """One policy for each issuer: ACME with the project's contact and authority, or the proxy's own authority."""
+    config: Any = caddy_config(
+        [
+            Site(
+                "a",
+                routes=(SiteRoute("a.example.com", "/", False, "web", 80),),
+                tls="auto",
+                email="a@example.com",
+            ),
+            Site("b", routes=(SiteRoute("b.example.com", "/", False, "web", 80),), tls="internal"),
+            Site(
+                "c",
+                routes=(SiteRoute("c.test", "/", False, "web", 80),),
+                tls="auto",
+                acme_ca="https://ca.test",
+            ),
+            Site(
+                "d",
+                routes=(SiteRoute("d.example.com", "/", False, "web", 80),),
+                tls="auto",
+                certificate="abc",
+            ),
+            Site("e", routes=(SiteRoute("e.example.com", "/", False, "web", 80),), tls="off"),
+        ]
+    )
+    tls = config["apps"]["tls"]
+    assert tls["automation"]["policies"] == [
+        {"subjects": ["a.example.com"], "issuers": [{"module": "acme", "email": "a@example.com"}]},
+        {"subjects": ["b.example.com", "c.test"], "issuers": [{"module": "internal"}]},
+    ]
+    assert tls["certificates"]["automate"] == ["a.example.com", "b.example.com", "c.test"]
+    assert tls["certificates"]["load_files"] == [
+        {"certificate": "/data/ftl/certificates/abc.crt", "key": "/data/ftl/certificates/abc.key"}
+    ]
+    https = [match.get("host") for match in matches(config["apps"]["http"]["servers"]["https"])]
+    assert ["e.example.com"] not in https
+    redirects = [
+        match["host"]
+        for match, route in zip(
+            matches(config["apps"]["http"]["servers"]["http"]),
+            config["apps"]["http"]["servers"]["http"]["routes"],
+            strict=True,
+        )
+        if route["handle"][0].get("status_code") == "308"
+    ]
+    assert redirects == [["a.example.com"], ["d.example.com"]]
+
+
+@pytest.mark.parametrize(
+    ("host", "public"),
+    [
+        ("shop.example.com", True),
+        ("localhost", False),
+        ("shop.localhost", False),
+        ("shop.test", False),
+        ("printer.local", False),
+        ("intranet", False),
+        ("203.0.113.5", False),
+        ("::1", False),
+        ("xn--bcher-kva.example.org", True),
+    ],
+)
+def test_only_public_names_are_asked_for(host: str, public: bool) -> None:
+    """ACME is tried for names that a public authority may certify, and for no other."""
+    assert is_public(host) is public
+
+
+@given(st.permutations([SHOP, BLOG, Site("empty"), Site("tls", routes=BLOG.routes[:0], tls="internal")]))
+def test_the_order_of_sites_does_not_matter(sites: list[Site]) -> None:
+    """The same sites are the same bytes, so that nothing is loaded twice."""
+    assert render(sites) == render(sorted(sites, key=lambda site: site.project))
+
+
+def test_a_changed_configuration_has_a_listener_of_its_own() -> None:
+    """Each configuration has a socket that no other has: its going is what lets the old one leave gracefully."""
+    one, two = (servers(*sites)["http"]["listen"] for sites in ([SHOP], [SHOP, BLOG]))
+    assert one[0] == two[0] == ":80"
+    assert one[1] != two[1]
+
+
+def test_the_first_configuration_leaves_at_once() -> None:
+    """An empty server has no visitors to take leave of."""
+    config: Any = caddy_config([])
+    assert "shutdown_delay" not in config["apps"]["http"]
+    assert servers()["http"]["listen"] == [":80"]

@@ -1,0 +1,41 @@
+"""Names on a server."""
+
+from __future__ import annotations
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ftl.proxy import Installation, project_network, release_alias
+from ftl.proxy.names import live_file
+
+NAMES = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,80}", fullmatch=True)
+
+
+@given(NAMES, NAMES, st.integers(1, 10**9))
+def test_an_alias_is_one_label_of_a_name(project: str, service: str, number: int) -> None:
+    """However long the names are, the alias is one label that DNS and Go's resolver take, with the release in it."""
+    alias = release_alias(project, service, f"r{number}")
+    assert re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", alias)
+    assert len(alias) <= 63
+    assert alias.startswith(f"r{number}-")
+
+
+@given(NAMES, NAMES, NAMES, NAMES)
+def test_different_services_have_different_aliases(one: str, two: str, three: str, four: str) -> None:
+    """No two services of a server share an alias, whatever hyphens they have."""
+    same = (one, two) == (three, four)
+    assert (release_alias(one, two, "r1") == release_alias(three, four, "r1")) is same
+
+
+def test_names_that_join_to_the_same_text_differ() -> None:
+    """Project `a-b` with service `c` is not project `a` with service `b-c`."""
+    assert release_alias("a-b", "c", "r1") != release_alias("a", "b-c", "r1")
+    assert live_file("a-b", "c") != live_file("a", "b-c")
+
+
+@given(NAMES)
+def test_the_proxys_network_comes_first(project: str) -> None:
+    """Docker takes the default route from the first network in lexical order: the proxy's own."""
+    assert Installation().network < project_network(project)

@@ -1,0 +1,92 @@
+"""A project's part of the proxy's configuration, as a value."""
+
+from __future__ import annotations
+
+import pytest
+
+from ftl.config.models import Project, ProjectInfo, Proxy, Route, Server, Service
+from ftl.proxy import Certificate, InternalName, Site, SiteRoute, site_of
+from ftl.proxy.site import conflicts
+
+SITE = Site(
+    "shop",
+    subnets=("10.83.0.0/24",),
+    routes=(SiteRoute("shop.example.com", "/api", True, "api", 8000),),
+    internal=(InternalName("api", 8000),),
+    tls="auto",
+    email="ops@example.com",
+    acme_ca="https://ca.example.com/directory",
+    certificate="0123456789abcdef",
+)
+
+
+def project(*services: Service, domain: str | None = "shop.example.com") -> Project:
+    """A project with these services."""
+    return Project(
+        project=ProjectInfo(name="shop", domain=domain, email="ops@example.com"),
+        server=Server(host="shop.example.com"),
+        services=services,
+        proxy=Proxy(tls="internal"),
+    )
+
+
+@pytest.mark.parametrize("site", [SITE, Site("empty")])
+def test_a_site_survives_its_stored_form(site: Site) -> None:
+    """What is written on the server is read back as the same value."""
+    assert Site.from_json(site.to_json()) == site
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"project": "shop", "more": 1}', '{"project": "shop", "tls": "no"}']
+)
+def test_an_unknown_stored_form_is_an_error(text: str) -> None:
+    """A form with more in it is not read in part: rewriting it would lose what a newer FTL has put there."""
+    with pytest.raises(ValueError, match="validation error"):
+        Site.from_json(text)
+
+
+def test_a_project_becomes_a_site() -> None:
+    """Routes get the project's domain in lower case and a path without a last slash; no port, no place."""
+    web = Service(name="web", port=8000, routes=(Route(), Route(path="/admin/", host="Admin.Example.com")))
+    site = site_of(project(web, Service(name="worker"), Service(name="api", port=9000)))
+    assert site == Site(
+        "shop",
+        routes=(
+            SiteRoute("admin.example.com", "/admin", False, "web", 8000),
+            SiteRoute("shop.example.com", "/", False, "web", 8000),
+        ),
+        internal=(InternalName("api", 9000), InternalName("web", 8000)),
+        tls="internal",
+        email="ops@example.com",
+    )
+
+
+def test_without_a_domain_a_route_is_for_any_host() -> None:
+    """A project that has no domain yet answers to every name."""
+    web = Service(name="web", port=8000, routes=(Route(),))
+    assert site_of(project(web, domain=None)).routes[0].host == ""
+
+
+def test_a_site_of_some_services_has_those_alone() -> None:
+    """Services that are not live yet can be left out."""
+    services = [Service(name=name, port=80, routes=(Route(path=f"/{name}"),)) for name in ("a", "b")]
+    site = site_of(project(*services), services=["b"], subnets=["10.83.0.0/24"])
+    assert [name.service for name in site.internal] == ["b"]
+    assert [route.path for route in site.routes] == ["/b"]
+    assert site.subnets == ("10.83.0.0/24",)
+
+
+def test_a_route_that_two_projects_have_is_a_conflict() -> None:
+    """Host and path together: one host may be shared by paths."""
+    other = Site("other", routes=(SiteRoute("shop.example.com", "/", False, "web", 80),))
+    assert conflicts([SITE, other]) == []
+    same = Site("other", routes=SITE.routes)
+    assert conflicts([SITE, same]) == ["project shop and project other both route shop.example.com/api"]
+
+
+def test_a_certificate_never_shows_its_key() -> None:
+    """Its text form is its id, which changes with either part."""
+    one = Certificate(b"chain", b"secret")
+    assert "secret" not in repr(one)
+    assert one.id in repr(one)
+    assert len({one.id, Certificate(b"chain", b"other").id, Certificate(b"other", b"secret").id}) == 3
