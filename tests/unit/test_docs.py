@@ -1,0 +1,80 @@
+"""The documentation keeps its promises: links lead somewhere, files can be loaded, targets and options exist."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.config import load
+from tests.harness import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAGES = sorted(
+    page
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")]
+    if ".venv" not in page.parts
+)
+SECRETS = dict.fromkeys(("POSTGRES_PASSWORD", "DB_PASSWORD", "HOME"), "s3cret")
+
+_CODE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_YAML = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_MAKE = re.compile(r"\bmake ([a-z][a-z-]+)")
+_ANCHOR = re.compile(r'<a id="([^"]+)">')
+
+
+def named(page: Path) -> str:
+    """What a page is called in a test's name."""
+    return str(page.relative_to(ROOT))
+
+
+def files() -> list[tuple[Path, str]]:
+    """Every whole ftl.yaml that is shown on a page."""
+    shown = [(page, block) for page in PAGES for block in _YAML.findall(page.read_text())]
+    return [(page, block) for page, block in shown if re.search(r"^project:", block, re.MULTILINE)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_links_lead_somewhere(page: Path) -> None:
+    """A relative link names a file that is there, and an anchor that the page has."""
+    broken = []
+    for link in _LINK.findall(_CODE.sub("", page.read_text())):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+    assert broken == []
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page: of its headings, as GitHub makes them, and those that are written out."""
+    text = page.read_text()
+    headings = re.findall(r"^#+ (.*)$", _CODE.sub("", text), re.MULTILINE)
+    made = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return made | set(_ANCHOR.findall(text))
+
+
+@pytest.mark.parametrize("shown", files(), ids=lambda shown: named(shown[0]))
+def test_files_can_be_loaded(shown: tuple[Path, str], tmp_path: Path) -> None:
+    """Every whole ftl.yaml on a page is one that FTL accepts."""
+    _, text = shown
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    if "services:" not in text:
+        text += "services: [{name: web, build: .}]\n"
+    (tmp_path / "ftl.yaml").write_text(text)
+    assert load(tmp_path / "ftl.yaml", environ=SECRETS).name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_make_targets_exist(page: Path) -> None:
+    """`make something` on a page is a target of the Makefile."""
+    known = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    spans = re.findall(r"`([^`\n]+)`|^ {4}(make .*)$", page.read_text(), re.MULTILINE)
+    named_targets = {target for span in spans for target in _MAKE.findall("".join(span))}
+    assert named_targets <= known
