@@ -5,7 +5,7 @@ Checks look only at what was read: a value that is wrong by itself has been repo
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import TYPE_CHECKING
 
 from ftl.config.bindings import Forward, parse_forward, parse_volume
@@ -13,6 +13,7 @@ from ftl.config.tree import Fault, Mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from ftl.config.models import Dependency, Project, Service
     from ftl.config.reading import Reader, Way
@@ -165,22 +166,16 @@ class _Checker:
         """What is to be built is there."""
         if service.build is None:
             return
-        context = self._folder / Path(service.build.context).expanduser()
-        if not context.is_dir():
+        context = os.path.join(self._folder, os.path.expanduser(service.build.context))  # noqa: PTH111, PTH118
+        file = os.path.join(context, service.build.dockerfile)  # noqa: PTH118
+        if not os.path.isdir(context):  # noqa: PTH112 -- pathlib's raises for a name that is too long
             message = f"context: there is no folder {service.build.context}"
-            yield Fault(
-                self._at(*way, "context"),
-                message,
-                "the folder with the Dockerfile; its place is relative to ftl.yaml",
-            )
-        elif not (context / service.build.dockerfile).is_file():
-            shown = Path(service.build.context) / service.build.dockerfile
-            mark = (
-                self._at(*way, "dockerfile")
-                if (*way, "dockerfile") in self._marks
-                else self._at(*way, "context")
-            )
-            yield Fault(mark, f"dockerfile: there is no file {shown}", "its place is relative to the context")
+            hint = "it is the folder with the Dockerfile, relative to ftl.yaml"
+            yield Fault(self._at(*way, "context"), message, hint)
+        elif not os.path.isfile(file):  # noqa: PTH113
+            given = "dockerfile" if (*way, "dockerfile") in self._marks else "context"
+            message = f"dockerfile: there is no file {os.path.relpath(file, self._folder)}"
+            yield Fault(self._at(*way, given), message, "its place is relative to the context")
         for index, secret in enumerate(service.build.secrets):
             if secret.env is not None and secret.file is not None:
                 message = f"secrets: {secret.id} has both env and file"

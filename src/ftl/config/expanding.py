@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.config.hints import nearest
-from ftl.config.models import BuildSecret, Container, Dependency, Project, Service
+from ftl.config.models import BuildSecret, Container, Dependency, Project, Section, Service
 from ftl.config.presets import PRESETS, Preset, environment
+from ftl.config.reading import Shortening
 from ftl.config.scalars import Unfit, image
 from ftl.config.texts import Skipped
 from ftl.config.tree import Entry, Mapping, Mark, Node, Scalar, Sequence, is_null
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping as MappingType
 
     from ftl.config.reading import Reader, Way
-
-
-PATH = "The original FTL's short form of `build: {context: DIR}`."
-ENV_FILE = "A file of NAME=VALUE lines, or a list of them; relative to ftl.yaml. Entries of `env` win."
 
 
 def project(reader: Reader, mapping: Mapping, _way: Way) -> Mapping:
@@ -171,8 +168,16 @@ def _scalar(text: str, mark: Mark) -> Scalar:
     return Scalar(text, mark, literal=True)
 
 
-SECTIONS = {Project: project, Service: service, Container: container}
-"""How a section's mapping is brought into its long form."""
-
-TEXTS = {Dependency: dependency, BuildSecret: build_secret}
-"""How a section is made of a single value."""
+SHORTENINGS: dict[type[Section], Shortening] = {
+    Project: Shortening(project),
+    Service: Shortening(
+        service,
+        beside={
+            "path": "The original FTL's short form of `build: {context: DIR}`.",
+            "env_file": "A file of NAME=VALUE lines, or a list of them; relative to ftl.yaml. `env` wins.",
+        },
+    ),
+    Container: Shortening(container),
+    Dependency: Shortening(from_text=dependency),
+    BuildSecret: Shortening(from_text=build_secret),
+}

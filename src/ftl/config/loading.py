@@ -6,8 +6,8 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ftl.config import expanding
 from ftl.config.checking import check
+from ftl.config.expanding import SHORTENINGS
 from ftl.config.models import Project, Server
 from ftl.config.parse import Unreadable, parse
 from ftl.config.reading import Reader
@@ -52,7 +52,7 @@ def load(path: Path, *, environ: MappingType[str, str], server: Server | None = 
         fault = Fault(root.mark, f"the file must be a mapping, not {kind_of(root)}", "begin with `project:`")
         raise ConfigError([*problems, *_problems(path, text, [fault])])
     texts = Texts(text, known.values)
-    reader = Reader(texts, folder, expanding.SECTIONS, expanding.TEXTS)
+    reader = Reader(texts, folder, SHORTENINGS)
     project = _with_server(reader.section(Project, root, ()), server)
     faults += texts.faults
     faults += check(project, reader, folder)

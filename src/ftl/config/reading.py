@@ -6,7 +6,7 @@ that everything else in the file is looked at in the same run.
 
 from __future__ import annotations
 
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ftl.config import hints, kinds
@@ -25,14 +25,28 @@ if TYPE_CHECKING:
     from ftl.config.texts import Texts
     from ftl.config.variables import Filled
 
-    Expand = Callable[["Reader", Mapping, "Way"], Mapping]
-    FromText = Callable[["Reader", Scalar], Mapping]
-
 Way = tuple[str | int, ...]
 """The way to a value from the top of the file: ("services", 0, "port")."""
 
 S = TypeVar("S", bound="Section")
 
+
+@dataclass(frozen=True, slots=True)
+class Shortening:
+    """What a section may be written for less than its declared form.
+
+    Attributes:
+        expand: Brings a mapping into the declared form.
+        from_text: Makes a mapping of a single value.
+        beside: The keys that `expand` takes away, with their meanings.
+    """
+
+    expand: Callable[[Reader, Mapping, Way], Mapping] | None = None
+    from_text: Callable[[Reader, Scalar], Mapping] | None = None
+    beside: MappingType[str, str] = field(default_factory=dict)
+
+
+_LONG = Shortening()
 _WORD = One("text", str)
 _COMMAND = One("command", shell_words)
 
@@ -53,8 +67,7 @@ class Reader:
         self,
         texts: Texts,
         folder: Path,
-        expand: MappingType[type[Any], Expand],
-        from_text: MappingType[type[Any], FromText],
+        shortenings: MappingType[type[Any], Shortening],
     ) -> None:
         self.texts = texts
         self.folder = folder
@@ -62,8 +75,7 @@ class Reader:
         self.sections: set[Way] = set()
         self.masked: dict[Way, str] = {}
         self.base: dict[Way, dict[str, str]] = {}
-        self._expand = expand
-        self._from_text = from_text
+        self._shortenings = shortenings
 
     def section(self, section: type[S], node: Node, way: Way) -> S:
         """Read a section.
@@ -74,12 +86,17 @@ class Reader:
         mapping = self._mapping(section, node, way)
         self.marks[way] = mapping.mark
         self.sections.add(way)
-        if section in self._expand:
-            mapping = self._expand[section](self, mapping, way)
+        expand = self._shortening(section).expand
+        if expand is not None:
+            mapping = expand(self, mapping, way)
         meant = self._reject_unknown(section, mapping, way)
         return self._made(section, self._values(section, mapping, way, meant))
 
+    def _shortening(self, section: type[Any]) -> Shortening:
+        return self._shortenings.get(section, _LONG)
+
     def _made(self, section: type[S], values: dict[str, Any]) -> S:
+        """The section with these values, its defaults, and nothing for what is required and not there."""
         for item in fields(section):
             if item.name not in values and item.default is MISSING and item.default_factory is MISSING:
                 values[item.name] = self._nothing(keys_of(section)[item.name].kind)
@@ -88,8 +105,9 @@ class Reader:
     def _mapping(self, section: type[Any], node: Node, way: Way) -> Mapping:
         if isinstance(node, Mapping):
             return node
-        if isinstance(node, Scalar) and section in self._from_text:
-            return self._from_text[section](self, node)
+        from_text = self._shortening(section).from_text
+        if isinstance(node, Scalar) and from_text is not None:
+            return from_text(self, node)
         hint = f"the keys below it: {', '.join(keys_of(section))}"
         if isinstance(node, Scalar) and "name" in keys_of(section):
             hint = f"write `name: {node.text}`"
@@ -98,11 +116,11 @@ class Reader:
 
     def _reject_unknown(self, section: type[Any], mapping: Mapping, way: Way) -> set[str]:
         """Report the keys that the section does not have; return those that they were probably meant for."""
-        known = keys_of(section)
+        known = (*keys_of(section), *self._shortening(section).beside)
         all_meant: set[str] = set()
         for word, entry in mapping.entries.items():
             if word not in known and not (word.startswith("x-") and not way):
-                hint, meant = hints.for_key(word, tuple(known), _section_name(way))
+                hint, meant = hints.for_key(word, known, _section_name(way))
                 where = f"of {_label(way)}" if way else "at the top of the file"
                 self.texts.report(entry.key, f"`{word}` is not a key {where}", hint)
                 all_meant |= {meant} if meant else set()
@@ -169,7 +187,7 @@ class Reader:
     def _many(self, item: Kind, node: Node, way: Way, key: Key) -> tuple[Any, ...]:
         if not isinstance(node, Sequence):
             first = node.text if isinstance(node, Scalar) else next(iter(node.entries), "...")
-            named = isinstance(item, Nested) and item.section not in self._from_text and item.short is None
+            named = isinstance(item, Nested) and "name" in keys_of(item.section) and isinstance(node, Mapping)
             hint = f"write a list: `- name: {first}`" if named else f"write a list: `- {first}`"
             self.texts.report(node.mark, f"{_name(way)} must be a list, not {kind_of(node)}", hint)
             raise Skipped

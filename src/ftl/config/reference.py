@@ -7,9 +7,9 @@ from dataclasses import MISSING, fields
 from inspect import cleandoc
 from typing import TYPE_CHECKING, Any
 
-from ftl.config.expanding import ENV_FILE, PATH
+from ftl.config.expanding import SHORTENINGS
 from ftl.config.kinds import Many, Nested, One, Pairs, Words, keys_of
-from ftl.config.models import Project, Service
+from ftl.config.models import Project
 from ftl.config.presets import PRESETS
 
 if TYPE_CHECKING:
@@ -78,11 +78,6 @@ dependencies:
   - postgres:16
 """
 
-_BESIDE: dict[type[Any], list[tuple[str, str, str, str]]] = {
-    Service: [("path", "path", "", PATH), ("env_file", "path, or list of paths", "", ENV_FILE)],
-}
-"""Rows for what `expanding` takes beside the section's own keys."""
-
 
 def page() -> str:
     """The whole page, as Markdown."""
@@ -128,7 +123,8 @@ def _table(section: type[Any]) -> str:
         (name, _words(key.kind), _default(section, name, key), key.text)
         for name, key in keys_of(section).items()
     ]
-    rows += _BESIDE.get(section, [])
+    if section in SHORTENINGS:
+        rows += [(name, "path", "", text) for name, text in SHORTENINGS[section].beside.items()]
     lines = [f"| `{name}` | {kind} | {default} | {text} |" for name, kind, default, text in rows]
     return "\n".join(["| key | value | default | meaning |", "|---|---|---|---|", *lines, ""])
 

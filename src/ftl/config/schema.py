@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from ftl.config import expanding
+from ftl.config.expanding import SHORTENINGS
 from ftl.config.kinds import Many, Nested, One, Pairs, Words, keys_of
 from ftl.config.models import Container, Project, Service
 from ftl.config.presets import PRESETS
@@ -111,7 +111,7 @@ def _nested(section: type[Any], short: str | None, definitions: dict[str, Any]) 
     long = {"$ref": f"#/$defs/{name}"}
     if short is not None:
         return _any(_accepted(keys_of(section)[short].kind, definitions), long)
-    if section in expanding.TEXTS:
+    if section in SHORTENINGS and SHORTENINGS[section].from_text is not None:
         return _any({"type": "string", **_examples(section)}, long)
     return long
 
@@ -123,10 +123,11 @@ def _examples(section: type[Any]) -> dict[str, Any]:
 def _extra(section: type[Any], properties: dict[str, Any]) -> dict[str, Any]:
     """What `expanding` takes beside the section's own keys."""
     if section is Service:
+        meanings = SHORTENINGS[section].beside
         files = _any({"type": "string"}, {"type": "array", "items": {"type": "string"}}, {"type": "null"})
         return {
-            "path": {"description": expanding.PATH, "type": ["string", "null"]},
-            "env_file": {"description": expanding.ENV_FILE, **files},
+            "path": {"description": meanings["path"].replace("`", ""), "type": ["string", "null"]},
+            "env_file": {"description": meanings["env_file"].replace("`", ""), **files},
         }
     if section is Container:
         limit = _any(

@@ -27,11 +27,13 @@ class Texts:
         self.faults: list[Fault] = []
         self.variables = variables
         self._source = source
+        self._reported: set[Fault] = set()
 
     def report(self, mark: Mark, message: str, hint: str | None = None) -> None:
         """Add something that is wrong; what an alias brings in twice is reported once."""
         fault = Fault(mark, message, hint)
-        if fault not in self.faults:
+        if fault not in self._reported:
+            self._reported.add(fault)
             self.faults.append(fault)
 
     def get(self, node: Node, label: str) -> Filled:

@@ -176,6 +176,20 @@ def test_the_file_is_named_from_where_the_user_stands(folder: Path, monkeypatch:
     assert caught.value.problems[0].file == os.path.join("..", "ftl.yaml")  # noqa: PTH118
 
 
+@pytest.mark.parametrize("name", ["~nobody-at-all/x", "x" * 5000, "Dockerfile/x", "a/../b"])
+def test_a_context_that_cannot_be_is_not_there(name: str, refused: Refuse) -> None:
+    """Whatever the system thinks of a path, it is a folder or it is reported."""
+    (problem,) = refused(HEAD + f"services: [{{name: web, build: {name}}}]\n")
+    assert "there is no folder" in problem.message
+
+
+@pytest.mark.parametrize("name", ["~nobody-at-all/x", "x" * 5000, "Dockerfile/x", "src"])
+def test_an_env_file_that_cannot_be_is_reported(name: str, refused: Refuse) -> None:
+    """Whatever the system thinks of a path, it is a file or it is reported."""
+    (problem,) = refused(BASE + f"    env_file: {name}\n")
+    assert problem.line == 11
+
+
 def test_a_context_may_lie_above_the_file(folder: Path) -> None:
     """`build: ..` is a folder like any other."""
     path = folder / "src" / "ftl.yaml"
