@@ -2,7 +2,7 @@
 
 Routes become its configuration, which is reloaded only when it changes. Which release serves is not in it:
 Caddy reads that from a file at every request, so a switch is one atomic file write
-(docs/explanation/switching.md).
+(docs/explanation/switch.md).
 """
 
 from ftl.proxy.caddy import caddy_config, render

@@ -6,8 +6,6 @@ import json
 import secrets
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, TypeAdapter
-
 from ftl.errors import FtlError, UsageError
 from ftl.proxy import networks, scripts, start
 from ftl.proxy.caddy import render
@@ -23,16 +21,6 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 5
 """So often a change is made again because another deploy changed the configuration meanwhile."""
-
-
-class _Upstream(BaseModel):
-    """One entry of Caddy's `GET /reverse_proxy/upstreams` (2.11)."""
-
-    address: str
-    num_requests: int
-
-
-_UPSTREAMS = TypeAdapter(list[_Upstream])
 
 
 class ProxyControl:
@@ -73,7 +61,7 @@ class ProxyControl:
         """Join it to a project's network under these names; it keeps those that it has.
 
         A new name for a network that it is in already needs a new endpoint. It gets the same address, so that
-        connections survive (docs/explanation/switching.md).
+        connections survive (docs/explanation/switch.md).
         """
         await networks.attach(self._engine, self._names.container, network, frozenset(aliases))
 
@@ -131,9 +119,15 @@ class ProxyControl:
             await self._run("forget services", ["rm", "-f", *files])
 
     async def in_flight(self) -> dict[str, int]:
-        """Requests in flight, WebSockets and event streams too, by upstream address ("10.83.0.3:8000")."""
+        """Requests in flight, WebSockets and event streams too, by upstream address ("10.83.0.3:8000").
+
+        As Caddy 2.11 answers `GET /reverse_proxy/upstreams`.
+        """
         answer = await self._run("count its requests", scripts.upstreams())
-        return {one.address: one.num_requests for one in _UPSTREAMS.validate_json(answer or b"[]")}
+        try:
+            return {str(one["address"]): int(one["num_requests"]) for one in json.loads(answer)}
+        except (ValueError, TypeError, KeyError) as error:
+            raise FtlError("the proxy counts its requests in an unknown form", cause=str(error)) from error
 
     # --- how it is changed ------------------------------------------------------------------------
 

@@ -41,7 +41,7 @@ def test_a_site_survives_its_stored_form(site: Site) -> None:
 )
 def test_an_unknown_stored_form_is_an_error(text: str) -> None:
     """A form with more in it is not read in part: rewriting it would lose what a newer FTL has put there."""
-    with pytest.raises(ValueError, match="validation error"):
+    with pytest.raises(ValueError, match=r"not a site|Expecting value"):
         Site.from_json(text)
 
 
