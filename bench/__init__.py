@@ -1,0 +1,1 @@
+"""Benchmarks: run by hand or by make, never by the tests; each prints JSON objects, one a line."""
