@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -33,20 +33,30 @@ def conclude(
         The exit code.
     """
     if any(isinstance(leaf, BrokenPipeError) for leaf in _leaves(error)):
-        return _reader_left()
+        _let_go(sys.stdout)
+        return 0  # whoever read our output has seen enough (`ftl logs | head`): that is no failure
+    errors = _in_words(error)
     if verbose and not isinstance(error, click.ClickException):
         import traceback
 
         traceback.print_exception(error, file=sys.stderr)
-    errors = _in_words(error)
-    if as_json:
-        from ftl.cli.common import put_json
+    stream = sys.stdout if as_json else sys.stderr
+    try:
+        if as_json:
+            from ftl.cli.common import put_json
 
-        put_json(_result(errors[0], command or _command_of(error)))
-    else:
-        style = Style.of(sys.stderr)
-        print(*(draw(each, style) for each in errors), sep="\n", file=sys.stderr)  # noqa: T201
+            put_json(_result(errors[0], command or _command_of(error)))
+        else:
+            style = Style.of(stream)
+            print(*(draw(each, style) for each in errors), sep="\n", file=stream, flush=True)
+    except BrokenPipeError:
+        _let_go(stream)
     return errors[0].exit_code
+
+
+def _let_go(stream: TextIO) -> None:
+    """Give a stream whose reader left another end: Python writes the rest when it exits, and would complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _result(error: FtlError, command: str | None) -> dict[str, object]:
@@ -113,12 +123,3 @@ def _command_of(error: BaseException) -> str | None:
     if context is None or context.parent is None:
         return None
     return context.command_path.partition(" ")[2]
-
-
-def _reader_left() -> int:
-    """Whoever read our output has seen enough (`ftl logs | head`): that is no failure, and no news.
-
-    Python would try to write the rest when it exits, and complain: give it another place to write to.
-    """
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0

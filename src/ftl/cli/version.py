@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ftl import __version__
-from ftl.cli.common import Fields, Options, find_file, load_project, pass_options, put, run, run_sync
-from ftl.errors import FtlError, UsageError
+from ftl.cli.common import Fields, Options, load_project, pass_options, put, run, run_sync
+from ftl.errors import FtlError
 
 if TYPE_CHECKING:
     from ftl.config.models import Server
@@ -44,16 +44,17 @@ def _here() -> Fields:
 
 
 def _server(options: Options) -> Server | None:
-    """Where to ask, if anywhere."""
+    """Where to ask, if anywhere: a file that is missing or wrong matters only if it was asked for."""
     if options.server is not None:
         from ftl.cli.target import resolve
 
         return resolve(options.server)
     try:
-        find_file(options.file)
-    except UsageError:
+        return load_project(options)[0].server
+    except FtlError:
+        if options.file is not None:
+            raise
         return None
-    return load_project(options)[0].server
 
 
 async def _there(server: Server) -> dict[str, str]:

@@ -103,3 +103,26 @@ def test_a_reader_that_leaves_is_no_failure(tmp_path: Path) -> None:
     os.close(read)
     _, err = process.communicate(timeout=20)
     assert (process.returncode, err) == (0, "")
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_failure_keeps_its_code_when_nobody_reads(as_json: bool) -> None:
+    """A failure that cannot be told, because the reader is gone, still ends with its exit code, in silence."""
+    code = (
+        "import sys\nfrom ftl.cli.failure import conclude\nfrom ftl.errors import ServerError\n"
+        f"sys.exit(conclude(ServerError('no'), as_json={as_json}))"
+    )
+    read, write = os.pipe()
+    os.close(read)
+    streams = {"stdout": write} if as_json else {"stderr": write}
+    other = "stderr" if as_json else "stdout"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        **streams,
+        **{other: subprocess.PIPE},
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    os.close(write)
+    assert (done.returncode, getattr(done, other)) == (3, "")
