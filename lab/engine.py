@@ -72,15 +72,19 @@ def down() -> None:
 
 
 def _start() -> None:
-    """Start dockerd as a process of its own, and wait until it answers.
+    """Start dockerd, by the init system where there is one, else as a process of its own; wait until it answers.
 
     Raises:
         LabError: It does not; with the end of its log.
     """
-    if Path("/run/systemd/system").exists():
-        raise LabError("no Docker engine answers: `systemctl start docker`")
     if os.geteuid() != 0:
         raise LabError("no Docker engine answers, and only root can start one")
+    if Path("/run/systemd/system").exists():
+        say("starting docker.service")
+        subprocess.run(("systemctl", "start", "docker"), check=False, timeout=READY_SECONDS)
+        if version() is None:
+            raise LabError("no Docker engine answers: see `journalctl -u docker`")
+        return
     program = shutil.which("dockerd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
     if program is None:
         raise LabError("no Docker engine answers, and there is no `dockerd` to start")

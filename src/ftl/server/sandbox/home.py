@@ -10,7 +10,7 @@ import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from ftl.config.models import Server
 from ftl.errors import UsageError
@@ -146,17 +146,14 @@ class Home:
         Raises:
             UsageError: Another one is under way.
         """
-        import fcntl
-
-        self.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self.folder.with_suffix(".lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+        path = self.folder.with_suffix(".lock")
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _locked(path) as file:
+            if file is None:
                 raise UsageError(
                     f"another `ftl sandbox` command is working on the sandbox `{self.name}`",
                     hint="wait until it is done, or choose another name with --name",
-                ) from None
+                )
             yield
 
     @property
@@ -178,6 +175,27 @@ def address(name: str | None = None) -> SandboxAddress:
         other = "" if home.name == DEFAULT else f" --name {home.name}"
         raise UsageError("no sandbox is running", hint=f"start one: `ftl sandbox up{other}`")
     return found
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[TextIO | None]:
+    """Hold flock(2) on a file that is gone afterwards; None where someone else holds it."""
+    import fcntl
+
+    while True:
+        with path.open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield None
+                return
+            if not path.exists() or not os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                continue  # its last holder removed it between our opening and our locking
+            try:
+                yield file
+            finally:
+                path.unlink(missing_ok=True)
+            return
 
 
 def _write(path: Path, text: str) -> None:
