@@ -388,7 +388,7 @@ def test_closing_leaves_no_process_and_no_folder(sshd: Sshd) -> None:
 
     async def work() -> str:
         async with connect(sshd.target()) as machine, machine.dial("127.0.0.1", 1) as url:
-            await machine.start(["sleep", "1000"])
+            await machine.start(["cat"])
             folder = str(Path(url.removeprefix("unix://")).parent)
             assert processes(folder)
         return folder
@@ -403,7 +403,7 @@ def test_a_connection_that_breaks_is_noticed_and_named(sshd: Sshd) -> None:
 
     async def work() -> None:
         async with connect(sshd.target(), interactive=False) as machine:
-            command = asyncio.create_task(machine.run(["sleep", "1000"]))
+            command = asyncio.create_task(machine.run(["sleep", "30"]))
             await asyncio.sleep(0.5)
             sshd.stop()
             await asyncio.wait_for(machine.lost.wait(), PATIENCE)
@@ -439,7 +439,7 @@ def test_nothing_stays_behind_a_killed_process(sshd: Sshd) -> None:
         async def work():
             target = Target("127.0.0.1", {sshd.port}, None, Path({str(sshd.key)!r}), Path({str(sshd.known_hosts)!r}))
             async with connect(target, interactive=False) as machine, machine.dial("127.0.0.1", 1) as url:
-                await machine.start(["sleep", "1000"])
+                await machine.start(["cat"])
                 print(Path(url.removeprefix("unix://")).parent, flush=True)
                 await asyncio.sleep(1000)
 
@@ -505,7 +505,7 @@ def test_this_machine_behaves_like_a_server() -> None:
             assert await fetch(f"tcp://127.0.0.1:{local}") == "hello"
             with pytest.raises(UsageError, match=rf"port {local} "):
                 await machine.listen(local, "127.0.0.1", port)
-            process = await machine.start(["sleep", "1000"])
+            process = await machine.start(["cat"])
         assert process.returncode is not None
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection("127.0.0.1", local)

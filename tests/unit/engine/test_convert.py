@@ -1,0 +1,226 @@
+"""From the engine's JSON to values, and to the body of a create."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ftl.engine import (
+    Container,
+    ContainerSpec,
+    Endpoint,
+    Healthcheck,
+    Image,
+    Limit,
+    Mount,
+    Network,
+    Publish,
+    Published,
+    Volume,
+    body,
+    convert,
+)
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=10,
+)
+FIELDS = (
+    *("Id", "Names", "Name", "Image", "ImageID", "Labels", "State", "Status", "Created", "NetworkSettings"),
+    *(
+        "Ports",
+        "RepoTags",
+        "RepoDigests",
+        "RootFS",
+        "Config",
+        "Size",
+        "Os",
+        "Architecture",
+        "Variant",
+        "IPAM",
+    ),
+    *("DriverStatus", "ServerVersion", "OSType", "MemTotal", "DockerRootDir", "RestartCount", "Internal"),
+)
+
+
+@given(item=st.dictionaries(st.sampled_from(FIELDS), json_values))
+def test_no_answer_of_an_engine_breaks_the_conversion(item: dict[str, object]) -> None:
+    """Missing fields, nulls and other types read as empty, whatever future engines send."""
+    assert convert.listed_container(item).state in (
+        *("created", "running", "paused", "restarting", "removing", "exited", "dead"),
+    )
+    for read in (convert.listed_image, convert.inspected_image, convert.inspected_container):
+        assert isinstance(read(item).id, str)
+    assert isinstance(convert.network(item).name, str)
+    assert isinstance(convert.volume(item).name, str)
+    assert convert.engine_info(item, "1.41").store in ("overlay2", "containerd")
+
+
+@pytest.mark.parametrize(
+    ("status", "store"),
+    [
+        ([["Backing Filesystem", "extfs"], ["Supports d_type", "true"]], "overlay2"),
+        ([["driver-type", "io.containerd.snapshotter.v1"]], "containerd"),
+        (None, "overlay2"),
+    ],
+)
+def test_the_store_is_told_by_its_driver(status: object, store: str) -> None:
+    """The containerd store is known by its plugin's name in DriverStatus."""
+    info: dict[str, object] = {"DriverStatus": status, "Driver": "overlayfs"}
+    assert convert.engine_info(info, "1.45").store == store
+
+
+@pytest.mark.parametrize(
+    ("architecture", "platform"),
+    [
+        ("x86_64", "linux/amd64"),
+        ("aarch64", "linux/arm64"),
+        ("armv7l", "linux/arm/v7"),
+        ("riscv64", "linux/riscv64"),
+    ],
+)
+def test_the_platform_is_written_as_images_write_it(architecture: str, platform: str) -> None:
+    """The machine's name of its architecture becomes the one of images."""
+    assert convert.engine_info({"OSType": "linux", "Architecture": architecture}, "1.41").platform == platform
+
+
+@pytest.mark.parametrize("version", ["20.10.24", "20.10.24+dfsg1", "20.10.24-ce"])
+def test_a_distributions_suffix_is_no_part_of_the_version(version: str) -> None:
+    """Versions can be compared whoever packaged the engine."""
+    assert convert.engine_info({"ServerVersion": version}, "1.41").version == "20.10.24"
+
+
+def test_a_listed_container_is_read() -> None:
+    """One entry of the list gives name, labels, state, addresses and ports."""
+    item: dict[str, object] = {
+        "Id": "c1",
+        "Names": ["/other/alias", "/shop-web-r5"],
+        "Image": "shop-web:r5",
+        "ImageID": "sha256:1",
+        "Labels": {"ftl.project": "shop"},
+        "State": "running",
+        "Status": "Up 3 minutes",
+        "Created": 1767323045,
+        "NetworkSettings": {
+            "Networks": {"b": {"IPAddress": "10.0.1.2", "Aliases": None}, "a": {"IPAddress": "10.0.0.2"}}
+        },
+        "Ports": [
+            {"PrivatePort": 80, "Type": "tcp"},
+            {"IP": "127.0.0.1", "PrivatePort": 81, "PublicPort": 8081, "Type": "tcp"},
+        ],
+    }
+    assert convert.listed_container(item) == Container(
+        id="c1",
+        name="shop-web-r5",
+        image="shop-web:r5",
+        image_id="sha256:1",
+        labels={"ftl.project": "shop"},
+        state="running",
+        status="Up 3 minutes",
+        created=1767323045,
+        endpoints=(Endpoint("a", "10.0.0.2"), Endpoint("b", "10.0.1.2")),
+        published=(Published(80, "tcp", "", 0), Published(81, "tcp", "127.0.0.1", 8081)),
+    )
+
+
+def test_images_networks_and_volumes_are_read() -> None:
+    """Dangling tags are none, subnets come from IPAM, a variant is part of the platform."""
+    assert convert.listed_image(
+        {"Id": "i", "RepoTags": ["<none>:<none>"], "RepoDigests": None, "Size": 7}
+    ) == Image(id="i", tags=(), digests=(), layers=(), config={}, platform="", size=7)
+    inspected = convert.inspected_image(
+        {
+            "Os": "linux",
+            "Architecture": "arm",
+            "Variant": "v7",
+            "RootFS": {"Layers": ["a", "b"]},
+            "Config": {"Cmd": None},
+        }
+    )
+    assert (inspected.platform, inspected.layers, inspected.config) == (
+        "linux/arm/v7",
+        ("a", "b"),
+        {"Cmd": None},
+    )
+    assert convert.network(
+        {
+            "Id": "n",
+            "Name": "net",
+            "Labels": {"a": "b"},
+            "IPAM": {"Config": [{"Subnet": "10.0.0.0/24"}]},
+            "Internal": True,
+        }
+    ) == Network("n", "net", {"a": "b"}, ("10.0.0.0/24",), internal=True)
+    assert convert.volume({"Name": "v", "Labels": None}) == Volume("v", {})
+
+
+def test_a_spec_becomes_the_body_of_a_create() -> None:
+    """Everything a spec says is in the body, in the API's forms and units."""
+    spec = ContainerSpec(
+        image="shop-web:r5",
+        labels={"ftl.project": "shop"},
+        env={"A": "1=2", "B": ""},
+        command=("serve",),
+        entrypoint=("/init",),
+        networks={"first": ("web", "r5.web"), "second": ("x",)},
+        mounts=(Mount("data", "/data", read_only=True), Mount("/srv/up", "/up")),
+        publish=(Publish(80, 8080, "127.0.0.1"), Publish(80, 8081), Publish(53, 53, protocol="udp")),
+        ulimits=(Limit("nofile", 1, 2),),
+        healthcheck=Healthcheck(("CMD", "true"), 1.5, 0.25, 3, 0.0),
+        stop_timeout=2.5,
+        init=True,
+    )
+    assert body.container(spec, log_driver="json-file") == {
+        "Image": "shop-web:r5",
+        "Labels": {"ftl.project": "shop"},
+        "Env": ["A=1=2", "B="],
+        "Cmd": ["serve"],
+        "Entrypoint": ["/init"],
+        "ExposedPorts": {"80/tcp": {}, "53/udp": {}},
+        "Healthcheck": {
+            "Test": ["CMD", "true"],
+            "Interval": 1_500_000_000,
+            "Timeout": 250_000_000,
+            "Retries": 3,
+            "StartPeriod": 0,
+        },
+        "StopTimeout": 3,
+        "NetworkingConfig": {"EndpointsConfig": {"first": {"Aliases": ["web", "r5.web"]}}},
+        "HostConfig": {
+            "RestartPolicy": {"Name": "unless-stopped"},
+            "Mounts": [{"Type": "volume", "Source": "data", "Target": "/data", "ReadOnly": True}],
+            "Binds": ["/srv/up:/up:rw"],
+            "PortBindings": {
+                "80/tcp": [
+                    {"HostIp": "127.0.0.1", "HostPort": "8080"},
+                    {"HostIp": "", "HostPort": "8081"},
+                ],
+                "53/udp": [{"HostIp": "", "HostPort": "53"}],
+            },
+            "Ulimits": [{"Name": "nofile", "Soft": 1, "Hard": 2}],
+            "NetworkMode": "first",
+            "Init": True,
+            "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}},
+        },
+    }
+    assert list(body.further_networks(spec)) == [("second", ("x",))]
+
+
+def test_what_a_spec_does_not_say_is_left_to_the_image_and_the_engine() -> None:
+    """Command, entrypoint and health check stay the image's, another log driver stays the engine's."""
+    made: dict[str, Any] = body.container(ContainerSpec(image="x", labels={}), log_driver="journald")
+    assert not {"Cmd", "Entrypoint", "Healthcheck", "StopTimeout", "ExposedPorts", "NetworkingConfig"} & set(
+        made
+    )
+    assert not {"LogConfig", "NetworkMode", "Init"} & set(made["HostConfig"])
+
+
+@pytest.mark.parametrize(("address", "key"), [("10.0.0.9", "IPv4Address"), ("fd00::9", "IPv6Address")])
+def test_a_fixed_address_is_asked_for_by_its_family(address: str, key: str) -> None:
+    """An address in a network is given in the field of its family."""
+    asked: dict[str, Any] = body.endpoint("c", ["a"], address)
+    assert asked == {"Container": "c", "EndpointConfig": {"Aliases": ["a"], "IPAMConfig": {key: address}}}

@@ -1,0 +1,76 @@
+"""Names on their way into a request, and times on theirs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ftl.engine.client import checked
+from ftl.engine.images import with_registry
+from ftl.engine.times import unix_time
+from ftl.errors import EngineError, UsageError
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "web",
+        "shop-web:r5",
+        "localhost:5000/a/b:1",
+        "a@sha256:" + "0" * 64,
+        "sha256:" + "0" * 64,
+        "ghcr.io/a/b",
+    ],
+)
+def test_names_and_references_pass(name: str) -> None:
+    """What Docker takes for a name goes into the request as it is."""
+    assert checked(name) == name
+
+
+@pytest.mark.parametrize(
+    "name", ["", "-x", "/etc", "a/../b", "..", "a?all=1", "a#b", "a b", "a%2e", "ü", "a\n"]
+)
+def test_a_name_that_would_be_another_request_is_refused(name: str) -> None:
+    """A name cannot become a path, a query or a fragment of the engine's API."""
+    with pytest.raises(EngineError, match="is not a name"):
+        checked(name)
+
+
+@pytest.mark.parametrize(
+    ("reference", "expected"),
+    [
+        ("postgres:16", "docker.io/library/postgres:16"),
+        ("me/app", "docker.io/me/app"),
+        ("ghcr.io/me/app:1", "ghcr.io/me/app:1"),
+        ("localhost/app", "localhost/app"),
+        ("localhost:5000/app", "localhost:5000/app"),
+    ],
+)
+def test_a_reference_without_a_registry_is_docker_hubs(reference: str, expected: str) -> None:
+    """The registry is spelled out as Docker understands the reference."""
+    assert with_registry(reference) == expected
+
+
+def test_a_time_keeps_its_nanoseconds() -> None:
+    """The engine's own timestamps come back to it exactly, so that no line is lost or doubled."""
+    assert unix_time("2026-01-02T03:04:05.000000006Z") == "1767323045.000000006"
+    assert unix_time("2026-01-02T04:04:05.5+01:00") == "1767323045.500000000"
+
+
+@given(st.datetimes(min_value=datetime(1971, 1, 1), max_value=datetime(2200, 1, 1)))
+def test_every_time_of_the_engine_can_be_given_back(moment: datetime) -> None:
+    """Whatever the moment, the seconds are those since 1970."""
+    seconds, _dot, fraction = unix_time(moment.isoformat() + "Z").partition(".")
+    whole = moment.replace(microsecond=0) - datetime(1970, 1, 1)
+    assert int(seconds) == round(whole.total_seconds())
+    assert int(fraction) == moment.microsecond * 1000
+
+
+@pytest.mark.parametrize("stamp", ["", "yesterday", "2026-01-02", "10m", "2026-01-02T03:04:05"])
+def test_what_is_no_time_is_refused(stamp: str) -> None:
+    """A time without a zone, or none at all, is the caller's mistake."""
+    with pytest.raises(UsageError):
+        unix_time(stamp)
