@@ -239,12 +239,12 @@ async def _finish(
 async def _bases(
     engine: Engine, dockerfile: Dockerfile, progress: Progress, last: Record | None
 ) -> dict[str, str]:
-    """The ids of the base images. When nothing was carried out they are what they were."""
+    """The content ids of the base images. When nothing was carried out they are what they were."""
     if last is not None and not any(step.missed for step in progress.steps):
         return dict(last.bases)
     names = dockerfile.bases()
     images = await asyncio.gather(*(engine.image(name) for name in names))
-    return {name: image.id for name, image in zip(names, images, strict=True) if image is not None}
+    return {name: content_id(image) for name, image in zip(names, images, strict=True) if image is not None}
 
 
 def _remember(path: Path, last: Record | None, now: Now, progress: Progress, content: str) -> None:

@@ -57,27 +57,31 @@ def first_miss(steps: Sequence[Step], now: Now, last: Record | None) -> Miss | N
         return None
     instructions = [step.instruction for step in missed if step.instruction is not None]
     first = min(instructions, key=lambda instruction: instruction.line)
-    reason, files = _reason(first, now, last)
+    reason, files = _reason(first, steps, now, last)
     return Miss(first, round(sum(step.seconds for step in missed), 1), reason, files)
 
 
-def _reason(instruction: Instruction, now: Now, last: Record | None) -> tuple[str, tuple[str, ...]]:
+def _reason(
+    instruction: Instruction, steps: Sequence[Step], now: Now, last: Record | None
+) -> tuple[str, tuple[str, ...]]:
     if now.no_cache:
         return "the cache was not to be used (--no-cache)", ()
     if last is None:
         return "it is the first build here", ()
     chain = now.dockerfile.chain(instruction)
-    reason = (
-        _other_instruction(instruction, chain, last)
-        or _other_argument(chain, now, last)
-        or _other_base(chain, now, last)
-        or _other_setting(now, last)
-    )
+    reason = _other_instruction(instruction, chain, last) or _other_argument(chain, now, last)
+    if reason is None and not _has_cached(steps, chain):
+        reason = _other_base(chain, now, last) or _other_setting(now, last)
     if reason is not None:
         return reason, ()
     if files := _other_files(instruction, now, last):
         return f"{_listed(files)} changed", files
     return "the builder no longer has its result (its cache was pruned, or another builder was used)", ()
+
+
+def _has_cached(steps: Sequence[Step], chain: Sequence[Instruction]) -> bool:
+    """Whether a step on the way here was in the cache: then what all of them rest on has not changed."""
+    return any(step.state == "cached" and step.instruction in chain[1:] for step in steps)
 
 
 def _other_instruction(instruction: Instruction, chain: Sequence[Instruction], last: Record) -> str | None:

@@ -46,7 +46,7 @@ class Record:
         salt: Of all hashes in it.
         instructions: Hash of each instruction, in the Dockerfile's order.
         args: Name -> hash of value.
-        bases: Base image -> its id, where the engine had it.
+        bases: Base image -> its content id, where the engine had it.
         settings: What else a build depends on: target, platform.
         files: The context's files by path.
         seconds: Instruction's hash -> what it took when it was last carried out.

@@ -109,6 +109,16 @@ def test_the_reason_is_what_changed_there(build: Now, line: int, reason: str) ->
     assert missed(build, line, 7, last=recorded(now())).reason == reason
 
 
+def test_a_base_is_not_blamed_when_steps_on_it_were_cached() -> None:
+    """Whatever became of the base image, a cached step after it proves that it did not matter."""
+    build = now(bases={"debian:bookworm": "sha256:2"}, files={**FILES, "app.py": Kept(11, 2, False, "a2")})
+    by_line = {step.line: step for step in build.dockerfile.instructions}
+    steps = [Step("COPY", by_line[3], "cached"), Step("COPY", by_line[5], "done", 1.0)]
+    miss = first_miss(steps, build, recorded(now()))
+    assert miss is not None
+    assert miss.reason == "app.py changed"
+
+
 def test_a_build_without_a_record_is_the_first() -> None:
     """Nothing to compare with is a reason of its own."""
     assert missed(now(), 3, last=None).reason == "it is the first build here"
