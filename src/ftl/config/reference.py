@@ -45,13 +45,14 @@ variable's value can change the file's form, and what a variable holds is never 
 
 | written | means |
 |---|---|
-| `${{NAME}}`, `$NAME` | the value; an error if unset |
+| `${{NAME}}` | the value; an error if unset |
 | `${{NAME:-word}}`, `${{NAME-word}}` | `word` if unset or empty; if unset |
 | `${{NAME:?message}}`, `${{NAME?message}}` | an error with that message if unset or empty; if unset |
 | `${{NAME:+word}}`, `${{NAME+word}}` | `word` if set and not empty; if set |
-| `$$` | a dollar sign: write `$$HOME` for a variable that a shell in the container is to see |
+| `$$` | a dollar sign: write `$${{HOME}}` for an expression that a shell in the container is to see |
 
-`word` and `message` may hold variables themselves. A `$` before anything else stands for itself.
+`word` and `message` may hold variables themselves. A `$` before anything else
+stands for itself: `$HOME` in a hook is its shell's.
 Variables come from the environment and from `.env` beside ftl.yaml; the environment wins.
 """
 

@@ -1,9 +1,10 @@
 """Variables: where their values come from, and what `${...}` means.
 
-The grammar is Compose's: `${VAR}` and `$VAR` (unset: an error), `${VAR:-x}` (x when unset or empty), `${VAR-x}`
+The grammar is Compose's with braces: `${VAR}` (unset: an error), `${VAR:-x}` (x when unset or empty), `${VAR-x}`
 (x when unset), `${VAR:?message}` and `${VAR?message}` (an error with the message), `${VAR:+x}` and `${VAR+x}`
 (x when set), `$$` (one dollar sign). x and the message may hold variables themselves. Any other `$` stands for
-itself. What a variable holds is final: it is never looked through for variables again.
+itself: `$HOME` in a hook is its shell's. What a variable holds is final: it is never looked through for variables
+again.
 """
 
 from __future__ import annotations
@@ -91,13 +92,7 @@ class _Filler:
             return "$", "$", at + 2
         if following == "{":
             return self._braced(at, depth, dry)
-        name = _NAME.match(self._text, at + 1)
-        if name is None:
-            return "$", "$", at + 1
-        if dry:
-            return "", "", name.end()
-        value = self._required(name[0], at, f"${name[0]}")
-        return value, MASK if value else "", name.end()
+        return "$", "$", at + 1
 
     def _braced(self, start: int, depth: int, dry: bool) -> tuple[str, str, int]:
         text = self._text

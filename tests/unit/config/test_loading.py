@@ -79,7 +79,7 @@ def test_what_is_no_configuration_gets_a_sentence(
         ("'a ''b'' ${GONE}'", 19),
         ('"\\x41\\n ${GONE}"', 18),
         ("$$GONE ${GONE}", 17),
-        ("${SET} $GONE", 17),
+        ("${SET} ${GONE}", 17),
         ("&anchor ${GONE}", 18),
         ("!!str ${GONE}", 16),
         ("ü ${GONE}", 12),
