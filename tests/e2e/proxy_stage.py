@@ -232,6 +232,10 @@ class Stage:
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer
 
+    async def end_call(self, app: App) -> None:
+        """End the calls that go out from an app's container."""
+        await self.engine.put_archive(app.container, "/", archive({"stop": b""}))
+
     async def fetch(self, app: App, address: str, port: int, host: str) -> tuple[int, str]:
         """One request from inside an app's container: status (0: none) and what was said."""
         script = (
