@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
     from tests.harness import Project
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("busybox", "proxy_image")]
+
+ASK = """
+import os, socket
+with socket.create_connection(("127.0.0.1", int(os.environ["FTL_CACHE_PORT"])), timeout=20) as connection:
+    connection.sendall(b"hello from a hook")
+    print(connection.recv(100).decode(), end="")
+"""
 
 
 def opened(process: subprocess.Popen[str]) -> list[str]:
@@ -68,6 +76,16 @@ def test_a_dependency_is_within_reach(ftl: Callable[..., Project], server: Serve
         assert process.wait(20) == 130
     with pytest.raises(ConnectionRefusedError):
         ask(port)
+
+
+def test_a_local_hook_reaches_the_dependencies(ftl: Callable[..., Project], server: Server) -> None:
+    """A hook on this machine learns by its environment where each dependency is within reach."""
+    app = site(ftl, server)
+    add_echo(app)
+    app.project.write({"ask.py": ASK})
+    app.service()["hooks"] = {"pre": {"local": f"{sys.executable} ask.py > answer"}}
+    app.deploy().ok()
+    assert (app.project.folder / "answer").read_text() == "hello from a hook"
 
 
 def test_a_port_that_is_taken(ftl: Callable[..., Project], server: Server) -> None:
