@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -48,6 +49,13 @@ class Scene:
         """Two layers: one of this test's own, random as far as `size` goes, and the text."""
         filling = random.Random(self.name).randbytes(size) + b"x" * 100_000
         return Made((layer({"filling": filling, "name": self.name.encode()}), layer({"text": text.encode()})))
+
+
+@pytest.fixture(scope="session", params=["overlay2", "containerd"])
+def either(request: pytest.FixtureRequest, lab: Lab) -> Server:
+    """A server of each kind of store."""
+    suite = "trixie" if request.param == "containerd" else "bookworm"
+    return lab.server(f"faults-{request.param}", suite=suite, store=request.param)
 
 
 @pytest.fixture
@@ -173,7 +181,7 @@ def test_the_engine_here_goes_away(server: Server, scene: Scene, tmp_path: Path)
     assert "cannot be read from the engine on this machine" in error.message
 
 
-def test_the_connection_to_the_server_is_cut(server: Server, scene: Scene, tmp_path: Path) -> None:
+def test_the_connection_to_the_server_is_cut(either: Server, scene: Scene, tmp_path: Path) -> None:
     """In the middle of the load."""
 
     class CutLoad(Nothing):
@@ -182,8 +190,8 @@ def test_the_connection_to_the_server_is_cut(server: Server, scene: Scene, tmp_p
                 raise Cut
             return piece
 
-    error = failure(server, scene, tmp_path, scene.image(size=8 * MEGABYTE), there=CutLoad())
-    assert f"could not be loaded on {server.name}; nothing was tagged there" in error.message
+    error = failure(either, scene, tmp_path, scene.image(size=8 * MEGABYTE), there=CutLoad())
+    assert f"could not be loaded on {either.name}; nothing was tagged there" in error.message
 
 
 class Refuse(Nothing):
@@ -229,11 +237,11 @@ def test_a_refused_part_is_tried_once_more_as_a_whole(server: Server, scene: Sce
     assert [event.level for event in events if isinstance(event, Note)] == ["warning"]
 
 
-def test_a_transfer_that_is_cancelled(server: Server, scene: Scene, tmp_path: Path) -> None:
+def test_a_transfer_that_is_cancelled(either: Server, scene: Scene, tmp_path: Path) -> None:
     """Ctrl-C in the middle leaves no tag, no image and no container."""
 
     async def work() -> None:
-        async with broken(server, tmp_path) as between:
+        async with broken(either, tmp_path) as between:
             await load(between.source, scene.here, scene.image(size=24 * MEGABYTE))
             under_way = asyncio.Event()
 
@@ -249,7 +257,7 @@ def test_a_transfer_that_is_cancelled(server: Server, scene: Scene, tmp_path: Pa
             assert await between.target.image(scene.there) is None
 
     run(work())
-    assert left_behind(server) == ""
+    assert left_behind(either) == ""
 
 
 def test_temporary_names_of_killed_transfers_go_one_day(server: Server, scene: Scene, tmp_path: Path) -> None:
@@ -270,6 +278,56 @@ def test_temporary_names_of_killed_transfers_go_one_day(server: Server, scene: S
         server.docker("rmi", scene.there, young, check=False)
     assert old not in tags
     assert {young, scene.there} <= tags
+
+
+class Count(Nothing):
+    """Notes the requests that arrive."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+
+    async def client(self, exchange: Exchange, piece: bytes) -> bytes:
+        if piece.startswith((b"GET ", b"POST ", b"DELETE ")):
+            path = exchange.request.split(" ")[1].partition("?")[0]
+            self.paths.append(re.sub(r"^/v[0-9.]+/", "", path))
+        return piece
+
+
+def test_nothing_to_send_is_one_round_trip(server: Server, scene: Scene, tmp_path: Path) -> None:
+    """The list of images and the one under that name, asked for side by side; nothing is read here but its ID."""
+    here, there = Count(), Count()
+
+    async def work() -> None:
+        async with broken(server, tmp_path, here=here, there=there) as between:
+            await load(between.source, scene.here, scene.image())
+            await attempt(between, scene)
+            here.paths.clear()
+            there.paths.clear()
+            await attempt(between, scene)
+
+    try:
+        run(work())
+    finally:
+        server.docker("rmi", scene.there)
+    assert sorted(there.paths) == ["images/json", f"images/{scene.there}/json"]
+    assert here.paths == [f"images/{scene.here}/json"]
+
+
+def test_an_image_of_another_platform_is_warned_of(server: Server, scene: Scene, tmp_path: Path) -> None:
+    """It may be meant (emulation), so it is sent."""
+    events: list[Event] = []
+
+    async def work() -> None:
+        async with broken(server, tmp_path) as between:
+            await load(between.source, scene.here, replace(scene.image(), architecture="s390x"))
+            await attempt(between, scene, events.append)
+
+    try:
+        run(work())
+    finally:
+        server.docker("rmi", scene.there)
+    (note,) = [event.text for event in events if isinstance(event, Note)]
+    assert note == f"{scene.there} is for linux/s390x, {server.name} is linux/amd64"
 
 
 def test_too_little_room_is_known_beforehand(server: Server, scene: Scene, tmp_path: Path) -> None:

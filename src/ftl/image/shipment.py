@@ -18,7 +18,8 @@ from ftl.image.meter import Account, Meter, Sent
 from ftl.image.pack import SPACE, Packing, no_room
 from ftl.image.pump import pumped
 from ftl.image.save import Saved, Wanted
-from ftl.image.survey import survey
+from ftl.image.survey import matches, survey
+from ftl.image.together import together
 
 if TYPE_CHECKING:
     from ftl.engine.api import Engine
@@ -80,8 +81,7 @@ class Shipment:
         Raises:
             TransferFailed: No name there has moved.
         """
-        wanted = await self._wanted()
-        free = await self._free() if callable(self._free) else self._free
+        wanted, free = await asyncio.gather(self._wanted(), self._room())
         try:
             return await self._attempt(wanted, held, free)
         except Doubt as doubt:
@@ -104,7 +104,14 @@ class Shipment:
             images = {parcel.reference: parcel.image.id for parcel in self._parcels}
             async with aclosing(self._saved()) as stream:
                 return await survey(stream, images, self._info.platform)
+        for parcel in self._parcels:
+            if not matches(parcel.image.platform, self._info.platform):
+                text = f"{parcel.tag} is for {parcel.image.platform}, {self._target.name} is {self._info.platform}"
+                self._emit(Note(text, level="warning", hint="It runs there only where that is emulated."))
         return [Wanted(parcel.reference, parcel.image.id, parcel.image.layers) for parcel in self._parcels]
+
+    async def _room(self) -> int | None:
+        return await self._free() if callable(self._free) else self._free
 
     async def _attempt(self, wanted: Sequence[Wanted], held: Held, free: int | None) -> dict[str, Sent]:
         incoming = Incoming(self._target, len(wanted))
@@ -127,11 +134,12 @@ class Shipment:
         return meter.finish(time.monotonic() - self._began)
 
     async def _accounts(self, wanted: Sequence[Wanted], held: Held, free: int | None) -> list[Account]:
+        sizes = await together(self._source.layer_sizes(parcel.image.id) for parcel in self._parcels)
         accounts: list[Account] = []
-        for parcel, image in zip(self._parcels, wanted, strict=True):
+        for parcel, image, steps in zip(self._parcels, wanted, sizes, strict=True):
             needed = held.lacks(image.layers)
             held = held.adding([image.layers])
-            expected = expected_size(image.layers, needed, await self._source.layer_sizes(parcel.reference))
+            expected = expected_size(image.layers, needed, steps)
             accounts.append(Account(parcel.tag, len(image.layers), needed, expected))
             # Only a whole image's size is known before its layers pass.
             if free is not None and needed >= set(image.layers) and SPACE * expected > free:

@@ -33,6 +33,14 @@ async def survey(stream: AsyncIterator[bytes], images: Mapping[str, str], platfo
     return [_wanted(documents, reference, image, platform) for reference, image in images.items()]
 
 
+def matches(known: str, platform: str) -> bool:
+    """Whether an image's platform is a server's: system and architecture, and the variant where both name one."""
+    ours, theirs = known.split("/"), platform.split("/")
+    return min(len(ours), len(theirs)) >= 2 and all(
+        one == other for one, other in zip(ours, theirs, strict=False)
+    )
+
+
 async def _documents(stream: AsyncIterator[bytes]) -> dict[str, _Document]:
     """Every JSON blob: digest -> document. Layers are told by their first byte and pass unread."""
     reader = TarReader(stream, what="what the engine on this machine saves")
@@ -80,7 +88,7 @@ def _manifest(
     if not entries:
         return document
     named = {_platform(_map(entry.get("platform"))): _text(entry, "digest") for entry in entries}
-    matching = [digest for known, digest in named.items() if _matches(known, platform)]
+    matching = [digest for known, digest in named.items() if matches(known, platform)]
     if not matching:
         others = sorted(known for known in named if not known.startswith("unknown"))
         raise TransferFailed(
@@ -96,15 +104,6 @@ def _manifest(
 
 def _platform(value: _Document) -> str:
     return "/".join(part for key in ("os", "architecture", "variant") if (part := _text(value, key)))
-
-
-def _matches(known: str, platform: str) -> bool:
-    """Same system and architecture; a variant counts where both name one."""
-    ours, theirs = known.split("/"), platform.split("/")
-    return (
-        all(one == other for one, other in zip(ours, theirs, strict=False))
-        and min(len(ours), len(theirs)) >= 2
-    )
 
 
 def _incomplete(reference: str) -> TransferFailed:

@@ -1,7 +1,6 @@
 """Bringing images to a server: only the layers that it lacks, in one stream.
 
-    save -> layers of known names -> our archive -> zstd or gzip -> load under a temporary tag -> verify ->
-    tag
+    save -> layers of known names -> our archive -> zstd or gzip -> load -> verify -> tag
 
 No copy is made on this machine in the ordinary case and memory is bounded: each stage hands on pieces as they
 come and is as fast as the slowest. Whatever goes wrong, no name on the server moves to an image that is not
@@ -25,7 +24,7 @@ from ftl.image.shipment import FreeBytes, Parcel, Shipment
 from ftl.image.together import together
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ftl.engine.api import Engine
     from ftl.engine.values import EngineInfo, Image
@@ -97,9 +96,9 @@ async def send_many(
     if len(present) < len(here):
         known = await inspect(target, likeliest(there.listed, map(repository, here)))
         present |= _twins({tag: image for tag, image in here.items() if tag not in present}, known)
-    for tag, image_id in present.items():
-        if image_id != _AS_IT_IS:
-            await target.tag(image_id, tag)
+    for tag, image in present.items():
+        if tag not in image.tags:
+            await target.tag(image.id, tag)
     results = {tag: _reused(tag, here[tag], emit, began) for tag in present}
 
     parcels = [Parcel(tag, images[tag], image) for tag, image in here.items() if tag not in present]
@@ -117,10 +116,6 @@ async def send_many(
     return {tag: results[tag] for tag in images}
 
 
-_AS_IT_IS = ""
-"""In place of an image ID: the tag is where it should be."""
-
-
 @dataclass(frozen=True, slots=True)
 class _There:
     """The first answer of a server: all images in short, and those under the tags we mean to set."""
@@ -130,18 +125,15 @@ class _There:
 
 
 async def _here(source: Engine, images: Mapping[str, str]) -> dict[str, Image]:
-    found: dict[str, Image] = {}
-    for (tag, reference), image in zip(
-        images.items(), await together(source.image(name) for name in images.values()), strict=True
-    ):
+    found = dict(zip(images, await together(source.image(name) for name in images.values()), strict=True))
+    for tag, image in found.items():
         if image is None:
             raise TransferFailed(
-                f"{reference} is not on {source.name}",
+                f"{images[tag]} is not on {source.name}",
                 cause="its engine has no image of that name",
                 hint="`ftl build` makes it.",
             )
-        found[tag] = image
-    return found
+    return {tag: image for tag, image in found.items() if image is not None}
 
 
 async def _there(target: Engine, tags: Iterable[str]) -> _There:
@@ -150,25 +142,25 @@ async def _there(target: Engine, tags: Iterable[str]) -> _There:
     return _There(listed, dict(zip(names, tagged, strict=True)))
 
 
-def _present(here: Mapping[str, Image], there: _There) -> dict[str, str]:
-    """Which images the server has for sure, by the first answer: tag -> the ID to tag, or _AS_IT_IS."""
-    ids = {image.id for image in there.listed}
-    found: dict[str, str] = {}
+def _present(here: Mapping[str, Image], there: _There) -> dict[str, Image]:
+    """Which images the server has for sure, by the first answer: tag -> the image there."""
+    by_id = {image.id: image for image in there.listed}
+    found: dict[str, Image] = {}
     for tag, image in here.items():
         tagged = there.tagged[tag]
         if tagged is not None and same(tagged, image):
-            found[tag] = _AS_IT_IS
-        elif image.id in ids:
-            found[tag] = image.id
+            found[tag] = tagged
+        elif image.id in by_id:
+            found[tag] = by_id[image.id]
     return found
 
 
-def _twins(missing: Mapping[str, Image], known: Iterable[Image]) -> dict[str, str]:
-    """Which images the server has under another ID: tag -> that ID."""
+def _twins(missing: Mapping[str, Image], known: Sequence[Image]) -> dict[str, Image]:
+    """Which images the server has under another ID: tag -> the image there."""
     twins = {
-        tag: next((image.id for image in known if same(image, ours)), None) for tag, ours in missing.items()
+        tag: next((image for image in known if same(image, ours)), None) for tag, ours in missing.items()
     }
-    return {tag: image_id for tag, image_id in twins.items() if image_id is not None}
+    return {tag: image for tag, image in twins.items() if image is not None}
 
 
 def _reused(tag: str, image: Image, emit: Emit, began: float) -> Sent:
