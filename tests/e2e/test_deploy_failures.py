@@ -34,7 +34,7 @@ def with_command(*words: str) -> str:
     [
         (with_command("sh", "-c", "echo no config; exit 3"), {}, ["exited with code 3", "no config"]),
         (with_command("missing-program"), {}, ["missing-program"]),
-        (with_command("sh", "-c", "kill -SEGV $$"), {}, ["SIGSEGV"]),
+        (with_command("sh", "-c", "exit 139"), {}, ["SIGSEGV"]),
         (with_command("httpd", "-f", "-p", "9000", "-h", "/www"), {}, ["port 8000", "listens on 9000"]),
         (
             with_command("httpd", "-f", "-p", "127.0.0.1:8000", "-h", "/www"),
@@ -118,7 +118,7 @@ def test_a_killed_deploy_leaves_one_whole_release_and_the_next_converges(
     app.version("two")
     app.service()["hooks"] = {"pre": "sleep 1"}
     assert stopped_at(app, step, signal.SIGKILL) == -signal.SIGKILL
-    time.sleep(0.5)
+    time.sleep(3)  # a switch that was asked for may still happen: the proxy does it, not the killed program
     assert len({app.get() for _ in range(8)}) == 1
     again = app.deploy("--wait-lock", "60").ok().result
     assert {app.get() for _ in range(8)} == {(200, "two")}

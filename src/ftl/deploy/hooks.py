@@ -6,6 +6,7 @@ import asyncio
 import os
 from typing import TYPE_CHECKING
 
+from ftl.aio import uninterrupted
 from ftl.deploy.tunnels import dependency_tunnels
 from ftl.errors import EngineError, HookFailed
 from ftl.events import HookOutput
@@ -32,9 +33,9 @@ async def run_remote_hook(work: Work, step: RunHook) -> None:
     lines: list[str] = []
     try:
         async with asyncio.timeout(HOOK_SECONDS):
-            await work.engine.create(step.container, step.spec)
+            await uninterrupted(work.engine.create(step.container, step.spec))
             try:
-                await work.engine.start(step.container)
+                await uninterrupted(work.engine.start(step.container))
             except EngineError as error:
                 raise HookFailed(
                     f"the {step.hook} hook of {step.service} could not start",
@@ -48,7 +49,7 @@ async def run_remote_hook(work: Work, step: RunHook) -> None:
     except TimeoutError:
         raise _failed(step, f"it was not done after {HOOK_SECONDS:g} s", lines) from None
     finally:
-        await asyncio.shield(_remove(work, step.container))
+        await uninterrupted(_remove(work, step.container))
     if status != 0:
         raise _failed(step, f"it ended with status {status}", lines)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.aio import together
+from ftl.aio import together, uninterrupted
 from ftl.deploy.health import wait_healthy
 from ftl.deploy.hooks import run_local_hook, run_remote_hook
 from ftl.deploy.wanted import aside
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
         WaitHealthy,
     )
     from ftl.deploy.work import Work
+    from ftl.engine import Engine
+    from ftl.engine.values import ContainerSpec
 
 OLD_DEPENDENCY_STOP = 30.0
 """Seconds a dependency gets to end before it is replaced."""
@@ -47,8 +49,7 @@ async def start_dependency(work: Work, step: StartDependency) -> None:
         )
         await work.engine.stop(step.container, timeout=OLD_DEPENDENCY_STOP)
         await work.engine.rename(step.container, aside(step.container))
-    await work.engine.create(step.container, step.spec)
-    await work.engine.start(step.container)
+    await create_and_start(work.engine, step.container, step.spec)
 
 
 async def _put_back(work: Work, container: str) -> None:
@@ -66,12 +67,16 @@ async def start_containers(work: Work, step: StartContainers) -> None:
         step="start_containers",
         service=step.service,
     )
-    await together(_start_one(work, name, step) for name in step.names)
+    await together(create_and_start(work.engine, name, step.spec) for name in step.names)
 
 
-async def _start_one(work: Work, name: str, step: StartContainers) -> None:
-    await work.engine.create(name, step.spec)
-    await work.engine.start(name)
+async def create_and_start(engine: Engine, name: str, spec: ContainerSpec) -> None:
+    """Create and start a container.
+
+    Neither call is given up half way: the engine would go on with it, and make a container that nobody removes.
+    """
+    await uninterrupted(engine.create(name, spec))
+    await uninterrupted(engine.start(name))
 
 
 async def start_again(work: Work, step: StartAgain) -> None:

@@ -27,8 +27,5 @@ def early_site(final: Site, observed: Observed) -> Site:
     if known is None:
         return replace(final, routes=())
     names = {name.service: name for name in (*known.internal, *final.internal)}
-    if set(final.internal) >= set(known.internal) and set(final.internal) == set(names.values()):
-        internal = final.internal
-    else:
-        internal = tuple(sorted(names.values(), key=lambda name: name.service))
+    internal = tuple(sorted(names.values(), key=lambda name: name.service))
     return replace(final, routes=known.routes, internal=internal)
