@@ -61,26 +61,21 @@ async def build(
         asyncio.to_thread(find_builder, environ), git_commit(root, environ), _native(engine, platforms)
     )
     if not builder.has_buildkit:
-        emit(
-            Note(
-                "no BuildKit here: building with the classic builder, one step at a time",
-                "warning",
-                hint=NO_BUILDKIT,
-            )
-        )
+        text = "no BuildKit here: building with the classic builder, one step at a time"
+        emit(Note(text, "warning", hint=NO_BUILDKIT))
     labels = {"ftl.project": project.name, **({"ftl.commit": commit} if commit else {})}
     bench = Bench(
-        project.name,
-        root,
-        engine,
-        builder,
-        environ,
-        variables(root, environ),
-        labels,
-        platform,
-        native,
-        emit,
-        no_cache,
+        project=project.name,
+        root=root,
+        engine=engine,
+        builder=builder,
+        environ=environ,
+        variables=variables(root, environ),
+        labels=labels,
+        platform=platform,
+        native=native,
+        emit=emit,
+        no_cache=no_cache,
     )
     return await _side_by_side(bench, wanted)
 

@@ -83,7 +83,11 @@ def _pattern(line: str) -> _Pattern | None:
     parts = [part for part in text.removeprefix("!").strip().split("/") if part not in ("", ".")]
     if not parts:
         return None
-    return _Pattern("/".join(parts), re.compile(_regex("/".join(parts)), re.DOTALL), negated)
+    try:
+        regex = re.compile(_regex("/".join(parts)), re.DOTALL)
+    except re.error:  # "[z-a]": the builder refuses it in its own words
+        return None
+    return _Pattern("/".join(parts), regex, negated)
 
 
 def _regex(pattern: str) -> str:
@@ -122,6 +126,8 @@ def _could_be_below(pattern: str, folder: str) -> bool:
     """Whether a path that `pattern` matches may lie below `folder` (or above it, taking all of it back)."""
     for wanted, actual in zip(pattern.split("/"), folder.split("/"), strict=False):
         if "**" in wanted:
+            return True
+        if "[" in wanted:  # a class may hold a slash: better look than miss a file
             return True
         if re.fullmatch(_regex(wanted), actual) is None:
             return False

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         ("# a comment", "# a comment", False),
         ("a(b", "a(b", True),
         ("a[b", "a[b", True),
+        ("[z-a]", "z", False),
     ],
 )
 def test_patterns_mean_what_docker_means(patterns: str, path: str, ignored: bool) -> None:
