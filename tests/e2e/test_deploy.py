@@ -158,7 +158,8 @@ def test_what_leaves_the_file_leaves_the_server(ftl: Callable[..., Project], ser
     )
     app.deploy().ok()
     app.config["services"].pop()
-    assert app.deploy().ok().result["services"]["old"]["action"] == "removed"
+    result = app.deploy().ok().result
+    assert (result["removed"], set(result["services"])) == (["old"], {"web"})
     assert app.containers() == [f"{app.name}-web-r1"]
     assert f"{app.name}_kept" in server.docker("volume", "ls", "-q").split()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -43,6 +44,10 @@ def command(options: Options, services: tuple[str, ...], build: bool, wait_lock:
         from ftl.deploy import deploy
 
         result = await deploy(project, root, services=services, build=build, emit=emit, lock_wait=wait_lock)
+        if options.server == "sandbox":
+            from ftl.server.sandbox import address
+
+            result = replace(result, urls=address().urls)
         done.append(result)
         return _fields(result)
 
@@ -61,6 +66,7 @@ def _fields(result: DeployResult) -> Fields:
         "changed": result.changed,
         "services": {name: asdict(one) for name, one in result.services.items()},
         "dependencies": {name: asdict(one) for name, one in result.dependencies.items()},
+        "removed": list(result.removed),
         "urls": list(result.urls),
     }
 
@@ -73,6 +79,8 @@ def _print(result: DeployResult) -> None:
     rows = [_row(name, one) for name, one in {**result.dependencies, **result.services}.items()]
     if rows:
         put_table(HEADER, rows)
+    for name in result.removed:
+        put(f"{name} was removed: ftl.yaml no longer names it")
     what = "is live" if result.changed else "is live already, nothing changed"
     put(f"{result.release} {what} on {result.server} ({duration(result.seconds)})")
     for url in result.urls:

@@ -14,6 +14,7 @@ from ftl import __version__
 from ftl.aio import both
 from ftl.deploy import records
 from ftl.deploy.apply import apply
+from ftl.deploy.choose import chosen
 from ftl.deploy.decisions import LocalImage
 from ftl.deploy.lock import locked
 from ftl.deploy.observed import observe
@@ -58,6 +59,7 @@ class DeployResult:
     Attributes:
         release: The release that is live now.
         changed: Whether there was anything to do.
+        removed: Services and dependencies that ftl.yaml no longer names.
         urls: Where the project answers.
     """
 
@@ -67,6 +69,7 @@ class DeployResult:
     changed: bool
     services: Mapping[str, ServiceResult] = field(default_factory=dict)
     dependencies: Mapping[str, ServiceResult] = field(default_factory=dict)
+    removed: tuple[str, ...] = ()
     urls: tuple[str, ...] = ()
 
 
@@ -94,9 +97,9 @@ async def deploy(
         ServerError, LockHeld, BuildFailed, TransferFailed, Unhealthy, HookFailed, EngineError.
     """
     began = time.monotonic()
-    chosen = choose(project, services)
+    meant = choose(project, services)
     async with open_session(project.server) as session:
-        images, observed = await _gather(project, chosen, root, session, build=build, emit=emit)
+        images, observed = await _gather(project, meant, root, session, build=build, emit=emit)
         author = await _author(root)
         plan = make_plan(project, observed, images, author, only=services)
         work = Work(project, root, session.machine, session.engine, session.info, emit)
@@ -113,26 +116,21 @@ async def plan_only(
     project: Project, root: Path, *, services: Sequence[str] = (), build: bool = True, emit: Emit
 ) -> Plan:
     """What `deploy` would do now. Builds images here, if asked to, and changes nothing on the server."""
-    chosen = choose(project, services)
+    meant = choose(project, services)
     async with open_session(project.server) as session:
-        images, observed = await _gather(project, chosen, root, session, build=build, emit=emit)
+        images, observed = await _gather(project, meant, root, session, build=build, emit=emit)
         return make_plan(project, observed, images, await _author(root), only=services)
 
 
 def choose(project: Project, names: Sequence[str]) -> tuple[Service, ...]:
     """The services that are meant; all of them when none is named. Raises UsageError for a name unknown."""
-    known = {service.name: service for service in project.services}
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise UsageError(
-            f"there is no service {unknown[0]!r} in ftl.yaml", hint=f"its services are {', '.join(known)}"
-        )
-    return tuple(service for service in project.services if not names or service.name in names)
+    meant = chosen(names, [service.name for service in project.services], kind="service")
+    return tuple(service for service in project.services if service.name in meant)
 
 
 async def _gather(
     project: Project,
-    chosen: Sequence[Service],
+    meant: Sequence[Service],
     root: Path,
     session: Session,
     *,
@@ -143,17 +141,17 @@ async def _gather(
     platforms.remember(project.server.host, session.info.platform)
     platform = session.info.platform
     images, observed = await both(
-        _images(project, chosen, root, platform, build=build, emit=emit),
+        _images(project, meant, root, platform, build=build, emit=emit),
         observe(session.engine, session.info, project.name, session.name),
     )
     return images, observed
 
 
 async def _images(
-    project: Project, chosen: Sequence[Service], root: Path, platform: str, *, build: bool, emit: Emit
+    project: Project, meant: Sequence[Service], root: Path, platform: str, *, build: bool, emit: Emit
 ) -> dict[str, LocalImage]:
     """The images of the services that are built here: built now, or as the last build left them."""
-    services = [service for service in chosen if service.build is not None]
+    services = [service for service in meant if service.build is not None]
     if not services:
         return {}
     async with Engine(local_url(), name="this machine") as here:
@@ -266,8 +264,11 @@ def _result(project: Project, plan: Plan, traffic: Mapping[str, Traffic], second
         release=plan.release,
         seconds=seconds,
         changed=not plan.empty,
-        services={one.name: told(one) for one in plan.changes if one.kind == "service"},
+        services={
+            one.name: told(one) for one in plan.changes if one.kind == "service" and one.action != "removed"
+        },
         dependencies={one.name: told(one) for one in plan.changes if one.kind == "dependency"},
+        removed=tuple(one.name for one in plan.changes if one.action == "removed"),
         urls=urls(project),
     )
 
