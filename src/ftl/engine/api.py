@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
-from aiodocker.networks import DockerNetwork
-from aiodocker.volumes import DockerVolume
-
-from ftl.engine import body, convert, execs, images, streams
-from ftl.engine.client import UNBOUNDED, Client, bounded, checked
-from ftl.engine.fields import number, record, records
-from ftl.engine.times import unix_time
-from ftl.errors import EngineError
+from ftl.engine import containers, execs, images, networks, volumes
+from ftl.engine.client import Client
 
 if TYPE_CHECKING:
-    import tarfile
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
     from types import TracebackType
 
     from ftl.engine.errors import Explain
@@ -32,26 +23,6 @@ if TYPE_CHECKING:
         Network,
         Volume,
     )
-
-# What is read of `GET /containers/json`: aiodocker's listed containers give their fields one by one.
-_LISTED = (
-    "Id",
-    "Names",
-    "Image",
-    "ImageID",
-    "Labels",
-    "State",
-    "Status",
-    "Created",
-    "NetworkSettings",
-    "Ports",
-)
-
-# Seconds that the engine may take to say that a container stopped, beyond what it gives the container.
-_STOP_GRACE = 30.0
-
-_NOT_FOUND = 404
-_CONFLICT = 409
 
 
 class Engine:
@@ -95,37 +66,23 @@ class Engine:
 
     async def images(self, *, labels: Mapping[str, str] | None = None) -> list[Image]:
         """All tagged or labelled images that carry these labels; without layers and platform, see `image`."""
-        async with self._client.call("list its images") as docker:
-            listed = await docker.images.list(filters=_with_labels(labels))
-        return [convert.listed_image(item) for item in records(listed)]
+        return await images.listed(self._client, labels)
 
     async def image(self, reference: str) -> Image | None:
         """One image in full, by tag, digest or ID; None where the engine does not have it."""
-        try:
-            async with self._client.call(f"inspect {reference}") as docker:
-                return convert.inspected_image(record(await docker.images.inspect(checked(reference))))
-        except EngineError as error:
-            if error.status == _NOT_FOUND:
-                return None
-            raise
+        return await images.inspect(self._client, reference)
 
     async def layer_sizes(self, reference: str) -> list[int]:
         """How large an image's layers are, unpacked, lowest first; steps that made no layer are in it as 0."""
-        async with self._client.call(f"read the history of {reference}") as docker:
-            steps = records(await docker.images.history(checked(reference)))
-        return [number(step.get("Size")) for step in reversed(steps)]
+        return await images.layer_sizes(self._client, reference)
 
     async def tag(self, reference: str, new: str) -> None:
         """Give an image another tag ("NAME:TAG"), which moves if another image has it."""
-        name, tag = _split_tag(checked(new))
-        async with self._client.call(f"tag {reference} as {new}") as docker:
-            await docker.images.tag(checked(reference), name, tag=tag)
+        await images.tag(self._client, reference, new)
 
     async def untag(self, reference: str) -> None:
         """Take a tag away, and with the last one the image (`docker rmi`); a missing one is no error."""
-        with _ignoring(_NOT_FOUND):
-            async with self._client.call(f"remove {reference}") as docker:
-                await docker.images.delete(checked(reference))
+        await images.untag(self._client, reference)
 
     def pull(
         self, reference: str, *, platform: str | None = None, auth: Mapping[str, str] | None = None
@@ -161,24 +118,11 @@ class Engine:
 
     async def containers(self, *, labels: Mapping[str, str] | None = None) -> list[Container]:
         """All containers that carry these labels, stopped ones too, with addresses and published ports."""
-        query: dict[str, object] = {"all": 1}
-        if labels:
-            query["filters"] = _with_labels(labels)
-        async with self._client.call("list its containers") as docker:
-            listed = await docker.containers.list(**query)
-            found = [{key: item[key] for key in _LISTED if key in item} for item in listed]
-        return [convert.listed_container(item) for item in found]
+        return await containers.listed(self._client, labels)
 
     async def container(self, name: str) -> ContainerState | None:
         """One container's state in full, by name or ID; None where there is none."""
-        try:
-            async with self._client.call(f"inspect {name}") as docker:
-                shown = await docker.containers.container(checked(name)).show()
-        except EngineError as error:
-            if error.status == _NOT_FOUND:
-                return None
-            raise
-        return convert.inspected_container(record(shown))
+        return await containers.inspect(self._client, name)
 
     async def create(self, name: str, spec: ContainerSpec) -> str:
         """Create a container in all of its networks; its ID.
@@ -186,29 +130,15 @@ class Engine:
         One round trip, and one more for each network after the first. A container that cannot be connected to
         all of them is removed again.
         """
-        async with self._client.call(f"create {name}") as docker:
-            request = body.container(spec, log_driver=self._client.log_driver)
-            # aiodocker's JSON type has no room for nested mutable values of our own typing.
-            made = await docker.containers.create(request, name=checked(name))  # type: ignore[arg-type]
-        try:
-            for network, aliases in body.further_networks(spec):
-                await self.connect(network, made.id, aliases)
-        except BaseException:
-            await self.remove(made.id, force=True)
-            raise
-        return made.id
+        return await containers.create(self._client, name, spec)
 
     async def start(self, container: str) -> None:
         """Start a container; one that runs already is no error."""
-        async with self._client.call(f"start {container}") as docker:
-            await docker.containers.container(checked(container)).start()
+        await containers.start(self._client, container)
 
     async def stop(self, container: str, *, timeout: float) -> None:  # the engine's own
         """Send the stop signal, and SIGKILL after `timeout` seconds; one that has stopped is no error."""
-        seconds = timeout + _STOP_GRACE
-        async with self._client.call(f"stop {container}", seconds=seconds) as docker:
-            target = docker.containers.container(checked(container))
-            await target.stop(t=math.ceil(timeout), timeout=bounded(seconds))
+        await containers.stop(self._client, container, timeout)
 
     async def remove(self, container: str, *, force: bool = False) -> None:
         """Remove a container and its anonymous volumes; a missing one is no error.
@@ -217,21 +147,15 @@ class Engine:
             container: By name or ID.
             force: Kill it first if it runs.
         """
-        with _ignoring(_NOT_FOUND):
-            async with self._client.call(f"remove {container}") as docker:
-                target = docker.containers.container(checked(container))
-                await target.delete(force=force, v=True, timeout=bounded())
+        await containers.remove(self._client, container, force=force)
 
     async def rename(self, container: str, name: str) -> None:
         """Give a container another name."""
-        async with self._client.call(f"rename {container}") as docker:
-            await docker.containers.container(checked(container)).rename(checked(name))
+        await containers.rename(self._client, container, name)
 
     async def wait(self, container: str) -> int:
         """Wait until a container does not run (any more); its exit status. Not bounded."""
-        async with self._client.call(f"wait for {container}") as docker:
-            answer = await docker.containers.container(checked(container)).wait(timeout=UNBOUNDED)
-        return number(record(answer).get("StatusCode"))
+        return await containers.wait(self._client, container)
 
     async def execute(
         self, container: str, argv: Sequence[str], *, stdin: bytes | None = None, seconds: float = 60.0
@@ -246,7 +170,7 @@ class Engine:
         """
         return await execs.execute(self._client, container, argv, stdin=stdin, seconds=seconds)
 
-    async def logs(
+    def logs(
         self,
         container: str,
         *,
@@ -264,29 +188,13 @@ class Engine:
             since: Only later lines: RFC 3339, as `LogLine.time` has it.
             timestamps: Fill in `LogLine.time`.
         """
-        query = [
-            ("stdout", "1"),
-            ("stderr", "1"),
-            ("timestamps", str(int(timestamps))),
-            ("follow", str(int(follow))),
-        ]
-        if tail is not None:
-            query.append(("tail", str(tail)))
-        if since is not None:
-            query.append(("since", unix_time(since)))
-        path = f"containers/{checked(container)}/logs"
-        async with (
-            self._client.call(f"read the log of {container}") as docker,
-            self._client.raw(docker, "GET", path, query=query) as response,
-        ):
-            frames = streams.frames(response.content.iter_any())
-            async for line in streams.log_lines(frames, timestamps=timestamps):
-                yield line
+        return containers.logs(
+            self._client, container, tail=tail, follow=follow, since=since, timestamps=timestamps
+        )
 
     async def put_archive(self, container: str, path: str, archive: bytes) -> None:
         """Unpack a tar archive in a folder of a container, which need not run."""
-        async with self._client.call(f"write to {path} in {container}") as docker:
-            await docker.containers.container(checked(container)).put_archive(path, archive)
+        await containers.put_archive(self._client, container, path, archive)
 
     async def get_archive(self, container: str, path: str) -> dict[str, bytes] | None:
         """The files at or below a path in a container, which need not run: path in the archive -> content.
@@ -296,22 +204,13 @@ class Engine:
         Returns:
             None where the container or the path does not exist.
         """
-        try:
-            async with self._client.call(f"read {path} in {container}") as docker:
-                archive = await docker.containers.container(checked(container)).get_archive(path)
-        except EngineError as error:
-            if error.status == _NOT_FOUND:
-                return None
-            raise
-        return dict(_files(archive))
+        return await containers.get_archive(self._client, container, path)
 
     # --- networks and volumes -----------------------------------------------------------------
 
     async def networks(self, *, labels: Mapping[str, str] | None = None) -> list[Network]:
         """All networks that carry these labels."""
-        async with self._client.call("list its networks") as docker:
-            listed = await docker.networks.list(filters=_with_labels(labels))
-        return [convert.network(item) for item in records(listed)]
+        return await networks.listed(self._client, labels)
 
     async def create_network(
         self, name: str, labels: Mapping[str, str], subnet: str | None = None
@@ -323,17 +222,11 @@ class Engine:
             labels: For a new one; an existing one keeps its own.
             subnet: "10.83.0.0/24"; None lets the engine choose.
         """
-        with _ignoring(_CONFLICT):
-            async with self._client.call(f"create the network {name}") as docker:
-                await docker.networks.create(body.network(checked(name), labels, subnet))
-        async with self._client.call(f"inspect the network {name}") as docker:
-            return convert.network(record(await DockerNetwork(docker, name).show()))
+        return await networks.create(self._client, name, labels, subnet)
 
     async def remove_network(self, name: str) -> None:
         """Remove a network; a missing one is no error."""
-        with _ignoring(_NOT_FOUND):
-            async with self._client.call(f"remove the network {name}") as docker:
-                await DockerNetwork(docker, checked(name)).delete()
+        await networks.remove(self._client, name)
 
     async def connect(
         self, network: str, container: str, aliases: Sequence[str] = (), address: str | None = None
@@ -346,60 +239,20 @@ class Engine:
             aliases: Names by which it can be reached there.
             address: Its address there; needs a network that was created with a subnet. None: any.
         """
-        async with self._client.call(f"connect {container} to the network {network}") as docker:
-            await DockerNetwork(docker, checked(network)).connect(body.endpoint(container, aliases, address))
+        await networks.connect(self._client, network, container, aliases, address=address)
 
     async def disconnect(self, network: str, container: str) -> None:
-        """Disconnect a container from a network; either being gone is no error."""
-        with _ignoring(_NOT_FOUND):
-            async with self._client.call(f"disconnect {container} from the network {network}") as docker:
-                await DockerNetwork(docker, checked(network)).disconnect(
-                    {"Container": container, "Force": True}
-                )
+        """Disconnect a container from a network; not being connected, or either being gone, is no error."""
+        await networks.disconnect(self._client, network, container)
 
     async def volumes(self, *, labels: Mapping[str, str] | None = None) -> list[Volume]:
         """All volumes that carry these labels."""
-        async with self._client.call("list its volumes") as docker:
-            answer = record(await docker.volumes.list(filters=_with_labels(labels)))
-        return [convert.volume(item) for item in records(answer.get("Volumes"))]
+        return await volumes.listed(self._client, labels)
 
     async def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
         """Create a named volume; one that exists stays as it is."""
-        async with self._client.call(f"create the volume {name}") as docker:
-            await docker.volumes.create({"Name": checked(name), "Labels": dict(labels)})
+        await volumes.create(self._client, name, labels)
 
     async def remove_volume(self, name: str) -> None:
         """Remove a volume and what is in it; a missing one is no error."""
-        with _ignoring(_NOT_FOUND):
-            async with self._client.call(f"remove the volume {name}") as docker:
-                await DockerVolume(docker, checked(name)).delete()
-
-
-class _ignoring(suppress):  # used as a statement
-    """Go on after an EngineError of this status."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(EngineError)
-        self._status = status
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        return isinstance(error, EngineError) and error.status == self._status
-
-
-def _with_labels(labels: Mapping[str, str] | None) -> dict[str, list[str]] | None:
-    return {"label": [f"{name}={value}" for name, value in labels.items()]} if labels else None
-
-
-def _split_tag(reference: str) -> tuple[str, str]:
-    """NAME and TAG; the colon of a registry's port is followed by a slash."""
-    name, colon, tag = reference.rpartition(":")
-    return (name, tag) if colon and "/" not in tag else (reference, "latest")
-
-
-def _files(archive: tarfile.TarFile) -> Iterable[tuple[str, bytes]]:
-    for member in archive:
-        file = archive.extractfile(member) if member.isreg() else None
-        if file is not None:
-            yield member.name, file.read()
+        await volumes.remove(self._client, name)

@@ -71,6 +71,11 @@ def network(name: str, labels: Mapping[str, str], subnet: str | None) -> Body:
     return body
 
 
+def labelled(labels: Mapping[str, str] | None) -> dict[str, list[str]] | None:
+    """The filter of a list call: those that carry all of these labels."""
+    return {"label": [f"{name}={value}" for name, value in labels.items()]} if labels else None
+
+
 def _host(spec: ContainerSpec, log_driver: str) -> Body:
     host: Body = {
         "RestartPolicy": {"Name": spec.restart},

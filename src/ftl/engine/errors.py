@@ -6,13 +6,17 @@ import asyncio
 import errno
 import json
 import tarfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import aiohttp
 from aiodocker import exceptions as docker
 
 from ftl.errors import EngineError, EngineUnavailable, FtlError
+
+T = TypeVar("T")
 
 # Asked when no engine answers: what the machine knows about why (connection lost, no Docker), if anything.
 Explain = Callable[[], Awaitable[FtlError | None]]
@@ -94,6 +98,26 @@ FOREIGN: tuple[type[BaseException], ...] = tuple(kind for kinds, _mapped in TABL
 def mapped(attempt: Attempt, error: BaseException) -> EngineError:
     """Our error for one of FOREIGN."""
     return next(make for kinds, make in TABLE if isinstance(error, kinds))(attempt, error)
+
+
+@contextmanager
+def ignoring(status: int) -> Iterator[None]:
+    """Go on after an engine's error of this HTTP status."""
+    try:
+        yield
+    except EngineError as error:
+        if error.status != status:
+            raise
+
+
+async def none_if_missing(work: Awaitable[T]) -> T | None:
+    """The result, or None where the engine says that it does not have what is asked for (404)."""
+    try:
+        return await work
+    except EngineError as error:
+        if error.status != 404:
+            raise
+        return None
 
 
 def _words(error: BaseException) -> str:

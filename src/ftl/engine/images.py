@@ -1,19 +1,62 @@
-"""Images in motion: load, save and pull as streams of bounded memory."""
+"""Images: what there is, tags, and load, save and pull as streams of bounded memory."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
+from ftl.engine import body, convert
 from ftl.engine.client import UNBOUNDED, Client, checked
-from ftl.engine.fields import Json, record, text
+from ftl.engine.errors import ignoring, none_if_missing
+from ftl.engine.fields import number, record, records, text
 from ftl.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 
+    from ftl.engine.fields import Json
+    from ftl.engine.values import Image
+
 # The first part of a reference is a registry's host when it looks like one; the rule is Docker's own.
 _REGISTRY = re.compile(r"(?:[^/]*[.:][^/]*|localhost)/")
+
+
+async def listed(client: Client, labels: Mapping[str, str] | None) -> list[Image]:
+    """`GET /images/json`."""
+    async with client.call("list its images") as docker:
+        items = await docker.images.list(filters=body.labelled(labels))
+    return [convert.listed_image(item) for item in records(items)]
+
+
+async def inspect(client: Client, reference: str) -> Image | None:
+    """`GET /images/{name}/json`."""
+
+    async def work() -> Image:
+        async with client.call(f"inspect {reference}") as docker:
+            return convert.inspected_image(record(await docker.images.inspect(checked(reference))))
+
+    return await none_if_missing(work())
+
+
+async def layer_sizes(client: Client, reference: str) -> list[int]:
+    """`GET /images/{name}/history`, which begins with the last step."""
+    async with client.call(f"read the history of {reference}") as docker:
+        steps = records(await docker.images.history(checked(reference)))
+    return [number(step.get("Size")) for step in reversed(steps)]
+
+
+async def tag(client: Client, reference: str, new: str) -> None:
+    """`POST /images/{name}/tag`."""
+    name, label = split_tag(checked(new))
+    async with client.call(f"tag {reference} as {new}") as docker:
+        await docker.images.tag(checked(reference), name, tag=label)
+
+
+async def untag(client: Client, reference: str) -> None:
+    """`DELETE /images/{name}`."""
+    with ignoring(404):
+        async with client.call(f"remove {reference}") as docker:
+            await docker.images.delete(checked(reference))
 
 
 async def load(client: Client, archive: AsyncIterator[bytes]) -> list[str]:
@@ -82,6 +125,12 @@ def with_registry(reference: str) -> str:
     if _REGISTRY.match(reference):
         return reference
     return f"docker.io/{reference}" if "/" in reference else f"docker.io/library/{reference}"
+
+
+def split_tag(reference: str) -> tuple[str, str]:
+    """NAME and TAG (`latest` where there is none); the colon of a registry's port is followed by a slash."""
+    name, colon, tag = reference.rpartition(":")
+    return (name, tag) if colon and "/" not in tag else (reference, "latest")
 
 
 def _progress(item: Json) -> str:

@@ -1,0 +1,149 @@
+"""Containers: created, run, read and written."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from ftl.engine import body, convert, networks, streams
+from ftl.engine.client import UNBOUNDED, Client, bounded, checked
+from ftl.engine.errors import ignoring, none_if_missing
+from ftl.engine.fields import number, record
+from ftl.engine.times import unix_time
+
+if TYPE_CHECKING:
+    import tarfile
+    from collections.abc import AsyncGenerator, Iterable, Mapping
+
+    from ftl.engine.values import Container, ContainerSpec, ContainerState, LogLine
+
+# What is read of `GET /containers/json`: aiodocker's listed containers give their fields one by one.
+_LISTED = (
+    "Id",
+    "Names",
+    "Image",
+    "ImageID",
+    "Labels",
+    "State",
+    "Status",
+    "Created",
+    "NetworkSettings",
+    "Ports",
+)
+
+# Seconds that the engine may take to say that a container stopped, beyond what it gives the container.
+_STOP_GRACE = 30.0
+
+
+async def listed(client: Client, labels: Mapping[str, str] | None) -> list[Container]:
+    """`GET /containers/json`, stopped ones too."""
+    query: dict[str, object] = {"all": 1}
+    if labels:
+        query["filters"] = body.labelled(labels)
+    async with client.call("list its containers") as docker:
+        items = await docker.containers.list(**query)
+        found = [{key: item[key] for key in _LISTED if key in item} for item in items]
+    return [convert.listed_container(item) for item in found]
+
+
+async def inspect(client: Client, name: str) -> ContainerState | None:
+    """`GET /containers/{name}/json`."""
+
+    async def work() -> ContainerState:
+        async with client.call(f"inspect {name}") as docker:
+            shown = await docker.containers.container(checked(name)).show()
+        return convert.inspected_container(record(shown))
+
+    return await none_if_missing(work())
+
+
+async def create(client: Client, name: str, spec: ContainerSpec) -> str:
+    """`POST /containers/create`, and a connect for each network after the first; all or nothing."""
+    async with client.call(f"create {name}") as docker:
+        request = body.container(spec, log_driver=client.log_driver)
+        # aiodocker's JSON type has no room for nested mutable values of our own typing.
+        made = await docker.containers.create(request, name=checked(name))  # type: ignore[arg-type]
+    try:
+        for network, aliases in body.further_networks(spec):
+            await networks.connect(client, network, made.id, aliases, address=None)
+    except BaseException:
+        await remove(client, made.id, force=True)
+        raise
+    return made.id
+
+
+async def start(client: Client, container: str) -> None:
+    """`POST /containers/{id}/start`."""
+    async with client.call(f"start {container}") as docker:
+        await docker.containers.container(checked(container)).start()
+
+
+async def stop(client: Client, container: str, grace: float) -> None:
+    """`POST /containers/{id}/stop`, for as long as the engine was told to wait and a little more."""
+    seconds = grace + _STOP_GRACE
+    async with client.call(f"stop {container}", seconds=seconds) as docker:
+        target = docker.containers.container(checked(container))
+        await target.stop(t=math.ceil(grace), timeout=bounded(seconds))
+
+
+async def remove(client: Client, container: str, *, force: bool) -> None:
+    """`DELETE /containers/{id}`, anonymous volumes included."""
+    with ignoring(404):
+        async with client.call(f"remove {container}") as docker:
+            target = docker.containers.container(checked(container))
+            await target.delete(force=force, v=True, timeout=bounded())
+
+
+async def rename(client: Client, container: str, name: str) -> None:
+    """`POST /containers/{id}/rename`."""
+    async with client.call(f"rename {container}") as docker:
+        await docker.containers.container(checked(container)).rename(checked(name))
+
+
+async def wait(client: Client, container: str) -> int:
+    """`POST /containers/{id}/wait`."""
+    async with client.call(f"wait for {container}") as docker:
+        answer = await docker.containers.container(checked(container)).wait(timeout=UNBOUNDED)
+    return number(record(answer).get("StatusCode"))
+
+
+async def logs(
+    client: Client, container: str, *, tail: int | None, follow: bool, since: str | None, timestamps: bool
+) -> AsyncGenerator[LogLine]:
+    """`GET /containers/{id}/logs`: aiodocker's own reader does not say which stream a line came from."""
+    query = [("stdout", "1"), ("stderr", "1"), ("timestamps", f"{timestamps:d}"), ("follow", f"{follow:d}")]
+    if tail is not None:
+        query.append(("tail", str(tail)))
+    if since is not None:
+        query.append(("since", unix_time(since)))
+    path = f"containers/{checked(container)}/logs"
+    async with (
+        client.call(f"read the log of {container}") as docker,
+        client.raw(docker, "GET", path, query=query) as response,
+    ):
+        frames = streams.frames(response.content.iter_any())
+        async for line in streams.log_lines(frames, timestamps=timestamps):
+            yield line
+
+
+async def put_archive(client: Client, container: str, path: str, archive: bytes) -> None:
+    """`PUT /containers/{id}/archive`."""
+    async with client.call(f"write to {path} in {container}") as docker:
+        await docker.containers.container(checked(container)).put_archive(path, archive)
+
+
+async def get_archive(client: Client, container: str, path: str) -> dict[str, bytes] | None:
+    """`GET /containers/{id}/archive`."""
+
+    async def work() -> dict[str, bytes]:
+        async with client.call(f"read {path} in {container}") as docker:
+            return dict(_files(await docker.containers.container(checked(container)).get_archive(path)))
+
+    return await none_if_missing(work())
+
+
+def _files(archive: tarfile.TarFile) -> Iterable[tuple[str, bytes]]:
+    for member in archive:
+        file = archive.extractfile(member) if member.isreg() else None
+        if file is not None:
+            yield member.name, file.read()

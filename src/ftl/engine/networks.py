@@ -1,0 +1,60 @@
+"""Networks, and who is in them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiodocker.networks import DockerNetwork
+
+from ftl.engine import body, convert
+from ftl.engine.client import Client, checked
+from ftl.engine.errors import ignoring
+from ftl.engine.fields import record, records
+from ftl.errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ftl.engine.values import Network
+
+
+async def listed(client: Client, labels: Mapping[str, str] | None) -> list[Network]:
+    """`GET /networks`."""
+    async with client.call("list its networks") as docker:
+        items = await docker.networks.list(filters=body.labelled(labels))
+    return [convert.network(item) for item in records(items)]
+
+
+async def create(client: Client, name: str, labels: Mapping[str, str], subnet: str | None) -> Network:
+    """`POST /networks/create`, where a conflict means that it is there, and `GET /networks/{name}`."""
+    with ignoring(409):
+        async with client.call(f"create the network {name}") as docker:
+            await docker.networks.create(body.network(checked(name), labels, subnet))
+    async with client.call(f"inspect the network {name}") as docker:
+        return convert.network(record(await DockerNetwork(docker, name).show()))
+
+
+async def remove(client: Client, name: str) -> None:
+    """`DELETE /networks/{name}`."""
+    with ignoring(404):
+        async with client.call(f"remove the network {name}") as docker:
+            await DockerNetwork(docker, checked(name)).delete()
+
+
+async def connect(
+    client: Client, network: str, container: str, aliases: Sequence[str], *, address: str | None
+) -> None:
+    """`POST /networks/{name}/connect`."""
+    async with client.call(f"connect {container} to the network {network}") as docker:
+        await DockerNetwork(docker, checked(network)).connect(body.endpoint(container, aliases, address))
+
+
+async def disconnect(client: Client, network: str, container: str) -> None:
+    """`POST /networks/{name}/disconnect`."""
+    try:
+        async with client.call(f"disconnect {container} from the network {network}") as docker:
+            await DockerNetwork(docker, checked(network)).disconnect({"Container": container, "Force": True})
+    except EngineError as error:
+        # That it was not connected is reported as an internal error (500; seen on 20.10).
+        if error.status != 404 and "is not connected to" not in (error.cause or ""):
+            raise

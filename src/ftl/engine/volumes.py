@@ -1,0 +1,37 @@
+"""Named volumes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiodocker.volumes import DockerVolume
+
+from ftl.engine import body, convert
+from ftl.engine.client import Client, checked
+from ftl.engine.errors import ignoring
+from ftl.engine.fields import record, records
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ftl.engine.values import Volume
+
+
+async def listed(client: Client, labels: Mapping[str, str] | None) -> list[Volume]:
+    """`GET /volumes`."""
+    async with client.call("list its volumes") as docker:
+        answer = record(await docker.volumes.list(filters=body.labelled(labels)))
+    return [convert.volume(item) for item in records(answer.get("Volumes"))]
+
+
+async def create(client: Client, name: str, labels: Mapping[str, str]) -> None:
+    """`POST /volumes/create`."""
+    async with client.call(f"create the volume {name}") as docker:
+        await docker.volumes.create({"Name": checked(name), "Labels": dict(labels)})
+
+
+async def remove(client: Client, name: str) -> None:
+    """`DELETE /volumes/{name}`."""
+    with ignoring(404):
+        async with client.call(f"remove the volume {name}") as docker:
+            await DockerVolume(docker, checked(name)).delete()
