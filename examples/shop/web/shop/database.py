@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import threading
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -35,6 +37,7 @@ class Database:
     """Queries, each on a connection of its own from the pool."""
 
     def __init__(self, url: str) -> None:
+        self._opening = threading.Lock()
         self._pool = ConnectionPool(
             url, min_size=1, max_size=8, timeout=5, open=False, check=ConnectionPool.check_connection
         )
@@ -72,5 +75,10 @@ class Database:
             return cursor.execute(query, (number,)).fetchone()
 
     def _connection(self):
-        self._pool.open()  # does nothing from the second time on; not in __init__, which runs before the fork
+        # Opened by the first query and not in __init__, which may run before the server forks its workers. Closed
+        # before the interpreter goes: the pool's threads can no longer be stopped then, and waiting for them is slow.
+        with self._opening:
+            if self._pool.closed:
+                self._pool.open()
+                atexit.register(self._pool.close)
         return self._pool.connection()
