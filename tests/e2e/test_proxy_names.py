@@ -80,6 +80,20 @@ def test_a_name_is_not_served_in_public(two: tuple[Stage, dict[str, App]]) -> No
         assert stage.do(stage.ask(Target(edge, port, host)))[0] == 404
 
 
+def test_a_service_may_have_the_port_of_the_administration(two: tuple[Stage, dict[str, App]]) -> None:
+    """A service on port 2019 is reached by name like any other, and the proxy can still be asked."""
+    stage, apps = two
+    project = stage.project("three")
+    app = stage.do(stage.app(project, "odd", "r1", ports=(2019,)))
+    stage.do(stage.serve(project, services=["odd"], port=2019, routes=()))
+    stage.do(stage.go_live(project, odd="r1"))
+    assert stage.do(stage.call(app, "odd", 2019))["failed"] == 0
+    assert stage.do(stage.proxy.in_flight()) is not None
+    status, _ = stage.do(stage.fetch(apps["one/web"], "web", 2019, "127.0.0.1:2019"))
+    assert status == 404
+    stage.do(stage.proxy.forget(project))
+
+
 def test_no_container_reaches_the_proxys_administration(two: tuple[Stage, dict[str, App]]) -> None:
     """Caddy's admin API answers on the proxy's own loopback alone."""
     stage, apps = two

@@ -154,7 +154,7 @@ def _to_live(project: str, service: str, port: int) -> Json:
             "selection_policy": {"policy": "least_conn"},
             # Failed dials are tried again whatever the method, since nothing was sent; after that GET alone.
             "try_duration": "5s",
-            "try_interval": "100ms",
+            "try_interval": "250ms",
         },
         "transport": {
             "protocol": "http",

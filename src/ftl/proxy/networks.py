@@ -11,6 +11,8 @@ from ftl.errors import EngineError, FtlError
 from ftl.proxy.names import project_network
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ftl.engine.api import Engine
     from ftl.engine.values import Network
     from ftl.proxy.site import Site
@@ -67,7 +69,17 @@ async def attach(engine: Engine, container: str, network: str, aliases: frozense
         await _join(engine, container, network, aliases, await _own_address(engine, network))
     elif not aliases <= set(joined.aliases):
         await engine.disconnect(network, container)
-        await _join(engine, container, network, aliases | set(joined.aliases), joined.address or None)
+        address = joined.address or await _own_address(engine, network)
+        await _join(engine, container, network, aliases | set(joined.aliases), address)
+
+
+async def attach_all(engine: Engine, container: str, sites: Iterable[Site]) -> None:
+    """Have a new proxy in the networks of all the sites that an older one served."""
+    there = {one.name for one in await engine.networks()}
+    for site in sites:
+        if project_network(site.project) in there:
+            names = frozenset(one.service for one in site.internal)
+            await attach(engine, container, project_network(site.project), names)
 
 
 async def _join(

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from ftl.engine import labels
 from ftl.engine.values import Container, ContainerSpec, Mount, Publish
 from ftl.errors import EngineError, FtlError
-from ftl.proxy import scripts
+from ftl.proxy import networks, scripts
 from ftl.proxy.caddy import HTTP, HTTPS, render
 from ftl.proxy.files import archive
 from ftl.proxy.names import CONFIG_FILE, Installation
-from ftl.proxy.state import is_proxy
+from ftl.proxy.state import is_proxy, observe
 
 if TYPE_CHECKING:
     from ftl.engine.api import Engine
@@ -44,6 +44,15 @@ async def ensure(engine: Engine, names: Installation, image: str) -> None:
             await engine.remove(names.container, force=True)
         raise await _explained(engine, names, error) from error
     await _wait_ready(engine, names)
+    if created:
+        await _rejoin(engine, names)
+
+
+async def _rejoin(engine: Engine, names: Installation) -> None:
+    """Join the networks of the projects that an earlier proxy served, which somebody removed."""
+    state = await observe(engine, installation=names)
+    if state is not None:
+        await networks.attach_all(engine, names.container, state.sites.values())
 
 
 async def _find(engine: Engine, names: Installation) -> Container | None:
