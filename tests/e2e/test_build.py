@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ftl.image.context import walk
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -345,6 +347,38 @@ def test_a_large_context_is_told_and_warned_about(project: Callable[..., Project
     assert "there is no .dockerignore" in hint
     made.write({".dockerignore": "node_modules\n"})
     assert warnings(made.run("--json", "build").ok()) == []
+
+
+@pytest.mark.parametrize(
+    "patterns",
+    [
+        "node_modules\n**/*.pyc\n",
+        "*\n!src\nsrc/*.txt\n",
+        "docs\n!docs/keep\n!docs/*.md\n",
+        "/src/\n./a?c\n[!x]bc\n",
+        "**/deep\n!src/deep/x.pyc\n*.md\n!README.md\n",
+        "src/**/deep/**\n  docs/keep  \n# comment\n",
+    ],
+)
+def test_the_context_is_counted_as_the_builder_takes_it(
+    project: Callable[..., Project], name: str, patterns: str
+) -> None:
+    """What .dockerignore leaves is the same for us and for BuildKit, file by file."""
+    names = [
+        "abc", "xbc", "README.md", "CHANGES.md", "src/a.py", "src/b.txt", "src/deep/x.pyc", "src/deep/y/z", "docs/a.md",
+        "docs/keep/b.txt", "docs/c.txt", "node_modules/m/n.js", "web/node_modules/o.js", "lib/p.pyc",
+    ]  # fmt: skip
+    made = project({path: f"{path} {name}" for path in names})
+    made.write(
+        {
+            "Dockerfile": "FROM ftl-lab-busybox\nCOPY . /ctx\nRUN cd /ctx && find . -type f\n",
+            ".dockerignore": f"Dockerfile\nftl.yaml\n.dockerignore\nrequirements.txt\n{patterns}",
+        }
+    )
+    outcome = made.run("--json", "build", "--no-cache").ok()
+    taken = {event["line"].removeprefix("./") for event in outcome.events("build_output")}
+    counted = walk(made.folder, made.folder / "Dockerfile")
+    assert set(counted.files) == taken
 
 
 def test_explain_turns_figures_into_advice(project: Callable[..., Project], name: str) -> None:
