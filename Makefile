@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-down test test-fast test-e2e lint types layers format docs lock hooks engine bench-switch bench-deploy clean
+.PHONY: help venv demo demo-down test test-fast test-e2e lint types layers format docs picture lock hooks engine bench-switch bench-deploy clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -45,6 +45,9 @@ format: venv ## Put every file in its format
 docs: venv ## Write the pages that are made from the program
 	$(PYTHON) -m ftl.config.reference > docs/reference/ftl-yaml.md
 	$(PYTHON) -m tools.reference
+
+picture: demo ## Deploy once more on the demo's server, and draw the terminal as docs/deploy.svg
+	$(PYTHON) -m tools.picture
 
 lock: ## Write requirements-dev.txt anew from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --custom-compile-command 'make lock' \

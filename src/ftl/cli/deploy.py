@@ -47,7 +47,8 @@ def command(options: Options, services: tuple[str, ...], build: bool, wait_lock:
         if options.server == "sandbox":
             from ftl.server.sandbox import address
 
-            result = replace(result, urls=address().urls)
+            http, https = address().urls
+            result = replace(result, urls=(http,) if project.proxy.tls == "off" else (http, https))
         done.append(result)
         return _fields(result)
 
