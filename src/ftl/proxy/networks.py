@@ -6,6 +6,7 @@ import ipaddress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftl.aio import uninterrupted
 from ftl.engine import labels
 from ftl.errors import EngineError, FtlError
 from ftl.proxy.names import project_network
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ftl.proxy.site import Site
 
 _ATTEMPTS = 3
+_NOT_FOUND = 404
 
 
 async def ensure_project_network(engine: Engine, project: str) -> Network:
@@ -68,9 +70,9 @@ async def attach(engine: Engine, container: str, network: str, aliases: frozense
     if joined is None:
         await _join(engine, container, network, aliases, await _own_address(engine, network))
     elif not aliases <= set(joined.aliases):
-        await engine.disconnect(network, container)
         address = joined.address or await _own_address(engine, network)
-        await _join(engine, container, network, aliases | set(joined.aliases), address)
+        # Ctrl-C in between would leave the project without its proxy.
+        await uninterrupted(_join_again(engine, container, network, aliases | set(joined.aliases), address))
 
 
 async def attach_all(engine: Engine, container: str, sites: Iterable[Site]) -> None:
@@ -80,6 +82,13 @@ async def attach_all(engine: Engine, container: str, sites: Iterable[Site]) -> N
         if project_network(site.project) in there:
             names = frozenset(one.service for one in site.internal)
             await attach(engine, container, project_network(site.project), names)
+
+
+async def _join_again(
+    engine: Engine, container: str, network: str, aliases: frozenset[str], address: str | None
+) -> None:
+    await engine.disconnect(network, container)
+    await _join(engine, container, network, aliases, address)
 
 
 async def _join(
@@ -96,9 +105,6 @@ async def _join(
         else:
             return
     await engine.connect(network, container, names)
-
-
-_NOT_FOUND = 404
 
 
 async def _own_address(engine: Engine, network: str) -> str | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ftl.aio import both
 from ftl.engine import labels
 from ftl.proxy.caddy import render
 from ftl.proxy.names import Installation
@@ -74,12 +74,11 @@ async def observe(
         installation: What the proxy is called there.
     """
     name = (installation or Installation()).container
-    async with asyncio.TaskGroup() as group:
-        files = group.create_task(engine.get_archive(name, "/config"))
-        if containers is None:
-            containers = await engine.containers(labels={labels.ROLE: labels.ROLE_PROXY})
-    found = next((one for one in containers if one.name == name and is_proxy(one)), None)
-    return _read(found, files.result() or {}) if found is not None else None
+    files = engine.get_archive(name, "/config")
+    if containers is not None:
+        return _read(name, containers, await files)
+    proxies = engine.containers(labels={labels.ROLE: labels.ROLE_PROXY})
+    return _read(name, *(await both(proxies, files)))
 
 
 def is_proxy(container: Container) -> bool:
@@ -87,8 +86,12 @@ def is_proxy(container: Container) -> bool:
     return container.labels.get(labels.ROLE) == labels.ROLE_PROXY
 
 
-def _read(container: Container, files: Mapping[str, bytes]) -> ProxyState:
-    files = {name.removeprefix("./").lstrip("/"): content for name, content in files.items()}
+def _read(name: str, containers: Sequence[Container], files: Mapping[str, bytes] | None) -> ProxyState | None:
+    container = next((one for one in containers if one.name == name and is_proxy(one)), None)
+    return _state(container, files or {}) if container is not None else None
+
+
+def _state(container: Container, files: Mapping[str, bytes]) -> ProxyState:
     sites: dict[str, Site] = {}
     live: dict[tuple[str, str], str] = {}
     unreadable = []
