@@ -325,7 +325,7 @@ def test_without_ssh_on_this_machine_the_error_says_what_to_install(monkeypatch:
 
 
 def test_a_dialled_address_is_reached_through_the_server(sshd: Sshd) -> None:
-    """`dial` yields a URL that an HTTP client uses, and leaves no socket behind."""
+    """`dial` yields a URL that an HTTP client uses, the same one for the same address; nobody else can open it."""
 
     async def work() -> None:
         async with web() as port, connect(sshd.target()) as machine:
@@ -334,7 +334,11 @@ def test_a_dialled_address_is_reached_through_the_server(sshd: Sshd) -> None:
                 path = Path(url.removeprefix("unix://"))
                 assert path.stat().st_mode & 0o077 == 0
                 assert path.parent.stat().st_mode & 0o777 == 0o700
-            assert not path.exists()
+            async with machine.dial("127.0.0.1", port) as again, machine.dial("127.0.0.1", 1) as other:
+                assert again == url
+                assert other != url
+                assert await fetch(again) == "hello"
+        assert not path.exists()
 
     run(work())
 

@@ -29,9 +29,9 @@ class Engine:
     """One engine behind a unix socket (or TCP address). An async context manager.
 
     Every method raises EngineUnavailable when nothing answers (or what `explain` knows about why) and
-    EngineError with the engine's status and words otherwise. The first call asks for the engine's version and
-    info (two round trips, once); each call is one round trip where its docstring does not say otherwise, over
-    connections that are kept alive. Calls may run in parallel.
+    EngineError with the engine's status and words otherwise. The first call asks the engine what it is (one
+    round trip, once); each call is one round trip where its docstring does not say otherwise, over connections
+    that are kept alive. Calls may run in parallel.
 
     Every call is bounded by CALL_SECONDS, except the streams (load, save, pull, logs, wait): those last as
     long as the engine keeps them open, and callers who want less use `asyncio.timeout`.

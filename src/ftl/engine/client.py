@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Self
 
 import aiohttp
-from aiodocker import Docker
+from aiodocker import Docker, DockerError
 from yarl import URL
 
 from ftl.engine import convert
@@ -101,18 +101,32 @@ class Client:
             yield docker
 
     async def info(self) -> EngineInfo:
-        """What the engine is; asked once, two round trips (version, info)."""
+        """What the engine is, asked once: one round trip, which also settles the API version."""
         async with self._asking:
             if self._info is None:
                 async with self._mapping("say what it is", CALL_SECONDS) as docker:
-                    answer = record(await docker.system.info())
-                    self.log_driver = text(answer.get("LoggingDriver"))
-                    # aiodocker asks for the engine's version before its first call and would then speak that.
-                    theirs = docker.api_version.removeprefix("v")
-                    api = min(OUR_API, _version(theirs))
-                    docker.api_version = f"v{api[0]}.{api[1]}"
-                    self._info = convert.engine_info(answer, f"{api[0]}.{api[1]}")
+                    self._info = await self._ask(docker)
         return self._info
+
+    async def _ask(self, docker: Docker) -> EngineInfo:
+        """`GET /info` without a version, for every answer names the engine's own (header Api-Version).
+
+        aiodocker would ask for the version first, and then speak that, however new it is.
+        """
+        url = URL(f"{docker.docker_host}/info")
+        async with docker.session.get(url, timeout=bounded()) as response:
+            theirs = _version(response.headers.get("Api-Version", ""))
+            if theirs is None:
+                raise aiohttp.ClientResponseError(
+                    response.request_info, (), status=response.status, message="no API version in the answer"
+                )
+            answer = record(await response.json())
+            if response.status >= 400:
+                raise DockerError(response.status, text(answer.get("message")))
+        api = min(OUR_API, theirs)
+        docker.api_version = f"v{api[0]}.{api[1]}"
+        self.log_driver = text(answer.get("LoggingDriver"))
+        return convert.engine_info(answer, f"{api[0]}.{api[1]}")
 
     @asynccontextmanager
     async def raw(
@@ -128,17 +142,16 @@ class Client:
 
         These are: logs with their streams told apart, saving several images in one archive, and an exec whose
         stdin can be ended. The connection is closed afterwards, for such a stream has no other end.
+
+        Raises:
+            DockerError: As the library would, to be mapped with the rest.
         """
         url = URL(f"{docker.docker_host}/{docker.api_version}/{path}").with_query(list(query))
         async with docker.session.request(method, url, json=body, timeout=UNBOUNDED) as response:
             try:
                 if response.status >= 400:
                     answer = record(await response.json())
-                    raise EngineError(
-                        f"the engine on {self.name} refused",
-                        status=response.status,
-                        cause=text(answer.get("message")),
-                    )
+                    raise DockerError(response.status, text(answer.get("message")))
                 yield response
             finally:
                 response.close()
@@ -156,6 +169,6 @@ class Client:
             raise ours from error
 
 
-def _version(text: str) -> tuple[int, int]:
-    major, _dot, minor = text.partition(".")
-    return int(major), int(minor)
+def _version(words: str) -> tuple[int, int] | None:
+    found = re.fullmatch(r"(\d+)\.(\d+)", words)
+    return (int(found[1]), int(found[2])) if found else None

@@ -9,7 +9,7 @@ from ftl.engine import body, convert
 from ftl.engine.client import UNBOUNDED, Client, checked
 from ftl.engine.errors import ignoring, none_if_missing
 from ftl.engine.fields import number, record, records, text
-from ftl.errors import EngineError
+from ftl.errors import EngineError, FtlError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -72,7 +72,7 @@ async def load(client: Client, archive: AsyncIterator[bytes]) -> list[str]:
                     raise EngineError(f"the engine on {client.name} could not unpack an image", cause=message)
                 if message:
                     messages.append(message)
-    except EngineError:
+    except FtlError:
         if source.error is not None:  # what went wrong here, not what the engine made of half an archive
             raise source.error from None
         raise

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from ftl.errors import FtlError, ServerError, UsageError
 from ftl.ssh import process
+from ftl.ssh.machine import Completed
 from ftl.ssh.ports import free_or_raise
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from types import TracebackType
 
-    from ftl.ssh.machine import Completed
 
 _CHUNK = 1 << 16
 
@@ -44,11 +44,12 @@ class Local:
         stdin: bytes | None = None,
         timeout: float = 60.0,  # the Machine's signature
     ) -> Completed:
-        """Run a command to its end; see Machine. One that does not exist ends with 127, as in a shell."""
+        """Run a command to its end; see Machine. One that cannot be run ends with 126 or 127, as in a shell."""
         try:
             return await process.complete(argv, stdin=stdin, seconds=timeout)
-        except FileNotFoundError:
-            return _not_found(argv)
+        except (FileNotFoundError, PermissionError) as error:
+            status = 127 if isinstance(error, FileNotFoundError) else 126
+            return Completed(tuple(argv), status, b"", f"{argv[0]}: {error.strerror}\n".encode())
         except TimeoutError as error:
             raise ServerError(
                 f"`{argv[0]}` did not end within {timeout:.0f} seconds on {self.name}"
@@ -58,8 +59,8 @@ class Local:
         """Start a command; it ends with this object. See Machine."""
         try:
             child = await process.start(argv)
-        except FileNotFoundError as error:
-            raise UsageError(f"there is no program `{argv[0]}` on this machine") from error
+        except (FileNotFoundError, PermissionError) as error:
+            raise UsageError(f"`{argv[0]}` cannot be run on this machine", cause=error.strerror) from error
         self._children.append(child)
         return child
 
@@ -93,12 +94,6 @@ class Local:
             relay.close()
         for child in self._children:
             await process.stop(child)
-
-
-def _not_found(argv: Sequence[str]) -> Completed:
-    from ftl.ssh.machine import Completed
-
-    return Completed(tuple(argv), 127, b"", f"{argv[0]}: not found\n".encode())
 
 
 async def _join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, port: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import sys
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Self
@@ -17,6 +16,7 @@ from ftl.ssh.ports import free_or_raise
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
     from types import TracebackType
 
     from ftl.ssh.survey import Survey
@@ -56,7 +56,8 @@ class OpenSSH:
         self._master = Master(server, interactive=interactive, on_lost=self.lost.set)
         self._survey = survey.NOTHING
         self._sessions = asyncio.Semaphore(_SESSIONS)
-        self._numbers = itertools.count(1)
+        self._dialled: dict[str, Path] = {}
+        self._dialling = asyncio.Lock()
         self._engine_url: str | None = None
         self._engine_lock = asyncio.Lock()
 
@@ -117,16 +118,18 @@ class OpenSSH:
 
     @asynccontextmanager
     async def dial(self, host: str, port: int) -> AsyncIterator[str]:
-        """A unix socket here that leads to host:port there; see Machine."""
-        path = self._master.folder / f"dial{next(self._numbers)}"
-        forward = f"{path}:{_destination(host, port)}"
-        await self._control("forward", forward)
-        try:
-            yield f"unix://{path}"
-        finally:
-            if self._master.alive:
-                await self._control("cancel", forward)
-            path.unlink(missing_ok=True)
+        """A unix socket here that leads to host:port there; see Machine.
+
+        The forward stays for the next caller: health checks ask again and again, and each forward is a process.
+        """
+        destination = _destination(host, port)
+        async with self._dialling:
+            path = self._dialled.get(destination)
+            if path is None:
+                path = self._master.folder / f"dial{len(self._dialled)}"
+                await self._control("forward", f"{path}:{destination}")
+                self._dialled[destination] = path
+        yield f"unix://{path}"
 
     async def listen(self, local_port: int, host: str, port: int) -> None:
         """A TCP port here that leads to host:port there; see Machine."""

@@ -127,7 +127,7 @@ def client(socket: Path) -> list[str]:
         "-o",
         "ControlMaster=no",
         "-o",
-        "ProxyCommand=exit 255",
+        "ProxyCommand=false",
         "-T",
     ]
 
