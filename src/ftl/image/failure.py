@@ -7,11 +7,11 @@ newer BuildKits come from their public reports.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from ftl.errors import BuildFailed
+from ftl.image.known_failures import BASE, ENGINE, EXIT_HINTS, OTHER
 from ftl.image.progress import OUTPUT_KEPT, Progress, Step
 
 if TYPE_CHECKING:
@@ -48,99 +48,6 @@ _MISSING = re.compile(
 _CHATTER = re.compile(r"^(?:-{3,}|\s+>|\s*\d+ \||View build details|\s*\d+ warnings? found|\s+- \w+:)")
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """A failure that is recognised by the builder's words; braces take the pattern's groups."""
-
-    pattern: re.Pattern[str]
-    message: str
-    hint: str
-
-
-def _known(pattern: str, message: str, hint: str) -> _Known:
-    return _Known(re.compile(pattern, re.IGNORECASE), message, hint)
-
-
-_ENGINE = (
-    _known(
-        r"permission denied.*(?:docker\.sock|daemon socket|dial unix)",
-        "the Docker engine refuses us",
-        "add yourself to its group: `sudo usermod -aG docker $USER`, then log in again",
-    ),
-    _known(
-        r"cannot connect to the docker daemon|is the docker daemon running|failed to dial gRPC",
-        "no Docker engine answers on this machine",
-        "start it (`sudo systemctl start docker`, or Docker Desktop)",
-    ),
-    _known(
-        r"client version [\d.]+ is too old",
-        "the docker CLI is too old for this engine",
-        "upgrade the docker CLI, and install its buildx plugin",
-    ),
-    _known(
-        r"no space left on device",
-        "the disk of the Docker engine is full",
-        "`docker builder prune` and `docker image prune` free what is not in use",
-    ),
-)
-
-_BASE = (
-    _known(
-        r"no match for platform|no matching manifest for|does not match the specified platform",
-        "the base image {image} does not exist for this platform",
-        "take a base image that has it, or set `build.platform`",
-    ),
-    _known(
-        r"no such host|connection refused|i/o timeout|deadline exceeded|handshake|unreachable|"
-        r"proxyconnect|\bEOF\b|connection reset|x509|temporary failure",
-        "the base image {image} cannot be pulled: its registry cannot be reached",
-        "check the network (and the engine's proxy), or bring the image here by other means (`docker load`)",
-    ),
-    _known(
-        r"pull access denied|unauthorized|authorization failed|insufficient_scope|authentication required|"
-        r"\bdenied\b|403 forbidden",
-        "the base image {image} cannot be pulled: it does not exist, or needs a login",
-        "check its name; for a private one run `docker login` first",
-    ),
-    _known(
-        r"toomanyrequests|429",
-        "the base image {image} cannot be pulled: the registry's rate limit is used up",
-        "log in (`docker login`), or wait",
-    ),
-    _known(
-        r"not found|manifest unknown|does not exist",
-        "the base image {image} does not exist",
-        "check its name and tag",
-    ),
-)
-
-_OTHER = (
-    _known(
-        r"secret \"?(?P<id>[\w.-]+?)\"?:? not found",
-        "the build asks for the secret `{id}`, which it was not given",
-        "name it under build.secrets: `id={id},env=VARIABLE` or `id={id},src=FILE`",
-    ),
-    _known(
-        r"requires BuildKit|unknown flag: (?:mount|link|chmod)",
-        "the Dockerfile needs BuildKit, and only the classic builder is here",
-        "install Docker's buildx plugin (Debian: `apt-get install docker-buildx`)",
-    ),
-    _known(
-        r"exec format error",
-        "the image's programs are for another kind of processor",
-        "set `build.platform` to this machine's, or install emulation "
-        "(Debian: `apt-get install qemu-user-static`)",
-    ),
-)
-
-_EXIT_HINTS = {
-    126: "status 126: the command was found but may not be executed (`chmod +x`?)",
-    127: "status 127: a command was not found; install it in an earlier step, or take another base image",
-    137: "status 137: it was killed, most often because memory ran out",
-    139: "status 139: it crashed (SIGSEGV)",
-}
-
-
 def failure(
     progress: Progress, dockerfile: Dockerfile, context: Context, *, status: int, target: str | None = None
 ) -> BuildFailed:
@@ -155,10 +62,10 @@ def failure(
     """
     step = _failed(progress.steps)
     words = _words(step, progress.tail)
-    everything = "\n".join([words, *progress.tail])
+    said = words if step is not None else "\n".join(progress.tail)  # a step's own output blames no engine
     instruction = step.instruction if step is not None else None
     error = (
-        _engine(everything)
+        _engine(said)
         or _syntax(words, progress.tail, dockerfile)
         or _target(words, dockerfile, target)
         or _base(step, words, dockerfile)
@@ -186,7 +93,7 @@ def _words(step: Step | None, tail: Sequence[str]) -> str:
 
 
 def _engine(text: str) -> BuildFailed | None:
-    for known in _ENGINE:
+    for known in ENGINE:
         if found := known.pattern.search(text):
             line = next((line for line in text.splitlines() if known.pattern.search(line)), found[0])
             return BuildFailed(known.message, cause=_WRAPPING.sub("", line), hint=known.hint)
@@ -235,7 +142,7 @@ def _base(step: Step | None, words: str, dockerfile: Dockerfile) -> BuildFailed 
             cause=words,
             hint=f"the builder knows most of the syntax itself: try without `# syntax=` in {dockerfile.path}",
         )
-    for known in _BASE:
+    for known in BASE:
         if known.pattern.search(words):
             return BuildFailed(
                 _at(line, dockerfile, known.message.format(image=image)), cause=words, hint=known.hint
@@ -297,7 +204,7 @@ def _missing_hint(path: str, context: Context) -> str:
 
 
 def _other(instruction: Instruction | None, words: str, dockerfile: Dockerfile) -> BuildFailed | None:
-    for known in _OTHER:
+    for known in OTHER:
         if found := known.pattern.search(words):
             identity = found.groupdict().get("id", "")
             return BuildFailed(
@@ -314,7 +221,7 @@ def _command(instruction: Instruction | None, words: str, dockerfile: Dockerfile
         return None
     code = int(found["code"])
     message = _at(instruction, dockerfile, "a build step failed")
-    return BuildFailed(message, cause=f"it ended with status {code}", hint=_EXIT_HINTS.get(code))
+    return BuildFailed(message, cause=f"it ended with status {code}", hint=EXIT_HINTS.get(code))
 
 
 def _at(instruction: Instruction | None, dockerfile: Dockerfile, sentence: str) -> str:

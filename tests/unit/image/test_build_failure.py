@@ -167,6 +167,20 @@ def test_an_engine_that_does_not_answer_is_no_build_error(line: str, message: st
     assert error.hint
 
 
+def test_what_a_step_prints_blames_no_engine(tmp_path: Path) -> None:
+    """A test suite that fails to reach a Docker of its own is a failing step like any other."""
+    said = "Cannot connect to the Docker daemon at unix:///x. Is the docker daemon running?"
+    error = told(
+        f"#5 [2/2] RUN make\n#5 0.1 {said}\n"
+        '#5 ERROR: process "/bin/sh -c make" did not complete successfully: exit code: 1\n'
+        f"------\n > [2/2] RUN make:\n0.1 {said}\n------\n",
+        "FROM x\nRUN make\n",
+        tmp_path,
+    )
+    assert error.message == "a build step failed at Dockerfile:2: RUN make"
+    assert error.details == (said,)
+
+
 def test_the_syntax_images_registry_is_not_the_bases(tmp_path: Path) -> None:
     """A `# syntax=` line needs an image of its own, which most Dockerfiles can do without."""
     error = told(
