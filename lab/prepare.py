@@ -20,11 +20,16 @@ _PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A program and the Debian package that brings it; or a file, where a name says too little."""
+    """A program and the Debian package that brings it; or a file, where a name says too little.
+
+    Attributes:
+        apart: Packages that have a part of it in some releases of Debian, and do not exist in others.
+    """
 
     program: str
     package: str
     file: str | None = None
+    apart: tuple[str, ...] = ()
 
     @property
     def missing(self) -> bool:
@@ -36,7 +41,7 @@ class Tool:
 OPENSSH = (Tool("ssh", "openssh-client"), Tool("ssh-keygen", "openssh-client"))
 ENGINE = (
     Tool("dockerd", "docker.io"),
-    Tool("docker", "docker.io"),
+    Tool("docker", "docker.io", apart=("docker-cli", "docker-buildx")),  # from trixie on
     Tool("iptables", "iptables"),
     Tool("", "ca-certificates", file="/etc/ssl/certs/ca-certificates.crt"),
 )
@@ -52,22 +57,28 @@ def ensure(tools: Sequence[Tool]) -> None:
         LabError: It is missing and cannot be installed here; says what to install.
     """
     with exclusive("prepare"):
-        packages = sorted({tool.package for tool in tools if tool.missing})
-        if not packages:
+        missing = [tool for tool in tools if tool.missing]
+        if not missing:
             return
-        names = " ".join(packages)
+        packages = {tool.package for tool in missing}
         if os.geteuid() != 0 or shutil.which("apt-get") is None:
-            raise LabError(f"install these first (Debian's names): {names}")
-        say(f"installing {names}")
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        install = ("apt-get", "install", "-qq", "--yes", "--no-install-recommends", *packages)
-        for argv in (("apt-get", "update", "-qq"), install):
-            done = subprocess.run(
-                argv, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-            )
-            # An index of someone else's repository may be out of reach while Debian's own is fine.
-            if done.returncode and argv is install:
-                raise LabError(f"`{' '.join(argv)}` failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+            raise LabError(f"install these first (Debian's names): {' '.join(sorted(packages))}")
+        _run("apt-get", "update", "-qq")  # may fail for someone else's repository while Debian's own is fine
+        apart = {name for tool in missing for name in tool.apart}
+        packages |= {name for name in apart if _run("apt-cache", "show", name).returncode == 0}
+        names = sorted(packages)
+        say(f"installing {' '.join(names)}")
+        done = _run("apt-get", "install", "-qq", "--yes", "--no-install-recommends", *names)
+        if done.returncode:
+            words = f"{done.stdout[-2000:]}{done.stderr[-2000:]}"
+            raise LabError(f"`apt-get install {' '.join(names)}` failed:\n{words}")
+
+
+def _run(*argv: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    return subprocess.run(
+        argv, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
 
 
 def everything(*, with_engine: bool) -> None:
