@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import io
 import json
+import sys
 import tarfile
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,9 +16,13 @@ from lab import images as lab_images
 
 from ftl.engine import Engine, EngineInfo, local_url
 from ftl.image.archive import blob, digest
-from ftl.image.compress import ZSTD
 from ftl.image.save import Saved, Wanted
 from ftl.ssh import Target, connect
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
@@ -81,7 +86,7 @@ def archive(tag: str, images: Sequence[Made], form: Form = "plain") -> bytes:
         return {"mediaType": kind, "digest": digest(content), "size": len(content)}
 
     oci = "application/vnd.oci.image"
-    squeeze = {"plain": bytes, "gzip": lambda tar: gzip.compress(tar, 1, mtime=0), "zstd": ZSTD.compress}[
+    squeeze = {"plain": bytes, "gzip": lambda tar: gzip.compress(tar, 1, mtime=0), "zstd": zstd.compress}[
         form
     ]
     described: list[dict[str, Any]] = []

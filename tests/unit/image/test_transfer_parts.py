@@ -60,9 +60,11 @@ def test_compression_by_blocks_is_one_stream(codec: Codec, expand: object, threa
     assert len(packed) < len(CONTENT) / 4
 
 
-def test_nothing_compresses_to_nothing() -> None:
-    """There is no empty block."""
-    assert squeeze(b"", GZIP, 2) == b""
+@pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1])
+@pytest.mark.parametrize(("codec", "expand"), [(ZSTD, zstd.decompress), (GZIP, gzip.decompress)])
+def test_compression_at_the_edges_of_a_block(codec: Codec, expand: object, size: int) -> None:
+    """No byte is lost or doubled where one block ends and another begins."""
+    assert expand(squeeze(CONTENT[:size], codec, 2)) == CONTENT[:size]  # type: ignore[operator]
 
 
 @pytest.mark.parametrize(
