@@ -94,6 +94,13 @@ def test_a_service_may_have_the_port_of_the_administration(two: tuple[Stage, dic
     stage.do(stage.proxy.forget(project))
 
 
+def test_names_of_releases_never_leave_the_machine(two: tuple[Stage, dict[str, App]]) -> None:
+    """The proxy's resolver has the option with which Docker answers one-label names itself (decision 3)."""
+    stage, _ = two
+    done = stage.do(stage.engine.execute(stage.names.container, ["cat", "/etc/resolv.conf"]))
+    assert "ndots:1" in done.stdout.decode()
+
+
 def test_no_container_reaches_the_proxys_administration(two: tuple[Stage, dict[str, App]]) -> None:
     """Caddy's admin API answers on the proxy's own loopback alone."""
     stage, apps = two
