@@ -10,7 +10,7 @@ from ftl.proxy.control import ProxyControl
 from ftl.proxy.drain import drained
 from ftl.proxy.names import Installation, project_network, release_alias
 from ftl.proxy.networks import ensure_project_network
-from ftl.proxy.site import Certificate, InternalName, Site, SiteRoute, site_of
+from ftl.proxy.site import Certificate, InternalName, Site, SiteRoute, conflicts, site_of
 from ftl.proxy.state import ProxyState, observe
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Site",
     "SiteRoute",
     "caddy_config",
+    "conflicts",
     "drained",
     "ensure_project_network",
     "observe",

@@ -70,8 +70,9 @@ class ProxyControl:
     async def apply(self, site: Site, certificate: Certificate | None = None) -> bool:
         """Make the proxy serve a site as it is now; whether anything had to change.
 
-        An unchanged configuration is not loaded again: a reload closes idle keep-alive connections. When
-        Caddy refuses the new one, the old one stays, in memory and on disk.
+        An unchanged configuration is not loaded again; a new one takes over within two seconds (see
+        `handover`), and no answer is by the old one afterwards. When Caddy refuses it the old one stays, in
+        memory and on disk.
 
         Args:
             site: Without subnets it gets those of the project's network.
