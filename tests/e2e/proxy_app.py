@@ -30,7 +30,9 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     """One request; whether another one may follow."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     method, target, _ = head[0].split(" ", 2)
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
+    headers = {
+        name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)
+    }
     body = await reader.readexactly(int(headers.get("content-length", "0")))
     path, _, query = target.partition("?")
     if path == "/socket":
@@ -44,7 +46,8 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     said = {"version": VERSION, "method": method, "path": target, "headers": headers, "body": body.decode()}
     content = json.dumps(said).encode()
     writer.write(
-        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(content) + content
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(content)
+        + content
     )
     return True
 
@@ -91,7 +94,9 @@ async def ended(seconds: float) -> bool:
 async def main() -> None:
     """Serve until SIGTERM, then give streams a moment to end."""
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ENDING.set)
-    servers = [await asyncio.start_server(serve, "0.0.0.0", int(port)) for port in os.environ["PORTS"].split()]
+    servers = [
+        await asyncio.start_server(serve, "0.0.0.0", int(port)) for port in os.environ["PORTS"].split()
+    ]
     await ENDING.wait()
     for server in servers:
         server.close()
