@@ -368,8 +368,6 @@ class _Planner:
                 f"the server's proxy runs {proxy.image}, this project names {self.project.proxy.image}: "
                 "left as it is, since other projects may use it"
             )
-        if self.changes_site and proxy is not None and proxy.site(self.project.name) is not None:
-            yield "routes change: the proxy is reloaded, which closes idle keep-alive connections"
 
     def _record(self, outcome: str) -> ReleaseRecord:
         ended = [record for record in self.observed.releases if record.outcome == "live"]
