@@ -25,10 +25,11 @@ BRIDGE = "bridge"  # Docker's default network, which knows no aliases
 READY_SECONDS = 60.0
 
 _DATA = ("/var/lib/docker", "/var/lib/containerd")
-_SYS_RESOURCE = 1 << 24  # capabilities(7)
 
 _PRIVILEGED = ("--privileged",)
-# What an engine in a container needs of all that, for machines that may not hand on CAP_SYS_RESOURCE.
+# What an engine in a container needs of all that, for machines that may not hand on CAP_SYS_RESOURCE. Docker 20.10
+# fails there with "unable to apply caps"; newer ones (26.1) leave out by themselves what the machine does not have,
+# and refuse to drop it by name.
 _WITHOUT_SYS_RESOURCE = (
     "--cap-add=ALL",
     "--cap-drop=SYS_RESOURCE",
@@ -96,7 +97,7 @@ async def create(docker: Docker, spec: ServerSpec) -> None:
     """
     try:
         try:
-            await _create(docker, spec, _WITHOUT_SYS_RESOURCE if _lacks_sys_resource() else _PRIVILEGED)
+            await _create(docker, spec, _PRIVILEGED)
         except EngineError as error:
             if "unable to apply caps" not in (error.cause or ""):
                 raise
@@ -222,16 +223,3 @@ async def _greets(port: int) -> bool:
 async def _has_engine(docker: Docker, name: str) -> bool:
     """Whether the engine inside answers."""
     return (await docker.attempt("exec", name, "docker", "version")).exit_code == 0
-
-
-def _lacks_sys_resource() -> bool:
-    """Whether this machine is known not to have CAP_SYS_RESOURCE to give (proc(5), CapBnd)."""
-    try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        return False
-    for line in status.splitlines():
-        name, _, value = line.partition(":")
-        if name == "CapBnd":
-            return not int(value, 16) & _SYS_RESOURCE
-    return False
