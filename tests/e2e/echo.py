@@ -22,7 +22,9 @@ def add_echo(site: Site, name: str = "cache") -> dict[str, Any]:
     """Give a project the dependency; returns its section, to be changed."""
     site.project.write({"echo/Dockerfile": DOCKERFILE})
     folder = site.project.folder / "echo"
-    subprocess.run([find().program, "build", "--quiet", "--tag", IMAGE, folder], check=True, capture_output=True)
+    subprocess.run(
+        [find().program, "build", "--quiet", "--tag", IMAGE, folder], check=True, capture_output=True
+    )
     section: dict[str, Any] = {"name": name, "image": IMAGE, "ports": [PORT]}
     site.config.setdefault("dependencies", []).append(section)
     return section
