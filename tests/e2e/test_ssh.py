@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pty
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -319,6 +321,35 @@ def test_without_ssh_on_this_machine_the_error_says_what_to_install(monkeypatch:
     monkeypatch.setenv("PATH", "/nonexistent")
     error = refusal(Target("127.0.0.1"))
     assert "no `ssh` on this machine" in error.message
+
+
+def test_a_passphrase_can_be_typed_where_there_is_a_terminal(sshd: Sshd, tmp_path: Path) -> None:
+    """On a terminal ssh asks for the key's passphrase, and the connection goes on with it."""
+    locked = make_key(tmp_path / "locked", passphrase="correct horse")
+    (tmp_path / "authorized").write_text((tmp_path / "locked.pub").read_text())
+    program = textwrap.dedent(f"""
+        import asyncio
+        from pathlib import Path
+        from ftl.ssh import Target, connect
+
+        async def work():
+            target = Target("127.0.0.1", {sshd.port}, None, Path({str(locked)!r}), Path({str(sshd.known_hosts)!r}))
+            async with connect(target) as machine:
+                print((await machine.run(["echo", "let", "in"])).stdout.decode())
+
+        asyncio.run(work())
+    """)
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execv(sys.executable, [sys.executable, "-c", program])
+    said = b""
+    with os.fdopen(terminal, "r+b", buffering=0) as screen:
+        while b"let in" not in said:
+            assert select.select([screen], [], [], PATIENCE)[0], said
+            said += screen.read(1000)
+            if said.endswith(b"locked': "):
+                screen.write(b"correct horse\n")
+    os.waitpid(child, 0)
 
 
 # --- forwards ---------------------------------------------------------------------------------------
