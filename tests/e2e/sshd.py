@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from lab.prepare import Tool, ensure
 
 from ftl.ssh import Target
 
@@ -71,9 +72,7 @@ class Sshd:
 
     def start(self) -> None:
         """Listen; back when it accepts connections."""
-        program = shutil.which("sshd", path=f"/usr/sbin:/usr/local/sbin:{os.environ['PATH']}")
-        if program is None:
-            pytest.skip("needs openssh-server's sshd")
+        program = _program()
         for name in ("host", "user"):
             if not (self.folder / name).exists():
                 make_key(self.folder / name)
@@ -83,7 +82,7 @@ class Sshd:
         configuration = self.folder / "sshd_config"
         configuration.write_text("\n".join([*self.settings, *self._ordinary()]) + "\n")
         with (self.folder / "log").open("ab") as log:
-            # In a session of its own, so that `kill_connections` and `stop` can reach all of it.
+            # In a session of its own: Ctrl-C of a test run is not for it.
             self.process = subprocess.Popen(
                 [program, "-D", "-e", "-f", str(configuration)], stderr=log, start_new_session=True
             )
@@ -128,6 +127,20 @@ class Sshd:
             self.process.kill()
             self.process.wait()
             self.process = None
+
+
+def _program() -> str:
+    """The path of sshd, which wants to be called by its whole path.
+
+    It is installed where that starts nothing: Debian's package runs a server of its own where an init system does.
+    """
+    tool = Tool("sshd", "openssh-server")
+    if tool.missing and os.geteuid() == 0 and not Path("/run/systemd/system").exists():
+        ensure((tool,))
+    program = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
+    if program is None:
+        pytest.skip("needs openssh-server's sshd")
+    return program
 
 
 def _descendants(pid: int) -> list[int]:
