@@ -103,7 +103,7 @@ class Engine:
 
         Returns:
             The engine's messages ("Loaded image: shop-web:r5"). That there is one does not prove that the
-            image is whole: see the containerd store in docs/design.md.
+            image is whole: the containerd store says so of an image whose layers are missing (from 27.2 on).
 
         Raises:
             EngineError: Also when the engine reports the error inside a stream that began with success.
@@ -136,7 +136,7 @@ class Engine:
         """Start a container; one that runs already is no error."""
         await containers.start(self._client, container)
 
-    async def stop(self, container: str, *, timeout: float) -> None:  # the engine's own
+    async def stop(self, container: str, *, timeout: float) -> None:
         """Send the stop signal, and SIGKILL after `timeout` seconds; one that has stopped is no error."""
         await containers.stop(self._client, container, timeout)
 
