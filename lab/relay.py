@@ -1,7 +1,10 @@
 """A TCP relay that makes a link longer and thinner: between a client and a server's sshd, to see what latency costs.
 
 Every piece of data arrives `delay` seconds after it came in, in order and however many are under way, so the delay
-adds to the round trip without bounding throughput; `rate` does that. Bytes are counted each way.
+adds to the round trip without bounding throughput; `rate` does that. Bytes are counted each way, and round trips:
+what the client sends after it heard something may be an answer to it, and so begins another one. Where the delay is
+long against what either side does in between, that is the number of round trips that follow one another, whatever
+goes side by side in each. (A connection's own handshake is with the relay, and not among them.)
 """
 
 from __future__ import annotations
@@ -12,10 +15,12 @@ import json
 import signal
 import socket
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+Way = Literal["up", "down"]
 
 _PIECE = 64 * 1024
 _UNDERWAY = 1024  # pieces that may be in the link at a time: 64 MB, more than any link here holds
@@ -23,11 +28,12 @@ _UNDERWAY = 1024  # pieces that may be in the link at a time: 64 MB, more than a
 
 @dataclass(slots=True)
 class Counted:
-    """What went through so far: connections, and bytes from the client and to it."""
+    """What went through so far: connections, bytes from the client and to it, and round trips."""
 
     connections: int = 0
     up: int = 0
     down: int = 0
+    round_trips: int = 0
 
 
 class Relay:
@@ -47,7 +53,8 @@ class Relay:
         self.delay = delay
         self.port = listen
         self._to = to
-        self._links = {"up": _Link(rate), "down": _Link(rate)}
+        self._links: dict[Way, _Link] = {"up": _Link(rate), "down": _Link(rate)}
+        self._at_server = 0
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -96,33 +103,49 @@ class Relay:
         finally:
             far_writer.transport.abort()
 
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: str) -> None:
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: Way) -> None:
         """One way: read at once, write when the time has come."""
-        queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(_UNDERWAY)
+        queue: asyncio.Queue[_Piece] = asyncio.Queue(_UNDERWAY)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._arrive(queue, writer, way))
             clock = asyncio.get_running_loop().time
             while True:
-                piece = await reader.read(_PIECE)
-                await queue.put((clock() + self.delay, piece))
-                if not piece:
+                data = await reader.read(_PIECE)
+                trip = self.counted.round_trips + 1 if way == "up" else self._at_server
+                await queue.put(_Piece(clock() + self.delay, data, trip))
+                if not data:
                     return
 
-    async def _arrive(
-        self, queue: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter, way: str
-    ) -> None:
+    async def _arrive(self, queue: asyncio.Queue[_Piece], writer: asyncio.StreamWriter, way: Way) -> None:
         clock = asyncio.get_running_loop().time
         while True:
-            due, piece = await queue.get()
-            due = max(due, self._links[way].free_at(clock(), len(piece)))
+            piece = await queue.get()
+            due = max(piece.due, self._links[way].free_at(clock(), len(piece.data)))
             if (wait := due - clock()) > 0:
                 await asyncio.sleep(wait)
-            if not piece:
+            if not piece.data:
                 writer.write_eof()
                 return
-            setattr(self.counted, way, getattr(self.counted, way) + len(piece))
-            writer.write(piece)
+            self._count(piece, way)
+            writer.write(piece.data)
             await writer.drain()
+
+    def _count(self, piece: _Piece, way: Way) -> None:
+        if way == "up":
+            self.counted.up += len(piece.data)
+            self._at_server = max(self._at_server, piece.trip)
+        else:
+            self.counted.down += len(piece.data)
+            self.counted.round_trips = max(self.counted.round_trips, piece.trip)
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Data under way: when it is to arrive, and the round trip that it is a part of, counted from 1."""
+
+    due: float
+    data: bytes
+    trip: int
 
 
 class _Link:
@@ -155,5 +178,10 @@ async def _serve(to: tuple[str, int], listen: int, delay: float, rate: float | N
         print(json.dumps({"port": relay.port}), flush=True)
         await stop.wait()
         counted = relay.counted
-    line = {"connections": counted.connections, "bytes_up": counted.up, "bytes_down": counted.down}
+    line = {
+        "connections": counted.connections,
+        "bytes_up": counted.up,
+        "bytes_down": counted.down,
+        "round_trips": counted.round_trips,
+    }
     print(json.dumps(line), flush=True)

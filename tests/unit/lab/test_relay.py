@@ -122,3 +122,23 @@ def test_a_peer_that_is_not_there_ends_the_connection() -> None:
             assert relay.counted.up == 0
 
     asyncio.run(check())
+
+
+def test_round_trips_are_counted() -> None:
+    """Each answer that is answered begins another round trip; what goes side by side in one does not."""
+
+    async def talk(port: int, times: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(times):
+            writer.write(b"x")
+            await reader.readexactly(1)
+        writer.close()
+
+    async def check() -> None:
+        async with echo() as peer, Relay(peer, delay=0.05) as relay:
+            await talk(relay.port, 3)
+            assert relay.counted.round_trips == 3
+            await asyncio.gather(talk(relay.port, 2), talk(relay.port, 1), talk(relay.port, 1))
+            assert relay.counted.round_trips == 5
+
+    asyncio.run(check())
