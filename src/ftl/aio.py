@@ -34,6 +34,23 @@ async def together(calls: Iterable[Coroutine[Any, Any, T]], *, limit: int = 32) 
     return [task.result() for task in tasks]
 
 
+async def to_the_end(calls: Iterable[Coroutine[Any, Any, T]], *, limit: int = 32) -> list[T]:
+    """As `together`, but an error does not stop the others: it is raised when all are over."""
+    gate = asyncio.Semaphore(limit)
+
+    async def one(call: Coroutine[Any, Any, T]) -> T:
+        async with gate:
+            return await call
+
+    results = await asyncio.gather(*(one(call) for call in calls), return_exceptions=True)
+    done: list[T] = []
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+        done.append(result)
+    return done
+
+
 async def both(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, U]) -> tuple[T, U]:
     """Await two things of different kinds; errors as in `together`."""
     try:

@@ -1,6 +1,7 @@
 """observe -> plan -> apply: how a project becomes what runs on a server."""
 
-from ftl.deploy.deploying import DeployResult, ServiceResult, choose, deploy, plan_only
+from ftl.deploy.asked import choose
+from ftl.deploy.deploying import DeployResult, ServiceResult, deploy, plan_only
 from ftl.deploy.session import Session, open_session
 from ftl.deploy.steps import Change, Plan
 

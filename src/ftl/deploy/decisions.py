@@ -72,6 +72,11 @@ class DependencyDecision:
     why: str
     current: Container | None
 
+    @property
+    def starts(self) -> bool:
+        """Whether a new container is started."""
+        return self.action in ("created", "replaced")
+
 
 def decide_service(
     project: Project, service: Service, observed: Observed, images: Mapping[str, LocalImage]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from ftl.deploy import records
 from ftl.deploy.wanted import is_aside
 from ftl.engine import labels
-from ftl.proxy import ProxyState, release_alias
 from ftl.proxy import observe as observe_proxy
+from ftl.proxy import release_alias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ftl.deploy.records import ReleaseRecord
     from ftl.engine import Engine
     from ftl.engine.values import Container, EngineInfo, Image, Network, Volume
+    from ftl.proxy import ProxyState, Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,6 @@ class Observed:
 
     Attributes:
         containers: Every container there, of other projects and of nobody too.
-        live: Service -> the release that traffic goes to.
     """
 
     server: str
@@ -66,6 +66,11 @@ class Observed:
             wanted in map(normal_reference, (*image.tags, *image.digests)) or image.id == reference
             for image in self.images
         )
+
+    @property
+    def site(self) -> Site | None:
+        """The project's site as the proxy knows it."""
+        return self.proxy.site(self.project) if self.proxy is not None else None
 
     @property
     def last_number(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from ftl.ssh import Machine
 
 REFUSED = "connection refused"
+
+_GONE = (errno.ECONNREFUSED, errno.ECONNRESET, errno.EPIPE)
+"""How a port that nobody listens on looks at the near end of a forward."""
+
 SHOWN = 200
 """So many characters of an answer's body are kept for the user."""
 
@@ -120,6 +125,6 @@ async def _still_open(reader: asyncio.StreamReader, settled: Callable[[], Awaita
 
 def _words(error: Exception) -> str:
     inner = error.__cause__ or error
-    if isinstance(inner, ConnectionError):
+    if isinstance(inner, OSError) and inner.errno in _GONE:
         return REFUSED
     return str(error) or type(error).__name__

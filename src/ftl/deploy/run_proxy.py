@@ -59,7 +59,7 @@ async def apply_site(work: Work, step: ApplySite) -> None:
             step="apply_site",
             service=None,
         )
-    await work.proxy.apply(step.site)
+    await work.proxy.apply(step.site, step.certificate)
 
 
 async def open_name(work: Work, step: OpenName) -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ftl.deploy.health import Check
     from ftl.deploy.records import ReleaseRecord
     from ftl.engine.values import ContainerSpec
-    from ftl.proxy import Site
+    from ftl.proxy import Certificate, Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +143,7 @@ class ApplySite(Step):
     """The proxy knows the project's routes; it is reloaded only if they changed."""
 
     site: Site
+    certificate: Certificate | None = None
 
     @property
     def text(self) -> str:

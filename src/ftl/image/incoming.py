@@ -13,9 +13,9 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from ftl.aio import to_the_end
 from ftl.engine.values import ContainerSpec, Image
 from ftl.errors import EngineError, EngineUnavailable
-from ftl.image.together import together
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Mapping, Sequence
@@ -54,7 +54,7 @@ class Incoming:
             Doubt: It is not.
             EngineUnavailable: The engine is gone.
         """
-        await together(
+        await to_the_end(
             [
                 self._see_listed(),
                 *(self._verify(tag, image_id, tuple(layers[tag])) for tag, image_id in ids.items()),

@@ -17,12 +17,12 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ftl.image.together import together
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ftl.engine.api import Engine
+    from ftl.aio import to_the_end
+from ftl.engine.api import Engine
     from ftl.engine.values import Image, Store
 
 _CANDIDATES = 256
@@ -83,7 +83,7 @@ def repository(reference: str) -> str:
 
 async def inspect(engine: Engine, images: Sequence[Image]) -> list[Image]:
     """Ask for images in full, side by side; those that are gone meanwhile are left out."""
-    found = await together(engine.image(image.id) for image in images[:_CANDIDATES])
+    found = await to_the_end(engine.image(image.id) for image in images[:_CANDIDATES])
     return [image for image in found if image is not None]
 
 

@@ -9,6 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ftl.aio import to_the_end
 from ftl.errors import EngineError, EngineUnavailable, TransferFailed
 from ftl.events import Emit, Note
 from ftl.image.compress import codec_for, compressed
@@ -19,7 +20,6 @@ from ftl.image.pack import SPACE, Packing, no_room
 from ftl.image.pump import pumped
 from ftl.image.save import Saved, Wanted
 from ftl.image.survey import matches, survey
-from ftl.image.together import together
 
 if TYPE_CHECKING:
     from ftl.engine.api import Engine
@@ -134,7 +134,7 @@ class Shipment:
         return meter.finish(time.monotonic() - self._began)
 
     async def _accounts(self, wanted: Sequence[Wanted], held: Held, free: int | None) -> list[Account]:
-        sizes = await together(self._source.layer_sizes(parcel.image.id) for parcel in self._parcels)
+        sizes = await to_the_end(self._source.layer_sizes(parcel.image.id) for parcel in self._parcels)
         accounts: list[Account] = []
         for parcel, image, steps in zip(self._parcels, wanted, sizes, strict=True):
             needed = held.lacks(image.layers)

@@ -14,6 +14,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ftl.aio import to_the_end
 from ftl.errors import TransferFailed
 from ftl.events import Emit, TransferStarted
 from ftl.image.incoming import stale, untag
@@ -21,7 +22,6 @@ from ftl.image.layers import held, inspect, likeliest, repository
 from ftl.image.meter import Sent, finished
 from ftl.image.same import same
 from ftl.image.shipment import FreeBytes, Parcel, Shipment
-from ftl.image.together import together
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -125,7 +125,7 @@ class _There:
 
 
 async def _here(source: Engine, images: Mapping[str, str]) -> dict[str, Image]:
-    found = dict(zip(images, await together(source.image(name) for name in images.values()), strict=True))
+    found = dict(zip(images, await to_the_end(source.image(name) for name in images.values()), strict=True))
     for tag, image in found.items():
         if image is None:
             raise TransferFailed(
@@ -138,7 +138,7 @@ async def _here(source: Engine, images: Mapping[str, str]) -> dict[str, Image]:
 
 async def _there(target: Engine, tags: Iterable[str]) -> _There:
     names = list(tags)
-    listed, tagged = await asyncio.gather(target.images(), together(target.image(name) for name in names))
+    listed, tagged = await asyncio.gather(target.images(), to_the_end(target.image(name) for name in names))
     return _There(listed, dict(zip(names, tagged, strict=True)))
 
 

@@ -11,6 +11,8 @@ from ftl.config.models import Dependency, Hook, Hooks, Route
 from ftl.deploy import steps as s
 from ftl.engine import labels
 from ftl.engine.values import Image
+from ftl.errors import UsageError
+from ftl.proxy import site_of
 from tests.unit.deploy.world import container, dependency, plan, project, record, server, service
 
 if TYPE_CHECKING:
@@ -297,3 +299,24 @@ def test_secrets_are_in_no_step_that_is_told() -> None:
     found = plan(asked, server(asked, ready=False))
     assert not any("hunter2" in step.text for step in found.steps)
     assert "hunter2" not in str(found.changes)
+
+
+def test_a_route_that_another_project_has_is_refused() -> None:
+    """Two projects cannot serve one address: the second is told before anything is done."""
+    mine = project()
+    theirs = replace(site_of(mine), project="other")
+    there = server(mine, ready=True)
+    assert there.proxy is not None
+    taken = replace(there, proxy=replace(there.proxy, sites={"other": theirs}))
+    with pytest.raises(UsageError, match="other"):
+        plan(mine, taken)
+
+
+def test_a_configuration_that_an_older_ftl_wrote_is_brought_up_to_date() -> None:
+    """The proxy is told again when this version would configure it differently, and no release is made for it."""
+    asked = project()
+    there = server(asked, *container(asked, "web", "r1"), live={"web": "r1"})
+    assert there.proxy is not None
+    old = replace(there, proxy=replace(there.proxy, config="of an older version"))
+    found = plan(asked, old)
+    assert (found.release, kinds(found)) == ("r1", ["ApplySite"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 from ftl.config.models import Build, Dependency, Project, ProjectInfo, Route, Server, Service
@@ -12,7 +13,7 @@ from ftl.deploy.records import ReleaseRecord, ServiceRecord
 from ftl.deploy.wanted import container_names, dependency_container, service_container, volume_name
 from ftl.engine import labels
 from ftl.engine.values import Container, Endpoint, EngineInfo, Image, Network, Volume
-from ftl.proxy import ProxyState, project_network, release_alias, site_of
+from ftl.proxy import ProxyState, project_network, release_alias, render, site_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -118,6 +119,7 @@ def server(
         networks=("ftl-edge", project_network("shop")),
         sites={"shop": site},
         live={("shop", name): release_alias("shop", name, release) for name, release in (live or {}).items()},
+        config=hashlib.sha256(render([site])).hexdigest(),
     )
     state = Container("s", "ftl-state", "caddy:2", "i", {labels.ROLE: labels.ROLE_STATE}, "created", "", 0)
     return Observed(

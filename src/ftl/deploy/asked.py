@@ -1,0 +1,124 @@
+"""What a deploy is asked for: the project, its images on this machine, who asks."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform as this_platform
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ftl import __version__
+from ftl.aio import both
+from ftl.deploy.choose import chosen
+from ftl.deploy.decisions import LocalImage
+from ftl.deploy.observed import observe
+from ftl.deploy.plan import Author, make_plan
+from ftl.deploy.sites import read_certificate
+from ftl.engine import Engine, local_url
+from ftl.errors import UsageError
+from ftl.image import build as build_images
+from ftl.image import content_id, git_commit, platforms
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from ftl.config import Project
+    from ftl.config.models import Service
+    from ftl.deploy.observed import Observed
+    from ftl.deploy.session import Session
+    from ftl.deploy.steps import Plan
+    from ftl.events import Emit
+    from ftl.proxy import Certificate
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Everything about a deploy that does not depend on the server's state.
+
+    Attributes:
+        root: The folder of ftl.yaml: what relative paths start from.
+        images: The built images on this machine, by service.
+        only: The services that were named; empty for all.
+    """
+
+    project: Project
+    root: Path
+    images: Mapping[str, LocalImage]
+    author: Author
+    certificate: Certificate | None
+    only: tuple[str, ...]
+
+    def plan(self, observed: Observed) -> Plan:
+        """What has to be done on a server as it was observed."""
+        return make_plan(
+            self.project,
+            observed,
+            self.images,
+            self.author,
+            certificate=self.certificate,
+            only=self.only,
+        )
+
+
+async def gather(
+    project: Project, root: Path, session: Session, *, only: Sequence[str], build: bool, emit: Emit
+) -> tuple[Asked, Observed]:
+    """Build here and look there at the same time.
+
+    Raises:
+        UsageError: A service that the project does not have; no built image and `build` is false; no certificate.
+        BuildFailed: An image could not be built.
+    """
+    meant = choose(project, only)
+    certificate = read_certificate(project, root)
+    platforms.remember(project.server.host, session.info.platform)
+    images, observed = await both(
+        _images(project, meant, root, session.info.platform, build=build, emit=emit),
+        observe(session.engine, session.info, project.name, session.name),
+    )
+    return Asked(project, root, images, await _author(root), certificate, tuple(only)), observed
+
+
+def choose(project: Project, names: Sequence[str]) -> tuple[Service, ...]:
+    """The services that are meant; all of them when none is named. Raises UsageError for a name unknown."""
+    meant = chosen(names, [service.name for service in project.services], kind="service")
+    return tuple(service for service in project.services if service.name in meant)
+
+
+async def _images(
+    project: Project, meant: Sequence[Service], root: Path, platform: str, *, build: bool, emit: Emit
+) -> dict[str, LocalImage]:
+    """The images of the services that are built here: built now, or as the last build left them."""
+    services = [service for service in meant if service.build is not None]
+    if not services:
+        return {}
+    async with Engine(local_url(), name="this machine") as here:
+        if build:
+            built = await build_images(
+                project, services, root=root, engine=here, platform=platform, emit=emit
+            )
+            return {name: LocalImage(one.image.id, one.content) for name, one in built.items()}
+        return {service.name: await _last_build(project, service, here) for service in services}
+
+
+async def _last_build(project: Project, service: Service, here: Engine) -> LocalImage:
+    image = await here.image(f"{project.name}-{service.name}:latest")
+    if image is None:
+        raise UsageError(
+            f"there is no built image of {service.name} on this machine",
+            hint="leave out --no-build, or run `ftl build` first",
+        )
+    return LocalImage(image.id, content_id(image))
+
+
+async def _author(root: Path) -> Author:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "someone"
+    return Author(
+        f"{user}@{this_platform.node()}", await git_commit(root, os.environ), __version__, time.time()
+    )

@@ -1,0 +1,122 @@
+"""Project and server held against each other, once: what all parts of a plan ask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ftl.deploy.decisions import decide_dependency, decide_service
+from ftl.deploy.retiring import find_gone
+from ftl.deploy.sites import early_site, final_site
+from ftl.errors import UsageError
+from ftl.proxy import conflicts, release_alias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ftl.config import Project
+    from ftl.deploy.decisions import DependencyDecision, LocalImage, ServiceDecision
+    from ftl.deploy.observed import Observed
+    from ftl.deploy.retiring import Gone
+    from ftl.proxy import Certificate, Site
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What is asked for, what is there, and what that means for each service and dependency.
+
+    Attributes:
+        images: The built images on this machine, by service.
+        gone: What ftl.yaml no longer names.
+        early: The project's site while new containers become healthy; None where nothing has a port.
+        final: Its site once the deploy is done.
+        makes_release: Whether there is anything that a release is made for.
+        release: The release that is made, or the current one.
+    """
+
+    project: Project
+    observed: Observed
+    images: Mapping[str, LocalImage]
+    services: tuple[ServiceDecision, ...]
+    dependencies: tuple[DependencyDecision, ...]
+    gone: tuple[Gone, ...]
+    early: Site | None
+    final: Site | None
+    certificate: Certificate | None
+    makes_release: bool
+    release: str
+
+    @property
+    def proxied(self) -> bool:
+        """Whether requests come through the proxy."""
+        return self.final is not None
+
+    @property
+    def starting(self) -> tuple[ServiceDecision, ...]:
+        """The services of which new containers are started."""
+        return tuple(one for one in self.services if one.starts)
+
+    def image_of(self, one: ServiceDecision) -> str:
+        """What the image of a service is called on the server."""
+        if one.service.name in self.images:
+            return f"{self.project.name}-{one.service.name}:{self.release}"
+        assert one.service.image is not None
+        return one.service.image
+
+    def alias(self, service: str) -> str:
+        """The name that the new release of a service goes by."""
+        return release_alias(self.project.name, service, self.release)
+
+
+def compare(
+    project: Project,
+    observed: Observed,
+    images: Mapping[str, LocalImage],
+    certificate: Certificate | None,
+    only: Sequence[str],
+) -> Comparison:
+    """Hold a project against a server; see `make_plan` for what is what.
+
+    Raises:
+        UsageError: Another project on the server has one of the routes.
+    """
+    meant = [one for one in project.services if not only or one.name in only]
+    services = tuple(decide_service(project, one, observed, images) for one in meant)
+    dependencies = tuple(decide_dependency(project, one, observed) for one in project.dependencies)
+    gone = () if only else find_gone(project, observed)
+    final = early = None
+    if any(service.port for service in project.services):
+        serving = {one.name for one in meant}
+        serving |= {one.name for one in project.services if observed.live_release(one.name)}
+        final = final_site(project, observed, serving, certificate)
+        early = early_site(final, observed)
+        _refuse_conflicts(final, observed)
+    makes_release = bool(
+        gone
+        or any(one.starts for one in services)
+        or any(one.starts for one in dependencies)
+        or (final is not None and final != observed.site)
+    )
+    return Comparison(
+        project,
+        observed,
+        images,
+        services,
+        dependencies,
+        gone,
+        early,
+        final,
+        certificate,
+        makes_release,
+        f"r{observed.last_number + makes_release}",
+    )
+
+
+def _refuse_conflicts(final: Site, observed: Observed) -> None:
+    others = observed.proxy.sites.values() if observed.proxy is not None else ()
+    claimed = conflicts([final, *(site for site in others if site.project != final.project)])
+    if claimed:
+        raise UsageError(
+            f"{claimed[0]} on {observed.server}",
+            hint="give one of them another path or host, or remove the other project",
+        )
