@@ -36,7 +36,7 @@ types: venv ## mypy, strict
 	.venv/bin/mypy -p lab -p tools
 
 layers: venv ## The one way in which packages import each other
-	.venv/bin/lint-imports
+	.venv/bin/lint-imports --no-logo
 
 format: venv ## Put every file in its format
 	.venv/bin/ruff check --fix
