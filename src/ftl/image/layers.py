@@ -17,12 +17,12 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ftl.aio import to_the_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ftl.aio import to_the_end
-from ftl.engine.api import Engine
+    from ftl.engine.api import Engine
     from ftl.engine.values import Image, Store
 
 _CANDIDATES = 256

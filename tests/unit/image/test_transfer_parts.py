@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ftl.aio import to_the_end
 from ftl.engine.values import EngineInfo, Image
 from ftl.errors import TransferFailed
 from ftl.events import Event, TransferFinished, TransferProgress, TransferStarted
@@ -23,7 +24,6 @@ from ftl.image.meter import Account, Meter
 from ftl.image.pump import pumped
 from ftl.image.same import same
 from ftl.image.shipment import expected_size
-from ftl.image.together import together
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -175,7 +175,7 @@ def test_calls_side_by_side_give_the_first_error_when_all_are_over() -> None:
         return number
 
     with pytest.raises(TransferFailed, match="second"):
-        asyncio.run(together([call(number) for number in range(3)]))
+        asyncio.run(to_the_end([call(number) for number in range(3)]))
     assert sorted(over) == [0, 1, 2]
 
 
