@@ -36,8 +36,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-HERE = Path(__file__).parent
-LOAD = Path(images.__file__).with_name("load.py")
+LAB = Path(images.__file__).parent
+PROGRAMS = ("talker.py", "caller.py", "load.py")
+"""What runs inside the apps' containers."""
 
 
 @dataclass(frozen=True)
@@ -132,16 +133,14 @@ class Stage:
             image="python-base:latest",
             labels={labels.PROJECT: project, labels.SERVICE: service},
             env={"VERSION": f"{project}/{service}/{release}/{replica}", "PORTS": " ".join(map(str, ports))},
-            command=("python3", "/proxy_app.py"),
+            command=("python3", "-m", "lab.talker"),
             entrypoint=(),
             networks={network: (release_alias(project, service, release),)},
             restart="no",
         )
         await self.engine.create(name, spec)
-        scripts = {
-            path.name: path.read_bytes() for path in (HERE / "proxy_app.py", HERE / "proxy_caller.py", LOAD)
-        }
-        await self.engine.put_archive(name, "/", archive(scripts))
+        programs = {f"lab/{program}": (LAB / program).read_bytes() for program in PROGRAMS}
+        await self.engine.put_archive(name, "/", archive(programs))
         await self.engine.start(name)
         state = await self.engine.container(name)
         assert state is not None
@@ -226,7 +225,7 @@ class Stage:
         self, app: App, host: str, port: int, *, seconds: float = 0.5, clients: int = 1
     ) -> dict[str, Any]:
         """Clients in an app's container call a name of the project's network for a while."""
-        argv = ["python3", "/proxy_caller.py", host, str(port), str(seconds), str(clients)]
+        argv = ["python3", "-m", "lab.caller", host, str(port), str(seconds), str(clients)]
         done = await self.engine.execute(app.container, argv, seconds=seconds + 60)
         assert done.exit_code == 0, done.stderr.decode()
         answer: dict[str, Any] = json.loads(done.stdout)

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 from lab.load import Load, Request
+from lab.streams import Stream, hold
 from tests.e2e.proxy_stage import Stage, each_engine, stage_on
-from tests.e2e.proxy_streams import Stream, hold
 
 from ftl.engine import ContainerSpec, Publish
 from ftl.errors import FtlError

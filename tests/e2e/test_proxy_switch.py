@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from lab.load import Load, Request
+from lab.streams import Stream, hold
 from tests.e2e.proxy_stage import Stage, each_engine, stage_on
-from tests.e2e.proxy_streams import Stream, hold
 
 from ftl.events import Draining, Event
 from ftl.proxy import drained, release_alias
