@@ -72,7 +72,7 @@ def test_a_round_trip_takes_the_delay_twice() -> None:
 
     async def check() -> None:
         loop = asyncio.get_running_loop()
-        async with echo() as peer, Relay(peer, delay=0.05) as relay:
+        async with echo() as peer, Relay(peer, delay=0.1) as relay:
             began = loop.time()
             await asyncio.gather(*(exchange(relay.port, b"x") for _ in range(20)))
             assert loop.time() - began >= 0.1
@@ -135,7 +135,7 @@ def test_round_trips_are_counted() -> None:
         writer.close()
 
     async def check() -> None:
-        async with echo() as peer, Relay(peer, delay=0.05) as relay:
+        async with echo() as peer, Relay(peer, delay=0.1) as relay:
             await talk(relay.port, 3)
             assert relay.counted.round_trips == 3
             await asyncio.gather(talk(relay.port, 2), talk(relay.port, 1), talk(relay.port, 1))
