@@ -2,7 +2,7 @@
 
 Probes come from the network, as the proxy's requests will: a program inside the image is never needed. A check
 without a path is met when the port accepts connections; with one, when GET answers 2xx. Docker's own health
-check, where the project or the image has one, must agree.
+check must agree where ftl.yaml sets one; one that the image brings along is not asked.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ class Check:
         interval: The longest pause between two probes.
         timeout: How long one probe may take.
         retries: With `interval`, how long the wait may last after `start_period`.
+        inside: Seconds that Docker's own check may take on top, where ftl.yaml sets one; None where it does not.
     """
 
     ports: tuple[int, ...] = ()
@@ -51,11 +52,12 @@ class Check:
     timeout: float = 5.0
     retries: int = 30
     start_period: float = 0.0
+    inside: float | None = None
 
     @property
     def allowance(self) -> float:
         """Seconds after which an unhealthy container is given up."""
-        return self.start_period + self.interval * self.retries
+        return self.start_period + self.interval * self.retries + (self.inside or 0.0)
 
     def __str__(self) -> str:
         if self.path is not None:
@@ -94,11 +96,11 @@ async def ask(
     engine: Engine, machine: Machine, state: ContainerState, check: Check, *, waited: float
 ) -> Outcome:
     """Probe a container once; `waited` is how many seconds it has been running under our eyes."""
-    if state.health == "unhealthy":
+    if check.inside is not None and state.health == "unhealthy":
         return Outcome(
             False, f"Docker's health check failed: {state.health_log.strip() or 'no output'}", final=True
         )
-    if state.health == "starting":
+    if check.inside is not None and state.health == "starting":
         return Outcome(False, "Docker's health check has not passed yet")
     if not check.ports:
         return Outcome(waited >= SETTLE, "running" if waited >= SETTLE else "starting")
