@@ -225,3 +225,18 @@ def test_a_server_that_dies_mid_deploy_is_told_and_recovers(
     app.service().pop("hooks")
     app.deploy("--wait-lock", "60").ok()
     assert app.get() == (200, "two")
+
+
+def test_a_release_that_ends_after_it_was_healthy_is_not_switched_to(
+    ftl: Callable[..., Project], server: Server
+) -> None:
+    """What dies while a hook runs is noticed before traffic moves."""
+    app = site(ftl, server)
+    app.deploy().ok()
+    app.version("two", dockerfile=with_command("sh", "-c", "httpd -p 8000 -h /www; sleep 4; exit 9"))
+    app.service()["hooks"] = {"pre": "sleep 6"}
+    failed = app.run("deploy")
+    assert failed.exit_code == 1
+    assert "exited with code 9" in failed.stderr, failed
+    assert app.get() == (200, "one")
+    assert app.containers() == [f"{app.name}-web-r1"]

@@ -70,6 +70,11 @@ async def explain(
     return error.with_details([f"{many} of {container}:", *lines])
 
 
+def ended(state: ContainerState | None) -> bool:
+    """Whether a container does not run, or has ended at least once and was started again by the engine."""
+    return state is None or not state.running or state.restarting or state.restarts > 0
+
+
 def why_ended(state: ContainerState | None) -> tuple[str, str | None]:
     """Cause and hint for a container that ended."""
     if state is None:

@@ -11,7 +11,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftl.deploy.diagnosis import Ended, Silent, explain
+from ftl.deploy.diagnosis import Ended, Silent, ended, explain
 from ftl.deploy.probe import Outcome, probe_http, probe_port
 from ftl.events import Probed
 
@@ -80,7 +80,7 @@ async def wait_healthy(
     pause = FIRST_PAUSE
     while True:
         state = await engine.container(container)
-        if state is None or not state.running or state.restarting or state.restarts:
+        if state is None or ended(state):
             raise await explain(engine, machine, service, container, Ended())
         outcome = await ask(engine, machine, state, check, waited=loop.time() - began)
         emit(Probed(service, container, outcome.text, outcome.ok))

@@ -6,7 +6,10 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftl.aio import together
 from ftl.deploy import records
+from ftl.deploy.diagnosis import Ended, ended, explain
+from ftl.engine import labels
 from ftl.errors import FtlError
 from ftl.events import Note, Switched
 from ftl.proxy import drained, ensure_project_network
@@ -75,6 +78,7 @@ async def open_name(work: Work, step: OpenName) -> None:
 
 async def switch(work: Work, step: Switch) -> None:
     """Send new requests to the new release: from here on the release is decided."""
+    await _refuse_ended(work, step)
     try:
         await work.proxy.switch(step.project, step.aliases)
     except FtlError:
@@ -82,6 +86,16 @@ async def switch(work: Work, step: Switch) -> None:
         raise
     work.committed = True
     work.emit(Switched(step.release, tuple(sorted(step.aliases))))
+
+
+async def _refuse_ended(work: Work, step: Switch) -> None:
+    """Hooks take their time: what was healthy before them must still run, and must have run all along."""
+    marks = {labels.PROJECT: step.project, labels.RELEASE: step.release, labels.ROLE: labels.ROLE_SERVICE}
+    new = await work.engine.containers(labels=marks)
+    states = await together(work.engine.container(one.id) for one in new)
+    for one, state in zip(new, states, strict=True):
+        if ended(state):
+            raise await explain(work.engine, work.machine, one.labels[labels.SERVICE], one.name, Ended())
 
 
 async def _has_switched(work: Work, step: Switch) -> bool:
