@@ -25,13 +25,13 @@ from typing import TYPE_CHECKING, Any
 
 from ftl.engine import Engine, EngineInfo, local_url
 from ftl.events import Note, TransferProgress
-from ftl.image.archive import Packed, blob, documents
-from ftl.image.compress import codec_for, compressed
-from ftl.image.meter import Account, Meter
-from ftl.image.pack import Packing
-from ftl.image.save import Saved, Wanted
-from ftl.image.tar import END, header, padding
 from ftl.image.transfer import send
+from ftl.image.transfer.archive import Packed, blob, documents
+from ftl.image.transfer.compress import codec_for, compressed
+from ftl.image.transfer.meter import Account, Meter
+from ftl.image.transfer.pack import Packing
+from ftl.image.transfer.save import Saved, Wanted
+from ftl.image.transfer.tar import END, header, padding
 from ftl.ssh import Target, connect
 
 if TYPE_CHECKING:

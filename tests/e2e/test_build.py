@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ftl.image.context import walk
+from ftl.image.building.context import walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from lab import images as lab_images
 
 from ftl.engine import Engine, EngineInfo, local_url
-from ftl.image.archive import blob, digest
-from ftl.image.save import Saved, Wanted
+from ftl.image.transfer.archive import blob, digest
+from ftl.image.transfer.save import Saved, Wanted
 from ftl.ssh import Target, connect
 
 if sys.version_info >= (3, 14):

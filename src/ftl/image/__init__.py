@@ -1,7 +1,6 @@
-"""Images: building them here, what tells two of them apart, and the registries that the user named."""
+"""Images: building them here, bringing them to a server, what tells two of them apart, the user's registries."""
 
-from ftl.image.build import build
-from ftl.image.built import Built
+from ftl.image.building import Built, build
 from ftl.image.commit import git_commit
 from ftl.image.identity import content_id
 from ftl.image.registry import push, registry_auth

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 from ftl.engine.local import local_url
 from ftl.errors import TransferFailed
 from ftl.events import PushProgress
-from ftl.image.builder import find_builder
-from ftl.image.command import client_environment
+from ftl.image.building.builder import find_builder
+from ftl.image.building.command import client_environment
 from ftl.image.process import lines_of
 
 if TYPE_CHECKING:

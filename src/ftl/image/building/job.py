@@ -1,0 +1,280 @@
+"""The build of one service: the call of the docker CLI, what it prints, and what is learnt from it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ftl.errors import BuildFailed
+from ftl.events import BuildContext, BuildFinished, BuildStarted, Note
+from ftl.image.building.built import Built
+from ftl.image.building.classic import ClassicProgress
+from ftl.image.building.command import BuildCall, arguments, environment
+from ftl.image.building.context import Context, walk
+from ftl.image.building.dockerfile import Dockerfile, parse
+from ftl.image.building.failure import failure
+from ftl.image.building.miss import Miss, Now, first_miss
+from ftl.image.building.progress import PlainProgress, Progress
+from ftl.image.building.record import Record, keep_files, load_record, next_record, record_path, save_record
+from ftl.image.building.secrets import find_secrets
+from ftl.image.identity import content_id
+from ftl.image.platforms import same
+from ftl.image.process import lines_of
+from ftl.image.size import folders_text, size_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ftl.config.models import Build, Service
+    from ftl.engine.api import Engine
+    from ftl.engine.values import Image
+    from ftl.events import Emit
+    from ftl.image.building.builder import Builder
+
+NO_BUILDKIT = "install Docker's buildx plugin for faster builds and build secrets"
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What all builds of one call share.
+
+    Attributes:
+        environ: What the docker CLI works by.
+        variables: The same and the lines of .env: where build secrets are looked for.
+        labels: The labels that all images get.
+        platform: The server's, where it is known.
+        native: The engine's own, where it was asked.
+    """
+
+    project: str
+    root: Path
+    engine: Engine
+    builder: Builder
+    environ: Mapping[str, str]
+    variables: Mapping[str, str]
+    labels: Mapping[str, str]
+    platform: str | None
+    native: str | None
+    emit: Emit
+    no_cache: bool
+
+
+async def build_one(bench: Bench, service: Service) -> Built:
+    """Build one service's image.
+
+    Raises:
+        BuildFailed: It could not be built; the details are the failing step's output.
+    """
+    started = time.monotonic()
+    config = service.build
+    assert config is not None
+    call = _call(bench, service, config)
+    dockerfile = _read(call, config)
+    bench.emit(BuildStarted(service.name, call.tags[0], call.platform or bench.native))
+    measuring = asyncio.create_task(_measure(bench, service, call))
+    with tempfile.TemporaryDirectory(prefix="ftl-build-") as folder:
+        id_file = Path(folder) / "id"
+        try:
+            progress, status = await _run(bench, service, call, dockerfile, id_file)
+            context = await measuring
+        finally:
+            measuring.cancel()
+        if status != 0:
+            raise failure(progress, dockerfile, context, status=status, target=call.target)
+        image = await _image(bench.engine, id_file, call)
+    return await _finish(bench, service, call, dockerfile, progress, context, image, started)
+
+
+def _call(bench: Bench, service: Service, config: Build) -> BuildCall:
+    context = (bench.root / config.context).resolve()
+    name = f"{bench.project}-{service.name}:latest"
+    wanted = config.platform or bench.platform
+    foreign = wanted is not None and (bench.native is None or not same(wanted, bench.native))
+    if config.secrets and not bench.builder.has_buildkit:
+        raise BuildFailed(
+            "build secrets need BuildKit, and only the classic builder is here", hint=NO_BUILDKIT
+        )
+    return BuildCall(
+        context=context,
+        dockerfile=context / config.dockerfile,
+        tags=(service.image, name) if service.image else (name,),
+        labels={**bench.labels, "ftl.service": service.name},
+        args=config.args,
+        secrets=find_secrets(config.secrets, root=bench.root, environ=bench.variables),
+        target=config.target,
+        platform=wanted if foreign else None,
+        no_cache=bench.no_cache,
+    )
+
+
+def _read(call: BuildCall, config: Build) -> Dockerfile:
+    shown = os.path.relpath(call.dockerfile)
+    if not call.context.is_dir():
+        raise BuildFailed(
+            f"the build context {config.context} is no folder", cause=f"{call.context} does not exist"
+        )
+    try:
+        return parse(call.dockerfile.read_text(errors="replace"), shown, config.args)
+    except OSError as error:
+        raise BuildFailed(
+            f"{shown} cannot be read",
+            cause=error.strerror,
+            hint="`build.dockerfile` is relative to `build.context`",
+        ) from None
+
+
+async def _measure(bench: Bench, service: Service, call: BuildCall) -> Context:
+    """Walk the context while the builder works, and say what is found as soon as it is known."""
+    context = await asyncio.to_thread(walk, call.context, call.dockerfile)
+    bench.emit(BuildContext(service.name, context.size))
+    if context.is_large:
+        bench.emit(_large_context(service.name, context))
+    return context
+
+
+def _large_context(service: str, context: Context) -> Note:
+    least = "" if context.whole else "at least "
+    text = f"{service}: the build context is {least}{size_text(context.size)}"
+    if largest := folders_text(context.folders):
+        text += f" ({largest})"
+    names = " ".join(path for path, _ in context.dispensable[:5])
+    if context.ignore is None:
+        hint = "there is no .dockerignore beside the context's files; "
+    else:
+        hint = f"{context.ignore.name} does not exclude it; "
+    return Note(
+        text,
+        "warning",
+        hint=hint + (f"name there: {names}" if names else "name there what the image does not need"),
+    )
+
+
+async def _run(
+    bench: Bench, service: Service, call: BuildCall, dockerfile: Dockerfile, id_file: Path
+) -> tuple[Progress, int]:
+    progress: Progress = (
+        PlainProgress(service.name, dockerfile)
+        if bench.builder.has_buildkit
+        else ClassicProgress(service.name, dockerfile)
+    )
+    argv = arguments(bench.builder, call, id_file=id_file)
+    env = environment(
+        bench.builder, call, host=bench.engine.url, environ=bench.environ, variables=bench.variables
+    )
+    async with lines_of(argv, env=env, cwd=call.context) as (lines, process):
+        async for line in lines:
+            for event in progress.feed(line):
+                bench.emit(event)
+        status = await process.wait()
+    for event in progress.close(failed=status != 0):
+        bench.emit(event)
+    return progress, status
+
+
+async def _image(engine: Engine, id_file: Path, call: BuildCall) -> Image:
+    """The image that was just built, by its ID: another build of the same project may move its name.
+
+    A buildx builder in a container of its own writes the ID that the image has there; then the name must do.
+    """
+    written = await asyncio.to_thread(_written, id_file)
+    image = await engine.image(written) if written else None
+    image = image or await engine.image(call.tags[0])
+    if image is None:
+        raise BuildFailed(
+            f"the image {call.tags[0]} was built, but the engine does not have it",
+            hint="the docker CLI's builder belongs to another engine (`docker buildx ls`)",
+        )
+    return image
+
+
+def _written(id_file: Path) -> str:
+    return id_file.read_text().strip() if id_file.exists() else ""
+
+
+async def _finish(
+    bench: Bench,
+    service: Service,
+    call: BuildCall,
+    dockerfile: Dockerfile,
+    progress: Progress,
+    context: Context,
+    image: Image,
+    started: float,
+) -> Built:
+    content = content_id(image)
+    path = record_path(bench.root, service.name)
+    last = await asyncio.to_thread(load_record, path)
+    now = Now(
+        dockerfile,
+        args=call.args,
+        bases=await _bases(bench.engine, dockerfile, progress, last),
+        settings={"target": call.target or "", "platform": call.platform or ""},
+        files=await asyncio.to_thread(keep_files, context, last),
+        no_cache=call.no_cache,
+    )
+    miss = first_miss(progress.steps, now, last)
+    await asyncio.to_thread(_remember, path, last, now, progress, content)
+    built = Built(
+        service=service.name,
+        reference=call.tags[0],
+        image=image,
+        content=content,
+        built=miss is not None or (last is not None and last.content != content),
+        seconds=round(time.monotonic() - started, 3),
+        context=context,
+        dockerfile=dockerfile,
+        first_miss=_shown(miss),
+        miss_seconds=miss.seconds if miss else 0.0,
+        miss_reason=miss.reason if miss else None,
+    )
+    bench.emit(_finished(built))
+    return built
+
+
+async def _bases(
+    engine: Engine, dockerfile: Dockerfile, progress: Progress, last: Record | None
+) -> dict[str, str]:
+    """The content ids of the base images. When nothing was carried out they are what they were."""
+    if last is not None and not any(step.missed for step in progress.steps):
+        return dict(last.bases)
+    names = dockerfile.bases()
+    images = await asyncio.gather(*(engine.image(name) for name in names))
+    return {name: content_id(image) for name, image in zip(names, images, strict=True) if image is not None}
+
+
+def _remember(path: Path, last: Record | None, now: Now, progress: Progress, content: str) -> None:
+    record = next_record(
+        last,
+        dockerfile=now.dockerfile,
+        args=now.args,
+        bases=now.bases,
+        settings=now.settings,
+        files=now.files,
+        seconds=[
+            (step.instruction, step.seconds) for step in progress.steps if step.missed and step.instruction
+        ],
+        content=content,
+    )
+    if record != last:
+        save_record(path, record)
+
+
+def _shown(miss: Miss | None) -> str | None:
+    return f"line {miss.instruction.line}: {miss.instruction.text}" if miss else None
+
+
+def _finished(built: Built) -> BuildFinished:
+    return BuildFinished(
+        built.service,
+        built.reference,
+        built.seconds,
+        built.built,
+        built.first_miss,
+        built.miss_seconds,
+        built.miss_reason,
+    )

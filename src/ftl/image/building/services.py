@@ -1,0 +1,104 @@
+"""Building the images of a project's services on this machine's engine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING
+
+from ftl.config import variables
+from ftl.errors import FtlError, at
+from ftl.events import Note
+from ftl.image.building.builder import find_builder
+from ftl.image.building.job import NO_BUILDKIT, Bench, build_one
+from ftl.image.commit import git_commit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from ftl.config.models import Project, Service
+    from ftl.engine.api import Engine
+    from ftl.events import Emit
+    from ftl.image.building.built import Built
+
+AT_ONCE = 8
+"""Builds that run side by side; an engine shares what they have in common."""
+
+
+async def build(
+    project: Project,
+    services: Sequence[Service],
+    *,
+    root: Path,
+    engine: Engine,
+    platform: str | None,
+    emit: Emit,
+    no_cache: bool = False,
+) -> dict[str, Built]:
+    """Build the images of those `services` that have a `build`, side by side.
+
+    Args:
+        project: Gives the images their names.
+        services: Those without `build` are passed over.
+        root: The folder of ftl.yaml; relative paths start here.
+        engine: This machine's; the docker CLI is turned to the same one.
+        platform: The server's ("linux/arm64"); a service's own `build.platform` goes before it. None leaves
+            it to the engine.
+        emit: Told about each build's steps.
+        no_cache: Carry out every step.
+
+    Raises:
+        BuildFailed: One could not be built; the others are stopped. Its details are the step's output.
+        EngineUnavailable: No engine answers here.
+    """
+    wanted = [service for service in services if service.build is not None]
+    if not wanted:
+        return {}
+    environ = dict(os.environ)
+    platforms = [platform, *(service.build.platform for service in wanted if service.build)]
+    builder, commit, native = await asyncio.gather(
+        asyncio.to_thread(find_builder, environ), git_commit(root, environ), _native(engine, platforms)
+    )
+    if not builder.has_buildkit:
+        text = "no BuildKit here: building with the classic builder, one step at a time"
+        emit(Note(text, "warning", hint=NO_BUILDKIT))
+    labels = {"ftl.project": project.name, **({"ftl.commit": commit} if commit else {})}
+    bench = Bench(
+        project=project.name,
+        root=root,
+        engine=engine,
+        builder=builder,
+        environ=environ,
+        variables=variables(root, environ),
+        labels=labels,
+        platform=platform,
+        native=native,
+        emit=emit,
+        no_cache=no_cache,
+    )
+    return await _side_by_side(bench, wanted)
+
+
+async def _native(engine: Engine, platforms: Sequence[str | None]) -> str | None:
+    """The engine's own platform, asked only where another one may be wanted."""
+    return (await engine.info()).platform if any(platforms) else None
+
+
+async def _side_by_side(bench: Bench, services: Sequence[Service]) -> dict[str, Built]:
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def one(service: Service) -> Built:
+        async with slots:
+            with at(service=service.name, step="build"):
+                return await build_one(bench, service)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(service)) for service in services]
+    except* FtlError as errors:
+        first: BaseException = errors
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        raise first from None
+    return {service.name: task.result() for service, task in zip(services, tasks, strict=True)}

@@ -1,0 +1,105 @@
+"""`ftl build --explain`: measure an image, and turn the figures into advice."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ftl.image.building.builder import Builder, find_builder
+from ftl.image.building.command import client_environment
+from ftl.image.building.record import Record, load_record, record_path
+from ftl.image.explain.facts import Entry, Facts, read_history
+from ftl.image.explain.rules import advise
+from ftl.image.process import output_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ftl.config.models import Service
+    from ftl.engine.api import Engine
+    from ftl.image.building.built import Built
+    from ftl.image.explain.advice import Advice
+
+_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """An image's figures and what follows from them.
+
+    Attributes:
+        size: Bytes of the image; `base_size` of them came with its base.
+        context: Bytes of the build context.
+        steps: (line, instruction, bytes of its layer, seconds when last carried out).
+    """
+
+    service: str
+    size: int
+    base: str
+    base_size: int
+    context: int
+    steps: tuple[tuple[int, str, int, float], ...]
+    advice: tuple[Advice, ...]
+
+
+async def explain(
+    services: Sequence[Service], built: Mapping[str, Built], *, root: Path, engine: Engine
+) -> dict[str, Explanation]:
+    """Explain the images that were just built.
+
+    Args:
+        services: Those of `built`, in the order wanted.
+        built: What `build` returned.
+        root: The folder of ftl.yaml.
+        engine: The one that holds the images.
+    """
+    builder = await asyncio.to_thread(find_builder, os.environ)
+    wanted = [service for service in services if service.name in built]
+    explained = await asyncio.gather(
+        *(_explain(service, built[service.name], root, engine, builder) for service in wanted)
+    )
+    return {explanation.service: explanation for explanation in explained}
+
+
+async def _explain(
+    service: Service, built: Built, root: Path, engine: Engine, builder: Builder
+) -> Explanation:
+    record = await asyncio.to_thread(load_record, record_path(root, service.name))
+    facts = Facts(
+        service=service.name,
+        dockerfile=built.dockerfile,
+        target=service.build.target if service.build else None,
+        context=built.context,
+        size=built.image.size,
+        history=await _history(built.image.id, engine, builder),
+        seconds=_seconds(built, record),
+    )
+    sizes = facts.sizes
+    steps = tuple(
+        (step.line, step.text, sizes.get(step.line, 0), facts.took(step))
+        for step in facts.result
+        if step.line in sizes
+    )
+    return Explanation(
+        service.name, facts.size, facts.base, facts.base_size, built.context.size, steps, advise(facts)
+    )
+
+
+def _seconds(built: Built, record: Record | None) -> dict[int, float]:
+    if record is None:
+        return {}
+    return {step.line: taken for step in built.dockerfile.instructions if (taken := record.taken(step))}
+
+
+async def _history(image: str, engine: Engine, builder: Builder) -> tuple[Entry, ...]:
+    """The layers of an image; empty where the docker CLI cannot say."""
+    argv = [builder.docker, "history", "--no-trunc", "--human=false", "--format", "{{json .}}", image]
+    env = client_environment(engine.url, os.environ)
+    try:
+        status, text = await output_of(argv, env=env, cwd=Path.cwd(), timeout=_SECONDS)
+    except (OSError, TimeoutError):
+        return ()
+    return read_history(text.splitlines()) if status == 0 else ()

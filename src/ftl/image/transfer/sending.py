@@ -1,0 +1,169 @@
+"""Bringing images to a server: only the layers that it lacks, in one stream.
+
+    save -> layers of known names -> our archive -> zstd or gzip -> load -> verify -> tag
+
+No copy is made on this machine in the ordinary case and memory is bounded: each stage hands on pieces as they
+come and is as fast as the slowest. Whatever goes wrong, no name on the server moves to an image that is not
+whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ftl.aio import to_the_end
+from ftl.errors import TransferFailed
+from ftl.events import Emit, TransferStarted
+from ftl.image.transfer.incoming import stale, untag
+from ftl.image.transfer.layers import held, inspect, likeliest, repository
+from ftl.image.transfer.meter import Sent, finished
+from ftl.image.transfer.same import same
+from ftl.image.transfer.shipment import FreeBytes, Parcel, Shipment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ftl.engine.api import Engine
+    from ftl.engine.values import EngineInfo, Image
+
+__all__ = ["FreeBytes", "Sent", "send", "send_many"]
+
+
+async def send(
+    source: Engine,
+    reference: str,
+    target: Engine,
+    *,
+    tag: str,
+    info: EngineInfo,
+    emit: Emit,
+    free_bytes: FreeBytes | None = None,
+) -> Sent:
+    """Bring one image to a server: `send_many` for one.
+
+    Args:
+        source: The engine here.
+        reference: The image's name here.
+        target: The engine there.
+        tag: The image's name there.
+        info: What the engine there says of itself.
+        emit: Told of the progress.
+        free_bytes: The room where the engine there keeps its images, or how to find out.
+    """
+    sent = await send_many(source, {tag: reference}, target, info=info, emit=emit, free_bytes=free_bytes)
+    return sent[tag]
+
+
+async def send_many(
+    source: Engine,
+    images: Mapping[str, str],
+    target: Engine,
+    *,
+    info: EngineInfo,
+    emit: Emit,
+    free_bytes: FreeBytes | None = None,
+) -> dict[str, Sent]:
+    """Bring images to a server, in one archive: a layer that several of them have travels once.
+
+    An image that is there already, under any name or none, is only tagged. What the server has is found out
+    in two round trips, whatever the number of images (calls side by side count as one). Images that do not
+    arrive whole are sent again with all of their layers, once, and a Note says so.
+
+    Args:
+        source: The engine here.
+        images: The name there ("shop-web:r5") -> the name here.
+        target: The engine there.
+        info: What the engine there says of itself.
+        emit: Told of the progress, image by image, under the name there.
+        free_bytes: The room where the engine there keeps its images, or how to find out; asked only when
+            something must be sent.
+
+    Returns:
+        The name there -> what it took.
+
+    Raises:
+        TransferFailed: An image is not here, is damaged, does not fit there or was not loaded. No name
+            there has moved, except to images that were there already.
+        EngineError: An engine does not answer, or refuses a question.
+    """
+    began = time.monotonic()
+    here, there = await asyncio.gather(_here(source, images), _there(target, images))
+    known: list[Image] = []
+    present = _present(here, there)
+    if len(present) < len(here):
+        known = await inspect(target, likeliest(there.listed, map(repository, here)))
+        present |= _twins({tag: image for tag, image in here.items() if tag not in present}, known)
+    for tag, image in present.items():
+        if tag not in image.tags:
+            await target.tag(image.id, tag)
+    results = {tag: _reused(tag, here[tag], emit, began) for tag in present}
+
+    parcels = [Parcel(tag, images[tag], image) for tag, image in here.items() if tag not in present]
+    first = {parcel.image.id: parcel for parcel in reversed(parcels)}
+    if first:
+        await untag(target, stale(there.listed, time.time()))
+        shipment = Shipment(
+            source, target, info, list(reversed(first.values())), emit=emit, free=free_bytes, began=began
+        )
+        results |= await shipment.run(held(info.store, known))
+    for parcel in parcels:
+        if parcel.tag not in results:
+            await target.tag(first[parcel.image.id].tag, parcel.tag)
+            results[parcel.tag] = _reused(parcel.tag, parcel.image, emit, began)
+    return {tag: results[tag] for tag in images}
+
+
+@dataclass(frozen=True, slots=True)
+class _There:
+    """The first answer of a server: all images in short, and those under the tags we mean to set."""
+
+    listed: list[Image]
+    tagged: Mapping[str, Image | None]
+
+
+async def _here(source: Engine, images: Mapping[str, str]) -> dict[str, Image]:
+    found = dict(zip(images, await to_the_end(source.image(name) for name in images.values()), strict=True))
+    for tag, image in found.items():
+        if image is None:
+            raise TransferFailed(
+                f"{images[tag]} is not on {source.name}",
+                cause="its engine has no image of that name",
+                hint="`ftl build` makes it.",
+            )
+    return {tag: image for tag, image in found.items() if image is not None}
+
+
+async def _there(target: Engine, tags: Iterable[str]) -> _There:
+    names = list(tags)
+    listed, tagged = await asyncio.gather(target.images(), to_the_end(target.image(name) for name in names))
+    return _There(listed, dict(zip(names, tagged, strict=True)))
+
+
+def _present(here: Mapping[str, Image], there: _There) -> dict[str, Image]:
+    """Which images the server has for sure, by the first answer: tag -> the image there."""
+    by_id = {image.id: image for image in there.listed}
+    found: dict[str, Image] = {}
+    for tag, image in here.items():
+        tagged = there.tagged[tag]
+        if tagged is not None and same(tagged, image):
+            found[tag] = tagged
+        elif image.id in by_id:
+            found[tag] = by_id[image.id]
+    return found
+
+
+def _twins(missing: Mapping[str, Image], known: Sequence[Image]) -> dict[str, Image]:
+    """Which images the server has under another ID: tag -> the image there."""
+    twins = {
+        tag: next((image for image in known if same(image, ours)), None) for tag, ours in missing.items()
+    }
+    return {tag: image for tag, image in twins.items() if image is not None}
+
+
+def _reused(tag: str, image: Image, emit: Emit, began: float) -> Sent:
+    layers = len(image.layers)
+    emit(TransferStarted(tag, layers, layers, 0))
+    return finished(Sent(tag, 0, layers, 0, time.monotonic() - began), emit)

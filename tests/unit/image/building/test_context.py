@@ -1,0 +1,123 @@
+"""The build context: what .dockerignore leaves out, how large the rest is, and which folders make it so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ftl.image.building.context import walk
+from ftl.image.building.ignore import Ignore, read_ignore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(
+    ("patterns", "path", "ignored"),
+    [
+        ("node_modules", "node_modules/x/y.js", True),
+        ("node_modules", "web/node_modules/x", False),
+        ("**/node_modules", "web/node_modules/x", True),
+        ("**/node_modules", "node_modules", True),
+        ("*.pyc", "a.pyc", True),
+        ("*.pyc", "lib/a.pyc", False),
+        ("**/*.pyc", "lib/deep/a.pyc", True),
+        ("/build/", "build/x", True),
+        ("./build", "build/x", True),
+        ("lib/*", "lib/a", True),
+        ("lib/*", "lib", False),
+        ("lib/**", "lib/a/b", True),
+        ("a?c", "abc", True),
+        ("a?c", "a/c", False),
+        ("[ab].txt", "a.txt", True),
+        ("[^ab].txt", "a.txt", False),
+        ("[^ab].txt", "c.txt", True),
+        (r"a\*b", "a*b", True),
+        (r"a\*b", "axb", False),
+        ("*", "anything/at/all", True),
+        ("*\n!src", "src/app.py", False),
+        ("*\n!src", "tests/x.py", True),
+        ("*\n!src\nsrc/secret", "src/secret", True),
+        ("*.md\n!README.md", "README.md", False),
+        ("*.md\n!README.md\nREADME*", "README.md", True),
+        ("docs\n!docs/keep/*.txt", "docs/keep/a.txt", False),
+        ("# a comment\n\n  spaced  ", "spaced", True),
+        ("# a comment", "# a comment", False),
+        ("a(b", "a(b", True),
+        ("a[b", "a[b", True),
+        ("[z-a]", "z", False),
+    ],
+)
+def test_patterns_mean_what_docker_means(patterns: str, path: str, ignored: bool) -> None:
+    """Go's matching a segment at a time, `**`, `!`, folders with all below them, the last match wins."""
+    assert Ignore(patterns.splitlines()).ignores(path) is ignored
+
+
+@given(
+    st.lists(st.text(alphabet="ab*?!/[]\\.#", max_size=8), max_size=4),
+    st.lists(st.sampled_from(["a", "b", "ab", "a.b"]), min_size=1, max_size=3).map("/".join),
+)
+def test_a_folder_is_only_passed_over_when_nothing_below_it_stays(patterns: list[str], path: str) -> None:
+    """Not looking into an ignored folder never loses a file that a `!` takes back."""
+    ignore = Ignore(patterns)
+    if not ignore.ignores(path):
+        folders = path.split("/")[:-1]
+        for end in range(1, len(folders) + 1):
+            folder = "/".join(folders[:end])
+            assert not ignore.ignores(folder) or ignore.may_keep_below(folder)
+
+
+def tree(root: Path, **files: int) -> Path:
+    """A folder with files of these sizes; `__` stands for a slash, and a leading `dot_` for a dot."""
+    for name, size in files.items():
+        path = root / name.replace("__", "/").replace("dot_", ".")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x" * size)
+    return root
+
+
+def test_the_size_is_of_what_is_not_ignored(tmp_path: Path) -> None:
+    """Ignored files and folders do not count."""
+    root = tree(tmp_path, app=100, node_modules__a=5000, logs__x=700)
+    (root / ".dockerignore").write_text("node_modules\nlogs\n")
+    context = walk(root, root / "Dockerfile")
+    assert set(context.files) == {"app", ".dockerignore"}
+    assert context.size == 100 + len("node_modules\nlogs\n")
+    assert context.ignore == root / ".dockerignore"
+
+
+def test_the_folders_that_make_it_large_are_named(tmp_path: Path) -> None:
+    """Folders that images are seldom made of are counted by themselves, wherever they are."""
+    root = tree(tmp_path, dot_git__x=300, web__node_modules__a__b=2000, web__src__c=10, data__d=500, top=1)
+    context = walk(root, root / "Dockerfile")
+    assert context.folders == (("web/node_modules", 2000), ("data", 500), (".git", 300), ("web", 10))
+    assert context.dispensable == (("web/node_modules", 2000), (".git", 300))
+
+
+def test_a_dockerfiles_own_ignore_file_goes_first(tmp_path: Path) -> None:
+    """`Dockerfile.prod.dockerignore` replaces `.dockerignore` for that Dockerfile."""
+    root = tree(tmp_path, a=1, b=1)
+    (root / ".dockerignore").write_text("a\n")
+    (root / "Dockerfile.prod.dockerignore").write_text("b\n")
+    assert read_ignore(root, root / "Dockerfile.prod").ignores("b")
+    assert not read_ignore(root, root / "Dockerfile.prod").ignores("a")
+    assert read_ignore(root, root / "Dockerfile").ignores("a")
+
+
+def test_links_are_not_followed(tmp_path: Path) -> None:
+    """A link counts as itself: builders send it as one, and a loop would never end."""
+    root = tree(tmp_path, a=1000)
+    (root / "loop").symlink_to(root, target_is_directory=True)
+    (root / "gone").symlink_to("/nowhere/at/all")
+    context = walk(root, root / "Dockerfile")
+    assert set(context.files) == {"a", "loop", "gone"}
+
+
+def test_a_folder_taken_back_is_walked(tmp_path: Path) -> None:
+    """`*` with `!src` sends src and nothing else."""
+    root = tree(tmp_path, src__a=1, src__deep__b=1, other__c=1)
+    (root / ".dockerignore").write_text("*\n!src\n")
+    assert set(walk(root, root / "Dockerfile").files) == {"src/a", "src/deep/b"}

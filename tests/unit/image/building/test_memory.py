@@ -1,0 +1,209 @@
+"""What is remembered between builds: records, platforms, and the registry's credentials that docker keeps."""
+
+from __future__ import annotations
+
+import base64
+import json
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.image.building.context import walk
+from ftl.image.building.dockerfile import parse
+from ftl.image.building.record import changed, keep_files, load_record, next_record, record_path, save_record
+from ftl.image.files import read_json, write_json
+from ftl.image.platforms import recall, remember, same
+from ftl.image.registry import HUB, registry_auth, registry_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of the test's own."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv("HOME", str(folder))
+    for name in ("XDG_CACHE_HOME", "XDG_STATE_HOME", "DOCKER_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    return folder
+
+
+def test_a_record_comes_back_as_it_was_saved(tmp_path: Path) -> None:
+    """Everything that the next build compares with survives the file, which only its owner can read."""
+    (tmp_path / "a").write_text("x")
+    dockerfile = parse("FROM x\nRUN a\n")
+    record = next_record(
+        None,
+        dockerfile=dockerfile,
+        args={"A": "1"},
+        bases={"x": "sha256:1"},
+        settings={"target": ""},
+        files=keep_files(walk(tmp_path, tmp_path / "Dockerfile"), None),
+        seconds=[(dockerfile.instructions[1], 2.5)],
+        content="sha256:c",
+    )
+    path = record_path(tmp_path, "web")
+    save_record(path, record)
+    assert load_record(path) == record
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"format": 0}', '{"format": 1}', '{"format": 1, "files": 3}']
+)
+def test_a_record_that_makes_no_sense_is_none(content: str, tmp_path: Path) -> None:
+    """A file of another version, or half a file, costs what was remembered and nothing more."""
+    path = tmp_path / "record.json"
+    path.write_text(content)
+    assert load_record(path) is None
+
+
+def test_services_and_projects_have_records_of_their_own(tmp_path: Path) -> None:
+    """The same service name in another folder is another service."""
+    paths = {record_path(tmp_path / root, service) for root in ("a", "b") for service in ("web", "api")}
+    assert len(paths) == 4
+
+
+def test_files_are_read_once(tmp_path: Path) -> None:
+    """A file with the size and time it had is not read again, and a rewritten one is."""
+    (tmp_path / "a").write_text("one")
+    (tmp_path / "b").write_text("two")
+    dockerfile = parse("FROM x\n")
+    first = keep_files(walk(tmp_path, tmp_path / "Dockerfile"), None)
+    record = next_record(
+        None, dockerfile=dockerfile, args={}, bases={}, settings={}, files=first, seconds=[], content=""
+    )
+    (tmp_path / "b").write_text("2wo")
+    second = keep_files(walk(tmp_path, tmp_path / "Dockerfile"), record)
+    assert second["a"] is not None
+    assert changed(second, first) == ["b"]
+
+
+def test_a_home_that_cannot_be_written_to_costs_no_build(tmp_path: Path) -> None:
+    """What cannot be remembered is not."""
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    write_json(blocked / "below" / "x.json", {"a": 1})
+    assert read_json(blocked / "below" / "x.json") == {}
+
+
+def test_a_servers_platform_is_remembered() -> None:
+    """Asked once, known to every later build; a server that was never asked has none."""
+    remember("shop.example.com", "linux/arm64")
+    remember("other.example.com", "linux/amd64")
+    assert (recall("shop.example.com"), recall("other.example.com"), recall("third")) == (
+        "linux/arm64",
+        "linux/amd64",
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "equal"),
+    [
+        ("linux/arm64", "linux/arm64/v8", True),
+        ("linux/amd64", "linux/x86_64", True),
+        ("linux/amd64", "linux/arm64", False),
+        ("linux/arm/v7", "linux/arm/v6", False),
+    ],
+)
+def test_platforms_are_compared_whatever_their_spelling(one: str, other: str, equal: bool) -> None:
+    """Engines and people spell one platform in several ways."""
+    assert same(one, other) is equal
+
+
+@pytest.mark.parametrize(
+    ("reference", "registry"),
+    [
+        ("postgres:16", HUB),
+        ("me/app", HUB),
+        ("docker.io/me/app:1", HUB),
+        ("registry.example.com/app:1", "registry.example.com"),
+        ("localhost/app", "localhost"),
+        ("localhost:5000/app:1", "localhost:5000"),
+    ],
+)
+def test_a_reference_names_its_registry(reference: str, registry: str) -> None:
+    """Docker's rule: the first part is a host if it has a dot or a port, or is localhost."""
+    assert registry_of(reference) == registry
+
+
+def docker_config(home: Path, config: dict[str, object]) -> dict[str, str]:
+    """An environment whose docker configuration is this."""
+    folder = home / ".docker"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(config))
+    return {"DOCKER_CONFIG": str(folder), "PATH": f"{home / 'bin'}:/usr/bin:/bin"}
+
+
+def coded(username: str, password: str) -> dict[str, str]:
+    """An entry of `auths`."""
+    return {"auth": base64.b64encode(f"{username}:{password}".encode()).decode()}
+
+
+@pytest.mark.parametrize(
+    ("name", "reference"),
+    [
+        ("registry.example.com", "registry.example.com/app:1"),
+        ("https://registry.example.com", "registry.example.com/app:1"),
+        ("https://registry.example.com/v1/", "registry.example.com/app:1"),
+        (HUB, "me/app"),
+    ],
+)
+def test_a_login_in_the_file_is_found(name: str, reference: str, home: Path) -> None:
+    """`docker login` writes a registry in one of several forms."""
+    environ = docker_config(home, {"auths": {name: coded("me", "pass:word")}})
+    auth = registry_auth(reference, environ)
+    assert auth is not None
+    assert (auth["username"], auth["password"]) == ("me", "pass:word")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"auths": {}},
+        {"auths": {"other.example.com": coded("a", "b")}},
+        {"auths": {"registry.example.com": {}}},
+        {"auths": {"registry.example.com": {"auth": "%"}}},
+    ],
+)
+def test_without_a_login_there_are_no_credentials(config: dict[str, object], home: Path) -> None:
+    """No entry, another registry's, or one that cannot be read: the registry may be public."""
+    assert registry_auth("registry.example.com/app", docker_config(home, config)) is None
+
+
+def helper(home: Path, name: str, script: str) -> None:
+    """A credential helper on PATH."""
+    folder = home / "bin"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"docker-credential-{name}"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+def test_a_credential_helper_is_asked_for_its_registry(home: Path) -> None:
+    """The registry goes in on stdin; `credHelpers` goes before `credsStore`."""
+    environ = docker_config(home, {"credsStore": "store", "credHelpers": {"registry.example.com": "own"}})
+    helper(home, "own", 'read r; echo "{\\"Username\\": \\"$r\\", \\"Secret\\": \\"own\\"}"')
+    helper(home, "store", 'echo "{\\"Username\\": \\"<token>\\", \\"Secret\\": \\"stored\\"}"')
+    assert registry_auth("registry.example.com/app", environ) == {
+        "username": "registry.example.com",
+        "password": "own",
+        "serveraddress": "registry.example.com",
+    }
+    assert registry_auth("me/app", environ) == {"identitytoken": "stored", "serveraddress": HUB}
+
+
+@pytest.mark.parametrize("script", ["exit 1", "echo nonsense", "echo '[]'"])
+def test_a_helper_that_fails_leaves_the_file(script: str, home: Path) -> None:
+    """What a broken helper says is passed over."""
+    environ = docker_config(
+        home, {"credsStore": "store", "auths": {"registry.example.com": coded("me", "x")}}
+    )
+    helper(home, "store", script)
+    auth = registry_auth("registry.example.com/app", environ)
+    assert auth is not None
+    assert auth["username"] == "me"

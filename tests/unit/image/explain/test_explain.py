@@ -1,0 +1,256 @@
+"""Advice from measured facts: each rule, its figure, and its silence where there is nothing to say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ftl.image.building.context import Context, File
+from ftl.image.building.dockerfile import LAYERS, parse
+from ftl.image.explain.facts import Entry, Facts, read_history
+from ftl.image.explain.rules import advise
+
+MB = 1_000_000
+
+
+def facts(
+    source: str,
+    *,
+    sizes: dict[int, int] | None = None,
+    seconds: dict[int, float] | None = None,
+    base: int = 50 * MB,
+    context: Context | None = None,
+    history: tuple[Entry, ...] | None = None,
+    target: str | None = None,
+) -> Facts:
+    """The facts of an image built from `source`, with layers of these sizes by line."""
+    dockerfile = parse(source)
+    sizes = sizes or {}
+    layers = [step for step in dockerfile.result(target) if step.keyword in LAYERS]
+    made = tuple(Entry(f"{step.text} # buildkit", sizes.get(step.line, 0)) for step in layers)
+    return Facts(
+        service="web",
+        dockerfile=dockerfile,
+        target=target,
+        context=context or Context(Path("/app"), files={"requirements.txt": File(1, 1, 0o644)}),
+        size=base + sum(entry.size for entry in made),
+        history=(Entry("ADD file:1 in /", base), *made) if history is None else history,
+        seconds=seconds or {},
+    )
+
+
+def given(about: Facts, rule: str) -> list[tuple[int, str, str]]:
+    """(line, text, hint) of one rule's advice."""
+    return [(advice.line, advice.text, advice.hint) for advice in advise(about) if advice.rule == rule]
+
+
+def test_copying_everything_before_an_installation_costs_its_seconds() -> None:
+    """The order of steps: which line, what is repeated, how long that took, and which files to copy first."""
+    source = "FROM x:1\nCOPY . .\nRUN pip install -r requirements.txt\n"
+    assert given(facts(source, seconds={3: 34.2}), "order") == [
+        (
+            2,
+            "any changed file repeats `RUN pip install -r requirements.txt` (line 3, 34.2 s), because `COPY . .` "
+            "comes before it",
+            "copy requirements.txt alone, install, then copy the rest",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "FROM x:1\nCOPY requirements.txt .\nRUN pip install -r requirements.txt\nCOPY . .\n",
+        "FROM x:1\nCOPY . .\nRUN python -m compileall .\n",
+        "FROM x:1\nCOPY --from=other . .\nRUN pip install x\n",
+        "FROM x:1 AS a\nCOPY . .\nFROM x:1\nRUN pip install x\n",
+    ],
+)
+def test_a_good_order_is_left_alone(source: str) -> None:
+    """Installing first, or in another stage, or not at all, needs no advice."""
+    assert given(facts(source), "order") == []
+
+
+def test_a_context_with_what_no_image_needs_names_it_with_its_size() -> None:
+    """Folders that images are seldom made of are named, with what they weigh."""
+    context = Context(Path("/app"), size=64 * MB, folders=(("node_modules", 60 * MB), (".git", 3 * MB)))
+    assert given(facts("FROM x:1\n", context=context), "context") == [
+        (
+            0,
+            "the build context is 64.0 MB (node_modules 60.0 MB, .git 3.0 MB)",
+            "name in a .dockerignore what the image does not need: node_modules .git",
+        )
+    ]
+
+
+def test_a_small_context_needs_no_advice() -> None:
+    """Some kilobytes of .git are not worth a sentence."""
+    context = Context(Path("/app"), size=2 * MB, folders=((".git", 90_000),))
+    assert given(facts("FROM x:1\n", context=context), "context") == []
+
+
+@pytest.mark.parametrize(
+    ("run", "words"),
+    [
+        ("apt-get update && apt-get install -y --no-install-recommends gcc libpq-dev", "gcc, libpq-dev"),
+        ("apk add --no-cache build-base", "build-base"),
+    ],
+)
+def test_build_tools_in_the_image_weigh_their_layer(run: str, words: str) -> None:
+    """Compilers and headers that stay in the image are for a stage of their own."""
+    [(line, text, hint)] = given(facts(f"FROM x:1\nRUN {run}\n", sizes={2: 172 * MB}), "multi-stage")
+    assert (line, words in text, "172.0 MB" in text, "COPY --from" in hint) == (2, True, True, True)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "FROM x:1 AS build\nRUN apt-get install -y gcc\nFROM x:1\nCOPY --from=build /a /a\n",
+        "FROM x:1\nRUN apt-get install -y gcc && make && apt-get purge -y gcc\n",
+        "FROM x:1\nRUN apt-get install -y curl postgresql-client\n",
+    ],
+)
+def test_build_tools_that_are_not_in_the_image_are_fine(source: str) -> None:
+    """Another stage, or the same RUN removing them, is what the advice asks for."""
+    assert given(facts(source, sizes={2: 99 * MB}), "multi-stage") == []
+
+
+def test_compiling_in_the_image_itself_weighs_the_base() -> None:
+    """A toolchain's base image is carried along with the result."""
+    [(_, text, _)] = given(
+        facts("FROM golang:1\nCOPY . .\nRUN go build ./...\n", base=800 * MB, sizes={3: 40 * MB}),
+        "multi-stage",
+    )
+    assert "840.0 MB" in text
+
+
+@pytest.mark.parametrize(
+    ("rule", "wasteful", "frugal"),
+    [
+        ("apt-lists", "apt-get update && apt-get install -y x",
+         "apt-get update && apt-get install -y x && rm -rf /var/lib/apt/lists/*"),
+        ("apt-recommends", "apt-get install -y x", "apt-get install -y --no-install-recommends x"),
+        ("pip-cache", "pip install x", "pip install --no-cache-dir x"),
+        ("pip-cache", "pip install x", "--mount=type=cache,target=/root/.cache pip install x"),
+        ("apk-cache", "apk add x", "apk add --no-cache x"),
+        ("npm-dev", "npm ci", "npm ci --omit=dev"),
+        ("copied-twice", "chown -R app /srv", "chown app /srv"),
+    ],
+)  # fmt: skip
+def test_what_a_command_leaves_in_its_layer(rule: str, wasteful: str, frugal: str) -> None:
+    """Lists, caches, recommended packages, second copies: named with the layer's size, unless avoided."""
+    [(line, text, hint)] = given(facts(f"FROM x:1\nRUN {wasteful}\n", sizes={2: 48 * MB}), rule)
+    assert (line, "48.0 MB" in text, bool(hint)) == (2, True, True)
+    assert given(facts(f"FROM x:1\nRUN {frugal}\n", sizes={2: 48 * MB}), rule) == []
+
+
+def test_a_setting_before_it_counts() -> None:
+    """ENV PIP_NO_CACHE_DIR is as good as the flag."""
+    about = facts("FROM x:1\nENV PIP_NO_CACHE_DIR=1\nRUN pip install x\n", sizes={3: 48 * MB})
+    assert given(about, "pip-cache") == []
+
+
+def test_a_tiny_layer_is_not_worth_a_sentence() -> None:
+    """Below a megabyte nothing is wasted that anyone would notice."""
+    assert given(facts("FROM x:1\nRUN apk add x\n", sizes={2: 90_000}), "apk-cache") == []
+
+
+def test_a_row_of_runs_is_counted() -> None:
+    """Five RUNs in a row are five layers; four are not worth a word."""
+    runs = "".join(f"RUN step {number}\n" for number in range(5))
+    [(line, text, _)] = given(facts(f"FROM x:1\n{runs}", sizes={2: 4 * MB, 4: 6 * MB}), "layers")
+    assert (line, text.startswith("5 RUNs in a row make 5 layers, 10.0 MB in all")) == (2, True)
+    assert given(facts(f"FROM x:1\n{runs.replace('RUN step 4', 'USER a')}"), "layers") == []
+
+
+@pytest.mark.parametrize(
+    ("base", "unpinned"),
+    [("python", True), ("python:latest", True), ("python:3.12-slim", False), ("localhost:5000/app", True),
+     (f"python@sha256:{'a' * 64}", False), ("scratch", False)],
+)  # fmt: skip
+def test_a_base_without_a_version_is_unpinned(base: str, unpinned: bool) -> None:
+    """No tag, or `latest`, means whatever was newest; a digest or a tag is a version."""
+    assert bool(given(facts(f"FROM {base}\nRUN x\n"), "unpinned")) is unpinned
+
+
+@pytest.mark.parametrize(
+    ("base", "large"), [("python:3.12", True), ("python:3.12-slim", False), ("my/app:1", False)]
+)
+def test_a_large_base_with_a_small_variant_is_named(base: str, large: bool) -> None:
+    """The figure is the base's share of the image."""
+    advice = given(facts(f"FROM {base}\nRUN x\n", base=900 * MB), "base")
+    assert bool(advice) is large
+    assert not large or "900.0 MB of 900.0 MB" in advice[0][1]
+
+
+def test_a_large_image_lists_its_largest_parts() -> None:
+    """What a large image is made of, largest first."""
+    about = facts("FROM my/base:1\nCOPY a /\nRUN b\n", base=100 * MB, sizes={2: 5 * MB, 3: 400 * MB})
+    [(_, text, _)] = given(about, "size")
+    assert text == "the image is 505.0 MB: base 100.0 MB, line 3 400.0 MB, line 2 5.0 MB"
+
+
+def test_a_slow_installation_deserves_a_cache() -> None:
+    """From ten seconds on, downloading everything again is worth a cache mount."""
+    source = "FROM x:1\nCOPY requirements.txt .\nRUN pip install -r requirements.txt\n"
+    [(line, text, _)] = given(facts(source, seconds={3: 31.0}), "cache-mount")
+    assert (line, "31.0 s" in text) == (3, True)
+    assert given(facts(source, seconds={3: 9.0}), "cache-mount") == []
+
+
+def test_a_secret_in_the_history_is_counted() -> None:
+    """A token that was given as ARG can be read by whoever has the image."""
+    history = (
+        Entry("RUN |1 NPM_TOKEN=abc /bin/sh -c npm ci # buildkit", 1),
+        Entry("RUN |1 NPM_TOKEN=abc /bin/sh -c x", 1),
+    )
+    [(line, text, hint)] = given(
+        facts("FROM x:1\nARG NPM_TOKEN\nRUN npm ci\nRUN x\n", history=history), "secret"
+    )
+    assert (line, "in 2 places" in text, "build.secrets" in hint) == (2, True, True)
+
+
+def test_advice_is_sorted_by_what_it_is_worth() -> None:
+    """Seconds first, for they are paid at every change; then bytes."""
+    source = "FROM x:1\nRUN apk add a\nCOPY . .\nRUN pip install --no-cache-dir x\n"
+    rules = [advice.rule for advice in advise(facts(source, sizes={2: 70 * MB, 4: MB}, seconds={4: 9.0}))]
+    assert rules == ["order", "apk-cache"]
+
+
+@pytest.mark.parametrize(
+    ("created", "layer"),
+    [
+        ("RUN /bin/sh -c make # buildkit", True),
+        ("COPY . . # buildkit", True),
+        ("WORKDIR /app", True),
+        ("ENV A=1", False),
+        ('CMD ["x"]', False),
+        ("/bin/sh -c make", True),
+        ("/bin/sh -c #(nop) COPY dir:1 in /app ", True),
+        ('/bin/sh -c #(nop)  CMD ["x"]', False),
+    ],
+)
+def test_the_history_of_both_builders_is_read(created: str, layer: bool) -> None:
+    """Only what made a layer is matched with a step of the Dockerfile."""
+    assert Entry(created, 1).makes_layer is layer
+
+
+def test_the_history_is_read_oldest_first() -> None:
+    """The docker CLI prints the newest layer first, one JSON object a line."""
+    lines = [
+        json.dumps({"CreatedBy": name, "Size": size}) for name, size in (("RUN b", "20"), ("RUN a", "10"))
+    ]
+    assert read_history([*lines, "not json", ""]) == (Entry("RUN a", 10), Entry("RUN b", 20))
+
+
+def test_layers_are_matched_from_the_end() -> None:
+    """A base image has a history of its own, of unknown length."""
+    about = facts(
+        "FROM x:1\nRUN a\nCOPY b c\n",
+        history=(Entry("RUN base", 7), Entry("COPY old", 8), Entry("RUN a", 100), Entry("COPY b c", 200)),
+        sizes={2: 100, 3: 200},
+        base=15,
+    )
+    assert (about.sizes, about.base_size) == ({2: 100, 3: 200}, 15)

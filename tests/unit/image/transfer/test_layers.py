@@ -1,0 +1,87 @@
+"""Which layers of an image a server has."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ftl.engine.values import Image
+from ftl.image.transfer.layers import Held, chain_ids, held, likeliest, repository
+
+A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
+
+LAYERS = st.lists(st.sampled_from([A, B, C]), min_size=1, max_size=6)
+
+
+def image(*layers: str, tags: tuple[str, ...] = (), created: str = "", **labels: str) -> Image:
+    """An image in full, as an engine has it."""
+    config = {"Labels": {name.replace("_", "."): value for name, value in labels.items()}}
+    return Image("sha256:0", tags, (), layers, config, "linux/amd64", 0, created)
+
+
+def test_a_chain_id_covers_all_layers_below() -> None:
+    """The chainIDs are those that the OCI image spec's rule gives, and that an engine names its folders by."""
+    base = "sha256:11a669afcda53a485db038b25de7008912e3d13ee949bc13f2ffdac829929436"
+    above = "sha256:e9b7402655b9ff1a3935c3282d21780ce171ebc2861dc8f9c0b7fa3daafaca75"
+    assert chain_ids([base, above]) == (
+        base,
+        "sha256:88965a3c0c476925ec76039898a30334d1532b49534760133b46d4bfd86b7938",
+    )
+
+
+def test_on_overlay2_a_layer_on_another_base_is_another_layer() -> None:
+    """The same diff counts as there only with everything below it."""
+    server = Held("overlay2").adding([[A, B]])
+    assert server.of([A, B, C]) == (True, True, False)
+    assert server.of([C, B]) == (False, False)
+    assert server.lacks([C, B]) == {C, B}
+
+
+def test_on_overlay2_a_layer_used_twice_is_sent_if_either_is_missing() -> None:
+    """One file serves both places, so it must be in the archive."""
+    assert Held("overlay2").adding([[A, B]]).lacks([A, B, A]) == {A}
+
+
+def test_on_the_containerd_store_a_blob_counts_wherever_it_lies() -> None:
+    """Blobs have no place in a chain."""
+    assert Held("containerd").adding([[A, B]]).lacks([C, B]) == {C}
+
+
+@given(LAYERS, LAYERS, st.sampled_from(["overlay2", "containerd"]))
+def test_what_is_sent_and_what_is_there_make_the_image(
+    ours: list[str], theirs: list[str], store: str
+) -> None:
+    """Every layer is either there or sent, and an image that is there lacks nothing."""
+    server = Held(store).adding([theirs])  # type: ignore[arg-type]  # one of the two names
+    lacking = server.lacks(ours)
+    assert all(there or layer in lacking for layer, there in zip(ours, server.of(ours), strict=True))
+    assert not server.lacks(theirs)
+    assert not server.adding([ours]).lacks(ours)
+
+
+def test_on_overlay2_any_image_counts() -> None:
+    """It does not matter how a layer came: pulled, loaded or built."""
+    assert not held("overlay2", [image(A, tags=("debian:12",))]).lacks([A])
+
+
+def test_on_the_containerd_store_only_what_ftl_loaded_counts() -> None:
+    """The blobs of pulled images are compressed and have other digests."""
+    ours = image(A, tags=("shop-web:r1",), ftl_project="shop")
+    pulled = image(B, tags=("registry.example.com/shop-web:r1",), ftl_project="shop")
+    other = image(C, tags=("debian:12",))
+    assert held("containerd", [ours, pulled, other]).lacks([A, B, C]) == {B, C}
+
+
+def test_the_likeliest_images_come_first() -> None:
+    """The same service's images are asked for before others, newer ones before older ones."""
+    old = image(tags=("shop-web:r1",), created="2026-01-01")
+    new = image(tags=("shop-web:r2",), created="2026-02-01")
+    other = image(tags=("debian:12",), created="2026-03-01")
+    assert likeliest([other, old, new], ["shop-web"]) == [new, old, other]
+
+
+def test_a_registry_port_is_no_tag() -> None:
+    """Only what follows the last colon of the last part is a tag."""
+    assert repository("localhost:5000/web:r1") == "localhost:5000/web"
+    assert repository("localhost:5000/web") == "localhost:5000/web"
+    assert repository("shop-web:r1") == "shop-web"
