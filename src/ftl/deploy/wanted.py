@@ -28,7 +28,7 @@ class Wanted:
 
     Attributes:
         spec: What the engine is told, without the parts that name a release.
-        config: A hash of `spec`: a running container with another one has to be replaced.
+        config: A hash of `spec` and the port: a running container with another one has to be replaced.
     """
 
     name: str
@@ -53,7 +53,7 @@ def service_container(project: Project, service: Service) -> Wanted:
         healthcheck=_healthcheck(service.container),
         stop_timeout=service.stop_timeout,
     )
-    return Wanted(service.name, spec, fingerprint(spec))
+    return Wanted(service.name, spec, fingerprint(spec, port=service.port))
 
 
 def dependency_container(project: Project, dependency: Dependency) -> Wanted:
@@ -144,9 +144,15 @@ def _mounts(project: str, mounts: Iterable[VolumeMount]) -> tuple[Mount, ...]:
     )
 
 
-def fingerprint(spec: ContainerSpec) -> str:
-    """A hash of all that is said to the engine; equal specs have equal ones on every machine."""
-    canonical = json.dumps(asdict(spec), sort_keys=True, separators=(",", ":"))
+def fingerprint(spec: ContainerSpec, *, port: int | None = None) -> str:
+    """A hash of all that is said to the engine; equal specs have equal ones on every machine.
+
+    Args:
+        spec: What the engine is told.
+        port: Where requests go. The engine is not told, but a container that was never healthy at this port
+            must prove itself before requests are sent there: moving the routes alone would lose them all.
+    """
+    canonical = json.dumps({**asdict(spec), "port": port}, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
