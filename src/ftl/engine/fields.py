@@ -6,6 +6,7 @@ of another type reads as empty, so that nothing beyond this package ever sees a 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 Json = Mapping[str, object]
@@ -27,8 +28,8 @@ def text(value: object) -> str:
 
 
 def number(value: object) -> int:
-    """A whole number; 0 where there is none."""
-    return int(value) if isinstance(value, int | float) else 0
+    """A whole number; 0 where there is none (JSON's 1e999 reads as infinity)."""
+    return int(value) if isinstance(value, int | float) and math.isfinite(value) else 0
 
 
 def flag(value: object) -> bool:
