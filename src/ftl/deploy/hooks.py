@@ -7,10 +7,10 @@ import os
 from typing import TYPE_CHECKING
 
 from ftl.aio import uninterrupted
+from ftl.child import lines_of
 from ftl.deploy.tunnels import dependency_tunnels
 from ftl.errors import EngineError, HookFailed
 from ftl.events import HookOutput
-from ftl.image.process import lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from ftl.ssh import open_stream
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from aiohttp import ClientResponse
 
     from ftl.ssh import Machine
 
@@ -45,15 +49,15 @@ async def probe_http(
     """GET a path of the container as the proxy would; redirects are answers, not followed."""
     import aiohttp
 
+    from ftl.engine import connector
+
     headers = {"Host": host, "User-Agent": "ftl-health", "X-Forwarded-Host": host}
     if https:
         headers["X-Forwarded-Proto"] = "https"
     limit = aiohttp.ClientTimeout(total=timeout)
     async with machine.dial(address, port) as url:
-        parts = urlsplit(url)
-        connector = aiohttp.UnixConnector(parts.path) if parts.scheme == "unix" else aiohttp.TCPConnector()
-        base = f"http://{host}" if parts.scheme == "unix" else f"http://{parts.netloc}"
-        async with aiohttp.ClientSession(connector=connector, timeout=limit, headers=headers) as session:
+        base = f"http://{host}" if url.startswith("unix:") else f"http://{urlsplit(url).netloc}"
+        async with aiohttp.ClientSession(connector=connector(url), timeout=limit, headers=headers) as session:
             try:
                 async with session.get(base + path, allow_redirects=False) as answer:
                     return await _judge(answer)
@@ -65,10 +69,7 @@ async def probe_http(
                 return Outcome(False, _words(error))
 
 
-async def _judge(answer: object) -> Outcome:
-    import aiohttp
-
-    assert isinstance(answer, aiohttp.ClientResponse)
+async def _judge(answer: ClientResponse) -> Outcome:
     status = answer.status
     if 200 <= status < 300:
         return Outcome(True, str(status), status)
@@ -93,13 +94,9 @@ async def probe_port(
     arrived too.
     """
     async with machine.dial(address, port) as url:
-        parts = urlsplit(url)
         try:
             async with asyncio.timeout(timeout):
-                if parts.scheme == "unix":
-                    reader, writer = await asyncio.open_unix_connection(parts.path)
-                else:
-                    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+                reader, writer = await open_stream(url)
                 try:
                     return await _still_open(reader, settled)
                 finally:

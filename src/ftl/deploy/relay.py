@@ -6,16 +6,17 @@ import asyncio
 import errno
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
+from ftl.deploy.ports import holder
 from ftl.errors import FtlError, UsageError
+from ftl.ssh import open_stream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-CHUNK = 256 * 1024
+    from ftl.ssh import Streams
 
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+CHUNK = 256 * 1024
 
 
 class PortTaken(UsageError):
@@ -66,7 +67,8 @@ async def _listen(
         return await asyncio.start_server(accept, "127.0.0.1", port)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise PortTaken(f"port {port} of this machine is taken") from None
+            by = holder(port)
+            raise PortTaken(f"port {port} of this machine is taken{f' by {by}' if by else ''}") from None
         if error.errno in (errno.EACCES, errno.EPERM):
             raise UsageError(f"port {port} of this machine is for root alone") from None
         raise FtlError(f"port {port} of this machine cannot be used", cause=error.strerror) from error
@@ -76,7 +78,7 @@ async def _pass_on(near: Streams, url: str) -> None:
     """Copy both ways until both ends have said all they wanted to."""
     try:
         with suppress(OSError):
-            far = await _connect(url)
+            far = await open_stream(url)
             try:
                 await _both_ways(near, far)
             finally:
@@ -100,10 +102,3 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         await writer.drain()
     if writer.can_write_eof():
         writer.write_eof()
-
-
-async def _connect(url: str) -> Streams:
-    parts = urlsplit(url)
-    if parts.scheme == "unix":
-        return await asyncio.open_unix_connection(parts.path)
-    return await asyncio.open_connection(parts.hostname, parts.port)

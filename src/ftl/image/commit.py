@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ftl.image.process import output_of
+from ftl.child import complete
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,8 @@ async def git_commit(folder: Path, environ: Mapping[str, str]) -> str | None:
     """The full id, with `-dirty` behind it where tracked files were changed; None outside of a checkout."""
     argv = ["git", "--no-optional-locks", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=64"]
     try:
-        status, text = await output_of([*argv, "--exclude=*"], env=environ, cwd=folder, timeout=_SECONDS)
+        done = await complete([*argv, "--exclude=*"], seconds=_SECONDS, env=environ, cwd=folder)
     except (OSError, TimeoutError):
         return None
-    return text.strip() if status == 0 and _COMMIT.fullmatch(text.strip()) else None
+    text = done.stdout.decode(errors="replace").strip()
+    return text if done.exit_code == 0 and _COMMIT.fullmatch(text) else None

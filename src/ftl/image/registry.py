@@ -16,12 +16,12 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ftl.child import lines_of
 from ftl.engine.local import local_url
 from ftl.errors import TransferFailed
 from ftl.events import PushProgress
 from ftl.image.building.builder import find_builder
 from ftl.image.building.command import client_environment
-from ftl.image.process import lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

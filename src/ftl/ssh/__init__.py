@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from ftl.child import Completed
+from ftl.ssh.dialling import Streams, open_stream
 from ftl.ssh.local import Local
-from ftl.ssh.machine import Completed, Machine
+from ftl.ssh.machine import Machine
 from ftl.ssh.openssh import OpenSSH, connect
 from ftl.ssh.quoting import command_line
 from ftl.ssh.target import Target
 
-__all__ = ["Completed", "Local", "Machine", "OpenSSH", "Target", "command_line", "connect"]
+__all__ = [
+    "Completed",
+    "Local",
+    "Machine",
+    "OpenSSH",
+    "Streams",
+    "Target",
+    "command_line",
+    "connect",
+    "open_stream",
+]

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
-    import asyncio
     from asyncio.subprocess import Process
     from collections.abc import Sequence
     from contextlib import AbstractAsyncContextManager
     from types import TracebackType
 
+    from ftl.child import Completed
     from ftl.errors import FtlError
-
-
-@dataclass(frozen=True, slots=True)
-class Completed:
-    """What a command on the machine left behind."""
-
-    argv: tuple[str, ...]
-    exit_code: int
-    stdout: bytes
-    stderr: bytes
 
 
 class Machine(Protocol):
@@ -30,12 +19,9 @@ class Machine(Protocol):
 
     Attributes:
         name: What messages call it: the host as the user wrote it, or "this machine".
-        lost: Set when the connection broke and did not come to its end by `close`; `explain` says why. Never
-            set for this machine.
     """
 
     name: str
-    lost: asyncio.Event
 
     async def __aenter__(self) -> Self: ...
 
@@ -80,15 +66,9 @@ class Machine(Protocol):
     def dial(self, host: str, port: int) -> AbstractAsyncContextManager[str]:
         """Reach host:port as seen from the machine: yields "unix:///..." or "tcp://host:port" to connect to here.
 
-        `ftl.engine.connector(url)` makes an aiohttp connector of it. A port that nothing listens on shows as a
-        connection that is closed at once. Dialling the same address again costs nothing.
-        """
-        ...
-
-    async def listen(self, local_port: int, host: str, port: int) -> None:
-        """Forward 127.0.0.1:local_port here to host:port there, until the machine is closed.
-
-        Raises UsageError when the local port is taken.
+        `open_stream(url)` connects to it, `ftl.engine.connector(url)` makes an aiohttp connector of it. A port that
+        nothing listens on shows as a connection that is closed at once. Dialling the same address again costs
+        nothing.
         """
         ...
 

@@ -17,13 +17,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ftl.child import READ_LIMIT, complete, finish, stop
 from ftl.errors import ServerError
 from ftl.ssh import failures, survey, target
-from ftl.ssh.process import READ_LIMIT, complete, finish, stop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ftl.ssh.survey import Survey
 
 # Beyond ssh's own ConnectTimeout, which bounds the TCP connection alone. With a terminal somebody may have to
@@ -46,14 +44,12 @@ _COMPLAINTS = 50
 class Master:
     """A connection: open from `connect` to `close`, or until it is lost."""
 
-    def __init__(self, server: target.Target, *, interactive: bool, on_lost: Callable[[], None]) -> None:
+    def __init__(self, server: target.Target, *, interactive: bool) -> None:
         self._server = server
         self._interactive = interactive
-        self._on_lost = on_lost
-        self._closing = False
         self._process: Process | None = None
         self._reaper: Process | None = None
-        self._tasks: list[asyncio.Task[None]] = []
+        self._listening: asyncio.Task[None] | None = None
         self.folder = Path()
         self.socket = Path()
         self.complaints: deque[str] = deque(maxlen=_COMPLAINTS)
@@ -97,16 +93,14 @@ class Master:
             limit=READ_LIMIT,
             start_new_session=not self._interactive,
         )
-        self._tasks.append(asyncio.create_task(self._listen_to(self._process)))
-        found = await self._greeting(self._process)
-        self._tasks.append(asyncio.create_task(self._watch(self._process)))
-        return found
+        self._listening = asyncio.create_task(self._listen_to(self._process))
+        return await self._greeting(self._process)
 
     async def _resolve(self) -> target.Resolved:
         """What ssh's own configuration makes of the server; no connection is made."""
         argv = ["ssh", "-G", *target.options(self._server), "--", self._server.address]
         try:
-            answer = await complete(argv, stdin=None, seconds=_LOGIN_SECONDS)
+            answer = await complete(argv, seconds=_LOGIN_SECONDS)
         except TimeoutError as error:
             raise ServerError("ssh does not come to terms with its configuration (`ssh -G` hangs)") from error
         if answer.exit_code != 0:
@@ -130,7 +124,8 @@ class Master:
                 cause=failures.last_words(self._said()),
                 hint=f"`ssh {self.attempt.login}` must work",
             ) from error
-        await self._tasks[0]  # its stderr, to the last line
+        if self._listening is not None:
+            await self._listening  # its stderr, to the last line
         raise await self._refusal(status)
 
     async def _refusal(self, status: int) -> ServerError:
@@ -172,14 +167,8 @@ class Master:
         async for line in process.stderr:
             self.complaints.append(line.decode(errors="replace").rstrip())
 
-    async def _watch(self, process: Process) -> None:
-        await process.wait()
-        if not self._closing:
-            self._on_lost()
-
     async def close(self) -> None:
         """End the connection and everything that goes through it; bounded, and complete even when cancelled."""
-        self._closing = True
         if self._reaper is not None and self._reaper.stdin is not None:
             self._reaper.stdin.close()
         try:
@@ -190,8 +179,8 @@ class Master:
             if self._reaper is not None:
                 await finish(self._reaper)
         finally:
-            for task in self._tasks:
-                task.cancel()
+            if self._listening is not None:
+                self._listening.cancel()
             if self.folder != Path():
                 shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -206,6 +195,6 @@ async def _wants_passphrase(key: Path) -> bool:
     """Whether a private key is encrypted (ssh itself passes over such a key in silence when it may not ask)."""
     argv = ["ssh-keygen", "-y", "-P", "", "-f", str(key)]
     with suppress(FileNotFoundError, TimeoutError):
-        answer = await complete(argv, stdin=None, seconds=_LOGIN_SECONDS)
+        answer = await complete(argv, seconds=_LOGIN_SECONDS)
         return answer.exit_code != 0 and b"incorrect passphrase" in answer.stderr
     return False

@@ -7,11 +7,11 @@ import sys
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Self
 
+from ftl import child
+from ftl.child import Completed
 from ftl.errors import FtlError, ServerError, UsageError
-from ftl.ssh import failures, process, quoting, survey, target
-from ftl.ssh.machine import Completed
+from ftl.ssh import failures, quoting, survey, target
 from ftl.ssh.master import Master
-from ftl.ssh.ports import free_or_raise
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -52,8 +52,7 @@ class OpenSSH:
 
     def __init__(self, server: Target, *, interactive: bool) -> None:
         self.name = server.host
-        self.lost = asyncio.Event()
-        self._master = Master(server, interactive=interactive, on_lost=self.lost.set)
+        self._master = Master(server, interactive=interactive)
         self._survey = survey.NOTHING
         self._sessions = asyncio.Semaphore(_SESSIONS)
         self._dialled: dict[str, Path] = {}
@@ -97,7 +96,7 @@ class OpenSSH:
         """Start a command; see Machine."""
         if not self._master.alive:
             raise self._master.lost()
-        return await process.start(self._client(quoting.command_line(argv)))
+        return await child.start(self._client(quoting.command_line(argv)))
 
     async def engine_url(self) -> str:
         """The engine's socket, forwarded; see Machine."""
@@ -120,21 +119,16 @@ class OpenSSH:
     async def dial(self, host: str, port: int) -> AsyncIterator[str]:
         """A unix socket here that leads to host:port there; see Machine.
 
-        The forward stays for the next caller: health checks ask again and again, and each forward is a process.
+        The forward stays for the next caller: health checks ask again and again, and each forward costs a process.
         """
         destination = _destination(host, port)
         async with self._dialling:
             path = self._dialled.get(destination)
             if path is None:
                 path = self._master.folder / f"dial{len(self._dialled)}"
-                await self._control("forward", f"{path}:{destination}")
+                await self._forward(path, destination)
                 self._dialled[destination] = path
         yield f"unix://{path}"
-
-    async def listen(self, local_port: int, host: str, port: int) -> None:
-        """A TCP port here that leads to host:port there; see Machine."""
-        free_or_raise(local_port)
-        await self._control("forward", f"127.0.0.1:{local_port}:{_destination(host, port)}")
 
     async def close(self) -> None:
         """End the connection; see Machine."""
@@ -145,7 +139,7 @@ class OpenSSH:
         if not found.socket:
             raise survey.without_engine(found, self.name)
         path = self._master.folder / "engine"
-        await self._control("forward", f"{path}:{found.socket}")
+        await self._forward(path, found.socket)
         return f"unix://{path}"
 
     async def _ask(self) -> Survey:
@@ -166,7 +160,7 @@ class OpenSSH:
             raise self._master.lost()
         async with self._sessions:
             try:
-                done = await process.complete(
+                done = await child.complete(
                     self._client(line), stdin=stdin, seconds=seconds, give_up=self._give_up
                 )
             except TimeoutError as error:
@@ -177,7 +171,7 @@ class OpenSSH:
             await self._raise_if_not_run(done.stderr.decode(errors="replace"))
         return done
 
-    async def _give_up(self, _transport: asyncio.SubprocessTransport, capture: process.Capture) -> None:
+    async def _give_up(self, _transport: asyncio.SubprocessTransport, capture: child.Capture) -> None:
         """End a command there; its ssh here is then killed: SIGTERM it ignores while its session is open."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_END_SECONDS):
@@ -185,7 +179,7 @@ class OpenSSH:
                     if not await capture.news():
                         return
                 argv = self._client(quoting.end(pid))
-                await process.complete(argv, stdin=None, seconds=_END_SECONDS, give_up=_leave)
+                await child.complete(argv, seconds=_END_SECONDS, give_up=_leave)
 
     async def _raise_if_not_run(self, said: str) -> None:
         """Tell ssh's own 255 from a command's: of a connection that breaks in the middle it may say nothing."""
@@ -198,22 +192,31 @@ class OpenSSH:
         """Whether the master still answers."""
         argv = ["ssh", *target.client(self._master.socket), "-O", "check", "--", "ftl"]
         try:
-            return (await process.complete(argv, stdin=None, seconds=_CONTROL_SECONDS)).exit_code == 0
+            return (await child.complete(argv, seconds=_CONTROL_SECONDS)).exit_code == 0
         except TimeoutError:
             return False
 
     def _client(self, line: str) -> list[str]:
         return ["ssh", *target.client(self._master.socket), "--", "ftl", line]
 
-    async def _control(self, action: str, forward: str) -> None:
-        """Ask the master for a forward, or to end one.
+    async def _forward(self, path: Path, destination: str) -> None:
+        """Ask the master to lead a unix socket here to an address or a socket there.
 
         Raises:
             ServerError: It is gone, or cannot.
         """
-        argv = ["ssh", *target.client(self._master.socket), "-O", action, "-L", forward, "--", "ftl"]
+        argv = [
+            "ssh",
+            *target.client(self._master.socket),
+            "-O",
+            "forward",
+            "-L",
+            f"{path}:{destination}",
+            "--",
+            "ftl",
+        ]
         try:
-            done = await process.complete(argv, stdin=None, seconds=_CONTROL_SECONDS)
+            done = await child.complete(argv, seconds=_CONTROL_SECONDS)
         except TimeoutError as error:
             raise self._master.lost() from error
         if done.exit_code == 0:
@@ -221,7 +224,7 @@ class OpenSSH:
         if not self._master.alive:
             raise self._master.lost()
         said = "\n".join([*self._master.complaints, done.stderr.decode(errors="replace")])
-        raise ServerError(f"ssh cannot {action} {forward}", cause=failures.last_words(said))
+        raise ServerError(f"ssh cannot forward {path} to {destination}", cause=failures.last_words(said))
 
 
 def _destination(host: str, port: int) -> str:
@@ -239,5 +242,5 @@ def _destination(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-async def _leave(_transport: asyncio.SubprocessTransport, _capture: process.Capture) -> None:
+async def _leave(_transport: asyncio.SubprocessTransport, _capture: child.Capture) -> None:
     """Kill a child as it is."""

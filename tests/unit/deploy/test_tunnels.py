@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from functools import wraps
 from typing import TYPE_CHECKING
@@ -155,11 +156,11 @@ async def test_the_end_of_a_relay_ends_its_connections(tmp_path: Path) -> None:
 
 @asynchronous
 async def test_a_port_that_somebody_has() -> None:
-    """A port that is taken is an error that names it."""
+    """A port that is taken is an error that names it and the program that has it."""
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         port = holder.getsockname()[1]
-        with pytest.raises(PortTaken, match=str(port)):
+        with pytest.raises(PortTaken, match=rf"port {port} .* taken by .*\(pid {os.getpid()}\)"):
             async with relay(port, lambda: ""):
                 pass

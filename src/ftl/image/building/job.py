@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ftl.child import lines_of
 from ftl.errors import BuildFailed
 from ftl.events import BuildContext, BuildFinished, BuildStarted, Note
 from ftl.image.building.built import Built
@@ -24,7 +25,6 @@ from ftl.image.building.record import Record, keep_files, load_record, next_reco
 from ftl.image.building.secrets import find_secrets
 from ftl.image.identity import content_id
 from ftl.image.platforms import same
-from ftl.image.process import lines_of
 from ftl.image.size import folders_text, size_text
 
 if TYPE_CHECKING:

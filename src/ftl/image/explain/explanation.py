@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ftl.child import complete
 from ftl.image.building.builder import Builder, find_builder
 from ftl.image.building.command import client_environment
 from ftl.image.building.record import Record, load_record, record_path
 from ftl.image.explain.facts import Entry, Facts, read_history
 from ftl.image.explain.rules import advise
-from ftl.image.process import output_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from ftl.config.models import Service
     from ftl.engine.api import Engine
@@ -99,7 +99,7 @@ async def _history(image: str, engine: Engine, builder: Builder) -> tuple[Entry,
     argv = [builder.docker, "history", "--no-trunc", "--human=false", "--format", "{{json .}}", image]
     env = client_environment(engine.url, os.environ)
     try:
-        status, text = await output_of(argv, env=env, cwd=Path.cwd(), timeout=_SECONDS)
+        done = await complete(argv, seconds=_SECONDS, env=env)
     except (OSError, TimeoutError):
         return ()
-    return read_history(text.splitlines()) if status == 0 else ()
+    return read_history(done.stdout.decode(errors="replace").splitlines()) if done.exit_code == 0 else ()

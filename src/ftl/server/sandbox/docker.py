@@ -10,14 +10,12 @@ import asyncio
 import json
 import os
 import shutil
-from asyncio.subprocess import DEVNULL, PIPE, STDOUT
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ftl.child import Completed, complete, lines_of
 from ftl.engine import local_url
 from ftl.errors import BuildFailed, EngineError, EngineUnavailable, UsageError
-from ftl.ssh.machine import Completed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -57,24 +55,11 @@ class Docker:
 
     async def attempt(self, *argv: str, stdin: bytes | None = None, timeout: float = SHORT) -> Completed:
         """Run a sub-command that may fail; it is killed when it takes longer than `timeout` seconds."""
-        source = DEVNULL if stdin is None else PIPE
-        process = await asyncio.create_subprocess_exec(
-            self.program,
-            *argv,
-            stdin=source,
-            stdout=PIPE,
-            stderr=PIPE,
-            start_new_session=True,
-            env=self._environment(),
-        )
+        command = (self.program, *argv)
         try:
-            async with asyncio.timeout(timeout):
-                stdout, stderr = await process.communicate(stdin)
+            return await complete(command, stdin=stdin, seconds=timeout, env=self._environment())
         except TimeoutError:
             raise EngineError(f"`docker {argv[0]}` took longer than {timeout:.0f} s") from None
-        finally:
-            await _end(process)
-        return Completed(tuple(argv), process.returncode or 0, stdout, stderr)
 
     async def follow(
         self,
@@ -98,31 +83,19 @@ class Docker:
         Returns:
             Its exit status.
         """
-        process = await asyncio.create_subprocess_exec(
-            self.program,
-            *argv,
-            stdin=DEVNULL if stdin is None else PIPE,
-            stdout=PIPE,
-            stderr=STDOUT,
-            start_new_session=True,
-            env=self._environment() | dict(environment or {}),
-        )
-        assert process.stdout is not None
+        env = self._environment() | dict(environment or {})
         try:
             async with (
                 asyncio.timeout(patience) as first,
                 asyncio.timeout(timeout),
-                asyncio.TaskGroup() as group,
+                lines_of((self.program, *argv), stdin=stdin, env=env) as (lines, process),
             ):
-                group.create_task(_feed(process.stdin, stdin))
-                async for line in process.stdout:
+                async for line in lines:
                     first.reschedule(None)
-                    on_line(line.decode(errors="replace").rstrip())
+                    on_line(line.rstrip())
                 return await process.wait()
         except TimeoutError:
             raise EngineError(f"`docker {argv[0]}` did not answer in time") from None
-        finally:
-            await _end(process)
 
     async def inspect(self, container: str) -> dict[str, Any] | None:
         """What the engine says about a container; None where there is none of that name."""
@@ -223,21 +196,3 @@ def failure(argv: Sequence[str], stderr: str) -> EngineError:
             "no Docker engine answers on this machine", cause=words, hint="start Docker, then try again"
         )
     return EngineError(f"`docker {argv[0]}` failed", cause=words.removeprefix("Error response from daemon: "))
-
-
-async def _feed(pipe: asyncio.StreamWriter | None, content: bytes | None) -> None:
-    """Write all of `content`; a reader that goes away early says why by itself."""
-    if pipe is None or content is None:
-        return
-    with suppress(BrokenPipeError, ConnectionResetError):
-        pipe.write(content)
-        await pipe.drain()
-    pipe.close()
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """Leave no process behind, whichever way we leave."""
-    if process.returncode is None:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()

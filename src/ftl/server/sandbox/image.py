@@ -8,13 +8,12 @@ import io
 import shutil
 import tarfile
 import tempfile
-from asyncio.subprocess import DEVNULL, PIPE
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ftl.child import lines_of
 from ftl.errors import BuildFailed, UsageError
 from ftl.events import Emit, Note
 
@@ -136,22 +135,17 @@ async def bootstrap(docker: Docker, suite: str, reference: str) -> None:
         argv.append('--aptopt=Acquire::Check-Valid-Until "false"')
     with tempfile.TemporaryDirectory(prefix="ftl-") as folder:
         archive = Path(folder) / "base.tar"
-        process = await asyncio.create_subprocess_exec(
-            *argv, suite, str(archive), stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE, start_new_session=True
-        )
         try:
-            async with asyncio.timeout(_BOOTSTRAP_SECONDS):
-                _, complaint = await process.communicate()
+            async with (
+                asyncio.timeout(_BOOTSTRAP_SECONDS),
+                lines_of([*argv, suite, str(archive)]) as (lines, process),  # interrupted, it unmounts all
+            ):
+                said = [line async for line in lines]
+                status = await process.wait()
         except TimeoutError:
             raise BuildFailed(f"mmdebstrap took longer than {_BOOTSTRAP_SECONDS:.0f} s") from None
-        finally:
-            if process.returncode is None:
-                with suppress(ProcessLookupError):
-                    process.terminate()  # it unmounts what it mounted
-                await process.wait()
-        if process.returncode:
-            lines = complaint.decode(errors="replace").splitlines()
-            raise BuildFailed(f"mmdebstrap could not make {reference}").with_details(lines[-20:])
+        if status:
+            raise BuildFailed(f"mmdebstrap could not make {reference}").with_details(said[-20:])
         await docker.run("import", str(archive), reference, timeout=_BOOTSTRAP_SECONDS)
 
 

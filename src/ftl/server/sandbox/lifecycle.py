@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
-from asyncio.subprocess import DEVNULL, PIPE
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from ftl.child import complete
 from ftl.errors import FtlError, UsageError
 from ftl.events import Emit, Note
 from ftl.server.sandbox import container
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
 LABEL = "ftl.sandbox"
 HOME_LABEL = "ftl.sandbox.home"
 HOST = "127.0.0.1"
+
+_KEY_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +128,10 @@ async def make_key(path: Path, comment: str) -> str:
     if program is None:
         raise UsageError("there is no `ssh-keygen` on this machine", hint="install OpenSSH's client")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    argv = ("-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path))
-    process = await asyncio.create_subprocess_exec(program, *argv, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE)
-    _, complaint = await process.communicate()
-    if process.returncode:
-        raise FtlError("no key pair could be made", cause=complaint.decode(errors="replace").strip())
+    argv = (program, "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path))
+    done = await complete(argv, seconds=_KEY_SECONDS)
+    if done.exit_code:
+        raise FtlError("no key pair could be made", cause=done.stderr.decode(errors="replace").strip())
     return path.with_suffix(".pub").read_text().strip()
 
 
