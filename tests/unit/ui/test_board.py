@@ -106,3 +106,15 @@ def test_speed_and_time_left_follow_the_last_seconds() -> None:
         shown.update(TransferProgress("i", done, 1000, done))
     assert transfer.speed == 10
     assert transfer.left == 64
+
+
+def test_more_than_was_expected_is_never_more_than_all() -> None:
+    """A transfer that is larger than its estimate has no negative time left: the total grows with it."""
+    clock = Clock()
+    shown = Board(clock)
+    shown.update(TransferStarted("i", 2, 1, 1000))
+    clock.now = 1
+    shown.update(TransferProgress("i", 1100, 1100, 500))
+    (row,) = shown.rows
+    assert row.transfer is not None
+    assert (row.transfer.done, row.transfer.total, row.transfer.left) == (1100, 1100, 0)
