@@ -25,7 +25,8 @@ def draw(error: FtlError, style: Style) -> str:
         lines += [f"           {line}" for line in more]
     lines += [f"  {style.dim('|')} {line}" for line in error.details]
     if error.hint:
-        lines += ["", _hint(error.hint, style)]
+        gap = [""] if error.details else []  # foreign lines end here, and ours go on
+        lines += [*gap, _hint(error.hint, style)]
     return "\n".join(lines)
 
 

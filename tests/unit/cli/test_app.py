@@ -78,7 +78,7 @@ def test_a_mistyped_command_gets_a_suggestion(capsys: pytest.CaptureFixture[str]
     """An unknown command exits 2 and names the one that was probably meant."""
     code, out, err = ftl(capsys, "deplyo")
     assert (code, out) == (2, "")
-    assert err == "error: there is no command `deplyo`\n\nhint: did you mean `deploy`?\n"
+    assert err == "error: there is no command `deplyo`\nhint: did you mean `deploy`?\n"
 
 
 def test_an_unknown_command_that_resembles_none(capsys: pytest.CaptureFixture[str]) -> None:
@@ -92,7 +92,7 @@ def test_a_mistyped_option_gets_a_suggestion(capsys: pytest.CaptureFixture[str])
     """An unknown option exits 2 and names the one that was probably meant."""
     code, _, err = ftl(capsys, "version", "--jsn")
     assert code == 2
-    assert err == "error: there is no option `--jsn`\n\nhint: did you mean `--json`?\n"
+    assert err == "error: there is no option `--jsn`\nhint: did you mean `--json`?\n"
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,12 @@ def test_an_error_says_what_where_why_and_what_next() -> None:
     ]
 
 
+def test_a_hint_stands_right_below_words_of_ours() -> None:
+    """Where no foreign lines come before it, the hint needs no gap."""
+    error = FtlError("there is no ftl.yaml", hint="`ftl init` writes one")
+    assert draw(error, PLAIN).splitlines() == ["error: there is no ftl.yaml", "hint: `ftl init` writes one"]
+
+
 def test_a_problem_shows_its_line_with_a_caret() -> None:
     """A problem in a file names file, line and column, and points at it."""
     problem = Problem("unknown key `prot`", "ftl.yaml", 12, 5, "    prot: 8000", "did you mean `port`?")
