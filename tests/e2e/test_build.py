@@ -272,7 +272,7 @@ def test_a_failing_step_shows_its_output_and_its_line(project: Callable[..., Pro
     outcome = made.run("--json", "build", timeout=60)
     error = outcome.result["error"]
     assert outcome.exit_code == 1
-    assert error["message"].startswith("a build step failed at web/Dockerfile:3: RUN echo first words;")
+    assert error["message"].startswith("web/Dockerfile:3: a build step failed (RUN echo first words;")
     assert error["cause"] == "it ended with status 3"
     assert sorted(error["details"]) == ["first words", "last words"]
     assert error["place"] == {"service": "web", "step": "build"}
@@ -454,7 +454,7 @@ def test_the_classic_builders_failures_read_alike(
     """The same line, status and output as with BuildKit."""
     made = project({"Dockerfile": "FROM ftl-lab-busybox\nRUN echo last words; exit 3\n"})
     error = made.run("--json", "build", env=without_buildkit).result["error"]
-    assert error["message"] == "a build step failed at Dockerfile:2: RUN echo last words; exit 3"
+    assert error["message"] == "Dockerfile:2: a build step failed (RUN echo last words; exit 3)"
     assert (error["cause"], error["details"]) == ("it ended with status 3", ["last words"])
 
 

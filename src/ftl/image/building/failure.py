@@ -225,8 +225,8 @@ def _command(instruction: Instruction | None, words: str, dockerfile: Dockerfile
 
 
 def _at(instruction: Instruction | None, dockerfile: Dockerfile, sentence: str) -> str:
-    """The sentence with the Dockerfile's line and the instruction, if they are known."""
+    """The sentence with the Dockerfile's line, as editors open it, and the instruction, if they are known."""
     if instruction is None:
         return sentence
     text = instruction.text if len(instruction.text) <= 160 else f"{instruction.text[:157]}..."
-    return f"{sentence} at {dockerfile.path}:{instruction.line}: {text}"
+    return f"{dockerfile.path}:{instruction.line}: {sentence} ({text})"

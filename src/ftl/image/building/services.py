@@ -90,7 +90,7 @@ async def _side_by_side(bench: Bench, services: Sequence[Service]) -> dict[str, 
 
     async def one(service: Service) -> Built:
         async with slots:
-            with at(service=service.name, step="build"):
+            with at(server="this machine", service=service.name, step="build"):
                 return await build_one(bench, service)
 
     try:
