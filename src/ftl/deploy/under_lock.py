@@ -17,16 +17,16 @@ from ftl.events import Note, Planned
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from ftl.deploy.asked import Asked
+    from ftl.deploy.plan import Plan
+    from ftl.deploy.request import Request
     from ftl.deploy.session import Session
-    from ftl.deploy.steps import Plan
     from ftl.deploy.work import Work
 
 RECORD_SECONDS = 15.0
 """How long writing down a failure may take, when the deploy itself has already failed."""
 
 
-async def apply_under_lock(asked: Asked, work: Work, session: Session, *, lock_wait: float) -> Plan:
+async def apply_under_lock(request: Request, work: Work, session: Session, *, lock_wait: float) -> Plan:
     """Take the lock, look again (another deploy may have ended meanwhile), and run the plan.
 
     Returns:
@@ -36,10 +36,10 @@ async def apply_under_lock(asked: Asked, work: Work, session: Session, *, lock_w
         LockHeld: Another deploy has the lock, and `lock_wait` seconds were not enough.
         FtlError: As `apply`.
     """
-    name = asked.project.name
-    holder = f"{asked.author.name} since {time.strftime('%H:%M:%S')}"
+    name = request.project.name
+    holder = f"{request.author.name} since {time.strftime('%H:%M:%S')}"
     async with locked(session.machine, name, holder=holder, wait=lock_wait, emit=work.emit) as beating:
-        plan = asked.plan(await observe(session.engine, session.info, name, session.name))
+        plan = request.plan(await observe(session.engine, session.info, name, session.name))
         for note in plan.notes:
             work.emit(Note(note))
         work.emit(Planned(plan.server, plan.release, tuple(step.text for step in plan.steps)))
@@ -71,11 +71,14 @@ async def _recorded(plan: Plan, work: Work) -> None:
                 Note(
                     f"{plan.release} is live, but the deploy did not come to its end",
                     "warning",
-                    hint="`ftl deploy` again finishes what is left: old containers, routes, hooks",
+                    hint="`ftl deploy` again finishes what is left: routes, old containers; hooks do not run again",
                 )
             )
-        elif plan.record is not None:
-            await _record_failure(plan, work, error)
+        else:
+            if any(one.kind == "service" and one.action != "created" for one in plan.changes):
+                work.emit(Note("nothing was switched: the release that was live goes on"))
+            if plan.record is not None:
+                await _record_failure(plan, work, error)
         raise
 
 
