@@ -13,8 +13,7 @@ import click
 from ftl import events
 from ftl.cli.app import Commands, cli
 from ftl.cli.overview import COMMANDS, OPTIONS
-from ftl.events import Event
-from ftl.ui.json_lines import type_name
+from ftl.events import Event, type_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

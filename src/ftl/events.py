@@ -7,6 +7,7 @@ their names. No event ever holds a secret.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -18,6 +19,11 @@ class Event:
 
 
 Emit = Callable[[Event], None]
+
+
+def type_name(kind: type[object]) -> str:
+    """BuildStarted -> "build_started": what JSON calls an event, and events call a step."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
 
 
 def ignore(_event: Event) -> None:
@@ -149,7 +155,7 @@ class Planned(Event):
 
 @dataclass(frozen=True, slots=True)
 class StepStarted(Event):
-    """A step of the plan begins. `step` is its stable name ("start", "wait_healthy", ...)."""
+    """A step of the plan begins. `step` is its stable name ("start_containers", "wait_healthy", ...)."""
 
     step: str
     text: str

@@ -46,9 +46,7 @@ def _fields(plan: Plan) -> Fields:
         "release": plan.release,
         "changed": not plan.empty,
         "changes": [asdict(change) for change in plan.changes],
-        "steps": [
-            {"step": type(step).__name__, "service": step.subject, "text": step.text} for step in plan.steps
-        ],
+        "steps": [{"step": step.kind, "service": step.subject, "text": step.text} for step in plan.steps],
         "notes": list(plan.notes),
     }
 

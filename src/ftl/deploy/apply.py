@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,8 @@ from ftl.errors import FtlError, at
 from ftl.events import StepFailed, StepFinished, StepStarted
 
 if TYPE_CHECKING:
-    from ftl.deploy.steps import Plan, Stage, Step, Track
+    from ftl.deploy.plan import Plan, Stage, Track
+    from ftl.deploy.steps import Step
     from ftl.deploy.work import Work
 
 Runner = Callable[["Work", Any], Awaitable[None]]
@@ -57,9 +57,8 @@ async def apply(plan: Plan, work: Work) -> None:
     try:
         for stage in plan.stages:
             try:
-                await uninterrupted(_run_stage(stage, work)) if stage.decides else await _run_stage(
-                    stage, work
-                )
+                running = _run_stage(stage, work)
+                await (uninterrupted(running) if stage.decides else running)
             except FtlError as error:
                 if not work.committed:
                     raise
@@ -83,19 +82,13 @@ async def _run_track(track: Track, work: Work) -> None:
 
 
 async def _run_step(step: Step, work: Work) -> None:
-    name = step_name(step)
     loop = asyncio.get_running_loop()
     began = loop.time()
-    work.emit(StepStarted(name, step.text, step.subject))
+    work.emit(StepStarted(step.kind, step.text, step.subject))
     try:
         with at(server=work.machine.name, service=step.subject, step=step.text):
             await RUNNERS[type(step)](work, step)
     except FtlError:
-        work.emit(StepFailed(name, step.text, step.subject))
+        work.emit(StepFailed(step.kind, step.text, step.subject))
         raise
-    work.emit(StepFinished(name, step.text, loop.time() - began, step.subject))
-
-
-def step_name(step: Step) -> str:
-    """The stable name of a step's kind: "start_containers"."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(step).__name__).lower()
+    work.emit(StepFinished(step.kind, step.text, loop.time() - began, step.subject))

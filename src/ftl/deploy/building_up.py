@@ -26,7 +26,6 @@ from ftl.deploy.steps import (
     Step,
     StopAndRemove,
     StopOld,
-    Track,
     WaitHealthy,
 )
 from ftl.deploy.wanted import container_names, hook_spec, release_spec, volume_name
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
 
     from ftl.deploy.comparison import Comparison
     from ftl.deploy.decisions import DependencyDecision, ServiceDecision
+    from ftl.deploy.plan import Track
 
 CUT_OFF = "left by a deploy that was cut off"
 
@@ -145,7 +145,7 @@ def service_track(compared: Comparison, one: ServiceDecision) -> Track:
     steps: list[Step] = [StopOld(name, names(one.current), service.stop_timeout)] if one.old_first else []
     steps += [StartContainers(name, containers, spec, one.why), WaitHealthy(name, containers, check)]
     if one.live is None and service.port and not service.routes:
-        steps.append(OpenName(project, name, compared.alias(name)))
+        steps.append(OpenName(name, project, compared.alias(name)))
     return tuple(steps)
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ftl.config import Project
     from ftl.config.models import Dependency, Service
-    from ftl.deploy.steps import Action
+    from ftl.deploy.plan import Action
     from ftl.engine.values import Container
 
 

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ftl.deploy.asked import choose, gather
+from ftl.deploy.request import choose, gather
 from ftl.deploy.session import open_session
 from ftl.deploy.under_lock import apply_under_lock
 from ftl.deploy.work import Traffic, Work
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.config import Project
-    from ftl.deploy.steps import Change, Plan
+    from ftl.deploy.plan import Change, Plan
     from ftl.events import Emit
 
 
@@ -78,12 +78,12 @@ async def deploy(
     choose(project, services)  # before anything is asked of a server
     began = time.monotonic()
     async with open_session(project.server) as session:
-        asked, observed = await gather(project, root, session, only=services, build=build, emit=emit)
-        plan = asked.plan(observed)
+        request, observed = await gather(project, root, session, only=services, build=build, emit=emit)
+        plan = request.plan(observed)
         work = Work(project, root, session.machine, session.engine, session.info, emit)
         try:
             if not plan.empty:
-                plan = await apply_under_lock(asked, work, session, lock_wait=lock_wait)
+                plan = await apply_under_lock(request, work, session, lock_wait=lock_wait)
         finally:
             await work.close()
     return _result(project, plan, work.traffic, time.monotonic() - began)
@@ -95,8 +95,8 @@ async def plan_only(
     """What `deploy` would do now. Builds images here, if asked to, and changes nothing on the server."""
     choose(project, services)
     async with open_session(project.server) as session:
-        asked, observed = await gather(project, root, session, only=services, build=build, emit=emit)
-        return asked.plan(observed)
+        request, observed = await gather(project, root, session, only=services, build=build, emit=emit)
+        return request.plan(observed)
 
 
 def _result(project: Project, plan: Plan, traffic: Mapping[str, Traffic], seconds: float) -> DeployResult:

@@ -1,184 +1,70 @@
-"""Project x Observed -> Plan: pure. What `ftl plan` prints is what `ftl deploy` does."""
+"""A plan: what a deploy does to each service and why, and the steps that do it, in their order. Data only."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
-from ftl.deploy.building_up import (
-    dependency_track,
-    hook_track,
-    image_tracks,
-    prepare_tracks,
-    proxy_track,
-    service_track,
-)
-from ftl.deploy.comparison import compare
-from ftl.deploy.records import ReleaseRecord, ServiceRecord
-from ftl.deploy.retiring import clean_tracks
-from ftl.deploy.steps import ApplySite, Change, Plan, Record, Stage, Step, Switch, Track
-from ftl.deploy.wanted import aside, is_aside
-from ftl.engine import labels
+from ftl.deploy.steps import Step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from ftl.deploy.records import ReleaseRecord
 
-    from ftl.config import Project
-    from ftl.deploy.comparison import Comparison
-    from ftl.deploy.decisions import LocalImage
-    from ftl.deploy.observed import Observed
-    from ftl.deploy.records import Outcome
-    from ftl.engine.values import Container
-    from ftl.proxy import Certificate
+Track = tuple[Step, ...]
+"""Steps that follow one another."""
 
 
 @dataclass(frozen=True, slots=True)
-class Author:
-    """Who deploys, and from what: goes into the release record."""
+class Stage:
+    """Tracks that run side by side; a stage begins when the one before it is over.
+
+    Attributes:
+        decides: The release is decided in this stage: it runs to its end whatever comes, and after it nothing is
+            taken back.
+    """
 
     name: str
-    commit: str | None = None
-    version: str = ""
-    time: float = 0.0
+    tracks: tuple[Track, ...]
+    decides: bool = False
 
 
-def make_plan(
-    project: Project,
-    observed: Observed,
-    images: Mapping[str, LocalImage],
-    author: Author,
-    *,
-    certificate: Certificate | None = None,
-    only: Sequence[str] = (),
-) -> Plan:
-    """What has to be done so that the server is as the project says.
+Action = Literal["created", "replaced", "unchanged", "restarted", "removed"]
 
-    Args:
-        project: What is asked for.
-        observed: What is there.
-        images: The built images on this machine, by service; services that are not here name their image.
-        author: Who asks.
-        certificate: The user's own, if the project names one.
-        only: Deploy just these services; nothing else is touched, and nothing that vanished is removed.
 
-    Raises:
-        UsageError: Another project on the server has one of the routes.
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a plan does to one service or dependency, and why."""
+
+    name: str
+    action: Action
+    why: str
+    image: str
+    kind: Literal["service", "dependency"] = "service"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a deploy does, from what there is to what the project asks for.
+
+    Attributes:
+        release: The release it makes; the current one where there is nothing to do.
+        record: The record of that release, as it stands before it begins.
     """
-    compared = compare(project, observed, images, certificate, only)
-    filled = (replace(stage, tracks=tuple(filter(None, stage.tracks))) for stage in _stages(compared, author))
-    return Plan(
-        server=observed.server,
-        project=project.name,
-        release=compared.release,
-        changes=tuple(_changes(compared)),
-        stages=tuple(stage for stage in filled if stage.tracks),
-        record=_record(compared, author, "started") if compared.makes_release else None,
-        notes=tuple(_notes(compared)),
-    )
 
+    server: str
+    project: str
+    release: str
+    changes: tuple[Change, ...]
+    stages: tuple[Stage, ...] = ()
+    record: ReleaseRecord | None = None
+    notes: tuple[str, ...] = ()
 
-def _stages(compared: Comparison, author: Author) -> Iterator[Stage]:
-    """The order of a deploy. Nothing before the switch changes what users get; nothing after it is taken back."""
-    project = compared.project.name
-    begin = (Record(project, _record(compared, author, "started")),) if compared.makes_release else ()
-    yield Stage("prepare", tuple(prepare_tracks(compared)))
-    yield Stage("record", (begin, _repairs(compared)))
-    yield Stage("images", tuple(image_tracks(compared)))
-    dependencies = tuple(dependency_track(compared, one) for one in compared.dependencies)
-    yield Stage("dependencies", (proxy_track(compared), *dependencies))
-    yield Stage("services", tuple(service_track(compared, one) for one in compared.services))
-    yield Stage("hooks", (hook_track(compared, "pre"),))
-    yield Stage("switch", (_switch(compared, author),), decides=True)
-    yield Stage("routes", (_routes(compared),))
-    yield Stage("post hooks", (hook_track(compared, "post"),))
-    yield Stage("clean up", tuple(_clean_up(compared)))
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All steps, in the order in which they are told."""
+        return tuple(step for stage in self.stages for track in stage.tracks for step in track)
 
-
-def _repairs(compared: Comparison) -> Track:
-    """Releases that went live, but whose deploy was cut off before it could say so."""
-    live = {one.live for one in compared.services}
-    return tuple(
-        Record(compared.project.name, replace(record, outcome="live"))
-        for record in compared.observed.releases
-        if record.outcome == "started" and record.release in live
-    )
-
-
-def _switch(compared: Comparison, author: Author) -> Track:
-    if not compared.makes_release:
-        return ()
-    project = compared.project.name
-    steps: list[Step] = []
-    if compared.starting and compared.proxied:
-        aliases = {one.service.name: compared.alias(one.service.name) for one in compared.starting}
-        steps.append(Switch(project, compared.release, aliases))
-    steps.append(Record(project, _record(compared, author, "live")))
-    return tuple(steps)
-
-
-def _routes(compared: Comparison) -> Track:
-    final = compared.final
-    return () if final is None or final == compared.early else (ApplySite(final, compared.certificate),)
-
-
-def _clean_up(compared: Comparison) -> Iterator[Track]:
-    observed = compared.observed
-    asides = [one.name for one in observed.of_role(labels.ROLE_DEPENDENCY) if is_aside(one)]
-    asides += [
-        aside(one.current.name) for one in compared.dependencies if one.current and one.action == "replaced"
-    ]
-    return clean_tracks(
-        compared.project,
-        observed,
-        compared.services,
-        compared.gone,
-        replaced=asides,
-        proxied=compared.proxied,
-    )
-
-
-def _changes(compared: Comparison) -> Iterator[Change]:
-    for one in compared.services:
-        image = compared.image_of(one) if one.starts else _first_image(one.current)
-        yield Change(one.service.name, one.action, one.why, image)
-    for other in compared.dependencies:
-        dependency = other.dependency
-        yield Change(dependency.name, other.action, other.why, dependency.image, "dependency")
-    for name, containers in compared.gone:
-        yield Change(name, "removed", "no longer in ftl.yaml", _first_image(containers))
-
-
-def _notes(compared: Comparison) -> Iterator[str]:
-    proxy, image = compared.observed.proxy, compared.project.proxy.image
-    if compared.proxied and proxy is not None and proxy.running and proxy.image != image:
-        yield (
-            f"the server's proxy runs {proxy.image}, this project names {image}: "
-            "left as it is, since other projects may use it"
-        )
-
-
-def _record(compared: Comparison, author: Author, outcome: Outcome) -> ReleaseRecord:
-    """The record of the release that is made: what did not change is taken over from the last live one."""
-    ended = [record for record in compared.observed.releases if record.outcome == "live"]
-    before = ended[-1].services if ended else {}
-    named = {one.name for one in compared.project.services}
-    changed = {
-        one.service.name: ServiceRecord(
-            compared.release, compared.image_of(one), "", one.content, one.wanted.config
-        )
-        for one in compared.starting
-    }
-    return ReleaseRecord(
-        release=compared.release,
-        outcome=outcome,
-        started=author.time,
-        by=author.name,
-        commit=author.commit,
-        version=author.version,
-        services={**{name: entry for name, entry in before.items() if name in named}, **changed},
-        project=compared.project.to_dict(),
-    )
-
-
-def _first_image(containers: Sequence[Container]) -> str:
-    return containers[0].image if containers else ""
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self.steps

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ftl.deploy.decisions import once_live
 from ftl.deploy.records import release_number
-from ftl.deploy.steps import Drain, DropTags, Forget, StopAndRemove, Track
+from ftl.deploy.steps import Drain, DropTags, Forget, StopAndRemove
 from ftl.engine import labels
 from ftl.proxy import project_network
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ftl.config import Project
     from ftl.deploy.decisions import ServiceDecision
     from ftl.deploy.observed import Observed
+    from ftl.deploy.plan import Track
     from ftl.deploy.steps import Step
     from ftl.engine.values import Container
 

@@ -41,12 +41,7 @@ async def ensure_volume(work: Work, step: EnsureVolume) -> None:
 async def start_dependency(work: Work, step: StartDependency) -> None:
     """Create and start a dependency; the one it replaces waits aside until the release is decided."""
     if step.replaces is not None:
-        work.on_failure(
-            step.text,
-            lambda: _put_back(work, step.container),
-            step="start_dependency",
-            service=step.name,
-        )
+        work.on_failure(step, lambda: _put_back(work, step.container))
         await work.engine.stop(step.container, timeout=OLD_DEPENDENCY_STOP)
         await work.engine.rename(step.container, aside(step.container))
     await create_and_start(work.engine, step.container, step.spec)
@@ -61,12 +56,7 @@ async def _put_back(work: Work, container: str) -> None:
 
 async def start_containers(work: Work, step: StartContainers) -> None:
     """Create and start the containers of a new release, side by side."""
-    work.on_failure(
-        step.text,
-        lambda: _remove(work, step.names),
-        step="start_containers",
-        service=step.service,
-    )
+    work.on_failure(step, lambda: _remove(work, step.names))
     await together(create_and_start(work.engine, name, step.spec) for name in step.names)
 
 
@@ -102,12 +92,7 @@ async def wait(work: Work, step: WaitHealthy) -> None:
 
 async def stop_old(work: Work, step: StopOld) -> None:
     """Stop the old containers first; they are started again if the release does not come to be."""
-    work.on_failure(
-        step.text,
-        lambda: _start(work, step.names),
-        step="stop_old",
-        service=step.service,
-    )
+    work.on_failure(step, lambda: _start(work, step.names))
     await together(work.engine.stop(name, timeout=step.timeout) for name in step.names)
 
 

@@ -57,22 +57,14 @@ async def apply_site(work: Work, step: ApplySite) -> None:
         before = state.site(step.site.project) if state is not None else None
         project = step.site.project
         work.on_failure(
-            step.text,
-            lambda: work.proxy.apply(before) if before is not None else work.proxy.forget(project),
-            step="apply_site",
-            service=None,
+            step, lambda: work.proxy.apply(before) if before is not None else work.proxy.forget(project)
         )
     await work.proxy.apply(step.site, step.certificate)
 
 
 async def open_name(work: Work, step: OpenName) -> None:
     """Let a service that never was live answer by its name, before the others are decided."""
-    work.on_failure(
-        step.text,
-        lambda: work.proxy.forget(step.project, [step.service]),
-        step="open_name",
-        service=step.service,
-    )
+    work.on_failure(step, lambda: work.proxy.forget(step.project, [step.service]))
     await work.proxy.switch(step.project, {step.service: step.alias})
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from ftl.events import type_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +21,11 @@ class Step:
     """The root of all steps."""
 
     @property
+    def kind(self) -> str:
+        """Its stable name: "start_containers"."""
+        return type_name(type(self))
+
+    @property
     def text(self) -> str:
         """What it does, for people, in the imperative."""
         raise NotImplementedError
@@ -27,6 +34,17 @@ class Step:
     def subject(self) -> str | None:
         """The service or dependency it is about, if it is about one."""
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStep(Step):
+    """The root of the steps that are about one service or dependency."""
+
+    service: str
+
+    @property
+    def subject(self) -> str:
+        return self.service
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +105,9 @@ class SendImages(Step):
 
 
 @dataclass(frozen=True, slots=True)
-class PushPull(Step):
+class PushPull(ServiceStep):
     """A built image goes through the registry that the user named: pushed from here, pulled there."""
 
-    service: str
     reference: str
     tag: str
     platform: str
@@ -98,10 +115,6 @@ class PushPull(Step):
     @property
     def text(self) -> str:
         return f"push {self.reference}, pull it on the server"
-
-    @property
-    def subject(self) -> str:
-        return self.service
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +165,9 @@ class ApplySite(Step):
 
 
 @dataclass(frozen=True, slots=True)
-class StartDependency(Step):
+class StartDependency(ServiceStep):
     """A dependency's container is created, in place of `replaces` if there is one."""
 
-    name: str
     container: str
     spec: ContainerSpec
     replaces: str | None
@@ -163,18 +175,13 @@ class StartDependency(Step):
 
     @property
     def text(self) -> str:
-        return f"{'replace' if self.replaces else 'start'} {self.name} ({self.why})"
-
-    @property
-    def subject(self) -> str:
-        return self.name
+        return f"{'replace' if self.replaces else 'start'} {self.service} ({self.why})"
 
 
 @dataclass(frozen=True, slots=True)
-class StartContainers(Step):
+class StartContainers(ServiceStep):
     """The containers of a new release, beside the old ones."""
 
-    service: str
     names: tuple[str, ...]
     spec: ContainerSpec
     why: str
@@ -183,32 +190,22 @@ class StartContainers(Step):
     def text(self) -> str:
         return f"start {', '.join(self.names)} ({self.why})"
 
-    @property
-    def subject(self) -> str:
-        return self.service
-
 
 @dataclass(frozen=True, slots=True)
-class StartAgain(Step):
+class StartAgain(ServiceStep):
     """Containers that are right but stopped are started again."""
 
-    service: str
     names: tuple[str, ...]
 
     @property
     def text(self) -> str:
         return f"start {', '.join(self.names)} again"
 
-    @property
-    def subject(self) -> str:
-        return self.service
-
 
 @dataclass(frozen=True, slots=True)
-class WaitHealthy(Step):
+class WaitHealthy(ServiceStep):
     """Every one of these containers answers its check."""
 
-    service: str
     names: tuple[str, ...]
     check: Check
 
@@ -216,16 +213,11 @@ class WaitHealthy(Step):
     def text(self) -> str:
         return f"wait until {self.service} is healthy ({self.check})"
 
-    @property
-    def subject(self) -> str:
-        return self.service
-
 
 @dataclass(frozen=True, slots=True)
-class StopOld(Step):
+class StopOld(ServiceStep):
     """The old containers stop before the new ones start (`recreate`, or a port that only one can hold)."""
 
-    service: str
     names: tuple[str, ...]
     timeout: float
 
@@ -233,16 +225,11 @@ class StopOld(Step):
     def text(self) -> str:
         return f"stop {', '.join(self.names)} first"
 
-    @property
-    def subject(self) -> str:
-        return self.service
-
 
 @dataclass(frozen=True, slots=True)
-class RunHook(Step):
+class RunHook(ServiceStep):
     """A hook runs: in a container of the new image, or on this machine."""
 
-    service: str
     hook: Literal["pre", "post"]
     where: Literal["remote", "local"]
     command: str
@@ -252,10 +239,6 @@ class RunHook(Step):
     @property
     def text(self) -> str:
         return f"run the {self.hook} hook {'here' if self.where == 'local' else 'in the new image'}"
-
-    @property
-    def subject(self) -> str:
-        return self.service
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,20 +255,15 @@ class Switch(Step):
 
 
 @dataclass(frozen=True, slots=True)
-class OpenName(Step):
+class OpenName(ServiceStep):
     """A service that nobody outside can reach and that was not live before answers by its name from here on."""
 
     project: str
-    service: str
     alias: str
 
     @property
     def text(self) -> str:
         return f"let the project reach {self.service} by its name"
-
-    @property
-    def subject(self) -> str:
-        return self.service
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,10 +279,9 @@ class Record(Step):
 
 
 @dataclass(frozen=True, slots=True)
-class Drain(Step):
+class Drain(ServiceStep):
     """Old containers finish the requests in flight on them, for at most `timeout` seconds."""
 
-    service: str
     addresses: tuple[str, ...]
     timeout: float
 
@@ -312,16 +289,11 @@ class Drain(Step):
     def text(self) -> str:
         return f"let the old {self.service} finish its requests (up to {self.timeout:g} s)"
 
-    @property
-    def subject(self) -> str:
-        return self.service
-
 
 @dataclass(frozen=True, slots=True)
-class StopAndRemove(Step):
+class StopAndRemove(ServiceStep):
     """Containers get their stop signal, `timeout` seconds to end, and are removed."""
 
-    service: str
     names: tuple[str, ...]
     timeout: float
     why: str = "replaced"
@@ -329,10 +301,6 @@ class StopAndRemove(Step):
     @property
     def text(self) -> str:
         return f"stop and remove {', '.join(self.names)} ({self.why})"
-
-    @property
-    def subject(self) -> str:
-        return self.service
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,63 +324,3 @@ class DropTags(Step):
     @property
     def text(self) -> str:
         return f"drop {len(self.tags)} old image{'s' if len(self.tags) != 1 else ''}"
-
-
-Track = tuple[Step, ...]
-"""Steps that follow one another."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """Tracks that run side by side; a stage begins when the one before it is over.
-
-    Attributes:
-        decides: The release is decided in this stage: it runs to its end whatever comes, and after it nothing is
-            taken back.
-    """
-
-    name: str
-    tracks: tuple[Track, ...]
-    decides: bool = False
-
-
-Action = Literal["created", "replaced", "unchanged", "restarted", "removed"]
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a plan does to one service or dependency, and why."""
-
-    name: str
-    action: Action
-    why: str
-    image: str
-    kind: Literal["service", "dependency"] = "service"
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a deploy does, from what there is to what the project asks for.
-
-    Attributes:
-        release: The release it makes; the current one where there is nothing to do.
-        record: The record of that release, as it stands before it begins.
-    """
-
-    server: str
-    project: str
-    release: str
-    changes: tuple[Change, ...]
-    stages: tuple[Stage, ...] = ()
-    record: ReleaseRecord | None = None
-    notes: tuple[str, ...] = field(default=())
-
-    @property
-    def steps(self) -> tuple[Step, ...]:
-        """All steps, in the order in which they are told."""
-        return tuple(step for stage in self.stages for track in stage.tracks for step in track)
-
-    @property
-    def empty(self) -> bool:
-        """Whether there is nothing to do."""
-        return not self.steps

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.config import Project
+    from ftl.deploy.steps import Step
     from ftl.engine.values import EngineInfo
     from ftl.events import Emit
     from ftl.ssh import Machine
@@ -34,13 +35,11 @@ class Traffic:
     bytes_sent: int = 0
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Undo:
-    """One thing to take back: told with `text`, done with `act`."""
+    """How a step is taken back."""
 
-    text: str
-    step: str
-    service: str | None
+    step: Step
     act: Callable[[], Awaitable[object]]
 
 
@@ -90,11 +89,9 @@ class Work:
         """Let go of what was opened here."""
         await self._closing.aclose()
 
-    def on_failure(
-        self, text: str, act: Callable[[], Awaitable[object]], *, step: str, service: str | None
-    ) -> None:
-        """Remember how to take back what is about to be done."""
-        self._undo.append(Undo(text, step, service, act))
+    def on_failure(self, step: Step, act: Callable[[], Awaitable[object]]) -> None:
+        """Remember how to take back what a step is about to do."""
+        self._undo.append(Undo(step, act))
 
     async def take_back(self) -> None:
         """Undo everything remembered, last first; one that fails does not stop the others. Bounded."""
@@ -102,10 +99,11 @@ class Work:
             async with asyncio.timeout(UNDO_SECONDS):
                 while self._undo:
                     undo = self._undo.pop()
+                    step = undo.step
                     try:
                         await undo.act()
                     except FtlError:
                         continue
-                    self.emit(StepUndone(undo.step, undo.text, undo.service))
+                    self.emit(StepUndone(step.kind, step.text, step.subject))
         except TimeoutError:
             self._undo.clear()

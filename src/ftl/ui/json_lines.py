@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import fields
 from typing import TYPE_CHECKING, TextIO
+
+from ftl.events import type_name
 
 if TYPE_CHECKING:
     from ftl.events import Event
@@ -38,8 +39,3 @@ def as_record(event: Event) -> dict[str, object]:
     for field in fields(event):
         record[field.name] = getattr(event, field.name)
     return record
-
-
-def type_name(kind: type[Event]) -> str:
-    """BuildStarted -> "build_started"."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()

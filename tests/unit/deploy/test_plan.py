@@ -16,7 +16,8 @@ from ftl.proxy import site_of
 from tests.unit.deploy.world import container, dependency, plan, project, record, server, service
 
 if TYPE_CHECKING:
-    from ftl.deploy.steps import Plan, Step
+    from ftl.deploy.plan import Plan
+    from ftl.deploy.steps import Step
 
 
 def kinds(found: Plan) -> list[str]:

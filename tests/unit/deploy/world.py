@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ftl.config.models import Build, Dependency, Project, ProjectInfo, Route, Server, Service
 from ftl.deploy.decisions import LocalImage
 from ftl.deploy.observed import Observed
-from ftl.deploy.plan import Author, make_plan
+from ftl.deploy.planning import Author, make_plan
 from ftl.deploy.records import ReleaseRecord, ServiceRecord
 from ftl.deploy.wanted import container_names, dependency_container, service_container, volume_name
 from ftl.engine import labels
@@ -18,7 +18,7 @@ from ftl.proxy import ProxyState, project_network, release_alias, render, site_o
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ftl.deploy.steps import Plan
+    from ftl.deploy.plan import Plan
 
 INFO = EngineInfo("28.5.2", "1.47", "linux/amd64", "overlay2", "/var/lib/docker", 1 << 30)
 SUBNET = "172.30.0.0/16"

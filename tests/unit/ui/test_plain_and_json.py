@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from ftl.events import BuildFinished, Event, Note, Switched
-from ftl.ui.json_lines import JsonLines, type_name
+from ftl.events import BuildFinished, Event, Note, Switched, type_name
+from ftl.ui.json_lines import JsonLines
 from ftl.ui.plain import Plain
 from ftl.ui.transcript import Transcript
 from tests.unit.ui.samples import EVERY

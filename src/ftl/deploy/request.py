@@ -14,7 +14,7 @@ from ftl.aio import both
 from ftl.deploy.choose import chosen
 from ftl.deploy.decisions import LocalImage
 from ftl.deploy.observed import observe
-from ftl.deploy.plan import Author, make_plan
+from ftl.deploy.planning import Author, make_plan
 from ftl.deploy.sites import read_certificate
 from ftl.engine import Engine, local_url
 from ftl.errors import UsageError
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from ftl.config import Project
     from ftl.config.models import Service
     from ftl.deploy.observed import Observed
+    from ftl.deploy.plan import Plan
     from ftl.deploy.session import Session
-    from ftl.deploy.steps import Plan
     from ftl.events import Emit
     from ftl.proxy import Certificate
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Request:
     """Everything about a deploy that does not depend on the server's state.
 
     Attributes:
@@ -65,7 +65,7 @@ class Asked:
 
 async def gather(
     project: Project, root: Path, session: Session, *, only: Sequence[str], build: bool, emit: Emit
-) -> tuple[Asked, Observed]:
+) -> tuple[Request, Observed]:
     """Build here and look there at the same time.
 
     Raises:
@@ -79,7 +79,7 @@ async def gather(
         _images(project, meant, root, session.info.platform, build=build, emit=emit),
         observe(session.engine, session.info, project.name, session.name),
     )
-    return Asked(project, root, images, await _author(root), certificate, tuple(only)), observed
+    return Request(project, root, images, await _author(root), certificate, tuple(only)), observed
 
 
 def choose(project: Project, names: Sequence[str]) -> tuple[Service, ...]:
