@@ -23,6 +23,11 @@ HOOK_SECONDS = 3600.0
 
 LAST_LINES = 30
 
+_SHELL_STATUS: dict[int | None, str] = {
+    126: "126 is the shell's way to say that the command may not be executed (`chmod +x`?)",
+    127: "127 is the shell's way to say that there is no such command",
+}
+
 
 async def run_remote_hook(work: Work, step: RunHook) -> None:
     """Run a hook in a container of its own, made of the new image, and remove that container whatever happens.
@@ -51,7 +56,7 @@ async def run_remote_hook(work: Work, step: RunHook) -> None:
     finally:
         await uninterrupted(_remove(work, step.container))
     if status != 0:
-        raise _failed(step, f"it ended with status {status}", lines)
+        raise _failed(step, f"it ended with status {status}", lines, status=status)
 
 
 async def _remove(work: Work, container: str) -> None:
@@ -85,7 +90,7 @@ async def run_local_hook(work: Work, step: RunHook) -> None:
         except TimeoutError:
             raise _failed(step, f"it was not done after {HOOK_SECONDS:g} s", lines) from None
     if status != 0:
-        raise _failed(step, f"it ended with status {status}", lines)
+        raise _failed(step, f"it ended with status {status}", lines, status=status)
 
 
 def _told(work: Work, step: RunHook, ports: Mapping[str, int]) -> dict[str, str]:
@@ -101,11 +106,14 @@ def _told(work: Work, step: RunHook, ports: Mapping[str, int]) -> dict[str, str]
     return told
 
 
-def _failed(step: RunHook, cause: str, lines: list[str]) -> HookFailed:
+def _failed(step: RunHook, cause: str, lines: list[str], *, status: int | None = None) -> HookFailed:
     where = "here" if step.where == "local" else "in the new image"
-    hint = (
-        "nothing was switched: the old release goes on" if step.hook == "pre" else "the new release is live"
+    after = (
+        "nothing was switched: mend it and deploy again"
+        if step.hook == "pre"
+        else f"the new release is live; the hook runs again when a deploy changes {step.service}"
     )
+    hint = "; ".join(filter(None, (_SHELL_STATUS.get(status), after)))
     error = HookFailed(f"the {step.hook} hook of {step.service} ({where}) failed", cause=cause, hint=hint)
     error.details = tuple(lines[-LAST_LINES:])
     return error
