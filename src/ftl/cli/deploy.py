@@ -10,6 +10,9 @@ import click
 from ftl.cli.common import Fields, Options, load_project, pass_options, put, run
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ftl.config import Project
     from ftl.deploy import DeployResult, ServiceResult
     from ftl.events import Emit
 
@@ -39,6 +42,7 @@ def command(options: Options, services: tuple[str, ...], build: bool, wait_lock:
     """
     project, root = load_project(options)
     done: list[DeployResult] = []
+    by_name: list[str] = []
 
     async def work(emit: Emit) -> Fields:
         from ftl.deploy import deploy
@@ -47,14 +51,21 @@ def command(options: Options, services: tuple[str, ...], build: bool, wait_lock:
         if options.server == "sandbox":
             from ftl.server.sandbox import address
 
-            http, https = address().urls
-            result = replace(result, urls=(http,) if project.proxy.tls == "off" else (http, https))
+            there, hosts = address(), _hosts(project)
+            result = replace(result, urls=there.urls_of(hosts, tls=project.proxy.tls != "off"))
+            by_name.extend(there.by_name(host) for host in hosts)
         done.append(result)
         return _fields(result)
 
     run(options, "deploy", work)
     if not options.json:
-        _print(done[0])
+        _print(done[0], by_name)
+
+
+def _hosts(project: Project) -> list[str]:
+    """The host names of all routes."""
+    named = (route.host or project.project.domain for one in project.services for route in one.routes)
+    return sorted({host for host in named if host})
 
 
 def _fields(result: DeployResult) -> Fields:
@@ -72,10 +83,10 @@ def _fields(result: DeployResult) -> Fields:
     }
 
 
-def _print(result: DeployResult) -> None:
-    """What was done, for people."""
+def _print(result: DeployResult, by_name: Sequence[str]) -> None:
+    """What was done, for people; `by_name` are commands that ask the sandbox for a host."""
     from ftl.cli.screen import put_table
-    from ftl.ui.words import duration
+    from ftl.figures import duration
 
     rows = [_row(name, one) for name, one in {**result.dependencies, **result.services}.items()]
     if rows:
@@ -86,10 +97,12 @@ def _print(result: DeployResult) -> None:
     put(f"{result.release} {what} on {result.server} ({duration(result.seconds)})")
     for url in result.urls:
         put(url)
+    for command_line in by_name:
+        put(f"by its name: {command_line}")
 
 
 def _row(name: str, one: ServiceResult) -> tuple[str, ...]:
-    from ftl.ui.words import count, size
+    from ftl.figures import count, size
 
     sent = f"{count(one.layers_sent, 'layer')}, {size(one.bytes_sent)}" if one.layers_sent else "-"
     reused = count(one.layers_reused, "layer") if one.layers_reused else "-"

@@ -35,6 +35,7 @@ def command(options: Options) -> None:
     if options.json or options.quiet:
         return
     put(f"wrote {fields['file']}: give it your domain, then `ftl validate`")
+    put("to try it without a server: `ftl sandbox up`, then `ftl deploy --server sandbox`")
     if not fields["dockerfile"]:
         put("there is no Dockerfile beside it yet: `ftl build` needs one")
     elif fields["port"] is None:

@@ -52,7 +52,18 @@ def up(options: Options, name: str | None) -> None:
         there = await sandbox.up(name, emit)
         return {**there.fields(), "urls": there.urls, "ssh": there.ssh}
 
-    _print(options, run(options, "sandbox up", work))
+    fields = run(options, "sandbox up", work)
+    _print(options, fields)
+    if not options.json:
+        put(f"{'next':<8}{_next(name)}")
+
+
+def _next(name: str | None) -> str:
+    """The command that deploys to the sandbox; one named here alone has to be named there as well."""
+    import os
+
+    elsewhere = name is not None and os.environ.get("FTL_SANDBOX") != name
+    return f"{f'FTL_SANDBOX={name} ' if elsewhere else ''}ftl deploy --server sandbox"
 
 
 @command.command()

@@ -46,6 +46,22 @@ def test_an_address_is_read_as_it_was_written() -> None:
     assert (there.server.port, there.server.known_hosts) == (2222, there.known_hosts)
 
 
+@pytest.mark.parametrize(
+    ("hosts", "tls", "urls"),
+    [
+        (["shop.example.com"], True, ("http://127.0.0.1:8080",)),
+        (["localhost"], True, ("http://127.0.0.1:8080", "https://localhost:8443")),
+        (["localhost"], False, ("http://127.0.0.1:8080",)),
+        ([], True, ()),
+    ],
+)
+def test_only_addresses_that_answer_are_named(hosts: list[str], tls: bool, urls: tuple[str, ...]) -> None:
+    """HTTPS is named where a browser here can ask for a name that has a certificate; nothing without routes."""
+    there = remembered(Home.of())
+    assert there.urls_of(hosts, tls=tls) == urls
+    assert there.by_name("a.example") == "curl --connect-to ::127.0.0.1:8080 http://a.example"
+
+
 def test_what_is_written_down_is_private() -> None:
     """The files beside the key are the user's alone."""
     there = remembered(Home.of())

@@ -16,11 +16,12 @@ from ftl.config.models import Server
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 DEFAULT = "sandbox"
 VARIABLE = "FTL_SANDBOX"
 
+_LOCAL = "localhost"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 
@@ -58,6 +59,20 @@ class SandboxAddress:
     def urls(self) -> tuple[str, str]:
         """The proxy's public addresses, for a browser on this machine."""
         return f"http://{self.host}:{self.http_port}", f"https://{self.host}:{self.https_port}"
+
+    def urls_of(self, hosts: Collection[str], *, tls: bool) -> tuple[str, ...]:
+        """Where a browser on this machine finds a project whose routes have these hosts.
+
+        By address the proxy answers for the only project there is, and by HTTP alone: a certificate is for a name.
+        """
+        if not hosts:
+            return ()
+        http, _ = self.urls
+        return (http, f"https://{_LOCAL}:{self.https_port}") if tls and _LOCAL in hosts else (http,)
+
+    def by_name(self, host: str) -> str:
+        """The command that asks for a host by its name, which leads somewhere else or nowhere yet."""
+        return f"curl --connect-to ::{self.host}:{self.http_port} http://{host}"
 
     @property
     def ssh(self) -> str:
