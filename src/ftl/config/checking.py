@@ -175,7 +175,12 @@ class _Checker:
         elif not os.path.isfile(file):  # noqa: PTH113
             given = "dockerfile" if (*way, "dockerfile") in self._marks else "context"
             message = f"dockerfile: there is no file {os.path.relpath(file, self._folder)}"
-            yield Fault(self._at(*way, given), message, "its place is relative to the context")
+            hint = (
+                "its place is relative to the context"
+                if given == "dockerfile"
+                else "write one, or run a ready image with `image: NAME` in place of `build`"
+            )
+            yield Fault(self._at(*way, given), message, hint)
         for index, secret in enumerate(service.build.secrets):
             if secret.env is not None and secret.file is not None:
                 message = f"secrets: {secret.id} has both env and file"

@@ -48,14 +48,14 @@ def _name(folder: str) -> str:
 
 def starter(found: Findings) -> str:
     """The text of a first ftl.yaml."""
-    return _TEXT.format(name=found.name, port=found.port or DEFAULT_PORT)
+    return _TEXT.format(name=found.name, domain=f"{found.name}.example.com ", port=found.port or DEFAULT_PORT)
 
 
 _TEXT = """\
 # What runs where. `ftl validate` checks this file, `ftl plan` shows what a deploy would do, `ftl deploy` does it.
 project:
   name: {name}
-  domain: {name}.example.com   # its DNS must point to the server
+  domain: {domain:<21}# its DNS must point to the server
   email: ops@example.com       # contact for the authority that signs the certificate
 
 # Where it goes: the domain's server, as the current user, with ssh's own settings. Or:
@@ -66,7 +66,7 @@ project:
 services:
   - name: web
     build: .                   # the folder with the Dockerfile
-    port: {port}                 # what the app listens on inside
+    port: {port:<20} # what the app listens on inside
     routes:
       - path: /
     health_check:
