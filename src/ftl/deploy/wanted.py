@@ -152,7 +152,8 @@ def fingerprint(spec: ContainerSpec, *, port: int | None = None) -> str:
         port: Where requests go. The engine is not told, but a container that was never healthy at this port
             must prove itself before requests are sent there: moving the routes alone would lose them all.
     """
-    canonical = json.dumps({**asdict(spec), "port": port}, sort_keys=True, separators=(",", ":"))
+    told = asdict(spec) if port is None else {**asdict(spec), "port": port}
+    canonical = json.dumps(told, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
