@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ftl.errors import FtlError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
+    from collections.abc import AsyncIterator, Coroutine, Iterable
 
 T = TypeVar("T")
 U = TypeVar("U")
+
+
+@asynccontextmanager
+async def raising_first() -> AsyncIterator[asyncio.TaskGroup]:
+    """A TaskGroup that raises the first error as it is, not in a group: see `first_of`."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            yield group
+    except BaseExceptionGroup as errors:
+        raise first_of(errors) from None
 
 
 async def together(calls: Iterable[Coroutine[Any, Any, T]], *, limit: int = 32) -> list[T]:
@@ -21,28 +32,15 @@ async def together(calls: Iterable[Coroutine[Any, Any, T]], *, limit: int = 32) 
     (FtlError) before any other.
     """
     gate = asyncio.Semaphore(limit)
-
-    async def one(call: Coroutine[Any, Any, T]) -> T:
-        async with gate:
-            return await call
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(call)) for call in calls]
-    except BaseExceptionGroup as errors:
-        raise first_of(errors) from None
+    async with raising_first() as group:
+        tasks = [group.create_task(_through(gate, call)) for call in calls]
     return [task.result() for task in tasks]
 
 
 async def to_the_end(calls: Iterable[Coroutine[Any, Any, T]], *, limit: int = 32) -> list[T]:
     """As `together`, but an error does not stop the others: it is raised when all are over."""
     gate = asyncio.Semaphore(limit)
-
-    async def one(call: Coroutine[Any, Any, T]) -> T:
-        async with gate:
-            return await call
-
-    results = await asyncio.gather(*(one(call) for call in calls), return_exceptions=True)
+    results = await asyncio.gather(*(_through(gate, call) for call in calls), return_exceptions=True)
     done: list[T] = []
     for result in results:
         if isinstance(result, BaseException):
@@ -53,12 +51,14 @@ async def to_the_end(calls: Iterable[Coroutine[Any, Any, T]], *, limit: int = 32
 
 async def both(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, U]) -> tuple[T, U]:
     """Await two things of different kinds; errors as in `together`."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            first, second = group.create_task(one), group.create_task(other)
-    except BaseExceptionGroup as errors:
-        raise first_of(errors) from None
+    async with raising_first() as group:
+        first, second = group.create_task(one), group.create_task(other)
     return first.result(), second.result()
+
+
+async def _through(gate: asyncio.Semaphore, call: Coroutine[Any, Any, T]) -> T:
+    async with gate:
+        return await call
 
 
 def first_of(errors: BaseExceptionGroup[BaseException]) -> BaseException:

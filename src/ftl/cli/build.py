@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ftl import figures
 from ftl.cli.common import Fields, Options, load_project, pass_options, put, run
 
 if TYPE_CHECKING:
@@ -39,8 +40,7 @@ def command(
     async def work(emit: Emit) -> Fields:
         project, root = load_project(options)
         chosen = _chosen(project, services)
-        from ftl.engine.api import Engine
-        from ftl.engine.local import local_url
+        from ftl.engine import Engine, local_url
         from ftl.image import build, push
 
         async with Engine(local_url(), name="this machine") as engine:
@@ -76,21 +76,19 @@ def _chosen(project: Project, names: tuple[str, ...]) -> list[Service]:
     Raises:
         UsageError: A name is none of the project's services, or has nothing to build.
     """
+    from ftl.config.choosing import chosen_services
     from ftl.errors import UsageError
 
-    known = {service.name: service for service in project.services}
-    buildable = [name for name, service in known.items() if service.build is not None]
-    for name in names:
-        if name not in known:
+    meant = chosen_services(project, names)
+    buildable = [service for service in project.services if service.build is not None]
+    for service in meant if names else ():
+        if service not in buildable:
+            others = ", ".join(one.name for one in buildable) or "none"
             raise UsageError(
-                f"there is no service `{name}`", hint=f"ftl.yaml has {', '.join(known) or 'no services'}"
+                f"`{service.name}` has no `build`: its image {service.image} is pulled by the server",
+                hint=f"services that are built: {others}",
             )
-        if name not in buildable:
-            raise UsageError(
-                f"`{name}` has no `build`: its image {known[name].image} is pulled by the server",
-                hint=f"services that are built: {', '.join(buildable) or 'none'}",
-            )
-    return [known[name] for name in dict.fromkeys(names or buildable)]
+    return [service for service in meant if service in buildable]
 
 
 def _platform(project: Project, emit: Emit) -> str | None:
@@ -134,16 +132,14 @@ def _fields(built: Built, explanation: Explanation | None) -> Mapping[str, objec
 
 def _drawn(explanation: Explanation, built: Built) -> str:
     """An explanation as text: the figures, then the advice."""
-    from ftl.image.size import size_text
-
     lines = [
-        f"{explanation.service}: {size_text(explanation.size)}, of it {size_text(explanation.base_size)} from "
-        f"{explanation.base or 'scratch'}; build context {size_text(explanation.context)}"
+        f"{explanation.service}: {figures.size(explanation.size)}, of it {figures.size(explanation.base_size)} from "
+        f"{explanation.base or 'scratch'}; build context {figures.size(explanation.context)}"
     ]
     for line, text, size, seconds in explanation.steps:
         shown = text if len(text) <= 70 else f"{text[:67]}..."
         taken = f"{seconds:.1f} s" if seconds else ""
-        lines.append(f"  {line:>4}  {size_text(size):>9}  {taken:>8}  {shown}")
+        lines.append(f"  {line:>4}  {figures.size(size):>9}  {taken:>8}  {shown}")
     for advice in explanation.advice:
         place = f"{built.dockerfile.path}:{advice.line}: " if advice.line else ""
         lines += ["", f"  {place}{advice.text}", f"    hint: {advice.hint}"]

@@ -57,8 +57,8 @@ def command(
     start = _start(since)
 
     async def work(_: Emit) -> Fields:
+        from ftl.config.choosing import chosen
         from ftl.deploy import open_session
-        from ftl.deploy.choose import chosen
         from ftl.deploy.logs import follow_logs, read_logs
 
         known = [service.name for service in project.services] + [one.name for one in project.dependencies]

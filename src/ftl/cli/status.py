@@ -75,7 +75,7 @@ def since(started: str, *, now: datetime) -> str:
     """How long ago the engine says it was, "-" where it does not say."""
     from datetime import UTC, datetime
 
-    from ftl.ui.words import age
+    from ftl.figures import age
 
     if not started:
         return "-"

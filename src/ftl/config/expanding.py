@@ -16,6 +16,7 @@ from ftl.config.scalars import Unfit, image
 from ftl.config.texts import Skipped
 from ftl.config.tree import Entry, Mapping, Mark, Node, Scalar, Sequence, is_null
 from ftl.config.variables import read_env_file, unreadable
+from ftl.references import split
 
 if TYPE_CHECKING:
     from collections.abc import Mapping as MappingType
@@ -123,7 +124,7 @@ def dependency(reader: Reader, node: Scalar) -> Mapping:
     except Unfit as error:
         reader.texts.report(node.mark, f"dependencies: `{node.text}` {error.message}", error.hint)
         raise Skipped from None
-    repository, tag = _split(reference)
+    repository, tag = split(reference)
     preset = PRESETS.get(repository.lower())
     if preset is not None:
         return _from_preset(reader, preset, reference[len(repository) :], tag, node.mark)
@@ -133,13 +134,6 @@ def dependency(reader: Reader, node: Scalar) -> Mapping:
         reader.texts.report(node.mark, f"dependencies: `{repository}` is not known", hint)
         raise Skipped
     return _literal({"name": repository.rpartition("/")[2], "image": reference}, node.mark)
-
-
-def _split(reference: str) -> tuple[str, str]:
-    """The repository and the tag ("latest" if none) of an image reference."""
-    named = reference.partition("@")[0]
-    repository, colon, tag = named.rpartition(":")
-    return (repository, tag) if colon and "/" not in tag else (named, "latest")
 
 
 def _from_preset(reader: Reader, preset: Preset, version: str, tag: str, mark: Mark) -> Mapping:

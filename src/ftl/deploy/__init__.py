@@ -2,7 +2,6 @@
 
 from ftl.deploy.deploying import DeployResult, ServiceResult, deploy, plan_only
 from ftl.deploy.plan import Change, Plan
-from ftl.deploy.request import choose
 from ftl.deploy.session import Session, open_session
 
 __all__ = [
@@ -11,7 +10,6 @@ __all__ = [
     "Plan",
     "ServiceResult",
     "Session",
-    "choose",
     "deploy",
     "open_session",
     "plan_only",

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftl.deploy.observed import Observed, normal_reference, release_of
+from ftl.deploy.observed import Observed, release_of
+from ftl.deploy.records import release_number
 from ftl.deploy.wanted import Wanted, dependency_container, service_container
 from ftl.engine import labels
+from ftl.references import familiar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -123,16 +125,16 @@ def decide_dependency(project: Project, dependency: Dependency, observed: Observ
 
 def reference_content(service: Service) -> str:
     """The content id of a service whose image FTL does not build: its name is all that is known."""
-    return f"ref:{normal_reference(service.image or '')}"
+    return f"ref:{familiar(service.image or '')}"
 
 
 def never_live(decision: ServiceDecision) -> tuple[Container, ...]:
     """Leftovers of releases newer than the live one: they never had a request."""
-    bound = int(decision.live[1:]) if decision.live else 0
+    bound = release_number(decision.live or "")
     return tuple(one for one in decision.leftovers if release_of(one) > bound)
 
 
 def once_live(decision: ServiceDecision) -> tuple[Container, ...]:
     """Leftovers of releases older than the live one: they may still finish requests."""
-    bound = int(decision.live[1:]) if decision.live else 0
+    bound = release_number(decision.live or "")
     return tuple(one for one in decision.leftovers if release_of(one) <= bound)

@@ -6,7 +6,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ftl.deploy.request import choose, gather
+from ftl.config.choosing import chosen_services
+from ftl.deploy.request import gather
 from ftl.deploy.session import open_session
 from ftl.deploy.under_lock import apply_under_lock
 from ftl.deploy.work import Traffic, Work
@@ -75,7 +76,7 @@ async def deploy(
         UsageError: A service that the project does not have; no built image and `build` is false.
         ServerError, LockHeld, BuildFailed, TransferFailed, Unhealthy, HookFailed, EngineError.
     """
-    choose(project, services)  # before anything is asked of a server
+    chosen_services(project, services)  # before anything is asked of a server
     began = time.monotonic()
     async with open_session(project.server) as session:
         request, observed = await gather(project, root, session, only=services, build=build, emit=emit)
@@ -93,7 +94,7 @@ async def plan_only(
     project: Project, root: Path, *, services: Sequence[str] = (), build: bool = True, emit: Emit
 ) -> Plan:
     """What `deploy` would do now. Builds images here, if asked to, and changes nothing on the server."""
-    choose(project, services)
+    chosen_services(project, services)
     async with open_session(project.server) as session:
         request, observed = await gather(project, root, session, only=services, build=build, emit=emit)
         return request.plan(observed)

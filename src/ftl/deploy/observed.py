@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ftl.aio import raising_first
 from ftl.deploy import records
 from ftl.deploy.wanted import is_aside
 from ftl.engine import labels
 from ftl.proxy import observe as observe_proxy
 from ftl.proxy import release_alias
+from ftl.references import familiar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,9 +62,9 @@ class Observed:
 
     def has_image(self, reference: str) -> bool:
         """Whether the server has an image under this very name (tag or digest)."""
-        wanted = normal_reference(reference)
+        wanted = familiar(reference)
         return any(
-            wanted in map(normal_reference, (*image.tags, *image.digests)) or image.id == reference
+            wanted in map(familiar, (*image.tags, *image.digests)) or image.id == reference
             for image in self.images
         )
 
@@ -97,7 +98,7 @@ class Observed:
 
 async def observe(engine: Engine, info: EngineInfo, project: str, server: str) -> Observed:
     """Ask the server everything a plan needs, side by side."""
-    async with asyncio.TaskGroup() as group:
+    async with raising_first() as group:
         containers = group.create_task(engine.containers())
         images = group.create_task(engine.images())
         networks = group.create_task(engine.networks())
@@ -120,10 +121,3 @@ async def observe(engine: Engine, info: EngineInfo, project: str, server: str) -
 def release_of(container: Container) -> int:
     """The number of the release that started a container."""
     return records.release_number(container.labels.get(labels.RELEASE, ""))
-
-
-def normal_reference(reference: str) -> str:
-    """One spelling for the names an image goes by: no default registry, no default namespace, with a tag."""
-    name = reference.removeprefix("docker.io/").removeprefix("library/")
-    last = name.rpartition("/")[2]
-    return name if ":" in last or "@" in last else f"{name}:latest"

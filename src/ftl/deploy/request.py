@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ftl import __version__
 from ftl.aio import both
-from ftl.deploy.choose import chosen
+from ftl.config.choosing import chosen_services
 from ftl.deploy.decisions import LocalImage
 from ftl.deploy.observed import observe
 from ftl.deploy.planning import Author, make_plan
@@ -72,7 +72,7 @@ async def gather(
         UsageError: A service that the project does not have; no built image and `build` is false; no certificate.
         BuildFailed: An image could not be built.
     """
-    meant = choose(project, only)
+    meant = chosen_services(project, only)
     certificate = read_certificate(project, root)
     platforms.remember(project.server.host, session.info.platform)
     images, observed = await both(
@@ -80,12 +80,6 @@ async def gather(
         observe(session.engine, session.info, project.name, session.name),
     )
     return Request(project, root, images, await _author(root), certificate, tuple(only)), observed
-
-
-def choose(project: Project, names: Sequence[str]) -> tuple[Service, ...]:
-    """The services that are meant; all of them when none is named. Raises UsageError for a name unknown."""
-    meant = chosen(names, [service.name for service in project.services], kind="service")
-    return tuple(service for service in project.services if service.name in meant)
 
 
 async def _images(

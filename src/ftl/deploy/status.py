@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from ftl.deploy.checks import dependency_check, service_check
 from ftl.deploy.health import Check, ask
 from ftl.deploy.observed import observe
+from ftl.deploy.records import release_number
 from ftl.engine import labels
 from ftl.errors import FtlError
 
@@ -105,7 +106,7 @@ async def status(project: Project, session: Session) -> Status:
         project=project.name,
         server=session.name,
         engine=session.info.version,
-        release=max(releases, key=lambda release: int(release[1:]), default=None),
+        release=max(releases, key=release_number, default=None),
         units=tuple(units),
     )
 

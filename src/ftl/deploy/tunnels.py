@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftl.deploy.choose import chosen
+from ftl.config.choosing import chosen
 from ftl.deploy.relay import PortTaken, relay
 from ftl.engine import labels
 from ftl.errors import FtlError, UsageError

@@ -13,8 +13,8 @@ from yarl import URL
 
 from ftl.engine import convert
 from ftl.engine.errors import FOREIGN, Attempt, Explain, mapped
-from ftl.engine.fields import record, text
 from ftl.errors import EngineError, EngineUnavailable
+from ftl.fields import record, text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence

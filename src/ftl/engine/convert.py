@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from typing import Literal, get_args
 
-from ftl.engine.fields import Json, flag, mapping, number, record, records, text, texts
 from ftl.engine.values import (
     Container,
     ContainerState,
@@ -20,6 +19,7 @@ from ftl.engine.values import (
     Store,
     Volume,
 )
+from ftl.fields import Json, flag, mapping, number, record, records, text, texts
 
 State = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
 

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
+from ftl import references
 from ftl.engine import body, convert
 from ftl.engine.client import UNBOUNDED, Client, checked
 from ftl.engine.errors import ignoring, none_if_missing
-from ftl.engine.fields import number, record, records, text
 from ftl.errors import EngineError, FtlError
+from ftl.fields import number, record, records, text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 
-    from ftl.engine.fields import Json
     from ftl.engine.values import Image
-
-# The first part of a reference is a registry's host when it looks like one; the rule is Docker's own.
-_REGISTRY = re.compile(r"(?:[^/]*[.:][^/]*|localhost)/")
+    from ftl.fields import Json
 
 
 async def listed(client: Client, labels: Mapping[str, str] | None) -> list[Image]:
@@ -47,7 +44,7 @@ async def layer_sizes(client: Client, reference: str) -> list[int]:
 
 async def tag(client: Client, reference: str, new: str) -> None:
     """`POST /images/{name}/tag`."""
-    name, label = split_tag(checked(new))
+    name, label = references.split(checked(new))
     async with client.call(f"tag {reference} as {new}") as docker:
         await docker.images.tag(checked(reference), name, tag=label)
 
@@ -112,25 +109,12 @@ async def pull(
     """`POST /images/create`: the engine's own progress, a line each."""
     name = checked(reference)
     if auth is not None:
-        name = with_registry(name)  # aiodocker sends no credentials without a registry's name
+        name = references.qualified(name)  # aiodocker sends no credentials without a registry's name
     async with client.call(f"pull {reference}") as docker:
         credentials = dict(auth) if auth is not None else None
         updates = docker.images.pull(name, auth=credentials, platform=platform, stream=True)
         async for item in updates:
             yield _progress(record(item))
-
-
-def with_registry(reference: str) -> str:
-    """The reference with its registry spelled out: `postgres:16` is `docker.io/library/postgres:16`."""
-    if _REGISTRY.match(reference):
-        return reference
-    return f"docker.io/{reference}" if "/" in reference else f"docker.io/library/{reference}"
-
-
-def split_tag(reference: str) -> tuple[str, str]:
-    """NAME and TAG (`latest` where there is none); the colon of a registry's port is followed by a slash."""
-    name, colon, tag = reference.rpartition(":")
-    return (name, tag) if colon and "/" not in tag else (reference, "latest")
 
 
 def _progress(item: Json) -> str:

@@ -8,8 +8,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftl.engine.fields import record, text
 from ftl.errors import UsageError
+from ftl.fields import record, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,8 +9,8 @@ from aiodocker.networks import DockerNetwork
 from ftl.engine import body, convert
 from ftl.engine.client import Client, checked
 from ftl.engine.errors import ignoring
-from ftl.engine.fields import record, records
 from ftl.errors import EngineError
+from ftl.fields import record, records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -16,10 +16,12 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ftl import references
 from ftl.child import lines_of
-from ftl.engine.local import local_url
+from ftl.engine import local_url
 from ftl.errors import TransferFailed
 from ftl.events import PushProgress
+from ftl.fields import record, text
 from ftl.image.building.builder import find_builder
 from ftl.image.building.command import client_environment
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ftl.events import Emit
+    from ftl.fields import Json
 
 HUB = "https://index.docker.io/v1/"
 """Docker Hub's name in docker's config file."""
@@ -36,7 +39,6 @@ PUSH_STALL_SECONDS = 600.0
 
 _HELPER_SECONDS = 20.0
 _HELPER_NAME = re.compile(r"[A-Za-z0-9_.-]+")
-_REGISTRY = re.compile(r"(?P<host>[^/]*[.:][^/]*|localhost)/")
 _DENIED = re.compile(
     r"denied|unauthorized|authentication required|no basic auth|insufficient_scope|401|403", re.IGNORECASE
 )
@@ -47,10 +49,8 @@ _UNREACHABLE = re.compile(
 
 def registry_of(reference: str) -> str:
     """The registry that a reference names, as docker's config file calls it."""
-    found = _REGISTRY.match(reference)
-    if found is None or found["host"] in ("docker.io", "index.docker.io"):
-        return HUB
-    return found["host"]
+    host = references.registry(reference)
+    return HUB if host in (references.HUB, "index.docker.io") else host
 
 
 def registry_auth(reference: str, environ: Mapping[str, str] | None = None) -> dict[str, str] | None:
@@ -66,23 +66,20 @@ def registry_auth(reference: str, environ: Mapping[str, str] | None = None) -> d
     environ = os.environ if environ is None else environ
     registry = registry_of(reference)
     config = _config(environ)
-    helpers = config.get("credHelpers")
-    helper = helpers.get(registry) if isinstance(helpers, dict) else None
-    helper = helper or config.get("credsStore")
-    if isinstance(helper, str) and _HELPER_NAME.fullmatch(helper):
+    helper = text(record(config.get("credHelpers")).get(registry)) or text(config.get("credsStore"))
+    if _HELPER_NAME.fullmatch(helper):
         found = _from_helper(helper, registry, environ)
         if found is not None:
             return found
     return _from_file(config, registry)
 
 
-def _config(environ: Mapping[str, str]) -> dict[str, object]:
+def _config(environ: Mapping[str, str]) -> Json:
     folder = Path(environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
     try:
-        config = json.loads((folder / "config.json").read_text())
+        return record(json.loads((folder / "config.json").read_text()))
     except (OSError, ValueError):
         return {}
-    return config if isinstance(config, dict) else {}
 
 
 def _from_helper(helper: str, registry: str, environ: Mapping[str, str]) -> dict[str, str] | None:
@@ -97,25 +94,20 @@ def _from_helper(helper: str, registry: str, environ: Mapping[str, str]) -> dict
             timeout=_HELPER_SECONDS,
             check=False,
         )
-        answer = json.loads(done.stdout) if done.returncode == 0 else {}
+        answer = record(json.loads(done.stdout)) if done.returncode == 0 else {}
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return None
-    if not isinstance(answer, dict):
-        return None
-    return _credentials(registry, str(answer.get("Username", "")), str(answer.get("Secret", "")))
+    return _credentials(registry, text(answer.get("Username")), text(answer.get("Secret")))
 
 
-def _from_file(config: Mapping[str, object], registry: str) -> dict[str, str] | None:
-    auths = config.get("auths")
-    entries = auths if isinstance(auths, dict) else {}
+def _from_file(config: Json, registry: str) -> dict[str, str] | None:
+    entries = record(config.get("auths"))
     names = (registry, f"https://{registry}", f"https://{registry}/v1/", f"https://{registry}/v2/")
-    entry = next((entries[name] for name in names if isinstance(entries.get(name), dict)), None)
-    if entry is None:
-        return None
-    if token := entry.get("identitytoken"):
-        return _credentials(registry, "<token>", str(token))
+    entry = next((record(entries[name]) for name in names if name in entries), {})
+    if token := text(entry.get("identitytoken")):
+        return _credentials(registry, "<token>", token)
     try:
-        username, _, password = base64.b64decode(str(entry.get("auth", ""))).decode().partition(":")
+        username, _, password = base64.b64decode(text(entry.get("auth"))).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
         return None
     return _credentials(registry, username, password.rstrip("\0"))

@@ -25,7 +25,8 @@ from ftl.events import (
     TransferProgress,
     TransferStarted,
 )
-from ftl.ui.words import count, printable
+from ftl.figures import count
+from ftl.ui.foreign import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TextIO
 
+from ftl.ui.foreign import printable
 from ftl.ui.style import Style
-from ftl.ui.words import printable
 
 COLOURS = ("36", "33", "32", "35", "34", "96", "93", "92", "95", "94")
 

@@ -12,7 +12,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from ftl.ui.words import duration, size
+from ftl.figures import duration, size
 
 if TYPE_CHECKING:
     from ftl.events import Event

@@ -32,7 +32,8 @@ from ftl.events import (
     TransferProgress,
     TransferStarted,
 )
-from ftl.ui.words import count, duration, printable, size
+from ftl.figures import count, duration, size
+from ftl.ui.foreign import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ftl.config.choosing import chosen
 from ftl.config.models import Dependency, Project, ProjectInfo, Server
-from ftl.deploy.choose import chosen
 from ftl.deploy.relay import PortTaken, relay
 from ftl.deploy.tunnels import Choice, Tunnel, wanted_tunnels
 from ftl.errors import UsageError

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftl.engine.client import checked
-from ftl.engine.images import with_registry
 from ftl.engine.times import unix_time
 from ftl.errors import EngineError, UsageError
+from ftl.references import qualified
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_name_that_would_be_another_request_is_refused(name: str) -> None:
 )
 def test_a_reference_without_a_registry_is_docker_hubs(reference: str, expected: str) -> None:
     """The registry is spelled out as Docker understands the reference."""
-    assert with_registry(reference) == expected
+    assert qualified(reference) == expected
 
 
 def test_a_time_keeps_its_nanoseconds() -> None:

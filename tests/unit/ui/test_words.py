@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftl.ui.words import age, count, duration, printable, size
+from ftl.figures import age, count, duration, size
+from ftl.ui.foreign import printable
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,11 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ftl import figures
 from ftl.image.building.ignore import Ignore, Matches, read_ignore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 LARGE = 50_000_000
@@ -72,6 +73,11 @@ class Context:
     def dispensable(self) -> tuple[tuple[str, int], ...]:
         """The named folders that an image is seldom made of."""
         return tuple((path, size) for path, size in self.folders if path.rpartition("/")[2] in DISPENSABLE)
+
+
+def folders_text(folders: Sequence[tuple[str, int]], count: int = 3) -> str:
+    """The largest folders with their sizes."""
+    return ", ".join(f"{path} {figures.size(size)}" for path, size in folders[:count])
 
 
 def walk(root: Path, dockerfile: Path) -> Context:

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ftl import figures
 from ftl.child import lines_of
+from ftl.engine import labels
 from ftl.errors import BuildFailed
 from ftl.events import BuildContext, BuildFinished, BuildStarted, Note
 from ftl.image.building.built import Built
 from ftl.image.building.classic import ClassicProgress
 from ftl.image.building.command import BuildCall, arguments, environment
-from ftl.image.building.context import Context, walk
+from ftl.image.building.context import Context, folders_text, walk
 from ftl.image.building.dockerfile import Dockerfile, parse
 from ftl.image.building.failure import failure
 from ftl.image.building.miss import Miss, Now, first_miss
@@ -25,7 +27,6 @@ from ftl.image.building.record import Record, keep_files, load_record, next_reco
 from ftl.image.building.secrets import find_secrets
 from ftl.image.identity import content_id
 from ftl.image.platforms import same
-from ftl.image.size import folders_text, size_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,7 +104,7 @@ def _call(bench: Bench, service: Service, config: Build) -> BuildCall:
         context=context,
         dockerfile=context / config.dockerfile,
         tags=(service.image, name) if service.image else (name,),
-        labels={**bench.labels, "ftl.service": service.name},
+        labels={**bench.labels, labels.SERVICE: service.name},
         args=config.args,
         secrets=find_secrets(config.secrets, root=bench.root, environ=bench.variables),
         target=config.target,
@@ -139,7 +140,7 @@ async def _measure(bench: Bench, service: Service, call: BuildCall) -> Context:
 
 def _large_context(service: str, context: Context) -> Note:
     least = "" if context.whole else "at least "
-    text = f"{service}: the build context is {least}{size_text(context.size)}"
+    text = f"{service}: the build context is {least}{figures.size(context.size)}"
     if largest := folders_text(context.folders):
         text += f" ({largest})"
     names = " ".join(path for path, _ in context.dispensable[:5])

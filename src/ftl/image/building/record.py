@@ -13,6 +13,7 @@ import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ftl.fields import mapping, record, texts
 from ftl.image.files import read_json, state_file, write_json
 
 if TYPE_CHECKING:
@@ -93,32 +94,23 @@ def load_record(path: Path) -> Record | None:
 
 
 def _record(raw: Mapping[str, object]) -> Record:
-    files = _map(raw["files"])
+    files = record(raw["files"])
     kept = {
         path: Kept(int(size), int(mtime), bool(executable), str(digest))
         for path, value in files.items()
         if isinstance(value, list)
         for size, mtime, executable, digest in [value]
     }
-    instructions = raw["instructions"]
     return Record(
         salt=str(raw["salt"]),
-        instructions=tuple(str(item) for item in instructions) if isinstance(instructions, list) else (),
-        args=_strings(raw["args"]),
-        bases=_strings(raw["bases"]),
-        settings=_strings(raw["settings"]),
+        instructions=texts(raw["instructions"]),
+        args=mapping(raw["args"]),
+        bases=mapping(raw["bases"]),
+        settings=mapping(raw["settings"]),
         files=kept,
-        seconds={key: float(str(value)) for key, value in _map(raw["seconds"]).items()},
+        seconds={key: float(str(value)) for key, value in record(raw["seconds"]).items()},
         content=str(raw["content"]),
     )
-
-
-def _map(value: object) -> dict[str, object]:
-    return value if isinstance(value, dict) else {}
-
-
-def _strings(value: object) -> dict[str, str]:
-    return {key: str(item) for key, item in _map(value).items()}
 
 
 def save_record(path: Path, record: Record) -> None:

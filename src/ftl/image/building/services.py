@@ -6,8 +6,10 @@ import asyncio
 import os
 from typing import TYPE_CHECKING
 
+from ftl.aio import together
 from ftl.config import variables
-from ftl.errors import FtlError, at
+from ftl.engine import labels
+from ftl.errors import at
 from ftl.events import Note
 from ftl.image.building.builder import find_builder
 from ftl.image.building.job import NO_BUILDKIT, Bench, build_one
@@ -63,7 +65,7 @@ async def build(
     if not builder.has_buildkit:
         text = "no BuildKit here: building with the classic builder, one step at a time"
         emit(Note(text, "warning", hint=NO_BUILDKIT))
-    labels = {"ftl.project": project.name, **({"ftl.commit": commit} if commit else {})}
+    marks = {labels.PROJECT: project.name, **({labels.COMMIT: commit} if commit else {})}
     bench = Bench(
         project=project.name,
         root=root,
@@ -71,13 +73,14 @@ async def build(
         builder=builder,
         environ=environ,
         variables=variables(root, environ),
-        labels=labels,
+        labels=marks,
         platform=platform,
         native=native,
         emit=emit,
         no_cache=no_cache,
     )
-    return await _side_by_side(bench, wanted)
+    built = await together((_build(bench, service) for service in wanted), limit=AT_ONCE)
+    return {service.name: one for service, one in zip(wanted, built, strict=True)}
 
 
 async def _native(engine: Engine, platforms: Sequence[str | None]) -> str | None:
@@ -85,20 +88,6 @@ async def _native(engine: Engine, platforms: Sequence[str | None]) -> str | None
     return (await engine.info()).platform if any(platforms) else None
 
 
-async def _side_by_side(bench: Bench, services: Sequence[Service]) -> dict[str, Built]:
-    slots = asyncio.Semaphore(AT_ONCE)
-
-    async def one(service: Service) -> Built:
-        async with slots:
-            with at(server="this machine", service=service.name, step="build"):
-                return await build_one(bench, service)
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(service)) for service in services]
-    except* FtlError as errors:
-        first: BaseException = errors
-        while isinstance(first, BaseExceptionGroup):
-            first = first.exceptions[0]
-        raise first from None
-    return {service.name: task.result() for service, task in zip(services, tasks, strict=True)}
+async def _build(bench: Bench, service: Service) -> Built:
+    with at(server="this machine", service=service.name, step="build"):
+        return await build_one(bench, service)

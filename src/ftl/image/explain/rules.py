@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ftl import figures
+from ftl.image.building.context import folders_text
 from ftl.image.building.miss import sources_of
 from ftl.image.explain.advice import WORTH, Advice
 from ftl.image.explain.waste import doubled, left_behind, many_layers, multi_stage
-from ftl.image.size import folders_text, size_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,7 +80,7 @@ def _context(facts: Facts) -> Iterator[Advice]:
     where = "a .dockerignore" if context.ignore is None else context.ignore.name
     yield Advice(
         "context",
-        f"the build context is {size_text(context.size)} ({named})",
+        f"the build context is {figures.size(context.size)} ({named})",
         f"name in {where} what the image does not need: "
         + " ".join(path for path, _ in (context.dispensable or context.folders)[:5]),
         bytes=spare or context.size,
@@ -97,7 +98,7 @@ def _base(facts: Facts) -> Iterator[Advice]:
         yield Advice(
             "unpinned",
             f"`{base}` is whatever was newest when it was pulled; a new one changes every layer "
-            f"({size_text(facts.size)} to send)",
+            f"({figures.size(facts.size)} to send)",
             f"name a version: `FROM {base.removesuffix(':latest')}:VERSION`",
             line=line,
             bytes=facts.size,
@@ -109,7 +110,7 @@ def _base(facts: Facts) -> Iterator[Advice]:
     ):
         yield Advice(
             "base",
-            f"the base image `{base}` is {size_text(size)} of {size_text(facts.size)}",
+            f"the base image `{base}` is {figures.size(size)} of {figures.size(facts.size)}",
             f"look for a smaller variant of it, such as `{name}:{tag}-slim`",
             line=line,
             bytes=size,
@@ -121,13 +122,15 @@ def _largest(facts: Facts) -> Iterator[Advice]:
     if facts.size < _LARGE_IMAGE:
         return
     heavy = sorted(facts.result, key=facts.weighs, reverse=True)[:3]
-    parts = [f"base {size_text(facts.base_size)}"]
+    parts = [f"base {figures.size(facts.base_size)}"]
     parts += [
-        f"line {step.line} {size_text(facts.weighs(step))}" for step in heavy if facts.weighs(step) >= WORTH
+        f"line {step.line} {figures.size(facts.weighs(step))}"
+        for step in heavy
+        if facts.weighs(step) >= WORTH
     ]
     yield Advice(
         "size",
-        f"the image is {size_text(facts.size)}: {', '.join(parts)}",
+        f"the image is {figures.size(facts.size)}: {', '.join(parts)}",
         "start with the largest; a layer that does not change is sent once, all others each time they do",
         line=heavy[0].line if heavy else 0,
         bytes=facts.size,

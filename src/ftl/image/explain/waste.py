@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ftl import figures
 from ftl.image.explain.advice import WORTH, Advice, about_layer
 from ftl.image.explain.facts import Facts, total
-from ftl.image.size import size_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,7 +89,7 @@ def multi_stage(facts: Facts) -> Iterator[Advice]:
             yield Advice(
                 "multi-stage",
                 f"build tools stay in the image: {', '.join(tools[:4])} came with a layer of "
-                f"{size_text(facts.weighs(step))}",
+                f"{figures.size(facts.weighs(step))}",
                 "build in a stage of its own (`FROM ... AS build`) and `COPY --from=build` the result",
                 line=step.line,
                 bytes=facts.weighs(step),
@@ -99,7 +99,7 @@ def multi_stage(facts: Facts) -> Iterator[Advice]:
             yield Advice(
                 "multi-stage",
                 f"`{compiled[0]}` runs in the image itself: with its base and what it left behind, "
-                f"{size_text(carried)}",
+                f"{figures.size(carried)}",
                 "build in a stage of its own and `COPY --from=` the result into a small base",
                 line=step.line,
                 bytes=carried,
@@ -114,7 +114,7 @@ def left_behind(facts: Facts) -> Iterator[Advice]:
             continue
         for waste in _WASTES:
             if waste.pattern.search(step.text) and not waste.unless.search(f"{settings} {step.text}"):
-                text = f"{waste.text} a layer of {size_text(facts.weighs(step))}"
+                text = f"{waste.text} a layer of {figures.size(facts.weighs(step))}"
                 yield about_layer(waste.rule, step, facts, text, waste.hint)
 
 
@@ -129,7 +129,7 @@ def doubled(facts: Facts) -> Iterator[Advice]:
                 step,
                 facts,
                 f"`{command[0]}` stores the files it touches a second time, in a layer of "
-                f"{size_text(facts.weighs(step))}",
+                f"{figures.size(facts.weighs(step))}",
                 f"set it while copying: `COPY {flag}`",
             )
 
@@ -144,7 +144,7 @@ def many_layers(facts: Facts) -> Iterator[Advice]:
         if len(row) >= _MANY_RUNS:
             yield Advice(
                 "layers",
-                f"{len(row)} RUNs in a row make {len(row)} layers, {size_text(total(facts, row))} in all; what "
+                f"{len(row)} RUNs in a row make {len(row)} layers, {figures.size(total(facts, row))} in all; what "
                 "a later one deletes stays in the earlier one",
                 "join those that belong together with `&&`",
                 line=row[0].line,

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ftl.aio import to_the_end
+from ftl.engine import labels
 from ftl.engine.values import ContainerSpec, Image
 from ftl.errors import EngineError, EngineUnavailable
 
@@ -89,7 +90,9 @@ class Incoming:
     async def _try_out(self, tag: str) -> None:
         """Make a container, which mounts every layer, and remove it unstarted."""
         name = tag.replace(":", "-")
-        spec = ContainerSpec(image=tag, labels={"ftl.role": "transfer"}, command=("true",), restart="no")
+        spec = ContainerSpec(
+            image=tag, labels={labels.ROLE: labels.ROLE_TRANSFER}, command=("true",), restart="no"
+        )
         try:
             await self._engine.create(name, spec)
         finally:

@@ -18,6 +18,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import to_the_end
+from ftl.engine import labels
+from ftl.fields import record
+from ftl.references import repository
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -75,12 +78,6 @@ def likeliest(images: Iterable[Image], repositories: Iterable[str]) -> list[Imag
     return sorted(sorted(images, key=lambda image: image.created, reverse=True), key=key)
 
 
-def repository(reference: str) -> str:
-    """A reference without its tag: "localhost:5000/web:r1" -> "localhost:5000/web"."""
-    head, separator, tail = reference.rpartition(":")
-    return head if separator and "/" not in tail else reference
-
-
 async def inspect(engine: Engine, images: Sequence[Image]) -> list[Image]:
     """Ask for images in full, side by side; those that are gone meanwhile are left out."""
     found = await to_the_end(engine.image(image.id) for image in images[:_CANDIDATES])
@@ -99,6 +96,5 @@ def _loaded_by_ftl(image: Image) -> bool:
     It cannot be known for sure (an engine does not tell its blobs' digests), hence the verification after a
     load.
     """
-    labels = image.config.get("Labels")
-    built = isinstance(labels, dict) and "ftl.project" in labels
+    built = labels.PROJECT in record(image.config.get("Labels"))
     return built and any("/" not in tag for tag in image.tags)

@@ -18,18 +18,17 @@ from ftl.aio import to_the_end
 from ftl.errors import TransferFailed
 from ftl.events import Emit, TransferStarted
 from ftl.image.transfer.incoming import stale, untag
-from ftl.image.transfer.layers import held, inspect, likeliest, repository
+from ftl.image.transfer.layers import held, inspect, likeliest
 from ftl.image.transfer.meter import Sent, finished
 from ftl.image.transfer.same import same
 from ftl.image.transfer.shipment import FreeBytes, Parcel, Shipment
+from ftl.references import repository
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ftl.engine.api import Engine
     from ftl.engine.values import EngineInfo, Image
-
-__all__ = ["FreeBytes", "Sent", "send", "send_many"]
 
 
 async def send(

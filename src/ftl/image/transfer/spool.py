@@ -110,5 +110,5 @@ def _temporary() -> BinaryIO:
 
 def _folder() -> str | None:
     """Where to put it; None is the default, which TMPDIR decides."""
-    large = Path("/var/tmp")  # noqa: S108  # for a file without a name  # for a file without a name
+    large = Path("/var/tmp")  # noqa: S108  # for a file without a name
     return str(large) if "TMPDIR" not in os.environ and large.is_dir() else None

@@ -8,14 +8,17 @@ platforms; the one of the server is chosen here.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import cast
+from typing import TYPE_CHECKING
 
 from ftl.errors import TransferFailed
+from ftl.fields import record, records, text, texts
 from ftl.image.transfer.save import DOCUMENT_LIMIT, Wanted
 from ftl.image.transfer.tar import TarReader
 
-_Document = Mapping[str, object]
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from ftl.fields import Json
 
 
 async def survey(stream: AsyncIterator[bytes], images: Mapping[str, str], platform: str) -> list[Wanted]:
@@ -41,10 +44,10 @@ def matches(known: str, platform: str) -> bool:
     )
 
 
-async def _documents(stream: AsyncIterator[bytes]) -> dict[str, _Document]:
+async def _documents(stream: AsyncIterator[bytes]) -> dict[str, Json]:
     """Every JSON blob: digest -> document. Layers are told by their first byte and pass unread."""
     reader = TarReader(stream, what="what the engine on this machine saves")
-    found: dict[str, _Document] = {}
+    found: dict[str, Json] = {}
     while member := await reader.next():
         prefix, _, name = member.name.rpartition("/")
         if prefix != "blobs/sha256" or not 2 <= member.size <= DOCUMENT_LIMIT:
@@ -61,33 +64,31 @@ async def _documents(stream: AsyncIterator[bytes]) -> dict[str, _Document]:
     return found
 
 
-def _parsed(content: bytes) -> _Document | None:
+def _parsed(content: bytes) -> Json | None:
     try:
-        return cast("_Document", json.loads(content))
+        return record(json.loads(content))
     except ValueError:
         return None
 
 
-def _wanted(documents: Mapping[str, _Document], reference: str, image: str, platform: str) -> Wanted:
+def _wanted(documents: Mapping[str, Json], reference: str, image: str, platform: str) -> Wanted:
     manifest = _manifest(documents, reference, documents.get(image), platform)
-    config = _text(_map(manifest.get("config")), "digest")
-    layers = _strings(_map(documents.get(config, {}).get("rootfs")).get("diff_ids"))
-    blobs = [_text(descriptor, "digest") for descriptor in _maps(manifest.get("layers"))]
+    config = text(record(manifest.get("config")).get("digest"))
+    layers = texts(record(documents.get(config, {}).get("rootfs")).get("diff_ids"))
+    blobs = [text(descriptor.get("digest")) for descriptor in records(manifest.get("layers"))]
     if not layers or len(layers) != len(blobs):
         raise _incomplete(reference)
     return Wanted(reference, config, layers, dict(zip(blobs, layers, strict=True)))
 
 
-def _manifest(
-    documents: Mapping[str, _Document], reference: str, document: _Document | None, platform: str
-) -> _Document:
+def _manifest(documents: Mapping[str, Json], reference: str, document: Json | None, platform: str) -> Json:
     """The manifest for a platform; an index may name several, and the proofs of how they were built."""
     if document is None:
         raise _incomplete(reference)
-    entries = _maps(document.get("manifests"))
+    entries = records(document.get("manifests"))
     if not entries:
         return document
-    named = {_platform(_map(entry.get("platform"))): _text(entry, "digest") for entry in entries}
+    named = {_platform(record(entry.get("platform"))): text(entry.get("digest")) for entry in entries}
     matching = [digest for known, digest in named.items() if matches(known, platform)]
     if not matching:
         others = sorted(known for known in named if not known.startswith("unknown"))
@@ -102,8 +103,8 @@ def _manifest(
     return chosen
 
 
-def _platform(value: _Document) -> str:
-    return "/".join(part for key in ("os", "architecture", "variant") if (part := _text(value, key)))
+def _platform(value: Json) -> str:
+    return "/".join(part for key in ("os", "architecture", "variant") if (part := text(value.get(key))))
 
 
 def _incomplete(reference: str) -> TransferFailed:
@@ -112,20 +113,3 @@ def _incomplete(reference: str) -> TransferFailed:
         cause="its manifest or config is missing",
         hint="Build or pull the image again.",
     )
-
-
-def _map(value: object) -> _Document:
-    return value if isinstance(value, dict) else {}
-
-
-def _maps(value: object) -> Sequence[_Document]:
-    return [_map(item) for item in value] if isinstance(value, list) else []
-
-
-def _text(value: _Document, key: str) -> str:
-    found = value.get(key, "")
-    return found if isinstance(found, str) else ""
-
-
-def _strings(value: object) -> tuple[str, ...]:
-    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftl.engine.values import Image
-from ftl.image.transfer.layers import Held, chain_ids, held, likeliest, repository
+from ftl.image.transfer.layers import Held, chain_ids, held, likeliest
+from ftl.references import repository
 
 A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
 

@@ -1,7 +1,7 @@
 """Reading parsed JSON without trusting it: each function takes what is there and returns the type it names.
 
-Engines leave fields out, write null for an empty list, and add fields with every version. What is missing or
-of another type reads as empty, so that nothing beyond this package ever sees a raw JSON value.
+Engines and registries leave fields out, write null for an empty list, and add fields with every version; a file may
+have been written by another version or by hand. What is missing or of another type reads as empty.
 """
 
 from __future__ import annotations
