@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.config.choosing import chosen
 from ftl.config.models import Dependency, Project, ProjectInfo, Server
 from ftl.deploy.relay import PortTaken, relay
 from ftl.deploy.tunnels import Choice, Tunnel, wanted_tunnels
@@ -77,16 +76,6 @@ def test_what_cannot_be_opened(
     """An unknown dependency or port, and two tunnels on one port, are mistakes told before anything is opened."""
     with pytest.raises(UsageError, match=words):
         wanted_tunnels(given, names, offset=offset, choices=choices)
-
-
-def test_chosen_names() -> None:
-    """No name means all; given ones come in the project's order, once; a misspelt one gets a suggestion."""
-    known = ("web", "api", "db")
-    assert chosen((), known, kind="service") == known
-    assert chosen(("db", "web", "db"), known, kind="service") == ("web", "db")
-    with pytest.raises(UsageError) as caught:
-        chosen(("wbe",), known, kind="service")
-    assert caught.value.hint == "did you mean `web`?"
 
 
 def asynchronous(test: Callable[..., Coroutine[None, None, None]]) -> Callable[..., None]:

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from ftl.engine.client import checked
 from ftl.engine.times import unix_time
 from ftl.errors import EngineError, UsageError
-from ftl.references import qualified
 
 
 @pytest.mark.parametrize(
@@ -37,21 +36,6 @@ def test_a_name_that_would_be_another_request_is_refused(name: str) -> None:
     """A name cannot become a path, a query or a fragment of the engine's API."""
     with pytest.raises(EngineError, match="is not a name"):
         checked(name)
-
-
-@pytest.mark.parametrize(
-    ("reference", "expected"),
-    [
-        ("postgres:16", "docker.io/library/postgres:16"),
-        ("me/app", "docker.io/me/app"),
-        ("ghcr.io/me/app:1", "ghcr.io/me/app:1"),
-        ("localhost/app", "localhost/app"),
-        ("localhost:5000/app", "localhost:5000/app"),
-    ],
-)
-def test_a_reference_without_a_registry_is_docker_hubs(reference: str, expected: str) -> None:
-    """The registry is spelled out as Docker understands the reference."""
-    assert qualified(reference) == expected
 
 
 def test_a_time_keeps_its_nanoseconds() -> None:

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from ftl.engine.values import Image
 from ftl.image.transfer.layers import Held, chain_ids, held, likeliest
-from ftl.references import repository
 
 A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
 
@@ -79,10 +78,3 @@ def test_the_likeliest_images_come_first() -> None:
     new = image(tags=("shop-web:r2",), created="2026-02-01")
     other = image(tags=("debian:12",), created="2026-03-01")
     assert likeliest([other, old, new], ["shop-web"]) == [new, old, other]
-
-
-def test_a_registry_port_is_no_tag() -> None:
-    """Only what follows the last colon of the last part is a tag."""
-    assert repository("localhost:5000/web:r1") == "localhost:5000/web"
-    assert repository("localhost:5000/web") == "localhost:5000/web"
-    assert repository("shop-web:r1") == "shop-web"
