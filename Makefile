@@ -57,6 +57,7 @@ hooks: venv ## Run lint and types before every commit
 	.venv/bin/pre-commit install
 
 engine: venv
+	command -v git >/dev/null || $(PYTHON) -m lab prepare
 	$(PYTHON) -m lab engine up
 	$(PYTHON) -m lab images
 

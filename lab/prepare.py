@@ -45,6 +45,7 @@ ENGINE = (
     Tool("iptables", "iptables"),
     Tool("", "ca-certificates", file="/etc/ssl/certs/ca-certificates.crt"),
 )
+GIT = (Tool("git", "git"),)
 BASES = (Tool("mmdebstrap", "mmdebstrap"),)
 # `busybox` alone may be the dynamic one, which runs in no image made FROM scratch.
 BUSYBOX = (Tool("", "busybox-static", file="/usr/share/doc/busybox-static/copyright"),)
@@ -83,4 +84,4 @@ def _run(*argv: str) -> subprocess.CompletedProcess[str]:
 
 def everything(*, with_engine: bool) -> None:
     """Install all that tests, the demo and benchmarks may need; the engine only where none answers."""
-    ensure(OPENSSH + (ENGINE if with_engine else ()) + BASES + BUSYBOX)
+    ensure(OPENSSH + GIT + (ENGINE if with_engine else ()) + BASES + BUSYBOX)
