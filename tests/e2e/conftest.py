@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+MANY_NETWORKS = {"default-address-pools": [{"base": "10.210.0.0/16", "size": 24}]}
+"""Docker's own pools are used up by 31 networks, and each test's project has one."""
+
+
 class ServerFactory(Protocol):
     """Starts a server of the test's own; the options are `Lab.server`'s."""
 
@@ -56,7 +60,7 @@ def lab(engine: str, testrun_uid: str, worker_id: str) -> Iterator[Lab]:
 @pytest.fixture(scope="session")
 def server(lab: Lab) -> Server:
     """A server with Docker 20.10 that the tests of a worker share: use names of your own, leave it whole."""
-    return lab.server("shared")
+    return lab.server("shared", daemon=MANY_NETWORKS)
 
 
 @pytest.fixture

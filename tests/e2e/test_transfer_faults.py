@@ -373,7 +373,7 @@ def test_a_disk_that_fills_up(server_factory: ServerFactory, scene: Scene, tmp_p
     server = server_factory("small", disk=64 * MEGABYTE)
     error = failure(server, scene, tmp_path, scene.image(size=60 * MEGABYTE))
     assert "no space left on device" in (error.cause or "")
-    assert "ftl prune" in (error.hint or "")
+    assert "docker image prune" in (error.hint or "")
 
 
 def test_a_server_that_is_killed(server_factory: ServerFactory, scene: Scene, tmp_path: Path) -> None:

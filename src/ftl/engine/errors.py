@@ -120,6 +120,10 @@ async def none_if_missing(work: Awaitable[T]) -> T | None:
         return None
 
 
+FREE_ROOM = "`docker system df` there shows what Docker holds, `docker image prune` frees what nothing uses"
+"""What to do about a full disk."""
+
+
 def _words(error: BaseException) -> str:
     """An exception's own words, or its name where it has none."""
     if isinstance(error, OSError) and error.strerror:
@@ -129,7 +133,12 @@ def _words(error: BaseException) -> str:
 
 def _hint(attempt: Attempt, cause: str) -> str | None:
     if "no space left on device" in cause.lower():
-        return f"the disk of {attempt.engine} is full: `ftl prune` frees what old releases hold"
+        return f"the disk of {attempt.engine} is full: {FREE_ROOM}"
+    if "non-overlapping" in cause:
+        return (
+            f"Docker on {attempt.engine} has given out all its address pools, of which a project's network takes one: "
+            "remove networks that nobody uses (`docker network prune`), or set `default-address-pools` in its daemon.json"
+        )
     if "port is already allocated" in cause or "address already in use" in cause:
         return f"something else on {attempt.engine} listens on that port: `sudo ss -ltnp` there names it"
     return None

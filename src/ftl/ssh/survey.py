@@ -87,7 +87,10 @@ def without_engine(survey: Survey, name: str) -> ServerError:
             cause="there is no /var/run/docker.sock",
             hint=f"on {name}: `sudo systemctl enable --now docker`; `sudo journalctl -u docker` says why it stopped",
         )
-    return ServerError(f"Docker is not installed on {name}", hint="`ftl setup` installs it")
+    return ServerError(
+        f"Docker is not installed on {name}",
+        hint=f"on {name}: `sudo apt-get install docker.io`, then `sudo usermod -aG docker {survey.user}`",
+    )
 
 
 def silent_engine(survey: Survey, name: str, complaints: list[str]) -> ServerError | None:

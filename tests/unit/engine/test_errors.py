@@ -48,7 +48,7 @@ def test_a_full_disk_says_how_to_free_it() -> None:
     error = mapped(ATTEMPT, docker.DockerStreamError("write /var/lib/docker/x: no space left on device"))
     assert error.hint is not None
     assert "disk of shop is full" in error.hint
-    assert "`ftl prune`" in error.hint
+    assert "docker image prune" in error.hint
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_a_rootless_engines_socket_is_found_where_the_login_names_it(tmp_path: P
         (
             Survey("deploy", "", default_exists=False, installed=False, listening=False),
             "Docker is not installed on shop",
-            "`ftl setup`",
+            "apt-get install docker.io",
         ),
     ],
 )

@@ -88,7 +88,7 @@ def no_room(server: str, needed: int, free: int) -> TransferFailed:
         f"the disk of {server} has no room for the image",
         cause=f"it needs at least {_megabytes(needed)}, {_megabytes(free)} are free: "
         f"{_megabytes(needed - free)} are missing",
-        hint="`ftl prune` removes the images of old releases; `docker system df` there shows what Docker holds.",
+        hint="`docker system df` there shows what Docker holds, `docker image prune` frees what nothing uses",
     )
 
 

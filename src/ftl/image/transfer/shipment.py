@@ -161,9 +161,7 @@ class Shipment:
         except EngineError as error:
             words = error.cause or error.message
             if "no space left on device" in words.lower():
-                raise self._failed(
-                    words, error.hint or "`ftl prune` removes images of old releases."
-                ) from error
+                raise self._failed(words, error.hint) from error
             raise Doubt(words) from error
 
     async def _saved(self) -> AsyncGenerator[bytes, None]:
