@@ -70,7 +70,10 @@ def _next(name: str | None) -> str:
 @_named
 @pass_options
 def status(options: Options, name: str | None) -> None:
-    """Say whether the sandbox runs, and where; the exit code is 1 when it does not."""
+    """Say whether the sandbox runs, and where.
+
+    The exit code is 1 when it does not.
+    """
 
     async def work(_: Emit) -> Fields:
         from ftl.server import sandbox

@@ -254,8 +254,7 @@ class Project(Section):
         default=(),
         metadata=key(
             Many(kinds.VOLUME_NAME),
-            "Named volumes. They need not be listed to be used, and are kept for ever unless "
-            "`ftl remove --volumes` is called.",
+            "Named volumes. They need not be listed to be used, and FTL never removes one.",
         ),
     )
     proxy: Proxy = field(default=Proxy(), metadata=key(Nested(Proxy), "The proxy of the server."))
