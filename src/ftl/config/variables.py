@@ -13,6 +13,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ftl.config.hints import nearest
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -142,7 +144,9 @@ class _Filler:
         value = self._variables.get(name)
         if value is None:
             message = f"the variable {name} is not set"
-            raise VariableError(message, f"{_SET_IT}, or write ${{{name}:-default}}", start, expression)
+            meant = nearest(name, self._variables.keys(), 0.85)
+            hint = f"did you mean `{meant}`? Or {_SET_IT}" if meant else _SET_IT
+            raise VariableError(message, f"{hint}, or write ${{{name}:-default}}", start, expression)
         return value
 
     def _malformed(self, start: int, message: str) -> VariableError:

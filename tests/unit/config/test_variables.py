@@ -89,6 +89,15 @@ def test_an_expression_without_a_value_is_named_with_its_place(text: str, messag
     assert text.startswith(caught.value.expression, offset)
 
 
+def test_a_misspelt_variable_is_recognised() -> None:
+    """The name of a variable that is set and looks like the missing one is suggested, never its value."""
+    with pytest.raises(VariableError) as caught:
+        fill("${SECRETKEY}", {"SECRET_KEY": "s3cr3t", "PATH": "/bin"})
+    assert caught.value.hint is not None
+    assert caught.value.hint.startswith("did you mean `SECRET_KEY`? Or set it in the environment")
+    assert "s3cr3t" not in caught.value.hint
+
+
 def test_an_expression_cannot_be_nested_without_end() -> None:
     """Nesting is limited, so that a file cannot exhaust the stack."""
     with pytest.raises(VariableError, match="nested deeper"):
