@@ -16,7 +16,7 @@ import pytest
 from lab import images
 from lab.load import Target
 
-from ftl.engine import ContainerSpec, Engine, labels, local_url, unix
+from ftl.engine import ContainerSpec, Engine, archive, labels, local_url, unix
 from ftl.proxy import (
     Installation,
     InternalName,
@@ -27,7 +27,6 @@ from ftl.proxy import (
     project_network,
     release_alias,
 )
-from ftl.proxy.files import archive
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Mapping, Sequence

@@ -275,7 +275,7 @@ def test_a_failing_step_shows_its_output_and_its_line(project: Callable[..., Pro
     assert error["message"].startswith("web/Dockerfile:3: a build step failed (RUN echo first words;")
     assert error["cause"] == "it ended with status 3"
     assert sorted(error["details"]) == ["first words", "last words"]
-    assert error["place"] == {"service": "web", "step": "build"}
+    assert error["place"] == {"server": "this machine", "service": "web", "step": "build"}
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,6 @@ def test_an_engine_says_what_it_is_and_speaks_the_lower_api_version(bench: Bench
             assert info.platform.startswith("linux/")
             assert info.store in ("overlay2", "containerd")
             assert tuple(map(int, info.api.split("."))) <= (1, 51)
-            assert info.memory > 0
 
     run(work())
 

@@ -11,9 +11,9 @@ from lab.load import Target
 from tests.e2e.authority import self_signed
 from tests.e2e.proxy_stage import Stage, staged
 
+from ftl.engine import archive
 from ftl.errors import FtlError, UsageError
 from ftl.proxy import Certificate, InternalName, Site, SiteRoute
-from ftl.proxy.files import archive
 from ftl.proxy.names import CONFIG_FILE
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from ftl.cli.common import Fields, Options, load_project, pass_options, put, run
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ftl.config.models import Project, Service
+    from ftl.config import Project, Service
     from ftl.events import Emit
     from ftl.image import Built
     from ftl.image.explain import Explanation

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ftl.config.models import Server
+from ftl.config import Server
 from ftl.errors import UsageError
 
 _ADDRESS = re.compile(

@@ -12,7 +12,7 @@ from ftl.cli.common import Fields, Options, load_project, pass_options, put, run
 from ftl.errors import FtlError
 
 if TYPE_CHECKING:
-    from ftl.config.models import Server
+    from ftl.config import Server
     from ftl.events import Emit
 
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from ftl.deploy.health import Check
 
 if TYPE_CHECKING:
-    from ftl.config import Project
-    from ftl.config.models import Container, Dependency, Service
+    from ftl.config import Container, Dependency, Project, Service
 
 DEPENDENCY_RETRIES = 120
 """A database that sets itself up on its first start gets so many seconds."""

@@ -14,10 +14,9 @@ from ftl.references import familiar
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ftl.config import Project
-    from ftl.config.models import Dependency, Service
+    from ftl.config import Dependency, Project, Service
     from ftl.deploy.plan import Action
-    from ftl.engine.values import Container
+    from ftl.engine import Container
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ftl.deploy.probe import Outcome
-    from ftl.engine import Engine
-    from ftl.engine.values import ContainerState
+    from ftl.engine import ContainerState, Engine
     from ftl.ssh import Machine
 
 LOG_LINES = 30
@@ -176,8 +176,6 @@ async def _listeners(machine: Machine, state: ContainerState | None) -> tuple[Li
 
 async def _last_state(engine: Engine, container: str, symptom: Ended | Silent) -> ContainerState | None:
     """The state to explain: for one that ended and is started again and again, a moment when it is down."""
-    import asyncio
-
     state = await engine.container(container)
     if isinstance(symptom, Silent):
         return state

@@ -16,8 +16,7 @@ from ftl.deploy.probe import Outcome, probe_http, probe_port
 from ftl.events import Probed
 
 if TYPE_CHECKING:
-    from ftl.engine import Engine
-    from ftl.engine.values import ContainerState
+    from ftl.engine import ContainerState, Engine
     from ftl.events import Emit
     from ftl.ssh import Machine
 

@@ -8,8 +8,7 @@ that was pulled). The file itself means nothing and stays.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ftl.errors import FtlError, LockHeld, ServerError
@@ -68,7 +67,7 @@ async def locked(
         yield beating
     finally:
         beating.cancel()
-        with contextlib.suppress(asyncio.CancelledError, FtlError):
+        with suppress(asyncio.CancelledError, FtlError):
             await beating
         await _release(process)
 
@@ -110,11 +109,11 @@ async def _acquire(machine: Machine, name: str, *, holder: str, wait: float, emi
 async def _beat(machine: Machine, process: Process) -> None:
     """Say that we live until the holder on the server is gone."""
     assert process.stdin is not None
-    with contextlib.suppress(ConnectionError, BrokenPipeError):
+    with suppress(ConnectionError):
         while process.returncode is None:
             process.stdin.write(b"beat\n")
             await process.stdin.drain()
-            with contextlib.suppress(TimeoutError):
+            with suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), HEARTBEAT)
     raise ServerError(
         f"the deploy lock on {machine.name} was lost",

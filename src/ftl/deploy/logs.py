@@ -14,8 +14,7 @@ from ftl.engine import labels
 from ftl.errors import EngineError, FtlError
 
 if TYPE_CHECKING:
-    from ftl.engine import Engine
-    from ftl.engine.values import Container, LogLine
+    from ftl.engine import Container, Engine, LogLine
 
 LOOK = 1.0
 """Seconds between two looks for new containers while following."""

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ftl.deploy.records import ReleaseRecord
-    from ftl.engine import Engine
-    from ftl.engine.values import Container, EngineInfo, Image, Network, Volume
+    from ftl.engine import Container, Engine, EngineInfo, Image, Network, Volume
     from ftl.proxy import ProxyState, Site
 
 

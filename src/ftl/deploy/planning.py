@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ftl.deploy.decisions import LocalImage
     from ftl.deploy.observed import Observed
     from ftl.deploy.records import Outcome
-    from ftl.engine.values import Container
+    from ftl.engine import Container
     from ftl.proxy import Certificate
 
 

@@ -7,15 +7,11 @@ read and write it, so whoever may use the engine may read it and nobody else, an
 
 from __future__ import annotations
 
-import io
 import json
-import tarfile
-import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from ftl.engine import labels
-from ftl.engine.values import ContainerSpec, Mount
+from ftl.engine import ContainerSpec, Mount, archive, labels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,7 +101,13 @@ async def read(engine: Engine, project: str) -> tuple[ReleaseRecord, ...]:
 
 async def write(engine: Engine, project: str, record: ReleaseRecord) -> None:
     """Store a record, in place of an earlier one of the same release."""
-    await engine.put_archive(CONTAINER, ROOT, _archive(project, record))
+    await engine.put_archive(CONTAINER, ROOT, packed(project, record))
+
+
+def packed(project: str, record: ReleaseRecord) -> bytes:
+    """The archive that puts a record in its place, private with its folder."""
+    files = {f"{project}/{record.release}.json": record.to_json()}
+    return archive(files, mode=0o600, folder_mode=0o700)
 
 
 async def ensure_store(engine: Engine, image: str) -> None:
@@ -118,17 +120,3 @@ async def ensure_store(engine: Engine, image: str) -> None:
         image=image, labels=marks, command=("true",), mounts=(Mount(VOLUME, ROOT),), restart="no"
     )
     await engine.create(CONTAINER, spec)
-
-
-def _archive(project: str, record: ReleaseRecord) -> bytes:
-    """A tar with the project's private folder and the record in it."""
-    data = record.to_json()
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        folder = tarfile.TarInfo(project)
-        folder.type, folder.mode, folder.mtime = tarfile.DIRTYPE, 0o700, int(time.time())
-        tar.addfile(folder)
-        entry = tarfile.TarInfo(f"{project}/{record.release}.json")
-        entry.size, entry.mode, entry.mtime = len(data), 0o600, int(time.time())
-        tar.addfile(entry, io.BytesIO(data))
-    return buffer.getvalue()

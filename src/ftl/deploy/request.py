@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from ftl.config import Project
-    from ftl.config.models import Service
+    from ftl.config import Project, Service
     from ftl.deploy.observed import Observed
     from ftl.deploy.plan import Plan
     from ftl.deploy.session import Session

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ftl.deploy.observed import Observed
     from ftl.deploy.plan import Track
     from ftl.deploy.steps import Step
-    from ftl.engine.values import Container
+    from ftl.engine import Container
 
 KEPT_RELEASES = 5
 """Images of so many releases of a service stay on the server, to go back to."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ftl.aio import together, uninterrupted
 from ftl.deploy.health import wait_healthy
 from ftl.deploy.hooks import run_local_hook, run_remote_hook
+from ftl.deploy.retiring import DEPENDENCY_STOP
 from ftl.deploy.wanted import aside
 from ftl.engine import labels
 from ftl.errors import EngineError
@@ -24,11 +25,7 @@ if TYPE_CHECKING:
         WaitHealthy,
     )
     from ftl.deploy.work import Work
-    from ftl.engine import Engine
-    from ftl.engine.values import ContainerSpec
-
-OLD_DEPENDENCY_STOP = 30.0
-"""Seconds a dependency gets to end before it is replaced."""
+    from ftl.engine import ContainerSpec, Engine
 
 
 async def ensure_volume(work: Work, step: EnsureVolume) -> None:
@@ -42,7 +39,7 @@ async def start_dependency(work: Work, step: StartDependency) -> None:
     """Create and start a dependency; the one it replaces waits aside until the release is decided."""
     if step.replaces is not None:
         work.on_failure(step, lambda: _put_back(work, step.container))
-        await work.engine.stop(step.container, timeout=OLD_DEPENDENCY_STOP)
+        await work.engine.stop(step.container, timeout=DEPENDENCY_STOP)
         await work.engine.rename(step.container, aside(step.container))
     await create_and_start(work.engine, step.container, step.spec)
 

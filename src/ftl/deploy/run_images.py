@@ -103,7 +103,7 @@ async def _pull(
     engine: Engine, reference: str, platform: str, work: Work, *, patience: float | None = None
 ) -> None:
     """Pull, within PULL_SECONDS in all; with `patience`, the first layer must come within so many seconds."""
-    auth = registry_auth(reference)
+    auth = await asyncio.to_thread(registry_auth, reference)  # a credential helper may take seconds
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(patience or PULL_SECONDS) as limit:

@@ -14,8 +14,8 @@ from ftl.ssh import Local, Target, connect
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from ftl.config.models import Server
-    from ftl.engine.values import EngineInfo
+    from ftl.config import Server
+    from ftl.engine import EngineInfo
     from ftl.ssh import Machine
 
 

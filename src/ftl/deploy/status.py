@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ftl.config import Project
     from ftl.deploy.observed import Observed
     from ftl.deploy.session import Session
-    from ftl.engine.values import Container, ContainerState
+    from ftl.engine import Container, ContainerState
 
 PATIENCE = 3.0
 """Seconds that a container has to answer its health check here."""

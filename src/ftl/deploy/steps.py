@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from ftl.deploy.health import Check
     from ftl.deploy.records import ReleaseRecord
-    from ftl.engine.values import ContainerSpec
+    from ftl.engine import ContainerSpec
     from ftl.proxy import Certificate, Site
 
 

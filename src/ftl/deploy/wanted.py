@@ -8,18 +8,15 @@ import shlex
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
-from ftl.engine import labels
-from ftl.engine.values import ContainerSpec, Healthcheck, Limit, Mount, Publish
+from ftl.engine import ContainerSpec, Healthcheck, Limit, Mount, Publish, labels
 from ftl.proxy import project_network, release_alias
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ftl.config import Project
-    from ftl.config.bindings import VolumeMount
-    from ftl.config.models import Container as ContainerSection
-    from ftl.config.models import Dependency, Service
-    from ftl.engine.values import Container
+    from ftl.config import Container as ContainerSection
+    from ftl.config import Dependency, Project, Service, VolumeMount
+    from ftl.engine import Container
 
 
 @dataclass(frozen=True, slots=True)

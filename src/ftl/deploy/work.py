@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ftl.config import Project
     from ftl.deploy.steps import Step
-    from ftl.engine.values import EngineInfo
+    from ftl.engine import EngineInfo
     from ftl.events import Emit
     from ftl.ssh import Machine
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.engine.local import local_url, unix
+from ftl.engine.tarball import archive
 from ftl.engine.values import (
     Container,
     ContainerSpec,
@@ -50,6 +51,7 @@ __all__ = [
     "Published",
     "Store",
     "Volume",
+    "archive",
     "connector",
     "local_url",
     "unix",

@@ -88,8 +88,6 @@ def _host(spec: ContainerSpec, log_driver: str) -> Body:
     }
     for name, _aliases in first_network(spec):
         host["NetworkMode"] = name
-    if spec.init:
-        host["Init"] = True
     if spec.dns_options:
         host["DnsOptions"] = list(spec.dns_options)
     if log_driver == "json-file":

@@ -44,7 +44,6 @@ def engine_info(info: Json, api: str) -> EngineInfo:
         platform=platform,
         store=_store(info),
         root=text(info.get("DockerRootDir")),
-        memory=number(info.get("MemTotal")),
     )
 
 

@@ -137,7 +137,8 @@ def _hint(attempt: Attempt, cause: str) -> str | None:
     if "non-overlapping" in cause:
         return (
             f"Docker on {attempt.engine} has given out all its address pools, of which a project's network takes one: "
-            "remove networks that nobody uses (`docker network prune`), or set `default-address-pools` in its daemon.json"
+            "remove networks that nobody uses (`docker network prune`), or set `default-address-pools` in its "
+            "daemon.json"
         )
     if "port is already allocated" in cause or "address already in use" in cause:
         return f"something else on {attempt.engine} listens on that port: `sudo ss -ltnp` there names it"

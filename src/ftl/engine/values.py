@@ -21,7 +21,6 @@ class EngineInfo:
         platform: "linux/amd64".
         store: Where images live; "overlay2" stands for every graph driver.
         root: The engine's data directory on its machine.
-        memory: Bytes of memory on its machine.
     """
 
     version: str
@@ -29,7 +28,6 @@ class EngineInfo:
     platform: str
     store: Store
     root: str
-    memory: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +195,6 @@ class ContainerSpec:
     healthcheck: Healthcheck | None = None
     restart: Literal["no", "unless-stopped"] = "unless-stopped"
     stop_timeout: float | None = None
-    init: bool = False
     dns_options: tuple[str, ...] = ()
 
 

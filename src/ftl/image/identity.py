@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ftl.engine.values import Image
+    from ftl.engine import Image
 
 _FIELDS = (
     "Cmd",

@@ -6,10 +6,10 @@ import json
 import secrets
 from typing import TYPE_CHECKING
 
+from ftl.engine import archive
 from ftl.errors import FtlError, UsageError
 from ftl.proxy import networks, scripts, start
 from ftl.proxy.caddy import render
-from ftl.proxy.files import archive
 from ftl.proxy.names import Installation, certificate_files, live_file, project_network
 from ftl.proxy.site import Certificate, Site, conflicts
 from ftl.proxy.state import ProxyState, digest, observe
@@ -17,7 +17,7 @@ from ftl.proxy.state import ProxyState, digest, observe
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from ftl.engine.api import Engine
+    from ftl.engine import Engine
 
 _ATTEMPTS = 5
 """So often a change is made again because another deploy changed the configuration meanwhile."""

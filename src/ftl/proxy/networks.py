@@ -14,8 +14,7 @@ from ftl.proxy.names import project_network
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ftl.engine.api import Engine
-    from ftl.engine.values import Network
+    from ftl.engine import Engine, Network
     from ftl.proxy.site import Site
 
 _ATTEMPTS = 3

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ftl.config.models import Project
+    from ftl.config import Project
 
 TlsMode = Literal["auto", "internal", "off"]
 

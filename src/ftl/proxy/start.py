@@ -6,17 +6,15 @@ import asyncio
 import re
 from typing import TYPE_CHECKING
 
-from ftl.engine import labels
-from ftl.engine.values import Container, ContainerSpec, Mount, Publish
+from ftl.engine import Container, ContainerSpec, Mount, Publish, archive, labels
 from ftl.errors import EngineError, FtlError
 from ftl.proxy import networks, scripts
 from ftl.proxy.caddy import HTTP, HTTPS, render
-from ftl.proxy.files import archive
 from ftl.proxy.names import CONFIG_FILE, Installation
 from ftl.proxy.state import is_proxy, observe
 
 if TYPE_CHECKING:
-    from ftl.engine.api import Engine
+    from ftl.engine import Engine
 
 _READY_SECONDS = 30.0
 _INTERVAL = 0.2

@@ -13,10 +13,9 @@ from ftl.proxy.names import Installation
 from ftl.proxy.site import Site
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from ftl.engine.api import Engine
-    from ftl.engine.values import Container
+    from ftl.engine import Container, Engine
 
 _CONFIG = "config/ftl/caddy.json"
 _SITES = "config/ftl/sites/"
@@ -60,35 +59,24 @@ def digest(config: bytes) -> str:
     return hashlib.sha256(config).hexdigest()
 
 
-async def observe(
-    engine: Engine,
-    containers: Sequence[Container] | None = None,
-    *,
-    installation: Installation | None = None,
-) -> ProxyState | None:
-    """The server's proxy; None where there is none.
+async def observe(engine: Engine, *, installation: Installation | None = None) -> ProxyState | None:
+    """The server's proxy; None where there is none. Two questions, asked at the same time.
 
     Args:
-        engine: The server's engine; asked once, or twice at the same time.
-        containers: Its containers, if they are known already.
+        engine: The server's engine.
         installation: What the proxy is called there.
     """
     name = (installation or Installation()).container
-    files = engine.get_archive(name, "/config")
-    if containers is not None:
-        return _read(name, containers, await files)
-    proxies = engine.containers(labels={labels.ROLE: labels.ROLE_PROXY})
-    return _read(name, *(await both(proxies, files)))
+    proxies, files = await both(
+        engine.containers(labels={labels.ROLE: labels.ROLE_PROXY}), engine.get_archive(name, "/config")
+    )
+    container = next((one for one in proxies if one.name == name), None)
+    return _state(container, files or {}) if container is not None else None
 
 
 def is_proxy(container: Container) -> bool:
     """Whether FTL made this container as a proxy: nothing else is ever touched."""
     return container.labels.get(labels.ROLE) == labels.ROLE_PROXY
-
-
-def _read(name: str, containers: Sequence[Container], files: Mapping[str, bytes] | None) -> ProxyState | None:
-    container = next((one for one in containers if one.name == name and is_proxy(one)), None)
-    return _state(container, files or {}) if container is not None else None
 
 
 def _state(container: Container, files: Mapping[str, bytes]) -> ProxyState:

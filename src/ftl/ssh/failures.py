@@ -76,19 +76,19 @@ def _too_many_keys(attempt: Attempt, _found: re.Match[str]) -> Explained:
     )
 
 
-def _open_to_all(attempt: Attempt, found: re.Match[str]) -> Explained:
+def _open_to_all(_attempt: Attempt, found: re.Match[str]) -> Explained:
     return f"ssh does not use the key {found[1]}: others can read it", f"`chmod 600 {found[1]}`"
 
 
-def _no_key(attempt: Attempt, found: re.Match[str]) -> Explained:
+def _no_key(_attempt: Attempt, found: re.Match[str]) -> Explained:
     return f"the SSH key {found[1]} cannot be read", "check `server.ssh_key`"
 
 
-def _broken_key(attempt: Attempt, found: re.Match[str]) -> Explained:
+def _broken_key(_attempt: Attempt, found: re.Match[str]) -> Explained:
     return f"the SSH key {found[1]} cannot be used", "is it a private key, and whole?"
 
 
-def _denied(attempt: Attempt, found: re.Match[str]) -> Explained:
+def _denied(attempt: Attempt, _found: re.Match[str]) -> Explained:
     user = attempt.resolved.user
     return f"{attempt.name} does not let {user} in", f"{_offered(attempt)}; `ssh {attempt.login}` must work"
 

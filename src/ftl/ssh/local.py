@@ -59,7 +59,7 @@ class Local:
 
     async def engine_url(self) -> str:
         """Where this machine's engine listens; see `ftl.engine.local_url`."""
-        from ftl.engine.local import local_url
+        from ftl.engine import local_url
 
         return local_url()
 

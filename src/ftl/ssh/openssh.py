@@ -75,11 +75,6 @@ class OpenSSH:
     ) -> None:
         await self.close()
 
-    @property
-    def user(self) -> str:
-        """Who we are on the server."""
-        return self._survey.user
-
     async def run(
         self,
         argv: Sequence[str],

@@ -41,17 +41,15 @@ class Transfer:
 
     Attributes:
         total, done: Bytes of uncompressed layers; the total is an estimate, and grows where it was too low.
-        wire: Bytes that went over the connection.
     """
 
     total: int
     done: int = 0
-    wire: int = 0
     samples: deque[tuple[float, int]] = field(default_factory=deque)
 
-    def sample(self, now: float, done: int, total: int, wire: int) -> None:
+    def sample(self, now: float, done: int, total: int) -> None:
         """Take a measurement."""
-        self.done, self.total, self.wire = done, total, wire
+        self.done, self.total = done, total
         self.samples.append((now, done))
         while len(self.samples) > 2 and now - self.samples[0][0] > WINDOW:
             self.samples.popleft()
@@ -146,7 +144,7 @@ class Board:
             case TransferProgress():
                 row = self._rows.get(key)
                 if row is not None and row.transfer is not None:
-                    row.transfer.sample(self.clock(), event.bytes_done, event.bytes_total, event.bytes_sent)
+                    row.transfer.sample(self.clock(), event.bytes_done, event.bytes_total)
             case TransferFinished():
                 self._end(key)
 

@@ -26,10 +26,6 @@ class Style:
         """What went wrong."""
         return self.marked("1;31", text)
 
-    def yellow(self, text: str) -> str:
-        """What to be wary of."""
-        return self.marked("1;33", text)
-
     def cyan(self, text: str) -> str:
         """What to do next."""
         return self.marked("36", text)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftl.deploy.records import ReleaseRecord, ServiceRecord, _archive, release_number
+from ftl.deploy.records import ReleaseRecord, ServiceRecord, packed, release_number
 
 texts = st.text(max_size=20)
 services = st.dictionaries(texts, st.builds(ServiceRecord, texts, texts, texts, texts, texts), max_size=3)
@@ -43,7 +43,7 @@ def test_a_record_that_was_cut_off_reads_as_none() -> None:
 
 def test_records_are_private() -> None:
     """The stored file and its folder can be read by their owner alone."""
-    with tarfile.open(fileobj=io.BytesIO(_archive("shop", ReleaseRecord("r1", "live", 1.0)))) as tar:
+    with tarfile.open(fileobj=io.BytesIO(packed("shop", ReleaseRecord("r1", "live", 1.0)))) as tar:
         assert {entry.name: entry.mode for entry in tar} == {"shop": 0o700, "shop/r1.json": 0o600}
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ftl.deploy.plan import Plan
 
-INFO = EngineInfo("28.5.2", "1.47", "linux/amd64", "overlay2", "/var/lib/docker", 1 << 30)
+INFO = EngineInfo("28.5.2", "1.47", "linux/amd64", "overlay2", "/var/lib/docker")
 SUBNET = "172.30.0.0/16"
 
 

@@ -56,14 +56,6 @@ class Ignore:
             pattern.negated and _could_be_below(pattern.text, folder) for pattern in self._patterns
         )
 
-    def ignores(self, path: str) -> bool:
-        """Whether one path stays behind."""
-        matches = self.top
-        parts = path.split("/")
-        for end in range(1, len(parts) + 1):
-            matches = self.match("/".join(parts[:end]), matches)
-        return self.is_ignored(matches)
-
 
 def read_ignore(context: Path, dockerfile: Path) -> Ignore:
     """The ignore file in force: `NAME.dockerignore` beside the Dockerfile goes before `.dockerignore`."""

@@ -31,9 +31,8 @@ from ftl.image.platforms import same
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ftl.config.models import Build, Service
-    from ftl.engine.api import Engine
-    from ftl.engine.values import Image
+    from ftl.config import Build, Service
+    from ftl.engine import Engine, Image
     from ftl.events import Emit
     from ftl.image.building.builder import Builder
 
@@ -41,8 +40,8 @@ NO_BUILDKIT = "install Docker's buildx plugin for faster builds and build secret
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
-    """What all builds of one call share.
+class Batch:
+    """What the builds that are made side by side share.
 
     Attributes:
         environ: What the docker CLI works by.
@@ -65,7 +64,7 @@ class Bench:
     no_cache: bool
 
 
-async def build_one(bench: Bench, service: Service) -> Built:
+async def build_one(batch: Batch, service: Service) -> Built:
     """Build one service's image.
 
     Raises:
@@ -74,29 +73,29 @@ async def build_one(bench: Bench, service: Service) -> Built:
     started = time.monotonic()
     config = service.build
     assert config is not None
-    call = _call(bench, service, config)
+    call = _call(batch, service, config)
     dockerfile = _read(call, config)
-    bench.emit(BuildStarted(service.name, call.tags[0], call.platform or bench.native))
-    measuring = asyncio.create_task(_measure(bench, service, call))
+    batch.emit(BuildStarted(service.name, call.tags[0], call.platform or batch.native))
+    measuring = asyncio.create_task(_measure(batch, service, call))
     with tempfile.TemporaryDirectory(prefix="ftl-build-") as folder:
         id_file = Path(folder) / "id"
         try:
-            progress, status = await _run(bench, service, call, dockerfile, id_file)
+            progress, status = await _run(batch, service, call, dockerfile, id_file)
             context = await measuring
         finally:
             measuring.cancel()
         if status != 0:
             raise failure(progress, dockerfile, context, status=status, target=call.target)
-        image = await _image(bench.engine, id_file, call)
-    return await _finish(bench, service, call, dockerfile, progress, context, image, started)
+        image = await _image(batch.engine, id_file, call)
+    return await _finish(batch, service, call, dockerfile, progress, context, image, started)
 
 
-def _call(bench: Bench, service: Service, config: Build) -> BuildCall:
-    context = (bench.root / config.context).resolve()
-    name = f"{bench.project}-{service.name}:latest"
-    wanted = config.platform or bench.platform
-    foreign = wanted is not None and (bench.native is None or not same(wanted, bench.native))
-    if config.secrets and not bench.builder.has_buildkit:
+def _call(batch: Batch, service: Service, config: Build) -> BuildCall:
+    context = (batch.root / config.context).resolve()
+    name = f"{batch.project}-{service.name}:latest"
+    wanted = config.platform or batch.platform
+    foreign = wanted is not None and (batch.native is None or not same(wanted, batch.native))
+    if config.secrets and not batch.builder.has_buildkit:
         raise BuildFailed(
             "build secrets need BuildKit, and only the classic builder is here", hint=NO_BUILDKIT
         )
@@ -104,12 +103,12 @@ def _call(bench: Bench, service: Service, config: Build) -> BuildCall:
         context=context,
         dockerfile=context / config.dockerfile,
         tags=(service.image, name) if service.image else (name,),
-        labels={**bench.labels, labels.SERVICE: service.name},
+        labels={**batch.labels, labels.SERVICE: service.name},
         args=config.args,
-        secrets=find_secrets(config.secrets, root=bench.root, environ=bench.variables),
+        secrets=find_secrets(config.secrets, root=batch.root, environ=batch.variables),
         target=config.target,
         platform=wanted if foreign else None,
-        no_cache=bench.no_cache,
+        no_cache=batch.no_cache,
     )
 
 
@@ -129,12 +128,12 @@ def _read(call: BuildCall, config: Build) -> Dockerfile:
         ) from None
 
 
-async def _measure(bench: Bench, service: Service, call: BuildCall) -> Context:
+async def _measure(batch: Batch, service: Service, call: BuildCall) -> Context:
     """Walk the context while the builder works, and say what is found as soon as it is known."""
     context = await asyncio.to_thread(walk, call.context, call.dockerfile)
-    bench.emit(BuildContext(service.name, context.size))
+    batch.emit(BuildContext(service.name, context.size))
     if context.is_large:
-        bench.emit(_large_context(service.name, context))
+        batch.emit(_large_context(service.name, context))
     return context
 
 
@@ -156,24 +155,24 @@ def _large_context(service: str, context: Context) -> Note:
 
 
 async def _run(
-    bench: Bench, service: Service, call: BuildCall, dockerfile: Dockerfile, id_file: Path
+    batch: Batch, service: Service, call: BuildCall, dockerfile: Dockerfile, id_file: Path
 ) -> tuple[Progress, int]:
     progress: Progress = (
         PlainProgress(service.name, dockerfile)
-        if bench.builder.has_buildkit
+        if batch.builder.has_buildkit
         else ClassicProgress(service.name, dockerfile)
     )
-    argv = arguments(bench.builder, call, id_file=id_file)
+    argv = arguments(batch.builder, call, id_file=id_file)
     env = environment(
-        bench.builder, call, host=bench.engine.url, environ=bench.environ, variables=bench.variables
+        batch.builder, call, host=batch.engine.url, environ=batch.environ, variables=batch.variables
     )
     async with lines_of(argv, env=env, cwd=call.context) as (lines, process):
         async for line in lines:
             for event in progress.feed(line):
-                bench.emit(event)
+                batch.emit(event)
         status = await process.wait()
     for event in progress.close(failed=status != 0):
-        bench.emit(event)
+        batch.emit(event)
     return progress, status
 
 
@@ -198,7 +197,7 @@ def _written(id_file: Path) -> str:
 
 
 async def _finish(
-    bench: Bench,
+    batch: Batch,
     service: Service,
     call: BuildCall,
     dockerfile: Dockerfile,
@@ -208,12 +207,12 @@ async def _finish(
     started: float,
 ) -> Built:
     content = content_id(image)
-    path = record_path(bench.root, service.name)
+    path = record_path(batch.root, service.name)
     last = await asyncio.to_thread(load_record, path)
     now = Now(
         dockerfile,
         args=call.args,
-        bases=await _bases(bench.engine, dockerfile, progress, last),
+        bases=await _bases(batch.engine, dockerfile, progress, last),
         settings={"target": call.target or "", "platform": call.platform or ""},
         files=await asyncio.to_thread(keep_files, context, last),
         no_cache=call.no_cache,
@@ -233,7 +232,7 @@ async def _finish(
         miss_seconds=miss.seconds if miss else 0.0,
         miss_reason=miss.reason if miss else None,
     )
-    bench.emit(_finished(built))
+    batch.emit(_finished(built))
     return built
 
 

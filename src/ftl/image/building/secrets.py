@@ -11,7 +11,7 @@ from ftl.errors import BuildFailed
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ftl.config.models import BuildSecret
+    from ftl.config import BuildSecret
 
 
 @dataclass(frozen=True, slots=True)

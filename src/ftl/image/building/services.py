@@ -12,15 +12,15 @@ from ftl.engine import labels
 from ftl.errors import at
 from ftl.events import Note
 from ftl.image.building.builder import find_builder
-from ftl.image.building.job import NO_BUILDKIT, Bench, build_one
+from ftl.image.building.job import NO_BUILDKIT, Batch, build_one
 from ftl.image.commit import git_commit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from ftl.config.models import Project, Service
-    from ftl.engine.api import Engine
+    from ftl.config import Project, Service
+    from ftl.engine import Engine
     from ftl.events import Emit
     from ftl.image.building.built import Built
 
@@ -66,7 +66,7 @@ async def build(
         text = "no BuildKit here: building with the classic builder, one step at a time"
         emit(Note(text, "warning", hint=NO_BUILDKIT))
     marks = {labels.PROJECT: project.name, **({labels.COMMIT: commit} if commit else {})}
-    bench = Bench(
+    batch = Batch(
         project=project.name,
         root=root,
         engine=engine,
@@ -79,7 +79,7 @@ async def build(
         emit=emit,
         no_cache=no_cache,
     )
-    built = await together((_build(bench, service) for service in wanted), limit=AT_ONCE)
+    built = await together((_build(batch, service) for service in wanted), limit=AT_ONCE)
     return {service.name: one for service, one in zip(wanted, built, strict=True)}
 
 
@@ -88,6 +88,6 @@ async def _native(engine: Engine, platforms: Sequence[str | None]) -> str | None
     return (await engine.info()).platform if any(platforms) else None
 
 
-async def _build(bench: Bench, service: Service) -> Built:
+async def _build(batch: Batch, service: Service) -> Built:
     with at(server="this machine", service=service.name, step="build"):
-        return await build_one(bench, service)
+        return await build_one(batch, service)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from ftl.config.models import Service
-    from ftl.engine.api import Engine
+    from ftl.config import Service
+    from ftl.engine import Engine
     from ftl.image.building.built import Built
     from ftl.image.explain.advice import Advice
 

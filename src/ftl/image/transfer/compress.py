@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
-    from ftl.engine.values import EngineInfo
+    from ftl.engine import EngineInfo
 
 if sys.version_info >= (3, 14):
     from compression import zstd

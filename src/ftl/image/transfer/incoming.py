@@ -14,14 +14,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ftl.aio import to_the_end
-from ftl.engine import labels
-from ftl.engine.values import ContainerSpec, Image
+from ftl.engine import ContainerSpec, Image, labels
 from ftl.errors import EngineError, EngineUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Mapping, Sequence
 
-    from ftl.engine.api import Engine
+    from ftl.engine import Engine
 
 _REPOSITORY = "ftl-incoming"
 

@@ -12,7 +12,7 @@ from ftl.image.transfer.tar import END, header, padding
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
 
-    from ftl.engine.values import Store
+    from ftl.engine import Store
     from ftl.image.transfer.meter import Meter
     from ftl.image.transfer.save import Saved, Wanted
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ftl.engine.values import Image
+    from ftl.engine import Image
 
 
 def same(one: Image, other: Image) -> bool:

@@ -27,8 +27,7 @@ from ftl.references import repository
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from ftl.engine.api import Engine
-    from ftl.engine.values import EngineInfo, Image
+    from ftl.engine import Engine, EngineInfo, Image
 
 
 async def send(

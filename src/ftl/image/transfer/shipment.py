@@ -22,8 +22,7 @@ from ftl.image.transfer.save import Saved, Wanted
 from ftl.image.transfer.survey import matches, survey
 
 if TYPE_CHECKING:
-    from ftl.engine.api import Engine
-    from ftl.engine.values import EngineInfo, Image
+    from ftl.engine import Engine, EngineInfo, Image
 
 FreeBytes = int | Callable[[], Awaitable[int]]
 """Bytes free where an engine keeps its images, or how to find out."""

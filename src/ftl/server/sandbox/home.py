@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from ftl.config.models import Server
+from ftl.config import Server
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:

@@ -73,7 +73,7 @@ def test_compression_at_the_edges_of_a_block(codec: Codec, expand: object, size:
 )
 def test_the_codec_is_one_that_the_engine_reads(version: str, name: str) -> None:
     """Zstd from Docker 23 on; an engine of unknown age gets gzip."""
-    info = EngineInfo(version, "1.41", "linux/amd64", "overlay2", "/var/lib/docker", 0)
+    info = EngineInfo(version, "1.41", "linux/amd64", "overlay2", "/var/lib/docker")
     assert codec_for(info).name == name
 
 

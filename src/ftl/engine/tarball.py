@@ -1,4 +1,4 @@
-"""Small tar archives, as the engine's archive API takes them."""
+"""Small tar archives, as `Engine.put_archive` takes them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def archive(files: Mapping[str, bytes], *, folders: tuple[str, ...] = (), mode: int = 0o644) -> bytes:
+def archive(
+    files: Mapping[str, bytes],
+    *,
+    folders: tuple[str, ...] = (),
+    mode: int = 0o644,
+    folder_mode: int = 0o755,
+) -> bytes:
     """An archive with these files, owned by root, and the folders that lead to them.
 
     Args:
         files: Relative path -> content.
         folders: Further folders, empty ones for example.
         mode: Permissions of the files.
+        folder_mode: Permissions of the folders.
     """
     needed = {*folders, *(name.rpartition("/")[0] for name in files)} - {""}
     every = {str(one) for name in needed for one in (PurePosixPath(name), *PurePosixPath(name).parents)} - {
@@ -27,7 +34,7 @@ def archive(files: Mapping[str, bytes], *, folders: tuple[str, ...] = (), mode: 
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
         for folder in sorted(every):
             info = tarfile.TarInfo(folder)
-            info.type, info.mode = tarfile.DIRTYPE, 0o755
+            info.type, info.mode = tarfile.DIRTYPE, folder_mode
             tar.addfile(info)
         for name, content in sorted(files.items()):
             info = tarfile.TarInfo(name)
