@@ -5,18 +5,32 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ftl.cli.options import Options, pass_options
-from ftl.errors import UsageError
+from ftl.errors import FtlError, UsageError
+from ftl.ui.stream import let_go
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from ftl.config.models import Project
     from ftl.events import Emit
 
-__all__ = ["Fields", "Options", "load_project", "pass_options", "put", "put_json", "run", "run_sync"]
+__all__ = [
+    "Fields",
+    "Options",
+    "ReaderLeft",
+    "load_project",
+    "pass_options",
+    "put",
+    "put_json",
+    "run",
+    "run_sync",
+    "writing",
+]
 
 Fields = Mapping[str, object]
 """The fields of the final `{"type": "result"}` object, beside `type`, `ok` and `command`."""
@@ -46,14 +60,38 @@ def run_sync(options: Options, command: str, work: Callable[[], Fields]) -> Fiel
 def _ended(options: Options, command: str, fields: Fields) -> Fields:
     if options.json:
         put_json({"type": "result", "ok": True, "command": command, **fields})
-    sys.stdout.flush()  # here and not when Python exits: a reader that left is noticed where it can be handled
+    with writing():
+        sys.stdout.flush()  # here and not when Python exits: what goes wrong is noticed where it can be handled
     return fields
+
+
+class ReaderLeft(Exception):
+    """Whoever read our data has seen enough (`ftl logs | head`): the end of the command, and no failure."""
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Around whatever writes to stdout: broken pipes of other kinds are not mistaken for a reader who left.
+
+    Raises:
+        ReaderLeft: Nobody reads stdout any more.
+        FtlError: It cannot be written.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        let_go(sys.stdout)
+        raise ReaderLeft from None
+    except OSError as error:
+        let_go(sys.stdout)
+        raise FtlError("the output cannot be written", cause=error.strerror) from error
 
 
 def put(text: str) -> None:
     """Write a line of data to stdout."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    with writing():
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
 
 
 def put_json(record: Fields) -> None:

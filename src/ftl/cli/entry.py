@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 TYPE_CHECKING = False  # like typing's, without importing typing
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `ftl` and exit: 0, 1, 2, 3, 4 or 130 (docs/reference/exit-codes.md)."""
+    _have_streams()
     given = sys.argv[1:] if arguments is None else list(arguments)
     if given in (["--help"], ["-h"]):
         from ftl.cli.overview import overview
@@ -27,5 +29,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _say(text: str) -> int:
-    sys.stdout.write(text)
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError:  # as rare as it is slow to import what can handle it
+        from ftl.cli.common import writing
+        from ftl.cli.failure import conclude
+
+        try:
+            with writing():
+                raise
+        except Exception as error:  # noqa: BLE001 - what `writing` made of it
+            return conclude(error)
     return 0
+
+
+def _have_streams() -> None:
+    """Put /dev/null where a standard stream was closed (`ftl deploy <&-`, some schedulers).
+
+    Python has None there, and the next file that is opened would take the number: a socket as a child's stdin.
+    """
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            lowest_free = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(lowest_free, "r" if name == "stdin" else "w", closefd=False))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from typing import TYPE_CHECKING, TextIO
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import click
 
+from ftl.cli.common import ReaderLeft, put_json
 from ftl.errors import FtlError, Interrupted, UsageError
 from ftl.ui.failure import as_record, draw
+from ftl.ui.stream import let_go
 from ftl.ui.style import Style
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 INTERNAL_HINT = "this is a bug in FTL; run it again with -vv and report what it prints"
 
@@ -32,31 +34,28 @@ def conclude(
     Returns:
         The exit code.
     """
-    if any(isinstance(leaf, BrokenPipeError) for leaf in _leaves(error)):
-        _let_go(sys.stdout)
-        return 0  # whoever read our output has seen enough (`ftl logs | head`): that is no failure
+    if any(isinstance(leaf, ReaderLeft) for leaf in _leaves(error)):
+        return 0
     errors = _in_words(error)
     if verbose and not isinstance(error, click.ClickException):
         import traceback
 
         traceback.print_exception(error, file=sys.stderr)
-    stream = sys.stdout if as_json else sys.stderr
-    try:
-        if as_json:
-            from ftl.cli.common import put_json
-
+    if as_json:
+        with suppress(ReaderLeft, FtlError):  # nobody can be told
             put_json(_result(errors[0], command or _command_of(error)))
-        else:
-            style = Style.of(stream)
-            print(*(draw(each, style) for each in errors), sep="\n", file=stream, flush=True)
-    except BrokenPipeError:
-        _let_go(stream)
+    else:
+        _tell(errors)
     return errors[0].exit_code
 
 
-def _let_go(stream: TextIO) -> None:
-    """Give a stream whose reader left another end: Python writes the rest when it exits, and would complain."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+def _tell(errors: Sequence[FtlError]) -> None:
+    style = Style.of(sys.stderr)
+    try:
+        sys.stderr.write("".join(draw(each, style) + "\n" for each in errors))
+        sys.stderr.flush()
+    except OSError:  # the terminal is closed, the reader gone, the disk full
+        let_go(sys.stderr)
 
 
 def _result(error: FtlError, command: str | None) -> dict[str, object]:

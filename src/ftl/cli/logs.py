@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.common import Fields, Options, load_project, pass_options, put_json, run
+from ftl.cli.common import Fields, Options, load_project, pass_options, put_json, run, writing
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ def _shower(options: Options, *, timestamps: bool, prefix: bool, flush: bool) ->
     printer = LogLines(sys.stdout, timestamps=timestamps, prefix=prefix, flush=flush)
 
     def show(entry: Entry) -> None:
-        printer.write(entry.name, entry.time, entry.text)
+        with writing():
+            printer.write(entry.name, entry.time, entry.text)
 
     return show
 

@@ -7,13 +7,14 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, TextIO
 
 from ftl.events import type_name
+from ftl.ui.stream import let_go
 
 if TYPE_CHECKING:
     from ftl.events import Event
 
 
 class JsonLines:
-    """Writes each event as a line. When the reader leaves, it falls silent: the work goes on."""
+    """Writes each event as a line. When the stream fails, it falls silent: the work goes on."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -26,8 +27,9 @@ class JsonLines:
         try:
             self._stream.write(json.dumps(as_record(event), default=str) + "\n")
             self._stream.flush()
-        except BrokenPipeError:
+        except OSError:
             self._read = False
+            let_go(self._stream)
 
     def close(self) -> None:
         """Nothing to leave clean."""

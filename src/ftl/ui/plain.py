@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TextIO
 
+from ftl.ui.stream import let_go
+
 if TYPE_CHECKING:
     from ftl.events import Event
     from ftl.ui.transcript import Line, Transcript
 
 
 class Plain:
-    """Writes a line for each event that says something new. When the reader leaves, it falls silent.
+    """Writes a line for each event that says something new.
+
+    When the stream fails (its reader left, its disk is full, its terminal is closed), it falls silent: the work goes
+    on.
 
     Args:
         stream: Where to, stderr as a rule.
@@ -29,8 +34,9 @@ class Plain:
             for line in self._transcript.lines(event):
                 self._stream.write(text_of(line) + "\n")
             self._stream.flush()
-        except BrokenPipeError:
+        except OSError:
             self._transcript = None
+            let_go(self._stream)
 
     def close(self) -> None:
         """Nothing to leave clean."""

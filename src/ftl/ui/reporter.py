@@ -14,7 +14,7 @@ class Reporter(Protocol):
     """Draws events as they come. Owns stderr (or, for JSON, shares stdout) until it is closed."""
 
     def emit(self, event: Event) -> None:
-        """Draw one event. Never raises because of a reader that left: the work goes on."""
+        """Draw one event. Never raises because of its stream: the work goes on."""
         ...
 
     def close(self) -> None:

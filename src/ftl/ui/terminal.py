@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ftl.figures import duration, size
+from ftl.ui.stream import let_go
 
 if TYPE_CHECKING:
     from ftl.events import Event
@@ -61,8 +62,9 @@ class Terminal:
                 if line.lasting:
                     self._console.print(self._drawn(line), soft_wrap=line.mark == "output")
             self._animate()
-        except BrokenPipeError:
+        except OSError:  # the terminal was closed: the work goes on, or takes back what it did
             self._closed = True
+            let_go(self._console.file)
 
     def close(self) -> None:
         """Take the live part away and give the cursor back."""

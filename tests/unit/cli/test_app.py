@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import asdict
 from importlib import import_module
+from pathlib import Path
 
 import click
 import pytest
@@ -168,3 +169,29 @@ def test_adding_the_global_options_twice_adds_them_once(echo: click.Group) -> No
     before = len(echo.params)
     add_global_options(echo)
     assert len(echo.params) == before
+
+
+@pytest.mark.parametrize("closed", [0, 1, 2])
+def test_a_closed_stream_is_no_trouble(closed: int) -> None:
+    """Where a scheduler starts `ftl` without one of the standard streams, it works, and keeps its exit code."""
+    code = f"import os, sys; os.close({closed}); os.execv(sys.executable, [sys.executable, '-m', 'ftl', 'deplyo'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("" if closed == 2 else "error: there is no command `deplyo`")
+    assert "NoneType" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+@pytest.mark.parametrize("arguments", [["--help"], ["config", "--schema"]])
+def test_data_that_cannot_be_written_is_a_failure(arguments: list[str]) -> None:
+    """On a full disk the command fails with 1, without a traceback or a complaint of Python's own."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "ftl", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == ("error: the output cannot be written\n  because: No space left on device\n")

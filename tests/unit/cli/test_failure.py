@@ -47,6 +47,12 @@ def test_each_failure_has_its_words_and_code(
     assert capsys.readouterr() == ("", words)
 
 
+def test_a_broken_pipe_that_is_not_stdout_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    """A connection that broke while we wrote to it does not pass for a reader who has seen enough."""
+    assert conclude(ExceptionGroup("tasks", [BrokenPipeError(32, "Broken pipe")])) == 1
+    assert "Broken pipe" in capsys.readouterr().err
+
+
 def test_a_bug_is_told_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     """What nobody foresaw exits 1 with one sentence and a hint, and shows no traceback."""
     with pytest.raises(SystemExit) as ended:

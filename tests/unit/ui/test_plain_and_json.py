@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 
 import pytest
 
@@ -14,11 +16,15 @@ from ftl.ui.transcript import Transcript
 from tests.unit.ui.samples import EVERY
 
 
-class Left(io.StringIO):
-    """A stream whose reader has left."""
+class Failing(io.StringIO):
+    """A stream that cannot be written."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self._number = number
 
     def write(self, _text: str) -> int:
-        raise BrokenPipeError
+        raise OSError(self._number, os.strerror(self._number))
 
 
 @pytest.mark.parametrize("event", EVERY, ids=lambda event: type(event).__name__)
@@ -56,9 +62,10 @@ def test_quiet_says_nothing() -> None:
     assert stream.getvalue() == ""
 
 
+@pytest.mark.parametrize("number", [errno.EPIPE, errno.EIO, errno.ENOSPC])
 @pytest.mark.parametrize("make", [JsonLines, lambda stream: Plain(stream, Transcript())])
-def test_a_reader_that_leaves_does_not_stop_the_work(make: type[JsonLines]) -> None:
-    """When whoever reads the progress has gone, events fall silent and raise nothing."""
-    reporter = make(Left())
+def test_a_stream_that_fails_does_not_stop_the_work(make: type[JsonLines], number: int) -> None:
+    """When the reader has gone, the terminal is closed or the disk is full, events fall silent and raise nothing."""
+    reporter = make(Failing(number))
     reporter.emit(Switched("r5", ("web",)))
     reporter.emit(Switched("r6", ("web",)))
