@@ -278,6 +278,17 @@ def test_a_failing_step_shows_its_output_and_its_line(project: Callable[..., Pro
     assert error["place"] == {"server": "this machine", "service": "web", "step": "build"}
 
 
+def test_a_failing_step_that_two_services_share_is_told_by_the_one_that_knows_it(
+    project: Callable[..., Project],
+) -> None:
+    """BuildKit tells one of two like builds about the step; that one's error is the one that is shown."""
+    source = "FROM ftl-lab-busybox\nRUN sleep 1; echo last words; exit 3\n"
+    made = project({"Dockerfile": source}, {"web": {"build": "."}, "worker": {"build": "."}})
+    error = made.run("--json", "build", timeout=60).result["error"]
+    assert error["message"] == "Dockerfile:2: a build step failed (RUN sleep 1; echo last words; exit 3)"
+    assert error["details"] == ["last words"]
+
+
 @pytest.mark.parametrize(
     ("source", "words"),
     [

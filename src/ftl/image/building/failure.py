@@ -48,6 +48,13 @@ _MISSING = re.compile(
 _CHATTER = re.compile(r"^(?:-{3,}|\s+>|\s*\d+ \||View build details|\s*\d+ warnings? found|\s+- \w+:)")
 
 
+class StepUnknown(BuildFailed):
+    """A build failed in a step of which it heard nothing.
+
+    BuildKit carries out a step that several builds share once, and may tell about it to one of them alone.
+    """
+
+
 def failure(
     progress: Progress, dockerfile: Dockerfile, context: Context, *, status: int, target: str | None = None
 ) -> BuildFailed:
@@ -71,8 +78,10 @@ def failure(
         or _base(step, words, dockerfile)
         or _other(instruction, words, dockerfile)
         or _missing(instruction, words, dockerfile, context)
-        or _command(instruction, words, dockerfile)
-        or BuildFailed(_at(instruction, dockerfile, "the build failed"), cause=words or f"status {status}")
+        or _command(step, words, dockerfile)
+        or _whatever(step)(
+            _at(instruction, dockerfile, "the build failed"), cause=words or f"status {status}"
+        )
     )
     if step is not None and step.output:
         error.with_details(list(step.output)[-OUTPUT_KEPT:])
@@ -215,13 +224,17 @@ def _other(instruction: Instruction | None, words: str, dockerfile: Dockerfile) 
     return None
 
 
-def _command(instruction: Instruction | None, words: str, dockerfile: Dockerfile) -> BuildFailed | None:
+def _command(step: Step | None, words: str, dockerfile: Dockerfile) -> BuildFailed | None:
     found = _EXIT.search(words)
     if found is None:
         return None
     code = int(found["code"])
-    message = _at(instruction, dockerfile, "a build step failed")
-    return BuildFailed(message, cause=f"it ended with status {code}", hint=EXIT_HINTS.get(code))
+    message = _at(step.instruction if step else None, dockerfile, "a build step failed")
+    return _whatever(step)(message, cause=f"it ended with status {code}", hint=EXIT_HINTS.get(code))
+
+
+def _whatever(step: Step | None) -> type[BuildFailed]:
+    return BuildFailed if step is not None else StepUnknown
 
 
 def _at(instruction: Instruction | None, dockerfile: Dockerfile, sentence: str) -> str:

@@ -12,6 +12,7 @@ from ftl.engine import labels
 from ftl.errors import at
 from ftl.events import Note
 from ftl.image.building.builder import find_builder
+from ftl.image.building.failure import StepUnknown
 from ftl.image.building.job import NO_BUILDKIT, Batch, build_one
 from ftl.image.commit import git_commit
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 AT_ONCE = 8
 """Builds that run side by side; an engine shares what they have in common."""
+
+SHARED_STEP_SECONDS = 2.0
+"""How long a failed build that knows no more waits for another one that knows the step."""
 
 
 async def build(
@@ -90,4 +94,9 @@ async def _native(engine: Engine, platforms: Sequence[str | None]) -> str | None
 
 async def _build(batch: Batch, service: Service) -> Built:
     with at(server="this machine", service=service.name, step="build"):
-        return await build_one(batch, service)
+        try:
+            return await build_one(batch, service)
+        except StepUnknown:
+            # The build that does know the step is about to fail as well: its error comes first, and ends this wait.
+            await asyncio.sleep(SHARED_STEP_SECONDS)
+            raise
