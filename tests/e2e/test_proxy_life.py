@@ -211,7 +211,9 @@ async def _busy(stage: Stage):  # type: ignore[no-untyped-def]
     caller = await stage.app(project, "caller", "r1")
     await stage.serve(project, host=HOST, services=["web", "more1"])
     await stage.go_live(project, web="r1", more1="r1")
-    await stage.proxy.switch(project, {"more1": (await stage.proxy.observe()).live[project, "web"]})
+    state = await stage.proxy.observe()
+    assert state is not None
+    await stage.proxy.switch(project, {"more1": state.live[project, "web"]})
     target = await stage.target(HOST)
     streams = [Stream("socket"), Stream("events")]
     tasks = [asyncio.create_task(hold(target, stream)) for stream in streams]

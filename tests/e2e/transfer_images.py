@@ -25,7 +25,7 @@ else:
     from backports import zstd
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 
     from lab.servers import Server
 
@@ -86,9 +86,12 @@ def archive(tag: str, images: Sequence[Made], form: Form = "plain") -> bytes:
         return {"mediaType": kind, "digest": digest(content), "size": len(content)}
 
     oci = "application/vnd.oci.image"
-    squeeze = {"plain": bytes, "gzip": lambda tar: gzip.compress(tar, 1, mtime=0), "zstd": zstd.compress}[
-        form
-    ]
+    ways: dict[str, Callable[[bytes], bytes]] = {
+        "plain": bytes,
+        "gzip": lambda tar: gzip.compress(tar, 1, mtime=0),
+        "zstd": zstd.compress,
+    }
+    squeeze = ways[form]
     described: list[dict[str, Any]] = []
     for image in images:
         layers = [add(squeeze(tar), f"{oci}.layer.v1.tar{_SUFFIX[form]}") for tar in image.layers]

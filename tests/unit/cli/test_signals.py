@@ -114,15 +114,13 @@ def test_a_failure_keeps_its_code_when_nobody_reads(as_json: bool) -> None:
     )
     read, write = os.pipe()
     os.close(read)
-    streams = {"stdout": write} if as_json else {"stderr": write}
-    other = "stderr" if as_json else "stdout"
     done = subprocess.run(
         [sys.executable, "-c", code],
-        **streams,
-        **{other: subprocess.PIPE},
+        stdout=write if as_json else subprocess.PIPE,
+        stderr=subprocess.PIPE if as_json else write,
         text=True,
         timeout=20,
         check=False,
     )
     os.close(write)
-    assert (done.returncode, getattr(done, other)) == (3, "")
+    assert (done.returncode, done.stderr if as_json else done.stdout) == (3, "")

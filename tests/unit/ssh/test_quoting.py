@@ -13,7 +13,7 @@ from ftl.ssh import command_line
 from ftl.ssh.quoting import end, tracked, untracked
 
 # What an argument of a Unix process can hold.
-words = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=30)
+words = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)
 argvs = st.lists(words, max_size=5)
 
 

@@ -88,7 +88,7 @@ def test_steps_of_one_kind_count() -> None:
     shown = board(start, start, StepFinished("bring_image", "bring image x", 1.0))
     assert len(shown.rows) == 1
     shown.update(StepFinished("bring_image", "bring image y", 1.0))
-    assert shown.rows == ()
+    assert not shown.rows
 
 
 def test_speed_and_time_left_follow_the_last_seconds() -> None:

@@ -26,7 +26,7 @@ from ftl.image.transfer.same import same
 from ftl.image.transfer.shipment import expected_size
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -62,9 +62,11 @@ def test_compression_by_blocks_is_one_stream(codec: Codec, expand: object, threa
 
 @pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1])
 @pytest.mark.parametrize(("codec", "expand"), [(ZSTD, zstd.decompress), (GZIP, gzip.decompress)])
-def test_compression_at_the_edges_of_a_block(codec: Codec, expand: object, size: int) -> None:
+def test_compression_at_the_edges_of_a_block(
+    codec: Codec, expand: Callable[[bytes], bytes], size: int
+) -> None:
     """No byte is lost or doubled where one block ends and another begins."""
-    assert expand(squeeze(CONTENT[:size], codec, 2)) == CONTENT[:size]  # type: ignore[operator]
+    assert expand(squeeze(CONTENT[:size], codec, 2)) == CONTENT[:size]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +86,12 @@ def test_the_codec_is_one_that_the_engine_reads(version: str, name: str) -> None
 )
 def test_any_blob_decompresses(parts: list[bytes], form: str, piece: int) -> None:
     """Of several members, cut anywhere, and shorter than a magic number."""
-    squeeze_one = {"gzip": gzip.compress, "zstd": zstd.compress, "plain": lambda part: b"-" + part}[form]
+    ways: dict[str, Callable[[bytes], bytes]] = {
+        "gzip": gzip.compress,
+        "zstd": zstd.compress,
+        "plain": lambda part: b"-" + part,
+    }
+    squeeze_one = ways[form]
     blob = b"".join(squeeze_one(part) for part in parts)
     expected = blob if form == "plain" else b"".join(parts)
     decompressor = Decompressor()
