@@ -31,6 +31,7 @@ RUNNERS: dict[type[s.Step], Runner] = {
     s.Attach: run_proxy.attach,
     s.ApplySite: run_proxy.apply_site,
     s.OpenName: run_proxy.open_name,
+    s.PointAgain: run_proxy.point_again,
     s.Switch: run_proxy.switch,
     s.Drain: run_proxy.drain,
     s.Forget: run_proxy.forget,

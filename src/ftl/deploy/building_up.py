@@ -17,6 +17,7 @@ from ftl.deploy.steps import (
     EnsureVolume,
     OpenName,
     Outgoing,
+    PointAgain,
     PushPull,
     RunHook,
     SendImages,
@@ -117,6 +118,8 @@ def proxy_track(compared: Comparison) -> Track:
     steps: list[Step] = [] if attached else [Attach(network, aliases)]
     if known != early or (proxy is not None and not proxy.up_to_date):
         steps.append(ApplySite(early, compared.certificate))
+    if compared.forgotten:
+        steps.append(PointAgain(compared.project.name, compared.forgotten))
     return tuple(steps)
 
 

@@ -56,6 +56,19 @@ class Comparison:
         """The services of which new containers are started."""
         return tuple(one for one in self.services if one.starts)
 
+    @property
+    def forgotten(self) -> dict[str, str]:
+        """The services that go on as they are, but of which the proxy does not know it: their live aliases."""
+        proxy = self.observed.proxy
+        known = proxy.live if proxy is not None else {}
+        live = {one.service.name: one.live for one in self.services if one.service.port and not one.starts}
+        aliases = {
+            name: release_alias(self.project.name, name, release) for name, release in live.items() if release
+        }
+        return {
+            name: alias for name, alias in aliases.items() if known.get((self.project.name, name)) != alias
+        }
+
     def image_of(self, one: ServiceDecision) -> str:
         """What the image of a service is called on the server."""
         if one.service.name in self.images:

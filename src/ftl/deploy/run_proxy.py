@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         EnsureStore,
         Forget,
         OpenName,
+        PointAgain,
         Record,
         Switch,
     )
@@ -66,6 +67,11 @@ async def open_name(work: Work, step: OpenName) -> None:
     """Let a service that never was live answer by its name, before the others are decided."""
     work.on_failure(step, lambda: work.proxy.forget(step.project, [step.service]))
     await work.proxy.switch(step.project, {step.service: step.alias})
+
+
+async def point_again(work: Work, step: PointAgain) -> None:
+    """Write what the proxy should have known: true whether the deploy comes to its end or not."""
+    await work.proxy.switch(step.project, step.aliases)
 
 
 async def switch(work: Work, step: Switch) -> None:

@@ -255,6 +255,18 @@ class Switch(Step):
 
 
 @dataclass(frozen=True, slots=True)
+class PointAgain(Step):
+    """The proxy learns anew which release is live: it lost its volume, or its file says something else."""
+
+    project: str
+    aliases: Mapping[str, str]
+
+    @property
+    def text(self) -> str:
+        return f"point the proxy at {', '.join(sorted(self.aliases))} again"
+
+
+@dataclass(frozen=True, slots=True)
 class OpenName(ServiceStep):
     """A service that nobody outside can reach and that was not live before answers by its name from here on."""
 

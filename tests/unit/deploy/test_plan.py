@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,7 +12,7 @@ from ftl.deploy import steps as s
 from ftl.engine import labels
 from ftl.engine.values import Image
 from ftl.errors import UsageError
-from ftl.proxy import site_of
+from ftl.proxy import release_alias, site_of
 from tests.unit.deploy.world import container, dependency, plan, project, record, server, service
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def test_nothing_is_done_when_nothing_changed() -> None:
         ({"replicas": 2}, "sha256:one", "2 replicas instead of 1"),
     ],
 )
-def test_a_changed_service_is_replaced(changed: dict[str, object], content: str, why: str) -> None:
+def test_a_changed_service_is_replaced(changed: dict[str, Any], content: str, why: str) -> None:
     """A new image, other settings, another port or another number of replicas replace the containers."""
     before = project()
     there = server(before, *container(before, "web", "r1"), live={"web": "r1"})
@@ -98,7 +98,7 @@ def test_a_changed_service_is_replaced(changed: dict[str, object], content: str,
     "changed",
     [{"drain_timeout": 5.0}, {"hooks": Hooks(pre=Hook(remote="true"))}, {"routes": (Route(path="/other"),)}],
 )
-def test_settings_that_no_container_knows_replace_none(changed: dict[str, object]) -> None:
+def test_settings_that_no_container_knows_replace_none(changed: dict[str, Any]) -> None:
     """Routes, hooks and timeouts of ours are no reason to touch a container."""
     before = project()
     there = server(before, *container(before, "web", "r1"), live={"web": "r1"})
@@ -216,7 +216,7 @@ def test_a_release_that_was_cut_off_after_its_switch_is_recorded_as_live() -> No
 
 
 @pytest.mark.parametrize("changed", [{"recreate": True}, {"forwards": ("5000:5000",)}])
-def test_the_old_stops_first_where_both_cannot_run(changed: dict[str, object]) -> None:
+def test_the_old_stops_first_where_both_cannot_run(changed: dict[str, Any]) -> None:
     """`recreate` and published ports stop the old container before the new one starts."""
     before = project(service(**changed))
     there = server(before, *container(before, "web", "r1"), live={"web": "r1"})
@@ -230,6 +230,30 @@ def test_a_new_inner_service_answers_by_name_before_the_switch() -> None:
     found = plan(asked, server(asked, ready=False))
     opened = [step.subject for step in found.steps if isinstance(step, s.OpenName)]
     assert opened == ["api"]
+
+
+@pytest.mark.parametrize("lost", ["proxy", "file", "wrong"])
+def test_a_proxy_that_forgot_what_is_live_is_told(lost: str) -> None:
+    """Without its volume or with another alias in its file, an unchanged service would be out of reach for ever."""
+    asked = project(service("web"), service("api", routes=()))
+    containers = (*container(asked, "web", "r4"), *container(asked, "api", "r3"))
+    releases = (record("r4", web="r4", api="r3"),)
+    there = server(asked, *containers, live={"web": "r4", "api": "r3"}, releases=releases)
+    assert plan(asked, there).empty
+    assert there.proxy is not None
+    right = {
+        name: release_alias("shop", name, release) for name, release in {"web": "r4", "api": "r3"}.items()
+    }
+    wrong = {**there.proxy.live, ("shop", "web"): "nonsense"}
+    proxies = {
+        "proxy": (None, right),
+        "file": (replace(there.proxy, live={}), right),
+        "wrong": (replace(there.proxy, live=wrong), {"web": right["web"]}),
+    }
+    proxy, told = proxies[lost]
+    found = plan(asked, replace(there, proxy=proxy))
+    assert [step.aliases for step in found.steps if isinstance(step, s.PointAgain)] == [told]
+    assert actions(found) == {"web": "unchanged", "api": "unchanged"}
 
 
 def test_hooks_run_between_health_and_switch_and_after_it() -> None:
