@@ -33,7 +33,6 @@ lint: venv ## ruff: rules and format
 
 types: venv ## mypy, strict
 	.venv/bin/mypy
-	.venv/bin/mypy -p lab -p tools -p bench
 
 layers: venv ## The one way in which packages import each other
 	.venv/bin/lint-imports --no-logo

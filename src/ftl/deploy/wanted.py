@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from ftl.engine import Container
 
 
+_UNSAID = asdict(ContainerSpec(image="", labels={}))
+"""A spec that says nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """A container as the project asks for it, before it is known which release starts it.
@@ -144,12 +148,15 @@ def _mounts(project: str, mounts: Iterable[VolumeMount]) -> tuple[Mount, ...]:
 def fingerprint(spec: ContainerSpec, *, port: int | None = None) -> str:
     """A hash of all that is said to the engine; equal specs have equal ones on every machine.
 
+    What is left at its default is not said, so that an FTL that knows more settings replaces no container.
+
     Args:
         spec: What the engine is told.
         port: Where requests go. The engine is not told, but a container that was never healthy at this port
             must prove itself before requests are sent there: moving the routes alone would lose them all.
     """
-    told = asdict(spec) if port is None else {**asdict(spec), "port": port}
+    told = {name: value for name, value in asdict(spec).items() if value != _UNSAID[name]}
+    told |= {} if port is None else {"port": port}
     canonical = json.dumps(told, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
