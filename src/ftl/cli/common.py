@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from ftl.config.models import Project
+    from ftl.config import Project
     from ftl.events import Emit
 
 __all__ = [

@@ -1,7 +1,7 @@
 """The sections of ftl.yaml as frozen values, defaults filled in: what the rest of FTL works on.
 
-They are dataclasses and no pydantic models because `ftl validate` has 15 times the time of an empty Python
-program, of which importing pydantic alone takes more (docs/decisions/0002-configuration-without-pydantic.md).
+They are plain dataclasses: importing pydantic alone would take longer than all that `ftl validate` may
+(docs/decisions/0002-configuration-without-pydantic.md).
 """
 
 from __future__ import annotations
