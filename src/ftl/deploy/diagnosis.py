@@ -7,7 +7,7 @@ import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftl.deploy.probe import REFUSED
+from ftl.deploy.probe import NO_HTTP, REFUSED
 from ftl.errors import FtlError, Place, Unhealthy
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ LISTEN = "0A"
 """TCP_LISTEN in /proc/net/tcp (Linux, include/net/tcp_states.h)."""
 
 LOOPBACK = ("127.", "::1")
+
+PLAIN_HTTP = "let the program speak plain HTTP there (TLS is the proxy's part)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,8 @@ def why_silent(symptom: Silent, listeners: Sequence[Listener]) -> tuple[str, str
     port = symptom.ports[0] if symptom.ports else 0
     if outcome.text == REFUSED:
         return _not_listening(port, listeners)
+    if outcome.text.startswith(NO_HTTP):
+        return outcome.text, PLAIN_HTTP
     if outcome.status is None:
         return outcome.text, None
     said = f"it answered {outcome.text}" + (f": {outcome.body}" if outcome.body else "")
@@ -126,6 +130,12 @@ def _not_listening(port: int, listeners: Sequence[Listener]) -> tuple[str, str |
             f"it listens on {here[0].address}:{port}, which only the container itself can reach",
             f"let the program listen on 0.0.0.0:{port}",
         )
+    reachable = [listener for listener in here if not listener.loopback]
+    if reachable:
+        # [::] is both families as a rule, and IPv6 alone where the program asked for that: it looks the same.
+        maybe_ipv6 = all(":" in listener.address for listener in reachable)
+        other = f"; or on 0.0.0.0:{port}, if it listens on IPv6 alone" if maybe_ipv6 else ""
+        return f"it listens on port {port}, but closes connections without an answer", PLAIN_HTTP + other
     others = sorted(
         {listener.port for listener in listeners if not listener.loopback and listener.port != port}
     )

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 REFUSED = "connection refused"
 
+NO_HTTP = "what it answers is not HTTP"
+
 _GONE = (errno.ECONNREFUSED, errno.ECONNRESET, errno.EPIPE)
 """How a port that nobody listens on looks at the near end of a forward."""
 
@@ -65,6 +67,9 @@ async def probe_http(
                 return Outcome(False, f"no answer within {timeout:g} s")
             except aiohttp.ServerDisconnectedError:
                 return Outcome(False, REFUSED)
+            except aiohttp.ClientResponseError as error:  # its own words for bytes that it cannot read
+                words = " ".join(error.message.rstrip(" ^\n").split())
+                return Outcome(False, f"{NO_HTTP}: {words}")
             except aiohttp.ClientError as error:
                 return Outcome(False, _words(error))
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.errors import ConfigError, FtlError, Interrupted, Place, Problem
+from ftl.ui.foreign import printable
 
 if TYPE_CHECKING:
     from ftl.ui.style import Style
 
 TAB = "    "
+
+LONGEST = 2000
+"""Characters of a foreign line: apps log whole documents in one."""
 
 
 def draw(error: FtlError, style: Style) -> str:
@@ -20,14 +24,22 @@ def draw(error: FtlError, style: Style) -> str:
     if str(error.place):
         lines.append(f"  at {error.place}")
     if error.cause:
-        first, *more = error.cause.splitlines()
+        first, *more = (_shown(line) for line in error.cause.splitlines())
         lines.append(f"  because: {first}")
         lines += [f"           {line}" for line in more]
-    lines += [f"  {style.dim('|')} {line}" for line in error.details]
+    lines += [f"  {style.dim('|')} {_shown(line)}" for line in error.details]
     if error.hint:
         gap = [""] if error.details else []  # foreign lines end here, and ours go on
         lines += [*gap, _hint(error.hint, style)]
     return "\n".join(lines)
+
+
+def _shown(line: str) -> str:
+    """A foreign line that neither moves the cursor nor fills the screen; the JSON record has it as it is."""
+    clean = printable(line)
+    return (
+        clean if len(clean) <= LONGEST else f"{clean[:LONGEST]}... ({len(clean) - LONGEST} more characters)"
+    )
 
 
 def _headline(error: FtlError, style: Style) -> str:

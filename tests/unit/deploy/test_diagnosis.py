@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ftl.deploy.diagnosis import Listener, Silent, parse_listeners, why_ended, why_silent
-from ftl.deploy.probe import REFUSED, Outcome
+from ftl.deploy.probe import NO_HTTP, REFUSED, Outcome
 from ftl.engine.values import ContainerState
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
@@ -87,6 +87,14 @@ def test_a_vanished_container_is_explained() -> None:
             "only the container itself",
             "0.0.0.0:8000",
         ),
+        (
+            Outcome(False, REFUSED),
+            (Listener("0.0.0.0", 8000),),
+            "closes them without an answer",
+            "plain HTTP",
+        ),
+        (Outcome(False, REFUSED), (Listener("::", 8000),), "it listens on [::]:8000", "0.0.0.0:8000"),
+        (Outcome(False, f"{NO_HTTP}: Bad status line"), (), "not HTTP: Bad status line", "plain HTTP"),
         (Outcome(False, "301 Moved to https://x/", 301), (), "301 Moved to https://x/", "without a redirect"),
         (Outcome(False, "404 Not Found", 404, "no page"), (), "404 Not Found: no page", "health_check.path"),
         (Outcome(False, "400 Bad Request", 400), (), "400", "certain hosts"),

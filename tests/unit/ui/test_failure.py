@@ -31,6 +31,16 @@ def test_an_error_says_what_where_why_and_what_next() -> None:
     ]
 
 
+def test_foreign_lines_are_made_safe_for_the_terminal() -> None:
+    """What a container logged or a program complained can neither clear the screen nor fill it."""
+    foreign = "\x1b[2J\x1b]0;title\x07\x1b[31mred\x1b[0m\x08"
+    error = FtlError("failed", cause=foreign).with_details([foreign, "x" * 3_000_000])
+    _, because, first, second = draw(error, PLAIN).splitlines()
+    assert (because, first) == ("  because: red", "  | red")
+    assert len(second) < 3000
+    assert second.endswith("(2998000 more characters)")
+
+
 def test_a_hint_stands_right_below_words_of_ours() -> None:
     """Where no foreign lines come before it, the hint needs no gap."""
     error = FtlError("there is no ftl.yaml", hint="`ftl init` writes one")
