@@ -37,6 +37,7 @@ fi
 
 _SWITCH = """
 set -e
+mkdir -p /config/live
 cd /config/live
 for pair; do printf %s "${pair#*=}" > ".${pair%%=*}"; done
 for pair; do mv -f ".${pair%%=*}" "${pair%%=*}"; done

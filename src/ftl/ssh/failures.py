@@ -77,6 +77,8 @@ def _too_many_keys(attempt: Attempt, _found: re.Match[str]) -> Explained:
 
 
 def _open_to_all(_attempt: Attempt, found: re.Match[str]) -> Explained:
+    if Path(found[1]).is_dir():  # what ssh asks for would lock the user out of that folder
+        return f"the SSH key {found[1]} is a folder", "name the private key in it in `server.ssh_key`"
     return f"ssh does not use the key {found[1]}: others can read it", f"`chmod 600 {found[1]}`"
 
 

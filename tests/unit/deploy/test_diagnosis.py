@@ -90,10 +90,10 @@ def test_a_vanished_container_is_explained() -> None:
         (
             Outcome(False, REFUSED),
             (Listener("0.0.0.0", 8000),),
-            "closes them without an answer",
+            "but closes connections without an answer",
             "plain HTTP",
         ),
-        (Outcome(False, REFUSED), (Listener("::", 8000),), "it listens on [::]:8000", "0.0.0.0:8000"),
+        (Outcome(False, REFUSED), (Listener("::", 8000),), "but closes connections", "0.0.0.0:8000"),
         (Outcome(False, f"{NO_HTTP}: Bad status line"), (), "not HTTP: Bad status line", "plain HTTP"),
         (Outcome(False, "301 Moved to https://x/", 301), (), "301 Moved to https://x/", "without a redirect"),
         (Outcome(False, "404 Not Found", 404, "no page"), (), "404 Not Found: no page", "health_check.path"),

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from ftl.errors import HostKeyChanged, ServerError
 from ftl.ssh import Target
 from ftl.ssh.failures import Attempt, failure, last_words
 from ftl.ssh.target import Resolved
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SHOP = Attempt(Target("shop"), Resolved("203.0.113.5", "deploy", "2222", strict=False))
 
@@ -121,6 +126,15 @@ def test_each_failure_says_what_happened_why_and_what_to_do(output: str, message
     assert error.cause in [line.strip() for line in output.splitlines()]
     assert error.hint is not None
     assert hint in error.hint
+
+
+def test_a_folder_in_place_of_a_key_is_left_as_it_is(tmp_path: Path) -> None:
+    """`ssh_key: ~/.ssh` gets no advice that would lock the user out of that folder."""
+    output = f"Permissions 0755 for '{tmp_path}' are too open.\ndeploy@shop: Permission denied (publickey).\n"
+    error = failure(SHOP, output)
+    assert error.message == f"the SSH key {tmp_path} is a folder"
+    assert error.hint is not None
+    assert "chmod" not in error.hint
 
 
 def test_a_changed_host_key_names_the_line_that_forgets_it() -> None:
