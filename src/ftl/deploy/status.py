@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from ftl.aio import together
 from ftl.deploy.checks import dependency_check, service_check
 from ftl.deploy.health import Check, ask
 from ftl.deploy.observed import observe
@@ -100,7 +100,7 @@ async def status(project: Project, session: Session) -> Status:
     """
     observed = await observe(session.engine, session.info, project.name, session.name)
     groups = [*_services(project, observed), *_dependencies(project, observed), *_proxy(observed)]
-    units = await asyncio.gather(*(_unit(session, group) for group in groups))
+    units = await together(_unit(session, group) for group in groups)
     releases = [unit.release for unit in units if unit.live and unit.release]
     return Status(
         project=project.name,
@@ -154,7 +154,7 @@ def _proxy(observed: Observed) -> Iterable[_Group]:
 
 
 async def _unit(session: Session, group: _Group) -> Unit:
-    states = await asyncio.gather(*(_look(session, group.check, one) for one in group.containers))
+    states = await together(_look(session, group.check, one) for one in group.containers)
     up = [one for one in states if one.running]
     bad = [one for one in states if not one.healthy]
     return Unit(

@@ -6,7 +6,7 @@ import asyncio
 import os
 from typing import TYPE_CHECKING
 
-from ftl.aio import together
+from ftl.aio import raising_first, together
 from ftl.config import variables
 from ftl.engine import labels
 from ftl.errors import at
@@ -63,9 +63,11 @@ async def build(
         return {}
     environ = dict(os.environ)
     platforms = [platform, *(service.build.platform for service in wanted if service.build)]
-    builder, commit, native = await asyncio.gather(
-        asyncio.to_thread(find_builder, environ), git_commit(root, environ), _native(engine, platforms)
-    )
+    async with raising_first() as group:
+        finding = group.create_task(asyncio.to_thread(find_builder, environ))
+        committed = group.create_task(git_commit(root, environ))
+        native = group.create_task(_native(engine, platforms))
+    builder, commit = finding.result(), committed.result()
     if not builder.has_buildkit:
         text = "no BuildKit here: building with the classic builder, one step at a time"
         emit(Note(text, "warning", hint=NO_BUILDKIT))
@@ -79,7 +81,7 @@ async def build(
         variables=variables(root, environ),
         labels=marks,
         platform=platform,
-        native=native,
+        native=native.result(),
         emit=emit,
         no_cache=no_cache,
     )

@@ -9,12 +9,11 @@ whole.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftl.aio import to_the_end
+from ftl.aio import both, to_the_end
 from ftl.errors import TransferFailed
 from ftl.events import Emit, TransferStarted
 from ftl.image.transfer.incoming import stale, untag
@@ -88,7 +87,7 @@ async def send_many(
         EngineError: An engine does not answer, or refuses a question.
     """
     began = time.monotonic()
-    here, there = await asyncio.gather(_here(source, images), _there(target, images))
+    here, there = await both(_here(source, images), _there(target, images))
     known: list[Image] = []
     present = _present(here, there)
     if len(present) < len(here):
@@ -136,7 +135,7 @@ async def _here(source: Engine, images: Mapping[str, str]) -> dict[str, Image]:
 
 async def _there(target: Engine, tags: Iterable[str]) -> _There:
     names = list(tags)
-    listed, tagged = await asyncio.gather(target.images(), to_the_end(target.image(name) for name in names))
+    listed, tagged = await both(target.images(), to_the_end(target.image(name) for name in names))
     return _There(listed, dict(zip(names, tagged, strict=True)))
 
 

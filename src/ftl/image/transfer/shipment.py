@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftl.aio import to_the_end
+from ftl.aio import both, to_the_end
 from ftl.errors import EngineError, EngineUnavailable, TransferFailed
 from ftl.events import Emit, Note
 from ftl.image.transfer.compress import codec_for, compressed
@@ -80,7 +80,7 @@ class Shipment:
         Raises:
             TransferFailed: No name there has moved.
         """
-        wanted, free = await asyncio.gather(self._wanted(), self._room())
+        wanted, free = await both(self._wanted(), self._room())
         try:
             return await self._attempt(wanted, held, free)
         except Doubt as doubt:
