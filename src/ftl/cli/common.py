@@ -49,7 +49,7 @@ def run(options: Options, command: str, work: Callable[[Emit], Awaitable[Fields]
     """
     from ftl.cli.running import run_async
 
-    return _ended(options, command, run_async(options, work))
+    return _ended(options, command, run_async(options, command, work))
 
 
 def run_sync(options: Options, command: str, work: Callable[[], Fields]) -> Fields:

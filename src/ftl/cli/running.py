@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from ftl.errors import FtlError, Interrupted
 from ftl.ui import Reporter, open_reporter
@@ -19,22 +19,33 @@ if TYPE_CHECKING:
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def run_async(options: Options, work: Callable[[Emit], Awaitable[Fields]]) -> Fields:
+def run_async(options: Options, command: str, work: Callable[[Emit], Awaitable[Fields]]) -> Fields:
     """Run the work to its end; the terminal is left clean whatever happens."""
     reporter = open_reporter(as_json=options.json, quiet=options.quiet, verbose=options.verbose)
     try:
-        return asyncio.run(_watched(work, reporter))
+        return asyncio.run(_watched(work, reporter, lambda: _give_up(options, command, reporter)))
     finally:
         reporter.close()
 
 
-async def _watched(work: Callable[[Emit], Awaitable[Fields]], reporter: Reporter) -> Fields:
+def _give_up(options: Options, command: str, reporter: Reporter) -> NoReturn:
+    """End the program at once, and say so."""
+    from ftl.cli.failure import conclude
+
+    reporter.close()
+    error = Interrupted("stopped at once", cause="a second signal came before everything was cleaned up")
+    os._exit(conclude(error, command=command, as_json=options.json))
+
+
+async def _watched(
+    work: Callable[[Emit], Awaitable[Fields]], reporter: Reporter, give_up: Callable[[], NoReturn]
+) -> Fields:
     """The work, cancelled by the first signal.
 
     Raises:
         Interrupted: It was stopped by a signal; its cause says what else went wrong on the way back.
     """
-    stop = _Stop(asyncio.current_task(), reporter)
+    stop = _Stop(asyncio.current_task(), give_up)
     loop = asyncio.get_running_loop()
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a job in the background
@@ -54,14 +65,13 @@ async def _watched(work: Callable[[Emit], Awaitable[Fields]], reporter: Reporter
 class _Stop:
     """What signals do: the first cancels the work, which cleans up; the second ends the program at once."""
 
-    def __init__(self, task: asyncio.Task[Fields] | None, reporter: Reporter) -> None:
+    def __init__(self, task: asyncio.Task[Fields] | None, give_up: Callable[[], NoReturn]) -> None:
         self.asked = False
         self._task = task
-        self._reporter = reporter
+        self._give_up = give_up
 
     def __call__(self) -> None:
         if self.asked or self._task is None:
-            self._reporter.close()
-            os._exit(Interrupted.exit_code)
+            self._give_up()
         self.asked = True
         self._task.cancel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -28,16 +29,16 @@ async def work(emit):
     return {{}}
 
 try:
-    run(Options(), "deploy", work)
+    run(Options({options}), "deploy", work)
 except BaseException as error:
     sys.exit(conclude(error))
 """
 
 
-def start(cleanup: str) -> subprocess.Popen[str]:
+def start(cleanup: str, options: str = "") -> subprocess.Popen[str]:
     """A command whose work lasts until it is stopped, and then cleans up."""
     process = subprocess.Popen(
-        [sys.executable, "-c", WORK.format(cleanup=cleanup)],
+        [sys.executable, "-c", WORK.format(cleanup=cleanup, options=options)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -56,15 +57,20 @@ def test_a_signal_cancels_the_work_which_cleans_up(number: signal.Signals) -> No
     assert (process.returncode, out, err) == (130, "cleaned\n", "stopped\n")
 
 
-def test_a_second_signal_does_not_wait() -> None:
-    """When cleaning up takes too long for the user, the second Ctrl-C ends the program at once."""
-    process = start('print("cleaning", flush=True); await asyncio.sleep(30)')
+@pytest.mark.parametrize("options", ["", "json=True"])
+def test_a_second_signal_does_not_wait(options: str) -> None:
+    """When cleaning up takes too long for the user, the second Ctrl-C ends the program at once, and says so."""
+    process = start('print("cleaning", flush=True); await asyncio.sleep(30)', options)
     process.send_signal(signal.SIGINT)
     assert process.stdout is not None
     assert process.stdout.readline() == "cleaning\n"
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
+    out, err = process.communicate(timeout=20)
     assert process.returncode == 130
+    if options:
+        assert json.loads(out)["error"]["message"] == "stopped at once"
+    else:
+        assert err.startswith("stopped at once\n")
 
 
 def test_what_goes_wrong_while_stopping_is_told() -> None:
@@ -79,7 +85,7 @@ def test_what_goes_wrong_while_stopping_is_told() -> None:
 def test_an_ignored_hangup_stays_ignored() -> None:
     """Under nohup the end of the terminal does not end a deploy."""
     code = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n" + WORK.format(
-        cleanup="pass"
+        cleanup="pass", options=""
     ).replace("await asyncio.sleep(30)", "import os; os.kill(os.getpid(), 1); await asyncio.sleep(0.2)")
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=False
