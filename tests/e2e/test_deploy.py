@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import threading
 from typing import TYPE_CHECKING
 
@@ -91,8 +92,6 @@ def test_a_dependency_starts_first_and_its_data_stays(ftl: Callable[..., Project
     }
     app.project.write(files)
     image = f"ftl-lab-{unique('db')}"
-    import subprocess
-
     subprocess.run(
         ["/usr/bin/docker", "build", "-q", "-t", image, str(app.project.folder / "db")], check=True
     )
@@ -178,6 +177,22 @@ def test_recreate_stops_the_old_first_and_brings_it_back_on_failure(
     assert app.deploy().exit_code == 1
     assert app.get() == (200, "two")
     assert app.containers(running=True) == [f"{app.name}-web-r2"]
+
+
+def test_images_of_failed_releases_go_from_both_machines(ftl: Callable[..., Project], server: Server) -> None:
+    """The next good deploy untags what a failed one left, on the server and on the machine that built it."""
+    app = site(ftl, server)
+    app.deploy().ok()
+    app.version("two")
+    app.service()["hooks"] = {"pre": "exit 7"}
+    assert app.deploy().exit_code == 1
+    app.service().pop("hooks")
+    app.version("three")
+    app.deploy().ok()
+    listing = ["images", "--format", "{{.Tag}}", f"{app.name}-web"]
+    here = subprocess.run(["docker", *listing], check=True, capture_output=True, text=True).stdout
+    assert sorted(server.docker(*listing).split()) == ["r1", "r3"]
+    assert sorted(here.split()) == ["latest", "r1", "r3"]
 
 
 def test_one_service_can_be_deployed_alone(ftl: Callable[..., Project], server: Server) -> None:

@@ -78,10 +78,12 @@ async def bring_image(work: Work, step: BringImage) -> None:
 
 
 async def drop_tags(work: Work, step: DropTags) -> None:
-    """Untag old releases' images; a failure costs room, not the release."""
+    """Untag old releases' images, on the server and where they were sent from; a failure costs room, no release."""
     for tag in step.tags:
         try:
             await work.engine.untag(tag)
+            if not work.project.server.is_local:
+                await (await work.here()).untag(tag)
         except EngineError as error:
             work.emit(
                 Note(f"the image {tag} could not be removed: {error.cause or error.message}", "warning")
