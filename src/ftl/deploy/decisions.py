@@ -9,14 +9,18 @@ from ftl.deploy.observed import Observed, release_of
 from ftl.deploy.records import release_number
 from ftl.deploy.wanted import Wanted, dependency_container, service_container
 from ftl.engine import labels
+from ftl.proxy import project_network
 from ftl.references import familiar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from ftl.config import Dependency, Project, Service
     from ftl.deploy.plan import Action
     from ftl.engine import Container
+
+
+OUTSIDE = "it is not in the project's network any more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,8 @@ def decide_service(
     current = tuple(one for one in own if one.labels[labels.RELEASE] == live)
     leftovers = tuple(one for one in own if one.labels[labels.RELEASE] != live)
     action, why = _compare(service, wanted, content, current)
+    if action in ("unchanged", "restarted") and _outside(observed, current):
+        action, why = "replaced", OUTSIDE
     return ServiceDecision(service, wanted, content, action, why, live, current, leftovers)
 
 
@@ -117,9 +123,20 @@ def decide_dependency(project: Project, dependency: Dependency, observed: Observ
         return DependencyDecision(dependency, wanted, "created", "new", None)
     if current.labels.get(labels.CONFIG) != wanted.config:
         return DependencyDecision(dependency, wanted, "replaced", "new configuration", current)
+    if _outside(observed, [current]):
+        return DependencyDecision(dependency, wanted, "replaced", OUTSIDE, current)
     if current.state != "running":
         return DependencyDecision(dependency, wanted, "restarted", "it was stopped", current)
     return DependencyDecision(dependency, wanted, "unchanged", "", current)
+
+
+def _outside(observed: Observed, containers: Iterable[Container]) -> bool:
+    """Whether containers are out of the project's network: somebody took them out, or removed it."""
+    network = project_network(observed.project)
+    if network not in {one.name for one in observed.networks}:
+        return True
+    running = (one for one in containers if one.state == "running")
+    return any(network not in {place.network for place in one.endpoints} for one in running)
 
 
 def reference_content(service: Service) -> str:

@@ -256,6 +256,18 @@ def test_a_proxy_that_forgot_what_is_live_is_told(lost: str) -> None:
     assert actions(found) == {"web": "unchanged", "api": "unchanged"}
 
 
+@pytest.mark.parametrize("removed", [False, True])
+def test_containers_that_were_taken_out_of_the_network_are_replaced(removed: bool) -> None:
+    """Nobody reaches them, however well they run: disconnected by hand, or their network was removed."""
+    asked = project(dependencies=(Dependency(name="redis", image="redis:7"),))
+    containers = (*container(asked, "web", "r4"), dependency(asked, "redis"))
+    alone = containers if removed else tuple(replace(one, endpoints=()) for one in containers)
+    there = server(asked, *alone, live={"web": "r4"})
+    if removed:
+        there = replace(there, networks=())
+    assert actions(plan(asked, there)) == {"web": "replaced", "redis": "replaced"}
+
+
 def test_hooks_run_between_health_and_switch_and_after_it() -> None:
     """The pre hook comes after the new containers are healthy, the post hook after the switch."""
     hooks = Hooks(pre=Hook(remote="migrate"), post=Hook(local="echo", remote="warm"))

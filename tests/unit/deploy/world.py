@@ -97,6 +97,7 @@ def dependency(asked: Project, name: str, *, state: str = "running") -> Containe
         state=state,  # type: ignore[arg-type]
         status="",
         created=0,
+        endpoints=(Endpoint(project_network("shop"), "172.30.0.8"),),
     )
 
 
