@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.site import site, unique, visitors
+from tests.e2e.site import DOCKERFILE, site, unique, visitors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -227,3 +227,15 @@ def test_workers_need_no_port(ftl: Callable[..., Project], server: Server) -> No
     app.service("job")["command"] = "sleep 2000"
     app.deploy().ok()
     assert app.containers() == [f"{app.name}-job-r2"]
+
+
+def test_a_change_of_port_loses_no_request(ftl: Callable[..., Project], server: Server) -> None:
+    """Visitors who never retry do not notice that the app listens elsewhere from now on."""
+    app = site(ftl, server)
+    app.deploy().ok()
+    with visitors(app) as tally:
+        app.version("two", dockerfile=DOCKERFILE.replace("8000", "9000"))
+        app.service()["port"] = 9000
+        app.deploy().ok()
+    assert tally.failures == []
+    assert tally.seen == {"one", "two"}

@@ -112,6 +112,7 @@ def proxy_track(compared: Comparison) -> Track:
     attached = (
         proxy is not None
         and network in proxy.networks
+        and network in {one.name for one in compared.observed.networks}
         and known is not None
         and set(aliases) <= {one.service for one in known.internal}
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ftl.deploy.decisions import decide_dependency, decide_service
 from ftl.deploy.retiring import find_gone
-from ftl.deploy.sites import early_site, final_site
+from ftl.deploy.sites import early_site, final_site, moves_port
 from ftl.errors import UsageError
 from ftl.proxy import conflicts, release_alias
 
@@ -50,6 +50,11 @@ class Comparison:
     def proxied(self) -> bool:
         """Whether requests come through the proxy."""
         return self.final is not None
+
+    @property
+    def moves_port(self) -> bool:
+        """Whether a service that is served now listens on another port from this release on."""
+        return self.final is not None and moves_port(self.final, self.observed)
 
     @property
     def starting(self) -> tuple[ServiceDecision, ...]:

@@ -89,8 +89,11 @@ def _stages(compared: Comparison, author: Author) -> Iterator[Stage]:
     yield Stage("dependencies", (proxy_track(compared), *dependencies))
     yield Stage("services", tuple(service_track(compared, one) for one in compared.services))
     yield Stage("hooks", (hook_track(compared, "pre"),))
-    yield Stage("switch", (_switch(compared, author),), decides=True)
-    yield Stage("routes", (_routes(compared),))
+    switch = Stage("switch", (_switch(compared, author),), decides=True)
+    routes = Stage("routes", (_routes(compared),))
+    # Requests that wait for a port find the new containers there once they are live; those that went out for the
+    # old port never would.
+    yield from (routes, switch) if compared.moves_port else (switch, routes)
     yield Stage("post hooks", (hook_track(compared, "post"),))
     yield Stage("clean up", tuple(_clean_up(compared)))
 

@@ -28,13 +28,19 @@ def final_site(
 
 
 def early_site(final: Site, observed: Observed) -> Site:
-    """The site while new containers become healthy: new names already answer, public routes are still the old."""
+    """The site while new containers become healthy: new names already answer, all that was there is still there."""
     known = observed.site
     if known is None:
         return replace(final, routes=())
-    names = {name.service: name for name in (*known.internal, *final.internal)}
-    internal = tuple(sorted(names.values(), key=lambda name: name.service))
+    names = {*known.internal, *final.internal}
+    internal = tuple(sorted(names, key=lambda name: (name.service, name.port)))
     return replace(final, routes=known.routes, internal=internal)
+
+
+def moves_port(final: Site, observed: Observed) -> bool:
+    """Whether a service that is served now listens on another port from this release on."""
+    known = {name.service: name.port for name in observed.site.internal} if observed.site else {}
+    return any(known.get(name.service, name.port) != name.port for name in final.internal)
 
 
 def read_certificate(project: Project, root: Path) -> Certificate | None:

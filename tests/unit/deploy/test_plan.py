@@ -358,3 +358,15 @@ def test_a_configuration_that_an_older_ftl_wrote_is_brought_up_to_date() -> None
     old = replace(there, proxy=replace(there.proxy, config="of an older version"))
     found = plan(asked, old)
     assert (found.release, kinds(found)) == ("r1", ["ApplySite"])
+
+
+def test_a_changed_port_is_told_to_the_proxy_before_the_switch() -> None:
+    """Requests may wait for the new port, but none is sent to the new containers at the old one."""
+    before = project()
+    there = server(before, *container(before, "web", "r1"), live={"web": "r1"})
+    found = kinds(plan(project(service(port=9000)), there))
+    last_site = len(found) - 1 - found[::-1].index("ApplySite")
+    assert last_site < found.index("Switch")
+    early = first(plan(project(service(port=9000)), there), s.ApplySite)
+    assert isinstance(early, s.ApplySite)
+    assert {name.port for name in early.site.internal} == {8000, 9000}
