@@ -46,6 +46,10 @@ def test_a_restart_keeps_everything(proxy_image: str, suite: str, request: pytes
             await stage.engine.remove(stage.names.container, force=True)
             await stage.proxy.ensure(proxy_image)
             assert (await stage.get(HOST))[0] == 200
+            await stage.engine.stop(stage.names.container, timeout=10)
+            await stage.engine.remove_network(stage.names.network)
+            await stage.proxy.ensure(proxy_image)
+            assert (await stage.get(HOST))[0] == 200, "also after its network was pruned meanwhile"
             assert await stage.proxy.apply(site) is False
             caller = await stage.app(project, "caller", "r1")
             assert (await stage.call(caller, "web", 8000))["failed"] == 0, "by name, too"

@@ -25,6 +25,10 @@ _TAKEN = re.compile(r"(?:\d+\.\d+\.\d+\.\d+|\[?::\]?):(\d+)")
 _TAKEN_WORDS = ("port is already allocated", "address already in use")
 
 
+# It was pruned while the container was stopped, which holds it by its ID: no network of that name will do.
+_NO_NETWORK = re.compile(r"network \S+ not found")
+
+
 async def ensure(engine: Engine, names: Installation, image: str) -> None:
     """Have the proxy running and ready."""
     container = await _find(engine, names)
@@ -38,8 +42,12 @@ async def ensure(engine: Engine, names: Installation, image: str) -> None:
     try:
         await engine.start(names.container)
     except EngineError as error:
-        if created:
+        if container is None:
             await engine.remove(names.container, force=True)
+        elif _NO_NETWORK.search(error.cause or ""):
+            await engine.remove(names.container)
+            await ensure(engine, names, container.image)
+            return
         raise await _explained(engine, names, error) from error
     await _wait_ready(engine, names)
     if created:
