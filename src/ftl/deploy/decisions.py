@@ -132,11 +132,11 @@ def decide_dependency(project: Project, dependency: Dependency, observed: Observ
 
 def _outside(observed: Observed, containers: Iterable[Container]) -> bool:
     """Whether containers are out of the project's network: somebody took them out, or removed it."""
-    network = project_network(observed.project)
-    if network not in {one.name for one in observed.networks}:
-        return True
-    running = (one for one in containers if one.state == "running")
-    return any(network not in {place.network for place in one.endpoints} for one in running)
+    name = project_network(observed.project)
+    network = next((one for one in observed.networks if one.name == name), None)
+    return network is None or not all(
+        any(place.network_id == network.id for place in one.endpoints) for one in containers
+    )
 
 
 def reference_content(service: Service) -> str:

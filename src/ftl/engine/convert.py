@@ -101,6 +101,7 @@ def _endpoints(settings: object) -> tuple[Endpoint, ...]:
             network=name,
             address=text(place.get("IPAddress")) or text(place.get("GlobalIPv6Address")),
             aliases=texts(place.get("Aliases")),
+            network_id=text(place.get("NetworkID")),
         )
         for name, place in ((name, record(value)) for name, value in sorted(networks.items()))
     )

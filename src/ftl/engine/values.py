@@ -55,11 +55,16 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A container's place in one network."""
+    """A container's place in one network.
+
+    Attributes:
+        network: The name it had when the container joined; `network_id` tells whether it is still that one.
+    """
 
     network: str
     address: str
     aliases: tuple[str, ...] = ()
+    network_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

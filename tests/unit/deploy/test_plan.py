@@ -256,15 +256,18 @@ def test_a_proxy_that_forgot_what_is_live_is_told(lost: str) -> None:
     assert actions(found) == {"web": "unchanged", "api": "unchanged"}
 
 
-@pytest.mark.parametrize("removed", [False, True])
-def test_containers_that_were_taken_out_of_the_network_are_replaced(removed: bool) -> None:
-    """Nobody reaches them, however well they run: disconnected by hand, or their network was removed."""
+@pytest.mark.parametrize("state", ["running", "exited"])
+@pytest.mark.parametrize("network", ["left", "removed", "made anew"])
+def test_containers_that_are_not_in_the_network_are_replaced(network: str, state: str) -> None:
+    """Nobody reaches them, or they cannot start: disconnected by hand, or their network was pruned."""
     asked = project(dependencies=(Dependency(name="redis", image="redis:7"),))
-    containers = (*container(asked, "web", "r4"), dependency(asked, "redis"))
-    alone = containers if removed else tuple(replace(one, endpoints=()) for one in containers)
+    containers = (*container(asked, "web", "r4", state=state), dependency(asked, "redis", state=state))
+    alone = containers if network != "left" else tuple(replace(one, endpoints=()) for one in containers)
     there = server(asked, *alone, live={"web": "r4"})
-    if removed:
+    if network == "removed":
         there = replace(there, networks=())
+    if network == "made anew":
+        there = replace(there, networks=(replace(there.networks[0], id="other"),))
     assert actions(plan(asked, there)) == {"web": "replaced", "redis": "replaced"}
 
 

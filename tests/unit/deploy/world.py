@@ -78,7 +78,7 @@ def container(
             state=state,  # type: ignore[arg-type]
             status="",
             created=0,
-            endpoints=(Endpoint(project_network("shop"), address),),
+            endpoints=(Endpoint(project_network("shop"), address, network_id="n"),),
         )
         for each in container_names("shop", name, release, one.replicas)
     )
@@ -97,7 +97,7 @@ def dependency(asked: Project, name: str, *, state: str = "running") -> Containe
         state=state,  # type: ignore[arg-type]
         status="",
         created=0,
-        endpoints=(Endpoint(project_network("shop"), "172.30.0.8"),),
+        endpoints=(Endpoint(project_network("shop"), "172.30.0.8", network_id="n"),),
     )
 
 
