@@ -82,6 +82,12 @@ async def _acquire(machine: Machine, name: str, *, holder: str, wait: float, emi
         try:
             async with asyncio.timeout(ANSWER):
                 said = (await process.stdout.readline()).decode("utf-8", "replace").strip()
+        except TimeoutError:
+            await _release(process)
+            raise ServerError(
+                f"{machine.name} does not answer",
+                cause=f"asked for the deploy lock, it said nothing for {ANSWER:g} s",
+            ) from None
         except BaseException:
             await _release(process)
             raise
