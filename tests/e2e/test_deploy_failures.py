@@ -240,3 +240,13 @@ def test_a_release_that_ends_after_it_was_healthy_is_not_switched_to(
     assert "exited with code 9" in failed.stderr, failed
     assert app.get() == (200, "one")
     assert app.containers() == [f"{app.name}-web-r1"]
+
+
+def test_a_paused_release_gives_way_to_a_new_one(ftl: Callable[..., Project], server: Server) -> None:
+    """A container that somebody froze is replaced by the next deploy, which nothing else asks for."""
+    app = site(ftl, server, drain_timeout=0)
+    app.deploy().ok()
+    server.docker("pause", f"{app.name}-web-r1")
+    assert app.deploy().ok().result["services"]["web"]["action"] == "replaced"
+    assert app.get() == (200, "one")
+    assert app.containers() == [f"{app.name}-web-r2"]

@@ -110,9 +110,16 @@ def _compare(
         return "replaced", "new configuration"
     if len(current) != service.replicas:
         return "replaced", f"{service.replicas} replicas instead of {len(current)}"
-    if any(one.state != "running" for one in current):
-        return "restarted", "it was stopped"
-    return "unchanged", ""
+    return _by_state(current)
+
+
+def _by_state(current: Iterable[Container]) -> tuple[Action, str]:
+    """What is to be done with containers that are as they should be, but may not run."""
+    states = {one.state for one in current}
+    stuck = states & {"paused", "restarting", "dead"}
+    if stuck:
+        return "replaced", f"it was {min(stuck)}"
+    return ("unchanged", "") if states <= {"running"} else ("restarted", "it was stopped")
 
 
 def decide_dependency(project: Project, dependency: Dependency, observed: Observed) -> DependencyDecision:
@@ -125,9 +132,7 @@ def decide_dependency(project: Project, dependency: Dependency, observed: Observ
         return DependencyDecision(dependency, wanted, "replaced", "new configuration", current)
     if _outside(observed, [current]):
         return DependencyDecision(dependency, wanted, "replaced", OUTSIDE, current)
-    if current.state != "running":
-        return DependencyDecision(dependency, wanted, "restarted", "it was stopped", current)
-    return DependencyDecision(dependency, wanted, "unchanged", "", current)
+    return DependencyDecision(dependency, wanted, *_by_state([current]), current)
 
 
 def _outside(observed: Observed, containers: Iterable[Container]) -> bool:

@@ -184,6 +184,19 @@ def test_a_stopped_container_that_is_right_is_started_again() -> None:
     assert kinds(found) == ["StartAgain", "WaitHealthy"]
 
 
+@pytest.mark.parametrize("state", ["paused", "restarting", "dead"])
+def test_a_container_that_is_stuck_is_replaced(state: str) -> None:
+    """What cannot simply be started gives way to a new container, which has to prove itself."""
+    asked = project(dependencies=(Dependency(name="db", image="postgres:16"),))
+    there = server(
+        asked,
+        *container(asked, "web", "r1", state=state),
+        dependency(asked, "db", state=state),
+        live={"web": "r1"},
+    )
+    assert actions(plan(asked, there)) == {"web": "replaced", "db": "replaced"}
+
+
 def test_leftovers_that_never_were_live_go_first() -> None:
     """Containers of a deploy that was killed before its switch are removed before anything starts."""
     asked = project()
