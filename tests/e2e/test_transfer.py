@@ -87,7 +87,7 @@ class Bench:
 
     def image(self, text: str, *middle: str) -> Made:
         """Base, a layer for each of `middle`, and the text on top; built by FTL as far as labels tell."""
-        layers = [layer({f"middle-{number}": word.encode()}) for number, word in enumerate(middle)]
+        layers = [layer({f"middle-{at}": f"{word} {self.name}".encode()}) for at, word in enumerate(middle)]
         top = layer({"text": f"{text} {self.name}".encode()})
         return Made((self.base, *layers, top), labels={"ftl.project": "transfer"})
 
