@@ -9,6 +9,7 @@ import pytest
 from lab import engine as lab_engine
 from lab import images
 from lab.servers import Lab, Server
+from tests.e2e.site import forget_images
 
 from ftl.engine import local_url
 
@@ -27,13 +28,14 @@ class ServerFactory(Protocol):
 
 
 @pytest.fixture(scope="session")
-def engine() -> str:
+def engine() -> Iterator[str]:
     """The URL of this machine's Docker engine; CI starts one where none answers."""
     if lab_engine.version() is None:
         if not os.environ.get("CI"):
             pytest.fail("no Docker engine answers: `python -m lab engine up` starts one")
         lab_engine.up()
-    return local_url()
+    yield local_url()
+    forget_images()
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,9 @@ import http.client
 import itertools
 import json
 import os
+import shutil
 import ssl
+import subprocess
 import threading
 import time
 from contextlib import contextmanager
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from tests.harness import Outcome, Project
 
 _NUMBERS = itertools.count(1)
+_OURS = f"-{os.getpid():x}-"
 
 DOCKERFILE = """\
 FROM ftl-lab-busybox:latest
@@ -34,7 +37,21 @@ MOVED = "#!/bin/sh\nprintf 'Status: 301 Moved\\r\\nLocation: https://elsewhere.e
 
 def unique(stem: str = "app") -> str:
     """A project name that no other test has."""
-    return f"{stem}-{os.getpid():x}-{next(_NUMBERS)}"
+    return f"{stem}{_OURS}{next(_NUMBERS)}"
+
+
+def forget_images() -> None:
+    """Remove the images that this process's tests built on this machine for their projects."""
+    docker = shutil.which("docker") or "docker"
+    listed = subprocess.run(
+        (docker, "images", "--filter", "label=ftl.project", "--format", "{{.Repository}}:{{.Tag}}"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    ours = [reference for reference in listed.stdout.split() if _OURS in reference]
+    if ours:
+        subprocess.run((docker, "rmi", *ours), capture_output=True, check=False)
 
 
 @dataclass
