@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
@@ -29,6 +30,17 @@ def ssh(server: Server, command: str, *, user: str | None = None) -> subprocess.
     return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
 
 
+def page_at(url: str) -> bytes:
+    """A page of a server that has just been started: until it listens, connections are closed again."""
+    for _ in range(50):
+        try:
+            with urlopen(url, timeout=10) as answer:
+                return bytes(answer.read())
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError(f"nothing answers at {url}")
+
+
 @pytest.mark.parametrize(("suite", "store", "version"), ENGINES)
 def test_containers_run_on_every_engine(
     server_factory: ServerFactory, busybox: str, suite: str, store: str, version: str
@@ -40,8 +52,7 @@ def test_containers_run_on_every_engine(
     assert ("containerd" in server.docker("info", "--format", "{{.DriverStatus}}")) == (store == "containerd")
     page = "free -m > /srv/index.html; exec httpd -f -p 8000 -h /srv"
     server.docker("run", "-d", "--name", "web", "--memory", "64m", "-p", "80:8000", busybox, "sh", "-c", page)
-    with urlopen(f"http://127.0.0.1:{server.http_port}/", timeout=10) as answer:
-        assert b"Mem:" in answer.read()
+    assert b"Mem:" in page_at(f"http://127.0.0.1:{server.http_port}/")
     limit = "cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.max"
     assert server.docker("exec", "web", "sh", "-c", limit) == str(64 * 1024 * 1024)
 
