@@ -19,13 +19,13 @@ demo-down: venv ## Take away everything that `make demo` left
 	@$(PYTHON) -m tools.demo down
 
 test: lint types layers engine ## Everything: lint, types, layering, unit and end-to-end tests
-	$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal
+	$(PYTHON) -m pytest -n $(WORKERS)
 
 test-fast: venv ## The tests that need no engine: seconds
 	$(PYTHON) -m pytest tests/unit
 
 test-e2e: engine ## The tests against real engines and servers
-	$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal tests/e2e
+	$(PYTHON) -m pytest -n $(WORKERS) tests/e2e
 
 lint: venv ## ruff: rules and format
 	.venv/bin/ruff check
