@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from ftl.server.sandbox.docker import Docker
 
 SUITES = ("bookworm", "trixie", "sid")
+SELDOM = ("sid", "registry", "pebble")
+"""Made only when they are asked for by name."""
+
 RECIPE_LABEL = "ftl.lab.recipe"
 BUSYBOX = "ftl-lab-busybox:latest"
 """Busybox alone, 2 MB: the smallest image that runs something (`httpd -f -p 8000`, `sh`, `sleep`)."""
@@ -37,14 +40,14 @@ _BROUGHT = STATE / "images-brought"  # bases and pulled images, which carry no l
 
 
 def ensure(*names: str) -> None:
-    """Make images available by their names in IMAGES, side by side; none: all but `sid`.
+    """Make images available by their names in IMAGES, side by side; none: all but those in SELDOM.
 
     What is there costs nothing.
 
     Raises:
         LabError: One of them cannot be had.
     """
-    wanted = names or tuple(name for name in IMAGES if name != "sid")
+    wanted = names or tuple(name for name in IMAGES if name not in SELDOM)
     if unknown := [name for name in wanted if name not in IMAGES]:
         raise LabError(f"no such image: {', '.join(unknown)}; there are {', '.join(IMAGES)}")
     with exclusive("images"):
@@ -156,6 +159,17 @@ async def python(shelf: Shelf) -> None:
     await recipe.build(shelf)
 
 
+def peer(name: str) -> Callable[[Shelf], Coroutine[None, None, None]]:
+    """`ftl-lab-NAME:latest`: something that servers talk to (lab.peers)."""
+
+    async def ensure_peer(shelf: Shelf) -> None:
+        recipe = _Recipe(name, f"ftl-lab-{name}:latest", suite="bookworm")
+        if not await recipe.is_there(shelf.docker):
+            await recipe.build(shelf)
+
+    return ensure_peer
+
+
 async def busybox(shelf: Shelf) -> None:
     """`ftl-lab-busybox:latest`, for containers that only have to be there."""
     recipe = _Recipe("busybox", BUSYBOX)
@@ -171,6 +185,8 @@ IMAGES: dict[str, Callable[[Shelf], Coroutine[None, None, None]]] = {
     "postgres": postgres,
     "python": python,
     "busybox": busybox,
+    "registry": peer("registry"),
+    "pebble": peer("pebble"),
 }
 
 

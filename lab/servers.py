@@ -82,7 +82,7 @@ class Lab:
         full = f"{self.network}-{name}"
         recipe = Recipe(suite=suite, docker=not bare, comfort=comfort)
         image = self._image(recipe)
-        self._ensure_network()
+        self.ensure_network()
         public = self._ensure_key()
         spec = ServerSpec(
             name=full,
@@ -132,7 +132,8 @@ class Lab:
         with exclusive("server-image"):
             return wait(ensure_image(find(), recipe, lambda event: say(getattr(event, "text", ""))))
 
-    def _ensure_network(self) -> None:
+    def ensure_network(self) -> None:
+        """Have the network of the run."""
         with exclusive("network"):
             if docker("network", "inspect", self.network, check=False).returncode:
                 docker("network", "create", "--label", f"{LABEL}={self.run}", self.network)
