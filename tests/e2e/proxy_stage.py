@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import secrets
-import tempfile
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ import pytest
 from lab import images
 from lab.load import Target
 
-from ftl.engine import ContainerSpec, Engine, archive, labels, local_url, unix
+from ftl.engine import ContainerSpec, Engine, archive, labels
 from ftl.proxy import (
     Installation,
     InternalName,
@@ -27,11 +26,15 @@ from ftl.proxy import (
     project_network,
     release_alias,
 )
+from ftl.ssh import Local, connect
+from ftl.ssh import Target as SshTarget
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Mapping, Sequence
 
     from lab.servers import Server
+
+    from ftl.ssh import Machine, OpenSSH
 
 T = TypeVar("T")
 
@@ -71,9 +74,11 @@ class Stage:
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(images.ensure, "caddy", "python")
         try:
-            url = await self._forward(self._server) if self._server else local_url()
+            self.machine: Machine = await self._reach(self._server) if self._server else Local()
+            await self._stack.enter_async_context(self.machine)
+            url = await self.machine.engine_url()
             self.engine = await self._stack.enter_async_context(Engine(url, name="this machine"))
-            self.proxy = ProxyControl(self.engine, self.names)
+            self.proxy = ProxyControl(self.engine, self.machine, self.names)
             self._stack.push_async_callback(self._clean)
             await self.proxy.ensure("caddy:2")
         except BaseException:
@@ -81,20 +86,10 @@ class Stage:
             raise
         return self
 
-    async def _forward(self, server: Server) -> str:
-        """The images there, and its engine's socket here."""
+    async def _reach(self, server: Server) -> OpenSSH:
+        """The server, with the images on it."""
         await asyncio.to_thread(server.load, "caddy:2", "python-base:latest")
-        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="ftl-stage-"))
-        socket = Path(folder, "engine.sock")
-        argv = server.ssh("-N", "-o", "ExitOnForwardFailure=yes", "-L", f"{socket}:/var/run/docker.sock")
-        process = await asyncio.create_subprocess_exec(*argv, stdin=asyncio.subprocess.DEVNULL)
-        self._stack.push_async_callback(process.wait)
-        self._stack.callback(process.terminate)
-        for _ in range(100):
-            if socket.exists():
-                return unix(socket)
-            await asyncio.sleep(0.1)
-        raise AssertionError("the server's engine could not be forwarded")
+        return connect(SshTarget(server.host, server.port, server.user, server.key, server.known_hosts))
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()

@@ -78,13 +78,14 @@ def test_a_failed_release_is_recorded_and_the_next_has_its_own_number(
     assert app.get() == (200, "one")
 
 
-def stopped_at(app: Site, step: str, number: signal.Signals) -> int:
-    """Deploy, and send a signal to it as soon as a step begins; its exit status."""
+def stopped_at(app: Site, step: str, number: signal.Signals, *, after: float = 0.0) -> int:
+    """Deploy, and send a signal to it as soon as a step begins, or so many seconds later; its exit status."""
     app.save()
     with app.project.start("deploy", "--json") as process:
         assert process.stdout is not None
         for line in process.stdout:
             if f'"step_started", "step": "{step}"' in line:
+                time.sleep(after)
                 process.send_signal(number)
                 break
         process.stdout.read()
@@ -125,6 +126,21 @@ def test_a_killed_deploy_leaves_one_whole_release_and_the_next_converges(
     live = again["release"]
     assert app.containers() == [f"{app.name}-web-{live}-1", f"{app.name}-web-{live}-2"]
     assert app.deploy().ok().result["changed"] is False
+
+
+def test_a_deploy_that_is_killed_while_the_proxy_joins_again_leaves_the_site(
+    ftl: Callable[..., Project], server: Server
+) -> None:
+    """The proxy leaves the network and comes back with a new service's name, though FTL is gone meanwhile."""
+    app = site(ftl, server)
+    app.deploy().ok()
+    app.config["services"].append({"name": "api", "build": "app", "port": 8000})
+    assert stopped_at(app, "attach", signal.SIGKILL, after=0.15) == -signal.SIGKILL
+    time.sleep(3)
+    assert app.get() == (200, "one")
+    app.deploy("--wait-lock", "60").ok()
+    assert app.get() == (200, "one")
+    assert app.containers() == [f"{app.name}-api-r3", f"{app.name}-web-r1"]
 
 
 def test_two_at_once_do_not_meet(ftl: Callable[..., Project], server: Server) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from lab.load import Load, Request
 from lab.streams import Stream, hold
 from tests.e2e.proxy_stage import Stage, each_engine, stage_on
 
-from ftl.engine import ContainerSpec, Publish
+from ftl.engine import ContainerSpec, Endpoint, Publish
 from ftl.errors import FtlError
 from ftl.proxy import Installation, ProxyControl, Site, SiteRoute, project_network
 
@@ -63,7 +64,7 @@ def test_starting_twice_starts_once(proxy_image: str) -> None:
     async def work() -> None:
         async with Stage() as stage:
             names = replace(stage.names, container=f"{stage.names.container}-2")
-            proxies = [ProxyControl(stage.engine, names) for _ in range(3)]
+            proxies = [ProxyControl(stage.engine, stage.machine, names) for _ in range(3)]
             try:
                 async with asyncio.TaskGroup() as group:
                     for one in proxies:
@@ -157,6 +158,62 @@ def test_joining_networks_and_new_names_cost_no_request(
     asyncio.run(work())
 
 
+JOINS = """
+import asyncio, sys
+from ftl.engine import Engine
+from ftl.proxy import Installation, ProxyControl
+from ftl.ssh import Local
+
+async def work(url, container, network, alias):
+    async with Engine(url, name="this machine") as engine, Local() as machine:
+        await engine.info()
+        print("now", flush=True)
+        await ProxyControl(engine, machine, Installation(container)).attach(network, [alias])
+
+asyncio.run(work(*sys.argv[1:]))
+"""
+
+
+def test_joining_again_comes_to_its_end_whoever_is_killed(proxy_image: str) -> None:
+    """However early an FTL that adds a name is killed, the proxy stays in the project's network at its address."""
+
+    async def work() -> None:
+        async with Stage() as stage:
+            project = stage.project("shop")
+            network = await stage.network(project)
+            await stage.proxy.attach(network, ["web"])
+            before = await _place(stage, network)
+            assert before is not None
+            added = 0
+            for number, seconds in enumerate((0.02, 0.05, 0.08, 0.12, 0.16, 0.2, 0.25, 0.3)):
+                argv = [sys.executable, "-c", JOINS, stage.engine.url, stage.names.container, network]
+                process = await asyncio.create_subprocess_exec(
+                    *argv, f"new{number}", stdout=asyncio.subprocess.PIPE
+                )
+                assert process.stdout is not None
+                assert await process.stdout.readline() == b"now\n"
+                await asyncio.sleep(seconds)
+                if process.returncode is None:
+                    process.kill()
+                await process.wait()
+                await asyncio.sleep(1.5)  # what the server was told to do
+                after = await _place(stage, network)
+                assert after is not None, f"killed after {seconds} s"
+                assert after.address == before.address
+                assert "web" in after.aliases
+                added += f"new{number}" in after.aliases
+            assert added, "some were killed late enough"
+
+    asyncio.run(work())
+
+
+async def _place(stage: Stage, network: str) -> Endpoint | None:
+    """The proxy's place in a network."""
+    state = await stage.engine.container(stage.names.container)
+    assert state is not None
+    return next((one for one in state.endpoints if one.network == network and one.address), None)
+
+
 @each_engine
 def test_new_configurations_cost_no_request(
     proxy_image: str, suite: str, request: pytest.FixtureRequest
@@ -229,7 +286,7 @@ async def _busy(stage: Stage):  # type: ignore[no-untyped-def]
 def _second(stage: Stage, port: int) -> ProxyControl:
     """Another proxy beside the stage's, on a port."""
     run = f"ftl-lab-{stage.run}"
-    return ProxyControl(stage.engine, Installation(f"{run}-proxy-2", f"{run}-edge-2", port, 0))
+    return ProxyControl(stage.engine, stage.machine, Installation(f"{run}-proxy-2", f"{run}-edge-2", port, 0))
 
 
 def _free_port() -> int:

@@ -71,7 +71,7 @@ class Work:
     @property
     def proxy(self) -> ProxyControl:
         """The server's proxy."""
-        return ProxyControl(self.engine)
+        return ProxyControl(self.engine, self.machine)
 
     async def here(self) -> Engine:
         """This machine's engine, opened when first asked for.

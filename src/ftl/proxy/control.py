@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from ftl.engine import Engine
+    from ftl.ssh import Machine
 
 _ATTEMPTS = 5
 """So often a change is made again because another deploy changed the configuration meanwhile."""
@@ -29,8 +30,9 @@ class ProxyControl:
     Raises from every method: EngineError as the engine does; FtlError when the proxy itself refuses.
     """
 
-    def __init__(self, engine: Engine, installation: Installation | None = None) -> None:
+    def __init__(self, engine: Engine, machine: Machine, installation: Installation | None = None) -> None:
         self._engine = engine
+        self._machine = machine
         self._names = installation or Installation()
 
     # --- its life ---------------------------------------------------------------------------------
@@ -45,7 +47,7 @@ class ProxyControl:
         Raises:
             FtlError: A port is taken (by what, if that can be found out), or Caddy does not come up.
         """
-        await start.ensure(self._engine, self._names, image)
+        await start.ensure(self._engine, self._machine, self._names, image)
 
     async def remove(self, *, volumes: bool = False) -> None:
         """Remove it; its configuration and certificates only with `volumes`."""
@@ -61,9 +63,9 @@ class ProxyControl:
         """Join it to a project's network under these names; it keeps those that it has.
 
         A new name for a network that it is in already needs a new endpoint. It gets the same address, so that
-        connections survive (docs/explanation/switch.md).
+        connections survive (docs/explanation/switch.md). Once begun it comes to its end, whatever happens to us.
         """
-        await networks.attach(self._engine, self._names.container, network, frozenset(aliases))
+        await networks.attach(self._engine, self._machine, self._names.container, network, frozenset(aliases))
 
     # --- what it serves ---------------------------------------------------------------------------
 

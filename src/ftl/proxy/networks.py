@@ -10,12 +10,14 @@ from ftl.aio import uninterrupted
 from ftl.engine import labels
 from ftl.errors import EngineError, FtlError
 from ftl.proxy.names import project_network
+from ftl.proxy.rejoin import join_again
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ftl.engine import Engine, Network
+    from ftl.engine import Endpoint, Engine, Network
     from ftl.proxy.site import Site
+    from ftl.ssh import Machine
 
 _ATTEMPTS = 3
 _NOT_FOUND = 404
@@ -56,11 +58,14 @@ async def with_subnets(engine: Engine, site: Site) -> Site:
     return site if network is None else replace(site, subnets=network.subnets)
 
 
-async def attach(engine: Engine, container: str, network: str, aliases: frozenset[str]) -> None:
+async def attach(
+    engine: Engine, machine: Machine, container: str, network: str, aliases: frozenset[str]
+) -> None:
     """Have the proxy in a network under at least these names, at an address that does not change.
 
     A name cannot be added to an endpoint: the proxy leaves and joins again. With the same address its TCP
-    connections survive the gap of a few hundred milliseconds by retransmission.
+    connections survive the gap of a few hundred milliseconds by retransmission. The server does both by itself
+    (see `rejoin`); where it has no docker command, two calls of the engine's API do.
     """
     state = await engine.container(container)
     if state is None:
@@ -69,25 +74,27 @@ async def attach(engine: Engine, container: str, network: str, aliases: frozense
     if joined is None:
         await _join(engine, container, network, aliases, await _own_address(engine, network))
     elif not aliases <= set(joined.aliases):
-        address = joined.address or await _own_address(engine, network)
         # Ctrl-C in between would leave the project without its proxy.
-        await uninterrupted(_join_again(engine, container, network, aliases | set(joined.aliases), address))
+        await uninterrupted(_join_again(engine, machine, state.id, joined, aliases | set(joined.aliases)))
 
 
-async def attach_all(engine: Engine, container: str, sites: Iterable[Site]) -> None:
+async def attach_all(engine: Engine, machine: Machine, container: str, sites: Iterable[Site]) -> None:
     """Have a new proxy in the networks of all the sites that an older one served."""
     there = {one.name for one in await engine.networks()}
     for site in sites:
         if project_network(site.project) in there:
             names = frozenset(one.service for one in site.internal)
-            await attach(engine, container, project_network(site.project), names)
+            await attach(engine, machine, container, project_network(site.project), names)
 
 
 async def _join_again(
-    engine: Engine, container: str, network: str, aliases: frozenset[str], address: str | None
+    engine: Engine, machine: Machine, container: str, place: Endpoint, aliases: frozenset[str]
 ) -> None:
-    await engine.disconnect(network, container)
-    await _join(engine, container, network, aliases, address)
+    if place.address and await join_again(machine, container, place, aliases):
+        return
+    address = place.address or await _own_address(engine, place.network)
+    await engine.disconnect(place.network, container)
+    await _join(engine, container, place.network, aliases, address)
 
 
 async def _join(

@@ -15,6 +15,7 @@ from ftl.proxy.state import is_proxy, observe
 
 if TYPE_CHECKING:
     from ftl.engine import Engine
+    from ftl.ssh import Machine
 
 _READY_SECONDS = 30.0
 _INTERVAL = 0.2
@@ -29,7 +30,7 @@ _TAKEN_WORDS = ("port is already allocated", "address already in use")
 _NO_NETWORK = re.compile(r"network \S+ not found")
 
 
-async def ensure(engine: Engine, names: Installation, image: str) -> None:
+async def ensure(engine: Engine, machine: Machine, names: Installation, image: str) -> None:
     """Have the proxy running and ready."""
     container = await _find(engine, names)
     created = container is None
@@ -46,19 +47,19 @@ async def ensure(engine: Engine, names: Installation, image: str) -> None:
             await engine.remove(names.container, force=True)
         elif _NO_NETWORK.search(error.cause or ""):
             await engine.remove(names.container)
-            await ensure(engine, names, container.image)
+            await ensure(engine, machine, names, container.image)
             return
         raise await _explained(engine, names, error) from error
     await _wait_ready(engine, names)
     if created:
-        await _rejoin(engine, names)
+        await _rejoin(engine, machine, names)
 
 
-async def _rejoin(engine: Engine, names: Installation) -> None:
+async def _rejoin(engine: Engine, machine: Machine, names: Installation) -> None:
     """Join the networks of the projects that an earlier proxy served, which somebody removed."""
     state = await observe(engine, installation=names)
     if state is not None:
-        await networks.attach_all(engine, names.container, state.sites.values())
+        await networks.attach_all(engine, machine, names.container, state.sites.values())
 
 
 async def _find(engine: Engine, names: Installation) -> Container | None:
