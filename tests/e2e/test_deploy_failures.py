@@ -266,3 +266,25 @@ def test_a_paused_release_gives_way_to_a_new_one(ftl: Callable[..., Project], se
     assert app.deploy().ok().result["services"]["web"]["action"] == "replaced"
     assert app.get() == (200, "one")
     assert app.containers() == [f"{app.name}-web-r2"]
+
+
+def test_without_proxy_and_records_a_deploy_builds_on_what_runs(
+    ftl: Callable[..., Project], server_factory: ServerFactory
+) -> None:
+    """What still runs is taken for the live release: a failure leaves it alone, and a good deploy serves it again."""
+    server = server_factory("lost")
+    app = site(ftl, server)
+    app.deploy().ok()
+    server.docker("rm", "--force", "ftl-proxy", "ftl-state")
+    server.docker("volume", "rm", "ftl-proxy-config", "ftl-proxy-data", "ftl-state")
+
+    app.version("two", dockerfile=with_command("sh", "-c", "exit 3"))
+    assert app.deploy().exit_code == 1
+    assert app.containers(running=True) == [f"{app.name}-web-r1"]
+
+    app.version("one")
+    again = app.deploy().ok()
+    assert again.result["services"]["web"]["action"] == "unchanged"
+    assert app.get() == (200, "one")
+    assert app.containers() == [f"{app.name}-web-r1"]
+    assert app.deploy().ok().result["changed"] is False

@@ -80,19 +80,38 @@ class Observed:
         return max(numbers, default=0)
 
     def live_release(self, service: str) -> str | None:
-        """The release that serves: what the live file says; without one, what the last live record says."""
-        if self.proxy is not None:
-            alias = self.proxy.live.get((self.project, service))
-            for container in self.services:
-                release = container.labels[labels.RELEASE]
-                if container.labels[labels.SERVICE] == service and alias == release_alias(
-                    self.project, service, release
-                ):
-                    return release
+        """The release that serves: by the proxy's live file, else by the last live record, else by what runs."""
+        return self._switched_to(service) or self._recorded(service) or self._adopted(service)
+
+    def _switched_to(self, service: str) -> str | None:
+        if self.proxy is None:
+            return None
+        alias = self.proxy.live.get((self.project, service))
+        releases = {one.labels[labels.RELEASE] for one in self._containers_of(service)}
+        return next((one for one in releases if release_alias(self.project, service, one) == alias), None)
+
+    def _recorded(self, service: str) -> str | None:
         for record in reversed(self.releases):
             if record.outcome == "live" and service in record.services:
                 return record.services[service].release
         return None
+
+    def _adopted(self, service: str) -> str | None:
+        """The newest release that runs (whole, if one is) without a record: what users had before all was lost.
+
+        A release that a record calls started or failed was never live.
+        """
+        told = {record.release for record in self.releases}
+        states: dict[str, list[bool]] = {}
+        for one in self._containers_of(service):
+            release = one.labels[labels.RELEASE]
+            if release not in told:
+                states.setdefault(release, []).append(one.state == "running")
+        running = [release for release, runs in states.items() if any(runs)]
+        return max(running, key=lambda one: (all(states[one]), records.release_number(one)), default=None)
+
+    def _containers_of(self, service: str) -> tuple[Container, ...]:
+        return tuple(one for one in self.services if one.labels[labels.SERVICE] == service)
 
 
 async def observe(engine: Engine, info: EngineInfo, project: str, server: str) -> Observed:

@@ -162,7 +162,10 @@ def _notes(compared: Comparison) -> Iterator[str]:
 
 
 def _record(compared: Comparison, author: Author, outcome: Outcome) -> ReleaseRecord:
-    """The record of the release that is made: what did not change is taken over from the last live one."""
+    """The record of the release that is made: what did not change is taken over from the last live one.
+
+    Where the records were lost, what runs says it.
+    """
     ended = [record for record in compared.observed.releases if record.outcome == "live"]
     before = ended[-1].services if ended else {}
     named = {one.name for one in compared.project.services}
@@ -172,6 +175,11 @@ def _record(compared: Comparison, author: Author, outcome: Outcome) -> ReleaseRe
         )
         for one in compared.starting
     }
+    adopted = {
+        one.service.name: _as_it_runs(one.live, one.current[0])
+        for one in compared.services
+        if not one.starts and one.live and one.service.name not in before
+    }
     return ReleaseRecord(
         release=compared.release,
         outcome=outcome,
@@ -179,8 +187,15 @@ def _record(compared: Comparison, author: Author, outcome: Outcome) -> ReleaseRe
         by=author.name,
         commit=author.commit,
         version=author.version,
-        services={**{name: entry for name, entry in before.items() if name in named}, **changed},
+        services={**{name: entry for name, entry in before.items() if name in named}, **adopted, **changed},
         project=compared.project.to_dict(),
+    )
+
+
+def _as_it_runs(release: str, container: Container) -> ServiceRecord:
+    marks = container.labels
+    return ServiceRecord(
+        release, container.image, container.image_id, marks[labels.CONTENT], marks[labels.CONFIG]
     )
 
 

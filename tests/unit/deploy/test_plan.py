@@ -228,6 +228,50 @@ def test_a_release_that_was_cut_off_after_its_switch_is_recorded_as_live() -> No
     assert [step.record.outcome for step in found.steps if isinstance(step, s.Record)] == ["live"]
 
 
+@pytest.mark.parametrize(
+    ("running", "recorded", "live"),
+    [
+        ({"r1": ["running", "running"]}, (), "r1"),
+        ({"r1": ["running", "running"], "r2": ["running", "running"]}, (), "r2"),
+        ({"r1": ["running", "running"], "r2": ["running", "exited"]}, (), "r1"),
+        ({"r1": ["running", "running"], "r2": ["running", "running"]}, (("r2", "failed"),), "r1"),
+        ({"r1": ["running", "running"]}, (("r1", "started"),), None),
+        ({"r9": ["running", "running"], "r10": ["running", "running"]}, (), "r10"),
+        ({"r1": ["running", "exited"]}, (), "r1"),
+        ({"r1": ["exited", "exited"]}, (), None),
+    ],
+)
+def test_without_proxy_and_records_what_runs_is_live(
+    running: dict[str, list[str]], recorded: tuple[tuple[str, str], ...], live: str | None
+) -> None:
+    """The newest whole release that runs is what users had, unless a record says that it never was live."""
+    asked = project(service(replicas=2))
+    containers = [
+        replace(one, state=state)  # type: ignore[arg-type]
+        for release, states in running.items()
+        for one, state in zip(container(asked, "web", release), states, strict=True)
+    ]
+    releases = tuple(record(release, outcome) for release, outcome in recorded)
+    there = replace(server(asked, *containers, releases=releases), proxy=None)
+    assert there.live_release("web") == live
+
+
+def test_without_proxy_and_records_nothing_that_runs_is_removed_before_the_switch() -> None:
+    """The running release is adopted: pointed at where it did not change, replaced with all care where it did."""
+    asked = project(service("web"), service("job", port=None, routes=()))
+    there = replace(server(asked, *container(asked, "web", "r4"), *container(asked, "job", "r3")), proxy=None)
+    same = plan(asked, there)
+    assert actions(same) == {"web": "unchanged", "job": "unchanged"}
+    assert [step.aliases for step in same.steps if isinstance(step, s.PointAgain)] == [
+        {"web": release_alias("shop", "web", "r4")}
+    ]
+    assert not [step for step in same.steps if isinstance(step, s.StopAndRemove)]
+    assert same.record is not None
+    assert {name: one.release for name, one in same.record.services.items()} == {"web": "r4", "job": "r3"}
+    found = kinds(plan(asked, there, "sha256:two"))
+    assert found.index("Switch") < found.index("StopAndRemove")
+
+
 @pytest.mark.parametrize("changed", [{"recreate": True}, {"forwards": ("5000:5000",)}])
 def test_the_old_stops_first_where_both_cannot_run(changed: dict[str, Any]) -> None:
     """`recreate` and published ports stop the old container before the new one starts."""
