@@ -11,8 +11,10 @@ from ftl.cli.common import Fields, Options, load_project, pass_options, put, run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from ftl.config import Project, Service
+    from ftl.engine import Engine
     from ftl.events import Emit
     from ftl.image import Built
     from ftl.image.explain import Explanation
@@ -32,7 +34,8 @@ def command(
     Services are built side by side, for the server's platform. An unchanged tree builds nothing; otherwise
     the first step that was not in the cache is named, with what changed there and what that cost.
 
-    A service with both `build` and `image` is also pushed to the registry that `image` names.
+    A service with both `build` and `image` is also pushed to the registry that `image` names; `ftl deploy` has the
+    server pull it from there.
 
     Examples: `ftl build`, `ftl build web worker --explain`.
     """
@@ -41,7 +44,7 @@ def command(
         project, root = load_project(options)
         chosen = _chosen(project, services)
         from ftl.engine import Engine, local_url
-        from ftl.image import build, push
+        from ftl.image import build
 
         async with Engine(local_url(), name="this machine") as engine:
             built = await build(
@@ -58,16 +61,31 @@ def command(
                 from ftl.image.explain import explain as explain_images
 
                 explained = await explain_images(chosen, built, root=root, engine=engine)
-            if not skip_push:
-                for service in chosen:
-                    if service.image and service.name in built:
-                        await push(service.image, emit=emit)
+            pushed = {} if skip_push else await _push(project, root, built, engine, emit)
         if not options.json:
             for explanation in explained.values():
                 put(_drawn(explanation, built[explanation.service]))
-        return {"services": {name: _fields(image, explained.get(name)) for name, image in built.items()}}
+        return {
+            "services": {
+                name: {**_fields(image, explained.get(name)), "pushed": pushed.get(name)}
+                for name, image in built.items()
+            }
+        }
 
     run(options, "build", work)
+
+
+async def _push(
+    project: Project, root: Path, built: Mapping[str, Built], engine: Engine, emit: Emit
+) -> dict[str, str]:
+    """Push the images that name a registry; what was pushed, by service."""
+    import os
+
+    from ftl.image import Keyring, push
+
+    keyring = Keyring(project.registries, root=root, environ=os.environ)
+    named = {one.name: one.image for one in project.services if one.image and one.name in built}
+    return {name: await push(engine, image, keyring, emit=emit) for name, image in named.items()}
 
 
 def _chosen(project: Project, names: tuple[str, ...]) -> list[Service]:

@@ -35,6 +35,7 @@ def check(project: Project, read: Reader, folder: Path) -> Iterator[Fault]:
     yield from checker.forwards()
     yield from checker.addresses()
     yield from checker.proxy()
+    yield from checker.registries()
     for index, service in enumerate(project.services):
         way: Way = ("services", index)
         yield from checker.service(service, way)
@@ -143,6 +144,30 @@ class _Checker:
                 yield Fault(
                     self._at("proxy", name), f"proxy has a {name} but no {other}", f"write `{other}` too"
                 )
+
+    def registries(self) -> Iterator[Fault]:
+        """Each registry is named once, with one secret, and a password has its user."""
+        taken: set[str] = set()
+        for index, registry in enumerate(self._project.registries):
+            way: Way = ("registries", index)
+            if registry.server in taken:
+                yield Fault(
+                    self._at(*way, "server"), f"{registry.server} is listed twice", "keep one of the two"
+                )
+            taken.add(registry.server)
+            given = [name for name in ("password", "token", "command") if (*way, name) in self._marks]
+            if len(given) > 1:
+                message = f"registries[{index}] has both {given[0]} and {given[1]}"
+                yield Fault(self._at(*way, given[1]), message, "one of them is the secret")
+            if "password" in given and self._lacks(*way, "username"):
+                yield Fault(
+                    self._at(*way, "password"),
+                    "registries has a password but no username",
+                    "write `username`",
+                )
+            if registry.username is not None and not given:
+                message = "registries has a username but no secret"
+                yield Fault(self._at(*way, "username"), message, "write `password`, `token` or `command`")
 
     def service(self, service: Service, way: Way) -> Iterator[Fault]:
         """A service has an image from somewhere, and a port if anything is to be sent there."""

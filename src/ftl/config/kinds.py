@@ -105,6 +105,7 @@ EMAIL = One("email address", scalars.email, {"type": "string", "pattern": r"^[^@
 SSH_HOST = One("host", scalars.ssh_host)
 SSH_USER = One("user name", scalars.ssh_user)
 IMAGE = One("image reference", scalars.image)
+REGISTRY = One("registry", scalars.registry)
 PLATFORM = One("platform", scalars.platform)
 URL_PATH = One("URL path", scalars.url_path, {"type": "string", "pattern": "^/"})
 PROBE_PATH = One("URL path", scalars.probe_path, {"type": "string", "pattern": "^/"})

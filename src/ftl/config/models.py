@@ -7,9 +7,10 @@ They are plain dataclasses: importing pydantic alone would take longer than all 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from ftl.config import kinds
+from ftl.config.around import Proxy, Registry
 from ftl.config.bindings import Forward, VolumeMount, parse_forward, parse_volume
 from ftl.config.kinds import Many, Nested, Pairs, Words, key
 from ftl.config.parts import (
@@ -41,6 +42,7 @@ __all__ = [
     "Project",
     "ProjectInfo",
     "Proxy",
+    "Registry",
     "Route",
     "Section",
     "Server",
@@ -208,29 +210,6 @@ class Dependency(Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Proxy(Section):
-    """`proxy:` the one proxy of the server."""
-
-    image: str = field(default="caddy:2", metadata=key(kinds.IMAGE, "A Caddy 2 image."))
-    tls: Literal["auto", "internal", "off"] = field(
-        default="auto",
-        metadata=key(
-            kinds.TLS, "Certificates from an ACME authority, from the proxy's own authority, or no HTTPS."
-        ),
-    )
-    certificate: str | None = field(
-        default=None, metadata=key(kinds.PATH, "A certificate of your own (PEM); needs `key`.")
-    )
-    key: str | None = field(default=None, metadata=key(kinds.PATH, "The certificate's private key (PEM)."))
-    acme_ca: str | None = field(
-        default=None,
-        metadata=kinds.key(
-            kinds.ACME_URL, "The directory of another ACME authority.", default="Let's Encrypt"
-        ),
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Project(Section):
     """The keys at the top of ftl.yaml.
 
@@ -258,6 +237,13 @@ class Project(Section):
         ),
     )
     proxy: Proxy = field(default=Proxy(), metadata=key(Nested(Proxy), "The proxy of the server."))
+    registries: tuple[Registry, ...] = field(
+        default=(),
+        metadata=key(
+            Many(Nested(Registry)),
+            "How to log in to registries; those that are not listed go by `docker login` and its helpers.",
+        ),
+    )
     masked: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property

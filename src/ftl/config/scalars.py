@@ -186,6 +186,18 @@ def image(value: str) -> str:
     )
 
 
+def registry(value: str) -> str:
+    """A registry's host, perhaps with a port, as image references begin with it."""
+    host = value.lower()
+    if host in ("index.docker.io", "https://index.docker.io/v1/", "hub.docker.com", "registry-1.docker.io"):
+        return "docker.io"
+    if re.fullmatch(rf"{_HOST}(?::[0-9]+)?", host) and (re.search(r"[.:]", host) or host == "localhost"):
+        return host
+    bare = re.sub(r"^[a-z]+://", "", host).partition("/")[0]
+    hint = f"write the host alone: {bare}" if bare != host and "." in bare else None
+    raise Unfit("is not a registry", hint or "write its host, like ghcr.io or registry.example.com:5000")
+
+
 def platform(value: str) -> str:
     """OS/ARCH[/VARIANT] as the builder knows it."""
     if _PLATFORM.fullmatch(value):

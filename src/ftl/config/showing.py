@@ -20,8 +20,8 @@ def dump(project: Project, *, show_secrets: bool) -> dict[str, Any]:
 
     Args:
         project: What `load` returned.
-        show_secrets: False masks every value of env and, in other places that may hold a secret (commands,
-            hooks, build arguments), what came from variables.
+        show_secrets: False masks every value of env, passwords and tokens and, in other places that may hold a
+            secret (commands, hooks, build arguments), what came from variables.
     """
     plain = project.to_dict()
     plain["server"]["port"] = project.server.port or SSH_PORT
@@ -30,6 +30,8 @@ def dump(project: Project, *, show_secrets: bool) -> dict[str, Any]:
     if not show_secrets:
         for item in (*shown["services"], *shown["dependencies"]):
             item["env"] = dict.fromkeys(item["env"], MASK)
+        for registry in shown["registries"]:
+            registry |= {name: MASK for name in ("password", "token") if registry[name] is not None}
     return shown
 
 

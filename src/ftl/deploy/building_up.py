@@ -92,7 +92,8 @@ def image_tracks(compared: Comparison) -> Iterator[Track]:
         if name in compared.images and reference is None:
             direct.append(Outgoing(name, compared.images[name].id, compared.image_of(one), one.content))
         elif name in compared.images and reference is not None:
-            yield (PushPull(name, reference, compared.image_of(one), compared.observed.info.platform),)
+            local, platform = compared.images[name].id, compared.observed.info.platform
+            yield (PushPull(name, local, reference, compared.image_of(one), platform),)
     if direct:
         yield (SendImages(tuple(direct)),)
     foreign = [one.service.image for one in compared.starting if one.service.name not in compared.images]

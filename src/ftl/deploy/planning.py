@@ -188,7 +188,8 @@ def _record(compared: Comparison, author: Author, outcome: Outcome) -> ReleaseRe
         commit=author.commit,
         version=author.version,
         services={**{name: entry for name, entry in before.items() if name in named}, **adopted, **changed},
-        project=compared.project.to_dict(),
+        # Nobody's password for a registry is kept on a server; a rollback needs none.
+        project=replace(compared.project, registries=()).to_dict(),
     )
 
 

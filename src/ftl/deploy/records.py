@@ -35,6 +35,8 @@ class ServiceRecord:
         image_id: That image's id on the server.
         content: Its content id.
         config: The hash of its containers' configuration.
+        pulled: What the server pulled for it, by digest: `registry.example.com/shop/web@sha256:...`; empty where the
+            image was sent.
     """
 
     release: str
@@ -42,6 +44,7 @@ class ServiceRecord:
     image_id: str
     content: str
     config: str
+    pulled: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from ftl.deploy.work import Traffic
 from ftl.errors import EngineError, EngineUnavailable, FtlError, TransferFailed
-from ftl.events import Note, PullProgress
-from ftl.image import push, registry_auth, send, send_many
+from ftl.events import Note
+from ftl.image import pull, push, send, send_many
 
 if TYPE_CHECKING:
     from ftl.deploy.steps import BringImage, DropTags, PushPull, SendImages
     from ftl.deploy.work import Work
     from ftl.engine import Engine
-
-PULL_SECONDS = 1800.0
-"""A pull may last so long when there is no other way to get the image."""
 
 PULL_START_SECONDS = 15.0
 """When this machine has the image, the server must begin to receive it within so long, or it is sent from here."""
@@ -53,9 +49,12 @@ async def free_bytes(work: Work) -> int:
 
 async def push_pull(work: Work, step: PushPull) -> None:
     """Push a built image to the registry the user named, and let the server pull exactly what was pushed."""
-    await push(step.reference, emit=work.emit)
-    await _pull(work.engine, step.reference, step.platform, work)
-    await work.engine.tag(step.reference, step.tag)
+    here = await work.here()
+    await here.tag(step.local, step.reference)
+    pushed = await push(here, step.reference, work.keyring, emit=work.emit)
+    await pull(work.engine, pushed, work.keyring, platform=step.platform, emit=work.emit)
+    await work.engine.tag(pushed, step.tag)
+    work.pulled[step.service] = pushed
     await _note_id(work, step.service, step.tag)
 
 
@@ -63,15 +62,21 @@ async def bring_image(work: Work, step: BringImage) -> None:
     """Get an image that FTL did not build onto the server: pulled there, else sent from here."""
     here = await _engine_with(work, step.reference)
     try:
-        await _pull(
-            work.engine, step.reference, step.platform, work, patience=PULL_START_SECONDS if here else None
+        await pull(
+            work.engine,
+            step.reference,
+            work.keyring,
+            platform=step.platform,
+            emit=work.emit,
+            patience=PULL_START_SECONDS if here else None,
         )
     except FtlError as error:
         if here is None:
             raise TransferFailed(
                 f"the server cannot pull {step.reference}, and this machine does not have it",
                 cause=error.cause or error.message,
-                hint=f"`docker pull {step.reference}` here, and deploy again: FTL then sends it over SSH",
+                hint=error.hint
+                or f"`docker pull {step.reference}` here, and deploy again: FTL then sends it over SSH",
             ) from error
         work.emit(Note(f"the server cannot pull {step.reference}: sending it from here"))
         await send(here, step.reference, work.engine, tag=step.reference, info=work.info, emit=work.emit)
@@ -81,13 +86,22 @@ async def drop_tags(work: Work, step: DropTags) -> None:
     """Untag old releases' images, on the server and where they were sent from; a failure costs room, no release."""
     for tag in step.tags:
         try:
-            await work.engine.untag(tag)
+            await _untag_there(work.engine, tag)
             if not work.project.server.is_local:
                 await (await work.here()).untag(tag)
         except EngineError as error:
             work.emit(
                 Note(f"the image {tag} could not be removed: {error.cause or error.message}", "warning")
             )
+
+
+async def _untag_there(engine: Engine, tag: str) -> None:
+    """Untag, and when that was the last tag drop the digests too: an image that was pulled by its digest stays else."""
+    image = await engine.image(tag)
+    await engine.untag(tag)
+    if image is not None and set(image.tags) <= {tag}:
+        for digest in image.digests:
+            await engine.untag(digest)
 
 
 async def _engine_with(work: Work, reference: str) -> Engine | None:
@@ -99,24 +113,6 @@ async def _engine_with(work: Work, reference: str) -> Engine | None:
         return here if await here.image(reference) is not None else None
     except EngineUnavailable:
         return None
-
-
-async def _pull(
-    engine: Engine, reference: str, platform: str, work: Work, *, patience: float | None = None
-) -> None:
-    """Pull, within PULL_SECONDS in all; with `patience`, the first layer must come within so many seconds."""
-    auth = await asyncio.to_thread(registry_auth, reference)  # a credential helper may take seconds
-    loop = asyncio.get_running_loop()
-    try:
-        async with asyncio.timeout(patience or PULL_SECONDS) as limit:
-            async for status in engine.pull(reference, platform=platform, auth=auth):
-                if "Pulling" in status or "Download" in status:
-                    limit.reschedule(loop.time() + PULL_SECONDS)
-                work.emit(PullProgress(reference, status))
-    except TimeoutError:
-        raise TransferFailed(
-            f"the server could not pull {reference}", cause="the registry did not answer in time"
-        ) from None
 
 
 async def _note_id(work: Work, service: str, reference: str) -> None:

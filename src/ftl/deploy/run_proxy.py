@@ -131,7 +131,11 @@ async def record(work: Work, step: Record) -> None:
     entry = step.record
     if entry.release == work.release and entry.outcome == "live":
         services = {
-            name: replace(one, image_id=work.image_ids.get(name, one.image_id))
+            name: replace(
+                one,
+                image_id=work.image_ids.get(name, one.image_id),
+                pulled=work.pulled.get(name, one.pulled),
+            )
             for name, one in entry.services.items()
         }
         entry = replace(entry, services=services, seconds=max(0.0, time.time() - entry.started))

@@ -106,8 +106,13 @@ class SendImages(Step):
 
 @dataclass(frozen=True, slots=True)
 class PushPull(ServiceStep):
-    """A built image goes through the registry that the user named: pushed from here, pulled there."""
+    """A built image goes through the registry that the user named: pushed from here, pulled there.
 
+    Attributes:
+        local: The image's ID here.
+    """
+
+    local: str
     reference: str
     tag: str
     platform: str

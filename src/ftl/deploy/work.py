@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from ftl.engine import Engine, local_url
 from ftl.errors import FtlError
 from ftl.events import StepUndone
+from ftl.image import Keyring
 from ftl.proxy import ProxyControl
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ class Work:
         committed: The release is decided; nothing is taken back any more.
         traffic: By service.
         image_ids: Image ids on the server, by service.
+        pulled: What came from a registry, by service: `NAME@sha256:...`.
     """
 
     project: Project
@@ -64,14 +67,23 @@ class Work:
     committed: bool = False
     traffic: dict[str, Traffic] = field(default_factory=dict)
     image_ids: dict[str, str] = field(default_factory=dict)
+    pulled: dict[str, str] = field(default_factory=dict)
     _undo: list[Undo] = field(default_factory=list)
     _here: Engine | None = None
+    _keyring: Keyring | None = None
     _closing: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     @property
     def proxy(self) -> ProxyControl:
         """The server's proxy."""
         return ProxyControl(self.engine, self.machine)
+
+    @property
+    def keyring(self) -> Keyring:
+        """The credentials for registries, each looked up once in a deploy."""
+        if self._keyring is None:
+            self._keyring = Keyring(self.project.registries, root=self.root, environ=os.environ)
+        return self._keyring
 
     async def here(self) -> Engine:
         """This machine's engine, opened when first asked for.

@@ -25,6 +25,7 @@ from ftl.engine.values import (
     Network,
     Publish,
     Published,
+    Pushed,
     Store,
     Volume,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "Network",
     "Publish",
     "Published",
+    "Pushed",
     "Store",
     "Volume",
     "archive",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Image,
         LogLine,
         Network,
+        Pushed,
         Volume,
     )
 
@@ -33,7 +34,7 @@ class Engine:
     round trip, once); each call is one round trip where its docstring does not say otherwise, over connections
     that are kept alive. Calls may run in parallel.
 
-    Every call is bounded by CALL_SECONDS, except the streams (load, save, pull, logs, wait): those last as
+    Every call is bounded by CALL_SECONDS, except the streams (load, save, pull, push, logs, wait): those last as
     long as the engine keeps them open, and callers who want less use `asyncio.timeout`.
     """
 
@@ -95,6 +96,23 @@ class Engine:
             auth: `username` and `password`, or `identitytoken`: sent as X-Registry-Auth.
         """
         return images.pull(self._client, reference, platform=platform, auth=auth)
+
+    def push(self, reference: str, *, auth: Mapping[str, str] | None = None) -> AsyncIterator[Pushed]:
+        """Let the engine push an image to the registry that its name begins with; yields its progress.
+
+        Args:
+            reference: "registry.example.com/shop/web:1"; without a tag, `latest`.
+            auth: As for `pull`.
+        """
+        return images.push(self._client, reference, auth=auth)
+
+    async def log_in(self, auth: Mapping[str, str]) -> str:
+        """Let the engine try credentials on their registry (`serveraddress`); nothing is stored there.
+
+        Returns:
+            The identity token that the registry gave for them; empty where it has none.
+        """
+        return await images.log_in(self._client, auth)
 
     async def load(self, archive: AsyncIterator[bytes]) -> list[str]:
         """Load images from an archive (`docker save`'s or an OCI layout, plain or gzip) as it comes.

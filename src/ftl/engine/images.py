@@ -1,15 +1,19 @@
-"""Images: what there is, tags, and load, save and pull as streams of bounded memory."""
+"""Images: what there is, tags, and load, save, pull and push as streams of bounded memory."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ftl import references
 from ftl.engine import body, convert
 from ftl.engine.client import UNBOUNDED, Client, checked
 from ftl.engine.errors import ignoring, none_if_missing
+from ftl.engine.values import Pushed
 from ftl.errors import EngineError, FtlError
 from ftl.fields import number, record, records, text
+
+_DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -107,14 +111,47 @@ async def pull(
     client: Client, reference: str, *, platform: str | None, auth: Mapping[str, str] | None
 ) -> AsyncIterator[str]:
     """`POST /images/create`: the engine's own progress, a line each."""
-    name = checked(reference)
-    if auth is not None:
-        name = references.qualified(name)  # aiodocker sends no credentials without a registry's name
+    name = checked(reference) if auth is None else _addressed(reference)
     async with client.call(f"pull {reference}") as docker:
         credentials = dict(auth) if auth is not None else None
         updates = docker.images.pull(name, auth=credentials, platform=platform, stream=True)
         async for item in updates:
             yield _progress(record(item))
+
+
+async def push(client: Client, reference: str, *, auth: Mapping[str, str] | None) -> AsyncIterator[Pushed]:
+    """`POST /images/{name}/push`: the engine's own progress, and last the digest.
+
+    Engines with overlay2 tell it in `aux`, those with the containerd store in their last line alone (seen on 26.1).
+    """
+    name, label = references.split(_addressed(reference))
+    async with client.call(f"push {reference}") as docker:
+        updates = docker.images.push(
+            name, tag=label, auth=dict(auth) if auth is not None else None, stream=True
+        )
+        async for item in updates:
+            line = _progress(record(item))
+            told = _DIGEST.search(line)
+            digest = text(record(record(item).get("aux")).get("Digest")) or (told[1] if told else "")
+            if line or digest:
+                yield Pushed(line, digest)
+
+
+def _addressed(reference: str) -> str:
+    """The reference with its registry, which aiodocker takes for the credentials' `serveraddress`.
+
+    Docker Hub's must be `index.docker.io`: by `docker.io` the containerd store finds no credentials (moby,
+    `authorizationCredsFromAuthConfig`).
+    """
+    name = references.qualified(checked(reference))
+    return f"index.{name}" if name.startswith(f"{references.HUB}/") else name
+
+
+async def log_in(client: Client, auth: Mapping[str, str]) -> str:
+    """`POST /auth`: the engine asks the registry itself. The identity token it was given, if any."""
+    async with client.call(f"log in to {auth.get('serveraddress', 'the registry')}") as docker:
+        answer = record(await docker.auth(**auth))
+    return text(answer.get("IdentityToken"))
 
 
 def _progress(item: Json) -> str:

@@ -54,6 +54,14 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
+class Pushed:
+    """A line of a push's progress; `digest` is what was pushed, once that is known."""
+
+    status: str
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """A container's place in one network.
 

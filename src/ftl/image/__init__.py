@@ -3,7 +3,18 @@
 from ftl.image.building import Built, build
 from ftl.image.commit import git_commit
 from ftl.image.identity import content_id
-from ftl.image.registry import push, registry_auth
+from ftl.image.registry import Keyring, pull, push
 from ftl.image.transfer import Sent, send, send_many
 
-__all__ = ["Built", "Sent", "build", "content_id", "git_commit", "push", "registry_auth", "send", "send_many"]
+__all__ = [
+    "Built",
+    "Keyring",
+    "Sent",
+    "build",
+    "content_id",
+    "git_commit",
+    "pull",
+    "push",
+    "send",
+    "send_many",
+]

@@ -1,9 +1,7 @@
-"""What is remembered between builds: records, platforms, and the registry's credentials that docker keeps."""
+"""What is remembered between builds: records and platforms."""
 
 from __future__ import annotations
 
-import base64
-import json
 import stat
 from typing import TYPE_CHECKING
 
@@ -14,7 +12,6 @@ from ftl.image.building.dockerfile import parse
 from ftl.image.building.record import changed, keep_files, load_record, next_record, record_path, save_record
 from ftl.image.files import read_json, write_json
 from ftl.image.platforms import recall, remember, same
-from ftl.image.registry import HUB, registry_auth, registry_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,98 +109,3 @@ def test_a_servers_platform_is_remembered() -> None:
 def test_platforms_are_compared_whatever_their_spelling(one: str, other: str, equal: bool) -> None:
     """Engines and people spell one platform in several ways."""
     assert same(one, other) is equal
-
-
-@pytest.mark.parametrize(
-    ("reference", "registry"),
-    [
-        ("postgres:16", HUB),
-        ("me/app", HUB),
-        ("docker.io/me/app:1", HUB),
-        ("registry.example.com/app:1", "registry.example.com"),
-        ("localhost/app", "localhost"),
-        ("localhost:5000/app:1", "localhost:5000"),
-    ],
-)
-def test_a_reference_names_its_registry(reference: str, registry: str) -> None:
-    """Docker's rule: the first part is a host if it has a dot or a port, or is localhost."""
-    assert registry_of(reference) == registry
-
-
-def docker_config(home: Path, config: dict[str, object]) -> dict[str, str]:
-    """An environment whose docker configuration is this."""
-    folder = home / ".docker"
-    folder.mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps(config))
-    return {"DOCKER_CONFIG": str(folder), "PATH": f"{home / 'bin'}:/usr/bin:/bin"}
-
-
-def coded(username: str, password: str) -> dict[str, str]:
-    """An entry of `auths`."""
-    return {"auth": base64.b64encode(f"{username}:{password}".encode()).decode()}
-
-
-@pytest.mark.parametrize(
-    ("name", "reference"),
-    [
-        ("registry.example.com", "registry.example.com/app:1"),
-        ("https://registry.example.com", "registry.example.com/app:1"),
-        ("https://registry.example.com/v1/", "registry.example.com/app:1"),
-        (HUB, "me/app"),
-    ],
-)
-def test_a_login_in_the_file_is_found(name: str, reference: str, home: Path) -> None:
-    """`docker login` writes a registry in one of several forms."""
-    environ = docker_config(home, {"auths": {name: coded("me", "pass:word")}})
-    auth = registry_auth(reference, environ)
-    assert auth is not None
-    assert (auth["username"], auth["password"]) == ("me", "pass:word")
-
-
-@pytest.mark.parametrize(
-    "config",
-    [
-        {},
-        {"auths": {}},
-        {"auths": {"other.example.com": coded("a", "b")}},
-        {"auths": {"registry.example.com": {}}},
-        {"auths": {"registry.example.com": {"auth": "%"}}},
-    ],
-)
-def test_without_a_login_there_are_no_credentials(config: dict[str, object], home: Path) -> None:
-    """No entry, another registry's, or one that cannot be read: the registry may be public."""
-    assert registry_auth("registry.example.com/app", docker_config(home, config)) is None
-
-
-def helper(home: Path, name: str, script: str) -> None:
-    """A credential helper on PATH."""
-    folder = home / "bin"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"docker-credential-{name}"
-    path.write_text(f"#!/bin/sh\n{script}\n")
-    path.chmod(0o755)
-
-
-def test_a_credential_helper_is_asked_for_its_registry(home: Path) -> None:
-    """The registry goes in on stdin; `credHelpers` goes before `credsStore`."""
-    environ = docker_config(home, {"credsStore": "store", "credHelpers": {"registry.example.com": "own"}})
-    helper(home, "own", 'read r; echo "{\\"Username\\": \\"$r\\", \\"Secret\\": \\"own\\"}"')
-    helper(home, "store", 'echo "{\\"Username\\": \\"<token>\\", \\"Secret\\": \\"stored\\"}"')
-    assert registry_auth("registry.example.com/app", environ) == {
-        "username": "registry.example.com",
-        "password": "own",
-        "serveraddress": "registry.example.com",
-    }
-    assert registry_auth("me/app", environ) == {"identitytoken": "stored", "serveraddress": HUB}
-
-
-@pytest.mark.parametrize("script", ["exit 1", "echo nonsense", "echo '[]'"])
-def test_a_helper_that_fails_leaves_the_file(script: str, home: Path) -> None:
-    """What a broken helper says is passed over."""
-    environ = docker_config(
-        home, {"credsStore": "store", "auths": {"registry.example.com": coded("me", "x")}}
-    )
-    helper(home, "store", script)
-    auth = registry_auth("registry.example.com/app", environ)
-    assert auth is not None
-    assert auth["username"] == "me"

@@ -1,0 +1,68 @@
+"""The sections about what is around a project's containers: the proxy before them, the registries behind them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ftl.config import kinds
+from ftl.config.kinds import Words, key
+from ftl.config.section import Section
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proxy(Section):
+    """`proxy:` the one proxy of the server."""
+
+    image: str = field(default="caddy:2", metadata=key(kinds.IMAGE, "A Caddy 2 image."))
+    tls: Literal["auto", "internal", "off"] = field(
+        default="auto",
+        metadata=key(
+            kinds.TLS, "Certificates from an ACME authority, from the proxy's own authority, or no HTTPS."
+        ),
+    )
+    certificate: str | None = field(
+        default=None, metadata=key(kinds.PATH, "A certificate of your own (PEM); needs `key`.")
+    )
+    key: str | None = field(default=None, metadata=key(kinds.PATH, "The certificate's private key (PEM)."))
+    acme_ca: str | None = field(
+        default=None,
+        metadata=kinds.key(
+            kinds.ACME_URL, "The directory of another ACME authority.", default="Let's Encrypt"
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registry(Section):
+    """`registries[]:` how to log in to a registry. Nothing of it is stored on the server.
+
+    One of `password`, `token` and `command` is the secret.
+    """
+
+    server: str = field(
+        metadata=key(kinds.REGISTRY, "Its host as images name it: `ghcr.io`; `docker.io` is Docker Hub.")
+    )
+    username: str | None = field(
+        default=None,
+        metadata=key(kinds.TEXT, "Who logs in.", default="for tokens: what the registry expects"),
+    )
+    password: str | None = field(
+        default=None,
+        metadata=key(kinds.TEXT, "The password. Write `${NAME}`, not the word itself.", private=True),
+    )
+    token: str | None = field(
+        default=None, metadata=key(kinds.TEXT, "A token in place of the password, likewise.", private=True)
+    )
+    command: str | tuple[str, ...] | None = field(
+        default=None,
+        metadata=key(
+            Words(), "Run on this machine, without a shell; prints the password or token.", private=True
+        ),
+    )
+    insecure: bool = field(
+        default=False,
+        metadata=key(
+            kinds.BOOLEAN, "`ftl setup` lets the server's engine use it by HTTP or an unknown certificate."
+        ),
+    )

@@ -1,0 +1,141 @@
+"""Logging in to the registries that a project pushes to: what is missing, trying it, and keeping it where asked to."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ftl.child import complete
+from ftl.engine import local_url
+from ftl.errors import EngineError, EngineUnavailable, FtlError
+from ftl.fields import record, text
+from ftl.image.building.builder import find_builder
+from ftl.image.building.command import client_environment
+from ftl.image.registry.credentials import Credentials
+from ftl.image.registry.keyring import Login
+from ftl.image.registry.names import filed, registry_of, shown
+from ftl.image.registry.refusals import Attempt, refused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ftl.config import Project
+    from ftl.engine import Engine
+    from ftl.image.registry.keyring import Keyring
+    from ftl.ssh import Machine
+
+LOGIN_SECONDS = 60.0
+_ORIGIN = "what was entered"
+
+# The file is written beside its place first: a cut connection leaves the old one.
+_WRITE = """
+set -e
+umask 077
+mkdir -p "$HOME/.docker"
+cat > "$HOME/.docker/.config.json.ftl"
+mv -f "$HOME/.docker/.config.json.ftl" "$HOME/.docker/config.json"
+"""
+_READ = 'test ! -e "$HOME/.docker/config.json" || cat "$HOME/.docker/config.json"'
+
+
+def pushed_to(project: Project) -> tuple[str, ...]:
+    """The registries that a project pushes to, as docker's config file calls them: these ask for credentials."""
+    named = (registry_of(one.image) for one in project.services if one.build is not None and one.image)
+    return tuple(dict.fromkeys(named))
+
+
+def insecure(project: Project) -> tuple[str, ...]:
+    """The registries that ftl.yaml names insecure: for `insecure-registries` of a server's daemon.json."""
+    return tuple(one.server for one in project.registries if one.insecure)
+
+
+async def logins(project: Project, keyring: Keyring) -> tuple[Login, ...]:
+    """What is known about logging in to each registry that the project pushes to or lists in ftl.yaml.
+
+    Raises:
+        FtlError: The command that ftl.yaml gives for one of them failed.
+    """
+    hosts = dict.fromkeys((*pushed_to(project), *(filed(one.server) for one in project.registries)))
+    return tuple([await keyring.login_to(registry) for registry in hosts])
+
+
+def entered(registry: str, username: str, secret: str) -> Credentials:
+    """Credentials that somebody typed."""
+    return Credentials(registry, username, secret, _ORIGIN)
+
+
+async def verify(engine: Engine, credentials: Credentials) -> None:
+    """Have an engine try credentials on their registry; it does not keep them.
+
+    Raises:
+        TransferFailed: The registry does not take them, or cannot be reached from there.
+    """
+    registry = credentials.registry
+    attempt = Attempt(f"log in to {shown(registry)}", engine.name, Login(registry, credentials))
+    try:
+        async with asyncio.timeout(LOGIN_SECONDS):
+            await engine.log_in(credentials.auth())
+    except TimeoutError:
+        raise refused(attempt, "the registry did not answer in time") from None
+    except EngineUnavailable:
+        raise
+    except EngineError as error:
+        raise refused(attempt, error.cause or error.message) from error
+
+
+async def remember(credentials: Credentials, environ: Mapping[str, str]) -> None:
+    """Keep credentials where docker keeps them on this machine (`docker login --password-stdin`, which tries them).
+
+    Raises:
+        TransferFailed: The registry does not take them.
+        BuildFailed: There is no docker CLI.
+    """
+    builder = await asyncio.to_thread(find_builder, environ)
+    registry = credentials.registry
+    attempt = Attempt(f"log in to {shown(registry)}", "this machine", Login(registry, credentials))
+    try:
+        done = await complete(
+            [builder.docker, "login", "--username", credentials.username, "--password-stdin", registry],
+            stdin=credentials.secret.encode(),
+            seconds=LOGIN_SECONDS,
+            env=client_environment(local_url(environ), environ),
+            cwd=Path.cwd(),
+        )
+    except TimeoutError:
+        raise refused(attempt, "the registry did not answer in time") from None
+    if done.exit_code != 0:
+        words = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise refused(attempt, words.removeprefix("Error response from daemon: "))
+
+
+async def store_there(machine: Machine, credentials: Sequence[Credentials]) -> None:
+    """Keep credentials on a server, in the docker config file of who logs in there (mode 0600, merged).
+
+    For images that the server must pull by itself; no deploy needs it.
+
+    Raises:
+        FtlError: The file there cannot be read or written, or leaves credentials to a helper.
+        ServerError: The server cannot be reached.
+    """
+    there = await machine.run(["sh", "-c", _READ])
+    message = f"the credentials could not be stored on {machine.name}"
+    if there.exit_code != 0:
+        raise FtlError(message, cause=there.stderr.decode(errors="replace").strip() or None)
+    try:
+        config = dict(record(json.loads(there.stdout or b"{}")))
+    except ValueError as error:
+        raise FtlError(
+            message, cause="~/.docker/config.json there is not JSON", hint="repair or remove it"
+        ) from error
+    for one in credentials:
+        helper = text(record(config.get("credHelpers")).get(one.registry)) or text(config.get("credsStore"))
+        if helper:
+            hint = f"log in there by hand: `docker login {one.registry}`"
+            raise FtlError(message, cause=f"docker there keeps them by docker-credential-{helper}", hint=hint)
+    entries = {one.registry: one.entry() for one in credentials}
+    merged = {**config, "auths": {**record(config.get("auths")), **entries}}
+    done = await machine.run(["sh", "-c", _WRITE], stdin=json.dumps(merged, indent=2).encode())
+    if done.exit_code != 0:
+        raise FtlError(message, cause=done.stderr.decode(errors="replace").strip() or None)

@@ -1,0 +1,28 @@
+"""What registries are called: in references, in docker's config file, by people."""
+
+from __future__ import annotations
+
+from ftl import references
+
+HUB = "https://index.docker.io/v1/"
+"""Docker Hub's name in docker's config file."""
+
+
+def registry_of(reference: str) -> str:
+    """The registry that a reference names, as docker's config file calls it."""
+    return filed(references.registry(reference))
+
+
+def filed(host: str) -> str:
+    """A registry's host as docker's config file calls it."""
+    return HUB if host in (references.HUB, "index.docker.io") else host
+
+
+def shown(registry: str) -> str:
+    """A registry as people call it."""
+    return "Docker Hub" if registry == HUB else registry
+
+
+def login_command(registry: str) -> str:
+    """What makes docker remember credentials on this machine."""
+    return "`docker login`" if registry == HUB else f"`docker login {registry}`"

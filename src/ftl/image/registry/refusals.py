@@ -1,0 +1,160 @@
+"""What registries and engines say when a push, pull or login fails -> a sentence with its cause and the next step.
+
+The words are those of engines 20.10, 26.1 and 28.5 with both image stores, in front of docker-registry 2.8 with
+passwords and with tokens.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ftl.errors import TransferFailed
+from ftl.image.registry.names import login_command, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ftl.image.registry.keyring import Login
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What was tried.
+
+    Attributes:
+        what: Ends "could not ...": "push IMAGE", "pull IMAGE", "log in to REGISTRY".
+        who: Whose engine tried: "this machine", or the server's name.
+        writes: Whether the right to change something was needed.
+    """
+
+    what: str
+    who: str
+    login: Login
+    writes: bool = False
+
+    @property
+    def registry(self) -> str:
+        """As people call it."""
+        return shown(self.login.registry)
+
+
+Advice = tuple[str, str]
+"""What is wrong, and what to do."""
+
+
+def refused(attempt: Attempt, words: str) -> TransferFailed:
+    """The error for an engine's or a registry's words."""
+    said = words.strip().rstrip(".")
+    advise = next((make for pattern, make in _TABLE if pattern.search(said)), None)
+    if advise is None:
+        return TransferFailed(f"{attempt.who} could not {attempt.what}", cause=said or None)
+    wrong, hint = advise(attempt)
+    return TransferFailed(f"{attempt.who} could not {attempt.what}: {wrong}", cause=said, hint=hint)
+
+
+def _unauthorized(attempt: Attempt) -> Advice:
+    login, registry = attempt.login, attempt.registry
+    if login.complaint is not None:
+        return f"there are no credentials for {registry}", login.complaint
+    if login.credentials is None:
+        hint = f"run {login_command(login.registry)} here, or list it below `registries` in ftl.yaml"
+        return f"{registry} asks for credentials, and there are none", hint
+    origin = login.credentials.origin
+    if login.credentials.is_identity:
+        return f"{registry} does not take the token from {origin}", (
+            "it has expired or was revoked: get a new one" + _again(attempt)
+        )
+    return f"{registry} does not take the credentials of {login.credentials.username} from {origin}", (
+        "the user name or password is wrong, or a token has expired" + _again(attempt)
+    )
+
+
+def _again(attempt: Attempt) -> str:
+    credentials = attempt.login.credentials
+    from_docker = credentials is not None and "ftl.yaml" not in credentials.origin
+    return f" ({login_command(attempt.login.registry)})" if from_docker else ""
+
+
+def _denied(attempt: Attempt) -> Advice:
+    credentials = attempt.login.credentials
+    if credentials is None:
+        return _unauthorized(attempt)
+    who = "the token" if credentials.is_identity else credentials.username
+    what = "push" if attempt.writes else "pull"
+    return f"{attempt.registry} does not let {who} {what} there", (
+        "give the account the right to, or check the repository's name: many registries say the same of one that "
+        "does not exist"
+    )
+
+
+def _unknown_authority(attempt: Attempt) -> Advice:
+    host = attempt.login.registry
+    return f"its Docker does not trust the certificate of {attempt.registry}", (
+        f"if it has an authority of its own, put that certificate into /etc/docker/certs.d/{host}/ca.crt on "
+        f"{attempt.who} (it counts at once)"
+    )
+
+
+def _wrong_certificate(attempt: Attempt) -> Advice:
+    return f"the certificate of {attempt.registry} is not valid", "its owner has to renew or correct it"
+
+
+def _plain(attempt: Attempt) -> Advice:
+    return f"{attempt.registry} speaks plain HTTP", (
+        "put TLS before it; in a network that you trust, name it in `insecure-registries` of "
+        f"/etc/docker/daemon.json on {attempt.who} (`insecure: true` below `registries` lets `ftl setup` do that "
+        "on the server)"
+    )
+
+
+def _down(attempt: Attempt) -> Advice:
+    return f"{attempt.registry} does not answer", f"check that it runs, and that {attempt.who} may reach it"
+
+
+def _no_name(attempt: Attempt) -> Advice:
+    return f"{attempt.who} finds no address for {attempt.registry}", "check the registry's name in `image`"
+
+
+def _no_repository(attempt: Attempt) -> Advice:
+    if attempt.writes:
+        return (
+            f"{attempt.registry} has no such repository",
+            "create it there first, or check the name in `image`",
+        )
+    return f"{attempt.registry} has no such image", "check its name and tag"
+
+
+def _too_many(attempt: Attempt) -> Advice:
+    hint = "wait, or log in: accounts have higher limits" if attempt.login.credentials is None else "wait"
+    return f"{attempt.registry} grants no more requests for now", hint
+
+
+# The first match counts.
+_TABLE: tuple[tuple[re.Pattern[str], Callable[[Attempt], Advice]], ...] = (
+    (re.compile(r"toomanyrequests|429 Too Many"), _too_many),
+    (re.compile(r"unknown authority|self[- ]signed certificate"), _unknown_authority),
+    (re.compile(r"x509: "), _wrong_certificate),
+    (re.compile(r"server gave HTTP response to HTTPS client|first record does not look like a TLS"), _plain),
+    (re.compile(r"no such host|server misbehaving|name resolution"), _no_name),
+    (
+        re.compile(
+            r"connection refused|i/o timeout|no route to host|unreachable|handshake timeout|Client\.Timeout|"
+            r"context deadline exceeded|connection reset|\bEOF\b|50[0234] |did not answer"
+        ),
+        _down,
+    ),
+    (
+        re.compile(r"name[ _]unknown|NAME_UNKNOWN|repository name not known|does not exist in the registry"),
+        _no_repository,
+    ),
+    (
+        re.compile(
+            r"no basic auth|unauthorized|401|authentication required|incorrect username|invalid_grant"
+        ),
+        _unauthorized,
+    ),
+    (re.compile(r"denied|insufficient_scope|403|may require authorization"), _denied),
+    (re.compile(r"manifest unknown|not found"), _no_repository),
+)
