@@ -1,0 +1,224 @@
+"""CERTIFICATES: what the server serves for each domain, and the files of a certificate of one's own."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ftl.proxy.tls import is_public
+from ftl.server.doctor import x509
+from ftl.server.doctor.finding import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ftl.config import Proxy
+    from ftl.ssh import Machine
+
+SECONDS = 1.5
+"""For a handshake."""
+
+HTTPS = 443
+
+SOON = timedelta(days=14)
+"""What is left of a certificate when somebody should know; of short-lived ones a sixth is."""
+
+LOGS = "`docker logs ftl-proxy` on the server says what the authority answered"
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What came of a handshake with the server for one domain.
+
+    Attributes:
+        certificate: What it showed; None where the handshake failed.
+        failure: Why it failed.
+        distrust: Why this machine does not trust it; None where it does.
+    """
+
+    host: str
+    certificate: x509.Certificate | None
+    failure: str = ""
+    distrust: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """The certificate and key that ftl.yaml names.
+
+    Attributes:
+        name: The certificate's file, as ftl.yaml names it.
+        certificate: None where it could not be read.
+        failure: Why that is so, or why the two files do not go together.
+    """
+
+    name: str
+    key: str
+    certificate: x509.Certificate | None
+    failure: str = ""
+
+
+# --- gathering ------------------------------------------------------------------------------------------
+
+
+async def serve(machine: Machine, host: str) -> Served:
+    """Ask the server for a domain's certificate, twice: as one who takes any, and as one who does not.
+
+    The connection goes through SSH to the server's own port, whatever firewalls, CDNs and records lie before it.
+
+    Raises:
+        ServerError: The server does not answer any more.
+    """
+    anyone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE
+    strict = ssl.create_default_context()
+    strict.check_hostname = False  # names are judged apart from trust
+    async with machine.dial("127.0.0.1", HTTPS) as url:
+        shown, trusted = await asyncio.gather(_shake(url, host, anyone), _shake(url, host, strict))
+    if isinstance(shown, str):
+        return Served(host, None, failure=shown)
+    try:
+        certificate = x509.read(shown)
+    except ValueError as error:
+        return Served(host, None, failure=str(error))
+    return Served(host, certificate, distrust=trusted if isinstance(trusted, str) else None)
+
+
+async def _shake(url: str, host: str, context: ssl.SSLContext) -> bytes | str:
+    """The certificate of a handshake, or why there was none."""
+    name = f"ftl-doctor.{host[2:]}" if host.startswith("*.") else host
+    scheme, _, place = url.partition("://")
+    try:
+        async with asyncio.timeout(SECONDS):
+            if scheme == "unix":
+                opened = asyncio.open_unix_connection(place, ssl=context, server_hostname=name)
+            else:
+                address, _, port = place.rpartition(":")
+                opened = asyncio.open_connection(address, int(port), ssl=context, server_hostname=name)
+            _, writer = await opened
+    except TimeoutError:
+        return "it did not answer in time"
+    except ssl.SSLCertVerificationError as error:
+        return error.verify_message
+    except ssl.SSLError as error:
+        return (error.reason or str(error)).lower().replace("_", " ")
+    except OSError as error:
+        return (error.strerror or str(error) or "the connection was closed").lower()
+    try:
+        tls = writer.get_extra_info("ssl_object")
+        return tls.getpeercert(binary_form=True) or "it showed no certificate"
+    finally:
+        writer.transport.abort()
+
+
+def read_own(proxy: Proxy, root: Path) -> Own | None:
+    """Read the files that ftl.yaml names; None where it names none.
+
+    Args:
+        proxy: The section.
+        root: The folder of ftl.yaml.
+    """
+    if not proxy.certificate or not proxy.key:
+        return None
+    chain, key = (root / Path(name).expanduser() for name in (proxy.certificate, proxy.key))
+    try:
+        certificate = x509.read_pem(chain.read_text(errors="replace"))
+    except OSError as error:
+        return Own(proxy.certificate, proxy.key, None, f"{proxy.certificate}: {error.strerror}")
+    except ValueError as error:
+        return Own(proxy.certificate, proxy.key, None, f"{proxy.certificate}: {error}")
+    return Own(proxy.certificate, proxy.key, certificate, _mismatch(chain, key, proxy.key))
+
+
+def _mismatch(chain: Path, key: Path, name: str) -> str:
+    """Why OpenSSL does not take the two together; empty where it does."""
+    try:
+        # A passphrase must be known to the proxy, and is not: none is given, and nobody is asked for it.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(chain, key, password=lambda: "")
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            return f"{name} is another certificate's key"
+        return f"{name} is no private key that can be read without a passphrase"
+    except OSError as error:
+        return f"{name}: {error.strerror}"
+    return ""
+
+
+# --- judging --------------------------------------------------------------------------------------------
+
+
+def judge_own(own: Own, hosts: Sequence[str], now: datetime) -> list[Finding]:
+    """A certificate of one's own, before it is deployed."""
+    if own.failure or own.certificate is None:
+        fix = f"name the files that belong together in `proxy.certificate` and `proxy.key`; {_compare(own)}"
+        return [Finding("certificates", own.name, "problem", own.failure, fix)]
+    missed = [host for host in hosts if not own.certificate.covers(host)]
+    if missed:
+        what = f"is for {', '.join(own.certificate.names) or 'no name'}, and not for {', '.join(missed)}"
+        return [Finding("certificates", own.name, "problem", what, "get one for these names as well")]
+    return [_judge_time(own.name, own.certificate, now, fix="renew it with whoever signed it")]
+
+
+def _compare(own: Own) -> str:
+    return f"`openssl x509 -noout -pubkey -in {own.name}` and `openssl pkey -pubout -in {own.key}` must print the same"
+
+
+def judge_served(served: Served, proxy: Proxy, now: datetime) -> Finding:
+    """What visitors of a domain are shown."""
+    host, certificate = served.host, served.certificate
+    by_acme = proxy.tls == "auto" and not proxy.certificate and is_public(host)
+    if certificate is None:
+        what = f"the server shows no certificate: {served.failure}"
+        fix = LOGS if by_acme else "`ftl deploy` gives the proxy its routes"
+        return Finding("certificates", host, "problem" if by_acme else "warning", what, fix)
+    if not certificate.covers(f"any.{host[2:]}" if host.startswith("*.") else host):
+        what = f"the server shows a certificate for {', '.join(certificate.names) or 'no name'}"
+        return Finding("certificates", host, "problem", what, LOGS if by_acme else "`ftl deploy`")
+    fix = (
+        "put a new one into the files of `proxy.certificate`, and `ftl deploy`" if proxy.certificate else LOGS
+    )
+    finding = _judge_time(host, certificate, now, fix=fix)
+    if finding.level != "ok" or served.distrust is None:
+        return finding
+    if not by_acme and not proxy.certificate:
+        what = f"{finding.what}; only who was told to trusts the proxy's own authority"
+        return Finding("certificates", host, "ok", what)
+    what = f"{finding.what}; this machine does not trust it: {served.distrust}"
+    why = (
+        "is `proxy.acme_ca` a test authority?"
+        if proxy.acme_ca
+        else "is the chain whole, in `proxy.certificate`?"
+    )
+    return Finding("certificates", host, "warning", what, why)
+
+
+def _judge_time(name: str, certificate: x509.Certificate, now: datetime, *, fix: str) -> Finding:
+    """How long a certificate is good for."""
+    left = certificate.not_after - now
+    said = f"issued by {certificate.issuer}"
+    if now < certificate.not_before:
+        what = f"{said}, and not valid before {_day(certificate.not_before)}"
+        return Finding("certificates", name, "problem", what, "look at the server's clock, or wait")
+    if left <= timedelta(0):
+        return Finding(
+            "certificates", name, "problem", f"{said}; expired on {_day(certificate.not_after)}", fix
+        )
+    what = f"{said}, good for {_span(left)}"
+    if left < min(SOON, (certificate.not_after - certificate.not_before) / 6):
+        return Finding("certificates", name, "warning", f"{what} only", fix)
+    return Finding("certificates", name, "ok", what)
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d}"
+
+
+def _span(left: timedelta) -> str:
+    days = left.days
+    if days >= 1:
+        return "1 day" if days == 1 else f"{days} days"
+    return f"{int(left.total_seconds() // 3600)} h"

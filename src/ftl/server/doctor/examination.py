@@ -1,0 +1,157 @@
+"""All checks at once: gather side by side, then judge. Nothing is changed, here or there."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+from ftl.aio import both, together
+from ftl.config import Proxy
+from ftl.errors import HostKeyChanged
+from ftl.proxy.tls import is_public
+from ftl.server.doctor import certificates, dns, here, login, reach, there
+from ftl.server.doctor.finding import Area, Finding, softened
+from ftl.server.doctor.visit import Visit, visit
+from ftl.ssh import Target
+
+if TYPE_CHECKING:
+    from ftl.config import Project, Server
+    from ftl.errors import ServerError
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """What is examined; any part may be missing.
+
+    Attributes:
+        root: The folder of ftl.yaml.
+    """
+
+    project: Project | None
+    server: Server | None
+    root: Path
+
+    @property
+    def target(self) -> Target | None:
+        """The server as ssh is told of it; None for this machine, or none at all."""
+        server = self.server
+        if server is None or server.is_local:
+            return None
+        key = Path(server.ssh_key).expanduser() if server.ssh_key else None
+        return Target(server.host, server.port, server.user, key, server.known_hosts)
+
+    @property
+    def proxy(self) -> Proxy:
+        """The project's settings of the proxy."""
+        return self.project.proxy if self.project else Proxy()
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The domains that visitors use."""
+        return dns.hosts_of(self.project) if self.project else ()
+
+    @property
+    def secured(self) -> tuple[str, ...]:
+        """Those of them that are served by HTTPS."""
+        return self.hosts if self.proxy.tls != "off" else ()
+
+    @property
+    def forwards(self) -> frozenset[int]:
+        """The ports that the project opens past the proxy."""
+        services = self.project.services if self.project else ()
+        return frozenset(one.host_port for service in services for one in service.published)
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """The findings in the order of their areas; and why the server could not be looked at, if so."""
+
+    findings: tuple[Finding, ...]
+    unreachable: ServerError | None = None
+
+
+async def examine(patient: Patient) -> Examination:
+    """Look at everything there is to look at, all of it side by side."""
+    building, ((way, seen), domains) = await both(here.gather(), _outside(patient))
+    findings = [
+        *here.judge(building, here.Needs.of(patient.project)),
+        *_judged_login(patient, way, seen),
+        *_judged_server(patient, way, seen),
+        *(dns.judge(domain, seen.addresses) for domain in domains),
+        *_judged_certificates(patient, seen, datetime.now(UTC)),
+    ]
+    areas = get_args(Area)
+    ordered = sorted(findings, key=lambda one: areas.index(one.area))
+    return Examination(tuple(ordered), seen.refusal)
+
+
+# --- gathering ------------------------------------------------------------------------------------------
+
+
+async def _outside(patient: Patient) -> tuple[tuple[login.Login | None, Visit], list[dns.Domain]]:
+    """The server, and the domains that should lead to it: whose a domain's addresses are depends on both."""
+    lookups = together(dns.look_up(host) for host in patient.hosts)
+    server, found = await both(_server(patient), lookups)
+    named = zip(patient.hosts, found, strict=True)
+    return server, await together(_domain(patient, host, one, server[1]) for host, one in named)
+
+
+async def _server(patient: Patient) -> tuple[login.Login | None, Visit]:
+    """The way to the server (None: it is this machine), and what is seen there."""
+    if patient.server is None:
+        return await login.gather(None, os.environ), Visit()
+    if patient.server.is_local:
+        return None, await visit(None, None, patient.secured)
+    way = await login.gather(patient.target, os.environ)
+    return way, await visit(patient.target, way.route, patient.secured)
+
+
+async def _domain(patient: Patient, host: str, lookup: dns.Lookup, seen: Visit) -> dns.Domain:
+    """A domain with the CDN that stands in front of it, which is asked for where it leads somewhere else."""
+    strange = [one for one in lookup.addresses if one not in seen.addresses]
+    cdn = dns.behind(strange)
+    if cdn is None and strange and seen.addresses:
+        cdn = await dns.who_answers(host, strange[0])
+    by_acme = patient.proxy.tls == "auto" and not patient.proxy.certificate and is_public(host)
+    return dns.Domain(host, lookup, certified=by_acme, cdn=cdn)
+
+
+# --- judging --------------------------------------------------------------------------------------------
+
+
+def _judged_login(patient: Patient, way: login.Login | None, seen: Visit) -> list[Finding]:
+    """The way in: what is odd about a key is no problem where the login works all the same."""
+    if way is None:
+        return []
+    changed = seen.refusal if isinstance(seen.refusal, HostKeyChanged) else None
+    named = patient.server is not None and patient.server.ssh_key is not None
+    findings = login.judge(way, named=named, changed=changed)
+    return findings if seen.refusal else softened(findings)
+
+
+def _judged_server(patient: Patient, way: login.Login | None, seen: Visit) -> list[Finding]:
+    """The server itself."""
+    if seen.refusal is not None:
+        return [there.judge_refusal(seen.refusal)]
+    if seen.survey is None:
+        return []
+    findings = [there.judge_system(seen.survey), *there.judge_docker(seen.docker, seen.survey)]
+    findings += there.judge_machine(seen.survey, seen.root)
+    findings += [there.judge_port(port, seen.survey, seen.docker.containers) for port in reach.WEB]
+    if seen.address is None:
+        return findings if way is None else [*findings, reach.UNSEEN]
+    assert way is not None
+    assert way.route is not None
+    return findings + reach.judge(
+        seen.knocks, seen.docker.containers, ssh=way.route.port, forwards=patient.forwards
+    )
+
+
+def _judged_certificates(patient: Patient, seen: Visit, now: datetime) -> list[Finding]:
+    """One's own files, and what the server serves."""
+    own = certificates.read_own(patient.proxy, patient.root)
+    findings = certificates.judge_own(own, patient.hosts, now) if own else []
+    return findings + [certificates.judge_served(one, patient.proxy, now) for one in seen.served]

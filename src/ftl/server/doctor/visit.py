@@ -1,0 +1,114 @@
+"""A visit to the server: everything that is gathered over one connection, and by knocking from outside."""
+
+from __future__ import annotations
+
+import ipaddress
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ftl.aio import both, together
+from ftl.engine import Engine
+from ftl.errors import FtlError, ServerError
+from ftl.server.doctor import certificates, dns, reach, survey
+from ftl.server.doctor.there import proxy_of
+from ftl.ssh import Local, connect
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ftl.engine import Container, EngineInfo
+    from ftl.server.doctor.login import Route
+    from ftl.ssh import Machine, Target
+
+ROOT = "/var/lib/docker"
+"""Where Docker keeps images, unless the engine says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Docker:
+    """The server's engine: what it is and all of its containers; or why it cannot be used."""
+
+    info: EngineInfo | None = None
+    containers: tuple[Container, ...] = ()
+    refusal: FtlError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What was seen of the server.
+
+    Attributes:
+        refusal: Why nothing was seen: it cannot be reached, or lets us not in.
+        address: Where it was knocked at; None where it is not reached from outside (loopback, a jump host).
+        knocks: The ports that were tried there.
+        served: Its certificates; empty where it has no proxy, or none was asked for.
+    """
+
+    refusal: ServerError | None = None
+    survey: survey.Survey | None = None
+    docker: Docker = Docker()
+    address: str | None = None
+    knocks: tuple[reach.Knock, ...] = ()
+    served: tuple[certificates.Served, ...] = ()
+
+    @property
+    def root(self) -> str:
+        """Where the server's engine keeps images."""
+        return self.docker.info.root if self.docker.info and self.docker.info.root else ROOT
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All that is known to be the server's, that at which it is reached first."""
+        own = self.survey.addresses if self.survey else ()
+        return tuple(dict.fromkeys((self.address, *own) if self.address else own))
+
+
+async def visit(target: Target | None, route: Route | None, hosts: Sequence[str]) -> Visit:
+    """Connect and look; what fails is part of what is seen.
+
+    Args:
+        target: The server; None is this machine.
+        route: How ssh gets there, if that is known.
+        hosts: The domains whose certificates are asked for.
+    """
+    machine = Local() if target is None else connect(target)
+    try:
+        async with machine, AsyncExitStack() as stack:
+            docker, address = await both(_docker(machine, stack), outside(route))
+            return await _look(machine, docker, address, hosts)
+    except ServerError as error:
+        return Visit(refusal=error)
+
+
+async def _docker(machine: Machine, stack: AsyncExitStack) -> Docker:
+    """The engine, which stays open until the visit is over."""
+    try:
+        url = await machine.engine_url()
+        engine = await stack.enter_async_context(Engine(url, name=machine.name, explain=machine.explain))
+        info = await engine.info()
+        return Docker(info, tuple(await engine.containers()))
+    except FtlError as error:
+        return Docker(refusal=error)
+
+
+async def _look(machine: Machine, docker: Docker, address: str | None, hosts: Sequence[str]) -> Visit:
+    """What the machine says, what its proxy serves, and what answers outside."""
+    root = docker.info.root if docker.info and docker.info.root else ROOT
+    has_proxy = proxy_of(docker.containers) is not None
+    said, served = await both(
+        survey.survey(machine, root),
+        together(certificates.serve(machine, host) for host in (hosts if has_proxy else ())),
+    )
+    knocks: list[reach.Knock] = []
+    if address is not None:
+        knocks = await reach.knock(address, reach.candidates(said.listeners, docker.containers, address))
+    return Visit(survey=said, docker=docker, address=address, knocks=tuple(knocks), served=tuple(served))
+
+
+async def outside(route: Route | None) -> str | None:
+    """The address at which the server is reached from outside of it; None where nobody can tell from here."""
+    if route is None or route.jumps:
+        return None
+    found = (await dns.look_up(route.hostname.strip("[]"))).addresses
+    return found[0] if found and not ipaddress.ip_address(found[0]).is_loopback else None
