@@ -8,13 +8,14 @@ import sys
 from dataclasses import replace
 
 import pytest
-from lab.load import Load, Request
+from lab.load import Load, Request, Target
 from lab.streams import Stream, hold
 from tests.e2e.proxy_stage import Stage, each_engine, stage_on
 
 from ftl.engine import ContainerSpec, Endpoint, Publish
 from ftl.errors import FtlError
 from ftl.proxy import Installation, ProxyControl, Site, SiteRoute, project_network
+from ftl.proxy.handover import kernel_settings
 
 pytestmark = pytest.mark.engine
 
@@ -238,6 +239,33 @@ def test_new_configurations_cost_no_request(
             assert [stream.clean for stream in streams] == [None, None], "no stream has ended"
             for task in tasks:
                 task.cancel()
+
+    asyncio.run(work())
+
+
+def test_new_configurations_reset_no_new_connection(proxy_image: str) -> None:
+    """Clients that connect for every request meet no reset when routes change: the kernel hands them over."""
+
+    async def work() -> None:
+        async with Stage() as stage:
+            kernel = (await stage.engine.info()).kernel
+            if not kernel_settings(kernel):
+                pytest.skip(f"Linux {kernel} cannot hand connections over")
+            project = stage.project("shop")
+            await stage.app(project, "web", "r1")
+            site = await stage.serve(project, host=HOST)
+            await stage.go_live(project, web="r1")
+            place = await _place(stage, stage.names.network)
+            assert place is not None
+            once = Request("GET", "/", headers={"Connection": "close"})
+            # Its own address: Docker's userland proxy, which answers on loopback, would be in between.
+            with Load(Target(place.address, 80, HOST), [once], clients=16, pause=0) as load:
+                for number in range(6):
+                    more = SiteRoute(f"h{number}.test", "/", False, "web", 8000)
+                    assert await stage.proxy.apply(replace(site, routes=(*site.routes, more)))
+            print(load.tally)
+            assert load.tally.requests > 1000
+            assert not [reason for reason in load.tally.reasons if "ConnectionResetError" in reason]
 
     asyncio.run(work())
 

@@ -90,6 +90,8 @@ def _host(spec: ContainerSpec, log_driver: str) -> Body:
         host["NetworkMode"] = name
     if spec.dns_options:
         host["DnsOptions"] = list(spec.dns_options)
+    if spec.sysctls:
+        host["Sysctls"] = dict(spec.sysctls)
     if log_driver == "json-file":
         host["LogConfig"] = _BOUNDED_LOG
     return host

@@ -44,6 +44,7 @@ def engine_info(info: Json, api: str) -> EngineInfo:
         platform=platform,
         store=_store(info),
         root=text(info.get("DockerRootDir")),
+        kernel=text(info.get("KernelVersion")),
     )
 
 

@@ -21,6 +21,7 @@ class EngineInfo:
         platform: "linux/amd64".
         store: Where images live; "overlay2" stands for every graph driver.
         root: The engine's data directory on its machine.
+        kernel: "6.1.0-18-amd64", as its machine's uname has it; empty where the engine does not say.
     """
 
     version: str
@@ -28,6 +29,7 @@ class EngineInfo:
     platform: str
     store: Store
     root: str
+    kernel: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +196,7 @@ class ContainerSpec:
         networks: Network name -> aliases there. The first is the one it is created in.
         stop_timeout: Seconds between the stop signal and SIGKILL.
         dns_options: Lines for the container's resolver ("ndots:1").
+        sysctls: Settings of the kernel for the container's own network namespace.
     """
 
     image: str
@@ -209,6 +212,7 @@ class ContainerSpec:
     restart: Literal["no", "unless-stopped"] = "unless-stopped"
     stop_timeout: float | None = None
     dns_options: tuple[str, ...] = ()
+    sysctls: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,17 +7,37 @@ clients that never retry). Only a server that is given time first, and that tell
 
 Caddy grants that time (`shutdown_delay`) only where a listener goes away for good (seen in 2.11's `App.Stop`). So
 each server gets one more listener that nobody uses, at a path that no other configuration has.
+
+What is on its way is handed over by the kernel: each configuration listens on sockets of its own (SO_REUSEPORT), and
+connections that wait in the queue of one that closes would be reset (see `kernel_settings`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 
 Json = dict[str, object]
 
 _DELAY = "1s"
 """Connections that are used at least this often end properly."""
+
+
+_MIGRATES = (5, 14)
+
+
+def kernel_settings(kernel: str) -> dict[str, str]:
+    """What the proxy's network namespace is told, for a kernel of this version ("6.1.0-18-amd64").
+
+    With `tcp_migrate_req` connections that nobody accepted yet move to the new configuration's socket when the old
+    one closes, instead of being reset. Linux has it from 5.14 on (Documentation/networking/ip-sysctl.rst); on an
+    older one a container that asks for it does not start.
+    """
+    found = re.match(r"(\d+)\.(\d+)", kernel)
+    if found is None or (int(found[1]), int(found[2])) < _MIGRATES:
+        return {}
+    return {"net.ipv4.tcp_migrate_req": "1"}
 
 
 def graceful(servers: dict[str, Json]) -> Json:

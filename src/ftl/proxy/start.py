@@ -10,6 +10,7 @@ from ftl.engine import Container, ContainerSpec, Mount, Publish, archive, labels
 from ftl.errors import EngineError, FtlError
 from ftl.proxy import networks, scripts
 from ftl.proxy.caddy import HTTP, HTTPS, render
+from ftl.proxy.handover import kernel_settings
 from ftl.proxy.names import CONFIG_FILE, Installation
 from ftl.proxy.state import is_proxy, observe
 
@@ -78,7 +79,7 @@ async def _create(engine: Engine, names: Installation, image: str) -> None:
     await engine.create_volume(names.config_volume, marks)
     await engine.create_volume(names.data_volume, marks)
     try:
-        await engine.create(names.container, _spec(names, image, marks))
+        await engine.create(names.container, _spec(names, image, marks, (await engine.info()).kernel))
     except EngineError as error:
         if error.status != _CONFLICT:
             raise
@@ -101,7 +102,7 @@ async def _provide_configuration(engine: Engine, names: Installation) -> None:
         await engine.put_archive(names.container, "/config", content)
 
 
-def _spec(names: Installation, image: str, marks: dict[str, str]) -> ContainerSpec:
+def _spec(names: Installation, image: str, marks: dict[str, str], kernel: str) -> ContainerSpec:
     return ContainerSpec(
         image=image,
         labels=marks,
@@ -117,6 +118,7 @@ def _spec(names: Installation, image: str, marks: dict[str, str]) -> ContainerSp
         ),
         # Names without a dot are answered by Docker alone (see `release_alias`).
         dns_options=("ndots:1",),
+        sysctls=kernel_settings(kernel),
     )
 
 

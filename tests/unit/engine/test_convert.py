@@ -172,6 +172,7 @@ def test_a_spec_becomes_the_body_of_a_create() -> None:
         ulimits=(Limit("nofile", 1, 2),),
         healthcheck=Healthcheck(("CMD", "true"), 1.5, 0.25, 3, 0.0),
         stop_timeout=2.5,
+        sysctls={"net.ipv4.tcp_migrate_req": "1"},
     )
     assert body.container(spec, log_driver="json-file") == {
         "Image": "shop-web:r5",
@@ -202,6 +203,7 @@ def test_a_spec_becomes_the_body_of_a_create() -> None:
             },
             "Ulimits": [{"Name": "nofile", "Soft": 1, "Hard": 2}],
             "NetworkMode": "first",
+            "Sysctls": {"net.ipv4.tcp_migrate_req": "1"},
             "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}},
         },
     }
@@ -214,7 +216,7 @@ def test_what_a_spec_does_not_say_is_left_to_the_image_and_the_engine() -> None:
     assert not {"Cmd", "Entrypoint", "Healthcheck", "StopTimeout", "ExposedPorts", "NetworkingConfig"} & set(
         made
     )
-    assert not {"LogConfig", "NetworkMode"} & set(made["HostConfig"])
+    assert not {"LogConfig", "NetworkMode", "Sysctls"} & set(made["HostConfig"])
 
 
 @pytest.mark.parametrize(("address", "key"), [("10.0.0.9", "IPv4Address"), ("fd00::9", "IPv6Address")])
