@@ -1,7 +1,8 @@
 """A TCP relay that makes a link longer and thinner: between a client and a server's sshd, to see what latency costs.
 
 Every piece of data arrives `delay` seconds after it came in, in order and however many are under way, so the delay
-adds to the round trip without bounding throughput; `rate` does that. Bytes are counted each way, and round trips:
+adds to the round trip without bounding throughput; `rate` does that: data waits in a queue that is emptied at this
+rate, and whoever sends more than the queue holds waits, too. Bytes are counted each way, and round trips:
 what the client sends after it heard something may be an answer to it, and so begins another one. Where the delay is
 long against what either side does in between, that is the number of round trips that follow one another, whatever
 goes side by side in each. (A connection's own handshake is with the relay, and not among them.)
@@ -18,12 +19,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self
 
 if TYPE_CHECKING:
+    from asyncio.trsock import TransportSocket
     from types import TracebackType
 
 Way = Literal["up", "down"]
 
 _PIECE = 64 * 1024
 _UNDERWAY = 1024  # pieces that may be in the link at a time: 64 MB, more than any link here holds
+
+_QUEUE = 0.05
+"""Seconds that data waits at most for its turn, as in a router with a sensible buffer."""
+
+_TURN = 0.005
+"""Seconds that a piece keeps the link busy, at most: small pieces make an even flow."""
+
+_SOCKET = 256 * 1024
+"""Bytes that wait before a link with a rate: what a socket would hold beyond that is no part of the link."""
 
 
 @dataclass(slots=True)
@@ -60,7 +71,9 @@ class Relay:
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
+        for listening in self._server.sockets:  # which those that it accepts inherit
+            self._bound(listening)
+            self.port = listening.getsockname()[1]
         return self
 
     async def __aexit__(
@@ -71,6 +84,10 @@ class Relay:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _bound(self, own: socket.socket | TransportSocket) -> None:
+        if any(link.rate for link in self._links.values()):
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SOCKET)
 
     def cut(self) -> None:
         """End every connection that is open; new ones are taken as before."""
@@ -95,6 +112,7 @@ class Relay:
         try:
             for each in (writer, far_writer):
                 each.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._bound(far_writer.get_extra_info("socket"))
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pass_on(reader, far_writer, "up"))
                 group.create_task(self._pass_on(far_reader, writer, "down"))
@@ -106,13 +124,17 @@ class Relay:
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: Way) -> None:
         """One way: read at once, write when the time has come."""
         queue: asyncio.Queue[_Piece] = asyncio.Queue(_UNDERWAY)
+        link = self._links[way]
         async with asyncio.TaskGroup() as group:
             group.create_task(self._arrive(queue, writer, way))
             clock = asyncio.get_running_loop().time
             while True:
-                data = await reader.read(_PIECE)
+                if (wait := link.full_for(clock())) > 0:
+                    await asyncio.sleep(wait)
+                data = await reader.read(link.piece)
                 trip = self.counted.round_trips + 1 if way == "up" else self._at_server
-                await queue.put(_Piece(clock() + self.delay, data, trip))
+                due = link.carried_at(clock(), len(data)) + self.delay
+                await queue.put(_Piece(due, data, trip))
                 if not data:
                     return
 
@@ -120,8 +142,7 @@ class Relay:
         clock = asyncio.get_running_loop().time
         while True:
             piece = await queue.get()
-            due = max(piece.due, self._links[way].free_at(clock(), len(piece.data)))
-            if (wait := due - clock()) > 0:
+            if (wait := piece.due - clock()) > 0:
                 await asyncio.sleep(wait)
             if not piece.data:
                 writer.write_eof()
@@ -149,17 +170,26 @@ class _Piece:
 
 
 class _Link:
-    """One direction of the link: when it has carried all that was given to it."""
+    """One direction of the link: a queue, and when it will have been emptied.
+
+    Times are those at which data came in, not those at which a sleep happened to end: nothing of the rate is lost.
+    """
 
     def __init__(self, rate: float | None) -> None:
-        self._rate = rate
-        self._free = 0.0
+        self.rate = rate
+        self.piece = _PIECE if rate is None else max(1024, min(_PIECE, int(rate * _TURN)))
+        self._empty = 0.0
 
-    def free_at(self, now: float, size: int) -> float:
-        if self._rate is None:
+    def full_for(self, now: float) -> float:
+        """Seconds until there is room for another piece; 0 or less: there is."""
+        return self._empty - now - _QUEUE
+
+    def carried_at(self, now: float, size: int) -> float:
+        """When data that comes in now has left the queue."""
+        if self.rate is None:
             return now
-        self._free = max(self._free, now) + size / self._rate
-        return self._free
+        self._empty = max(self._empty, now) + size / self.rate
+        return self._empty
 
 
 def serve(to: str, *, listen: int = 0, delay: float = 0.0, rate: float | None = None) -> None:

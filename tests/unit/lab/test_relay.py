@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from lab.relay import Relay
+from lab.relay import Relay, _Link
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -142,3 +143,30 @@ def test_round_trips_are_counted() -> None:
             assert relay.counted.round_trips == 5
 
     asyncio.run(check())
+
+
+@pytest.mark.parametrize("size", [100, 1500, 12_500, 65_536])
+@pytest.mark.parametrize("rate", [2.5e6, 12.5e6])
+def test_a_link_carries_exactly_its_rate(rate: float, size: int) -> None:
+    """However late a sender wakes up within what the queue holds, no time of a busy link is lost."""
+    late = itertools.cycle((0.0, 0.0004, 0.0011, 0.004))
+    link, now, sent = _Link(rate), 100.0, 0
+    while sent < 5e6:
+        if (wait := link.full_for(now)) > 0:
+            now += wait + next(late)
+        arrived = link.carried_at(now, size)
+        sent += size
+    assert sent / (arrived - 100.0) == pytest.approx(rate, rel=1e-6)
+
+
+@pytest.mark.parametrize("rate", [2.5e6, 12.5e6])
+def test_a_link_has_no_bursts(rate: float) -> None:
+    """A rest is not made up for: after it, as before it, no more than the queue and a piece are under way."""
+    link, now = _Link(rate), 100.0
+    for _ in range(3):
+        began, taken = now, 0
+        while link.full_for(now) <= 0:
+            assert link.carried_at(now, link.piece) - began == pytest.approx((taken + link.piece) / rate)
+            taken += link.piece
+        assert taken <= 0.06 * rate
+        now += 10.0

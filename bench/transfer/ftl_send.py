@@ -1,0 +1,69 @@
+"""FTL's part of the comparison: a process that connects to a server and sends one image, as `ftl deploy` does.
+
+    python -m bench.transfer.ftl_send SERVER IMAGE TAG
+
+SERVER is a JSON object (host, port, user, key, known_hosts). Prints what FTL says of it as one JSON object.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ftl.engine import Engine, EngineInfo, local_url
+from ftl.events import Note
+from ftl.image import send_many
+from ftl.ssh import Target, connect
+
+if TYPE_CHECKING:
+    from ftl.events import Event
+    from ftl.ssh import Machine
+
+
+async def send(target: Target, reference: str, tag: str) -> dict[str, object]:
+    """Bring the image to the server."""
+    notes: list[str] = []
+
+    def emit(event: Event) -> None:
+        if isinstance(event, Note):
+            notes.append(event.text)
+
+    async with (
+        Engine(local_url(), name="this machine") as source,
+        connect(target, interactive=False) as machine,
+        Engine(await machine.engine_url(), name="server", explain=machine.explain) as there,
+    ):
+        info = await there.info()
+        sent = await send_many(
+            source, {tag: reference}, there, info=info, emit=emit, free_bytes=lambda: _free(machine, info)
+        )
+    one = sent[tag]
+    return {
+        "layers_sent": one.layers_sent,
+        "layers_reused": one.layers_reused,
+        "bytes_sent": one.bytes_sent,
+        "seconds": round(one.seconds, 3),
+        "notes": notes,
+    }
+
+
+async def _free(machine: Machine, info: EngineInfo) -> int:
+    """The room where the engine there keeps its images."""
+    done = await machine.run(["df", "-Pk", info.root], timeout=10.0)
+    return int(done.stdout.split()[-3]) * 1024
+
+
+def main() -> None:
+    """Run it."""
+    server: dict[str, Any] = json.loads(sys.argv[1])
+    target = Target(
+        server["host"], server["port"], server["user"], Path(server["key"]), Path(server["known_hosts"])
+    )
+    print(json.dumps(asyncio.run(send(target, *sys.argv[2:4]))), flush=True)
+
+
+if __name__ == "__main__":
+    main()

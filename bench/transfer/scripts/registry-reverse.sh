@@ -1,0 +1,8 @@
+#!/bin/bash
+# A registry here, from which the server pulls through an SSH forward: what Kamal's local registry does.
+# Arguments: the ssh configuration, the image here, the registry's port here.
+set -euo pipefail
+config=$1 image=$2 here=127.0.0.1:$3 there=127.0.0.1:5555
+docker tag "$image" "$here/$image"
+docker push --quiet "$here/$image"
+ssh -F "$config" -o ExitOnForwardFailure=yes -R "$there:$here" server bench/pull "$there/$image" "$image"

@@ -1,0 +1,34 @@
+"""The benchmark that compares FTL's transfers with what others do runs, from the images to the last line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from bench.transfer.cases import CASES
+from bench.transfer.methods import METHODS
+from tests.harness import ROOT
+
+pytestmark = pytest.mark.server
+
+
+def test_every_method_brings_every_image(engine: str) -> None:
+    """Each case arrives by each method, is measured on the wire and in memory, and is judged."""
+    argv = (sys.executable, "-m", "bench.transfer", "--quick")
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    runs = [line for line in lines if line["type"] == "transfer"]
+    assert {(run["case"], run["method"]) for run in runs} == {
+        (case, way) for case in CASES for way in METHODS
+    }
+    assert all(min(run[key] for key in ("bytes", "memory_here", "memory_there")) > 0 for run in runs)
+    cold, none = (
+        {run["method"]: run["bytes"] for run in runs if run["case"] == case} for case in ("cold", "none")
+    )
+    assert cold["ftl"] < cold["original"]
+    assert none["ftl"] < none["save-load"]
+    assert lines[-1]["type"] == "result"
+    assert {limit["name"] for limit in lines[-1]["limits"]} > {"bytes: none", "memory here: every case"}
