@@ -84,7 +84,7 @@ def test_up_starts_a_stopped_sandbox(sandbox: tuple[Project, str]) -> None:
     assert ssh(first, "touch ~/mark").returncode == 0
     subprocess.run(("docker", "kill", container_of(name)), check=True, capture_output=True)
     stopped = project.run("sandbox", "status", "--name", name, "--json")
-    assert (stopped.exit_code, stopped.result["state"]) == (1, "stopped")
+    assert (stopped.exit_code, stopped.result["ok"], stopped.result["state"]) == (1, False, "stopped")
     seen = ssh(up(project, name), "test -e ~/mark && docker version")
     assert seen.returncode == 0, seen.stderr
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Fields",
     "Options",
+    "OutputLost",
     "ReaderLeft",
     "load_project",
     "pass_options",
@@ -69,13 +70,17 @@ class ReaderLeft(Exception):
     """Whoever read our data has seen enough (`ftl logs | head`): the end of the command, and no failure."""
 
 
+class OutputLost(FtlError):
+    """Data of ours did not reach stdout: the disk is full, say."""
+
+
 @contextmanager
 def writing() -> Iterator[None]:
     """Around whatever writes to stdout: broken pipes of other kinds are not mistaken for a reader who left.
 
     Raises:
         ReaderLeft: Nobody reads stdout any more.
-        FtlError: It cannot be written.
+        OutputLost: It cannot be written.
     """
     try:
         yield
@@ -84,7 +89,7 @@ def writing() -> Iterator[None]:
         raise ReaderLeft from None
     except OSError as error:
         let_go(sys.stdout)
-        raise FtlError("the output cannot be written", cause=error.strerror) from error
+        raise OutputLost("the output cannot be written", cause=error.strerror) from error
 
 
 def put(text: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.common import ReaderLeft, put_json
+from ftl.cli.common import OutputLost, ReaderLeft, put_json
 from ftl.errors import FtlError, Interrupted, UsageError
 from ftl.ui.failure import as_record, draw
 from ftl.ui.stream import let_go
@@ -41,8 +41,8 @@ def conclude(
         import traceback
 
         traceback.print_exception(error, file=sys.stderr)
-    if as_json:
-        with suppress(ReaderLeft, FtlError):  # nobody can be told
+    if as_json and not isinstance(errors[0], OutputLost):
+        with suppress(ReaderLeft, OutputLost):  # nobody can be told
             put_json(_result(errors[0], command or _command_of(error)))
     else:
         _tell(errors)

@@ -82,7 +82,7 @@ def status(options: Options, name: str | None) -> None:
         fields: Fields = {"name": found.name, "state": found.state}
         if (there := found.address) is not None:
             fields = {**fields, **there.fields(), "urls": there.urls, "ssh": there.ssh}
-        return fields
+        return fields if found.state == "running" else {**fields, **_as_failure(found.state)}
 
     fields = run(options, "sandbox status", work)
     if not options.json:
@@ -90,6 +90,15 @@ def status(options: Options, name: str | None) -> None:
     _print(options, fields)
     if fields["state"] != "running":
         sys.exit(1)
+
+
+def _as_failure(state: str) -> Fields:
+    """What a result says when the answer is no: the same as the exit code, beside the fields of the answer."""
+    from ftl.errors import FtlError
+    from ftl.ui.failure import as_record
+
+    error = FtlError(f"the sandbox is {state}", hint="`ftl sandbox up` starts it")
+    return {"ok": False, "exit_code": error.exit_code, "error": as_record(error)}
 
 
 @command.command()

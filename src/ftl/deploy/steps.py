@@ -243,7 +243,9 @@ class RunHook(ServiceStep):
 
     @property
     def text(self) -> str:
-        return f"run the {self.hook} hook {'here' if self.where == 'local' else 'in the new image'}"
+        # Not the command: values of env may be in it.
+        where = "here" if self.where == "local" else "in the new image"
+        return f"run the {self.hook} hook of {self.service} {where}"
 
 
 @dataclass(frozen=True, slots=True)

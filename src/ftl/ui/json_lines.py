@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 
 class JsonLines:
-    """Writes each event as a line. When the stream fails, it falls silent: the work goes on."""
+    """Writes each event as a line. When the stream fails, it falls silent: the work goes on.
+
+    A stream whose reader left is let go. One that cannot be written is not: writing the result fails as well then, and
+    that is an error of the command.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -27,9 +31,11 @@ class JsonLines:
         try:
             self._stream.write(json.dumps(as_record(event), default=str) + "\n")
             self._stream.flush()
-        except OSError:
+        except BrokenPipeError:
             self._read = False
             let_go(self._stream)
+        except OSError:
+            self._read = False
 
     def close(self) -> None:
         """Nothing to leave clean."""

@@ -182,7 +182,7 @@ def test_a_closed_stream_is_no_trouble(closed: int) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
-@pytest.mark.parametrize("arguments", [["--help"], ["config", "--schema"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["config", "--schema"], ["version", "--json"]])
 def test_data_that_cannot_be_written_is_a_failure(arguments: list[str]) -> None:
     """On a full disk the command fails with 1, without a traceback or a complaint of Python's own."""
     with Path("/dev/full").open("w") as full:

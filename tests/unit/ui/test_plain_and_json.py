@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -69,3 +70,12 @@ def test_a_stream_that_fails_does_not_stop_the_work(make: type[JsonLines], numbe
     reporter = make(Failing(number))
     reporter.emit(Switched("r5", ("web",)))
     reporter.emit(Switched("r6", ("web",)))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+def test_a_full_disk_is_left_for_the_result_to_meet() -> None:
+    """Events that cannot be written are silent, but the stream goes on failing: a result that is lost is an error."""
+    with pytest.raises(OSError, match="No space"), Path("/dev/full").open("w") as full:  # noqa: PT012
+        JsonLines(full).emit(Switched("r5", ("web",)))
+        full.write("the result")
+        full.flush()
