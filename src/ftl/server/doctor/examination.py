@@ -12,7 +12,7 @@ from ftl.aio import both, together
 from ftl.config import Proxy
 from ftl.errors import HostKeyChanged
 from ftl.proxy.tls import is_public
-from ftl.server.doctor import certificates, dns, here, login, reach, there
+from ftl.server.doctor import certificates, dns, here, login, reach, registries, there
 from ftl.server.doctor.finding import Area, Finding, softened
 from ftl.server.doctor.visit import Visit, visit
 from ftl.ssh import Target
@@ -75,13 +75,17 @@ class Examination:
 
 async def examine(patient: Patient) -> Examination:
     """Look at everything there is to look at, all of it side by side."""
-    building, ((way, seen), domains) = await both(here.gather(), _outside(patient))
+    logins = registries.Logins(patient.project, root=patient.root, environ=os.environ)
+    (building, tried), ((way, seen), domains) = await both(
+        both(here.gather(), logins.try_here()), _outside(patient, logins)
+    )
     findings = [
         *here.judge(building, here.Needs.of(patient.project)),
         *_judged_login(patient, way, seen),
         *_judged_server(patient, way, seen),
         *(dns.judge(domain, seen.addresses) for domain in domains),
         *_judged_certificates(patient, seen, datetime.now(UTC)),
+        *registries.judge([*tried, *seen.tried]),
     ]
     areas = get_args(Area)
     ordered = sorted(findings, key=lambda one: areas.index(one.area))
@@ -91,22 +95,24 @@ async def examine(patient: Patient) -> Examination:
 # --- gathering ------------------------------------------------------------------------------------------
 
 
-async def _outside(patient: Patient) -> tuple[tuple[login.Login | None, Visit], list[dns.Domain]]:
+async def _outside(
+    patient: Patient, logins: registries.Logins
+) -> tuple[tuple[login.Login | None, Visit], list[dns.Domain]]:
     """The server, and the domains that should lead to it: whose a domain's addresses are depends on both."""
     lookups = together(dns.look_up(host) for host in patient.hosts)
-    server, found = await both(_server(patient), lookups)
+    server, found = await both(_server(patient, logins), lookups)
     named = zip(patient.hosts, found, strict=True)
     return server, await together(_domain(patient, host, one, server[1]) for host, one in named)
 
 
-async def _server(patient: Patient) -> tuple[login.Login | None, Visit]:
+async def _server(patient: Patient, logins: registries.Logins) -> tuple[login.Login | None, Visit]:
     """The way to the server (None: it is this machine), and what is seen there."""
     if patient.server is None:
         return await login.gather(None, os.environ), Visit()
     if patient.server.is_local:
-        return None, await visit(None, None, patient.secured)
+        return None, await visit(None, None, hosts=patient.secured, logins=logins)
     way = await login.gather(patient.target, os.environ)
-    return way, await visit(patient.target, way.route, patient.secured)
+    return way, await visit(patient.target, way.route, hosts=patient.secured, logins=logins)
 
 
 async def _domain(patient: Patient, host: str, lookup: dns.Lookup, seen: Visit) -> dns.Domain:

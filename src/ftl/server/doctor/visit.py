@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import both, together
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ftl.engine import Container, EngineInfo
     from ftl.server.doctor.login import Route
+    from ftl.server.doctor.registries import Logins, Tried
     from ftl.ssh import Machine, Target
 
 ROOT = "/var/lib/docker"
@@ -43,6 +44,7 @@ class Visit:
         address: Where it was knocked at; None where it is not reached from outside (loopback, a jump host).
         knocks: The ports that were tried there.
         served: Its certificates; empty where it has no proxy, or none was asked for.
+        tried: Logins to registries from there.
     """
 
     refusal: ServerError | None = None
@@ -51,6 +53,7 @@ class Visit:
     address: str | None = None
     knocks: tuple[reach.Knock, ...] = ()
     served: tuple[certificates.Served, ...] = ()
+    tried: tuple[Tried, ...] = ()
 
     @property
     def root(self) -> str:
@@ -64,32 +67,34 @@ class Visit:
         return tuple(dict.fromkeys((self.address, *own) if self.address else own))
 
 
-async def visit(target: Target | None, route: Route | None, hosts: Sequence[str]) -> Visit:
+async def visit(target: Target | None, route: Route | None, *, hosts: Sequence[str], logins: Logins) -> Visit:
     """Connect and look; what fails is part of what is seen.
 
     Args:
         target: The server; None is this machine.
         route: How ssh gets there, if that is known.
         hosts: The domains whose certificates are asked for.
+        logins: Those to registries, which the server's engine tries.
     """
     machine = Local() if target is None else connect(target)
     try:
         async with machine, AsyncExitStack() as stack:
-            docker, address = await both(_docker(machine, stack), outside(route))
-            return await _look(machine, docker, address, hosts)
+            (docker, engine), address = await both(_docker(machine, stack), outside(route))
+            seen, tried = await both(_look(machine, docker, address, hosts), logins.try_there(engine))
+            return replace(seen, tried=tuple(tried))
     except ServerError as error:
         return Visit(refusal=error)
 
 
-async def _docker(machine: Machine, stack: AsyncExitStack) -> Docker:
-    """The engine, which stays open until the visit is over."""
+async def _docker(machine: Machine, stack: AsyncExitStack) -> tuple[Docker, Engine | None]:
+    """The engine, which stays open until the visit is over, and what it says."""
     try:
         url = await machine.engine_url()
         engine = await stack.enter_async_context(Engine(url, name=machine.name, explain=machine.explain))
         info = await engine.info()
-        return Docker(info, tuple(await engine.containers()))
+        return Docker(info, tuple(await engine.containers())), engine
     except FtlError as error:
-        return Docker(refusal=error)
+        return Docker(refusal=error), None
 
 
 async def _look(machine: Machine, docker: Docker, address: str | None, hosts: Sequence[str]) -> Visit:

@@ -1,0 +1,186 @@
+"""What doctor makes of certificates: those in files and those that are served."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+import subprocess
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ftl.config import Proxy
+from ftl.server.doctor import certificates, x509
+from ftl.server.doctor.certificates import Served
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+GOOD = x509.Certificate(
+    "Let's Encrypt R11", ("shop.example.com",), NOW - timedelta(days=20), NOW + timedelta(days=70)
+)
+AUTO, INTERNAL = Proxy(), Proxy(tls="internal")
+OWN = Proxy(certificate="shop.pem", key="shop.key")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate with its key, and another key."""
+    made = tmp_path_factory.mktemp("certificates")
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    names = "subjectAltName=DNS:shop.example.com,DNS:*.shop.example.com,IP:203.0.113.5"
+    for stem in ("shop", "other"):
+        subprocess.run(
+            [
+                "openssl",
+                "req",
+                "-x509",
+                *curve,
+                "-days",
+                "30",
+                "-subj",
+                "/O=Shop Ltd/CN=shop",
+                "-addext",
+                names,
+                "-keyout",
+                made / f"{stem}.key",
+                "-out",
+                made / f"{stem}.pem",
+            ],
+            check=True,
+            capture_output=True,
+        )
+    locked = ("-aes256", "-passout", "pass:secret", "-in", made / "shop.key", "-out", made / "locked.key")
+    subprocess.run(["openssl", "ec", *locked], check=True, capture_output=True)
+    return made
+
+
+def test_a_certificate_is_read(folder: Path) -> None:
+    """Issuer, names and time are read as OpenSSL wrote them, whatever comes before or after in the file."""
+    text = (folder / "shop.pem").read_text()
+    found = x509.read_pem(f"# ours\n{text}{(folder / 'other.pem').read_text()}")
+    assert found.issuer == "Shop Ltd shop"
+    assert found.names == ("shop.example.com", "*.shop.example.com", "203.0.113.5")
+    assert found.not_after - found.not_before == timedelta(days=30)
+    assert abs(found.not_before - datetime.now(UTC)) < timedelta(minutes=5)
+
+
+@given(st.data())
+def test_a_damaged_certificate_is_refused(folder: Path, data: st.DataObject) -> None:
+    """Whatever bytes come, they are a certificate or a ValueError."""
+    der = ssl.PEM_cert_to_DER_cert((folder / "shop.pem").read_text())
+    at = data.draw(st.integers(0, len(der)))
+    damaged = der[:at] + data.draw(st.binary(max_size=4)) + der[at + data.draw(st.integers(0, 4)) :]
+    with contextlib.suppress(ValueError):
+        x509.read(damaged)
+
+
+@pytest.mark.parametrize(
+    ("host", "covered"),
+    [
+        ("SHOP.example.com", True),
+        ("www.shop.example.com", True),
+        ("a.b.shop.example.com", False),
+        ("example.com", False),
+    ],
+)
+def test_whom_a_certificate_is_for(host: str, covered: bool) -> None:
+    """A star stands for one label, and capitals do not matter."""
+    names = ("shop.example.com", "*.shop.example.com")
+    assert replace(GOOD, names=names).covers(host) is covered
+
+
+@pytest.mark.parametrize(
+    ("certificate", "key", "words"),
+    [
+        ("shop.pem", "shop.key", None),
+        ("shop.pem", "other.key", "other.key is another certificate's key"),
+        ("shop.pem", "locked.key", "without a passphrase"),
+        ("shop.pem", "shop.pem", "is no private key"),
+        ("shop.pem", "none.key", "none.key: No such file"),
+        ("none.pem", "shop.key", "none.pem: No such file"),
+        ("shop.key", "shop.key", "shop.key: there is no certificate in it"),
+    ],
+)
+def test_files_that_belong_together(folder: Path, certificate: str, key: str, words: str | None) -> None:
+    """A certificate and a key that is not its own are found before a deploy, and nobody is asked for a passphrase."""
+    own = certificates.read_own(Proxy(certificate=certificate, key=key), folder)
+    assert own is not None
+    (found,) = certificates.judge_own(own, ["shop.example.com"], datetime.now(UTC))
+    if words is None:
+        assert found.level == "ok"
+    else:
+        assert found.level == "problem"
+        assert words in found.what
+        assert "`openssl x509 -noout -pubkey" in (found.fix or "")
+
+
+def test_a_file_for_other_names(folder: Path) -> None:
+    """A certificate of one's own has to cover every domain of the routes."""
+    own = certificates.read_own(Proxy(certificate="shop.pem", key="shop.key"), folder)
+    assert own is not None
+    (found,) = certificates.judge_own(own, ["shop.example.com", "blog.example.com"], datetime.now(UTC))
+    assert found.level == "problem"
+    assert "not for blog.example.com" in found.what
+    assert certificates.read_own(AUTO, folder) is None
+
+
+@pytest.mark.parametrize(
+    ("served", "proxy", "level", "words"),
+    [
+        (Served("shop.example.com", GOOD), AUTO, "ok", "issued by Let's Encrypt R11, good for 70 days"),
+        (
+            Served(
+                "shop.example.com",
+                replace(GOOD, not_before=NOW - timedelta(days=81), not_after=NOW + timedelta(days=9)),
+            ),
+            AUTO,
+            "warning",
+            "good for 9 days only",
+        ),
+        (
+            Served("shop.example.com", replace(GOOD, not_before=NOW, not_after=NOW + timedelta(days=6))),
+            AUTO,
+            "ok",
+            "good for 6 days",
+        ),
+        (
+            Served("shop.example.com", replace(GOOD, not_after=NOW - timedelta(days=3))),
+            OWN,
+            "problem",
+            "expired on 2026-05-29",
+        ),
+        (
+            Served("shop.example.com", replace(GOOD, not_before=NOW + timedelta(days=1))),
+            AUTO,
+            "problem",
+            "not valid before 2026-06-02",
+        ),
+        (Served("www.example.com", GOOD), AUTO, "problem", "a certificate for shop.example.com"),
+        (Served("shop.example.com", None, "tlsv1 alert internal error"), AUTO, "problem", "no certificate"),
+        (Served("shop.example.com", None, "connection reset"), INTERNAL, "warning", "no certificate"),
+        (
+            Served("shop.example.com", GOOD, distrust="self-signed certificate"),
+            AUTO,
+            "warning",
+            "does not trust it: self-signed",
+        ),
+        (
+            Served("shop.example.com", GOOD, distrust="self-signed certificate"),
+            INTERNAL,
+            "ok",
+            "the proxy's own authority",
+        ),
+    ],
+)
+def test_what_is_served(served: Served, proxy: Proxy, level: str, words: str) -> None:
+    """Issuer, time, names and trust, against what ftl.yaml asks for."""
+    found = certificates.judge_served(served, proxy, NOW)
+    assert found.level == level
+    assert words in found.what
+    assert (found.fix is None) == (level == "ok")

@@ -1,0 +1,119 @@
+"""What doctor makes of where domains lead."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from ftl.server.doctor import dns
+from ftl.server.doctor.dns import Domain, Lookup
+
+OURS = ("203.0.113.5", "10.0.0.2", "2a01:4f8::5")
+
+
+def judged(
+    addresses: tuple[str, ...],
+    *,
+    ours: tuple[str, ...] = OURS,
+    certified: bool = True,
+    cdn: str | None = None,
+    failure: dns.Failure | None = None,
+) -> tuple[str, str, str | None]:
+    """A domain's finding: level, sentence, remedy."""
+    found = dns.judge(Domain("shop.example.com", Lookup(addresses, failure), certified, cdn), ours)
+    return found.level, found.what, found.fix
+
+
+def test_a_domain_that_leads_here() -> None:
+    """Every address of the domain is the server's."""
+    assert judged(("203.0.113.5", "2a01:4f8::5")) == (
+        "ok",
+        "leads to this server (203.0.113.5, 2a01:4f8::5)",
+        None,
+    )
+
+
+@pytest.mark.parametrize(("certified", "level"), [(True, "problem"), (False, "warning")])
+def test_a_domain_that_leads_elsewhere(certified: bool, level: str) -> None:
+    """Without an authority that must find the server there, it is no more than odd."""
+    found = judged(("8.8.8.8",), ours=("9.9.9.9",), certified=certified)
+    assert found[0] == level
+    assert "leads to 8.8.8.8, and not to this server (9.9.9.9)" in found[1]
+    assert found[2] == "change the record shop.example.com A 9.9.9.9 with the domain's DNS provider"
+
+
+def test_a_domain_that_leads_to_both() -> None:
+    """A forgotten AAAA record sends some visitors, and the authority, to the old server."""
+    level, what, fix = judged(("9.9.9.9", "2606:2800::1"), ours=("9.9.9.9",))
+    assert level == "problem"
+    assert "and to 2606:2800::1 as well" in what
+    assert fix == "remove the record shop.example.com AAAA 2606:2800::1"
+
+
+def test_a_cdn_in_front() -> None:
+    """A CDN is no mistake, but it has to pass challenges on and to speak HTTPS to the server."""
+    level, what, fix = judged(("104.16.1.1",), cdn="Cloudflare")
+    assert (level, "Cloudflare (104.16.1.1)" in what) == ("warning", True)
+    assert "Full (strict)" in (fix or "")
+    assert judged(("104.16.1.1",), cdn="Cloudflare", certified=False)[2] == "nothing, if that is meant"
+
+
+def test_a_server_behind_nat() -> None:
+    """A public address cannot be held against inner ones alone."""
+    level, what, _ = judged(("8.8.8.8",), ours=("10.0.0.2",))
+    assert (level, "cannot be told" in what) == ("warning", True)
+
+
+@pytest.mark.parametrize(
+    ("failure", "certified", "level"),
+    [
+        ("unknown", True, "problem"),
+        ("unknown", False, "warning"),
+        ("late", True, "warning"),
+        ("broken", True, "warning"),
+    ],
+)
+def test_a_domain_that_does_not_resolve(failure: dns.Failure, certified: bool, level: str) -> None:
+    """A name that does not exist is told from a resolver that does not answer."""
+    assert judged((), failure=failure, certified=certified)[0] == level
+
+
+def test_no_server_to_compare_with() -> None:
+    """Where the server was not reached, it is only said where the domain leads."""
+    assert judged(("8.8.8.8",), ours=()) == ("ok", "leads to 8.8.8.8", None)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "cdn"),
+    [
+        (("104.16.1.1",), "Cloudflare"),
+        (("2606:4700::1", "9.9.9.9"), "Cloudflare"),
+        (("9.9.9.9",), None),
+        ((), None),
+    ],
+)
+def test_networks_of_cdns(addresses: tuple[str, ...], cdn: str | None) -> None:
+    """Cloudflare publishes its networks."""
+    assert dns.behind(addresses) == cdn
+
+
+@pytest.mark.parametrize(
+    ("headers", "cdn"),
+    [
+        ({"CF-RAY": "8a-FRA"}, "Cloudflare"),
+        ({"Server": "cloudflare"}, "Cloudflare"),
+        ({"X-Served-By": "cache-fra-1"}, "Fastly"),
+        ({"X-Amz-Cf-Id": "x"}, "Amazon CloudFront"),
+        ({"Server": "Caddy", "X-Served-By": "web-1"}, None),
+    ],
+)
+def test_headers_of_cdns(headers: dict[str, str], cdn: str | None) -> None:
+    """Others show by a header that is theirs alone."""
+    assert dns.named_by(headers) == cdn
+
+
+def test_names_are_looked_up_as_this_machine_does() -> None:
+    """What /etc/hosts says counts, and a name that is none does not end in an exception."""
+    assert "127.0.0.1" in asyncio.run(dns.look_up("localhost")).addresses
+    assert asyncio.run(dns.look_up("a" * 70 + ".invalid")).failure is not None

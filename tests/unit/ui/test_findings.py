@@ -1,0 +1,46 @@
+"""How what doctor found looks to people."""
+
+from __future__ import annotations
+
+from ftl.server.doctor import Finding
+from ftl.ui.findings import draw
+from ftl.ui.style import Style
+
+FOUND = [
+    Finding("here", "docker", "ok", "/usr/bin/docker, with buildx"),
+    Finding("there", "port 5432", "warning", "can be reached from outside " * 4, "close it"),
+    Finding("there", "docker", "problem", "me may not\x1b[2J use it", "`sudo usermod -aG docker me`, " * 3),
+]
+
+
+def test_groups_and_marks() -> None:
+    """Each area has its heading, each finding its mark, and what helps stands below it."""
+    lines = draw(
+        [*FOUND[:1], Finding("dns", "a.example", "problem", "leads nowhere", "`dig a.example`")],
+        Style(),
+        width=80,
+        is_unicode=True,
+    )
+    assert lines == [
+        "This machine",
+        "  ✓ docker: /usr/bin/docker, with buildx",
+        "",
+        "Domains",
+        "  ✗ a.example: leads nowhere",
+        "    fix: `dig a.example`",
+    ]
+
+
+def test_narrow_terminals() -> None:
+    """Sentences are broken to fit, commands are not: they are there to be copied."""
+    lines = draw(FOUND, Style(), width=40, is_unicode=False)
+    assert all(len(line) <= 40 for line in lines)
+    assert sum("`sudo usermod -aG docker me`" in line for line in lines) == 3
+    assert lines[1].startswith("  + docker")
+
+
+def test_foreign_words_do_not_move_the_cursor() -> None:
+    """What servers and programs said is shown without its control characters, and colour is ours alone."""
+    plain = "\n".join(draw(FOUND, Style(), width=80, is_unicode=True))
+    assert "\x1b" not in plain
+    assert "\x1b[1;31m✗\x1b[0m" in "\n".join(draw(FOUND, Style(colour=True), width=80, is_unicode=True))
