@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -140,6 +141,7 @@ def main() -> None:
         images.remove()
         return
     given = _parser().parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that servers are removed
     size: Size = "small" if given.quick else "web"
     links = [LINKS["loopback"]] if given.quick else [LINKS[name] for name in given.links]
     repeat = 1 if given.quick else given.repeat

@@ -29,15 +29,16 @@ WIDTH, HEIGHT = 460, 270
 """Of a panel, with its title and the names of the cases."""
 
 LEFT, RIGHT, TOP, BOTTOM = 56, 10, 34, 28
-BAR, GAP = 13, 2
+BAR, GAP = 11, 1
 LEGEND = 40
 COLUMNS = 2
 
 STYLE = """\
 svg { background: #ffffff; } text { font: 12px system-ui, sans-serif; fill: #24292f; }
-.title { font-weight: 600; font-size: 13px; } .small { font-size: 10px; } .grid { stroke: #d0d7de; }
+.title { font-weight: 600; font-size: 13px; } .small, .value { font-size: 10px; } .grid { stroke: #d0d7de; }
+.value { font-weight: 600; stroke: #ffffff; stroke-width: 3px; paint-order: stroke; }
 @media (prefers-color-scheme: dark) {
-  svg { background: #0d1117; } text { fill: #d1d7e0; } .grid { stroke: #343b44; }
+  svg { background: #0d1117; } text { fill: #d1d7e0; } .grid { stroke: #343b44; } .value { stroke: #0d1117; }
 }"""
 
 
@@ -108,6 +109,7 @@ def _panel(panel: Panel) -> Iterator[str]:
         yield f'<text class="small" x="{LEFT - 6}" y="{y + 3:.1f}" text-anchor="end">{panel.shown(10.0**decade)}</text>'
     cases = [case for case in CASES if any(known == case for known, _ in panel.values)]
     step = (WIDTH - LEFT - RIGHT) / len(cases)
+    labels: list[str] = []
     for number, case in enumerate(cases):
         middle = LEFT + step * (number + 0.5)
         yield f'<text x="{middle:.1f}" y="{bottom + 17}" text-anchor="middle">{escape(case)}</text>'
@@ -121,11 +123,12 @@ def _panel(panel: Panel) -> Iterator[str]:
                 f'fill="{COLOURS[name]}"><title>{escape(f"{case}, {name}: {panel.shown(value)}")}</title></rect>'
             )
             if name == "ftl":
-                yield (
-                    f'<text class="small" x="{x + BAR / 2:.1f}" y="{bottom - tall - 4:.1f}" '
+                labels.append(
+                    f'<text class="value" x="{x + BAR / 2:.1f}" y="{bottom - tall - 4:.1f}" '
                     f'text-anchor="middle">{panel.shown(value)}</text>'
                 )
             x += BAR + GAP
+    yield from labels  # over the bars beside them
 
 
 def _size(value: float) -> str:

@@ -2,7 +2,8 @@
 
     python -m bench.transfer.ftl_send SERVER IMAGE TAG
 
-SERVER is a JSON object (host, port, user, key, known_hosts). Prints what FTL says of it as one JSON object.
+SERVER is a JSON object (host, port, user, key, known_hosts). Prints what FTL says of it as one JSON object. As in a
+deploy, most of the program is loaded while ssh connects.
 """
 
 from __future__ import annotations
@@ -10,21 +11,36 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftl.engine import Engine, EngineInfo, local_url
-from ftl.events import Note
-from ftl.image import send_many
 from ftl.ssh import Target, connect
 
 if TYPE_CHECKING:
+    from ftl.engine import EngineInfo
     from ftl.events import Event
     from ftl.ssh import Machine
 
 
 async def send(target: Target, reference: str, tag: str) -> dict[str, object]:
     """Bring the image to the server."""
+    loading = asyncio.create_task(asyncio.to_thread(_load))
+    async with connect(target, interactive=False) as machine:
+        url, _ = await asyncio.gather(machine.engine_url(), loading)
+        return await _send(machine, url, reference, tag)
+
+
+def _load() -> None:
+    for name in ("ftl.engine.api", "ftl.image"):
+        import_module(name)
+
+
+async def _send(machine: Machine, url: str, reference: str, tag: str) -> dict[str, object]:
+    from ftl.engine import Engine, local_url
+    from ftl.events import Note
+    from ftl.image import send_many
+
     notes: list[str] = []
 
     def emit(event: Event) -> None:
@@ -33,8 +49,7 @@ async def send(target: Target, reference: str, tag: str) -> dict[str, object]:
 
     async with (
         Engine(local_url(), name="this machine") as source,
-        connect(target, interactive=False) as machine,
-        Engine(await machine.engine_url(), name="server", explain=machine.explain) as there,
+        Engine(url, name="server", explain=machine.explain) as there,
     ):
         info = await there.info()
         sent = await send_many(

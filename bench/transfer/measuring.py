@@ -88,13 +88,14 @@ def run(
     return Measured(exit_code, seconds, peaks.here, peaks.there, peaks.engine, free)
 
 
-def descendants(pid: int) -> Iterator[int]:
-    """The processes below one, whichever of its threads started them."""
+def descendants(pid: int, *, but: int | None = None) -> Iterator[int]:
+    """The processes below one, whichever of its threads started them; one of them and those below it are left out."""
     with suppress(OSError):  # it has ended
         for thread in Path(f"/proc/{pid}/task").iterdir():
-            for child in (thread / "children").read_text().split():
-                yield int(child)
-                yield from descendants(int(child))
+            for child in map(int, (thread / "children").read_text().split()):
+                if child != but:
+                    yield child
+                    yield from descendants(child, but=but)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,15 +148,15 @@ def _watched(own: int, others: set[int], server: int) -> Iterator[_Peaks]:
     peaks, over = _Peaks(), threading.Event()
     standing = set(descendants(server))
     engine = next(pid for pid in standing if _name(pid) == _ENGINE)
-    before = sum(memory(pid).now for pid in {engine, *descendants(engine)})
+    before = sum(memory(pid).now for pid in (engine, *descendants(engine)))
 
     def look() -> None:
         while not over.wait(LOOK):
             here = _most(pid for pid in descendants(own) if pid not in others)
-            engines = {engine, *descendants(engine)}
-            there = _most(pid for pid in descendants(server) if pid not in standing | engines)
+            there = _most(pid for pid in descendants(server, but=engine) if pid not in standing)
+            engines = sum(memory(pid).now for pid in (engine, *descendants(engine)))
             peaks.here, peaks.there = max(peaks.here, here), max(peaks.there, there)
-            peaks.engine = max(peaks.engine, sum(memory(pid).now for pid in engines) - before)
+            peaks.engine = max(peaks.engine, engines - before)
 
     thread = threading.Thread(target=look, name="memory")
     thread.start()
