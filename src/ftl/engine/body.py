@@ -63,9 +63,13 @@ def endpoint(container_id: str, aliases: Sequence[str], address: str | None) -> 
     return {"Container": container_id, "EndpointConfig": config}
 
 
-def network(name: str, labels: Mapping[str, str], subnet: str | None) -> Body:
-    """The body of `POST /networks/create`: a bridge."""
+def network(
+    name: str, labels: Mapping[str, str], subnet: str | None = None, bridge: str | None = None
+) -> Body:
+    """The body of `POST /networks/create`: a bridge; `bridge` is the name of its interface on the server."""
     body: Body = {"Name": name, "Driver": "bridge", "CheckDuplicate": True, "Labels": dict(labels)}
+    if bridge is not None:
+        body["Options"] = {"com.docker.network.bridge.name": bridge}
     if subnet is not None:
         body["IPAM"] = {"Driver": "default", "Config": [{"Subnet": subnet}]}
     return body

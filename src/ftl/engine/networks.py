@@ -25,11 +25,13 @@ async def listed(client: Client, labels: Mapping[str, str] | None) -> list[Netwo
     return [convert.network(item) for item in records(items)]
 
 
-async def create(client: Client, name: str, labels: Mapping[str, str], subnet: str | None) -> Network:
+async def create(
+    client: Client, name: str, labels: Mapping[str, str], subnet: str | None, bridge: str | None
+) -> Network:
     """`POST /networks/create`, where a conflict means that it is there, and `GET /networks/{name}`."""
     with ignoring(409):
         async with client.call(f"create the network {name}") as docker:
-            await docker.networks.create(body.network(checked(name), labels, subnet))
+            await docker.networks.create(body.network(checked(name), labels, subnet, bridge))
     async with client.call(f"inspect the network {name}") as docker:
         return convert.network(record(await DockerNetwork(docker, name).show()))
 

@@ -47,6 +47,15 @@ def project_network(project: str) -> str:
     return f"ftl-p-{project}"
 
 
+def project_bridge(project: str) -> str:
+    """What the interface of the project's network is called on the server.
+
+    The firewall of `ftl setup` knows FTL's networks by the beginning of this name: what their containers publish is
+    what `forwards` names. An interface's name has 15 characters at most (IFNAMSIZ in the kernel's if.h).
+    """
+    return f"ftl-{hashlib.sha256(project.encode()).hexdigest()[:11]}"
+
+
 def release_alias(project: str, service: str, release: str) -> str:
     """The name that the containers of one release of a service share in the project's network.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.aio import uninterrupted
 from ftl.engine import labels
 from ftl.errors import EngineError, FtlError
-from ftl.proxy.names import project_network
+from ftl.proxy.names import project_bridge, project_network
 from ftl.proxy.rejoin import join_again
 
 if TYPE_CHECKING:
@@ -38,18 +38,19 @@ async def ensure_project_network(engine: Engine, project: str) -> Network:
     if existing is not None:
         return existing
     marks = {labels.PROJECT: project, labels.ROLE: labels.ROLE_NETWORK}
+    bridge = project_bridge(project)
     for _ in range(_ATTEMPTS):
-        chosen = await engine.create_network(name, marks)
+        chosen = await engine.create_network(name, marks, bridge=bridge)
         subnet = _ipv4(chosen)
         if subnet is None:
             return chosen
         await engine.remove_network(name)
         try:
-            return await engine.create_network(name, marks, subnet=subnet)
+            return await engine.create_network(name, marks, subnet=subnet, bridge=bridge)
         except EngineError:
             # Somebody else was given the same subnet in between: choose again.
             continue
-    return await engine.create_network(name, marks)
+    return await engine.create_network(name, marks, bridge=bridge)
 
 
 async def with_subnets(engine: Engine, site: Site) -> Site:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftl.proxy import Installation, project_network, release_alias
-from ftl.proxy.names import live_file
+from ftl.proxy.names import live_file, project_bridge
 
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,80}", fullmatch=True)
 
@@ -39,3 +39,10 @@ def test_names_that_join_to_the_same_text_differ() -> None:
 def test_the_proxys_network_comes_first(project: str) -> None:
     """Docker takes the default route from the first network in lexical order: the proxy's own."""
     assert Installation().network < project_network(project)
+
+
+@given(NAMES, NAMES)
+def test_a_networks_interface_has_a_name_that_the_firewall_knows(one: str, other: str) -> None:
+    """It begins with `ftl-`, is short enough for the kernel, and is no other project's."""
+    assert re.fullmatch(r"ftl-[0-9a-f]{11}", project_bridge(one))
+    assert (project_bridge(one) == project_bridge(other)) is (one == other)
