@@ -34,6 +34,17 @@ Store = Literal["overlay2", "containerd"]
 _CONTAINERD = {"features": {"containerd-snapshotter": True}}
 _PORT_ATTEMPTS = 3
 
+# Docker's own init script needs rights that a server of the lab may not have. One that is there when the package
+# comes is kept, if apt is told to keep files that were changed (--force-confold).
+_INIT = """\
+#!/bin/sh
+case "$1" in
+restart) engine stop; engine start ;;
+*) engine "$1" ;;
+esac
+"""
+_PUT_INIT = "cat > /etc/init.d/docker && chmod 755 /etc/init.d/docker"
+
 
 class Lab:
     """The servers of one run, on one network; a context manager that leaves nothing behind."""
@@ -69,7 +80,7 @@ class Lab:
             name: Unique in the run.
             suite: "bookworm" (Docker 20.10), "trixie" (26.1) or "sid" (28.5).
             store: Where its engine keeps images; bookworm's knows overlay2 only.
-            bare: Without Docker.
+            bare: Without Docker, and root may log in, as on a machine that was just rented.
             comfort: With sudo and python3.
             daemon: More for its /etc/docker/daemon.json.
             disk: Bytes of its /var/lib/docker, which then is in memory.
@@ -88,7 +99,7 @@ class Lab:
             name=full,
             image=image,
             hostname=name,
-            keys=dict.fromkeys((USER, *users), public),
+            keys=dict.fromkeys((USER, *users, *(("root",) if bare else ())), public),
             labels={LABEL: self.run},
             daemon={**(_CONTAINERD if store == "containerd" else {}), **(daemon or {})} or None,
             network=self.network,
@@ -101,6 +112,8 @@ class Lab:
         found = wait(_create(engine, spec))
         for user in users:
             docker("exec", full, "useradd", "--create-home", "--shell", "/bin/bash", user)
+        if bare:
+            docker("exec", "--interactive", full, "sh", "-c", _PUT_INIT, stdin=_INIT.encode())
         known_hosts = self._folder / f"{name}.known_hosts"
         host_key = wait(container.host_key(engine, full))
         known_hosts.write_text(f"[127.0.0.1]:{found.ports[SSH]} {host_key}\n")

@@ -5,6 +5,7 @@
       UsageError                2    the call cannot be carried out as written
       ServerError               3    the server cannot be reached, or refuses us
         HostKeyChanged          3    the server's host key is not the one known for it
+        LoginRefused            3    the server is there, and does not let this user in
       LockHeld                  4    another deploy of the project is under way
       Interrupted             130    Ctrl-C or SIGTERM
       EngineError               1    an engine answered with an error (status, its own words)
@@ -107,6 +108,10 @@ class ServerError(FtlError):
 
 class HostKeyChanged(ServerError):
     """The server shows another host key than the one that is known for it."""
+
+
+class LoginRefused(ServerError):
+    """The server answers and does not let this user in by any key that was offered."""
 
 
 class LockHeld(FtlError):

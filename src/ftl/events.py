@@ -142,6 +142,18 @@ class PushProgress(Event):
 
 
 # --- a deploy -----------------------------------------------------------------------------------
+# --- preparing a server -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SetupPlanned(Event):
+    """What will be changed on a server that runs `system` ("Debian GNU/Linux 12 (bookworm)"), one line a step."""
+
+    server: str
+    system: str
+    steps: tuple[str, ...]
+
+
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "version": "Print the versions of FTL, Python and the server's engine.",
     },
     "Servers": {
+        "setup": "Make a bare Debian or Ubuntu server ready for deploys.",
         "doctor": "Check this machine, the server and what lies between; say what to do.",
         "sandbox": "A throwaway server on this machine: to try things on, and for CI.",
     },

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftl.errors import HostKeyChanged, ServerError
+from ftl.errors import HostKeyChanged, LoginRefused, ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -173,7 +173,8 @@ def failure(attempt: Attempt, output: str) -> ServerError:
         found = re.search(pattern, output)
         if found is not None:
             message, hint = explain(attempt, found)
-            return ServerError(message, cause=_line_of(output, found), hint=hint)
+            kind = LoginRefused if explain in (_denied, _too_many_keys) else ServerError
+            return kind(message, cause=_line_of(output, found), hint=hint)
     return ServerError(
         f"cannot connect to {attempt.name}",
         cause=last_words(output),

@@ -23,6 +23,7 @@ from ftl.events import (
     Probed,
     PullProgress,
     PushProgress,
+    SetupPlanned,
     StepFailed,
     StepFinished,
     StepStarted,
@@ -101,6 +102,9 @@ class Transcript:
                 yield Line("info", f"{event.release} on {event.server}: {count(len(event.steps), 'step')}")
                 if self._verbose:
                     yield from (Line("output", step) for step in event.steps)
+            case SetupPlanned():
+                changes = count(len(event.steps), "change") if event.steps else "nothing to change"
+                yield Line("info", f"{event.server} runs {event.system}: {changes}")
             case StepStarted() | StepFinished() | StepFailed() | StepUndone():
                 yield from self._step(event)
             case Probed():

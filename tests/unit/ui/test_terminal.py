@@ -62,6 +62,7 @@ def test_only_the_transcript_stays() -> None:
         "• web: first step not in the cache: [2/3] RUN pip install flask (4.2 s): app.py",
         "  changed",
         "✓ shop-web:r5: sent 2 layers, 14.0 MB in 4.1 s; 7 layers reused",
+        "• shop.example.com runs Debian GNU/Linux 12 (bookworm): 1 change",
         "• r5 on shop.example.com: 2 steps",
         "✓ web: healthy after 1.2 s",
         "✓ api, web: new requests go to r5",

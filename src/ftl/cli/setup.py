@@ -1,0 +1,150 @@
+"""`ftl setup`."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from ftl.cli.common import Fields, Options, load_project, pass_options, put, run
+from ftl.errors import UsageError
+
+if TYPE_CHECKING:
+    from ftl.events import Emit
+    from ftl.server.setup import SetupPlan
+
+PASSWORD = "FTL_SUDO_PASSWORD"  # noqa: S105 - the name of the variable
+
+_UNITS = {"": 1, "M": 2**20, "G": 2**30}
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Show what would change, and stop there.")
+@click.option(
+    "--as",
+    "login",
+    metavar="USER",
+    help="Log in as this user: root, or one with sudo.  [default: server.user, else root]",
+)
+@click.option(
+    "--firewall/--no-firewall", default=True, help="Close all ports that nobody asked for, or leave them."
+)
+@click.option("--allow", metavar="PORT", multiple=True, help="Keep this port open, too: 5432, 51820/udp.")
+@click.option("--swap", metavar="SIZE", help="Add a swap file of this size if there is no swap: 2G, 512M.")
+@click.option(
+    "--unattended-upgrades", is_flag=True, help="Have the server install security updates by itself."
+)
+@click.option(
+    "--harden",
+    is_flag=True,
+    help="End root's login and logins by password, once the user who deploys gets in by key.",
+)
+@click.option(
+    "--docker-repository",
+    metavar="URL",
+    default="https://download.docker.com/linux",
+    show_default=True,
+    help="Where the server finds Docker's own packages; a mirror, or one of a company.",
+)
+@pass_options
+def command(
+    options: Options,
+    dry_run: bool,
+    login: str | None,
+    firewall: bool,
+    allow: tuple[str, ...],
+    swap: str | None,
+    unattended_upgrades: bool,
+    harden: bool,
+    docker_repository: str,
+) -> None:
+    """Make a bare Debian or Ubuntu server ready for deploys.
+
+    Looks at the server, says what is missing, and does that and no more: Docker with bounded logs, the user
+    who deploys (server.user) with your key, a firewall that containers obey, too. Run it again at any time:
+    where nothing is missing, nothing changes.
+
+    Where sudo wants a password, it is asked for on the terminal; without one it is read from the variable
+    FTL_SUDO_PASSWORD. It is kept nowhere.
+    """
+    from ftl.server.setup import Access, Wanted, setup
+
+    project, _ = load_project(options)
+    wanted = Wanted(
+        firewall=firewall,
+        allow=tuple(map(_port, allow)),
+        swap=_size(swap) if swap is not None else 0,
+        unattended_upgrades=unattended_upgrades,
+        harden=harden,
+        docker_repository=_url(docker_repository),
+    )
+    access = Access(login, os.environ.get(PASSWORD, ""), _ask)
+    made: list[SetupPlan] = []
+
+    async def work(emit: Emit) -> Fields:
+        plan = await setup(project, wanted, access, dry_run=dry_run, emit=emit)
+        made.append(plan)
+        return {
+            "server": plan.server,
+            "system": plan.system,
+            "user": plan.user,
+            "changed": bool(plan.steps) and not dry_run,
+            "dry_run": dry_run,
+            "changes": [{"step": step.kind, "text": step.text} for step in plan.steps],
+            "notes": list(plan.notes),
+        }
+
+    run(options, "setup", work)
+    if not options.json:
+        _print(made[0], dry_run=dry_run)
+
+
+def _print(plan: SetupPlan, *, dry_run: bool) -> None:
+    """What was done or would be, for people."""
+    if not plan.steps:
+        put(f"{plan.server} is ready: {plan.user} can deploy, nothing had to be changed")
+    elif dry_run:
+        put(f"`ftl setup` would do this on {plan.server}:")
+        for number, step in enumerate(plan.steps, 1):
+            put(f"{number:4}. {step.text}")
+    else:
+        put(f"{plan.server} is ready: {plan.user} can deploy")
+
+
+async def _ask(words: str) -> str | None:
+    """Ask for a password on the terminal, without showing it; None where there is none."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+    import asyncio
+    from getpass import getpass
+
+    return await asyncio.to_thread(getpass, f"{words}: ")
+
+
+def _port(text: str) -> tuple[int, str]:
+    """Read PORT, PORT/tcp or PORT/udp."""
+    found = re.fullmatch(r"(\d{1,5})(?:/(tcp|udp))?", text)
+    if found is None or not 0 < int(found[1]) < 65536:
+        raise UsageError(f"`{text}` is not a port", hint="write 5432, 5432/tcp or 51820/udp")
+    return int(found[1]), found[2] or "tcp"
+
+
+def _size(text: str) -> int:
+    """Read a number of bytes: 2G, 512M."""
+    found = re.fullmatch(r"([1-9]\d*)([MG]?)i?B?", text, re.IGNORECASE)
+    number = int(found[1]) * _UNITS[found[2].upper()] if found is not None else 0
+    if number < _UNITS["M"]:
+        raise UsageError(f"`{text}` is not a size for swap", hint="write 2G or 512M")
+    return number
+
+
+def _url(text: str) -> str:
+    """An http or https URL without anything that apt would read as more than that."""
+    if not re.fullmatch(r"https?://[A-Za-z0-9._~:\[\]/@%-]+", text):
+        raise UsageError(
+            f"`{text}` is not the URL of a repository", hint="write https://mirror.example.com/linux"
+        )
+    return text

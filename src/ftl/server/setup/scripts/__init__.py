@@ -1,0 +1,42 @@
+"""The shell scripts that run on servers: constants, whose values come as arguments and by stdin."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+
+_HAND = ("hand.sh", "packages.sh", "engine.sh", "guarded.sh", "serve.sh")
+
+
+@cache
+def as_root() -> str:
+    """Becomes root, and then another script."""
+    return _read("root.sh")
+
+
+@cache
+def observe() -> str:
+    """Says what the server is and has."""
+    return _read("observe.sh")
+
+
+@cache
+def hand() -> str:
+    """Does the steps that it is told."""
+    return "".join(map(_read, _HAND))
+
+
+@cache
+def firewall() -> bytes:
+    """What stays on the server as /usr/local/sbin/ftl-firewall."""
+    return _read("firewall.sh").encode()
+
+
+@cache
+def firewall_unit() -> bytes:
+    """The systemd unit that runs it at boot."""
+    return _read("ftl-firewall.service").encode()
+
+
+def _read(name: str) -> str:
+    return (files(__name__) / name).read_text(encoding="utf-8")

@@ -1,0 +1,130 @@
+#!/bin/sh
+# FTL's part of this server's firewall: ftl-firewall apply|remove|check
+#
+# /etc/ftl/firewall.conf says what is open. Everything is in two chains of our own: FTL-INPUT, for what is meant for
+# the server itself, and FTL-FORWARD, for ports that containers publish, which never pass INPUT. Other rules are left
+# alone, and those that come before ours keep their say.
+set -u
+export LC_ALL=C
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+conf=/etc/ftl/firewall.conf
+applied=/run/ftl-firewall.applied
+
+# The families this kernel has: a machine without IPv6 needs no rules for it.
+tools() {
+    echo iptables
+    if [ -s /proc/net/if_inet6 ] && ip6tables -w 10 -S INPUT > /dev/null 2>&1; then echo ip6tables; fi
+}
+
+own_input() {
+    grep -qx 'input own' "$conf"
+}
+
+# PROTOCOL PORT of each line "allow PORT/PROTOCOL"; anything else is not for us.
+allowed() {
+    awk -F '[ /]' 'NF == 3 && $1 == "allow" && $2 ~ /^[0-9]+$/ && $3 ~ /^(tcp|udp)$/ { print $3, $2 }' "$conf"
+}
+
+rules() {
+    echo '*filter'
+    echo ':FTL-INPUT - [0:0]'
+    echo ':FTL-FORWARD - [0:0]'
+    echo '-A FTL-INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT'
+    # This machine's own containers are not the outside.
+    for inside in lo docker+ br-+ ftl-+; do echo "-A FTL-INPUT -i $inside -j ACCEPT"; done
+    if [ "$1" = ip6tables ]; then
+        echo '-A FTL-INPUT -p ipv6-icmp -j ACCEPT'
+        echo '-A FTL-INPUT -s fe80::/10 -p udp -m udp --dport 546 -j ACCEPT' # DHCPv6 answers
+    else
+        echo '-A FTL-INPUT -p icmp -j ACCEPT'
+    fi
+    allowed | while read -r protocol port; do
+        echo "-A FTL-INPUT -p $protocol -m $protocol --dport $port -j ACCEPT"
+    done
+    echo '-A FTL-INPUT -j DROP'
+
+    echo '-A FTL-FORWARD -m conntrack --ctstate ESTABLISHED,RELATED -j RETURN'
+    for inside in docker+ br-+ ftl-+; do echo "-A FTL-FORWARD -i $inside -j RETURN"; done
+    if [ "$1" = iptables ]; then
+        echo '-A FTL-FORWARD -m conntrack --ctorigdst 127.0.0.0/8 -j DROP'
+    fi
+    # The networks that FTL makes: what their containers publish is what `forwards` names.
+    echo '-A FTL-FORWARD -o ftl-+ -m conntrack --ctstate DNAT -j RETURN'
+    # The port that was asked for, before Docker put the container's in its place.
+    allowed | while read -r protocol port; do
+        echo "-A FTL-FORWARD -p $protocol -m conntrack --ctstate DNAT --ctorigdstport $port -j RETURN"
+    done
+    echo '-A FTL-FORWARD -m conntrack --ctstate DNAT -j DROP'
+    # Neighbours who send to a container's own address.
+    for inside in docker+ br-+ ftl-+; do echo "-A FTL-FORWARD -o $inside -j DROP"; done
+    echo COMMIT
+}
+
+# TOOL CHAIN TARGET: jump there before the first rule that leaves nothing to those after it, else at the end.
+hook() {
+    "$1" -w 10 -C "$2" -j "$3" 2> /dev/null && return
+    position=$("$1" -w 10 -S "$2" | awk '
+        $1 == "-A" { count++ }
+        $1 == "-A" && $3 == "-j" && $4 ~ /^(DROP|REJECT|RETURN|ACCEPT)$/ { print count; exit }')
+    if [ -n "$position" ]; then
+        "$1" -w 10 -I "$2" "$position" -j "$3"
+    else
+        "$1" -w 10 -A "$2" -j "$3"
+    fi
+}
+
+unhook() {
+    while "$1" -w 10 -D "$2" -j "$3" 2> /dev/null; do :; done
+}
+
+apply() {
+    if [ -z "$(allowed)" ]; then
+        echo "$conf allows nothing, not even SSH: nothing is changed" >&2
+        return 1
+    fi
+    for tool in $(tools); do
+        rules "$tool" | "$tool-restore" -w 10 --noflush || return
+        # Docker finds the chain when it starts, and keeps what is in it.
+        "$tool" -w 10 -N DOCKER-USER 2> /dev/null
+        hook "$tool" DOCKER-USER FTL-FORWARD || return
+        if own_input; then
+            hook "$tool" INPUT FTL-INPUT || return
+        else
+            unhook "$tool" INPUT FTL-INPUT
+        fi
+    done
+    live > "$applied"
+}
+
+remove() {
+    for tool in $(tools); do
+        unhook "$tool" INPUT FTL-INPUT
+        unhook "$tool" DOCKER-USER FTL-FORWARD
+        for chain in FTL-INPUT FTL-FORWARD; do
+            "$tool" -w 10 -F "$chain" 2> /dev/null
+            "$tool" -w 10 -X "$chain" 2> /dev/null
+        done
+    done
+    rm -f "$applied"
+}
+
+# What is in force, in iptables' own words, which differ between versions: so they are compared with themselves.
+live() {
+    for tool in $(tools); do
+        echo "$tool"
+        "$tool" -w 10 -S FTL-INPUT
+        "$tool" -w 10 -S FTL-FORWARD
+        "$tool" -w 10 -S INPUT | grep -x -e '-A INPUT -j FTL-INPUT'
+        "$tool" -w 10 -S DOCKER-USER | grep -x -e '-A DOCKER-USER -j FTL-FORWARD'
+    done
+}
+
+case "${1-}" in
+apply) apply ;;
+remove) remove ;;
+check) [ -s "$applied" ] && live 2> /dev/null | cmp -s "$applied" - ;;
+*)
+    echo "usage: ftl-firewall apply|remove|check" >&2
+    exit 2
+    ;;
+esac

@@ -1,0 +1,116 @@
+# --- what could lock us out: it is taken back after some seconds, unless somebody who came in anew says `keep`
+guarded=
+
+guard() { # NAME SECONDS
+    guarded=$1
+    touch "$state/$1.pending"
+    (
+        sleep "$2"
+        if [ -e "$state/$1.pending" ]; then "revert_$1"; fi
+    ) > /dev/null 2>&1 3>&- < /dev/null &
+    timer=$!
+}
+
+unguard() {
+    rm -f "$state/$guarded.pending"
+    kill -KILL "$timer" 2> /dev/null
+    wait "$timer" 2> /dev/null
+    guarded=
+}
+
+do_revert() {
+    if [ -z "$guarded" ]; then return; fi
+    name=$guarded
+    unguard
+    "revert_$name"
+}
+
+do_keep() {
+    # Too late: it has been taken back.
+    if [ ! -e "$state/$guarded.pending" ]; then return 1; fi
+    name=$guarded
+    unguard
+    "keep_$name"
+}
+
+# --- the firewall
+do_firewall() { # SECONDS CONF SCRIPT UNIT
+    rm -rf "$state/before"
+    mkdir "$state/before"
+    for file in /etc/ftl/firewall.conf /usr/local/sbin/ftl-firewall; do
+        if [ -e $file ]; then cp -p $file "$state/before/" || return; fi
+    done
+    put "$state/unit" 644 "$4" || return
+    guard firewall "$1"
+    if put /etc/ftl/firewall.conf 644 "$2" && put /usr/local/sbin/ftl-firewall 755 "$3" && ftl-firewall apply; then
+        return
+    fi
+    do_revert
+    return 1
+}
+
+revert_firewall() {
+    if [ -e "$state/before/firewall.conf" ] && [ -e "$state/before/ftl-firewall" ]; then
+        cp -p "$state/before/firewall.conf" /etc/ftl/firewall.conf
+        cp -p "$state/before/ftl-firewall" /usr/local/sbin/ftl-firewall
+        ftl-firewall apply
+    else
+        ftl-firewall remove
+        rm -f /etc/ftl/firewall.conf /usr/local/sbin/ftl-firewall
+    fi
+    rm -f "$state/firewall.pending"
+}
+
+keep_firewall() {
+    if has_systemd; then
+        put /etc/systemd/system/ftl-firewall.service 644 "$(base64 < "$state/unit" | tr -d '\n')" &&
+            systemctl daemon-reload && systemctl -q enable ftl-firewall.service && systemctl restart ftl-firewall.service
+    else
+        note "no systemd runs here: after a reboot the firewall is gone until \`ftl setup\` is run again"
+    fi
+}
+
+do_ufw() { # PORT/PROTOCOL...
+    for port in "$@"; do ufw allow "$port" || return; done
+}
+
+# --- the ways in
+drop_in=/etc/ssh/sshd_config.d/00-ftl.conf
+
+reload_sshd() {
+    if has_systemd; then
+        systemctl try-reload-or-restart ssh.service
+    else
+        kill -s HUP "$(cat /run/sshd.pid)"
+    fi
+}
+
+do_harden() { # SECONDS BASE64
+    rm -f "$state/drop-in"
+    if [ -e $drop_in ]; then cp -p $drop_in "$state/drop-in" || return; fi
+    guard harden "$1"
+    if put $drop_in 644 "$2" && sshd -t && hardened && reload_sshd; then return; fi
+    do_revert
+    return 1
+}
+
+# Whether it is what sshd goes by: another file may have been read before it.
+hardened() {
+    settings=$(sshd -T -C user=root,host=localhost,addr=127.0.0.1)
+    for wanted in 'permitrootlogin no' 'passwordauthentication no'; do
+        if ! printf '%s\n' "$settings" | grep -qx "$wanted"; then
+            echo "sshd does not take \"$wanted\" from $drop_in: another of its files says otherwise"
+            return 1
+        fi
+    done
+}
+
+revert_harden() {
+    if [ -e "$state/drop-in" ]; then mv -f "$state/drop-in" $drop_in; else rm -f $drop_in; fi
+    rm -f "$state/harden.pending"
+    reload_sshd
+}
+
+keep_harden() {
+    rm -f "$state/drop-in"
+}

@@ -1,0 +1,100 @@
+# What a server is and has: lines of a name, a tab and a value; what may have lines of its own is in base64.
+# Runs as root, changes nothing. Arguments: who logged in, $SSH_CONNECTION, the deploy user (empty: who logged in),
+# our public key's type and body.
+export LC_ALL=C
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin
+login=$1 connection=$2 user=${3:-$1} key=$4
+
+fact() {
+    printf '%s\t%s\n' "$1" "$2"
+}
+
+blob() {
+    printf '%s\t%s\n' "$1" "$(base64 | tr -d '\n')"
+}
+
+has() {
+    command -v "$1" > /dev/null 2>&1
+}
+
+text() {
+    if [ -f "$2" ]; then blob "$1" < "$2"; fi
+}
+
+installed() {
+    dpkg-query -W -f '${db:Status-Abbrev}\n' "$1" 2> /dev/null | grep -q '^.i'
+}
+
+fact login "$login"
+fact user "$user"
+text os-release /etc/os-release
+fact architecture "$(dpkg --print-architecture 2> /dev/null || uname -m)"
+if [ -d /run/systemd/system ]; then fact systemd yes; fi
+fact free "$(df -Pk /var | awk 'NR == 2 { printf "%.0f", $4 * 1024 }')"
+fact memory "$(awk '$1 == "MemTotal:" { printf "%.0f", $2 * 1024 }' /proc/meminfo)"
+fact swap "$(awk 'NR > 1 { sum += $3 } END { printf "%.0f", sum * 1024 }' /proc/swaps)"
+
+for package in zstd iptables ca-certificates sudo unattended-upgrades; do
+    if installed "$package"; then fact package "$package"; fi
+done
+text auto-upgrades /etc/apt/apt.conf.d/20auto-upgrades
+
+# --- the engine
+if has dockerd; then fact dockerd "$(command -v dockerd)"; fi
+text daemon /etc/docker/daemon.json
+for pid in $(pidof dockerd 2> /dev/null); do
+    tr '\0' '\n' < "/proc/$pid/cmdline" 2> /dev/null | blob engine-arguments
+    break
+done
+if has docker && engine=$(timeout 10 docker info --format '{{.LiveRestoreEnabled}} {{.Swarm.LocalNodeState}} {{.ContainersRunning}}' 2> /dev/null); then
+    fact engine "$engine"
+fi
+
+# --- the deploy user
+if account=$(getent passwd "$user"); then
+    fact account "$account"
+    fact groups "$(id -nG "$user")"
+fi
+home=$(printf '%s' "$account" | cut -d: -f6)
+if has sudo && [ -n "$account" ]; then
+    if sudo -l -U "$user" 2> /dev/null | grep -q 'may run'; then fact sudoer yes; fi
+fi
+
+# --- sshd
+if has sshd; then
+    settings=$(sshd -T -C "user=$user,host=localhost,addr=127.0.0.1" 2> /dev/null)
+    printf '%s\n' "$settings" | awk '
+        $1 == "port" { print "ssh-port\t" $2 }
+        $1 ~ /^(permitrootlogin|passwordauthentication|kbdinteractiveauthentication|challengeresponseauthentication)$/ {
+            print $1 "\t" $2
+        }
+        $1 == "authorizedkeysfile" { for (i = 2; i <= NF; i++) print "keys-file\t" $i }'
+    printf '%s\n' "$settings" | awk '$1 == "authorizedkeysfile" { for (i = 2; i <= NF; i++) print $i }' |
+        while read -r file; do
+            path=$(printf '%s' "$file" | sed "s|%u|$user|g; s|%h|$home|g; s|%%|%|g")
+            case $path in /*) ;; *) path=$home/$path ;; esac
+            if [ -n "$key" ] && grep -qsF "$key" "$path"; then fact authorised "$path"; fi
+        done
+fi
+if grep -qsiE '^[[:space:]]*Include[[:space:]]+/etc/ssh/sshd_config\.d/' /etc/ssh/sshd_config; then fact sshd-include yes; fi
+fact connection "$connection"
+if has systemctl && systemctl -q is-active ssh.socket 2> /dev/null; then
+    fact ssh-socket "$(systemctl show -p Listen --value ssh.socket 2> /dev/null | tr '\n' ' ')"
+fi
+
+# --- the firewall
+if has ufw && ufw status 2> /dev/null | grep -q '^Status: active'; then
+    ufw show added 2> /dev/null | blob ufw
+fi
+if has firewall-cmd && firewall-cmd --state > /dev/null 2>&1; then fact firewalld yes; fi
+text firewall-rules /etc/ftl/firewall.conf
+text firewall-script /usr/local/sbin/ftl-firewall
+text firewall-unit /etc/systemd/system/ftl-firewall.service
+if has systemctl && systemctl -q is-enabled ftl-firewall.service 2> /dev/null; then fact firewall-enabled yes; fi
+if [ -x /usr/local/sbin/ftl-firewall ] && /usr/local/sbin/ftl-firewall check > /dev/null 2>&1; then
+    fact firewall-holds yes
+fi
+for table in tcp tcp6 udp udp6; do
+    awk -v table="$table" 'NR > 1 && (table ~ /^udp/ || $4 == "0A") { print table, $2 }' "/proc/net/$table" 2> /dev/null
+done | sort -u | blob listening
+fact end yes

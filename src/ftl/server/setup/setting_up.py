@@ -1,0 +1,112 @@
+"""`ftl setup`: look at a server, compare, and do what is missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ftl.child import complete
+from ftl.errors import ServerError, UsageError, at
+from ftl.events import Emit, Note, SetupPlanned
+from ftl.server.setup.applying import apply
+from ftl.server.setup.login import Ask, Question, log_in
+from ftl.server.setup.planning import SetupPlan, Wanted, make_plan
+from ftl.server.setup.public_keys import bodies, public_keys
+from ftl.ssh import Target
+from ftl.ssh import target as options
+
+if TYPE_CHECKING:
+    from ftl.config import Project, Server
+    from ftl.ssh.target import Resolved
+
+_RESOLVE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How to get in, and become root there.
+
+    Attributes:
+        login: Log in as this user alone; None: as the one who deploys, else as root.
+        password: For sudo; empty if none was given beforehand.
+        ask: Where to get one.
+    """
+
+    login: str | None
+    password: str
+    ask: Ask
+
+    def __repr__(self) -> str:
+        return f"Access(login={self.login!r})"
+
+
+async def setup(
+    project: Project, wanted: Wanted, access: Access, *, dry_run: bool = False, emit: Emit
+) -> SetupPlan:
+    """Make a server ready for deploys.
+
+    Args:
+        project: Its server is set up; nothing of it is deployed.
+        wanted: What beyond the usual is asked for; the keys and the forwards are found here.
+        access: How to get in.
+        dry_run: Stop once it is known what would be done.
+        emit: Hears what is planned and done.
+
+    Returns:
+        What was done, or would be; no steps: nothing was missing.
+
+    Raises:
+        UsageError: There is nothing that could be set up, or no key to let in.
+        ServerError: The server cannot be reached, or nobody becomes root there.
+        FtlError: It is none that we know how to set up, or a step failed.
+    """
+    server = project.server
+    if server.is_local:
+        raise UsageError(
+            "`ftl setup` prepares a server that is reached over SSH, and `local` is this machine",
+            hint="name the server in `server.host`, or with `--server HOST`",
+        )
+    target = _target(server)
+    resolved = await _resolve(target)
+    user = server.user or resolved.user
+    wanted = replace(wanted, keys=await public_keys(server, resolved), forwards=tuple(_forwards(project)))
+    question = Question(user, bodies(wanted.keys))
+    with at(server=server.host):
+        async with log_in(
+            target, question, login=access.login, password=access.password, ask=access.ask, emit=emit
+        ) as login:
+            plan = make_plan(wanted, login.observed, server=server.host)
+            emit(SetupPlanned(plan.server, plan.system, tuple(step.text for step in plan.steps)))
+            for note in plan.notes:
+                emit(Note(note, "warning"))
+            if not dry_run:
+                await apply(plan, login, replace(target, user=user), emit=emit)
+    return plan
+
+
+def _target(server: Server) -> Target:
+    """A server as ssh is told of it."""
+    key = Path(server.ssh_key).expanduser() if server.ssh_key else None
+    return Target(server.host, server.port, server.user, key, server.known_hosts)
+
+
+async def _resolve(target: Target) -> Resolved:
+    """What ssh's configuration makes of a server: the user it would log in as, and its keys."""
+    try:
+        done = await complete(
+            ["ssh", "-G", *options.options(target), "--", target.address], seconds=_RESOLVE_SECONDS
+        )
+    except FileNotFoundError:
+        raise ServerError(
+            "there is no `ssh` on this machine",
+            hint="install OpenSSH's client (Debian, Ubuntu: `apt install openssh-client`)",
+        ) from None
+    except TimeoutError:
+        raise ServerError("ssh does not come to terms with its configuration (`ssh -G` hangs)") from None
+    return options.resolved(done.stdout.decode(errors="replace"))
+
+
+def _forwards(project: Project) -> list[tuple[int, str]]:
+    """The ports of the server that ftl.yaml opens past the proxy."""
+    return [(one.host_port, one.protocol) for service in project.services for one in service.published]
