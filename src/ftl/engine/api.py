@@ -231,7 +231,7 @@ class Engine:
         return await networks.listed(self._client, labels)
 
     async def create_network(
-        self, name: str, labels: Mapping[str, str], subnet: str | None = None
+        self, name: str, labels: Mapping[str, str], subnet: str | None = None, bridge: str | None = None
     ) -> Network:
         """Create a bridge network, or return the one that has this name: two round trips.
 
@@ -239,8 +239,9 @@ class Engine:
             name: Its name.
             labels: For a new one; an existing one keeps its own.
             subnet: "10.83.0.0/24"; None lets the engine choose.
+            bridge: What its interface is called on the server, at most 15 characters; None: "br-" and its ID.
         """
-        return await networks.create(self._client, name, labels, subnet)
+        return await networks.create(self._client, name, labels, subnet, bridge)
 
     async def remove_network(self, name: str) -> None:
         """Remove a network; a missing one is no error."""
