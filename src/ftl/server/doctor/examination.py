@@ -147,10 +147,10 @@ def _judged_server(patient: Patient, way: login.Login | None, seen: Visit) -> li
     findings = [there.judge_system(seen.survey), *there.judge_docker(seen.docker, seen.survey)]
     findings += there.judge_machine(seen.survey, seen.root)
     findings += [there.judge_port(port, seen.survey, seen.docker.containers) for port in reach.WEB]
-    if seen.address is None:
-        return findings if way is None else [*findings, reach.UNSEEN]
-    assert way is not None
-    assert way.route is not None
+    if way is None or way.route is None:
+        return findings
+    if seen.knocks is None:
+        return [*findings, reach.UNSEEN]
     return findings + reach.judge(
         seen.knocks, seen.docker.containers, ssh=way.route.port, forwards=patient.forwards
     )

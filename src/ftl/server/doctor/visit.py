@@ -41,8 +41,9 @@ class Visit:
 
     Attributes:
         refusal: Why nothing was seen: it cannot be reached, or lets us not in.
-        address: Where it was knocked at; None where it is not reached from outside (loopback, a jump host).
-        knocks: The ports that were tried there.
+        reached: The addresses of its name here.
+        knocks: The ports that were tried from outside; None where it is not reached from there (a jump host,
+            a port of this machine).
         served: Its certificates; empty where it has no proxy, or none was asked for.
         tried: Logins to registries from there.
     """
@@ -50,8 +51,8 @@ class Visit:
     refusal: ServerError | None = None
     survey: survey.Survey | None = None
     docker: Docker = Docker()
-    address: str | None = None
-    knocks: tuple[reach.Knock, ...] = ()
+    reached: tuple[str, ...] = ()
+    knocks: tuple[reach.Knock, ...] | None = None
     served: tuple[certificates.Served, ...] = ()
     tried: tuple[Tried, ...] = ()
 
@@ -64,7 +65,7 @@ class Visit:
     def addresses(self) -> tuple[str, ...]:
         """All that is known to be the server's, that at which it is reached first."""
         own = self.survey.addresses if self.survey else ()
-        return tuple(dict.fromkeys((self.address, *own) if self.address else own))
+        return tuple(dict.fromkeys((*self.reached, *own)))
 
 
 async def visit(target: Target | None, route: Route | None, *, hosts: Sequence[str], logins: Logins) -> Visit:
@@ -79,9 +80,10 @@ async def visit(target: Target | None, route: Route | None, *, hosts: Sequence[s
     machine = Local() if target is None else connect(target)
     try:
         async with machine, AsyncExitStack() as stack:
-            (docker, engine), address = await both(_docker(machine, stack), outside(route))
+            (docker, engine), reached = await both(_docker(machine, stack), _addresses(route))
+            address = _outside(route, reached)
             seen, tried = await both(_look(machine, docker, address, hosts), logins.try_there(engine))
-            return replace(seen, tried=tuple(tried))
+            return replace(seen, reached=reached, tried=tuple(tried))
     except ServerError as error:
         return Visit(refusal=error)
 
@@ -105,15 +107,20 @@ async def _look(machine: Machine, docker: Docker, address: str | None, hosts: Se
         survey.survey(machine, root),
         together(certificates.serve(machine, host) for host in (hosts if has_proxy else ())),
     )
-    knocks: list[reach.Knock] = []
+    knocks = None
     if address is not None:
-        knocks = await reach.knock(address, reach.candidates(said.listeners, docker.containers, address))
-    return Visit(survey=said, docker=docker, address=address, knocks=tuple(knocks), served=tuple(served))
+        ports = reach.candidates(said.listeners, docker.containers, address)
+        knocks = tuple(await reach.knock(address, ports))
+    return Visit(survey=said, docker=docker, knocks=knocks, served=tuple(served))
 
 
-async def outside(route: Route | None) -> str | None:
-    """The address at which the server is reached from outside of it; None where nobody can tell from here."""
-    if route is None or route.jumps:
+async def _addresses(route: Route | None) -> tuple[str, ...]:
+    """What the server's name leads to here; nothing where it is this machine."""
+    return (await dns.look_up(route.hostname.strip("[]"))).addresses if route is not None else ()
+
+
+def _outside(route: Route | None, reached: Sequence[str]) -> str | None:
+    """The address at which the server can be knocked at from outside of it; None where nobody can tell from here."""
+    if route is None or route.jumps or not reached or ipaddress.ip_address(reached[0]).is_loopback:
         return None
-    found = (await dns.look_up(route.hostname.strip("[]"))).addresses
-    return found[0] if found and not ipaddress.ip_address(found[0]).is_loopback else None
+    return reached[0]
