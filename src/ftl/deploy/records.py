@@ -8,8 +8,9 @@ read and write it, so whoever may use the engine may read it and nobody else, an
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Literal
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Literal
 
 from ftl.engine import ContainerSpec, Mount, archive, labels
 
@@ -79,14 +80,24 @@ class ReleaseRecord:
 
     @classmethod
     def from_json(cls, data: bytes) -> ReleaseRecord | None:
-        """None where the bytes are no whole record (a write that was cut off)."""
+        """None where the bytes are no whole record (a write that was cut off).
+
+        What a newer FTL writes beside what is known here is passed over.
+        """
         try:
-            fields = json.loads(data)
-            fields.pop("v")
-            services = {name: ServiceRecord(**entry) for name, entry in fields.pop("services").items()}
-            return cls(services=services, **fields)
+            known = _known(cls, json.loads(data))
+            services = {
+                name: ServiceRecord(**_known(ServiceRecord, entry))
+                for name, entry in known.pop("services").items()
+            }
+            return cls(services=services, **known)
         except (ValueError, TypeError, KeyError, AttributeError):
             return None
+
+
+def _known(kind: type[ReleaseRecord | ServiceRecord], stored: Mapping[str, Any]) -> dict[str, Any]:
+    names = {one.name for one in fields(kind)}
+    return {name: value for name, value in stored.items() if name in names}
 
 
 def release_number(release: str) -> int:
@@ -97,9 +108,21 @@ def release_number(release: str) -> int:
 
 async def read(engine: Engine, project: str) -> tuple[ReleaseRecord, ...]:
     """All records of a project, oldest first; none where nothing was ever deployed. One API call."""
-    files = await engine.get_archive(CONTAINER, f"{ROOT}/{project}") or {}
-    records = (ReleaseRecord.from_json(data) for data in files.values())
-    return tuple(sorted((record for record in records if record is not None), key=lambda r: r.number))
+    return unpacked(await engine.get_archive(CONTAINER, f"{ROOT}/{project}") or {})
+
+
+def unpacked(files: Mapping[str, bytes]) -> tuple[ReleaseRecord, ...]:
+    """The records in a project's files ("PROJECT/r12.json"), oldest first.
+
+    One that cannot be read still has a name: it counts as a release that was started, so that its number is not given
+    again.
+    """
+    read = []
+    for path, data in files.items():
+        release = PurePosixPath(path).stem
+        if release_number(release):
+            read.append(ReleaseRecord.from_json(data) or ReleaseRecord(release, "started", 0.0))
+    return tuple(sorted(read, key=lambda record: record.number))
 
 
 async def write(engine: Engine, project: str, record: ReleaseRecord) -> None:

@@ -158,6 +158,10 @@ class Engine:
         """Send the stop signal, and SIGKILL after `timeout` seconds; one that has stopped is no error."""
         await containers.stop(self._client, container, timeout)
 
+    async def unpause(self, container: str) -> None:
+        """Let a container's frozen processes go on."""
+        await containers.unpause(self._client, container)
+
     async def remove(self, container: str, *, force: bool = False) -> None:
         """Remove a container and its anonymous volumes; a missing one is no error.
 

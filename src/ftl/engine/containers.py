@@ -86,6 +86,12 @@ async def stop(client: Client, container: str, grace: float) -> None:
         await target.stop(t=math.ceil(grace), timeout=bounded(seconds))
 
 
+async def unpause(client: Client, container: str) -> None:
+    """`POST /containers/{id}/unpause`."""
+    async with client.call(f"unpause {container}") as docker:
+        await docker.containers.container(checked(container)).unpause()
+
+
 async def remove(client: Client, container: str, *, force: bool) -> None:
     """`DELETE /containers/{id}`, anonymous volumes included."""
     with ignoring(404):

@@ -12,7 +12,7 @@ from ftl.proxy import networks, scripts, start
 from ftl.proxy.caddy import render
 from ftl.proxy.names import Installation, certificate_files, live_file, project_network
 from ftl.proxy.site import Certificate, Site, conflicts
-from ftl.proxy.state import ProxyState, digest, observe
+from ftl.proxy.state import ProxyState, digest, observe, site_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -162,10 +162,12 @@ class ProxyControl:
 
     def _check(self, state: ProxyState, sites: Iterable[Site]) -> None:
         if state.unreadable:
+            files = ", ".join(map(site_file, state.unreadable))
             raise FtlError(
                 f"the proxy of {self._engine.name} serves {', '.join(state.unreadable)} in a form that this "
                 "version of FTL does not know",
-                hint="A newer FTL deployed there: update this one.",
+                cause=f"{files} in {self._names.container} was written by a newer FTL, or is broken",
+                hint="Update this FTL. Is it the newest, remove the file, and deploy that project again.",
             )
         claimed = conflicts(tuple(sites))
         if claimed:

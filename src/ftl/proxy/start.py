@@ -37,7 +37,9 @@ async def ensure(engine: Engine, machine: Machine, names: Installation, image: s
     created = container is None
     if container is None:
         await _create(engine, names, image)
-    elif container.state == "running":
+    elif container.state in ("running", "paused"):
+        if container.state == "paused":
+            await engine.unpause(names.container)
         await _wait_ready(engine, names)  # it may have been started just now
         return
     await _provide_configuration(engine, names)

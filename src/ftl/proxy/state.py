@@ -32,7 +32,7 @@ class ProxyState:
         sites: What each project asked for, by project.
         live: (project, service) -> the alias of the release that requests go to.
         config: Digest of its configuration file; empty while there is none.
-        unreadable: Projects whose site a newer FTL wrote in a form that this one does not know.
+        unreadable: Projects whose site is broken, or written by a newer FTL in a form that this one does not know.
     """
 
     container: str
@@ -57,6 +57,11 @@ class ProxyState:
 def digest(config: bytes) -> str:
     """How two configurations are compared."""
     return hashlib.sha256(config).hexdigest()
+
+
+def site_file(project: str) -> str:
+    """The file in the proxy that holds what a project asked for."""
+    return f"/{_SITES}{project}.json"
 
 
 async def observe(engine: Engine, *, installation: Installation | None = None) -> ProxyState | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import tarfile
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftl.deploy.records import ReleaseRecord, ServiceRecord, packed, release_number
+from ftl.deploy.records import ReleaseRecord, ServiceRecord, packed, release_number, unpacked
 
 texts = st.text(max_size=20)
 services = st.dictionaries(texts, st.builds(ServiceRecord, texts, texts, texts, texts, texts), max_size=3)
@@ -39,6 +40,23 @@ def test_a_record_that_was_cut_off_reads_as_none() -> None:
     """Half a record is no record."""
     data = ReleaseRecord("r1", "live", 1.0).to_json()
     assert ReleaseRecord.from_json(data[: len(data) // 2]) is None
+
+
+def test_what_a_newer_version_adds_is_passed_over() -> None:
+    """Fields that are not known here do not hide a record, nor the services in it."""
+    known = ReleaseRecord("r7", "live", 1.0, services={"web": ServiceRecord("r7", "i", "d", "c", "f")})
+    newer = json.loads(known.to_json())
+    newer |= {"v": 2, "approved_by": "her"}
+    newer["services"]["web"]["colour"] = "blue"
+    assert ReleaseRecord.from_json(json.dumps(newer).encode()) == known
+
+
+def test_the_number_of_a_record_that_cannot_be_read_is_not_given_again() -> None:
+    """Its file's name tells the release; what is no release's file is passed over."""
+    good = ReleaseRecord("r3", "live", 1.0)
+    files = {"shop/r12.json": b"{", "shop/r3.json": good.to_json(), "shop/notes.txt": b"?"}
+    found = unpacked(files)
+    assert [(one.release, one.outcome) for one in found] == [("r3", "live"), ("r12", "started")]
 
 
 def test_records_are_private() -> None:
