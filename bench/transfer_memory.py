@@ -28,9 +28,11 @@ from ftl.events import Note, TransferProgress
 from ftl.image.transfer import send
 from ftl.image.transfer.archive import Packed, blob, documents
 from ftl.image.transfer.compress import codec_for, compressed
+from ftl.image.transfer.door import flat
 from ftl.image.transfer.meter import Account, Meter
 from ftl.image.transfer.pack import Packing
-from ftl.image.transfer.save import Saved, Wanted
+from ftl.image.transfer.save import Wanted
+from ftl.image.transfer.saving import Saving
 from ftl.image.transfer.tar import END, header, padding
 from ftl.ssh import Target, connect
 
@@ -159,26 +161,35 @@ async def _send(source: Engine, there: Engine, info: EngineInfo) -> int:
         elif isinstance(event, TransferProgress) and sys.stderr.isatty():
             print(f"\r{event.bytes_done / 1e6:.0f} MB", end="", file=sys.stderr)
 
-    sent = await send(source, IMAGE, there, tag=THERE, info=info, emit=emit)
+    sent = await send(source, IMAGE, there, tag=THERE, info=info, emit=emit, sources={"save"})
     await there.untag(THERE)
     return sent.bytes_sent
 
 
 async def _partial(stage: str, source: Engine, info: EngineInfo, image: str, layers: tuple[str, ...]) -> int:
     """The pipeline as far as a stage, its end in the air."""
-    async with aclosing(source.save([IMAGE])) as stream:
-        if stage == "read":
+    if stage == "read":
+        async with aclosing(source.save([IMAGE])) as stream:
             return sum([len(piece) async for piece in stream])
-        wanted = Wanted(IMAGE, image, layers)
-        meter = Meter([Account(THERE, len(layers), frozenset(layers), 0)], lambda _: None)
-        saved = Saved(stream, [wanted], frozenset(layers), measure=False)
-        archive = Packing(saved, {THERE: wanted}, meter, free=None, server="server").stream()
-        out = archive if stage == "pick" else compressed(archive, codec_for(info))
-        async with aclosing(out) as pieces:
-            total = 0
-            async for piece in pieces:
-                total += len(piece)
-            return total
+    wanted = Wanted(IMAGE, image, layers)
+    meter = Meter([Account(THERE, len(layers), frozenset(layers), 0)], lambda _: None)
+    packing = Packing(
+        Saving(source, {image: IMAGE}, [wanted]),
+        {THERE: wanted},
+        frozenset(layers),
+        (),
+        meter,
+        free=None,
+        server="server",
+        store="overlay2",
+    )
+    archive = flat(packing.parts(), meter)
+    out = archive if stage == "pick" else compressed(archive, codec_for(info))
+    async with aclosing(out) as pieces:
+        total = 0
+        async for piece in pieces:
+            total += len(piece)
+        return total
 
 
 def _peak() -> int:

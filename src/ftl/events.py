@@ -116,13 +116,14 @@ class TransferProgress(Event):
 
 @dataclass(frozen=True, slots=True)
 class TransferFinished(Event):
-    """The image is on the server, verified and tagged."""
+    """The image is on the server, verified and tagged; `bytes_saved` more would have been sent without differences."""
 
     image: str
     layers_sent: int
     layers_reused: int
     bytes_sent: int
     seconds: float
+    bytes_saved: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,6 @@ class PushProgress(Event):
     status: str
 
 
-# --- a deploy -----------------------------------------------------------------------------------
 # --- preparing a server -------------------------------------------------------------------------
 
 
@@ -154,6 +154,7 @@ class SetupPlanned(Event):
     steps: tuple[str, ...]
 
 
+# --- a deploy -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

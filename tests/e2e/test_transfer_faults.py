@@ -92,10 +92,17 @@ async def broken(
         yield Broken(source, target, await target.info(), direct)
 
 
-async def attempt(between: Ends, scene: Scene, emit: Emit = ignore, **options: int) -> Sent:
-    """Send the test's image."""
+async def attempt(between: Ends, scene: Scene, emit: Emit = ignore, *, free_bytes: int | None = None) -> Sent:
+    """Send the test's image, as the engine here saves it: that is where the faults are."""
     return await send(
-        between.source, scene.here, between.target, tag=scene.there, info=between.info, emit=emit, **options
+        between.source,
+        scene.here,
+        between.target,
+        tag=scene.there,
+        info=between.info,
+        emit=emit,
+        free_bytes=free_bytes,
+        sources={"save"},
     )
 
 

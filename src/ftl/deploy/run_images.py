@@ -25,9 +25,7 @@ async def send_images(work: Work, step: SendImages) -> None:
         await here.tag(image.local, image.tag)
     if not work.project.server.is_local:
         pairs = {image.tag: image.local for image in step.images}
-        sent = await send_many(
-            here, pairs, work.engine, info=work.info, emit=work.emit, free_bytes=lambda: free_bytes(work)
-        )
+        sent = await send_many(here, pairs, work.engine, info=work.info, emit=work.emit, machine=work.machine)
         for image in step.images:
             one = sent[image.tag]
             work.traffic[image.service] = Traffic(one.layers_sent, one.layers_reused, one.bytes_sent)

@@ -20,6 +20,7 @@ class Local:
 
     def __init__(self) -> None:
         self.name = "this machine"
+        self.engine_socket = "/var/run/docker.sock"
         self._children: list[Process] = []
 
     async def __aenter__(self) -> Self:

@@ -19,9 +19,11 @@ class Machine(Protocol):
 
     Attributes:
         name: What messages call it: the host as the user wrote it, or "this machine".
+        engine_socket: The path of the engine's socket on the machine itself, known once `engine_url` has told.
     """
 
     name: str
+    engine_socket: str
 
     async def __aenter__(self) -> Self: ...
 

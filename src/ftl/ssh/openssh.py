@@ -52,6 +52,7 @@ class OpenSSH:
 
     def __init__(self, server: Target, *, interactive: bool) -> None:
         self.name = server.host
+        self.engine_socket = ""
         self._master = Master(server, interactive=interactive)
         self._survey = survey.NOTHING
         self._sessions = asyncio.Semaphore(_SESSIONS)
@@ -135,6 +136,7 @@ class OpenSSH:
             raise survey.without_engine(found, self.name)
         path = self._master.folder / "engine"
         await self._forward(path, found.socket)
+        self.engine_socket = found.socket
         return f"unix://{path}"
 
     async def _ask(self) -> Survey:

@@ -102,7 +102,7 @@ class Files:
         sizes: diffID -> size of the tar in bytes, of those that were asked for.
     """
 
-    name = "the engine's files"
+    name = "files"
 
     def __init__(self, root: Path, wanted: Sequence[Wanted]) -> None:
         self._root = root

@@ -28,6 +28,7 @@ class Sent:
         layers_reused: Layers that the server had, or that another image of the same transfer brought.
         bytes_sent: Compressed bytes handed to the wire.
         seconds: From the first question to the tag.
+        bytes_saved: About how many more would have been sent if no layer had gone as a difference.
     """
 
     image: str
@@ -35,6 +36,7 @@ class Sent:
     layers_reused: int
     bytes_sent: int
     seconds: float
+    bytes_saved: int = 0
 
 
 @dataclass(slots=True)
@@ -50,6 +52,7 @@ class Account:
     needed: frozenset[str]
     expected: int
     layers_sent: int = 0
+    saved: int = 0
     done: int = 0
     told: float = 0.0
 
@@ -102,6 +105,11 @@ class Meter:
         self.sent += count
         self._tell()
 
+    def saved(self, diff_id: str, count: int) -> None:
+        """A layer went as a difference, and about so many compressed bytes did not."""
+        account = next(account for account in self._accounts if diff_id in account.needed)
+        account.saved += max(0, count)
+
     def finish(self, seconds: float) -> dict[str, Sent]:
         """The images are there."""
         return {account.image: self._finish(account, seconds) for account in self._accounts}
@@ -109,7 +117,9 @@ class Meter:
     def _finish(self, account: Account, seconds: float) -> Sent:
         reused, sent = account.layers - account.layers_sent, self._share(account)
         self._emit(TransferProgress(account.image, account.done, account.done, sent))
-        return finished(Sent(account.image, account.layers_sent, reused, sent, seconds), self._emit)
+        return finished(
+            Sent(account.image, account.layers_sent, reused, sent, seconds, account.saved), self._emit
+        )
 
     def _tell(self) -> None:
         account, now = self._current, self._clock()
@@ -126,5 +136,9 @@ class Meter:
 
 def finished(sent: Sent, emit: Emit) -> Sent:
     """Tell that an image is on the server."""
-    emit(TransferFinished(sent.image, sent.layers_sent, sent.layers_reused, sent.bytes_sent, sent.seconds))
+    emit(
+        TransferFinished(
+            sent.image, sent.layers_sent, sent.layers_reused, sent.bytes_sent, sent.seconds, sent.bytes_saved
+        )
+    )
     return sent

@@ -1,85 +1,127 @@
-"""From what the local engine saves to the archive that is sent: layers as they come, documents last."""
+"""From the layers of images to the archive that is sent: what is kept there, what comes from here, documents last."""
 
 from __future__ import annotations
 
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftl.errors import TransferFailed
 from ftl.image.transfer.archive import Packed, blob, digest, documents
+from ftl.image.transfer.depot import Kept
+from ftl.image.transfer.save import Layer
 from ftl.image.transfer.tar import END, header, padding
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from ftl.engine import Store
     from ftl.image.transfer.meter import Meter
-    from ftl.image.transfer.save import Saved, Wanted
+    from ftl.image.transfer.save import Wanted
+    from ftl.image.transfer.source import Source
 
 SPACE = 2
 """`docker load` holds a layer twice for a while: graph drivers unpack the archive first and install it from
 there, the containerd store keeps the blob beside the unpacked files."""
 
 
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """Bytes of the archive as they are."""
+
+    content: bytes
+
+
+Part = Raw | Layer | Kept
+"""A piece of the archive: bytes, the tar of a layer from here, the tar of a layer that the server keeps."""
+
+
 class Packing:
     """One archive in the making.
 
     Args:
-        saved: Where the layers come from.
+        source: Where the layers come from.
         images: The tag to load an image under -> the image.
-        meter: Told what passes.
+        needed: The diffIDs of the layers that must be in it.
+        kept: Layers that need not come from here.
+        meter: Told which layers begin.
         free: Bytes that are free where the engine keeps its images; None where that is not known.
         server: What errors call the target.
+        store: The target's.
     """
 
     def __init__(
-        self, saved: Saved, images: Mapping[str, Wanted], meter: Meter, *, free: int | None, server: str
+        self,
+        source: Source,
+        images: Mapping[str, Wanted],
+        needed: frozenset[str],
+        kept: Sequence[Kept],
+        meter: Meter,
+        *,
+        free: int | None,
+        server: str,
+        store: Store,
     ) -> None:
-        self._saved = saved
+        self._source = source
         self._images = images
+        self._needed = needed - {layer.diff_id for layer in kept}
+        self._kept = kept
         self._meter = meter
         self._free = free
         self._server = server
-        self._needed = 0
+        self._store = store
+        self._reserved = 0
 
-    async def stream(self) -> AsyncGenerator[bytes, None]:
-        """The archive.
+    async def parts(self) -> AsyncGenerator[Part, None]:
+        """The archive. Whoever takes a layer reads it to its end before the next part.
 
         Raises:
             TransferFailed: The images cannot be read here, or will not fit there.
+            Unfit: The source cannot serve.
         """
-        async with aclosing(self._saved.layers()) as layers:
+        for kept in self._kept:
+            self._reserve(kept.size)
+            self._meter.layer(kept.diff_id)
+            yield Raw(header(blob(kept.diff_id), kept.size))
+            yield kept
+            yield Raw(padding(kept.size))
+        measure = self._store == "containerd"
+        async with aclosing(self._source.layers(self._needed, measure=measure)) as layers:
             async for layer in layers:
                 self._reserve(layer.size)
                 self._meter.layer(layer.diff_id)
-                yield header(blob(layer.diff_id), layer.size)
-                async for piece in layer.pieces:
-                    self._meter.passed(len(piece))
-                    yield piece
-                yield padding(layer.size)
-        for name, content in documents(self._packed(), self._saved.sizes).items():
-            yield header(name, len(content)) + content + padding(len(content))
-        yield END
+                yield Raw(header(blob(layer.diff_id), layer.size))
+                yield layer
+                yield Raw(padding(layer.size))
+        for name, content in documents(self._packed(), self._sizes()).items():
+            yield Raw(header(name, len(content)) + content + padding(len(content)))
+        yield Raw(END)
 
-    def ids(self, store: Store) -> dict[str, str]:
+    def ids(self) -> dict[str, str]:
         """The ID that each tag must have once the archive is loaded: nothing else was meant."""
         return {
             image.tag: image.config_digest
-            if store == "overlay2"
-            else digest(image.manifest(self._saved.sizes))
+            if self._store == "overlay2"
+            else digest(image.manifest(self._sizes()))
             for image in self._packed()
         }
 
+    def _sizes(self) -> dict[str, int]:
+        """The size of every layer that is known, and 0 for others: graph drivers do not look at it."""
+        known = {layer.diff_id: layer.size for layer in self._kept}
+        unknown = {diff_id: 0 for image in self._images.values() for diff_id in image.layers}
+        return unknown | known | dict(self._source.sizes)
+
     def _packed(self) -> list[Packed]:
         return [
-            Packed(tag, self._saved.configs[image.config], image.layers)
+            Packed(tag, self._source.configs[image.config], image.layers)
             for tag, image in self._images.items()
         ]
 
     def _reserve(self, size: int) -> None:
-        self._needed += SPACE * size
-        if self._free is not None and self._needed > self._free:
-            raise no_room(self._server, self._needed, self._free)
+        self._reserved += SPACE * size
+        if self._free is not None and self._reserved > self._free:
+            raise no_room(self._server, self._reserved, self._free)
 
 
 def no_room(server: str, needed: int, free: int) -> TransferFailed:

@@ -16,17 +16,22 @@ from typing import TYPE_CHECKING
 from ftl.aio import both, to_the_end
 from ftl.errors import TransferFailed
 from ftl.events import Emit, TransferStarted
+from ftl.image.transfer.depot import Depot, ask
 from ftl.image.transfer.incoming import stale, untag
 from ftl.image.transfer.layers import held, inspect, likeliest
 from ftl.image.transfer.meter import Sent, finished
+from ftl.image.transfer.origin import Origin
 from ftl.image.transfer.same import same
-from ftl.image.transfer.shipment import FreeBytes, Parcel, Shipment
+from ftl.image.transfer.shipment import Parcel, Shipment, There
 from ftl.references import repository
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
     from ftl.engine import Engine, EngineInfo, Image
+    from ftl.ssh import Machine
+
+    FreeBytes = int | Callable[[], Awaitable[int]]
 
 
 async def send(
@@ -37,7 +42,9 @@ async def send(
     tag: str,
     info: EngineInfo,
     emit: Emit,
+    machine: Machine | None = None,
     free_bytes: FreeBytes | None = None,
+    sources: Collection[str] | None = None,
 ) -> Sent:
     """Bring one image to a server: `send_many` for one.
 
@@ -48,9 +55,20 @@ async def send(
         tag: The image's name there.
         info: What the engine there says of itself.
         emit: Told of the progress.
+        machine: The server, if commands can be run there; see `send_many`.
         free_bytes: The room where the engine there keeps its images, or how to find out.
+        sources: The ways to get layers out of the engine here; see `send_many`.
     """
-    sent = await send_many(source, {tag: reference}, target, info=info, emit=emit, free_bytes=free_bytes)
+    sent = await send_many(
+        source,
+        {tag: reference},
+        target,
+        info=info,
+        emit=emit,
+        machine=machine,
+        free_bytes=free_bytes,
+        sources=sources,
+    )
     return sent[tag]
 
 
@@ -61,7 +79,9 @@ async def send_many(
     *,
     info: EngineInfo,
     emit: Emit,
+    machine: Machine | None = None,
     free_bytes: FreeBytes | None = None,
+    sources: Collection[str] | None = None,
 ) -> dict[str, Sent]:
     """Bring images to a server, in one archive: a layer that several of them have travels once.
 
@@ -75,8 +95,12 @@ async def send_many(
         target: The engine there.
         info: What the engine there says of itself.
         emit: Told of the progress, image by image, under the name there.
+        machine: The server, if commands can be run there: then a layer may be sent as the difference to an old one, and
+            what arrives of a transfer that is cut is kept.
         free_bytes: The room where the engine there keeps its images, or how to find out; asked only when
-            something must be sent.
+            something must be sent, and there is no machine to ask.
+        sources: The names of the ways that may be used to get layers out of the engine here ("files", "push",
+            "save"); None: all, the best one first.
 
     Returns:
         The name there -> what it took.
@@ -89,9 +113,13 @@ async def send_many(
     began = time.monotonic()
     here, there = await both(_here(source, images), _there(target, images))
     known: list[Image] = []
+    depot = Depot()
     present = _present(here, there)
     if len(present) < len(here):
-        known = await inspect(target, likeliest(there.listed, map(repository, here)))
+        known, depot = await both(
+            inspect(target, likeliest(there.listed, map(repository, here))),
+            _depot(machine, info, free_bytes),
+        )
         present |= _twins({tag: image for tag, image in here.items() if tag not in present}, known)
     for tag, image in present.items():
         if tag not in image.tags:
@@ -102,10 +130,12 @@ async def send_many(
     first = {parcel.image.id: parcel for parcel in reversed(parcels)}
     if first:
         await untag(target, stale(there.listed, time.time()))
+        other = There(target, info, machine, depot, held(info.store, known), known)
+        origin = Origin(source, info.platform, sources)
         shipment = Shipment(
-            source, target, info, list(reversed(first.values())), emit=emit, free=free_bytes, began=began
+            source, other, list(reversed(first.values())), emit=emit, began=began, origin=origin
         )
-        results |= await shipment.run(held(info.store, known))
+        results |= await shipment.run()
     for parcel in parcels:
         if parcel.tag not in results:
             await target.tag(first[parcel.image.id].tag, parcel.tag)
@@ -137,6 +167,13 @@ async def _there(target: Engine, tags: Iterable[str]) -> _There:
     names = list(tags)
     listed, tagged = await both(target.images(), to_the_end(target.image(name) for name in names))
     return _There(listed, dict(zip(names, tagged, strict=True)))
+
+
+async def _depot(machine: Machine | None, info: EngineInfo, free: FreeBytes | None) -> Depot:
+    """What the server can do beside its engine, and the room there."""
+    if machine is not None:
+        return await ask(machine, info.root)
+    return Depot(free=await free() if callable(free) else free)
 
 
 def _present(here: Mapping[str, Image], there: _There) -> dict[str, Image]:

@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ftl.aio import both, to_the_end
-from ftl.errors import EngineError, EngineUnavailable, TransferFailed
+from ftl.aio import to_the_end
+from ftl.errors import TransferFailed
 from ftl.events import Emit, Note
-from ftl.image.transfer.compress import codec_for, compressed
+from ftl.image.transfer.basis import Bases, candidates
+from ftl.image.transfer.door import Door, EngineDoor, refused
+from ftl.image.transfer.frames import Pace
 from ftl.image.transfer.incoming import Doubt, Incoming
 from ftl.image.transfer.layers import Held
+from ftl.image.transfer.links import recall, remember
 from ftl.image.transfer.meter import Account, Meter, Sent
 from ftl.image.transfer.pack import SPACE, Packing, no_room
-from ftl.image.transfer.pump import pumped
-from ftl.image.transfer.save import Saved, Wanted
-from ftl.image.transfer.survey import matches, survey
+from ftl.image.transfer.receiver import Receiver
+from ftl.image.transfer.source import Unfit
+from ftl.image.transfer.survey import matches
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ftl.engine import Engine, EngineInfo, Image
-
-FreeBytes = int | Callable[[], Awaitable[int]]
-"""Bytes free where an engine keeps its images, or how to find out."""
-
-_STALL = 900.0
-"""Seconds in which something must move. The engine here may write a large image to disk before its first
-byte, and the one there unpacks it after the last."""
+    from ftl.image.transfer.depot import Depot
+    from ftl.image.transfer.origin import Origin
+    from ftl.image.transfer.save import Wanted
+    from ftl.image.transfer.source import Source
+    from ftl.ssh import Machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,100 +42,169 @@ class Parcel:
     image: Image
 
 
+@dataclass(frozen=True, slots=True)
+class There:
+    """The other end of a transfer.
+
+    Attributes:
+        engine: The engine there.
+        info: What it says of itself.
+        machine: The server, where it can be reached by commands too.
+        depot: What it can do, and keeps.
+        held: The layers that its images have.
+        images: Its images, the likeliest to be like ours first.
+    """
+
+    engine: Engine
+    info: EngineInfo
+    machine: Machine | None
+    depot: Depot
+    held: Held
+    images: Sequence[Image]
+
+    def as_if_empty(self) -> There:
+        """The same as if there were nothing to build on."""
+        return replace(self, depot=self.depot.without_kept(), held=Held(self.held.store), images=())
+
+
 class Shipment:
     """One transfer of images that a server does not have.
 
     Args:
         source: The engine here.
-        target: The engine there.
-        info: What the engine there says of itself.
+        there: The other end.
         parcels: The images.
         emit: Told of the progress.
-        free: The room there, if it is known.
         began: When the transfer began, by `time.monotonic`.
+        origin: The ways to get at the layers here.
     """
 
     def __init__(
         self,
         source: Engine,
-        target: Engine,
-        info: EngineInfo,
+        there: There,
         parcels: Sequence[Parcel],
         *,
         emit: Emit,
-        free: FreeBytes | None,
         began: float,
+        origin: Origin,
     ) -> None:
         self._source = source
-        self._target = target
-        self._info = info
+        self._there = there
         self._parcels = parcels
         self._emit = emit
-        self._free = free
         self._began = began
+        self._origin = origin
+        self._pace = Pace(recall(there.engine.name))
         self._sent = 0
 
-    async def run(self, held: Held) -> dict[str, Sent]:
-        """Send what is not held; if the engine there makes something else of it, send everything, once.
+    async def run(self) -> dict[str, Sent]:
+        """Send what is lacking; if the engine there makes something else of it, send everything, once.
 
         Raises:
             TransferFailed: No name there has moved.
         """
-        wanted, free = await both(self._wanted(), self._room())
+        wanted = await self._wanted()
         try:
-            return await self._attempt(wanted, held, free)
+            return await self._by_any(wanted, self._there)
         except Doubt as doubt:
-            if not any(any(held.of(image.layers)) for image in wanted):
-                raise self._failed(doubt) from doubt
+            if not self._leaves_out(wanted):
+                raise refused(self._there.engine.name, str(doubt)) from doubt
             self._emit(
                 Note(
-                    f"{self._target.name} lacks layers that it seemed to have: sending the whole image",
+                    f"{self._there.engine.name} lacks layers that it seemed to have: sending the whole image",
                     level="warning",
                     hint=str(doubt),
                 )
             )
         try:
-            return await self._attempt(wanted, Held(held.store), free)
+            return await self._by_any(wanted, self._there.as_if_empty())
         except Doubt as doubt:
-            raise self._failed(doubt) from doubt
+            raise refused(self._there.engine.name, str(doubt)) from doubt
 
     async def _wanted(self) -> list[Wanted]:
-        if (await self._source.info()).store == "containerd":
-            images = {parcel.reference: parcel.image.id for parcel in self._parcels}
-            async with aclosing(self._saved()) as stream:
-                return await survey(stream, images, self._info.platform)
-        for parcel in self._parcels:
-            if not matches(parcel.image.platform, self._info.platform):
-                text = f"{parcel.tag} is for {parcel.image.platform}, {self._target.name} is {self._info.platform}"
-                self._emit(Note(text, level="warning", hint="It runs there only where that is emulated."))
-        return [Wanted(parcel.reference, parcel.image.id, parcel.image.layers) for parcel in self._parcels]
+        platform = self._there.info.platform
+        wanted = await self._origin.wanted({parcel.reference: parcel.image for parcel in self._parcels})
+        if (await self._source.info()).store != "containerd":
+            for parcel in self._parcels:
+                if not matches(parcel.image.platform, platform):
+                    text = f"{parcel.tag} is for {parcel.image.platform}, {self._there.engine.name} is {platform}"
+                    self._emit(Note(text, level="warning", hint="It runs there only where that is emulated."))
+        return wanted
 
-    async def _room(self) -> int | None:
-        return await self._free() if callable(self._free) else self._free
+    def _leaves_out(self, wanted: Sequence[Wanted]) -> bool:
+        """Whether anything that the server has was not sent."""
+        there = self._there
+        return any(any(there.held.of(image.layers)) for image in wanted) or bool(there.depot.kept)
 
-    async def _attempt(self, wanted: Sequence[Wanted], held: Held, free: int | None) -> dict[str, Sent]:
-        incoming = Incoming(self._target, len(wanted))
-        meter = Meter(await self._accounts(wanted, held, free), self._emit, sent=self._sent)
-        needed = frozenset[str]().union(*(held.lacks(image.layers) for image in wanted))
-        async with aclosing(self._saved()) as stream:
-            saved = Saved(stream, wanted, needed, measure=self._info.store == "containerd")
-            images = dict(zip(incoming.tags, wanted, strict=True))
-            packing = Packing(saved, images, meter, free=free, server=self._target.name)
-            meter.start()
+    async def _by_any(self, wanted: Sequence[Wanted], there: There) -> dict[str, Sent]:
+        """Send by the best source of layers that can serve."""
+        needed = frozenset[str]().union(*(there.held.lacks(image.layers) for image in wanted))
+        images = {parcel.reference: parcel.image for parcel in self._parcels}
+        coming = needed - there.depot.kept.keys()
+        measure = there.info.store == "containerd"
+        bases = await self._bases(there)
+        for source in await self._origin.sources(images, wanted, coming, measure=measure):
             try:
-                await self._load(packing.stream(), meter)
-                layers = {tag: image.layers for tag, image in images.items()}
-                await incoming.verify(packing.ids(self._info.store), layers)
-                for temporary, parcel in zip(incoming.tags, self._parcels, strict=True):
-                    await self._target.tag(temporary, parcel.tag)
-            finally:
-                self._sent = meter.sent
-                await incoming.discard()
+                return await self._attempt(source, wanted, needed, there, bases)
+            except Unfit as error:
+                reason = str(error)
+        raise TransferFailed("the images cannot be read from the engine on this machine", cause=reason)
+
+    async def _bases(self, there: There) -> Bases:
+        """What is there already that new layers can be sent as differences to."""
+        if not there.depot.deltas:
+            return Bases({}, self._origin.old, None)
+        tags = [
+            tag for image in there.images[:_LOOKED_AT] for tag in image.tags if not tag.startswith("ftl-")
+        ]
+        found = await to_the_end(self._source.image(tag) for tag in tags)
+        here = {tag: image for tag, image in zip(tags, found, strict=True) if image is not None}
+        layers = {parcel.tag: parcel.image.layers for parcel in self._parcels}
+        return Bases(
+            candidates(layers, there.images, here, there.depot.kept),
+            self._origin.old,
+            recall(there.engine.name),
+        )
+
+    async def _attempt(
+        self, source: Source, wanted: Sequence[Wanted], needed: frozenset[str], there: There, bases: Bases
+    ) -> dict[str, Sent]:
+        incoming = Incoming(there.engine, len(wanted))
+        meter = Meter(await self._accounts(wanted, there), self._emit, sent=self._sent)
+        images = dict(zip(incoming.tags, wanted, strict=True))
+        packing = Packing(
+            source,
+            images,
+            needed,
+            [there.depot.kept[layer] for layer in sorted(needed & there.depot.kept.keys())],
+            meter,
+            free=there.depot.free,
+            server=there.engine.name,
+            store=there.info.store,
+        )
+        meter.start()
+        try:
+            async with aclosing(packing.parts()) as parts:
+                await self._door(there, bases, meter).deliver(parts)
+            await incoming.verify(packing.ids(), {tag: image.layers for tag, image in images.items()})
+            for temporary, parcel in zip(incoming.tags, self._parcels, strict=True):
+                await there.engine.tag(temporary, parcel.tag)
+        finally:
+            self._sent = meter.sent
+            remember(there.engine.name, self._pace.speed(_TELLING))
+            await incoming.discard()
         return meter.finish(time.monotonic() - self._began)
 
-    async def _accounts(self, wanted: Sequence[Wanted], held: Held, free: int | None) -> list[Account]:
+    def _door(self, there: There, bases: Bases, meter: Meter) -> Door:
+        if there.machine is not None and there.depot.receives:
+            return Receiver(there.machine, there.depot, bases, self._pace, meter)
+        return EngineDoor(there.engine, there.info, meter)
+
+    async def _accounts(self, wanted: Sequence[Wanted], there: There) -> list[Account]:
         sizes = await to_the_end(self._source.layer_sizes(parcel.image.id) for parcel in self._parcels)
         accounts: list[Account] = []
+        held, free = there.held, there.depot.free
         for parcel, image, steps in zip(self._parcels, wanted, sizes, strict=True):
             needed = held.lacks(image.layers)
             held = held.adding([image.layers])
@@ -142,61 +212,15 @@ class Shipment:
             accounts.append(Account(parcel.tag, len(image.layers), needed, expected))
             # Only a whole image's size is known before its layers pass.
             if free is not None and needed >= set(image.layers) and SPACE * expected > free:
-                raise no_room(self._target.name, SPACE * expected, free)
+                raise no_room(there.engine.name, SPACE * expected, free)
         return accounts
 
-    async def _load(self, archive: AsyncGenerator[bytes, None], meter: Meter) -> None:
-        """Hand the archive over; a load that the engine refuses is a Doubt, unless the reason is plain."""
-        try:
-            async with (
-                pumped(compressed(archive, codec_for(self._info))) as chunks,
-                asyncio.timeout(_STALL) as limit,
-            ):
-                await self._target.load(_counted(chunks, meter, limit))
-        except TimeoutError as error:
-            raise self._failed(f"nothing moved for {_STALL / 60:.0f} minutes") from error
-        except EngineUnavailable as error:
-            raise self._failed(error.cause or error.message) from error
-        except EngineError as error:
-            words = error.cause or error.message
-            if "no space left on device" in words.lower():
-                raise self._failed(words, error.hint) from error
-            raise Doubt(words) from error
 
-    async def _saved(self) -> AsyncGenerator[bytes, None]:
-        """What the engine here saves; its errors are told from those of the engine there.
+_LOOKED_AT = 8
+"""Images of the server that may have an old layer for a new one: the latest of the same service come first."""
 
-        By ID: a name may move to another image meanwhile, when another build uses it.
-        """
-        references = [parcel.reference for parcel in self._parcels]
-        try:
-            async with aclosing(self._source.save([parcel.image.id for parcel in self._parcels])) as stream:
-                async for piece in stream:
-                    yield piece
-        except EngineError as error:
-            raise TransferFailed(
-                f"{', '.join(references)} cannot be read from the engine on {self._source.name}",
-                cause=error.cause or error.message,
-                hint=error.hint,
-            ) from error
-
-    def _failed(self, cause: object, hint: str | None = None) -> TransferFailed:
-        names = ", ".join(parcel.tag for parcel in self._parcels)
-        return TransferFailed(
-            f"{names} could not be loaded on {self._target.name}; nothing was tagged there",
-            cause=str(cause),
-            hint=hint,
-        )
-
-
-async def _counted(
-    stream: AsyncIterator[bytes], meter: Meter, limit: asyncio.Timeout
-) -> AsyncIterator[bytes]:
-    loop = asyncio.get_running_loop()
-    async for piece in stream:
-        limit.reschedule(loop.time() + _STALL)
-        meter.handed_over(len(piece))
-        yield piece
+_TELLING = 4 << 20
+"""Bytes after which a transfer tells how fast the link is."""
 
 
 def expected_size(layers: Sequence[str], needed: frozenset[str], sizes: Sequence[int]) -> int:

@@ -19,7 +19,7 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """What messages and benchmarks call it: "the engine's files", "push", "save"."""
+        """What messages and benchmarks call it: "files", "push", "save"."""
 
     @property
     def configs(self) -> Mapping[str, bytes]:

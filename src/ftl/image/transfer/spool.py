@@ -73,7 +73,7 @@ async def spooled(pieces: AsyncIterator[bytes]) -> AsyncIterator[Spooled]:
     Raises:
         TransferFailed: The blob is damaged, or the disk here is full.
     """
-    with await asyncio.to_thread(_temporary) as file:
+    with await asyncio.to_thread(temporary) as file:
         writer = _Writer(file)
         try:
             diff_id = await _write(writer, pieces)
@@ -104,7 +104,8 @@ async def _write(writer: _Writer, pieces: AsyncIterator[bytes]) -> str:
     return await asyncio.to_thread(writer.finish)
 
 
-def _temporary() -> BinaryIO:
+def temporary() -> BinaryIO:
+    """A nameless file, gone when it is closed."""
     return tempfile.TemporaryFile(dir=_folder())
 
 

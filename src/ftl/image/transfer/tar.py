@@ -115,7 +115,7 @@ class TarReader:
                 return None
             self._left, self._fill = info.size, -info.size % BLOCK
             if info.type == tarfile.XHDTYPE:
-                extended |= _pax(await self.read(_EXTENSION_LIMIT))
+                extended |= self._records(await self.read(_EXTENSION_LIMIT))
             elif info.type in (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK):
                 key = "path" if info.type == tarfile.GNUTYPE_LONGNAME else "linkpath"
                 extended[key] = (await self.read(_EXTENSION_LIMIT)).rstrip(b"\0").decode()
@@ -146,6 +146,12 @@ class TarReader:
             await self._pieces.exactly(self._fill)
             self._fill = 0
 
+    def _records(self, content: bytes) -> dict[str, str]:
+        try:
+            return pax_records(content)
+        except ValueError as error:
+            raise TransferFailed(f"{self._what} is damaged", cause=str(error)) from error
+
     def _parse(self, block: bytes) -> tarfile.TarInfo | None:
         if not any(block):
             return None
@@ -167,12 +173,18 @@ class TarReader:
         return Member(name, self._left, kind, extended.get("linkpath", info.linkname))
 
 
-def _pax(records: bytes) -> dict[str, str]:
-    """The records of a pax header, "LENGTH KEY=VALUE" and a newline; LENGTH counts the whole record."""
+def pax_records(records: bytes) -> dict[str, str]:
+    """The records of a pax header, "LENGTH KEY=VALUE" and a newline; LENGTH counts the whole record.
+
+    Raises:
+        ValueError: They are not of that form.
+    """
     found: dict[str, str] = {}
     while records:
         length = int(records.split(b" ", 1)[0])
-        key, _, value = records[:length].split(b" ", 1)[1].rstrip(b"\n").partition(b"=")
+        key, equals, value = records[:length].partition(b" ")[2].rstrip(b"\n").partition(b"=")
+        if not equals:
+            raise ValueError("a record without a value")
         found[key.decode()] = value.decode("utf-8", "surrogateescape")
         records = records[length:]
     return found

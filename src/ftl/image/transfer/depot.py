@@ -1,0 +1,127 @@
+"""What a server can do for a transfer beside its engine: its tools, its room, and the layers that it has kept."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ftl.image.transfer.scripts import ASK
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ftl.ssh import Machine
+
+_ASK_SECONDS = 20.0
+
+_MEMORY = 128 << 20
+"""Bytes that must be free before windows are put together there: one takes 15 MB."""
+
+_KEEP = 1 << 30
+_KEEP_SHARE = 0.1
+"""Layers are kept up to this many bytes, and to this share of what is free."""
+
+_NONE: Mapping[str, Kept] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A layer that the server keeps, compressed.
+
+    Attributes:
+        diff_id: "sha256:HEX".
+        size: Of its tar, in bytes.
+        compressed: What it takes there, and about what sending it would take.
+    """
+
+    diff_id: str
+    size: int
+    compressed: int
+
+    @property
+    def name(self) -> str:
+        """What the scripts call it."""
+        return kept_name(self.diff_id, self.size)
+
+
+def kept_name(diff_id: str, size: int) -> str:
+    """What the scripts call a layer: its size is told by its name."""
+    return f"{diff_id.removeprefix('sha256:')}-{size}"
+
+
+@dataclass(frozen=True, slots=True)
+class Depot:
+    """A server's answer.
+
+    Attributes:
+        receives: It has what the receiving script needs.
+        deltas: Windows can be put together there.
+        free: Bytes free where the engine keeps its images; None where that is not known.
+        keeps: How many bytes of layers may be kept.
+        kept: diffID -> layer.
+        round_trip: Seconds that the question took.
+    """
+
+    receives: bool = False
+    deltas: bool = False
+    free: int | None = None
+    keeps: int = 0
+    kept: Mapping[str, Kept] = field(default_factory=lambda: _NONE)
+    round_trip: float = 0.0
+
+    def without_kept(self) -> Depot:
+        """The same server as if it kept nothing: for a transfer that trusts nothing."""
+        return Depot(self.receives, False, self.free, self.keeps, _NONE, self.round_trip)
+
+
+async def ask(machine: Machine, root: str) -> Depot:
+    """Ask a server, in one round trip. One that cannot answer can do nothing for us.
+
+    Args:
+        machine: The server.
+        root: The folder of its engine.
+
+    Raises:
+        ServerError: The server cannot be reached.
+    """
+    began = time.monotonic()
+    done = await machine.run(["sh", "-c", ASK, "sh", root], timeout=_ASK_SECONDS)
+    return read(done.stdout.decode("ascii", "replace"), time.monotonic() - began)
+
+
+def read(answer: str, round_trip: float = 0.0) -> Depot:
+    """Understand what the script said; lines that are not its own are passed over."""
+    said: dict[str, str] = {}
+    kept: dict[str, Kept] = {}
+    for line in answer.splitlines():
+        word, _, rest = line.partition(" ")
+        if word == "layer":
+            layer = _layer(rest)
+            if layer is not None:
+                kept[layer.diff_id] = layer
+        else:
+            said[word] = rest
+    receives = bool(said.get("zstd") and said.get("docker")) and said.get("exact") == "cd"
+    home = _kilobytes(said, "home") or 0
+    return Depot(
+        receives=receives,
+        deltas=receives and said.get("skip") == "bc" and (_kilobytes(said, "memory") or 0) >= _MEMORY,
+        free=_kilobytes(said, "images"),
+        keeps=min(_KEEP, int(_KEEP_SHARE * home)),
+        kept=kept if receives else _NONE,
+        round_trip=round_trip,
+    )
+
+
+def _layer(line: str) -> Kept | None:
+    name, _, compressed = line.partition(" ")
+    digest, _, size = name.partition("-")
+    if len(digest) != 64 or not size.isdecimal() or not compressed.isdecimal():
+        return None
+    return Kept(f"sha256:{digest}", int(size), int(compressed))
+
+
+def _kilobytes(said: Mapping[str, str], key: str) -> int | None:
+    value = said.get(key, "")
+    return int(value) * 1024 if value.isdecimal() else None

@@ -1,0 +1,112 @@
+"""A layer compressed in frames that do not depend on each other: on several cores, as hard as the link gives time for.
+
+One zstd stream is the concatenation of any frames, so each block of 4 MB is one, and each may have its own level. That
+costs 0.6 % of a layer of 123 MB against one stream (29.99 MB for 29.78 at level 3).
+
+Level 3 is 230 MB/s a core, and already 10 to 15 % smaller than what `docker push` and `gzip` send; level 8 is 82 MB/s
+and another 10 % smaller, which a slow link has time for. More takes more memory than it is worth (18 MB a thread at
+level 8, 50 at 12).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+THREADS = min(3, os.cpu_count() or 1)
+
+BLOCK = 4 << 20
+"""Bytes that make a frame."""
+
+_EASY, _HARD = 3, 8
+"""The levels between which the link decides."""
+
+_SLOW = 16e6
+"""Bytes a second below which a link waits longer for bytes than two cores for the next level."""
+
+
+class Pace:
+    """How fast bytes go, and the level of compression that leaves time for.
+
+    Args:
+        speed: The link's, in bytes a second, where it is known from before.
+
+    Attributes:
+        level: For the next block.
+    """
+
+    def __init__(self, speed: float | None = None) -> None:
+        self.level = _HARD if speed is not None and speed < _SLOW else _EASY
+        self._bytes = 0
+        self._seconds = 0.0
+
+    def took(self, count: int, seconds: float) -> None:
+        """So many bytes were handed over in so many seconds; a buffer may have swallowed them at once."""
+        self._bytes += count
+        self._seconds += seconds
+        slow = count < _SLOW * seconds
+        self.level = min(_HARD, self.level + 1) if slow else max(_EASY, self.level - 1)
+
+    def speed(self, least: int) -> float | None:
+        """Bytes a second; None before so many bytes, the first of which only fill buffers."""
+        return self._bytes / self._seconds if self._bytes >= least and self._seconds > 0 else None
+
+
+def frame(block: bytes, level: int) -> bytes:
+    """One frame; blocking, several may run side by side."""
+    options: dict[int, int] = {zstd.CompressionParameter.compression_level: level}
+    return zstd.ZstdCompressor(options=options).compress(block, zstd.ZstdCompressor.FLUSH_FRAME)
+
+
+async def frames(pieces: AsyncIterator[bytes], pace: Pace) -> AsyncGenerator[bytes, None]:
+    """The layer in frames; how long each takes until the next is asked for sets the pace."""
+    async with aclosing(side_by_side(blocks(pieces), lambda block: frame(block, pace.level))) as made:
+        async for each in made:
+            began = time.monotonic()
+            yield each
+            pace.took(len(each), time.monotonic() - began)
+
+
+async def side_by_side(items: AsyncIterator[T], work: Callable[[T], U]) -> AsyncGenerator[U, None]:
+    """What work makes of each item, in order; in threads, reading ahead by as many items as there are."""
+    pool = ThreadPoolExecutor(THREADS, thread_name_prefix="compress")
+    loop = asyncio.get_running_loop()
+    running: deque[asyncio.Future[U]] = deque()
+    try:
+        async for item in items:
+            running.append(loop.run_in_executor(pool, work, item))
+            if len(running) > THREADS:
+                yield await running.popleft()
+        while running:
+            yield await running.popleft()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+async def blocks(pieces: AsyncIterator[bytes], size: int = BLOCK) -> AsyncGenerator[bytes, None]:
+    """The same bytes in blocks of at least so many, but the last."""
+    block = bytearray()
+    async for piece in pieces:
+        block += piece
+        if len(block) >= size:
+            yield bytes(block)
+            block.clear()
+    if block:
+        yield bytes(block)

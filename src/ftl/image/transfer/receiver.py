@@ -1,0 +1,230 @@
+"""The door of servers that have zstd: a script there makes the archive of what it is told, and loads it.
+
+So zstd serves engines that cannot read it (before Docker 23), a layer can be sent as the difference to one that the
+server keeps, and what has arrived of a transfer that was cut need not be sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing, suppress
+from typing import TYPE_CHECKING
+
+from ftl import child
+from ftl.image.transfer.delta import Windows
+from ftl.image.transfer.depot import Kept, kept_name
+from ftl.image.transfer.door import STALL, judged, refused
+from ftl.image.transfer.frames import blocks, frames, side_by_side
+from ftl.image.transfer.pack import Raw
+from ftl.image.transfer.scripts import RECEIVE
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from collections.abc import AsyncGenerator, AsyncIterator
+
+    from ftl.image.transfer.basis import Bases, Old
+    from ftl.image.transfer.delta import Frame, Window
+    from ftl.image.transfer.depot import Depot
+    from ftl.image.transfer.frames import Pace
+    from ftl.image.transfer.meter import Meter
+    from ftl.image.transfer.pack import Part
+    from ftl.image.transfer.save import Layer
+    from ftl.ssh import Machine
+
+_READ = 1 << 20
+"""Bytes of the new layer that are looked at between two looks at the loop."""
+
+_LAST_WORDS = 4096
+"""Bytes of what the script and the engine say that are kept."""
+
+_RESUME = "Run it again: the layers that have arrived are not sent again."
+
+
+class Receiver:
+    """A way to hand an archive to the engine there; see Door.
+
+    Args:
+        machine: The server.
+        depot: What it can do and keeps.
+        bases: Which layers go as differences, to which.
+        pace: How hard to compress.
+        meter: Told what passes.
+    """
+
+    def __init__(self, machine: Machine, depot: Depot, bases: Bases, pace: Pace, meter: Meter) -> None:
+        self._machine = machine
+        self._depot = depot
+        self._bases = bases
+        self._pace = pace
+        self._meter = meter
+
+    async def deliver(self, parts: AsyncGenerator[Part, None]) -> None:
+        """Tell the script part by part; see Door."""
+        load = ["docker", "--host", f"unix://{self._machine.engine_socket}", "load", "--quiet"]
+        process = await self._machine.start(["sh", "-c", RECEIVE, "sh", str(self._depot.keeps), *load])
+        listening = asyncio.gather(_tail(process.stdout), _tail(process.stderr))
+        try:
+            said, complaint = await self._converse(process, parts, listening)
+        except TimeoutError as error:
+            raise refused(
+                self._machine.name, f"nothing moved for {STALL / 60:.0f} minutes", _RESUME
+            ) from error
+        finally:
+            await asyncio.shield(_end(process))
+            listening.cancel()
+        self._judge(process.returncode, said, complaint)
+
+    async def _converse(
+        self, process: Process, parts: AsyncGenerator[Part, None], listening: asyncio.Future[tuple[str, str]]
+    ) -> tuple[str, str]:
+        """Send everything, and wait for the script's end; it may end before it has read all."""
+        assert process.stdin is not None
+        async with asyncio.timeout(STALL) as limit:
+            line = _Line(process.stdin, self._meter, limit)
+            with suppress(BrokenPipeError, ConnectionResetError):
+                async for part in parts:
+                    await self._tell(line, part)
+                await line.say("end")
+            process.stdin.close()
+            heard = await asyncio.shield(listening)
+            await process.wait()
+            return heard
+
+    async def _tell(self, line: _Line, part: Part) -> None:
+        if isinstance(part, Raw):
+            await line.raw(part.content)
+        elif isinstance(part, Kept):
+            await line.say(f"kept {part.name}")
+            self._meter.passed(part.size)
+        else:
+            async with self._bases.to(part) as old:
+                if old is None:
+                    await self._whole(line, part)
+                else:
+                    await self._delta(line, part, old)
+
+    async def _whole(self, line: _Line, layer: Layer) -> None:
+        await line.say(f"whole {kept_name(layer.diff_id, layer.size)}")
+        async with aclosing(frames(self._passing(layer), self._pace)) as made:
+            async for each in made:
+                await line.send(f"{len(each)}\n".encode(), each)
+        await line.say("0")
+
+    async def _delta(self, line: _Line, layer: Layer, old: Old) -> None:
+        await line.say(f"old {old.kept.name}")  # it is unpacked there while it is read here
+        basis = await old.basis()
+        if basis is None:
+            await self._whole(line, layer)
+            return
+        windows = Windows(basis)
+        await line.say(f"delta {kept_name(layer.diff_id, layer.size)}")
+        sent = 0
+        async with aclosing(side_by_side(self._windows(layer, windows), _framed)) as made:
+            async for each in made:
+                head = f"{each.basis.offset} {each.basis.length} {len(each.content)}\n"
+                await line.send(head.encode(), each.content)
+                sent += len(each.content)
+        await line.say("0 0 0")
+        self._meter.saved(layer.diff_id, old.instead(layer.size) - sent)
+
+    async def _windows(self, layer: Layer, windows: Windows) -> AsyncGenerator[Window, None]:
+        async for block in blocks(self._passing(layer), _READ):
+            for window in await asyncio.to_thread(windows.feed, block):
+                yield window
+        for window in await asyncio.to_thread(windows.finish):
+            yield window
+
+    async def _passing(self, layer: Layer) -> AsyncIterator[bytes]:
+        async for piece in layer.pieces:
+            self._meter.passed(len(piece))
+            yield piece
+
+    def _judge(self, status: int | None, said: str, complaint: str) -> None:
+        """Raise what the script's end means.
+
+        Raises:
+            Doubt: Another archive may do.
+            TransferFailed: No other would.
+        """
+        unpacking = next(
+            (line for line in said.splitlines() if line.lower().startswith("error unpacking")), ""
+        )
+        if status == 0 and not unpacking:
+            return
+        ours = [line.removeprefix("ftl: ") for line in complaint.splitlines() if line.startswith("ftl: ")]
+        words = unpacking or "; ".join(ours) or _last_line(complaint) or f"it ended with status {status}"
+        if status == _SSH_FAILED or not (complaint.strip() or unpacking):
+            raise refused(self._machine.name, "the connection was lost", _RESUME)
+        if "no space left on device" in complaint.lower():
+            words = _last_line(complaint)
+        raise judged(self._machine.name, words)
+
+
+_SSH_FAILED = 255
+
+
+class _Line:
+    """What goes to the script: lines, and bytes whose number was said before.
+
+    Small things are gathered: each write is a packet.
+    """
+
+    def __init__(self, stdin: asyncio.StreamWriter, meter: Meter, limit: asyncio.Timeout) -> None:
+        self._stdin = stdin
+        self._meter = meter
+        self._limit = limit
+        self._raw = bytearray()
+
+    async def raw(self, content: bytes) -> None:
+        """Bytes of the archive as they are."""
+        self._raw += content
+
+    async def say(self, words: str) -> None:
+        """One line."""
+        await self.send(f"{words}\n".encode())
+
+    async def send(self, *chunks: bytes) -> None:
+        """Lines and bytes; waits while the link is behind."""
+        self._put_raw()
+        for chunk in chunks:
+            self._write(chunk)
+        await self._drained()
+
+    def _put_raw(self) -> None:
+        if self._raw:
+            self._write(f"raw {len(self._raw)}\n".encode() + self._raw)
+            self._raw.clear()
+
+    def _write(self, chunk: bytes) -> None:
+        self._stdin.write(chunk)
+        self._meter.handed_over(len(chunk))
+
+    async def _drained(self) -> None:
+        await self._stdin.drain()
+        self._limit.reschedule(asyncio.get_running_loop().time() + STALL)
+
+
+def _framed(window: Window) -> Frame:
+    return window.frame()
+
+
+async def _end(process: Process) -> None:
+    """See that the script ends: at the end of its input it does, and takes with it what it had begun."""
+    assert process.stdin is not None
+    process.stdin.close()
+    if process.returncode is None:
+        await child.finish(process)
+
+
+async def _tail(stream: asyncio.StreamReader | None) -> str:
+    """The last of what a process says."""
+    assert stream is not None
+    kept = b""
+    while chunk := await stream.read(_LAST_WORDS):
+        kept = (kept + chunk)[-_LAST_WORDS:]
+    return kept.decode(errors="replace")
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else ""
