@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from ftl.ssh import Target, connect
 
 if TYPE_CHECKING:
-    from ftl.engine import EngineInfo
     from ftl.events import Event
     from ftl.ssh import Machine
 
@@ -52,9 +51,7 @@ async def _send(machine: Machine, url: str, reference: str, tag: str) -> dict[st
         Engine(url, name="server", explain=machine.explain) as there,
     ):
         info = await there.info()
-        sent = await send_many(
-            source, {tag: reference}, there, info=info, emit=emit, free_bytes=lambda: _free(machine, info)
-        )
+        sent = await send_many(source, {tag: reference}, there, info=info, emit=emit, machine=machine)
     one = sent[tag]
     return {
         "layers_sent": one.layers_sent,
@@ -63,12 +60,6 @@ async def _send(machine: Machine, url: str, reference: str, tag: str) -> dict[st
         "seconds": round(one.seconds, 3),
         "notes": notes,
     }
-
-
-async def _free(machine: Machine, info: EngineInfo) -> int:
-    """The room where the engine there keeps its images."""
-    done = await machine.run(["df", "-Pk", info.root], timeout=10.0)
-    return int(done.stdout.split()[-3]) * 1024
 
 
 def main() -> None:
