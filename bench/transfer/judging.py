@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bench.transfer.cases import LARGE
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from bench.transfer.records import Record
+
+Unit = Literal["", "bytes", "seconds"]
 
 OURS = "ftl"
 
@@ -34,11 +36,12 @@ SHARE_OF_FREE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A limit and what was measured for it."""
+    """A limit and what was measured for it: shares or multiples, where the unit is none."""
 
     name: str
     value: float
     limit: float
+    unit: Unit = ""
 
     @property
     def ok(self) -> bool:
@@ -95,9 +98,9 @@ def _bytes(records: Sequence[Record]) -> list[Limit]:
 
 def _nothing(records: Sequence[Record]) -> list[Limit]:
     ours = [record for record in records if record.case == "none" and record.method == OURS]
-    found = [Limit("bytes: none", max(run.bytes for run in ours), NONE_BYTES)] if ours else []
+    found = [Limit("bytes: none", max(run.bytes for run in ours), NONE_BYTES, "bytes")] if ours else []
     if far := [run.seconds for run in ours if run.link == SLOW_LINK]:
-        found.append(Limit(f"seconds: none at {SLOW_LINK}", median(far), NONE_SECONDS))
+        found.append(Limit(f"seconds: none at {SLOW_LINK}", median(far), NONE_SECONDS, "seconds"))
     return found
 
 
@@ -116,9 +119,9 @@ def _memory(records: Sequence[Record]) -> list[Limit]:
     ours = [record for record in records if record.method == OURS]
     if not ours:
         return []
-    found = [Limit("memory here: every case", max(run.memory_here for run in ours), MEMORY_HERE)]
+    found: list[Limit] = []
     if large := [run.memory_here for run in ours if run.case == LARGE.name]:
-        found.append(Limit("memory here: an image of 1.5 GB", max(large), MEMORY_HERE))
+        found.append(Limit("memory here: an image of 1.5 GB", max(large), MEMORY_HERE, "bytes"))
     if deltas := [run for run in ours if run.case in {"deps", "rebuild"}]:
         layers = max(run.memory_there / run.layer for run in deltas)
         found.append(Limit("memory there: a delta, in times of the layer", layers, LAYERS_THERE))

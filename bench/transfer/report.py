@@ -9,12 +9,13 @@ from lab.place import ROOT
 
 from bench.transfer.drawing import drawn
 from bench.transfer.judging import OURS, best, cells, limits, slowdown
+from bench.transfer.methods import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from bench.transfer.judging import Limit
+    from bench.transfer.judging import Limit, Unit
     from bench.transfer.records import Record
 
 PAGE = ROOT / "docs" / "performance.md"
@@ -59,12 +60,12 @@ def markdown(records: Sequence[Record]) -> str:
 def _link(link: str, records: Sequence[Record]) -> str:
     """One link's cells: a row for each case, a column for each method."""
     found = {case: methods for (case, at), methods in cells(records).items() if at == link}
-    names = list(dict.fromkeys(name for methods in found.values() for name in sorted(methods, key=_order)))
-    lines = [f"**{link}**", "", _row([link, *names, "bytes", "seconds"]), _row(["---"] * (len(names) + 3))]
+    names = _methods(records)
+    lines = _head([link, *names, "bytes", "seconds"])
     for case, methods in found.items():
         filled = [_cell(methods.get(name, ())) for name in names]
         lines.append(_row([case, *filled, *_against(methods)]))
-    return "\n".join(lines[2:])
+    return "\n".join(lines)
 
 
 def _cell(runs: Sequence[Record]) -> str:
@@ -81,32 +82,53 @@ def _against(methods: Mapping[str, Sequence[Record]]) -> tuple[str, str]:
 
 
 def _memory(records: Sequence[Record]) -> str:
-    """The peaks over all links and runs."""
-    lines = [_row(["peak memory", "case", "here", "server", "server's engine, more than before"])]
-    lines.append(_row(["---"] * 5))
-    found: dict[tuple[str, str], list[Record]] = {}
-    for record in records:
-        found.setdefault((record.method, record.case), []).append(record)
-    for (method, case), runs in sorted(found.items(), key=lambda item: _order(item[0][0])):
-        peaks = (max(getattr(run, f"memory_{side}") for run in runs) for side in ("here", "there", "engine"))
-        lines.append(_row([method, case, *(_bytes(peak) for peak in peaks)]))
+    """The peaks over all links and runs: a row for each method, a column for each case."""
+    cases = list(dict.fromkeys(record.case for record in records))
+    lines = _head(["peak memory here, on the server", *cases])
+    for method in _methods(records):
+        filled: list[str] = []
+        for case in cases:
+            runs = [run for run in records if (run.method, run.case) == (method, case)]
+            here, there = (
+                max((getattr(run, name) for run in runs), default=0)
+                for name in ("memory_here", "memory_there")
+            )
+            filled.append(f"{_bytes(here)}, {_bytes(there)}" if runs else "")
+        lines.append(_row([method, *filled]))
     return "\n".join(lines)
 
 
 def _limits(judged: Sequence[Limit]) -> str:
-    lines = [_row(["limit", "measured", "at most", ""]), _row(["---"] * 4)]
+    lines = _head(["limit", "measured", "at most", ""])
     for limit in judged:
         verdict = "kept" if limit.ok else "**missed**"
-        lines.append(_row([limit.name, f"{limit.value:,.4g}", f"{limit.limit:,.4g}", verdict]))
+        lines.append(
+            _row([limit.name, *(_figure(each, limit.unit) for each in (limit.value, limit.limit)), verdict])
+        )
     return "\n".join(lines)
 
 
-def _row(cells_: Sequence[str]) -> str:
-    return f"| {' | '.join(cells_)} |"
+def _figure(value: float, unit: Unit) -> str:
+    match unit:
+        case "bytes":
+            return _bytes(value)
+        case "seconds":
+            return f"{value:.2f} s"
+        case _:
+            return f"{value:.3f}"
 
 
-def _order(method: str) -> tuple[bool, str]:
-    return method != OURS, method
+def _head(names: Sequence[str]) -> list[str]:
+    return [_row(names), _row(["---"] * len(names))]
+
+
+def _row(filled: Sequence[str]) -> str:
+    return f"| {' | '.join(filled)} |"
+
+
+def _methods(records: Sequence[Record]) -> list[str]:
+    """Those that were measured, in their order."""
+    return [name for name in METHODS if any(record.method == name for record in records)]
 
 
 def _middle(runs: Sequence[Record], name: str) -> float:
