@@ -17,7 +17,11 @@ def command(options: Options) -> None:
     """
 
     def work() -> Fields:
-        project, _ = load_project(options)
+        project, root = load_project(options)
+        if project.proxy.certificate or project.proxy.acme_ca_root:
+            from ftl.deploy.sites import read_files
+
+            read_files(project, root)
         return {
             "project": project.name,
             "server": project.server.host,

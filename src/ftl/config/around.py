@@ -6,8 +6,18 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ftl.config import kinds
-from ftl.config.kinds import Words, key
+from ftl.config.kinds import Many, Nested, Words, key
 from ftl.config.section import Section
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redirect(Section):
+    """`proxy.redirects:` requests for one host are sent on to another, path and all. Written as `HOST: TO`."""
+
+    host: str = field(
+        metadata=key(kinds.DOMAIN, "The name that leads to this server, but is not the right one.")
+    )
+    to: str = field(metadata=key(kinds.DOMAIN, "The host of one of the routes."))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +39,26 @@ class Proxy(Section):
         default=None,
         metadata=kinds.key(
             kinds.ACME_URL, "The directory of another ACME authority.", default="Let's Encrypt"
+        ),
+    )
+    acme_ca_root: str | None = field(
+        default=None,
+        metadata=kinds.key(
+            kinds.PATH, "The root certificate (PEM) by which to trust the directory of a private authority."
+        ),
+    )
+    redirects: tuple[Redirect, ...] = field(
+        default=(),
+        metadata=kinds.key(
+            Many(Nested(Redirect)),
+            "Hosts whose requests are sent on to another: `www.example.com: example.com`.",
+        ),
+    )
+    trusted_proxies: tuple[str, ...] = field(
+        default=(),
+        metadata=kinds.key(
+            Many(kinds.NETWORK),
+            "Address ranges of the load balancer or CDN in front: of these alone are `X-Forwarded-*` believed.",
         ),
     )
 

@@ -134,7 +134,7 @@ class _Checker:
             yield Fault(mark, "`host` of server is missing", "write `host` below `server`, or a domain")
 
     def proxy(self) -> Iterator[Fault]:
-        """A certificate and its key come together."""
+        """A certificate and its key come together, a root with its authority; redirects lead somewhere."""
         proxy = self._project.proxy
         for given, name, other in (
             (proxy.certificate, "certificate", "key"),
@@ -144,6 +144,28 @@ class _Checker:
                 yield Fault(
                     self._at("proxy", name), f"proxy has a {name} but no {other}", f"write `{other}` too"
                 )
+        if proxy.acme_ca_root is not None and self._lacks("proxy", "acme_ca"):
+            mark = self._at("proxy", "acme_ca_root")
+            yield Fault(mark, "proxy has an acme_ca_root but no acme_ca", "write `acme_ca` too")
+        yield from self._redirects()
+
+    def _redirects(self) -> Iterator[Fault]:
+        """A redirect leads from a host that nothing serves to one that a route serves."""
+        domain = self._project.project.domain
+        served = {route.host or domain for one in self._project.services for route in one.routes}
+        taken: set[str] = set()
+        for index, redirect in enumerate(self._project.proxy.redirects):
+            way: Way = ("proxy", "redirects", index)
+            if redirect.host in served:
+                message = f"redirects: {redirect.host} is the host of a route"
+                yield Fault(self._at(*way, "host"), message, "one host is either served or sent on")
+            if redirect.host in taken:
+                yield Fault(self._at(*way, "host"), f"redirects: {redirect.host} is given twice", "keep one")
+            taken.add(redirect.host)
+            if redirect.to and redirect.to not in served:
+                hosts = ", ".join(sorted(filter(None, served))) or "none"
+                message = f"redirects: no route serves {redirect.to}"
+                yield Fault(self._at(*way, "to"), message, f"the hosts of the routes: {hosts}")
 
     def registries(self) -> Iterator[Fault]:
         """Each registry is named once, with one secret, and a password has its user."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.config.hints import nearest
-from ftl.config.models import BuildSecret, Container, Dependency, Project, Section, Service
+from ftl.config.models import BuildSecret, Container, Dependency, Project, Proxy, Section, Service
 from ftl.config.presets import PRESETS, Preset, environment
 from ftl.config.reading import Shortening
 from ftl.config.scalars import Unfit, image
@@ -98,6 +98,19 @@ def _limit(name: str, entry: Entry) -> Mapping:
     return Mapping({}, entry.key).replace({**named, "soft": value, "hard": value})
 
 
+def proxy(_reader: Reader, mapping: Mapping, _way: Way) -> Mapping:
+    """Take `redirects` as a map of hosts."""
+    redirects = mapping.get("redirects")
+    if not isinstance(redirects, Mapping):
+        return mapping
+    items = tuple(_redirect(name, entry) for name, entry in redirects.entries.items())
+    return mapping.replace({"redirects": Sequence(items, redirects.mark)})
+
+
+def _redirect(host: str, entry: Entry) -> Mapping:
+    return Mapping({}, entry.key).replace({"host": Scalar(host, entry.key, literal=True), "to": entry.value})
+
+
 def build_secret(reader: Reader, node: Scalar) -> Mapping:
     """Read `NAME` (a variable), `ID=FILE`, or docker's own `id=ID,src=FILE` and `id=ID,env=NAME`."""
     text = reader.texts.get(node, "secrets").text
@@ -172,6 +185,7 @@ SHORTENINGS: dict[type[Section], Shortening] = {
         },
     ),
     Container: Shortening(container),
+    Proxy: Shortening(proxy),
     Dependency: Shortening(from_text=dependency),
     BuildSecret: Shortening(from_text=build_secret),
 }

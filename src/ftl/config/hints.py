@@ -107,6 +107,7 @@ _FOREIGN: dict[str, dict[str, str]] = {
         "path_prefix": "write `path`",
         "domain": "write `host`",
         "port": "write it as the service's `port`",
+        "redirect": "write `redirects` below `proxy`: `{www.example.com: example.com}`",
     },
     "registries": {
         "host": "write `server`",
@@ -124,6 +125,10 @@ _FOREIGN: dict[str, dict[str, str]] = {
         "ssl": "write `tls`",
         "https": "write `tls`",
         "cert": "write `certificate`",
+        "www": "write `redirects`: `{www.example.com: example.com}`",
+        "redirect": "write `redirects`: `{www.example.com: example.com}`",
+        "forward_headers": "write `trusted_proxies`, the address ranges of what is in front",
+        "acme": "write `acme_ca`",
         "host": "write it in the service's `routes`",
     },
 }

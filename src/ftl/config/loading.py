@@ -10,6 +10,7 @@ from ftl.config.checking import check
 from ftl.config.expanding import SHORTENINGS
 from ftl.config.models import Project, Server
 from ftl.config.parse import Unreadable, parse
+from ftl.config.places import Places
 from ftl.config.reading import Reader
 from ftl.config.texts import Texts
 from ftl.config.tree import Fault, Mapping, kind_of
@@ -59,7 +60,8 @@ def load(path: Path, *, environ: MappingType[str, str], server: Server | None = 
     if faults or problems:
         raise ConfigError([*problems, *_problems(path, text, faults)])
     masked = {".".join(map(str, way)): shown for way, shown in reader.masked.items()}
-    return replace(project, volumes=_volumes(project), masked=masked)
+    places = Places(_shown(path), tuple(_lines(text)), reader.marks)
+    return replace(project, volumes=_volumes(project), masked=masked, places=places)
 
 
 def _read(path: Path) -> str:
@@ -113,7 +115,7 @@ def _volumes(project: Project) -> tuple[str, ...]:
 
 def _problems(path: Path, text: str, faults: list[Fault]) -> list[Problem]:
     """Faults with the file's name and the line they are on, in the order of the file."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    lines = _lines(text)
     shown = _shown(path)
     return [
         Problem(
@@ -126,6 +128,10 @@ def _problems(path: Path, text: str, faults: list[Fault]) -> list[Problem]:
         )
         for fault in sorted(faults, key=lambda fault: (fault.mark.line, fault.mark.column))
     ]
+
+
+def _lines(text: str) -> list[str]:
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def _shown(path: Path) -> str:

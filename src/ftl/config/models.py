@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ftl.config import kinds
-from ftl.config.around import Proxy, Registry
+from ftl.config.around import Proxy, Redirect, Registry
 from ftl.config.bindings import Forward, VolumeMount, parse_forward, parse_volume
 from ftl.config.kinds import Many, Nested, Pairs, Words, key
 from ftl.config.parts import (
@@ -24,6 +24,7 @@ from ftl.config.parts import (
     Route,
     Ulimit,
 )
+from ftl.config.places import Places
 from ftl.config.section import Section
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ __all__ = [
     "Project",
     "ProjectInfo",
     "Proxy",
+    "Redirect",
     "Registry",
     "Route",
     "Section",
@@ -216,6 +218,7 @@ class Project(Section):
     Attributes:
         masked: "services.0.command" -> its text with what came from variables made unreadable, for the values
             that are shown when secrets are not. No part of the file and of no plain form.
+        places: Where its values stand in the file; likewise.
     """
 
     project: ProjectInfo = field(metadata=key(Nested(ProjectInfo), "Who this is."))
@@ -245,6 +248,7 @@ class Project(Section):
         ),
     )
     masked: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    places: Places = field(default=Places(), repr=False, compare=False)
 
     @property
     def name(self) -> str:

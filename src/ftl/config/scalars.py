@@ -228,6 +228,21 @@ def probe_path(value: str) -> str:
     return value
 
 
+def network(value: str) -> str:
+    """A range of addresses (`198.51.100.0/24`, `2001:db8::/32`), or a single one."""
+    import ipaddress
+
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError:
+        pass
+    try:
+        whole = str(ipaddress.ip_network(value, strict=False))
+    except ValueError:
+        raise Unfit("is not an address range", "write it like 198.51.100.0/24 or 2001:db8::/32") from None
+    raise Unfit("is not an address range: it has bits beyond its prefix", f"did you mean {whole}?")
+
+
 def acme_url(value: str) -> str:
     """The directory of an ACME authority."""
     if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):

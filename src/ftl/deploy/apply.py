@@ -30,6 +30,7 @@ RUNNERS: dict[type[s.Step], Runner] = {
     s.EnsureStore: run_proxy.ensure_store,
     s.Attach: run_proxy.attach,
     s.ApplySite: run_proxy.apply_site,
+    s.AwaitCertificates: run_proxy.await_certificates,
     s.OpenName: run_proxy.open_name,
     s.PointAgain: run_proxy.point_again,
     s.Switch: run_proxy.switch,

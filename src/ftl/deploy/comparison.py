@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ftl.deploy.decisions import DependencyDecision, LocalImage, ServiceDecision
     from ftl.deploy.observed import Observed
     from ftl.deploy.retiring import Gone
-    from ftl.proxy import Certificate, Site
+    from ftl.proxy import Certificate, Site, TlsFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def compare(
     project: Project,
     observed: Observed,
     images: Mapping[str, LocalImage],
-    certificate: Certificate | None,
+    files: TlsFiles,
     only: Sequence[str],
 ) -> Comparison:
     """Hold a project against a server; see `make_plan` for what is what.
@@ -106,7 +106,7 @@ def compare(
     if any(service.port for service in project.services):
         serving = {one.name for one in meant}
         serving |= {one.name for one in project.services if observed.live_release(one.name)}
-        final = final_site(project, observed, serving, certificate)
+        final = final_site(project, observed, serving, files)
         early = early_site(final, observed)
         _refuse_conflicts(final, observed)
     makes_release = bool(
@@ -124,7 +124,7 @@ def compare(
         gone,
         early,
         final,
-        certificate,
+        files.certificate,
         makes_release,
         f"r{observed.last_number + makes_release}",
     )

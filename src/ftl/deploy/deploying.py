@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.config.choosing import chosen_services
 from ftl.deploy.request import gather
 from ftl.deploy.session import open_session
+from ftl.deploy.sites import read_files
 from ftl.deploy.under_lock import apply_under_lock
 from ftl.deploy.work import Traffic, Work
 
@@ -74,12 +75,16 @@ async def deploy(
 
     Raises:
         UsageError: A service that the project does not have; no built image and `build` is false.
+        ConfigError: A certificate or key that cannot be read, or cannot serve the routes.
         ServerError, LockHeld, BuildFailed, TransferFailed, Unhealthy, HookFailed, EngineError.
     """
     chosen_services(project, services)  # before anything is asked of a server
+    files = read_files(project, root)
     began = time.monotonic()
     async with open_session(project.server) as session:
-        request, observed = await gather(project, root, session, only=services, build=build, emit=emit)
+        request, observed = await gather(
+            project, root, session, files=files, only=services, build=build, emit=emit
+        )
         plan = request.plan(observed)
         work = Work(project, root, session.machine, session.engine, session.info, emit)
         try:
@@ -95,8 +100,11 @@ async def plan_only(
 ) -> Plan:
     """What `deploy` would do now. Builds images here, if asked to, and changes nothing on the server."""
     chosen_services(project, services)
+    files = read_files(project, root)
     async with open_session(project.server) as session:
-        request, observed = await gather(project, root, session, only=services, build=build, emit=emit)
+        request, observed = await gather(
+            project, root, session, files=files, only=services, build=build, emit=emit
+        )
         return request.plan(observed)
 
 

@@ -17,9 +17,10 @@ from ftl.deploy.comparison import compare
 from ftl.deploy.plan import Change, Plan, Stage, Track
 from ftl.deploy.records import ReleaseRecord, ServiceRecord
 from ftl.deploy.retiring import clean_tracks
-from ftl.deploy.steps import ApplySite, Record, Step, Switch
+from ftl.deploy.steps import ApplySite, AwaitCertificates, Record, Step, Switch
 from ftl.deploy.wanted import aside, is_aside
 from ftl.engine import labels
+from ftl.proxy import TlsFiles, newly_certified
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     from ftl.deploy.observed import Observed
     from ftl.deploy.records import Outcome
     from ftl.engine import Container
-    from ftl.proxy import Certificate
+
+
+NO_FILES = TlsFiles()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ def make_plan(
     images: Mapping[str, LocalImage],
     author: Author,
     *,
-    certificate: Certificate | None = None,
+    files: TlsFiles = NO_FILES,
     only: Sequence[str] = (),
 ) -> Plan:
     """What has to be done so that the server is as the project says.
@@ -59,13 +62,13 @@ def make_plan(
         observed: What is there.
         images: The built images on this machine, by service; services that are not here name their image.
         author: Who asks.
-        certificate: The user's own, if the project names one.
+        files: The user's own for TLS, if the project names any.
         only: Deploy just these services; nothing else is touched, and nothing that vanished is removed.
 
     Raises:
         UsageError: Another project on the server has one of the routes.
     """
-    compared = compare(project, observed, images, certificate, only)
+    compared = compare(project, observed, images, files, only)
     filled = (replace(stage, tracks=tuple(filter(None, stage.tracks))) for stage in _stages(compared, author))
     return Plan(
         server=observed.server,
@@ -95,7 +98,7 @@ def _stages(compared: Comparison, author: Author) -> Iterator[Stage]:
     # old port never would.
     yield from (routes, switch) if compared.moves_port else (switch, routes)
     yield Stage("post hooks", (hook_track(compared, "post"),))
-    yield Stage("clean up", tuple(_clean_up(compared)))
+    yield Stage("clean up", (*_clean_up(compared), _certificates(compared)))
 
 
 def _repairs(compared: Comparison) -> Track:
@@ -123,6 +126,13 @@ def _switch(compared: Comparison, author: Author) -> Track:
 def _routes(compared: Comparison) -> Track:
     final = compared.final
     return () if final is None or final == compared.early else (ApplySite(final, compared.certificate),)
+
+
+def _certificates(compared: Comparison) -> Track:
+    if compared.final is None or compared.project.server.known_hosts is not None:
+        return ()  # a sandbox: no authority gets there
+    hosts = newly_certified(compared.final, compared.observed.site)
+    return (AwaitCertificates(hosts),) if hosts else ()
 
 
 def _clean_up(compared: Comparison) -> Iterator[Track]:

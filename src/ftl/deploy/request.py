@@ -15,7 +15,6 @@ from ftl.config.choosing import chosen_services
 from ftl.deploy.decisions import LocalImage
 from ftl.deploy.observed import observe
 from ftl.deploy.planning import Author, make_plan
-from ftl.deploy.sites import read_certificate
 from ftl.engine import Engine, local_url
 from ftl.errors import UsageError
 from ftl.image import build as build_images
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from ftl.deploy.plan import Plan
     from ftl.deploy.session import Session
     from ftl.events import Emit
-    from ftl.proxy import Certificate
+    from ftl.proxy import TlsFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class Request:
     root: Path
     images: Mapping[str, LocalImage]
     author: Author
-    certificate: Certificate | None
+    files: TlsFiles
     only: tuple[str, ...]
 
     def plan(self, observed: Observed) -> Plan:
@@ -57,28 +56,34 @@ class Request:
             observed,
             self.images,
             self.author,
-            certificate=self.certificate,
+            files=self.files,
             only=self.only,
         )
 
 
 async def gather(
-    project: Project, root: Path, session: Session, *, only: Sequence[str], build: bool, emit: Emit
+    project: Project,
+    root: Path,
+    session: Session,
+    *,
+    files: TlsFiles,
+    only: Sequence[str],
+    build: bool,
+    emit: Emit,
 ) -> tuple[Request, Observed]:
     """Build here and look there at the same time.
 
     Raises:
-        UsageError: A service that the project does not have; no built image and `build` is false; no certificate.
+        UsageError: A service that the project does not have; no built image and `build` is false.
         BuildFailed: An image could not be built.
     """
     meant = chosen_services(project, only)
-    certificate = read_certificate(project, root)
     platforms.remember(project.server.host, session.info.platform)
     images, observed = await both(
         _images(project, meant, root, session.info.platform, build=build, emit=emit),
         observe(session.engine, session.info, project.name, session.name),
     )
-    return Request(project, root, images, await _author(root), certificate, tuple(only)), observed
+    return Request(project, root, images, await _author(root), files, tuple(only)), observed
 
 
 async def _images(

@@ -10,14 +10,15 @@ from ftl.aio import together
 from ftl.deploy import records
 from ftl.deploy.diagnosis import Ended, ended, explain
 from ftl.engine import labels
-from ftl.errors import FtlError
+from ftl.errors import EngineError, FtlError
 from ftl.events import Note, Switched
-from ftl.proxy import drained, ensure_project_network
+from ftl.proxy import drained, ensure_project_network, likely_cause
 
 if TYPE_CHECKING:
     from ftl.deploy.steps import (
         ApplySite,
         Attach,
+        AwaitCertificates,
         Drain,
         EnsureNetwork,
         EnsureProxy,
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
         Switch,
     )
     from ftl.deploy.work import Work
+
+CERTIFICATE_SECONDS = 20.0
+"""How long a deploy waits for certificates of new hosts. Let's Encrypt takes three to ten seconds."""
 
 
 async def ensure_network(work: Work, step: EnsureNetwork) -> None:
@@ -61,6 +65,24 @@ async def apply_site(work: Work, step: ApplySite) -> None:
             step, lambda: work.proxy.apply(before) if before is not None else work.proxy.forget(project)
         )
     await work.proxy.apply(step.site, step.certificate)
+
+
+async def await_certificates(work: Work, step: AwaitCertificates) -> None:
+    """Wait for certificates of new hosts, within bounds; what goes wrong is a warning: the release is live."""
+    try:
+        found = await work.proxy.issuance(step.hosts, seconds=CERTIFICATE_SECONDS)
+    except EngineError as error:
+        text = "it could not be seen whether there are certificates"
+        work.emit(Note(f"{text}: {error.message}", "warning", hint="`ftl doctor` looks at them"))
+        return
+    for host in step.hosts:
+        if host in found.refused:
+            words = found.refused[host]
+            text = f"there is no certificate for {host} yet: {words}"
+            work.emit(Note(text, "warning", hint=likely_cause(words)))
+        elif host not in found.issued:
+            text = f"there is no certificate for {host} yet: the authority is still at work"
+            work.emit(Note(text, hint="until then HTTP answers; `ftl doctor` tells how it stands"))
 
 
 async def open_name(work: Work, step: OpenName) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ftl.errors import UsageError
-from ftl.proxy import Certificate, project_network, site_of
+from ftl.errors import ConfigError
+from ftl.proxy import Certificate, TlsFiles, Unusable, check_certificate, project_network, site_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -17,14 +17,11 @@ if TYPE_CHECKING:
     from ftl.proxy import Site
 
 
-def final_site(
-    project: Project, observed: Observed, serving: Collection[str], certificate: Certificate | None
-) -> Site:
+def final_site(project: Project, observed: Observed, serving: Collection[str], files: TlsFiles) -> Site:
     """The project's site once the deploy is done; `serving` are the services that will be live then."""
     network = project_network(project.name)
     subnets = next((one.subnets for one in observed.networks if one.name == network), ())
-    own = certificate.id if certificate else None
-    return site_of(project, subnets=subnets, services=tuple(serving), certificate=own)
+    return site_of(project, subnets=subnets, services=tuple(serving), files=files)
 
 
 def early_site(final: Site, observed: Observed) -> Site:
@@ -43,20 +40,32 @@ def moves_port(final: Site, observed: Observed) -> bool:
     return any(known.get(name.service, name.port) != name.port for name in final.internal)
 
 
-def read_certificate(project: Project, root: Path) -> Certificate | None:
-    """The certificate and key that the project names, relative to ftl.yaml.
+def read_files(project: Project, root: Path) -> TlsFiles:
+    """The files for TLS that the project names, relative to ftl.yaml.
 
     Raises:
-        UsageError: One of them cannot be read.
+        ConfigError: One of them cannot be read, or the certificate cannot serve the hosts of the routes.
     """
     proxy = project.proxy
-    if not proxy.certificate or not proxy.key:
-        return None
-    return Certificate(_read(root, proxy.certificate, "certificate"), _read(root, proxy.key, "key"))
+    certificate = acme_root = None
+    if proxy.certificate and proxy.key:
+        chain, key = _read(project, root, "certificate"), _read(project, root, "key")
+        certificate = Certificate(chain, key)
+        try:
+            check_certificate(certificate, site_of(project).hosts)
+        except Unusable as error:
+            problem = project.places.problem(error.message, "proxy", error.of, hint=error.hint)
+            raise ConfigError([problem]) from None
+    if proxy.acme_ca_root:
+        acme_root = _read(project, root, "acme_ca_root").decode("ascii", "replace")
+    return TlsFiles(certificate, acme_root)
 
 
-def _read(root: Path, name: str, what: str) -> bytes:
+def _read(project: Project, root: Path, key: str) -> bytes:
+    name = str(getattr(project.proxy, key))
     try:
         return (root / name).expanduser().read_bytes()
     except OSError as error:
-        raise UsageError(f"the {what} `{name}` cannot be read", cause=error.strerror) from error
+        message = f"{key}: `{name}` cannot be read: {error.strerror}"
+        hint = "its place is relative to ftl.yaml"
+        raise ConfigError([project.places.problem(message, "proxy", key, hint=hint)]) from error

@@ -134,6 +134,17 @@ class EnsureProxy(Step):
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitCertificates(Step):
+    """An authority was asked about new hosts: say whether it gave certificates. No release depends on it."""
+
+    hosts: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return f"get certificates for {', '.join(self.hosts)}"
+
+
+@dataclass(frozen=True, slots=True)
 class EnsureStore(Step):
     """There is a place for release records."""
 

@@ -8,9 +8,21 @@ Caddy reads that from a file at every request, so a switch is one atomic file wr
 from ftl.proxy.caddy import caddy_config, render
 from ftl.proxy.control import ProxyControl
 from ftl.proxy.drain import drained
+from ftl.proxy.issuance import likely_cause, newly_certified
 from ftl.proxy.names import Installation, project_network, release_alias
 from ftl.proxy.networks import ensure_project_network
-from ftl.proxy.site import Certificate, InternalName, Site, SiteRoute, conflicts, site_of
+from ftl.proxy.own import Unusable
+from ftl.proxy.own import check as check_certificate
+from ftl.proxy.site import (
+    Certificate,
+    InternalName,
+    Site,
+    SiteRedirect,
+    SiteRoute,
+    TlsFiles,
+    conflicts,
+    site_of,
+)
 from ftl.proxy.state import ProxyState, observe
 
 __all__ = [
@@ -20,11 +32,17 @@ __all__ = [
     "ProxyControl",
     "ProxyState",
     "Site",
+    "SiteRedirect",
     "SiteRoute",
+    "TlsFiles",
+    "Unusable",
     "caddy_config",
+    "check_certificate",
     "conflicts",
     "drained",
     "ensure_project_network",
+    "likely_cause",
+    "newly_certified",
     "observe",
     "project_network",
     "release_alias",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ftl.proxy import tls
 from ftl.proxy.handover import graceful
-from ftl.proxy.names import ADMIN, live_file
+from ftl.proxy.names import ADMIN, STORAGE, live_file
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
@@ -38,7 +38,7 @@ def caddy_config(sites: Sequence[Site]) -> Json:
     servers: dict[str, Json] = {"http": _server(HTTP, [*_internal(ordered, HTTP), *_public_http(ordered)])}
     secured = tls.secured(ordered)
     if secured:
-        routes = [*_routes(ordered, only=secured), _not_found()]
+        routes = [*_redirects(ordered, only=secured), *_routes(ordered, only=secured), _not_found()]
         servers["https"] = {**_server(HTTPS, routes), "tls_connection_policies": [{}]}
     ports = {name.port for site in ordered for name in site.internal} - {HTTP, HTTPS}
     for port in sorted(ports):
@@ -46,7 +46,7 @@ def caddy_config(sites: Sequence[Site]) -> Json:
     return {
         "admin": {"listen": ADMIN, "config": {"persist": False}},
         "logging": {"logs": {"default": {"exclude": ["admin.api"]}}},
-        "storage": {"module": "file_system", "root": tls.STORAGE},
+        "storage": {"module": "file_system", "root": STORAGE},
         "apps": {"http": _http(ordered, servers), **tls.apps(ordered)},
     }
 
@@ -71,12 +71,22 @@ def _server(port: int, routes: list[Json]) -> Json:
 
 
 def _public_http(sites: Sequence[Site]) -> Iterator[Json]:
+    yield from _redirects(sites)
     yield from (one.redirect for one in tls.secured(sites).values() if one.redirect)
     yield from _routes(sites)
     with_routes = [site for site in sites if site.routes]
     if len(with_routes) == 1:
         yield from _by_address(with_routes[0])
     yield _not_found()
+
+
+def _redirects(sites: Sequence[Site], *, only: Container[str] | None = None) -> Iterator[Json]:
+    """Hosts whose requests are sent on. The scheme stays the visitor's own, whatever a load balancer made of it."""
+    for site in sites:
+        for redirect in site.redirects:
+            if only is None or redirect.host in only:
+                location = f"//{redirect.to}{{http.request.uri}}"
+                yield _route({"host": [redirect.host]}, tls.redirect_to(location))
 
 
 def _routes(sites: Sequence[Site], *, only: Container[str] | None = None) -> Iterator[Json]:
@@ -99,7 +109,7 @@ def _by_address(site: Site) -> Iterator[Json]:
 
 
 def _public_route(site: Site, route: SiteRoute, match: Json) -> Json:
-    handlers = [_to_live(site.project, route.service, route.port)]
+    handlers = [_to_live(site.project, route.service, route.port, trusted=site.trusted)]
     if route.path != "/":
         match = {**match, "path": [route.path, f"{route.path}/*"]}
         if route.strip_prefix:
@@ -138,9 +148,13 @@ def _always(*handlers: Json) -> Json:
     return {"handle": list(handlers), "terminal": True}
 
 
-def _to_live(project: str, service: str, port: int) -> Json:
-    """Proxy to whatever the live file names at the moment of the request."""
+def _to_live(project: str, service: str, port: int, *, trusted: Sequence[str] = ()) -> Json:
+    """Proxy to whatever the live file names at the moment of the request.
+
+    `X-Forwarded-*` of a request are passed on and added to if it comes from one of `trusted`, else written anew.
+    """
     return {
+        **({"trusted_proxies": list(trusted)} if trusted else {}),
         "handler": "reverse_proxy",
         "dynamic_upstreams": {
             "source": "a",

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 
 from ftl.engine import archive
 from ftl.errors import FtlError, UsageError
-from ftl.proxy import networks, scripts, start
+from ftl.proxy import issuance, networks, scripts, start
 from ftl.proxy.caddy import render
-from ftl.proxy.names import Installation, certificate_files, live_file, project_network
+from ftl.proxy.names import Installation, authority_file, certificate_files, live_file, project_network
 from ftl.proxy.site import Certificate, Site, conflicts
 from ftl.proxy.state import ProxyState, digest, observe, site_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from ftl.engine import Engine
+    from ftl.proxy.issuance import Issuance
     from ftl.ssh import Machine
 
 _ATTEMPTS = 5
@@ -88,6 +89,8 @@ class ProxyControl:
             site = await networks.with_subnets(self._engine, site)
         if certificate is not None:
             await self._upload_certificate(certificate)
+        if site.acme_root is not None:
+            await self._upload({authority_file(site.acme_root): site.acme_root.encode()})
         return await self._change(site.project, lambda _: site)
 
     async def switch(self, project: str, live: Mapping[str, str]) -> None:
@@ -131,6 +134,10 @@ class ProxyControl:
             return {str(one["address"]): int(one["num_requests"]) for one in json.loads(answer)}
         except (ValueError, TypeError, KeyError) as error:
             raise FtlError("the proxy counts its requests in an unknown form", cause=str(error)) from error
+
+    async def issuance(self, hosts: Collection[str], *, seconds: float) -> Issuance:
+        """Whether the authority gave certificates for these hosts: waits until that is clear, at most so long."""
+        return await issuance.watch(self._engine, self._names.container, hosts, seconds=seconds)
 
     # --- how it is changed ------------------------------------------------------------------------
 
@@ -194,9 +201,13 @@ class ProxyControl:
         return True
 
     async def _upload_certificate(self, certificate: Certificate) -> None:
-        chain, key = (name.removeprefix("/data/") for name in certificate_files(certificate.id))
-        files = {chain: certificate.chain, key: certificate.key}
-        await self._engine.put_archive(self._names.container, "/data", archive(files, mode=0o600))
+        chain, key = certificate_files(certificate.id)
+        await self._upload({chain: certificate.chain, key: certificate.key})
+
+    async def _upload(self, files: Mapping[str, bytes]) -> None:
+        """Put files into /data, for the proxy alone to read."""
+        content = archive({name.removeprefix("/data/"): data for name, data in files.items()}, mode=0o600)
+        await self._engine.put_archive(self._names.container, "/data", content)
 
     async def _run(self, what: str, argv: list[str]) -> bytes:
         done = await self._engine.execute(self._names.container, argv)

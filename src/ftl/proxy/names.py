@@ -12,6 +12,9 @@ ADMIN = "127.0.0.1:2019"
 CONFIG_FILE = "/config/ftl/caddy.json"
 """The whole configuration as it was last accepted; a restart of the proxy begins with it."""
 
+STORAGE = "/data/caddy"
+"""Where Caddy keeps certificates; its default in the official image."""
+
 _LABEL_LIMIT = 63  # RFC 1035, 2.3.4: octets in one label of a name
 
 
@@ -73,6 +76,11 @@ def release_alias(project: str, service: str, release: str) -> str:
 def live_file(project: str, service: str) -> str:
     """The file in the proxy that holds the alias of the live release."""
     return f"/config/live/{project}.{service}"
+
+
+def authority_file(root: str) -> str:
+    """Where the proxy keeps the root certificate of a private authority."""
+    return f"/data/ftl/authorities/{hashlib.sha256(root.encode()).hexdigest()[:16]}.crt"
 
 
 def certificate_files(certificate: str) -> tuple[str, str]:

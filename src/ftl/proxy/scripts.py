@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.proxy.names import ADMIN
+from ftl.proxy.names import ADMIN, STORAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 STALE = 75
 """Exit status of `RELOAD` when somebody else changed the configuration since it was read (EX_TEMPFAIL)."""
@@ -45,6 +45,17 @@ for pair; do echo "$pair"; done
 """
 
 
+_CERTIFIED = """
+root=$1
+shift
+for host; do
+  for file in "$root"/certificates/*/"$host/$host.crt"; do
+    if [ -e "$file" ]; then echo "$host"; break; fi
+  done
+done
+"""
+
+
 def reload(change: str, seen: str, project: str) -> list[str]:
     """Load the uploaded configuration `next/CHANGE` and keep it, with the project's site, if Caddy takes it.
 
@@ -61,6 +72,11 @@ def reload(change: str, seen: str, project: str) -> list[str]:
 def switch(live: Mapping[str, str]) -> list[str]:
     """Let live files (`PROJECT.SERVICE`) name other aliases: all are written before one is moved."""
     return ["sh", "-c", _SWITCH, "ftl", *(f"{name}={alias}" for name, alias in sorted(live.items()))]
+
+
+def certified(hosts: Iterable[str]) -> list[str]:
+    """Print those of the hosts that have a certificate of Caddy's in store."""
+    return ["sh", "-c", _CERTIFIED, "ftl", STORAGE, *hosts]
 
 
 def upstreams() -> list[str]:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from ftl.config import Project
 
@@ -38,6 +38,14 @@ class InternalName:
 
 
 @dataclass(frozen=True, slots=True)
+class SiteRedirect:
+    """Public requests for `host` are sent on to the host `to`."""
+
+    host: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """A project's part of the proxy's configuration.
 
@@ -45,6 +53,8 @@ class Site:
         subnets: CIDRs of the project's network: requests from elsewhere never reach internal names.
         tls: "auto" gets certificates by ACME, "internal" from the proxy's own authority, "off" is HTTP alone.
         certificate: Content id of a certificate of the user's own, stored in the proxy; used instead.
+        acme_root: By which the directory at `acme_ca` is trusted (PEM), where that is not a public one.
+        trusted: Ranges whose `X-Forwarded-*` are believed.
     """
 
     project: str
@@ -55,6 +65,15 @@ class Site:
     email: str | None = None
     acme_ca: str | None = None
     certificate: str | None = None
+    acme_root: str | None = None
+    redirects: tuple[SiteRedirect, ...] = ()
+    trusted: tuple[str, ...] = ()
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The named hosts of its routes and redirects, sorted."""
+        named = {route.host for route in self.routes if route.host}
+        return tuple(sorted(named | {redirect.host for redirect in self.redirects}))
 
     def to_json(self) -> str:
         """The form in which it is stored."""
@@ -71,6 +90,8 @@ class Site:
                     "subnets": tuple(stored["subnets"]),
                     "routes": tuple(SiteRoute(**one) for one in stored["routes"]),
                     "internal": tuple(InternalName(**one) for one in stored["internal"]),
+                    "redirects": tuple(SiteRedirect(**one) for one in stored.get("redirects", ())),
+                    "trusted": tuple(stored.get("trusted", ())),
                 }
             )
         except (TypeError, KeyError) as error:
@@ -96,12 +117,25 @@ class Certificate:
         return hashlib.sha256(self.chain + b"\0" + self.key).hexdigest()[:16]
 
 
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """What the user's own files bring, read on this machine.
+
+    Attributes:
+        certificate: Used in place of any authority's.
+        acme_root: The root certificate of a private ACME authority, PEM.
+    """
+
+    certificate: Certificate | None = None
+    acme_root: str | None = None
+
+
 def site_of(
     project: Project,
     *,
     subnets: Sequence[str] = (),
     services: Sequence[str] | None = None,
-    certificate: str | None = None,
+    files: TlsFiles = TlsFiles(),
 ) -> Site:
     """A project's site.
 
@@ -109,7 +143,7 @@ def site_of(
         project: The resolved ftl.yaml.
         subnets: Those of the project's network; when empty, `ProxyControl.apply` asks the engine.
         services: Only these services; None means all. Services without a port have no place in a site.
-        certificate: Content id of the user's own certificate, if there is one.
+        files: The user's own files for TLS.
     """
     chosen = [one for one in project.services if services is None or one.name in services]
     routes = [
@@ -137,8 +171,17 @@ def site_of(
         tls=project.proxy.tls,
         email=project.project.email,
         acme_ca=project.proxy.acme_ca,
-        certificate=certificate,
+        certificate=files.certificate.id if files.certificate is not None else None,
+        acme_root=files.acme_root,
+        redirects=tuple(
+            sorted((SiteRedirect(one.host, one.to) for one in project.proxy.redirects), key=_host)
+        ),
+        trusted=project.proxy.trusted_proxies,
     )
+
+
+def _host(redirect: SiteRedirect) -> str:
+    return redirect.host
 
 
 def _normal_path(path: str) -> str:
@@ -155,4 +198,15 @@ def conflicts(sites: Sequence[Site]) -> list[str]:
             if owner != site.project:
                 where = f"{route.host or 'any host'}{route.path}"
                 found.append(f"project {site.project} and project {owner} both route {where}")
-    return found
+    return found + list(_claimed_by_redirects(sites))
+
+
+def _claimed_by_redirects(sites: Sequence[Site]) -> Iterator[str]:
+    """A redirect takes all requests for its host."""
+    for site in sorted(sites, key=lambda one: one.project):
+        for redirect in site.redirects:
+            for other in sites:
+                if other.project != site.project and redirect.host in other.hosts:
+                    yield (
+                        f"project {site.project} redirects {redirect.host}, which project {other.project} names too"
+                    )

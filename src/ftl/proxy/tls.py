@@ -6,7 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftl.proxy.names import certificate_files
+from ftl.proxy.names import STORAGE, authority_file, certificate_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from ftl.proxy.site import Site
 
 Json = dict[str, object]
-
-STORAGE = "/data/caddy"
-"""Where Caddy keeps certificates; its default in the official image."""
 
 # No public authority certifies names below these (RFC 2606, 6761, 6762, 7686, 8375; ICANN on `internal`).
 _PRIVATE = ("localhost", "local", "test", "example", "invalid", "onion", "internal", "lan", "home.arpa")
@@ -40,15 +37,21 @@ class Secured:
 
     @property
     def by_acme(self) -> bool:
-        """Whether a public (or the given) authority certifies it; else the proxy's own does."""
-        return self.certificate is None and self.site.tls == "auto" and is_public(self.host)
+        """Whether an authority certifies it, a private one any name; else the proxy's own does."""
+        by_authority = self.certificate is None and self.site.tls == "auto"
+        return by_authority and (is_public(self.host) or self.site.acme_root is not None)
 
     @property
     def issuer(self) -> Json:
         """Caddy's issuer module."""
         if not self.by_acme:
             return {"module": "internal"}
-        given = {"email": self.site.email, "ca": self.site.acme_ca}
+        root = self.site.acme_root
+        given = {
+            "email": self.site.email,
+            "ca": self.site.acme_ca,
+            "trusted_roots_pem_files": [authority_file(root)] if root else None,
+        }
         return {"module": "acme", **{key: value for key, value in given.items() if value}}
 
     @property
@@ -77,9 +80,8 @@ def secured(sites: Sequence[Site]) -> Mapping[str, Secured]:
     for site in sorted(sites, key=lambda one: one.project):
         if site.tls == "off":
             continue
-        for route in site.routes:
-            if route.host:
-                found.setdefault(route.host, Secured(route.host, site))
+        for host in site.hosts:
+            found.setdefault(host, Secured(host, site))
     return dict(sorted(found.items()))
 
 
@@ -127,9 +129,10 @@ def _policies(managed: Sequence[Secured]) -> list[Json]:
 
 
 def _to_https(match: Json) -> Json:
-    to = {
-        "handler": "static_response",
-        "status_code": "308",
-        "headers": {"Location": ["https://{http.request.host}{http.request.uri}"]},
-    }
+    to = redirect_to("https://{http.request.host}{http.request.uri}")
     return {"match": [match], "handle": [to], "terminal": True}
+
+
+def redirect_to(location: str) -> Json:
+    """A handler that sends visitors on for good; they keep method and body."""
+    return {"handler": "static_response", "status_code": "308", "headers": {"Location": [location]}}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ftl.config.models import Dependency, Hook, Hooks, Route
+from ftl.config.models import Dependency, Hook, Hooks, Registry, Route
 from ftl.deploy import steps as s
 from ftl.engine import labels
 from ftl.engine.values import Image
@@ -60,8 +60,30 @@ def test_a_first_deploy_builds_everything_up_and_decides_last() -> None:
         "Switch",
         "Record",
         "ApplySite",
+        "AwaitCertificates",
     ]
     assert actions(found) == {"web": "created", "redis": "created"}
+
+
+def test_certificates_are_awaited_for_new_hosts_alone() -> None:
+    """An authority is asked about a host once; a host that it is not asked about is never waited for."""
+    before = project()
+    other = service(
+        routes=(Route(path="/"), Route(path="/", host="www.example.com"), Route(host="shop.test"))
+    )
+    found = plan(project(other), server(before, *container(before, "web", "r1"), live={"web": "r1"}))
+    assert [step.hosts for step in found.steps if isinstance(step, s.AwaitCertificates)] == [
+        ("www.example.com",)
+    ]
+
+
+def test_no_registry_password_is_kept_on_the_server() -> None:
+    """The record has the project as it was deployed, but for who logs in to registries."""
+    asked = project(registries=(Registry(server="ghcr.io", username="me", password="hunter2"),))
+    found = plan(asked, server(asked))
+    assert found.record is not None
+    assert b"hunter2" not in found.record.to_json()
+    assert found.record.project["services"]
 
 
 def test_nothing_is_done_when_nothing_changed() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftl.proxy import InternalName, Site, SiteRoute, caddy_config, render
+from ftl.proxy import InternalName, Site, SiteRedirect, SiteRoute, caddy_config, render
 from ftl.proxy.tls import is_public
 
 SHOP = Site(
@@ -156,6 +157,50 @@ def test_each_mode_gets_its_issuer() -> None:
         if route["handle"][0].get("status_code") == "308"
     ]
     assert redirects == [["a.example.com"], ["d.example.com"]]
+
+
+def test_a_redirect_sends_all_requests_on() -> None:
+    """With path and query and the visitor's own scheme, before any route, by HTTP and with a certificate by HTTPS."""
+    site = replace(SHOP, tls="auto", redirects=(SiteRedirect("www.example.com", "shop.example.com"),))
+    config: Any = caddy_config([site])
+    for name in ("http", "https"):
+        first = next(
+            route for route in config["apps"]["http"]["servers"][name]["routes"] if route.get("terminal")
+        )
+        assert first["match"] == [{"host": ["www.example.com"]}]
+        assert first["handle"][0]["headers"] == {"Location": ["//shop.example.com{http.request.uri}"]}
+    assert "www.example.com" in config["apps"]["tls"]["certificates"]["automate"]
+
+
+def test_forwarded_headers_are_believed_of_trusted_proxies_alone() -> None:
+    """A project's ranges count for its own public routes, and for nobody else's."""
+    config = json.loads(render([replace(SHOP, trusted=("198.51.100.0/24",)), BLOG]))
+    trusted = {
+        route["handle"][-1]["dynamic_upstreams"]["name"]: route["handle"][-1].get("trusted_proxies")
+        for server in config["apps"]["http"]["servers"].values()
+        for route in server["routes"]
+        if "host" in route.get("match", [{}])[0]
+        and route["handle"][-1]["handler"] == "reverse_proxy"
+        and "remote_ip" not in route["match"][0]
+    }
+    assert {name.split("/")[-1].partition(".")[0]: ranges for name, ranges in trusted.items()} == {
+        "shop": ["198.51.100.0/24"],
+        "blog": None,
+    }
+
+
+def test_a_private_authority_certifies_any_name() -> None:
+    """Its root is named, so it is one's own; the directory is trusted by it."""
+    site = Site(
+        "a", routes=(SiteRoute("shop.lan", "/", False, "web", 80),), tls="auto",
+        acme_ca="https://ca.lan/dir", acme_root="PEM",
+    )  # fmt: skip
+    config: Any = caddy_config([site])
+    (policy,) = config["apps"]["tls"]["automation"]["policies"]
+    assert policy["subjects"] == ["shop.lan"]
+    (issuer,) = policy["issuers"]
+    assert issuer["module"] == "acme"
+    assert issuer["trusted_roots_pem_files"][0].startswith("/data/ftl/authorities/")
 
 
 @pytest.mark.parametrize(

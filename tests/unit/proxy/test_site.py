@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ftl.config.models import Project, ProjectInfo, Proxy, Route, Server, Service
-from ftl.proxy import Certificate, InternalName, Site, SiteRoute, site_of
+from ftl.proxy import Certificate, InternalName, Site, SiteRedirect, SiteRoute, site_of
 from ftl.proxy.site import conflicts
 
 SITE = Site(
@@ -17,6 +17,9 @@ SITE = Site(
     email="ops@example.com",
     acme_ca="https://ca.example.com/directory",
     certificate="0123456789abcdef",
+    acme_root="-----BEGIN CERTIFICATE-----",
+    redirects=(SiteRedirect("www.example.com", "shop.example.com"),),
+    trusted=("198.51.100.0/24",),
 )
 
 
@@ -90,3 +93,11 @@ def test_a_certificate_never_shows_its_key() -> None:
     assert "secret" not in repr(one)
     assert one.id in repr(one)
     assert len({one.id, Certificate(b"chain", b"other").id, Certificate(b"other", b"secret").id}) == 3
+
+
+def test_a_redirected_host_is_no_other_projects() -> None:
+    """A redirect takes every request for its host."""
+    redirect = Site("a", redirects=(SiteRedirect("www.example.com", "example.com"),))
+    route = Site("b", routes=(SiteRoute("www.example.com", "/x", False, "web", 80),))
+    assert conflicts([redirect, route]) == ["project a redirects www.example.com, which project b names too"]
+    assert conflicts([redirect]) == []

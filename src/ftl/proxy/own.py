@@ -1,0 +1,143 @@
+"""A certificate of the user's own, looked at on this machine before any of it is sent.
+
+By a handshake with itself, in memory: OpenSSL says of the certificate what it will say to every visitor, but for whom
+they trust.
+"""
+
+from __future__ import annotations
+
+import ssl
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ftl.proxy.site import Certificate
+
+_END = b"-----END CERTIFICATE-----"
+# X509_V_ERR_... of OpenSSL's x509_vfy.h
+_NOT_YET_VALID, _EXPIRED = 9, 10
+
+
+class Unusable(Exception):
+    """A certificate that cannot serve.
+
+    Attributes:
+        of: Which of the two files is to blame.
+        hint: What to do about it.
+    """
+
+    def __init__(self, of: str, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.of = of
+        self.message = message
+        self.hint = hint
+
+
+def check(certificate: Certificate, hosts: Iterable[str]) -> None:
+    """See that a certificate and its key can serve these hosts.
+
+    Raises:
+        Unusable: They do not belong to each other, it does not cover a host, is not valid now, or is not PEM.
+    """
+    server = _server(certificate)
+    leaf = _leaf(certificate)
+    uncovered = [host for host in hosts if not _serves(server, leaf, host)]
+    if uncovered:
+        names = ", ".join(_names(server, leaf)) or "no host"
+        raise Unusable(
+            "certificate",
+            f"certificate: it does not cover {', '.join(uncovered)}",
+            f"it is for {names}: get one for all hosts of the routes, or leave both keys out",
+        )
+
+
+def _leaf(certificate: Certificate) -> str:
+    head, end, _ = certificate.chain.partition(_END)
+    return (head + end).decode("ascii", "replace")
+
+
+def _server(certificate: Certificate) -> ssl.SSLContext:
+    """What will serve. OpenSSL reads both from files alone: in a folder of our own, for a moment."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.TemporaryDirectory(prefix="ftl-") as folder:  # mode 0700
+        chain, key = Path(folder, "chain"), Path(folder, "key")
+        chain.write_bytes(certificate.chain)
+        key.write_bytes(certificate.key)
+        _load(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), chain)
+        try:
+            context.load_cert_chain(chain, key, password=_refuse_password)
+        except _Encrypted:
+            hint = "the proxy has nobody to ask: `openssl pkey -in KEY -out NEW` takes the password away"
+            raise Unusable("key", "key: it is protected by a password", hint) from None
+        except ssl.SSLError as error:
+            if error.reason == "KEY_VALUES_MISMATCH":
+                hint = "take the key that the certificate was asked for with"
+                raise Unusable("key", "key: it is not the certificate's", hint) from None
+            hint = "it must be PEM: `-----BEGIN PRIVATE KEY-----`"
+            raise Unusable("key", "key: there is no private key in it", hint) from None
+    return context
+
+
+class _Encrypted(Exception):
+    """OpenSSL asked for a password."""
+
+
+def _refuse_password() -> str:
+    raise _Encrypted
+
+
+def _load(context: ssl.SSLContext, chain: Path) -> None:
+    try:
+        context.load_verify_locations(chain)
+    except ssl.SSLError:
+        hint = "it must be PEM: `-----BEGIN CERTIFICATE-----`, the server's own first, its chain after it"
+        raise Unusable("certificate", "certificate: there is no certificate in it", hint) from None
+
+
+def _serves(server: ssl.SSLContext, leaf: str, host: str) -> bool:
+    """Whether a visitor who trusts the certificate takes it for a host.
+
+    Raises:
+        Unusable: Nobody takes it for anything.
+    """
+    client = ssl.create_default_context(cadata=leaf)
+    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # the leaf itself is trusted
+    client.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
+    # A wildcard's own name is none that anybody asks for.
+    asked = host.replace("*", "any", 1) if host.startswith("*.") else host
+    try:
+        _shake_hands(server, client, asked)
+    except ssl.SSLCertVerificationError as error:
+        if error.verify_code == _EXPIRED:
+            raise Unusable("certificate", "certificate: it has expired", "renew it") from None
+        if error.verify_code == _NOT_YET_VALID:
+            hint = "wait, or set this machine's clock"
+            raise Unusable("certificate", "certificate: it is not valid yet", hint) from None
+        return False
+    return True
+
+
+def _names(server: ssl.SSLContext, leaf: str) -> Iterator[str]:
+    client = ssl.create_default_context(cadata=leaf)
+    client.check_hostname = False
+    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    client.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
+    shown = _shake_hands(server, client, None).getpeercert() or {}
+    for pair in shown.get("subjectAltName", ()):
+        yield str(pair[-1])
+
+
+def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext, host: str | None) -> ssl.SSLObject:
+    """A handshake of the two; the client's end of it."""
+    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+    there = server.wrap_bio(up, down, server_side=True)
+    here = client.wrap_bio(down, up, server_hostname=host)
+    for end in (here, there, here, there):
+        try:
+            end.do_handshake()
+        except ssl.SSLWantReadError:
+            continue
+    return here

@@ -1,0 +1,89 @@
+"""What Caddy's log says about certificates, and what that means for the user. Lines as Caddy 2.11 wrote them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from ftl.proxy import Site, SiteRedirect, SiteRoute, likely_cause, newly_certified
+from ftl.proxy.issuance import refusals
+
+SITE = Site("shop", routes=(SiteRoute("shop.example.com", "/", False, "web", 80),), tls="auto")
+HOST = "shop.example.com"
+
+
+def begins(host: str = HOST) -> str:
+    """An attempt begins."""
+    return json.dumps(
+        {"level": "info", "logger": "tls.obtain", "msg": "obtaining certificate", "identifier": host}
+    )
+
+
+def fails(error: str, host: str = HOST) -> str:
+    """It comes to nothing."""
+    message = "could not get certificate from issuer"
+    return json.dumps({"logger": "tls.obtain", "msg": message, "identifier": host, "error": error})
+
+
+def test_the_last_attempt_counts() -> None:
+    """A refusal is told in the authority's words, and forgotten when the proxy tries again."""
+    problem = "HTTP 400 urn:ietf:params:acme:error:dns - NXDOMAIN looking up A for shop.example.com"
+    lines = [begins(), begins("b.test"), "not JSON", fails("old", "b.test"), fails(problem), begins("b.test")]
+    assert refusals(lines) == {HOST: problem}
+
+
+def test_what_caddy_adds_is_left_out() -> None:
+    """The order's address says nothing to anybody."""
+    words = "[a.test] solving challenges: none left (order=https://ca.test/order/1) (ca=https://ca.test/dir)"
+    assert refusals([fails(words)]) == {HOST: "solving challenges: none left"}
+
+
+@pytest.mark.parametrize(
+    ("words", "meaning"),
+    [
+        (
+            "HTTP 400 urn:ietf:params:acme:error:dns - DNS problem: NXDOMAIN looking up A for x",
+            "no address yet",
+        ),
+        (
+            "HTTP 400 urn:ietf:params:acme:error:connection - 192.0.2.1: Timeout during connect",
+            "ports 80 and 443",
+        ),
+        (
+            "HTTP 403 urn:ietf:params:acme:error:unauthorized - 192.0.2.1: Invalid response from http://x: 404",
+            "another server",
+        ),
+        ("HTTP 429 urn:ietf:params:acme:error:rateLimited - too many certificates already issued", "for now"),
+        ("HTTP 403 urn:ietf:params:acme:error:caa - CAA record for x prevents issuance", "CAA record"),
+        (
+            "HTTP 400 urn:ietf:params:acme:error:invalidContact - domain example.com is forbidden",
+            "project.email",
+        ),
+        (
+            'provisioning client: Get "https://ca.test/dir": tls: failed to verify certificate: x509: certificate '
+            "signed by unknown authority",
+            "acme_ca_root",
+        ),
+        (
+            'provisioning client: Get "https://ca.test/dir": dial tcp: lookup ca.test: no such host',
+            "does not reach",
+        ),
+        ("something new", "ftl doctor"),
+    ],
+)
+def test_a_refusal_has_a_likely_cause(words: str, meaning: str) -> None:
+    """Each kind of problem leads to the step that nearly always helps."""
+    assert meaning in likely_cause(words)
+
+
+def test_an_authority_is_asked_about_new_hosts() -> None:
+    """Hosts of routes and redirects that it was not asked about before, or not at this authority."""
+    more = replace(SITE, redirects=(SiteRedirect("www.shop.example.com", HOST),))
+    assert newly_certified(SITE, None) == (HOST,)
+    assert newly_certified(SITE, SITE) == ()
+    assert newly_certified(more, SITE) == ("www.shop.example.com",)
+    assert newly_certified(replace(SITE, acme_ca="https://ca.test/dir"), SITE) == (HOST,)
+    assert newly_certified(replace(SITE, tls="internal"), None) == ()
+    assert newly_certified(replace(SITE, certificate="abc"), None) == ()
