@@ -68,10 +68,11 @@ def test_a_release_that_is_not_healthy_changes_nothing_and_says_why(
 def test_a_failed_release_is_recorded_and_the_next_has_its_own_number(
     ftl: Callable[..., Project], server: Server
 ) -> None:
-    """A first deploy that fails leaves nothing public; the next one is r2 and works."""
+    """A first deploy that fails leaves nothing public and no network; the next one is r2 and works."""
     app = site(ftl, server)
     app.service()["health_check"] = {**QUICK, "path": "/none"}
     assert app.deploy().exit_code == 1
+    assert f"ftl-p-{app.name}" not in server.docker("network", "ls", "--format", "{{.Name}}").split()
     assert app.get()[0] in (404, 503)
     app.service()["health_check"] = {**QUICK, "path": "/"}
     assert app.deploy().ok().result["release"] == "r2"
@@ -144,7 +145,7 @@ def test_a_deploy_that_is_killed_while_the_proxy_joins_again_leaves_the_site(
 
 
 def test_two_at_once_do_not_meet(ftl: Callable[..., Project], server: Server) -> None:
-    """A second deploy exits 4 with the holder's name, or waits when told to."""
+    """A second deploy exits 4 with the holder's name, or waits when told to; a plan says who is at work."""
     app = site(ftl, server)
     app.deploy().ok()
     app.version("two")
@@ -159,6 +160,8 @@ def test_two_at_once_do_not_meet(ftl: Callable[..., Project], server: Server) ->
     refused = app.run("deploy", "--no-build")
     assert refused.exit_code == 4
     assert "@" in refused.stderr
+    planned = app.run("plan", "--no-build", "--json").ok().result
+    assert "is under way" in planned["notes"][0]
     waited = app.deploy("--no-build", "--wait-lock", "60")
     thread.join()
     assert first == [0]

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 from lab.load import Load, Request, Target
 from lab.streams import Stream, hold
-from tests.e2e.proxy_stage import Stage, each_engine, stage_on
+from tests.e2e.proxy_stage import App, Stage, each_engine, stage_on
 
 from ftl.engine import ContainerSpec, Endpoint, Publish
 from ftl.errors import FtlError
@@ -297,7 +297,7 @@ def test_projects_applied_at_once_are_all_served(proxy_image: str) -> None:
     asyncio.run(work())
 
 
-async def _busy(stage: Stage):  # type: ignore[no-untyped-def]
+async def _busy(stage: Stage) -> tuple[str, App, list[Stream], list[asyncio.Task[None]]]:
     """A project that is live, an app that calls it by name, and two open streams."""
     project = stage.project("shop")
     await stage.app(project, "web", "r1")

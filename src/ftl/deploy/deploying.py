@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ftl.config.choosing import chosen_services
+from ftl.deploy.lock import holder_of
 from ftl.deploy.request import gather
 from ftl.deploy.session import open_session
 from ftl.deploy.sites import read_files
@@ -105,7 +106,16 @@ async def plan_only(
         request, observed = await gather(
             project, root, session, files=files, only=services, build=build, emit=emit
         )
-        return request.plan(observed)
+        plan = request.plan(observed)
+        holder = await holder_of(session.machine, project.name)
+    return plan if holder is None else replace(plan, notes=(_under_way(holder), *plan.notes))
+
+
+def _under_way(holder: str) -> str:
+    return (
+        f"a deploy by {holder} is under way: this is what would be left to do if it ended here and now; "
+        "what it has started counts as left behind"
+    )
 
 
 def _result(project: Project, plan: Plan, traffic: Mapping[str, Traffic], seconds: float) -> DeployResult:

@@ -45,6 +45,21 @@ while [ "$(timeout "$3" head -n 1)" = beat ]; do :; done
 """
 
 
+# Shared, so that two who look do not see each other.
+LOOK = r"""
+dir=/run/lock; [ -d "$dir" ] && [ -w "$dir" ] || dir=/tmp
+file="$dir/ftl-$1.lock"
+[ -e "$file" ] && exec 9<"$file" || exit 0
+flock -n -s 9 || cat "$file"
+"""
+
+
+async def holder_of(machine: Machine, name: str) -> str | None:
+    """Who holds the lock `name` on a machine at this moment, in the words they gave; None where nobody does."""
+    done = await machine.run(["sh", "-c", LOOK, "ftl-lock", name], timeout=ANSWER)
+    return done.stdout.decode("utf-8", "replace").strip() or None
+
+
 @asynccontextmanager
 async def locked(
     machine: Machine, name: str, *, holder: str, wait: float, emit: Emit

@@ -36,8 +36,14 @@ CERTIFICATE_SECONDS = 20.0
 
 
 async def ensure_network(work: Work, step: EnsureNetwork) -> None:
-    """The project's private network."""
+    """The project's private network; where the release does not come to be it goes again, if nobody is in it."""
+    work.on_failure(step, lambda: _leave_network(work, step.name))
     await ensure_project_network(work.engine, step.project)
+
+
+async def _leave_network(work: Work, network: str) -> None:
+    await work.proxy.detach(network)
+    await work.engine.remove_network(network)
 
 
 async def ensure_proxy(work: Work, step: EnsureProxy) -> None:

@@ -68,6 +68,10 @@ class ProxyControl:
         """
         await networks.attach(self._engine, self._machine, self._names.container, network, frozenset(aliases))
 
+    async def detach(self, network: str) -> None:
+        """Take it out of a project's network; not being in it is no error."""
+        await self._engine.disconnect(network, self._names.container)
+
     # --- what it serves ---------------------------------------------------------------------------
 
     async def apply(self, site: Site, certificate: Certificate | None = None) -> bool:
@@ -118,7 +122,7 @@ class ProxyControl:
         if services is None:
             await self._change(project, lambda _: None)
             if project_network(project) in state.networks:
-                await self._engine.disconnect(project_network(project), self._names.container)
+                await self.detach(project_network(project))
         gone = sorted(known if services is None else known.intersection(services))
         if gone:
             files = [live_file(project, service) for service in gone]

@@ -32,11 +32,18 @@ def test_columns_line_up() -> None:
 
 @pytest.mark.parametrize("width", [20, 30, 40])
 def test_the_widest_column_gives_way(width: int) -> None:
-    """In a narrow terminal the longest column is cut, with an ellipsis, and lines fit."""
+    """In a narrow terminal the longest column goes on below itself: lines fit, and nothing is lost."""
     lines = table(HEADER, ROWS, width=width)
     assert max(map(len, lines)) <= width
     assert lines[1].startswith("web ")
-    assert lines[1].endswith("…")
+    column = lines[0].index("IMAGE")
+    assert "".join(line[column:].strip() for line in lines[1:]) == ROWS[0][1] + "x"
+
+
+def test_a_cell_breaks_where_it_has_parts() -> None:
+    """Ports and the parts of an image's name stay whole as long as there is room for one."""
+    lines = table(("IMAGE", "PORTS"), [("team/shop:r5", "80->8000, 443->8443")], width=22)
+    assert lines == ["IMAGE       PORTS", "team/shop:  80->8000,", "r5          443->8443"]
 
 
 def test_an_empty_table_is_its_header() -> None:
