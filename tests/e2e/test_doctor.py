@@ -177,7 +177,7 @@ def test_a_server_that_lets_nobody_in(
     assert found.exit_code == 3, found
     refused = findings(found, "problem")["there connection"]
     assert "does not let ftl in" in refused["what"]
-    assert str(stranger) in refused["fix"]
+    assert fixing_command(refused) == f"ssh-copy-id -i {stranger}.pub -p {server.port} ftl@127.0.0.1"
     assert {"here docker", "here ssh", "here key"} <= set(findings(found, "ok"))
 
     stranger.chmod(0o644)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ftl.cli.common import OutputLost, ReaderLeft, put_json
-from ftl.errors import FtlError, Interrupted, UsageError
+from ftl.errors import FtlError, Interrupted, ServerError, UsageError
 from ftl.ui.failure import as_record, draw
 from ftl.ui.stream import let_go
 from ftl.ui.style import Style
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 INTERNAL_HINT = "this is a bug in FTL; run it again with -vv and report what it prints"
+NEXT_STEP = "`ftl doctor` examines this machine, the server and the way between them"
 
 
 def conclude(
@@ -45,14 +46,17 @@ def conclude(
         with suppress(ReaderLeft, OutputLost):  # nobody can be told
             put_json(_result(errors[0], command or _command_of(error)))
     else:
-        _tell(errors)
+        _tell(errors, command)
     return errors[0].exit_code
 
 
-def _tell(errors: Sequence[FtlError]) -> None:
+def _tell(errors: Sequence[FtlError], command: str | None) -> None:
     style = Style.of(sys.stderr)
+    lines = [draw(each, style) for each in errors]
+    if command not in (None, "doctor") and any(isinstance(each, ServerError) for each in errors):
+        lines.append(f"{style.cyan('hint')}: {NEXT_STEP}")
     try:
-        sys.stderr.write("".join(draw(each, style) + "\n" for each in errors))
+        sys.stderr.write("".join(f"{line}\n" for line in lines))
         sys.stderr.flush()
     except OSError:  # the terminal is closed, the reader gone, the disk full
         let_go(sys.stderr)

@@ -47,6 +47,15 @@ def test_each_failure_has_its_words_and_code(
     assert capsys.readouterr() == ("", words)
 
 
+@pytest.mark.parametrize(("command", "hinted"), [("deploy", True), ("doctor", False), (None, False)])
+def test_a_server_out_of_reach_leads_to_doctor(
+    command: str | None, hinted: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who cannot reach the server is told of the command that looks for the reason, unless it was just that one."""
+    conclude(ServerError("c"), command=command)
+    assert ("`ftl doctor`" in capsys.readouterr().err) is hinted
+
+
 def test_a_broken_pipe_that_is_not_stdout_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
     """A connection that broke while we wrote to it does not pass for a reader who has seen enough."""
     assert conclude(ExceptionGroup("tasks", [BrokenPipeError(32, "Broken pipe")])) == 1

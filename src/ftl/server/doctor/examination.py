@@ -141,7 +141,9 @@ def _judged_login(patient: Patient, way: login.Login | None, seen: Visit) -> lis
 def _judged_server(patient: Patient, way: login.Login | None, seen: Visit) -> list[Finding]:
     """The server itself."""
     if seen.refusal is not None:
-        return [there.judge_refusal(seen.refusal)]
+        key = patient.target.key if patient.target else None
+        login_there = way.route.login if way and way.route else ""
+        return [there.judge_unreachable(seen.refusal, login_there, str(key) if key else None)]
     if seen.survey is None:
         return []
     findings = [there.judge_system(seen.survey), *there.judge_docker(seen.docker, seen.survey)]

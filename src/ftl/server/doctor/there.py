@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.engine import labels
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ftl.engine import Container, EngineInfo
-    from ftl.errors import FtlError
+    from ftl.errors import FtlError, ServerError
     from ftl.server.doctor.survey import Room, Survey
     from ftl.server.doctor.visit import Docker
 
@@ -41,6 +42,15 @@ def judge_refusal(error: FtlError, name: str = "connection") -> Finding:
     """Why the server, or its engine, cannot be worked with."""
     what = f"{error.message}: {error.cause}" if error.cause else error.message
     return Finding("there", name, "problem", what, error.hint)
+
+
+def judge_unreachable(error: ServerError, login: str, key: str | None) -> Finding:
+    """Why ssh does not get in; `login` is what follows `ssh`, `key` the file that ftl.yaml names."""
+    found = judge_refusal(error)
+    if "Permission denied" not in (error.cause or ""):
+        return found
+    copy = f"`ssh-copy-id {f'-i {key}.pub ' if key else ''}{login}`"
+    return replace(found, fix=f"{copy} brings the key there, if another way in is open; {error.hint}")
 
 
 def judge_system(survey: Survey) -> Finding:
