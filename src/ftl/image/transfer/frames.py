@@ -84,15 +84,17 @@ async def frames(pieces: AsyncIterator[bytes], pace: Pace) -> AsyncGenerator[byt
             pace.took(len(each), time.monotonic() - began)
 
 
-async def side_by_side(items: AsyncIterator[T], work: Callable[[T], U]) -> AsyncGenerator[U, None]:
-    """What work makes of each item, in order; in threads, reading ahead by as many items as there are."""
+async def side_by_side(
+    items: AsyncIterator[T], work: Callable[[T], U], *, ahead: int = THREADS
+) -> AsyncGenerator[U, None]:
+    """What work makes of each item, in order; in threads, reading so many items ahead."""
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="compress")
     loop = asyncio.get_running_loop()
     running: deque[asyncio.Future[U]] = deque()
     try:
         async for item in items:
             running.append(loop.run_in_executor(pool, work, item))
-            if len(running) > THREADS:
+            if len(running) > ahead:
                 yield await running.popleft()
         while running:
             yield await running.popleft()

@@ -13,7 +13,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ftl.aio import to_the_end
+from ftl.aio import both, to_the_end
 from ftl.engine import ContainerSpec, Image, labels
 from ftl.errors import EngineError, EngineUnavailable
 
@@ -42,6 +42,7 @@ class Incoming:
         self._engine = engine
         run = f"{int(time.time())}-{secrets.token_hex(4)}"
         self.tags = tuple(f"{_REPOSITORY}:{run}-{number}" for number in range(count))
+        self._tried: set[str] = set()
 
     async def verify(self, ids: Mapping[str, str], layers: Mapping[str, Sequence[str]]) -> None:
         """See that each tag is the image that was sent and that a container can be made of it.
@@ -87,19 +88,31 @@ class Incoming:
             raise Doubt(f"no container can be made of it: {error.cause or error.message}") from error
 
     async def _try_out(self, tag: str) -> None:
-        """Make a container, which mounts every layer, and remove it unstarted."""
+        """Make a container, which mounts every layer; it is never started."""
         name = tag.replace(":", "-")
         spec = ContainerSpec(
             image=tag, labels={labels.ROLE: labels.ROLE_TRANSFER}, command=("true",), restart="no"
         )
-        try:
-            await self._engine.create(name, spec)
-        finally:
-            await _shielded(self._engine.remove(name, force=True))
+        self._tried.add(name)
+        await self._engine.create(name, spec)
+
+    async def settle(self, names: Mapping[str, str]) -> None:
+        """Give the images their names: temporary tag -> name. What they were tried with goes at the same time."""
+        tagging = [self._engine.tag(temporary, name) for temporary, name in names.items()]
+        await both(to_the_end(tagging), self._clear())
 
     async def discard(self) -> None:
         """Take the temporary tags away, and the images that got no other; also while being cancelled."""
-        await _shielded(untag(self._engine, self.tags))
+        await _shielded(self._discard())
+
+    async def _discard(self) -> None:
+        await self._clear()  # an image that has a container is not removed
+        await untag(self._engine, self.tags)
+
+    async def _clear(self) -> None:
+        """Remove the containers that were made to try the images out."""
+        await _shielded(_removed(self._engine, frozenset(self._tried)))
+        self._tried.clear()
 
 
 def stale(images: Iterable[Image], now: float) -> list[str]:
@@ -112,6 +125,10 @@ def stale(images: Iterable[Image], now: float) -> list[str]:
             if repository == _REPOSITORY and begun.isdecimal() and now - int(begun) > _STALE:
                 found.append(tag)
     return found
+
+
+async def _removed(engine: Engine, containers: Iterable[str]) -> None:
+    await to_the_end(engine.remove(name, force=True) for name in containers)
 
 
 async def untag(engine: Engine, tags: Iterable[str]) -> None:

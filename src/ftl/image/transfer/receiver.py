@@ -119,7 +119,7 @@ class Receiver:
         windows = Windows(basis)
         await line.say(f"delta {kept_name(layer.diff_id, layer.size)}")
         sent = 0
-        async with aclosing(side_by_side(self._windows(layer, windows), _framed)) as made:
+        async with aclosing(side_by_side(self._windows(layer, windows), _framed, ahead=1)) as made:
             async for each in made:
                 head = f"{each.basis.offset} {each.basis.length} {len(each.content)}\n"
                 await line.send(head.encode(), each.content)

@@ -188,8 +188,9 @@ class Shipment:
             async with aclosing(packing.parts()) as parts:
                 await self._door(there, bases, meter).deliver(parts)
             await incoming.verify(packing.ids(), {tag: image.layers for tag, image in images.items()})
-            for temporary, parcel in zip(incoming.tags, self._parcels, strict=True):
-                await there.engine.tag(temporary, parcel.tag)
+            await incoming.settle(
+                {temporary: parcel.tag for temporary, parcel in zip(incoming.tags, self._parcels, strict=True)}
+            )
         finally:
             self._sent = meter.sent
             remember(there.engine.name, self._pace.speed(_TELLING))
