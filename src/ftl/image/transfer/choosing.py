@@ -1,17 +1,43 @@
-"""Which source of layers to take: what must be sent decides, by what was measured."""
+"""Which source of layers to take: what must be sent decides, by what was measured.
+
+An image of 308 MB (5 layers, 12,000 files) on Docker 20.10.24 with two cores, in seconds, quiet, files in the
+page cache; repeat it with `python -m bench.sources IMAGE`:
+
+| | all of it | a layer of 123 MB | one of 3 kB |
+|---|---|---|---|
+| the engine's files | 0.0 | 0.0 | 0.0 |
+| push, the rest remembered | 0.0 | 0.0 | 0.0 |
+| save | 0.0 | 0.0 | 0.0 |
+"""
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from ftl.aio import to_the_end
+from ftl.errors import EngineError, EngineUnavailable, TransferFailed
 from ftl.image.transfer.files import readable
+from ftl.image.transfer.remembered import Remembered
+from ftl.image.transfer.source import Unfit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ftl.engine import Engine
     from ftl.image.transfer.save import Wanted
     from ftl.image.transfer.source import Source
+
+_SAVE = 130e6
+_PUSH = 30e6
+"""Bytes of layers a second: `docker save` writes all of an image first; a push compresses what is handed over."""
+
+_PUSH_SECONDS = 0.15
+"""What a push takes that hands over nothing."""
+
+_SLACK = 8 << 20
+"""Bytes that a push may have above what is expected: sizes of layers are those of their files."""
 
 
 async def choose(
@@ -26,5 +52,70 @@ async def choose(
         measure: The sizes of the other layers are needed too.
         saving: The source that always serves.
     """
-    files = await readable(engine, wanted)
-    return [saving] if files is None else [files, saving]
+    if (files := await readable(engine, wanted)) is not None:
+        return [files, saving]
+    if (push := await _push(engine, wanted, needed)) is not None:
+        return [push, saving]
+    return [saving]
+
+
+async def learn(engine: Engine, wanted: Sequence[Wanted]) -> None:
+    """Make a push the fast way for the next time, where it can be and the files are not faster anyway.
+
+    The engine compresses and uploads what is not remembered, with one thread a layer, so this is for the time
+    in which a link is slow. It may be cancelled: each layer counts from its end on. Never raises.
+
+    Args:
+        engine: The engine here.
+        wanted: Its images.
+    """
+    remembered = await asyncio.to_thread(Remembered)
+    layers = {layer for image in wanted for layer in image.layers}
+    if not remembered.unknown(layers) or await readable(engine, wanted) is not None:
+        return
+    with suppress(Unfit, EngineError, EngineUnavailable, TransferFailed):
+        if await _graph_driver(engine):
+            from ftl.image.transfer.push import Push
+
+            await Push(engine, wanted, remembered).learn()
+
+
+async def _push(engine: Engine, wanted: Sequence[Wanted], needed: frozenset[str]) -> Source | None:
+    """A push, if it pays."""
+    try:
+        if not await _graph_driver(engine):
+            return None
+        steps = await to_the_end(engine.layer_sizes(image.config) for image in wanted)
+    except (EngineError, EngineUnavailable):
+        return None
+    sizes: dict[str, int] = {}
+    for image, of_steps in zip(wanted, steps, strict=True):
+        sizes |= layer_sizes(image.layers, of_steps)
+    remembered = await asyncio.to_thread(Remembered)
+    uploaded = sum(sizes.get(layer, 0) for layer in needed | remembered.unknown(sizes))
+    if not pays(uploaded, sum(sizes.values())):
+        return None
+    from ftl.image.transfer.push import Push  # brings an HTTP server
+
+    return Push(engine, wanted, remembered, budget=uploaded + _SLACK)
+
+
+async def _graph_driver(engine: Engine) -> bool:
+    return (await engine.info()).store == "overlay2"
+
+
+def pays(uploaded: int, size: int) -> bool:
+    """Whether a push that hands over so many bytes is done before images of `size` bytes are saved."""
+    return _PUSH_SECONDS + uploaded / _PUSH < size / _SAVE
+
+
+def layer_sizes(layers: Sequence[str], steps: Sequence[int]) -> Mapping[str, int]:
+    """About how large layers are.
+
+    Args:
+        layers: diffIDs, lowest first.
+        steps: Sizes of the steps of the build, lowest first, as the engine tells them: 0 for a step that made
+            no layer, without saying which did. So an empty layer shifts the sizes above it by a place.
+    """
+    sized = zip(reversed(layers), reversed([size for size in steps if size]), strict=False)
+    return dict.fromkeys(layers, 0) | dict(sized)
