@@ -9,15 +9,16 @@ import os
 import shutil
 import ssl
 import subprocess
-import threading
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from lab.load import Load, Request, Target
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from lab.load import Tally
     from lab.servers import Server
     from tests.harness import Outcome, Project
 
@@ -169,44 +170,30 @@ def site(make: Callable[..., Project], server: Server, **changed: Any) -> Site:
 
 
 @dataclass
-class Tally:
-    """What a visitor met. `failures` are answers that were not 200 and connections that broke."""
+class Visitors:
+    """What they met. `failures` tells answers that were not 200, and connections that broke, apart."""
 
-    requests: int = 0
-    failures: list[str] = field(default_factory=list)
-    seen: set[str] = field(default_factory=set)
+    tally: Tally
+    seen: set[str]
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """How often each kind of failure was met; whole once the visitors have gone."""
+        return dict(self.tally.reasons)
 
 
 @contextmanager
-def visitors(target: Site, count: int = 4) -> Iterator[Tally]:
+def visitors(target: Site, count: int = 4) -> Iterator[Visitors]:
     """Clients that keep their connections alive, never retry, and ask as fast as they are answered."""
-    tally, over = Tally(), threading.Event()
-
-    def visit() -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", target.server.http_port, timeout=20)
-        while not over.is_set():
-            try:
-                connection.request("GET", "/", headers={"Host": target.domain})
-                answer = connection.getresponse()
-                body = answer.read().decode()
-                if answer.status != 200:
-                    tally.failures.append(f"{answer.status} {body}")
-                tally.seen.add(body)
-            except OSError as error:
-                tally.failures.append(repr(error))
-                connection.close()
-            except http.client.HTTPException as error:
-                tally.failures.append(repr(error))
-                connection.close()
-            tally.requests += 1
-            time.sleep(0.005)
-
-    threads = [threading.Thread(target=visit) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield tally
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join()
+    seen: set[str] = set()
+    there = Target("127.0.0.1", target.server.http_port, target.domain)
+    load = Load(
+        there,
+        [Request("GET", "/")],
+        clients=count,
+        pause=0.005,
+        saw=lambda _, body: seen.add(body.decode()),
+    )
+    with load:
+        yield Visitors(load.tally, seen)
+    assert load.tally.requests, "somebody came"

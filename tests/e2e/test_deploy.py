@@ -53,15 +53,15 @@ def test_no_request_fails_while_a_release_is_replaced(ftl: Callable[..., Project
     app = site(ftl, server, replicas=2)
     app.deploy().ok()
     slow: list[tuple[int, str]] = []
-    with visitors(app) as tally:
+    with visitors(app) as visit:
         for version in ("two", "three"):
             app.version(version)
             pending = threading.Thread(target=lambda: slow.append(app.get("/cgi-bin/slow")))
             pending.start()
             app.deploy().ok()
             pending.join()
-    assert tally.failures == []
-    assert tally.seen == {"one", "two", "three"}
+    assert visit.failures == {}
+    assert visit.seen == {"one", "two", "three"}
     assert slow == [(200, "slow done")] * 2
     assert len(app.containers()) == 2
 
@@ -233,9 +233,9 @@ def test_a_change_of_port_loses_no_request(ftl: Callable[..., Project], server: 
     """Visitors who never retry do not notice that the app listens elsewhere from now on."""
     app = site(ftl, server)
     app.deploy().ok()
-    with visitors(app) as tally:
+    with visitors(app) as visit:
         app.version("two", dockerfile=DOCKERFILE.replace("8000", "9000"))
         app.service()["port"] = 9000
         app.deploy().ok()
-    assert tally.failures == []
-    assert tally.seen == {"one", "two"}
+    assert visit.failures == {}
+    assert visit.seen == {"one", "two"}

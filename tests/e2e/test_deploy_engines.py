@@ -28,11 +28,11 @@ def test_two_releases_of_two_services(
     app.config["services"].append({"name": "inner", "build": "app", "port": 8000, "stop_timeout": 1})
     app.deploy().ok()
     assert app.get() == (200, "one")
-    with visitors(app) as tally:
+    with visitors(app) as visit:
         app.version("two")
         second = app.deploy("web").ok().result["services"]["web"]
     assert (second["layers_sent"], second["layers_reused"]) == (1, 2)
-    assert tally.failures == []
+    assert visit.failures == {}
     assert app.get() == (200, "two")
     assert app.containers() == [f"{app.name}-inner-r1", f"{app.name}-web-r2"]
     assert app.deploy("web").ok().result["changed"] is False
