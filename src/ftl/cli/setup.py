@@ -13,6 +13,9 @@ from ftl.cli.common import Fields, Options, load_project, pass_options, put, run
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ftl.config import Project
     from ftl.events import Emit
     from ftl.server.setup import SetupPlan
 
@@ -49,6 +52,11 @@ _UNITS = {"": 1, "M": 2**20, "G": 2**30}
     show_default=True,
     help="Where the server finds Docker's own packages; a mirror, or one of a company.",
 )
+@click.option(
+    "--store-credentials",
+    is_flag=True,
+    help="Keep the logins to registries on the server, too, for images that it pulls by itself.",
+)
 @pass_options
 def command(
     options: Options,
@@ -60,6 +68,7 @@ def command(
     unattended_upgrades: bool,
     harden: bool,
     docker_repository: str,
+    store_credentials: bool,
 ) -> None:
     """Make a bare Debian or Ubuntu server ready for deploys.
 
@@ -69,10 +78,13 @@ def command(
 
     Where sudo wants a password, it is asked for on the terminal; without one it is read from the variable
     FTL_SUDO_PASSWORD. It is kept nowhere.
+
+    Registries that ftl.yaml pushes to are tried; where there are no credentials for one, they are asked for, and
+    kept where `docker login` keeps them on this machine.
     """
     from ftl.server.setup import Access, Wanted, setup
 
-    project, _ = load_project(options)
+    project, root = load_project(options)
     wanted = Wanted(
         firewall=firewall,
         allow=tuple(map(_port, allow)),
@@ -87,6 +99,7 @@ def command(
     async def work(emit: Emit) -> Fields:
         plan = await setup(project, wanted, access, dry_run=dry_run, emit=emit)
         made.append(plan)
+        registries = () if dry_run else await _log_in(project, root, emit, store=store_credentials)
         return {
             "server": plan.server,
             "system": plan.system,
@@ -95,11 +108,26 @@ def command(
             "dry_run": dry_run,
             "changes": [{"step": step.kind, "text": step.text} for step in plan.steps],
             "notes": list(plan.notes),
+            "registries": list(registries),
         }
 
     run(options, "setup", work)
     if not options.json:
         _print(made[0], dry_run=dry_run)
+
+
+async def _log_in(project: Project, root: Path, emit: Emit, *, store: bool) -> tuple[str, ...]:
+    """See to the logins to registries; which of them work."""
+    from ftl.image import Keyring
+    from ftl.image.registry import shown
+    from ftl.server.setup import log_in_to_registries, target_of
+    from ftl.server.setup import store_credentials as keep_there
+
+    keyring = Keyring(project.registries, root=root, environ=os.environ)
+    found = await log_in_to_registries(project, keyring, _ask_login, environ=os.environ, emit=emit)
+    if store and found:
+        await keep_there(target_of(project.server), found, emit=emit)
+    return tuple(shown(one.registry) for one in found)
 
 
 def _print(plan: SetupPlan, *, dry_run: bool) -> None:
@@ -122,6 +150,19 @@ async def _ask(words: str) -> str | None:
     from getpass import getpass
 
     return await asyncio.to_thread(getpass, f"{words}: ")
+
+
+async def _ask_login(registry: str) -> tuple[str, str] | None:
+    """Ask for a user name and a password on the terminal; None where there is none."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+    import asyncio
+
+    sys.stderr.write(f"{registry} is pushed to, and there are no credentials for it here.\nUser name: ")
+    sys.stderr.flush()
+    username = (await asyncio.to_thread(sys.stdin.readline)).strip()
+    secret = await _ask("Password or token") if username else None
+    return (username, secret) if secret else None
 
 
 def _port(text: str) -> tuple[int, str]:

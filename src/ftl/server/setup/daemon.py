@@ -18,7 +18,12 @@ _LOG_DRIVER = "json-file"
 
 
 def merged(
-    content: bytes | None, arguments: Sequence[str] = (), *, swarm: bool = False, name: str
+    content: bytes | None,
+    arguments: Sequence[str] = (),
+    *,
+    swarm: bool = False,
+    insecure: Sequence[str] = (),
+    name: str,
 ) -> bytes | None:
     """The file as it should be; what is in it wins over what FTL would like.
 
@@ -26,6 +31,7 @@ def merged(
         content: The file; None: there is none.
         arguments: The running engine's command line: an engine does not start when a setting is in both.
         swarm: Whether it is in a swarm, where live-restore keeps it from starting.
+        insecure: The registries that ftl.yaml names so.
         name: The server, for messages.
 
     Returns:
@@ -45,6 +51,10 @@ def merged(
         if isinstance(options, dict):
             for key, value in _LOG_OPTIONS.items():
                 options.setdefault(key, value)
+    registries = settings.get("insecure-registries", [])
+    if insecure and "--insecure-registry" not in flags and isinstance(registries, list):
+        added = [one for one in insecure if one not in registries]
+        settings |= {"insecure-registries": [*registries, *added]} if added else {}
     if json.dumps(settings) == before:
         return None
     return (json.dumps(settings, indent=2) + "\n").encode()

@@ -39,6 +39,7 @@ class Wanted:
         allow: More ports that stay open.
         forwards: The ports that ftl.yaml opens past the proxy; the rules let them through as soon as they are
             deployed.
+        insecure: The registries that the engine may use without a certificate that it trusts.
         swap: Bytes of swap, if the server has none.
         unattended_upgrades: Whether security updates are to install themselves.
         harden: Whether to end root's login and logins by password.
@@ -49,6 +50,7 @@ class Wanted:
     firewall: bool = True
     allow: tuple[Port, ...] = ()
     forwards: tuple[Port, ...] = ()
+    insecure: tuple[str, ...] = ()
     swap: int = 0
     unattended_upgrades: bool = False
     harden: bool = False
@@ -105,7 +107,9 @@ def _engine(wanted: Wanted, observed: Observed, server: str) -> Iterator[s.Step]
     """The settings come before the packages, so that a new engine starts with them."""
     if not _is_snap(observed):
         swarm = observed.engine is not None and observed.engine.swarm
-        content = daemon.merged(observed.daemon, observed.engine_arguments, swarm=swarm, name=server)
+        content = daemon.merged(
+            observed.daemon, observed.engine_arguments, swarm=swarm, insecure=wanted.insecure, name=server
+        )
         if content is not None:
             running = observed.engine
             containers = running.containers if running else 0

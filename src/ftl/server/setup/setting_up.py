@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.child import complete
 from ftl.errors import ServerError, UsageError, at
 from ftl.events import Emit, Note, SetupPlanned
+from ftl.image.registry import insecure
 from ftl.server.setup.applying import apply
 from ftl.server.setup.login import Ask, Question, log_in
 from ftl.server.setup.planning import SetupPlan, Wanted, make_plan
@@ -67,10 +68,15 @@ async def setup(
             "`ftl setup` prepares a server that is reached over SSH, and `local` is this machine",
             hint="name the server in `server.host`, or with `--server HOST`",
         )
-    target = _target(server)
+    target = target_of(server)
     resolved = await _resolve(target)
     user = server.user or resolved.user
-    wanted = replace(wanted, keys=await public_keys(server, resolved), forwards=tuple(_forwards(project)))
+    wanted = replace(
+        wanted,
+        keys=await public_keys(server, resolved),
+        forwards=tuple(_forwards(project)),
+        insecure=insecure(project),
+    )
     question = Question(user, bodies(wanted.keys))
     with at(server=server.host):
         async with log_in(
@@ -85,7 +91,7 @@ async def setup(
     return plan
 
 
-def _target(server: Server) -> Target:
+def target_of(server: Server) -> Target:
     """A server as ssh is told of it."""
     key = Path(server.ssh_key).expanduser() if server.ssh_key else None
     return Target(server.host, server.port, server.user, key, server.known_hosts)
