@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ftl.config.hints import nearest
 from ftl.config.models import BuildSecret, Container, Dependency, Project, Proxy, Section, Service
 from ftl.config.presets import PRESETS, Preset, environment
-from ftl.config.reading import Shortening
+from ftl.config.reading import Shortening, shortened
 from ftl.config.scalars import Unfit, image
 from ftl.config.texts import Skipped
 from ftl.config.tree import Entry, Mapping, Mark, Node, Scalar, Sequence, is_null
@@ -132,11 +132,7 @@ def build_secret(reader: Reader, node: Scalar) -> Mapping:
 def dependency(reader: Reader, node: Scalar) -> Mapping:
     """Read `postgres:16`: a preset, or any other image under the last part of its name."""
     reference = reader.texts.get(node, "dependencies").text
-    try:
-        image(reference if "/" in reference else reference.lower())
-    except Unfit as error:
-        reader.texts.report(node.mark, f"dependencies: `{node.text}` {error.message}", error.hint)
-        raise Skipped from None
+    _check_image(reader, node, reference if "/" in reference else reference.lower())
     repository, tag = split(reference)
     preset = PRESETS.get(repository.lower())
     if preset is not None:
@@ -146,7 +142,17 @@ def dependency(reader: Reader, node: Scalar) -> Mapping:
         hint = f"did you mean `{meant}`? If it is another image, write `name` and `image`"
         reader.texts.report(node.mark, f"dependencies: `{repository}` is not known", hint)
         raise Skipped
+    _check_image(reader, node, reference)
     return _literal({"name": repository.rpartition("/")[2], "image": reference}, node.mark)
+
+
+def _check_image(reader: Reader, node: Scalar, reference: str) -> None:
+    """Say what is wrong with an image's name here: further on, what was made of it cannot be told from a variable."""
+    try:
+        image(reference)
+    except Unfit as error:
+        reader.texts.report(node.mark, f"dependencies: `{shortened(node.text)}` {error.message}", error.hint)
+        raise Skipped from None
 
 
 def _from_preset(reader: Reader, preset: Preset, version: str, tag: str, mark: Mark) -> Mapping:

@@ -51,6 +51,15 @@ _WORD = One("text", str)
 _COMMAND = One("command", shell_words)
 
 
+_SHOWN = 80
+"""Characters of a value that a message repeats."""
+
+
+def shortened(text: str) -> str:
+    """A value as a message repeats it: a whole document pasted in the wrong place is told by its beginning."""
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
 class Reader:
     """One reading of one file.
 
@@ -179,7 +188,7 @@ class Reader:
             shown, hint = filled.text, error.hint
             if filled.masked != filled.text and isinstance(node, Scalar):
                 shown, hint = node.text, "its value comes from a variable"
-            self.texts.report(node.mark, f"{label}: `{shown}` {error.message}", hint)
+            self.texts.report(node.mark, f"{label}: `{shortened(shown)}` {error.message}", hint)
             raise Skipped from None
         self._remember(way, filled, key)
         return value

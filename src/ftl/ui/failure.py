@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 TAB = "    "
 
+WIDEST = 160
+"""Characters of a line of ftl.yaml that are shown."""
+
 LONGEST = 2000
 """Characters of a foreign line: apps log whole documents in one."""
 
@@ -63,14 +66,26 @@ def _problem(problem: Problem, style: Style) -> str:
     lines = [f"{style.red('error')}: {problem.message}", f"  {style.bold(place)}"]
     if problem.source and problem.line:
         margin = len(str(problem.line))
-        source = problem.source.rstrip("\n").replace("\t", TAB)
+        source, caret = _excerpt(problem.source.rstrip("\n"), problem.column)
         lines.append(style.dim(f"  {problem.line} | ") + source)
         if problem.column:
-            before = problem.source[: problem.column - 1].replace("\t", TAB)
-            lines.append(style.dim(f"  {' ' * margin} | ") + " " * len(before) + style.red("^"))
+            lines.append(style.dim(f"  {' ' * margin} | ") + " " * caret + style.red("^"))
     if problem.hint:
         lines.append(_hint(problem.hint, style))
     return "\n".join(lines)
+
+
+def _excerpt(source: str, column: int) -> tuple[str, int]:
+    """A line as it is shown, of a very long one what is around the column; and how far in the caret stands."""
+    before, after = (
+        part.replace("\t", TAB) for part in (source[: max(0, column - 1)], source[max(0, column - 1) :])
+    )
+    if len(before) + len(after) <= WIDEST:
+        return before + after, len(before)
+    half = WIDEST // 2
+    start = before if len(before) <= half else f"…{before[-half:]}"
+    end = after if len(after) <= half else f"{after[:half]}…"
+    return start + end, len(start)
 
 
 def _hint(text: str, style: Style) -> str:

@@ -32,6 +32,15 @@ def test_a_file_that_is_not_there_is_named(folder: Path) -> None:
     assert "ftl init" in (problem.hint or "")
 
 
+def test_a_long_value_is_told_by_its_beginning(folder: Path) -> None:
+    """A document pasted where a name belongs does not fill the screen with the message."""
+    (folder / "ftl.yaml").write_text(BASE.replace("shop", "Z" * 5000, 1))
+    with pytest.raises(ConfigError) as caught:
+        load(folder / "ftl.yaml", environ={})
+    assert "ZZZ…`" in caught.value.message
+    assert len(caught.value.message) < 300
+
+
 def test_a_folder_is_no_file(folder: Path) -> None:
     """What cannot be read is refused with the system's reason."""
     with pytest.raises(ConfigError, match="directory"):

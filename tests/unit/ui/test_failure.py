@@ -59,6 +59,15 @@ def test_a_problem_shows_its_line_with_a_caret() -> None:
     ]
 
 
+def test_of_a_very_long_line_the_part_around_the_caret_is_shown() -> None:
+    """A line that would fill the screen is cut on both sides, and the caret stays below its character."""
+    source = "a" * 3000 + "X" + "b" * 3000
+    error = ConfigError([Problem("port: no", "ftl.yaml", 4, 3001, source)])
+    _, _, shown, caret = draw(error, PLAIN).splitlines()
+    assert len(shown) < 200
+    assert shown[caret.index("^")] == "X"
+
+
 def test_the_caret_is_right_after_tabs() -> None:
     """A tab before the place does not shift the caret: both are drawn four wide."""
     drawn = draw(ConfigError([Problem("tab", "ftl.yaml", 2, 2, "\tname: x")]), PLAIN)
