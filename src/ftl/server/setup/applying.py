@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from ftl.errors import FtlError, ServerError, at
+from ftl.errors import FtlError, LoginRefused, ServerError, at
 from ftl.events import Emit, StepFailed, StepFinished, StepStarted, StepUndone
 from ftl.server.setup.hand import Hand
 from ftl.server.setup.steps import HardenSsh, Keep, Revert
@@ -15,7 +16,11 @@ if TYPE_CHECKING:
     from ftl.server.setup.login import Login
     from ftl.server.setup.planning import SetupPlan
     from ftl.server.setup.steps import Step
-    from ftl.ssh import Target
+    from ftl.ssh import Machine, Target
+
+_ATTEMPTS = 2
+_PAUSE = 3.0
+"""Tries of a new connection, and seconds between two: together well within steps.GUARD_SECONDS."""
 
 
 async def apply(plan: SetupPlan, login: Login, deployer: Target, *, emit: Emit) -> None:
@@ -24,7 +29,8 @@ async def apply(plan: SetupPlan, login: Login, deployer: Target, *, emit: Emit) 
     Args:
         plan: What is to be done; nothing is done where it has no steps.
         login: Our way in.
-        deployer: The way in of the user who deploys: it is tried at the end, and before others are closed.
+        deployer: The way in of the user who deploys, by which new connections are made: to see that the firewall lets
+            them through, before other ways in are closed, and at the end.
         emit: Hears of each step.
 
     Raises:
@@ -33,54 +39,96 @@ async def apply(plan: SetupPlan, login: Login, deployer: Target, *, emit: Emit) 
     """
     if not plan.steps:
         return
+    proof = _Proof(deployer)
     async with Hand(login.machine, user=login.user, password=login.password, emit=emit) as hand:
         for step in plan.steps:
             with at(server=plan.server, step=step.kind):
-                await _run(step, hand, login, deployer, emit)
+                await _run(step, hand, proof, emit)
     with at(server=plan.server, step="prove"):
-        await _prove_deployer(deployer)
+        await proof.complete()
 
 
-async def _run(step: Step, hand: Hand, login: Login, deployer: Target, emit: Emit) -> None:
+async def _run(step: Step, hand: Hand, proof: _Proof, emit: Emit) -> None:
     emit(StepStarted(step.kind, step.text))
     began = time.monotonic()
     if isinstance(step, HardenSsh):
-        await _prove_deployer(deployer)
+        await proof.complete()
     try:
         await hand.do(step)
     except BaseException:
         emit(StepFailed(step.kind, step.text))
         raise
     if step.guarded:
-        await _confirm(step, hand, deployer if isinstance(step, HardenSsh) else login.target, emit)
+        await _confirm(step, hand, proof, emit)
     emit(StepFinished(step.kind, step.text, time.monotonic() - began))
 
 
-async def _confirm(step: Step, hand: Hand, way: Target, emit: Emit) -> None:
+async def _confirm(step: Step, hand: Hand, proof: _Proof, emit: Emit) -> None:
     """Keep what a step did if a new connection is let in after it, else take it back.
 
     Raises:
         ServerError: It was taken back.
     """
     try:
-        async with connect(way):
-            pass
+        await proof.renew(refusal_will_do=not isinstance(step, HardenSsh))
     except FtlError as error:
         await hand.do(Revert())
         emit(StepUndone(step.kind, step.text))
         raise ServerError(
-            f"a new connection to {way.host} was not let in after this step, which was taken back: {step.text}",
+            f"{proof.way.host} let no new connection in after this step, which was taken back: {step.text}",
             cause=error.message,
             hint=error.hint,
         ) from error
     await hand.do(Keep())
 
 
-async def _prove_deployer(way: Target) -> None:
-    """See that the user who deploys is let in and may use Docker.
+class _Proof:
+    """That the user who deploys is let in by a connection made now, and may use Docker."""
 
-    Raises:
-        ServerError: Why not.
-    """
-    async with connect(way) as machine:
-        await machine.engine_url()
+    def __init__(self, way: Target) -> None:
+        self.way = way
+        self._missing: FtlError | None = None
+        self._tried = False
+
+    async def renew(self, *, refusal_will_do: bool) -> None:
+        """Connect anew.
+
+        Args:
+            refusal_will_do: Whether it is enough that the SSH server answers, even if it lets this user not in:
+                then no firewall stands between.
+
+        Raises:
+            ServerError: It was not possible; twice, for a server that takes only so many connections at a time.
+        """
+        self._tried, self._missing = True, None
+        for attempt in range(_ATTEMPTS):
+            try:
+                async with connect(self.way) as machine:
+                    await self._look(machine)
+            except LoginRefused as error:
+                if not refusal_will_do:
+                    raise
+                self._missing = error
+            except ServerError:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                await asyncio.sleep(_PAUSE)
+                continue
+            return
+
+    async def complete(self) -> None:
+        """See to it that a connection was made since the last change, and that nothing was missing.
+
+        Raises:
+            ServerError: The user who deploys is not let in, or may not use Docker.
+        """
+        if not self._tried or self._missing is not None:
+            await self.renew(refusal_will_do=False)
+        if self._missing is not None:
+            raise self._missing
+
+    async def _look(self, machine: Machine) -> None:
+        try:
+            await machine.engine_url()
+        except ServerError as error:
+            self._missing = error

@@ -81,8 +81,8 @@ async def log_in(
             yield await visitor.enter_as_root(stack, target, error)
             emit(Note(f"logged in as root: {question.user} cannot log in yet"))
             return
-        if isinstance(found, Login):
-            yield found
+        if isinstance(found, Login) or found.answer.outcome == "refused" or found.user == ROOT:
+            yield await visitor.insist(found)
             return
         try:
             instead = await visitor.enter(stack, replace(target, user=ROOT))

@@ -1,0 +1,234 @@
+"""`ftl setup` on real bare servers: what it changes, what it leaves alone, and what is reachable afterwards."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.e2e.site import site
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lab.servers import Server
+    from tests.e2e.conftest import ServerFactory
+    from tests.e2e.site import Site
+    from tests.harness import Project
+
+pytestmark = [pytest.mark.server, pytest.mark.engine]
+
+SNAPSHOT = (
+    "dpkg -l; find /etc /home /root /usr/local -type f -not -name '*.log' | sort | xargs sha256sum; "
+    "iptables -S; id deploy; ls /var/lib/apt/lists | wc -l"
+)
+PASSWORD = "correct horse"
+LOCK = (
+    "import fcntl, time; lock = open('/var/lib/dpkg/lock-frontend', 'w'); "
+    "fcntl.lockf(lock, fcntl.LOCK_EX); time.sleep(8)"
+)
+
+
+def snapshot(server: Server) -> bytes:
+    """All of a server that setup could change."""
+    done = server.run("sh", "-c", SNAPSHOT, check=False)
+    return done.stdout
+
+
+def setup(target: Site, *argv: str, **options: object) -> list[str]:
+    """Run `ftl setup`; returns the steps that it took."""
+    result = target.run("setup", "--json", *argv, **options).ok().result
+    return [change["step"] for change in result["changes"]]
+
+
+def answers(prober: Server, address: str, port: int) -> bool:
+    """Whether an HTTP server answers another machine at a port."""
+    argv = ("curl", "--silent", "--max-time", "3", "--output", "/dev/null", f"http://{address}:{port}/")
+    return prober.run(*argv, check=False).returncode == 0
+
+
+def publish(server: Server, port: int) -> None:
+    """Run a container that is not FTL's and publishes a port."""
+    server.load("ftl-lab-busybox:latest")
+    argv = ("--detach", "--publish", f"{port}:8000", "ftl-lab-busybox:latest")
+    server.docker("run", *argv, "httpd", "-f", "-p", "8000", "-h", "/")
+
+
+def test_a_bare_server_becomes_one_that_is_deployed_to(
+    server_factory: ServerFactory, ftl: Callable[..., Project], busybox: str, proxy_image: str
+) -> None:
+    """Only what is missing is done, once; then a deploy works, and of published ports only `forwards` are open."""
+    bare = server_factory("bare", bare=True, comfort=False)
+    prober = server_factory("prober", bare=True)
+    app = site(ftl, bare)
+    app.config["server"]["user"] = "deploy"
+    bare.run("groupdel", "docker")
+
+    before = snapshot(bare)
+    planned = setup(app, "--dry-run")
+    assert snapshot(bare) == before
+
+    assert setup(app) == planned
+    assert {"install_docker", "create_user", "authorise_key", "apply_firewall"} <= set(planned)
+    after = snapshot(bare)
+    assert setup(app) == []
+    assert snapshot(bare) == after
+
+    publish(bare, 8099)
+    app.deploy().ok()
+    assert app.get() == (200, "one")
+    address = bare.address
+    assert answers(prober, address, 80)
+    assert not answers(prober, address, 8099)
+    app.service()["forwards"] = ["8098:8000"]
+    app.deploy().ok()
+    assert answers(prober, address, 8098)
+
+    bare.stop_engine()
+    bare.start_engine()
+    assert not answers(prober, address, 8099)
+    assert setup(app) == []
+    assert setup(app, "--allow", "8099") == ["apply_firewall"]
+    assert answers(prober, address, 8099)
+    assert setup(app) == []
+
+
+def test_what_is_there_is_kept(
+    server_factory: ServerFactory, ftl: Callable[..., Project], busybox: str
+) -> None:
+    """Settings of Docker, rules of ufw, a second port of sshd; sudo's password is used and shown nowhere."""
+    own = server_factory("kept", suite="trixie", bare=True, users=("admin",))
+    app = site(ftl, own)
+    app.config["server"]["user"] = "admin"
+    own.run("rm", "/etc/sudoers.d/ftl", "/etc/ssh/authorized_keys/root")
+    own.run("chpasswd", stdin=f"admin:{PASSWORD}\n".encode())
+    own.run("usermod", "--append", "--groups", "sudo", "admin")
+    own.write("/etc/docker/daemon.json", json.dumps({"log-opts": {"max-size": "1m"}, "debug": False}))
+    own.run("sh", "-c", "apt-get update -q && apt-get install -q -y --no-install-recommends ufw", timeout=300)
+    own.run(
+        "sh",
+        "-c",
+        "ufw allow 22 && ufw allow from 10.9.8.7 to any port 443 proto tcp && ufw --force enable",
+    )
+    own.write("/etc/ssh/sshd_config.d/ports.conf", "Port 22\nPort 2222\n")
+    own.run("sh", "-c", "kill -s HUP $(cat /run/sshd.pid)")
+
+    before = snapshot(own)
+    without = app.run("setup", "--json")
+    wrong = app.run("setup", "--json", env={"FTL_SUDO_PASSWORD": "battery staple"})
+    assert (without.exit_code, wrong.exit_code) == (3, 3)
+    assert "FTL_SUDO_PASSWORD" in without.result["error"]["hint"]
+    assert "does not take the password" in wrong.result["error"]["message"]
+    assert snapshot(own) == before
+
+    # Another apt is at work.
+    with subprocess.Popen(("docker", "exec", own.container, "python3", "-c", LOCK)):
+        done = app.run("setup", "--json", env={"FTL_SUDO_PASSWORD": PASSWORD}).ok()
+    assert PASSWORD not in done.stdout + done.stderr
+    assert any("holds the lock" in note["text"] for note in done.events("note"))
+    assert setup(app, env={"FTL_SUDO_PASSWORD": PASSWORD}) == []
+
+    settings = json.loads(own.run("cat", "/etc/docker/daemon.json").stdout)
+    assert settings["log-opts"] == {"max-size": "1m", "max-file": "3"}
+    assert settings["debug"] is False
+    assert settings["live-restore"] is True
+    rules = own.run("ufw", "show", "added").stdout.decode()
+    assert {"ufw allow 22", "ufw allow 80/tcp", "ufw allow 2222/tcp", "ufw allow 443/udp"} <= set(
+        rules.splitlines()
+    )
+    assert not {"ufw allow 22/tcp", "ufw allow 443/tcp"} & set(rules.splitlines())
+    assert own.run("pgrep", "-f", PASSWORD, check=False).returncode == 1
+
+    prober = server_factory("prober", bare=True)
+    publish(own, 8099)
+    assert not answers(prober, own.address, 8099)
+
+
+def test_nobody_is_locked_out(server_factory: ServerFactory, ftl: Callable[..., Project]) -> None:
+    """Rules after which no new connection is let in go away: we take them back, and if we cannot, they do it."""
+    own = server_factory("locked", bare=True, suite="trixie")
+    app = site(ftl, own)
+    # Somebody's rules let in one connection every while: ours stands, and no other comes in after it.
+    known = (
+        "-p",
+        "tcp",
+        "--dport",
+        "22",
+        "-m",
+        "conntrack",
+        "--ctstate",
+        "NEW",
+        "-m",
+        "recent",
+        "--name",
+        "once",
+    )
+    own.run("iptables", "-A", "INPUT", *known, "--rcheck", "-j", "DROP")
+    own.run("iptables", "-A", "INPUT", *known, "--set", "-j", "ACCEPT")
+    refused = app.run("setup", "--json")
+    assert refused.exit_code == 3
+    assert "taken back" in refused.result["error"]["message"]
+    assert [event["step"] for event in refused.events("step_undone")] == ["apply_firewall"]
+    assert not has_rules(own)
+
+    # Now we are killed while we wait for that connection, and what runs there for us hangs.
+    own.run("sh", "-c", "echo / > /proc/net/xt_recent/once")
+    app.save()
+    with app.project.start("setup", "--json", "--as", "root") as command:
+        wait_until(lambda: has_rules(own))
+        hand = own.run("pgrep", "--oldest", "--full", "tell ftl-hand").stdout.decode().strip()
+        own.run("kill", "-s", "STOP", hand)
+        command.kill()
+    wait_until(lambda: not has_rules(own), seconds=90)
+    own.run("kill", "-s", "KILL", hand)
+    own.run("iptables", "-F", "INPUT")
+
+    assert setup(app, "--as", "root") == ["apply_firewall"]
+    assert has_rules(own)
+
+
+def test_other_ways_in_are_closed_when_asked(
+    server_factory: ServerFactory, ftl: Callable[..., Project]
+) -> None:
+    """With --harden the user who deploys still comes in, root does not, and setup goes on working."""
+    own = server_factory("hard", bare=True, comfort=False)
+    app = site(ftl, own)
+    own.run("rm", "/etc/ssh/authorized_keys/ftl")
+    own.write("/etc/ssh/sshd_config.d/50-cloud-init.conf", "PasswordAuthentication yes\n")
+    foreign = own.run("cat", "/etc/os-release").stdout
+    own.write("/etc/os-release", 'ID=fedora\nVERSION_ID=40\nPRETTY_NAME="Fedora Linux 40"\n')
+    unknown = app.run("setup", "--json")
+    assert unknown.exit_code == 1
+    assert "Fedora Linux 40" in unknown.result["error"]["message"]
+    assert "by hand" in unknown.result["error"]["hint"]
+    own.write("/etc/os-release", foreign)
+
+    app.config["server"]["user"] = "root"
+    assert app.run("setup", "--harden", "--json").exit_code == 2
+    app.config["server"]["user"] = "deploy"
+    steps = setup(app, "--harden", "--unattended-upgrades")
+    assert steps[-2:] == ["grant_sudo", "harden_ssh"]
+    assert subprocess.run([*own.ssh(user="root"), "true"], check=False, capture_output=True).returncode == 255
+    assert subprocess.run([*own.ssh(user="deploy"), "docker", "ps"], check=False).returncode == 0
+    assert setup(app, "--harden", "--unattended-upgrades") == []
+
+    assert app.run("setup", "--json", "--as", "root").exit_code == 3
+    own.run("rm", "/usr/bin/sudo")
+    powerless = app.run("setup", "--json")
+    assert powerless.exit_code == 3
+    assert "there is no sudo" in powerless.result["error"]["message"]
+
+
+def has_rules(server: Server) -> bool:
+    """Whether setup's firewall is in force."""
+    return b"-A INPUT -j FTL-INPUT" in server.run("iptables", "-S").stdout
+
+
+def wait_until(holds: Callable[[], bool], *, seconds: float = 60) -> None:
+    """Wait until something is so."""
+    over = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < over
+        time.sleep(0.2)
