@@ -49,10 +49,12 @@ class Pace:
         speed: The link's, in bytes a second, where it is known from before.
 
     Attributes:
+        known: The link's speed, where it is known from before.
         level: For the next block.
     """
 
     def __init__(self, speed: float | None = None) -> None:
+        self.known = speed
         self.level = _HARD if speed is not None and speed < _SLOW else _EASY
         self._bytes = 0
         self._seconds = 0.0

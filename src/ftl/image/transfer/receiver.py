@@ -7,6 +7,7 @@ server keeps, and what has arrived of a transfer that was cut need not be sent a
 from __future__ import annotations
 
 import asyncio
+import secrets
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from ftl.image.transfer.delta import Windows
 from ftl.image.transfer.depot import Kept, kept_name
 from ftl.image.transfer.door import STALL, judged, refused
 from ftl.image.transfer.frames import blocks, frames, side_by_side
+from ftl.image.transfer.lanes import lanes_for, opened
 from ftl.image.transfer.pack import Raw
 from ftl.image.transfer.scripts import RECEIVE
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from ftl.image.transfer.delta import Frame, Window
     from ftl.image.transfer.depot import Depot
     from ftl.image.transfer.frames import Pace
+    from ftl.image.transfer.lanes import Lanes
     from ftl.image.transfer.meter import Meter
     from ftl.image.transfer.pack import Part
     from ftl.image.transfer.save import Layer
@@ -60,11 +63,14 @@ class Receiver:
 
     async def deliver(self, parts: AsyncGenerator[Part, None]) -> None:
         """Tell the script part by part; see Door."""
+        run = secrets.token_hex(8)
         load = ["docker", "--host", f"unix://{self._machine.engine_socket}", "load", "--quiet"]
-        process = await self._machine.start(["sh", "-c", RECEIVE, "sh", str(self._depot.keeps), *load])
+        process = await self._machine.start(["sh", "-c", RECEIVE, "sh", run, str(self._depot.keeps), *load])
         listening = asyncio.gather(_tail(process.stdout), _tail(process.stderr))
+        count = lanes_for(self._pace.known, self._depot.round_trip)
         try:
-            said, complaint = await self._converse(process, parts, listening)
+            async with opened(self._machine, run, count, self._meter) as lanes:
+                said, complaint = await self._converse(process, lanes, parts, listening)
         except TimeoutError as error:
             raise refused(
                 self._machine.name, f"nothing moved for {STALL / 60:.0f} minutes", _RESUME
@@ -75,12 +81,16 @@ class Receiver:
         self._judge(process.returncode, said, complaint)
 
     async def _converse(
-        self, process: Process, parts: AsyncGenerator[Part, None], listening: asyncio.Future[tuple[str, str]]
+        self,
+        process: Process,
+        lanes: Lanes,
+        parts: AsyncGenerator[Part, None],
+        listening: asyncio.Future[tuple[str, str]],
     ) -> tuple[str, str]:
         """Send everything, and wait for the script's end; it may end before it has read all."""
         assert process.stdin is not None
         async with asyncio.timeout(STALL) as limit:
-            line = _Line(process.stdin, self._meter, limit)
+            line = _Line(process.stdin, lanes, self._meter, limit)
             with suppress(BrokenPipeError, ConnectionResetError):
                 async for part in parts:
                     await self._tell(line, part)
@@ -95,7 +105,6 @@ class Receiver:
             await line.raw(part.content)
         elif isinstance(part, Kept):
             await line.say(f"kept {part.name}")
-            self._meter.passed(part.size)
         else:
             async with self._bases.to(part) as old:
                 if old is None:
@@ -107,7 +116,7 @@ class Receiver:
         await line.say(f"whole {kept_name(layer.diff_id, layer.size)}")
         async with aclosing(frames(self._passing(layer), self._pace)) as made:
             async for each in made:
-                await line.send(f"{len(each)}\n".encode(), each)
+                await line.frame(each)
         await line.say("0")
 
     async def _delta(self, line: _Line, layer: Layer, old: Old) -> None:
@@ -117,15 +126,13 @@ class Receiver:
             await self._whole(line, layer)
             return
         windows = Windows(basis)
+        self._meter.difference(old.instead(layer.size))
         await line.say(f"delta {kept_name(layer.diff_id, layer.size)}")
-        sent = 0
         async with aclosing(side_by_side(self._windows(layer, windows), _framed, ahead=1)) as made:
             async for each in made:
                 head = f"{each.basis.offset} {each.basis.length} {len(each.content)}\n"
                 await line.send(head.encode(), each.content)
-                sent += len(each.content)
         await line.say("0 0 0")
-        self._meter.saved(layer.diff_id, old.instead(layer.size) - sent)
 
     async def _windows(self, layer: Layer, windows: Windows) -> AsyncGenerator[Window, None]:
         async for block in blocks(self._passing(layer), _READ):
@@ -169,8 +176,11 @@ class _Line:
     Small things are gathered: each write is a packet.
     """
 
-    def __init__(self, stdin: asyncio.StreamWriter, meter: Meter, limit: asyncio.Timeout) -> None:
+    def __init__(
+        self, stdin: asyncio.StreamWriter, lanes: Lanes, meter: Meter, limit: asyncio.Timeout
+    ) -> None:
         self._stdin = stdin
+        self._lanes = lanes
         self._meter = meter
         self._limit = limit
         self._raw = bytearray()
@@ -182,6 +192,14 @@ class _Line:
     async def say(self, words: str) -> None:
         """One line."""
         await self.send(f"{words}\n".encode())
+
+    async def frame(self, content: bytes) -> None:
+        """A frame of a whole layer, by whichever channel has its turn."""
+        number = await self._lanes.take(content)
+        if number is None:
+            await self.send(f"{len(content)}\n".encode(), content)
+        else:
+            await self.say(f"@ {number}")
 
     async def send(self, *chunks: bytes) -> None:
         """Lines and bytes; waits while the link is behind."""

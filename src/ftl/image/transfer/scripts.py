@@ -7,6 +7,9 @@ Layers that arrive are kept, compressed, in the user's cache folder up to a limi
 there, and the next release's layers are sent as differences to them.
 """
 
+_TRIES = 6000
+"""Looks for a piece, 20 ms apart, before the channel that should bring it is taken for lost."""
+
 _FOLDER = 'dir="${XDG_CACHE_HOME:-$HOME/.cache}/ftl/layers"'
 
 ASK = f"""\
@@ -27,11 +30,11 @@ RECEIVE = f"""\
 set -u
 umask 077
 {_FOLDER}
-limit=$1
-shift
-mkdir -p "$dir" || exit 1
+work="$dir/.run.$1"
+limit=$2
+shift 2
+mkdir -p "$work" || exit 1
 find "$dir" -maxdepth 1 -name '.run.*' -mmin +1440 -exec rm -rf {{}} + 2>/dev/null
-work=$(mktemp -d "$dir/.run.XXXXXX") || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 129' HUP INT TERM
 
@@ -41,12 +44,26 @@ fail() {{
   exit 1
 }}
 
-# Bytes that come in counted pieces, up to a piece of none.
+# Bytes that come in counted pieces, some of them by other channels, up to a piece of none.
 pieces() {{
-  while read -r count; do
-    [ "$count" = 0 ] && : > "$work/whole" && return
-    head -c "$count"
+  while read -r count piece; do
+    case $count in
+      0) : > "$work/whole" && return ;;
+      @) aside "$work/$piece" || return ;;
+      *) head -c "$count" ;;
+    esac
   done
+}}
+
+# A piece that another channel puts into a file.
+aside() {{
+  tries=0
+  until [ -e "$1.piece" ]; do
+    [ "$tries" -lt {_TRIES} ] || return
+    tries=$((tries + 1))
+    sleep 0.02
+  done
+  cat "$1.piece" && rm "$1.piece"
 }}
 
 # Windows: each a range of the old layer, and what is read with that before it.
@@ -107,4 +124,18 @@ ls -ltn "$dir" | awk -v limit="$limit" '$9 ~ /^[0-9a-f]+-[0-9]+$/ {{ sum += $5; 
   while read -r name; do rm -f "$dir/$name"; done
 exit $status
 """
-"""Makes the archive of what comes in and hands it to a command. Arguments: how many bytes to keep, the command."""
+"""Makes the archive of what comes in and hands it to a command. Arguments: the transfer's name, how many bytes to keep,
+the command."""
+
+ASIDE = f"""\
+umask 077
+{_FOLDER}
+work="$dir/.run.$1"
+mkdir -p "$work" || exit 1
+while read -r number count; do
+  head -c "$count" > "$work/$number" || exit 1
+  [ "$(wc -c < "$work/$number")" -eq "$count" ] || exit 1
+  mv "$work/$number" "$work/$number.piece"
+done
+"""
+"""Puts the pieces of one channel into files for `RECEIVE`. Argument: the transfer's name."""
