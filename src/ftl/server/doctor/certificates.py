@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ftl.proxy.tls import is_public
 from ftl.server.doctor import x509
+from ftl.server.doctor.dns import some_host
 from ftl.server.doctor.finding import Finding
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ async def serve(machine: Machine, host: str) -> Served:
 
 async def _shake(url: str, host: str, context: ssl.SSLContext) -> bytes | str:
     """The certificate of a handshake, or why there was none."""
-    name = f"ftl-doctor.{host[2:]}" if host.startswith("*.") else host
+    name = some_host(host)
     scheme, _, place = url.partition("://")
     try:
         async with asyncio.timeout(SECONDS):
@@ -167,15 +168,20 @@ def _compare(own: Own) -> str:
     return f"`openssl x509 -noout -pubkey -in {own.name}` and `openssl pkey -pubout -in {own.key}` must print the same"
 
 
+def is_by_acme(proxy: Proxy, host: str) -> bool:
+    """Whether an authority must reach the server by this name, or there will be no certificate."""
+    return proxy.tls == "auto" and not proxy.certificate and is_public(host)
+
+
 def judge_served(served: Served, proxy: Proxy, now: datetime) -> Finding:
     """What visitors of a domain are shown."""
     host, certificate = served.host, served.certificate
-    by_acme = proxy.tls == "auto" and not proxy.certificate and is_public(host)
+    by_acme = is_by_acme(proxy, host)
     if certificate is None:
         what = f"the server shows no certificate: {served.failure}"
         fix = LOGS if by_acme else "`ftl deploy` gives the proxy its routes"
         return Finding("certificates", host, "problem" if by_acme else "warning", what, fix)
-    if not certificate.covers(f"any.{host[2:]}" if host.startswith("*.") else host):
+    if not certificate.covers(some_host(host)):
         what = f"the server shows a certificate for {', '.join(certificate.names) or 'no name'}"
         return Finding("certificates", host, "problem", what, LOGS if by_acme else "`ftl deploy`")
     fix = (

@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import socket
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -57,16 +58,10 @@ class Lookup:
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """A host of the routes.
-
-    Attributes:
-        certified: A public authority must be able to reach it, or it gets no certificate.
-        cdn: Whose network its addresses belong to, if that is known.
-    """
+    """A host of the routes; `cdn` is who answers for it, where that is known to be a CDN."""
 
     name: str
     lookup: Lookup
-    certified: bool = False
     cdn: str | None = None
 
 
@@ -79,8 +74,23 @@ def hosts_of(project: Project) -> tuple[str, ...]:
 # --- gathering ------------------------------------------------------------------------------------------
 
 
+async def gather(name: str) -> Domain:
+    """Where a host leads, and whether a CDN answers there."""
+    lookup = await look_up(name)
+    outside = [one for one in lookup.addresses if not ipaddress.ip_address(one).is_loopback]
+    cdn = behind(outside)
+    if cdn is None and outside:
+        cdn = await who_answers(some_host(name), outside[0])
+    return Domain(name, lookup, cdn)
+
+
+def some_host(name: str) -> str:
+    """A host that a name stands for: any one below, for `*.`."""
+    return f"ftl-doctor.{name[2:]}" if name.startswith("*.") else name
+
+
 async def look_up(name: str) -> Lookup:
-    """Resolve a name as this machine's programs do; `*.` stands for any name below.
+    """Resolve a name as this machine's programs do.
 
     In a thread of its own that nobody waits for: a resolver without a network may take half a minute, and a thread
     of the event loop's pool would hold up our end for so long.
@@ -93,8 +103,8 @@ async def look_up(name: str) -> Lookup:
             answer.set_result(found)
 
     def ask() -> None:
-        found = _resolve(f"ftl-doctor.{name[2:]}" if name.startswith("*.") else name)
-        if not loop.is_closed():
+        found = _resolve(some_host(name))
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(settle, found)
 
     threading.Thread(target=ask, name=f"look up {name}", daemon=True).start()
@@ -153,16 +163,17 @@ def behind(addresses: Collection[str]) -> str | None:
     return "Cloudflare" if inside else None
 
 
-def judge(domain: Domain, ours: Collection[str]) -> Finding:
+def judge(domain: Domain, ours: Collection[str], *, certified: bool) -> Finding:
     """Whether a domain leads to the server.
 
     Args:
         domain: What is known of it.
         ours: The server's addresses: its own, and the one that ssh reaches it at. Empty where it was not reached.
+        certified: A public authority must be able to reach it, or it gets no certificate.
     """
     name, found = domain.name, domain.lookup.addresses
-    bad: Literal["problem", "warning"] = "problem" if domain.certified else "warning"
-    consequence = "; no authority will certify it" if domain.certified else ""
+    bad: Literal["problem", "warning"] = "problem" if certified else "warning"
+    consequence = "; no authority will certify it" if certified else ""
     record = (
         f"create the record {name} A {_best(ours) or 'ADDRESS-OF-THE-SERVER'} with the domain's DNS provider"
     )
@@ -181,7 +192,7 @@ def judge(domain: Domain, ours: Collection[str]) -> Finding:
         return Finding("dns", name, "ok", f"leads to this server ({_listed(found)})")
     if domain.cdn is not None:
         what = f"leads to {domain.cdn} ({_listed(strange)}), which must pass requests on to this server"
-        return Finding("dns", name, "warning", what, _cdn_fix(domain))
+        return Finding("dns", name, "warning", what, _cdn_fix(domain.cdn, certified=certified))
     if not _tellable(strange, ours):
         what = (
             f"leads to {_listed(found)}; whether that is this server cannot be told from its inner addresses"
@@ -196,10 +207,10 @@ def judge(domain: Domain, ours: Collection[str]) -> Finding:
     return Finding("dns", name, bad, what, record.replace("create", "change", 1))
 
 
-def _cdn_fix(domain: Domain) -> str:
-    if not domain.certified:
+def _cdn_fix(cdn: str, *, certified: bool) -> str:
+    if not certified:
         return "nothing, if that is meant"
-    who = "SSL/TLS mode `Full (strict)`" if domain.cdn == "Cloudflare" else "HTTPS to the server"
+    who = "SSL/TLS mode `Full (strict)`" if cdn == "Cloudflare" else "HTTPS to the server"
     return (
         f"let it use {who} and pass /.well-known/acme-challenge/ on; or switch it off for this name until the first "
         "certificate is there"

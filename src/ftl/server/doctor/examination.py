@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, get_args
 from ftl.aio import both, together
 from ftl.config import Proxy
 from ftl.errors import HostKeyChanged
-from ftl.proxy.tls import is_public
 from ftl.server.doctor import certificates, dns, here, login, reach, registries, there
 from ftl.server.doctor.finding import Area, Finding, softened
 from ftl.server.doctor.visit import Visit, visit
 from ftl.ssh import Target
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ftl.config import Project, Server
     from ftl.errors import ServerError
 
@@ -77,32 +78,19 @@ async def examine(patient: Patient) -> Examination:
     """Look at everything there is to look at, all of it side by side."""
     logins = registries.Logins(patient.project, root=patient.root, environ=os.environ)
     (building, tried), ((way, seen), domains) = await both(
-        both(here.gather(), logins.try_here()), _outside(patient, logins)
+        both(here.gather(), logins.try_here()),
+        both(_server(patient, logins), together(dns.gather(host) for host in patient.hosts)),
     )
     findings = [
         *here.judge(building, here.Needs.of(patient.project)),
         *_judged_login(patient, way, seen),
         *_judged_server(patient, way, seen),
-        *(dns.judge(domain, seen.addresses) for domain in domains),
-        *_judged_certificates(patient, seen, datetime.now(UTC)),
+        *_judged_visitors(patient, seen, domains, datetime.now(UTC)),
         *registries.judge([*tried, *seen.tried]),
     ]
     areas = get_args(Area)
     ordered = sorted(findings, key=lambda one: areas.index(one.area))
     return Examination(tuple(ordered), seen.refusal)
-
-
-# --- gathering ------------------------------------------------------------------------------------------
-
-
-async def _outside(
-    patient: Patient, logins: registries.Logins
-) -> tuple[tuple[login.Login | None, Visit], list[dns.Domain]]:
-    """The server, and the domains that should lead to it: whose a domain's addresses are depends on both."""
-    lookups = together(dns.look_up(host) for host in patient.hosts)
-    server, found = await both(_server(patient, logins), lookups)
-    named = zip(patient.hosts, found, strict=True)
-    return server, await together(_domain(patient, host, one, server[1]) for host, one in named)
 
 
 async def _server(patient: Patient, logins: registries.Logins) -> tuple[login.Login | None, Visit]:
@@ -113,16 +101,6 @@ async def _server(patient: Patient, logins: registries.Logins) -> tuple[login.Lo
         return None, await visit(None, None, hosts=patient.secured, logins=logins)
     way = await login.gather(patient.target, os.environ)
     return way, await visit(patient.target, way.route, hosts=patient.secured, logins=logins)
-
-
-async def _domain(patient: Patient, host: str, lookup: dns.Lookup, seen: Visit) -> dns.Domain:
-    """A domain with the CDN that stands in front of it, which is asked for where it leads somewhere else."""
-    strange = [one for one in lookup.addresses if one not in seen.addresses]
-    cdn = dns.behind(strange)
-    if cdn is None and strange and seen.addresses:
-        cdn = await dns.who_answers(host, strange[0])
-    by_acme = patient.proxy.tls == "auto" and not patient.proxy.certificate and is_public(host)
-    return dns.Domain(host, lookup, certified=by_acme, cdn=cdn)
 
 
 # --- judging --------------------------------------------------------------------------------------------
@@ -158,8 +136,15 @@ def _judged_server(patient: Patient, way: login.Login | None, seen: Visit) -> li
     )
 
 
-def _judged_certificates(patient: Patient, seen: Visit, now: datetime) -> list[Finding]:
-    """One's own files, and what the server serves."""
+def _judged_visitors(
+    patient: Patient, seen: Visit, domains: Sequence[dns.Domain], now: datetime
+) -> list[Finding]:
+    """What visitors will meet: where the domains lead, and the certificates; one's own files first."""
     own = certificates.read_own(patient.proxy, patient.root)
-    findings = certificates.judge_own(own, patient.hosts, now) if own else []
-    return findings + [certificates.judge_served(one, patient.proxy, now) for one in seen.served]
+    files = certificates.judge_own(own, patient.hosts, now) if own else []
+    met = [
+        dns.judge(one, seen.addresses, certified=certificates.is_by_acme(patient.proxy, one.name))
+        for one in domains
+    ]
+    met += [certificates.judge_served(one, patient.proxy, now) for one in seen.served]
+    return [*files, *(softened(met) if seen.is_rehearsal else met)]

@@ -62,6 +62,11 @@ class Visit:
         return self.docker.info.root if self.docker.info and self.docker.info.root else ROOT
 
     @property
+    def is_rehearsal(self) -> bool:
+        """Whether it is reached at a port of this machine (a sandbox), where no visitor comes and no authority."""
+        return bool(self.reached) and all(ipaddress.ip_address(one).is_loopback for one in self.reached)
+
+    @property
     def addresses(self) -> tuple[str, ...]:
         """All that is known to be the server's, that at which it is reached first."""
         own = self.survey.addresses if self.survey else ()

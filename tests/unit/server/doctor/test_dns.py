@@ -21,7 +21,7 @@ def judged(
     failure: dns.Failure | None = None,
 ) -> tuple[str, str, str | None]:
     """A domain's finding: level, sentence, remedy."""
-    found = dns.judge(Domain("shop.example.com", Lookup(addresses, failure), certified, cdn), ours)
+    found = dns.judge(Domain("shop.example.com", Lookup(addresses, failure), cdn), ours, certified=certified)
     return found.level, found.what, found.fix
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from ftl.errors import HostKeyChanged
-from ftl.server.doctor import login
-from ftl.server.doctor.login import Agent, KeyFile, Login, Route
+from ftl.server.doctor import keys, login
+from ftl.server.doctor.keys import NO_AGENT, Agent, KeyFile
+from ftl.server.doctor.login import Login, Route
 from ftl.ssh import Target
 
 ROUTE = Route(
@@ -28,7 +29,6 @@ ROUTE = Route(
     agent="",
 )
 KEY = Path("/home/me/.ssh/id_ed25519")
-NO_AGENT = Agent(answers=False)
 HOLDING = Agent(answers=True, fingerprints=("SHA256:abc",))
 
 
@@ -71,7 +71,7 @@ def test_the_client(version: str | None, level: str, what: str) -> None:
 )
 def test_a_named_key(key: KeyFile, agent: Agent, level: str, fix: str | None) -> None:
     """Each thing that can be wrong with the key of ftl.yaml has its own remedy."""
-    found = login.judge_key(key, agent, ROUTE, named=True)
+    found = keys.judge_key(key, agent, ROUTE.login, named=True)
     assert found.level == level
     assert str(KEY) in found.what
     if fix is None:
@@ -83,24 +83,24 @@ def test_a_named_key(key: KeyFile, agent: Agent, level: str, fix: str | None) ->
 
 def test_a_key_that_ssh_only_happens_to_find() -> None:
     """A bad key among those that ssh would try by itself is no more than a warning."""
-    found = login.judge_key(KeyFile(KEY, "open"), NO_AGENT, ROUTE, named=False)
+    found = keys.judge_key(KeyFile(KEY, "open"), NO_AGENT, ROUTE.login, named=False)
     assert found.level == "warning"
 
 
 def test_no_key_at_all() -> None:
     """Without a key and without an agent nobody gets in; the agent's keys do as well as a file."""
-    (found,) = login.judge_keys((), NO_AGENT, ROUTE, named=False)
+    (found,) = keys.judge_keys((), NO_AGENT, ROUTE.login, named=False)
     assert found.level == "problem"
     assert found.fix == "`ssh-keygen -t ed25519`, then `ssh-copy-id -p 2222 deploy@203.0.113.5`"
-    assert [one.level for one in login.judge_keys((), HOLDING, ROUTE, named=False)] == ["ok"]
+    assert [one.level for one in keys.judge_keys((), HOLDING, ROUTE.login, named=False)] == ["ok"]
 
 
 def test_an_agent_with_many_keys() -> None:
     """Servers end a login after six keys, unless ftl.yaml names the right one."""
     many = Agent(answers=True, fingerprints=tuple(f"SHA256:{number}" for number in range(7)))
-    assert [one.level for one in login.judge_agent(many, named=False)] == ["warning"]
-    assert [one.level for one in login.judge_agent(many, named=True)] == ["ok"]
-    assert login.judge_agent(NO_AGENT, named=False) == []
+    assert [one.level for one in keys.judge_agent(many, named=False)] == ["warning"]
+    assert [one.level for one in keys.judge_agent(many, named=True)] == ["ok"]
+    assert keys.judge_agent(NO_AGENT, named=False) == []
 
 
 CHANGED = HostKeyChanged(
