@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-down test test-fast test-e2e lint types layers format docs picture lock hooks engine bench-switch bench-deploy bench-transfer clean
+.PHONY: help venv demo demo-down test test-fast test-e2e lint types layers format docs picture lock hooks engine bench-switch bench-deploy bench-setup bench-transfer clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -68,6 +68,9 @@ bench-deploy: engine ## What a deploy costs: round trips, seconds, memory
 
 bench-transfer: engine ## Bringing images to a server, against what others do: bytes, seconds, memory (2 hours)
 	$(PYTHON) -m bench.transfer
+
+bench-setup: engine ## What setting a bare server up costs beyond its packages; a second run; doctor
+	$(PYTHON) -m bench.setup
 
 clean: venv ## As demo-down, and also all servers of the lab, .venv and caches
 	$(PYTHON) -m lab clean --images

@@ -1,0 +1,169 @@
+"""What `ftl setup` costs beyond the packages that it installs, and how long `ftl doctor` takes.
+
+    python -m bench.setup [--pairs 3] [--suite bookworm]
+
+A pair is two bare servers that are alike: one is set up, on the other the same apt-get calls run alone, straight
+through this machine's engine; which of them comes first alternates. `setup_ratio` is the median of the pairs' ratios.
+A second run and doctor are timed through `lab/relay.py` with round trips of 50 ms, the fastest of three. What is
+counted as an SSH command is each process of `ssh` but those that only ask or tell another on this machine (-G, -O).
+
+The last line is one JSON object with the figures and their limits, and the exit status is 1 where one is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.relay import Relay
+from lab.servers import Lab
+
+from bench.deploy import Figure, say
+from bench.project import run_name, temporary_project
+
+if TYPE_CHECKING:
+    from lab.servers import Server
+    from tests.harness import Outcome, Project
+
+ROUND_TRIP = 0.05
+RUNS = 3
+
+RATIO = 1.3
+SECOND_RUN = 2.0 + 10 * ROUND_TRIP
+COMMANDS = 12
+DOCTOR = 3.0
+
+USER = "deploy"
+
+APT = """\
+export DEBIAN_FRONTEND=noninteractive
+options="-q -y -o DPkg::Lock::Timeout=300 -o DPkg::Use-Pty=0
+    -o DPkg::Options::=--force-confdef -o DPkg::Options::=--force-confold"
+apt-get $options update && apt-get $options install --no-install-recommends "$@"
+"""
+
+COUNTING = """\
+#!/bin/sh
+for word in "$@"; do
+    case $word in -G | -O) exec {ssh} "$@" ;; esac
+done
+echo >> {log}
+exec {ssh} "$@"
+"""
+
+
+def timed(project: Project, *argv: str) -> tuple[float, Outcome]:
+    """Seconds of a command, and what it left behind."""
+    began = time.monotonic()
+    outcome = project.run(*argv)
+    return time.monotonic() - began, outcome
+
+
+def aim(project: Project, server: Server, port: int) -> None:
+    """Have the project's file name a server at a port of this machine."""
+    project.write(
+        {
+            "ftl.yaml": {
+                "project": {"name": "bench", "domain": "bench.example.com"},
+                "server": {**server.section(user=USER), "port": port},
+                "services": [{"name": "web", "image": "busybox", "port": 8000, "routes": ["/"]}],
+            }
+        }
+    )
+
+
+def alone(server: Server, suite: str) -> float:
+    """Seconds of the apt-get calls by themselves."""
+    packages = ("docker.io",) if suite == "bookworm" else ("docker.io", "docker-cli")
+    began = time.monotonic()
+    server.run("sh", "-c", APT, "sh", *packages, timeout=600)
+    return time.monotonic() - began
+
+
+def pairs(lab: Lab, project: Project, number: int, suite: str) -> tuple[list[tuple[float, float]], Server]:
+    """Seconds of setup and of apt-get alone, for each pair; and the server that was set up last."""
+    found = []
+    for run in range(number):
+        bare, other = (lab.server(f"{name}{run}", suite=suite, bare=True) for name in ("bare", "other"))
+        aim(project, bare, bare.port)
+        without = alone(other, suite) if run % 2 else None
+        seconds, outcome = timed(project, "setup", "--json")
+        outcome.ok()
+        found.append((seconds, alone(other, suite) if without is None else without))
+        say(f"set up in {found[-1][0]:.1f} s, apt-get alone {found[-1][1]:.1f} s")
+        lab.remove(other.name)
+        if run < number - 1:
+            lab.remove(bare.name)
+    return found, bare
+
+
+def count_commands(project: Project, log: Path) -> None:
+    """Have every ssh of the project's user leave a line."""
+    wrapper = Path(project.environment["HOME"]) / "bin" / "ssh"
+    real = wrapper.rename(wrapper.with_name("ssh-itself"))
+    wrapper.write_text(COUNTING.format(ssh=real, log=log))
+    wrapper.chmod(0o755)
+
+
+async def far(project: Project, server: Server) -> tuple[float, float, int]:
+    """Seconds of a second run and of doctor at a distance, and how much the second run changed."""
+    async with Relay(("127.0.0.1", server.port), delay=ROUND_TRIP / 2) as relay:
+        aim(project, server, relay.port)
+        again = [await asyncio.to_thread(timed, project, "setup", "--json") for _ in range(RUNS)]
+        doctor = [await asyncio.to_thread(timed, project, "doctor", "--json") for _ in range(RUNS)]
+    for _, outcome in again:
+        outcome.ok()
+    for _, outcome in doctor:
+        assert outcome.exit_code in (0, 1), outcome  # it may well find something: nothing is deployed
+        assert outcome.result["command"] == "doctor", outcome
+    changes = max(len(outcome.result["changes"]) for _, outcome in again)
+    return min(seconds for seconds, _ in again), min(seconds for seconds, _ in doctor), changes
+
+
+def main() -> None:
+    """Run it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--suite", default="bookworm")
+    given = parser.parse_args()
+    name = run_name("setup")
+    with Lab(name) as lab, temporary_project(name) as project:
+        log = project.folder / "commands"
+        count_commands(project, log)
+        measured, server = pairs(lab, project, given.pairs, given.suite)
+        commands = len(log.read_text().splitlines()) // given.pairs
+        again, doctor, changes = asyncio.run(far(project, server))
+    ratios = [seconds / without for seconds, without in measured]
+    figures = [
+        Figure("setup_ratio", round(statistics.median(ratios), 3), RATIO),
+        Figure("second_run_changes", changes, 0),
+        Figure("second_run_seconds", round(again, 3), SECOND_RUN),
+        Figure("ssh_commands", commands, COMMANDS),
+        Figure("doctor_seconds", round(doctor, 3), DOCTOR),
+    ]
+    for figure in figures:
+        print(f"{figure.name:<28}{figure.value:>14,}   at most {figure.limit:>14,}")
+    missed = [figure.name for figure in figures if not figure.kept]
+    record = {
+        "type": "setup",
+        "ok": not missed,
+        "missed": missed,
+        **{figure.name: figure.value for figure in figures},
+        "limits": {figure.name: figure.limit for figure in figures},
+        "round_trip_seconds": ROUND_TRIP,
+        "pairs": [{"setup": round(seconds, 3), "apt": round(without, 3)} for seconds, without in measured],
+    }
+    print(json.dumps(record), flush=True)
+    sys.exit(bool(missed))
+
+
+if __name__ == "__main__":
+    main()
