@@ -33,18 +33,6 @@ async def send_images(work: Work, step: SendImages) -> None:
         await _note_id(work, image.service, image.tag)
 
 
-UNKNOWN_ROOM = 1 << 62
-"""What a disk is taken to have when nobody can say: the engine will complain if it is full."""
-
-
-async def free_bytes(work: Work) -> int:
-    """The room on the disk where the server's engine keeps its images."""
-    done = await work.machine.run(["df", "-Pk", work.info.root], timeout=10.0)
-    last = done.stdout.decode("ascii", "replace").strip().rpartition("\n")[2].split()
-    known = done.exit_code == 0 and len(last) > 3 and last[3].isdigit()
-    return int(last[3]) * 1024 if known else UNKNOWN_ROOM
-
-
 async def push_pull(work: Work, step: PushPull) -> None:
     """Push a built image to the registry the user named, and let the server pull exactly what was pushed."""
     here = await work.here()
@@ -77,7 +65,15 @@ async def bring_image(work: Work, step: BringImage) -> None:
                 or f"`docker pull {step.reference}` here, and deploy again: FTL then sends it over SSH",
             ) from error
         work.emit(Note(f"the server cannot pull {step.reference}: sending it from here"))
-        await send(here, step.reference, work.engine, tag=step.reference, info=work.info, emit=work.emit)
+        await send(
+            here,
+            step.reference,
+            work.engine,
+            tag=step.reference,
+            info=work.info,
+            emit=work.emit,
+            machine=work.machine,
+        )
 
 
 async def drop_tags(work: Work, step: DropTags) -> None:

@@ -26,12 +26,10 @@ from ftl.image.transfer.shipment import Parcel, Shipment, There
 from ftl.references import repository
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from ftl.engine import Engine, EngineInfo, Image
     from ftl.ssh import Machine
-
-    FreeBytes = int | Callable[[], Awaitable[int]]
 
 
 async def send(
@@ -43,7 +41,7 @@ async def send(
     info: EngineInfo,
     emit: Emit,
     machine: Machine | None = None,
-    free_bytes: FreeBytes | None = None,
+    free_bytes: int | None = None,
     sources: Collection[str] | None = None,
 ) -> Sent:
     """Bring one image to a server: `send_many` for one.
@@ -56,7 +54,7 @@ async def send(
         info: What the engine there says of itself.
         emit: Told of the progress.
         machine: The server, if commands can be run there; see `send_many`.
-        free_bytes: The room where the engine there keeps its images, or how to find out.
+        free_bytes: The room where the engine there keeps its images, where there is no machine to ask.
         sources: The ways to get layers out of the engine here; see `send_many`.
     """
     sent = await send_many(
@@ -80,7 +78,7 @@ async def send_many(
     info: EngineInfo,
     emit: Emit,
     machine: Machine | None = None,
-    free_bytes: FreeBytes | None = None,
+    free_bytes: int | None = None,
     sources: Collection[str] | None = None,
 ) -> dict[str, Sent]:
     """Bring images to a server, in one archive: a layer that several of them have travels once.
@@ -97,8 +95,7 @@ async def send_many(
         emit: Told of the progress, image by image, under the name there.
         machine: The server, if commands can be run there: then a layer may be sent as the difference to an old one, and
             what arrives of a transfer that is cut is kept.
-        free_bytes: The room where the engine there keeps its images, or how to find out; asked only when
-            something must be sent, and there is no machine to ask.
+        free_bytes: The room where the engine there keeps its images, where there is no machine to ask.
         sources: The names of the ways that may be used to get layers out of the engine here ("files", "push",
             "save"); None: all, the best one first.
 
@@ -169,11 +166,11 @@ async def _there(target: Engine, tags: Iterable[str]) -> _There:
     return _There(listed, dict(zip(names, tagged, strict=True)))
 
 
-async def _depot(machine: Machine | None, info: EngineInfo, free: FreeBytes | None) -> Depot:
+async def _depot(machine: Machine | None, info: EngineInfo, free: int | None) -> Depot:
     """What the server can do beside its engine, and the room there."""
     if machine is not None:
         return await ask(machine, info.root)
-    return Depot(free=await free() if callable(free) else free)
+    return Depot(free=free)
 
 
 def _present(here: Mapping[str, Image], there: _There) -> dict[str, Image]:
