@@ -82,8 +82,13 @@ class Authority(Peer):
 
     @property
     def directory(self) -> str:
-        """Its ACME directory."""
-        return f"https://{self.host}:14000/dir"
+        """Its ACME directory, by address: containers of a server do not find the names of the run's network."""
+        return f"https://{self.address}:14000/dir"
+
+    @property
+    def address(self) -> str:
+        """Where it is, and where its challenges come from."""
+        return self.run("hostname", "-i").strip()
 
     def root(self) -> str:
         """The root of the certificates that it issues, PEM."""

@@ -82,11 +82,13 @@ async def await_certificates(work: Work, step: AwaitCertificates) -> None:
         work.emit(Note(f"{text}: {error.message}", "warning", hint="`ftl doctor` looks at them"))
         return
     for host in step.hosts:
-        if host in found.refused:
-            words = found.refused[host]
+        words = found.words(host)
+        if host in found.issued:
+            continue
+        if words:
             text = f"there is no certificate for {host} yet: {words}"
             work.emit(Note(text, "warning", hint=likely_cause(words)))
-        elif host not in found.issued:
+        else:
             text = f"there is no certificate for {host} yet: the authority is still at work"
             work.emit(Note(text, hint="until then HTTP answers; `ftl doctor` tells how it stands"))
 

@@ -25,6 +25,7 @@ _LOG_LINES = 1000
 
 _BEGINS = "obtaining certificate"
 _FAILS = "could not get certificate from issuer"
+_RETRIES = "HTTP request failed; retrying"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +34,17 @@ class Issuance:
 
     Attributes:
         issued: Those whose certificate is there.
-        refused: Why the last attempt for a host failed, in the authority's or the network's words.
+        refused: Why the last attempt for a host failed, in the authority's words.
+        trouble: Why the authority is asked again and again; empty where it answers.
     """
 
     issued: frozenset[str] = frozenset()
     refused: Mapping[str, str] = field(default_factory=dict)
+    trouble: str = ""
+
+    def words(self, host: str) -> str:
+        """Why a host has no certificate yet, as far as that is known."""
+        return self.refused.get(host, self.trouble)
 
     def settled(self, hosts: Collection[str]) -> bool:
         """Whether there is nothing to wait for."""
@@ -75,13 +82,19 @@ async def _look(engine: Engine, container: str, hosts: Collection[str]) -> Issua
     if issued.issuperset(hosts):
         return Issuance(issued)
     lines = [line.text async for line in engine.logs(container, tail=_LOG_LINES)]
-    told = refusals(lines)
-    return Issuance(issued, {host: told[host] for host in hosts if host in told and host not in issued})
+    told, trouble = refusals(lines)
+    refused = {host: told[host] for host in hosts if host in told and host not in issued}
+    return Issuance(issued, refused, trouble)
 
 
-def refusals(lines: Iterable[str]) -> dict[str, str]:
-    """Why hosts have no certificate, by a log: what the last attempt for each came to, if it is over."""
+def refusals(lines: Iterable[str]) -> tuple[dict[str, str], str]:
+    """Why hosts have no certificate, by a log: what the last attempt for each came to, if it is over.
+
+    Returns:
+        The words for each host; and why requests to the authority itself failed since the last attempt began.
+    """
     found: dict[str, str] = {}
+    trouble = ""
     for line in lines:
         try:
             entry = record(json.loads(line))
@@ -90,9 +103,12 @@ def refusals(lines: Iterable[str]) -> dict[str, str]:
         host = text(entry.get("identifier"))
         if entry.get("msg") == _BEGINS:
             found.pop(host, None)
+            trouble = ""
+        elif entry.get("msg") == _RETRIES:
+            trouble = _words(text(entry.get("error")))
         elif entry.get("msg") == _FAILS and host:
             found[host] = _words(text(entry.get("error")))
-    return found
+    return found, trouble
 
 
 def _words(error: str) -> str:
@@ -144,7 +160,9 @@ _LIKELY: tuple[tuple[re.Pattern[str], str], ...] = (
         "the server does not trust the authority's own certificate: name its root with `acme_ca_root`",
     ),
     (
-        re.compile(r"no such host|connection refused|i/o timeout|unreachable|provisioning client"),
+        re.compile(
+            r"no such host|connection refused|i/o timeout|deadline exceeded|unreachable|provisioning client"
+        ),
         "the server does not reach the authority: check `acme_ca`, and that the server may connect out",
     ),
 )

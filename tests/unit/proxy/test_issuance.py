@@ -31,13 +31,21 @@ def test_the_last_attempt_counts() -> None:
     """A refusal is told in the authority's words, and forgotten when the proxy tries again."""
     problem = "HTTP 400 urn:ietf:params:acme:error:dns - NXDOMAIN looking up A for shop.example.com"
     lines = [begins(), begins("b.test"), "not JSON", fails("old", "b.test"), fails(problem), begins("b.test")]
-    assert refusals(lines) == {HOST: problem}
+    assert refusals(lines) == ({HOST: problem}, "")
 
 
 def test_what_caddy_adds_is_left_out() -> None:
     """The order's address says nothing to anybody."""
     words = "[a.test] solving challenges: none left (order=https://ca.test/order/1) (ca=https://ca.test/dir)"
-    assert refusals([fails(words)]) == {HOST: "solving challenges: none left"}
+    assert refusals([fails(words)]) == ({HOST: "solving challenges: none left"}, "")
+
+
+def test_an_authority_out_of_reach_is_told() -> None:
+    """Before an attempt is over, there is what the requests to the authority failed with."""
+    words = 'performing request: Get "https://ca.test/dir": dial tcp: lookup ca.test: i/o timeout'
+    retry = json.dumps({"msg": "HTTP request failed; retrying", "url": "https://ca.test/dir", "error": words})
+    assert refusals([begins(), retry]) == ({}, words)
+    assert refusals([begins(), retry, begins()]) == ({}, "")
 
 
 @pytest.mark.parametrize(
