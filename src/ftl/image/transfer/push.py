@@ -80,7 +80,8 @@ class Push:
         self._remembered = remembered
         self._budget = budget
         self._taken = 0
-        self._missing = {image.config for image in wanted}
+        self._documents = {image.config for image in wanted}
+        self._missing = set(self._documents)
         self._needed: set[str] = set()
         self._arrived: asyncio.Queue[_Arrived | Exception | None] = asyncio.Queue()
         self._limit = asyncio.timeout(None)
@@ -150,7 +151,7 @@ class Push:
     def learn_blob(self, digest: str, packed: int, received: tuple[str, int]) -> None:
         """Remember what is in a blob."""
         diff_id, size = received
-        if diff_id not in self.configs:
+        if diff_id not in self._documents:  # each has its own: they are always needed
             self.sizes[diff_id] = size
             self._remembered.blobs[digest] = Blob(diff_id, size, packed)
 
