@@ -31,6 +31,12 @@ READ_LIMIT = 1 << 20
 
 _CHUNK = 64 * 1024
 
+# $1: a process group; $2, $3: seconds. A signal to a group that has ended fails, and with it the rest.
+_GUARD = """
+read -r _
+kill -s INT -- "-$1" && sleep "$2" && kill -s TERM -- "-$1" && sleep "$3" && kill -s KILL -- "-$1"
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Completed:
@@ -184,7 +190,7 @@ async def lines_of(
     """Run a child; gives its lines (both outputs, merged in order) and the process. See `complete`.
 
     When the block is left while it still runs, it is interrupted, then terminated, then killed, and so are its
-    own children.
+    own children. So they are when we are killed ourselves: a guard sees to it, which outlives us for that.
 
     Raises:
         OSError: It cannot be started.
@@ -199,11 +205,33 @@ async def lines_of(
         start_new_session=True,
     )
     feeding = asyncio.create_task(_write(process.stdin, stdin))
+    guard: Process | None = None
     try:
+        guard = await _guard(process)
         yield _lines(process), process
     finally:
         feeding.cancel()
         await asyncio.shield(_end(process))
+        if guard is not None:
+            await asyncio.shield(_dismiss(guard))
+
+
+async def _guard(process: Process) -> Process:
+    """A shell that holds one end of a pipe: when we, at the other end, are gone, it ends the child's process group."""
+    waits = (str(number) for number in (process.pid, INTERRUPTED, TOLD))
+    return await asyncio.create_subprocess_exec(
+        *("sh", "-c", _GUARD, "ftl-guard", *waits),
+        stdin=PIPE,
+        stdout=DEVNULL,
+        stderr=DEVNULL,
+        start_new_session=True,
+    )
+
+
+async def _dismiss(guard: Process) -> None:
+    with suppress(ProcessLookupError):
+        guard.kill()
+    await guard.wait()
 
 
 async def _write(pipe: asyncio.StreamWriter | None, content: bytes | None) -> None:

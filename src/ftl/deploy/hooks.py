@@ -111,7 +111,8 @@ def _failed(step: RunHook, cause: str, lines: list[str], *, status: int | None =
     after = (
         "nothing was switched: mend it and deploy again"
         if step.hook == "pre"
-        else f"the new release is live; the hook runs again when a deploy changes {step.service}"
+        else f"the new release is live: run the command by hand; the hook itself runs again only when a deploy "
+        f"changes {step.service}"
     )
     hint = "; ".join(filter(None, (_SHELL_STATUS.get(status), after)))
     error = HookFailed(f"the {step.hook} hook of {step.service} ({where}) failed", cause=cause, hint=hint)
