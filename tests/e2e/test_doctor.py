@@ -136,6 +136,12 @@ def test_a_server_with_everything_wrong(
     server.run("sh", "-c", command)
     assert "there docker group" in findings(app.run("doctor", "--json"), "ok")
 
+    server.run("pkill", "-STOP", "dockerd")
+    found = app.run("doctor", "--json")
+    server.run("pkill", "-CONT", "dockerd")
+    assert "did not answer within" in findings(found, "problem")["there docker"]["what"]
+    assert "there memory" in findings(found, "ok")
+
 
 def expired(folder: Path, host: str) -> None:
     """A certificate shop.pem that was good for January 2020, its shop.key, and an other.key."""

@@ -89,7 +89,8 @@ def without_engine(survey: Survey, name: str) -> ServerError:
         )
     return ServerError(
         f"Docker is not installed on {name}",
-        hint=f"on {name}: `sudo apt-get install docker.io`, then `sudo usermod -aG docker {survey.user}`",
+        hint=f"`ftl setup` does it; by hand, on {name}: `sudo apt-get install docker.io`, then "
+        f"`sudo usermod -aG docker {survey.user}`",
     )
 
 

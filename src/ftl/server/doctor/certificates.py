@@ -7,6 +7,7 @@ import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from ftl.proxy.tls import is_public
@@ -165,7 +166,8 @@ def judge_own(own: Own, hosts: Sequence[str], now: datetime) -> list[Finding]:
 
 
 def _compare(own: Own) -> str:
-    return f"`openssl x509 -noout -pubkey -in {own.name}` and `openssl pkey -pubout -in {own.key}` must print the same"
+    certificate, key = (quote(name) for name in (own.name, own.key))
+    return f"`openssl x509 -noout -pubkey -in {certificate}` and `openssl pkey -pubout -in {key}` must print the same"
 
 
 def is_by_acme(proxy: Proxy, host: str) -> bool:

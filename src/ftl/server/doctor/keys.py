@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from shlex import quote
 from typing import TYPE_CHECKING, Literal
 
 from ftl.aio import both
@@ -113,26 +114,27 @@ def judge_keys(keys: Sequence[KeyFile], agent: Agent, login: str, *, named: bool
 
 def judge_key(key: KeyFile, agent: Agent, login: str, *, named: bool) -> Finding:
     """One key's file; one that ftl.yaml does not name is only one of several that ssh may offer."""
+    path = quote(str(key.path))
     if key.state == "whole":
         return Finding("here", "key", "ok", f"{key.path}")
     if key.state == "locked":
         if key.fingerprint in agent.fingerprints:
             return Finding("here", "key", "ok", f"{key.path}, which the agent has unlocked")
         what = f"{key.path} has a passphrase, which is asked for each time"
-        return Finding("here", "key", "warning", what, f"`ssh-add {key.path}`")
+        return Finding("here", "key", "warning", what, f"`ssh-add {path}`")
     what, fix = {
         "missing": (
             "is not there",
-            f"correct `server.ssh_key`, or `ssh-keygen -t ed25519 -f {key.path}` and "
-            f"`ssh-copy-id -i {key.path}.pub {login}`",
+            f"correct `server.ssh_key`, or `ssh-keygen -t ed25519 -f {path}` and "
+            f"`ssh-copy-id -i {path}.pub {login}`",
         ),
         "folder": ("is a folder", "name the private key in it in `server.ssh_key`"),
-        "unreadable": ("cannot be read", f"`ls -l {key.path}` shows whose it is"),
+        "unreadable": ("cannot be read", f"`ls -l {path}` shows whose it is"),
         "public": ("is the public key", "name the private one in `server.ssh_key`, without .pub"),
-        "open": ("can be read by others, so that ssh does not use it", f"`chmod 600 {key.path}`"),
+        "open": ("can be read by others, so that ssh does not use it", f"`chmod 600 {path}`"),
         "broken": (
             "is no private key, or not whole",
-            f"`ssh-keygen -y -f {key.path}` must print its other half",
+            f"`ssh-keygen -y -f {path}` must print its other half",
         ),
     }[key.state]
     return Finding("here", "key", "problem" if named else "warning", f"{key.path} {what}", fix)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from ftl.engine import labels
@@ -49,7 +50,7 @@ def judge_unreachable(error: ServerError, login: str, key: str | None) -> Findin
     found = judge_refusal(error)
     if "Permission denied" not in (error.cause or ""):
         return found
-    copy = f"`ssh-copy-id {f'-i {key}.pub ' if key else ''}{login}`"
+    copy = f"`ssh-copy-id {f'-i {quote(key)}.pub ' if key else ''}{login}`"
     return replace(found, fix=f"{copy} brings the key there, if another way in is open; {error.hint}")
 
 
@@ -73,7 +74,7 @@ def judge_engine(info: EngineInfo, user: str) -> list[Finding]:
     access = Finding("there", "docker group", "ok", f"{user} may use Docker")
     if version and version < OLDEST:
         what = f"{text}: older than 20.10, which FTL is not tried with"
-        return [access, Finding("there", "engine", "warning", what, "`ftl setup` installs a newer one")]
+        return [access, Finding("there", "engine", "warning", what, "update Docker there")]
     return [access, Finding("there", "engine", "ok", text)]
 
 
@@ -122,7 +123,7 @@ def judge_memory(memory: dict[str, int]) -> list[Finding]:
         f"{size(swap)} swap" if swap else "no swap"
     )
     if memory["MemTotal"] + swap < SMALL or free + swap < SMALL / 4:
-        fix = "add swap, or stop what is not needed"
+        fix = "`ftl setup --swap 1G` adds swap; or stop what is not needed"
         return [Finding("there", "memory", "warning", what, fix)]
     return [Finding("there", "memory", "ok", what)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 ROOT = "/var/lib/docker"
 """Where Docker keeps images, unless the engine says otherwise."""
+
+ENGINE_SECONDS = 5.0
+"""For the server's engine to say what it is and what it runs: one that needs longer is stuck."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +102,20 @@ async def _docker(machine: Machine, stack: AsyncExitStack) -> tuple[Docker, Engi
     try:
         url = await machine.engine_url()
         engine = await stack.enter_async_context(Engine(url, name=machine.name, explain=machine.explain))
-        info = await engine.info()
-        return Docker(info, tuple(await engine.containers())), engine
+        async with asyncio.timeout(ENGINE_SECONDS):
+            info = await engine.info()
+            return Docker(info, tuple(await engine.containers())), engine
+    except TimeoutError:
+        return Docker(refusal=_stuck(machine.name)), None
     except FtlError as error:
         return Docker(refusal=error), None
+
+
+def _stuck(name: str) -> ServerError:
+    return ServerError(
+        f"the Docker engine on {name} did not answer within {ENGINE_SECONDS:g} s",
+        hint=f"on {name}: `sudo systemctl restart docker`; `sudo journalctl -u docker` says what it was busy with",
+    )
 
 
 async def _look(machine: Machine, docker: Docker, address: str | None, hosts: Sequence[str]) -> Visit:

@@ -81,6 +81,12 @@ def test_a_named_key(key: KeyFile, agent: Agent, level: str, fix: str | None) ->
         assert fix in found.fix
 
 
+def test_a_path_with_spaces() -> None:
+    """Commands can be copied as they are."""
+    found = keys.judge_key(KeyFile(Path("/my keys/id"), "open"), NO_AGENT, ROUTE.login, named=True)
+    assert found.fix == "`chmod 600 '/my keys/id'`"
+
+
 def test_a_key_that_ssh_only_happens_to_find() -> None:
     """A bad key among those that ssh would try by itself is no more than a warning."""
     found = keys.judge_key(KeyFile(KEY, "open"), NO_AGENT, ROUTE.login, named=False)
