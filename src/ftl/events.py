@@ -94,29 +94,67 @@ class BuildFinished(Event):
 # --- images on their way ------------------------------------------------------------------------
 
 
+LayerWay = Literal["whole", "delta", "kept"]
+"""How a layer comes to a server: as it is, as the difference to an old one, or not at all: it was kept there."""
+
+
 @dataclass(frozen=True, slots=True)
 class TransferStarted(Event):
-    """An image is being sent; sizes are of the uncompressed layers, in bytes."""
+    """An image is being sent; sizes are of the uncompressed layers, in bytes.
+
+    Of the layers that are reused, `layers_kept` were kept on the server from an earlier transfer.
+    """
 
     image: str
     layers: int
     layers_reused: int
     bytes_total: int
+    layers_kept: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class TransferProgress(Event):
-    """So many of `bytes_total` (uncompressed) are through; `bytes_sent` went over the wire."""
+    """So many of `bytes_total` (uncompressed) are through; `bytes_sent` went over the wire.
+
+    `speed` is how many bytes were lately done in a second, `seconds_left` how long the rest takes at that speed.
+    `layer` is the layer at hand (its diffID), one of the `layers_total` that travel, and `way` how it does.
+    """
 
     image: str
     bytes_done: int
     bytes_total: int
     bytes_sent: int
+    layers_done: int = 0
+    layers_total: int = 0
+    layer: str | None = None
+    way: LayerWay | None = None
+    speed: float = 0.0
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LayerFinished(Event):
+    """A layer (its diffID) of `size` bytes has gone to the server, or was `kept` there and need not go.
+
+    `bytes_sent` went over the wire, about `instead_of` would have if it had gone whole; both are null where several
+    layers travel in one compressed stream.
+    """
+
+    image: str
+    layer: str
+    way: LayerWay
+    size: int
+    bytes_sent: int | None = None
+    instead_of: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TransferFinished(Event):
-    """The image is on the server, verified and tagged; `bytes_saved` more would have been sent without differences."""
+    """The image is on the server, verified and tagged; `bytes_saved` more would have been sent without differences.
+
+    `layers_delta` of the layers sent went as differences, `layers_kept` of those reused were kept on the server from an
+    earlier transfer. `link_speed` is the average of bytes a second on the wire.
+    """
 
     image: str
     layers_sent: int
@@ -124,6 +162,9 @@ class TransferFinished(Event):
     bytes_sent: int
     seconds: float
     bytes_saved: int = 0
+    layers_delta: int = 0
+    layers_kept: int = 0
+    link_speed: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+_UNITS = ("kB", "MB", "GB", "TB")
+
 
 def size(count: int) -> str:
     """Bytes in decimal units, as Docker writes them: "812 B", "4.2 kB", "45.1 MB"."""
-    if count < 1000:
-        return f"{count} B"
-    value = float(count)
-    for unit in ("kB", "MB", "GB"):
-        value /= 1000
-        if value < 999.95:
-            return f"{value:.1f} {unit}"
-    return f"{value / 1000:.1f} TB"
+    value, unit = _scaled(count)
+    return f"{value:.1f} {unit}" if unit != "B" else f"{count} B"
+
+
+def part(done: int, total: int) -> str:
+    """How much of how much, in the unit of the whole and always as wide: " 9.3/45.1 MB"."""
+    value, unit = _scaled(total)
+    digits = 0 if unit == "B" else 1
+    whole = f"{value:.{digits}f}"
+    share = done * value / total if total else 0.0
+    return f"{share:{len(whole)}.{digits}f}/{whole} {unit}"
+
+
+def _scaled(count: int) -> tuple[float, str]:
+    value, unit = float(count), "B"
+    for larger in _UNITS:
+        if value < (1000 if unit == "B" else 999.95):
+            break
+        value, unit = value / 1000, larger
+    return value, unit
 
 
 def duration(seconds: float) -> str:

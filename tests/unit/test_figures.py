@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ftl.figures import age, count, duration, size
+from ftl.figures import age, count, duration, part, size
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,22 @@ from ftl.figures import age, count, duration, size
 def test_size(given: int, expected: str) -> None:
     """Bytes are written in decimal units with one digit, and never as 1000 of a unit."""
     assert size(given) == expected
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "expected"),
+    [
+        (0, 0, "0/0 B"),
+        (7, 812, "  7/812 B"),
+        (0, 45_100_000, " 0.0/45.1 MB"),
+        (9_260_000, 45_100_000, " 9.3/45.1 MB"),
+        (45_100_000, 45_100_000, "45.1/45.1 MB"),
+        (450_000_000, 1_200_000_000, "0.5/1.2 GB"),
+    ],
+)
+def test_part(done: int, total: int, expected: str) -> None:
+    """A part is in the unit of the whole, and as wide at its beginning as at its end."""
+    assert part(done, total) == expected
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftl.events import (
@@ -31,42 +30,6 @@ from ftl.ui.foreign import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-WINDOW = 5.0
-"""Seconds over which a transfer's speed is measured."""
-
-
-@dataclass(slots=True)
-class Transfer:
-    """How far an image has come.
-
-    Attributes:
-        total, done: Bytes of uncompressed layers; the total is an estimate, and grows where it was too low.
-    """
-
-    total: int
-    done: int = 0
-    samples: deque[tuple[float, int]] = field(default_factory=deque)
-
-    def sample(self, now: float, done: int, total: int) -> None:
-        """Take a measurement."""
-        self.done, self.total = done, total
-        self.samples.append((now, done))
-        while len(self.samples) > 2 and now - self.samples[0][0] > WINDOW:
-            self.samples.popleft()
-
-    @property
-    def speed(self) -> float:
-        """Bytes of layers a second, lately; 0 while unknown."""
-        if len(self.samples) < 2:
-            return 0.0
-        (start, before), (end, after) = self.samples[0], self.samples[-1]
-        return (after - before) / (end - start) if end > start else 0.0
-
-    @property
-    def left(self) -> float | None:
-        """Seconds until all is through at this speed; None while unknown."""
-        return (self.total - self.done) / self.speed if self.speed > 0 else None
-
 
 @dataclass(slots=True)
 class Row:
@@ -75,6 +38,7 @@ class Row:
     Attributes:
         started: By the board's clock.
         detail: The latest about it: a line of output, a probe's outcome.
+        transfer: How far an image has come that is being sent.
         number: How many of the same go on (replicas).
     """
 
@@ -82,7 +46,7 @@ class Row:
     text: str
     started: float
     detail: str = ""
-    transfer: Transfer | None = None
+    transfer: TransferProgress | None = None
     number: int = 1
 
 
@@ -138,13 +102,15 @@ class Board:
         key = ("send", event.image)
         match event:
             case TransferStarted():
-                if event.layers > event.layers_reused:
+                missing = event.layers - event.layers_reused
+                if missing or event.layers_kept:
                     self._begin(key, event.image, "sending")
-                    self._rows[key].transfer = Transfer(event.bytes_total, samples=deque([(self.clock(), 0)]))
+                    self._rows[key].transfer = TransferProgress(
+                        event.image, 0, event.bytes_total, 0, layers_total=missing
+                    )
             case TransferProgress():
-                row = self._rows.get(key)
-                if row is not None and row.transfer is not None:
-                    row.transfer.sample(self.clock(), event.bytes_done, event.bytes_total)
+                if row := self._rows.get(key):
+                    row.transfer = event
             case TransferFinished():
                 self._end(key)
 

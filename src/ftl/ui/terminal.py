@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -12,19 +11,20 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from ftl.figures import duration, size
+from ftl.figures import duration
+from ftl.ui import transfers
 from ftl.ui.stream import let_go
 
 if TYPE_CHECKING:
-    from ftl.events import Event
-    from ftl.ui.board import Board, Row, Transfer
+    from ftl.events import Event, TransferProgress
+    from ftl.ui.board import Board, Row
     from ftl.ui.transcript import Line, Mark, Transcript
 
 REFRESH = 8
 """Times a second that the live part is drawn."""
 
-WIDE = 70
-"""Columns from which on there is room for a bar."""
+WIDE, VERY_WIDE = 70, 100
+"""Columns from which on there is room for a bar, and for a long one."""
 
 _STYLES: dict[Mark, str] = {
     "done": "green",
@@ -104,25 +104,21 @@ class Terminal:
         room = max(self._console.height - 2, 1)
         subjects = min(max((len(row.subject) for row in rows[:room]), default=0), self._console.width // 3)
         grid = Table.grid(padding=(0, 1))
-        for width in (1, subjects, self._console.width - subjects - 5):
+        rest = max(self._console.width - subjects - 5, 1)
+        for width in (1, subjects, rest):
             grid.add_column(
                 width=max(width, 1), no_wrap=True, overflow="ellipsis" if self._unicode else "crop"
             )
         for row in rows[:room]:
-            grid.add_row(self._spinner, Text(row.subject, "bold"), self._progress(row))
+            grid.add_row(self._spinner, Text(row.subject, "bold"), self._progress(row, rest))
         if len(rows) > room:
             return Group(grid, Text(f"  and {len(rows) - room} more", style="dim"))
         return grid
 
-    def _progress(self, row: Row) -> RenderableType:
+    def _progress(self, row: Row, width: int) -> RenderableType:
         """How far a row has come: its text and time, or a bar (where there is room) with figures."""
-        transfer = row.transfer
-        if transfer is not None:
-            figures = Text(_figures(transfer))
-            if self._console.width < WIDE:
-                return figures
-            total = max(transfer.total, 1)
-            return Columns((ProgressBar(total=total, completed=transfer.done, width=20), figures))
+        if row.transfer is not None:
+            return self._bar(row.transfer, width)
         text = Text(row.text)
         elapsed = self._board.clock() - row.started
         if elapsed >= 1:
@@ -131,15 +127,22 @@ class Terminal:
             text.append(f"  {row.detail}", style="dim")
         return text
 
-
-def _figures(transfer: Transfer) -> str:
-    """Bytes, speed and time left."""
-    parts = [f"{size(transfer.done)}/{size(transfer.total)}"]
-    if transfer.speed > 0:
-        parts.append(f"{size(int(transfer.speed))}/s")
-    if transfer.left is not None:
-        parts.append(f"{duration(transfer.left)} left")
-    return "  ".join(parts)
+    def _bar(self, transfer: TransferProgress, width: int) -> RenderableType:
+        """A bar of a fixed width, so that it does not jump, and as many whole figures as there is room for."""
+        bar = 0 if self._console.width < WIDE else 10 if self._console.width < VERY_WIDE else 24
+        text, *others = transfers.figures(transfer)
+        for figure in others:
+            if len(text) + 2 + len(figure) > width - (bar + 1 if bar else 0):
+                break
+            text += f"  {figure}"
+        if not bar:
+            return Text(text)
+        grid = Table.grid(padding=(0, 1))
+        grid.add_column(width=bar)
+        grid.add_column(no_wrap=True, overflow="crop")
+        total = max(transfer.bytes_total, 1)
+        grid.add_row(ProgressBar(total=total, completed=transfer.bytes_done, width=bar), Text(text))
+        return grid
 
 
 def _prefix(subject: str | None) -> str:

@@ -18,6 +18,7 @@ from ftl.events import (
     Draining,
     Event,
     HookOutput,
+    LayerFinished,
     Note,
     Planned,
     Probed,
@@ -34,6 +35,7 @@ from ftl.events import (
     TransferStarted,
 )
 from ftl.figures import count, duration, size
+from ftl.ui import transfers
 from ftl.ui.foreign import printable
 
 if TYPE_CHECKING:
@@ -94,10 +96,12 @@ class Transcript:
                 yield from _note(event)
             case BuildStarted() | BuildContext() | BuildStep() | BuildOutput() | BuildFinished():
                 yield from self._building(event)
-            case (
-                TransferStarted() | TransferProgress() | TransferFinished() | PullProgress() | PushProgress()
-            ):
-                yield from self._moving(event)
+            case TransferStarted() | TransferProgress() | LayerFinished() | TransferFinished():
+                yield from self._sending(event)
+            case PullProgress() | PushProgress():
+                doing = "pulling" if isinstance(event, PullProgress) else "pushing"
+                if self._due(doing, event.image):
+                    yield Line("info", f"{doing}: {printable(event.status)}", event.image, lasting=False)
             case Planned():
                 yield Line("info", f"{event.release} on {event.server}: {count(len(event.steps), 'step')}")
                 if self._verbose:
@@ -168,8 +172,8 @@ class Transcript:
                 "info", f"first step not in the cache: {event.first_miss}{cost}{reason}", event.service
             )
 
-    def _moving(
-        self, event: TransferStarted | TransferProgress | TransferFinished | PullProgress | PushProgress
+    def _sending(
+        self, event: TransferStarted | TransferProgress | LayerFinished | TransferFinished
     ) -> Iterable[Line]:
         image = event.image
         match event:
@@ -181,14 +185,12 @@ class Transcript:
                     yield Line("started", text, image, lasting=False)
             case TransferProgress():
                 if event.bytes_done < event.bytes_total and self._due("transfer", image):
-                    text = f"{size(event.bytes_done)} of {size(event.bytes_total)} done"
-                    yield Line("info", text, image, lasting=False)
+                    yield Line("info", ", ".join(transfers.figures(event)), image, lasting=False)
+            case LayerFinished():
+                if self._verbose:
+                    yield Line("info", transfers.layer(event), image)
             case TransferFinished():
-                yield Line("done", _sent(event), image)
-            case PullProgress() | PushProgress():
-                doing = "pulling" if isinstance(event, PullProgress) else "pushing"
-                if self._due(doing, image):
-                    yield Line("info", f"{doing}: {printable(event.status)}", image, lasting=False)
+                yield Line("done", transfers.summary(event), image)
 
     def _step(self, event: StepStarted | StepFinished | StepFailed | StepUndone) -> Iterable[Line]:
         match event:
@@ -222,12 +224,3 @@ def _note(event: Note) -> Iterable[Line]:
     yield Line("warning" if event.level == "warning" else "info", event.text)
     if event.hint:
         yield Line("hint", event.hint)
-
-
-def _sent(event: TransferFinished) -> str:
-    """What went over and what was there already."""
-    if not event.layers_sent:
-        return f"nothing to send, all {count(event.layers_reused, 'layer')} are there"
-    reused = f"; {count(event.layers_reused, 'layer')} reused" if event.layers_reused else ""
-    sent = f"sent {count(event.layers_sent, 'layer')}, {size(event.bytes_sent)} in {duration(event.seconds)}"
-    return sent + reused

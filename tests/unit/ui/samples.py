@@ -12,6 +12,7 @@ from ftl.events import (
     Draining,
     Event,
     HookOutput,
+    LayerFinished,
     Note,
     Planned,
     Probed,
@@ -36,8 +37,11 @@ EVERY: tuple[Event, ...] = (
     BuildOutput("web", "[2/3] RUN pip install flask", "Collecting flask"),
     BuildFinished("web", "shop-web", 12.3, True, "[2/3] RUN pip install flask", 4.2, "app.py changed"),
     TransferStarted("shop-web:r5", 9, 7, 45_100_000),
-    TransferProgress("shop-web:r5", 20_000_000, 45_100_000, 7_000_000),
-    TransferFinished("shop-web:r5", 2, 7, 14_000_000, 4.1),
+    TransferProgress(
+        "shop-web:r5", 20_000_000, 45_100_000, 7_000_000, 1, 2, "sha256:ab", "whole", 4_000_000.0, 6.3
+    ),
+    LayerFinished("shop-web:r5", "sha256:" + "ab" * 32, "whole", 45_100_000, 14_000_000, 14_000_000),
+    TransferFinished("shop-web:r5", 2, 7, 14_000_000, 4.1, link_speed=4_000_000.0),
     PullProgress("postgres:16", "Downloading"),
     PushProgress("registry.example.com/shop-web:r5", "Pushing"),
     SetupPlanned("shop.example.com", "Debian GNU/Linux 12 (bookworm)", ("install docker.io",)),

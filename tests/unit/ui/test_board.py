@@ -91,30 +91,16 @@ def test_steps_of_one_kind_count() -> None:
     assert not shown.rows
 
 
-def test_speed_and_time_left_follow_the_last_seconds() -> None:
-    """A transfer that slows down says so: its speed is that of the last seconds, not of the whole."""
-    clock = Clock()
-    shown = Board(clock)
-    shown.update(TransferStarted("i", 2, 1, 1000))
+def test_a_transfer_shows_how_far_it_is() -> None:
+    """Its row has the latest figures, from the start on, and is gone with its end."""
+    shown = board(TransferStarted("i", 3, 1, 1000))
     (row,) = shown.rows
-    transfer = row.transfer
-    assert transfer is not None
-    assert transfer.speed == 0
-    assert transfer.left is None
-    for second, done in enumerate((100, 200, 300, 310, 320, 330, 340, 350, 360), 1):
-        clock.now = second
-        shown.update(TransferProgress("i", done, 1000, done))
-    assert transfer.speed == 10
-    assert transfer.left == 64
+    assert row.transfer == TransferProgress("i", 0, 1000, 0, layers_total=2)
+    later = TransferProgress("i", 500, 1000, 100, 1, 2, "sha256:b", "delta", 100.0, 5.0)
+    shown.update(later)
+    assert row.transfer == later
 
 
-def test_more_than_was_expected_is_never_more_than_all() -> None:
-    """A transfer that is larger than its estimate has no negative time left: the total grows with it."""
-    clock = Clock()
-    shown = Board(clock)
-    shown.update(TransferStarted("i", 2, 1, 1000))
-    clock.now = 1
-    shown.update(TransferProgress("i", 1100, 1100, 500))
-    (row,) = shown.rows
-    assert row.transfer is not None
-    assert (row.transfer.done, row.transfer.total, row.transfer.left) == (1100, 1100, 0)
+def test_an_image_that_is_put_together_of_what_was_kept_has_a_row() -> None:
+    """No layer of it travels, but the engine there unpacks it, which takes time."""
+    assert len(board(TransferStarted("i", 3, 3, 0, layers_kept=2)).rows) == 1

@@ -61,7 +61,7 @@ def test_only_the_transcript_stays() -> None:
         "✓ web: built shop-web in 12 s, context 4.2 MB",
         "• web: first step not in the cache: [2/3] RUN pip install flask (4.2 s): app.py",
         "  changed",
-        "✓ shop-web:r5: sent 2 layers, 14.0 MB in 4.1 s; 7 layers reused",
+        "✓ shop-web:r5: 2 of 9 layers sent: 14.0 MB, 7 there already, 4.1 s at 4.0 MB/s",
         "• shop.example.com runs Debian GNU/Linux 12 (bookworm): 1 change",
         "• r5 on shop.example.com: 2 steps",
         "✓ web: healthy after 1.2 s",
@@ -114,17 +114,45 @@ def test_the_live_part_fits(width: int, rows: int) -> None:
     assert max(map(len, lines)) <= width
 
 
-def test_a_wide_terminal_shows_bar_and_figures() -> None:
-    """A transfer shows how much is through, and a bar where there is room for one."""
+@pytest.mark.parametrize(
+    ("width", "expected"),
+    [
+        (50, "20.0/45.1 MB  4.0 MB/s  6.3 s left"),
+        (80, "━━━━       20.0/45.1 MB  4.0 MB/s  6.3 s left  layer 2/3"),
+        (
+            120,
+            "━━━━━━━━━━╸              20.0/45.1 MB  4.0 MB/s  6.3 s left  layer 2/3  7.0 MB sent as a difference",
+        ),
+    ],
+)
+def test_a_transfer_shows_as_much_as_there_is_room_for(width: int, expected: str) -> None:
+    """A bar where there is room for one, and no figure cut in its middle."""
+    reporter = terminal(io.StringIO(), width)
+    reporter.emit(TransferStarted("shop-web:r5", 9, 6, 45_100_000))
+    reporter.emit(
+        TransferProgress(
+            "shop-web:r5", 20_000_000, 45_100_000, 7_000_000, 1, 3, "sha256:ab", "delta", 4e6, 6.3
+        )
+    )
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    with console.capture() as capture:
+        console.print(reporter.now())
+    reporter.close()
+    assert capture.get()[2:].rstrip() == f"shop-web:r5 {expected}"
+
+
+def test_while_the_engine_unpacks_there_is_no_time_left_to_tell() -> None:
+    """All bytes are through, and what goes on is said in words."""
     reporter = terminal(io.StringIO())
     reporter.emit(TransferStarted("shop-web:r5", 9, 7, 45_100_000))
-    reporter.emit(TransferProgress("shop-web:r5", 20_000_000, 45_100_000, 7_000_000))
+    reporter.emit(
+        TransferProgress("shop-web:r5", 44_000_000, 44_000_000, 7_000_000, 2, 2, None, None, 4e6, 0.0)
+    )
     console = Console(file=io.StringIO(), width=80, color_system=None)
     with console.capture() as capture:
         console.print(reporter.now())
     reporter.close()
-    assert "shop-web:r5 ━━━" in capture.get()
-    assert "20.0 MB/45.1 MB" in capture.get()
+    assert capture.get().rstrip().endswith("44.0/44.0 MB  unpacking there")
 
 
 def test_a_terminal_without_unicode_gets_ascii() -> None:

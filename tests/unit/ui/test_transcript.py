@@ -11,6 +11,7 @@ from ftl.events import (
     Draining,
     Event,
     HookOutput,
+    LayerFinished,
     Note,
     StepFinished,
     TransferFinished,
@@ -73,7 +74,24 @@ def test_every_event_says_something_with_v(event: Event) -> None:
         ),
         (
             TransferFinished("shop-web:r5", 2, 7, 14_000_000, 4.1),
-            ["shop-web:r5: sent 2 layers, 14.0 MB in 4.1 s; 7 layers reused"],
+            ["shop-web:r5: 2 of 9 layers sent: 14.0 MB, 7 there already, 4.1 s"],
+        ),
+        (
+            TransferFinished("shop-web:r5", 3, 9, 1_600_000, 3.1, 43_400_000, 2, 0, 520_000.0),
+            [
+                "shop-web:r5: 3 of 12 layers sent: 1.6 MB instead of 45.0 MB (2 as differences), "
+                "9 there already, 3.1 s at 520.0 kB/s"
+            ],
+        ),
+        (
+            TransferFinished("shop-web:r5", 1, 2, 4_000, 0.2, 0, 1, 2, 20_000.0),
+            [
+                "shop-web:r5: 1 of 3 layers sent: 4.0 kB (1 as a difference), 2 kept from an earlier transfer, 0.2 s"
+            ],
+        ),
+        (
+            TransferFinished("shop-web:r5", 0, 3, 0, 2.2, layers_kept=2),
+            ["shop-web:r5: none of 3 layers sent, 1 there already, 2 kept from an earlier transfer, 2.2 s"],
         ),
         (
             TransferFinished("shop-web:r5", 0, 9, 0, 0.1),
@@ -85,11 +103,39 @@ def test_every_event_says_something_with_v(event: Event) -> None:
         (HookOutput("web", "pre", "migrating"), []),
         (Draining("web", 0), []),
         (TransferStarted("shop-web:r5", 9, 9, 0), []),
+        (TransferProgress("shop-web:r5", 0, 1000, 0), ["shop-web:r5: 0.0/1.0 kB"]),
+        (
+            TransferProgress(
+                "shop-web:r5", 9_300_000, 45_100_000, 200_000, 1, 3, "sha256:b", "delta", 6e6, 6.0
+            ),
+            ["shop-web:r5:  9.3/45.1 MB, 6.0 MB/s, 6.0 s left, layer 2/3, 200.0 kB sent as a difference"],
+        ),
+        (LayerFinished("shop-web:r5", "sha256:ab", "delta", 100, 5, 40), []),
     ],
 )
 def test_words(event: Event, expected: list[str]) -> None:
     """Each event reads as a sentence, and what few people need is left out."""
     assert told(event) == expected
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (
+            LayerFinished("i", "sha256:ab", "delta", 9000, 50, 4000),
+            "9.0 kB: 50 B instead of 4.0 kB, as a difference",
+        ),
+        (LayerFinished("i", "sha256:ab", "whole", 9000, 4000, 4000), "9.0 kB: 4.0 kB sent"),
+        (LayerFinished("i", "sha256:ab", "whole", 9000), "9.0 kB sent"),
+        (
+            LayerFinished("i", "sha256:ab", "kept", 9000, 0, 4000),
+            "9.0 kB: kept there from an earlier transfer",
+        ),
+    ],
+)
+def test_with_v_each_layer_is_told(event: Event, expected: str) -> None:
+    """How it went, and what it cost where that is known."""
+    assert told(event, verbose=1) == [f"i: layer ab, {expected}"]
 
 
 def test_output_is_shown_with_v() -> None:

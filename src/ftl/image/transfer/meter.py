@@ -1,12 +1,20 @@
-"""Counting what a transfer moves, image by image, and telling it, at most five times a second."""
+"""Counting what a transfer moves, image by image and layer by layer, and telling it, at most five times a second."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ftl.events import Emit, TransferFinished, TransferProgress, TransferStarted
+from ftl.events import (
+    Emit,
+    LayerFinished,
+    LayerWay,
+    TransferFinished,
+    TransferProgress,
+    TransferStarted,
+)
+from ftl.image.transfer.rate import Rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -29,6 +37,10 @@ class Sent:
         bytes_sent: Compressed bytes handed to the wire.
         seconds: From the first question to the tag.
         bytes_saved: About how many more would have been sent if no layer had gone as a difference.
+        layers_delta: How many of those sent went as differences.
+        layers_kept: How many of those reused the server had kept from an earlier transfer, beside its images.
+        link_speed: Bytes a second on the wire, on average, while layers were sent; 0 where none was.
+        loaded: The engine there made the image of what FTL sent; otherwise it had it.
     """
 
     image: str
@@ -37,6 +49,10 @@ class Sent:
     bytes_sent: int
     seconds: float
     bytes_saved: int = 0
+    layers_delta: int = 0
+    layers_kept: int = 0
+    link_speed: float = 0.0
+    loaded: bool = False
 
 
 @dataclass(slots=True)
@@ -44,17 +60,36 @@ class Account:
     """One image of a transfer; sizes are of uncompressed layers, in bytes.
 
     Attributes:
+        layers: How many it has.
+        needed: Those that the engine there lacks.
         expected: How much there is to send, estimated until it has passed.
+        kept: Those that are needed and need not travel.
     """
 
     image: str
     layers: int
     needed: frozenset[str]
     expected: int
+    kept: frozenset[str] = frozenset()
     layers_sent: int = 0
+    layers_delta: int = 0
+    layers_kept: int = 0
     saved: int = 0
     done: int = 0
+    sent: int = 0
     told: float = 0.0
+    rate: Rate = field(default_factory=Rate)
+
+
+@dataclass(slots=True)
+class _Layer:
+    """The layer that is on its way."""
+
+    diff_id: str
+    sent_before: int
+    way: LayerWay = "whole"
+    size: int = 0
+    instead_of: int = 0
 
 
 class Meter:
@@ -64,6 +99,8 @@ class Meter:
         accounts: One for each image.
         emit: Told of the progress.
         sent: Compressed bytes that went to the wire before, in vain.
+        in_step: What is handed over belongs to the layer at hand. Otherwise compressed blocks hold parts of several
+            layers, and go out behind them.
         clock: Seconds.
 
     Attributes:
@@ -76,60 +113,125 @@ class Meter:
         emit: Emit,
         *,
         sent: int = 0,
+        in_step: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._accounts = list(accounts)
         self._emit = emit
+        self._in_step = in_step
         self._clock = clock
         self._current = self._accounts[0]
+        self._current.sent = sent
+        self._layer: _Layer | None = None
+        self._began = self._last = clock()
+        self._in_vain = sent
         self.sent = sent
 
     def start(self) -> None:
         """Tell what is about to be sent."""
-        for account in self._accounts:
-            reused = account.layers - len(account.needed)
-            self._emit(TransferStarted(account.image, account.layers, reused, account.expected))
+        self._began = self._last = self._clock()
+        for one in self._accounts:
+            reused = one.layers - len(one.needed) + len(one.kept)
+            self._emit(TransferStarted(one.image, one.layers, reused, one.expected, len(one.kept)))
+
+    def kept(self, diff_id: str, size: int, compressed: int) -> None:
+        """A layer of so many bytes need not travel; compressed, it would have been so many."""
+        account = self._account(diff_id)
+        account.layers_kept += 1
+        self._emit(LayerFinished(account.image, diff_id, "kept", size, 0, compressed))
 
     def layer(self, diff_id: str) -> None:
-        """A layer begins."""
-        self._current = next(account for account in self._accounts if diff_id in account.needed)
-        self._current.layers_sent += 1
+        """A layer sets out."""
+        self._current = self._account(diff_id)
+        self._layer = _Layer(diff_id, self.sent)
+        self._current.rate.sample(self._clock(), self._current.done)
+
+    def difference(self, instead_of: int) -> None:
+        """The layer goes as a difference; whole, it would have been about so many compressed bytes."""
+        if self._layer is not None:
+            self._layer.way, self._layer.instead_of = "delta", instead_of
 
     def passed(self, count: int) -> None:
         """So many bytes of the layer were read."""
         self._current.done += count
+        if self._layer is not None:
+            self._layer.size += count
         self._tell()
 
     def handed_over(self, count: int) -> None:
         """So many compressed bytes went to the wire."""
         self.sent += count
+        self._current.sent += count
+        self._last = self._clock()
         self._tell()
 
-    def saved(self, diff_id: str, count: int) -> None:
-        """A layer went as a difference, and about so many compressed bytes did not."""
-        account = next(account for account in self._accounts if diff_id in account.needed)
-        account.saved += max(0, count)
+    def layer_done(self) -> None:
+        """All of the layer has passed."""
+        account, layer, self._layer = self._current, self._layer, None
+        if layer is None:
+            return
+        sent = self.sent - layer.sent_before if self._in_step else None
+        account.layers_sent += 1
+        if layer.way == "delta":
+            account.layers_delta += 1
+            account.saved += max(0, layer.instead_of - (sent or 0))
+        instead_of = layer.instead_of if layer.way == "delta" else sent
+        self._emit(LayerFinished(account.image, layer.diff_id, layer.way, layer.size, sent, instead_of))
+        self._emit(self._progress(account))
 
     def finish(self, seconds: float) -> dict[str, Sent]:
         """The images are there."""
         return {account.image: self._finish(account, seconds) for account in self._accounts}
 
     def _finish(self, account: Account, seconds: float) -> Sent:
-        reused, sent = account.layers - account.layers_sent, self._share(account)
-        self._emit(TransferProgress(account.image, account.done, account.done, sent))
-        return finished(
-            Sent(account.image, account.layers_sent, reused, sent, seconds, account.saved), self._emit
+        self._emit(self._progress(account))
+        took = self._last - self._began
+        sent = Sent(
+            image=account.image,
+            layers_sent=account.layers_sent,
+            layers_reused=account.layers - account.layers_sent,
+            bytes_sent=self._share(account),
+            seconds=seconds,
+            bytes_saved=account.saved,
+            layers_delta=account.layers_delta,
+            layers_kept=account.layers_kept,
+            link_speed=(self.sent - self._in_vain) / took if took > 0 and account.layers_sent else 0.0,
+            loaded=True,
         )
+        return finished(sent, self._emit)
+
+    def _account(self, diff_id: str) -> Account:
+        return next(account for account in self._accounts if diff_id in account.needed)
 
     def _tell(self) -> None:
         account, now = self._current, self._clock()
         if now - account.told >= _EVERY:
             account.told = now
-            total = max(account.expected, account.done)
-            self._emit(TransferProgress(account.image, account.done, total, self._share(account)))
+            account.rate.sample(now, account.done)
+            self._emit(self._progress(account))
+
+    def _progress(self, account: Account) -> TransferProgress:
+        layer = self._layer if account is self._current else None
+        layers = len(account.needed) - len(account.kept)
+        through = account.layers_sent == layers
+        total = account.done if through else max(account.expected, account.done)
+        return TransferProgress(
+            image=account.image,
+            bytes_done=account.done,
+            bytes_total=total,
+            bytes_sent=self._share(account),
+            layers_done=account.layers_sent,
+            layers_total=layers,
+            layer=layer.diff_id if layer else None,
+            way=layer.way if layer else None,
+            speed=account.rate.speed,
+            seconds_left=0.0 if through else account.rate.left(total),
+        )
 
     def _share(self, account: Account) -> int:
-        """The compressed bytes of one image: blocks hold layers of several, so they are shared out by size."""
+        """The compressed bytes of one image; where blocks hold layers of several, they are shared out by size."""
+        if self._in_step:
+            return account.sent
         total = sum(each.done + _DOCUMENTS for each in self._accounts)
         return self.sent * (account.done + _DOCUMENTS) // total
 
@@ -138,7 +240,15 @@ def finished(sent: Sent, emit: Emit) -> Sent:
     """Tell that an image is on the server."""
     emit(
         TransferFinished(
-            sent.image, sent.layers_sent, sent.layers_reused, sent.bytes_sent, sent.seconds, sent.bytes_saved
+            image=sent.image,
+            layers_sent=sent.layers_sent,
+            layers_reused=sent.layers_reused,
+            bytes_sent=sent.bytes_sent,
+            seconds=sent.seconds,
+            bytes_saved=sent.bytes_saved,
+            layers_delta=sent.layers_delta,
+            layers_kept=sent.layers_kept,
+            link_speed=sent.link_speed,
         )
     )
     return sent

@@ -44,7 +44,7 @@ class Packing:
         images: The tag to load an image under -> the image.
         needed: The diffIDs of the layers that must be in it.
         kept: Layers that need not come from here.
-        meter: Told which layers begin.
+        meter: Told which layers begin and end.
         free: Bytes that are free where the engine keeps its images; None where that is not known.
         server: What errors call the target.
         store: The target's.
@@ -81,7 +81,7 @@ class Packing:
         """
         for kept in self._kept:
             self._reserve(kept.size)
-            self._meter.layer(kept.diff_id)
+            self._meter.kept(kept.diff_id, kept.size, kept.compressed)
             yield Raw(header(blob(kept.diff_id), kept.size))
             yield kept
             yield Raw(padding(kept.size))
@@ -92,6 +92,7 @@ class Packing:
                 self._meter.layer(layer.diff_id)
                 yield Raw(header(blob(layer.diff_id), layer.size))
                 yield layer
+                self._meter.layer_done()
                 yield Raw(padding(layer.size))
         for name, content in documents(self._packed(), self._sizes()).items():
             yield Raw(header(name, len(content)) + content + padding(len(content)))

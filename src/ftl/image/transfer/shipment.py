@@ -62,6 +62,11 @@ class There:
     held: Held
     images: Sequence[Image]
 
+    @property
+    def takes_parts(self) -> bool:
+        """It makes the archive itself, of the parts it is told."""
+        return self.machine is not None and self.depot.receives
+
     def as_if_empty(self) -> There:
         """The same as if there were nothing to build on."""
         return replace(self, depot=self.depot.without_kept(), held=Held(self.held.store), images=())
@@ -171,7 +176,8 @@ class Shipment:
         self, source: Source, wanted: Sequence[Wanted], needed: frozenset[str], there: There, bases: Bases
     ) -> dict[str, Sent]:
         incoming = Incoming(there.engine, len(wanted))
-        meter = Meter(await self._accounts(wanted, there), self._emit, sent=self._sent)
+        accounts = await self._accounts(wanted, there)
+        meter = Meter(accounts, self._emit, sent=self._sent, in_step=there.takes_parts)
         images = dict(zip(incoming.tags, wanted, strict=True))
         packing = Packing(
             source,
@@ -198,7 +204,7 @@ class Shipment:
         return meter.finish(time.monotonic() - self._began)
 
     def _door(self, there: There, bases: Bases, meter: Meter) -> Door:
-        if there.machine is not None and there.depot.receives:
+        if there.machine is not None and there.takes_parts:
             return Receiver(there.machine, there.depot, bases, self._pace, meter)
         return EngineDoor(there.engine, there.info, meter)
 
@@ -209,11 +215,13 @@ class Shipment:
         for parcel, image, steps in zip(self._parcels, wanted, sizes, strict=True):
             needed = held.lacks(image.layers)
             held = held.adding([image.layers])
-            expected = expected_size(image.layers, needed, steps)
-            accounts.append(Account(parcel.tag, len(image.layers), needed, expected))
+            kept = needed & there.depot.kept.keys()
+            expected = expected_size(image.layers, needed - kept, steps)
+            accounts.append(Account(parcel.tag, len(image.layers), needed, expected, kept))
+            room = SPACE * expected_size(image.layers, needed, steps)
             # Only a whole image's size is known before its layers pass.
-            if free is not None and needed >= set(image.layers) and SPACE * expected > free:
-                raise no_room(there.engine.name, SPACE * expected, free)
+            if free is not None and needed >= set(image.layers) and room > free:
+                raise no_room(there.engine.name, room, free)
         return accounts
 
 

@@ -1,4 +1,4 @@
-"""The parts of a transfer that need no engine: compression, the pump, the accounts, what counts as the same."""
+"""The parts of a transfer that need no engine: compression, the pump, what counts as the same."""
 
 from __future__ import annotations
 
@@ -16,11 +16,9 @@ from hypothesis import strategies as st
 from ftl.aio import to_the_end
 from ftl.engine.values import EngineInfo, Image
 from ftl.errors import TransferFailed
-from ftl.events import Event, TransferFinished, TransferProgress, TransferStarted
 from ftl.image.transfer.compress import GZIP, ZSTD, Codec, codec_for, compressed
 from ftl.image.transfer.decompress import Decompressor
 from ftl.image.transfer.incoming import stale
-from ftl.image.transfer.meter import Account, Meter
 from ftl.image.transfer.pump import pumped
 from ftl.image.transfer.same import same
 from ftl.image.transfer.shipment import expected_size
@@ -184,57 +182,6 @@ def test_calls_side_by_side_give_the_first_error_when_all_are_over() -> None:
     with pytest.raises(TransferFailed, match="second"):
         asyncio.run(to_the_end([call(number) for number in range(3)]))
     assert sorted(over) == [0, 1, 2]
-
-
-class Clock:
-    """Time that a test moves."""
-
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def test_progress_is_told_five_times_a_second() -> None:
-    """However many pieces pass."""
-    events: list[Event] = []
-    clock = Clock()
-    meter = Meter([Account("web", 2, frozenset({"a"}), 1000)], events.append, clock=clock)
-    meter.start()
-    meter.layer("a")
-    for _ in range(100):
-        clock.now += 0.01
-        meter.passed(10)
-    assert events[0] == TransferStarted("web", 2, 1, 1000)
-    assert 4 <= len([event for event in events if isinstance(event, TransferProgress)]) <= 6
-
-
-def test_the_total_follows_what_passes() -> None:
-    """An estimate that was too small grows; at the end, done is the total."""
-    events: list[Event] = []
-    clock = Clock()
-    meter = Meter([Account("web", 1, frozenset({"a"}), 10)], events.append, clock=clock)
-    meter.layer("a")
-    clock.now += 1
-    meter.passed(50)
-    meter.handed_over(7)
-    meter.finish(2.0)
-    progress = [event for event in events if isinstance(event, TransferProgress)]
-    assert [(event.bytes_done, event.bytes_total) for event in progress] == [(50, 50), (50, 50)]
-    assert events[-1] == TransferFinished("web", 1, 0, 7, 2.0)
-
-
-@given(st.lists(st.integers(0, 10**9), min_size=1, max_size=4), st.integers(0, 10**9))
-def test_accounts_share_all_bytes_out(sizes: list[int], sent: int) -> None:
-    """What the images are said to have cost is what went over the wire, but for rounding."""
-    accounts = [Account(str(place), 1, frozenset({str(place)}), 0) for place in range(len(sizes))]
-    meter = Meter(accounts, lambda _: None)
-    for place, size in enumerate(sizes):
-        meter.layer(str(place))
-        meter.passed(size)
-    meter.handed_over(sent)
-    total = sum(image.bytes_sent for image in meter.finish(1.0).values())
-    assert sent - len(sizes) < total <= sent
 
 
 def test_what_is_to_be_sent_is_estimated_from_the_history() -> None:

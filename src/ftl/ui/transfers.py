@@ -1,0 +1,73 @@
+"""How an image on its way to a server reads: how far it is, what became of a layer, and what it took."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.figures import count, duration, part, size
+
+if TYPE_CHECKING:
+    from ftl.events import LayerFinished, TransferFinished, TransferProgress
+
+_TELLING = 1_000_000
+"""Bytes from which on a speed says something about the link."""
+
+
+def figures(event: TransferProgress) -> list[str]:
+    """Bytes, speed, time left and the layer at hand: what matters most comes first."""
+    if event.bytes_done >= event.bytes_total and event.layers_done >= event.layers_total:
+        return [part(event.bytes_done, event.bytes_total), "unpacking there"]
+    parts = [part(event.bytes_done, event.bytes_total)]
+    if event.speed > 0:
+        parts.append(f"{size(int(event.speed))}/s")
+    if event.seconds_left is not None:
+        parts.append(f"{duration(event.seconds_left)} left")
+    if event.layer is not None:
+        parts.append(f"layer {event.layers_done + 1}/{event.layers_total}")
+    if event.bytes_sent:
+        as_difference = " as a difference" if event.way == "delta" else ""
+        parts.append(f"{size(event.bytes_sent)} sent{as_difference}")
+    return parts
+
+
+def layer(event: LayerFinished) -> str:
+    """What became of a layer."""
+    name = event.layer.removeprefix("sha256:")[:12]
+    match event.way:
+        case "kept":
+            return f"layer {name}, {size(event.size)}: kept there from an earlier transfer"
+        case "delta" if event.bytes_sent is not None and event.instead_of is not None:
+            sent = f"{size(event.bytes_sent)} instead of {size(event.instead_of)}"
+            return f"layer {name}, {size(event.size)}: {sent}, as a difference"
+        case _:
+            sent = f": {size(event.bytes_sent)} sent" if event.bytes_sent is not None else " sent"
+            return f"layer {name}, {size(event.size)}{sent}"
+
+
+def summary(event: TransferFinished) -> str:
+    """What went over, what a difference saved, and what was there already."""
+    layers, in_images = event.layers_sent + event.layers_reused, event.layers_reused - event.layers_kept
+    if in_images == layers:
+        return f"nothing to send, all {count(layers, 'layer')} are there"
+    parts = [_moved(event, layers)] if event.layers_sent else [f"none of {count(layers, 'layer')} sent"]
+    if in_images:
+        parts.append(f"{in_images} there already")
+    if event.layers_kept:
+        parts.append(f"{event.layers_kept} kept from an earlier transfer")
+    parts.append(duration(event.seconds) + _speed(event))
+    return ", ".join(parts)
+
+
+def _moved(event: TransferFinished, layers: int) -> str:
+    moved = f"{event.layers_sent} of {count(layers, 'layer')} sent: {size(event.bytes_sent)}"
+    if event.bytes_saved:
+        moved += f" instead of {size(event.bytes_sent + event.bytes_saved)}"
+    if event.layers_delta:
+        kind = "a difference" if event.layers_delta == 1 else "differences"
+        moved += f" ({event.layers_delta} as {kind})"
+    return moved
+
+
+def _speed(event: TransferFinished) -> str:
+    telling = event.bytes_sent >= _TELLING and event.link_speed > 0
+    return f" at {size(int(event.link_speed))}/s" if telling else ""
