@@ -1,0 +1,70 @@
+"""The steps of a plan: what will be done, as data. `ftl plan` prints them, `ftl.deploy.apply` does them.
+
+Each module has the steps that the `ftl.deploy.run_*` of its name carries out.
+"""
+
+from ftl.deploy.steps.base import (
+    ServiceStep,
+    Step,
+)
+from ftl.deploy.steps.containers import (
+    EnsureVolume,
+    RunHook,
+    StartAgain,
+    StartContainers,
+    StartDependency,
+    StopAndRemove,
+    StopOld,
+    WaitHealthy,
+)
+from ftl.deploy.steps.images import (
+    BringImage,
+    DropTags,
+    Outgoing,
+    PushPull,
+    SendImages,
+)
+from ftl.deploy.steps.proxy import (
+    ApplySite,
+    Attach,
+    AwaitCertificates,
+    Drain,
+    EnsureNetwork,
+    EnsureProxy,
+    EnsureStore,
+    Forget,
+    OpenName,
+    PointAgain,
+    Record,
+    Switch,
+)
+
+__all__ = [
+    "ApplySite",
+    "Attach",
+    "AwaitCertificates",
+    "BringImage",
+    "Drain",
+    "DropTags",
+    "EnsureNetwork",
+    "EnsureProxy",
+    "EnsureStore",
+    "EnsureVolume",
+    "Forget",
+    "OpenName",
+    "Outgoing",
+    "PointAgain",
+    "PushPull",
+    "Record",
+    "RunHook",
+    "SendImages",
+    "ServiceStep",
+    "StartAgain",
+    "StartContainers",
+    "StartDependency",
+    "Step",
+    "StopAndRemove",
+    "StopOld",
+    "Switch",
+    "WaitHealthy",
+]
