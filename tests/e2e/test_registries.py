@@ -1,0 +1,321 @@
+"""Images through registries with passwords and with tokens: pushed from one engine, pulled by another's.
+
+The machine that builds is a server of the lab, too: its engine is what DOCKER_HOST leads to. So nothing of this
+machine's Docker is touched, and both ends can be any engine.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import pty
+import select
+import subprocess
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from lab import images, peers
+from tests.e2e.site import Site, site, unique
+from tests.harness import command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from lab.servers import Lab, Server
+    from tests.e2e.conftest import ServerFactory
+    from tests.harness import Project
+
+pytestmark = pytest.mark.server
+
+PASSWORD = "correct horse"
+USERS = {"me": PASSWORD}
+READY = {
+    "live-restore": True,
+    "log-driver": "json-file",
+    "log-opts": {"max-size": "10m", "max-file": "3"},
+    "default-address-pools": [{"base": "10.210.0.0/16", "size": 24}],
+}
+"""An engine that `ftl setup` leaves as it is."""
+
+
+@contextmanager
+def engine_of(server: Server, folder: Path) -> Iterator[str]:
+    """A server's engine on this machine, for DOCKER_HOST."""
+    socket = folder / f"{server.name}.sock"
+    argv = server.ssh("-N", "-o", "ExitOnForwardFailure=yes", "-L", f"{socket}:/var/run/docker.sock")
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL) as process:
+        try:
+            end = time.monotonic() + 20
+            while not socket.exists():
+                assert time.monotonic() < end, "the engine could not be forwarded"
+                time.sleep(0.1)
+            yield f"unix://{socket}"
+        finally:
+            process.terminate()
+
+
+class Desk:
+    """Where somebody builds and deploys: a project, a home with a docker configuration, an engine that builds.
+
+    Attributes:
+        made: The project; its one service is pushed to `reference`.
+    """
+
+    def __init__(self, made: Site, reference: str, home: Path, engine: str) -> None:
+        self.made = made
+        self.reference = reference
+        self.home = home
+        self.env = {"DOCKER_HOST": engine, "DOCKER_CONFIG": str(home)}
+        made.service()["image"] = reference
+
+    def ftl(self, *argv: str, env: Mapping[str, str] | None = None) -> Any:
+        """Run a command, with JSON lines."""
+        return self.made.run(*argv, "--json", env={**self.env, **(env or {})})
+
+    def logins(self, **entries: Mapping[str, str]) -> None:
+        """What docker keeps here."""
+        (self.home / "config.json").write_text(json.dumps({"auths": entries}))
+
+    def docker(self, *argv: str) -> str:
+        """The docker command with the engine that builds."""
+        done = subprocess.run(
+            ("docker", *argv), env={**os.environ, **self.env}, capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    def release(self, server: Server) -> dict[str, Any]:
+        """What the newest release's record says of the service."""
+        listing = server.docker("cp", f"ftl-state:/ftl/{self.made.name}", "/tmp/records", check=False)
+        newest = server.run("sh", "-c", "ls -t /tmp/records/*.json | head -1").stdout.decode().strip()
+        record = json.loads(server.run("cat", newest).stdout)
+        server.run("rm", "-rf", "/tmp/records")
+        assert listing == ""
+        found: dict[str, Any] = record["services"]["web"]
+        return found
+
+
+def coded(username: str, password: str) -> dict[str, str]:
+    """An entry of docker's config file."""
+    return {"auth": base64.b64encode(f"{username}:{password}".encode()).decode()}
+
+
+@pytest.fixture(scope="module")
+def basic(lab: Lab) -> Iterator[peers.Registry]:
+    """A registry with passwords."""
+    with peers.registry(lab, f"{unique('basic')}.test", "basic", users=USERS) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def token(lab: Lab) -> Iterator[peers.Registry]:
+    """A registry whose token server takes passwords and identity tokens."""
+    with peers.registry(lab, f"{unique('token')}.test", "token", users=USERS) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def builder(lab: Lab, basic: peers.Registry, token: peers.Registry) -> Iterator[Server]:
+    """The machine that builds."""
+    made = lab.server("builder")
+    images.ensure("busybox", "caddy")
+    made.load("ftl-lab-busybox:latest", "caddy:2")
+    for registry in (basic, token):
+        registry.trust(made)
+    yield made
+    lab.remove("builder")
+
+
+@pytest.fixture
+def desk(
+    ftl: Callable[..., Project], server: Server, builder: Server, tmp_path: Path
+) -> Iterator[Callable[[str], Desk]]:
+    """A desk at which the project's image has a name at a registry's host."""
+    home = tmp_path / "docker"
+    home.mkdir(mode=0o700)
+    with engine_of(builder, tmp_path) as engine:
+
+        def make(host: str) -> Desk:
+            made = site(ftl, server)
+            return Desk(made, f"{host}/team/{made.name}:v1", home, engine)
+
+        yield make
+
+
+def secrets_on(server: Server) -> str:
+    """Every place of a server where credentials might have been left."""
+    places = "/root/.docker /home/ftl/.docker"
+    return server.run("sh", "-c", f"grep -rl . {places} 2>/dev/null; true").stdout.decode().strip()
+
+
+def test_what_was_pushed_is_what_is_pulled(
+    desk: Callable[[str], Desk], basic: peers.Registry, server: Server
+) -> None:
+    """Build tags and pushes, deploy has the server pull that digest, the record names it; nobody keeps the login."""
+    basic.trust(server)
+    at = desk(basic.host)
+    at.made.config["registries"] = [
+        {"server": basic.host, "username": "me", "password": "${REGISTRY_PASSWORD}"}
+    ]
+    env = {"REGISTRY_PASSWORD": PASSWORD}
+    repository = at.reference.partition("/")[2].partition(":")[0]
+    assert at.ftl("build", "--skip-push", env=env).ok().result["services"]["web"]["pushed"] is None
+    assert basic.digest(repository, "v1") == "", "--skip-push does not push"
+    pushed = at.ftl("build", env=env).ok()
+    assert pushed.events("push_progress")
+    digest = basic.digest(repository, "v1")
+    reference = f"{basic.host}/{repository}@{digest}"
+    assert pushed.result["services"]["web"]["pushed"] == reference
+    deployed = at.ftl("deploy", env=env).ok()
+    assert deployed.events("pull_progress")
+    assert at.made.get() == (200, "one")
+    assert at.release(server)["pulled"] == reference
+    assert reference in server.docker("image", "inspect", "-f", "{{.RepoDigests}}", f"{at.made.name}-web:r1")
+    assert secrets_on(server) == ""
+    shown = at.ftl("config", env=env)
+    assert PASSWORD not in shown.stdout + deployed.stdout + pushed.stdout
+    assert not (at.home / "config.json").exists(), "nor was anything kept here"
+    for version in ("two", "three", "four", "five", "six"):
+        at.made.version(version)
+        at.ftl("deploy", env=env).ok()
+    left = server.docker("images", "--digests", "--format", "{{.Digest}} {{.Repository}}:{{.Tag}}")
+    assert digest not in left, "the first release's image is gone, whatever its names were"
+    assert at.made.get() == (200, "six")
+
+
+def test_tokens_are_taken_wherever_they_come_from(
+    desk: Callable[[str], Desk], token: peers.Registry, server: Server
+) -> None:
+    """An identity token in docker's file, one that a command prints, a password that a helper keeps; then none."""
+    token.trust(server)
+    at = desk(token.host)
+    at.logins(**{token.host: {**coded("me", ""), "identitytoken": "refresh-me"}})
+    at.ftl("deploy").ok()
+    assert at.made.get() == (200, "one")
+    at.made.version("two")
+    at.logins(**{token.host: coded("me", "wrong")})
+    at.made.config["registries"] = [{"server": token.host, "command": ["printf", "%s", "refresh-me"]}]
+    at.ftl("deploy").ok()
+    assert at.made.get() == (200, "two"), "ftl.yaml goes before docker's file"
+    at.made.version("three")
+    del at.made.config["registries"]
+    helper = at.home / "docker-credential-lab"
+    helper.write_text(f'#!/bin/sh\necho \'{{"Username": "me", "Secret": "{PASSWORD}"}}\'\n')
+    helper.chmod(0o755)
+    (at.home / "config.json").write_text(json.dumps({"credHelpers": {token.host: "lab"}}))
+    path = f"{at.home}{os.pathsep}{at.made.project.environment['PATH']}"
+    at.ftl("deploy", env={"PATH": path}).ok()
+    assert at.made.get() == (200, "three")
+    at.made.version("four")
+    at.logins()
+    refused = at.ftl("deploy")
+    assert refused.exit_code == 1
+    assert "asks for credentials, and there are none" in refused.result["error"]["message"]
+    assert f"docker login {token.host}" in refused.result["error"]["hint"]
+    assert at.made.get() == (200, "three"), "the old release goes on"
+
+
+def test_each_refusal_says_what_to_do(
+    desk: Callable[[str], Desk],
+    lab: Lab,
+    basic: peers.Registry,
+    token: peers.Registry,
+    builder: Server,
+    server: Server,
+) -> None:
+    """A wrong password, an expired token, an unknown authority, a registry that is down, a name that is none."""
+    at = desk(basic.host)
+
+    def refused(host: str, **login: object) -> dict[str, Any]:
+        at.made.service()["image"] = f"{host}/team/{at.made.name}:v1"
+        at.made.config["registries"] = [{"server": host, **login}]
+        outcome = at.ftl("build")
+        assert outcome.exit_code == 1, outcome
+        found: dict[str, Any] = outcome.result["error"]
+        assert found["cause"]
+        return found
+
+    wrong = refused(basic.host, username="me", password="wrong")
+    assert "does not take the credentials of me" in wrong["message"]
+    assert "wrong" not in json.dumps(wrong["message"]) + wrong["cause"]
+    expired = refused(token.host, token="refresh-nobody")
+    assert "does not take the token" in expired["message"]
+    assert "expired or was revoked" in expired["hint"]
+    assert "finds no address" in refused("no-such-registry.test")["message"]
+    with peers.registry(lab, f"{unique('strange')}.test", "none") as strange:
+        unknown = refused(strange.host)
+        assert "does not trust the certificate" in unknown["message"]
+        assert f"/etc/docker/certs.d/{strange.host}/ca.crt" in unknown["hint"]
+        strange.trust(builder)
+        at.ftl("build").ok()
+        there = at.ftl("deploy")
+        assert there.exit_code == 1, "the server does not trust it yet"
+        assert "certificate" in there.result["error"]["message"]
+    assert "does not answer" in refused(f"{server.name}:5000")["message"]
+
+
+def test_the_registry_way_from_setup_to_deploy(
+    ftl: Callable[..., Project],
+    lab: Lab,
+    basic: peers.Registry,
+    builder: Server,
+    server_factory: ServerFactory,
+    tmp_path: Path,
+) -> None:
+    """Setup asks for the credentials and keeps them where docker does; build pushes, deploy pulls, with no more asked.
+
+    With --store-credentials the server has them, too, for its user alone.
+    """
+    server = server_factory("registries", daemon=READY)
+    basic.trust(server)
+    server.load("caddy:2")
+    home = tmp_path / "docker"
+    home.mkdir(mode=0o700)
+    with engine_of(builder, tmp_path) as engine:
+        made = site(ftl, server)
+        at = Desk(made, f"{basic.host}/team/{made.name}:v1", home, engine)
+        made.save()
+        said = typed(at, ("setup", "--no-firewall", "--store-credentials"), "me\n", f"{PASSWORD}\n")
+        assert "User name:" in said, said
+        assert PASSWORD not in said
+        assert basic.host in json.loads((home / "config.json").read_text())["auths"]
+        at.ftl("build").ok()
+        at.ftl("deploy").ok()
+        assert made.get() == (200, "one")
+    stored = server.run("stat", "-c", "%a %U", "/home/ftl/.docker/config.json").stdout.decode().strip()
+    assert stored == "600 ftl"
+    assert basic.host in json.loads(server.run("cat", "/home/ftl/.docker/config.json").stdout)["auths"]
+    assert (
+        server.run("runuser", "-u", "ftl", "--", "docker", "pull", at.reference, check=False).returncode == 0
+    )
+
+
+def typed(at: Desk, argv: tuple[str, ...], *answers: str) -> str:
+    """Run a command on a terminal, and answer what it asks; what the terminal showed."""
+    ours, theirs = pty.openpty()
+    env = {**at.made.project.environment, **at.env}
+    with subprocess.Popen(
+        command(*argv), cwd=at.made.project.folder, env=env, stdin=theirs, stdout=theirs, stderr=theirs,
+        start_new_session=True,
+    ) as process:  # fmt: skip
+        os.close(theirs)
+        said, left = "", list(answers)
+        end = time.monotonic() + 120
+        while time.monotonic() < end:
+            if not select.select([ours], [], [], 1.0)[0]:
+                continue
+            try:
+                piece = os.read(ours, 4096).decode(errors="replace")
+            except OSError:
+                break
+            said += piece
+            if left and said.rstrip().endswith(("User name:", "Password or token:")):
+                os.write(ours, left.pop(0).encode())
+                said += "\n"
+        process.wait(30)
+        os.close(ours)
+        assert process.returncode == 0, said
+    return said
