@@ -18,7 +18,7 @@ SECONDS = 10.0
 # Interfaces that Docker made: nobody outside reaches their addresses.
 _BRIDGE = re.compile(r"docker\d|br-[0-9a-f]{12}|veth")
 
-# Each line is a name, a tab and a value; names repeat. $1 is Docker's data directory. Nothing here needs rights:
+# Each line is a name, a tab and a value; names repeat. $1 is where Docker keeps, or will keep, its data. Nothing here needs rights:
 # df asks about the path itself, which every user may, and /proc's tables are public. Which program holds a port is
 # root's to know; which web servers run is not, and systemd's list is without those in containers.
 SCRIPT = r"""
@@ -28,8 +28,10 @@ date +%s | lines time
 id -un | lines user
 ( . /etc/os-release && printf '%s\n' "$PRETTY_NAME" ) 2>/dev/null | lines system
 grep -E '^(MemTotal|MemAvailable|SwapTotal):' /proc/meminfo | lines memory
-df -Pk -- "$1" 2>/dev/null | tail -n 1 | lines disk
-df -Pi -- "$1" 2>/dev/null | tail -n 1 | lines inodes
+root=$1
+while [ ! -e "$root" ]; do root=$(dirname -- "$root"); done
+df -Pk -- "$root" 2>/dev/null | tail -n 1 | lines disk
+df -Pi -- "$root" 2>/dev/null | tail -n 1 | lines inodes
 command -v zstd | lines zstd
 printf '%s\n' "${SSH_CONNECTION-}" | lines connection
 { ip -o addr show scope global || hostname -I | tr ' ' '\n' | sed 's/^/- - - /'; } 2>/dev/null | lines address

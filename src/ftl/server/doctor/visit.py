@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 ROOT = "/var/lib/docker"
 """Where Docker keeps images, unless the engine says otherwise."""
 
+CONTAINERD = "/var/lib/containerd"
+"""Where containerd does: its own default, which the engine does not tell."""
+
 ENGINE_SECONDS = 5.0
 """For the server's engine to say what it is and what it runs: one that needs longer is stuck."""
 
@@ -37,6 +40,13 @@ class Docker:
     info: EngineInfo | None = None
     containers: tuple[Container, ...] = ()
     refusal: FtlError | None = None
+
+    @property
+    def root(self) -> str:
+        """Where it keeps images."""
+        if self.info is None:
+            return ROOT
+        return CONTAINERD if self.info.store == "containerd" else self.info.root or ROOT
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +69,6 @@ class Visit:
     knocks: tuple[reach.Knock, ...] | None = None
     served: tuple[certificates.Served, ...] = ()
     tried: tuple[Tried, ...] = ()
-
-    @property
-    def root(self) -> str:
-        """Where the server's engine keeps images."""
-        return self.docker.info.root if self.docker.info and self.docker.info.root else ROOT
 
     @property
     def is_rehearsal(self) -> bool:
@@ -120,10 +125,9 @@ def _stuck(name: str) -> ServerError:
 
 async def _look(machine: Machine, docker: Docker, address: str | None, hosts: Sequence[str]) -> Visit:
     """What the machine says, what its proxy serves, and what answers outside."""
-    root = docker.info.root if docker.info and docker.info.root else ROOT
     has_proxy = proxy_of(docker.containers) is not None
     said, served = await both(
-        survey.survey(machine, root),
+        survey.survey(machine, docker.root),
         together(certificates.serve(machine, host) for host in (hosts if has_proxy else ())),
     )
     knocks = None
