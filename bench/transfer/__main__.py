@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 import tempfile
@@ -104,6 +105,7 @@ class Bench:
             stage.back()
         else:
             stage.empty()
+        os.sync()  # what was put back is not to be written to disk while something else is measured
         run = stage.run(case, link)
         if not case.follows:
             stage.keep(case)

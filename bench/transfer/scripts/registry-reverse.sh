@@ -5,4 +5,8 @@ set -euo pipefail
 config=$1 image=$2 here=127.0.0.1:$3 there=127.0.0.1:5555
 docker tag "$image" "$here/$image"
 docker push --quiet "$here/$image"
-ssh -F "$config" -o ExitOnForwardFailure=yes -R "$there:$here" server bench/pull "$there/$image" "$image"
+
+# An engine may keep its connection to a registry for minutes: without a master, ssh would wait until that ends.
+trap 'ssh -F "$config" -O exit server 2> /dev/null' EXIT
+ssh -F "$config" -M -o ControlPersist=60 -o ExitOnForwardFailure=yes -R "$there:$here" \
+    server bench/pull "$there/$image" "$image"
