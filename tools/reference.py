@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import fields
 from inspect import cleandoc, getdoc
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import NoneType
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 import click
 
@@ -104,19 +104,26 @@ def _events() -> Iterator[str]:
             continue
         yield f"## {type_name(kind)}\n\n{_prose(getdoc(kind) or '')}\n\n"
         yield "| field | type |\n|---|---|\n"
-        for field in fields(kind):
-            yield f"| `{field.name}` | {_kind(str(field.type))} |\n"
+        for name, annotation in get_type_hints(kind).items():
+            yield f"| `{name}` | {_kind(annotation)} |\n"
         yield "\n"
 
 
-def _kind(annotation: str) -> str:
+_WORDS = {str: "string", int: "number", float: "number", bool: "true or false", NoneType: "null"}
+
+
+def _kind(annotation: Any) -> str:
     """A Python type in the words of JSON."""
-    words = {"str": "string", "int": "number", "float": "number", "bool": "true or false", "None": "null"}
-    if annotation.startswith("Literal["):
-        return " or ".join(f"`{word.strip()}`" for word in annotation[8:-1].split(","))
-    if annotation.startswith("tuple["):
-        return f"list of {words[annotation[6:].partition(',')[0]]}s"
-    return " or ".join(words[part.strip()] for part in annotation.split("|"))
+    parts = get_args(annotation)
+    match get_origin(annotation):
+        case None:
+            return _WORDS[annotation]
+        case origin if origin is Literal:
+            return " or ".join(f"`{value!r}`" for value in parts)
+        case origin if origin is tuple:
+            return f"list of {_kind(parts[0])}s"
+        case _:
+            return " or ".join(map(_kind, parts))
 
 
 def main() -> None:
