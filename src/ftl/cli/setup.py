@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -144,25 +143,18 @@ def _print(plan: SetupPlan, *, dry_run: bool) -> None:
 
 async def _ask(words: str) -> str | None:
     """Ask for a password on the terminal, without showing it; None where there is none."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return None
-    import asyncio
-    from getpass import getpass
+    from ftl.ui.asking import ask
 
-    return await asyncio.to_thread(getpass, f"{words}: ")
+    return await ask(words, secret=True)
 
 
 async def _ask_login(registry: str) -> tuple[str, str] | None:
     """Ask for a user name and a password on the terminal; None where there is none."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return None
-    import asyncio
+    from ftl.ui.asking import ask
 
-    sys.stderr.write(f"{registry} is pushed to, and there are no credentials for it here.\nUser name: ")
-    sys.stderr.flush()
-    username = (await asyncio.to_thread(sys.stdin.readline)).strip()
+    username = await ask(f"{registry} is pushed to, and there are no credentials for it here.\nUser name")
     secret = await _ask("Password or token") if username else None
-    return (username, secret) if secret else None
+    return (username, secret) if username and secret else None
 
 
 def _port(text: str) -> tuple[int, str]:

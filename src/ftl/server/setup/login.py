@@ -78,19 +78,20 @@ async def log_in(
         except LoginRefused as error:
             if target.user == ROOT:
                 raise
-            yield await visitor.enter_as_root(stack, target, error)
+            instead = await visitor.enter_as_root(stack, target, error)
             emit(Note(f"logged in as root: {question.user} cannot log in yet"))
+            yield instead
             return
         if isinstance(found, Login) or found.answer.outcome == "refused" or found.user == ROOT:
             yield await visitor.insist(found)
             return
         try:
-            instead = await visitor.enter(stack, replace(target, user=ROOT))
+            instead = await visitor.insist(await visitor.enter(stack, replace(target, user=ROOT)))
         except LoginRefused:
             yield await visitor.insist(found)
             return
         emit(Note(f"logged in as root: {question.user} cannot use sudo without a password, if at all"))
-        yield await visitor.insist(instead)
+        yield instead
 
 
 @dataclass(frozen=True, slots=True)

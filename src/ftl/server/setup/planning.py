@@ -121,8 +121,6 @@ def _engine(wanted: Wanted, observed: Observed, server: str) -> Iterator[s.Step]
             architecture=observed.system.architecture,
             packages=systems.docker_packages(observed.system),
         )
-    if observed.engine is None:
-        yield s.StartEngine()
 
 
 def _user(wanted: Wanted, observed: Observed, server: str) -> Iterator[s.Step]:
@@ -162,6 +160,11 @@ def _comforts(wanted: Wanted, observed: Observed, server: str) -> Iterator[s.Ste
         yield s.AddSwap(wanted.swap)
     if wanted.unattended_upgrades and observed.auto_upgrades is None:
         yield s.EnableUpgrades()
+
+
+def _engine_runs(_wanted: Wanted, observed: Observed, _server: str) -> Iterator[s.Step]:
+    if observed.engine is None:
+        yield s.StartEngine()
 
 
 def _firewall(wanted: Wanted, observed: Observed, _server: str) -> Iterator[s.Step]:
@@ -206,6 +209,7 @@ PLANNERS: tuple[Callable[[Wanted, Observed, str], Iterator[s.Step]], ...] = (
     _engine,
     _user,
     _comforts,
+    _engine_runs,
     _firewall,
     _hardening,
 )

@@ -17,7 +17,9 @@ ARCHITECTURES = ("amd64", "arm64")
 # Debian 13 made Docker's command a package of its own (docker.io 26.1); Ubuntu keeps both in one.
 _SPLIT_FROM = 13
 
-_BY_HAND = "by hand: install Docker 20.10 or newer, `usermod -aG docker {user}`, open 80 and 443; then `ftl deploy`"
+_BY_HAND = (
+    "by hand: install Docker 20.10 or newer, `usermod -aG docker {user}`, open 80 and 443; then `ftl deploy`"
+)
 
 
 def refuse_unknown(system: System, *, name: str, user: str) -> None:

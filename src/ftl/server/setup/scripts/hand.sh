@@ -4,7 +4,8 @@
 #     log<TAB>LINE      the last lines of what its programs said, where it failed
 #     done | failed
 # When stdin ends, or nobody hears the answers any more, the step under way is finished, no other is begun, and what
-# still waited for its confirmation is taken back.
+# still waited for its confirmation is taken back. What may stay behind, a daemon above all, must not inherit
+# descriptor 3: the connection would stay with it.
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin
 umask 022

@@ -22,7 +22,7 @@ apt() {
     attempt=0
     while :; do
         apt-get -q -y -o DPkg::Lock::Timeout=$patience -o DPkg::Use-Pty=0 -o APT::Color=0 \
-            -o DPkg::Options::=--force-confdef -o DPkg::Options::=--force-confold "$@"
+            -o DPkg::Options::=--force-confdef -o DPkg::Options::=--force-confold "$@" 3>&-
         status=$?
         attempt=$((attempt + 1))
         if [ $status = 0 ] || [ $attempt -gt $patience ] || ! tail -n 3 "$log" | grep -q 'Unable to lock directory'; then
