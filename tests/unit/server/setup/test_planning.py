@@ -1,0 +1,177 @@
+"""What setup does to a server, by what is there and what is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from tests.unit.server.setup.world import BARE, BOOKWORM, KEY, READY
+
+from ftl.errors import FtlError, UsageError
+from ftl.server.setup import Wanted, steps
+from ftl.server.setup.observed import Account, Observed, RunningEngine
+from ftl.server.setup.planning import make_plan
+
+WANTED = Wanted(keys=(KEY,))
+
+
+def kinds(observed: Observed, wanted: Wanted = WANTED) -> list[str]:
+    """The steps of a plan, by their stable names."""
+    return [step.kind for step in make_plan(wanted, observed, server="shop").steps]
+
+
+def one(observed: Observed, kind: type[steps.Step], wanted: Wanted = WANTED) -> steps.Step:
+    """The plan's only step of a kind."""
+    (found,) = (step for step in make_plan(wanted, observed, server="shop").steps if isinstance(step, kind))
+    return found
+
+
+def test_a_bare_server_gets_everything_in_an_order_that_works() -> None:
+    """Lists before packages, settings before the engine that reads them, and last what could lock us out."""
+    assert kinds(BARE) == [
+        "refresh_packages",
+        "install_packages",
+        "write_daemon_settings",
+        "install_docker",
+        "create_user",
+        "join_docker_group",
+        "authorise_key",
+        "start_engine",
+        "apply_firewall",
+    ]
+
+
+def test_a_server_that_has_everything_is_left_alone() -> None:
+    """No step, and no note."""
+    plan = make_plan(WANTED, READY, server="shop")
+    assert plan.steps == ()
+    assert plan.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("missing", "expected"),
+    [
+        ({"packages": READY.packages - {"zstd"}}, ["refresh_packages", "install_packages"]),
+        ({"engine": None}, ["start_engine"]),
+        ({"daemon": None}, ["write_daemon_settings"]),
+        (
+            {"account": replace(READY.account or Account("", frozenset(), False), groups=frozenset())},
+            ["join_docker_group"],
+        ),
+        ({"sshd": replace(READY.sshd, authorised=False)}, ["authorise_key"]),
+        ({"sshd": replace(READY.sshd, ports=(22, 2222))}, ["apply_firewall"]),
+        ({"firewall": replace(READY.firewall, holds=False)}, ["apply_firewall"]),
+        ({"firewall": replace(READY.firewall, enabled=False)}, ["apply_firewall"]),
+        ({"firewall": replace(READY.firewall, script=b"older")}, ["apply_firewall"]),
+        ({"ufw": ()}, ["allow_in_ufw", "apply_firewall"]),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_only_what_is_missing_is_done(missing: dict[str, object], expected: list[str]) -> None:
+    """One thing that is missing makes the steps for that thing."""
+    assert kinds(replace(READY, **missing)) == expected  # type: ignore[arg-type]
+
+
+def test_an_engine_that_runs_is_restarted_for_its_settings_and_one_that_does_not_is_not() -> None:
+    """A restart is done where it is needed, and said."""
+    running = one(replace(READY, daemon=None), steps.WriteDaemonSettings)
+    assert "restart Docker (3 containers go on)" in running.text
+    assert running.words[1] == "yes"
+    assert one(BARE, steps.WriteDaemonSettings).words[1] == "no"
+
+
+def test_a_swarms_engine_gets_no_live_restore() -> None:
+    """It would not start with it."""
+    swarm = replace(READY, daemon=None, engine=RunningEngine(live_restore=False, swarm=True, containers=1))
+    step = one(swarm, steps.WriteDaemonSettings)
+    assert isinstance(step, steps.WriteDaemonSettings)
+    assert b"live-restore" not in step.content
+
+
+def test_a_snaps_settings_are_left_alone() -> None:
+    """Docker as a snap has its settings elsewhere."""
+    assert kinds(replace(READY, dockerd="/snap/bin/dockerd", daemon=None)) == []
+
+
+def test_comforts_come_only_when_asked_for_and_missing() -> None:
+    """Swap, updates and closed ways in."""
+    asked = replace(WANTED, swap=2**31, unattended_upgrades=True, harden=True)
+    assert kinds(READY, asked) == [
+        "refresh_packages",
+        "install_packages",
+        "add_swap",
+        "enable_upgrades",
+        "grant_sudo",
+        "harden_ssh",
+    ]
+    done = replace(
+        READY,
+        packages=READY.packages | {"sudo", "unattended-upgrades"},
+        swap=1,
+        auto_upgrades=b"",
+        sshd=replace(READY.sshd, root_login="no", password_login=False),
+    )
+    assert kinds(done, asked) == []
+
+
+def test_root_may_deploy_but_not_end_its_own_login() -> None:
+    """Root needs no group; hardening would leave nobody."""
+    root = replace(READY, user="root", account=Account("/root", frozenset({"root"}), sudoer=True))
+    assert kinds(root) == []
+    with pytest.raises(UsageError, match="root is the user who deploys"):
+        kinds(root, replace(WANTED, harden=True))
+
+
+def test_without_the_firewall_nothing_of_it_is_touched() -> None:
+    """Neither ufw nor our own rules."""
+    assert kinds(replace(BARE, ufw=()), replace(WANTED, firewall=False)).count("apply_firewall") == 0
+    assert kinds(replace(READY, firewalld=True), replace(WANTED, firewall=False)) == []
+
+
+def test_what_will_be_closed_is_said_before() -> None:
+    """Ports that something listens on are named, but not those that this project opens."""
+    busy = replace(BARE, listening=frozenset({(22, "tcp"), (5432, "tcp"), (8025, "tcp"), (51820, "udp")}))
+    plan = make_plan(replace(WANTED, forwards=((8025, "tcp"),)), busy, server="shop")
+    assert any("5432 (tcp), 51820 (udp)" in note for note in plan.notes)
+    kept = make_plan(replace(WANTED, allow=((5432, "tcp"),)), busy, server="shop")
+    assert any("8025 (tcp), 51820 (udp)" in note for note in kept.notes)
+
+
+@pytest.mark.parametrize(
+    ("observed", "wanted", "message"),
+    [
+        (replace(BARE, system=replace(BOOKWORM, id="fedora", name="Fedora 40")), WANTED, "Fedora 40"),
+        (replace(BARE, system=replace(BOOKWORM, version="10")), WANTED, "does not know"),
+        (replace(BARE, system=replace(BOOKWORM, architecture="riscv64")), WANTED, "riscv64"),
+        (replace(BARE, free=900_000_000), WANTED, "no room for what is to be installed"),
+        (replace(READY, free=2**30), replace(WANTED, swap=2**31), "no room for 2.1 GB of swap"),
+        (replace(READY, firewalld=True), WANTED, "firewalld"),
+        (replace(READY, daemon=b"{'live-restore': true}"), WANTED, "is not JSON"),
+        (replace(READY, daemon=b"[]"), WANTED, "no JSON object"),
+        (BARE, replace(WANTED, keys=()), "no key that could let deploy in"),
+        (replace(BARE, sshd=replace(BARE.sshd, key_files=("none",))), WANTED, "reads no keys"),
+        (
+            replace(READY, sshd=replace(READY.sshd, includes=False)),
+            replace(WANTED, harden=True),
+            "sshd_config.d",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_server_that_cannot_be_set_up_is_refused_before_anything_is_done(
+    observed: Observed, wanted: Wanted, message: str
+) -> None:
+    """Each with a sentence, and with a next step."""
+    with pytest.raises(FtlError, match=message) as caught:
+        make_plan(wanted, observed, server="shop")
+    assert caught.value.hint
+    assert "shop" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "step", make_plan(replace(WANTED, swap=2**30, harden=True), BARE, server="s").steps, ids=lambda s: s.kind
+)
+def test_every_word_is_one_line(step: steps.Step) -> None:
+    """The server reads a step's words line by line."""
+    assert not any("\n" in word for word in step.words)
+    assert step.text

@@ -1,0 +1,64 @@
+"""Servers made up for the planner, which is pure: nothing is connected to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ftl.server.setup import scripts
+from ftl.server.setup.firewall import WEB, wanted
+from ftl.server.setup.observed import Account, Firewall, Observed, RunningEngine, Sshd, System
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBWKXYvRgc8nQCvqNOGCB3xEHk4mmSQNcMqRBRrCAYVm me@laptop"
+BOOKWORM = System("debian", "12", "bookworm", "Debian GNU/Linux 12 (bookworm)", "amd64")
+SETTINGS = (
+    b'{"live-restore": true, "log-driver": "json-file", "log-opts": {"max-size": "10m", "max-file": "3"}}'
+)
+
+BARE = Observed(
+    login="root",
+    user="deploy",
+    system=BOOKWORM,
+    systemd=True,
+    free=20_000_000_000,
+    memory=2_000_000_000,
+    swap=0,
+    packages=frozenset({"ca-certificates", "iptables"}),
+    auto_upgrades=None,
+    dockerd=None,
+    daemon=None,
+    engine=None,
+    engine_arguments=(),
+    account=None,
+    sshd=Sshd(
+        ports=(22,),
+        key_files=(".ssh/authorized_keys", ".ssh/authorized_keys2"),
+        authorised=False,
+        includes=True,
+        root_login="yes",
+        password_login=True,
+    ),
+    ufw=None,
+    firewalld=False,
+    firewall=Firewall(rules=None, script=None, unit=None, enabled=False, holds=False),
+    listening=frozenset({(22, "tcp")}),
+)
+"""A machine that was just rented: root logs in."""
+
+READY = replace(
+    BARE,
+    packages=frozenset({"ca-certificates", "iptables", "zstd"}),
+    dockerd="/usr/bin/dockerd",
+    daemon=SETTINGS,
+    engine=RunningEngine(live_restore=True, swarm=False, containers=3),
+    engine_arguments=("/usr/bin/dockerd", "-H", "fd://"),
+    account=Account("/home/deploy", frozenset({"deploy", "docker"}), sudoer=False),
+    sshd=replace(BARE.sshd, authorised=True),
+    firewall=Firewall(
+        rules=wanted(None, ((22, "tcp"), *WEB), owner="own"),
+        script=scripts.firewall(),
+        unit=scripts.firewall_unit(),
+        enabled=True,
+        holds=True,
+    ),
+)
+"""The same after `ftl setup`."""
