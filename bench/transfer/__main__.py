@@ -110,6 +110,7 @@ class Bench:
         if not case.follows:
             stage.keep(case)
         record = Record(
+            bench=self._lab.run,
             case=case.name,
             method=stage.method.name,
             link=link.name,

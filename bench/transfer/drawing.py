@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from bench.transfer.records import Record
 
+TITLE = "Bytes and seconds of bringing an image to a server, by case and method"
+
 COLOURS = {
     "ftl": "#1f77e0",
     "save-load": "#c9682b",
@@ -68,7 +70,7 @@ def drawn(records: Sequence[Record]) -> str:
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}" role="img" '
-        'aria-label="Bytes and seconds of bringing an image to a server, by case and method">',
+        f'aria-label="{TITLE}">',
         f"<style>{STYLE}</style>",
         *_legend(),
     ]

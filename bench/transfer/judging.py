@@ -72,11 +72,11 @@ def cells(records: Sequence[Record]) -> dict[tuple[str, str], dict[str, list[Rec
 
 
 def slowdown(ours: Sequence[Record], others: Sequence[Record]) -> float:
-    """Our seconds in times of theirs: the median of the pairs that were measured one after the other."""
-    theirs = {record.repetition: record.seconds for record in others}
-    return median(
-        record.seconds / theirs[record.repetition] for record in ours if record.repetition in theirs
-    )
+    """Our seconds in times of theirs: the median of the pairs of one turn; of all, where there are no pairs."""
+    theirs = {record.turn: record.seconds for record in others}
+    if pairs := [record.seconds / theirs[record.turn] for record in ours if record.turn in theirs]:
+        return median(pairs)
+    return median(record.seconds for record in ours) / median(theirs.values())
 
 
 def best(methods: Mapping[str, Sequence[Record]], figure: Callable[[Record], float]) -> float:

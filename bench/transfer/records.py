@@ -17,6 +17,7 @@ class Record:
     """One run; sizes in bytes.
 
     Attributes:
+        bench: The benchmark that it belongs to: a file may hold several.
         bytes: Both ways over the link, as the relay counted them.
         seconds: From the start of the method's process to its end.
         memory_here: Peak of its processes here.
@@ -28,6 +29,7 @@ class Record:
         said: What the method says of itself; FTL does.
     """
 
+    bench: str
     case: str
     method: str
     link: str
@@ -42,6 +44,11 @@ class Record:
     image: int
     layer: int
     said: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def turn(self) -> tuple[str, int]:
+        """What it shares with the runs that it is compared with in pairs."""
+        return self.bench, self.repetition
 
     def line(self) -> str:
         """As JSON."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from lab.place import ROOT
 
-from bench.transfer.drawing import drawn
+from bench.transfer.cases import CASES
+from bench.transfer.drawing import TITLE, drawn
 from bench.transfer.judging import OURS, best, cells, limits, slowdown
 from bench.transfer.methods import METHODS
 
@@ -48,18 +49,30 @@ def write(records: Sequence[Record], page: Path = PAGE, plot: Path = PLOT) -> No
     if not (begin and end):
         raise SystemExit(f"{page} has no place for the table: {BEGIN} ... {END}")
     page.write_text(f"{before}{BEGIN}\n\n{markdown(records)}\n\n{END}{after}")
-    plot.write_text(drawn(records))
+    plot.write_text(drawn([record for record in records if record.server == records[0].server]))
 
 
 def markdown(records: Sequence[Record]) -> str:
-    """The tables of the page."""
-    blocks = [_link(link, records) for link in dict.fromkeys(record.link for record in records)]
-    return "\n\n".join([*blocks, _memory(records), _limits(limits(records))])
+    """The plot and the tables of the page: for each server its own, the plot of the first alone."""
+    servers = list(dict.fromkeys(record.server for record in records))
+    blocks = [f"![{TITLE}, for {servers[0]}]({PLOT.name})"]
+    for server in servers:
+        own = [record for record in records if record.server == server]
+        repetitions = len({record.turn for record in own})
+        blocks += [
+            f"### Server: {server}",
+            f"Medians of {repetitions}. The last columns are FTL's share of the best other's bytes, and its seconds "
+            "in times of the best other's.",
+            *(_link(link, own) for link in dict.fromkeys(run.link for run in own if run.case in CASES)),
+            _memory(own),
+            _limits(limits(own)),
+        ]
+    return "\n\n".join(blocks)
 
 
 def _link(link: str, records: Sequence[Record]) -> str:
     """One link's cells: a row for each case, a column for each method."""
-    found = {case: methods for (case, at), methods in cells(records).items() if at == link}
+    found = {case: methods for (case, at), methods in cells(records).items() if at == link and case in CASES}
     names = _methods(records)
     lines = _head([link, *names, "bytes", "seconds"])
     for case, methods in found.items():
