@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+import random
+import tempfile
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +37,8 @@ SUITES = [
     suite for suite in os.environ.get("FTL_TEST_SUITES", "bookworm,trixie").split(",") if suite != "bookworm"
 ]
 """The releases whose engines stand in for this machine's; its own is the one of bookworm."""
+
+NOBODY = 65534
 
 reads_files = pytest.mark.skipif(os.geteuid() != 0, reason="only root may read the engine's files")
 
@@ -66,9 +70,9 @@ def here() -> Engine:
     return Engine(local_url(), name="this machine")
 
 
-def image(name: str, text: str) -> Made:
-    """A base of 4 MB that cannot be compressed, a middle layer and a text."""
-    base = b"".join(hashlib.sha256(f"{name} {at}".encode()).digest() for at in range(1 << 17))
+def image(name: str, text: str, megabytes: int = 4) -> Made:
+    """A base that cannot be compressed, a middle layer and a text."""
+    base = random.Random(name).randbytes(megabytes << 20)
     return Made((layer({"base": base}), layer({"middle": name.encode()}), layer({"text": text.encode()})))
 
 
@@ -256,6 +260,51 @@ def test_a_push_hands_over_what_is_needed(engine: str, name: str, tmp_path: Path
             await pushes(source, name, tmp_path / "pushed.json")
 
     run(work())
+
+
+@contextmanager
+def ordinary_user(socket: Path, cache: Path) -> Iterator[None]:
+    """Be somebody in the group docker, who owns a folder."""
+    os.chown(cache, NOBODY, NOBODY)
+    groups, group = os.getgroups(), os.getegid()
+    os.setgroups([socket.stat().st_gid])
+    os.setegid(NOBODY)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
+
+
+@pytest.mark.engine
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_an_ordinary_user_comes_to_push(engine: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who may not read the engine's files saves at first, and pushes once the layers were learnt."""
+    socket = Path(engine.removeprefix("unix://"))
+    if not socket.stat().st_gid:
+        pytest.skip("the engine's socket is for root alone")
+
+    async def work() -> None:
+        async with here() as source:
+            made = [await loaded(source, f"{name}:{text}", image(name, text, 28)) for text in ("one", "two")]
+            changed = made[1].layers[-1]
+            saving = Saving(source, {made[1].config: name}, made[1:])
+
+            async def chosen() -> list[Source]:
+                return await choose(source, made[1:], frozenset({changed}), measure=False, saving=saving)
+
+            assert await chosen() == [saving]
+            await learn(source, made[:1])
+            push, last = await chosen()
+            assert (push.name, last) == ("push", saving)
+            assert await digests(push, frozenset({changed})) == {changed: changed}
+
+    with tempfile.TemporaryDirectory() as cache:  # pytest's own folders are closed to others
+        monkeypatch.setenv("XDG_CACHE_HOME", cache)
+        with ordinary_user(socket, Path(cache)):
+            run(work())
 
 
 @pytest.mark.server

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ftl.image.transfer.source import Source
 
 _SAVE = 130e6
-_PUSH = 30e6
+_PUSH = 20e6
 """Bytes of layers a second: `docker save` writes all of an image first; a push compresses what is handed over."""
 
 _PUSH_SECONDS = 0.15

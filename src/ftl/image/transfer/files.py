@@ -21,6 +21,7 @@ import hashlib
 import re
 from contextlib import aclosing
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,12 +34,16 @@ from ftl.image.transfer.source import Unfit
 from ftl.image.transfer.tarsplit import assembled, entries, length
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator, Sequence
+    from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
 
     from ftl.engine import Engine
     from ftl.image.transfer.save import Wanted
+    from ftl.image.transfer.tarsplit import Content
 
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
+_FEW = 30_000
+"""Entries of a record that are kept in memory between two uses: some 20 MB; an ordinary layer has 10,000."""
+
 _CACHE_ID = re.compile(r"[0-9a-z]{1,128}")
 
 
@@ -80,10 +85,20 @@ class _Kept:
         """The tar's size, in bytes."""
         return length(entries(self.record))
 
-    def tar(self) -> Generator[bytes, None, None]:
-        """The tar, in pieces. Raises Unfit at the end if it is not the one that the diffID names."""
+    def tar(self) -> tuple[int, Generator[bytes, None, None]]:
+        """The tar: its size in bytes, and its pieces, which raise Unfit at the end if they are not it.
+
+        The record of an ordinary layer is read once for both.
+        """
+        rest = entries(self.record)
+        first = list(islice(rest, _FEW))
+        beyond = length(rest)
+        parts = entries(self.record) if beyond else first
+        return length(first) + beyond, self._checked(parts)
+
+    def _checked(self, parts: Iterable[bytes | Content]) -> Generator[bytes, None, None]:
         found = hashlib.sha256()
-        for piece in assembled(entries(self.record), self.folder):
+        for piece in assembled(parts, self.folder):
             found.update(piece)
             yield piece
         if f"sha256:{found.hexdigest()}" != self.diff_id:
@@ -128,14 +143,15 @@ class Files:
 
     async def layers(self, needed: frozenset[str], *, measure: bool) -> AsyncGenerator[Layer, None]:
         """Hand out the needed layers, as `Source.layers`."""
-        for diff_id, kept in self._kept.items():
-            if (diff_id in needed or measure) and diff_id not in self.sizes:
-                self.sizes[diff_id] = await asyncio.to_thread(kept.size)
         if missing := needed - self._kept.keys():
             raise Unfit(f"the engine's files hold no layer {', '.join(sorted(missing))}")
-        for diff_id in [known for known in self._kept if known in needed]:
-            async with aclosing(_ahead(self._kept[diff_id].tar())) as pieces:
-                yield Layer(diff_id, self.sizes[diff_id], pieces)
+        for diff_id, kept in self._kept.items():
+            if diff_id in needed:
+                self.sizes[diff_id], tar = await asyncio.to_thread(kept.tar)
+                async with aclosing(_ahead(tar)) as pieces:
+                    yield Layer(diff_id, self.sizes[diff_id], pieces)
+            elif measure:
+                self.sizes[diff_id] = await asyncio.to_thread(kept.size)
 
     async def one(self, layers: Sequence[str], diff_id: str) -> Layer | None:
         """One layer of an image that need not be among the wanted ones; None where it is not to be had.
@@ -147,10 +163,10 @@ class Files:
         try:
             chain_id = chain_ids(layers)[layers.index(diff_id)]
             kept = await asyncio.to_thread(self._layer, diff_id, chain_id)
-            size = await asyncio.to_thread(kept.size)
+            size, tar = await asyncio.to_thread(kept.tar)
         except (OSError, ValueError, Unfit):
             return None
-        return Layer(diff_id, size, _ahead(kept.tar()))
+        return Layer(diff_id, size, _ahead(tar))
 
     def _config(self, name: str) -> bytes:
         with (self._root / "image/overlay2/imagedb/content/sha256" / _hex(name)).open("rb") as file:

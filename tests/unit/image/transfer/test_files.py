@@ -9,6 +9,7 @@ import os
 import shutil
 import tarfile
 import tempfile
+from base64 import b64encode
 from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -128,6 +129,15 @@ def test_only_what_is_needed_is_handed_out(tmp_path: Path) -> None:
     files = looked_up(tmp_path, *images)
     assert asyncio.run(read(files, frozenset(), measure=True)) == {}
     assert files.sizes == {digest(tar): len(tar) for tar in (base, web, api)}
+
+
+def test_a_layer_of_very_many_entries(tmp_path: Path) -> None:
+    """Its record is read twice instead of being held in memory."""
+    tar = layer(one=b"1" * 30_000)
+    files = looked_up(tmp_path, install(tmp_path, [tar]))
+    record = b"".join(b'{"type":2,"payload":"%b"}\n' % b64encode(tar[at : at + 1]) for at in range(len(tar)))
+    next(tmp_path.glob("image/*/layerdb/*/*/tar-split.json.gz")).write_bytes(gzip.compress(record))
+    assert asyncio.run(read(files, frozenset({digest(tar)}))) == {digest(tar): tar}
 
 
 def test_one_layer_of_another_image(tmp_path: Path) -> None:
