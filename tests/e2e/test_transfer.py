@@ -10,8 +10,9 @@ import pytest
 from tests.e2e.transfer_images import Ends, Form, Made, busybox, ends, engine_of, layer, load, run
 
 from ftl.engine import Engine, local_url
-from ftl.events import Event, Note, TransferFinished, TransferProgress, TransferStarted
+from ftl.events import Event, LayerFinished, Note, TransferFinished, TransferProgress, TransferStarted
 from ftl.image.transfer import Sent, send, send_many
+from ftl.image.transfer.archive import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -357,10 +358,11 @@ def test_an_image_with_volumes_leaves_none_behind(target: Server, bench: Bench) 
 def test_events_tell_what_is_sent(target: Server, bench: Bench) -> None:
     """A start with what is to be done, progress that reaches the total, and an end with the figures."""
     events: list[Event] = []
+    made = bench.image("one")
 
     async def work() -> Sent:
         async with ends(target) as between:
-            return await bring(between, bench.image("one"), bench.tag("one"), bench.tag("r1"), events)
+            return await bring(between, made, bench.tag("one"), bench.tag("r1"), events)
 
     sent = run(work())
     start, *middle, end = events
@@ -368,7 +370,13 @@ def test_events_tell_what_is_sent(target: Server, bench: Bench) -> None:
     assert (start.layers, start.layers_reused) == (2, 0)
     assert isinstance(middle[-1], TransferProgress)
     assert middle[-1].bytes_done == middle[-1].bytes_total >= start.bytes_total > 0
-    assert end == TransferFinished(sent.image, 2, 0, sent.bytes_sent, sent.seconds)
+    layers = [event for event in middle if isinstance(event, LayerFinished)]
+    assert [(event.layer, event.way) for event in layers] == [(digest(tar), "whole") for tar in made.layers]
+    assert sum(event.size for event in layers) == middle[-1].bytes_done
+    assert sent.link_speed > 0
+    assert end == TransferFinished(
+        sent.image, 2, 0, sent.bytes_sent, sent.seconds, link_speed=sent.link_speed
+    )
 
 
 # --- from local engines of other kinds ----------------------------------------------------------

@@ -376,11 +376,18 @@ def test_too_little_room_for_a_part_is_known_at_its_first_byte(
 
 
 def test_a_disk_that_fills_up(server_factory: ServerFactory, scene: Scene, tmp_path: Path) -> None:
-    """Where the free space is not known, the engine's refusal comes with what to do."""
+    """Where the free space is not known, the engine's refusal comes with what could be freed there."""
     server = server_factory("small", disk=64 * MEGABYTE)
+    unused = scene.image(size=4 * MEGABYTE)
+
+    async def leave_unused() -> None:
+        async with broken(server, tmp_path) as between:
+            await load(between.target, "unused:latest", unused)
+
+    run(leave_unused())
     error = failure(server, scene, tmp_path, scene.image(size=60 * MEGABYTE))
     assert "no space left on device" in (error.cause or "")
-    assert "docker image prune" in (error.hint or "")
+    assert re.search(r"`docker image prune --all` there frees about \d+\.\d MB", error.hint or "")
 
 
 def test_a_server_that_is_killed(server_factory: ServerFactory, scene: Scene, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from ftl.engine.values import (
     Published,
     Pushed,
     Store,
+    Usage,
     Volume,
 )
 
@@ -52,6 +53,7 @@ __all__ = [
     "Published",
     "Pushed",
     "Store",
+    "Usage",
     "Volume",
     "archive",
     "connector",

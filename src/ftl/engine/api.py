@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         LogLine,
         Network,
         Pushed,
+        Usage,
         Volume,
     )
 
@@ -76,6 +77,14 @@ class Engine:
     async def layer_sizes(self, reference: str) -> list[int]:
         """How large an image's layers are, unpacked, lowest first; steps that made no layer are in it as 0."""
         return await images.layer_sizes(self._client, reference)
+
+    async def usage(self, *, seconds: float) -> Usage:
+        """What it holds and nothing uses. It walks through all of it, which takes seconds to minutes.
+
+        Args:
+            seconds: After so many EngineUnavailable is raised.
+        """
+        return await images.usage(self._client, seconds)
 
     async def tag(self, reference: str, new: str) -> None:
         """Give an image another tag ("NAME:TAG"), which moves if another image has it."""

@@ -138,10 +138,11 @@ class Client:
         query: Sequence[tuple[str, str]] = (),
         body: Mapping[str, object] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """A streaming call for which aiodocker has no method of its own, over its public session.
+        """A call for which aiodocker has no method of its own, over its public session: not bounded.
 
-        These are: logs with their streams told apart, saving several images in one archive, and an exec whose
-        stdin can be ended. The connection is closed afterwards, for such a stream has no other end.
+        These are: logs with their streams told apart, saving several images in one archive, an exec whose stdin can
+        be ended, and what the engine's disk is used for. The connection is closed afterwards, for such a stream has
+        no other end.
 
         Raises:
             DockerError: As the library would, to be mapped with the rest.

@@ -17,6 +17,7 @@ from ftl.engine.values import (
     Network,
     Published,
     Store,
+    Usage,
     Volume,
 )
 from ftl.fields import Json, flag, mapping, number, record, records, text, texts
@@ -64,6 +65,25 @@ def _store(info: Json) -> Store:
 
 def _tags(value: object) -> tuple[str, ...]:
     return tuple(tag for tag in texts(value) if not tag.startswith("<none>"))
+
+
+def usage(answer: Json) -> Usage:
+    """`GET /system/df`: sizes that an engine does not know are -1, and count as nothing."""
+    unused = (item for item in records(answer.get("Images")) if item.get("Containers") == 0)
+    cache = (
+        item
+        for item in records(answer.get("BuildCache"))
+        if not flag(item.get("InUse")) and not flag(item.get("Shared"))
+    )
+    return Usage(
+        unused_images=sum(_unshared(item) for item in unused),
+        build_cache=sum(max(0, number(item.get("Size"))) for item in cache),
+    )
+
+
+def _unshared(image: Json) -> int:
+    whole, shared = number(image.get("Size")), number(image.get("SharedSize"))
+    return max(0, whole - shared) if whole >= 0 and shared >= 0 else 0
 
 
 def listed_image(item: Json) -> Image:

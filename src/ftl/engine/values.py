@@ -56,6 +56,19 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What an engine holds and nothing uses, in bytes.
+
+    Attributes:
+        unused_images: Of images without a container; at least so much, since what they share is not counted.
+        build_cache: Of the builder's cache that no build uses now.
+    """
+
+    unused_images: int
+    build_cache: int
+
+
+@dataclass(frozen=True, slots=True)
 class Pushed:
     """A line of a push's progress; `digest` is what was pushed, once that is known."""
 

@@ -19,6 +19,7 @@ from ftl.engine import (
     Network,
     Publish,
     Published,
+    Usage,
     Volume,
     body,
     convert,
@@ -224,3 +225,32 @@ def test_a_fixed_address_is_asked_for_by_its_family(address: str, key: str) -> N
     """An address in a network is given in the field of its family."""
     asked: dict[str, Any] = body.endpoint("c", ["a"], address)
     assert asked == {"Container": "c", "EndpointConfig": {"Aliases": ["a"], "IPAMConfig": {key: address}}}
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ({}, Usage(0, 0)),
+        ({"Images": None, "BuildCache": None}, Usage(0, 0)),
+        (
+            {
+                "Images": [
+                    {"Containers": 0, "Size": 100, "SharedSize": 30},
+                    {"Containers": 2, "Size": 1000, "SharedSize": 0},
+                    {"Containers": 0, "Size": 500, "SharedSize": -1},
+                    {"Containers": -1, "Size": 500, "SharedSize": 0},
+                    {"Containers": 0, "Size": 7, "SharedSize": 0},
+                ],
+                "BuildCache": [
+                    {"InUse": False, "Shared": False, "Size": 40},
+                    {"InUse": True, "Shared": False, "Size": 400},
+                    {"InUse": False, "Shared": True, "Size": 4000},
+                ],
+            },
+            Usage(77, 40),
+        ),
+    ],
+)
+def test_what_nothing_uses_is_counted_where_it_is_known(answer: dict[str, object], expected: Usage) -> None:
+    """Images without a container, by what they share with no other; cache that no build holds."""
+    assert convert.usage(answer) == expected

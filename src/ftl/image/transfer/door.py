@@ -10,6 +10,7 @@ from ftl.image.transfer.compress import codec_for, compressed
 from ftl.image.transfer.incoming import Doubt
 from ftl.image.transfer.pack import Raw
 from ftl.image.transfer.pump import pumped
+from ftl.image.transfer.room import full
 from ftl.image.transfer.save import Layer
 
 if TYPE_CHECKING:
@@ -62,13 +63,13 @@ class EngineDoor:
         except EngineUnavailable as error:
             raise refused(self._target.name, error.cause or error.message) from error
         except EngineError as error:
-            raise judged(self._target.name, error.cause or error.message, error.hint) from error
+            raise judged(self._target.name, error.cause or error.message) from error
 
 
-def judged(server: str, words: str, hint: str | None = None) -> Doubt | TransferFailed:
+def judged(server: str, words: str) -> Doubt | TransferFailed:
     """What an engine's refusal means: a full disk is no reason to try again, anything else may be."""
     if "no space left on device" in words.lower():
-        return refused(server, words, hint)
+        return full(server, words)
     return Doubt(words)
 
 

@@ -6,9 +6,9 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftl.errors import TransferFailed
 from ftl.image.transfer.archive import Packed, blob, digest, documents
 from ftl.image.transfer.depot import Kept
+from ftl.image.transfer.room import SPACE, no_room
 from ftl.image.transfer.save import Layer
 from ftl.image.transfer.tar import END, header, padding
 
@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from ftl.image.transfer.meter import Meter
     from ftl.image.transfer.save import Wanted
     from ftl.image.transfer.source import Source
-
-SPACE = 2
-"""`docker load` holds a layer twice for a while: graph drivers unpack the archive first and install it from
-there, the containerd store keeps the blob beside the unpacked files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,17 +119,3 @@ class Packing:
         self._reserved += SPACE * size
         if self._free is not None and self._reserved > self._free:
             raise no_room(self._server, self._reserved, self._free)
-
-
-def no_room(server: str, needed: int, free: int) -> TransferFailed:
-    """The error for a disk that is too small, found out before it is full."""
-    return TransferFailed(
-        f"the disk of {server} has no room for the image",
-        cause=f"it needs at least {_megabytes(needed)}, {_megabytes(free)} are free: "
-        f"{_megabytes(needed - free)} are missing",
-        hint="`docker system df` there shows what Docker holds, `docker image prune` frees what nothing uses",
-    )
-
-
-def _megabytes(count: int) -> str:
-    return f"{-(-count // 1_000_000)} MB"

@@ -17,8 +17,9 @@ from ftl.image.transfer.incoming import Doubt, Incoming
 from ftl.image.transfer.layers import Held
 from ftl.image.transfer.links import recall, remember
 from ftl.image.transfer.meter import Account, Meter, Sent
-from ftl.image.transfer.pack import SPACE, Packing, no_room
+from ftl.image.transfer.pack import Packing
 from ftl.image.transfer.receiver import Receiver
+from ftl.image.transfer.room import SPACE, Full, NoRoom, estimate, freeable, no_room
 from ftl.image.transfer.source import Unfit
 from ftl.image.transfer.survey import matches
 
@@ -102,6 +103,7 @@ class Shipment:
         self._origin = origin
         self._pace = Pace(recall(there.engine.name))
         self._sent = 0
+        self._room = 0
 
     async def run(self) -> dict[str, Sent]:
         """Send what is lacking; if the engine there makes something else of it, send everything, once.
@@ -109,6 +111,17 @@ class Shipment:
         Raises:
             TransferFailed: No name there has moved.
         """
+        try:
+            return await self._run()
+        except NoRoom as error:
+            depot = self._there.depot
+            if isinstance(error, Full) and depot.free is not None:
+                error.cause = f"{error.cause}; {estimate(self._room, depot.free)}"
+            kept = sum(layer.compressed for layer in depot.kept.values())
+            error.hint = await freeable(self._there.engine, kept)
+            raise
+
+    async def _run(self) -> dict[str, Sent]:
         wanted = await self._wanted()
         try:
             return await self._by_any(wanted, self._there)
@@ -195,7 +208,10 @@ class Shipment:
                 await self._door(there, bases, meter).deliver(parts)
             await incoming.verify(packing.ids(), {tag: image.layers for tag, image in images.items()})
             await incoming.settle(
-                {temporary: parcel.tag for temporary, parcel in zip(incoming.tags, self._parcels, strict=True)}
+                {
+                    temporary: parcel.tag
+                    for temporary, parcel in zip(incoming.tags, self._parcels, strict=True)
+                }
             )
         finally:
             self._sent = meter.sent
@@ -211,7 +227,7 @@ class Shipment:
     async def _accounts(self, wanted: Sequence[Wanted], there: There) -> list[Account]:
         sizes = await to_the_end(self._source.layer_sizes(parcel.image.id) for parcel in self._parcels)
         accounts: list[Account] = []
-        held, free = there.held, there.depot.free
+        held, free, self._room = there.held, there.depot.free, 0
         for parcel, image, steps in zip(self._parcels, wanted, sizes, strict=True):
             needed = held.lacks(image.layers)
             held = held.adding([image.layers])
@@ -219,6 +235,7 @@ class Shipment:
             expected = expected_size(image.layers, needed - kept, steps)
             accounts.append(Account(parcel.tag, len(image.layers), needed, expected, kept))
             room = SPACE * expected_size(image.layers, needed, steps)
+            self._room += room
             # Only a whole image's size is known before its layers pass.
             if free is not None and needed >= set(image.layers) and room > free:
                 raise no_room(there.engine.name, room, free)
