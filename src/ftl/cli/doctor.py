@@ -29,7 +29,8 @@ def command(options: Options) -> None:
     reached from outside, the domains, the certificates and the logins to registries. Each finding comes with
     what helps. Without an ftl.yaml (and without --server) only this machine is looked at.
 
-    The exit code is 1 when something would break a deploy, and 3 when the server cannot be reached.
+    The exit code is 1 when something would break a deploy or keep visitors away, and 3 when the server cannot
+    be reached.
     """
     found: list[Examination] = []
 
@@ -96,12 +97,12 @@ def _raise_if_bad(examination: Examination) -> None:
 
     Raises:
         ServerError: The server cannot be reached; what could be looked at without it has been shown.
-        FtlError: Something would break a deploy.
+        FtlError: Something would break a deploy, or keep visitors from what is deployed.
     """
     refused, problems = examination.unreachable, _count(examination, "problem")
     if refused is not None:
         raise ServerError(f"the server could not be looked at: {refused.message}", cause=refused.cause)
     if problems:
         raise FtlError(
-            f"{count(problems, 'problem')} would break a deploy", hint="what helps stands below each"
+            f"{count(problems, 'problem')} found", hint="what helps stands below each"
         )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING
 
+from ftl.proxy import Certificate, own
+from ftl.proxy.issuance import likely_cause, watch
 from ftl.proxy.tls import is_public
 from ftl.server.doctor import x509
 from ftl.server.doctor.dns import some_host
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ftl.config import Proxy
+    from ftl.engine import Container, Engine
     from ftl.ssh import Machine
 
 SECONDS = 1.5
@@ -39,29 +41,15 @@ class Served:
     Attributes:
         certificate: What it showed; None where the handshake failed.
         failure: Why it failed.
+        refusal: The authority's words, where it would not certify the host.
         distrust: Why this machine does not trust it; None where it does.
     """
 
     host: str
     certificate: x509.Certificate | None
     failure: str = ""
+    refusal: str = ""
     distrust: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Own:
-    """The certificate and key that ftl.yaml names.
-
-    Attributes:
-        name: The certificate's file, as ftl.yaml names it.
-        certificate: None where it could not be read.
-        failure: Why that is so, or why the two files do not go together.
-    """
-
-    name: str
-    key: str
-    certificate: x509.Certificate | None
-    failure: str = ""
 
 
 # --- gathering ------------------------------------------------------------------------------------------
@@ -88,6 +76,19 @@ async def serve(machine: Machine, host: str) -> Served:
     except ValueError as error:
         return Served(host, None, failure=str(error))
     return Served(host, certificate, distrust=trusted if isinstance(trusted, str) else None)
+
+
+async def with_refusals(served: Sequence[Served], engine: Engine, proxy: Container) -> list[Served]:
+    """The same, with what the authority said of those that have no certificate: it is in the proxy's log.
+
+    Raises:
+        EngineError: The proxy cannot be asked.
+    """
+    missing = [one.host for one in served if one.certificate is None]
+    if not missing:
+        return list(served)
+    issuance = await watch(engine, proxy.name, missing, seconds=SECONDS)
+    return [replace(one, refusal=issuance.words(one.host)) for one in served]
 
 
 async def _shake(url: str, host: str, context: ssl.SSLContext) -> bytes | str:
@@ -117,57 +118,35 @@ async def _shake(url: str, host: str, context: ssl.SSLContext) -> bytes | str:
         writer.transport.abort()
 
 
-def read_own(proxy: Proxy, root: Path) -> Own | None:
-    """Read the files that ftl.yaml names; None where it names none.
-
-    Args:
-        proxy: The section.
-        root: The folder of ftl.yaml.
-    """
-    if not proxy.certificate or not proxy.key:
-        return None
-    chain, key = (root / Path(name).expanduser() for name in (proxy.certificate, proxy.key))
-    try:
-        certificate = x509.read_pem(chain.read_text(errors="replace"))
-    except OSError as error:
-        return Own(proxy.certificate, proxy.key, None, f"{proxy.certificate}: {error.strerror}")
-    except ValueError as error:
-        return Own(proxy.certificate, proxy.key, None, f"{proxy.certificate}: {error}")
-    return Own(proxy.certificate, proxy.key, certificate, _mismatch(chain, key, proxy.key))
-
-
-def _mismatch(chain: Path, key: Path, name: str) -> str:
-    """Why OpenSSL does not take the two together; empty where it does."""
-    try:
-        # A passphrase must be known to the proxy, and is not: none is given, and nobody is asked for it.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(chain, key, password=lambda: "")
-    except ssl.SSLError as error:
-        if error.reason == "KEY_VALUES_MISMATCH":
-            return f"{name} is another certificate's key"
-        return f"{name} is no private key that can be read without a passphrase"
-    except OSError as error:
-        return f"{name}: {error.strerror}"
-    return ""
-
-
 # --- judging --------------------------------------------------------------------------------------------
 
 
-def judge_own(own: Own, hosts: Sequence[str], now: datetime) -> list[Finding]:
-    """A certificate of one's own, before it is deployed."""
-    if own.failure or own.certificate is None:
-        fix = f"name the files that belong together in `proxy.certificate` and `proxy.key`; {_compare(own)}"
-        return [Finding("certificates", own.name, "problem", own.failure, fix)]
-    missed = [host for host in hosts if not own.certificate.covers(host)]
-    if missed:
-        what = f"is for {', '.join(own.certificate.names) or 'no name'}, and not for {', '.join(missed)}"
-        return [Finding("certificates", own.name, "problem", what, "get one for these names as well")]
-    return [_judge_time(own.name, own.certificate, now, fix="renew it with whoever signed it")]
+def judge_own(proxy: Proxy, root: Path, hosts: Sequence[str], now: datetime) -> list[Finding]:
+    """The certificate and key that ftl.yaml names, before they are deployed.
 
-
-def _compare(own: Own) -> str:
-    certificate, key = (quote(name) for name in (own.name, own.key))
-    return f"`openssl x509 -noout -pubkey -in {certificate}` and `openssl pkey -pubout -in {key}` must print the same"
+    Args:
+        proxy: The section; without a certificate there is nothing to say.
+        root: The folder of ftl.yaml.
+        hosts: Whom it has to serve.
+        now: The time.
+    """
+    if not proxy.certificate or not proxy.key:
+        return []
+    try:
+        chain, key = (
+            (root / Path(name).expanduser()).read_bytes() for name in (proxy.certificate, proxy.key)
+        )
+    except OSError as error:
+        what = f"{error.filename} cannot be read: {error.strerror}"
+        return [Finding("certificates", proxy.certificate, "problem", what, "name files that are there")]
+    try:
+        own.check(Certificate(chain, key), hosts)
+        certificate = x509.read_pem(chain.decode(errors="replace"))
+    except own.Unusable as error:
+        return [Finding("certificates", proxy.certificate, "problem", error.message, error.hint)]
+    except ValueError as error:
+        return [Finding("certificates", proxy.certificate, "warning", str(error), "is it whole?")]
+    return [_judge_time(proxy.certificate, certificate, now, fix="renew it with whoever signed it")]
 
 
 def is_by_acme(proxy: Proxy, host: str) -> bool:
@@ -179,6 +158,9 @@ def judge_served(served: Served, proxy: Proxy, now: datetime) -> Finding:
     """What visitors of a domain are shown."""
     host, certificate = served.host, served.certificate
     by_acme = is_by_acme(proxy, host)
+    if certificate is None and served.refusal:
+        what = f"the authority gives no certificate: {served.refusal}"
+        return Finding("certificates", host, "problem", what, likely_cause(served.refusal))
     if certificate is None:
         what = f"the server shows no certificate: {served.failure}"
         fix = LOGS if by_acme else "`ftl deploy` gives the proxy its routes"

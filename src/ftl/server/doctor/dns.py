@@ -15,7 +15,6 @@ from ftl.server.doctor.finding import Finding
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from ftl.config import Project
 
 SECONDS = 1.5
 """For a lookup, and for a host that may be a CDN to answer."""
@@ -63,12 +62,6 @@ class Domain:
     name: str
     lookup: Lookup
     cdn: str | None = None
-
-
-def hosts_of(project: Project) -> tuple[str, ...]:
-    """The hosts of a project's routes, each once."""
-    hosts = [route.host or project.project.domain for service in project.services for route in service.routes]
-    return tuple(dict.fromkeys(host.lower() for host in hosts if host))
 
 
 # --- gathering ------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, get_args
 from ftl.aio import both, together
 from ftl.config import Proxy
 from ftl.errors import HostKeyChanged
+from ftl.proxy import site_of
 from ftl.server.doctor import certificates, dns, here, login, reach, registries, there
 from ftl.server.doctor.finding import Area, Finding, softened
 from ftl.server.doctor.visit import Visit, visit
@@ -52,7 +53,7 @@ class Patient:
     @property
     def hosts(self) -> tuple[str, ...]:
         """The domains that visitors use."""
-        return dns.hosts_of(self.project) if self.project else ()
+        return site_of(self.project).hosts if self.project else ()
 
     @property
     def secured(self) -> tuple[str, ...]:
@@ -140,8 +141,7 @@ def _judged_visitors(
     patient: Patient, seen: Visit, domains: Sequence[dns.Domain], now: datetime
 ) -> list[Finding]:
     """What visitors will meet: where the domains lead, and the certificates; one's own files first."""
-    own = certificates.read_own(patient.proxy, patient.root)
-    files = certificates.judge_own(own, patient.hosts, now) if own else []
+    files = certificates.judge_own(patient.proxy, patient.root, patient.hosts, now)
     met = [
         dns.judge(one, seen.addresses, certified=certificates.is_by_acme(patient.proxy, one.name))
         for one in domains

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import together
 from ftl.engine import Engine, local_url
-from ftl.errors import EngineUnavailable, FtlError
+from ftl.errors import FtlError
 from ftl.image.registry import Keyring, Login, pushed_to, registry_of, shown, verify
 from ftl.image.registry.names import HUB, filed, login_command
 from ftl.server.doctor.finding import Finding
@@ -97,8 +97,6 @@ class Logins:
                 await verify(engine, login.credentials)
         except TimeoutError:
             return Tried(registry, engine.name, pushes, login, late=True)
-        except EngineUnavailable:
-            raise
         except FtlError as error:
             return Tried(registry, engine.name, pushes, login, error)
         return Tried(registry, engine.name, pushes, login)

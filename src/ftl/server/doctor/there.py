@@ -7,6 +7,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from ftl.engine import labels
+from ftl.errors import LoginRefused
 from ftl.figures import duration, size
 from ftl.server.doctor.finding import Finding
 
@@ -48,7 +49,7 @@ def judge_refusal(error: FtlError, name: str = "connection") -> Finding:
 def judge_unreachable(error: ServerError, login: str, key: str | None) -> Finding:
     """Why ssh does not get in; `login` is what follows `ssh`, `key` the file that ftl.yaml names."""
     found = judge_refusal(error)
-    if "Permission denied" not in (error.cause or ""):
+    if not isinstance(error, LoginRefused):
         return found
     copy = f"`ssh-copy-id {f'-i {quote(key)}.pub ' if key else ''}{login}`"
     return replace(found, fix=f"{copy} brings the key there, if another way in is open; {error.hint}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import both, together
 from ftl.engine import Engine
-from ftl.errors import FtlError, ServerError
+from ftl.errors import EngineError, FtlError, ServerError
 from ftl.server.doctor import certificates, dns, reach, survey
 from ftl.server.doctor.there import proxy_of
 from ftl.ssh import Local, connect
@@ -96,8 +96,11 @@ async def visit(target: Target | None, route: Route | None, *, hosts: Sequence[s
         async with machine, AsyncExitStack() as stack:
             (docker, engine), reached = await both(_docker(machine, stack), _addresses(route))
             address = _outside(route, reached)
-            seen, tried = await both(_look(machine, docker, address, hosts), logins.try_there(engine))
-            return replace(seen, reached=reached, tried=tuple(tried))
+            seen, (served, tried) = await both(
+                _look(machine, docker, address),
+                both(_served(machine, engine, docker, hosts), logins.try_there(engine)),
+            )
+            return replace(seen, reached=reached, served=tuple(served), tried=tuple(tried))
     except ServerError as error:
         return Visit(refusal=error)
 
@@ -123,18 +126,28 @@ def _stuck(name: str) -> ServerError:
     )
 
 
-async def _look(machine: Machine, docker: Docker, address: str | None, hosts: Sequence[str]) -> Visit:
-    """What the machine says, what its proxy serves, and what answers outside."""
-    has_proxy = proxy_of(docker.containers) is not None
-    said, served = await both(
-        survey.survey(machine, docker.root),
-        together(certificates.serve(machine, host) for host in (hosts if has_proxy else ())),
-    )
+async def _look(machine: Machine, docker: Docker, address: str | None) -> Visit:
+    """What the machine says, and what answers outside."""
+    said = await survey.survey(machine, docker.root)
     knocks = None
     if address is not None:
         ports = reach.candidates(said.listeners, docker.containers, address)
         knocks = tuple(await reach.knock(address, ports))
-    return Visit(survey=said, docker=docker, knocks=knocks, served=tuple(served))
+    return Visit(survey=said, docker=docker, knocks=knocks)
+
+
+async def _served(
+    machine: Machine, engine: Engine | None, docker: Docker, hosts: Sequence[str]
+) -> list[certificates.Served]:
+    """What the proxy shows to visitors, if there is one."""
+    proxy = proxy_of(docker.containers)
+    if engine is None or proxy is None:
+        return []
+    served = await together(certificates.serve(machine, host) for host in hosts)
+    try:
+        return await certificates.with_refusals(served, engine, proxy)
+    except EngineError:  # it does not run, which its ports tell
+        return served
 
 
 async def _addresses(route: Route | None) -> tuple[str, ...]:

@@ -96,38 +96,27 @@ def test_whom_a_certificate_is_for(host: str, covered: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("certificate", "key", "words"),
+    ("certificate", "key", "host", "words"),
     [
-        ("shop.pem", "shop.key", None),
-        ("shop.pem", "other.key", "other.key is another certificate's key"),
-        ("shop.pem", "locked.key", "without a passphrase"),
-        ("shop.pem", "shop.pem", "is no private key"),
-        ("shop.pem", "none.key", "none.key: No such file"),
-        ("none.pem", "shop.key", "none.pem: No such file"),
-        ("shop.key", "shop.key", "shop.key: there is no certificate in it"),
+        ("shop.pem", "shop.key", "www.shop.example.com", None),
+        ("shop.pem", "other.key", "shop.example.com", "it is not the certificate's"),
+        ("shop.pem", "locked.key", "shop.example.com", "protected by a password"),
+        ("shop.pem", "none.key", "shop.example.com", "none.key cannot be read: No such file"),
+        ("shop.pem", "shop.key", "blog.example.com", "does not cover blog.example.com"),
     ],
 )
-def test_files_that_belong_together(folder: Path, certificate: str, key: str, words: str | None) -> None:
-    """A certificate and a key that is not its own are found before a deploy, and nobody is asked for a passphrase."""
-    own = certificates.read_own(Proxy(certificate=certificate, key=key), folder)
-    assert own is not None
-    (found,) = certificates.judge_own(own, ["shop.example.com"], datetime.now(UTC))
+def test_files_of_one_s_own(folder: Path, certificate: str, key: str, host: str, words: str | None) -> None:
+    """A certificate and key that cannot serve are found before a deploy, and nobody is asked for a passphrase."""
+    proxy = Proxy(certificate=certificate, key=key)
+    (found,) = certificates.judge_own(proxy, folder, [host], datetime.now(UTC))
     if words is None:
         assert found.level == "ok"
+        assert "good for 29 days" in found.what
     else:
         assert found.level == "problem"
         assert words in found.what
-        assert "`openssl x509 -noout -pubkey" in (found.fix or "")
-
-
-def test_a_file_for_other_names(folder: Path) -> None:
-    """A certificate of one's own has to cover every domain of the routes."""
-    own = certificates.read_own(Proxy(certificate="shop.pem", key="shop.key"), folder)
-    assert own is not None
-    (found,) = certificates.judge_own(own, ["shop.example.com", "blog.example.com"], datetime.now(UTC))
-    assert found.level == "problem"
-    assert "not for blog.example.com" in found.what
-    assert certificates.read_own(AUTO, folder) is None
+        assert found.fix
+    assert certificates.judge_own(AUTO, folder, [host], datetime.now(UTC)) == []
 
 
 @pytest.mark.parametrize(
@@ -163,6 +152,12 @@ def test_a_file_for_other_names(folder: Path) -> None:
         ),
         (Served("www.example.com", GOOD), AUTO, "problem", "a certificate for shop.example.com"),
         (Served("shop.example.com", None, "tlsv1 alert internal error"), AUTO, "problem", "no certificate"),
+        (
+            Served("shop.example.com", None, "internal error", "urn:ietf:params:acme:error:caa"),
+            AUTO,
+            "problem",
+            "the authority gives no certificate: urn:ietf:params:acme:error:caa",
+        ),
         (Served("shop.example.com", None, "connection reset"), INTERNAL, "warning", "no certificate"),
         (
             Served("shop.example.com", GOOD, distrust="self-signed certificate"),
