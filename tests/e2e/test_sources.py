@@ -20,6 +20,7 @@ from ftl.engine import Engine, local_url
 from ftl.image.transfer.choosing import choose, learn
 from ftl.image.transfer.endpoint import Endpoint
 from ftl.image.transfer.files import Files, readable
+from ftl.image.transfer.neighbour import is_neighbour
 from ftl.image.transfer.push import Push
 from ftl.image.transfer.remembered import Remembered
 from ftl.image.transfer.save import Wanted
@@ -343,6 +344,21 @@ def test_an_engine_that_does_not_reach_us_is_no_source(server: Server, name: str
             await source.untag(f"{name}:1")
 
     run(work())
+
+
+@pytest.mark.server
+def test_only_an_engine_beside_us_is_asked_to_push(server: Server, engine: str) -> None:
+    """One behind a forwarded socket would push to whoever listens on that port over there."""
+
+    async def work() -> None:
+        async with engine_of(server) as there:
+            assert await there.info()
+            assert not is_neighbour(there.url)
+
+    run(work())
+    assert is_neighbour(engine)
+    assert not is_neighbour("unix:///nowhere")
+    assert not is_neighbour("tcp://127.0.0.1:2375")
 
 
 @pytest.mark.engine

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from ftl.aio import to_the_end
 from ftl.errors import EngineError, EngineUnavailable, TransferFailed
 from ftl.image.transfer.files import readable
+from ftl.image.transfer.neighbour import is_neighbour
 from ftl.image.transfer.remembered import Remembered
 from ftl.image.transfer.source import Unfit
 
@@ -74,7 +75,7 @@ async def learn(engine: Engine, wanted: Sequence[Wanted]) -> None:
     if not remembered.unknown(layers) or await readable(engine, wanted) is not None:
         return
     with suppress(Unfit, EngineError, EngineUnavailable, TransferFailed):
-        if await _graph_driver(engine):
+        if await _pushes(engine):
             from ftl.image.transfer.push import Push
 
             await Push(engine, wanted, remembered).learn()
@@ -83,7 +84,7 @@ async def learn(engine: Engine, wanted: Sequence[Wanted]) -> None:
 async def _push(engine: Engine, wanted: Sequence[Wanted], needed: frozenset[str]) -> Source | None:
     """A push, if it pays."""
     try:
-        if not await _graph_driver(engine):
+        if not await _pushes(engine):
             return None
         steps = await to_the_end(engine.layer_sizes(image.config) for image in wanted)
     except (EngineError, EngineUnavailable):
@@ -100,8 +101,9 @@ async def _push(engine: Engine, wanted: Sequence[Wanted], needed: frozenset[str]
     return Push(engine, wanted, remembered, budget=uploaded + _SLACK)
 
 
-async def _graph_driver(engine: Engine) -> bool:
-    return (await engine.info()).store == "overlay2"
+async def _pushes(engine: Engine) -> bool:
+    """Whether an engine can push to us, and does it layer by layer."""
+    return (await engine.info()).store == "overlay2" and await asyncio.to_thread(is_neighbour, engine.url)
 
 
 def pays(uploaded: int, size: int) -> bool:
