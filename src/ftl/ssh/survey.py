@@ -79,13 +79,15 @@ def without_engine(survey: Survey, name: str) -> ServerError:
         return ServerError(
             f"{survey.user} may not use Docker on {name}",
             cause="permission denied for /var/run/docker.sock",
-            hint=f"on {name}: `sudo usermod -aG docker {survey.user}`, then run this again",
+            hint=f"`ftl setup` puts {survey.user} into the group docker; so does, on {name}: "
+            f"`sudo usermod -aG docker {survey.user}`",
         )
     if survey.installed:
         return ServerError(
             f"the Docker engine on {name} does not run",
             cause="there is no /var/run/docker.sock",
-            hint=f"on {name}: `sudo systemctl enable --now docker`; `sudo journalctl -u docker` says why it stopped",
+            hint=f"`ftl setup` starts it; so does, on {name}: `sudo systemctl enable --now docker`; "
+            "`sudo journalctl -u docker` says why it stopped",
         )
     return ServerError(
         f"Docker is not installed on {name}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -37,7 +37,7 @@ NAMES = st.sampled_from(["live-restore", "log-driver", "log-opts", "debug", "dns
 def test_what_docker_is_told_stays_as_it_is(there: dict[str, object]) -> None:
     """Every key that was there keeps its value (log-opts may gain some), and merging again changes nothing."""
     made = daemon.merged(json.dumps(there).encode(), name="shop")
-    after = there if made is None else json.loads(made)
+    after: dict[str, Any] = there if made is None else json.loads(made)
     for key, value in there.items():
         if key == "log-opts" and isinstance(value, dict):
             assert value.items() <= after[key].items()
