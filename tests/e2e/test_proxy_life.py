@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import subprocess
 import sys
 from dataclasses import replace
 
@@ -46,7 +45,8 @@ def test_a_restart_keeps_everything(proxy_image: str, suite: str, request: pytes
             await stage.proxy.ensure(proxy_image)
             assert await stage.proxy.observe() == before
             assert (await stage.get(HOST))[0] == 200
-            subprocess.run(["docker", "pause", stage.names.container], check=True, capture_output=True)
+            paused = await stage.machine.run(["docker", "pause", stage.names.container])
+            assert paused.exit_code == 0, paused.stderr
             await stage.proxy.ensure(proxy_image)
             assert (await stage.get(HOST))[0] == 200, "also after somebody paused it"
             await stage.engine.remove(stage.names.container, force=True)
