@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ftl.deploy.checks import dependency_check, service_check
 from ftl.deploy.decisions import never_live
+from ftl.deploy.records import brought
 from ftl.deploy.retiring import names
 from ftl.deploy.steps import (
     ApplySite,
@@ -95,7 +96,7 @@ def image_tracks(compared: Comparison) -> Iterator[Track]:
             local, platform = compared.images[name].id, compared.observed.info.platform
             yield (PushPull(name, local, reference, compared.image_of(one), platform),)
     if direct:
-        yield (SendImages(tuple(direct)),)
+        yield (SendImages(tuple(direct), brought(compared.observed.releases)),)
     foreign = [one.service.image for one in compared.starting if one.service.name not in compared.images]
     foreign += [one.dependency.image for one in compared.dependencies if one.starts]
     for image in dict.fromkeys(image for image in foreign if image):

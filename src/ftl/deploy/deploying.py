@@ -32,6 +32,7 @@ class ServiceResult:
     layers_sent: int = 0
     layers_reused: int = 0
     bytes_sent: int = 0
+    bytes_saved: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,14 @@ def _under_way(holder: str) -> str:
 def _result(project: Project, plan: Plan, traffic: Mapping[str, Traffic], seconds: float) -> DeployResult:
     def told(change: Change) -> ServiceResult:
         one = traffic.get(change.name, Traffic())
-        return ServiceResult(change.image, change.action, one.layers_sent, one.layers_reused, one.bytes_sent)
+        return ServiceResult(
+            change.image,
+            change.action,
+            one.layers_sent,
+            one.layers_reused,
+            one.bytes_sent,
+            one.bytes_saved,
+        )
 
     return DeployResult(
         server=plan.server,

@@ -13,9 +13,10 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
 from ftl.engine import ContainerSpec, Mount, archive, labels
+from ftl.fields import texts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from ftl.engine import Engine
 
@@ -38,6 +39,7 @@ class ServiceRecord:
         config: The hash of its containers' configuration.
         pulled: What the server pulled for it, by digest: `registry.example.com/shop/web@sha256:...`; empty where the
             image was sent.
+        layers: Its diffIDs, lowest first, if FTL's own archive brought the image; empty where it came otherwise.
     """
 
     release: str
@@ -46,6 +48,7 @@ class ServiceRecord:
     content: str
     config: str
     pulled: str = ""
+    layers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ class ReleaseRecord:
         try:
             known = _known(cls, json.loads(data))
             services = {
-                name: ServiceRecord(**_known(ServiceRecord, entry))
+                name: ServiceRecord(**_known(ServiceRecord, entry) | {"layers": texts(entry.get("layers"))})
                 for name, entry in known.pop("services").items()
             }
             return cls(services=services, **known)
@@ -98,6 +101,15 @@ class ReleaseRecord:
 def _known(kind: type[ReleaseRecord | ServiceRecord], stored: Mapping[str, Any]) -> dict[str, Any]:
     names = {one.name for one in fields(kind)}
     return {name: value for name, value in stored.items() if name in names}
+
+
+def brought(releases: Iterable[ReleaseRecord]) -> dict[str, bool]:
+    """Image ID on the server -> whether FTL's own archive brought it. What records do not tell is not in it."""
+    found: dict[str, bool] = {}
+    for service in (one for release in releases for one in release.services.values()):
+        if service.image_id and (service.layers or service.pulled):
+            found[service.image_id] = found.get(service.image_id, False) or bool(service.layers)
+    return found
 
 
 def release_number(release: str) -> int:

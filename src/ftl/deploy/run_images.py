@@ -12,7 +12,8 @@ from ftl.image import pull, push, send, send_many
 if TYPE_CHECKING:
     from ftl.deploy.steps import BringImage, DropTags, PushPull, SendImages
     from ftl.deploy.work import Work
-    from ftl.engine import Engine
+    from ftl.engine import Engine, Image
+    from ftl.image import Sent
 
 PULL_START_SECONDS = 15.0
 """When this machine has the image, the server must begin to receive it within so long, or it is sent from here."""
@@ -23,14 +24,28 @@ async def send_images(work: Work, step: SendImages) -> None:
     here = await work.here()
     for image in step.images:
         await here.tag(image.local, image.tag)
+    sent: dict[str, Sent] = {}
     if not work.project.server.is_local:
         pairs = {image.tag: image.local for image in step.images}
-        sent = await send_many(here, pairs, work.engine, info=work.info, emit=work.emit, machine=work.machine)
+        sent = await send_many(
+            here,
+            pairs,
+            work.engine,
+            info=work.info,
+            emit=work.emit,
+            machine=work.machine,
+            brought=step.brought,
+        )
         for image in step.images:
-            one = sent[image.tag]
-            work.traffic[image.service] = Traffic(one.layers_sent, one.layers_reused, one.bytes_sent)
+            work.traffic[image.service] = _traffic(sent[image.tag])
     for image in step.images:
-        await _note_id(work, image.service, image.tag)
+        there = await _note_id(work, image.service, image.tag)
+        if image.tag in sent and (sent[image.tag].loaded or step.brought.get(there.id)):
+            work.layers[image.service] = there.layers
+
+
+def _traffic(sent: Sent) -> Traffic:
+    return Traffic(sent.layers_sent, sent.layers_reused, sent.bytes_sent, sent.bytes_saved)
 
 
 async def push_pull(work: Work, step: PushPull) -> None:
@@ -109,8 +124,9 @@ async def _engine_with(work: Work, reference: str) -> Engine | None:
         return None
 
 
-async def _note_id(work: Work, service: str, reference: str) -> None:
+async def _note_id(work: Work, service: str, reference: str) -> Image:
     image = await work.engine.image(reference)
     if image is None:
         raise TransferFailed(f"{reference} is not on the server after it was brought there")
     work.image_ids[service] = image.id
+    return image

@@ -165,6 +165,7 @@ async def record(work: Work, step: Record) -> None:
                 one,
                 image_id=work.image_ids.get(name, one.image_id),
                 pulled=work.pulled.get(name, one.pulled),
+                layers=work.layers.get(name, one.layers),
             )
             for name, one in entry.services.items()
         }

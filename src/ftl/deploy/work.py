@@ -35,6 +35,7 @@ class Traffic:
     layers_sent: int = 0
     layers_reused: int = 0
     bytes_sent: int = 0
+    bytes_saved: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Work:
         traffic: By service.
         image_ids: Image ids on the server, by service.
         pulled: What came from a registry, by service: `NAME@sha256:...`.
+        layers: The diffIDs of images that FTL's own archive brought, by service.
     """
 
     project: Project
@@ -68,6 +70,7 @@ class Work:
     traffic: dict[str, Traffic] = field(default_factory=dict)
     image_ids: dict[str, str] = field(default_factory=dict)
     pulled: dict[str, str] = field(default_factory=dict)
+    layers: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _undo: list[Undo] = field(default_factory=list)
     _here: Engine | None = None
     _keyring: Keyring | None = None

@@ -10,10 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftl.deploy.records import ReleaseRecord, ServiceRecord, packed, release_number, unpacked
+from ftl.deploy.records import ReleaseRecord, ServiceRecord, brought, packed, release_number, unpacked
 
 texts = st.text(max_size=20)
-services = st.dictionaries(texts, st.builds(ServiceRecord, texts, texts, texts, texts, texts), max_size=3)
+layers = st.lists(texts, max_size=3).map(tuple)
+services = st.dictionaries(
+    texts, st.builds(ServiceRecord, texts, texts, texts, texts, texts, layers=layers), max_size=3
+)
 
 
 @given(
@@ -57,6 +60,41 @@ def test_the_number_of_a_record_that_cannot_be_read_is_not_given_again() -> None
     files = {"shop/r12.json": b"{", "shop/r3.json": good.to_json(), "shop/notes.txt": b"?"}
     found = unpacked(files)
     assert [(one.release, one.outcome) for one in found] == [("r3", "live"), ("r12", "started")]
+
+
+def test_a_record_of_an_earlier_version_tells_nothing_of_layers() -> None:
+    """It did not know where an image came from."""
+    record = ReleaseRecord("r7", "live", 1.0, services={"web": ServiceRecord("r7", "i", "d", "c", "f")})
+    older = json.loads(record.to_json())
+    del older["services"]["web"]["layers"]
+    assert ReleaseRecord.from_json(json.dumps(older).encode()) == record
+
+
+@pytest.mark.parametrize(
+    ("services", "expected"),
+    [
+        ([], {}),
+        ([ServiceRecord("r1", "i", "id", "c", "f")], {}),
+        ([ServiceRecord("r1", "i", "", "c", "f", layers=("a",))], {}),
+        ([ServiceRecord("r1", "i", "id", "c", "f", layers=("a",))], {"id": True}),
+        ([ServiceRecord("r1", "i", "id", "c", "f", pulled="web@sha256:1")], {"id": False}),
+        (
+            [
+                ServiceRecord("r1", "i", "id", "c", "f", layers=("a",)),
+                ServiceRecord("r2", "i", "id", "c", "f", pulled="web@sha256:1"),
+                ServiceRecord("r2", "i", "other", "c", "f"),
+            ],
+            {"id": True},
+        ),
+    ],
+)
+def test_records_tell_which_images_ftl_brought(
+    services: list[ServiceRecord], expected: dict[str, bool]
+) -> None:
+    """By their IDs on the server: sent once is brought, pulled alone is not, and of the others nothing is known."""
+    releases = [ReleaseRecord(one.release, "live", 1.0, services={"web": one}) for one in services]
+    assert brought(releases) == expected
+    assert brought(reversed(releases)) == expected
 
 
 def test_records_are_private() -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ftl.deploy.steps.base import ServiceStep, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +35,14 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class SendImages(Step):
-    """Built images travel over SSH, each layer once and only if the server lacks it."""
+    """Built images travel over SSH, each layer once and only if the server lacks it.
+
+    Attributes:
+        brought: Image ID on the server -> whether FTL's own archive brought it, as far as records tell.
+    """
 
     images: tuple[Outgoing, ...]
+    brought: Mapping[str, bool] = field(default_factory=dict)
 
     @property
     def text(self) -> str:

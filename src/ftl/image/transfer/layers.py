@@ -23,7 +23,7 @@ from ftl.fields import record
 from ftl.references import repository
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ftl.engine import Engine, Image, Store
 
@@ -83,17 +83,25 @@ async def inspect(engine: Engine, images: Sequence[Image]) -> list[Image]:
     return [image for image in found if image is not None]
 
 
-def held(store: Store, images: Iterable[Image]) -> Held:
-    """What a server has, judged by its images in full."""
-    counted = images if store == "overlay2" else filter(_loaded_by_ftl, images)
-    return Held(store).adding(image.layers for image in counted)
+def held(store: Store, images: Iterable[Image], brought: Mapping[str, bool]) -> Held:
+    """What a server has, judged by its images in full.
+
+    Args:
+        store: The server's.
+        images: Those it has.
+        brought: Image ID there -> whether FTL's own archive brought it, where that is known. On the containerd store an
+            ID is the manifest's digest, and FTL's manifests name uncompressed layers; so this is exact.
+    """
+    if store == "containerd":
+        images = [image for image in images if brought.get(image.id, _seems_loaded_by_ftl(image))]
+    return Held(store).adding(image.layers for image in images)
 
 
-def _loaded_by_ftl(image: Image) -> bool:
+def _seems_loaded_by_ftl(image: Image) -> bool:
     """Whether FTL brought the image here: built by FTL, and not under a registry's name.
 
-    It cannot be known for sure (an engine does not tell its blobs' digests), hence the verification after a
-    load.
+    Without a record it cannot be known for sure (an engine does not tell its blobs' digests), hence the
+    verification after a load.
     """
     built = labels.PROJECT in record(image.config.get("Labels"))
     return built and any("/" not in tag for tag in image.tags)

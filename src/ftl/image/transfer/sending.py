@@ -10,7 +10,7 @@ whole.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import both, to_the_end
@@ -80,6 +80,7 @@ async def send_many(
     machine: Machine | None = None,
     free_bytes: int | None = None,
     sources: Collection[str] | None = None,
+    brought: Mapping[str, bool] | None = None,
 ) -> dict[str, Sent]:
     """Bring images to a server, in one archive: a layer that several of them have travels once.
 
@@ -98,6 +99,8 @@ async def send_many(
         free_bytes: The room where the engine there keeps its images, where there is no machine to ask.
         sources: The names of the ways that may be used to get layers out of the engine here ("files", "push",
             "save"); None: all, the best one first.
+        brought: Image ID there -> whether an earlier transfer brought it, as far as that is known: which blobs a
+            containerd store has cannot be asked. For other images their labels and names tell.
 
     Returns:
         The name there -> what it took.
@@ -108,7 +111,9 @@ async def send_many(
         EngineError: An engine does not answer, or refuses a question.
     """
     began = time.monotonic()
-    here, there = await both(_here(source, images), _there(target, images))
+    # Where IDs of both stores mean the same, the list answers alone, over the connection that is there already.
+    comparable = (await source.info()).store == info.store
+    here, there = await both(_here(source, images), _there(target, () if comparable else images))
     known: list[Image] = []
     depot = Depot()
     present = _present(here, there)
@@ -127,7 +132,7 @@ async def send_many(
     first = {parcel.image.id: parcel for parcel in reversed(parcels)}
     if first:
         await untag(target, stale(there.listed, time.time()))
-        other = There(target, info, machine, depot, held(info.store, known), known)
+        other = There(target, info, machine, depot, held(info.store, known, brought or {}), known)
         origin = Origin(source, info.platform, sources)
         shipment = Shipment(
             source, other, list(reversed(first.values())), emit=emit, began=began, origin=origin
@@ -136,13 +141,14 @@ async def send_many(
     for parcel in parcels:
         if parcel.tag not in results:
             await target.tag(first[parcel.image.id].tag, parcel.tag)
-            results[parcel.tag] = _reused(parcel.tag, parcel.image, emit, began)
+            sent = _reused(parcel.tag, parcel.image, emit, began)
+            results[parcel.tag] = replace(sent, loaded=True)
     return {tag: results[tag] for tag in images}
 
 
 @dataclass(frozen=True, slots=True)
 class _There:
-    """The first answer of a server: all images in short, and those under the tags we mean to set."""
+    """The first answer of a server: all images in short, and in full those under the tags that were asked for."""
 
     listed: list[Image]
     tagged: Mapping[str, Image | None]
@@ -178,7 +184,7 @@ def _present(here: Mapping[str, Image], there: _There) -> dict[str, Image]:
     by_id = {image.id: image for image in there.listed}
     found: dict[str, Image] = {}
     for tag, image in here.items():
-        tagged = there.tagged[tag]
+        tagged = there.tagged.get(tag)
         if tagged is not None and same(tagged, image):
             found[tag] = tagged
         elif image.id in by_id:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,10 +14,12 @@ A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
 LAYERS = st.lists(st.sampled_from([A, B, C]), min_size=1, max_size=6)
 
 
-def image(*layers: str, tags: tuple[str, ...] = (), created: str = "", **labels: str) -> Image:
+def image(
+    *layers: str, tags: tuple[str, ...] = (), created: str = "", image_id: str = "sha256:0", **labels: str
+) -> Image:
     """An image in full, as an engine has it."""
     config = {"Labels": {name.replace("_", "."): value for name, value in labels.items()}}
-    return Image("sha256:0", tags, (), layers, config, "linux/amd64", 0, created)
+    return Image(image_id, tags, (), layers, config, "linux/amd64", 0, created)
 
 
 def test_a_chain_id_covers_all_layers_below() -> None:
@@ -61,15 +64,34 @@ def test_what_is_sent_and_what_is_there_make_the_image(
 
 def test_on_overlay2_any_image_counts() -> None:
     """It does not matter how a layer came: pulled, loaded or built."""
-    assert not held("overlay2", [image(A, tags=("debian:12",))]).lacks([A])
+    assert not held("overlay2", [image(A, tags=("debian:12",))], {}).lacks([A])
 
 
-def test_on_the_containerd_store_only_what_ftl_loaded_counts() -> None:
-    """The blobs of pulled images are compressed and have other digests."""
+def test_on_the_containerd_store_only_what_ftl_seems_to_have_loaded_counts() -> None:
+    """The blobs of pulled images are compressed and have other digests; labels and names tell, without a record."""
     ours = image(A, tags=("shop-web:r1",), ftl_project="shop")
     pulled = image(B, tags=("registry.example.com/shop-web:r1",), ftl_project="shop")
     other = image(C, tags=("debian:12",))
-    assert held("containerd", [ours, pulled, other]).lacks([A, B, C]) == {B, C}
+    assert held("containerd", [ours, pulled, other], {}).lacks([A, B, C]) == {B, C}
+
+
+@pytest.mark.parametrize(
+    ("brought", "lacking"),
+    [
+        ({}, {B}),
+        ({"sha256:a": True}, {B}),
+        ({"sha256:a": False}, {A, B}),
+        ({"sha256:a": False, "sha256:b": True}, {A}),
+        ({"sha256:c": True}, {B}),
+    ],
+)
+def test_on_the_containerd_store_a_record_knows_better_than_names(
+    brought: dict[str, bool], lacking: set[str]
+) -> None:
+    """An image that was pulled and got one of FTL's names does not count, one that FTL brought does under any name."""
+    named = image(A, tags=("shop-web:r1",), image_id="sha256:a", ftl_project="shop")
+    foreign = image(B, tags=("debian:12",), image_id="sha256:b")
+    assert held("containerd", [named, foreign], brought).lacks([A, B]) == lacking
 
 
 def test_the_likeliest_images_come_first() -> None:
