@@ -29,8 +29,15 @@ HEADER = ("SERVICE", "ACTION", "IMAGE", "SENT", "REUSED")
     metavar="SECONDS",
     help="How long to wait for another deploy of this project to end.",
 )
+@click.option(
+    "--upgrade-proxy",
+    is_flag=True,
+    help="Replace the server's proxy, too, if it is not the newest of proxy.image; nobody listens for a second.",
+)
 @pass_options
-def command(options: Options, services: tuple[str, ...], build: bool, wait_lock: float) -> None:
+def command(
+    options: Options, services: tuple[str, ...], build: bool, wait_lock: float, upgrade_proxy: bool
+) -> None:
     """Build, send and start a new release without losing a request.
 
     New containers start beside the old ones and must answer their health check; then the pre hooks run, all
@@ -47,7 +54,15 @@ def command(options: Options, services: tuple[str, ...], build: bool, wait_lock:
     async def work(emit: Emit) -> Fields:
         from ftl.deploy import deploy
 
-        result = await deploy(project, root, services=services, build=build, emit=emit, lock_wait=wait_lock)
+        result = await deploy(
+            project,
+            root,
+            services=services,
+            build=build,
+            upgrade_proxy=upgrade_proxy,
+            emit=emit,
+            lock_wait=wait_lock,
+        )
         if options.server == "sandbox":
             from ftl.server.sandbox import address
 

@@ -16,8 +16,13 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("services", metavar="[SERVICE]...", nargs=-1)
 @click.option("--build/--no-build", default=True, help="Build first, or use the images of the last build.")
+@click.option(
+    "--upgrade-proxy",
+    is_flag=True,
+    help="Replace the server's proxy, too, if it is not the newest of proxy.image; nobody listens for a second.",
+)
 @pass_options
-def command(options: Options, services: tuple[str, ...], build: bool) -> None:
+def command(options: Options, services: tuple[str, ...], build: bool, upgrade_proxy: bool) -> None:
     """Show what a deploy would do, and change nothing.
 
     Builds the images on this machine (what a deploy does depends on what is in them), looks at the server,
@@ -29,7 +34,9 @@ def command(options: Options, services: tuple[str, ...], build: bool) -> None:
     async def work(emit: Emit) -> Fields:
         from ftl.deploy import plan_only
 
-        plan = await plan_only(project, root, services=services, build=build, emit=emit)
+        plan = await plan_only(
+            project, root, services=services, build=build, upgrade_proxy=upgrade_proxy, emit=emit
+        )
         made.append(plan)
         return _fields(plan)
 

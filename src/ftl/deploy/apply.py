@@ -28,6 +28,7 @@ RUNNERS: dict[type[s.Step], Runner] = {
     s.DropTags: run_images.drop_tags,
     s.EnsureProxy: run_proxy.ensure_proxy,
     s.EnsureStore: run_proxy.ensure_store,
+    s.UpgradeProxy: run_proxy.upgrade_proxy,
     s.Attach: run_proxy.attach,
     s.ApplySite: run_proxy.apply_site,
     s.AwaitCertificates: run_proxy.await_certificates,

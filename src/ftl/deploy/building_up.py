@@ -28,6 +28,7 @@ from ftl.deploy.steps import (
     Step,
     StopAndRemove,
     StopOld,
+    UpgradeProxy,
     WaitHealthy,
 )
 from ftl.deploy.wanted import container_names, hook_spec, release_spec, volume_name
@@ -76,6 +77,8 @@ def _shared(compared: Comparison) -> Iterator[Step]:
         yield from _bring(compared, image)
     if needs_proxy:
         yield EnsureProxy(image)
+    elif compared.upgrade_proxy and compared.proxied:
+        yield UpgradeProxy(image)
     if needs_store:
         yield EnsureStore(image)
 

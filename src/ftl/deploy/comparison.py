@@ -32,6 +32,7 @@ class Comparison:
         final: Its site once the deploy is done.
         makes_release: Whether there is anything that a release is made for.
         release: The release that is made, or the current one.
+        upgrade_proxy: Whether the proxy is to be the one that the project names.
     """
 
     project: Project
@@ -45,6 +46,7 @@ class Comparison:
     certificate: Certificate | None
     makes_release: bool
     release: str
+    upgrade_proxy: bool = False
 
     @property
     def proxied(self) -> bool:
@@ -92,6 +94,7 @@ def compare(
     images: Mapping[str, LocalImage],
     files: TlsFiles,
     only: Sequence[str],
+    upgrade_proxy: bool,
 ) -> Comparison:
     """Hold a project against a server; see `make_plan` for what is what.
 
@@ -127,6 +130,7 @@ def compare(
         files.certificate,
         makes_release,
         f"r{observed.last_number + makes_release}",
+        upgrade_proxy,
     )
 
 

@@ -62,6 +62,7 @@ async def deploy(
     *,
     services: Sequence[str] = (),
     build: bool = True,
+    upgrade_proxy: bool = False,
     emit: Emit,
     lock_wait: float = 0.0,
 ) -> DeployResult:
@@ -72,6 +73,7 @@ async def deploy(
         root: Its folder: what relative paths start from.
         services: Only these; all when empty.
         build: Build first; otherwise the images of the last build are used.
+        upgrade_proxy: Replace a proxy that runs, too, where it is another than the project names.
         emit: Is told all that happens.
         lock_wait: Seconds to wait for another deploy of the project to end.
 
@@ -85,7 +87,14 @@ async def deploy(
     began = time.monotonic()
     async with open_session(project.server) as session:
         request, observed = await gather(
-            project, root, session, files=files, only=services, build=build, emit=emit
+            project,
+            root,
+            session,
+            files=files,
+            only=services,
+            build=build,
+            upgrade_proxy=upgrade_proxy,
+            emit=emit,
         )
         plan = request.plan(observed)
         work = Work(project, root, session.machine, session.engine, session.info, emit)
@@ -98,14 +107,27 @@ async def deploy(
 
 
 async def plan_only(
-    project: Project, root: Path, *, services: Sequence[str] = (), build: bool = True, emit: Emit
+    project: Project,
+    root: Path,
+    *,
+    services: Sequence[str] = (),
+    build: bool = True,
+    upgrade_proxy: bool = False,
+    emit: Emit,
 ) -> Plan:
     """What `deploy` would do now. Builds images here, if asked to, and changes nothing on the server."""
     chosen_services(project, services)
     files = read_files(project, root)
     async with open_session(project.server) as session:
         request, observed = await gather(
-            project, root, session, files=files, only=services, build=build, emit=emit
+            project,
+            root,
+            session,
+            files=files,
+            only=services,
+            build=build,
+            upgrade_proxy=upgrade_proxy,
+            emit=emit,
         )
         plan = request.plan(observed)
         holder = await holder_of(session.machine, project.name)

@@ -54,6 +54,7 @@ def make_plan(
     *,
     files: TlsFiles = NO_FILES,
     only: Sequence[str] = (),
+    upgrade_proxy: bool = False,
 ) -> Plan:
     """What has to be done so that the server is as the project says.
 
@@ -63,12 +64,13 @@ def make_plan(
         images: The built images on this machine, by service; services that are not here name their image.
         author: Who asks.
         files: The user's own for TLS, if the project names any.
+        upgrade_proxy: Replace a proxy that runs, too, where it is another than the project names.
         only: Deploy just these services; nothing else is touched, and nothing that vanished is removed.
 
     Raises:
         UsageError: Another project on the server has one of the routes.
     """
-    compared = compare(project, observed, images, files, only)
+    compared = compare(project, observed, images, files, only, upgrade_proxy)
     filled = (replace(stage, tracks=tuple(filter(None, stage.tracks))) for stage in _stages(compared, author))
     return Plan(
         server=observed.server,
@@ -164,10 +166,11 @@ def _changes(compared: Comparison) -> Iterator[Change]:
 
 def _notes(compared: Comparison) -> Iterator[str]:
     proxy, image = compared.observed.proxy, compared.project.proxy.image
-    if compared.proxied and proxy is not None and proxy.running and proxy.image != image:
+    left = proxy is not None and proxy.running and not compared.upgrade_proxy
+    if compared.proxied and proxy is not None and left and proxy.image != image:
         yield (
-            f"the server's proxy runs {proxy.image}, this project names {image}: "
-            "left as it is, since other projects may use it"
+            f"the server's proxy runs {proxy.image}, this project names {image}: left as it is, since other projects "
+            "may use it; `ftl deploy --upgrade-proxy` replaces it"
         )
 
 

@@ -40,6 +40,7 @@ class Request:
         root: The folder of ftl.yaml: what relative paths start from.
         images: The built images on this machine, by service.
         only: The services that were named; empty for all.
+        upgrade_proxy: Replace a proxy that runs, too, where it is another than the project names.
     """
 
     project: Project
@@ -48,6 +49,7 @@ class Request:
     author: Author
     files: TlsFiles
     only: tuple[str, ...]
+    upgrade_proxy: bool = False
 
     def plan(self, observed: Observed) -> Plan:
         """What has to be done on a server as it was observed."""
@@ -58,6 +60,7 @@ class Request:
             self.author,
             files=self.files,
             only=self.only,
+            upgrade_proxy=self.upgrade_proxy,
         )
 
 
@@ -69,6 +72,7 @@ async def gather(
     files: TlsFiles,
     only: Sequence[str],
     build: bool,
+    upgrade_proxy: bool = False,
     emit: Emit,
 ) -> tuple[Request, Observed]:
     """Build here and look there at the same time.
@@ -83,7 +87,7 @@ async def gather(
         _images(project, meant, root, session.info.platform, build=build, emit=emit),
         observe(session.engine, session.info, project.name, session.name),
     )
-    return Request(project, root, images, await _author(root), files, tuple(only)), observed
+    return Request(project, root, images, await _author(root), files, tuple(only), upgrade_proxy), observed
 
 
 async def _images(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.deploy.steps import BringImage
 from ftl.deploy.work import Traffic
 from ftl.errors import EngineError, EngineUnavailable, FtlError, TransferFailed
 from ftl.events import Note
 from ftl.image import pull, push, send, send_many
 
 if TYPE_CHECKING:
-    from ftl.deploy.steps import BringImage, DropTags, PushPull, SendImages
+    from ftl.deploy.steps import DropTags, PushPull, SendImages
     from ftl.deploy.work import Work
     from ftl.engine import Engine, Image
     from ftl.image import Sent
@@ -89,6 +90,25 @@ async def bring_image(work: Work, step: BringImage) -> None:
             emit=work.emit,
             machine=work.machine,
         )
+
+
+async def newest_image(work: Work, reference: str) -> None:
+    """Have the server pull what a name stands for now; what it has already does where it cannot."""
+    if await work.engine.image(reference) is None:
+        await bring_image(work, BringImage(reference, work.info.platform))
+        return
+    try:
+        await pull(
+            work.engine,
+            reference,
+            work.keyring,
+            platform=work.info.platform,
+            emit=work.emit,
+            patience=PULL_START_SECONDS,
+        )
+    except TransferFailed as error:
+        text = f"the server cannot pull {reference}, and uses what it has"
+        work.emit(Note(f"{text}: {error.cause or error.message}"))
 
 
 async def drop_tags(work: Work, step: DropTags) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.aio import together
 from ftl.deploy import records
 from ftl.deploy.diagnosis import Ended, ended, explain
+from ftl.deploy.run_images import newest_image
 from ftl.engine import labels
 from ftl.errors import EngineError, FtlError
 from ftl.events import Note, Switched
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         PointAgain,
         Record,
         Switch,
+        UpgradeProxy,
     )
     from ftl.deploy.work import Work
 
@@ -49,6 +51,13 @@ async def _leave_network(work: Work, network: str) -> None:
 async def ensure_proxy(work: Work, step: EnsureProxy) -> None:
     """The server's proxy, running."""
     await work.proxy.ensure(step.image)
+
+
+async def upgrade_proxy(work: Work, step: UpgradeProxy) -> None:
+    """The newest image, and a proxy that runs it."""
+    await newest_image(work, step.image)
+    if not await work.proxy.upgrade(step.image):
+        work.emit(Note(f"the proxy is {step.image} as it is now: left as it is"))
 
 
 async def ensure_store(work: Work, step: EnsureStore) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ftl.engine import archive
 from ftl.errors import FtlError, UsageError
-from ftl.proxy import issuance, networks, scripts, start
+from ftl.proxy import issuance, networks, scripts, start, upgrade
 from ftl.proxy.caddy import render
 from ftl.proxy.names import Installation, authority_file, certificate_files, live_file, project_network
 from ftl.proxy.site import Certificate, Site, conflicts
@@ -49,6 +49,17 @@ class ProxyControl:
             FtlError: A port is taken (by what, if that can be found out), or Caddy does not come up.
         """
         await start.ensure(self._engine, self._machine, self._names, image)
+
+    async def upgrade(self, image: str) -> bool:
+        """Replace it where it is not what `image`, which the server has, and this FTL make; whether it was.
+
+        Nobody listens for about a second (docs/decisions/0008-replacing-the-proxy.md). Certificates, routes and
+        addresses stay.
+
+        Raises:
+            FtlError: The new one does not take the configuration or does not come up: the old one serves on.
+        """
+        return await upgrade.upgrade(self._engine, self._machine, self._names, image)
 
     async def remove(self, *, volumes: bool = False) -> None:
         """Remove it; its configuration and certificates only with `volumes`."""

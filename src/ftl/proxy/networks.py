@@ -73,7 +73,7 @@ async def attach(
         raise FtlError(f"the proxy of {engine.name} is gone", hint="`ftl deploy` starts it.")
     joined = next((one for one in state.endpoints if one.network == network), None)
     if joined is None:
-        await _join(engine, container, network, aliases, await _own_address(engine, network))
+        await join(engine, container, network, aliases, await _own_address(engine, network))
     elif not aliases <= set(joined.aliases):
         # Ctrl-C in between would leave the project without its proxy.
         await uninterrupted(_join_again(engine, machine, state.id, joined, aliases | set(joined.aliases)))
@@ -95,12 +95,13 @@ async def _join_again(
         return
     address = place.address or await _own_address(engine, place.network)
     await engine.disconnect(place.network, container)
-    await _join(engine, container, place.network, aliases, address)
+    await join(engine, container, place.network, aliases, address)
 
 
-async def _join(
+async def join(
     engine: Engine, container: str, network: str, aliases: frozenset[str], address: str | None
 ) -> None:
+    """Have a container in a network under these names, at this address if it can be had."""
     names = sorted(aliases)
     if address is not None:
         try:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.engine import Container, ContainerSpec, Mount, Publish, archive, labels
@@ -33,14 +35,14 @@ _NO_NETWORK = re.compile(r"network \S+ not found")
 
 async def ensure(engine: Engine, machine: Machine, names: Installation, image: str) -> None:
     """Have the proxy running and ready."""
-    container = await _find(engine, names)
+    container = await find(engine, names)
     created = container is None
     if container is None:
         await _create(engine, names, image)
     elif container.state in ("running", "paused"):
         if container.state == "paused":
             await engine.unpause(names.container)
-        await _wait_ready(engine, names)  # it may have been started just now
+        await wait_ready(engine, names)  # it may have been started just now
         return
     await _provide_configuration(engine, names)
     try:
@@ -53,7 +55,7 @@ async def ensure(engine: Engine, machine: Machine, names: Installation, image: s
             await ensure(engine, machine, names, container.image)
             return
         raise await _explained(engine, names, error) from error
-    await _wait_ready(engine, names)
+    await wait_ready(engine, names)
     if created:
         await _rejoin(engine, machine, names)
 
@@ -65,7 +67,12 @@ async def _rejoin(engine: Engine, machine: Machine, names: Installation) -> None
         await networks.attach_all(engine, machine, names.container, state.sites.values())
 
 
-async def _find(engine: Engine, names: Installation) -> Container | None:
+async def find(engine: Engine, names: Installation) -> Container | None:
+    """The proxy's container, whatever its state; None where there is none.
+
+    Raises:
+        FtlError: The name is taken by a container that is not FTL's.
+    """
     container = next((one for one in await engine.containers() if one.name == names.container), None)
     if container is not None and not is_proxy(container):
         raise FtlError(
@@ -81,7 +88,7 @@ async def _create(engine: Engine, names: Installation, image: str) -> None:
     await engine.create_volume(names.config_volume, marks)
     await engine.create_volume(names.data_volume, marks)
     try:
-        await engine.create(names.container, _spec(names, image, marks, (await engine.info()).kernel))
+        await engine.create(names.container, await spec_of(engine, names, image))
     except EngineError as error:
         if error.status != _CONFLICT:
             raise
@@ -104,10 +111,11 @@ async def _provide_configuration(engine: Engine, names: Installation) -> None:
         await engine.put_archive(names.container, "/config", content)
 
 
-def _spec(names: Installation, image: str, marks: dict[str, str], kernel: str) -> ContainerSpec:
-    return ContainerSpec(
+async def spec_of(engine: Engine, names: Installation, image: str) -> ContainerSpec:
+    """The proxy's container as this version of FTL makes it; a label tells its settings from other versions'."""
+    spec = ContainerSpec(
         image=image,
-        labels=marks,
+        labels={labels.ROLE: labels.ROLE_PROXY},
         env={"XDG_CONFIG_HOME": "/config", "XDG_DATA_HOME": "/data"},
         entrypoint=("caddy",),
         command=("run", "--config", CONFIG_FILE),
@@ -120,11 +128,13 @@ def _spec(names: Installation, image: str, marks: dict[str, str], kernel: str) -
         ),
         # Names without a dot are answered by Docker alone (see `release_alias`).
         dns_options=("ndots:1",),
-        sysctls=kernel_settings(kernel),
+        sysctls=kernel_settings((await engine.info()).kernel),
     )
+    settings = hashlib.sha256(repr(replace(spec, image="")).encode()).hexdigest()[:16]
+    return replace(spec, labels={**spec.labels, labels.CONFIG: settings})
 
 
-async def _wait_ready(engine: Engine, names: Installation) -> None:
+async def wait_ready(engine: Engine, names: Installation) -> None:
     """Caddy's admin API answers once it serves."""
     for _ in range(int(_READY_SECONDS / _INTERVAL)):
         if await _answers(engine, names):

@@ -37,6 +37,7 @@ from ftl.deploy.steps.proxy import (
     PointAgain,
     Record,
     Switch,
+    UpgradeProxy,
 )
 
 __all__ = [
@@ -66,5 +67,6 @@ __all__ = [
     "StopAndRemove",
     "StopOld",
     "Switch",
+    "UpgradeProxy",
     "WaitHealthy",
 ]

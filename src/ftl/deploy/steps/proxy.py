@@ -74,6 +74,17 @@ class ApplySite(Step):
 
 
 @dataclass(frozen=True, slots=True)
+class UpgradeProxy(Step):
+    """The server's proxy runs the newest image of this name; nobody listens for about a second if it did not."""
+
+    image: str
+
+    @property
+    def text(self) -> str:
+        return f"bring the proxy to {self.image} as it is now"
+
+
+@dataclass(frozen=True, slots=True)
 class AwaitCertificates(Step):
     """An authority was asked about new hosts: say whether it gave certificates. No release depends on it."""
 
