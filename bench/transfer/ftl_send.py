@@ -50,6 +50,7 @@ async def _send(machine: Machine, url: str, reference: str, tag: str) -> dict[st
         Engine(local_url(), name="this machine") as source,
         Engine(url, name="server", explain=machine.explain) as there,
     ):
+        await source.tag(reference, tag)  # as a deploy does: the release is known by one name on both sides
         info = await there.info()
         sent = await send_many(source, {tag: reference}, there, info=info, emit=emit, machine=machine)
     one = sent[tag]

@@ -73,9 +73,9 @@ class Method:
         argv = [str(SCRIPTS / f"{self.name}.sh"), str(way.config), reference]
         return [*argv, str(way.registry)] if self.registry else argv
 
-    def tag(self, reference: str, case: str) -> str:
+    def tag(self, reference: str, release: str) -> str:
         """The image's name on the server: FTL's releases each have their own, the others keep the name."""
-        return f"bench-web:{case}" if self.name == "ftl" else reference
+        return release if self.name == "ftl" else reference
 
 
 METHODS: Mapping[str, Method] = {

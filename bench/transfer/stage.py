@@ -86,6 +86,7 @@ class Stage:
         self._home = folder / "home"
         self._log = folder / "log"
         self._port = _free_port()
+        self._project = f"ftl-{lab.run}-{name}"
         self._kept: tuple[str, ...] = ()
         self._stack = ExitStack()
         self._server: Server
@@ -100,7 +101,7 @@ class Stage:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
-        self._untag()
+        self._untag(())
 
     def start(self, suite: str, store: Store) -> None:
         """Start the server, and what of the method is there before any deploy."""
@@ -144,12 +145,13 @@ class Stage:
         self._server.run("sh", "-c", _COPY, "sh", f"{_KEPT}-{name}", _HOME)
         shutil.rmtree(self._home)
         shutil.copytree(self._folder / name, self._home, symlinks=True)
-        self._untag()
+        self._untag(images)
 
-    def _untag(self) -> None:
-        """Remove the names that pushing needs here."""
-        form = ("--format", "{{.Repository}}:{{.Tag}}", "--filter", f"reference=127.0.0.1:{self._port}/*")
-        if names := docker("images", *form).stdout.decode().split():
+    def _untag(self, kept: tuple[str, ...]) -> None:
+        """Remove the names that pushing needs here, and FTL's releases but those that are kept."""
+        named = ("--filter", f"reference=127.0.0.1:{self._port}/*", "--filter", f"reference={self._project}")
+        found = docker("images", "--format", "{{.Repository}}:{{.Tag}}", *named).stdout.decode().split()
+        if names := [name for name in found if name not in kept]:
             docker("rmi", *names)
 
     # --- runs ---------------------------------------------------------------------------------------
@@ -175,7 +177,7 @@ class Stage:
         return Run(measured, carried, json.loads(said) if self.method.name == "ftl" else {})
 
     def _tag(self, case: Case) -> str:
-        return self.method.tag(self.images.reference(case.variant), case.name)
+        return self.method.tag(self.images.reference(case.variant), f"{self._project}:{case.name}")
 
     def _way(self, port: int) -> Way:
         """The server at a port here; writes what ssh needs for it."""
