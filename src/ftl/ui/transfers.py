@@ -15,12 +15,13 @@ _TELLING = 1_000_000
 
 def figures(event: TransferProgress) -> list[str]:
     """Bytes, speed, time left and the layer at hand: what matters most comes first."""
-    if event.bytes_done >= event.bytes_total and event.layers_done >= event.layers_total:
-        return [part(event.bytes_done, event.bytes_total), "unpacking there"]
     parts = [part(event.bytes_done, event.bytes_total)]
-    if event.speed > 0:
+    all_read = event.bytes_done >= event.bytes_total
+    if all_read and event.layers_done >= event.layers_total:
+        return [*parts, "unpacking there"]
+    if event.speed > 0 and not all_read:
         parts.append(f"{size(int(event.speed))}/s")
-    if event.seconds_left is not None:
+    if event.seconds_left is not None and not all_read:
         parts.append(f"{duration(event.seconds_left)} left")
     if event.layer is not None:
         parts.append(f"layer {event.layers_done + 1}/{event.layers_total}")
@@ -69,5 +70,6 @@ def _moved(event: TransferFinished, layers: int) -> str:
 
 
 def _speed(event: TransferFinished) -> str:
-    telling = event.bytes_sent >= _TELLING and event.link_speed > 0
+    """The link's, where it was what took the time: making and applying a difference does."""
+    telling = event.bytes_sent >= _TELLING and event.link_speed > 0 and not event.layers_delta
     return f" at {size(int(event.link_speed))}/s" if telling else ""

@@ -141,18 +141,26 @@ def test_a_transfer_shows_as_much_as_there_is_room_for(width: int, expected: str
     assert capture.get()[2:].rstrip() == f"shop-web:r5 {expected}"
 
 
-def test_while_the_engine_unpacks_there_is_no_time_left_to_tell() -> None:
-    """All bytes are through, and what goes on is said in words."""
+@pytest.mark.parametrize(
+    ("progress", "expected"),
+    [
+        (
+            TransferProgress("i", 44_000_000, 44_000_000, 7_000_000, 2, 2, None, None, 4e6, 0.0),
+            "unpacking there",
+        ),
+        (TransferProgress("i", 44_000_000, 44_000_000, 7_000_000, 1, 2, "a", "whole", 4e6, 0.0), "layer 2/2"),
+    ],
+)
+def test_there_is_no_time_left_to_tell_once_all_is_read(progress: TransferProgress, expected: str) -> None:
+    """What the link and the engine there still have to do has a length that nobody knows."""
     reporter = terminal(io.StringIO())
-    reporter.emit(TransferStarted("shop-web:r5", 9, 7, 45_100_000))
-    reporter.emit(
-        TransferProgress("shop-web:r5", 44_000_000, 44_000_000, 7_000_000, 2, 2, None, None, 4e6, 0.0)
-    )
+    reporter.emit(TransferStarted("i", 9, 7, 45_100_000))
+    reporter.emit(progress)
     console = Console(file=io.StringIO(), width=80, color_system=None)
     with console.capture() as capture:
         console.print(reporter.now())
     reporter.close()
-    assert capture.get().rstrip().endswith("44.0/44.0 MB  unpacking there")
+    assert f"44.0/44.0 MB  {expected}" in capture.get()
 
 
 def test_a_terminal_without_unicode_gets_ascii() -> None:

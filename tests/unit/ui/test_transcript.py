@@ -80,8 +80,12 @@ def test_every_event_says_something_with_v(event: Event) -> None:
             TransferFinished("shop-web:r5", 3, 9, 1_600_000, 3.1, 43_400_000, 2, 0, 520_000.0),
             [
                 "shop-web:r5: 3 of 12 layers sent: 1.6 MB instead of 45.0 MB (2 as differences), "
-                "9 there already, 3.1 s at 520.0 kB/s"
+                "9 there already, 3.1 s"
             ],
+        ),
+        (
+            TransferFinished("shop-web:r5", 9, 0, 48_000_000, 12.1, link_speed=5_900_000.0),
+            ["shop-web:r5: 9 of 9 layers sent: 48.0 MB, 12 s at 5.9 MB/s"],
         ),
         (
             TransferFinished("shop-web:r5", 1, 2, 4_000, 0.2, 0, 1, 2, 20_000.0),
