@@ -86,7 +86,7 @@ class Stage:
         self._home = folder / "home"
         self._log = folder / "log"
         self._port = _free_port()
-        self._project = f"ftl-{lab.run}-{name}"
+        self._project = f"{lab.run}-{name}"
         self._kept: tuple[str, ...] = ()
         self._stack = ExitStack()
         self._server: Server
