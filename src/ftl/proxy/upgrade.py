@@ -37,9 +37,11 @@ _ASIDE = ("old", "new", "failed", "check")
 _SWAP = """
 trap '' HUP INT TERM PIPE
 command -v docker >/dev/null || exit 127
-docker rename "$1" "$5" >/dev/null 2>&1
-docker rename "$2" "$3" >/dev/null 2>&1
+names() { docker rename "$1" "$5" && docker rename "$2" "$3"; }
+renamed=no
+names "$@" >/dev/null 2>&1 && renamed=yes  # not while it is restarting
 docker stop -t "$4" "$1" >/dev/null 2>&1
+[ "$renamed" = yes ] || names "$@" >/dev/null 2>&1
 said=$(docker start "$2" 2>&1) && exit
 docker rename "$2" "$3-failed" >/dev/null 2>&1
 docker rename "$1" "$3" >/dev/null 2>&1

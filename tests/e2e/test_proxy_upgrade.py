@@ -1,0 +1,104 @@
+"""Another proxy in place of the one that runs: what visitors notice, what stays, and what happens when it fails."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from lab.load import Load, Request, Target
+from tests.e2e.proxy_stage import Stage
+
+from ftl.errors import FtlError
+
+if TYPE_CHECKING:
+    from lab.servers import Server
+    from tests.e2e.conftest import ServerFactory
+
+pytestmark = pytest.mark.server
+
+HOST = "shop.test"
+CLIENTS = 16
+
+
+def another(server: Server, tag: str, change: str, *, program: str | None = None) -> str:
+    """An image that differs from the proxy's by an instruction, and perhaps by a script /other/caddy."""
+    server.docker("create", "--name", tag, "caddy:2")
+    if program is not None:
+        server.run("mkdir", "-p", "/tmp/other")
+        server.write("/tmp/other/caddy", program)
+        server.run("chmod", "755", "/tmp/other/caddy")
+        server.docker("cp", "/tmp/other", f"{tag}:/")
+    server.docker("commit", "--change", change, tag, f"caddy:{tag}")
+    server.docker("rm", tag)
+    return f"caddy:{tag}"
+
+
+def mute(server: Server) -> str:
+    """An image whose Caddy takes the configuration, and then does not serve."""
+    program = '#!/bin/sh\n[ "$1" = validate ] && exec /usr/bin/caddy "$@"\necho "no room"\nexit 3\n'
+    return another(server, "mute", "ENV PATH=/other:/usr/bin:/bin", program=program)
+
+
+def test_an_upgrade_breaks_no_request(server_factory: ServerFactory, proxy_image: str) -> None:
+    """Requests that run are answered; what fails meanwhile was refused before it was sent. Callers by name go on.
+
+    An image that does not take the configuration, and one that does not come up, leave the old proxy serving.
+    """
+    server = server_factory("upgrade")
+
+    async def work() -> None:
+        async with Stage(server) as stage:
+            project = stage.project("shop")
+            await stage.app(project, "web", "r1")
+            site = await stage.serve(project, host=HOST, tls="internal")
+            await stage.go_live(project, web="r1")
+            caller = await stage.app(project, "caller", "r1")
+            target = Target(server.address, 80, HOST)
+            assert await stage.proxy.upgrade("caddy:2") is False, "nothing to do"
+            certificate = await certificates(stage)
+
+            image = another(server, "next", "LABEL next=1")
+            requests = (Request("GET", "/"), Request("POST", "/", b"a body"))
+            with Load(target, requests, clients=CLIENTS) as load:
+                slow = asyncio.create_task(stage.ask(target, "/slow?3"))
+                await asyncio.sleep(1)
+                assert await stage.proxy.upgrade(image) is True
+                assert (await slow)[0] == 200, "a request in flight is answered"
+                await asyncio.sleep(2)
+            ended = [reason for reason in load.tally.reasons if "ConnectionRefusedError" not in reason]
+            assert load.tally.requests > 1000
+            # A kept connection that nobody used for a second is closed, which its client may see too late: once.
+            assert sum(load.tally.reasons[reason] for reason in ended) <= CLIENTS, load.tally.reasons
+            state = await stage.proxy.observe()
+            assert state is not None
+            assert (state.running, state.image) == (True, image)
+            assert await certificates(stage) == certificate
+            assert (await stage.call(caller, "web", 8000))["failed"] == 0
+            assert await stage.proxy.apply(site) is False, "it is the same site"
+            assert containers(server) == [stage.names.container]
+
+            for broken in (another(server, "deaf", "ENV PATH=/none"), mute(server)):
+                before = containers(server)
+                with pytest.raises(FtlError, match="was not replaced") as caught:
+                    await stage.proxy.upgrade(broken)
+                assert caught.value.hint == "the old one serves on; take another `proxy.image`"
+                assert containers(server) == before
+                assert (await stage.ask(target))[0] == 200
+                state = await stage.proxy.observe()
+                assert state is not None
+                assert state.image == image
+
+    asyncio.run(work())
+
+
+async def certificates(stage: Stage) -> dict[str, bytes]:
+    """What the proxy keeps of its own authority."""
+    found: Any = await stage.engine.get_archive(stage.names.container, "/data/caddy/pki")
+    return dict(found)
+
+
+def containers(server: Server) -> list[str]:
+    """The proxies on the server."""
+    found = server.docker("ps", "-a", "--filter", "label=ftl.role=proxy", "--format", "{{.Names}}")
+    return sorted(found.split())
