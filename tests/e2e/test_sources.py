@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from lab import images as lab_images
+from tests.e2e.transfer_faults import Cut, Exchange, Fault, relay
 from tests.e2e.transfer_images import Made, engine_of, layer, load, run
 
 from ftl.engine import Engine, local_url
@@ -374,6 +375,47 @@ def test_an_image_without_a_name_is_not_pushed(engine: str, name: str, tmp_path:
                 await digests(Push(source, [unnamed], Remembered(tmp_path / "pushed.json")), frozenset())
             assert await source.image(first.config) is not None
             await source.untag(first.config)
+
+    run(work())
+
+
+class CutPush(Fault):
+    """The connection over which the engine was asked to push is lost, once its first layer is being read."""
+
+    def __init__(self) -> None:
+        self.reading = asyncio.Event()
+
+    async def engine(self, exchange: Exchange, piece: bytes) -> bytes:
+        """Hold back the push's progress until then."""
+        if "/push" in exchange.request:
+            await self.reading.wait()
+            raise Cut
+        return piece
+
+
+@pytest.mark.engine
+def test_a_push_that_breaks_off(engine: str, name: str, tmp_path: Path) -> None:
+    """The layer that was being read is not whole: the reader hears of it."""
+
+    async def read(push: Push, made: Wanted, reading: asyncio.Event) -> None:
+        async with aclosing(push.layers(frozenset(made.layers), measure=False)) as layers:
+            async for one in layers:
+                async for _ in one.pieces:
+                    if one.size > 1 << 20:
+                        reading.set()
+                        await asyncio.sleep(0.5)  # let it be noticed
+
+    async def work() -> None:
+        fault = CutPush()
+        async with (
+            relay(tmp_path / "engine.sock", engine, fault) as url,
+            Engine(url, name="this machine") as source,
+        ):
+            made = await loaded(source, f"{name}:1", image(name, "one"))
+            push = Push(source, [made], Remembered(tmp_path / "pushed.json"))
+            with pytest.raises(Unfit):
+                await read(push, made, fault.reading)
+            assert await names(source, made) == [f"{name}:1"]
 
     run(work())
 

@@ -84,7 +84,7 @@ class Push:
         self._missing = set(self._documents)
         self._needed: set[str] = set()
         self._arrived: asyncio.Queue[_Arrived | Exception | None] = asyncio.Queue()
-        self._limit = asyncio.timeout(None)
+        self._limit: asyncio.Timeout | None = None
         self.configs: dict[str, bytes] = {}
         self.sizes = {blob.diff_id: blob.size for blob in remembered.blobs.values()}
 
@@ -122,7 +122,7 @@ class Push:
 
     def heard(self) -> None:
         """The engine reaches us: from now on only silence counts."""
-        self._limit.reschedule(asyncio.get_running_loop().time() + _STALL)
+        self._allow(_STALL)
 
     def packed(self, digest: str) -> int | None:
         """The size of a blob whose layer is not needed (any more)."""
@@ -171,12 +171,15 @@ class Push:
     async def _push(self) -> None:
         last: Exception | None = None
         try:
-            async with self._limit, Endpoint(self, self._remembered.name, self._remembered.port) as endpoint:
+            async with (
+                asyncio.timeout(None) as self._limit,
+                Endpoint(self, self._remembered.name, self._remembered.port) as endpoint,
+            ):
                 self._remembered.port = endpoint.port
                 await self._clean(endpoint)
                 for image in self._wanted:
                     async with self._tagged(endpoint, image) as reference:
-                        self._limit.reschedule(asyncio.get_running_loop().time() + REACH_SECONDS)
+                        self._allow(REACH_SECONDS)
                         async for _ in self._engine.push(reference, auth=_AUTH):
                             pass
         except TimeoutError:
@@ -185,7 +188,14 @@ class Push:
             last = Unfit(f"the engine could not push: {error.cause or error.message}")
         except Unfit as error:
             last = error
+        finally:
+            self._limit = None
         self._arrived.put_nowait(last)
+
+    def _allow(self, seconds: float) -> None:
+        """How long it may last until the engine is heard of again."""
+        if self._limit is not None:
+            self._limit.reschedule(asyncio.get_running_loop().time() + seconds)
 
     async def _clean(self, endpoint: Endpoint) -> None:
         """Take away names that a push which was killed has left."""
@@ -220,9 +230,12 @@ class Push:
         await arrived.read.wait()
 
     async def _pieces(self, layer: Spooled) -> AsyncIterator[bytes]:
-        async for piece in layer.pieces():
-            self.heard()
-            yield piece
+        try:
+            async for piece in layer.pieces():
+                self.heard()
+                yield piece
+        except ValueError as error:  # its file was closed with the push
+            raise Unfit("the push ended before its layers were read") from error
 
     async def _within_budget(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         async for piece in pieces:
