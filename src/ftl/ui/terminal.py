@@ -129,7 +129,8 @@ class Terminal:
 
     def _bar(self, transfer: TransferProgress, width: int) -> RenderableType:
         """A bar of a fixed width, so that it does not jump, and as many whole figures as there is room for."""
-        bar = 0 if self._console.width < WIDE else 10 if self._console.width < VERY_WIDE else 24
+        terminal = self._console.width
+        bar = 0 if terminal < WIDE or not transfer.bytes_total else 10 if terminal < VERY_WIDE else 24
         text, *others = transfers.figures(transfer)
         for figure in others:
             if len(text) + 2 + len(figure) > width - (bar + 1 if bar else 0):
@@ -140,8 +141,8 @@ class Terminal:
         grid = Table.grid(padding=(0, 1))
         grid.add_column(width=bar)
         grid.add_column(no_wrap=True, overflow="crop")
-        total = max(transfer.bytes_total, 1)
-        grid.add_row(ProgressBar(total=total, completed=transfer.bytes_done, width=bar), Text(text))
+        shown = ProgressBar(total=transfer.bytes_total, completed=transfer.bytes_done, width=bar)
+        grid.add_row(shown, Text(text))
         return grid
 
 

@@ -15,7 +15,7 @@ _TELLING = 1_000_000
 
 def figures(event: TransferProgress) -> list[str]:
     """Bytes, speed, time left and the layer at hand: what matters most comes first."""
-    parts = [part(event.bytes_done, event.bytes_total)]
+    parts = [part(event.bytes_done, event.bytes_total)] if event.bytes_total else []
     all_read = event.bytes_done >= event.bytes_total
     if all_read and event.layers_done >= event.layers_total:
         return [*parts, "unpacking there"]
@@ -23,8 +23,8 @@ def figures(event: TransferProgress) -> list[str]:
         parts.append(f"{size(int(event.speed))}/s")
     if event.seconds_left is not None and not all_read:
         parts.append(f"{duration(event.seconds_left)} left")
-    if event.layer is not None:
-        parts.append(f"layer {event.layers_done + 1}/{event.layers_total}")
+    if event.layers_total:
+        parts.append(f"layer {min(event.layers_done + 1, event.layers_total)}/{event.layers_total}")
     if event.bytes_sent:
         as_difference = " as a difference" if event.way == "delta" else ""
         parts.append(f"{size(event.bytes_sent)} sent{as_difference}")
@@ -37,12 +37,16 @@ def layer(event: LayerFinished) -> str:
     match event.way:
         case "kept":
             return f"layer {name}, {size(event.size)}: kept there from an earlier transfer"
-        case "delta" if event.bytes_sent is not None and event.instead_of is not None:
-            sent = f"{size(event.bytes_sent)} instead of {size(event.instead_of)}"
-            return f"layer {name}, {size(event.size)}: {sent}, as a difference"
+        case _ if event.bytes_sent is None:
+            return f"layer {name}, {size(event.size)} sent"
+        case "delta":
+            saved = (event.instead_of or 0) > event.bytes_sent
+            instead = f" instead of {size(event.instead_of)}" if event.instead_of and saved else ""
+            return (
+                f"layer {name}, {size(event.size)}: {size(event.bytes_sent)} sent{instead}, as a difference"
+            )
         case _:
-            sent = f": {size(event.bytes_sent)} sent" if event.bytes_sent is not None else " sent"
-            return f"layer {name}, {size(event.size)}{sent}"
+            return f"layer {name}, {size(event.size)}: {size(event.bytes_sent)} sent"
 
 
 def summary(event: TransferFinished) -> str:

@@ -141,6 +141,17 @@ def test_a_transfer_shows_as_much_as_there_is_room_for(width: int, expected: str
     assert capture.get()[2:].rstrip() == f"shop-web:r5 {expected}"
 
 
+def test_what_is_put_together_there_has_no_bar() -> None:
+    """Nothing travels, so there is nothing to measure."""
+    reporter = terminal(io.StringIO())
+    reporter.emit(TransferStarted("i", 9, 9, 0, layers_kept=2))
+    console = Console(file=io.StringIO(), width=80, color_system=None)
+    with console.capture() as capture:
+        console.print(reporter.now())
+    reporter.close()
+    assert capture.get()[2:].rstrip() == "i unpacking there"
+
+
 @pytest.mark.parametrize(
     ("progress", "expected"),
     [

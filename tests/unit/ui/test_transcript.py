@@ -127,8 +127,9 @@ def test_words(event: Event, expected: list[str]) -> None:
     [
         (
             LayerFinished("i", "sha256:ab", "delta", 9000, 50, 4000),
-            "9.0 kB: 50 B instead of 4.0 kB, as a difference",
+            "9.0 kB: 50 B sent instead of 4.0 kB, as a difference",
         ),
+        (LayerFinished("i", "sha256:ab", "delta", 9000, 4000, 4000), "9.0 kB: 4.0 kB sent, as a difference"),
         (LayerFinished("i", "sha256:ab", "whole", 9000, 4000, 4000), "9.0 kB: 4.0 kB sent"),
         (LayerFinished("i", "sha256:ab", "whole", 9000), "9.0 kB sent"),
         (
