@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ftl.image.transfer.scripts import ASK
@@ -21,6 +22,9 @@ _MEMORY = 128 << 20
 _KEEP = 1 << 30
 _KEEP_SHARE = 0.1
 """Layers are kept up to this many bytes, and to this share of what is free."""
+
+_LAYER = re.compile(r"([0-9a-f]{64})-(0|[1-9][0-9]{0,14}) ([0-9]{1,15})")
+_NUMBER = re.compile(r"[0-9]{1,15}")
 
 _NONE: Mapping[str, Kept] = {}
 
@@ -58,6 +62,7 @@ class Depot:
         receives: It has what the receiving script needs.
         deltas: Windows can be put together there.
         free: Bytes free where the engine keeps its images; None where that is not known.
+        room: Bytes free where layers are kept.
         keeps: How many bytes of layers may be kept.
         kept: diffID -> layer.
         round_trip: Seconds that the question took.
@@ -66,13 +71,20 @@ class Depot:
     receives: bool = False
     deltas: bool = False
     free: int | None = None
+    room: int = 0
     keeps: int = 0
     kept: Mapping[str, Kept] = field(default_factory=lambda: _NONE)
     round_trip: float = 0.0
 
+    def bases(self) -> dict[str, Kept]:
+        """The layers that others can be sent as differences to: each is unpacked there, beside what comes."""
+        return {
+            name: layer for name, layer in self.kept.items() if self.deltas and 2 * layer.size <= self.room
+        }
+
     def without_kept(self) -> Depot:
         """The same server as if it kept nothing: for a transfer that trusts nothing."""
-        return Depot(self.receives, False, self.free, self.keeps, _NONE, self.round_trip)
+        return replace(self, kept=_NONE)
 
 
 async def ask(machine: Machine, root: str) -> Depot:
@@ -108,6 +120,7 @@ def read(answer: str, round_trip: float = 0.0) -> Depot:
         receives=receives,
         deltas=receives and said.get("skip") == "bc" and (_kilobytes(said, "memory") or 0) >= _MEMORY,
         free=_kilobytes(said, "images"),
+        room=home,
         keeps=min(_KEEP, int(_KEEP_SHARE * home)),
         kept=kept if receives else _NONE,
         round_trip=round_trip,
@@ -115,13 +128,10 @@ def read(answer: str, round_trip: float = 0.0) -> Depot:
 
 
 def _layer(line: str) -> Kept | None:
-    name, _, compressed = line.partition(" ")
-    digest, _, size = name.partition("-")
-    if len(digest) != 64 or not size.isdecimal() or not compressed.isdecimal():
-        return None
-    return Kept(f"sha256:{digest}", int(size), int(compressed))
+    found = _LAYER.fullmatch(line)
+    return Kept(f"sha256:{found[1]}", int(found[2]), int(found[3])) if found else None
 
 
 def _kilobytes(said: Mapping[str, str], key: str) -> int | None:
-    value = said.get(key, "")
-    return int(value) * 1024 if value.isdecimal() else None
+    found = _NUMBER.fullmatch(said.get(key, ""))
+    return int(found[0]) * 1024 if found else None

@@ -114,6 +114,7 @@ def _size(block: bytes) -> int | None:
     if field[0] & 0x80:
         return int.from_bytes(field[1:], "big")
     try:
-        return int(field.strip(b"\0 ") or b"0", 8)
+        size = int(field.strip(b"\0 ") or b"0", 8)
     except ValueError:
         return None
+    return size if size >= 0 else None

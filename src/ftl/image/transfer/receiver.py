@@ -40,6 +40,9 @@ _READ = 1 << 20
 _LAST_WORDS = 4096
 """Bytes of what the script and the engine say that are kept."""
 
+_ASIDE = 64 << 20
+"""Bytes that must be free for frames that wait in files for their turn."""
+
 _RESUME = "Run it again: the layers that have arrived are not sent again."
 
 
@@ -67,7 +70,8 @@ class Receiver:
         load = ["docker", "--host", f"unix://{self._machine.engine_socket}", "load", "--quiet"]
         process = await self._machine.start(["sh", "-c", RECEIVE, "sh", run, str(self._depot.keeps), *load])
         listening = asyncio.gather(_tail(process.stdout), _tail(process.stderr))
-        count = lanes_for(self._pace.known, self._depot.round_trip)
+        roomy = self._depot.room >= _ASIDE
+        count = lanes_for(self._pace.known, self._depot.round_trip) if roomy else 1
         try:
             async with opened(self._machine, run, count, self._meter) as lanes:
                 said, complaint = await self._converse(process, lanes, parts, listening)
@@ -153,19 +157,25 @@ class Receiver:
             Doubt: Another archive may do.
             TransferFailed: No other would.
         """
-        unpacking = next(
-            (line for line in said.splitlines() if line.lower().startswith("error unpacking")), ""
-        )
-        if status == 0 and not unpacking:
+        lines = [line.strip() for line in complaint.splitlines() if line.strip()]
+        ours = [line.removeprefix(_OURS) for line in lines if line.startswith(_OURS)]
+        unpacking = [line for line in said.splitlines() if line.lower().startswith("error unpacking")]
+        if status == 0 and not unpacking and not ours:
             return
-        ours = [line.removeprefix("ftl: ") for line in complaint.splitlines() if line.startswith("ftl: ")]
-        words = unpacking or "; ".join(ours) or _last_line(complaint) or f"it ended with status {status}"
-        if status == _SSH_FAILED or not (complaint.strip() or unpacking):
+        if status == _SSH_FAILED or not (lines or unpacking):
             raise refused(self._machine.name, "the connection was lost", _RESUME)
-        if "no space left on device" in complaint.lower():
-            words = _last_line(complaint)
-        raise judged(self._machine.name, words)
+        full = [line for line in lines if "no space left on device" in line.lower()]
+        gone = [line for line in lines if line.lower().startswith(_GONE)]
+        if gone:
+            raise refused(self._machine.name, gone[0], _RESUME)
+        raise judged(self._machine.name, (full or unpacking or ours or lines)[-1])
 
+
+_OURS = "ftl: "
+"""How the script's own complaints begin."""
+
+_GONE = ("cannot connect to the docker daemon", "error during connect")
+"""How the docker command's complaints begin when its engine does not answer, or does so no more."""
 
 _SSH_FAILED = 255
 
@@ -241,8 +251,3 @@ async def _tail(stream: asyncio.StreamReader | None) -> str:
     while chunk := await stream.read(_LAST_WORDS):
         kept = (kept + chunk)[-_LAST_WORDS:]
     return kept.decode(errors="replace")
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else ""

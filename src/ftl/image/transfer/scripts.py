@@ -10,10 +10,16 @@ there, and the next release's layers are sent as differences to them.
 _TRIES = 6000
 """Looks for a piece, 20 ms apart, before the channel that should bring it is taken for lost."""
 
-_FOLDER = 'dir="${XDG_CACHE_HOME:-$HOME/.cache}/ftl/layers"'
+_START = """\
+export LC_ALL=C
+unset TIME_STYLE
+umask 077
+dir="${XDG_CACHE_HOME:-$HOME/.cache}/ftl/layers"
+"""
+"""Programs read what the tools say and list there, so that must not depend on the user's language."""
 
 ASK = f"""\
-{_FOLDER}
+{_START}
 echo "zstd $(zstd --version 2>/dev/null)"
 echo "docker $(command -v docker)"
 echo "exact $(printf abcd | {{ head -c 2 >/dev/null; cat; }})"
@@ -27,32 +33,49 @@ ls -ltn "$dir" 2>/dev/null | awk '$9 ~ /^[0-9a-f]+-[0-9]+$/ {{ print "layer", $9
 folder."""
 
 RECEIVE = f"""\
+{_START}
 set -u
-umask 077
-{_FOLDER}
 work="$dir/.run.$1"
+spare="${{TMPDIR:-/tmp}}/ftl.run.$1"
 limit=$2
 shift 2
-mkdir -p "$work" || exit 1
-find "$dir" -maxdepth 1 -name '.run.*' -mmin +1440 -exec rm -rf {{}} + 2>/dev/null
-trap 'rm -rf "$work"' EXIT
+trap 'rm -rf "$work" "$spare"' EXIT
 trap 'exit 129' HUP INT TERM
+find "$dir" -maxdepth 1 -name '.run.*' -mmin +1440 -exec rm -rf {{}} + 2>/dev/null
+
+# What is needed of a disk is made now. One that is full, or fills up, costs what would be kept, and nothing else.
+prepare() {{
+  mkfifo "$work/fifo" && touch -d '2 seconds ago' "$work/began"
+}}
+if mkdir -p "$work" 2>/dev/null && prepare 2>/dev/null; then
+  new=$work/new
+else
+  rm -rf "$work"
+  work=$spare
+  new=
+  mkdir "$work" && prepare || exit 1
+fi
 
 fail() {{
   echo "ftl: $1" >&2
-  : > "$work/failed"
   exit 1
+}}
+
+# A shell knows of the last part of a pipeline alone whether it failed: each tells its name and status here.
+failed() {{
+  echo "$1 $?;" >&3
 }}
 
 # Bytes that come in counted pieces, some of them by other channels, up to a piece of none.
 pieces() {{
   while read -r count piece; do
     case $count in
-      0) : > "$work/whole" && return ;;
+      0) return ;;
       @) aside "$work/$piece" || return ;;
-      *) head -c "$count" ;;
+      *) head -c "$count" || return ;;
     esac
   done
+  return 1
 }}
 
 # A piece that another channel puts into a file.
@@ -69,47 +92,76 @@ aside() {{
 # Windows: each a range of the old layer, and what is read with that before it.
 windows() {{
   while read -r offset length count; do
-    [ "$count" = 0 ] && : > "$work/whole" && return
+    [ "$count" = 0 ] && return
     if [ "$length" = 0 ]; then
       head -c "$count" | zstd -dqc || return
     else
       dd if="$work/old" of="$work/range" bs=1M status=none \\
-        iflag=skip_bytes,count_bytes skip="$offset" count="$length" &&
+        iflag=skip_bytes,count_bytes skip="$offset" count="$length" 2>/dev/null &&
         head -c "$count" | zstd -dqc -D "$work/range" || return
     fi
   done
+  return 1
 }}
 
-# What has arrived whole is kept; a disk that is too full for that is no failure.
-keep() {{
-  rm "$work/whole" 2>/dev/null || fail "layer $1 did not arrive whole"
-  [ -e "$work/short" ] || mv -f "$work/new" "$dir/$1"
-  rm -f "$work/short" "$work/new"
+# No file that is kept may be larger than all of them.
+bounded() {{
+  trap '' XFSZ
+  ulimit -f $((limit / 512))
+}}
+
+# Passes on what comes, with a copy to be kept.
+copied() {{
+  [ "$new" ] || exec cat
+  bounded
+  tee "$new" 2>/dev/null
+}}
+
+# Makes a copy to be kept of what comes, compressed.
+squeezed() {{
+  bounded
+  [ "$new" ] && zstd -1qc 2>/dev/null > "$new" && return
+  cat >/dev/null
+  return 1
+}}
+
+# Keeps a layer, or tells what is wrong with it, by the parts that failed. 141: the engine reads no more, and says why.
+arrived() {{
+  case $2 in
+    *'unpacking 141;'* | *'passing 141;'*) exit 1 ;;
+    *windows*) fail "layer $1 could not be made of the old one" ;;
+    *'pieces 1;'*) fail "layer $1 did not arrive whole" ;;
+    *unpacking*) fail "layer $1 is damaged" ;;
+  esac
+  [ "$new" ] || return
+  [ "$2" ] || mv -f "$new" "$dir/$1"
+  rm -f "$new"
 }}
 
 archive() {{
+  exec 4>&1
   while read -r kind one two; do
     case $kind in
-      raw) head -c "$one" ;;
+      raw) head -c "$one" || exit 1 ;;
       whole)
-        pieces | {{ tee "$work/new" || : > "$work/short"; }} | zstd -dqc || fail "layer $one is damaged"
-        keep "$one"
+        bad=$({{
+          {{ pieces || failed pieces; }} | {{ copied || failed copied; }} | {{ zstd -dqc >&4 || failed unpacking; }}
+        }} 3>&1)
+        arrived "$one" "$bad"
         ;;
       kept)
         touch -c "$dir/$one"
-        zstd -dqc "$dir/$one" || fail "the layer kept as $one is damaged"
+        zstd -dqc "$dir/$one" || arrived "$one" "unpacking $?;"
         ;;
       old)
         touch -c "$dir/$one"
-        zstd -dqc "$dir/$one" > "$work/old" || fail "the layer kept as $one is damaged"
+        zstd -dqc "$dir/$one" 2>/dev/null > "$work/old" || fail "layer $one, which was kept, cannot be unpacked"
         ;;
       delta)
-        mkfifo "$work/fifo"
-        {{ zstd -1qc > "$work/new" || {{ : > "$work/short"; cat >/dev/null; }}; }} < "$work/fifo" &
-        windows | tee "$work/fifo"
-        wait
-        rm "$work/fifo"
-        keep "$one"
+        squeezed < "$work/fifo" &
+        bad=$({{ {{ windows || failed windows; }} | {{ tee "$work/fifo" >&4 || failed passing; }}; }} 3>&1)
+        wait "$!" || bad="$bad copied;"
+        arrived "$one" "$bad"
         ;;
       end) return 0 ;;
     esac
@@ -117,19 +169,26 @@ archive() {{
   fail "the stream ended early"
 }}
 
-{{ archive || : > "$work/failed"; }} | "$@"
+archive | "$@"
 status=$?
-[ -e "$work/failed" ] && status=1
-ls -ltn "$dir" | awk -v limit="$limit" '$9 ~ /^[0-9a-f]+-[0-9]+$/ {{ sum += $5; if (sum > limit) print $9 }}' |
+if [ "$status" != 0 ]; then
+  # What was used or came, and is not what its name says, is not trusted again.
+  find "$dir" -maxdepth 1 -type f -newer "$work/began" 2>/dev/null | while read -r path; do
+    name=${{path##*/}}
+    [ "$(zstd -dqc "$path" 2>/dev/null | sha256sum | cut -c 1-64)" = "${{name%-*}}" ] || rm -f "$path"
+  done
+  limit=$((limit * 4)) # the next run goes on from what has arrived
+fi
+ls -ltn "$dir" 2>/dev/null |
+  awk -v limit="$limit" '$9 ~ /^[0-9a-f]+-[0-9]+$/ {{ if (sum + $5 > limit) print $9; else sum += $5 }}' |
   while read -r name; do rm -f "$dir/$name"; done
-exit $status
+exit "$status"
 """
 """Makes the archive of what comes in and hands it to a command. Arguments: the transfer's name, how many bytes to keep,
-the command."""
+the command. Where the archive cannot be made, a line on stderr begins with "ftl: "."""
 
 ASIDE = f"""\
-umask 077
-{_FOLDER}
+{_START}
 work="$dir/.run.$1"
 mkdir -p "$work" || exit 1
 while read -r number count; do

@@ -171,7 +171,7 @@ class Shipment:
 
     async def _bases(self, there: There) -> Bases:
         """What is there already that new layers can be sent as differences to."""
-        if not there.depot.deltas:
+        if not there.depot.bases():
             return Bases({}, self._origin.old, None)
         tags = [
             tag for image in there.images[:_LOOKED_AT] for tag in image.tags if not tag.startswith("ftl-")
@@ -180,7 +180,7 @@ class Shipment:
         here = {tag: image for tag, image in zip(tags, found, strict=True) if image is not None}
         layers = {parcel.tag: parcel.image.layers for parcel in self._parcels}
         return Bases(
-            candidates(layers, there.images, here, there.depot.kept),
+            candidates(layers, there.images, here, there.depot.bases()),
             self._origin.old,
             recall(there.engine.name),
         )

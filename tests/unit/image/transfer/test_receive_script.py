@@ -1,0 +1,348 @@
+"""The scripts that run on a server, run here: what comes in makes the archive, and what arrives is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.image.transfer.delta import Range
+from ftl.image.transfer.depot import kept_name, read
+from ftl.image.transfer.scripts import ASK, RECEIVE
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(shutil.which("zstd") is None, reason="zstd is not installed here")
+
+PATIENCE = 30.0
+"""Seconds that a test waits for what must happen; nothing is measured."""
+
+LAYER = random.Random(1).randbytes(300_000) + b"x" * 50_000
+OLD = random.Random(2).randbytes(200_000)
+
+
+def name(content: bytes) -> str:
+    """What a layer of that content is called there."""
+    return kept_name(f"sha256:{hashlib.sha256(content).hexdigest()}", len(content))
+
+
+def line(words: str) -> bytes:
+    """A line to the script."""
+    return f"{words}\n".encode()
+
+
+def raw(content: bytes) -> bytes:
+    """Bytes of the archive as they are."""
+    return line(f"raw {len(content)}") + content
+
+
+def whole(content: bytes, *, cut: int = 100_000, called: str | None = None) -> bytes:
+    """A layer in frames of so many bytes."""
+    frames = [zstd.compress(content[at : at + cut]) for at in range(0, len(content), cut)]
+    told = b"".join(line(str(len(each))) + each for each in frames)
+    return line(f"whole {called or name(content)}") + told + line("0")
+
+
+def difference(content: bytes, old: bytes, window: int = 100_000) -> bytes:
+    """A layer in windows, each against a range of the old one that begins at another place."""
+    told = b""
+    for at in range(0, len(content), window):
+        part = Range(at // 7, min(len(old) - at // 7, 120_000)) if at else Range(0, 0)
+        prefix = old[part.offset : part.offset + part.length]
+        made = zstd.ZstdCompressor(zstd_dict=zstd.ZstdDict(prefix, is_raw=True).as_prefix if prefix else None)
+        frame = made.compress(content[at : at + window], zstd.ZstdCompressor.FLUSH_FRAME)
+        told += line(f"{part.offset} {part.length} {len(frame)}") + frame
+    return line(f"delta {name(content)}") + told + line("0 0 0")
+
+
+@dataclass
+class Home:
+    """A home folder on a server."""
+
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def layers(self) -> Path:
+        """Where layers are kept."""
+        return self.folder / ".cache/ftl/layers"
+
+    def keep(self, content: bytes, *, called: str | None = None, age: float = 60) -> Path:
+        """Keep a layer there, used so many seconds ago."""
+        self.layers.mkdir(parents=True, exist_ok=True)
+        path = self.layers / (called or name(content))
+        path.write_bytes(zstd.compress(content))
+        os.utime(path, (time.time() - age,) * 2)
+        return path
+
+    def kept(self) -> set[str]:
+        """Everything in the folder of layers."""
+        return {path.name for path in self.layers.iterdir()} if self.layers.exists() else set()
+
+    def start(self, *command: str, run: str = "one", limit: int = 1 << 20) -> subprocess.Popen[bytes]:
+        """Start the script, with a command in place of `docker load`."""
+        argv = ["sh", "-c", RECEIVE, "sh", run, str(limit), *(command or ("cat",))]
+        env = {"PATH": os.environ["PATH"], "HOME": str(self.folder), **self.environment}
+        return subprocess.Popen(
+            argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+
+    def run(self, told: bytes, *command: str, limit: int = 1 << 20) -> tuple[int, bytes, str]:
+        """Run it to its end: its status, the archive, and what it says."""
+        process = self.start(*command, limit=limit)
+        made, said = process.communicate(told, timeout=PATIENCE)
+        return process.returncode, made, said.decode()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """An empty one."""
+    return Home(tmp_path)
+
+
+def test_the_archive_is_made_of_all_kinds_of_parts(home: Home) -> None:
+    """Raw bytes, a layer that comes, one that is kept and one that comes as a difference, in their order."""
+    kept, new = OLD[::-1], OLD[:150_000] + b"changed" + OLD[150_000:]
+    home.keep(kept)
+    home.keep(OLD)
+    told = raw(b"head") + whole(LAYER) + raw(b"\0\n0\n") + line(f"kept {name(kept)}")
+    told += line(f"old {name(OLD)}") + difference(new, OLD) + raw(b"tail") + line("end")
+    status, made, said = home.run(told)
+    assert (status, said) == (0, "")
+    assert made == b"head" + LAYER + b"\0\n0\n" + kept + new + b"tail"
+    assert home.kept() == {name(content) for content in (LAYER, kept, OLD, new)}
+    for content in (LAYER, new):
+        assert zstd.decompress((home.layers / name(content)).read_bytes()) == content
+
+
+def test_what_is_kept_is_for_its_owner_alone(home: Home) -> None:
+    """Layers may hold what others on the server must not read."""
+    home.run(whole(LAYER) + line("end"))
+    assert home.layers.stat().st_mode & 0o077 == 0
+    assert (home.layers / name(LAYER)).stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    "count", [0, 10, 100, 100_085, 150_000, 300_100], ids=lambda count: f"after-{count}-bytes"
+)
+def test_a_layer_that_is_cut_is_not_kept(home: Home, count: int) -> None:
+    """Wherever the stream ends, also between two frames; the layer before it stays."""
+    told = whole(OLD) + whole(LAYER)
+    assert count < len(whole(LAYER))
+    status, made, said = home.run(told[: len(whole(OLD)) + count])
+    assert status == 0, "cat is content; docker is not, without the documents at the end"
+    assert said.splitlines()[-1].startswith("ftl: ")
+    assert made.startswith(OLD)
+    assert home.kept() == {name(OLD)}
+
+
+def test_a_layer_that_lacks_only_its_end_mark_is_not_kept(home: Home) -> None:
+    """All frames are there, but nobody has said so: more may have been meant."""
+    _, _, said = home.run(whole(LAYER)[: -len("0\n")])
+    assert f"ftl: layer {name(LAYER)} did not arrive whole" in said
+    assert home.kept() == set()
+
+
+def test_a_difference_that_is_cut_is_not_kept(home: Home) -> None:
+    """Nor may what was put together of it count as the layer."""
+    home.keep(OLD)
+    told = line(f"old {name(OLD)}") + difference(OLD + LAYER, OLD)
+    _, _, said = home.run(told[:-200_000])
+    assert f"ftl: layer {name(OLD + LAYER)} could not be made of the old one" in said
+    assert home.kept() == {name(OLD)}
+
+
+def test_bytes_that_are_no_frame_are_an_error(home: Home) -> None:
+    """The line may be broken in ways that it does not notice itself."""
+    told = line(f"whole {name(LAYER)}") + line("5") + b"hello" + line("0") + raw(b"after") + line("end")
+    _, made, said = home.run(told)
+    assert f"ftl: layer {name(LAYER)} is damaged" in said
+    assert made == b""
+    assert home.kept() == set()
+
+
+@pytest.mark.parametrize("way", ["kept", "old"])
+@pytest.mark.parametrize("damage", ["truncated", "garbage", "other", "gone"])
+def test_a_kept_layer_that_is_damaged_is_thrown_away(home: Home, way: str, damage: str) -> None:
+    """When the engine refuses the archive: what was used and is not what its name says is not trusted again."""
+    path, bystander = home.keep(OLD), home.keep(LAYER)
+    content = path.read_bytes()
+    damaged = {"truncated": content[:-1000], "garbage": b"garbage", "other": zstd.compress(LAYER)}
+    path.unlink() if damage == "gone" else path.write_bytes(damaged[damage])
+    told = line(f"{way} {name(OLD)}")
+    if way == "old":
+        told += difference(OLD + b"new", OLD)
+    status, _, _ = home.run(told + line("end"), "sh", "-c", "cat >/dev/null; exit 1")
+    assert status == 1
+    assert home.kept() == {bystander.name}
+
+
+def test_what_was_good_outlives_a_failure(home: Home) -> None:
+    """A layer that arrived and one that was used are kept when the engine fails for a reason of its own."""
+    home.keep(OLD)
+    told = whole(LAYER) + line(f"kept {name(OLD)}") + line("end")
+    status, _, said = home.run(told, "sh", "-c", "cat >/dev/null; echo no coffee >&2; exit 3")
+    assert (status, said) == (3, "no coffee\n")
+    assert home.kept() == {name(LAYER), name(OLD)}
+
+
+def test_an_engine_that_stops_reading_has_the_word(home: Home) -> None:
+    """Its complaint is not drowned by what that breaks, and no layer is taken for damaged."""
+    home.keep(LAYER * 4)
+    for told in (whole(LAYER * 4), line(f"kept {name(LAYER * 4)}"), raw(LAYER * 4)):
+        status, _, said = home.run(
+            told + line("end"), "sh", "-c", "head -c 10 >/dev/null; echo full >&2; exit 1"
+        )
+        assert (status, said) == (1, "full\n")
+    assert name(LAYER * 4) in home.kept()
+
+
+def test_the_oldest_layers_make_room(home: Home) -> None:
+    """What was used last stays; a layer that alone is over the limit goes, and takes no other with it."""
+    parts = [random.Random(seed).randbytes(100_000) for seed in range(4)]
+    for age, content in enumerate(parts):
+        home.keep(content, age=100 + age)
+    home.run(line(f"kept {name(parts[3])}") + line("end"), limit=250_000)
+    assert home.kept() == {name(parts[3]), name(parts[0])}
+    home.run(whole(LAYER) + raw(b"x") + line("end"), limit=250_000)
+    assert home.kept() == {name(parts[3]), name(parts[0])}
+
+
+def test_a_layer_over_the_limit_arrives_all_the_same(home: Home) -> None:
+    """It is only not kept, whichever way it came; nor does its copy fill the disk meanwhile."""
+    home.keep(OLD)
+    new = OLD + LAYER
+    told = whole(LAYER) + line(f"old {name(OLD)}") + difference(new, OLD) + line("end")
+    watch = f"cat; ls -l {home.layers}/.run.one >&2"
+    status, made, said = home.run(told, "sh", "-c", watch, limit=201_000)
+    assert (status, made) == (0, LAYER + new)
+    assert home.kept() == {name(OLD)}
+    assert "new" not in said
+
+
+def test_a_failed_transfer_keeps_more_than_the_limit(home: Home) -> None:
+    """So that the next one need not send it again; that one then tidies up."""
+    parts = [random.Random(seed).randbytes(100_000) for seed in range(3)]
+    told = b"".join(whole(content) for content in parts)
+    home.run(told, "sh", "-c", "cat >/dev/null; exit 1", limit=150_000)
+    assert home.kept() == {name(content) for content in parts}
+    home.run(line("end"), limit=150_000)
+    assert len(home.kept()) == 1
+
+
+def test_nothing_of_a_run_stays(home: Home) -> None:
+    """Neither of one that ends well, nor of one that fails; what a killed one left goes after a day."""
+    stale, young = home.layers / ".run.stale", home.layers / ".run.young"
+    for folder in (stale, young):
+        folder.mkdir(parents=True)
+        (folder / "new").write_bytes(b"half")
+    os.utime(stale, (time.time() - 25 * 3600,) * 2)
+    home.run(line("end"))
+    home.run(whole(LAYER)[:1000])
+    assert home.kept() == {".run.young"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_a_signal_ends_it_and_leaves_nothing(home: Home, number: signal.Signals) -> None:
+    """The connection is lost: what had arrived stays, and no half of what had not."""
+    process = home.start("sh", "-c", "cat >/dev/null")
+    assert process.stdin is not None
+    told = whole(OLD) + whole(LAYER)
+    process.stdin.write(told[:-1000])
+    process.stdin.flush()
+    _until(lambda: name(OLD) in home.kept())
+    process.send_signal(number)
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode != 0
+    assert home.kept() == {name(OLD)}
+
+
+def test_two_at_once_do_not_meet(home: Home) -> None:
+    """Two people deploy the same image to one server at the same time."""
+    first, second = home.start(run="first"), home.start(run="second")
+    assert first.stdin is not None
+    first.stdin.write(whole(LAYER)[:50_000])
+    first.stdin.flush()
+    made, said = second.communicate(whole(LAYER) + line("end"), timeout=PATIENCE)
+    assert (made, said) == (LAYER, b"")
+    made, said = first.communicate(whole(LAYER)[50_000:] + line("end"), timeout=PATIENCE)
+    assert (made, said) == (LAYER, b"")
+    assert home.kept() == {name(LAYER)}
+
+
+def test_a_home_that_cannot_be_written_keeps_nothing(tmp_path: Path) -> None:
+    """The transfer goes on."""
+    (tmp_path / ".cache").write_text("not a folder")
+    home = Home(tmp_path, {"TMPDIR": str(tmp_path)})
+    status, made, said = home.run(whole(LAYER) + raw(b"tail") + line("end"))
+    assert (status, made, said) == (0, LAYER + b"tail", "")
+    assert [path.name for path in tmp_path.iterdir()] == [".cache"]
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Iterator[Home]:
+    """A home with room for a few kilobytes."""
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(tmp_path)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("needs the right to mount")
+    yield Home(tmp_path)
+    subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_a_full_home_keeps_nothing(full: Home) -> None:
+    """A layer that finds no room arrives all the same, and its half is not taken for it."""
+    small = b"small" * 100
+    status, made, said = full.run(whole(LAYER) + whole(small) + raw(b"tail") + line("end"))
+    assert (status, made, said) == (0, LAYER + small + b"tail", "")
+    assert full.kept() == {name(small)}
+
+
+def test_a_difference_is_made_where_there_is_no_room_for_its_result(full: Home) -> None:
+    """It is only not kept."""
+    old = b"o" * 90_000 + random.Random(5).randbytes(10_000)
+    new = old + random.Random(6).randbytes(90_000)
+    full.keep(old)
+    status, made, _ = full.run(line(f"old {name(old)}") + difference(new, old) + line("end"))
+    assert (status, made) == (0, new)
+    assert full.kept() == {name(old)}
+
+
+@pytest.mark.parametrize(
+    "environment", [{"TIME_STYLE": "long-iso"}, {"LC_ALL": "C.UTF-8"}, {"TIME_STYLE": "+%s"}]
+)
+def test_layers_are_found_whatever_the_user_likes(home: Home, environment: dict[str, str]) -> None:
+    """`ls` tells times in the user's own way; here too the size and the name are read, and the newest comes first."""
+    home.keep(OLD, age=10)
+    home.keep(LAYER, age=5)
+    env = {"PATH": os.environ["PATH"], "HOME": str(home.folder), **environment}
+    said = subprocess.run(["sh", "-c", ASK, "sh", "/"], env=env, capture_output=True, check=True).stdout
+    depot = read(said.decode())
+    if depot.receives:
+        sizes = {layer.size: layer.compressed for layer in depot.kept.values()}
+        assert list(sizes) == [len(LAYER), len(OLD)]
+        assert sizes[len(OLD)] == (home.layers / name(OLD)).stat().st_size
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
