@@ -53,7 +53,7 @@ class ProxyControl:
     async def upgrade(self, image: str) -> bool:
         """Replace it where it is not what `image`, which the server has, and this FTL make; whether it was.
 
-        Nobody listens for about a second (docs/decisions/0008-replacing-the-proxy.md). Certificates, routes and
+        Nobody listens for about a second (docs/decisions/0012-replacing-the-proxy.md). Certificates, routes and
         addresses stay.
 
         Raises:
