@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from ftl import child
-from ftl.errors import FtlError, ServerError
+from ftl.errors import FtlError, LockHeld, ServerError
 from ftl.events import Emit, Note
 from ftl.server.setup import becoming_root, failures, scripts
 
@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from ftl.ssh import Machine
 
 _OPENING_SECONDS = 30.0
+
+
+def _busy(server: str) -> LockHeld:
+    return LockHeld(
+        f"another `ftl setup` is under way on {server}",
+        holder="another setup",
+        hint="wait until it has ended; one that was cut off finishes its step, and takes back what nobody confirmed",
+    )
 
 
 class Hand:
@@ -43,6 +51,7 @@ class Hand:
 
         Raises:
             ServerError: We are not root there.
+            LockHeld: Another setup is at work there.
         """
         self._process = await self._machine.start(becoming_root.command(scripts.hand()))
         try:
@@ -53,8 +62,9 @@ class Hand:
                 answer, _ = found
                 if answer.outcome != "ok":
                     raise becoming_root.refusal(answer, user=self._user, server=self._machine.name)
-                while await self._line() != "ftl-hand":
-                    pass
+                while (line := await self._line()) != "ftl-hand":
+                    if line == "ftl-busy":
+                        raise _busy(self._machine.name)
         except TimeoutError:
             await self._close()
             raise ServerError(f"{self._machine.name} does not begin with what it is told") from None

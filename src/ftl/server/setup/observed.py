@@ -206,7 +206,7 @@ def _observed(facts: Facts) -> Observed:
 def _system(release: bytes, architecture: str) -> System:
     """Read /etc/os-release, which is shell text that is not run: NAME=value or NAME="value" (os-release(5))."""
     pairs = (line.partition("=") for line in release.decode(errors="replace").splitlines())
-    fields = {name.strip(): value.strip().strip("\"'") for name, _, value in pairs}
+    fields = {name.strip(): _shown(value.strip().strip("\"'")) for name, _, value in pairs}
     return System(
         id=fields.get("ID", ""),
         version=fields.get("VERSION_ID", ""),
@@ -216,7 +216,15 @@ def _system(release: bytes, architecture: str) -> System:
     )
 
 
-def _engine(words: Sequence[str]) -> RunningEngine:
+def _shown(text: str) -> str:
+    """Without what would move a terminal's cursor."""
+    return "".join(character for character in text if character.isprintable())
+
+
+def _engine(words: Sequence[str]) -> RunningEngine | None:
+    """What an engine said; the docker command of newer ones says something of one that does not answer, too (26.1)."""
+    if len(words) != 3:
+        return None
     return RunningEngine(
         live_restore=words[0] == "true", swarm=words[1] != "inactive", containers=int(words[2])
     )

@@ -58,7 +58,7 @@ def _is_known(system: System) -> bool:
 
 
 def _version(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(".") if part.isdigit())
+    return tuple(int(part) for part in text.split(".") if part.isdecimal())
 
 
 def _dotted(version: tuple[int, ...]) -> str:

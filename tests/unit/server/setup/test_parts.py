@@ -162,8 +162,22 @@ def test_what_listens_for_others_is_told_from_what_does_not(line: str, port: fir
     assert read(facts(listening=blob(line)), name="shop").listening == ({port} if port else set())
 
 
+def test_an_engine_that_does_not_answer() -> None:
+    """Newer docker commands print zeros for an engine that is down, and call that a success."""
+    assert read(facts(engine="false  0"), name="shop").engine is None
+
+
+def test_a_system_s_name_does_not_move_the_cursor() -> None:
+    """What the server calls itself is shown without its control characters."""
+    release = "ID=debian\nVERSION_ID=²\nPRETTY_NAME=\"Debian \x1b]0;mine\x07 12\"\n"
+    system = read(facts(**{"os-release": blob(release)}), name="shop").system
+    assert system.name == "Debian ]0;mine 12"
+    with pytest.raises(FtlError, match="does not know"):
+        refuse_unknown(system, name="shop", user="deploy")
+
+
 @pytest.mark.parametrize(
-    "said", [b"", b"login\troot\n", facts(free="many"), facts(engine="true"), facts(daemon="{")]
+    "said", [b"", b"login\troot\n", facts(free="many"), facts(engine="true inactive many"), facts(daemon="{")]
 )
 def test_a_server_that_makes_no_sense_is_an_error_in_words(said: bytes) -> None:
     """However little it says."""
@@ -289,6 +303,7 @@ def test_systems_are_known_by_their_version(id_: str, version: str, known: bool)
             "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 7 (apt)",
             "another program",
         ),
+        ('level=error msg="unable to configure the Docker daemon with file x"', "daemon.json"),
         ("E: dpkg was interrupted, you must manually run 'dpkg --configure -a'", "dpkg --configure -a"),
         ("Err:1 http://mirror.example.com stable\n  Could not resolve 'mirror.example.com'", "cannot reach"),
         ("E: Unable to locate package docker.io", "package sources"),

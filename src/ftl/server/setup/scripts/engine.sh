@@ -11,7 +11,7 @@ start_engine() {
     if has_systemd; then
         systemctl start docker
     else
-        service docker start 3>&-
+        service docker start 3>&- 9>&-
     fi
 }
 
@@ -20,7 +20,7 @@ restart_engine() {
         systemctl reset-failed docker 2> /dev/null
         systemctl restart docker
     else
-        service docker restart 3>&-
+        service docker restart 3>&- 9>&-
     fi
 }
 

@@ -5,7 +5,7 @@ guard() { # NAME SECONDS
     guarded=$1
     touch "$state/$1.pending"
     (
-        sleep "$2"
+        sleep "$2" 9>&- # which outlives us when we are killed, and must not keep the lock
         if [ -e "$state/$1.pending" ]; then "revert_$1"; fi
     ) > /dev/null 2>&1 3>&- < /dev/null &
     timer=$!

@@ -15,6 +15,16 @@ state=/run/ftl-setup
 mkdir -p "$state" && chmod 700 "$state"
 log=$state/log
 
+# One setup at a time: they would write over each other's notes. The lock ends with us and with what still waits for its
+# confirmation (guarded.sh); like descriptor 3 it must not be left to a daemon.
+if command -v flock > /dev/null 2>&1; then
+    exec 9> "$state/lock"
+    if ! flock -n 9; then
+        echo ftl-busy
+        exit
+    fi
+fi
+
 tell() {
     printf '%s\n' "$1" >&3 2> /dev/null
 }
@@ -31,8 +41,10 @@ has_systemd() {
     [ -d /run/systemd/system ]
 }
 
-# PATH MODE BASE64: replace a file in one move.
+# PATH MODE BASE64: replace a file in one move; a symbolic link stays one.
 put() {
     mkdir -p "$(dirname "$1")" || return
-    printf '%s' "$3" | base64 -d > "$1.ftl-new" && chmod "$2" "$1.ftl-new" && mv -f "$1.ftl-new" "$1"
+    target=$(readlink -f "$1") || return
+    (umask 077 && printf '%s' "$3" | base64 -d > "$target.ftl-new") &&
+        chmod "$2" "$target.ftl-new" && mv -f "$target.ftl-new" "$target"
 }

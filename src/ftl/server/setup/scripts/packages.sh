@@ -7,7 +7,7 @@ holder() {
 }
 
 waiting() {
-    while sleep 1 3>&-; do
+    while sleep 1 3>&- 9>&-; do
         if grep -q 'Could not get lock\|Waiting for cache lock' "$log"; then
             who=$(holder)
             note "waiting for ${who:-another program}, which holds the lock of apt; at most $((patience / 60)) minutes"
@@ -22,7 +22,7 @@ apt() {
     attempt=0
     while :; do
         apt-get -q -y -o DPkg::Lock::Timeout=$patience -o DPkg::Use-Pty=0 -o APT::Color=0 \
-            -o DPkg::Options::=--force-confdef -o DPkg::Options::=--force-confold "$@" 3>&-
+            -o DPkg::Options::=--force-confdef -o DPkg::Options::=--force-confold "$@" 3>&- 9>&-
         status=$?
         attempt=$((attempt + 1))
         if [ $status = 0 ] || [ $attempt -gt $patience ] || ! tail -n 3 "$log" | grep -q 'Unable to lock directory'; then
@@ -41,7 +41,7 @@ do_refresh() {
     if [ -n "${1-}" ]; then
         rm -f "$state/docker.asc"
         timeout 10 /usr/lib/apt/apt-helper -o Acquire::Retries=0 -o Acquire::http::Timeout=5 \
-            -o Acquire::https::Timeout=5 download-file "$1/gpg" "$state/docker.asc" > "$state/docker.log" 2>&1 3>&- &
+            -o Acquire::https::Timeout=5 download-file "$1/gpg" "$state/docker.asc" > "$state/docker.log" 2>&1 3>&- 9>&- &
         key=$!
     fi
     apt update

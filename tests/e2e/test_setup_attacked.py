@@ -1,0 +1,66 @@
+"""`ftl setup` where somebody was there before: links, secrets, odd names, another setup at the same time."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.e2e.site import site
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.e2e.conftest import ServerFactory
+    from tests.harness import Project
+
+pytestmark = [pytest.mark.server, pytest.mark.engine]
+
+LINKED = """
+mkdir -p /etc/docker /srv/conf
+printf '{"debug": false}' > /srv/conf/daemon.json
+chmod 600 /srv/conf/daemon.json
+ln -s /srv/conf/daemon.json /etc/docker/daemon.json
+useradd --create-home --shell /bin/bash jane.doe
+install -d -o jane.doe /home/jane.doe/.ssh
+ln -s /etc/sudoers /home/jane.doe/.ssh/authorized_keys
+"""
+
+
+def test_what_others_left_is_not_used_against_the_server(
+    server_factory: ServerFactory, ftl: Callable[..., Project]
+) -> None:
+    """Links and modes stay as they are, nothing is written through a user's links, and one setup works at a time."""
+    own = server_factory("attacked", bare=True, suite="trixie")
+    own.run("sh", "-c", LINKED)
+    app = site(ftl, own)
+    app.config["server"]["user"] = "jane.doe"
+    sudoers = own.run("cat", "/etc/sudoers").stdout
+
+    app.save()
+    with app.project.start("setup", "--json", "--as", "root") as first:
+        over = time.monotonic() + 60
+        while own.run("test", "-e", "/run/ftl-setup/lock", check=False).returncode:
+            assert time.monotonic() < over
+            time.sleep(0.2)
+        second = app.run("setup", "--json", "--as", "root")
+        output, _ = first.communicate(timeout=200)
+    assert second.exit_code == 4, second
+    assert "under way" in second.result["error"]["message"]
+    failed = json.loads(output.splitlines()[-1])
+    assert first.returncode == 1, output
+    assert failed["error"]["place"]["step"] == "authorise_key"
+    assert own.run("cat", "/etc/sudoers").stdout == sudoers
+
+    own.run("rm", "/home/jane.doe/.ssh/authorized_keys")
+    app.run("setup", "--json", "--as", "root", "--harden").ok()
+    shown = own.run("stat", "--format", "%F %a", "/etc/docker/daemon.json", "/srv/conf/daemon.json")
+    assert shown.stdout.decode().splitlines() == ["symbolic link 777", "regular file 600"]
+    assert json.loads(own.run("cat", "/srv/conf/daemon.json").stdout)["live-restore"] is True
+    own.run("su", "jane.doe", "--command", "sudo -n true")
+
+    own.stop_engine()
+    assert [change["step"] for change in app.run("setup", "--json").ok().result["changes"]] == [
+        "start_engine"
+    ]
