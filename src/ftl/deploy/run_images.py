@@ -8,7 +8,7 @@ from ftl.deploy.steps import BringImage
 from ftl.deploy.work import Traffic
 from ftl.errors import EngineError, EngineUnavailable, FtlError, TransferFailed
 from ftl.events import Note
-from ftl.image import pull, push, send, send_many
+from ftl.image import learn_layers, pull, push, send, send_many
 
 if TYPE_CHECKING:
     from ftl.deploy.steps import DropTags, PushPull, SendImages
@@ -39,6 +39,7 @@ async def send_images(work: Work, step: SendImages) -> None:
         )
         for image in step.images:
             work.traffic[image.service] = _traffic(sent[image.tag])
+        work.beside(learn_layers(here, [image.local for image in step.images]))
     for image in step.images:
         there = await _note_id(work, image.service, image.tag)
         if image.tag in sent and (sent[image.tag].loaded or step.brought.get(there.id)):

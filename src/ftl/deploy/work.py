@@ -15,7 +15,7 @@ from ftl.image import Keyring
 from ftl.proxy import ProxyControl
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
     from pathlib import Path
 
     from ftl.config import Project
@@ -99,6 +99,16 @@ class Work:
             engine = Engine(url, name="this machine")
             self._here = await self._closing.enter_async_context(engine)
         return self._here
+
+    def beside(self, work: Coroutine[None, None, None]) -> None:
+        """Do something while the deploy goes on; it is cancelled where that ends, and must not mind."""
+        task = asyncio.create_task(work)
+
+        async def end() -> None:
+            task.cancel()
+            await asyncio.wait([task])
+
+        self._closing.push_async_callback(end)
 
     async def close(self) -> None:
         """Let go of what was opened here."""

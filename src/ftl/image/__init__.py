@@ -4,7 +4,7 @@ from ftl.image.building import Built, build
 from ftl.image.commit import git_commit
 from ftl.image.identity import content_id
 from ftl.image.registry import Keyring, pull, push
-from ftl.image.transfer import Sent, send, send_many
+from ftl.image.transfer import Sent, learn_layers, send, send_many
 
 __all__ = [
     "Built",
@@ -13,6 +13,7 @@ __all__ = [
     "build",
     "content_id",
     "git_commit",
+    "learn_layers",
     "pull",
     "push",
     "send",

@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
-from ftl.image.transfer.choosing import choose
+from ftl.aio import to_the_end
+from ftl.errors import EngineError, EngineUnavailable
+from ftl.image.transfer.choosing import choose, learn
 from ftl.image.transfer.save import Wanted
 from ftl.image.transfer.saving import Saving, saved
 from ftl.image.transfer.survey import survey
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from ftl.engine import Engine, Image
     from ftl.image.transfer.source import Source
+
+
+async def learn_layers(engine: Engine, references: Iterable[str]) -> None:
+    """Let the next transfer of these images, or of their descendants, get at single layers faster.
+
+    Takes as long as the engine here needs to compress what is new to us; may be cancelled at any time, and never raises
+    on account of an engine. For a time in which this machine only waits.
+
+    Args:
+        engine: The engine here.
+        references: Names or IDs of its images.
+    """
+    with suppress(EngineError, EngineUnavailable):
+        if (await engine.info()).store == "overlay2":
+            found = await to_the_end(engine.image(reference) for reference in references)
+            images = [image for image in found if image is not None]
+            await learn(engine, [Wanted(image.id, image.id, image.layers) for image in images])
 
 
 class Origin:
