@@ -6,7 +6,7 @@
       ServerError               3    the server cannot be reached, or refuses us
         HostKeyChanged          3    the server's host key is not the one known for it
         LoginRefused            3    the server is there, and does not let this user in
-      LockHeld                  4    another deploy of the project is under way
+      LockHeld                  4    another deploy of the project, or setup of the server, is under way
       Interrupted             130    Ctrl-C or SIGTERM
       EngineError               1    an engine answered with an error (status, its own words)
         EngineUnavailable       1    no engine answers (3 where it is a server's)
@@ -115,7 +115,7 @@ class LoginRefused(ServerError):
 
 
 class LockHeld(FtlError):
-    """Another deploy of the same project is under way on the server."""
+    """Another deploy of the same project, or another setup, is under way on the server."""
 
     exit_code = 4
 
