@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.engine import Engine
 from ftl.errors import EngineUnavailable, ServerError, at
-from ftl.ssh import Local, Target, connect
+from ftl.ssh import Local, connect, target_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -46,12 +45,6 @@ async def open_session(server: Server) -> AsyncIterator[Session]:
             url = await machine.engine_url()
             async with Engine(url, name=machine.name, explain=machine.explain) as engine:
                 yield Session(machine.name, machine, engine, await _ask(engine, machine.name))
-
-
-def target_of(server: Server) -> Target:
-    """A server as ssh is told of it."""
-    key = Path(server.ssh_key).expanduser() if server.ssh_key else None
-    return Target(server.host, server.port, server.user, key, server.known_hosts)
 
 
 async def _ask(engine: Engine, name: str) -> EngineInfo:

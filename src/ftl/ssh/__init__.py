@@ -8,7 +8,7 @@ from ftl.ssh.local import Local
 from ftl.ssh.machine import Machine
 from ftl.ssh.openssh import OpenSSH, connect
 from ftl.ssh.quoting import command_line
-from ftl.ssh.target import Target
+from ftl.ssh.target import Target, target_of
 
 __all__ = [
     "Completed",
@@ -20,4 +20,5 @@ __all__ = [
     "command_line",
     "connect",
     "open_stream",
+    "target_of",
 ]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from ftl.config import Server
 
 CONNECT_SECONDS = 10
 
@@ -71,6 +72,12 @@ class Target:
     def address(self) -> str:
         """The host without the brackets of a literal IPv6 address, as ssh wants it."""
         return self.host.strip("[]")
+
+
+def target_of(server: Server) -> Target:
+    """The server of an ftl.yaml, which must not be `local`."""
+    key = Path(server.ssh_key).expanduser() if server.ssh_key else None
+    return Target(server.host, server.port, server.user, key, server.known_hosts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from ftl.aio import both, together
@@ -15,13 +14,15 @@ from ftl.proxy import site_of
 from ftl.server.doctor import certificates, dns, here, login, reach, registries, there
 from ftl.server.doctor.finding import Area, Finding, softened
 from ftl.server.doctor.visit import Visit, visit
-from ftl.ssh import Target
+from ftl.ssh import target_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from ftl.config import Project, Server
     from ftl.errors import ServerError
+    from ftl.ssh import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,7 @@ class Patient:
     @property
     def target(self) -> Target | None:
         """The server as ssh is told of it; None for this machine, or none at all."""
-        server = self.server
-        if server is None or server.is_local:
-            return None
-        key = Path(server.ssh_key).expanduser() if server.ssh_key else None
-        return Target(server.host, server.port, server.user, key, server.known_hosts)
+        return None if self.server is None or self.server.is_local else target_of(self.server)
 
     @property
     def proxy(self) -> Proxy:
