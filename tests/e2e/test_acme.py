@@ -103,6 +103,13 @@ def test_a_first_deploy_gets_certificates(
         made.deploy().ok()
         assert visitor.get(made.domain) == (200, "two")
         assert visitor.serial(made.domain) == before, "it was kept, not asked for again"
+        image = server.docker("commit", "--change", "LABEL newer=yes", "ftl-proxy", "caddy:2")
+        planned = made.run("plan", "--json", "--upgrade-proxy").ok()
+        assert [one["step"] for one in planned.result["steps"]] == ["upgrade_proxy"]
+        made.deploy("--upgrade-proxy").ok()
+        assert server.docker("inspect", "-f", "{{.Image}}", "ftl-proxy") == image
+        assert visitor.get(made.domain) == (200, "two")
+        assert visitor.serial(made.domain) == before
 
 
 def test_either_challenge_is_answered(

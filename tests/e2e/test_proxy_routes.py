@@ -153,6 +153,24 @@ def test_a_certificate_of_ones_own_is_used(shop: Shop) -> None:
     assert shop.get("own.example.com") == (308, "https://own.example.com/")
 
 
+def test_forwarded_headers_are_believed_of_trusted_proxies_alone(shop: Shop) -> None:
+    """What a visitor claims to be is written over; what a proxy in front says is passed on and added to."""
+    stage, claims = shop.stage, {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"}
+
+    def seen(*trusted: str) -> dict[str, str]:
+        shop.site(route("shop.test"), trusted=trusted)
+        said = stage.do(stage.ask(stage.do(stage.target("shop.test")), headers=claims))[1]
+        headers: dict[str, str] = said["headers"]
+        return headers
+
+    nobody, other, front = seen(), seen("198.51.100.0/24"), seen("0.0.0.0/0")
+    for headers in (nobody, other):
+        assert headers["x-forwarded-proto"] == "http"
+        assert "203.0.113.7" not in headers["x-forwarded-for"]
+    assert front["x-forwarded-proto"] == "https"
+    assert front["x-forwarded-for"].startswith("203.0.113.7, ")
+
+
 def test_two_projects_cannot_have_one_route(shop: Shop) -> None:
     """A route that another project has is refused, and nothing changes."""
     shop.site(route("shop.test"))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftl.config.expanding import SHORTENINGS
 from ftl.config.kinds import Many, Nested, One, Pairs, Words, keys_of
-from ftl.config.models import Container, Project, Service
+from ftl.config.models import Container, Project, Proxy, Service
 from ftl.config.presets import PRESETS
 
 if TYPE_CHECKING:
@@ -141,6 +141,9 @@ def _extra(section: type[Any], properties: dict[str, Any]) -> dict[str, Any]:
             },
         )
         return {"ulimits": _with(properties["ulimits"], {"type": "object", "additionalProperties": limit})}
+    if section is Proxy:
+        hosts = {"type": "object", "additionalProperties": {"type": "string"}}
+        return {"redirects": _with(properties["redirects"], hosts)}
     if section is Project:
         nothing = _any({"type": "null"}, {"type": "object", "maxProperties": 0})
         return {"volumes": _with(properties["volumes"], {"type": "object", "additionalProperties": nothing})}

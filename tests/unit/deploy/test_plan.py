@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ftl.config.models import Dependency, Hook, Hooks, Registry, Route
+from ftl.config.models import Dependency, Hook, Hooks, Proxy, Registry, Route
 from ftl.deploy import steps as s
 from ftl.engine import labels
 from ftl.engine.values import Image
@@ -75,6 +75,21 @@ def test_certificates_are_awaited_for_new_hosts_alone() -> None:
     assert [step.hosts for step in found.steps if isinstance(step, s.AwaitCertificates)] == [
         ("www.example.com",)
     ]
+
+
+def test_a_proxy_that_runs_is_replaced_on_request_alone() -> None:
+    """Other projects use it: another image in ftl.yaml is a note, and `upgrade_proxy` a step before all others."""
+    asked = project(proxy=Proxy(image="caddy:3"))
+    there = server(asked, *container(asked, "web", "r1"), live={"web": "r1"})
+    left = plan(asked, there)
+    assert left.empty
+    assert any("--upgrade-proxy" in note for note in left.notes)
+    replaced = plan(asked, there, upgrade_proxy=True)
+    assert [step for step in replaced.steps if isinstance(step, s.UpgradeProxy)] == [
+        s.UpgradeProxy("caddy:3")
+    ]
+    assert replaced.release == "r1", "no release is made for it"
+    assert not replaced.notes
 
 
 def test_no_registry_password_is_kept_on_the_server() -> None:

@@ -149,7 +149,13 @@ def record(release: str, outcome: str = "live", **services: str) -> ReleaseRecor
 
 
 def plan(
-    asked: Project, observed: Observed, content: str = "sha256:one", *, only: tuple[str, ...] = ()
+    asked: Project,
+    observed: Observed,
+    content: str = "sha256:one",
+    *,
+    only: tuple[str, ...] = (),
+    upgrade_proxy: bool = False,
 ) -> Plan:
     """The plan for a project whose images were built as `content`."""
-    return make_plan(asked, observed, images(asked, content), Author("me@here"), only=only)
+    author = Author("me@here")
+    return make_plan(asked, observed, images(asked, content), author, only=only, upgrade_proxy=upgrade_proxy)
