@@ -12,6 +12,7 @@ from ftl.image.transfer.scripts import ASK
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ftl.engine import Store
     from ftl.ssh import Machine
 
 _ASK_SECONDS = 20.0
@@ -87,18 +88,19 @@ class Depot:
         return replace(self, kept=_NONE)
 
 
-async def ask(machine: Machine, root: str) -> Depot:
+async def ask(machine: Machine, root: str, store: Store) -> Depot:
     """Ask a server, in one round trip. One that cannot answer can do nothing for us.
 
     Args:
         machine: The server.
         root: The folder of its engine.
+        store: Where that has its images.
 
     Raises:
         ServerError: The server cannot be reached.
     """
     began = time.monotonic()
-    done = await machine.run(["sh", "-c", ASK, "sh", root], timeout=_ASK_SECONDS)
+    done = await machine.run(["sh", "-c", ASK, "sh", root, store], timeout=_ASK_SECONDS)
     return read(done.stdout.decode("ascii", "replace"), time.monotonic() - began)
 
 

@@ -25,12 +25,14 @@ echo "docker $(command -v docker)"
 echo "exact $(printf abcd | {{ head -c 2 >/dev/null; cat; }})"
 echo "skip $(printf abcd | dd bs=1 count=2 iflag=skip_bytes,count_bytes skip=1 status=none 2>/dev/null)"
 echo "memory $(awk '$1 == "MemAvailable:" {{ print $2 }}' /proc/meminfo)"
-echo "images $(df -Pk "$1" | awk 'NR == 2 {{ print $4 }}')"
+images=$1
+[ "${{2-}}" = containerd ] && [ -S /run/containerd/containerd.sock ] && images=/var/lib/containerd
+echo "images $(df -Pk "$images" | awk 'NR == 2 {{ print $4 }}')"
 echo "home $(df -Pk "$HOME" | awk 'NR == 2 {{ print $4 }}')"
 ls -ltn "$dir" 2>/dev/null | awk '$9 ~ /^[0-9a-f]+-[0-9]+$/ {{ print "layer", $9, $5 }}' | head -n 500
 """
-"""Tells the tools, the room in kilobytes and the layers that are kept, the newest first. Argument: the engine's
-folder."""
+"""Tells the tools, the room in kilobytes and the layers that are kept, the newest first. Arguments: the engine's
+folder and store. With containerd's store an engine uses the system's containerd if there is one, else its own."""
 
 RECEIVE = f"""\
 {_START}

@@ -175,7 +175,7 @@ async def _there(target: Engine, tags: Iterable[str]) -> _There:
 async def _depot(machine: Machine | None, info: EngineInfo, free: int | None) -> Depot:
     """What the server can do beside its engine, and the room there."""
     if machine is not None:
-        return await ask(machine, info.root)
+        return await ask(machine, info.root, info.store)
     return Depot(free=free)
 
 
