@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-down test test-fast test-e2e lint types layers format docs picture lock hooks engine bench-switch bench-deploy bench-setup bench-transfer clean
+.PHONY: help venv demo demo-down test test-fast test-e2e test-nightly lint types layers format docs picture lock hooks engine bench-switch bench-deploy bench-setup bench-transfer clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -26,6 +26,9 @@ test-fast: venv ## The tests that need no engine: seconds
 
 test-e2e: engine ## The tests against real engines and servers
 	$(PYTHON) -m pytest -n $(WORKERS) tests/e2e
+
+test-nightly: engine ## Every cell of the matrix of transfers: releases of Debian, engines, stores
+	FTL_TEST_SUITES=bookworm,trixie,sid $(PYTHON) -m pytest -n $(WORKERS) -m "nightly or server" tests/e2e/test_transfer*.py tests/e2e/test_sources.py
 
 lint: venv ## ruff: rules and format
 	.venv/bin/ruff check

@@ -10,8 +10,11 @@ from lab import engine as lab_engine
 from lab import images
 from lab.servers import Lab, Server
 from tests.e2e.site import forget_images
+from tests.e2e.transfer_images import busybox as shell_program
+from tests.e2e.transfer_images import run
+from tests.e2e.transfer_stage import Bench, Fleet
 
-from ftl.engine import local_url
+from ftl.engine import Engine, local_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,3 +80,31 @@ def server_factory(lab: Lab) -> Iterator[ServerFactory]:
     yield start
     for name in names:
         lab.remove(name)
+
+
+@pytest.fixture(scope="session")
+def fleet(lab: Lab) -> Fleet:
+    """This worker's servers of each kind, for transfers: a test leaves no images there."""
+    return Fleet(lab)
+
+
+@pytest.fixture(scope="session")
+def shell(engine: str) -> bytes:
+    """A program to run in images made by hand."""
+    return shell_program()
+
+
+@pytest.fixture
+def bench(request: pytest.FixtureRequest, shell: bytes, lab: Lab) -> Iterator[Bench]:
+    """Images of the test's own, removed from this machine when it ends."""
+    made = Bench(f"{lab.run}-{abs(hash(request.node.nodeid)) % 10**8}".lower(), shell)
+    yield made
+
+    async def clean() -> None:
+        async with Engine(local_url(), name="this machine") as engine:
+            for image in await engine.images():
+                for tag in image.tags:
+                    if tag.startswith(f"{made.name}:"):
+                        await engine.untag(tag)
+
+    run(clean())

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.transfer_images import Ends, Form, Made, busybox, ends, engine_of, layer, load, run
+from tests.e2e.transfer_images import Ends, Form, Made, ends, engine_of, load, run
+from tests.e2e.transfer_stage import Bench, Fleet, left_behind, printed
 
-from ftl.engine import Engine, local_url
 from ftl.events import Event, LayerFinished, Note, TransferFinished, TransferProgress, TransferStarted
 from ftl.image.transfer import Sent, send, send_many
 from ftl.image.transfer.archive import digest
@@ -17,7 +17,7 @@ from ftl.image.transfer.archive import digest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lab.servers import Lab, Server
+    from lab.servers import Server
 
     from ftl.engine import Store
 
@@ -39,33 +39,6 @@ TARGETS = [
 ]
 
 
-@pytest.fixture(scope="session")
-def shell(engine: str) -> bytes:
-    """A program to run in images."""
-    return busybox()
-
-
-class Fleet:
-    """Servers of each kind, started when first asked for and shared by the tests of a worker."""
-
-    def __init__(self, lab: Lab) -> None:
-        self._lab = lab
-        self._servers: dict[tuple[str, str], Server] = {}
-
-    def server(self, suite: str, store: Store) -> Server:
-        """The one of that kind."""
-        if (suite, store) not in self._servers:
-            name = f"transfer-{suite}-{store}"
-            self._servers[suite, store] = self._lab.server(name, suite=suite, store=store)
-        return self._servers[suite, store]
-
-
-@pytest.fixture(scope="session")
-def fleet(lab: Lab) -> Fleet:
-    """This worker's servers."""
-    return Fleet(lab)
-
-
 @pytest.fixture(scope="session", params=TARGETS, ids="-".join)
 def machine(request: pytest.FixtureRequest, fleet: Fleet) -> Server:
     """A server of each kind."""
@@ -79,57 +52,11 @@ def target(machine: Server) -> Iterator[Server]:
     machine.run("sh", "-c", "docker rmi --force $(docker images --quiet) 2>/dev/null", check=False)
 
 
-class Bench:
-    """A test's images: of its own, so that no other test's layers are on the server already."""
-
-    def __init__(self, name: str, shell: bytes) -> None:
-        self.name = name
-        self.base = layer({"bin/busybox": shell, "base": name.encode()})
-
-    def image(self, text: str, *middle: str) -> Made:
-        """Base, a layer for each of `middle`, and the text on top; built by FTL as far as labels tell."""
-        layers = [layer({f"middle-{at}": f"{word} {self.name}".encode()}) for at, word in enumerate(middle)]
-        top = layer({"text": f"{text} {self.name}".encode()})
-        return Made((self.base, *layers, top), labels={"ftl.project": "transfer"})
-
-    def tag(self, word: str) -> str:
-        """A name for an image of this test."""
-        return f"{self.name}:{word}"
-
-
-@pytest.fixture
-def bench(request: pytest.FixtureRequest, shell: bytes, lab: Lab) -> Iterator[Bench]:
-    """Images of the test's own, removed from this machine when it ends."""
-    made = Bench(f"{lab.run}-{abs(hash(request.node.nodeid)) % 10**8}".lower(), shell)
-    yield made
-
-    async def clean() -> None:
-        async with Engine(local_url(), name="this machine") as engine:
-            for image in await engine.images():
-                for tag in image.tags:
-                    if tag.startswith(f"{made.name}:"):
-                        await engine.untag(tag)
-
-    run(clean())
-
-
 async def bring(between: Ends, made: Made, here: str, there: str, events: list[Event] | None = None) -> Sent:
     """Make an image on this machine and send it."""
     await load(between.source, here, made)
     heard = events if events is not None else []
     return await send(between.source, here, between.target, tag=there, info=between.info, emit=heard.append)
-
-
-def printed(server: Server, image: str) -> str:
-    """What a container of the image says."""
-    return server.docker("run", "--rm", "--network", "none", image)
-
-
-def left_behind(server: Server) -> str:
-    """Temporary tags and containers; there must be none."""
-    return server.docker("images", "--quiet", "ftl-incoming") + server.docker(
-        "ps", "--all", "--quiet", "--filter", "label=ftl.role=transfer"
-    )
 
 
 def test_a_first_image_arrives_whole_and_runs(target: Server, bench: Bench) -> None:

@@ -43,13 +43,13 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(asyncio.wait_for(work, PATIENCE))
 
 
-def layer(files: Mapping[str, bytes]) -> bytes:
+def layer(files: Mapping[str, bytes], *, mtime: int = 0) -> bytes:
     """A layer's tar."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as archive:
         for name, content in files.items():
             info = tarfile.TarInfo(name)
-            info.size, info.mode = len(content), 0o755
+            info.size, info.mode, info.mtime = len(content), 0o755, mtime
             archive.addfile(info, io.BytesIO(content))
     return out.getvalue()
 

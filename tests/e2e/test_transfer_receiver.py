@@ -1,0 +1,231 @@
+"""Images on their way to real servers as a deploy sends them: a script there keeps what arrives, and takes differences.
+
+`test_transfer.py` is about the engine's API alone, which serves where a server lacks something.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from lab import peers
+from tests.e2e.transfer_images import Made, load, run
+from tests.e2e.transfer_stage import (
+    Bench,
+    Fleet,
+    Reach,
+    bring,
+    forget,
+    kept,
+    left_behind,
+    packages,
+    printed,
+    reach,
+)
+
+from ftl.events import LayerFinished
+from ftl.image.transfer import Sent, send_many
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from lab.servers import Lab, Server
+
+    from ftl.events import Event
+
+pytestmark = pytest.mark.server
+
+OFTEN = [("bookworm", "overlay2"), ("trixie", "containerd")]
+SMALL = 10_000
+"""Bytes that a text on top of an image takes, with all of its documents."""
+
+SELDOM = [("trixie", "overlay2"), ("sid", "overlay2"), ("sid", "containerd")]
+
+
+@pytest.fixture(
+    scope="session",
+    params=[*OFTEN, *(pytest.param(kind, marks=pytest.mark.nightly) for kind in SELDOM)],
+    ids="-".join,
+)
+def machine(request: pytest.FixtureRequest, fleet: Fleet) -> Server:
+    """A server of each kind; of some of them only at night."""
+    return fleet.server(*request.param)
+
+
+@pytest.fixture
+def target(machine: Server) -> Iterator[Server]:
+    """A server without images, and that keeps nothing."""
+    yield machine
+    machine.run("sh", "-c", "docker rmi --force $(docker images --quiet) 2>/dev/null", check=False)
+    forget(machine)
+
+
+@pytest.fixture(autouse=True)
+def newcomer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is remembered on this machine: no link, no push."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def overlay(between: Reach) -> bool:
+    """Whether the server has a graph driver: then a layer is another one on top of another base."""
+    return between.info.store == "overlay2"
+
+
+def test_a_first_image_arrives_whole_and_is_kept(target: Server, bench: Bench) -> None:
+    """All of its layers are sent and kept; the engine's own verification has seen them, and nothing temporary stays."""
+
+    async def work() -> Sent:
+        async with reach(target) as between:
+            made = bench.of("one", packages(bench.name))
+            return await bring(between, made, bench.tag("one"), bench.tag("r1"))
+
+    sent = run(work())
+    assert (sent.layers_sent, sent.layers_reused, sent.layers_delta) == (3, 0, 0)
+    assert printed(target, bench.tag("r1")) == f"one {bench.name}"
+    assert left_behind(target) == ""
+    assert len(kept(target)) == 3
+    assert sum(kept(target).values()) <= sent.bytes_sent
+
+
+def test_a_changed_top_layer_travels_alone(target: Server, bench: Bench) -> None:
+    """It is small: whole, as no old layer is worth unpacking for it."""
+
+    async def work() -> Sent:
+        async with reach(target) as between:
+            await bring(between, bench.image("one", "middle"), bench.tag("one"), bench.tag("r1"))
+            return await bring(between, bench.image("two", "middle"), bench.tag("two"), bench.tag("r2"))
+
+    sent = run(work())
+    assert (sent.layers_sent, sent.layers_reused, sent.layers_delta) == (1, 2, 0)
+    assert sent.bytes_sent < SMALL
+    for word, release in (("one", "r1"), ("two", "r2")):
+        assert printed(target, bench.tag(release)) == f"{word} {bench.name}"
+
+
+def test_a_changed_middle_layer_travels_as_a_difference(target: Server, bench: Bench) -> None:
+    """Two packages more, every time new; what a graph driver lacks above it is kept there, and not sent again."""
+    events: list[Event] = []
+    old = packages(bench.name)
+    new = packages(bench.name, 62, mtime=1_700_000_000)
+
+    async def work() -> tuple[bool, Sent]:
+        async with reach(target) as between:
+            await bring(between, bench.of("one", old), bench.tag("r1"), bench.tag("r1"))
+            made = bench.of("one", new)
+            sent = await bring(between, made, bench.tag("r2"), bench.tag("r2"), events.append)
+            return overlay(between), sent
+
+    is_overlay, sent = run(work())
+    assert (sent.layers_sent, sent.layers_reused, sent.layers_delta) == (1, 2, 1)
+    assert sent.layers_kept == (1 if is_overlay else 0)
+    assert sent.bytes_sent < 2 * 40_000 + 40_000 < len(new) / 15
+    assert sent.bytes_saved > len(old) / 2
+    ways = [event.way for event in events if isinstance(event, LayerFinished)]
+    assert sorted(ways) == (["delta", "kept"] if is_overlay else ["delta"])
+    assert printed(target, bench.tag("r2")) == f"one {bench.name}"
+    listed = target.docker("run", "--rm", bench.tag("r2"), "/bin/busybox", "ls", "/lib")
+    assert len(listed.split()) == 62
+
+
+def test_the_same_image_again_is_not_even_read(target: Server, bench: Bench) -> None:
+    """Under the same name nothing happens, under another it gets that name too."""
+
+    async def work() -> list[Sent]:
+        async with reach(target) as between:
+            made = bench.image("one")
+            return [
+                await bring(between, made, bench.tag("one"), bench.tag(there)) for there in ("r1", "r1", "r2")
+            ]
+
+    _, again, renamed = run(work())
+    assert [(sent.layers_sent, sent.bytes_sent) for sent in (again, renamed)] == [(0, 0), (0, 0)]
+    assert printed(target, bench.tag("r2")) == f"one {bench.name}"
+
+
+@contextmanager
+def pulled(lab: Lab, target: Server, reference: str, base: Made) -> Iterator[None]:
+    """An image that the server has from a registry; it is there under the registry's name while the block runs."""
+    host, _, _ = reference.partition("/")
+
+    async def put() -> None:
+        async with reach(target) as between:
+            await load(between.target, "pushed:1", base)
+
+    with peers.registry(lab, host, "none") as registry:
+        registry.trust(target)
+        run(put())
+        target.docker("tag", "pushed:1", reference)
+        target.docker("push", reference)
+        target.docker("rmi", reference, "pushed:1")
+        target.docker("pull", reference)
+        yield
+
+
+def test_a_base_that_was_pulled_there(lab: Lab, target: Server, bench: Bench) -> None:
+    """On a graph driver it counts; the containerd store has its blobs by other names, and it is sent."""
+    host = f"base-{abs(hash(bench.name)) % 10**6}.test"
+
+    async def work() -> tuple[bool, Sent]:
+        async with reach(target) as between:
+            sent = await bring(between, bench.image("one"), bench.tag("one"), bench.tag("r1"))
+            return overlay(between), sent
+
+    with pulled(lab, target, f"{host}/base:1", Made((bench.base,))):
+        is_overlay, sent = run(work())
+    assert (sent.layers_sent, sent.layers_reused) == ((1, 1) if is_overlay else (2, 0))
+    assert printed(target, bench.tag("r1")) == f"one {bench.name}"
+
+
+def test_after_the_old_image_was_pruned_there(target: Server, bench: Bench) -> None:
+    """The engine has forgotten it, the server has not: nothing of the base goes over the wire again."""
+
+    async def work() -> Sent:
+        async with reach(target) as between:
+            await bring(between, bench.image("one"), bench.tag("one"), bench.tag("r1"))
+            target.docker("rmi", bench.tag("r1"))
+            target.docker("image", "prune", "--force", "--all")
+            return await bring(between, bench.image("two"), bench.tag("two"), bench.tag("r2"))
+
+    sent = run(work())
+    assert (sent.layers_sent, sent.layers_reused, sent.layers_kept) == (1, 1, 1)
+    assert sent.bytes_sent < SMALL
+    assert printed(target, bench.tag("r2")) == f"two {bench.name}"
+
+
+def test_two_images_send_their_common_base_once(target: Server, bench: Bench) -> None:
+    """In one archive; and their next releases each take their own old layer for a basis."""
+    layers = {word: packages(f"{bench.name} {word}") for word in ("web", "api")}
+    again = {word: packages(f"{bench.name} {word}", 61) for word in ("web", "api")}
+
+    async def work() -> list[dict[str, Sent]]:
+        async with reach(target) as between:
+            results = []
+            for release, middle in (("r1", layers), ("r2", again)):
+                images: dict[str, str] = {}
+                for word in ("web", "api"):
+                    here = f"{bench.name}-{word}:{release}"
+                    await load(between.source, here, bench.of(word, middle[word]))
+                    images[here] = here
+                results.append(
+                    await send_many(
+                        between.source,
+                        images,
+                        between.target,
+                        info=between.info,
+                        emit=print,
+                        machine=between.machine,
+                    )
+                )
+            for tag in [tag for result in results for tag in result]:
+                await between.source.untag(tag)
+            return results
+
+    first, second = (list(result.values()) for result in run(work()))
+    assert [sent.layers_sent for sent in first] == [3, 2]
+    assert [sent.layers_delta for sent in second] == [1, 1]
+    assert all(sent.bytes_sent < 100_000 for sent in second)
+    for word in ("web", "api"):
+        assert printed(target, f"{bench.name}-{word}:r2") == f"{word} {bench.name}"
+    assert left_behind(target) == ""

@@ -1,0 +1,147 @@
+"""What tests of transfers share: servers of each kind, images of a test's own, and what must not stay on a server."""
+
+from __future__ import annotations
+
+import random
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.e2e.transfer_images import Ends, Made, layer, load
+
+from ftl.engine import Engine, local_url
+from ftl.events import ignore
+from ftl.image.transfer import send
+from ftl.ssh import Target, connect
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection
+    from pathlib import Path
+
+    from lab.relay import Relay
+    from lab.servers import Lab, Server
+
+    from ftl.engine import Store
+    from ftl.events import Emit
+    from ftl.image.transfer import Sent
+    from ftl.ssh import Machine
+
+KEPT = "/home/ftl/.cache/ftl/layers"
+"""Where a server keeps the layers that arrived, by the lab's user."""
+
+
+class Fleet:
+    """Servers of each kind, started when first asked for and shared by the tests of a worker."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self._servers: dict[tuple[str, str], Server] = {}
+
+    def server(self, suite: str, store: Store) -> Server:
+        """The one of that kind."""
+        if (suite, store) not in self._servers:
+            name = f"transfer-{suite}-{store}"
+            self._servers[suite, store] = self._lab.server(name, suite=suite, store=store)
+        return self._servers[suite, store]
+
+
+class Bench:
+    """A test's images: of its own, so that no other test's layers are on the server already."""
+
+    def __init__(self, name: str, shell: bytes) -> None:
+        self.name = name
+        self.base = layer({"bin/busybox": shell, "base": name.encode()})
+
+    def image(self, text: str, *middle: str) -> Made:
+        """Base, a layer for each of `middle`, and the text on top; built by FTL as far as labels tell."""
+        layers = [layer({f"middle-{at}": f"{word} {self.name}".encode()}) for at, word in enumerate(middle)]
+        return self.of(text, *layers)
+
+    def of(self, text: str, *middle: bytes) -> Made:
+        """The same with these layers in the middle."""
+        top = layer({"text": f"{text} {self.name}".encode()})
+        return Made((self.base, *middle, top), labels={"ftl.project": "transfer"})
+
+    def tag(self, word: str) -> str:
+        """A name for an image of this test."""
+        return f"{self.name}:{word}"
+
+
+def printed(server: Server, image: str) -> str:
+    """What a container of the image says."""
+    return server.docker("run", "--rm", "--network", "none", image)
+
+
+def left_behind(server: Server) -> str:
+    """Temporary tags and containers; there must be none."""
+    return server.docker("images", "--quiet", "ftl-incoming") + server.docker(
+        "ps", "--all", "--quiet", "--filter", "label=ftl.role=transfer"
+    )
+
+
+def packages(seed: str, count: int = 60, *, mtime: int = 0) -> bytes:
+    """A layer of so many files of 40 kB that cannot be compressed; files of another seed are others."""
+    noise = random.Random(seed)
+    return layer({f"lib/{at}": noise.randbytes(40_000) for at in range(count)}, mtime=mtime)
+
+
+# --- by commands too, as a deploy does ------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Reach(Ends):
+    """From this machine to a server on which commands can be run."""
+
+    machine: Machine
+
+
+@asynccontextmanager
+async def reach(
+    server: Server, *, user: str | None = None, relay: Relay | None = None, folder: Path | None = None
+) -> AsyncIterator[Reach]:
+    """From this machine to a server, through a relay if one is given; its host key is then put into `folder`."""
+    port, known = server.port, server.known_hosts
+    if relay is not None and folder is not None:
+        port, known = relay.port, folder / "known_hosts"
+        known.write_text(server.known_hosts.read_text().replace(str(server.port), str(port)))
+    target = Target(server.host, port, user or server.user, server.key, known)
+    async with (
+        Engine(local_url(), name="this machine") as source,
+        connect(target, interactive=False) as machine,
+        Engine(await machine.engine_url(), name=server.name, explain=machine.explain) as engine,
+    ):
+        yield Reach(source, engine, await engine.info(), machine)
+
+
+async def bring(
+    between: Reach,
+    made: Made,
+    here: str,
+    there: str,
+    emit: Emit = ignore,
+    *,
+    sources: Collection[str] | None = None,
+) -> Sent:
+    """Make an image on this machine and send it, as a deploy does."""
+    await load(between.source, here, made)
+    return await send(
+        between.source,
+        here,
+        between.target,
+        tag=there,
+        info=between.info,
+        emit=emit,
+        machine=between.machine,
+        sources=sources,
+    )
+
+
+def kept(server: Server) -> dict[str, int]:
+    """The layers that a server keeps: name -> bytes it takes."""
+    listed = server.run("find", KEPT, "-mindepth", "1", "-printf", "%f %s\\n", check=False).stdout.decode()
+    return {name: int(size) for name, size in (line.split() for line in listed.splitlines())}
+
+
+def forget(server: Server) -> None:
+    """Remove what a server keeps, as its user may."""
+    server.run("rm", "-rf", KEPT)
