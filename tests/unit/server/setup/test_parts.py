@@ -169,7 +169,7 @@ def test_an_engine_that_does_not_answer() -> None:
 
 def test_a_system_s_name_does_not_move_the_cursor() -> None:
     """What the server calls itself is shown without its control characters."""
-    release = "ID=debian\nVERSION_ID=²\nPRETTY_NAME=\"Debian \x1b]0;mine\x07 12\"\n"
+    release = 'ID=debian\nVERSION_ID=²\nPRETTY_NAME="Debian \x1b]0;mine\x07 12"\n'
     system = read(facts(**{"os-release": blob(release)}), name="shop").system
     assert system.name == "Debian ]0;mine 12"
     with pytest.raises(FtlError, match="does not know"):
@@ -337,3 +337,15 @@ def test_every_step_is_one_that_the_server_knows() -> None:
     dispatched = next(line for line in script.splitlines() if line.strip().startswith("refresh |"))
     assert verbs <= set(dispatched.strip().rstrip(")").split(" | "))
     assert all(f"do_{verb}() {{" in script for verb in verbs)
+
+
+def test_registries_that_are_named_insecure_are_added() -> None:
+    """To those that the file has; nothing is added twice, and nothing where ftl.yaml names none."""
+    there = b'{"insecure-registries": ["10.0.0.9:5000"]}'
+    made = daemon.merged(there, insecure=("10.0.0.5:5000", "10.0.0.9:5000"), name="shop")
+    assert made is not None
+    assert json.loads(made)["insecure-registries"] == ["10.0.0.9:5000", "10.0.0.5:5000"]
+    assert daemon.merged(made, insecure=("10.0.0.5:5000",), name="shop") is None
+    plain = daemon.merged(None, name="shop")
+    assert plain is not None
+    assert "insecure-registries" not in json.loads(plain)
