@@ -1,0 +1,48 @@
+"""A server as the tests of doctor know it: what it says of itself, and containers on it."""
+
+from __future__ import annotations
+
+from ftl.engine import Container, Published, labels
+from ftl.server.doctor.survey import read
+
+OUTPUT = """\
+Last login: never
+time\t1000
+user\tdeploy
+system\tDebian GNU/Linux 12 (bookworm)
+memory\tMemTotal:        4015976 kB
+memory\tMemAvailable:    1003994 kB
+memory\tSwapTotal:             0 kB
+disk\t/dev/vda1 40000000 30000000 8000000 79% /
+inodes\t/dev/vda1 2500000 100000 2400000 4% /
+zstd\t/usr/bin/zstd
+connection\t198.51.100.7 51234 203.0.113.5 22
+address\t2: eth0    inet 10.0.0.2/24 brd 10.0.0.255 scope global eth0
+address\t2: eth0    inet6 2001:db8::5/64 scope global
+address\t3: docker0    inet 172.17.0.1/16 brd 172.17.255.255 scope global docker0
+address\t7: br-0123456789ab    inet 172.18.0.1/16 scope global br-0123456789ab
+listener\t   0: 00000000:1538 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0
+listener\t   1: 0100007F:0CEA 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 2 1 0
+listener\t   0: 00000000000000000000000000000000:0016 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0 3
+listener\tnonsense
+program\tnginx
+"""
+
+SURVEY = read(OUTPUT, asked=1000.2, answered=1000.4)
+
+
+def container(name: str, *published: Published, role: str | None = None) -> Container:
+    """A container that runs, of ours if it has a role."""
+    marks = {labels.ROLE: role} if role else {}
+    return Container(name[0] * 12, name, f"{name}:1", "sha256:0", marks, "running", "Up", 0, (), published)
+
+
+def published(host_port: int, address: str = "0.0.0.0", inside: int = 0, protocol: str = "tcp") -> Published:
+    """A port that the server listens on for a container."""
+    return Published(inside or host_port, protocol, address, host_port)
+
+
+PROXY = container("ftl-proxy", published(80), published(443), role=labels.ROLE_PROXY)
+DATABASE = container("db", published(15432, inside=5432))
+FORWARDED = container("shop-mail-r1", published(2525), role=labels.ROLE_SERVICE)
+INNER = container("cache", published(6379, "127.0.0.1"))
