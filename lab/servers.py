@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from ftl.server.sandbox.docker import Docker
 
-__all__ = ["Lab", "Server", "Store"]
+__all__ = ["INIT_SCRIPT", "PUT_INIT_SCRIPT", "Lab", "Server", "Store"]
 
 Store = Literal["overlay2", "containerd"]
 
@@ -36,14 +36,14 @@ _PORT_ATTEMPTS = 3
 
 # Docker's own init script needs rights that a server of the lab may not have. One that is there when the package
 # comes is kept, if apt is told to keep files that were changed (--force-confold).
-_INIT = """\
+INIT_SCRIPT = """\
 #!/bin/sh
 case "$1" in
 restart) engine stop; engine start ;;
 *) engine "$1" ;;
 esac
 """
-_PUT_INIT = "cat > /etc/init.d/docker && chmod 755 /etc/init.d/docker"
+PUT_INIT_SCRIPT = "cat > /etc/init.d/docker && chmod 755 /etc/init.d/docker"
 
 
 class Lab:
@@ -113,7 +113,7 @@ class Lab:
         for user in users:
             docker("exec", full, "useradd", "--create-home", "--shell", "/bin/bash", user)
         if bare:
-            docker("exec", "--interactive", full, "sh", "-c", _PUT_INIT, stdin=_INIT.encode())
+            docker("exec", "--interactive", full, "sh", "-c", PUT_INIT_SCRIPT, stdin=INIT_SCRIPT.encode())
         known_hosts = self._folder / f"{name}.known_hosts"
         host_key = wait(container.host_key(engine, full))
         known_hosts.write_text(f"[127.0.0.1]:{found.ports[SSH]} {host_key}\n")

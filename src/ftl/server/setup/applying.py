@@ -73,6 +73,7 @@ async def _confirm(step: Step, hand: Hand, proof: _Proof, emit: Emit) -> None:
         await proof.renew(refusal_will_do=not isinstance(step, HardenSsh))
     except FtlError as error:
         await hand.do(Revert())
+        emit(StepFailed(step.kind, step.text))
         emit(StepUndone(step.kind, step.text))
         raise ServerError(
             f"{proof.way.host} let no new connection in after this step, which was taken back: {step.text}",

@@ -18,6 +18,9 @@ _MARK = "ftl-root\t"
 # Debian's and Ubuntu's; whoever is in none of them has hardly a password for sudo.
 _SUDO_GROUPS = frozenset({"sudo", "admin", "wheel"})
 
+# sudo's words, seen on 1.9.5 to 1.9.16
+_NO_SUDOER = ("not in the sudoers", "not allowed", "may not run")
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -31,6 +34,11 @@ class Answer:
 
     outcome: Outcome
     words: str = ""
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether the password was wrong, for somebody who may use sudo."""
+        return self.outcome == "refused" and not any(words in self.words for words in _NO_SUDOER)
 
     @property
     def may_ask(self) -> bool:
@@ -80,7 +88,7 @@ def refusal(answer: Answer, *, user: str, server: str) -> ServerError:
             f"sudo wants {user}'s password on {server}, and there is no terminal to ask for it",
             hint="run it in a terminal, put the password into FTL_SUDO_PASSWORD, or `ftl setup --as root`",
         )
-    if "not in the sudoers" in answer.words or "not allowed" in answer.words:
+    if answer.outcome == "refused" and not answer.is_wrong:
         return ServerError(
             f"{user} may not use sudo on {server}",
             cause=answer.words,

@@ -60,6 +60,11 @@ def merged(
     return (json.dumps(settings, indent=2) + "\n").encode()
 
 
+def has_live_restore(content: bytes) -> bool:
+    """Whether a file that was merged turns live-restore on."""
+    return json.loads(content).get("live-restore") is True
+
+
 def _parsed(content: bytes | None, name: str) -> dict[str, Any]:
     try:
         settings = json.loads(content) if content is not None and content.strip() else {}

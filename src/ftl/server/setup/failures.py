@@ -19,6 +19,10 @@ _LINES = 15
 
 _TABLE: tuple[tuple[str, str], ...] = (
     (
+        r"unable to configure the Docker daemon.*",
+        "correct /etc/docker/daemon.json: Docker would not start with what was in it before; that is there again",
+    ),
+    (
         r"No space left on device|don't have enough free space",
         "make room there (`apt-get clean`, `journalctl --vacuum-size=100M`), then run `ftl setup` again",
     ),

@@ -13,6 +13,9 @@ Port = tuple[int, str]
 
 WEB: tuple[Port, ...] = ((80, "tcp"), (443, "tcp"), (443, "udp"))
 
+SWARM: tuple[Port, ...] = ((2377, "tcp"), (7946, "tcp"), (7946, "udp"), (4789, "udp"))
+"""What the engines of a swarm say to each other (docs.docker.com/engine/swarm/swarm-tutorial, "Open protocols")."""
+
 _HEAD = """\
 # What FTL's part of the firewall lets through to this server, beside what `forwards` in a deployed ftl.yaml names.
 # A line that you add stays: allow PORT/tcp or allow PORT/udp. To put it in force: ftl-firewall apply

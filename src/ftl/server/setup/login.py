@@ -82,7 +82,7 @@ async def log_in(
             emit(Note(f"logged in as root: {question.user} cannot log in yet"))
             yield instead
             return
-        if isinstance(found, Login) or found.answer.outcome == "refused" or found.user == ROOT:
+        if isinstance(found, Login) or found.answer.is_wrong or found.user == ROOT:
             yield await visitor.insist(found)
             return
         try:

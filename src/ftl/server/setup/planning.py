@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ftl.server.setup.firewall import Port
-    from ftl.server.setup.observed import Observed
+    from ftl.server.setup.observed import Observed, RunningEngine
 
 # What Docker's packages take when unpacked, their archives, and some room for images; for other packages.
 _ROOM_DOCKER = 1_500_000_000
@@ -111,9 +111,7 @@ def _engine(wanted: Wanted, observed: Observed, server: str) -> Iterator[s.Step]
             observed.daemon, observed.engine_arguments, swarm=swarm, insecure=wanted.insecure, name=server
         )
         if content is not None:
-            running = observed.engine
-            containers = running.containers if running else 0
-            yield s.WriteDaemonSettings(content, restart=running is not None, containers=containers)
+            yield _settings(content, observed.engine)
     if observed.dockerd is None:
         yield s.InstallDocker(
             repository=_repository(wanted, observed),
@@ -121,6 +119,20 @@ def _engine(wanted: Wanted, observed: Observed, server: str) -> Iterator[s.Step]
             architecture=observed.system.architecture,
             packages=systems.docker_packages(observed.system),
         )
+
+
+def _settings(content: bytes, engine: RunningEngine | None) -> s.WriteDaemonSettings:
+    """An engine that runs is restarted only if no container stops with it; else it reads them when it starts."""
+    if engine is None:
+        return s.WriteDaemonSettings(content, restart=False)
+    turns_on = not engine.live_restore and daemon.has_live_restore(content)
+    return s.WriteDaemonSettings(
+        content,
+        restart=turns_on or engine.live_restore or not engine.containers,
+        live=turns_on,
+        later=bool(engine.containers),
+        containers=engine.containers,
+    )
 
 
 def _user(wanted: Wanted, observed: Observed, server: str) -> Iterator[s.Step]:
@@ -167,9 +179,15 @@ def _engine_runs(_wanted: Wanted, observed: Observed, _server: str) -> Iterator[
         yield s.StartEngine()
 
 
-def _firewall(wanted: Wanted, observed: Observed, _server: str) -> Iterator[s.Step]:
+def _firewall(wanted: Wanted, observed: Observed, server: str) -> Iterator[s.Step]:
     if not wanted.firewall:
         return
+    if not observed.sshd.ports:
+        raise FtlError(
+            f"{server} does not say on which port its SSH server listens",
+            cause="neither `sshd -T` nor the connection names one, and a firewall must leave it open",
+            hint="`ftl setup --no-firewall` does all the rest",
+        )
     ports = _open_ports(wanted, observed)
     uses_ufw = observed.ufw is not None
     if observed.ufw is not None and (missing := firewall.missing_in_ufw(observed.ufw, ports)):
@@ -218,7 +236,8 @@ PLANNERS: tuple[Callable[[Wanted, Observed, str], Iterator[s.Step]], ...] = (
 
 def _open_ports(wanted: Wanted, observed: Observed) -> tuple[Port, ...]:
     ssh = ((port, "tcp") for port in observed.sshd.ports)
-    return tuple(dict.fromkeys((*ssh, *firewall.WEB, *wanted.allow)))
+    swarm = firewall.SWARM if observed.engine is not None and observed.engine.swarm else ()
+    return tuple(dict.fromkeys((*ssh, *firewall.WEB, *swarm, *wanted.allow)))
 
 
 def _repository(wanted: Wanted, observed: Observed) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,11 +35,8 @@ class Access:
     """
 
     login: str | None
-    password: str
+    password: str = field(repr=False)
     ask: Ask
-
-    def __repr__(self) -> str:
-        return f"Access(login={self.login!r})"
 
 
 async def setup(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ftl.events import type_name
-from ftl.figures import count, size
+from ftl.figures import size
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,25 +83,33 @@ class InstallPackages(Step):
 
 @dataclass(frozen=True, slots=True)
 class WriteDaemonSettings(Step):
-    """Write the engine's daemon.json; restart an engine that runs already."""
+    """Write the engine's daemon.json; restart an engine that runs already.
+
+    Attributes:
+        live: Whether live-restore is in it and not yet in force: then the engine takes it before it restarts.
+        later: Whether an engine that runs is left alone, because its containers would stop with it.
+        containers: How many run.
+    """
 
     verb = "daemon"
     seconds = 120.0
     content: bytes
     restart: bool
+    live: bool = False
+    later: bool = False
     containers: int = 0
 
     @property
     def text(self) -> str:
         what = "write Docker's settings (log rotation, live-restore) to /etc/docker/daemon.json"
         if not self.restart:
-            return what
-        stays = f" ({count(self.containers, 'container')} go on)" if self.containers else ""
+            return f"{what}, for Docker's next start" if self.later else what
+        stays = " while its containers go on" if self.containers else ""
         return f"{what} and restart Docker{stays}"
 
     @property
     def words(self) -> tuple[str, ...]:
-        return (encoded(self.content), "yes" if self.restart else "no")
+        return (encoded(self.content), *("yes" if one else "no" for one in (self.restart, self.live)))
 
 
 @dataclass(frozen=True, slots=True)

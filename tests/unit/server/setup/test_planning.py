@@ -75,7 +75,7 @@ def test_only_what_is_missing_is_done(missing: dict[str, object], expected: list
 def test_an_engine_that_runs_is_restarted_for_its_settings_and_one_that_does_not_is_not() -> None:
     """A restart is done where it is needed, and said."""
     running = one(replace(READY, daemon=None), steps.WriteDaemonSettings)
-    assert "restart Docker (3 containers go on)" in running.text
+    assert "restart Docker while its containers go on" in running.text
     assert running.words[1] == "yes"
     assert one(BARE, steps.WriteDaemonSettings).words[1] == "no"
 
@@ -86,6 +86,10 @@ def test_a_swarms_engine_gets_no_live_restore() -> None:
     step = one(swarm, steps.WriteDaemonSettings)
     assert isinstance(step, steps.WriteDaemonSettings)
     assert b"live-restore" not in step.content
+    assert not step.restart  # its container would stop
+    assert "for Docker's next start" in step.text
+    allowed = one(swarm, steps.ApplyFirewall)
+    assert {(2377, "tcp"), (4789, "udp")} <= set(getattr(allowed, "ports", ()))
 
 
 def test_a_snaps_settings_are_left_alone() -> None:

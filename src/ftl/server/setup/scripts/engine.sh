@@ -1,4 +1,6 @@
 # --- the engine
+daemon_file=/etc/docker/daemon.json
+
 engine_answers() {
     for _ in $(seq "$1"); do
         if [ -S /var/run/docker.sock ] && docker version > /dev/null 2>&1; then return; fi
@@ -24,24 +26,49 @@ restart_engine() {
     fi
 }
 
-# BASE64 RESTART: settings; yes restarts the engine for them, and takes them back if it does not come up.
+# BASE64 RESTART LIVE: settings; yes restarts the engine for them. They are taken back if it does not take them.
 do_daemon() {
-    file=/etc/docker/daemon.json
     rm -f "$state/daemon.json"
-    if [ -f $file ]; then cp -p $file "$state/daemon.json" || return; fi
-    put $file 644 "$1" || return
+    mode=644
+    if [ -f $daemon_file ]; then
+        cp -p $daemon_file "$state/daemon.json" || return
+        mode=$(stat -L -c %a $daemon_file) # it may hold the passwords of proxies
+    fi
+    put $daemon_file "$mode" "$1" || return
     if [ "$2" != yes ]; then return; fi
     # live-restore is one of the settings that an engine takes while it runs; with it, a restart stops no container.
-    pid=$(pidof dockerd | cut -d' ' -f1)
-    if [ -n "$pid" ]; then
-        kill -s HUP "$pid"
-        sleep 1
+    # An engine that does not take it would not start with this file either, so it is not stopped.
+    if [ "$3" = yes ] && ! turn_live_restore_on; then
+        engine_log
+        daemon_back
+        return 1
     fi
     if restart_engine && engine_answers 150; then return; fi
-    if has journalctl; then journalctl --no-pager -q -u docker -n 15; else tail -n 15 /var/log/docker.log; fi
-    if [ -f "$state/daemon.json" ]; then mv -f "$state/daemon.json" $file; else rm -f $file; fi
+    engine_log
+    daemon_back
     restart_engine
     return 1
+}
+
+turn_live_restore_on() {
+    kill -s HUP "$(pidof dockerd | cut -d' ' -f1)" || return
+    for _ in $(seq 25); do
+        if [ "$(docker info --format '{{.LiveRestoreEnabled}}' 2> /dev/null)" = true ]; then return; fi
+        sleep 0.2
+    done
+    return 1
+}
+
+engine_log() {
+    if has_systemd; then journalctl --no-pager -q -o cat -u docker -n 15; else tail -n 15 /var/log/docker.log; fi
+}
+
+daemon_back() {
+    if [ -f "$state/daemon.json" ]; then
+        put $daemon_file "$mode" "$(base64 < "$state/daemon.json")"
+    else
+        rm -f $daemon_file
+    fi
 }
 
 # The engine starts with the machine, and answers.
@@ -49,7 +76,10 @@ do_engine() {
     if has_systemd; then systemctl enable --now docker || return; fi
     if ! engine_answers 1; then
         start_engine
-        engine_answers 300 || return
+        if ! engine_answers 300; then
+            engine_log
+            return 1
+        fi
     fi
 }
 
@@ -68,16 +98,25 @@ do_key() { # NAME FILE KEY: FILE as in sshd's AuthorizedKeysFile
     home=$(getent passwd "$1" | cut -d: -f6)
     path=$(printf '%s' "$2" | sed "s|%u|$1|g; s|%h|$home|g; s|%%|%|g")
     case $path in /*) ;; *) path=$home/$path ;; esac
-    folder=$(dirname "$path")
-    if [ ! -d "$folder" ]; then install -d -m 0700 -o "$1" -g "$(id -gn "$1")" "$folder" || return; fi
-    if [ -s "$path" ] && [ -n "$(tail -c 1 "$path")" ]; then echo >> "$path"; fi
-    if [ ! -e "$path" ]; then install -m 0600 -o "$1" -g "$(id -gn "$1")" /dev/null "$path" || return; fi
-    printf '%s\n' "$3" >> "$path"
+    case $path in
+    # What a link there leads to may not be this user's to write.
+    "$home"/*) runuser -u "$1" -- sh -c "$authorise" sh "$path" "$3" ;;
+    *) sh -c "$authorise" sh "$path" "$3" && chown "$1:" "$path" ;;
+    esac
 }
 
+authorise='
+    umask 077
+    mkdir -p "$(dirname "$1")" || exit
+    if [ -s "$1" ] && [ -n "$(tail -c 1 "$1")" ]; then echo >> "$1"; fi
+    printf "%s\n" "$2" >> "$1"
+'
+
 do_sudoer() { # NAME
+    # sudo passes over files with a dot in their name.
+    file=/etc/sudoers.d/ftl-$(printf '%s' "$1" | tr -c 'A-Za-z0-9_-' _)
     printf '%s ALL=(ALL) NOPASSWD: ALL\n' "$1" > "$state/sudoer" && visudo -cqf "$state/sudoer" &&
-        install -m 0440 "$state/sudoer" "/etc/sudoers.d/ftl-$1"
+        install -m 0440 "$state/sudoer" "$file"
 }
 
 # --- swap

@@ -58,7 +58,10 @@ do_install() {
 do_docker() {
     repository=$1 codename=$2 architecture=$3
     shift 3
-    if [ -s "$state/docker.asc" ] && docker_own; then
+    if apt-cache policy docker-ce 2> /dev/null | grep -q 'Candidate: [0-9]'; then
+        note "Docker comes from its own packages: their source is known there already"
+        install_docker_own || return
+    elif [ -s "$state/docker.asc" ] && docker_own; then
         note "Docker comes from $repository"
     else
         note "$repository cannot be reached from the server: Docker comes from the distribution ($1)"
@@ -73,9 +76,13 @@ docker_own() {
         echo "deb [arch=$architecture signed-by=/etc/apt/keyrings/docker.asc] $repository $codename stable" > $source &&
         apt update -o Dir::Etc::sourcelist=$source -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 \
             -o Acquire::Retries=0 -o Acquire::https::Timeout=10 -o APT::Update::Error-Mode=any &&
-        apt install --no-install-recommends docker-ce docker-ce-cli containerd.io && return
+        install_docker_own && return
     rm -f $source /etc/apt/keyrings/docker.asc
     return 1
+}
+
+install_docker_own() {
+    apt install --no-install-recommends docker-ce docker-ce-cli containerd.io
 }
 
 do_unattended() { # BASE64
