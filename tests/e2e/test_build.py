@@ -514,6 +514,8 @@ def test_a_registry_that_cannot_be_reached_fails_the_push_alone(project: Callabl
     made = project({"Dockerfile": SOURCE}, {"web": {"build": ".", "image": "localhost:9/app:1"}})
     outcome = made.run("--json", "build")
     assert outcome.exit_code == 1
-    assert outcome.result["error"]["message"] == "localhost:9/app:1 could not be pushed"
+    assert outcome.result["error"]["message"] == (
+        "this machine could not push localhost:9/app:1: localhost:9 does not answer"
+    )
     assert "connection refused" in outcome.result["error"]["cause"]
     assert built(made, "--skip-push")["web"]["image"] == "localhost:9/app:1"
