@@ -120,5 +120,7 @@ def _row(name: str, one: ServiceResult) -> tuple[str, ...]:
     from ftl.figures import count, size
 
     sent = f"{count(one.layers_sent, 'layer')}, {size(one.bytes_sent)}" if one.layers_sent else "-"
+    if one.bytes_saved:
+        sent += f" instead of {size(one.bytes_sent + one.bytes_saved)}"
     reused = count(one.layers_reused, "layer") if one.layers_reused else "-"
     return name, one.action, one.image, sent, reused
