@@ -8,6 +8,8 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from lab.servers import INIT_SCRIPT, PUT_INIT_SCRIPT
+from tests.e2e import docker_repository
 from tests.e2e.site import site
 
 if TYPE_CHECKING:
@@ -146,6 +148,30 @@ def test_what_is_there_is_kept(
     assert not answers(prober, own.address, 8099)
 
 
+def test_an_engine_that_runs_keeps_its_containers(
+    server_factory: ServerFactory, ftl: Callable[..., Project], busybox: str
+) -> None:
+    """It is restarted for its settings under running containers; settings that it does not take leave it as it is."""
+    own = server_factory("existing")
+    own.run("sh", "-c", PUT_INIT_SCRIPT, stdin=INIT_SCRIPT.encode())
+    publish(own, 8099)
+    process = ("inspect", "--format", "{{.State.Pid}} {{.State.StartedAt}}", own.docker("ps", "--quiet"))
+    before = own.docker(*process)
+    app = site(ftl, own)
+
+    own.write("/etc/docker/daemon.json", '{"no-such-setting": true}')
+    refused = app.run("setup", "--json")
+    assert refused.exit_code == 1
+    assert "no-such-setting" in refused.result["error"]["cause"]
+    assert own.run("cat", "/etc/docker/daemon.json").stdout == b'{"no-such-setting": true}'
+
+    own.run("rm", "/etc/docker/daemon.json")
+    assert "write_daemon_settings" in setup(app)
+    assert own.docker("info", "--format", "{{.LiveRestoreEnabled}}") == "true"
+    assert own.docker(*process) == before
+    assert setup(app) == []
+
+
 def test_nobody_is_locked_out(server_factory: ServerFactory, ftl: Callable[..., Project]) -> None:
     """Rules after which no new connection is let in go away: we take them back, and if we cannot, they do it."""
     own = server_factory("locked", bare=True, suite="trixie")
@@ -192,8 +218,12 @@ def test_nobody_is_locked_out(server_factory: ServerFactory, ftl: Callable[..., 
 def test_other_ways_in_are_closed_when_asked(
     server_factory: ServerFactory, ftl: Callable[..., Project]
 ) -> None:
-    """With --harden the user who deploys still comes in, root does not, and setup goes on working."""
+    """With --harden the user who deploys still comes in, root does not, and setup goes on working.
+
+    Docker comes from a repository like its own, which the server reaches.
+    """
     own = server_factory("hard", bare=True, comfort=False)
+    repository = docker_repository.serve(server_factory("mirror", bare=True))
     app = site(ftl, own)
     own.run("rm", "/etc/ssh/authorized_keys/ftl")
     own.write("/etc/ssh/sshd_config.d/50-cloud-init.conf", "PasswordAuthentication yes\n")
@@ -208,7 +238,8 @@ def test_other_ways_in_are_closed_when_asked(
     app.config["server"]["user"] = "root"
     assert app.run("setup", "--harden", "--json").exit_code == 2
     app.config["server"]["user"] = "deploy"
-    steps = setup(app, "--harden", "--unattended-upgrades")
+    steps = setup(app, "--harden", "--unattended-upgrades", "--docker-repository", repository)
+    assert own.run("dpkg-query", "-W", "-f", "${Version}", "docker-ce").stdout == b"5:99.0"
     assert steps[-2:] == ["grant_sudo", "harden_ssh"]
     assert subprocess.run([*own.ssh(user="root"), "true"], check=False, capture_output=True).returncode == 255
     assert subprocess.run([*own.ssh(user="deploy"), "docker", "ps"], check=False).returncode == 0
