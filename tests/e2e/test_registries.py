@@ -218,6 +218,24 @@ def test_tokens_are_taken_wherever_they_come_from(
     assert at.made.get() == (200, "three"), "the old release goes on"
 
 
+def test_a_private_base_image_is_found_by_the_login_in_ftl_yaml(
+    desk: Callable[[str], Desk], basic: peers.Registry
+) -> None:
+    """Builders are given the login for as long as the build lasts, beside what docker keeps here."""
+    at = desk(basic.host)
+    base = f"{basic.host}/team/{at.made.name}-base:v1"
+    at.logins(**{basic.host: coded("me", PASSWORD)})
+    at.docker("tag", "ftl-lab-busybox:latest", base)
+    at.docker("push", base)
+    at.docker("rmi", base)
+    at.logins(**{basic.host: coded("me", "wrong")})
+    at.made.version("one", dockerfile=f"FROM {base}\nCOPY www /www\n")
+    assert at.ftl("build", "--skip-push").exit_code == 1
+    at.made.config["registries"] = [{"server": basic.host, "username": "me", "password": PASSWORD}]
+    at.ftl("build", "--skip-push").ok()
+    assert PASSWORD not in (at.home / "config.json").read_text()
+
+
 def test_each_refusal_says_what_to_do(
     desk: Callable[[str], Desk],
     lab: Lab,

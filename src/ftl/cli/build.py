@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -11,12 +12,11 @@ from ftl.cli.common import Fields, Options, load_project, pass_options, put, run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from ftl.config import Project, Service
     from ftl.engine import Engine
     from ftl.events import Emit
-    from ftl.image import Built
+    from ftl.image import Built, Keyring
     from ftl.image.explain import Explanation
 
 
@@ -44,24 +44,29 @@ def command(
         project, root = load_project(options)
         chosen = _chosen(project, services)
         from ftl.engine import Engine, local_url
-        from ftl.image import build
+        from ftl.image import Keyring, build, build_logins
 
+        keyring = Keyring(project.registries, root=root, environ=os.environ)
         async with Engine(local_url(), name="this machine") as engine:
-            built = await build(
-                project,
-                chosen,
-                root=root,
-                engine=engine,
-                platform=_platform(project, emit),
-                emit=emit,
-                no_cache=no_cache,
-            )
+            async with build_logins(
+                chosen, project.registries, keyring, root=root, environ=os.environ
+            ) as docker_config:
+                built = await build(
+                    project,
+                    chosen,
+                    root=root,
+                    engine=engine,
+                    platform=_platform(project, emit),
+                    emit=emit,
+                    no_cache=no_cache,
+                    docker_config=docker_config,
+                )
             explained: dict[str, Explanation] = {}
             if explain:
                 from ftl.image.explain import explain as explain_images
 
                 explained = await explain_images(chosen, built, root=root, engine=engine)
-            pushed = {} if skip_push else await _push(project, root, built, engine, emit)
+            pushed = {} if skip_push else await _push(project, built, engine, keyring, emit)
         if not options.json:
             for explanation in explained.values():
                 put(_drawn(explanation, built[explanation.service]))
@@ -76,14 +81,11 @@ def command(
 
 
 async def _push(
-    project: Project, root: Path, built: Mapping[str, Built], engine: Engine, emit: Emit
+    project: Project, built: Mapping[str, Built], engine: Engine, keyring: Keyring, emit: Emit
 ) -> dict[str, str]:
     """Push the images that name a registry; what was pushed, by service."""
-    import os
+    from ftl.image import push
 
-    from ftl.image import Keyring, push
-
-    keyring = Keyring(project.registries, root=root, environ=os.environ)
     named = {one.name: one.image for one in project.services if one.image and one.name in built}
     return {name: await push(engine, image, keyring, emit=emit) for name, image in named.items()}
 

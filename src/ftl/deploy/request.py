@@ -17,8 +17,8 @@ from ftl.deploy.observed import observe
 from ftl.deploy.planning import Author, make_plan
 from ftl.engine import Engine, local_url
 from ftl.errors import UsageError
+from ftl.image import Keyring, build_logins, content_id, git_commit, platforms
 from ftl.image import build as build_images
-from ftl.image import content_id, git_commit, platforms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -99,9 +99,19 @@ async def _images(
         return {}
     async with Engine(local_url(), name="this machine") as here:
         if build:
-            built = await build_images(
-                project, services, root=root, engine=here, platform=platform, emit=emit
-            )
+            keyring = Keyring(project.registries, root=root, environ=os.environ)
+            async with build_logins(
+                services, project.registries, keyring, root=root, environ=os.environ
+            ) as docker_config:
+                built = await build_images(
+                    project,
+                    services,
+                    root=root,
+                    engine=here,
+                    platform=platform,
+                    emit=emit,
+                    docker_config=docker_config,
+                )
             return {name: LocalImage(one.image.id, one.content) for name, one in built.items()}
         return {service.name: await _last_build(project, service, here) for service in services}
 

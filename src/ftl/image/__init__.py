@@ -3,7 +3,7 @@
 from ftl.image.building import Built, build
 from ftl.image.commit import git_commit
 from ftl.image.identity import content_id
-from ftl.image.registry import Keyring, pull, push
+from ftl.image.registry import Keyring, build_logins, pull, push
 from ftl.image.transfer import Sent, learn_layers, send, send_many
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Keyring",
     "Sent",
     "build",
+    "build_logins",
     "content_id",
     "git_commit",
     "learn_layers",

@@ -41,6 +41,7 @@ async def build(
     platform: str | None,
     emit: Emit,
     no_cache: bool = False,
+    docker_config: Path | None = None,
 ) -> dict[str, Built]:
     """Build the images of those `services` that have a `build`, side by side.
 
@@ -53,6 +54,7 @@ async def build(
             it to the engine.
         emit: Told about each build's steps.
         no_cache: Carry out every step.
+        docker_config: Docker's configuration folder, where another than the user's own counts.
 
     Raises:
         BuildFailed: One could not be built; the others are stopped. Its details are the step's output.
@@ -77,7 +79,7 @@ async def build(
         root=root,
         engine=engine,
         builder=builder,
-        environ=environ,
+        environ={**environ, **({"DOCKER_CONFIG": str(docker_config)} if docker_config is not None else {})},
         variables=variables(root, environ),
         labels=marks,
         platform=platform,

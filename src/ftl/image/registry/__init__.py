@@ -1,6 +1,7 @@
 """Registries that users name: who logs in there, pushing from here, pulling on a server, and what they refuse."""
 
 from ftl.image.registry.credentials import Credentials
+from ftl.image.registry.for_builds import build_logins
 from ftl.image.registry.keyring import Keyring, Login
 from ftl.image.registry.login import (
     entered,
@@ -18,6 +19,7 @@ __all__ = [
     "Credentials",
     "Keyring",
     "Login",
+    "build_logins",
     "entered",
     "insecure",
     "logins",

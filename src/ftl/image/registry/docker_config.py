@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from ftl.fields import Json
 
+CONFIG_FILE = "config.json"
+
 _HELPER_SECONDS = 20.0
 _HELPER_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 # What helpers say for "I have none" (docker/docker-credential-helpers, `IsErrCredentialsNotFound`).
@@ -42,7 +44,7 @@ async def stored(registry: str, environ: Mapping[str, str]) -> Credentials | Non
     Raises:
         HelperFailed: The helper failed, and the file has no credentials either.
     """
-    config = _config(environ)
+    config = read_config(environ)
     helper = text(record(config.get("credHelpers")).get(registry)) or text(config.get("credsStore"))
     if not _HELPER_NAME.fullmatch(helper):
         return _from_file(config, registry)
@@ -56,10 +58,15 @@ async def stored(registry: str, environ: Mapping[str, str]) -> Credentials | Non
     return found or _from_file(config, registry)
 
 
-def _config(environ: Mapping[str, str]) -> Json:
-    folder = Path(environ.get("DOCKER_CONFIG") or Path(environ.get("HOME") or Path.home()) / ".docker")
+def user_folder(environ: Mapping[str, str]) -> Path:
+    """Where docker keeps its configuration."""
+    return Path(environ.get("DOCKER_CONFIG") or Path(environ.get("HOME") or Path.home()) / ".docker")
+
+
+def read_config(environ: Mapping[str, str]) -> Json:
+    """What is in docker's config file; nothing where there is none that can be read."""
     try:
-        return record(json.loads((folder / "config.json").read_text()))
+        return record(json.loads((user_folder(environ) / CONFIG_FILE).read_text()))
     except (OSError, ValueError):
         return {}
 

@@ -6,13 +6,14 @@ import asyncio
 import base64
 import json
 import os
+import stat
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ftl.config import Registry
+from ftl.config import Build, Registry, Service
 from ftl.errors import FtlError
-from ftl.image.registry import Keyring, Login
+from ftl.image.registry import Keyring, Login, build_logins
 from ftl.image.registry.credentials import IDENTITY, Credentials, token_user
 from ftl.image.registry.names import HUB, registry_of
 
@@ -242,3 +243,37 @@ def test_credentials_are_looked_up_once(home: Home) -> None:
 def test_a_secret_is_not_shown() -> None:
     """Whoever prints credentials prints no secret."""
     assert "hidden" not in repr(Credentials("ghcr.io", "me", "hidden", "a test"))
+
+
+def test_builders_get_the_logins_of_the_registries_that_a_dockerfile_names(home: Home) -> None:
+    """On top of the user's own configuration, in a folder that only they may read and that is gone afterwards."""
+    home.config(
+        {"credsStore": "store", "currentContext": "x", "auths": {"a.example.com": coded("me", "old")}}
+    )
+    (home.folder / ".docker" / "contexts").mkdir()
+    (home.folder / "Dockerfile").write_text("FROM a.example.com/base\n")
+    entries = (
+        Registry(server="a.example.com", username="me", token="new"),
+        Registry(server="b.example.com", command=("false",)),
+    )
+    keyring = Keyring(entries, root=home.folder, environ=home.environ)
+    service = Service(name="web", build=Build())
+
+    async def work() -> None:
+        async with build_logins(
+            [service], entries, keyring, root=home.folder, environ=home.environ
+        ) as folder:
+            assert folder is not None
+            config = json.loads((folder / "config.json").read_text())
+            assert config["auths"]["a.example.com"] == coded("me", "new")
+            assert config["credHelpers"] == {"a.example.com": ""}, "the store does not count for it"
+            assert (config["credsStore"], config["currentContext"]) == ("store", "x")
+            assert (folder / "contexts").is_dir()
+            assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+            assert stat.S_IMODE((folder / "config.json").stat().st_mode) == 0o600
+        assert not folder.exists()
+        assert (home.folder / ".docker" / "contexts").is_dir()
+        async with build_logins([service], (), keyring, root=home.folder, environ=home.environ) as none:
+            assert none is None
+
+    asyncio.run(work())
