@@ -17,11 +17,11 @@ from ftl.aio import both, to_the_end
 from ftl.errors import TransferFailed
 from ftl.events import Emit, TransferStarted
 from ftl.image.transfer.depot import Depot, ask
-from ftl.image.transfer.incoming import stale, untag
+from ftl.image.transfer.incoming import stale, sweep
 from ftl.image.transfer.layers import held, inspect, likeliest
-from ftl.image.transfer.meter import Sent, finished
 from ftl.image.transfer.origin import Origin
 from ftl.image.transfer.same import same
+from ftl.image.transfer.sent import Sent, finished
 from ftl.image.transfer.shipment import Parcel, Shipment, There
 from ftl.references import repository
 
@@ -131,7 +131,7 @@ async def send_many(
     parcels = [Parcel(tag, images[tag], image) for tag, image in here.items() if tag not in present]
     first = {parcel.image.id: parcel for parcel in reversed(parcels)}
     if first:
-        await untag(target, stale(there.listed, time.time()))
+        await sweep(target, stale(there.listed, time.time()))
         other = There(target, info, machine, depot, held(info.store, known, brought or {}), known)
         origin = Origin(source, info.platform, sources)
         shipment = Shipment(

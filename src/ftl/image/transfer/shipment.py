@@ -16,7 +16,7 @@ from ftl.image.transfer.frames import Pace
 from ftl.image.transfer.incoming import Doubt, Incoming
 from ftl.image.transfer.layers import Held
 from ftl.image.transfer.links import recall, remember
-from ftl.image.transfer.meter import Account, Meter, Sent
+from ftl.image.transfer.meter import Account, Meter
 from ftl.image.transfer.pack import Packing
 from ftl.image.transfer.receiver import Receiver
 from ftl.image.transfer.room import SPACE, Full, NoRoom, estimate, freeable, no_room
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ftl.image.transfer.depot import Depot
     from ftl.image.transfer.origin import Origin
     from ftl.image.transfer.save import Wanted
+    from ftl.image.transfer.sent import Sent
     from ftl.image.transfer.source import Source
     from ftl.ssh import Machine
 
