@@ -31,7 +31,10 @@ ln -s /etc/sudoers /home/jane.doe/.ssh/authorized_keys
 def test_what_others_left_is_not_used_against_the_server(
     server_factory: ServerFactory, ftl: Callable[..., Project]
 ) -> None:
-    """Links and modes stay as they are, nothing is written through a user's links, and one setup works at a time."""
+    """Links and modes stay as they are, nothing is written through a user's links, and one setup works at a time.
+
+    Where nothing is missing and the user who deploys is still not let in, the server is not called ready.
+    """
     own = server_factory("attacked", bare=True, suite="trixie")
     own.run("sh", "-c", LINKED)
     app = site(ftl, own)
@@ -54,7 +57,13 @@ def test_what_others_left_is_not_used_against_the_server(
     assert own.run("cat", "/etc/sudoers").stdout == sudoers
 
     own.run("rm", "/home/jane.doe/.ssh/authorized_keys")
-    app.run("setup", "--json", "--as", "root", "--harden").ok()
+    app.run("setup", "--json", "--as", "root").ok()
+    own.run("sed", "-i", 's/^/from="10.9.8.7" /', "/home/jane.doe/.ssh/authorized_keys")
+    shut = app.run("setup", "--json", "--as", "root")
+    assert shut.exit_code == 3, shut
+    assert "does not let jane.doe in" in shut.result["error"]["message"]
+    own.run("sed", "-i", "s/^.* ssh-/# ssh-/", "/home/jane.doe/.ssh/authorized_keys")
+    app.run("setup", "--json", "--harden").ok()
     shown = own.run("stat", "--format", "%F %a", "/etc/docker/daemon.json", "/srv/conf/daemon.json")
     assert shown.stdout.decode().splitlines() == ["symbolic link 777", "regular file 600"]
     assert json.loads(own.run("cat", "/srv/conf/daemon.json").stdout)["live-restore"] is True

@@ -27,7 +27,7 @@ async def apply(plan: SetupPlan, login: Login, deployer: Target, *, emit: Emit) 
     """Do all steps of a plan.
 
     Args:
-        plan: What is to be done; nothing is done where it has no steps.
+        plan: What is to be done; where it has no steps, it is only seen that the user who deploys is let in.
         login: Our way in.
         deployer: The way in of the user who deploys, by which new connections are made: to see that the firewall lets
             them through, before other ways in are closed, and at the end.
@@ -37,9 +37,12 @@ async def apply(plan: SetupPlan, login: Login, deployer: Target, *, emit: Emit) 
         FtlError: A step failed; what was done before it stays.
         ServerError: The connection broke, or a new one was not let in: then what closed it out was taken back.
     """
-    if not plan.steps:
-        return
     proof = _Proof(deployer)
+    if not plan.steps:
+        if not login.deployer_enters:
+            with at(server=plan.server, step="prove"):
+                await proof.complete()
+        return
     async with Hand(login.machine, user=login.user, password=login.password, emit=emit) as hand:
         for step in plan.steps:
             with at(server=plan.server, step=step.kind):

@@ -42,6 +42,7 @@ class Login:
         target: How we came in; a new connection that is to prove something takes the same way.
         user: Who we are before sudo.
         password: For sudo; empty if none is needed.
+        deployer_enters: Whether the user who deploys was let in on the way.
     """
 
     machine: Machine
@@ -49,6 +50,7 @@ class Login:
     user: str
     password: str = field(repr=False)
     observed: Observed
+    deployer_enters: bool = False
 
 
 @asynccontextmanager
@@ -71,7 +73,8 @@ async def log_in(
     visitor = _Visitor(question, password, ask)
     async with AsyncExitStack() as stack:
         if login is not None:
-            yield await visitor.insist(await visitor.enter(stack, replace(target, user=login)))
+            there = await visitor.insist(await visitor.enter(stack, replace(target, user=login)))
+            yield replace(there, deployer_enters=login == question.user)
             return
         try:
             found = await visitor.enter(stack, target)
@@ -83,15 +86,15 @@ async def log_in(
             yield instead
             return
         if isinstance(found, Login) or found.answer.is_wrong or found.user == ROOT:
-            yield await visitor.insist(found)
+            yield replace(await visitor.insist(found), deployer_enters=True)
             return
         try:
             instead = await visitor.insist(await visitor.enter(stack, replace(target, user=ROOT)))
         except LoginRefused:
-            yield await visitor.insist(found)
+            yield replace(await visitor.insist(found), deployer_enters=True)
             return
         emit(Note(f"logged in as root: {question.user} cannot use sudo without a password, if at all"))
-        yield instead
+        yield replace(instead, deployer_enters=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,9 @@ if has sshd; then
         while read -r file; do
             path=$(printf '%s' "$file" | sed "s|%u|$user|g; s|%h|$home|g; s|%%|%|g")
             case $path in /*) ;; *) path=$home/$path ;; esac
-            if [ -n "$key" ] && grep -qsF "$key" "$path"; then fact authorised "$path"; fi
+            if [ -n "$key" ] && [ -f "$path" ] && grep -v '^[[:space:]]*#' "$path" | grep -qF "$key"; then
+                fact authorised "$path"
+            fi
         done
 fi
 if grep -qsiE '^[[:space:]]*Include[[:space:]]+/etc/ssh/sshd_config\.d/' /etc/ssh/sshd_config; then fact sshd-include yes; fi
