@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
@@ -16,6 +17,8 @@ from ftl.ui import transfers
 from ftl.ui.stream import let_go
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ftl.events import Event, TransferProgress
     from ftl.ui.board import Board, Row
     from ftl.ui.transcript import Line, Mark, Transcript
@@ -100,7 +103,7 @@ class Terminal:
 
     def now(self) -> RenderableType:
         """The live part, never higher than the terminal."""
-        rows = self._board.rows
+        rows = _with_total(self._board.rows)
         room = max(self._console.height - 2, 1)
         subjects = min(max((len(row.subject) for row in rows[:room]), default=0), self._console.width // 3)
         grid = Table.grid(padding=(0, 1))
@@ -144,6 +147,16 @@ class Terminal:
         shown = ProgressBar(total=transfer.bytes_total, completed=transfer.bytes_done, width=bar)
         grid.add_row(shown, Text(text))
         return grid
+
+
+def _with_total(rows: Sequence[Row]) -> list[Row]:
+    """Where several images are being sent, how far all of it is comes below them."""
+    sending = [row for row in rows if row.transfer is not None]
+    if len(sending) < 2:
+        return list(rows)
+    total = transfers.together([row.transfer for row in sending if row.transfer is not None])
+    last = max(rows.index(row) for row in sending)
+    return [*rows[: last + 1], replace(sending[0], subject=total.image, transfer=total), *rows[last + 1 :]]
 
 
 def _prefix(subject: str | None) -> str:

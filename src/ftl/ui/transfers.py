@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.events import TransferProgress
 from ftl.figures import count, duration, part, size
 
 if TYPE_CHECKING:
-    from ftl.events import LayerFinished, TransferFinished, TransferProgress
+    from collections.abc import Sequence
+
+    from ftl.events import LayerFinished, TransferFinished
 
 _TELLING = 1_000_000
 """Bytes from which on a speed says something about the link."""
@@ -29,6 +32,22 @@ def figures(event: TransferProgress) -> list[str]:
         as_difference = " as a difference" if event.way == "delta" else ""
         parts.append(f"{size(event.bytes_sent)} sent{as_difference}")
     return parts
+
+
+def together(events: Sequence[TransferProgress]) -> TransferProgress:
+    """Several images of one transfer as if they were one: they go one after the other."""
+    done, total = sum(one.bytes_done for one in events), sum(one.bytes_total for one in events)
+    speed = max((one.speed for one in events if one.layer is not None), default=0.0)
+    return TransferProgress(
+        image="in all",
+        bytes_done=done,
+        bytes_total=total,
+        bytes_sent=sum(one.bytes_sent for one in events),
+        layers_done=sum(one.layers_done for one in events),
+        layers_total=sum(one.layers_total for one in events),
+        speed=speed,
+        seconds_left=(total - done) / speed if speed > 0 else None,
+    )
 
 
 def layer(event: LayerFinished) -> str:

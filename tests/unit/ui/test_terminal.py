@@ -141,6 +141,29 @@ def test_a_transfer_shows_as_much_as_there_is_room_for(width: int, expected: str
     assert capture.get()[2:].rstrip() == f"shop-web:r5 {expected}"
 
 
+def test_several_images_have_a_total_below_them() -> None:
+    """They go one after the other, so the time left is that of all the bytes at the speed of the one at hand."""
+    reporter = terminal(io.StringIO(), 60)
+    reporter.emit(StepStarted("send_images", "send i, j"))
+    reporter.emit(TransferStarted("i", 2, 0, 40_000_000))
+    reporter.emit(TransferStarted("j", 2, 1, 10_000_000))
+    reporter.emit(
+        TransferProgress("i", 20_000_000, 40_000_000, 7_000_000, 1, 2, "sha256:ab", "whole", 5e6, 4.0)
+    )
+    reporter.emit(StepStarted("start", "start x", "web"))
+    console = Console(file=io.StringIO(), width=60, color_system=None)
+    with console.capture() as capture:
+        console.print(reporter.now())
+    reporter.close()
+    assert [line[2:].rstrip() for line in capture.get().splitlines()] == [
+        "       send i, j",
+        "i      20.0/40.0 MB  5.0 MB/s  4.0 s left  layer 2/2",
+        "j       0.0/10.0 MB  layer 1/1",
+        "in all 20.0/50.0 MB  5.0 MB/s  6.0 s left  layer 2/3",
+        "web    start x",
+    ]
+
+
 def test_what_is_put_together_there_has_no_bar() -> None:
     """Nothing travels, so there is nothing to measure."""
     reporter = terminal(io.StringIO())
