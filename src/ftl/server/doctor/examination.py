@@ -123,7 +123,7 @@ def _judged_server(patient: Patient, way: login.Login | None, seen: Visit) -> li
     if seen.survey is None:
         return []
     findings = [there.judge_system(seen.survey), *there.judge_docker(seen.docker, seen.survey)]
-    findings += there.judge_machine(seen.survey, seen.docker.root)
+    findings += there.judge_machine(seen.survey)
     findings += [there.judge_port(port, seen.survey, seen.docker.containers) for port in reach.WEB]
     if way is None or way.route is None:
         return findings

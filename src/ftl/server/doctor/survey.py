@@ -18,9 +18,10 @@ SECONDS = 10.0
 # Interfaces that Docker made: nobody outside reaches their addresses.
 _BRIDGE = re.compile(r"docker\d|br-[0-9a-f]{12}|veth")
 
-# Each line is a name, a tab and a value; names repeat. $1 is where Docker keeps, or will keep, its data. Nothing here
-# needs rights: df asks about the path itself, which every user may, and /proc's tables are public. Which program holds
-# a port is root's to know; which web servers run is not, and systemd's list is without those in containers.
+# Each line is a name, a tab and a value; names repeat. $1 is where Docker keeps, or will keep, its data, $2 its store: with
+# containerd's, an engine leaves images to the system's containerd if there is one. Nothing here needs rights: df asks
+# about the path itself, which every user may, and /proc's tables are public. Which program holds a port is root's to
+# know; which web servers run is not, and systemd's list is without those in containers.
 SCRIPT = r"""
 PATH=$PATH:/usr/local/bin:/usr/sbin:/sbin
 lines() { while IFS= read -r line; do printf '%s\t%s\n' "$1" "$line"; done; }
@@ -29,6 +30,8 @@ id -un | lines user
 ( . /etc/os-release && printf '%s\n' "$PRETTY_NAME" ) 2>/dev/null | lines system
 grep -E '^(MemTotal|MemAvailable|SwapTotal):' /proc/meminfo | lines memory
 root=$1
+if [ "$2" = containerd ] && [ -S /run/containerd/containerd.sock ]; then root=/var/lib/containerd; fi
+printf '%s\n' "$root" | lines root
 while [ ! -e "$root" ]; do root=$(dirname -- "$root"); done
 df -Pk -- "$root" 2>/dev/null | tail -n 1 | lines disk
 df -Pi -- "$root" 2>/dev/null | tail -n 1 | lines inodes
@@ -79,6 +82,7 @@ class Survey:
     Attributes:
         skew: Seconds by which its clock is ahead of ours, as far as the time that the question took lets one say.
         memory: Bytes: "MemTotal", "MemAvailable", "SwapTotal".
+        root: Where images are kept; `disk` and `inodes` are those of its file system.
         addresses: Its own, without loopback.
         programs: Web servers that run there, by name.
     """
@@ -87,6 +91,7 @@ class Survey:
     system: str
     skew: float
     memory: dict[str, int]
+    root: str
     disk: Room | None
     inodes: Room | None
     has_zstd: bool
@@ -95,18 +100,19 @@ class Survey:
     programs: tuple[str, ...]
 
 
-async def survey(machine: Machine, root: str) -> Survey:
+async def survey(machine: Machine, *, root: str, store: str) -> Survey:
     """Ask a machine about itself: one command.
 
     Args:
         machine: Which one.
-        root: Where its engine keeps images.
+        root: Its engine's data directory.
+        store: Where its engine keeps images: "overlay2", "containerd".
 
     Raises:
         ServerError: It does not answer (any more).
     """
     before = time.time()
-    done = await machine.run(["sh", "-c", SCRIPT, "sh", root], timeout=SECONDS)
+    done = await machine.run(["sh", "-c", SCRIPT, "sh", root, store], timeout=SECONDS)
     return read(done.stdout.decode(errors="replace"), asked=before, answered=time.time())
 
 
@@ -128,6 +134,7 @@ def read(output: str, *, asked: float, answered: float) -> Survey:
         system=_first(said, "system"),
         skew=_skew(_first(said, "time"), asked, answered),
         memory=_memory(said.get("memory", ())),
+        root=_first(said, "root"),
         disk=_room(_first(said, "disk"), 1024),
         inodes=_room(_first(said, "inodes"), 1),
         has_zstd="zstd" in said,

@@ -89,10 +89,10 @@ def judge_zstd(info: EngineInfo, *, has_program: bool) -> Finding:
     return Finding("there", "zstd", "ok", f"images travel as zstd{program}")
 
 
-def judge_machine(survey: Survey, root: str) -> list[Finding]:
+def judge_machine(survey: Survey) -> list[Finding]:
     """Disk, memory and clock."""
     return [
-        *judge_disk(survey.disk, survey.inodes, root),
+        *judge_disk(survey.disk, survey.inodes, survey.root),
         *judge_memory(survey.memory),
         judge_clock(survey.skew),
     ]

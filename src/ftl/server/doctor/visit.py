@@ -24,10 +24,7 @@ if TYPE_CHECKING:
     from ftl.ssh import Machine, Target
 
 ROOT = "/var/lib/docker"
-"""Where Docker keeps images, unless the engine says otherwise."""
-
-CONTAINERD = "/var/lib/containerd"
-"""Where containerd does: its own default, which the engine does not tell."""
+"""Where Docker keeps its data, unless it says otherwise."""
 
 ENGINE_SECONDS = 5.0
 """For the server's engine to say what it is and what it runs: one that needs longer is stuck."""
@@ -40,13 +37,6 @@ class Docker:
     info: EngineInfo | None = None
     containers: tuple[Container, ...] = ()
     refusal: FtlError | None = None
-
-    @property
-    def root(self) -> str:
-        """Where it keeps images."""
-        if self.info is None:
-            return ROOT
-        return CONTAINERD if self.info.store == "containerd" else self.info.root or ROOT
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +118,8 @@ def _stuck(name: str) -> ServerError:
 
 async def _look(machine: Machine, docker: Docker, address: str | None) -> Visit:
     """What the machine says, and what answers outside."""
-    said = await survey.survey(machine, docker.root)
+    root, store = (docker.info.root, docker.info.store) if docker.info else ("", "")
+    said = await survey.survey(machine, root=root or ROOT, store=store)
     knocks = None
     if address is not None:
         ports = reach.candidates(said.listeners, docker.containers, address)

@@ -17,6 +17,7 @@ def test_the_server_s_own_words() -> None:
         system="Debian GNU/Linux 12 (bookworm)",
         skew=0.0,
         memory={"MemTotal": 4015976 * 1024, "MemAvailable": 1003994 * 1024, "SwapTotal": 0},
+        root="/var/lib/docker",
         disk=Room(38_000_000 * 1024, 8_000_000 * 1024),
         inodes=Room(2_500_000, 2_400_000),
         has_zstd=True,

@@ -13,6 +13,7 @@ system\tDebian GNU/Linux 12 (bookworm)
 memory\tMemTotal:        4015976 kB
 memory\tMemAvailable:    1003994 kB
 memory\tSwapTotal:             0 kB
+root\t/var/lib/docker
 disk\t/dev/vda1 40000000 30000000 8000000 79% /
 inodes\t/dev/vda1 2500000 100000 2400000 4% /
 zstd\t/usr/bin/zstd
