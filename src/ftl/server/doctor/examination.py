@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, get_args
 
-from ftl.aio import both, together
+from ftl.aio import both, raising_first, together
 from ftl.config import Proxy
 from ftl.errors import HostKeyChanged
 from ftl.proxy import site_of
@@ -97,8 +97,10 @@ async def _server(patient: Patient, logins: registries.Logins) -> tuple[login.Lo
         return await login.gather(None, os.environ), Visit()
     if patient.server.is_local:
         return None, await visit(None, None, hosts=patient.secured, logins=logins)
-    way = await login.gather(patient.target, os.environ)
-    return way, await visit(patient.target, way.route, hosts=patient.secured, logins=logins)
+    async with raising_first() as group:
+        way = group.create_task(login.gather(patient.target, os.environ))
+        seen = group.create_task(visit(patient.target, way, hosts=patient.secured, logins=logins))
+    return way.result(), seen.result()
 
 
 # --- judging --------------------------------------------------------------------------------------------

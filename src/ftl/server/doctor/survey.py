@@ -18,10 +18,10 @@ SECONDS = 10.0
 # Interfaces that Docker made: nobody outside reaches their addresses.
 _BRIDGE = re.compile(r"docker\d|br-[0-9a-f]{12}|veth")
 
-# Each line is a name, a tab and a value; names repeat. $1 is where Docker keeps, or will keep, its data, $2 its store: with
-# containerd's, an engine leaves images to the system's containerd if there is one. Nothing here needs rights: df asks
-# about the path itself, which every user may, and /proc's tables are public. Which program holds a port is root's to
-# know; which web servers run is not, and systemd's list is without those in containers.
+# Each line is a name, a tab and a value; names repeat. $1 is where Docker keeps, or will keep, its data, $2 its store:
+# with containerd's, an engine leaves images to the system's containerd if there is one. Nothing here needs rights: df
+# asks about the path itself, which every user may, and /proc's tables are public. Which program holds a port is root's
+# to know; which web servers run is not, and systemd's list is without those in containers.
 SCRIPT = r"""
 PATH=$PATH:/usr/local/bin:/usr/sbin:/sbin
 lines() { while IFS= read -r line; do printf '%s\t%s\n' "$1" "$line"; done; }

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ftl.engine import Container, EngineInfo
-    from ftl.server.doctor.login import Route
+    from ftl.server.doctor.login import Login, Route
     from ftl.server.doctor.registries import Logins, Tried
     from ftl.ssh import Machine, Target
 
@@ -72,19 +72,21 @@ class Visit:
         return tuple(dict.fromkeys((*self.reached, *own)))
 
 
-async def visit(target: Target | None, route: Route | None, *, hosts: Sequence[str], logins: Logins) -> Visit:
+async def visit(
+    target: Target | None, way: asyncio.Task[Login] | None, *, hosts: Sequence[str], logins: Logins
+) -> Visit:
     """Connect and look; what fails is part of what is seen.
 
     Args:
         target: The server; None is this machine.
-        route: How ssh gets there, if that is known.
+        way: How ssh gets there, which is looked at meanwhile; None for this machine.
         hosts: The domains whose certificates are asked for.
         logins: Those to registries, which the server's engine tries.
     """
     machine = Local() if target is None else connect(target)
     try:
         async with machine, AsyncExitStack() as stack:
-            (docker, engine), reached = await both(_docker(machine, stack), _addresses(route))
+            (docker, engine), (route, reached) = await both(_docker(machine, stack), _reached(way))
             address = _outside(route, reached)
             seen, (served, tried) = await both(
                 _look(machine, docker, address),
@@ -141,9 +143,10 @@ async def _served(
         return served
 
 
-async def _addresses(route: Route | None) -> tuple[str, ...]:
-    """What the server's name leads to here; nothing where it is this machine."""
-    return (await dns.look_up(route.hostname.strip("[]"))).addresses if route is not None else ()
+async def _reached(way: asyncio.Task[Login] | None) -> tuple[Route | None, tuple[str, ...]]:
+    """The way, and what the server's name leads to here; nothing where it is this machine."""
+    route = (await way).route if way is not None else None
+    return route, (await dns.look_up(route.hostname.strip("[]"))).addresses if route is not None else ()
 
 
 def _outside(route: Route | None, reached: Sequence[str]) -> str | None:
