@@ -15,7 +15,7 @@ from ftl.image.transfer.spool import temporary
 from ftl.references import repository
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
     from typing import BinaryIO
 
     from ftl.engine import Image
@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 
     Open = Callable[[Image, str], Awaitable[Sequence[Source]]]
 
-LEAST = 1 << 20
+LEAST = 64 << 10
 """Bytes of a layer below which it is sent as it is: it is there before an old one is unpacked."""
+
+_SAVE = 130e6
+"""Bytes a second at which an engine saves an image, most of it before the first byte (20.10)."""
 
 _UNKNOWN_SPEED = 12.5e6
 """What a link is taken to carry, in bytes a second, before anything has gone over it: 100 Mbit/s."""
@@ -66,7 +69,8 @@ def candidates(
     """The old layer for each new one for which there is any.
 
     It is the layer in the latest image of the same service that stands nearest to the new one's place, of those
-    that the new image has no more: a changed step makes another layer at the same place.
+    that the new image has no more: a changed step makes another layer at the same place. Where the server keeps none
+    of those, an earlier image may do.
 
     Args:
         images: The tag to set -> the diffIDs of the image, lowest first.
@@ -76,24 +80,25 @@ def candidates(
     """
     found: dict[str, Candidate] = {}
     for tag, layers in images.items():
-        old = next(
-            (
-                here[name]
-                for image in there
-                for name in image.tags
-                if repository(name) == repository(tag) and name in here and here[name].layers == image.layers
-            ),
-            None,
-        )
-        if old is None:
-            continue
-        gone = [place for place, layer in enumerate(old.layers) if layer in kept and layer not in layers]
-        for place, layer in enumerate(layers):
-            if layer in old.layers or not gone:
-                continue
-            nearest = min(gone, key=lambda other: abs(other - place))
-            found.setdefault(layer, Candidate(kept[old.layers[nearest]], old))
+        for old in _earlier(tag, there, here):
+            gone = [place for place, layer in enumerate(old.layers) if layer not in layers]
+            usable = [place for place in gone if old.layers[place] in kept]
+            for place, layer in enumerate(layers):
+                if usable and layer not in old.layers:
+                    nearest = min(usable, key=lambda other: abs(other - place))
+                    found.setdefault(layer, Candidate(kept[old.layers[nearest]], old))
+            if usable or not gone:
+                break
     return found
+
+
+def _earlier(tag: str, there: Sequence[Image], here: Mapping[str, Image]) -> Iterator[Image]:
+    """The images of the same service that are there and here, the likeliest first."""
+    for image in there:
+        for name in image.tags:
+            ours = here.get(name)
+            if ours is not None and repository(name) == repository(tag) and ours.layers == image.layers:
+                yield ours
 
 
 def pays(size: int, kept: Kept, speed: float | None, preparing: float = 0.0) -> bool:
@@ -136,18 +141,27 @@ class Bases:
         candidates: diffID of a new layer -> the old one.
         sources: Ways to the layers of an image here, the best first.
         speed: The link's, in bytes a second, where it is known.
+        at_hand: The engine's files can be read; otherwise it has to save the old image, all of it.
     """
 
-    def __init__(self, candidates: Mapping[str, Candidate], sources: Open, speed: float | None) -> None:
+    def __init__(
+        self,
+        candidates: Mapping[str, Candidate],
+        sources: Open,
+        speed: float | None,
+        *,
+        at_hand: bool = True,
+    ) -> None:
         self._candidates = candidates
         self._sources = sources
         self._speed = speed
+        self._at_hand = at_hand
 
     @asynccontextmanager
     async def to(self, layer: Layer) -> AsyncIterator[Old | None]:
         """The old layer for a new one, while that is sent; None where it goes whole."""
         candidate = self._candidates.get(layer.diff_id)
-        if candidate is None or not pays(layer.size, candidate.kept, self._speed):
+        if candidate is None or not self._pays(layer, candidate):
             yield None
             return
         with await asyncio.to_thread(temporary) as file:
@@ -156,6 +170,10 @@ class Bases:
                 return await self._read(candidate, file)
 
             yield Old(candidate.kept, make)
+
+    def _pays(self, layer: Layer, candidate: Candidate) -> bool:
+        preparing = 0.0 if self._at_hand else candidate.image.size / _SAVE
+        return pays(layer.size, candidate.kept, self._speed, preparing)
 
     async def _read(self, candidate: Candidate, file: BinaryIO) -> Basis | None:
         wanted = candidate.kept.diff_id

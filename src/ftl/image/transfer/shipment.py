@@ -16,6 +16,7 @@ from ftl.image.transfer.frames import Pace
 from ftl.image.transfer.incoming import Doubt, Incoming
 from ftl.image.transfer.layers import Held
 from ftl.image.transfer.links import recall, remember
+from ftl.image.transfer.memory import return_large_blocks
 from ftl.image.transfer.meter import Account, Meter
 from ftl.image.transfer.pack import Packing
 from ftl.image.transfer.receiver import Receiver
@@ -123,6 +124,7 @@ class Shipment:
             raise
 
     async def _run(self) -> dict[str, Sent]:
+        return_large_blocks()
         wanted = await self._wanted()
         try:
             return await self._by_any(wanted, self._there)
@@ -162,20 +164,23 @@ class Shipment:
         images = {parcel.reference: parcel.image for parcel in self._parcels}
         coming = needed - there.depot.kept.keys()
         measure = there.info.store == "containerd"
-        bases = await self._bases(there)
         for source in await self._origin.sources(images, wanted, coming, measure=measure):
+            bases = await self._bases(there, at_hand=source.name == "files")
             try:
                 return await self._attempt(source, wanted, needed, there, bases)
             except Unfit as error:
                 reason = str(error)
         raise TransferFailed("the images cannot be read from the engine on this machine", cause=reason)
 
-    async def _bases(self, there: There) -> Bases:
+    async def _bases(self, there: There, *, at_hand: bool) -> Bases:
         """What is there already that new layers can be sent as differences to."""
         if not there.depot.bases():
             return Bases({}, self._origin.old, None)
         tags = [
-            tag for image in there.images[:_LOOKED_AT] for tag in image.tags if not tag.startswith("ftl-")
+            tag
+            for image in there.images[:_LOOKED_AT]
+            for tag in image.tags
+            if not tag.startswith("ftl-incoming")
         ]
         found = await to_the_end(self._source.image(tag) for tag in tags)
         here = {tag: image for tag, image in zip(tags, found, strict=True) if image is not None}
@@ -184,6 +189,7 @@ class Shipment:
             candidates(layers, there.images, here, there.depot.bases()),
             self._origin.old,
             recall(there.engine.name),
+            at_hand=at_hand,
         )
 
     async def _attempt(
