@@ -138,7 +138,9 @@ async def bring(
 
 def kept(server: Server) -> dict[str, int]:
     """The layers that a server keeps: name -> bytes it takes."""
-    listed = server.run("find", KEPT, "-mindepth", "1", "-printf", "%f %s\\n", check=False).stdout.decode()
+    listed = server.run(
+        "find", KEPT, "-mindepth", "1", "-maxdepth", "1", "-printf", "%f %s\\n", check=False
+    ).stdout.decode()
     return {name: int(size) for name, size in (line.split() for line in listed.splitlines())}
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import both, to_the_end
 from ftl.engine import ContainerSpec, Image, labels
-from ftl.errors import EngineError, EngineUnavailable
+from ftl.errors import EngineError, EngineUnavailable, ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Mapping, Sequence
@@ -29,6 +29,10 @@ _STALE = 24 * 3600
 
 _CLEANUP = 10.0
 """Seconds for taking temporary tags away after a failure or Ctrl-C."""
+
+
+_GONE = (EngineError, ServerError)
+"""What cleaning up ends with where the engine or the connection is gone: whoever cleans up has the better error."""
 
 
 class Doubt(Exception):
@@ -89,7 +93,7 @@ class Incoming:
 
     async def _try_out(self, tag: str) -> None:
         """Make a container, which mounts every layer; it is never started."""
-        name = tag.replace(":", "-")
+        name = _container(tag)
         spec = ContainerSpec(
             image=tag, labels={labels.ROLE: labels.ROLE_TRANSFER}, command=("true",), restart="no"
         )
@@ -131,14 +135,26 @@ async def _removed(engine: Engine, containers: Iterable[str]) -> None:
     await to_the_end(engine.remove(name, force=True) for name in containers)
 
 
+async def sweep(engine: Engine, tags: Iterable[str]) -> None:
+    """Take away what killed transfers have left under these temporary tags."""
+    names = list(tags)
+    await _shielded(_removed(engine, map(_container, names)))
+    await untag(engine, names)
+
+
 async def untag(engine: Engine, tags: Iterable[str]) -> None:
     """Take tags away as far as it goes: what is left is stale some day."""
     for tag in tags:
-        with suppress(EngineError):
+        with suppress(*_GONE):
             await engine.untag(tag)
+
+
+def _container(tag: str) -> str:
+    """The name of the container that tries an image out."""
+    return tag.replace(":", "-")
 
 
 async def _shielded(work: Coroutine[None, None, None]) -> None:
     """Finish a piece of cleaning up, within bounds, although the task it runs in may be on its way out."""
-    with suppress(TimeoutError, EngineError):
+    with suppress(TimeoutError, *_GONE):
         await asyncio.shield(asyncio.wait_for(work, _CLEANUP))

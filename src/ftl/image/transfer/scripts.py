@@ -43,11 +43,17 @@ limit=$2
 shift 2
 trap 'rm -rf "$work" "$spare"' EXIT
 trap 'exit 129' HUP INT TERM
+
+# What is left of runs that were killed; another program may have the number of one meanwhile, for a day.
+for file in "$dir"/.run.*/*.pid; do
+  pid=${{file##*/}}
+  kill -0 "${{pid%.pid}}" 2>/dev/null || rm -rf "${{file%/*}}"
+done
 find "$dir" -maxdepth 1 -name '.run.*' -mmin +1440 -exec rm -rf {{}} + 2>/dev/null
 
 # What is needed of a disk is made now. One that is full, or fills up, costs what would be kept, and nothing else.
 prepare() {{
-  mkfifo "$work/fifo" && touch -d '2 seconds ago' "$work/began"
+  mkfifo "$work/fifo" && : > "$work/$$.pid" && touch -d '2 seconds ago' "$work/began"
 }}
 if mkdir -p "$work" 2>/dev/null && prepare 2>/dev/null; then
   new=$work/new

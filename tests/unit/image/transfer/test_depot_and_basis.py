@@ -147,6 +147,16 @@ def test_only_an_image_of_the_same_service_that_is_here_too_counts() -> None:
     assert candidates(wanted, [newest, older], here, stored) == {E: Candidate(kept(D), older)}
 
 
+def test_an_earlier_image_serves_where_the_latest_ones_layers_are_not_kept() -> None:
+    """They were damaged, or had to make room. But where nothing was replaced, an older release is no help."""
+    latest, earlier = image("shop-web:r2", A, B), image("shop-web:r1", A, C)
+    here = {"shop-web:r1": earlier, "shop-web:r2": latest}
+    stored = {layer: kept(layer) for layer in (A, C)}
+    found = candidates({"shop-web:r3": (A, D)}, [latest, earlier], here, stored)
+    assert found == {D: Candidate(kept(C), earlier)}
+    assert candidates({"shop-web:r3": (A, B, D)}, [latest, earlier], here, stored) == {}
+
+
 def test_services_have_old_layers_of_their_own() -> None:
     """In one transfer of several images."""
     web, api = image("shop-web:r1", A, B), image("shop-api:r1", A, C)

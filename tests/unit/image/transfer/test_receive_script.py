@@ -247,15 +247,24 @@ def test_a_failed_transfer_keeps_more_than_the_limit(home: Home) -> None:
 
 
 def test_nothing_of_a_run_stays(home: Home) -> None:
-    """Neither of one that ends well, nor of one that fails; what a killed one left goes after a day."""
-    stale, young = home.layers / ".run.stale", home.layers / ".run.young"
-    for folder in (stale, young):
-        folder.mkdir(parents=True)
-        (folder / "new").write_bytes(b"half")
-    os.utime(stale, (time.time() - 25 * 3600,) * 2)
+    """Neither of one that ends well, nor of one that fails."""
     home.run(line("end"))
     home.run(whole(LAYER)[:1000])
-    assert home.kept() == {".run.young"}
+    assert home.kept() == set()
+
+
+def test_what_killed_runs_left_goes_with_the_next(home: Home) -> None:
+    """At once where its process is gone, and after a day at the latest; one that runs keeps what is its own."""
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    for name, pid, age in (("dead", ended.pid, 0), ("alive", os.getpid(), 0), ("old", os.getpid(), 25)):
+        folder = home.layers / f".run.{name}"
+        folder.mkdir(parents=True)
+        (folder / "new").write_bytes(b"half")
+        (folder / f"{pid}.pid").touch()
+        os.utime(folder, (time.time() - age * 3600,) * 2)
+    home.run(line("end"))
+    assert home.kept() == {".run.alive"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
