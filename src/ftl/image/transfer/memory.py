@@ -1,8 +1,8 @@
 """Memory that goes back to the system when a block of a layer is done with.
 
 Compressing takes a few megabytes at a time, in several threads. glibc learns from large blocks that are freed to keep
-the next ones of that size (its threshold for mmap grows up to 32 MB), in one heap for each thread: 110 MB at the peak of
-a transfer instead of 85.
+the next ones of that size (its threshold for mmap grows up to 32 MB), in one heap for each thread: 110 MB at the peak
+of a transfer instead of 85.
 """
 
 from __future__ import annotations
