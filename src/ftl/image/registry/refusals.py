@@ -97,6 +97,14 @@ def _unknown_authority(attempt: Attempt) -> Advice:
     )
 
 
+def _unknown_token_authority(attempt: Attempt) -> Advice:
+    """The containerd store asks token servers as any client would, not by /etc/docker/certs.d (26.1, 28.5)."""
+    return f"its Docker does not trust the certificate of the token server of {attempt.registry}", (
+        f"add its authority to the system's certificates on {attempt.who} (`update-ca-certificates`), and restart "
+        "Docker there"
+    )
+
+
 def _wrong_certificate(attempt: Attempt) -> Advice:
     return f"the certificate of {attempt.registry} is not valid", "its owner has to renew or correct it"
 
@@ -134,6 +142,7 @@ def _too_many(attempt: Attempt) -> Advice:
 # The first match counts.
 _TABLE: tuple[tuple[re.Pattern[str], Callable[[Attempt], Advice]], ...] = (
     (re.compile(r"toomanyrequests|429 Too Many"), _too_many),
+    (re.compile(r"fetch (oauth|anonymous) token.*x509"), _unknown_token_authority),
     (re.compile(r"unknown authority|self[- ]signed certificate"), _unknown_authority),
     (re.compile(r"x509: "), _wrong_certificate),
     (re.compile(r"server gave HTTP response to HTTPS client|first record does not look like a TLS"), _plain),

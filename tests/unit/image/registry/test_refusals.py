@@ -89,6 +89,13 @@ BROKEN = Login(REGISTRY, complaint="the credential helper docker-credential-x fa
             "does not trust the certificate",
             "/etc/docker/certs.d/registry.example.com/ca.crt on this machine",
         ),
+        (
+            ME,
+            'failed to authorize: failed to fetch oauth token: Post "https://registry.example.com:5001/token": tls: '
+            "failed to verify certificate: x509: certificate signed by unknown authority",
+            "certificate of the token server",
+            "`update-ca-certificates`",
+        ),
         (ME, "x509: certificate has expired or is not yet valid", "is not valid", "renew"),
         (
             ME,

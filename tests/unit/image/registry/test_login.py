@@ -1,0 +1,88 @@
+"""Keeping logins on a server: only where asked to, beside what is there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.config.models import Build, Project, ProjectInfo, Registry, Server, Service
+from ftl.errors import FtlError
+from ftl.image.registry import Credentials, insecure, pushed_to, store_there
+from ftl.image.registry.names import HUB
+from ftl.ssh import Local
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ME = Credentials("registry.example.com", "me", "secret", "a test")
+
+
+@pytest.fixture
+def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Docker's config file of a user; this machine stands for the server."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path / ".docker" / "config.json"
+
+
+def store() -> None:
+    """Store one login."""
+
+    async def work() -> None:
+        async with Local() as machine:
+            await store_there(machine, [ME])
+
+    asyncio.run(work())
+
+
+def test_a_login_is_added_to_what_is_there(there: Path) -> None:
+    """Other logins and settings stay, and nobody else may read the file."""
+    there.parent.mkdir()
+    there.write_text('{"auths": {"other.example.com": {"auth": "eDp5"}}, "detachKeys": "ctrl-x"}')
+    store()
+    config = json.loads(there.read_text())
+    assert config["detachKeys"] == "ctrl-x"
+    assert set(config["auths"]) == {"other.example.com", "registry.example.com"}
+    assert stat.S_IMODE(there.stat().st_mode) == 0o600
+
+
+def test_the_first_login_makes_the_file(there: Path) -> None:
+    """With its folder, both for the user alone."""
+    store()
+    assert json.loads(there.read_text()) == {"auths": {ME.registry: ME.entry()}}
+    assert stat.S_IMODE(there.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize(
+    ("content", "cause"), [("no JSON", "not JSON"), ('{"credsStore": "pass"}', "docker-credential-pass")]
+)
+def test_what_cannot_be_added_to_is_left(content: str, cause: str, there: Path) -> None:
+    """A file that is broken, or that leaves logins to a helper: docker there would not look at ours."""
+    there.parent.mkdir()
+    there.write_text(content)
+    with pytest.raises(FtlError, match="could not be stored") as caught:
+        store()
+    assert cause in (caught.value.cause or "")
+    assert there.read_text() == content
+
+
+def test_registries_that_are_pushed_to_need_a_login() -> None:
+    """Those of services that are built here; what is only pulled may be public. Each once."""
+    services = (
+        Service(name="a", build=Build(), image="ghcr.io/shop/a"),
+        Service(name="b", build=Build(), image="ghcr.io/shop/b"),
+        Service(name="c", build=Build(), image="shop/c"),
+        Service(name="d", image="quay.io/shop/d"),
+        Service(name="e", build=Build()),
+    )
+    project = Project(
+        project=ProjectInfo(name="shop"),
+        server=Server(host="x"),
+        services=services,
+        registries=(Registry(server="10.0.0.5:5000", insecure=True), Registry(server="ghcr.io", token="t")),
+    )
+    assert pushed_to(project) == ("ghcr.io", HUB)
+    assert insecure(project) == ("10.0.0.5:5000",)
