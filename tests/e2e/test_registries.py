@@ -125,6 +125,8 @@ def builder(lab: Lab, basic: peers.Registry, token: peers.Registry) -> Iterator[
     made.load("ftl-lab-busybox:latest", "caddy:2")
     for registry in (basic, token):
         registry.trust(made)
+    made.stop_engine()  # its BuildKit looks at certificates when it starts
+    made.start_engine()
     yield made
     lab.remove("builder")
 
