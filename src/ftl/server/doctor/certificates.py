@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,10 +64,7 @@ async def serve(machine: Machine, host: str) -> Served:
     Raises:
         ServerError: The server does not answer any more.
     """
-    anyone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE
-    strict = ssl.create_default_context()
-    strict.check_hostname = False  # names are judged apart from trust
+    anyone, strict = _contexts()
     async with machine.dial("127.0.0.1", HTTPS) as url:
         shown, trusted = await asyncio.gather(_shake(url, host, anyone), _shake(url, host, strict))
     if isinstance(shown, str):
@@ -76,6 +74,16 @@ async def serve(machine: Machine, host: str) -> Served:
     except ValueError as error:
         return Served(host, None, failure=str(error))
     return Served(host, certificate, distrust=trusted if isinstance(trusted, str) else None)
+
+
+@cache
+def _contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """One that takes any certificate, and one that takes those that this machine trusts, whatever their names."""
+    anyone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE
+    strict = ssl.create_default_context()  # reads the machine's authorities, which takes its time
+    strict.check_hostname = False
+    return anyone, strict
 
 
 async def with_refusals(served: Sequence[Served], engine: Engine, proxy: Container) -> list[Served]:
