@@ -24,6 +24,10 @@ _KEEP = 1 << 30
 _KEEP_SHARE = 0.1
 """Layers are kept up to this many bytes, and to this share of what is free."""
 
+_ROOM = 4
+"""So many times the old layer must fit in what is free: it is unpacked, beside a new one of about its size that the
+engine may hold twice on the same disk, and the copy of that to be kept."""
+
 _LAYER = re.compile(r"([0-9a-f]{64})-(0|[1-9][0-9]{0,14}) ([0-9]{1,15})")
 _NUMBER = re.compile(r"[0-9]{1,15}")
 

@@ -53,7 +53,8 @@ find "$dir" -maxdepth 1 -name '.run.*' -mmin +1440 -exec rm -rf {{}} + 2>/dev/nu
 
 # What is needed of a disk is made now. One that is full, or fills up, costs what would be kept, and nothing else.
 prepare() {{
-  mkfifo "$work/fifo" && : > "$work/$$.pid" && touch -d '2 seconds ago' "$work/began"
+  mkfifo "$work/fifo" && : > "$work/$$.pid" &&
+    {{ touch -d '2 seconds ago' "$work/began" 2>/dev/null || touch "$work/began"; }}
 }}
 if mkdir -p "$work" 2>/dev/null && prepare 2>/dev/null; then
   new=$work/new

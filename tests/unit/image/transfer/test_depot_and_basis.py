@@ -181,7 +181,7 @@ MEGABYTE = 1 << 20
         (300, 300, 1e9, 0.0, False),
         (300, 4000, 12.5e6, 0.0, False),
         (120, 120, 12.5e6, 60.0, False),
-        (0.9, 1, 1e5, 0.0, False),
+        ((LEAST - 1) / MEGABYTE, 1, 1e5, 0.0, False),
     ],
     ids=["slow", "100-mbit", "unknown", "fast", "old-is-huge", "old-is-far", "small"],
 )
