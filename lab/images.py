@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from ftl.server.sandbox.docker import Docker
 
-SUITES = ("bookworm", "trixie", "sid")
-SELDOM = ("sid", "registry", "pebble")
+SUITES = ("bullseye", "bookworm", "trixie", "sid")
+SELDOM = ("bullseye", "sid", "registry", "pebble")
 """Made only when they are asked for by name."""
 
 RECIPE_LABEL = "ftl.lab.recipe"

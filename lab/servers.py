@@ -78,7 +78,7 @@ class Lab:
 
         Args:
             name: Unique in the run.
-            suite: "bookworm" (Docker 20.10), "trixie" (26.1) or "sid" (28.5).
+            suite: "bookworm" (Docker 20.10), "trixie" (26.1) or "sid" (28.5); bare also "bullseye".
             store: Where its engine keeps images; bookworm's knows overlay2 only.
             bare: Without Docker, and root may log in, as on a machine that was just rented.
             comfort: With sudo and python3.

@@ -174,25 +174,9 @@ def test_an_engine_that_runs_keeps_its_containers(
 
 def test_nobody_is_locked_out(server_factory: ServerFactory, ftl: Callable[..., Project]) -> None:
     """Rules after which no new connection is let in go away: we take them back, and if we cannot, they do it."""
-    own = server_factory("locked", bare=True, suite="trixie")
+    own = server_factory("locked", bare=True, suite="bullseye")
     app = site(ftl, own)
-    # Somebody's rules let in one connection every while: ours stands, and no other comes in after it.
-    known = (
-        "-p",
-        "tcp",
-        "--dport",
-        "22",
-        "-m",
-        "conntrack",
-        "--ctstate",
-        "NEW",
-        "-m",
-        "recent",
-        "--name",
-        "once",
-    )
-    own.run("iptables", "-A", "INPUT", *known, "--rcheck", "-j", "DROP")
-    own.run("iptables", "-A", "INPUT", *known, "--set", "-j", "ACCEPT")
+    let_in_once(own, "REJECT", "--reject-with", "tcp-reset")
     refused = app.run("setup", "--json")
     assert refused.exit_code == 3
     assert "taken back" in refused.result["error"]["message"]
@@ -200,7 +184,7 @@ def test_nobody_is_locked_out(server_factory: ServerFactory, ftl: Callable[..., 
     assert not has_rules(own)
 
     # Now we are killed while we wait for that connection, and what runs there for us hangs.
-    own.run("sh", "-c", "echo / > /proc/net/xt_recent/once")
+    let_in_once(own, "DROP")
     app.save()
     with app.project.start("setup", "--json", "--as", "root") as command:
         wait_until(lambda: has_rules(own))
@@ -250,6 +234,28 @@ def test_other_ways_in_are_closed_when_asked(
     powerless = app.run("setup", "--json")
     assert powerless.exit_code == 3
     assert "there is no sudo" in powerless.result["error"]["message"]
+
+
+def let_in_once(server: Server, *otherwise: str) -> None:
+    """Have somebody's rules let in one connection: ours will stand, and no other come in after it."""
+    known = [
+        "-p",
+        "tcp",
+        "--dport",
+        "22",
+        "-m",
+        "conntrack",
+        "--ctstate",
+        "NEW",
+        "-m",
+        "recent",
+        "--name",
+        "once",
+    ]
+    server.run("iptables", "-F", "INPUT")
+    server.run("iptables", "-A", "INPUT", *known, "--rcheck", "-j", *otherwise)
+    server.run("iptables", "-A", "INPUT", *known, "--set", "-j", "ACCEPT")
+    server.run("sh", "-c", "echo / > /proc/net/xt_recent/once")
 
 
 def has_rules(server: Server) -> bool:

@@ -76,7 +76,11 @@ class Hand:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._close()
+        if isinstance(error, asyncio.CancelledError):
+            self._emit(Note(f"what is under way on {self._machine.name} is brought to its end there"))
+            await self._close(patience=0)
+        else:
+            await self._close()
 
     async def do(self, step: Step) -> None:
         """Have a step done.
@@ -122,12 +126,18 @@ class Hand:
             )
         return line.decode(errors="replace").rstrip("\n")
 
-    async def _close(self) -> None:
-        """End it by the end of its input: what still waited for a confirmation is taken back there."""
+    async def _close(self, *, patience: float = child.ASKED) -> None:
+        """End it by the end of its input: what still waited for a confirmation is taken back there.
+
+        Args:
+            patience: Seconds to wait for its end. ssh itself ignores SIGTERM while its session is open.
+        """
         process = self._process
         if process is None or process.stdin is None:
             return
         process.stdin.close()
         with suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), child.ASKED)
-        await child.stop(process)
+            await asyncio.wait_for(process.wait(), patience)
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
