@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 SECONDS = 10.0
 
-# Interfaces that Docker made: nobody outside reaches their addresses.
-_BRIDGE = re.compile(r"docker\d|br-[0-9a-f]{12}|veth")
+# Interfaces that Docker made, for FTL too: nobody outside reaches their addresses.
+_BRIDGE = re.compile(r"docker\d|br-[0-9a-f]{12}|ftl-|veth")
 
 # Each line is a name, a tab and a value; names repeat. $1 is where Docker keeps, or will keep, its data, $2 its store:
 # with containerd's, an engine leaves images to the system's containerd if there is one. Nothing here needs rights: df

@@ -63,7 +63,7 @@ class Visit:
     @property
     def is_rehearsal(self) -> bool:
         """Whether it is reached at a port of this machine (a sandbox), where no visitor comes and no authority."""
-        return bool(self.reached) and all(ipaddress.ip_address(one).is_loopback for one in self.reached)
+        return bool(self.reached) and all(map(_is_loopback, self.reached))
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -144,13 +144,20 @@ async def _served(
 
 
 async def _reached(way: asyncio.Task[Login] | None) -> tuple[Route | None, tuple[str, ...]]:
-    """The way, and what the server's name leads to here; nothing where it is this machine."""
+    """The way, and what the server's name leads to; loopback behind a jump host is that one's own."""
     route = (await way).route if way is not None else None
-    return route, (await dns.look_up(route.hostname.strip("[]"))).addresses if route is not None else ()
+    if route is None:
+        return None, ()
+    found = (await dns.look_up(route.hostname.strip("[]"))).addresses
+    return route, tuple(one for one in found if not (route.jumps and _is_loopback(one)))
+
+
+def _is_loopback(address: str) -> bool:
+    return ipaddress.ip_address(address).is_loopback
 
 
 def _outside(route: Route | None, reached: Sequence[str]) -> str | None:
     """The address at which the server can be knocked at from outside of it; None where nobody can tell from here."""
-    if route is None or route.jumps or not reached or ipaddress.ip_address(reached[0]).is_loopback:
+    if route is None or route.jumps or not reached or _is_loopback(reached[0]):
         return None
     return reached[0]

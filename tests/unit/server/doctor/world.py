@@ -22,6 +22,7 @@ address\t2: eth0    inet 10.0.0.2/24 brd 10.0.0.255 scope global eth0
 address\t2: eth0    inet6 2001:db8::5/64 scope global
 address\t3: docker0    inet 172.17.0.1/16 brd 172.17.255.255 scope global docker0
 address\t7: br-0123456789ab    inet 172.18.0.1/16 scope global br-0123456789ab
+address\t8: ftl-9a8b7c    inet 172.19.0.1/16 scope global ftl-9a8b7c
 listener\t   0: 00000000:1538 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0
 listener\t   1: 0100007F:0CEA 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 2 1 0
 listener\t   0: 00000000000000000000000000000000:0016 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0 3
