@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import subprocess
 import sys
 import textwrap
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,7 +37,6 @@ from ftl.image.transfer import Sent, send
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from lab.servers import Server
     from tests.e2e.conftest import ServerFactory
@@ -133,11 +134,13 @@ def release(server: Server, bench: Bench) -> Iterator[None]:
 
 async def again(server: Server, made: Made, bench: Bench, tmp_path: Path) -> int:
     """Send it once more, as from another machine; how many bytes that put on the wire."""
-    async with Relay((server.host, server.port)) as counting:
-        async with reach(server, relay=counting, folder=tmp_path) as between:
-            before = counting.counted.up
-            await bring(between, made, bench.tag("r1"), bench.tag("r1"))
-        return counting.counted.up - before
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path / "another"))
+        async with Relay((server.host, server.port)) as counting:
+            async with reach(server, relay=counting, folder=tmp_path) as between:
+                before = counting.counted.up
+                await bring(between, made, bench.tag("r1"), bench.tag("r1"))
+            return counting.counted.up - before
 
 
 def test_a_lost_connection_costs_the_layer_in_flight(target: Server, bench: Bench, tmp_path: Path) -> None:
@@ -272,6 +275,51 @@ def test_what_is_killed_there_in_the_middle(
     assert left < size(made) - PART
     assert tidy(server)
     assert printed(server, bench.tag("r1")) == f"one {bench.name}"
+
+
+@pytest.mark.nightly  # ssh gives up after 45 seconds
+def test_a_link_that_goes_dead(server_factory: ServerFactory, bench: Bench, tmp_path: Path) -> None:
+    """Nothing is refused, nothing answers: it is an error all the same, and the next run goes on."""
+    server = server_factory("dead")
+    made = large(bench)
+
+    async def work() -> FtlError:
+        async with (
+            Relay((server.host, server.port), rate=SLOW) as link,
+            reach(server, relay=link, folder=tmp_path) as between,
+        ):
+            task = asyncio.create_task(bring(between, made, bench.tag("r1"), bench.tag("r1")))
+            await until(lambda: arrived(server, 2))
+            await asyncio.to_thread(server.pause)
+            with pytest.raises(FtlError) as caught:
+                await task
+            return caught.value
+
+    error = run(work())
+    server.unpause()
+    assert "was lost" in f"{error.message} {error.cause}"
+    assert (error.hint or "").startswith("Run it again")
+    left = missing(made, server)
+    assert run(again(server, made, bench, tmp_path)) < left + DOCUMENTS
+    assert left < size(made) - PART
+
+
+def test_two_people_send_the_same_image(target: Server, bench: Bench, tmp_path: Path) -> None:
+    """At the same time, to the same server: both have it in the end, and nothing half is left."""
+    made = bench.of("one", packages(bench.name))
+
+    async def one(name: str) -> Sent:
+        async with reach(target) as between:
+            return await bring(between, made, bench.tag(name), bench.tag(name))
+
+    async def work() -> list[Sent]:
+        return list(await asyncio.gather(one("r1"), one("r2")))
+
+    assert [sent.image for sent in run(work())] == [bench.tag("r1"), bench.tag("r2")]
+    for name in ("r1", "r2"):
+        assert printed(target, bench.tag(name)) == f"one {bench.name}"
+    assert tidy(target)
+    assert all(is_good(target, name) for name in kept(target))
 
 
 # --- what the server keeps is not what it should be ------------------------------------------------
@@ -490,6 +538,30 @@ def test_a_layer_whose_bytes_are_not_its_own(target: Server, bench: Bench, tmp_p
 
     error = run(work())
     assert "damaged on this machine" in error.message
+    assert tidy(target)
+    assert not any(name.startswith(digests(made)[1]) for name in kept(target))
+    assert target.docker("images", "--quiet") == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may damage the engine's files")
+def test_a_damaged_file_of_the_engine_here(target: Server, bench: Bench) -> None:
+    """Found out when the layer has passed, whichever way it is read: no tag, and nothing of it is kept there."""
+    made = bench.of("one", packages(bench.name))
+
+    async def work() -> TransferFailed:
+        async with reach(target) as between:
+            await load(between.source, bench.tag("r1"), Made(made.layers[:2], made.labels))
+            form = "{{.GraphDriver.Data.UpperDir}}"
+            argv = ("docker", "image", "inspect", "--format", form, bench.tag("r1"))
+            shown = await asyncio.to_thread(subprocess.run, argv, capture_output=True, check=True)
+            (Path(shown.stdout.decode().strip()) / "lib/7").write_bytes(b"y" * 40_000)
+            await load(between.source, bench.tag("r1"), made)
+            with pytest.raises(TransferFailed) as caught:
+                await bring(between, made, bench.tag("r1"), bench.tag("r1"))
+            return caught.value
+
+    error = run(work())
+    assert "on this machine" in error.message
     assert tidy(target)
     assert not any(name.startswith(digests(made)[1]) for name in kept(target))
     assert target.docker("images", "--quiet") == ""

@@ -268,23 +268,28 @@ def test_a_transfer_that_is_cancelled(either: Server, scene: Scene, tmp_path: Pa
 
 
 def test_temporary_names_of_killed_transfers_go_one_day(server: Server, scene: Scene, tmp_path: Path) -> None:
-    """The next transfer removes them when they are a day old; a younger one may be at work."""
+    """The next transfer removes them when they are a day old, with their containers; a younger one may be at work."""
     old, young = "ftl-incoming:1000000000-abcd-0", "ftl-incoming:9999999999-abcd-0"
 
     async def work() -> set[str]:
         async with broken(server, tmp_path) as between:
             for tag in (old, young):
                 await load(between.target, tag, Made((layer({"old": tag.encode()}),)))
+                server.docker("create", "--name", tag.replace(":", "-"), tag, "x")
             await load(between.source, scene.here, scene.image())
             await attempt(between, scene)
             return {tag for image in await between.target.images() for tag in image.tags}
 
     try:
         tags = run(work())
+        shown = server.docker("ps", "--all", "--format", "{{.Names}}", "--filter", "name=ftl-incoming")
+        containers = shown.split()
     finally:
+        server.docker("rm", young.replace(":", "-"), check=False)
         server.docker("rmi", scene.there, young, check=False)
     assert old not in tags
     assert {young, scene.there} <= tags
+    assert containers == [young.replace(":", "-")]
 
 
 class Count(Nothing):
