@@ -53,8 +53,8 @@ class ProxyControl:
     async def upgrade(self, image: str) -> bool:
         """Replace it where it is not what `image`, which the server has, and this FTL make; whether it was.
 
-        Nobody listens for about a second (docs/decisions/0012-replacing-the-proxy.md). Certificates, routes and
-        addresses stay.
+        New connections wait for a second or two, or are refused where the server does not let us make them wait
+        (docs/decisions/0012-replacing-the-proxy.md). Certificates, routes and addresses stay.
 
         Raises:
             FtlError: The new one does not take the configuration or does not come up: the old one serves on.

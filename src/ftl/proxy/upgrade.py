@@ -3,8 +3,9 @@
 Docker gives a port of the machine to one container at a time, and takes it back only when that container ends. So
 there is a moment at which nobody listens; all that can be done before it or after it is. In turn: the new container
 is created, in the same networks at the same addresses; its Caddy reads the configuration; the old one tells its
-clients to close their connections, finishes requests, ends; the new one starts. The server does the last three by
-itself, in one script that we start and that goes on without us.
+clients to close their connections, finishes requests, ends; the new one starts. New connections wait meanwhile where
+the server lets us (`hold`). The server does all of that by itself, in one script that we start and that goes on
+without us.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from typing import TYPE_CHECKING
 from ftl.aio import uninterrupted
 from ftl.engine import ContainerSpec, Mount, labels
 from ftl.errors import EngineError, FtlError
-from ftl.proxy import networks, start
-from ftl.proxy.names import CONFIG_FILE
+from ftl.proxy import hold, networks, start
+from ftl.proxy.names import ADMIN, CONFIG_FILE
 
 if TYPE_CHECKING:
     from ftl.engine import Engine
@@ -33,19 +34,32 @@ _NO_DOCKER = 127  # of a shell that does not find a command
 _ASIDE = ("old", "new", "failed", "check")
 
 # $1: the container that runs, $2: the one that takes over, $3: their name, $4: seconds for the first to end, $5: what
-# the first is called then. Deaf to what ends a session; the output may have no reader any more.
+# the first is called then, $6: the admin API's address in the second; the rest: how `docker` has connections wait.
+# Deaf to what ends a session; the output may have no reader any more.
 _SWAP = """
 trap '' HUP INT TERM PIPE
 command -v docker >/dev/null || exit 127
-names() { docker rename "$1" "$5" && docker rename "$2" "$3"; }
-renamed=no
-names "$@" >/dev/null 2>&1 && renamed=yes  # not while it is restarting
-docker stop -t "$4" "$1" >/dev/null 2>&1
-[ "$renamed" = yes ] || names "$@" >/dev/null 2>&1
-said=$(docker start "$2" 2>&1) && exit
-docker rename "$2" "$3-failed" >/dev/null 2>&1
-docker rename "$1" "$3" >/dev/null 2>&1
-docker start "$1" >/dev/null 2>&1
+old=$1 new=$2 name=$3 grace=$4 aside=$5 admin=$6
+shift 6
+names() { docker rename "$old" "$aside" && docker rename "$new" "$name"; }
+listens() { docker exec "$new" wget -q -O /dev/null "http://$admin/config/"; }
+renamed=no tries=0
+names >/dev/null 2>&1 && renamed=yes  # not while it is restarting
+guard=$(docker "$@" 2>/dev/null) || guard=
+docker stop -t "$grace" "$old" >/dev/null 2>&1
+[ "$renamed" = yes ] || names >/dev/null 2>&1
+said=$(docker start "$new" 2>&1) && started=yes || started=no
+while [ "$started" = yes ] && [ "$tries" -lt 30 ] && ! listens >/dev/null 2>&1; do
+  tries=$((tries + 1))
+  sleep 0.1
+done
+if [ "$started" = no ]; then
+  docker rename "$new" "$name-failed" >/dev/null 2>&1
+  docker rename "$old" "$name" >/dev/null 2>&1
+  docker start "$old" >/dev/null 2>&1
+fi
+[ -z "$guard" ] || docker stop -t 2 "$guard" >/dev/null 2>&1
+[ "$started" = yes ] && exit
 echo "$said" >&2
 exit 1
 """
@@ -148,7 +162,10 @@ async def _swap(
     engine: Engine, machine: Machine, names: Installation, first: str, second: str, called: str
 ) -> None:
     """Stop one container and start another; what it is that cannot start, the first runs again."""
-    seconds = GRACE_SECONDS + _DELAY_SECONDS
+    seconds, aside = GRACE_SECONDS + _DELAY_SECONDS, _aside(names, called)
+    image = await start.find(engine, names)
+    ports = f"{names.http_port},{names.https_port}"
+    waiting = hold.guard(_aside(names, "hold"), image.image_id if image else "", _DELAY_SECONDS / 2, ports)
     argv = [
         "sh",
         "-c",
@@ -158,7 +175,9 @@ async def _swap(
         second,
         names.container,
         str(seconds),
-        _aside(names, called),
+        aside,
+        ADMIN,
+        *waiting,
     ]
     done = await machine.run(argv, timeout=_SCRIPT_SECONDS)
     if done.exit_code == _NO_DOCKER:
