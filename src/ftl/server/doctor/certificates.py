@@ -18,7 +18,7 @@ from ftl.server.doctor.dns import some_host
 from ftl.server.doctor.finding import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from ftl.config import Proxy
     from ftl.engine import Container, Engine
@@ -86,13 +86,21 @@ def _contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
     return anyone, strict
 
 
-async def with_refusals(served: Sequence[Served], engine: Engine, proxy: Container) -> list[Served]:
+async def with_refusals(
+    served: Sequence[Served], engine: Engine, proxy: Container, certified: Collection[str]
+) -> list[Served]:
     """The same, with what the authority said of those that have no certificate: it is in the proxy's log.
+
+    Args:
+        served: What was shown.
+        engine: The server's.
+        proxy: The proxy there.
+        certified: The hosts that an authority certifies.
 
     Raises:
         EngineError: The proxy cannot be asked.
     """
-    missing = [one.host for one in served if one.certificate is None]
+    missing = [one.host for one in served if one.certificate is None and one.host in certified]
     if not missing:
         return list(served)
     issuance = await watch(engine, proxy.name, missing, seconds=SECONDS)

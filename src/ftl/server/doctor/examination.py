@@ -53,9 +53,10 @@ class Patient:
         return site_of(self.project).hosts if self.project else ()
 
     @property
-    def secured(self) -> tuple[str, ...]:
-        """Those of them that are served by HTTPS."""
-        return self.hosts if self.proxy.tls != "off" else ()
+    def secured(self) -> dict[str, bool]:
+        """Those of them that are served by HTTPS, and whether an authority certifies each."""
+        secured = self.hosts if self.proxy.tls != "off" else ()
+        return {host: certificates.is_by_acme(self.proxy, host) for host in secured}
 
     @property
     def forwards(self) -> frozenset[int]:

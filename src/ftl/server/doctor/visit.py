@@ -16,7 +16,7 @@ from ftl.server.doctor.there import proxy_of
 from ftl.ssh import Local, connect
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ftl.engine import Container, EngineInfo
     from ftl.server.doctor.login import Login, Route
@@ -73,14 +73,14 @@ class Visit:
 
 
 async def visit(
-    target: Target | None, way: asyncio.Task[Login] | None, *, hosts: Sequence[str], logins: Logins
+    target: Target | None, way: asyncio.Task[Login] | None, *, hosts: Mapping[str, bool], logins: Logins
 ) -> Visit:
     """Connect and look; what fails is part of what is seen.
 
     Args:
         target: The server; None is this machine.
         way: How ssh gets there, which is looked at meanwhile; None for this machine.
-        hosts: The domains whose certificates are asked for.
+        hosts: The domains whose certificates are asked for, and whether an authority certifies each.
         logins: Those to registries, which the server's engine tries.
     """
     machine = Local() if target is None else connect(target)
@@ -130,15 +130,16 @@ async def _look(machine: Machine, docker: Docker, address: str | None) -> Visit:
 
 
 async def _served(
-    machine: Machine, engine: Engine | None, docker: Docker, hosts: Sequence[str]
+    machine: Machine, engine: Engine | None, docker: Docker, hosts: Mapping[str, bool]
 ) -> list[certificates.Served]:
     """What the proxy shows to visitors, if there is one."""
     proxy = proxy_of(docker.containers)
     if engine is None or proxy is None:
         return []
     served = await together(certificates.serve(machine, host) for host in hosts)
+    certified = [host for host, by_acme in hosts.items() if by_acme]
     try:
-        return await certificates.with_refusals(served, engine, proxy)
+        return await certificates.with_refusals(served, engine, proxy, certified)
     except EngineError:  # it does not run, which its ports tell
         return served
 
