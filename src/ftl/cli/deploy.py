@@ -32,7 +32,7 @@ HEADER = ("SERVICE", "ACTION", "IMAGE", "SENT", "REUSED")
 @click.option(
     "--upgrade-proxy",
     is_flag=True,
-    help="Replace the server's proxy, too, if it is not the newest of proxy.image; nobody listens for a second.",
+    help="Replace the server's proxy, too, if it is not the newest of proxy.image; visitors wait a second or two.",
 )
 @pass_options
 def command(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.option(
     "--upgrade-proxy",
     is_flag=True,
-    help="Replace the server's proxy, too, if it is not the newest of proxy.image; nobody listens for a second.",
+    help="Replace the server's proxy, too, if it is not the newest of proxy.image; visitors wait a second or two.",
 )
 @pass_options
 def command(options: Options, services: tuple[str, ...], build: bool, upgrade_proxy: bool) -> None:

@@ -75,7 +75,7 @@ class ApplySite(Step):
 
 @dataclass(frozen=True, slots=True)
 class UpgradeProxy(Step):
-    """The server's proxy runs the newest image of this name; nobody listens for about a second if it did not."""
+    """The server's proxy runs the newest image of this name; if it did not, visitors wait a second or two."""
 
     image: str
 
