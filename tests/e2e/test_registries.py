@@ -285,7 +285,7 @@ def test_the_registry_way_from_setup_to_deploy(
     server_factory: ServerFactory,
     tmp_path: Path,
 ) -> None:
-    """Setup asks for the credentials and keeps them where docker does; build pushes, deploy pulls, with no more asked.
+    """Setup asks for the credentials and keeps them where docker does; build tags and pushes, the server pulls.
 
     With --store-credentials the server has them, too, for its user alone.
     """
@@ -302,8 +302,13 @@ def test_the_registry_way_from_setup_to_deploy(
         assert "User name:" in said, said
         assert PASSWORD not in said
         assert basic.host in json.loads((home / "config.json").read_text())["auths"]
+        repository = f"team/{made.name}"
+        at.ftl("build", "--skip-push").ok()
+        assert basic.digest(repository, "v1") == "", "--skip-push does not push"
         at.ftl("build").ok()
+        digest = basic.digest(repository, "v1")
         at.ftl("deploy").ok()
+        assert at.release(server)["pulled"] == f"{basic.host}/{repository}@{digest}"
         assert made.get() == (200, "one")
     stored = server.run("stat", "-c", "%a %U", "/home/ftl/.docker/config.json").stdout.decode().strip()
     assert stored == "600 ftl"
