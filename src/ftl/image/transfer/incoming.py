@@ -13,7 +13,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ftl.aio import both, to_the_end
+from ftl.aio import both, to_the_end, uninterrupted
 from ftl.engine import ContainerSpec, Image, labels
 from ftl.errors import EngineError, EngineUnavailable, ServerError
 
@@ -98,7 +98,7 @@ class Incoming:
             image=tag, labels={labels.ROLE: labels.ROLE_TRANSFER}, command=("true",), restart="no"
         )
         self._tried.add(name)
-        await self._engine.create(name, spec)
+        await uninterrupted(self._engine.create(name, spec))  # or it is made once nobody removes it any more
 
     async def settle(self, names: Mapping[str, str]) -> None:
         """Give the images their names: temporary tag -> name. What they were tried with goes at the same time."""
@@ -110,7 +110,8 @@ class Incoming:
         await _shielded(self._discard())
 
     async def _discard(self) -> None:
-        await self._clear()  # an image that has a container is not removed
+        with suppress(*_GONE):
+            await _removed(self._engine, self._tried)  # an image that has a container is not removed
         await untag(self._engine, self.tags)
 
     async def _clear(self) -> None:
@@ -156,5 +157,9 @@ def _container(tag: str) -> str:
 
 async def _shielded(work: Coroutine[None, None, None]) -> None:
     """Finish a piece of cleaning up, within bounds, although the task it runs in may be on its way out."""
+    await uninterrupted(_bounded(work))
+
+
+async def _bounded(work: Coroutine[None, None, None]) -> None:
     with suppress(TimeoutError, *_GONE):
-        await asyncio.shield(asyncio.wait_for(work, _CLEANUP))
+        await asyncio.wait_for(work, _CLEANUP)

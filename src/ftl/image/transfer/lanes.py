@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ftl import child
+from ftl.aio import to_the_end, uninterrupted
 from ftl.image.transfer.scripts import ASIDE
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ async def opened(machine: Machine, run: str, count: int, meter: Meter) -> AsyncI
     finally:
         if lanes is not None:
             await lanes.end()
-        await asyncio.shield(asyncio.gather(*(_end(process) for process in processes)))
+        await uninterrupted(to_the_end(map(_end, processes)))
 
 
 async def _end(process: Process) -> None:

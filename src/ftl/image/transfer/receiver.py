@@ -12,6 +12,7 @@ from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
 from ftl import child
+from ftl.aio import uninterrupted
 from ftl.image.transfer.delta import Windows
 from ftl.image.transfer.depot import Kept, kept_name
 from ftl.image.transfer.door import STALL, judged, refused
@@ -80,7 +81,7 @@ class Receiver:
                 self._machine.name, f"nothing moved for {STALL / 60:.0f} minutes", _RESUME
             ) from error
         finally:
-            await asyncio.shield(_end(process))
+            await uninterrupted(_end(process))
             listening.cancel()
         self._judge(process.returncode, said, complaint)
 
