@@ -103,6 +103,4 @@ def _raise_if_bad(examination: Examination) -> None:
     if refused is not None:
         raise ServerError(f"the server could not be looked at: {refused.message}", cause=refused.cause)
     if problems:
-        raise FtlError(
-            f"{count(problems, 'problem')} found", hint="what helps stands below each"
-        )
+        raise FtlError(f"{count(problems, 'problem')} found", hint="what helps stands below each")
