@@ -1,9 +1,11 @@
 """What `ftl setup` costs beyond the packages that it installs, and how long `ftl doctor` takes.
 
-    python -m bench.setup [--pairs 3] [--suite bookworm]
+    python -m bench.setup [--pairs 5] [--suite bookworm]
 
 A pair is two bare servers that are alike: one is set up, on the other the same apt-get calls run alone, straight
-through this machine's engine; which of them comes first alternates. `setup_ratio` is the median of the pairs' ratios.
+through this machine's engine; which of them comes first alternates. `setup_ratio` is the fastest setup over the fastest
+apt-get: a busy machine can only add to either. (Where systemd runs, the package's own script starts the engine within
+apt-get. Nothing does that here, so that setup's figure has the engine's start in it, and apt-get's has not.)
 A second run and doctor are timed through `lab/relay.py` with round trips of 50 ms, the fastest of three. What is
 counted as an SSH command is each process of `ssh` but those that only ask or tell another on this machine (-G, -O).
 
@@ -15,7 +17,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import statistics
 import sys
 import time
 from pathlib import Path
@@ -131,7 +132,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--suite", default="bookworm")
     given = parser.parse_args()
     name = run_name("setup")
@@ -141,9 +142,9 @@ def main() -> None:
         measured, server = pairs(lab, project, given.pairs, given.suite)
         commands = len(log.read_text().splitlines()) // given.pairs
         again, doctor, changes = asyncio.run(far(project, server))
-    ratios = [seconds / without for seconds, without in measured]
+    setups, alones = zip(*measured, strict=True)
     figures = [
-        Figure("setup_ratio", round(statistics.median(ratios), 3), RATIO),
+        Figure("setup_ratio", round(min(setups) / min(alones), 3), RATIO),
         Figure("second_run_changes", changes, 0),
         Figure("second_run_seconds", round(again, 3), SECOND_RUN),
         Figure("ssh_commands", commands, COMMANDS),

@@ -227,11 +227,12 @@ PLANNERS: tuple[Callable[[Wanted, Observed, str], Iterator[s.Step]], ...] = (
     _engine,
     _user,
     _comforts,
-    _engine_runs,
     _firewall,
+    _engine_runs,
     _hardening,
 )
-"""Each says what is missing of one thing, in the order in which it is done. What could lock us out comes last."""
+"""Each says what is missing of one thing, in the order in which it is done. The new
+engine starts while the firewall is seen to; what could lock us out for good comes last."""
 
 
 def _open_ports(wanted: Wanted, observed: Observed) -> tuple[Port, ...]:

@@ -36,8 +36,8 @@ def test_a_bare_server_gets_everything_in_an_order_that_works() -> None:
         "create_user",
         "join_docker_group",
         "authorise_key",
-        "start_engine",
         "apply_firewall",
+        "start_engine",
     ]
 
 

@@ -21,10 +21,6 @@ text() {
     if [ -f "$2" ]; then blob "$1" < "$2"; fi
 }
 
-installed() {
-    dpkg-query -W -f '${db:Status-Abbrev}\n' "$1" 2> /dev/null | grep -q '^.i'
-}
-
 fact login "$login"
 fact user "$user"
 text os-release /etc/os-release
@@ -34,9 +30,8 @@ fact free "$(df -Pk /var | awk 'NR == 2 { printf "%.0f", $4 * 1024 }')"
 fact memory "$(awk '$1 == "MemTotal:" { printf "%.0f", $2 * 1024 }' /proc/meminfo)"
 fact swap "$(awk 'NR > 1 { sum += $3 } END { printf "%.0f", sum * 1024 }' /proc/swaps)"
 
-for package in zstd iptables ca-certificates sudo unattended-upgrades; do
-    if installed "$package"; then fact package "$package"; fi
-done
+dpkg-query -W -f '${db:Status-Abbrev}\tpackage\t${Package}\n' \
+    zstd iptables ca-certificates sudo unattended-upgrades 2> /dev/null | sed -n 's/^.i.*\tpackage/package/p'
 text auto-upgrades /etc/apt/apt.conf.d/20auto-upgrades
 
 # --- the engine
