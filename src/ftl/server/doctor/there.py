@@ -80,13 +80,15 @@ def judge_engine(info: EngineInfo, user: str) -> list[Finding]:
 
 
 def judge_zstd(info: EngineInfo, *, has_program: bool) -> Finding:
-    """How images travel: FTL compresses here, and the engine itself unpacks."""
+    """How images travel: the program zstd puts differences together, an engine alone takes whole layers."""
+    if has_program:
+        return Finding("there", "zstd", "ok", "changed layers travel as differences")
     major = info.version.partition(".")[0]
-    program = "" if has_program else " (the program zstd is not installed, and not needed)"
-    if major.isdigit() and int(major) < ZSTD:
-        what = f"images travel as gzip: Docker takes zstd from {ZSTD} on{program}"
-        return Finding("there", "zstd", "ok", what)
-    return Finding("there", "zstd", "ok", f"images travel as zstd{program}")
+    form = "gzip" if major.isdigit() and int(major) < ZSTD else "zstd"
+    what = f"no program zstd: changed layers travel whole (as {form}), and what is cut off begins anew"
+    return Finding(
+        "there", "zstd", "warning", what, "`ftl setup` installs it, or `sudo apt-get install zstd`"
+    )
 
 
 def judge_machine(survey: Survey) -> list[Finding]:

@@ -62,12 +62,18 @@ def test_an_engine() -> None:
         ("engine", "ok"),
         ("zstd", "ok"),
     ]
-    assert "gzip" in found[-1].what
+    assert "differences" in found[-1].what
     assert [one.level for one in there.judge_engine(replace(info, version="19.03.5"), "me")] == [
         "ok",
         "warning",
     ]
-    assert "as zstd" in there.judge_zstd(replace(info, version="26.1.5"), has_program=True).what
+    without = there.judge_zstd(info, has_program=False)
+    assert (without.level, "as gzip" in without.what, "ftl setup" in (without.fix or "")) == (
+        "warning",
+        True,
+        True,
+    )
+    assert "as zstd" in there.judge_zstd(replace(info, version="26.1.5"), has_program=False).what
 
 
 def test_an_engine_that_refuses() -> None:
