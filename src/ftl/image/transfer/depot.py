@@ -84,7 +84,9 @@ class Depot:
     def bases(self) -> dict[str, Kept]:
         """The layers that others can be sent as differences to: each is unpacked there, beside what comes."""
         return {
-            name: layer for name, layer in self.kept.items() if self.deltas and 2 * layer.size <= self.room
+            name: layer
+            for name, layer in self.kept.items()
+            if self.deltas and _ROOM * layer.size <= self.room
         }
 
     def without_kept(self) -> Depot:
