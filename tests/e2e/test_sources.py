@@ -162,7 +162,7 @@ def test_files_are_what_docker_save_says(driver: str) -> None:
             saving = Saving(source, {each.config: each.reference for each in both}, both)
             assert await digests(saving, layers) == found
             assert (files.configs, files.sizes) == (saving.configs, saving.sizes)
-            sources = await choose(source, both, layers, measure=False, saving=saving)
+            sources = await choose(source, both, layers, saving=saving)
             assert [each.name for each in sources] == ["files", "save"]
 
     run(work())
@@ -308,7 +308,7 @@ def test_an_ordinary_user_comes_to_push(driver: str, name: str, monkeypatch: pyt
             saving = Saving(source, {made[1].config: name}, made[1:])
 
             async def chosen() -> list[Source]:
-                return await choose(source, made[1:], frozenset({changed}), measure=False, saving=saving)
+                return await choose(source, made[1:], frozenset({changed}), saving=saving)
 
             assert await chosen() == [saving]
             await learn(source, made[:1])
@@ -353,7 +353,7 @@ def test_an_engine_that_does_not_reach_us_is_no_source(server: Server, name: str
             await learn(source, [made])
             assert await names(source, made) == [f"{name}:1"]
             saving = Saving(source, {made.config: made.reference}, [made])
-            sources = await choose(source, [made], frozenset(made.layers), measure=False, saving=saving)
+            sources = await choose(source, [made], frozenset(made.layers), saving=saving)
             assert sources == [saving]
             await source.untag(f"{name}:1")
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftl.errors import FtlError
+from ftl.image.transfer.choosing import SAVE_SPEED
 from ftl.image.transfer.delta import Basis
 from ftl.image.transfer.members import Members
 from ftl.image.transfer.source import Unfit
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 
 LEAST = 64 << 10
 """Bytes of a layer below which it is sent as it is: it is there before an old one is unpacked."""
-
-_SAVE = 130e6
-"""Bytes a second at which an engine saves an image, most of it before the first byte (20.10)."""
 
 _UNKNOWN_SPEED = 12.5e6
 """What a link is taken to carry, in bytes a second, before anything has gone over it: 100 Mbit/s."""
@@ -172,7 +170,7 @@ class Bases:
             yield Old(candidate.kept, make)
 
     def _pays(self, layer: Layer, candidate: Candidate) -> bool:
-        preparing = 0.0 if self._at_hand else candidate.image.size / _SAVE
+        preparing = 0.0 if self._at_hand else candidate.image.size / SAVE_SPEED
         return pays(layer.size, candidate.kept, self._speed, preparing)
 
     async def _read(self, candidate: Candidate, file: BinaryIO) -> Basis | None:

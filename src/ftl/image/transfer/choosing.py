@@ -19,19 +19,20 @@ from typing import TYPE_CHECKING
 from ftl.aio import to_the_end
 from ftl.errors import EngineError, EngineUnavailable, TransferFailed
 from ftl.image.transfer.files import readable
+from ftl.image.transfer.layers import estimated_sizes
 from ftl.image.transfer.neighbour import is_neighbour
 from ftl.image.transfer.remembered import Remembered
 from ftl.image.transfer.source import Unfit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from ftl.engine import Engine
     from ftl.image.transfer.save import Wanted
     from ftl.image.transfer.source import Source
 
-_SAVE = 130e6
-_PUSH = 25e6
+SAVE_SPEED = 130e6
+_PUSH_SPEED = 25e6
 """Bytes of layers a second: `docker save` writes all of an image first; a push compresses what is handed over. A busy
 machine saves 90 MB a second and a quiet one 170."""
 
@@ -43,7 +44,7 @@ _SLACK = 8 << 20
 
 
 async def choose(
-    engine: Engine, wanted: Sequence[Wanted], needed: frozenset[str], *, measure: bool, saving: Source
+    engine: Engine, wanted: Sequence[Wanted], needed: frozenset[str], *, saving: Source
 ) -> list[Source]:
     """The sources that can serve, in the order to try them.
 
@@ -51,7 +52,6 @@ async def choose(
         engine: The engine here.
         wanted: The images.
         needed: The diffIDs of the layers to hand out.
-        measure: The sizes of the other layers are needed too.
         saving: The source that always serves.
     """
     if (files := await readable(engine, wanted)) is not None:
@@ -92,7 +92,7 @@ async def _push(engine: Engine, wanted: Sequence[Wanted], needed: frozenset[str]
         return None
     sizes: dict[str, int] = {}
     for image, of_steps in zip(wanted, steps, strict=True):
-        sizes |= layer_sizes(image.layers, of_steps)
+        sizes |= estimated_sizes(image.layers, of_steps)
     remembered = await asyncio.to_thread(Remembered)
     uploaded = sum(sizes.get(layer, 0) for layer in needed | remembered.unknown(sizes))
     if not pays(uploaded, sum(sizes.values())):
@@ -109,16 +109,4 @@ async def _pushes(engine: Engine) -> bool:
 
 def pays(uploaded: int, size: int) -> bool:
     """Whether a push that hands over so many bytes is done before images of `size` bytes are saved."""
-    return _PUSH_SECONDS + uploaded / _PUSH < size / _SAVE
-
-
-def layer_sizes(layers: Sequence[str], steps: Sequence[int]) -> Mapping[str, int]:
-    """About how large layers are.
-
-    Args:
-        layers: diffIDs, lowest first.
-        steps: Sizes of the steps of the build, lowest first, as the engine tells them: 0 for a step that made
-            no layer, without saying which did. So an empty layer shifts the sizes above it by a place.
-    """
-    sized = zip(reversed(layers), reversed([size for size in steps if size]), strict=False)
-    return dict.fromkeys(layers, 0) | dict(sized)
+    return _PUSH_SECONDS + uploaded / _PUSH_SPEED < size / SAVE_SPEED

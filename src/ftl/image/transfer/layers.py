@@ -40,6 +40,18 @@ def chain_ids(layers: Sequence[str]) -> tuple[str, ...]:
     return tuple(chains)
 
 
+def estimated_sizes(layers: Sequence[str], steps: Sequence[int]) -> dict[str, int]:
+    """About how many bytes each layer has: for a display, and for a choice.
+
+    Args:
+        layers: diffIDs, lowest first.
+        steps: Sizes of the steps of the build, lowest first, as the engine tells them: 0 for a step that made no
+            layer, without saying which did. So an empty layer shifts the sizes above it by a place.
+    """
+    sized = zip(reversed(layers), reversed([size for size in steps if size]), strict=False)
+    return dict.fromkeys(layers, 0) | dict(sized)
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """The layers a server has: chainIDs on overlay2, diffIDs of uncompressed blobs on the containerd store."""

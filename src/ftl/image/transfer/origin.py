@@ -63,14 +63,14 @@ class Origin:
         return [Wanted(reference, image.id, image.layers) for reference, image in images.items()]
 
     async def sources(
-        self, images: Mapping[str, Image], wanted: Sequence[Wanted], needed: frozenset[str], *, measure: bool
+        self, images: Mapping[str, Image], wanted: Sequence[Wanted], needed: frozenset[str]
     ) -> list[Source]:
         """The ways to these layers, the best first; the last one is sure, but the slowest."""
         saving = Saving(self._engine, {image.id: name for name, image in images.items()}, wanted)
-        found = await choose(self._engine, wanted, needed, measure=measure, saving=saving)
+        found = await choose(self._engine, wanted, needed, saving=saving)
         return [source for source in found if self._allowed is None or source.name in self._allowed]
 
     async def old(self, image: Image, layer: str) -> list[Source]:
         """The ways to one layer of an older image."""
         images = {image.id: image}
-        return await self.sources(images, await self.wanted(images), frozenset({layer}), measure=False)
+        return await self.sources(images, await self.wanted(images), frozenset({layer}))

@@ -14,7 +14,7 @@ from ftl.image.transfer.basis import Bases, candidates
 from ftl.image.transfer.door import Door, EngineDoor, refused
 from ftl.image.transfer.frames import Pace
 from ftl.image.transfer.incoming import Doubt, Incoming
-from ftl.image.transfer.layers import Held
+from ftl.image.transfer.layers import Held, estimated_sizes
 from ftl.image.transfer.links import recall, remember
 from ftl.image.transfer.memory import return_large_blocks
 from ftl.image.transfer.meter import Account, Meter
@@ -34,6 +34,12 @@ if TYPE_CHECKING:
     from ftl.image.transfer.sent import Sent
     from ftl.image.transfer.source import Source
     from ftl.ssh import Machine
+
+_LOOKED_AT = 8
+"""Images of the server that may have an old layer for a new one: the latest of the same service come first."""
+
+_TELLING = 4 << 20
+"""Bytes after which a transfer tells how fast the link is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +169,7 @@ class Shipment:
         needed = frozenset[str]().union(*(there.held.lacks(image.layers) for image in wanted))
         images = {parcel.reference: parcel.image for parcel in self._parcels}
         coming = needed - there.depot.kept.keys()
-        measure = there.info.store == "containerd"
-        for source in await self._origin.sources(images, wanted, coming, measure=measure):
+        for source in await self._origin.sources(images, wanted, coming):
             bases = await self._bases(there, at_hand=source.name == "files")
             try:
                 return await self._attempt(source, wanted, needed, there, bases)
@@ -232,38 +237,19 @@ class Shipment:
         return EngineDoor(there.engine, there.info, meter)
 
     async def _accounts(self, wanted: Sequence[Wanted], there: There) -> list[Account]:
-        sizes = await to_the_end(self._source.layer_sizes(parcel.image.id) for parcel in self._parcels)
+        steps = await to_the_end(self._source.layer_sizes(parcel.image.id) for parcel in self._parcels)
         accounts: list[Account] = []
         held, free, self._room = there.held, there.depot.free, 0
-        for parcel, image, steps in zip(self._parcels, wanted, sizes, strict=True):
+        for parcel, image, of_steps in zip(self._parcels, wanted, steps, strict=True):
+            sizes = estimated_sizes(image.layers, of_steps)
             needed = held.lacks(image.layers)
             held = held.adding([image.layers])
             kept = needed & there.depot.kept.keys()
-            expected = expected_size(image.layers, needed - kept, steps)
+            expected = sum(sizes[layer] for layer in needed - kept)
             accounts.append(Account(parcel.tag, len(image.layers), needed, expected, kept))
-            room = SPACE * expected_size(image.layers, needed, steps)
+            room = SPACE * sum(sizes[layer] for layer in needed)
             self._room += room
             # Only a whole image's size is known before its layers pass.
             if free is not None and needed >= set(image.layers) and room > free:
                 raise no_room(there.engine.name, room, free)
         return accounts
-
-
-_LOOKED_AT = 8
-"""Images of the server that may have an old layer for a new one: the latest of the same service come first."""
-
-_TELLING = 4 << 20
-"""Bytes after which a transfer tells how fast the link is."""
-
-
-def expected_size(layers: Sequence[str], needed: frozenset[str], sizes: Sequence[int]) -> int:
-    """About how many bytes there are to send, for the display.
-
-    Args:
-        layers: diffIDs, lowest first.
-        needed: Those to send.
-        sizes: Of the steps of the build, lowest first, as the engine tells them: 0 for a step that made no layer,
-            without saying which did. So an empty layer shifts the sizes above it by a place.
-    """
-    from_the_top = zip(reversed(layers), reversed([size for size in sizes if size]), strict=False)
-    return sum({layer: size for layer, size in from_the_top if layer in needed}.values())

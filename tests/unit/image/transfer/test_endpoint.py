@@ -12,7 +12,7 @@ import pytest
 from tests.unit.image.transfer.engine_folder import digest
 
 from ftl.errors import TransferFailed
-from ftl.image.transfer.choosing import layer_sizes, pays
+from ftl.image.transfer.choosing import pays
 from ftl.image.transfer.digested import digested
 from ftl.image.transfer.endpoint import Cut, Endpoint
 from ftl.image.transfer.remembered import Blob, Remembered
@@ -261,9 +261,3 @@ def test_what_is_not_readable_is_forgotten(tmp_path: Path, content: str) -> None
 def test_a_push_is_for_small_changes_of_large_images(uploaded: int, size: int, *, paid: bool) -> None:
     """All else is saved."""
     assert pays(uploaded, size) is paid
-
-
-def test_sizes_of_layers_come_from_the_steps_that_made_them() -> None:
-    """Steps that made none are 0; a layer that cannot be told counts as empty."""
-    assert layer_sizes(["a", "b", "c"], [0, 10, 0, 20, 30, 0]) == {"a": 10, "b": 20, "c": 30}
-    assert layer_sizes(["a", "b"], [10]) == {"a": 0, "b": 10}

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftl.engine.values import Image
-from ftl.image.transfer.layers import Held, chain_ids, held, likeliest
+from ftl.image.transfer.layers import Held, chain_ids, estimated_sizes, held, likeliest
 
 A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
 
@@ -30,6 +30,22 @@ def test_a_chain_id_covers_all_layers_below() -> None:
         base,
         "sha256:88965a3c0c476925ec76039898a30334d1532b49534760133b46d4bfd86b7938",
     )
+
+
+@pytest.mark.parametrize(
+    ("layers", "steps", "sizes"),
+    [
+        ("abc", [0, 10, 0, 20, 30, 0], {"a": 10, "b": 20, "c": 30}),
+        ("abc", [100, 0, 20, 3, 0], {"a": 100, "b": 20, "c": 3}),
+        ("ab", [10], {"a": 0, "b": 10}),
+        ("ab", [], {"a": 0, "b": 0}),
+    ],
+)
+def test_sizes_come_from_the_steps_that_made_the_layers(
+    layers: str, steps: list[int], sizes: dict[str, int]
+) -> None:
+    """Steps that made none are 0; a layer that cannot be told counts as empty."""
+    assert estimated_sizes(list(layers), steps) == sizes
 
 
 def test_on_overlay2_a_layer_on_another_base_is_another_layer() -> None:

@@ -21,7 +21,6 @@ from ftl.image.transfer.decompress import Decompressor
 from ftl.image.transfer.incoming import stale
 from ftl.image.transfer.pump import pumped
 from ftl.image.transfer.same import same
-from ftl.image.transfer.shipment import expected_size
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -182,13 +181,6 @@ def test_calls_side_by_side_give_the_first_error_when_all_are_over() -> None:
     with pytest.raises(TransferFailed, match="second"):
         asyncio.run(to_the_end([call(number) for number in range(3)]))
     assert sorted(over) == [0, 1, 2]
-
-
-def test_what_is_to_be_sent_is_estimated_from_the_history() -> None:
-    """Steps without a layer do not count, and the sizes belong to the layers from the top down."""
-    assert expected_size(["a", "b", "c"], frozenset({"b", "c"}), [100, 0, 20, 3, 0]) == 23
-    assert expected_size(["a", "b"], frozenset({"a", "b"}), []) == 0
-    assert expected_size(["a"], frozenset(), [100]) == 0
 
 
 IMAGE = Image(
