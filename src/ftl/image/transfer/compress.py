@@ -15,14 +15,14 @@ import asyncio
 import os
 import sys
 import zlib
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from ftl.image.transfer.blocks import blocks, side_by_side
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, Callable
 
     from ftl.engine import EngineInfo
 
@@ -108,30 +108,13 @@ async def compressed(
 
     Reads ahead by as many blocks as there are threads, and no further.
     """
-    pool = ThreadPoolExecutor(threads if codec.apart else 1, thread_name_prefix="compress")
-    loop = asyncio.get_running_loop()
     compressor = codec.begin(threads)
-    running: deque[asyncio.Future[bytes]] = deque()
-    try:
-        async with aclosing(pieces):
-            async for block in _blocks(pieces):
-                running.append(loop.run_in_executor(pool, compressor.compress, block))
-                if len(running) > threads and (chunk := await running.popleft()):
-                    yield chunk
-            running.append(loop.run_in_executor(pool, compressor.flush))
-            while running:
-                if chunk := await running.popleft():
-                    yield chunk
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
-async def _blocks(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    block = bytearray()
-    async for piece in pieces:
-        block += piece
-        if len(block) >= _BLOCK:
-            yield bytes(block)
-            block.clear()
-    if block:
-        yield bytes(block)
+    chunks = side_by_side(
+        blocks(pieces, _BLOCK), compressor.compress, threads=threads if codec.apart else 1, ahead=threads
+    )
+    async with aclosing(pieces), aclosing(chunks):
+        async for chunk in chunks:
+            if chunk:
+                yield chunk
+        if rest := await asyncio.to_thread(compressor.flush):
+            yield rest

@@ -10,27 +10,24 @@ level 8, 50 at 12).
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 import time
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
+
+from ftl.image.transfer.blocks import blocks, side_by_side
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator
 
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
 
-T = TypeVar("T")
-U = TypeVar("U")
-
 THREADS = min(3, os.cpu_count() or 1)
+"""That compress side by side; so many blocks are read ahead."""
 
 BLOCK = 2 << 20
 """Bytes that make a frame."""
@@ -79,38 +76,10 @@ def frame(block: bytes, level: int) -> bytes:
 
 async def frames(pieces: AsyncIterator[bytes], pace: Pace) -> AsyncGenerator[bytes, None]:
     """The layer in frames; how long each takes until the next is asked for sets the pace."""
-    async with aclosing(side_by_side(blocks(pieces), lambda block: frame(block, pace.level))) as made:
+    whole = blocks(pieces, BLOCK)
+    work = side_by_side(whole, lambda block: frame(block, pace.level), threads=THREADS, ahead=THREADS)
+    async with aclosing(work) as made:
         async for each in made:
             began = time.monotonic()
             yield each
             pace.took(len(each), time.monotonic() - began)
-
-
-async def side_by_side(
-    items: AsyncIterator[T], work: Callable[[T], U], *, ahead: int = THREADS
-) -> AsyncGenerator[U, None]:
-    """What work makes of each item, in order; in threads, reading so many items ahead."""
-    pool = ThreadPoolExecutor(THREADS, thread_name_prefix="compress")
-    loop = asyncio.get_running_loop()
-    running: deque[asyncio.Future[U]] = deque()
-    try:
-        async for item in items:
-            running.append(loop.run_in_executor(pool, work, item))
-            if len(running) > ahead:
-                yield await running.popleft()
-        while running:
-            yield await running.popleft()
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
-async def blocks(pieces: AsyncIterator[bytes], size: int = BLOCK) -> AsyncGenerator[bytes, None]:
-    """The same bytes in blocks of at least so many, but the last."""
-    block = bytearray()
-    async for piece in pieces:
-        block += piece
-        if len(block) >= size:
-            yield bytes(block)
-            block.clear()
-    if block:
-        yield bytes(block)

@@ -20,12 +20,11 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import uninterrupted
 from ftl.errors import EngineError, EngineUnavailable, TransferFailed
-from ftl.image.transfer.digested import digested
 from ftl.image.transfer.endpoint import Cut, Endpoint
 from ftl.image.transfer.remembered import Blob
 from ftl.image.transfer.save import DOCUMENT_LIMIT, Layer
 from ftl.image.transfer.source import Unfit
-from ftl.image.transfer.spool import spooled
+from ftl.image.transfer.spool import digested, spooled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Sequence

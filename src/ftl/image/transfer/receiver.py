@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 from ftl import child
 from ftl.aio import uninterrupted
-from ftl.image.transfer.delta import Windows
+from ftl.image.transfer.blocks import blocks, side_by_side
+from ftl.image.transfer.delta import Window, Windows
 from ftl.image.transfer.depot import Kept, kept_name
 from ftl.image.transfer.door import STALL, judged, refused
-from ftl.image.transfer.frames import blocks, frames, side_by_side
+from ftl.image.transfer.frames import THREADS, frames
 from ftl.image.transfer.lanes import lanes_for, opened
 from ftl.image.transfer.pack import Raw
 from ftl.image.transfer.scripts import RECEIVE
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
     from ftl.image.transfer.basis import Bases, Old
-    from ftl.image.transfer.delta import Frame, Window
     from ftl.image.transfer.depot import Depot
     from ftl.image.transfer.frames import Pace
     from ftl.image.transfer.lanes import Lanes
@@ -133,7 +133,8 @@ class Receiver:
         windows = Windows(basis)
         self._meter.difference(old.instead(layer.size))
         await line.say(f"delta {kept_name(layer.diff_id, layer.size)}")
-        async with aclosing(side_by_side(self._windows(layer, windows), _framed, ahead=1)) as made:
+        cut = self._windows(layer, windows)
+        async with aclosing(side_by_side(cut, Window.frame, threads=THREADS, ahead=1)) as made:
             async for each in made:
                 head = f"{each.basis.offset} {each.basis.length} {len(each.content)}\n"
                 await line.send(head.encode(), each.content)
@@ -231,10 +232,6 @@ class _Line:
     async def _drained(self) -> None:
         await self._stdin.drain()
         self._limit.reschedule(asyncio.get_running_loop().time() + STALL)
-
-
-def _framed(window: Window) -> Frame:
-    return window.frame()
 
 
 async def _end(process: Process) -> None:

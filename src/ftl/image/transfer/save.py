@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from ftl.errors import TransferFailed
 from ftl.image.transfer.archive import digest
 from ftl.image.transfer.legacy import LegacyNames
-from ftl.image.transfer.spool import measured, spooled
+from ftl.image.transfer.spool import digested, spooled
 from ftl.image.transfer.tar import Member, TarReader
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class Saved:
             yield self._hand_out(diff_id, member.size, self._checked(diff_id))
         elif diff_id not in self.sizes:
             as_it_is = plain or not self._measure
-            self.sizes[diff_id] = member.size if as_it_is else await measured(self._reader.body())
+            self.sizes[diff_id] = member.size if as_it_is else (await digested(self._reader.body()))[1]
 
     def _diff_id(self, blob: str) -> str | None:
         """The layer in a blob of that digest, which is its own where blobs are plain."""

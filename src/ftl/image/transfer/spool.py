@@ -1,4 +1,4 @@
-"""A layer put aside: uncompressed, in a nameless temporary file, one at a time.
+"""A layer's blob unpacked: put aside in a nameless temporary file, one at a time, or only read for what it is.
 
 A tar header says the size before the body, and our archive names a layer by its digest. Where the local
 engine hands out neither before the bytes (compressed blobs of the containerd store, a layer of an unknown
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from ftl.errors import TransferFailed
+from ftl.image.transfer.blocks import blocks
 from ftl.image.transfer.decompress import Decompressor
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ class Spooled:
             yield piece
 
 
-class _Writer:
-    """Decompresses, digests, counts and (with a file) keeps; blocking, for a thread."""
+class _Unpacker:
+    """Decompresses a blob, digests and counts what comes out, and (with a file) keeps it; blocking, for a thread."""
 
     def __init__(self, file: BinaryIO | None) -> None:
         self._file = file
@@ -74,34 +75,33 @@ async def spooled(pieces: AsyncIterator[bytes]) -> AsyncIterator[Spooled]:
         TransferFailed: The blob is damaged, or the disk here is full.
     """
     with await asyncio.to_thread(temporary) as file:
-        writer = _Writer(file)
+        unpacker = _Unpacker(file)
         try:
-            diff_id = await _write(writer, pieces)
+            diff_id = await _unpack(unpacker, pieces)
         except OSError as error:
             raise TransferFailed(
                 "a layer could not be put aside on this machine",
                 cause=error.strerror,
                 hint=f"Free some space in {_folder() or tempfile.gettempdir()}, or set TMPDIR to a larger folder.",
             ) from error
-        yield Spooled(file, diff_id, writer.size)
+        yield Spooled(file, diff_id, unpacker.size)
 
 
-async def measured(pieces: AsyncIterator[bytes]) -> int:
-    """The uncompressed size of a layer's blob, in bytes."""
-    writer = _Writer(None)
-    await _write(writer, pieces)
-    return writer.size
+async def digested(pieces: AsyncIterator[bytes]) -> tuple[str, int]:
+    """The diffID of a layer's blob and the size of its tar in bytes; nothing is kept.
+
+    Raises:
+        TransferFailed: The blob is damaged.
+    """
+    unpacker = _Unpacker(None)
+    diff_id = await _unpack(unpacker, pieces)
+    return diff_id, unpacker.size
 
 
-async def _write(writer: _Writer, pieces: AsyncIterator[bytes]) -> str:
-    gathered = bytearray()
-    async for piece in pieces:
-        gathered += piece
-        if len(gathered) >= _PIECE:
-            await asyncio.to_thread(writer.feed, bytes(gathered))
-            gathered.clear()
-    await asyncio.to_thread(writer.feed, bytes(gathered))
-    return await asyncio.to_thread(writer.finish)
+async def _unpack(unpacker: _Unpacker, pieces: AsyncIterator[bytes]) -> str:
+    async for block in blocks(pieces, _PIECE):
+        await asyncio.to_thread(unpacker.feed, block)
+    return await asyncio.to_thread(unpacker.finish)
 
 
 def temporary() -> BinaryIO:

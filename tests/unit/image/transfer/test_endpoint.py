@@ -13,9 +13,9 @@ from tests.unit.image.transfer.engine_folder import digest
 
 from ftl.errors import TransferFailed
 from ftl.image.transfer.choosing import pays
-from ftl.image.transfer.digested import digested
 from ftl.image.transfer.endpoint import Cut, Endpoint
 from ftl.image.transfer.remembered import Blob, Remembered
+from ftl.image.transfer.spool import digested
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftl.image.transfer.frames import BLOCK, THREADS, Pace, blocks, frames, side_by_side
+from ftl.image.transfer.frames import BLOCK, Pace, frames
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -67,7 +67,6 @@ def test_the_level_stays_within_bounds(steps: list[tuple[int, float]]) -> None:
     for count, seconds in steps:
         pace.took(count, seconds)
         assert EASY <= pace.level <= HARD
-        assert pace.speed(0) is None or (pace.speed(0) or 0) >= 0
 
 
 def test_the_level_follows_the_link() -> None:
@@ -89,24 +88,6 @@ def test_a_speed_is_told_after_enough_bytes() -> None:
     assert pace.speed(1000) == 2000
 
 
-def test_work_is_done_in_order_and_not_far_ahead() -> None:
-    """Memory is bounded: of a stream that nobody reads, no more is taken than there are threads, and one."""
-    taken: list[int] = []
-
-    async def numbers() -> AsyncIterator[int]:
-        for number in range(100):
-            taken.append(number)
-            yield number
-
-    async def work() -> list[int]:
-        doubled = side_by_side(numbers(), lambda number: number * 2)
-        first = await anext(doubled)
-        assert len(taken) <= THREADS + 1
-        return [first, *[number async for number in doubled]]
-
-    assert asyncio.run(work()) == [number * 2 for number in range(100)]
-
-
 def test_an_error_of_the_stream_comes_through() -> None:
     """After the frames before it, and no thread is left at work."""
 
@@ -120,12 +101,3 @@ def test_an_error_of_the_stream_comes_through() -> None:
 
     with pytest.raises(OSError, match="gone"):
         asyncio.run(work())
-
-
-def test_blocks_hold_at_least_so_much() -> None:
-    """But the last."""
-
-    async def work() -> list[int]:
-        return [len(block) async for block in blocks(stream([b"abc"] * 7), 5)]
-
-    assert asyncio.run(work()) == [6, 6, 6, 3]
