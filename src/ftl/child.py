@@ -77,6 +77,14 @@ async def finish(process: Process) -> None:
     await process.wait()
 
 
+async def hang_up(process: Process) -> None:
+    """End a child that reads its input to the end: close that, and `finish` it where it goes on all the same."""
+    assert process.stdin is not None
+    process.stdin.close()
+    if process.returncode is None:
+        await finish(process)
+
+
 # --- outputs kept -----------------------------------------------------------------------------------
 
 

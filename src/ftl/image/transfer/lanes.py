@@ -118,11 +118,4 @@ async def opened(machine: Machine, run: str, count: int, meter: Meter) -> AsyncI
     finally:
         if lanes is not None:
             await lanes.end()
-        await uninterrupted(to_the_end(map(_end, processes)))
-
-
-async def _end(process: Process) -> None:
-    assert process.stdin is not None
-    process.stdin.close()
-    if process.returncode is None:
-        await child.finish(process)
+        await uninterrupted(to_the_end(map(child.hang_up, processes)))

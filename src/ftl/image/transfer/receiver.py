@@ -81,7 +81,7 @@ class Receiver:
                 self._machine.name, f"nothing moved for {STALL / 60:.0f} minutes", _RESUME
             ) from error
         finally:
-            await uninterrupted(_end(process))
+            await uninterrupted(child.hang_up(process))  # it takes with it what it had begun
             listening.cancel()
         self._judge(process.returncode, said, complaint)
 
@@ -232,14 +232,6 @@ class _Line:
     async def _drained(self) -> None:
         await self._stdin.drain()
         self._limit.reschedule(asyncio.get_running_loop().time() + STALL)
-
-
-async def _end(process: Process) -> None:
-    """See that the script ends: at the end of its input it does, and takes with it what it had begun."""
-    assert process.stdin is not None
-    process.stdin.close()
-    if process.returncode is None:
-        await child.finish(process)
 
 
 async def _tail(stream: asyncio.StreamReader | None) -> str:
