@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ftl.aio import to_the_end
-from ftl.errors import EngineError, EngineUnavailable, TransferFailed
+from ftl.errors import EngineError, TransferFailed
 from ftl.image.transfer.files import readable
 from ftl.image.transfer.layers import estimated_sizes
 from ftl.image.transfer.neighbour import is_neighbour
@@ -75,7 +75,7 @@ async def learn(engine: Engine, wanted: Sequence[Wanted]) -> None:
     layers = {layer for image in wanted for layer in image.layers}
     if not remembered.unknown(layers) or await readable(engine, wanted) is not None:
         return
-    with suppress(Unfit, EngineError, EngineUnavailable, TransferFailed):
+    with suppress(Unfit, EngineError, TransferFailed):
         if await _pushes(engine):
             from ftl.image.transfer.push import Push
 
@@ -88,7 +88,7 @@ async def _push(engine: Engine, wanted: Sequence[Wanted], needed: frozenset[str]
         if not await _pushes(engine):
             return None
         steps = await to_the_end(engine.layer_sizes(image.config) for image in wanted)
-    except (EngineError, EngineUnavailable):
+    except EngineError:
         return None
     sizes: dict[str, int] = {}
     for image, of_steps in zip(wanted, steps, strict=True):

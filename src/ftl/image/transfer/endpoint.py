@@ -170,13 +170,13 @@ class Endpoint:
 
 
 def _bound(port: int) -> socket.socket:
-    """A socket on the loopback; on another port if that one is taken."""
+    """A socket on the loopback; on another port if that one is taken, or is none."""
     made = socket.socket()
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             made.bind(("127.0.0.1", port))
-        except OSError:
+        except (OSError, OverflowError):
             made.bind(("127.0.0.1", 0))
     except BaseException:
         made.close()

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.aio import uninterrupted
-from ftl.errors import EngineError, EngineUnavailable
+from ftl.errors import EngineError
 from ftl.image.transfer.archive import digest
 from ftl.image.transfer.layers import chain_ids
 from ftl.image.transfer.save import DOCUMENT_LIMIT, Layer
@@ -63,7 +63,7 @@ async def readable(engine: Engine, wanted: Sequence[Wanted]) -> Files | None:
         if info.store != "overlay2":
             return None
         return await asyncio.to_thread(_found, Path(info.root), wanted)
-    except (EngineError, EngineUnavailable, Unfit):
+    except (EngineError, Unfit):
         return None
 
 

@@ -6,7 +6,7 @@ from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
 from ftl.aio import to_the_end
-from ftl.errors import EngineError, EngineUnavailable
+from ftl.errors import EngineError
 from ftl.image.transfer.choosing import choose, learn
 from ftl.image.transfer.save import Wanted
 from ftl.image.transfer.saving import Saving, saved
@@ -29,7 +29,7 @@ async def learn_layers(engine: Engine, references: Iterable[str]) -> None:
         engine: The engine here.
         references: Names or IDs of its images.
     """
-    with suppress(EngineError, EngineUnavailable):
+    with suppress(EngineError):
         if (await engine.info()).store == "overlay2":
             found = await to_the_end(engine.image(reference) for reference in references)
             images = [image for image in found if image is not None]

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ftl.aio import uninterrupted
-from ftl.errors import EngineError, EngineUnavailable, TransferFailed
+from ftl.errors import EngineError, TransferFailed
 from ftl.image.transfer.endpoint import Cut, Endpoint
 from ftl.image.transfer.remembered import Blob
 from ftl.image.transfer.save import DOCUMENT_LIMIT, Layer
@@ -183,9 +183,11 @@ class Push:
                             pass
         except TimeoutError:
             last = Unfit("the engine does not reach a port of this machine, or nothing moved")
-        except (EngineError, EngineUnavailable) as error:
+        except EngineError as error:
             last = Unfit(f"the engine could not push: {error.cause or error.message}")
-        except Unfit as error:
+        except OSError as error:
+            last = Unfit(f"no port of this machine can be listened on: {error.strerror}")
+        except Exception as error:  # noqa: BLE001  # handed to the reader, who raises it and waits no longer
             last = error
         finally:
             self._limit = None
@@ -217,7 +219,7 @@ class Push:
             await uninterrupted(self._untag(reference))
 
     async def _untag(self, reference: str) -> None:
-        with suppress(EngineError, EngineUnavailable, TimeoutError):
+        with suppress(EngineError, TimeoutError):
             async with asyncio.timeout(_CLEANING_SECONDS):
                 await self._engine.untag(reference)
 

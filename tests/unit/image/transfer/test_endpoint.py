@@ -175,13 +175,15 @@ def test_an_upload_that_breaks_off_is_told() -> None:
 
 
 def test_a_port_that_is_taken_is_no_obstacle() -> None:
-    """The last one is taken again if it is free, another one if not."""
+    """The last one is taken again if it is free, another one if not, or if what was remembered is no port."""
 
     async def work() -> None:
         async with Endpoint(Shelf(), "name") as one, Endpoint(Shelf(), "name", one.port) as other:
             assert other.port not in {0, one.port}
         async with Endpoint(Shelf(), "name", one.port) as again:
             assert again.port == one.port
+        async with Endpoint(Shelf(), "name", 70_000) as elsewhere:
+            assert 0 < elsewhere.port < 65_536
 
     asyncio.run(work())
 
