@@ -153,21 +153,6 @@ class Files:
             elif measure:
                 self.sizes[diff_id] = await asyncio.to_thread(kept.size)
 
-    async def one(self, layers: Sequence[str], diff_id: str) -> Layer | None:
-        """One layer of an image that need not be among the wanted ones; None where it is not to be had.
-
-        Args:
-            layers: The image's diffIDs, lowest first.
-            diff_id: Which of them.
-        """
-        try:
-            chain_id = chain_ids(layers)[layers.index(diff_id)]
-            kept = await asyncio.to_thread(self._layer, diff_id, chain_id)
-            size, tar = await asyncio.to_thread(kept.tar)
-        except (OSError, ValueError, Unfit):
-            return None
-        return Layer(diff_id, size, _ahead(tar))
-
     def _config(self, name: str) -> bytes:
         with (self._root / "image/overlay2/imagedb/content/sha256" / _hex(name)).open("rb") as file:
             content = file.read(DOCUMENT_LIMIT)

@@ -140,21 +140,6 @@ def test_a_layer_of_very_many_entries(tmp_path: Path) -> None:
     assert asyncio.run(read(files, frozenset({digest(tar)}))) == {digest(tar): tar}
 
 
-def test_one_layer_of_another_image(tmp_path: Path) -> None:
-    """The last release's layer is what a difference is made against; one that is gone is None."""
-    old = install(tmp_path, [layer(base=b"1"), layer(app=b"old")], b'{"old": 1}')
-    files = looked_up(tmp_path, install(tmp_path, [layer(base=b"1"), layer(app=b"new")]))
-
-    async def work() -> bytes:
-        assert await files.one(old.layers[1:], old.layers[1]) is None
-        assert await files.one(old.layers, digest(b"")) is None
-        found = await files.one(old.layers, old.layers[1])
-        assert found is not None
-        return b"".join([piece async for piece in found.pieces])
-
-    assert asyncio.run(work()) == layer(app=b"old")
-
-
 def test_a_reader_may_stop_half_way(tmp_path: Path) -> None:
     """What is being read ahead is let go of."""
     tar = layer(large=bytes(5 * PIECE))
