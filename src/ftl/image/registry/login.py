@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from ftl.child import complete
 from ftl.engine import local_url
-from ftl.errors import EngineError, EngineUnavailable, FtlError
+from ftl.errors import FtlError
 from ftl.fields import record, text
 from ftl.image.building.builder import find_builder
 from ftl.image.building.command import client_environment
 from ftl.image.registry.credentials import Credentials
 from ftl.image.registry.keyring import Login
 from ftl.image.registry.names import filed, registry_of, shown
-from ftl.image.registry.refusals import Attempt, refused
+from ftl.image.registry.refusals import Attempt, asking, refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -74,15 +74,9 @@ async def verify(engine: Engine, credentials: Credentials) -> None:
     """
     registry = credentials.registry
     attempt = Attempt(f"log in to {shown(registry)}", engine.name, Login(registry, credentials))
-    try:
+    with asking(attempt):
         async with asyncio.timeout(LOGIN_SECONDS):
             await engine.log_in(credentials.auth())
-    except TimeoutError:
-        raise refused(attempt, "the registry did not answer in time") from None
-    except EngineUnavailable:
-        raise
-    except EngineError as error:
-        raise refused(attempt, error.cause or error.message) from error
 
 
 async def remember(credentials: Credentials, environ: Mapping[str, str]) -> None:
@@ -95,7 +89,7 @@ async def remember(credentials: Credentials, environ: Mapping[str, str]) -> None
     builder = await asyncio.to_thread(find_builder, environ)
     registry = credentials.registry
     attempt = Attempt(f"log in to {shown(registry)}", "this machine", Login(registry, credentials))
-    try:
+    with asking(attempt):
         done = await complete(
             [builder.docker, "login", "--username", credentials.username, "--password-stdin", registry],
             stdin=credentials.secret.encode(),
@@ -103,8 +97,6 @@ async def remember(credentials: Credentials, environ: Mapping[str, str]) -> None
             env=client_environment(local_url(environ), environ),
             cwd=Path.cwd(),
         )
-    except TimeoutError:
-        raise refused(attempt, "the registry did not answer in time") from None
     if done.exit_code != 0:
         words = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
         raise refused(attempt, words.removeprefix("Error response from daemon: "))

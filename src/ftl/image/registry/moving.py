@@ -6,9 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ftl import references
-from ftl.errors import EngineError, EngineUnavailable, TransferFailed
+from ftl.errors import TransferFailed
 from ftl.events import PullProgress, PushProgress
-from ftl.image.registry.refusals import Attempt, refused
+from ftl.image.registry.refusals import Attempt, asking
 
 if TYPE_CHECKING:
     from ftl.engine import Engine
@@ -41,19 +41,13 @@ async def push(engine: Engine, reference: str, keyring: Keyring, *, emit: Emit) 
     attempt = Attempt(f"push {reference}", engine.name, login, writes=True)
     loop = asyncio.get_running_loop()
     digest = ""
-    try:
+    with asking(attempt, late=f"the registry did not answer for {STALL_SECONDS:.0f} s"):
         async with asyncio.timeout(STALL_SECONDS) as limit:
             async for update in engine.push(reference, auth=login.auth):
                 limit.reschedule(loop.time() + STALL_SECONDS)
                 digest = update.digest or digest
                 if update.status:
                     emit(PushProgress(reference, update.status))
-    except TimeoutError:
-        raise refused(attempt, f"the registry did not answer for {STALL_SECONDS:.0f} s") from None
-    except EngineUnavailable:
-        raise
-    except EngineError as error:
-        raise refused(attempt, error.cause or error.message) from error
     if not digest:
         raise TransferFailed(
             f"{engine.name} could not push {reference}", cause="the engine stopped before it was done"
@@ -86,15 +80,9 @@ async def pull(
     login = await keyring.login(reference)
     attempt = Attempt(f"pull {reference}", engine.name, login)
     loop = asyncio.get_running_loop()
-    try:
+    with asking(attempt):
         async with asyncio.timeout(patience or PULL_SECONDS) as limit:
             async for status in engine.pull(reference, platform=platform, auth=login.auth):
                 if "Pulling" in status or "Download" in status:
                     limit.reschedule(loop.time() + PULL_SECONDS)
                 emit(PullProgress(reference, status))
-    except TimeoutError:
-        raise refused(attempt, "the registry did not answer in time") from None
-    except EngineUnavailable:
-        raise
-    except EngineError as error:
-        raise refused(attempt, error.cause or error.message) from error

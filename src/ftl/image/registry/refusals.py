@@ -7,14 +7,15 @@ passwords and with tokens.
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftl.errors import TransferFailed
+from ftl.errors import EngineError, EngineUnavailable, TransferFailed
 from ftl.image.registry.names import login_command, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from ftl.image.registry.keyring import Login
 
@@ -52,6 +53,24 @@ def refused(attempt: Attempt, words: str) -> TransferFailed:
         return TransferFailed(f"{attempt.who} could not {attempt.what}", cause=said or None)
     wrong, hint = advise(attempt)
     return TransferFailed(f"{attempt.who} could not {attempt.what}: {wrong}", cause=said, hint=hint)
+
+
+@contextmanager
+def asking(attempt: Attempt, *, late: str = "the registry did not answer in time") -> Iterator[None]:
+    """Turn what an engine says when it asks a registry into the error for it; `late` are the words of a timeout.
+
+    Raises:
+        TransferFailed: The registry refused, or was not reached.
+        EngineUnavailable: The engine itself does not answer.
+    """
+    try:
+        yield
+    except TimeoutError:
+        raise refused(attempt, late) from None
+    except EngineUnavailable:
+        raise
+    except EngineError as error:
+        raise refused(attempt, error.cause or error.message) from error
 
 
 def _unauthorized(attempt: Attempt) -> Advice:
