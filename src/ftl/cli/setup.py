@@ -119,8 +119,9 @@ async def _log_in(project: Project, root: Path, emit: Emit, *, store: bool) -> t
     """See to the logins to registries; which of them work."""
     from ftl.image import Keyring
     from ftl.image.registry import shown
-    from ftl.server.setup import log_in_to_registries, target_of
+    from ftl.server.setup import log_in_to_registries
     from ftl.server.setup import store_credentials as keep_there
+    from ftl.ssh import target_of
 
     keyring = Keyring(project.registries, root=root, environ=os.environ)
     found = await log_in_to_registries(project, keyring, _ask_login, environ=os.environ, emit=emit)

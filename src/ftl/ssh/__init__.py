@@ -8,6 +8,7 @@ from ftl.ssh.local import Local
 from ftl.ssh.machine import Machine
 from ftl.ssh.openssh import OpenSSH, connect
 from ftl.ssh.quoting import command_line
+from ftl.ssh.resolving import resolve
 from ftl.ssh.target import Target, target_of
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "command_line",
     "connect",
     "open_stream",
+    "resolve",
     "target_of",
 ]

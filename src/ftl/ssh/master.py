@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from ftl.child import READ_LIMIT, complete, finish, stop
 from ftl.errors import ServerError
 from ftl.ssh import failures, survey, target
+from ftl.ssh.resolving import resolve
 
 if TYPE_CHECKING:
     from ftl.ssh.survey import Survey
@@ -61,11 +62,6 @@ class Master:
         Raises:
             ServerError: It cannot be reached, refuses us, or is not the one we know.
         """
-        if shutil.which("ssh") is None:
-            raise ServerError(
-                "there is no `ssh` on this machine",
-                hint="install OpenSSH's client (Debian, Ubuntu: `apt install openssh-client`)",
-            )
         try:
             return await self._connect()
         except BaseException:
@@ -73,7 +69,7 @@ class Master:
             raise
 
     async def _connect(self) -> Survey:
-        resolved = await self._resolve()
+        resolved = await resolve(self._server)
         self.attempt = failures.Attempt(self._server, resolved)
         self.folder = _private_folder()
         self.socket = self.folder / "master"
@@ -95,17 +91,6 @@ class Master:
         )
         self._listening = asyncio.create_task(self._listen_to(self._process))
         return await self._greeting(self._process)
-
-    async def _resolve(self) -> target.Resolved:
-        """What ssh's own configuration makes of the server; no connection is made."""
-        argv = ["ssh", "-G", *target.options(self._server), "--", self._server.address]
-        try:
-            answer = await complete(argv, seconds=_LOGIN_SECONDS)
-        except TimeoutError as error:
-            raise ServerError("ssh does not come to terms with its configuration (`ssh -G` hangs)") from error
-        if answer.exit_code != 0:
-            raise failures.failure(self.attempt, answer.stderr.decode(errors="replace"))
-        return target.resolved(answer.stdout.decode(errors="replace"))
 
     async def _greeting(self, process: Process) -> Survey:
         assert process.stdout is not None

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from ftl.server.setup.planning import SetupPlan, Wanted
 from ftl.server.setup.registries import log_in_to_registries, store_credentials
-from ftl.server.setup.setting_up import Access, setup, target_of
+from ftl.server.setup.setting_up import Access, setup
 
-__all__ = ["Access", "SetupPlan", "Wanted", "log_in_to_registries", "setup", "store_credentials", "target_of"]
+__all__ = ["Access", "SetupPlan", "Wanted", "log_in_to_registries", "setup", "store_credentials"]

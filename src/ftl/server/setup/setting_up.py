@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftl.child import complete
-from ftl.errors import ServerError, UsageError, at
+from ftl.errors import UsageError, at
 from ftl.events import Emit, Note, SetupPlanned
 from ftl.image.registry import insecure
 from ftl.server.setup.applying import apply
 from ftl.server.setup.login import Ask, Question, log_in
 from ftl.server.setup.planning import SetupPlan, Wanted, make_plan
 from ftl.server.setup.public_keys import bodies, public_keys
-from ftl.ssh import Target
-from ftl.ssh import target as options
+from ftl.ssh import resolve, target_of
 
 if TYPE_CHECKING:
-    from ftl.config import Project, Server
-    from ftl.ssh.target import Resolved
-
-_RESOLVE_SECONDS = 30.0
+    from ftl.config import Project
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +60,7 @@ async def setup(
             hint="name the server in `server.host`, or with `--server HOST`",
         )
     target = target_of(server)
-    resolved = await _resolve(target)
+    resolved = await resolve(target)
     user = server.user or resolved.user
     wanted = replace(
         wanted,
@@ -86,28 +80,6 @@ async def setup(
             if not dry_run:
                 await apply(plan, login, replace(target, user=user), emit=emit)
     return plan
-
-
-def target_of(server: Server) -> Target:
-    """A server as ssh is told of it."""
-    key = Path(server.ssh_key).expanduser() if server.ssh_key else None
-    return Target(server.host, server.port, server.user, key, server.known_hosts)
-
-
-async def _resolve(target: Target) -> Resolved:
-    """What ssh's configuration makes of a server: the user it would log in as, and its keys."""
-    try:
-        done = await complete(
-            ["ssh", "-G", *options.options(target), "--", target.address], seconds=_RESOLVE_SECONDS
-        )
-    except FileNotFoundError:
-        raise ServerError(
-            "there is no `ssh` on this machine",
-            hint="install OpenSSH's client (Debian, Ubuntu: `apt install openssh-client`)",
-        ) from None
-    except TimeoutError:
-        raise ServerError("ssh does not come to terms with its configuration (`ssh -G` hangs)") from None
-    return options.resolved(done.stdout.decode(errors="replace"))
 
 
 def _forwards(project: Project) -> list[tuple[int, str]]:

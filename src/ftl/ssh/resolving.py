@@ -1,0 +1,37 @@
+"""What ssh's own configuration makes of a server: ssh is asked (`ssh -G`), and makes no connection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.child import complete
+from ftl.errors import ServerError
+from ftl.ssh.failures import Attempt, failure
+from ftl.ssh.target import Resolved, options, resolved
+
+if TYPE_CHECKING:
+    from ftl.ssh.target import Target
+
+_SECONDS = 60.0
+"""A configuration may run programs (`Match exec`)."""
+
+
+async def resolve(target: Target) -> Resolved:
+    """Ask ssh about a server.
+
+    Raises:
+        ServerError: There is no ssh here, or its configuration is not as it should be.
+    """
+    try:
+        answer = await complete(["ssh", "-G", *options(target), "--", target.address], seconds=_SECONDS)
+    except FileNotFoundError:
+        raise ServerError(
+            "there is no `ssh` on this machine",
+            hint="install OpenSSH's client (Debian, Ubuntu: `apt install openssh-client`)",
+        ) from None
+    except TimeoutError as error:
+        raise ServerError("ssh does not come to terms with its configuration (`ssh -G` hangs)") from error
+    if answer.exit_code != 0:
+        nothing = Resolved("", "", "22", strict=False)
+        raise failure(Attempt(target, nothing), answer.stderr.decode(errors="replace"))
+    return resolved(answer.stdout.decode(errors="replace"))
