@@ -15,7 +15,7 @@ from ftl.proxy.site import Certificate, Site, conflicts
 from ftl.proxy.state import ProxyState, digest, observe, site_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from ftl.engine import Engine
     from ftl.proxy.issuance import Issuance
@@ -106,7 +106,7 @@ class ProxyControl:
             await self._upload_certificate(certificate)
         if site.acme_root is not None:
             await self._upload({authority_file(site.acme_root): site.acme_root.encode()})
-        return await self._change(site.project, lambda _: site)
+        return await self._change(site.project, site)
 
     async def switch(self, project: str, live: Mapping[str, str]) -> None:
         """Send new requests for these services to other releases, all in one command inside the proxy.
@@ -131,7 +131,7 @@ class ProxyControl:
             return
         known = {service for owner, service in state.live if owner == project}
         if services is None:
-            await self._change(project, lambda _: None)
+            await self._change(project, None)
             if project_network(project) in state.networks:
                 await self.detach(project_network(project))
         gone = sorted(known if services is None else known.intersection(services))
@@ -156,13 +156,12 @@ class ProxyControl:
 
     # --- how it is changed ------------------------------------------------------------------------
 
-    async def _change(self, project: str, new: Callable[[Site | None], Site | None]) -> bool:
+    async def _change(self, project: str, after: Site | None) -> bool:
         """Replace one project's site (by None: remove it), whatever other deploys do at the same time."""
         for _ in range(_ATTEMPTS):
             state = await self._state()
             sites = dict(state.sites)
             before = sites.pop(project, None)
-            after = new(before)
             if after is not None:
                 sites[project] = after
             self._check(state, sites.values())

@@ -23,7 +23,6 @@ Json = dict[str, object]
 _DELAY = "1s"
 """Connections that are used at least this often end properly."""
 
-
 _MIGRATES = (5, 14)
 
 

@@ -28,7 +28,6 @@ _CONFLICT = 409
 _TAKEN = re.compile(r"(?:\d+\.\d+\.\d+\.\d+|\[?::\]?):(\d+)")
 _TAKEN_WORDS = ("port is already allocated", "address already in use")
 
-
 # It was pruned while the container was stopped, which holds it by its ID: no network of that name will do.
 _NO_NETWORK = re.compile(r"network \S+ not found")
 
@@ -136,11 +135,14 @@ async def spec_of(engine: Engine, names: Installation, image: str) -> ContainerS
 
 async def wait_ready(engine: Engine, names: Installation) -> None:
     """Caddy's admin API answers once it serves."""
-    for _ in range(int(_READY_SECONDS / _INTERVAL)):
-        if await _answers(engine, names):
-            return
-        await asyncio.sleep(_INTERVAL)
-    raise await _not_ready(engine, names)
+    try:
+        async with asyncio.timeout(_READY_SECONDS):
+            while True:
+                if await _answers(engine, names):
+                    return
+                await asyncio.sleep(_INTERVAL)
+    except TimeoutError:
+        raise await _not_ready(engine, names) from None
 
 
 async def _answers(engine: Engine, names: Installation) -> bool:

@@ -30,7 +30,6 @@ _STALE = 24 * 3600
 _CLEANUP = 10.0
 """Seconds for taking temporary tags away after a failure or Ctrl-C."""
 
-
 _GONE = (EngineError, ServerError)
 """What cleaning up ends with where the engine or the connection is gone: whoever cleans up has the better error."""
 
