@@ -103,13 +103,10 @@ def _serves(server: ssl.SSLContext, leaf: str, host: str) -> bool:
     Raises:
         Unusable: Nobody takes it for anything.
     """
-    client = ssl.create_default_context(cadata=leaf)
-    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # the leaf itself is trusted
-    client.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
     # A wildcard's own name is none that anybody asks for.
     asked = host.replace("*", "any", 1) if host.startswith("*.") else host
     try:
-        _shake_hands(server, client, asked)
+        _shake_hands(server, _visitor(leaf), asked)
     except ssl.SSLCertVerificationError as error:
         if error.verify_code == _EXPIRED:
             raise Unusable("certificate", "certificate: it has expired", "renew it") from None
@@ -120,11 +117,18 @@ def _serves(server: ssl.SSLContext, leaf: str, host: str) -> bool:
     return True
 
 
-def _names(server: ssl.SSLContext, leaf: str) -> Iterator[str]:
+def _visitor(leaf: str) -> ssl.SSLContext:
+    """One who trusts this certificate itself, whoever signed it."""
     client = ssl.create_default_context(cadata=leaf)
-    client.check_hostname = False
     client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     client.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
+    return client
+
+
+def _names(server: ssl.SSLContext, leaf: str) -> Iterator[str]:
+    """For whom the certificate is."""
+    client = _visitor(leaf)
+    client.check_hostname = False
     shown = _shake_hands(server, client, None).getpeercert() or {}
     for pair in shown.get("subjectAltName", ()):
         yield str(pair[-1])
