@@ -19,7 +19,7 @@ STALL_SECONDS = 600.0
 """A push that says nothing for so long is given up."""
 
 PULL_SECONDS = 1800.0
-"""A pull may last so long in all."""
+"""A pull that brings nothing for so long is given up."""
 
 
 async def push(engine: Engine, reference: str, keyring: Keyring, *, emit: Emit) -> str:
@@ -75,7 +75,7 @@ async def pull(
         patience: The first layer must come within so many seconds.
 
     Raises:
-        TransferFailed: The registry refused, was not reached, or PULL_SECONDS passed.
+        TransferFailed: The registry refused, was not reached, or brought nothing for PULL_SECONDS.
     """
     login = await keyring.login(reference)
     attempt = Attempt(f"pull {reference}", engine.name, login)

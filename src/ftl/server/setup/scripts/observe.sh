@@ -1,6 +1,6 @@
 # What a server is and has: lines of a name, a tab and a value; what may have lines of its own is in base64.
 # Runs as root, changes nothing. Arguments: who logged in, $SSH_CONNECTION, the deploy user (empty: who logged in),
-# our public key's type and body.
+# the bodies of our public keys, a line each.
 export LC_ALL=C
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin
 login=$1 connection=$2 user=${3:-$1} key=$4
