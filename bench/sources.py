@@ -23,8 +23,8 @@ from ftl.engine import Engine, local_url
 from ftl.image.transfer.files import readable
 from ftl.image.transfer.push import Push
 from ftl.image.transfer.remembered import Remembered
-from ftl.image.transfer.save import Wanted
 from ftl.image.transfer.saving import Saving
+from ftl.image.transfer.source import Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -31,8 +31,8 @@ from ftl.image.transfer.compress import codec_for, compressed
 from ftl.image.transfer.door import flat
 from ftl.image.transfer.meter import Account, Meter
 from ftl.image.transfer.pack import Packing
-from ftl.image.transfer.save import Wanted
 from ftl.image.transfer.saving import Saving
+from ftl.image.transfer.source import Wanted
 from ftl.image.transfer.tar import END, header, padding
 from ftl.ssh import Target, connect
 

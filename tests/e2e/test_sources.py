@@ -24,9 +24,8 @@ from ftl.image.transfer.files import Files, readable
 from ftl.image.transfer.neighbour import is_neighbour
 from ftl.image.transfer.push import Push
 from ftl.image.transfer.remembered import Remembered
-from ftl.image.transfer.save import Wanted
 from ftl.image.transfer.saving import Saving
-from ftl.image.transfer.source import Unfit
+from ftl.image.transfer.source import Unfit, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

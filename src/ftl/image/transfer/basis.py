@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from ftl.engine import Image
     from ftl.image.transfer.depot import Kept
     from ftl.image.transfer.members import Extent
-    from ftl.image.transfer.save import Layer
-    from ftl.image.transfer.source import Source
+    from ftl.image.transfer.source import Layer, Source
 
     Open = Callable[[Image, str], Awaitable[Sequence[Source]]]
 

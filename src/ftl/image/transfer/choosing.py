@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ftl.engine import Engine
-    from ftl.image.transfer.save import Wanted
-    from ftl.image.transfer.source import Source
+    from ftl.image.transfer.source import Source, Wanted
 
 SAVE_SPEED = 130e6
 _PUSH_SPEED = 25e6

@@ -11,7 +11,7 @@ from ftl.image.transfer.incoming import Doubt
 from ftl.image.transfer.pack import Raw
 from ftl.image.transfer.pump import pumped
 from ftl.image.transfer.room import full
-from ftl.image.transfer.save import Layer
+from ftl.image.transfer.source import Layer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from ftl.aio import to_the_end
 from ftl.errors import EngineError
 from ftl.image.transfer.choosing import choose, learn
-from ftl.image.transfer.save import Wanted
 from ftl.image.transfer.saving import Saving, saved
+from ftl.image.transfer.source import Wanted
 from ftl.image.transfer.survey import survey
 
 if TYPE_CHECKING:

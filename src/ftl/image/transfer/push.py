@@ -22,8 +22,7 @@ from ftl.aio import uninterrupted
 from ftl.errors import EngineError, TransferFailed
 from ftl.image.transfer.endpoint import Cut, Endpoint
 from ftl.image.transfer.remembered import Blob
-from ftl.image.transfer.save import DOCUMENT_LIMIT, Layer
-from ftl.image.transfer.source import Unfit
+from ftl.image.transfer.source import DOCUMENT_LIMIT, Layer, Unfit
 from ftl.image.transfer.spool import digested, spooled
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
     from ftl.engine import Engine
     from ftl.image.transfer.remembered import Remembered
-    from ftl.image.transfer.save import Wanted
+    from ftl.image.transfer.source import Wanted
     from ftl.image.transfer.spool import Spooled
 
 REACH_SECONDS = 2.0

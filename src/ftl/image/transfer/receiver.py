@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ftl.image.transfer.lanes import Lanes
     from ftl.image.transfer.meter import Meter
     from ftl.image.transfer.pack import Part
-    from ftl.image.transfer.save import Layer
+    from ftl.image.transfer.source import Layer
     from ftl.ssh import Machine
 
 _READ = 1 << 20

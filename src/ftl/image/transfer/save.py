@@ -12,49 +12,20 @@ A layer whose name does not tell its diffID is put aside until it is known (`spo
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from ftl.errors import TransferFailed
 from ftl.image.transfer.archive import digest
 from ftl.image.transfer.legacy import LegacyNames
+from ftl.image.transfer.source import DOCUMENT_LIMIT, Layer
 from ftl.image.transfer.spool import digested, spooled
 from ftl.image.transfer.tar import Member, TarReader
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
-DOCUMENT_LIMIT = 8 << 20
-"""The largest config or manifest that is read, in bytes."""
-
-_EMPTY: Mapping[str, str] = {}
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """An image to be read out of what the engine saves.
-
-    Attributes:
-        reference: What messages call it.
-        config: The digest of its config.
-        layers: diffIDs, lowest first.
-        blobs: The digest under which the store keeps a layer -> its diffID, where that is known.
-    """
-
-    reference: str
-    config: str
-    layers: tuple[str, ...]
-    blobs: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """A layer on its way: `pieces` are the `size` bytes of its tar, and fail at the end if they are not it."""
-
-    diff_id: str
-    size: int
-    pieces: AsyncIterator[bytes]
+    from ftl.image.transfer.source import Wanted
 
 
 class Saved:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from ftl.engine import Engine
-    from ftl.image.transfer.save import Layer, Wanted
+    from ftl.image.transfer.source import Layer, Wanted
 
 
 class Saving:

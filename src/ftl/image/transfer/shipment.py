@@ -30,9 +30,8 @@ if TYPE_CHECKING:
     from ftl.engine import Engine, EngineInfo, Image
     from ftl.image.transfer.depot import Depot
     from ftl.image.transfer.origin import Origin
-    from ftl.image.transfer.save import Wanted
     from ftl.image.transfer.sent import Sent
-    from ftl.image.transfer.source import Source
+    from ftl.image.transfer.source import Source, Wanted
     from ftl.ssh import Machine
 
 _LOOKED_AT = 8

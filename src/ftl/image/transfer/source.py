@@ -1,13 +1,43 @@
-"""Where layers come from: what every way of getting them out of the engine here offers."""
+"""Where layers come from: what every way of getting them out of the engine here is asked for, and hands out."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
-    from ftl.image.transfer.save import Layer
+DOCUMENT_LIMIT = 8 << 20
+"""The largest config or manifest that is read, in bytes."""
+
+_EMPTY: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An image to be read out of the engine here.
+
+    Attributes:
+        reference: What messages call it.
+        config: The digest of its config.
+        layers: diffIDs, lowest first.
+        blobs: The digest under which the store keeps a layer -> its diffID, where that is known.
+    """
+
+    reference: str
+    config: str
+    layers: tuple[str, ...]
+    blobs: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer on its way: `pieces` are the `size` bytes of its tar, and fail at the end if they are not it."""
+
+    diff_id: str
+    size: int
+    pieces: AsyncIterator[bytes]
 
 
 class Unfit(Exception):

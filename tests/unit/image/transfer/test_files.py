@@ -26,7 +26,7 @@ from ftl.image.transfer.tarsplit import PIECE, assembled, entries, length
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ftl.image.transfer.save import Wanted
+    from ftl.image.transfer.source import Wanted
 
 FOLDERS = st.lists(
     st.sampled_from([b"usr", b"lib", b"\xff\xfe", "größe".encode(), b"x" * 120, b'q\n"']), max_size=3

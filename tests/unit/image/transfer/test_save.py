@@ -16,7 +16,8 @@ import pytest
 
 from ftl.errors import TransferFailed
 from ftl.image.transfer.legacy import v1_ids
-from ftl.image.transfer.save import Saved, Wanted
+from ftl.image.transfer.save import Saved
+from ftl.image.transfer.source import Wanted
 from ftl.image.transfer.survey import survey
 
 if TYPE_CHECKING:
