@@ -84,7 +84,7 @@ class Shipment:
     """One transfer of images that a server does not have.
 
     Args:
-        source: The engine here.
+        here: The engine here.
         there: The other end.
         parcels: The images.
         emit: Told of the progress.
@@ -94,7 +94,7 @@ class Shipment:
 
     def __init__(
         self,
-        source: Engine,
+        here: Engine,
         there: There,
         parcels: Sequence[Parcel],
         *,
@@ -102,7 +102,7 @@ class Shipment:
         began: float,
         origin: Origin,
     ) -> None:
-        self._source = source
+        self._here = here
         self._there = there
         self._parcels = parcels
         self._emit = emit
@@ -151,7 +151,7 @@ class Shipment:
     async def _wanted(self) -> list[Wanted]:
         platform = self._there.info.platform
         wanted = await self._origin.wanted({parcel.reference: parcel.image for parcel in self._parcels})
-        if (await self._source.info()).store != "containerd":
+        if (await self._here.info()).store != "containerd":
             for parcel in self._parcels:
                 if not matches(parcel.image.platform, platform):
                     text = f"{parcel.tag} is for {parcel.image.platform}, {self._there.engine.name} is {platform}"
@@ -186,7 +186,7 @@ class Shipment:
             for tag in image.tags
             if not tag.startswith("ftl-incoming")
         ]
-        found = await to_the_end(self._source.image(tag) for tag in tags)
+        found = await to_the_end(self._here.image(tag) for tag in tags)
         here = {tag: image for tag, image in zip(tags, found, strict=True) if image is not None}
         layers = {parcel.tag: parcel.image.layers for parcel in self._parcels}
         return Bases(
@@ -236,7 +236,7 @@ class Shipment:
         return EngineDoor(there.engine, there.info, meter)
 
     async def _accounts(self, wanted: Sequence[Wanted], there: There) -> list[Account]:
-        steps = await to_the_end(self._source.layer_sizes(parcel.image.id) for parcel in self._parcels)
+        steps = await to_the_end(self._here.layer_sizes(parcel.image.id) for parcel in self._parcels)
         accounts: list[Account] = []
         held, free, self._room = there.held, there.depot.free, 0
         for parcel, image, of_steps in zip(self._parcels, wanted, steps, strict=True):
