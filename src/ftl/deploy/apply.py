@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from ftl.aio import together, uninterrupted
-from ftl.deploy import run_containers, run_images, run_proxy
+from ftl.deploy import run_containers, run_images, run_proxy, run_records
 from ftl.deploy import steps as s
 from ftl.errors import FtlError, at
 from ftl.events import StepFailed, StepFinished, StepStarted
@@ -27,7 +27,7 @@ RUNNERS: dict[type[s.Step], Runner] = {
     s.PushPull: run_images.push_pull,
     s.DropTags: run_images.drop_tags,
     s.EnsureProxy: run_proxy.ensure_proxy,
-    s.EnsureStore: run_proxy.ensure_store,
+    s.EnsureStore: run_records.ensure_store,
     s.UpgradeProxy: run_proxy.upgrade_proxy,
     s.Attach: run_proxy.attach,
     s.ApplySite: run_proxy.apply_site,
@@ -37,7 +37,7 @@ RUNNERS: dict[type[s.Step], Runner] = {
     s.Switch: run_proxy.switch,
     s.Drain: run_proxy.drain,
     s.Forget: run_proxy.forget,
-    s.Record: run_proxy.record,
+    s.Record: run_records.record,
     s.StartDependency: run_containers.start_dependency,
     s.StartContainers: run_containers.start_containers,
     s.StartAgain: run_containers.start_again,

@@ -1,13 +1,10 @@
-"""How a plan's steps reach the proxy, the network and the records."""
+"""How a plan's steps reach the proxy, and the network between it and the containers."""
 
 from __future__ import annotations
 
-import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import together
-from ftl.deploy import records
 from ftl.deploy.diagnosis import Ended, ended, explain
 from ftl.deploy.run_images import newest_image
 from ftl.engine import labels
@@ -23,11 +20,9 @@ if TYPE_CHECKING:
         Drain,
         EnsureNetwork,
         EnsureProxy,
-        EnsureStore,
         Forget,
         OpenName,
         PointAgain,
-        Record,
         Switch,
         UpgradeProxy,
     )
@@ -58,11 +53,6 @@ async def upgrade_proxy(work: Work, step: UpgradeProxy) -> None:
     await newest_image(work, step.image)
     if not await work.proxy.upgrade(step.image):
         work.emit(Note(f"the proxy is {step.image} as it is now: left as it is"))
-
-
-async def ensure_store(work: Work, step: EnsureStore) -> None:
-    """A place for release records."""
-    await records.ensure_store(work.engine, step.image)
 
 
 async def attach(work: Work, step: Attach) -> None:
@@ -163,22 +153,3 @@ async def drain(work: Work, step: Drain) -> None:
 async def forget(work: Work, step: Forget) -> None:
     """Drop the live files of services that are gone."""
     await work.proxy.forget(step.project, step.services)
-
-
-async def record(work: Work, step: Record) -> None:
-    """Write a release record; one that says "live" decides a release that has nothing to switch."""
-    entry = step.record
-    if entry.release == work.release and entry.outcome == "live":
-        services = {
-            name: replace(
-                one,
-                image_id=work.image_ids.get(name, one.image_id),
-                pulled=work.pulled.get(name, one.pulled),
-                layers=work.layers.get(name, one.layers),
-            )
-            for name, one in entry.services.items()
-        }
-        entry = replace(entry, services=services, seconds=max(0.0, time.time() - entry.started))
-    await records.write(work.engine, step.project, entry)
-    if entry.release == work.release and entry.outcome == "live":
-        work.committed = True

@@ -31,13 +31,15 @@ from ftl.deploy.steps.proxy import (
     Drain,
     EnsureNetwork,
     EnsureProxy,
-    EnsureStore,
     Forget,
     OpenName,
     PointAgain,
-    Record,
     Switch,
     UpgradeProxy,
+)
+from ftl.deploy.steps.records import (
+    EnsureStore,
+    Record,
 )
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Steps about the proxy, the network it reaches the containers by, and the records."""
+"""Steps about the proxy, and the network it reaches the containers by."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from ftl.deploy.steps.base import ServiceStep, Step
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ftl.deploy.records import ReleaseRecord
     from ftl.proxy import Certificate, Site
 
 
@@ -35,17 +34,6 @@ class EnsureProxy(Step):
     @property
     def text(self) -> str:
         return f"start the proxy ({self.image})"
-
-
-@dataclass(frozen=True, slots=True)
-class EnsureStore(Step):
-    """There is a place for release records."""
-
-    image: str
-
-    @property
-    def text(self) -> str:
-        return "make room for release records"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,18 +118,6 @@ class Switch(Step):
     @property
     def text(self) -> str:
         return f"switch {', '.join(sorted(self.aliases))} to {self.release}"
-
-
-@dataclass(frozen=True, slots=True)
-class Record(Step):
-    """The release record is written; `outcome` is what it says."""
-
-    project: str
-    record: ReleaseRecord
-
-    @property
-    def text(self) -> str:
-        return f"record {self.record.release} as {self.record.outcome}"
 
 
 @dataclass(frozen=True, slots=True)

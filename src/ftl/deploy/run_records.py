@@ -1,0 +1,37 @@
+"""How a plan's release records are written."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ftl.deploy import records
+
+if TYPE_CHECKING:
+    from ftl.deploy.steps import EnsureStore, Record
+    from ftl.deploy.work import Work
+
+
+async def ensure_store(work: Work, step: EnsureStore) -> None:
+    """A place for release records."""
+    await records.ensure_store(work.engine, step.image)
+
+
+async def record(work: Work, step: Record) -> None:
+    """Write a release record; one that says "live" decides a release that has nothing to switch."""
+    entry = step.record
+    if entry.release == work.release and entry.outcome == "live":
+        services = {
+            name: replace(
+                one,
+                image_id=work.image_ids.get(name, one.image_id),
+                pulled=work.pulled.get(name, one.pulled),
+                layers=work.layers.get(name, one.layers),
+            )
+            for name, one in entry.services.items()
+        }
+        entry = replace(entry, services=services, seconds=max(0.0, time.time() - entry.started))
+    await records.write(work.engine, step.project, entry)
+    if entry.release == work.release and entry.outcome == "live":
+        work.committed = True
