@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.deploy.steps import BringImage
 from ftl.deploy.work import Traffic
 from ftl.errors import EngineError, EngineUnavailable, FtlError, TransferFailed
 from ftl.events import Note
 from ftl.image import learn_layers, pull, push, send, send_many
 
 if TYPE_CHECKING:
-    from ftl.deploy.steps import DropTags, PushPull, SendImages
+    from ftl.deploy.steps import BringImage, DropTags, PushPull, SendImages
     from ftl.deploy.work import Work
     from ftl.engine import Engine, Image
     from ftl.image import Sent
@@ -62,31 +61,36 @@ async def push_pull(work: Work, step: PushPull) -> None:
 
 
 async def bring_image(work: Work, step: BringImage) -> None:
-    """Get an image that FTL did not build onto the server: pulled there, else sent from here."""
-    here = await _engine_with(work, step.reference)
+    """Get an image that FTL did not build onto the server."""
+    await _bring(work, step.reference, step.platform)
+
+
+async def _bring(work: Work, reference: str, platform: str) -> None:
+    """Have an image pulled by the server, else send it from here."""
+    here = await _engine_with(work, reference)
     try:
         await pull(
             work.engine,
-            step.reference,
+            reference,
             work.keyring,
-            platform=step.platform,
+            platform=platform,
             emit=work.emit,
             patience=PULL_START_SECONDS if here else None,
         )
     except FtlError as error:
         if here is None:
             raise TransferFailed(
-                f"the server cannot pull {step.reference}, and this machine does not have it",
+                f"the server cannot pull {reference}, and this machine does not have it",
                 cause=error.cause or error.message,
                 hint=error.hint
-                or f"`docker pull {step.reference}` here, and deploy again: FTL then sends it over SSH",
+                or f"`docker pull {reference}` here, and deploy again: FTL then sends it over SSH",
             ) from error
-        work.emit(Note(f"the server cannot pull {step.reference}: sending it from here"))
+        work.emit(Note(f"the server cannot pull {reference}: sending it from here"))
         await send(
             here,
-            step.reference,
+            reference,
             work.engine,
-            tag=step.reference,
+            tag=reference,
             info=work.info,
             emit=work.emit,
             machine=work.machine,
@@ -96,7 +100,7 @@ async def bring_image(work: Work, step: BringImage) -> None:
 async def newest_image(work: Work, reference: str) -> None:
     """Have the server pull what a name stands for now; what it has already does where it cannot."""
     if await work.engine.image(reference) is None:
-        await bring_image(work, BringImage(reference, work.info.platform))
+        await _bring(work, reference, work.info.platform)
         return
     try:
         await pull(
