@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import tarfile
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -170,12 +169,10 @@ def test_a_failure_keeps_docker_s_words_without_its_advice() -> None:
 def test_a_docker_command_that_hangs_is_killed() -> None:
     """No call waits longer than it may, whether it prints nothing or never ends."""
     hanging = Docker("sleep", UNREACHABLE)
-    began = time.monotonic()
     with pytest.raises(EngineError, match="took longer than"):
         asyncio.run(hanging.run("60", timeout=0.05))
     with pytest.raises(EngineError, match="did not answer in time"):
         asyncio.run(hanging.follow("60", on_line=print, patience=0.05))
-    assert time.monotonic() - began < 60
 
 
 def test_what_a_docker_command_prints_is_passed_on() -> None:
