@@ -161,11 +161,13 @@ async def _replace(engine: Engine, machine: Machine, names: Installation, old: s
 async def _swap(
     engine: Engine, machine: Machine, names: Installation, first: str, second: str, called: str
 ) -> None:
-    """Stop one container and start another; what it is that cannot start, the first runs again."""
+    """Stop one container and start another; if that cannot start, the first runs again."""
     seconds, aside = GRACE_SECONDS + _DELAY_SECONDS, _aside(names, called)
-    image = await start.find(engine, names)
+    running = await start.find(engine, names)
     ports = f"{names.http_port},{names.https_port}"
-    waiting = hold.guard(_aside(names, "hold"), image.image_id if image else "", _DELAY_SECONDS / 2, ports)
+    waiting = hold.guard(
+        _aside(names, "hold"), running.image_id if running else "", _DELAY_SECONDS / 2, ports
+    )
     argv = [
         "sh",
         "-c",
@@ -181,13 +183,25 @@ async def _swap(
     ]
     done = await machine.run(argv, timeout=_SCRIPT_SECONDS)
     if done.exit_code == _NO_DOCKER:
-        await engine.rename(first, _aside(names, called))
-        await engine.rename(second, names.container)
-        await engine.stop(first, timeout=seconds)
-        await engine.start(second)
+        await _swap_by_calls(engine, names, first, second, aside)
     elif done.exit_code != 0:
         await _remove_aside(engine, names)
         raise _kept(engine, "the new one does not start", done.stderr.decode(errors="replace").strip())
+
+
+async def _swap_by_calls(engine: Engine, names: Installation, first: str, second: str, aside: str) -> None:
+    """What the script does, where the server has no docker command: new connections do not wait then."""
+    await engine.rename(first, aside)
+    await engine.rename(second, names.container)
+    await engine.stop(first, timeout=GRACE_SECONDS + _DELAY_SECONDS)
+    try:
+        await engine.start(second)
+    except EngineError as error:
+        await engine.rename(second, _aside(names, "failed"))
+        await engine.rename(first, names.container)
+        await engine.start(first)
+        await _remove_aside(engine, names)
+        raise _kept(engine, "the new one does not start", error.cause or error.message) from error
 
 
 async def _remove_aside(engine: Engine, names: Installation) -> None:
