@@ -112,11 +112,10 @@ def used_by(project: Project) -> tuple[str, ...]:
 
 def judge(tried: Sequence[Tried]) -> list[Finding]:
     """What there is to say about logins: nothing of Docker Hub where nobody logs in."""
-    silent = (HUB,)
     return [
         judge_login(one)
         for one in tried
-        if one.registry not in silent or one.pushes or one.failure or (one.login and one.login.credentials)
+        if one.registry != HUB or one.pushes or one.failure or (one.login and one.login.credentials)
     ]
 
 

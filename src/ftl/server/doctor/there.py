@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.engine import labels
 from ftl.errors import LoginRefused
 from ftl.figures import duration, size
+from ftl.image.transfer.compress import codec_for
 from ftl.server.doctor.finding import Finding
 
 if TYPE_CHECKING:
@@ -32,9 +33,6 @@ SMALL = 400 * 1000**2
 
 DRIFT, LOST = 10.0, 300.0
 """Seconds by which clocks may differ before it shows in logs, and before certificates and tokens are refused."""
-
-ZSTD = 23
-"""The first major version of Docker that loads what was compressed with zstd."""
 
 OLDEST = (20, 10)
 """The oldest Docker that FTL is tried against."""
@@ -83,8 +81,7 @@ def judge_zstd(info: EngineInfo, *, has_program: bool) -> Finding:
     """How images travel: the program zstd puts differences together, an engine alone takes whole layers."""
     if has_program:
         return Finding("there", "zstd", "ok", "changed layers travel as differences")
-    major = info.version.partition(".")[0]
-    form = "gzip" if major.isdigit() and int(major) < ZSTD else "zstd"
+    form = codec_for(info).name
     what = f"no program zstd: changed layers travel whole (as {form}), and what is cut off begins anew"
     return Finding(
         "there", "zstd", "warning", what, "`ftl setup` installs it, or `sudo apt-get install zstd`"
