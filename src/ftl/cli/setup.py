@@ -86,11 +86,11 @@ def command(
     project, root = load_project(options)
     wanted = Wanted(
         firewall=firewall,
-        allow=tuple(map(_port, allow)),
-        swap=_size(swap) if swap is not None else 0,
+        allow=tuple(map(read_port, allow)),
+        swap=read_size(swap) if swap is not None else 0,
         unattended_upgrades=unattended_upgrades,
         harden=harden,
-        docker_repository=_url(docker_repository),
+        docker_repository=read_repository(docker_repository),
     )
     access = Access(login, os.environ.get(PASSWORD, ""), _ask)
     made: list[SetupPlan] = []
@@ -158,7 +158,7 @@ async def _ask_login(registry: str) -> tuple[str, str] | None:
     return (username, secret) if username and secret else None
 
 
-def _port(text: str) -> tuple[int, str]:
+def read_port(text: str) -> tuple[int, str]:
     """Read PORT, PORT/tcp or PORT/udp."""
     found = re.fullmatch(r"(\d{1,5})(?:/(tcp|udp))?", text)
     if found is None or not 0 < int(found[1]) < 65536:
@@ -166,7 +166,7 @@ def _port(text: str) -> tuple[int, str]:
     return int(found[1]), found[2] or "tcp"
 
 
-def _size(text: str) -> int:
+def read_size(text: str) -> int:
     """Read a number of bytes: 2G, 512M."""
     found = re.fullmatch(r"([1-9]\d*)([MG]?)i?B?", text, re.IGNORECASE)
     number = int(found[1]) * _UNITS[found[2].upper()] if found is not None else 0
@@ -175,9 +175,17 @@ def _size(text: str) -> int:
     return number
 
 
-def _url(text: str) -> str:
-    """An http or https URL without anything that apt would read as more than that."""
-    if not re.fullmatch(r"https?://[A-Za-z0-9._~:\[\]/@%-]+", text):
+def read_repository(text: str) -> str:
+    """An http or https URL without anything that apt would read as more than that.
+
+    Nor with a password: the URL is shown, and lies in a file that all users of the server may read.
+    """
+    if "@" in text:
+        raise UsageError(
+            "`--docker-repository` takes no user name and no password",
+            hint="apt reads them from /etc/apt/auth.conf.d on the server (apt_auth.conf(5))",
+        )
+    if not re.fullmatch(r"https?://[A-Za-z0-9._~:\[\]/%-]+", text):
         raise UsageError(
             f"`{text}` is not the URL of a repository", hint="write https://mirror.example.com/linux"
         )

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ftl.cli.logs import moment
+from ftl.cli.setup import read_port, read_repository, read_size
 from ftl.cli.status import since
 from ftl.cli.tunnels import choice
 from ftl.deploy.tunnels import Choice
 from ftl.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 
@@ -64,3 +69,47 @@ def test_port_choices_refuse_the_rest(text: str) -> None:
 def test_how_long_something_runs(started: str, expected: str) -> None:
     """The engine's time of start becomes an age."""
     assert since(started, now=NOW) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("5432", (5432, "tcp")), ("53/udp", (53, "udp")), ("65535/tcp", (65535, "tcp"))]
+)
+def test_ports_to_keep_open(text: str, expected: tuple[int, str]) -> None:
+    """TCP is what is meant where nothing is said."""
+    assert read_port(text) == expected
+
+
+@pytest.mark.parametrize(("text", "expected"), [("2G", 2 << 30), ("512m", 512 << 20), ("1GiB", 1 << 30)])
+def test_sizes_of_swap(text: str, expected: int) -> None:
+    """In units as people write them."""
+    assert read_size(text) == expected
+
+
+def test_a_mirror_is_named_by_its_url() -> None:
+    """With a port and a path."""
+    assert read_repository("http://mirror:8080/docker/linux") == "http://mirror:8080/docker/linux"
+
+
+@pytest.mark.parametrize(
+    ("read", "text"),
+    [
+        *((read_port, text) for text in ("", "0", "65536", "80/sctp", "http", "80 443")),
+        *((read_size, text) for text in ("", "0G", "10", "1T", "-1G")),
+        *(
+            (read_repository, text)
+            for text in ("ftp://x", "https://", "https://x y", "https://x\ndeb http://y")
+        ),
+    ],
+)
+def test_setup_refuses_the_rest(read: Callable[[str], object], text: str) -> None:
+    """What is no port, no size and no URL is a mistake of the command line."""
+    with pytest.raises(UsageError):
+        read(text)
+
+
+def test_a_mirror_s_password_does_not_belong_into_its_url() -> None:
+    """It would be shown, and lie where every user of the server reads it; the error does not repeat it."""
+    with pytest.raises(UsageError) as caught:
+        read_repository("https://me:s3cret@mirror.example.com/linux")
+    assert "s3cret" not in f"{caught.value.message} {caught.value.hint}"
+    assert "auth.conf.d" in (caught.value.hint or "")

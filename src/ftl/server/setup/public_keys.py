@@ -83,7 +83,7 @@ def _written(private: str) -> str | None:
 
 async def _printed(*argv: str) -> list[str]:
     """The keys that a program prints; none where it fails."""
-    with suppress(FileNotFoundError, TimeoutError):
+    with suppress(OSError, TimeoutError):
         done = await complete(argv, seconds=_SECONDS)
         if done.exit_code == 0:
             lines = done.stdout.decode(errors="replace").splitlines()
