@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 2
 _PAUSE = 3.0
-"""Tries of a new connection, and seconds between two: together well within steps.GUARD_SECONDS."""
+"""Tries of a new connection, and seconds between two: together well within GUARD_SECONDS of steps/guarded.py."""
 
 
 async def apply(plan: SetupPlan, login: Login, deployer: Target, *, emit: Emit) -> None:

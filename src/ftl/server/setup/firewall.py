@@ -45,6 +45,13 @@ def allowed(content: bytes | None) -> tuple[Port, ...]:
     return tuple((int(found[1]), found[2]) for found in matches if found is not None)
 
 
+def listed(ports: Iterable[Port]) -> str:
+    """Ports for people: "22, 80, 443 (tcp), 443 (udp)"."""
+    given = tuple(ports)
+    kinds = {protocol: [str(port) for port, kind in given if kind == protocol] for protocol in ("tcp", "udp")}
+    return ", ".join(f"{', '.join(numbers)} ({kind})" for kind, numbers in kinds.items() if numbers)
+
+
 def missing_in_ufw(rules: Sequence[str], ports: Iterable[Port]) -> tuple[Port, ...]:
     """The ports that ufw has no rule about.
 

@@ -281,4 +281,4 @@ def _notes(wanted: Wanted, observed: Observed, steps: tuple[s.Step, ...]) -> Ite
     if applies is not None and applies.own_input and observed.firewall.rules is None:
         closing = sorted(observed.listening - {*applies.ports, *wanted.forwards})
         if closing:
-            yield f"something listens on {s.listed(tuple(closing))}, which will be closed: `--allow PORT` keeps it open"
+            yield f"something listens on {firewall.listed(closing)}, which will be closed: `--allow PORT` keeps it open"

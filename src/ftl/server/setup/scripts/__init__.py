@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
-_HAND = ("hand.sh", "packages.sh", "engine.sh", "guarded.sh", "serve.sh")
+_HAND = ("hand.sh", "packages.sh", "engine.sh", "account.sh", "swap.sh", "guarded.sh", "serve.sh")
 
 
 @cache
