@@ -18,6 +18,13 @@ dir="${XDG_CACHE_HOME:-$HOME/.cache}/ftl/layers"
 """
 """Programs read what the tools say and list there, so that must not depend on the user's language."""
 
+IMAGES_FOLDER = """\
+images=$1
+if [ "${2-}" = containerd ] && [ -S /run/containerd/containerd.sock ]; then images=/var/lib/containerd; fi
+"""
+"""Where an engine keeps its images, given its folder and its store: with containerd's store it uses the system's
+containerd if there is one, else its own."""
+
 ASK = f"""\
 {_START}
 echo "zstd $(zstd --version 2>/dev/null)"
@@ -25,14 +32,13 @@ echo "docker $(command -v docker)"
 echo "exact $(printf abcd | {{ head -c 2 >/dev/null; cat; }})"
 echo "skip $(printf abcd | dd bs=1 count=2 iflag=skip_bytes,count_bytes skip=1 status=none 2>/dev/null)"
 echo "memory $(awk '$1 == "MemAvailable:" {{ print $2 }}' /proc/meminfo)"
-images=$1
-[ "${{2-}}" = containerd ] && [ -S /run/containerd/containerd.sock ] && images=/var/lib/containerd
+{IMAGES_FOLDER}\
 echo "images $(df -Pk "$images" | awk 'NR == 2 {{ print $4 }}')"
 echo "home $(df -Pk "$HOME" | awk 'NR == 2 {{ print $4 }}')"
 ls -ltn "$dir" 2>/dev/null | awk '$9 ~ /^[0-9a-f]+-[0-9]+$/ {{ print "layer", $9, $5 }}' | head -n 500
 """
 """Tells the tools, the room in kilobytes and the layers that are kept, the newest first. Arguments: the engine's
-folder and store. With containerd's store an engine uses the system's containerd if there is one, else its own."""
+folder and store."""
 
 RECEIVE = f"""\
 {_START}

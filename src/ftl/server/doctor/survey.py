@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ftl.image.transfer.scripts import IMAGES_FOLDER
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -18,23 +20,22 @@ SECONDS = 10.0
 # Interfaces that Docker made, for FTL too: nobody outside reaches their addresses.
 _BRIDGE = re.compile(r"docker\d|br-[0-9a-f]{12}|ftl-|veth")
 
-# Each line is a name, a tab and a value; names repeat. $1 is where Docker keeps, or will keep, its data, $2 its store:
-# with containerd's, an engine leaves images to the system's containerd if there is one. Nothing here needs rights: df
-# asks about the path itself, which every user may, and /proc's tables are public. Which program holds a port is root's
-# to know; which web servers run is not, and systemd's list is without those in containers.
-SCRIPT = r"""
+# Each line is a name, a tab and a value; names repeat. $1 is where Docker keeps, or will keep, its data, $2 its store.
+# Nothing here needs rights: df asks about the path itself, which every user may, and /proc's tables are public. Which
+# program holds a port is root's to know; which web servers run is not, and systemd's list is without those in containers.
+SCRIPT = (
+    IMAGES_FOLDER
+    + r"""
 PATH=$PATH:/usr/local/bin:/usr/sbin:/sbin
 lines() { while IFS= read -r line; do printf '%s\t%s\n' "$1" "$line"; done; }
 date +%s | lines time
 id -un | lines user
 ( . /etc/os-release && printf '%s\n' "$PRETTY_NAME" ) 2>/dev/null | lines system
 grep -E '^(MemTotal|MemAvailable|SwapTotal):' /proc/meminfo | lines memory
-root=$1
-if [ "$2" = containerd ] && [ -S /run/containerd/containerd.sock ]; then root=/var/lib/containerd; fi
-printf '%s\n' "$root" | lines root
-while [ ! -e "$root" ]; do root=$(dirname -- "$root"); done
-df -Pk -- "$root" 2>/dev/null | tail -n 1 | lines disk
-df -Pi -- "$root" 2>/dev/null | tail -n 1 | lines inodes
+printf '%s\n' "$images" | lines root
+while [ ! -e "$images" ]; do images=$(dirname -- "$images"); done
+df -Pk -- "$images" 2>/dev/null | tail -n 1 | lines disk
+df -Pi -- "$images" 2>/dev/null | tail -n 1 | lines inodes
 command -v zstd | lines zstd
 printf '%s\n' "${SSH_CONNECTION-}" | lines connection
 { ip -o addr show scope global || hostname -I | tr ' ' '\n' | sed 's/^/- - - /'; } 2>/dev/null | lines address
@@ -47,6 +48,7 @@ else
 fi
 true
 """
+)
 
 
 @dataclass(frozen=True, slots=True)
