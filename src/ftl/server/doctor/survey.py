@@ -22,7 +22,8 @@ _BRIDGE = re.compile(r"docker\d|br-[0-9a-f]{12}|ftl-|veth")
 
 # Each line is a name, a tab and a value; names repeat. $1 is where Docker keeps, or will keep, its data, $2 its store.
 # Nothing here needs rights: df asks about the path itself, which every user may, and /proc's tables are public. Which
-# program holds a port is root's to know; which web servers run is not, and systemd's list is without those in containers.
+# program holds a port is root's to know; which web servers run is not, and systemd's list leaves out those in
+# containers.
 SCRIPT = (
     IMAGES_FOLDER
     + r"""
