@@ -13,15 +13,18 @@ from ftl.image.registry.login import (
     verify,
 )
 from ftl.image.registry.moving import pull, push
-from ftl.image.registry.names import registry_of, shown
+from ftl.image.registry.names import HUB, filed, login_command, registry_of, shown
 
 __all__ = [
+    "HUB",
     "Credentials",
     "Keyring",
     "Login",
     "build_logins",
     "entered",
+    "filed",
     "insecure",
+    "login_command",
     "logins",
     "pull",
     "push",

@@ -92,7 +92,7 @@ async def examine(patient: Patient) -> Examination:
     return Examination(tuple(ordered), seen.refusal)
 
 
-async def _server(patient: Patient, logins: registries.Logins) -> tuple[login.Login | None, Visit]:
+async def _server(patient: Patient, logins: registries.Logins) -> tuple[login.WayIn | None, Visit]:
     """The way to the server (None: it is this machine), and what is seen there."""
     if patient.server is None:
         return await login.gather(None, os.environ), Visit()
@@ -107,7 +107,7 @@ async def _server(patient: Patient, logins: registries.Logins) -> tuple[login.Lo
 # --- judging --------------------------------------------------------------------------------------------
 
 
-def _judged_login(patient: Patient, way: login.Login | None, seen: Visit) -> list[Finding]:
+def _judged_login(patient: Patient, way: login.WayIn | None, seen: Visit) -> list[Finding]:
     """The way in: what is odd about a key is no problem where the login works all the same."""
     if way is None:
         return []
@@ -117,7 +117,7 @@ def _judged_login(patient: Patient, way: login.Login | None, seen: Visit) -> lis
     return findings if seen.refusal else softened(findings)
 
 
-def _judged_server(patient: Patient, way: login.Login | None, seen: Visit) -> list[Finding]:
+def _judged_server(patient: Patient, way: login.WayIn | None, seen: Visit) -> list[Finding]:
     """The server itself."""
     if seen.refusal is not None:
         key = patient.target.key if patient.target else None

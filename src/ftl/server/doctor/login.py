@@ -54,7 +54,7 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
+class WayIn:
     """All that was gathered about the way in. `route` is None where ssh cannot say it."""
 
     client: str | None
@@ -67,7 +67,7 @@ class Login:
 # --- gathering ------------------------------------------------------------------------------------------
 
 
-async def gather(target: Target | None, environ: Mapping[str, str]) -> Login:
+async def gather(target: Target | None, environ: Mapping[str, str]) -> WayIn:
     """Look at the client, the key, the agent and known_hosts; no connection is made.
 
     Args:
@@ -75,17 +75,17 @@ async def gather(target: Target | None, environ: Mapping[str, str]) -> Login:
         environ: The process environment.
     """
     if target is None:
-        return Login(await printed(["ssh", "-V"]))
+        return WayIn(await printed(["ssh", "-V"]))
     client, answer = await both(
         printed(["ssh", "-V"]), printed(["ssh", "-G", *options.options(target), "--", target.address])
     )
     if client is None or answer is None:
-        return Login(client)
+        return WayIn(client)
     route = read_route(answer, target, environ)
     paths = [target.key] if target.key is not None else [path for path in route.keys if path.exists()]
     looked, agent = await both(together(keys.look_at(path) for path in paths), keys.ask_agent(route.agent))
     entries = await together(_entries(route.known_as, path) for path in route.known_hosts)
-    return Login(client, route, tuple(looked), agent, tuple(entry for found in entries for entry in found))
+    return WayIn(client, route, tuple(looked), agent, tuple(entry for found in entries for entry in found))
 
 
 def read_route(answer: str, target: Target, environ: Mapping[str, str]) -> Route:
@@ -119,19 +119,19 @@ async def _entries(name: str, file: Path) -> list[tuple[str, str]]:
 # --- judging --------------------------------------------------------------------------------------------
 
 
-def judge(login: Login, *, named: bool, changed: HostKeyChanged | None) -> list[Finding]:
+def judge(way: WayIn, *, named: bool, changed: HostKeyChanged | None) -> list[Finding]:
     """What there is to say about the way in.
 
     Args:
-        login: What was gathered.
+        way: What was gathered.
         named: Whether ftl.yaml names the key.
         changed: What ssh said if the server showed another host key than the known one.
     """
-    findings = [judge_client(login.client)]
-    if login.route is not None:
-        findings += keys.judge_keys(login.keys, login.agent, login.route.login, named=named)
-        findings += keys.judge_agent(login.agent, named=named)
-        findings += judge_known(login.entries, login.route, changed)
+    findings = [judge_client(way.client)]
+    if way.route is not None:
+        findings += keys.judge_keys(way.keys, way.agent, way.route.login, named=named)
+        findings += keys.judge_agent(way.agent, named=named)
+        findings += judge_known(way.entries, way.route, changed)
     return findings
 
 

@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING
 from ftl.aio import together
 from ftl.engine import Engine, local_url
 from ftl.errors import FtlError
-from ftl.image.registry import Keyring, Login, pushed_to, registry_of, shown, verify
-from ftl.image.registry.names import HUB, filed, login_command
+from ftl.image.registry import (
+    HUB,
+    Keyring,
+    Login,
+    filed,
+    login_command,
+    pushed_to,
+    registry_of,
+    shown,
+    verify,
+)
 from ftl.server.doctor.finding import Finding
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ftl.engine import Container, EngineInfo
-    from ftl.server.doctor.login import Login, Route
+    from ftl.server.doctor.login import Route, WayIn
     from ftl.server.doctor.registries import Logins, Tried
     from ftl.ssh import Machine, Target
 
@@ -73,7 +73,7 @@ class Visit:
 
 
 async def visit(
-    target: Target | None, way: asyncio.Task[Login] | None, *, hosts: Mapping[str, bool], logins: Logins
+    target: Target | None, way: asyncio.Task[WayIn] | None, *, hosts: Mapping[str, bool], logins: Logins
 ) -> Visit:
     """Connect and look; what fails is part of what is seen.
 
@@ -144,7 +144,7 @@ async def _served(
         return served
 
 
-async def _reached(way: asyncio.Task[Login] | None) -> tuple[Route | None, tuple[str, ...]]:
+async def _reached(way: asyncio.Task[WayIn] | None) -> tuple[Route | None, tuple[str, ...]]:
     """The way, and what the server's name leads to; loopback behind a jump host is that one's own."""
     route = (await way).route if way is not None else None
     if route is None:

@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING
 from ftl.engine import Engine, local_url
 from ftl.errors import TransferFailed
 from ftl.events import Note
-from ftl.image.registry import entered, logins, pushed_to, remember, shown, store_there, verify
-from ftl.image.registry.names import login_command
+from ftl.image.registry import (
+    entered,
+    login_command,
+    logins,
+    pushed_to,
+    remember,
+    shown,
+    store_there,
+    verify,
+)
 from ftl.ssh import connect
 
 if TYPE_CHECKING:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ftl.errors import TransferFailed
-from ftl.image.registry import Credentials, Login
-from ftl.image.registry.names import HUB
+from ftl.image.registry import HUB, Credentials, Login
 from ftl.server.doctor.registries import Tried, judge, judge_login
 
 GHCR = Login("ghcr.io", Credentials("ghcr.io", "me", "s3cret", "docker's config file"))
