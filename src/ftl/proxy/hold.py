@@ -3,11 +3,13 @@
 A SYN that is dropped is sent again after one second, then after two more (RFC 6298, 2.1 and 5.5): the visitor waits.
 One that meets no listener is refused: the visitor sees an error. So a container in the machine's own network drops
 them, by a rule that the kernel itself ends after HOLD_SECONDS (xt_time), whatever becomes of us, of the container or
-of the engine. Where that cannot be done (no iptables, a rootless engine), nothing
-is changed and connections are refused.
+of the engine. Where that cannot be done (no iptables, a rootless engine), nothing is changed and connections are
+refused.
 """
 
 from __future__ import annotations
+
+from ftl.engine import labels
 
 HOLD_SECONDS = 15
 
@@ -36,6 +38,7 @@ def guard(name: str, image: str, delay: float, ports: str) -> list[str]:
         ports: Of the machine: "80,443".
     """
     options = ["--detach", "--rm", "--name", name, "--network", "host", "--volume", "/:/host"]
+    options += ["--label", f"{labels.ROLE}={labels.ROLE_HOLD}"]
     rights = ["--cap-add", "NET_ADMIN", "--cap-add", "NET_RAW"]
     script = ["/host", "sh", "-c", _HOLD, "ftl-hold", f"{delay:g}", str(HOLD_SECONDS), ports]
     return ["run", *options, *rights, "--entrypoint", "chroot", image, *script]
