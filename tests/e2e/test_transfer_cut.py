@@ -167,7 +167,7 @@ def test_a_lost_connection_costs_the_layer_in_flight(target: Server, bench: Benc
         error, left, sent = run(work())
         assert printed(target, bench.tag("r1")) == f"one {bench.name}"
     assert "nothing was tagged there" in error.message
-    assert (error.hint or "").startswith("Run it again")
+    assert (error.hint or "").startswith("run it again")
     assert left < size(made) - 2 * PART
     assert sent < left + DOCUMENTS
 
@@ -268,7 +268,7 @@ def test_what_is_killed_there_in_the_middle(
             return caught.value
 
     error = run(cut())
-    assert (error.hint or "").startswith("Run it again")
+    assert (error.hint or "").startswith("run it again")
     (server.start_engine if way == "engine" else server.start)()
     assert server.docker("images", "--quiet") == ""
     left = missing(made, server)
@@ -299,7 +299,7 @@ def test_a_link_that_goes_dead(server_factory: ServerFactory, bench: Bench, tmp_
     error = run(work())
     server.unpause()
     assert "was lost" in f"{error.message} {error.cause}"
-    assert (error.hint or "").startswith("Run it again")
+    assert (error.hint or "").startswith("run it again")
     left = missing(made, server)
     assert run(again(server, made, bench, tmp_path)) < left + DOCUMENTS
     assert left < size(made) - PART

@@ -172,13 +172,13 @@ class ProxyControl:
                 return True
         raise FtlError(
             "the proxy's configuration kept changing while it was being changed",
-            hint="Other deploys to this server are under way: try again when they are done.",
+            hint="other deploys to this server are under way: try again when they are done",
         )
 
     async def _state(self) -> ProxyState:
         state = await self.observe()
         if state is None or not state.running:
-            raise FtlError(f"the proxy of {self._engine.name} does not run", hint="`ftl deploy` starts it.")
+            raise FtlError(f"the proxy of {self._engine.name} does not run", hint="`ftl deploy` starts it")
         return state
 
     def _check(self, state: ProxyState, sites: Iterable[Site]) -> None:
@@ -188,12 +188,12 @@ class ProxyControl:
                 f"the proxy of {self._engine.name} serves {', '.join(state.unreadable)} in a form that this "
                 "version of FTL does not know",
                 cause=f"{files} in {self._names.container} was written by a newer FTL, or is broken",
-                hint="Update this FTL. Is it the newest, remove the file, and deploy that project again.",
+                hint="update this FTL; if it is the newest, remove the file and deploy that project again",
             )
         claimed = conflicts(tuple(sites))
         if claimed:
             raise UsageError(
-                claimed[0], hint="Give one of them another path or host, or remove one of the projects."
+                claimed[0], hint="give one of them another path or host, or remove one of the projects"
             )
 
     async def _load(self, config: bytes, seen: str, project: str, site: Site | None) -> bool:

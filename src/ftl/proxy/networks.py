@@ -70,7 +70,7 @@ async def attach(
     """
     state = await engine.container(container)
     if state is None:
-        raise FtlError(f"the proxy of {engine.name} is gone", hint="`ftl deploy` starts it.")
+        raise FtlError(f"the proxy of {engine.name} is gone", hint="`ftl deploy` starts it")
     joined = next((one for one in state.endpoints if one.network == network), None)
     if joined is None:
         await join(engine, container, network, aliases, await _own_address(engine, network))

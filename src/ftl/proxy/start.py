@@ -76,7 +76,7 @@ async def find(engine: Engine, names: Installation) -> Container | None:
     if container is not None and not is_proxy(container):
         raise FtlError(
             f"a container named {names.container} that is not FTL's is in the way on {engine.name}",
-            hint="Rename or remove it.",
+            hint="rename or remove it",
         )
     return container
 
@@ -162,8 +162,8 @@ async def _answers(engine: Engine, names: Installation) -> bool:
 
 async def _not_ready(engine: Engine, names: Installation) -> FtlError:
     lines = [line.text async for line in engine.logs(names.container, tail=10)]
-    error = FtlError(f"the proxy of {engine.name} does not come up", hint="Its last log lines are below.")
-    return error.with_details(lines)
+    hint = f"`docker logs {names.container}` there has the whole log"
+    return FtlError(f"the proxy of {engine.name} does not come up", hint=hint).with_details(lines)
 
 
 async def _explained(engine: Engine, names: Installation, error: EngineError) -> FtlError:
@@ -175,14 +175,14 @@ async def _explained(engine: Engine, names: Installation, error: EngineError) ->
     port = min(ports)
     holder = await _holder(engine, port)
     if holder is not None:
-        hint = f"Stop it, or move it to another port: `docker stop {holder}`."
+        hint = f"stop it, or move it to another port: `docker stop {holder}`"
         return FtlError(
             f"port {port} of {engine.name} is taken by the container {holder}", cause=error.cause, hint=hint
         )
     return FtlError(
         f"port {port} of {engine.name} is taken by a program outside Docker",
         cause=error.cause,
-        hint=f"`ss -ltnp 'sport = :{port}'` there says by which; often it is nginx or apache2.",
+        hint=f"`ss -ltnp 'sport = :{port}'` there says by which; often it is nginx or apache2",
     )
 
 

@@ -44,7 +44,7 @@ _LAST_WORDS = 4096
 _ASIDE = 64 << 20
 """Bytes that must be free for frames that wait in files for their turn."""
 
-_RESUME = "Run it again: the layers that have arrived are not sent again."
+_RESUME = "run it again: the layers that have arrived are not sent again"
 
 
 class Receiver:

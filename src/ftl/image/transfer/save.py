@@ -83,7 +83,7 @@ class Saved:
             raise TransferFailed(
                 f"the engine on this machine did not save all of {self._name}",
                 cause=f"missing: {', '.join(sorted(self._needed | (self._configs - self.configs.keys())))}",
-                hint="Build or pull the image again.",
+                hint="build or pull the image again",
             )
 
     async def _config(self, name: str) -> bytes:
@@ -133,7 +133,7 @@ class Saved:
         return TransferFailed(
             f"{self._name} is damaged on this machine",
             cause=f"the bytes of {part} do not match its digest",
-            hint="Remove the image here and build or pull it again.",
+            hint="remove the image here and build or pull it again",
         )
 
 

@@ -161,7 +161,7 @@ async def _here(source: Engine, images: Mapping[str, str]) -> dict[str, Image]:
             raise TransferFailed(
                 f"{images[tag]} is not on {source.name}",
                 cause="its engine has no image of that name",
-                hint="`ftl build` makes it.",
+                hint="`ftl build` makes it",
             )
     return {tag: image for tag, image in found.items() if image is not None}
 

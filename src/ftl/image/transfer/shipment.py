@@ -155,7 +155,7 @@ class Shipment:
             for parcel in self._parcels:
                 if not matches(parcel.image.platform, platform):
                     text = f"{parcel.tag} is for {parcel.image.platform}, {self._there.engine.name} is {platform}"
-                    self._emit(Note(text, level="warning", hint="It runs there only where that is emulated."))
+                    self._emit(Note(text, level="warning", hint="it runs there only where that is emulated"))
         return wanted
 
     def _leaves_out(self, wanted: Sequence[Wanted]) -> bool:

@@ -82,7 +82,7 @@ async def spooled(pieces: AsyncIterator[bytes]) -> AsyncIterator[Spooled]:
             raise TransferFailed(
                 "a layer could not be put aside on this machine",
                 cause=error.strerror,
-                hint=f"Free some space in {_folder() or tempfile.gettempdir()}, or set TMPDIR to a larger folder.",
+                hint=f"free some space in {_folder() or tempfile.gettempdir()}, or set TMPDIR to a larger folder",
             ) from error
         yield Spooled(file, diff_id, unpacker.size)
 

@@ -95,7 +95,7 @@ def _manifest(documents: Mapping[str, Json], reference: str, document: Json | No
         raise TransferFailed(
             f"{reference} is not there for {platform}, the platform of the server",
             cause=f"it is for {', '.join(others) or 'no platform that is named'}",
-            hint=f"Build it with `platform: {platform}`, or pull it for that platform.",
+            hint=f"build it with `platform: {platform}`, or pull it for that platform",
         )
     chosen = documents.get(matching[0])
     if chosen is None:
@@ -111,5 +111,5 @@ def _incomplete(reference: str) -> TransferFailed:
     return TransferFailed(
         f"the engine on this machine did not save all of {reference}",
         cause="its manifest or config is missing",
-        hint="Build or pull the image again.",
+        hint="build or pull the image again",
     )

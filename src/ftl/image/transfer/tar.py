@@ -64,7 +64,7 @@ class _Pieces:
                 raise TransferFailed(
                     f"{self._what} ended early",
                     cause="the archive has no end mark",
-                    hint="Run it again; if it stays, look at the log of the engine on this machine.",
+                    hint="run it again; if it stays, look at the log of the engine on this machine",
                 ) from None
             self._offset = 0
         if self._offset == 0 and len(self._piece) <= limit:
