@@ -228,7 +228,7 @@ async def _guard(process: Process) -> Process:
     """A shell that holds one end of a pipe: when we, at the other end, are gone, it ends the child's process group."""
     waits = (str(number) for number in (process.pid, INTERRUPTED, TOLD))
     return await asyncio.create_subprocess_exec(
-        *("sh", "-c", _GUARD, "ftl-guard", *waits),
+        *("/bin/sh", "-c", _GUARD, "ftl-guard", *waits),  # PATH may hold nothing but the child's program
         stdin=PIPE,
         stdout=DEVNULL,
         stderr=DEVNULL,
