@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-# A program that was started in the background by a shell ignores Ctrl-C, and so would all that tests start.
+# A program that was started in the background by a shell ignores Ctrl-C, one that was started by nohup the end of its
+# terminal, and so would all that tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture
