@@ -23,6 +23,7 @@ from ftl.image.building.context import Context, folders_text, walk
 from ftl.image.building.dockerfile import Dockerfile, parse
 from ftl.image.building.failure import failure
 from ftl.image.building.miss import Miss, Now, first_miss
+from ftl.image.building.private import private_note
 from ftl.image.building.progress import PlainProgress, Progress
 from ftl.image.building.record import Record, keep_files, load_record, next_record, record_path, save_record
 from ftl.image.building.secrets import find_secrets
@@ -77,7 +78,7 @@ async def build_one(batch: Batch, service: Service) -> Built:
     call = _call(batch, service, config)
     dockerfile = _read(call, config)
     batch.emit(BuildStarted(service.name, call.tags[0], call.platform or batch.native))
-    measuring = asyncio.create_task(_measure(batch, service, call))
+    measuring = asyncio.create_task(_measure(batch, service, call, dockerfile))
     with tempfile.TemporaryDirectory(prefix="ftl-build-") as folder:
         id_file = Path(folder) / "id"
         try:
@@ -129,12 +130,14 @@ def _read(call: BuildCall, config: Build) -> Dockerfile:
         ) from None
 
 
-async def _measure(batch: Batch, service: Service, call: BuildCall) -> Context:
+async def _measure(batch: Batch, service: Service, call: BuildCall, dockerfile: Dockerfile) -> Context:
     """Walk the context while the builder works, and say what is found as soon as it is known."""
     context = await asyncio.to_thread(walk, call.context, call.dockerfile)
     batch.emit(BuildContext(service.name, context.size))
     if context.is_large:
         batch.emit(_large_context(service.name, context))
+    if note := private_note(service.name, context, dockerfile):
+        batch.emit(note)
     return context
 
 

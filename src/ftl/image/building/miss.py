@@ -125,7 +125,7 @@ def _other_setting(now: Now, last: Record) -> str | None:
 def _other_files(instruction: Instruction, now: Now, last: Record) -> tuple[str, ...]:
     sources = sources_of(instruction)
     paths = changed(now.files, last.files)
-    return tuple(path for path in paths if any(_covers(source, path) for source in sources))
+    return tuple(path for path in paths if any(covers(source, path) for source in sources))
 
 
 def sources_of(instruction: Instruction) -> tuple[str, ...]:
@@ -154,7 +154,8 @@ def _bound(options: str) -> str:
     return fields.get("source") or fields.get("src") or "."
 
 
-def _covers(source: str, path: str) -> bool:
+def covers(source: str, path: str) -> bool:
+    """Whether what an instruction reads includes a path of the context."""
     wanted = [part for part in source.split("/") if part not in ("", ".")]
     actual = path.split("/")
     if len(wanted) > len(actual):

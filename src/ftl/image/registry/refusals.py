@@ -141,7 +141,12 @@ def _down(attempt: Attempt) -> Advice:
 
 
 def _no_name(attempt: Attempt) -> Advice:
-    return f"{attempt.who} finds no address for {attempt.registry}", "check the registry's name in `image`"
+    return f"{attempt.who} finds no address for {attempt.registry}", (
+        "check the registry's name in `image`; a server without a way out gets images from here: `docker pull` it on "
+        "this machine, and deploy again"
+        if not attempt.writes
+        else "check the registry's name in `image`"
+    )
 
 
 def _no_repository(attempt: Attempt) -> Advice:

@@ -50,7 +50,10 @@ def judge_unreachable(error: ServerError, login: str, key: str | None) -> Findin
     if not isinstance(error, LoginRefused):
         return found
     copy = f"`ssh-copy-id {f'-i {quote(key)}.pub ' if key else ''}{login}`"
-    return replace(found, fix=f"{copy} brings the key there, if another way in is open; {error.hint}")
+    return replace(
+        found,
+        fix=f"{copy} brings the key there, if another way in is open (`ftl setup` makes users); {error.hint}",
+    )
 
 
 def judge_system(survey: Survey) -> Finding:
