@@ -34,9 +34,11 @@ def test_a_first_deploy_serves_and_the_next_ones_do_only_what_changed(
     assert again["services"]["web"]["bytes_sent"] == 0
 
     app.version("two")
-    second = app.deploy().ok().result["services"]["web"]
+    outcome = app.deploy().ok()
+    second = outcome.result["services"]["web"]
     assert (second["action"], second["layers_sent"]) == ("replaced", 1)
     assert second["layers_reused"] > 0
+    assert [note for note in outcome.events("note") if "was killed after 1 s" in note["text"]]
     assert app.get() == (200, "two")
     assert app.containers() == [f"{app.name}-web-r2"]
 

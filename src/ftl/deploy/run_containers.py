@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from ftl.aio import together, uninterrupted
@@ -99,13 +100,21 @@ async def stop_and_remove(work: Work, step: StopAndRemove) -> None:
 
 
 async def _retire(work: Work, name: str, timeout: float) -> None:
+    began = time.monotonic()
     try:
         await work.engine.stop(name, timeout=timeout)
+        if 0 < timeout <= time.monotonic() - began:
+            work.emit(
+                Note(f"{name} did not end on its stop signal, and was killed after {timeout:g} s", hint=_DEAF)
+            )
     except EngineError as error:
         if error.status == 404:
             return
         work.emit(Note(f"{name} could not be stopped: {error.cause or error.message}", "warning"))
     await work.engine.remove(name, force=True)
+
+
+_DEAF = "a deploy takes as much longer: have the app end on SIGTERM (or start it below an init, such as tini)"
 
 
 async def _remove(work: Work, names: tuple[str, ...]) -> None:
