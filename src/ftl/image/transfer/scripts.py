@@ -7,7 +7,7 @@ Layers that arrive are kept, compressed, in the user's cache folder up to a limi
 there, and the next release's layers are sent as differences to them.
 """
 
-_TRIES = 6000
+_TRIES = 750
 """Looks for a piece, 20 ms apart, before the channel that should bring it is taken for lost."""
 
 _START = """\
