@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftl.ssh import Target, connect
+from ftl.ssh import Target, approached, connect
 
 if TYPE_CHECKING:
     from ftl.events import Event
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 async def send(target: Target, reference: str, tag: str) -> dict[str, object]:
     """Bring the image to the server."""
-    loading = asyncio.create_task(asyncio.to_thread(_load))
-    async with connect(target, interactive=False) as machine:
-        url, _ = await asyncio.gather(machine.engine_url(), loading)
-        return await _send(machine, url, reference, tag)
+    async with approached(connect(target, interactive=False)) as machine:
+        await asyncio.to_thread(_load)
+        return await _send(machine, reference, tag)
 
 
 def _load() -> None:
-    for name in ("ftl.engine.api", "ftl.image"):
+    for name in ("ftl.deploy.session", "ftl.image"):
         import_module(name)
 
 
-async def _send(machine: Machine, url: str, reference: str, tag: str) -> dict[str, object]:
+async def _send(machine: Machine, reference: str, tag: str) -> dict[str, object]:
+    from ftl.deploy.session import open_session
     from ftl.engine import Engine, local_url
     from ftl.events import Note
     from ftl.image import send_many
@@ -46,13 +46,12 @@ async def _send(machine: Machine, url: str, reference: str, tag: str) -> dict[st
         if isinstance(event, Note):
             notes.append(event.text)
 
-    async with (
-        Engine(local_url(), name="this machine") as source,
-        Engine(url, name="server", explain=machine.explain) as there,
-    ):
+    async with Engine(local_url(), name="this machine") as source:
         await source.tag(reference, tag)  # as a deploy does: the release is known by one name on both sides
-        info = await there.info()
-        sent = await send_many(source, {tag: reference}, there, info=info, emit=emit, machine=machine)
+        async with open_session(machine) as there:
+            sent = await send_many(
+                source, {tag: reference}, there.engine, info=there.info, emit=emit, machine=machine
+            )
     one = sent[tag]
     return {
         "layers_sent": one.layers_sent,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 from ftl.cli.options import Options, pass_options
@@ -13,11 +13,12 @@ from ftl.errors import FtlError, UsageError
 from ftl.ui.stream import let_go
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from ftl.config import Project
+    from ftl.config import Project, Server
     from ftl.events import Emit
+    from ftl.ssh import Machine
 
 __all__ = [
     "Fields",
@@ -28,6 +29,7 @@ __all__ = [
     "pass_options",
     "put",
     "put_json",
+    "reaching",
     "run",
     "run_sync",
     "writing",
@@ -104,6 +106,19 @@ def put_json(record: Fields) -> None:
     from json import dumps
 
     put(dumps(record, default=str))
+
+
+@asynccontextmanager
+async def reaching(server: Server, module: str) -> AsyncIterator[Machine]:
+    """A server that is being connected to; the module that does the work there is loaded meanwhile."""
+    from asyncio import to_thread
+    from importlib import import_module
+
+    from ftl.ssh import approached, machine_of
+
+    async with approached(machine_of(server)) as machine:
+        await to_thread(import_module, module)
+        yield machine
 
 
 def load_project(options: Options) -> tuple[Project, Path]:

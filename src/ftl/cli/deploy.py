@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.common import Fields, Options, load_project, pass_options, put, run
+from ftl.cli.common import Fields, Options, load_project, pass_options, put, reaching, run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,17 +52,19 @@ def command(
     by_name: list[str] = []
 
     async def work(emit: Emit) -> Fields:
-        from ftl.deploy import deploy
+        async with reaching(project.server, "ftl.deploy") as machine:
+            from ftl.deploy import deploy
 
-        result = await deploy(
-            project,
-            root,
-            services=services,
-            build=build,
-            upgrade_proxy=upgrade_proxy,
-            emit=emit,
-            lock_wait=wait_lock,
-        )
+            result = await deploy(
+                project,
+                root,
+                machine,
+                services=services,
+                build=build,
+                upgrade_proxy=upgrade_proxy,
+                emit=emit,
+                lock_wait=wait_lock,
+            )
         if options.server == "sandbox":
             from ftl.server.sandbox import address
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.common import Fields, Options, load_project, pass_options, put_json, run, writing
+from ftl.cli.common import Fields, Options, load_project, pass_options, put_json, reaching, run, writing
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -58,18 +58,20 @@ def command(
 
     async def work(_: Emit) -> Fields:
         from ftl.config.choosing import chosen
-        from ftl.deploy import open_session
-        from ftl.deploy.logs import follow_logs, read_logs
 
         known = [service.name for service in project.services] + [one.name for one in project.dependencies]
         wanted = chosen(names, known, kind="service or dependency")
         show = _shower(options, timestamps=timestamps, prefix=not no_prefix, flush=follow)
-        async with open_session(project.server) as session:
-            if follow:
-                tail = FOLLOWED if lines is None and start is None else lines
-                await follow_logs(session.engine, project.name, wanted, show, tail=tail, since=start)
-            else:
-                await read_logs(session.engine, project.name, wanted, show, tail=lines, since=start)
+        async with reaching(project.server, "ftl.deploy.logs") as machine:
+            from ftl.deploy import open_session
+            from ftl.deploy.logs import follow_logs, read_logs
+
+            async with open_session(machine) as session:
+                if follow:
+                    tail = FOLLOWED if lines is None and start is None else lines
+                    await follow_logs(session.engine, project.name, wanted, show, tail=tail, since=start)
+                else:
+                    await read_logs(session.engine, project.name, wanted, show, tail=lines, since=start)
         return {}
 
     run(options, "logs", work)

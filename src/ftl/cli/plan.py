@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.common import Fields, Options, load_project, pass_options, put, run
+from ftl.cli.common import Fields, Options, load_project, pass_options, put, reaching, run
 
 if TYPE_CHECKING:
     from ftl.deploy import Plan
@@ -32,11 +32,18 @@ def command(options: Options, services: tuple[str, ...], build: bool, upgrade_pr
     made: list[Plan] = []
 
     async def work(emit: Emit) -> Fields:
-        from ftl.deploy import plan_only
+        async with reaching(project.server, "ftl.deploy") as machine:
+            from ftl.deploy import plan_only
 
-        plan = await plan_only(
-            project, root, services=services, build=build, upgrade_proxy=upgrade_proxy, emit=emit
-        )
+            plan = await plan_only(
+                project,
+                root,
+                machine,
+                services=services,
+                build=build,
+                upgrade_proxy=upgrade_proxy,
+                emit=emit,
+            )
         made.append(plan)
         return _fields(plan)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.common import Fields, Options, load_project, pass_options, put, run
+from ftl.cli.common import Fields, Options, load_project, pass_options, put, reaching, run
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -32,11 +32,12 @@ def command(options: Options) -> None:
     async def work(_: Emit) -> Fields:
         from dataclasses import asdict
 
-        from ftl.deploy import open_session
-        from ftl.deploy.status import status
+        async with reaching(project.server, "ftl.deploy.status") as machine:
+            from ftl.deploy import open_session
+            from ftl.deploy.status import status
 
-        async with open_session(project.server) as session:
-            found.append(await status(project, session))
+            async with open_session(machine) as session:
+                found.append(await status(project, session))
         return {**asdict(found[0]), "deployed": found[0].deployed}
 
     run(options, "status", work)

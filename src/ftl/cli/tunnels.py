@@ -42,10 +42,11 @@ def command(options: Options, names: tuple[str, ...], ports: tuple[str, ...], of
     async def work(emit: Emit) -> Fields:
         from ftl.deploy import open_session
         from ftl.deploy.tunnels import keep_tunnels
+        from ftl.ssh import machine_of
 
         wanted = wanted_tunnels(project, names, offset=offset, choices=[choice(text) for text in ports])
         await keep_tunnels(
-            lambda: open_session(project.server),
+            lambda: open_session(machine_of(project.server)),
             project.name,
             wanted,
             emit=emit,

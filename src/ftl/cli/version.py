@@ -60,9 +60,10 @@ def _server(options: Options) -> Server | None:
 async def _there(server: Server) -> dict[str, str]:
     """What the server says of itself, or why it does not."""
     from ftl.deploy import open_session
+    from ftl.ssh import machine_of
 
     try:
-        async with open_session(server) as session:
+        async with open_session(machine_of(server)) as session:
             info = session.info
             return {
                 "name": session.name,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ftl.config import Project
     from ftl.deploy.plan import Change, Plan
     from ftl.events import Emit
+    from ftl.ssh import Machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class DeployResult:
 async def deploy(
     project: Project,
     root: Path,
+    machine: Machine,
     *,
     services: Sequence[str] = (),
     build: bool = True,
@@ -71,6 +73,7 @@ async def deploy(
     Args:
         project: The resolved ftl.yaml.
         root: Its folder: what relative paths start from.
+        machine: Its server, not entered yet.
         services: Only these; all when empty.
         build: Build first; otherwise the images of the last build are used.
         upgrade_proxy: Replace a proxy that runs, too, where it is another than the project names.
@@ -85,7 +88,7 @@ async def deploy(
     chosen_services(project, services)  # before anything is asked of a server
     files = read_files(project, root)
     began = time.monotonic()
-    async with open_session(project.server) as session:
+    async with open_session(machine) as session:
         request, observed = await gather(
             project,
             root,
@@ -109,6 +112,7 @@ async def deploy(
 async def plan_only(
     project: Project,
     root: Path,
+    machine: Machine,
     *,
     services: Sequence[str] = (),
     build: bool = True,
@@ -118,7 +122,7 @@ async def plan_only(
     """What `deploy` would do now. Builds images here, if asked to, and changes nothing on the server."""
     chosen_services(project, services)
     files = read_files(project, root)
-    async with open_session(project.server) as session:
+    async with open_session(machine) as session:
         request, observed = await gather(
             project,
             root,

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ftl.aio import both
 from ftl.engine import Engine
-from ftl.errors import EngineUnavailable, ServerError, at
-from ftl.ssh import Local, connect, target_of
+from ftl.errors import EngineUnavailable, FtlError, ServerError, at
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from ftl.config import Server
     from ftl.engine import EngineInfo
     from ftl.ssh import Machine
 
@@ -33,18 +32,43 @@ class Session:
 
 
 @asynccontextmanager
-async def open_session(server: Server) -> AsyncIterator[Session]:
+async def open_session(machine: Machine) -> AsyncIterator[Session]:
     """Connect to a server and its engine; everything is closed at the end.
+
+    The engine is asked what it is where it most likely answers, while the machine still says where it does.
+
+    Args:
+        machine: The server, not entered yet.
 
     Raises:
         ServerError: It cannot be reached, refuses us, or no engine answers there.
     """
-    machine = Local() if server.is_local else connect(target_of(server))
-    async with machine:
-        with at(server=machine.name):
-            url = await machine.engine_url()
-            async with Engine(url, name=machine.name, explain=machine.explain) as engine:
-                yield Session(machine.name, machine, engine, await _ask(engine, machine.name))
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(machine.close)
+        likely = await _likely(machine, stack)
+        _, info = await both(stack.enter_async_context(machine), _said(likely))
+        stack.enter_context(at(server=machine.name))
+        url = await machine.engine_url()
+        if likely is not None and info is not None and likely.url == url:
+            engine = likely
+        else:
+            engine = await stack.enter_async_context(Engine(url, name=machine.name, explain=machine.explain))
+            info = await _ask(engine, machine.name)
+        yield Session(machine.name, machine, engine, info)
+
+
+async def _likely(machine: Machine, stack: AsyncExitStack) -> Engine | None:
+    url = await machine.likely_engine_url()
+    if url is None:
+        return None
+    return await stack.enter_async_context(Engine(url, name=machine.name, explain=machine.explain))
+
+
+async def _said(engine: Engine | None) -> EngineInfo | None:
+    """What an engine is, if it answers: one that is not there may be elsewhere."""
+    with suppress(FtlError):
+        return await engine.info() if engine is not None else None
+    return None
 
 
 async def _ask(engine: Engine, name: str) -> EngineInfo:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ftl.child import Completed
+from ftl.ssh.approach import approached, machine_of
 from ftl.ssh.dialling import Streams, open_stream
 from ftl.ssh.local import Local
 from ftl.ssh.machine import Machine
@@ -18,8 +19,10 @@ __all__ = [
     "OpenSSH",
     "Streams",
     "Target",
+    "approached",
     "command_line",
     "connect",
+    "machine_of",
     "open_stream",
     "resolve",
     "target_of",

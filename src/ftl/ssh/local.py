@@ -58,6 +58,10 @@ class Local:
         self._children.append(process)
         return process
 
+    async def likely_engine_url(self) -> str | None:
+        """There is nothing to wait for; see Machine."""
+        return None
+
     async def engine_url(self) -> str:
         """Where this machine's engine listens; see `ftl.engine.local_url`."""
         from ftl.engine import local_url

@@ -58,10 +58,21 @@ class Machine(Protocol):
         """
         ...
 
+    async def likely_engine_url(self) -> str | None:
+        """Where the engine answers unless the machine is unusual: may be asked for before entering, and begins that.
+
+        So the engine can be asked while the machine still says where it is; what fails there means nothing before
+        `engine_url` has told the same. None when there is nothing to gain. The machine is to be closed afterwards.
+
+        Raises ServerError when not even ssh can be run; that a server refuses us, entering tells.
+        """
+        ...
+
     async def explain(self) -> FtlError | None:
         """Why the engine does not answer: asked after a call failed, to be raised in place of what it raised.
 
-        For `Engine(url, name=machine.name, explain=machine.explain)`. None when the machine knows no better.
+        For `Engine(url, name=machine.name, explain=machine.explain)`. None when the machine knows no better, or has
+        not been entered yet.
         """
         ...
 

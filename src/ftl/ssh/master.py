@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 _LOGIN_SECONDS = 60.0
 _TYPING_SECONDS = 300.0
 
+# Between two looks for the socket that the master opens when it is let in.
+_LOOK_SECONDS = 0.005
+
 # A unix socket's path ends at 104 bytes on macOS, and ssh appends 17 to it while it binds.
 _LONGEST_FOLDER = 60
 
@@ -48,6 +51,9 @@ class Master:
     def __init__(self, server: target.Target, *, interactive: bool) -> None:
         self._server = server
         self._interactive = interactive
+        self._patience = _TYPING_SECONDS if interactive else _LOGIN_SECONDS
+        self._deadline = 0.0
+        self._beginning = asyncio.Lock()
         self._process: Process | None = None
         self._reaper: Process | None = None
         self._listening: asyncio.Task[None] | None = None
@@ -56,6 +62,27 @@ class Master:
         self.complaints: deque[str] = deque(maxlen=_COMPLAINTS)
         self.attempt = failures.Attempt(server, target.Resolved("", "", "22", strict=False))
 
+    async def let_in(self) -> bool:
+        """Begin to connect, and wait until the server knows who we are: forwards can be asked for from then on.
+
+        Returns:
+            Whether it has let us in; why it has not, `connect` tells.
+
+        Raises:
+            ServerError: ssh cannot even begin.
+        """
+        try:
+            await self._begun()
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(self._deadline):
+                    # Another process makes it: bound under another name, and then linked.
+                    while self.alive and not self.socket.exists():  # noqa: ASYNC110
+                        await asyncio.sleep(_LOOK_SECONDS)
+            return self.alive
+        except BaseException:
+            await self.close()
+            raise
+
     async def connect(self) -> Survey:
         """Connect, and hear what the server says about itself.
 
@@ -63,12 +90,20 @@ class Master:
             ServerError: It cannot be reached, refuses us, or is not the one we know.
         """
         try:
-            return await self._connect()
+            return await self._greeting(await self._begun())
         except BaseException:
             await self.close()
             raise
 
-    async def _connect(self) -> Survey:
+    async def _begun(self) -> Process:
+        """The connection that is there, or is coming."""
+        async with self._beginning:
+            if self._process is None:
+                self._process = await self._begin()
+                self._deadline = asyncio.get_running_loop().time() + self._patience
+            return self._process
+
+    async def _begin(self) -> Process:
         resolved = await resolve(self._server)
         self.attempt = failures.Attempt(self._server, resolved)
         self.folder = _private_folder()
@@ -81,7 +116,7 @@ class Master:
             start_new_session=True,
         )
         options = target.master(self._server, resolved, self.socket, interactive=self._interactive)
-        self._process = await asyncio.create_subprocess_exec(
+        process = await asyncio.create_subprocess_exec(
             *("sh", "-c", _DEAF, "sh", "ssh", *options, "--", self._server.address, survey.GREETING),
             stdin=PIPE,
             stdout=PIPE,
@@ -89,14 +124,13 @@ class Master:
             limit=READ_LIMIT,
             start_new_session=not self._interactive,
         )
-        self._listening = asyncio.create_task(self._listen_to(self._process))
-        return await self._greeting(self._process)
+        self._listening = asyncio.create_task(self._listen_to(process))
+        return process
 
     async def _greeting(self, process: Process) -> Survey:
         assert process.stdout is not None
-        seconds = _TYPING_SECONDS if self._interactive else _LOGIN_SECONDS
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout_at(self._deadline):
                 async for line in process.stdout:
                     found = survey.read(line.decode(errors="replace"))
                     if found is not None:
@@ -105,7 +139,7 @@ class Master:
                 status = await process.wait()
         except TimeoutError as error:
             raise ServerError(
-                f"{self._server.host} did not let us in within {seconds:.0f} seconds",
+                f"{self._server.host} did not let us in within {self._patience:.0f} seconds",
                 cause=failures.last_words(self._said()),
                 hint=f"`ssh {self.attempt.login}` must work",
             ) from error

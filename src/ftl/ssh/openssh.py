@@ -59,6 +59,7 @@ class OpenSSH:
         self._dialled: dict[str, Path] = {}
         self._dialling = asyncio.Lock()
         self._engine_url: str | None = None
+        self._likely: str | None = None
         self._engine_lock = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
@@ -94,6 +95,15 @@ class OpenSSH:
             raise self._master.lost()
         return await child.start(self._client(quoting.command_line(argv)))
 
+    async def likely_engine_url(self) -> str | None:
+        """The usual socket, forwarded as soon as the server has let us in; see Machine."""
+        async with self._engine_lock:
+            if self._likely is None and await self._master.let_in():
+                path = self._master.folder / "usual"
+                await self._forward(path, survey.USUAL)
+                self._likely = f"unix://{path}"
+        return self._likely
+
     async def engine_url(self) -> str:
         """The engine's socket, forwarded; see Machine."""
         async with self._engine_lock:
@@ -103,6 +113,8 @@ class OpenSSH:
 
     async def explain(self) -> FtlError | None:
         """Why the engine does not answer; see Machine."""
+        if self._survey is survey.NOTHING:
+            return None  # the greeting is to tell first
         try:
             now = await self._ask()
         except ServerError as error:
@@ -134,9 +146,13 @@ class OpenSSH:
         found = self._survey if self._survey.socket else await self._ask()
         if not found.socket:
             raise survey.without_engine(found, self.name)
+        self.engine_socket = found.socket
+        if self._likely is not None:
+            if found.socket == survey.USUAL:
+                return self._likely
+            self._master.complaints.clear()  # about a socket that is not there: it says nothing of this one
         path = self._master.folder / "engine"
         await self._forward(path, found.socket)
-        self.engine_socket = found.socket
         return f"unix://{path}"
 
     async def _ask(self) -> Survey:

@@ -13,13 +13,16 @@ from ftl.errors import ServerError
 
 _MARK = "ftl-survey"
 
+USUAL = "/var/run/docker.sock"
+"""Where the engine is, unless the login or a rootless engine's folder says otherwise."""
+
 # No single quote, newline or exclamation mark: it has to pass any login shell as one quoted word. The sockets are
 # tried in this order: the system's engine, the one the login names, a rootless one.
 _SCRIPT = (
-    's=; for c in /var/run/docker.sock "${DOCKER_HOST#unix://}" '
+    f's=; for c in {USUAL} "${{DOCKER_HOST#unix://}}" '
     '"${XDG_RUNTIME_DIR:-/run/user/$(id -u)}/docker.sock"; '
     'do if [ -S "$c" ] && [ -w "$c" ]; then s=$c; break; fi; done; '
-    "d=; if [ -S /var/run/docker.sock ]; then d=socket; fi; "
+    f"d=; if [ -S {USUAL} ]; then d=socket; fi; "
     "PATH=$PATH:/usr/local/bin:/usr/sbin:/sbin:/snap/bin; "
     "e=; if command -v dockerd >/dev/null 2>&1 || command -v docker >/dev/null 2>&1; then e=engine; fi; "
     'l=; if grep -q " 00010000 .*docker.sock$" /proc/net/unix 2>/dev/null; then l=listening; fi; '
