@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping as MappingType
     from pathlib import Path
 
+    from ftl.config.around import Proxy
     from ftl.config.variables import Known
 
 MAX_BYTES = 1_000_000
@@ -103,7 +104,15 @@ def _env_problems(file: Path, known: Known) -> list[Problem]:
 def _with_server(project: Project, server: Server | None) -> Project:
     if server is None and not project.server.host and project.project.domain:
         server = replace(project.server, host=project.project.domain)
-    return project if server is None else replace(project, server=server)
+    if server is None:
+        return project
+    aimed = replace(project, server=server)
+    return replace(aimed, proxy=_rehearsed(aimed.proxy)) if server.is_sandbox else aimed
+
+
+def _rehearsed(proxy: Proxy) -> Proxy:
+    """The proxy as a sandbox can have it: public authorities cannot reach one, and limit how often they are asked."""
+    return replace(proxy, tls="internal") if proxy.tls == "auto" else proxy
 
 
 def _volumes(project: Project) -> tuple[str, ...]:

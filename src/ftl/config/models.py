@@ -104,6 +104,11 @@ class Server(Section):
         """Whether this machine's own engine is meant, without SSH."""
         return self.host == "local"
 
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether it is a throwaway server on this machine, where no visitor comes and no authority."""
+        return self.known_hosts is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service(Section):

@@ -32,6 +32,15 @@ def test_a_file_that_is_not_there_is_named(folder: Path) -> None:
     assert "ftl init" in (problem.hint or "")
 
 
+@pytest.mark.parametrize(("asked", "done"), [("auto", "internal"), ("internal", "internal"), ("off", "off")])
+def test_a_sandbox_asks_no_public_authority(folder: Path, asked: str, done: str) -> None:
+    """There the proxy's own authority certifies; on any other server it is as the file says."""
+    path = written(folder, BASE + f"proxy: {{tls: '{asked}'}}\n")
+    sandbox = Server(host="127.0.0.1", port=2222, known_hosts=folder / "known_hosts")
+    assert load(path, environ={}, server=sandbox).proxy.tls == done
+    assert load(path, environ={}, server=Server(host="shop")).proxy.tls == asked
+
+
 def test_a_long_value_is_told_by_its_beginning(folder: Path) -> None:
     """A document pasted where a name belongs does not fill the screen with the message."""
     (folder / "ftl.yaml").write_text(BASE.replace("shop", "Z" * 5000, 1))
