@@ -24,9 +24,9 @@ _KEEP = 1 << 30
 _KEEP_SHARE = 0.1
 """Layers are kept up to this many bytes, and to this share of what is free."""
 
-_ROOM = 4
+_ROOM = 5
 """So many times the old layer must fit in what is free: it is unpacked, beside a new one of about its size that the
-engine may hold twice on the same disk, and the copy of that to be kept."""
+engine may hold twice on the same disk, and the copies of that, of which the smaller one is kept."""
 
 _LAYER = re.compile(r"([0-9a-f]{64})-(0|[1-9][0-9]{0,14}) ([0-9]{1,15})")
 _NUMBER = re.compile(r"[0-9]{1,15}")

@@ -59,7 +59,7 @@ find "$dir" -maxdepth 1 -name '.run.*' -mmin +1440 -exec rm -rf {{}} + 2>/dev/nu
 
 # What is needed of a disk is made now. One that is full, or fills up, costs what would be kept, and nothing else.
 prepare() {{
-  mkfifo "$work/fifo" && : > "$work/$$.pid" &&
+  : > "$work/$$.pid" &&
     {{ touch -d '2 seconds ago' "$work/began" 2>/dev/null || touch "$work/began"; }}
 }}
 if mkdir -p "$work" 2>/dev/null && prepare 2>/dev/null; then
@@ -132,12 +132,16 @@ copied() {{
   tee "$new" 2>/dev/null
 }}
 
-# Makes a copy to be kept of what comes, compressed.
-squeezed() {{
-  bounded
-  [ "$new" ] && zstd -1qc 2>/dev/null > "$new" && return
-  cat >/dev/null
-  return 1
+# Whether a layer may be copied as it is, to be compressed later: it might be kept, and leaves half of the disk's room.
+roomy() {{
+  [ "$new" ] && [ "$((${{1##*-}} / 4))" -le "$limit" ] &&
+    [ "$(df -Pk "$work" | awk 'NR == 2 {{ print $4 }}')" -gt "$((${{1##*-}} / 512))" ]
+}}
+
+# Compresses a layer's copy, to be kept: beside what comes next, the loading of the last layer above all.
+squeeze() {{
+  {{ bounded && zstd -1qc "$1" 2>/dev/null > "$1.zst" && mv -f "$1.zst" "$dir/$2"; }} || rm -f "$1.zst"
+  rm -f "$1"
 }}
 
 # Keeps a layer, or tells what is wrong with it, by the parts that failed. 141: the engine reads no more, and says why.
@@ -148,13 +152,11 @@ arrived() {{
     *'pieces 1;'*) fail "layer $1 did not arrive whole" ;;
     *unpacking*) fail "layer $1 is damaged" ;;
   esac
-  [ "$new" ] || return
-  [ "$2" ] || mv -f "$new" "$dir/$1"
-  rm -f "$new"
 }}
 
 archive() {{
   exec 4>&1
+  trap wait EXIT
   while read -r kind one two; do
     case $kind in
       raw) head -c "$one" || exit 1 ;;
@@ -163,6 +165,8 @@ archive() {{
           {{ pieces || failed pieces; }} | {{ copied || failed copied; }} | {{ zstd -dqc >&4 || failed unpacking; }}
         }} 3>&1)
         arrived "$one" "$bad"
+        [ -z "$new" ] || [ "$bad" ] || mv -f "$new" "$dir/$one"
+        rm -f "$new"
         ;;
       kept)
         touch -c "$dir/$one"
@@ -173,12 +177,17 @@ archive() {{
         zstd -dqc "$dir/$one" 2>/dev/null > "$work/old" || fail "layer $one, which was kept, cannot be unpacked"
         ;;
       delta)
-        squeezed < "$work/fifo" &
-        bad=$({{ {{ windows || failed windows; }} | {{ tee "$work/fifo" >&4 || failed passing; }}; }} 3>&1)
-        wait "$!" || bad="$bad copied;"
+        plain=/dev/null
+        if roomy "$one"; then plain=$work/plain.$one; fi
+        bad=$({{ {{ windows || failed windows; }} | {{ tee "$plain" >&4 || failed passing; }}; }} 3>&1)
         arrived "$one" "$bad"
+        if [ -f "$plain" ] && [ -z "$bad" ]; then squeeze "$plain" "$one" >/dev/null 4>&- & fi
         ;;
-      end) return 0 ;;
+      end)
+        exec >/dev/null 4>&-
+        wait
+        return 0
+        ;;
     esac
   done
   fail "the stream ended early"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import both, to_the_end
-from ftl.errors import TransferFailed
+from ftl.errors import EngineError, TransferFailed
 from ftl.events import Emit, TransferStarted
 from ftl.image.transfer.depot import Depot, ask
 from ftl.image.transfer.incoming import stale, sweep
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from ftl.engine import Engine, EngineInfo, Image
     from ftl.ssh import Machine
+
+_NOT_FOUND = 404
 
 
 async def send(
@@ -111,12 +113,15 @@ async def send_many(
         EngineError: An engine does not answer, or refuses a question.
     """
     began = time.monotonic()
-    # Where IDs of both stores mean the same, the list answers alone, over the connection that is there already.
+    here = await _here(source, images)
+    # Where IDs of both stores mean the same, an image that is there can be named at once, in the same round trip.
     comparable = (await source.info()).store == info.store
-    here, there = await both(_here(source, images), _there(target, () if comparable else images))
+    there, named = await both(
+        _there(target, () if comparable else images), _named(target, here if comparable else {})
+    )
     known: list[Image] = []
     depot = Depot()
-    present = _present(here, there)
+    present = named | _present({tag: image for tag, image in here.items() if tag not in named}, there)
     if len(present) < len(here):
         known, depot = await both(
             inspect(target, likeliest(there.listed, map(repository, here))),
@@ -124,7 +129,7 @@ async def send_many(
         )
         present |= _twins({tag: image for tag, image in here.items() if tag not in present}, known)
     for tag, image in present.items():
-        if tag not in image.tags:
+        if tag not in named and tag not in image.tags:
             await target.tag(image.id, tag)
     results = {tag: _reused(tag, here[tag], emit, began) for tag in present}
 
@@ -170,6 +175,22 @@ async def _there(target: Engine, tags: Iterable[str]) -> _There:
     names = list(tags)
     listed, tagged = await both(target.images(), to_the_end(target.image(name) for name in names))
     return _There(listed, dict(zip(names, tagged, strict=True)))
+
+
+async def _named(target: Engine, images: Mapping[str, Image]) -> dict[str, Image]:
+    """Give those images their names there that are there, by their IDs: tag -> the image."""
+
+    async def name(tag: str, image: Image) -> bool:
+        try:
+            await target.tag(image.id, tag)
+        except EngineError as error:
+            if error.status == _NOT_FOUND:
+                return False
+            raise
+        return True
+
+    found = await to_the_end(name(tag, image) for tag, image in images.items())
+    return {tag: image for (tag, image), there in zip(images.items(), found, strict=True) if there}
 
 
 async def _depot(machine: Machine | None, info: EngineInfo, free: int | None) -> Depot:

@@ -182,9 +182,9 @@ def pax_records(records: bytes) -> dict[str, str]:
     found: dict[str, str] = {}
     while records:
         length = int(records.split(b" ", 1)[0])
-        key, equals, value = records[:length].partition(b" ")[2].rstrip(b"\n").partition(b"=")
-        if not equals:
-            raise ValueError("a record without a value")
+        key, equals, value = records[: length - 1].partition(b" ")[2].partition(b"=")
+        if length < 1 or not equals:
+            raise ValueError("a record without a length or a value")
         found[key.decode()] = value.decode("utf-8", "surrogateescape")
         records = records[length:]
     return found

@@ -7,11 +7,11 @@ import os
 import tarfile
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ftl.image.transfer.members import Extent, Members
-from ftl.image.transfer.tar import BLOCK, header
+from ftl.image.transfer.tar import BLOCK, header, pax_records
 
 NAMES = st.one_of(
     st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]), min_size=1, max_size=20),
@@ -41,6 +41,9 @@ def found(tar: bytes, piece: int) -> list[Extent]:
     return [extent for at in range(0, len(tar), piece) for extent in reader.feed(tar[at : at + piece])]
 
 
+@example(
+    members=[("\x80\n", b"")], layout=tarfile.PAX_FORMAT, piece=1
+)  # a newline may be a name's last character
 @given(
     members=st.lists(st.tuples(NAMES, BODIES), max_size=5),
     layout=st.sampled_from([tarfile.PAX_FORMAT, tarfile.GNU_FORMAT]),
@@ -94,3 +97,10 @@ def test_a_damaged_tar_is_passed_over(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 8))):
         tar[data.draw(st.integers(0, len(tar) - 1))] = data.draw(st.integers(0, 255))
     found(bytes(tar), data.draw(st.integers(1, 2000)))
+
+
+@pytest.mark.parametrize("records", [b"0 path=a\n", b"-1 path=a\n", b"path=a\n", b"7 path\n"])
+def test_records_that_are_none(records: bytes) -> None:
+    """A length of nothing would be read for ever."""
+    with pytest.raises(ValueError, match="length|int"):
+        pax_records(records)
