@@ -102,5 +102,5 @@ def test_a_damaged_tar_is_passed_over(data: st.DataObject) -> None:
 @pytest.mark.parametrize("records", [b"0 path=a\n", b"-1 path=a\n", b"path=a\n", b"7 path\n"])
 def test_records_that_are_none(records: bytes) -> None:
     """A length of nothing would be read for ever."""
-    with pytest.raises(ValueError, match="length|int"):
+    with pytest.raises(ValueError, match=r"length|int"):
         pax_records(records)
