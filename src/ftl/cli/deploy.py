@@ -69,7 +69,8 @@ def command(
             from ftl.server.sandbox import address
 
             there, hosts = address(), _hosts(project)
-            result = replace(result, urls=there.urls_of(hosts, tls=project.proxy.tls != "off"))
+            here = there.urls_of(hosts, tls=project.proxy.tls != "off", by_address=result.by_address)
+            result = replace(result, urls=here)
             by_name.extend(there.by_name(host) for host in hosts)
         done.append(result)
         return _fields(result)

@@ -9,7 +9,7 @@ from ftl.deploy.decisions import decide_dependency, decide_service
 from ftl.deploy.retiring import find_gone
 from ftl.deploy.sites import early_site, final_site, moves_port
 from ftl.errors import UsageError
-from ftl.proxy import conflicts, release_alias
+from ftl.proxy import conflicts, only_site, release_alias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,6 +52,12 @@ class Comparison:
     def proxied(self) -> bool:
         """Whether requests come through the proxy."""
         return self.final is not None
+
+    @property
+    def by_address(self) -> bool:
+        """Whether requests by the server's address come to this project."""
+        final = self.final
+        return final is not None and only_site([final, *_others(self.observed)]) == final
 
     @property
     def moves_port(self) -> bool:
@@ -134,9 +140,14 @@ def compare(
     )
 
 
+def _others(observed: Observed) -> list[Site]:
+    """The sites of the other projects on the server."""
+    sites = observed.proxy.sites.values() if observed.proxy is not None else ()
+    return [site for site in sites if site.project != observed.project]
+
+
 def _refuse_conflicts(final: Site, observed: Observed) -> None:
-    others = observed.proxy.sites.values() if observed.proxy is not None else ()
-    claimed = conflicts([final, *(site for site in others if site.project != final.project)])
+    claimed = conflicts([final, *_others(observed)])
     if claimed:
         raise UsageError(
             f"{claimed[0]} on {observed.server}",

@@ -45,6 +45,7 @@ class DeployResult:
         changed: Whether there was anything to do.
         removed: Services and dependencies that ftl.yaml no longer names.
         urls: Where the project answers.
+        by_address: Whether it answers by the server's address as well, as the only project there with routes.
     """
 
     server: str
@@ -55,6 +56,7 @@ class DeployResult:
     dependencies: Mapping[str, ServiceResult] = field(default_factory=dict)
     removed: tuple[str, ...] = ()
     urls: tuple[str, ...] = ()
+    by_address: bool = False
 
 
 async def deploy(
@@ -168,6 +170,7 @@ def _result(project: Project, plan: Plan, traffic: Mapping[str, Traffic], second
         dependencies={one.name: told(one) for one in plan.changes if one.kind == "dependency"},
         removed=tuple(one.name for one in plan.changes if one.action == "removed"),
         urls=urls(project),
+        by_address=plan.by_address,
     )
 
 

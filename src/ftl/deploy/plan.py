@@ -49,6 +49,7 @@ class Plan:
     Attributes:
         release: The release it makes; the current one where there is nothing to do.
         record: The record of that release, as it stands before it begins.
+        by_address: Whether requests by the server's address come to the project, since no other has routes there.
     """
 
     server: str
@@ -58,6 +59,7 @@ class Plan:
     stages: tuple[Stage, ...] = ()
     record: ReleaseRecord | None = None
     notes: tuple[str, ...] = ()
+    by_address: bool = False
 
     @property
     def steps(self) -> tuple[Step, ...]:

@@ -14,8 +14,9 @@ from ftl.deploy.building_up import (
     service_track,
 )
 from ftl.deploy.comparison import compare
+from ftl.deploy.foreign import named, pulled
 from ftl.deploy.plan import Change, Plan, Stage, Track
-from ftl.deploy.records import ReleaseRecord, ServiceRecord
+from ftl.deploy.records import DependencyRecord, ReleaseRecord, ServiceRecord
 from ftl.deploy.retiring import clean_tracks
 from ftl.deploy.steps import ApplySite, AwaitCertificates, Record, Step, Switch
 from ftl.deploy.wanted import aside, is_aside
@@ -80,6 +81,7 @@ def make_plan(
         stages=tuple(stage for stage in filled if stage.tracks),
         record=_record(compared, author, "started") if compared.makes_release else None,
         notes=tuple(_notes(compared)),
+        by_address=compared.by_address,
     )
 
 
@@ -201,17 +203,30 @@ def _record(compared: Comparison, author: Author, outcome: Outcome) -> ReleaseRe
         commit=author.commit,
         version=author.version,
         services={**{name: entry for name, entry in before.items() if name in named}, **adopted, **changed},
+        dependencies=_dependencies(compared, ended[-1].dependencies if ended else {}),
         # Nobody's password for a registry is kept on a server; a rollback needs none.
         project=replace(compared.project, registries=()).to_dict(),
     )
 
 
+def _dependencies(
+    compared: Comparison, before: Mapping[str, DependencyRecord]
+) -> dict[str, DependencyRecord]:
+    found = {}
+    for one in compared.dependencies:
+        name, image, runs = one.dependency.name, one.dependency.image, one.current
+        if one.starts or runs is None:
+            found[name] = DependencyRecord(image, "")
+        else:
+            found[name] = before.get(name) or DependencyRecord(image, runs.image_id, pulled(runs.image))
+    return found
+
+
 def _as_it_runs(release: str, container: Container) -> ServiceRecord:
-    marks = container.labels
-    return ServiceRecord(
-        release, container.image, container.image_id, marks[labels.CONTENT], marks[labels.CONFIG]
-    )
+    marks, image = container.labels, container.image
+    content, config = marks[labels.CONTENT], marks[labels.CONFIG]
+    return ServiceRecord(release, named(image), container.image_id, content, config, pulled(image))
 
 
 def _first_image(containers: Sequence[Container]) -> str:
-    return containers[0].image if containers else ""
+    return named(containers[0].image) if containers else ""

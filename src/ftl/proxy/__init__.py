@@ -5,7 +5,7 @@ Caddy reads that from a file at every request, so a switch is one atomic file wr
 (docs/explanation/switch.md).
 """
 
-from ftl.proxy.caddy import caddy_config, render
+from ftl.proxy.caddy import caddy_config, only_site, render
 from ftl.proxy.control import ProxyControl
 from ftl.proxy.drain import drained
 from ftl.proxy.issuance import likely_cause, newly_certified
@@ -44,6 +44,7 @@ __all__ = [
     "likely_cause",
     "newly_certified",
     "observe",
+    "only_site",
     "project_network",
     "release_alias",
     "render",

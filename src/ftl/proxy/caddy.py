@@ -51,6 +51,12 @@ def caddy_config(sites: Sequence[Site]) -> Json:
     }
 
 
+def only_site(sites: Sequence[Site]) -> Site | None:
+    """The site that requests by the server's address are for: the one that has routes, where no other has any."""
+    with_routes = [site for site in sites if site.routes]
+    return with_routes[0] if len(with_routes) == 1 else None
+
+
 def _http(sites: Sequence[Site], servers: dict[str, Json]) -> Json:
     # With nobody to lose, the first deploy on a server need not wait for the empty configuration to go.
     return graceful(servers) if any(site.routes for site in sites) else {"servers": servers}
@@ -74,9 +80,9 @@ def _public_http(sites: Sequence[Site]) -> Iterator[Json]:
     yield from _redirects(sites)
     yield from (one.redirect for one in tls.secured(sites).values() if one.redirect)
     yield from _routes(sites)
-    with_routes = [site for site in sites if site.routes]
-    if len(with_routes) == 1:
-        yield from _by_address(with_routes[0])
+    only = only_site(sites)
+    if only is not None:
+        yield from _by_address(only)
     yield _not_found()
 
 

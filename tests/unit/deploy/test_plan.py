@@ -65,6 +65,19 @@ def test_a_first_deploy_builds_everything_up_and_decides_last() -> None:
     assert actions(found) == {"web": "created", "redis": "created"}
 
 
+def test_the_address_is_the_only_projects() -> None:
+    """Requests by the server's address come to a project as long as no other has routes there."""
+    mine = project()
+    alone = server(mine, *container(mine, "web", "r1"), live={"web": "r1"})
+    assert plan(mine, alone).by_address
+    assert alone.proxy is not None
+    theirs = replace(
+        site_of(mine), project="other", routes=(replace(site_of(mine).routes[0], host="b.example"),)
+    )
+    crowded = replace(alone, proxy=replace(alone.proxy, sites={**alone.proxy.sites, "other": theirs}))
+    assert not plan(mine, crowded).by_address
+
+
 def test_certificates_are_awaited_for_new_hosts_alone() -> None:
     """An authority is asked about a host once; a host that it is not asked about is never waited for."""
     before = project()

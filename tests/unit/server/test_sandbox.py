@@ -46,18 +46,22 @@ def test_an_address_is_read_as_it_was_written() -> None:
 
 
 @pytest.mark.parametrize(
-    ("hosts", "tls", "urls"),
+    ("hosts", "tls", "by_address", "urls"),
     [
-        (["shop.example.com"], True, ("http://127.0.0.1:8080",)),
-        (["localhost"], True, ("http://127.0.0.1:8080", "https://localhost:8443")),
-        (["localhost"], False, ("http://127.0.0.1:8080",)),
-        ([], True, ()),
+        (["shop.example.com"], True, True, ("http://127.0.0.1:8080",)),
+        (["shop.example.com"], True, False, ()),
+        (["localhost"], True, True, ("http://127.0.0.1:8080", "https://localhost:8443")),
+        (["localhost"], False, True, ("http://127.0.0.1:8080",)),
+        (["shop.localhost"], True, False, ("http://shop.localhost:8080", "https://shop.localhost:8443")),
+        ([], True, True, ()),
     ],
 )
-def test_only_addresses_that_answer_are_named(hosts: list[str], tls: bool, urls: tuple[str, ...]) -> None:
-    """HTTPS is named where a browser here can ask for a name that has a certificate; nothing without routes."""
+def test_only_addresses_that_answer_are_named(
+    hosts: list[str], tls: bool, by_address: bool, urls: tuple[str, ...]
+) -> None:
+    """The address for the only project, names that lead here for each, HTTPS by name; nothing without routes."""
     there = remembered(Home.of())
-    assert there.urls_of(hosts, tls=tls) == urls
+    assert there.urls_of(hosts, tls=tls, by_address=by_address) == urls
     assert there.by_name("a.example") == "curl --connect-to ::127.0.0.1:8080 http://a.example"
 
 

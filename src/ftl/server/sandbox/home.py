@@ -60,15 +60,20 @@ class SandboxAddress:
         """The proxy's public addresses, for a browser on this machine."""
         return f"http://{self.host}:{self.http_port}", f"https://{self.host}:{self.https_port}"
 
-    def urls_of(self, hosts: Collection[str], *, tls: bool) -> tuple[str, ...]:
-        """Where a browser on this machine finds a project whose routes have these hosts.
+    def urls_of(self, hosts: Collection[str], *, tls: bool, by_address: bool) -> tuple[str, ...]:
+        """Where a browser on this machine finds a project.
 
-        By address the proxy answers for the only project there is, and by HTTP alone: a certificate is for a name.
+        Args:
+            hosts: Those of its routes. Only localhost and the names below it lead to this machine (RFC 6761).
+            tls: Whether it serves HTTPS, which it does by name alone: certificates are for names.
+            by_address: Whether requests by address are for this project, and not for none or another.
         """
         if not hosts:
             return ()
-        http, _ = self.urls
-        return (http, f"https://{_LOCAL}:{self.https_port}") if tls and _LOCAL in hosts else (http,)
+        local = sorted(host for host in hosts if host == _LOCAL or host.endswith(f".{_LOCAL}"))
+        named = [f"http://{host}:{self.http_port}" for host in local]
+        secured = [f"https://{host}:{self.https_port}" for host in local] if tls else []
+        return (*([self.urls[0]] if by_address else named), *secured)
 
     def by_name(self, host: str) -> str:
         """The command that asks for a host by its name, which leads somewhere else or nowhere yet."""
