@@ -89,12 +89,17 @@ class Desk:
 
     def release(self, server: Server) -> dict[str, Any]:
         """What the newest release's record says of the service."""
+        found: dict[str, Any] = self.record(server)["services"]["web"]
+        return found
+
+    def record(self, server: Server) -> dict[str, Any]:
+        """The newest release's record."""
         listing = server.docker("cp", f"ftl-state:/ftl/{self.made.name}", "/tmp/records", check=False)
         newest = server.run("sh", "-c", "ls -t /tmp/records/*.json | head -1").stdout.decode().strip()
         record = json.loads(server.run("cat", newest).stdout)
         server.run("rm", "-rf", "/tmp/records")
         assert listing == ""
-        found: dict[str, Any] = record["services"]["web"]
+        found: dict[str, Any] = record
         return found
 
 
@@ -218,6 +223,46 @@ def test_tokens_are_taken_wherever_they_come_from(
     assert "asks for credentials, and there are none" in refused.result["error"]["message"]
     assert f"docker login {token.host}" in refused.result["error"]["hint"]
     assert at.made.get() == (200, "three"), "the old release goes on"
+
+
+def test_an_image_that_is_only_pulled_is_held_fast_by_its_digest(
+    desk: Callable[[str], Desk], basic: peers.Registry, server: Server
+) -> None:
+    """The record of a service and of a dependency says what was pulled, and that is what their containers are made of.
+
+    Not what the tag is moved to: the next release says again what it runs.
+    """
+    basic.trust(server)
+    at = desk(basic.host)
+    at.made.config["registries"] = [{"server": basic.host, "username": "me", "password": PASSWORD}]
+    at.ftl("build").ok()
+    repository = at.reference.partition("/")[2].partition(":")[0]
+    exact = f"{basic.host}/{repository}@{basic.digest(repository, 'v1')}"
+    del at.made.service()["build"]
+    at.made.config["dependencies"] = [{"name": "peer", "image": at.reference}]
+    deployed = at.ftl("deploy").ok()
+    assert deployed.result["services"]["web"]["image"] == at.reference
+    assert at.made.get() == (200, "one")
+    record = at.record(server)
+    assert record["services"]["web"]["pulled"] == exact
+    assert record["dependencies"]["peer"]["pulled"] == exact
+    used = server.docker(
+        "inspect", "-f", "{{.Config.Image}}", f"{at.made.name}-web-r1", f"{at.made.name}-peer"
+    )
+    tagged = exact.replace("@", ":v1@")
+    assert used.split() == [tagged, tagged]
+    at.docker("tag", "ftl-lab-busybox:latest", at.reference)
+    at.logins(**{basic.host: coded("me", PASSWORD)})
+    at.docker("push", at.reference)
+    assert basic.digest(repository, "v1") not in exact, "the tag has moved"
+    at.made.service()["env"] = {"COLOUR": "blue"}
+    at.made.service()["hooks"] = {"pre": {"remote": "test $COLOUR = blue && cat /www/index.html"}}
+    at.ftl("deploy").ok()
+    after = at.record(server)
+    assert after["services"]["web"]["pulled"] == exact
+    assert after["dependencies"]["peer"] == record["dependencies"]["peer"], "it went on"
+    shown = at.ftl("status").ok().stdout
+    assert "@sha256" not in shown
 
 
 def test_a_private_base_image_is_found_by_the_login_in_ftl_yaml(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import uninterrupted
 from ftl.child import lines_of
+from ftl.deploy.foreign import held_fast
 from ftl.deploy.tunnels import dependency_tunnels
 from ftl.errors import EngineError, HookFailed
 from ftl.events import HookOutput
@@ -38,7 +40,8 @@ async def run_remote_hook(work: Work, step: RunHook) -> None:
     lines: list[str] = []
     try:
         async with asyncio.timeout(HOOK_SECONDS):
-            await uninterrupted(work.engine.create(step.container, step.spec))
+            image = await held_fast(work, step.service, step.spec.image)
+            await uninterrupted(work.engine.create(step.container, replace(step.spec, image=image)))
             try:
                 await uninterrupted(work.engine.start(step.container))
             except EngineError as error:

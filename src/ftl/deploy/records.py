@@ -52,6 +52,21 @@ class ServiceRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class DependencyRecord:
+    """A dependency as a release left it.
+
+    Attributes:
+        image: The reference that ftl.yaml names.
+        image_id: That image's id on the server.
+        pulled: As for a service.
+    """
+
+    image: str
+    image_id: str
+    pulled: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ReleaseRecord:
     """One release of a project. It holds secrets: the definitions with their env.
 
@@ -70,6 +85,7 @@ class ReleaseRecord:
     version: str = ""
     error: str | None = None
     services: Mapping[str, ServiceRecord] = field(default_factory=dict)
+    dependencies: Mapping[str, DependencyRecord] = field(default_factory=dict)
     project: Mapping[str, object] = field(default_factory=dict)
 
     @property
@@ -93,12 +109,18 @@ class ReleaseRecord:
                 name: ServiceRecord(**_known(ServiceRecord, entry) | {"layers": texts(entry.get("layers"))})
                 for name, entry in known.pop("services").items()
             }
-            return cls(services=services, **known)
+            dependencies = {
+                name: DependencyRecord(**_known(DependencyRecord, entry))
+                for name, entry in known.pop("dependencies", {}).items()
+            }
+            return cls(services=services, dependencies=dependencies, **known)
         except (ValueError, TypeError, KeyError, AttributeError):
             return None
 
 
-def _known(kind: type[ReleaseRecord | ServiceRecord], stored: Mapping[str, Any]) -> dict[str, Any]:
+def _known(
+    kind: type[ReleaseRecord | ServiceRecord | DependencyRecord], stored: Mapping[str, Any]
+) -> dict[str, Any]:
     names = {one.name for one in fields(kind)}
     return {name: value for name, value in stored.items() if name in names}
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import together, uninterrupted
+from ftl.deploy.foreign import held_fast
 from ftl.deploy.health import wait_healthy
 from ftl.deploy.hooks import run_local_hook, run_remote_hook
 from ftl.deploy.retiring import DEPENDENCY_STOP
@@ -42,7 +44,8 @@ async def start_dependency(work: Work, step: StartDependency) -> None:
         work.on_failure(step, lambda: _put_back(work, step.container))
         await work.engine.stop(step.container, timeout=DEPENDENCY_STOP)
         await work.engine.rename(step.container, aside(step.container))
-    await create_and_start(work.engine, step.container, step.spec)
+    image = await held_fast(work, step.service, step.spec.image)
+    await create_and_start(work.engine, step.container, replace(step.spec, image=image))
 
 
 async def _put_back(work: Work, container: str) -> None:
@@ -54,8 +57,9 @@ async def _put_back(work: Work, container: str) -> None:
 
 async def start_containers(work: Work, step: StartContainers) -> None:
     """Create and start the containers of a new release, side by side."""
+    spec = replace(step.spec, image=await held_fast(work, step.service, step.spec.image))
     work.on_failure(step, lambda: _remove(work, step.names))
-    await together(create_and_start(work.engine, name, step.spec) for name in step.names)
+    await together(create_and_start(work.engine, name, spec) for name in step.names)
 
 
 async def create_and_start(engine: Engine, name: str, spec: ContainerSpec) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.deploy.foreign import noted
 from ftl.deploy.work import Traffic
 from ftl.errors import EngineError, EngineUnavailable, FtlError, TransferFailed
 from ftl.events import Note
@@ -12,7 +13,7 @@ from ftl.image import learn_layers, pull, push, send, send_many
 if TYPE_CHECKING:
     from ftl.deploy.steps import BringImage, DropTags, PushPull, SendImages
     from ftl.deploy.work import Work
-    from ftl.engine import Engine, Image
+    from ftl.engine import Engine
     from ftl.image import Sent
 
 PULL_START_SECONDS = 15.0
@@ -40,7 +41,7 @@ async def send_images(work: Work, step: SendImages) -> None:
             work.traffic[image.service] = _traffic(sent[image.tag])
         work.beside(learn_layers(here, [image.local for image in step.images]))
     for image in step.images:
-        there = await _note_id(work, image.service, image.tag)
+        there = await noted(work, image.service, image.tag)
         if image.tag in sent and (sent[image.tag].loaded or step.brought.get(there.id)):
             work.layers[image.service] = there.layers
 
@@ -57,7 +58,7 @@ async def push_pull(work: Work, step: PushPull) -> None:
     await pull(work.engine, pushed, work.keyring, platform=step.platform, emit=work.emit)
     await work.engine.tag(pushed, step.tag)
     work.pulled[step.service] = pushed
-    await _note_id(work, step.service, step.tag)
+    await noted(work, step.service, step.tag)
 
 
 async def bring_image(work: Work, step: BringImage) -> None:
@@ -86,7 +87,7 @@ async def _bring(work: Work, reference: str, platform: str) -> None:
                 or f"`docker pull {reference}` here, and deploy again: FTL then sends it over SSH",
             ) from error
         work.emit(Note(f"the server cannot pull {reference}: sending it from here"))
-        await send(
+        sent = await send(
             here,
             reference,
             work.engine,
@@ -95,6 +96,7 @@ async def _bring(work: Work, reference: str, platform: str) -> None:
             emit=work.emit,
             machine=work.machine,
         )
+        work.sent[reference] = sent.loaded
 
 
 async def newest_image(work: Work, reference: str) -> None:
@@ -147,11 +149,3 @@ async def _engine_with(work: Work, reference: str) -> Engine | None:
         return here if await here.image(reference) is not None else None
     except EngineUnavailable:
         return None
-
-
-async def _note_id(work: Work, service: str, reference: str) -> Image:
-    image = await work.engine.image(reference)
-    if image is None:
-        raise TransferFailed(f"{reference} is not on the server after it was brought there")
-    work.image_ids[service] = image.id
-    return image

@@ -31,7 +31,16 @@ async def record(work: Work, step: Record) -> None:
             )
             for name, one in entry.services.items()
         }
-        entry = replace(entry, services=services, seconds=max(0.0, time.time() - entry.started))
+        dependencies = {
+            name: replace(
+                one,
+                image_id=work.image_ids.get(name, one.image_id),
+                pulled=work.pulled.get(name, one.pulled),
+            )
+            for name, one in entry.dependencies.items()
+        }
+        seconds = max(0.0, time.time() - entry.started)
+        entry = replace(entry, services=services, dependencies=dependencies, seconds=seconds)
     await records.write(work.engine, step.project, entry)
     if entry.release == work.release and entry.outcome == "live":
         work.committed = True

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ftl.aio import together
 from ftl.deploy.checks import dependency_check, service_check
+from ftl.deploy.foreign import named
 from ftl.deploy.health import Check, ask
 from ftl.deploy.observed import observe
 from ftl.deploy.records import release_number
@@ -164,7 +165,7 @@ async def _unit(session: Session, group: _Group) -> Unit:
         live=group.live,
         running=len(up),
         wanted=group.wanted,
-        image=group.containers[0].image if group.containers else "",
+        image=named(group.containers[0].image) if group.containers else "",
         healthy=not bad if states else None,
         health=bad[0].health if bad else "healthy" if states else "not running",
         since=max((one.since for one in up), default=""),

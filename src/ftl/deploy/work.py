@@ -54,8 +54,10 @@ class Work:
         engine: The server's.
         committed: The release is decided; nothing is taken back any more.
         traffic: By service.
-        image_ids: Image ids on the server, by service.
-        pulled: What came from a registry, by service: `NAME@sha256:...`.
+        image_ids: Image ids on the server, by service or dependency.
+        pulled: What came from a registry, by service or dependency: `NAME@sha256:...`.
+        exact: What containers of registries' images are created from, likewise: `NAME:TAG@sha256:...`.
+        sent: Images of registries that had to be sent from here, by reference; whether all of it was.
         layers: The diffIDs of images that FTL's own archive brought, by service.
     """
 
@@ -70,6 +72,8 @@ class Work:
     traffic: dict[str, Traffic] = field(default_factory=dict)
     image_ids: dict[str, str] = field(default_factory=dict)
     pulled: dict[str, str] = field(default_factory=dict)
+    exact: dict[str, str] = field(default_factory=dict)
+    sent: dict[str, bool] = field(default_factory=dict)
     layers: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _undo: list[Undo] = field(default_factory=list)
     _here: Engine | None = None

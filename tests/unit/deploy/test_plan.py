@@ -9,6 +9,7 @@ import pytest
 
 from ftl.config.models import Dependency, Hook, Hooks, Proxy, Registry, Route
 from ftl.deploy import steps as s
+from ftl.deploy.records import DependencyRecord
 from ftl.engine import labels
 from ftl.engine.values import Image
 from ftl.errors import UsageError
@@ -223,6 +224,25 @@ def test_a_dependency_is_replaced_in_place_and_the_old_one_goes_last() -> None:
     last = found.steps[-1]
     assert isinstance(last, s.StopAndRemove)
     assert last.names == ("shop-db-old",)
+
+
+def test_the_record_names_dependencies_and_where_they_came_from() -> None:
+    """One that starts is filled in when it does; of one that goes on, the last record or its container tells."""
+    asked = project(
+        dependencies=(Dependency(name="db", image="postgres:16"), Dependency(name="cache", image="redis:7"))
+    )
+    runs = replace(dependency(asked, "db"), image="postgres:16@sha256:1")
+    there = server(asked, *container(asked, "web", "r1"), runs, live={"web": "r1"})
+    made = plan(asked, there).record
+    assert made is not None
+    expected = DependencyRecord("postgres:16", "sha256:y", "postgres@sha256:1")
+    assert made.dependencies == {"db": expected, "cache": DependencyRecord("redis:7", "")}
+    known = replace(
+        record("r1", web="r1"), dependencies={"db": replace(expected, pulled="postgres@sha256:0")}
+    )
+    after = plan(asked, replace(there, releases=(known,))).record
+    assert after is not None
+    assert after.dependencies["db"].pulled == "postgres@sha256:0"
 
 
 def test_a_stopped_container_that_is_right_is_started_again() -> None:

@@ -10,13 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftl.deploy.records import ReleaseRecord, ServiceRecord, brought, packed, release_number, unpacked
+from ftl.deploy.records import (
+    DependencyRecord,
+    ReleaseRecord,
+    ServiceRecord,
+    brought,
+    packed,
+    release_number,
+    unpacked,
+)
 
 texts = st.text(max_size=20)
 layers = st.lists(texts, max_size=3).map(tuple)
 services = st.dictionaries(
     texts, st.builds(ServiceRecord, texts, texts, texts, texts, texts, layers=layers), max_size=3
 )
+dependencies = st.dictionaries(texts, st.builds(DependencyRecord, texts, texts, texts), max_size=3)
 
 
 @given(
@@ -26,6 +35,7 @@ services = st.dictionaries(
         st.sampled_from(["started", "live", "failed"]),
         st.floats(0, 1e10),
         services=services,
+        dependencies=dependencies,
     )
 )
 def test_a_record_reads_back_as_it_was_written(record: ReleaseRecord) -> None:
@@ -46,11 +56,15 @@ def test_a_record_that_was_cut_off_reads_as_none() -> None:
 
 
 def test_what_a_newer_version_adds_is_passed_over() -> None:
-    """Fields that are not known here do not hide a record, nor the services in it."""
-    known = ReleaseRecord("r7", "live", 1.0, services={"web": ServiceRecord("r7", "i", "d", "c", "f")})
+    """Fields that are not known here do not hide a record, nor the services and dependencies in it."""
+    services = {"web": ServiceRecord("r7", "i", "d", "c", "f")}
+    known = ReleaseRecord(
+        "r7", "live", 1.0, services=services, dependencies={"db": DependencyRecord("p", "d")}
+    )
     newer = json.loads(known.to_json())
     newer |= {"v": 2, "approved_by": "her"}
     newer["services"]["web"]["colour"] = "blue"
+    newer["dependencies"]["db"]["colour"] = "green"
     assert ReleaseRecord.from_json(json.dumps(newer).encode()) == known
 
 
@@ -62,11 +76,12 @@ def test_the_number_of_a_record_that_cannot_be_read_is_not_given_again() -> None
     assert [(one.release, one.outcome) for one in found] == [("r3", "live"), ("r12", "started")]
 
 
-def test_a_record_of_an_earlier_version_tells_nothing_of_layers() -> None:
+def test_a_record_of_an_earlier_version_tells_nothing_of_layers_and_dependencies() -> None:
     """It did not know where an image came from."""
     record = ReleaseRecord("r7", "live", 1.0, services={"web": ServiceRecord("r7", "i", "d", "c", "f")})
     older = json.loads(record.to_json())
     del older["services"]["web"]["layers"]
+    del older["dependencies"]
     assert ReleaseRecord.from_json(json.dumps(older).encode()) == record
 
 
