@@ -8,16 +8,22 @@ import shlex
 import socket
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.harness import Project
+    from tests.harness import Outcome, Project
 
 pytestmark = pytest.mark.server
+
+DOCKERFILE = """\
+FROM ftl-lab-busybox:latest
+COPY www /www
+CMD ["httpd", "-f", "-p", "8000", "-h", "/www"]
+"""
 
 
 @pytest.fixture
@@ -146,6 +152,43 @@ def test_a_published_port_80_answers_here(sandbox: tuple[Project, str], busybox:
         connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
         answer = b"".join(iter(lambda: connection.recv(4096), b""))
     assert answer.endswith(b"hello\n")
+
+
+def test_two_projects_share_a_sandbox(sandbox: tuple[Project, str], busybox: str, proxy_image: str) -> None:
+    """Public names are served by HTTP and the proxy's own certificates; each project is told what leads to it."""
+    project, name = sandbox
+    there = up(project, name)
+    project.write({"Dockerfile": DOCKERFILE})
+    told = {one: deploy(project, name, one) for one in ("alpha", "beta")}
+    http = f"http://127.0.0.1:{there['http_port']}"
+    assert [http in told[one].stdout.split() for one in told] == [True, False]
+    for one, outcome in told.items():
+        (line,) = (line for line in outcome.stdout.splitlines() if line.startswith("by its name: "))
+        asked = shlex.split(line.removeprefix("by its name: "))
+        assert subprocess.run((*asked, "-sS"), capture_output=True, text=True, check=True).stdout == one
+    settings = ssh(there, "docker exec ftl-proxy cat /config/ftl/caddy.json").stdout
+    assert {issuer["module"] for issuer in issuers(json.loads(settings))} == {"internal"}
+
+    examined = project.run("doctor", "--json", "--server", "sandbox", env={"FTL_SANDBOX": name})
+    found = {one["name"]: one for one in examined.events("finding") if one["area"] in ("dns", "certificates")}
+    assert {one["level"] for one in found.values()} == {"ok"}, found
+    assert "DNS sends nobody" in examined.stdout
+
+
+def deploy(project: Project, sandbox: str, name: str) -> Outcome:
+    """Deploy a page that says its project's name, with TLS as it is when nothing is said about it."""
+    config = {
+        "project": {"name": f"{sandbox}-{name}", "domain": f"{name}.ftl-sandbox.com"},
+        "services": [{"name": "web", "build": ".", "port": 8000, "routes": ["/"]}],
+    }
+    project.write({"ftl.yaml": config, "www/index.html": name})
+    return project.run("deploy", "--server", "sandbox", env={"FTL_SANDBOX": sandbox}).ok()
+
+
+def issuers(config: dict[str, Any]) -> list[dict[str, Any]]:
+    """Who certifies, by the proxy's configuration."""
+    policies = config["apps"]["tls"]["automation"]["policies"]
+    return [issuer for policy in policies for issuer in policy["issuers"]]
 
 
 def test_a_name_that_is_taken_is_left_alone(

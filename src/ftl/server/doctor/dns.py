@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from ftl.proxy.tls import is_public
 from ftl.server.doctor.finding import Finding
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ _SIGNS = (
     ("server:bunnycdn", "bunny.net"),
     ("x-azure-ref:", "Azure Front Door"),
 )
+
+Place = Literal["elsewhere", "here", "rehearsal"]
+"""Where the server is: elsewhere, this machine itself, or a port of this machine (a sandbox)."""
 
 Failure = Literal["unknown", "late", "broken"]
 """There is no such name; no answer in time; no resolver that answers."""
@@ -156,23 +160,27 @@ def behind(addresses: Collection[str]) -> str | None:
     return "Cloudflare" if inside else None
 
 
-def judge(domain: Domain, ours: Collection[str], *, certified: bool) -> Finding:
+def judge(domain: Domain, ours: Collection[str], *, certified: bool, place: Place = "elsewhere") -> Finding:
     """Whether a domain leads to the server.
 
     Args:
         domain: What is known of it.
         ours: The server's addresses: its own, and the one that ssh reaches it at. Empty where it was not reached.
         certified: A public authority must be able to reach it, or it gets no certificate.
+        place: Where the server is.
     """
+    if _is_localhost(domain.name):
+        return _judge_localhost(domain.name, ours, place)
+    if place == "rehearsal":
+        return _judge_rehearsed(domain, ours)
     name, found = domain.name, domain.lookup.addresses
     bad: Literal["problem", "warning"] = "problem" if certified else "warning"
     consequence = "; no authority will certify it" if certified else ""
-    record = (
-        f"create the record {name} A {_best(ours) or 'ADDRESS-OF-THE-SERVER'} with the domain's DNS provider"
-    )
     match domain.lookup.failure:
         case "unknown":
-            return Finding("dns", name, bad, f"does not exist in DNS{consequence}", record)
+            return Finding(
+                "dns", name, bad, f"does not exist in DNS{consequence}", _record("create", name, ours)
+            )
         case "late" | "broken":
             what = "could not be looked up: no DNS server answers this machine"
             return Finding("dns", name, "warning", what, "check this machine's network")
@@ -195,9 +203,44 @@ def judge(domain: Domain, ours: Collection[str], *, certified: bool) -> Finding:
         what = f"leads to this server, and to {_listed(strange)} as well: some visitors go there{consequence}"
         return Finding("dns", name, bad, what, f"remove the record {name} {_kind(strange[0])} {strange[0]}")
     what = f"leads to {_listed(found)}, and not to this server ({_listed(ours)}){consequence}"
-    if not _best(ours):
-        return Finding("dns", name, bad, what, "change the record with the domain's DNS provider")
-    return Finding("dns", name, bad, what, record.replace("create", "change", 1))
+    return Finding("dns", name, bad, what, _record("change", name, ours))
+
+
+def _is_localhost(name: str) -> bool:
+    return name == "localhost" or name.endswith(".localhost")
+
+
+def _judge_localhost(name: str, ours: Collection[str], place: Place) -> Finding:
+    """These names mean the machine of whoever asks, and no record can change it (RFC 6761, section 6.3)."""
+    if place != "elsewhere":
+        return Finding("dns", name, "ok", "leads to this machine, for browsers and curl without any DNS")
+    server = f" ({_listed(ours)})" if ours else ""
+    what = f"leads all visitors to their own machines, and not to this server{server}"
+    return Finding("dns", name, "warning", what, "write a domain into ftl.yaml that leads to the server")
+
+
+def _judge_rehearsed(domain: Domain, ours: Collection[str]) -> Finding:
+    """Nobody comes to a port of this machine by DNS, so that no record is missing."""
+    found = domain.lookup.addresses
+    if found and all(one in ours for one in found):
+        return Finding("dns", domain.name, "ok", f"leads to this server ({_listed(found)})")
+    leads = f"leads to {_listed(found)}" if found else "leads nowhere"
+    what = f"{leads}; this server is reached at a port of this machine, where DNS sends nobody"
+    return Finding("dns", domain.name, "ok", what)
+
+
+def _record(verb: Literal["create", "change"], name: str, ours: Collection[str]) -> str:
+    """What makes a name lead to the server: a public record where there can be one, and for a public address alone."""
+    best = _best(ours)
+    if not is_public(some_host(name)):
+        address = best or "ADDRESS-OF-THE-SERVER"
+        return f"no public name: add `{address} {name}` to the network's own DNS server, or to visitors' /etc/hosts"
+    if best is not None and not ipaddress.ip_address(best).is_global:
+        return (
+            f"{verb} the record {name} A with the server's public address ({best} is one of a private network); for "
+            "visitors of that network alone, its own DNS server can name it"
+        )
+    return f"{verb} the record {name} A {best or 'ADDRESS-OF-THE-SERVER'} with the domain's DNS provider"
 
 
 def _cdn_fix(cdn: str, *, certified: bool) -> str:

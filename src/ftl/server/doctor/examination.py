@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, get_args
 
 from ftl.aio import both, raising_first, together
 from ftl.config import Proxy
-from ftl.errors import HostKeyChanged
 from ftl.proxy import site_of
 from ftl.server.doctor import certificates, dns, here, login, reach, registries, there
 from ftl.server.doctor.finding import Area, Finding, softened
@@ -111,9 +110,8 @@ def _judged_login(patient: Patient, way: login.WayIn | None, seen: Visit) -> lis
     """The way in: what is odd about a key is no problem where the login works all the same."""
     if way is None:
         return []
-    changed = seen.refusal if isinstance(seen.refusal, HostKeyChanged) else None
     named = patient.server is not None and patient.server.ssh_key is not None
-    findings = login.judge(way, named=named, changed=changed)
+    findings = login.judge(way, named=named, refusal=seen.refusal)
     return findings if seen.refusal else softened(findings)
 
 
@@ -137,13 +135,24 @@ def _judged_server(patient: Patient, way: login.WayIn | None, seen: Visit) -> li
     )
 
 
+def _place(patient: Patient, seen: Visit) -> dns.Place:
+    if seen.is_rehearsal:
+        return "rehearsal"
+    return "here" if patient.server is not None and patient.server.is_local else "elsewhere"
+
+
 def _judged_visitors(
     patient: Patient, seen: Visit, domains: Sequence[dns.Domain], now: datetime
 ) -> list[Finding]:
     """What visitors will meet: where the domains lead, and the certificates; one's own files first."""
     files = certificates.judge_own(patient.proxy, patient.root, patient.hosts, now)
     met = [
-        dns.judge(one, seen.addresses, certified=certificates.is_by_acme(patient.proxy, one.name))
+        dns.judge(
+            one,
+            seen.addresses,
+            certified=certificates.is_by_acme(patient.proxy, one.name),
+            place=_place(patient, seen),
+        )
         for one in domains
     ]
     met += [certificates.judge_served(one, patient.proxy, now) for one in seen.served]

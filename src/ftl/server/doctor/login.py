@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.aio import both, together
+from ftl.errors import HostKeyChanged, LoginRefused
 from ftl.server.doctor import keys
 from ftl.server.doctor.finding import Finding
 from ftl.server.doctor.keys import NO_AGENT, Agent, KeyFile
@@ -17,7 +18,7 @@ from ftl.ssh import target as options
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ftl.errors import HostKeyChanged
+    from ftl.errors import ServerError
     from ftl.ssh import Target
 
 OLDEST = (7, 6)
@@ -119,19 +120,19 @@ async def _entries(name: str, file: Path) -> list[tuple[str, str]]:
 # --- judging --------------------------------------------------------------------------------------------
 
 
-def judge(way: WayIn, *, named: bool, changed: HostKeyChanged | None) -> list[Finding]:
+def judge(way: WayIn, *, named: bool, refusal: ServerError | None) -> list[Finding]:
     """What there is to say about the way in.
 
     Args:
         way: What was gathered.
         named: Whether ftl.yaml names the key.
-        changed: What ssh said if the server showed another host key than the known one.
+        refusal: Why the server could not be looked at, if so.
     """
     findings = [judge_client(way.client)]
     if way.route is not None:
         findings += keys.judge_keys(way.keys, way.agent, way.route.login, named=named)
         findings += keys.judge_agent(way.agent, named=named)
-        findings += judge_known(way.entries, way.route, changed)
+        findings += judge_known(way.entries, way.route, refusal)
     return findings
 
 
@@ -153,18 +154,20 @@ def judge_client(version: str | None) -> Finding:
 
 
 def judge_known(
-    entries: Sequence[tuple[str, str]], route: Route, changed: HostKeyChanged | None
+    entries: Sequence[tuple[str, str]], route: Route, refusal: ServerError | None
 ) -> list[Finding]:
-    """What known_hosts says of the server."""
+    """What known_hosts says of the server, or ssh where it showed another host key than the known one."""
     name = route.known_as
-    if changed is not None:
-        what = f"{changed.message}: {changed.cause}" if changed.cause else changed.message
-        return [Finding("here", "known_hosts", "problem", what, changed.hint)]
+    if isinstance(refusal, HostKeyChanged):
+        what = f"{refusal.message}: {refusal.cause}" if refusal.cause else refusal.message
+        return [Finding("here", "known_hosts", "problem", what, refusal.hint)]
     if not entries and route.strict:
         what = f"{name} is not known, and ~/.ssh/config lets only known servers pass"
         return [Finding("here", "known_hosts", "problem", what, f"`ssh {route.login}` shows its fingerprint")]
     if not entries:
-        return [Finding("here", "known_hosts", "ok", f"{name} is new: its host key is remembered")]
+        met = refusal is None or isinstance(refusal, LoginRefused)
+        when = "its host key is remembered" if met else "its host key will be remembered when it answers"
+        return [Finding("here", "known_hosts", "ok", f"{name} is new: {when}")]
     kinds = [kind for kind, _ in set(entries)]
     twice = sorted({kind for kind in kinds if kinds.count(kind) > 1})
     if twice:

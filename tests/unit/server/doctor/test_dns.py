@@ -43,6 +43,43 @@ def test_a_domain_that_leads_elsewhere(certified: bool, level: str) -> None:
     assert found[2] == "change the record shop.example.com A 9.9.9.9 with the domain's DNS provider"
 
 
+@pytest.mark.parametrize("found", [Lookup(failure="unknown"), Lookup(("8.8.8.8",))])
+def test_a_rehearsal_needs_no_records(found: Lookup) -> None:
+    """A server at a port of this machine is found by no record: what is true is said, and nothing is asked for."""
+    told = dns.judge(Domain("shop.example.com", found), ("127.0.0.1",), certified=False, place="rehearsal")
+    assert (told.level, told.fix) == ("ok", None)
+    assert "DNS sends nobody" in told.what
+
+
+@pytest.mark.parametrize(("place", "level"), [("rehearsal", "ok"), ("here", "ok"), ("elsewhere", "warning")])
+def test_localhost_is_the_visitors_own_machine(place: dns.Place, level: str) -> None:
+    """No record changes that: for a server elsewhere another name is needed."""
+    unknown = Domain("shop.localhost", Lookup(failure="unknown"))
+    found = dns.judge(unknown, ("9.9.9.9",), certified=False, place=place)
+    assert found.level == level
+    assert "record" not in f"{found.what} {found.fix}"
+
+
+@pytest.mark.parametrize(
+    ("name", "ours", "fix"),
+    [
+        ("shop.internal", ("10.0.0.2",), "add `10.0.0.2 shop.internal` to the network's own DNS"),
+        (
+            "shop.example.com",
+            ("10.0.0.2",),
+            "A with the server's public address (10.0.0.2 is one of a private",
+        ),
+        ("shop.example.com", ("9.9.9.9", "10.0.0.2"), "create the record shop.example.com A 9.9.9.9 with"),
+    ],
+)
+def test_public_records_are_for_public_names_and_addresses(
+    name: str, ours: tuple[str, ...], fix: str
+) -> None:
+    """A private name is for the network's own DNS; a private address is in no public record."""
+    found = dns.judge(Domain(name, Lookup(failure="unknown")), ours, certified=False)
+    assert fix in (found.fix or "")
+
+
 def test_a_domain_that_leads_to_both() -> None:
     """A forgotten AAAA record sends some visitors, and the authority, to the old server."""
     level, what, fix = judged(("9.9.9.9", "2606:2800::1"), ours=("9.9.9.9",))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.errors import HostKeyChanged
+from ftl.errors import HostKeyChanged, LoginRefused, ServerError
 from ftl.server.doctor import login
 from ftl.server.doctor.login import Route
 from ftl.ssh import Target
@@ -82,6 +82,16 @@ def test_known_hosts(
     (found,) = login.judge_known(entries, replace(ROUTE, strict=strict), changed)
     assert found.level == level
     assert (found.fix is None) if fix is None else (fix in (found.fix or ""))
+
+
+@pytest.mark.parametrize(
+    ("refusal", "remembered"),
+    [(None, True), (LoginRefused("no"), True), (ServerError("shop does not answer on port 22"), False)],
+)
+def test_only_a_server_that_was_met_is_remembered(refusal: ServerError | None, remembered: bool) -> None:
+    """OpenSSH writes a new host key down before it logs in; of a server that does not answer there is none."""
+    (found,) = login.judge_known((), ROUTE, refusal)
+    assert found.what.endswith("is remembered") is remembered
 
 
 @pytest.mark.parametrize(
