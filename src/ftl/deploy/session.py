@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from ftl.ssh import Machine
 
 
+_CONNECTIONS = 2
+"""Opened while the engine says what it is, for the questions that follow side by side."""
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """An open connection to a server.
@@ -66,8 +70,11 @@ async def _likely(machine: Machine, stack: AsyncExitStack) -> Engine | None:
 
 async def _said(engine: Engine | None) -> EngineInfo | None:
     """What an engine is, if it answers: one that is not there may be elsewhere."""
+    if engine is None:
+        return None
     with suppress(FtlError):
-        return await engine.info() if engine is not None else None
+        info, _ = await both(engine.info(), engine.open(_CONNECTIONS))
+        return info
     return None
 
 

@@ -64,6 +64,10 @@ class Engine:
         """Which engine this is; remembered after the first time."""
         return await self._client.info()
 
+    async def open(self, connections: int) -> None:
+        """Open connections for calls that are to come side by side: over SSH each costs a round trip of its own."""
+        await self._client.open(connections)
+
     # --- images -------------------------------------------------------------------------------
 
     async def images(self, *, labels: Mapping[str, str] | None = None) -> list[Image]:
@@ -105,6 +109,18 @@ class Engine:
             auth: `username` and `password`, or `identitytoken`: sent as X-Registry-Auth.
         """
         return images.pull(self._client, reference, platform=platform, auth=auth)
+
+    async def at_registry(self, reference: str, *, seconds: float) -> str:
+        """The digest that a name stands for at its registry, which the engine asks as somebody without a login.
+
+        Args:
+            reference: Without a tag or digest, `latest`.
+            seconds: After so many EngineUnavailable is raised.
+
+        Raises:
+            EngineError: The registry refused, has no such image, or was not reached; its words are the cause.
+        """
+        return await images.at_registry(self._client, reference, seconds)
 
     def push(self, reference: str, *, auth: Mapping[str, str] | None = None) -> AsyncIterator[Pushed]:
         """Let the engine push an image to the registry that its name begins with; yields its progress.

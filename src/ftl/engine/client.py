@@ -11,6 +11,7 @@ import aiohttp
 from aiodocker import Docker, DockerError
 from yarl import URL
 
+from ftl.aio import together
 from ftl.engine import convert
 from ftl.engine.errors import FOREIGN, Attempt, Explain, mapped
 from ftl.errors import EngineError, EngineUnavailable
@@ -108,6 +109,16 @@ class Client:
                     self._info = await self._ask(docker)
         return self._info
 
+    async def open(self, connections: int) -> None:
+        """Have so many connections besides, which wait for calls side by side."""
+        async with self._mapping("answer", CALL_SECONDS) as docker:
+            await together(self._ping(docker) for _ in range(connections))
+
+    async def _ping(self, docker: Docker) -> None:
+        """`GET /_ping`: it needs no version, and is answered at once."""
+        async with docker.session.get(URL(f"{docker.docker_host}/_ping"), timeout=bounded()) as response:
+            await response.read()
+
     async def _ask(self, docker: Docker) -> EngineInfo:
         """`GET /info` without a version, for every answer names the engine's own (header Api-Version).
 
@@ -141,7 +152,7 @@ class Client:
         """A call for which aiodocker has no method of its own, over its public session: not bounded.
 
         These are: logs with their streams told apart, saving several images in one archive, an exec whose stdin can
-        be ended, and what the engine's disk is used for. The connection is closed afterwards, for such a stream has
+        be ended, what the engine's disk is used for, and what a registry has. The connection is closed afterwards, for such a stream has
         no other end.
 
         Raises:

@@ -131,6 +131,17 @@ async def pull(
             yield _progress(record(item))
 
 
+async def at_registry(client: Client, reference: str, seconds: float) -> str:
+    """`GET /distribution/{name}/json`: the digest, as the registry tells it."""
+    path = f"distribution/{checked(reference)}/json"
+    async with (
+        client.call(f"look for {reference} at its registry", seconds=seconds) as docker,
+        asyncio.timeout(seconds),
+        client.raw(docker, "GET", path) as response,
+    ):
+        return text(record(record(await response.json()).get("Descriptor")).get("digest"))
+
+
 async def push(client: Client, reference: str, *, auth: Mapping[str, str] | None) -> AsyncIterator[Pushed]:
     """`POST /images/{name}/push`: the engine's own progress, and last the digest.
 
