@@ -11,6 +11,14 @@ def size(count: int) -> str:
     return f"{value:.1f} {unit}" if unit != "B" else f"{count} B"
 
 
+def binary(count: int) -> str:
+    """Bytes as options for memory are written: "2G", "512M"; in decimal units where that takes a fraction."""
+    for unit, letter in ((2**30, "G"), (2**20, "M")):
+        if count and count % unit == 0:
+            return f"{count // unit}{letter}"
+    return size(count)
+
+
 def part(done: int, total: int) -> str:
     """How much of how much, in the unit of the whole and always as wide: " 9.3/45.1 MB"."""
     value, unit = _scaled(total)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ftl.figures import age, count, duration, part, size
+from ftl.figures import age, binary, count, duration, part, size
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,15 @@ def test_duration(given: float, expected: str) -> None:
 def test_age(given: float, expected: str) -> None:
     """How long ago something was needs one unit; a clock that is ahead of ours makes it now."""
     assert age(given) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [(2**30, "1G"), (2**31, "2G"), (512 * 2**20, "512M"), (1536 * 2**20, "1536M"), (5_000_000, "5.0 MB")],
+)
+def test_binary(given: int, expected: str) -> None:
+    """Sizes of memory read as they were typed."""
+    assert binary(given) == expected
 
 
 def test_count() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftl.errors import FtlError, UsageError
-from ftl.figures import size
+from ftl.figures import binary, size
 from ftl.server.setup import daemon, firewall, scripts, systems
 from ftl.server.setup import steps as s
 
@@ -165,7 +165,7 @@ def _comforts(wanted: Wanted, observed: Observed, server: str) -> Iterator[s.Ste
     if wanted.swap and not observed.swap:
         if observed.free < wanted.swap + _ROOM:
             raise FtlError(
-                f"{server} has no room for {size(wanted.swap)} of swap",
+                f"{server} has no room for {binary(wanted.swap)} of swap ({size(wanted.swap)})",
                 cause=f"{size(observed.free)} are free",
                 hint="ask for less, or make room",
             )

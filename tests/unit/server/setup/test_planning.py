@@ -148,7 +148,7 @@ def test_what_will_be_closed_is_said_before() -> None:
         (replace(BARE, system=replace(BOOKWORM, version="10")), WANTED, "does not know"),
         (replace(BARE, system=replace(BOOKWORM, architecture="riscv64")), WANTED, "riscv64"),
         (replace(BARE, free=900_000_000), WANTED, "no room for what is to be installed"),
-        (replace(READY, free=2**30), replace(WANTED, swap=2**31), "no room for 2.1 GB of swap"),
+        (replace(READY, free=2**30), replace(WANTED, swap=2**31), r"no room for 2G of swap \(2.1 GB\)"),
         (replace(READY, firewalld=True), WANTED, "firewalld"),
         (replace(READY, daemon=b"{'live-restore': true}"), WANTED, "is not JSON"),
         (replace(READY, daemon=b"[]"), WANTED, "no JSON object"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ftl.figures import size
+from ftl.figures import binary
 from ftl.server.setup.steps.base import Step, encoded
 
 
@@ -61,7 +61,7 @@ class AddSwap(Step):
 
     @property
     def text(self) -> str:
-        return f"add {size(self.bytes)} of swap, /swapfile"
+        return f"add {binary(self.bytes)} of swap, /swapfile"
 
     @property
     def words(self) -> tuple[str, ...]:
