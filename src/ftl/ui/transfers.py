@@ -78,7 +78,8 @@ def summary(event: TransferFinished) -> str:
         parts.append(f"{in_images} there already")
     if event.layers_kept:
         parts.append(f"{event.layers_kept} kept from an earlier transfer")
-    parts.append(duration(event.seconds) + _speed(event))
+    in_all = " in all" if _on_the_wire(event) is not None else ""
+    parts.append(duration(event.seconds) + in_all)
     return ", ".join(parts)
 
 
@@ -89,10 +90,16 @@ def _moved(event: TransferFinished, layers: int) -> str:
     if event.layers_delta:
         kind = "a difference" if event.layers_delta == 1 else "differences"
         moved += f" ({event.layers_delta} as {kind})"
+    wire = _on_the_wire(event)
+    if wire is not None:
+        moved += f" in {duration(wire)} ({size(int(event.link_speed))}/s)"
     return moved
 
 
-def _speed(event: TransferFinished) -> str:
-    """The link's, where it was what took the time: making and applying a difference does."""
+def _on_the_wire(event: TransferFinished) -> float | None:
+    """The seconds that the link needed, without asking, unpacking and tagging.
+
+    None where they tell nothing: of differences, whose making and applying takes the time, and of a few bytes.
+    """
     telling = event.bytes_sent >= _TELLING and event.link_speed > 0 and not event.layers_delta
-    return f" at {size(int(event.link_speed))}/s" if telling else ""
+    return event.bytes_sent / event.link_speed if telling else None

@@ -85,7 +85,7 @@ def test_every_event_says_something_with_v(event: Event) -> None:
         ),
         (
             TransferFinished("shop-web:r5", 9, 0, 48_000_000, 12.1, link_speed=5_900_000.0),
-            ["shop-web:r5: 9 of 9 layers sent: 48.0 MB, 12 s at 5.9 MB/s"],
+            ["shop-web:r5: 9 of 9 layers sent: 48.0 MB in 8.1 s (5.9 MB/s), 12 s in all"],
         ),
         (
             TransferFinished("shop-web:r5", 1, 2, 4_000, 0.2, 0, 1, 2, 20_000.0),
