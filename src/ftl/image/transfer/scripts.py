@@ -140,6 +140,7 @@ roomy() {{
 
 # Compresses a layer's copy, to be kept: beside what comes next, the loading of the last layer above all.
 squeeze() {{
+  exec >/dev/null 4>&- # or the engine would wait for this to end
   {{ bounded && zstd -1qc "$1" 2>/dev/null > "$1.zst" && mv -f "$1.zst" "$dir/$2"; }} || rm -f "$1.zst"
   rm -f "$1"
 }}
@@ -181,7 +182,7 @@ archive() {{
         if roomy "$one"; then plain=$work/plain.$one; fi
         bad=$({{ {{ windows || failed windows; }} | {{ tee "$plain" >&4 || failed passing; }}; }} 3>&1)
         arrived "$one" "$bad"
-        if [ -f "$plain" ] && [ -z "$bad" ]; then squeeze "$plain" "$one" >/dev/null 4>&- & fi
+        if [ -f "$plain" ] && [ -z "$bad" ]; then squeeze "$plain" "$one" & fi
         ;;
       end)
         exec >/dev/null 4>&-
