@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl import references
+from ftl.deploy.work import Traffic
 from ftl.errors import TransferFailed
 
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ async def held_fast(work: Work, name: str, reference: str) -> str:
     """
     if name not in work.image_ids:
         image = await noted(work, name, reference)
-        if reference in work.sent:
-            work.layers[name] = image.layers if work.sent[reference] else ()
+        if sent := work.sent.get(reference):
+            work.layers[name] = image.layers if sent.loaded else ()
+            work.traffic[name] = Traffic.of(sent)
         elif digest := digest_of(reference, image.digests):
             work.pulled[name] = f"{references.repository(reference)}@{digest}"
             work.exact[name] = exactly(reference, digest)

@@ -38,16 +38,12 @@ async def send_images(work: Work, step: SendImages) -> None:
             brought=step.brought,
         )
         for image in step.images:
-            work.traffic[image.service] = _traffic(sent[image.tag])
+            work.traffic[image.service] = Traffic.of(sent[image.tag])
         work.beside(learn_layers(here, [image.local for image in step.images]))
     for image in step.images:
         there = await noted(work, image.service, image.tag)
         if image.tag in sent and (sent[image.tag].loaded or step.brought.get(there.id)):
             work.layers[image.service] = there.layers
-
-
-def _traffic(sent: Sent) -> Traffic:
-    return Traffic(sent.layers_sent, sent.layers_reused, sent.bytes_sent, sent.bytes_saved)
 
 
 async def push_pull(work: Work, step: PushPull) -> None:
@@ -87,7 +83,7 @@ async def _bring(work: Work, reference: str, platform: str) -> None:
                 or f"`docker pull {reference}` here, and deploy again: FTL then sends it over SSH",
             ) from error
         work.emit(Note(f"the server cannot pull {reference}: sending it from here"))
-        sent = await send(
+        work.sent[reference] = await send(
             here,
             reference,
             work.engine,
@@ -96,7 +92,6 @@ async def _bring(work: Work, reference: str, platform: str) -> None:
             emit=work.emit,
             machine=work.machine,
         )
-        work.sent[reference] = sent.loaded
 
 
 async def newest_image(work: Work, reference: str) -> None:

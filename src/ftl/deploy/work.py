@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ftl.deploy.steps import Step
     from ftl.engine import EngineInfo
     from ftl.events import Emit
+    from ftl.image import Sent
     from ftl.ssh import Machine
 
 UNDO_SECONDS = 90.0
@@ -30,12 +31,17 @@ UNDO_SECONDS = 90.0
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What bringing a service's image cost."""
+    """What bringing the image of a service or dependency cost."""
 
     layers_sent: int = 0
     layers_reused: int = 0
     bytes_sent: int = 0
     bytes_saved: int = 0
+
+    @classmethod
+    def of(cls, sent: Sent) -> Traffic:
+        """What a transfer came to."""
+        return cls(sent.layers_sent, sent.layers_reused, sent.bytes_sent, sent.bytes_saved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +59,12 @@ class Work:
     Attributes:
         engine: The server's.
         committed: The release is decided; nothing is taken back any more.
-        traffic: By service.
+        cut_short: Something that comes after that was not done, and is left for the next deploy.
+        traffic: By service or dependency.
         image_ids: Image ids on the server, by service or dependency.
         pulled: What came from a registry, by service or dependency: `NAME@sha256:...`.
         exact: What containers of registries' images are created from, likewise: `NAME:TAG@sha256:...`.
-        sent: Images of registries that had to be sent from here, by reference; whether all of it was.
+        sent: Images of registries that had to be sent from here, by reference.
         layers: The diffIDs of images that FTL's own archive brought, by service.
     """
 
@@ -69,11 +76,12 @@ class Work:
     emit: Emit
     release: str = ""
     committed: bool = False
+    cut_short: bool = False
     traffic: dict[str, Traffic] = field(default_factory=dict)
     image_ids: dict[str, str] = field(default_factory=dict)
     pulled: dict[str, str] = field(default_factory=dict)
     exact: dict[str, str] = field(default_factory=dict)
-    sent: dict[str, bool] = field(default_factory=dict)
+    sent: dict[str, Sent] = field(default_factory=dict)
     layers: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _undo: list[Undo] = field(default_factory=list)
     _here: Engine | None = None
