@@ -90,7 +90,8 @@ def test_a_dependency_starts_first_and_its_data_stays(ftl: Callable[..., Project
     """A dependency is reached on the server's loopback alone, and a new one finds the old one's volume."""
     app = site(ftl, server)
     files: dict[str, object] = {
-        "db/Dockerfile": 'FROM ftl-lab-busybox:latest\nCMD ["sh", "-c", "httpd -f -p 5432 -h /data"]\n'
+        "db/Dockerfile": 'FROM ftl-lab-busybox:latest\nCOPY mark /\nCMD ["httpd", "-f", "-p", "5432", "-h", "/data"]\n',
+        "db/mark": app.name,
     }
     app.project.write(files)
     image = f"ftl-lab-{unique('db')}"
@@ -99,7 +100,9 @@ def test_a_dependency_starts_first_and_its_data_stays(ftl: Callable[..., Project
     )
     dependency = {"name": "db", "image": image, "ports": [5432], "volumes": ["data:/data"], "env": {"A": "1"}}
     app.config["dependencies"] = [dependency]
-    assert app.deploy().ok().result["dependencies"]["db"]["action"] == "created"
+    made = app.deploy().ok().result["dependencies"]["db"]
+    assert made["action"] == "created"
+    assert (made["layers_sent"] > 0, made["bytes_sent"] > 0) == (True, True), "no registry has it"
     server.docker("exec", f"{app.name}-db", "sh", "-c", "echo kept > /data/file")
     bound = server.docker("port", f"{app.name}-db", "5432")
     assert bound.startswith("127.0.0.1:")
@@ -128,11 +131,18 @@ def test_a_failing_hook_keeps_the_old_release(ftl: Callable[..., Project], serve
 
 
 def test_local_hooks_run_here(ftl: Callable[..., Project], server: Server) -> None:
-    """A local hook runs in the folder of ftl.yaml and is told the release."""
+    """A local hook runs in the folder of ftl.yaml and is told the release; where it fails last, nothing is left."""
     app = site(ftl, server)
     app.service()["hooks"] = {"post": {"local": 'echo "$FTL_RELEASE of $FTL_PROJECT" > told'}}
     app.deploy().ok()
     assert (app.project.folder / "told").read_text() == f"r1 of {app.name}\n"
+
+    app.version("two")
+    app.service()["hooks"] = {"post": {"local": "exit 7"}}
+    failed = app.run("deploy")
+    assert (failed.exit_code, app.get(), app.containers()) == (1, (200, "two"), [f"{app.name}-web-r2"])
+    assert "all is done but what its post hooks are for" in failed.stderr
+    assert "what is left" not in failed.stderr
 
 
 def test_https_works_beside_http(ftl: Callable[..., Project], server: Server) -> None:

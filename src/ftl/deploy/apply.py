@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ftl.aio import together, uninterrupted
 from ftl.deploy import run_containers, run_images, run_proxy, run_records
 from ftl.deploy import steps as s
-from ftl.errors import FtlError, at
+from ftl.errors import FtlError, HookFailed, at
 from ftl.events import StepFailed, StepFinished, StepStarted
 
 if TYPE_CHECKING:
@@ -66,9 +66,11 @@ async def apply(plan: Plan, work: Work) -> None:
                 if not work.committed:
                     raise
                 late = late or error
+                work.cut_short |= not isinstance(error, HookFailed)  # hooks do not run again
     except BaseException:
         if not work.committed:
             await uninterrupted(work.take_back())
+        work.cut_short = work.committed
         raise
     if late is not None:
         raise late

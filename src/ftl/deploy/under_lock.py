@@ -66,13 +66,17 @@ async def _recorded(plan: Plan, work: Work) -> None:
     try:
         await apply(plan, work)
     except BaseException as error:
-        if work.committed:
+        if work.cut_short:
             work.emit(
                 Note(
                     f"{plan.release} is live, but the deploy did not come to its end",
                     "warning",
                     hint="`ftl deploy` again finishes what is left: routes, old containers; hooks do not run again",
                 )
+            )
+        elif work.committed:
+            work.emit(
+                Note(f"{plan.release} is live, and all is done but what its post hooks are for", "warning")
             )
         else:
             if any(one.kind == "service" and one.action != "created" for one in plan.changes):
