@@ -246,12 +246,17 @@ class StepUndone(Event):
 
 @dataclass(frozen=True, slots=True)
 class Probed(Event):
-    """One health probe of a container and its outcome in words ("200", "connection refused")."""
+    """One health probe of a container and its outcome in words ("200", "connection refused").
+
+    `seconds` is how long the container has been waited for, `limit` how long it may take.
+    """
 
     service: str
     container: str
     outcome: str
     healthy: bool
+    seconds: float = 0.0
+    limit: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,10 +82,11 @@ async def wait_healthy(
         if state is None or ended(state):
             raise await explain(engine, machine, service, container, Ended())
         outcome = await ask(engine, machine, state, check, waited=loop.time() - began)
-        emit(Probed(service, container, outcome.text, outcome.ok))
+        waited = loop.time() - began
+        emit(Probed(service, container, outcome.text, outcome.ok, waited, check.allowance))
         if outcome.ok:
             return
-        if loop.time() - began >= check.allowance or outcome.final:
+        if waited >= check.allowance or outcome.final:
             raise await explain(engine, machine, service, container, Silent(check.ports, outcome))
         await asyncio.sleep(min(pause, check.interval))
         pause = min(pause * 1.5, LONGEST_PAUSE)

@@ -25,6 +25,7 @@ class Plain:
     def __init__(self, stream: TextIO, transcript: Transcript | None) -> None:
         self._stream = stream
         self._transcript = transcript
+        self._begun: set[str] = set()
 
     def emit(self, event: Event) -> None:
         """Write what the event adds."""
@@ -32,11 +33,21 @@ class Plain:
             return
         try:
             for line in self._transcript.lines(event):
-                self._stream.write(text_of(line) + "\n")
+                self._write(line)
             self._stream.flush()
         except OSError:
             self._transcript = None
             let_go(self._stream)
+
+    def _write(self, line: Line) -> None:
+        """Write a line, unless it says of something quick that it is done in the words that said it began."""
+        text = text_of(line)
+        if line.mark == "started":
+            self._begun.add(text)
+        elif line.mark == "done" and text in self._begun:
+            self._begun.remove(text)
+            return
+        self._stream.write(text + "\n")
 
     def close(self) -> None:
         """Nothing to leave clean."""

@@ -50,7 +50,10 @@ SHORT_STEP = 0.1
 """Seconds below which nobody wants to know how long a step took."""
 
 MINOR_STEPS = ("record", "ensure_store", "send_images", "switch")
-"""Steps whose end is no news: bookkeeping, and what events of their own tell."""
+"""Steps that are no news: bookkeeping, and what events of their own tell. With -v their end is told."""
+
+WAITING = 10
+"""Seconds between two lines about a container that is waited for."""
 
 INTERVAL = 5.0
 """Seconds between two lines about the same thing that goes on."""
@@ -85,6 +88,7 @@ class Transcript:
         self._clock = clock
         self._context: dict[str, int] = {}
         self._last: dict[tuple[str, str], float] = {}
+        self._waits: dict[str, int] = {}
 
     def lines(self, event: Event) -> list[Line]:
         """What the event adds; often nothing."""
@@ -112,9 +116,7 @@ class Transcript:
             case StepStarted() | StepFinished() | StepFailed() | StepUndone():
                 yield from self._step(event)
             case Probed():
-                if self._verbose:
-                    mark: Mark = "done" if event.healthy else "info"
-                    yield Line(mark, f"{event.container} answers: {event.outcome}", event.service)
+                yield from self._probed(event)
             case HookOutput():
                 if self._verbose:
                     yield Line("output", printable(event.line), f"{event.service} {event.hook} hook")
@@ -195,7 +197,7 @@ class Transcript:
     def _step(self, event: StepStarted | StepFinished | StepFailed | StepUndone) -> Iterable[Line]:
         match event:
             case StepStarted():
-                if self._verbose:
+                if self._verbose and event.step not in MINOR_STEPS:
                     yield Line("started", event.text, event.service, lasting=False)
             case StepFinished(step="wait_healthy"):
                 after = f" after {duration(event.seconds)}" if event.seconds >= SHORT_STEP else ""
@@ -209,6 +211,19 @@ class Transcript:
                 yield Line("failed", f"failed: {event.text}", event.service)
             case StepUndone():
                 yield Line("undone", f"undone: {event.text}", event.service)
+
+    def _probed(self, event: Probed) -> Iterable[Line]:
+        """Every probe with -v; else that there is a wait, now and then, and when it is given up."""
+        if self._verbose:
+            mark: Mark = "done" if event.healthy else "info"
+            yield Line(mark, f"{event.container} answers: {event.outcome}", event.service)
+            return
+        waits = int(event.seconds // WAITING)
+        if not event.healthy and waits > self._waits.get(event.container, 0):
+            self._waits[event.container] = waits
+            so_far = f"{duration(event.seconds)} of at most {duration(event.limit)}"
+            text = f"waiting until {event.container} is healthy, {so_far}: {event.outcome}"
+            yield Line("info", text, event.service, lasting=False)
 
     def _due(self, kind: str, subject: str) -> bool:
         """Whether it is time for another line about this; the first one is."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ftl.events import BuildFinished, Event, Note, Switched, type_name
+from ftl.events import BuildFinished, Event, Note, StepFinished, StepStarted, Switched, type_name
 from ftl.ui.json_lines import JsonLines
 from ftl.ui.plain import Plain
 from ftl.ui.transcript import Transcript
@@ -52,6 +52,24 @@ def test_plain_lines_carry_no_escape() -> None:
         reporter.emit(event)
     assert "\x1b" not in stream.getvalue()
     assert "web: healthy after 1.2 s\n" in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("step", "seconds", "lines"),
+    [
+        ("record", 0.2, ["record r2 as live (0.2 s)"]),
+        ("record", 0.02, ["record r2 as live"]),
+        ("attach", 0.02, ["record r2 as live"]),
+        ("attach", 0.2, ["record r2 as live", "record r2 as live (0.2 s)"]),
+    ],
+)
+def test_no_line_is_written_twice(step: str, seconds: float, lines: list[str]) -> None:
+    """With -v a step that takes its time is told when it begins and when it ends, a quick one once."""
+    stream = io.StringIO()
+    reporter = Plain(stream, Transcript(verbose=1))
+    reporter.emit(StepStarted(step, "record r2 as live"))
+    reporter.emit(StepFinished(step, "record r2 as live", seconds))
+    assert stream.getvalue().splitlines() == lines
 
 
 def test_quiet_says_nothing() -> None:

@@ -13,6 +13,7 @@ from ftl.events import (
     HookOutput,
     LayerFinished,
     Note,
+    Probed,
     StepFinished,
     TransferFinished,
     TransferProgress,
@@ -141,6 +142,16 @@ def test_words(event: Event, expected: list[str]) -> None:
 def test_with_v_each_layer_is_told(event: Event, expected: str) -> None:
     """How it went, and what it cost where that is known."""
     assert told(event, verbose=1) == [f"i: layer ab, {expected}"]
+
+
+def test_a_long_wait_is_told_now_and_then() -> None:
+    """Who is waited for, for how long and until when: a line every ten seconds, and none of a quick start."""
+    probes = [Probed("web", "shop-web-r2", "connection refused", False, float(at), 30.0) for at in range(25)]
+    assert told(*probes) == [
+        "web: waiting until shop-web-r2 is healthy, 10 s of at most 30 s: connection refused",
+        "web: waiting until shop-web-r2 is healthy, 20 s of at most 30 s: connection refused",
+    ]
+    assert told(*probes[:9], Probed("web", "shop-web-r2", "200", True, 11.0, 30.0)) == []
 
 
 def test_output_is_shown_with_v() -> None:
