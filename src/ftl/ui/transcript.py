@@ -183,7 +183,8 @@ class Transcript:
                 self._due("transfer", image)
                 missing = event.layers - event.layers_reused
                 if missing:
-                    text = f"sending {missing} of {count(event.layers, 'layer')}, {size(event.bytes_total)}"
+                    layers = f"{missing} of {count(event.layers, 'layer')}"
+                    text = f"sending {layers}, {size(event.bytes_total)} before compression"
                     yield Line("started", text, image, lasting=False)
             case TransferProgress():
                 if event.bytes_done < event.bytes_total and self._due("transfer", image):

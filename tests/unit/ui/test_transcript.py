@@ -108,6 +108,10 @@ def test_every_event_says_something_with_v(event: Event) -> None:
         (HookOutput("web", "pre", "migrating"), []),
         (Draining("web", 0), []),
         (TransferStarted("shop-web:r5", 9, 9, 0), []),
+        (
+            TransferStarted("shop-web:r5", 9, 7, 45_100_000),
+            ["shop-web:r5: sending 2 of 9 layers, 45.1 MB before compression"],
+        ),
         (TransferProgress("shop-web:r5", 0, 1000, 0), ["shop-web:r5: 0.0/1.0 kB"]),
         (
             TransferProgress(
