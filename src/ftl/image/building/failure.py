@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from ftl.errors import BuildFailed
-from ftl.image.building.known_failures import BASE, ENGINE, EXIT_HINTS, OTHER
+from ftl.image.building.known_failures import BASE, DISTRUST, DISTRUST_HINT, ENGINE, EXIT_HINTS, OTHER
 from ftl.image.building.progress import OUTPUT_KEPT, Progress, Step
 
 if TYPE_CHECKING:
@@ -230,7 +230,14 @@ def _command(step: Step | None, words: str, dockerfile: Dockerfile) -> BuildFail
         return None
     code = int(found["code"])
     message = _at(step.instruction if step else None, dockerfile, "a build step failed")
-    return _whatever(step)(message, cause=f"it ended with status {code}", hint=EXIT_HINTS.get(code))
+    return _whatever(step)(
+        message, cause=f"it ended with status {code}", hint=EXIT_HINTS.get(code) or _by_output(step)
+    )
+
+
+def _by_output(step: Step | None) -> str | None:
+    said = step.output if step is not None else ()
+    return DISTRUST_HINT if any(DISTRUST.search(line) for line in said) else None
 
 
 def _whatever(step: Step | None) -> type[BuildFailed]:

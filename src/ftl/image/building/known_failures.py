@@ -97,3 +97,15 @@ EXIT_HINTS = {
     137: "status 137: it was killed, most often because memory ran out",
     139: "status 139: it crashed (SIGSEGV)",
 }
+
+# OpenSSL's words, as pip, curl, git and apt pass them on; Node's name for the same.
+DISTRUST = re.compile(
+    r"CERTIFICATE_VERIFY_FAILED|SELF_SIGNED_CERT_IN_CHAIN|self[- ]signed certificate in certificate chain|"
+    r"unable to get local issuer certificate"
+)
+DISTRUST_HINT = (
+    "where the network has an authority of its own (a company's proxy), give the step what this machine trusts: "
+    '`secrets: ["id=ca,src=/etc/ssl/certs/ca-certificates.crt"]`, and '
+    "`RUN --mount=type=secret,id=ca PIP_CERT=/run/secrets/ca pip install ...`"
+)
+"""A step's program does not trust whom it talks to."""

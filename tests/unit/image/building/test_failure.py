@@ -183,6 +183,19 @@ def test_what_a_step_prints_blames_no_engine(tmp_path: Path) -> None:
     assert error.details == (said,)
 
 
+def test_a_step_that_trusts_nobody_is_told_how_to(tmp_path: Path) -> None:
+    """Behind a company's proxy pip says much of retries; what helps is the certificates that this machine trusts."""
+    said = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate in certificate chain"
+    error = told(
+        f"#5 [2/2] RUN pip install six\n#5 0.1 {said}\n#5 0.2 ERROR: No matching distribution found for six\n"
+        '#5 ERROR: process "/bin/sh -c pip" did not complete successfully: exit code: 1\n'
+        f"------\n > [2/2] RUN pip install six:\n0.1 {said}\n------\n",
+        "FROM x\nRUN pip install six\n",
+        tmp_path,
+    )
+    assert "--mount=type=secret,id=ca" in (error.hint or "")
+
+
 def test_the_syntax_images_registry_is_not_the_bases(tmp_path: Path) -> None:
     """A `# syntax=` line needs an image of its own, which most Dockerfiles can do without."""
     error = told(
