@@ -220,7 +220,8 @@ class Transcript:
             yield Line(mark, f"{event.container} answers: {event.outcome}", event.service)
             return
         waits = int(event.seconds // WAITING)
-        if not event.healthy and waits > self._waits.get(event.container, 0):
+        over = event.healthy or event.seconds >= event.limit
+        if not over and waits > self._waits.get(event.container, 0):
             self._waits[event.container] = waits
             so_far = f"{duration(event.seconds)} of at most {duration(event.limit)}"
             text = f"waiting until {event.container} is healthy, {so_far}: {event.outcome}"

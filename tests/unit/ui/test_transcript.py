@@ -150,7 +150,7 @@ def test_with_v_each_layer_is_told(event: Event, expected: str) -> None:
 
 def test_a_long_wait_is_told_now_and_then() -> None:
     """Who is waited for, for how long and until when: a line every ten seconds, and none of a quick start."""
-    probes = [Probed("web", "shop-web-r2", "connection refused", False, float(at), 30.0) for at in range(25)]
+    probes = [Probed("web", "shop-web-r2", "connection refused", False, float(at), 30.0) for at in range(31)]
     assert told(*probes) == [
         "web: waiting until shop-web-r2 is healthy, 10 s of at most 30 s: connection refused",
         "web: waiting until shop-web-r2 is healthy, 20 s of at most 30 s: connection refused",

@@ -214,8 +214,9 @@ def _judge_localhost(name: str, ours: Collection[str], place: Place) -> Finding:
     """These names mean the machine of whoever asks, and no record can change it (RFC 6761, section 6.3)."""
     if place != "elsewhere":
         return Finding("dns", name, "ok", "leads to this machine, for browsers and curl without any DNS")
-    server = f" ({_listed(ours)})" if ours else ""
-    what = f"leads all visitors to their own machines, and not to this server{server}"
+    if not ours:
+        return Finding("dns", name, "ok", "leads all visitors to their own machines")
+    what = f"leads all visitors to their own machines, and not to this server ({_listed(ours)})"
     return Finding("dns", name, "warning", what, "write a domain into ftl.yaml that leads to the server")
 
 

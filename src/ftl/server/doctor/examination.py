@@ -136,9 +136,10 @@ def _judged_server(patient: Patient, way: login.WayIn | None, seen: Visit) -> li
 
 
 def _place(patient: Patient, seen: Visit) -> dns.Place:
-    if seen.is_rehearsal:
+    server = patient.server
+    if seen.is_rehearsal or (server is not None and server.is_sandbox):
         return "rehearsal"
-    return "here" if patient.server is not None and patient.server.is_local else "elsewhere"
+    return "here" if server is not None and server.is_local else "elsewhere"
 
 
 def _judged_visitors(

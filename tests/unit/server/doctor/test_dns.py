@@ -58,6 +58,7 @@ def test_localhost_is_the_visitors_own_machine(place: dns.Place, level: str) -> 
     found = dns.judge(unknown, ("9.9.9.9",), certified=False, place=place)
     assert found.level == level
     assert "record" not in f"{found.what} {found.fix}"
+    assert dns.judge(unknown, (), certified=False, place=place).level == "ok", "it was not reached"
 
 
 @pytest.mark.parametrize(
