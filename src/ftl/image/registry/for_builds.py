@@ -1,13 +1,12 @@
 """Credentials for base images: builders know what docker's configuration folder holds, so they are given one.
 
 It is the user's own (contexts, plugins, builders, other logins) with the logins of ftl.yaml on top, in a folder of
-mode 0700 that goes when the build is over.
+mode 0700 that goes when the build is over, or with the next one if this process is killed.
 """
 
 from __future__ import annotations
 
 import json
-import tempfile
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from ftl import references
 from ftl.fields import record
 from ftl.image.registry.docker_config import CONFIG_FILE, read_config, user_folder
 from ftl.image.registry.names import filed
+from ftl.image.registry.private_folder import private_folder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from ftl.config import Registry, Service
     from ftl.image.registry.credentials import Credentials
     from ftl.image.registry.keyring import Keyring
+
+
+_PREFIX = "ftl-docker-"
 
 
 @asynccontextmanager
@@ -53,9 +56,9 @@ async def build_logins(
     if not credentials:
         yield None
         return
-    with tempfile.TemporaryDirectory(prefix="ftl-docker-") as folder:
-        _fill(Path(folder), user_folder(environ), credentials, read_config(environ))
-        yield Path(folder)
+    with private_folder(_PREFIX) as folder:
+        _fill(folder, user_folder(environ), credentials, read_config(environ))
+        yield folder
 
 
 def _mentioned(registry: Registry, services: Sequence[Service], root: Path) -> bool:

@@ -29,13 +29,14 @@ if TYPE_CHECKING:
 LOGIN_SECONDS = 60.0
 _ORIGIN = "what was entered"
 
-# The file is written beside its place first: a cut connection leaves the old one.
+# The file is written beside its place first: a cut connection leaves the old one. A symbolic link stays one.
 _WRITE = """
 set -e
 umask 077
 mkdir -p "$HOME/.docker"
-cat > "$HOME/.docker/.config.json.ftl"
-mv -f "$HOME/.docker/.config.json.ftl" "$HOME/.docker/config.json"
+target=$(readlink -f "$HOME/.docker/config.json")
+cat > "$target.ftl"
+mv -f "$target.ftl" "$target"
 """
 _READ = 'test ! -e "$HOME/.docker/config.json" || cat "$HOME/.docker/config.json"'
 

@@ -1,0 +1,67 @@
+"""Folders for secrets go with their process, even one that is killed."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+import sys
+import tempfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.image.registry.private_folder import private_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_HOLD = """
+import sys
+from ftl.image.registry.private_folder import private_folder
+with private_folder("ftl-test-") as folder:
+    (folder / "secret").write_text("x")
+    print(folder, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where temporary files are."""
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    return tmp_path
+
+
+def test_what_a_killed_process_left_goes_with_the_next_one(temporary: Path) -> None:
+    """While it lives its folder stays, whoever comes; once it was killed the next one removes it."""
+    argv = [sys.executable, "-c", _HOLD]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        theirs = other.stdout.readline().strip()
+        with private_folder("ftl-test-") as ours:
+            assert stat.S_IMODE(ours.stat().st_mode) == 0o700
+            assert {str(one) for one in temporary.iterdir()} == {theirs, str(ours)}
+        other.kill()
+    assert [str(one) for one in temporary.iterdir()] == [theirs], (
+        "nothing is left but what it could not remove"
+    )
+    with private_folder("ftl-test-") as ours:
+        assert list(temporary.iterdir()) == [ours]
+    assert list(temporary.iterdir()) == []
+
+
+def test_what_is_not_such_a_folder_stays(temporary: Path) -> None:
+    """A link is not followed, a file not removed, nor a folder of another name, nor what a link in one leads to."""
+    kept = temporary / "kept"
+    kept.mkdir()
+    (kept / "file").write_text("x")
+    (temporary / "ftl-test-link").symlink_to(kept)
+    (temporary / "ftl-test-file").write_text("x")
+    left = temporary / "ftl-test-left"
+    left.mkdir()
+    (left / "contexts").symlink_to(kept)
+    with private_folder("ftl-test-"):
+        assert not left.exists()
+    assert {one.name for one in temporary.iterdir()} == {"kept", "ftl-test-link", "ftl-test-file"}
+    assert (kept / "file").exists()
