@@ -20,16 +20,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.engine import Engine, local_url
-from ftl.image.transfer.files import readable
-from ftl.image.transfer.push import Push
-from ftl.image.transfer.remembered import Remembered
-from ftl.image.transfer.saving import Saving
-from ftl.image.transfer.source import Wanted
+from ftl.image.transfer.sources.files import readable
+from ftl.image.transfer.sources.push import Push
+from ftl.image.transfer.sources.remembered import Remembered
+from ftl.image.transfer.sources.saving import Saving
+from ftl.image.transfer.sources.source import Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ftl.image.transfer.source import Source
+    from ftl.image.transfer.sources.source import Source
 
 
 def main() -> None:

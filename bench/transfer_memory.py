@@ -27,12 +27,12 @@ from ftl.engine import Engine, EngineInfo, local_url
 from ftl.events import Note, TransferProgress
 from ftl.image.transfer import send
 from ftl.image.transfer.archive import Packed, blob, documents
-from ftl.image.transfer.compress import codec_for, compressed
-from ftl.image.transfer.door import flat
+from ftl.image.transfer.doors.compress import codec_for, compressed
+from ftl.image.transfer.doors.door import flat
 from ftl.image.transfer.meter import Account, Meter
 from ftl.image.transfer.pack import Packing
-from ftl.image.transfer.saving import Saving
-from ftl.image.transfer.source import Wanted
+from ftl.image.transfer.sources.saving import Saving
+from ftl.image.transfer.sources.source import Wanted
 from ftl.image.transfer.tar import END, header, padding
 from ftl.ssh import Target, connect
 

@@ -18,21 +18,21 @@ from tests.e2e.transfer_faults import Cut, Exchange, Fault, relay
 from tests.e2e.transfer_images import Made, engine_of, layer, load, run
 
 from ftl.engine import Engine, local_url
-from ftl.image.transfer.choosing import choose, learn
-from ftl.image.transfer.endpoint import Endpoint
-from ftl.image.transfer.files import Files, readable
-from ftl.image.transfer.neighbour import is_neighbour
-from ftl.image.transfer.push import Push
-from ftl.image.transfer.remembered import Remembered
-from ftl.image.transfer.saving import Saving
-from ftl.image.transfer.source import Unfit, Wanted
+from ftl.image.transfer.sources.choosing import choose, learn
+from ftl.image.transfer.sources.endpoint import Endpoint
+from ftl.image.transfer.sources.files import Files, readable
+from ftl.image.transfer.sources.neighbour import is_neighbour
+from ftl.image.transfer.sources.push import Push
+from ftl.image.transfer.sources.remembered import Remembered
+from ftl.image.transfer.sources.saving import Saving
+from ftl.image.transfer.sources.source import Unfit, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from lab.servers import Lab, Server
 
-    from ftl.image.transfer.source import Source
+    from ftl.image.transfer.sources.source import Source
 
 SUITES = [
     suite for suite in os.environ.get("FTL_TEST_SUITES", "bookworm,trixie").split(",") if suite != "bookworm"

@@ -16,8 +16,8 @@ from lab import images as lab_images
 
 from ftl.engine import Engine, EngineInfo, local_url
 from ftl.image.transfer.archive import blob, digest
-from ftl.image.transfer.save import Saved
-from ftl.image.transfer.source import Wanted
+from ftl.image.transfer.sources.save import Saved
+from ftl.image.transfer.sources.source import Wanted
 from ftl.ssh import Target, connect
 
 if sys.version_info >= (3, 14):

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftl.image.transfer.archive import Packed, blob, digest, documents
-from ftl.image.transfer.depot import Kept
+from ftl.image.transfer.doors.depot import Kept
 from ftl.image.transfer.room import SPACE, no_room
-from ftl.image.transfer.source import Layer
+from ftl.image.transfer.sources.source import Layer
 from ftl.image.transfer.tar import END, header, padding
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ftl.engine import Store
     from ftl.image.transfer.meter import Meter
-    from ftl.image.transfer.source import Source, Wanted
+    from ftl.image.transfer.sources.source import Source, Wanted
 
 
 @dataclass(frozen=True, slots=True)

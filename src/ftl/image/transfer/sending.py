@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 from ftl.aio import both, to_the_end
 from ftl.errors import EngineError, TransferFailed
 from ftl.events import Emit, TransferStarted
-from ftl.image.transfer.depot import Depot, ask
+from ftl.image.transfer.doors.depot import Depot, ask
 from ftl.image.transfer.incoming import stale, sweep
 from ftl.image.transfer.layers import held, inspect, likeliest
-from ftl.image.transfer.origin import Origin
 from ftl.image.transfer.same import same
 from ftl.image.transfer.sent import Sent, finished
 from ftl.image.transfer.shipment import Parcel, Shipment, There
+from ftl.image.transfer.sources.origin import Origin
 from ftl.references import repository
 
 if TYPE_CHECKING:

@@ -10,28 +10,28 @@ from typing import TYPE_CHECKING
 from ftl.aio import to_the_end
 from ftl.errors import TransferFailed
 from ftl.events import Emit, Note
-from ftl.image.transfer.basis import Bases, candidates
-from ftl.image.transfer.door import Door, EngineDoor, refused
-from ftl.image.transfer.frames import Pace
+from ftl.image.transfer.differences.basis import Bases, candidates
+from ftl.image.transfer.doors.door import Door, EngineDoor, refused
+from ftl.image.transfer.doors.frames import Pace
+from ftl.image.transfer.doors.receiver import Receiver
 from ftl.image.transfer.incoming import Doubt, Incoming
 from ftl.image.transfer.layers import Held, estimated_sizes
 from ftl.image.transfer.links import recall, remember
 from ftl.image.transfer.memory import return_large_blocks
 from ftl.image.transfer.meter import Account, Meter
 from ftl.image.transfer.pack import Packing
-from ftl.image.transfer.receiver import Receiver
 from ftl.image.transfer.room import SPACE, Full, NoRoom, estimate, freeable, no_room
-from ftl.image.transfer.source import Unfit
-from ftl.image.transfer.survey import matches
+from ftl.image.transfer.sources.source import Unfit
+from ftl.image.transfer.sources.survey import matches
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ftl.engine import Engine, EngineInfo, Image
-    from ftl.image.transfer.depot import Depot
-    from ftl.image.transfer.origin import Origin
+    from ftl.image.transfer.doors.depot import Depot
     from ftl.image.transfer.sent import Sent
-    from ftl.image.transfer.source import Source, Wanted
+    from ftl.image.transfer.sources.origin import Origin
+    from ftl.image.transfer.sources.source import Source, Wanted
     from ftl.ssh import Machine
 
 _LOOKED_AT = 8

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftl.image.transfer.scripts import IMAGES_FOLDER
+from ftl.image.transfer.doors.scripts import IMAGES_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

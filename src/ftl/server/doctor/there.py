@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.engine import labels
 from ftl.errors import LoginRefused
 from ftl.figures import duration, size
-from ftl.image.transfer.compress import codec_for
+from ftl.image.transfer.doors.compress import codec_for
 from ftl.server.doctor.finding import Finding
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from base64 import b64encode
 from typing import TYPE_CHECKING
 
 from ftl.image.transfer.layers import chain_ids
-from ftl.image.transfer.source import Wanted
+from ftl.image.transfer.sources.source import Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.engine.values import EngineInfo
-from ftl.image.transfer.compress import GZIP, ZSTD, Codec, codec_for, compressed
+from ftl.image.transfer.doors.compress import GZIP, ZSTD, Codec, codec_for, compressed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftl.image.transfer.delta import REACH, WINDOW, Basis, Windows
-from ftl.image.transfer.members import Extent, Members
+from ftl.image.transfer.differences.delta import REACH, WINDOW, Basis, Windows
+from ftl.image.transfer.differences.members import Extent, Members
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -23,7 +23,7 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from ftl.image.transfer.delta import Frame
+    from ftl.image.transfer.differences.delta import Frame
 
 NOISE = random.Random(7).randbytes(6 << 20)
 NAMES = st.sampled_from(["a", "b", "lib/c.py", "lib/" + "long" * 40, "größe", "z" * 120])

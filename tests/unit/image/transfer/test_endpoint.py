@@ -12,9 +12,9 @@ import pytest
 from tests.unit.image.transfer.engine_folder import digest
 
 from ftl.errors import TransferFailed
-from ftl.image.transfer.choosing import pays
-from ftl.image.transfer.endpoint import Cut, Endpoint
-from ftl.image.transfer.remembered import Blob, Remembered
+from ftl.image.transfer.sources.choosing import pays
+from ftl.image.transfer.sources.endpoint import Cut, Endpoint
+from ftl.image.transfer.sources.remembered import Blob, Remembered
 from ftl.image.transfer.spool import digested
 
 if TYPE_CHECKING:

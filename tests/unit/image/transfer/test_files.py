@@ -19,14 +19,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.image.transfer.engine_folder import digest, install, split
 
-from ftl.image.transfer.files import Files
-from ftl.image.transfer.source import Unfit
-from ftl.image.transfer.tarsplit import PIECE, assembled, entries, length
+from ftl.image.transfer.sources.files import Files
+from ftl.image.transfer.sources.source import Unfit
+from ftl.image.transfer.sources.tarsplit import PIECE, assembled, entries, length
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ftl.image.transfer.source import Wanted
+    from ftl.image.transfer.sources.source import Wanted
 
 FOLDERS = st.lists(
     st.sampled_from([b"usr", b"lib", b"\xff\xfe", "größe".encode(), b"x" * 120, b'q\n"']), max_size=3

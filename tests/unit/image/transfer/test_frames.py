@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftl.image.transfer.frames import BLOCK, Pace, frames
+from ftl.image.transfer.doors.frames import BLOCK, Pace, frames
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ftl.image.transfer.lanes import lanes_for
+from ftl.image.transfer.doors.lanes import lanes_for
 
 
 @pytest.mark.parametrize(

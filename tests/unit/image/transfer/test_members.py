@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ftl.image.transfer.members import Extent, Members
+from ftl.image.transfer.differences.members import Extent, Members
 from ftl.image.transfer.tar import BLOCK, header, pax_records
 
 NAMES = st.one_of(

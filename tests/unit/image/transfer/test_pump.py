@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.errors import TransferFailed
-from ftl.image.transfer.pump import pumped
+from ftl.image.transfer.doors.pump import pumped
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator

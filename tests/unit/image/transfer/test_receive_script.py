@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.image.transfer.delta import Range
-from ftl.image.transfer.depot import kept_name, read
-from ftl.image.transfer.scripts import ASK, RECEIVE
+from ftl.image.transfer.differences.delta import Range
+from ftl.image.transfer.doors.depot import kept_name, read
+from ftl.image.transfer.doors.scripts import ASK, RECEIVE
 
 if sys.version_info >= (3, 14):
     from compression import zstd

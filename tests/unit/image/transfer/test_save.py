@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.errors import TransferFailed
-from ftl.image.transfer.legacy import v1_ids
-from ftl.image.transfer.save import Saved
-from ftl.image.transfer.source import Wanted
-from ftl.image.transfer.survey import survey
+from ftl.image.transfer.sources.legacy import v1_ids
+from ftl.image.transfer.sources.save import Saved
+from ftl.image.transfer.sources.source import Wanted
+from ftl.image.transfer.sources.survey import survey
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

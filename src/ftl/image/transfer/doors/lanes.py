@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ftl import child
 from ftl.aio import to_the_end, uninterrupted
-from ftl.image.transfer.scripts import ASIDE
+from ftl.image.transfer.doors.scripts import ASIDE
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from ftl.image.transfer.source import Unfit
+from ftl.image.transfer.sources.source import Unfit
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator

@@ -6,12 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from ftl.errors import EngineError, EngineUnavailable, TransferFailed
-from ftl.image.transfer.compress import codec_for, compressed
+from ftl.image.transfer.doors.compress import codec_for, compressed
+from ftl.image.transfer.doors.pump import pumped
 from ftl.image.transfer.incoming import Doubt
 from ftl.image.transfer.pack import Raw
-from ftl.image.transfer.pump import pumped
 from ftl.image.transfer.room import full
-from ftl.image.transfer.source import Layer
+from ftl.image.transfer.sources.source import Layer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator

@@ -20,17 +20,17 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import uninterrupted
 from ftl.errors import EngineError, TransferFailed
-from ftl.image.transfer.endpoint import Cut, Endpoint
-from ftl.image.transfer.remembered import Blob
-from ftl.image.transfer.source import DOCUMENT_LIMIT, Layer, Unfit
+from ftl.image.transfer.sources.endpoint import Cut, Endpoint
+from ftl.image.transfer.sources.remembered import Blob
+from ftl.image.transfer.sources.source import DOCUMENT_LIMIT, Layer, Unfit
 from ftl.image.transfer.spool import digested, spooled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
     from ftl.engine import Engine
-    from ftl.image.transfer.remembered import Remembered
-    from ftl.image.transfer.source import Wanted
+    from ftl.image.transfer.sources.remembered import Remembered
+    from ftl.image.transfer.sources.source import Wanted
     from ftl.image.transfer.spool import Spooled
 
 REACH_SECONDS = 2.0

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftl.errors import FtlError
-from ftl.image.transfer.choosing import SAVE_SPEED
-from ftl.image.transfer.delta import Basis
-from ftl.image.transfer.members import Members
-from ftl.image.transfer.source import Unfit
+from ftl.image.transfer.differences.delta import Basis
+from ftl.image.transfer.differences.members import Members
+from ftl.image.transfer.sources.choosing import SAVE_SPEED
+from ftl.image.transfer.sources.source import Unfit
 from ftl.image.transfer.spool import temporary
 from ftl.references import repository
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from ftl.engine import Image
-    from ftl.image.transfer.depot import Kept
-    from ftl.image.transfer.members import Extent
-    from ftl.image.transfer.source import Layer, Source
+    from ftl.image.transfer.differences.members import Extent
+    from ftl.image.transfer.doors.depot import Kept
+    from ftl.image.transfer.sources.source import Layer, Source
 
     Open = Callable[[Image, str], Awaitable[Sequence[Source]]]
 

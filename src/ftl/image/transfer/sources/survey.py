@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ftl.errors import TransferFailed
 from ftl.fields import record, records, text, texts
-from ftl.image.transfer.source import DOCUMENT_LIMIT, Wanted
+from ftl.image.transfer.sources.source import DOCUMENT_LIMIT, Wanted
 from ftl.image.transfer.tar import TarReader
 
 if TYPE_CHECKING:

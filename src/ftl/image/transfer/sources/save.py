@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING
 
 from ftl.errors import TransferFailed
 from ftl.image.transfer.archive import digest
-from ftl.image.transfer.legacy import LegacyNames
-from ftl.image.transfer.source import DOCUMENT_LIMIT, Layer
+from ftl.image.transfer.sources.legacy import LegacyNames
+from ftl.image.transfer.sources.source import DOCUMENT_LIMIT, Layer
 from ftl.image.transfer.spool import digested, spooled
 from ftl.image.transfer.tar import Member, TarReader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
-    from ftl.image.transfer.source import Wanted
+    from ftl.image.transfer.sources.source import Wanted
 
 
 class Saved:

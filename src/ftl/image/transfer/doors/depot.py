@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from ftl.image.transfer.scripts import ASK
+from ftl.image.transfer.doors.scripts import ASK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import to_the_end
 from ftl.errors import EngineError
-from ftl.image.transfer.choosing import choose, learn
-from ftl.image.transfer.saving import Saving, saved
-from ftl.image.transfer.source import Wanted
-from ftl.image.transfer.survey import survey
+from ftl.image.transfer.sources.choosing import choose, learn
+from ftl.image.transfer.sources.saving import Saving, saved
+from ftl.image.transfer.sources.source import Wanted
+from ftl.image.transfer.sources.survey import survey
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from ftl.engine import Engine, Image
-    from ftl.image.transfer.source import Source
+    from ftl.image.transfer.sources.source import Source
 
 
 async def learn_layers(engine: Engine, references: Iterable[str]) -> None:

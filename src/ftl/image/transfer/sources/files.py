@@ -29,15 +29,15 @@ from ftl.aio import uninterrupted
 from ftl.errors import EngineError
 from ftl.image.transfer.archive import digest
 from ftl.image.transfer.layers import chain_ids
-from ftl.image.transfer.source import DOCUMENT_LIMIT, Layer, Unfit
-from ftl.image.transfer.tarsplit import assembled, entries, length
+from ftl.image.transfer.sources.source import DOCUMENT_LIMIT, Layer, Unfit
+from ftl.image.transfer.sources.tarsplit import assembled, entries, length
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
 
     from ftl.engine import Engine
-    from ftl.image.transfer.source import Wanted
-    from ftl.image.transfer.tarsplit import Content
+    from ftl.image.transfer.sources.source import Wanted
+    from ftl.image.transfer.sources.tarsplit import Content
 
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 _FEW = 30_000

@@ -6,13 +6,13 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from ftl.errors import EngineError, TransferFailed
-from ftl.image.transfer.save import Saved
+from ftl.image.transfer.sources.save import Saved
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from ftl.engine import Engine
-    from ftl.image.transfer.source import Layer, Wanted
+    from ftl.image.transfer.sources.source import Layer, Wanted
 
 
 class Saving:

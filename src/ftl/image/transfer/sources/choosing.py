@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import to_the_end
 from ftl.errors import EngineError, TransferFailed
-from ftl.image.transfer.files import readable
 from ftl.image.transfer.layers import estimated_sizes
-from ftl.image.transfer.neighbour import is_neighbour
-from ftl.image.transfer.remembered import Remembered
-from ftl.image.transfer.source import Unfit
+from ftl.image.transfer.sources.files import readable
+from ftl.image.transfer.sources.neighbour import is_neighbour
+from ftl.image.transfer.sources.remembered import Remembered
+from ftl.image.transfer.sources.source import Unfit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ftl.engine import Engine
-    from ftl.image.transfer.source import Source, Wanted
+    from ftl.image.transfer.sources.source import Source, Wanted
 
 SAVE_SPEED = 130e6
 _PUSH_SPEED = 25e6
@@ -76,7 +76,7 @@ async def learn(engine: Engine, wanted: Sequence[Wanted]) -> None:
         return
     with suppress(Unfit, EngineError, TransferFailed):
         if await _pushes(engine):
-            from ftl.image.transfer.push import Push
+            from ftl.image.transfer.sources.push import Push
 
             await Push(engine, wanted, remembered).learn()
 
@@ -96,7 +96,7 @@ async def _push(engine: Engine, wanted: Sequence[Wanted], needed: frozenset[str]
     uploaded = sum(sizes.get(layer, 0) for layer in needed | remembered.unknown(sizes))
     if not pays(uploaded, sum(sizes.values())):
         return None
-    from ftl.image.transfer.push import Push  # brings an HTTP server
+    from ftl.image.transfer.sources.push import Push  # brings an HTTP server
 
     return Push(engine, wanted, remembered, budget=uploaded + _SLACK)
 

@@ -14,25 +14,25 @@ from typing import TYPE_CHECKING
 from ftl import child
 from ftl.aio import uninterrupted
 from ftl.image.transfer.blocks import blocks, side_by_side
-from ftl.image.transfer.delta import Window, Windows
-from ftl.image.transfer.depot import Kept, kept_name
-from ftl.image.transfer.door import STALL, judged, refused
-from ftl.image.transfer.frames import THREADS, frames
-from ftl.image.transfer.lanes import lanes_for, opened
+from ftl.image.transfer.differences.delta import Window, Windows
+from ftl.image.transfer.doors.depot import Kept, kept_name
+from ftl.image.transfer.doors.door import STALL, judged, refused
+from ftl.image.transfer.doors.frames import THREADS, frames
+from ftl.image.transfer.doors.lanes import lanes_for, opened
+from ftl.image.transfer.doors.scripts import RECEIVE
 from ftl.image.transfer.pack import Raw
-from ftl.image.transfer.scripts import RECEIVE
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import AsyncGenerator, AsyncIterator
 
-    from ftl.image.transfer.basis import Bases, Old
-    from ftl.image.transfer.depot import Depot
-    from ftl.image.transfer.frames import Pace
-    from ftl.image.transfer.lanes import Lanes
+    from ftl.image.transfer.differences.basis import Bases, Old
+    from ftl.image.transfer.doors.depot import Depot
+    from ftl.image.transfer.doors.frames import Pace
+    from ftl.image.transfer.doors.lanes import Lanes
     from ftl.image.transfer.meter import Meter
     from ftl.image.transfer.pack import Part
-    from ftl.image.transfer.source import Layer
+    from ftl.image.transfer.sources.source import Layer
     from ftl.ssh import Machine
 
 _READ = 1 << 20

@@ -15,7 +15,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftl.image.transfer.members import Extent, Members
+from ftl.image.transfer.differences.members import Extent, Members
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -1,0 +1,1 @@
+"""A new layer as what differs from an old one."""
