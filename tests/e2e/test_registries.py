@@ -332,21 +332,48 @@ def test_the_registry_way_from_setup_to_deploy(
 ) -> None:
     """Setup asks for the credentials and keeps them where docker does; build tags and pushes, the server pulls.
 
+    It asks for those of images that are only pulled, too, unless everybody gets them; doctor says where they lack.
     With --store-credentials the server has them, too, for its user alone.
     """
     server = server_factory("registries", daemon=READY)
-    basic.trust(server)
     server.load("caddy:2")
     home = tmp_path / "docker"
     home.mkdir(mode=0o700)
-    with engine_of(builder, tmp_path) as engine:
+    with (
+        engine_of(builder, tmp_path) as engine,
+        peers.registry(lab, f"{unique('shut')}.test", "basic", users=USERS) as shut,
+        peers.registry(lab, f"{unique('open')}.test", "none") as everybodys,
+    ):
         made = site(ftl, server)
         at = Desk(made, f"{basic.host}/team/{made.name}:v1", home, engine)
+        at.ftl("build", "--skip-push").ok()
+        basic.trust(server)
+        for registry in (shut, everybodys):
+            registry.trust(server)
+            registry.trust(builder)
+            at.logins(**{registry.host: coded("me", PASSWORD)})
+            at.docker("tag", f"{made.name}-web:latest", f"{registry.host}/team/peer:v1")
+            at.docker("push", f"{registry.host}/team/peer:v1")
+            at.docker("rmi", f"{registry.host}/team/peer:v1")
+        (home / "config.json").unlink()
+        made.config["dependencies"] = [
+            {"name": one.host.partition(".")[0], "image": f"{one.host}/team/peer:v1"}
+            for one in (shut, everybodys)
+        ]
         made.save()
-        said = typed(at, ("setup", "--no-firewall", "--store-credentials"), "me\n", f"{PASSWORD}\n")
-        assert "User name:" in said, said
+        answers = ("me\n", f"{PASSWORD}\n")
+        said = typed(at, ("setup", "--no-firewall", "--store-credentials"), *answers, *answers)
+        assert said.count("User name:") == 2, said
         assert PASSWORD not in said
-        assert basic.host in json.loads((home / "config.json").read_text())["auths"]
+        kept = json.loads((home / "config.json").read_text())
+        assert set(kept["auths"]) == {basic.host, shut.host}
+        at.logins(**{basic.host: kept["auths"][basic.host]})
+        found = {one["name"]: one for one in registries_by_doctor(at)}
+        assert "cannot pull" in found[shut.host]["what"]
+        assert found[shut.host]["level"] == "problem"
+        assert found[everybodys.host]["level"] == "ok"
+        at.logins(**kept["auths"])
+        assert {one["level"] for one in registries_by_doctor(at)} == {"ok"}
         repository = f"team/{made.name}"
         at.ftl("build", "--skip-push").ok()
         assert basic.digest(repository, "v1") == "", "--skip-push does not push"
@@ -355,12 +382,21 @@ def test_the_registry_way_from_setup_to_deploy(
         at.ftl("deploy").ok()
         assert at.release(server)["pulled"] == f"{basic.host}/{repository}@{digest}"
         assert made.get() == (200, "one")
+        assert f"{shut.host}/team/peer:v1@sha256:" in server.docker(
+            "ps", "--no-trunc", "--format", "{{.Image}}"
+        )
     stored = server.run("stat", "-c", "%a %U", "/home/ftl/.docker/config.json").stdout.decode().strip()
     assert stored == "600 ftl"
     assert basic.host in json.loads(server.run("cat", "/home/ftl/.docker/config.json").stdout)["auths"]
     assert (
         server.run("runuser", "-u", "ftl", "--", "docker", "pull", at.reference, check=False).returncode == 0
     )
+
+
+def registries_by_doctor(at: Desk) -> list[dict[str, Any]]:
+    """What doctor finds about registries."""
+    found: list[dict[str, Any]] = at.ftl("doctor").events("finding")
+    return [one for one in found if one["area"] == "registries"]
 
 
 def typed(at: Desk, argv: tuple[str, ...], *answers: str) -> str:
@@ -372,7 +408,7 @@ def typed(at: Desk, argv: tuple[str, ...], *answers: str) -> str:
         start_new_session=True,
     ) as process:  # fmt: skip
         os.close(theirs)
-        said, left = "", list(answers)
+        said, answered, left = "", 0, list(answers)
         end = time.monotonic() + 120
         while time.monotonic() < end:
             if not select.select([ours], [], [], 1.0)[0]:
@@ -382,9 +418,12 @@ def typed(at: Desk, argv: tuple[str, ...], *answers: str) -> str:
             except OSError:
                 break
             said += piece
-            if left and said.rstrip().endswith(("User name:", "Password or token:")):
+            if left and said[answered:].rstrip().endswith(("User name:", "Password or token:")):
                 os.write(ours, left.pop(0).encode())
                 said += "\n"
+                answered = len(said)
+        else:
+            process.kill()
         process.wait(30)
         os.close(ours)
         assert process.returncode == 0, said

@@ -78,8 +78,9 @@ def command(
     Where sudo wants a password, it is asked for on the terminal; without one it is read from the variable
     FTL_SUDO_PASSWORD. It is kept nowhere.
 
-    Registries that ftl.yaml pushes to are tried; where there are no credentials for one, they are asked for, and
-    kept where `docker login` keeps them on this machine.
+    Registries that are pushed to are tried, and those that the server pulls from and that are not open to all;
+    where there are no credentials for one, they are asked for, and kept where `docker login` keeps them on this
+    machine.
     """
     from ftl.server.setup import Access, Wanted, setup
 
@@ -153,7 +154,7 @@ async def _ask_login(registry: str) -> tuple[str, str] | None:
     """Ask for a user name and a password on the terminal; None where there is none."""
     from ftl.ui.asking import ask
 
-    username = await ask(f"{registry} is pushed to, and there are no credentials for it here.\nUser name")
+    username = await ask(f"{registry} wants a login, and there are no credentials for it here.\nUser name")
     secret = await _ask("Password or token") if username else None
     return (username, secret) if username and secret else None
 

@@ -152,8 +152,8 @@ class Client:
         """A call for which aiodocker has no method of its own, over its public session: not bounded.
 
         These are: logs with their streams told apart, saving several images in one archive, an exec whose stdin can
-        be ended, what the engine's disk is used for, and what a registry has. The connection is closed afterwards, for such a stream has
-        no other end.
+        be ended, what the engine's disk is used for, and what a registry has. The connection is closed afterwards,
+        for such a stream has no other end.
 
         Raises:
             DockerError: As the library would, to be mapped with the rest.

@@ -14,6 +14,7 @@ from ftl.image.registry.login import (
 )
 from ftl.image.registry.moving import pull, push
 from ftl.image.registry.names import HUB, filed, login_command, registry_of, shown
+from ftl.image.registry.pulled import needs_login, pulled_from
 
 __all__ = [
     "HUB",
@@ -26,7 +27,9 @@ __all__ = [
     "insecure",
     "login_command",
     "logins",
+    "needs_login",
     "pull",
+    "pulled_from",
     "push",
     "pushed_to",
     "registry_of",

@@ -55,6 +55,12 @@ def refused(attempt: Attempt, words: str) -> TransferFailed:
     return TransferFailed(f"{attempt.who} could not {attempt.what}: {wrong}", cause=said, hint=hint)
 
 
+def asks_for_login(words: str) -> bool:
+    """Whether an engine's or a registry's words mean that somebody with the right login would be let in."""
+    advise = next((make for pattern, make in _TABLE if pattern.search(words)), None)
+    return advise in (_unauthorized, _denied)
+
+
 @contextmanager
 def asking(attempt: Attempt, *, late: str = "the registry did not answer in time") -> Iterator[None]:
     """Turn what an engine says when it asks a registry into the error for it; `late` are the words of a timeout.

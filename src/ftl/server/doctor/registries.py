@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import together
 from ftl.engine import Engine, local_url
-from ftl.errors import FtlError
+from ftl.errors import EngineError, FtlError
 from ftl.image.registry import (
     HUB,
     Keyring,
     Login,
     filed,
     login_command,
+    needs_login,
+    pulled_from,
     pushed_to,
     registry_of,
     shown,
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.config import Project
+    from ftl.server.doctor.finding import Level
 
 SECONDS = 2.0
 """For a login: a token is had in four round trips to two hosts, and the engine's own way to them is not ours."""
@@ -47,6 +50,7 @@ class Tried:
         pushes: The project pushes there, which needs a login nearly everywhere.
         failure: Why it did not work.
         late: It took too long to tell.
+        closed: It gives an image that is pulled from there to nobody without a login, and there is none.
     """
 
     registry: str
@@ -55,6 +59,7 @@ class Tried:
     login: Login | None = None
     failure: FtlError | None = None
     late: bool = False
+    closed: bool = False
 
 
 class Logins:
@@ -70,6 +75,7 @@ class Logins:
         """
         self.pushed = pushed_to(project) if project else ()
         self.used = used_by(project) if project else ()
+        self.pulled = pulled_from(project) if project else {}
         self._keyring = Keyring(project.registries if project else (), root=root, environ=environ)
 
     async def try_here(self) -> list[Tried]:
@@ -84,7 +90,21 @@ class Logins:
 
     async def try_there(self, engine: Engine | None) -> list[Tried]:
         """Log in to all of them with the server's engine, which pulls."""
-        return await self.try_on(engine, self.used) if engine is not None else []
+        if engine is None:
+            return []
+        tried = await self.try_on(engine, self.used)
+        return await together(self._looked_at(engine, one) for one in tried)
+
+    async def _looked_at(self, engine: Engine, tried: Tried) -> Tried:
+        """Without a login it counts whether the images that the server still lacks are everybody's."""
+        if tried.login is None or tried.login.credentials is not None:
+            return tried
+        images = self.pulled.get(tried.registry, ())
+        try:
+            lacking = [one for one in images if await engine.image(one) is None]
+        except EngineError:  # it has just answered: what is wrong with it is a finding of its own
+            return tried
+        return replace(tried, closed=await needs_login(engine, lacking, seconds=SECONDS))
 
     async def try_on(self, engine: Engine, registries: Sequence[str]) -> list[Tried]:
         """Log in with one engine."""
@@ -124,8 +144,12 @@ def judge(tried: Sequence[Tried]) -> list[Finding]:
     return [
         judge_login(one)
         for one in tried
-        if one.registry != HUB or one.pushes or one.failure or (one.login and one.login.credentials)
+        if one.registry != HUB or one.pushes or one.failure or one.closed or _has_credentials(one)
     ]
+
+
+def _has_credentials(tried: Tried) -> bool:
+    return tried.login is not None and tried.login.credentials is not None
 
 
 def judge_login(tried: Tried) -> Finding:
@@ -145,7 +169,11 @@ def judge_login(tried: Tried) -> Finding:
     complaint = login.complaint if login is not None else None
     fix = f"{login_command(tried.registry)}, or list it below `registries` in ftl.yaml"
     if complaint is not None:
-        return Finding("registries", name, "problem" if tried.pushes else "warning", complaint, fix)
+        level: Level = "problem" if tried.pushes or tried.closed else "warning"
+        return Finding("registries", name, level, complaint, fix)
+    if tried.closed:
+        what = f"there is no login, and {tried.who} cannot pull the project's images without one"
+        return Finding("registries", name, "problem", what, fix)
     if tried.pushes:
         return Finding("registries", name, "warning", "there is no login, and most want one for a push", fix)
     return Finding("registries", name, "ok", "there is no login, which is fine for public images")

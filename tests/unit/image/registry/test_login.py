@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.config.models import Build, Project, ProjectInfo, Registry, Server, Service
+from ftl.config.models import Build, Dependency, Project, ProjectInfo, Proxy, Registry, Server, Service
 from ftl.errors import FtlError
-from ftl.image.registry import Credentials, insecure, pushed_to, store_there
+from ftl.image.registry import Credentials, insecure, pulled_from, pushed_to, store_there
 from ftl.image.registry.names import HUB
 from ftl.ssh import Local
 
@@ -56,6 +56,23 @@ def test_the_first_login_makes_the_file(there: Path) -> None:
     assert stat.S_IMODE(there.parent.stat().st_mode) == 0o700
 
 
+def test_a_file_that_is_a_link_stays_one(there: Path, tmp_path: Path) -> None:
+    """People keep their settings in a repository: it is written where the link leads, also to no file yet."""
+    kept = tmp_path / "dotfiles" / "docker.json"
+    kept.parent.mkdir()
+    there.parent.mkdir()
+    there.symlink_to(kept)
+    for content in (None, '{"detachKeys": "ctrl-x"}'):
+        if content is not None:
+            kept.write_text(content)
+        store()
+        assert there.is_symlink()
+        assert json.loads(kept.read_text())["auths"] == {ME.registry: ME.entry()}
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert json.loads(kept.read_text())["detachKeys"] == "ctrl-x"
+    assert [one.name for one in kept.parent.iterdir()] == ["docker.json"]
+
+
 @pytest.mark.parametrize(
     ("content", "cause"), [("no JSON", "not JSON"), ('{"credsStore": "pass"}', "docker-credential-pass")]
 )
@@ -85,4 +102,26 @@ def test_registries_that_are_pushed_to_need_a_login() -> None:
         registries=(Registry(server="10.0.0.5:5000", insecure=True), Registry(server="ghcr.io", token="t")),
     )
     assert pushed_to(project) == ("ghcr.io", HUB)
+    assert pulled_from(project) == {"quay.io": ("quay.io/shop/d",)}
     assert insecure(project) == ("10.0.0.5:5000",)
+
+
+def test_images_that_the_server_pulls() -> None:
+    """By registry, each once; Docker's official ones are everybody's, other images of Docker Hub may not be."""
+    project = Project(
+        project=ProjectInfo(name="shop"),
+        server=Server(host="x"),
+        services=(Service(name="a", image="ghcr.io/shop/a:1"), Service(name="b", image="ghcr.io/shop/a:1")),
+        dependencies=(
+            Dependency(name="db", image="postgres:16"),
+            Dependency(name="cache", image="docker.io/library/redis"),
+            Dependency(name="search", image="shop/search:2"),
+            Dependency(name="queue", image="ghcr.io/shop/queue:3"),
+        ),
+        proxy=Proxy(image="mirror.example.com:5000/caddy:2"),
+    )
+    assert pulled_from(project) == {
+        "ghcr.io": ("ghcr.io/shop/a:1", "ghcr.io/shop/queue:3"),
+        HUB: ("shop/search:2",),
+        "mirror.example.com:5000": ("mirror.example.com:5000/caddy:2",),
+    }

@@ -7,7 +7,7 @@ import pytest
 from ftl.image.registry.credentials import IDENTITY, Credentials
 from ftl.image.registry.keyring import Login
 from ftl.image.registry.names import HUB
-from ftl.image.registry.refusals import Attempt, refused
+from ftl.image.registry.refusals import Attempt, asks_for_login, refused
 
 REGISTRY = "registry.example.com"
 NOBODY = Login(REGISTRY)
@@ -157,3 +157,22 @@ def test_unknown_words_are_passed_on() -> None:
         "quota exceeded for blobs",
         None,
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("no basic auth credentials", True),
+        (
+            "errors:\ndenied: requested access to the resource is denied\nunauthorized: authentication required",
+            True,
+        ),
+        ("manifest unknown: manifest unknown", False),
+        ("toomanyrequests: You have reached your unauthenticated pull rate limit", False),
+        ("lookup registry.example.com on 127.0.0.11:53: no such host", False),
+        ("the engine has a new way to say it", False),
+    ],
+)
+def test_who_asks_for_a_login(words: str, expected: bool) -> None:
+    """A registry that is down, asked too often or without the image wants no password of anybody."""
+    assert asks_for_login(words) is expected

@@ -21,6 +21,18 @@ REFUSED = TransferFailed("shop could not log in", cause="401 Unauthorized", hint
         (Tried("ghcr.io", "shop", True, Login("ghcr.io")), "warning", "no login", "`docker login ghcr.io`"),
         (Tried("ghcr.io", "shop", False, Login("ghcr.io")), "ok", "public", None),
         (
+            Tried("ghcr.io", "shop", login=Login("ghcr.io"), closed=True),
+            "problem",
+            "cannot pull",
+            "docker login",
+        ),
+        (
+            Tried("ghcr.io", "shop", login=Login("ghcr.io", complaint="no helper"), closed=True),
+            "problem",
+            "no helper",
+            "login",
+        ),
+        (
             Tried("ghcr.io", "shop", True, Login("ghcr.io", complaint="no helper")),
             "problem",
             "no helper",
@@ -47,3 +59,4 @@ def test_docker_hub_without_a_login() -> None:
     """Nothing is said of Docker Hub where nobody logs in: everybody pulls from there."""
     assert judge([Tried(HUB, "shop", login=Login(HUB))]) == []
     assert len(judge([Tried(HUB, "shop", True, Login(HUB))])) == 1
+    assert len(judge([Tried(HUB, "shop", login=Login(HUB), closed=True)])) == 1
