@@ -118,7 +118,14 @@ class Hand:
     async def _line(self) -> str:
         assert self._process is not None
         assert self._process.stdout is not None
-        line = await self._process.stdout.readline()
+        try:
+            line = await self._process.stdout.readline()
+        except ValueError:  # of asyncio, for a line that does not end within the reader's limit
+            raise ServerError(
+                f"what {self._machine.name} answers cannot be read",
+                cause=f"a line of more than {child.READ_LIMIT >> 20} MiB",
+                hint="something there writes into the answers; see what the shell of that user runs at its start",
+            ) from None
         if not line.endswith(b"\n"):
             raise ServerError(
                 f"the connection to {self._machine.name} was lost, or what ran there was ended",
