@@ -141,7 +141,7 @@ roomy() {{
 # Compresses a layer's copy, to be kept: beside what comes next, the loading of the last layer above all.
 squeeze() {{
   exec >/dev/null 4>&- # or the engine would wait for this to end
-  {{ bounded && zstd -1qc "$1" 2>/dev/null > "$1.zst" && mv -f "$1.zst" "$dir/$2"; }} || rm -f "$1.zst"
+  {{ bounded && nice -n 19 zstd -1qc "$1" 2>/dev/null > "$1.zst" && mv -f "$1.zst" "$dir/$2"; }} || rm -f "$1.zst"
   rm -f "$1"
 }}
 
