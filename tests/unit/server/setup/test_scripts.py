@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from importlib.resources import files
 
 import pytest
 
@@ -26,3 +27,32 @@ def test_every_step_is_one_that_the_server_knows() -> None:
     dispatched = next(line for line in script.splitlines() if line.strip().startswith("refresh |"))
     assert verbs <= set(dispatched.strip().rstrip(")").split(" | "))
     assert all(f"do_{verb}() {{" in script for verb in verbs)
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        (".ssh/authorized_keys", "/home/a&b/.ssh/authorized_keys"),
+        ("/etc/ssh/keys/%u", "/etc/ssh/keys/me"),
+        ("%h/keys/%u.pub", "/home/a&b/keys/me.pub"),
+        ("/keys/%u/%U", "/keys/me/{uid}"),
+        ("/keys/100%%u", "/keys/100%u"),
+        ("/keys/%%%u%%", "/keys/%me%"),
+        ("/a|b/%u\\1&/x", "/a|b/me\\1&/x"),
+        ("/keys/*", "/keys/*"),
+    ],
+)
+def test_where_sshd_looks_for_a_users_keys(file: str, expected: str) -> None:
+    """Its tokens are replaced once each, and every other sign is what it is."""
+    script = files(scripts).joinpath("keys_file.sh").read_text()
+    stub = "id() { echo 1000; }\n"
+    argv = ("sh", "-c", f'{script}{stub}keys_file "$@"', "sh", file, "me", "/home/a&b")
+    done = subprocess.run(argv, check=True, capture_output=True, text=True)
+    assert done.stdout == expected.format(uid=1000)
+
+
+def test_what_a_name_brings_is_not_replaced_again() -> None:
+    """A home folder with a percent sign in its name."""
+    script = files(scripts).joinpath("keys_file.sh").read_text()
+    argv = ("sh", "-c", f'{script}keys_file "$@"', "sh", "%h/%u", "me", "/home/%u")
+    assert subprocess.run(argv, check=True, capture_output=True, text=True).stdout == "/home/%u/me"

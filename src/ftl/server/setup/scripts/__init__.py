@@ -5,7 +5,16 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
-_HAND = ("hand.sh", "packages.sh", "engine.sh", "account.sh", "swap.sh", "guarded.sh", "serve.sh")
+_HAND = (
+    "hand.sh",
+    "packages.sh",
+    "engine.sh",
+    "keys_file.sh",
+    "account.sh",
+    "swap.sh",
+    "guarded.sh",
+    "serve.sh",
+)
 
 
 @cache
@@ -17,7 +26,7 @@ def as_root() -> str:
 @cache
 def observe() -> str:
     """Says what the server is and has."""
-    return _read("observe.sh")
+    return _read("keys_file.sh") + _read("observe.sh")
 
 
 @cache

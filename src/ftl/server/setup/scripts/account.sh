@@ -11,8 +11,7 @@ do_group() { # NAME
 
 do_key() { # NAME FILE KEY: FILE as in sshd's AuthorizedKeysFile
     home=$(getent passwd "$1" | cut -d: -f6)
-    path=$(printf '%s' "$2" | sed "s|%u|$1|g; s|%h|$home|g; s|%%|%|g")
-    case $path in /*) ;; *) path=$home/$path ;; esac
+    path=$(keys_file "$2" "$1" "$home")
     case $path in
     # What a link there leads to may not be this user's to write.
     "$home"/*) runuser -u "$1" -- sh -c "$authorise" sh "$path" "$3" ;;

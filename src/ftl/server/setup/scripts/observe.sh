@@ -66,8 +66,7 @@ if has sshd; then
         $1 == "authorizedkeysfile" { for (i = 2; i <= NF; i++) print "keys-file\t" $i }'
     printf '%s\n' "$settings" | awk '$1 == "authorizedkeysfile" { for (i = 2; i <= NF; i++) print $i }' |
         while read -r file; do
-            path=$(printf '%s' "$file" | sed "s|%u|$user|g; s|%h|$home|g; s|%%|%|g")
-            case $path in /*) ;; *) path=$home/$path ;; esac
+            path=$(keys_file "$file" "$user" "$home")
             if [ -n "$key" ] && [ -f "$path" ] && grep -v '^[[:space:]]*#' "$path" | grep -qF "$key"; then
                 fact authorised "$path"
             fi
