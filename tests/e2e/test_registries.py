@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from lab import images, peers
+from lab.servers import INIT_SCRIPT, PUT_INIT_SCRIPT
 from tests.e2e.site import Site, site, unique
 from tests.harness import command
 
@@ -95,7 +96,7 @@ class Desk:
     def record(self, server: Server) -> dict[str, Any]:
         """The newest release's record."""
         listing = server.docker("cp", f"ftl-state:/ftl/{self.made.name}", "/tmp/records", check=False)
-        newest = server.run("sh", "-c", "ls -t /tmp/records/*.json | head -1").stdout.decode().strip()
+        newest = server.run("sh", "-c", "ls -v /tmp/records/*.json | tail -1").stdout.decode().strip()
         record = json.loads(server.run("cat", newest).stdout)
         server.run("rm", "-rf", "/tmp/records")
         assert listing == ""
@@ -320,6 +321,64 @@ def test_each_refusal_says_what_to_do(
         assert there.exit_code == 1, "the server does not trust it yet"
         assert "certificate" in there.result["error"]["message"]
     assert "does not answer" in refused(f"{server.name}:5000")["message"]
+
+
+def test_plain_http_is_refused_unless_the_registry_is_named_insecure(
+    ftl: Callable[..., Project],
+    lab: Lab,
+    builder: Server,
+    server_factory: ServerFactory,
+    tmp_path: Path,
+) -> None:
+    """Neither engine pushes or pulls by HTTP until it is told: setup tells the server's, once ftl.yaml names it so."""
+    server = server_factory("plain", daemon=READY)
+    server.load("caddy:2")
+    server.run("sh", "-c", PUT_INIT_SCRIPT, stdin=INIT_SCRIPT.encode())
+    home = tmp_path / "docker"
+    home.mkdir(mode=0o700)
+    with (
+        engine_of(builder, tmp_path) as engine,
+        peers.registry(lab, f"{unique('plain')}.test", "none", plain=True) as registry,
+    ):
+        host = f"{registry.host}:80"
+        made = site(ftl, server)
+        at = Desk(made, f"{host}/team/{made.name}:v1", home, engine)
+
+        def refused(*argv: str) -> dict[str, Any]:
+            outcome = at.ftl(*argv)
+            assert outcome.exit_code == 1
+            found: dict[str, Any] = outcome.result["error"]
+            assert f"{host} speaks plain HTTP" in found["message"]
+            assert "`insecure-registries` of /etc/docker/daemon.json" in found["hint"]
+            return found
+
+        assert "daemon.json on this machine" in refused("build")["hint"]
+        let_be_insecure(builder, host)
+        at.ftl("build").ok()
+        assert f"daemon.json on {server.section()['host']}" in refused("deploy")["hint"]
+        setup = ("setup", "--no-firewall")
+        assert "write_daemon_settings" not in [one["step"] for one in at.ftl(*setup).ok().result["changes"]]
+        made.config["registries"] = [{"server": host, "insecure": True}]
+        assert "write_daemon_settings" in [one["step"] for one in at.ftl(*setup).ok().result["changes"]]
+        settings = json.loads(server.run("cat", "/etc/docker/daemon.json").stdout)
+        assert settings == {**READY, "insecure-registries": [host]}
+        assert not at.ftl(*setup).ok().result["changed"]
+        at.ftl("deploy").ok()
+        digest = registry.digest(f"team/{made.name}", "v1")
+        assert at.release(server)["pulled"] == f"{host}/team/{made.name}@{digest}"
+        assert made.get() == (200, "one")
+
+
+def let_be_insecure(server: Server, host: str) -> None:
+    """Have an engine use a registry by HTTP, as its administrator would; it takes that while it runs."""
+    path = "/etc/docker/daemon.json"
+    there = json.loads(server.run("sh", "-c", f"cat {path} 2>/dev/null || echo '{{}}'").stdout)
+    server.write(path, json.dumps({**there, "insecure-registries": [host]}))
+    server.run("sh", "-c", "kill -HUP $(pidof dockerd)")
+    end = time.monotonic() + 20
+    while host not in server.docker("info", "-f", "{{.RegistryConfig.IndexConfigs}}"):
+        assert time.monotonic() < end, "the engine did not take it"
+        time.sleep(0.1)
 
 
 def test_the_registry_way_from_setup_to_deploy(
