@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.errors import ServerError
+from ftl.proxy.told import told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,14 +19,12 @@ if TYPE_CHECKING:
 
 _SECONDS = 60.0
 
-# $1: container, $2: network, $3: address; the rest: options that name the aliases. The IDs are no other engine's,
-# should the docker command there mean another one. Deaf to what ends a session; its output has a reader no longer
-# when we are gone.
+# $1: container, $2: network, $3: address; the rest: options that name the aliases. Deaf to what ends a session; its
+# output has a reader no longer when we are gone.
 _JOIN_AGAIN = """
 trap '' HUP INT TERM PIPE
 container=$1 network=$2 address=$3
 shift 3
-command -v docker >/dev/null || exit 127
 said=$(docker network disconnect --force "$network" "$container" 2>&1) || { echo "$said" >&2; exit 1; }
 said=$(docker network connect --ip "$address" "$@" "$network" "$container" 2>&1) && exit
 # The address was taken, or the network was made without an explicit subnet: any address will do.
@@ -46,7 +45,7 @@ async def join_again(machine: Machine, container: str, place: Endpoint, aliases:
         False where the server has no docker command that could do it.
     """
     options = [word for alias in sorted(aliases) for word in ("--alias", alias)]
-    argv = ["sh", "-c", _JOIN_AGAIN, "ftl-join", container, place.network_id, place.address, *options]
+    argv = told(machine, _JOIN_AGAIN, "ftl-join", container, place.network_id, place.address, *options)
     try:
         done = await machine.run(argv, timeout=_SECONDS)
     except ServerError:

@@ -18,6 +18,7 @@ from ftl.engine import ContainerSpec, Mount, labels
 from ftl.errors import EngineError, FtlError
 from ftl.proxy import hold, networks, start
 from ftl.proxy.names import ADMIN, CONFIG_FILE
+from ftl.proxy.told import NO_DOCKER, told
 
 if TYPE_CHECKING:
     from ftl.engine import Engine
@@ -30,7 +31,6 @@ GRACE_SECONDS = 5
 _DELAY_SECONDS = 1  # handover's: listeners are open, and answers say `Connection: close`
 _SCRIPT_SECONDS = 60.0
 _VALIDATE_SECONDS = 60.0
-_NO_DOCKER = 127  # of a shell that does not find a command
 _ASIDE = ("old", "new", "failed", "check")
 
 # $1: the container that runs, $2: the one that takes over, $3: their name, $4: seconds for the first to end, $5: what
@@ -38,7 +38,6 @@ _ASIDE = ("old", "new", "failed", "check")
 # Deaf to what ends a session; the output may have no reader any more.
 _SWAP = """
 trap '' HUP INT TERM PIPE
-command -v docker >/dev/null || exit 127
 old=$1 new=$2 name=$3 grace=$4 aside=$5 admin=$6
 shift 6
 names() { docker rename "$old" "$aside" && docker rename "$new" "$name"; }
@@ -168,21 +167,10 @@ async def _swap(
     waiting = hold.guard(
         _aside(names, "hold"), running.image_id if running else "", _DELAY_SECONDS / 2, ports
     )
-    argv = [
-        "sh",
-        "-c",
-        _SWAP,
-        "ftl-swap",
-        first,
-        second,
-        names.container,
-        str(seconds),
-        aside,
-        ADMIN,
-        *waiting,
-    ]
+    arguments = [first, second, names.container, str(seconds), aside, ADMIN, *waiting]
+    argv = told(machine, _SWAP, "ftl-swap", *arguments)
     done = await machine.run(argv, timeout=_SCRIPT_SECONDS)
-    if done.exit_code == _NO_DOCKER:
+    if done.exit_code == NO_DOCKER:
         await _swap_by_calls(engine, names, first, second, aside)
     elif done.exit_code != 0:
         await _remove_aside(engine, names)

@@ -20,7 +20,7 @@ class Local:
 
     def __init__(self) -> None:
         self.name = "this machine"
-        self.engine_socket = "/var/run/docker.sock"
+        self.engine_socket = ""
         self._children: list[Process] = []
 
     async def __aenter__(self) -> Self:
@@ -66,7 +66,9 @@ class Local:
         """Where this machine's engine listens; see `ftl.engine.local_url`."""
         from ftl.engine import local_url
 
-        return local_url()
+        url = local_url()
+        self.engine_socket = url.removeprefix("unix://") if url.startswith("unix://") else ""
+        return url
 
     async def explain(self) -> FtlError | None:
         """Nothing that the engine's own error does not say."""

@@ -19,7 +19,8 @@ class Machine(Protocol):
 
     Attributes:
         name: What messages call it: the host as the user wrote it, or "this machine".
-        engine_socket: The path of the engine's socket on the machine itself, known once `engine_url` has told.
+        engine_socket: The path of the engine's socket on the machine itself, known once `engine_url` has told; empty
+            where it listens elsewhere.
     """
 
     name: str
