@@ -1,7 +1,7 @@
 """A certificate of the user's own, looked at on this machine before any of it is sent.
 
 By a handshake with itself, in memory: OpenSSL says of the certificate what it will say to every visitor, but for whom
-they trust.
+they trust. It decides; what the certificate is for is read (`x509`).
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ftl.proxy import x509
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from ftl.proxy.site import Certificate
 
-_END = b"-----END CERTIFICATE-----"
 # X509_V_ERR_... of OpenSSL's x509_vfy.h
 _NOT_YET_VALID, _EXPIRED = 9, 10
 
@@ -46,7 +47,7 @@ def check(certificate: Certificate, hosts: Iterable[str]) -> None:
     leaf = _leaf(certificate)
     uncovered = [host for host in hosts if not _serves(server, leaf, host)]
     if uncovered:
-        names = ", ".join(_names(server, leaf)) or "no host"
+        names = ", ".join(_names(leaf)) or "no host"
         raise Unusable(
             "certificate",
             f"certificate: it does not cover {', '.join(uncovered)}",
@@ -55,8 +56,18 @@ def check(certificate: Certificate, hosts: Iterable[str]) -> None:
 
 
 def _leaf(certificate: Certificate) -> str:
-    head, end, _ = certificate.chain.partition(_END)
-    return (head + end).decode("ascii", "replace")
+    try:
+        return x509.first_pem(certificate.chain.decode("ascii", "replace"))
+    except ValueError:
+        raise _no_certificate() from None
+
+
+def _names(leaf: str) -> tuple[str, ...]:
+    """For whom the certificate is."""
+    try:
+        return x509.read_pem(leaf).names
+    except ValueError:
+        return ()
 
 
 def _server(certificate: Certificate) -> ssl.SSLContext:
@@ -93,8 +104,12 @@ def _load(context: ssl.SSLContext, chain: Path) -> None:
     try:
         context.load_verify_locations(chain)
     except ssl.SSLError:
-        hint = "it must be PEM: `-----BEGIN CERTIFICATE-----`, the server's own first, its chain after it"
-        raise Unusable("certificate", "certificate: there is no certificate in it", hint) from None
+        raise _no_certificate() from None
+
+
+def _no_certificate() -> Unusable:
+    hint = "it must be PEM: `-----BEGIN CERTIFICATE-----`, the server's own first, its chain after it"
+    return Unusable("certificate", "certificate: there is no certificate in it", hint)
 
 
 def _serves(server: ssl.SSLContext, leaf: str, host: str) -> bool:
@@ -125,17 +140,12 @@ def _visitor(leaf: str) -> ssl.SSLContext:
     return client
 
 
-def _names(server: ssl.SSLContext, leaf: str) -> Iterator[str]:
-    """For whom the certificate is."""
-    client = _visitor(leaf)
-    client.check_hostname = False
-    shown = _shake_hands(server, client, None).getpeercert() or {}
-    for pair in shown.get("subjectAltName", ()):
-        yield str(pair[-1])
+def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext, host: str) -> None:
+    """A handshake of the two.
 
-
-def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext, host: str | None) -> ssl.SSLObject:
-    """A handshake of the two; the client's end of it."""
+    Raises:
+        ssl.SSLCertVerificationError: The client does not take the server for the host.
+    """
     up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
     there = server.wrap_bio(up, down, server_side=True)
     here = client.wrap_bio(down, up, server_hostname=host)
@@ -144,4 +154,3 @@ def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext, host: str | Non
             end.do_handshake()
         except ssl.SSLWantReadError:
             continue
-    return here

@@ -10,10 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftl.proxy import Certificate, own
+from ftl.proxy import Certificate, own, x509
 from ftl.proxy.issuance import likely_cause, watch
 from ftl.proxy.tls import is_public
-from ftl.server.doctor import x509
 from ftl.server.doctor.dns import some_host
 from ftl.server.doctor.finding import Finding
 

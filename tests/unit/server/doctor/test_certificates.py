@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftl.config import Proxy
-from ftl.server.doctor import certificates, x509
+from ftl.proxy import x509
+from ftl.server.doctor import certificates
 from ftl.server.doctor.certificates import Served
 
 if TYPE_CHECKING:

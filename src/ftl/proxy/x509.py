@@ -23,6 +23,7 @@ _COMMON_NAME = bytes.fromhex("550403")  # 2.5.4.3
 _ORGANIZATION = bytes.fromhex("55040a")  # 2.5.4.10
 _ALTERNATIVE_NAMES = bytes.fromhex("551d11")  # 2.5.29.17
 
+_PEM_BEGIN = "-----BEGIN CERTIFICATE-----"
 _PEM_END = "-----END CERTIFICATE-----"
 
 
@@ -47,17 +48,26 @@ class Certificate:
         return any(name.lower() in wanted for name in self.names)
 
 
-def read_pem(text: str) -> Certificate:
-    """Read the first certificate of a PEM file: the server's own, where the chain follows.
+def first_pem(text: str) -> str:
+    """The first certificate of a PEM file: the server's own, where the chain follows.
 
     Raises:
         ValueError: There is none.
     """
-    begin = text.find("-----BEGIN CERTIFICATE-----")
+    begin = text.find(_PEM_BEGIN)
     end = text.find(_PEM_END, begin)
     if begin < 0 or end < 0:
         raise ValueError("there is no certificate in it")
-    return read(ssl.PEM_cert_to_DER_cert(text[begin : end + len(_PEM_END)]))
+    return text[begin : end + len(_PEM_END)]
+
+
+def read_pem(text: str) -> Certificate:
+    """Read the first certificate of a PEM file.
+
+    Raises:
+        ValueError: There is none, or it is damaged.
+    """
+    return read(ssl.PEM_cert_to_DER_cert(first_pem(text)))
 
 
 def read(der: bytes) -> Certificate:
