@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ftl.ssh import Machine
 
 
-_CONNECTIONS = 2
+_CONNECTIONS = 6
 """Opened while the engine says what it is, for the questions that follow side by side."""
 
 
