@@ -266,6 +266,56 @@ def test_an_image_that_is_only_pulled_is_held_fast_by_its_digest(
     assert "@sha256" not in shown
 
 
+def test_an_engine_with_the_containerd_store(
+    ftl: Callable[..., Project],
+    basic: peers.Registry,
+    token: peers.Registry,
+    builder: Server,
+    server_factory: ServerFactory,
+    tmp_path: Path,
+) -> None:
+    """It holds pulled images fast as the other store does, and says when it does not trust a token server.
+
+    That one is trusted by the system's certificates alone: what the hint says is done, and helps.
+    """
+    server = server_factory("newer", suite="trixie", store="containerd")
+    for registry in (basic, token):
+        registry.trust(server)
+    home = tmp_path / "docker"
+    home.mkdir(mode=0o700)
+    server.load("caddy:2")
+    with engine_of(builder, tmp_path) as engine:
+        at = Desk(site(ftl, server), "", home, engine)
+        name = f"team/{at.made.name}:v1"
+        known = {one.host: coded("me", PASSWORD) for one in (basic, token)}
+        at.logins(**known)
+        for registry in (token, basic):
+            at.made.service()["image"] = f"{registry.host}/{name}"
+            at.ftl("build").ok()
+            at.docker("rmi", f"{registry.host}/{name}")  # or it would be sent from here
+        del at.made.service()["build"]
+        at.logins()
+        assert "cannot pull" in registries_by_doctor(at)[0]["what"]
+        at.logins(**known)
+        at.ftl("deploy").ok()
+        exact = f"{basic.host}/{name.partition(':')[0]}@{basic.digest(name.partition(':')[0], 'v1')}"
+        assert at.release(server)["pulled"] == exact
+        assert server.docker("inspect", "-f", "{{.Config.Image}}", f"{at.made.name}-web-r1") == exact.replace(
+            "@", ":v1@"
+        )
+        at.made.service()["image"] = f"{token.host}/{name}"
+        refused = at.ftl("deploy").result["error"]
+        assert "does not trust the certificate of the token server" in refused["cause"]
+        assert "`update-ca-certificates`" in refused["hint"]
+        server.write("/usr/local/share/ca-certificates/lab.crt", token.authority)
+        server.run("update-ca-certificates")
+        server.stop_engine()
+        server.start_engine()
+        at.ftl("deploy").ok()
+        assert at.release(server)["pulled"].startswith(token.host)
+        assert at.made.get() == (200, "one")
+
+
 def test_a_private_base_image_is_found_by_the_login_in_ftl_yaml(
     desk: Callable[[str], Desk], basic: peers.Registry
 ) -> None:

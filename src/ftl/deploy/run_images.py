@@ -78,7 +78,7 @@ async def _bring(work: Work, reference: str, platform: str) -> None:
         if here is None:
             raise TransferFailed(
                 f"the server cannot pull {reference}, and this machine does not have it",
-                cause=error.cause or error.message,
+                cause=f"{error.message}: {error.cause}" if error.cause else error.message,
                 hint=error.hint
                 or f"`docker pull {reference}` here, and deploy again: FTL then sends it over SSH",
             ) from error
