@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import ssl
 import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ftl.config import Proxy
 from ftl.proxy import x509
@@ -59,41 +55,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     locked = ("-aes256", "-passout", "pass:secret", "-in", made / "shop.key", "-out", made / "locked.key")
     subprocess.run(["openssl", "ec", *locked], check=True, capture_output=True)
     return made
-
-
-def test_a_certificate_is_read(folder: Path) -> None:
-    """Issuer, names and time are read as OpenSSL wrote them, whatever comes before or after in the file."""
-    text = (folder / "shop.pem").read_text()
-    found = x509.read_pem(f"# ours\n{text}{(folder / 'other.pem').read_text()}")
-    assert found.issuer == "Shop Ltd shop"
-    assert found.names == ("shop.example.com", "*.shop.example.com", "203.0.113.5")
-    assert found.not_after - found.not_before == timedelta(days=30)
-    assert abs(found.not_before - datetime.now(UTC)) < timedelta(minutes=5)
-
-
-@given(st.data())
-def test_a_damaged_certificate_is_refused(folder: Path, data: st.DataObject) -> None:
-    """Whatever bytes come, they are a certificate or a ValueError."""
-    der = ssl.PEM_cert_to_DER_cert((folder / "shop.pem").read_text())
-    at = data.draw(st.integers(0, len(der)))
-    damaged = der[:at] + data.draw(st.binary(max_size=4)) + der[at + data.draw(st.integers(0, 4)) :]
-    with contextlib.suppress(ValueError):
-        x509.read(damaged)
-
-
-@pytest.mark.parametrize(
-    ("host", "covered"),
-    [
-        ("SHOP.example.com", True),
-        ("www.shop.example.com", True),
-        ("a.b.shop.example.com", False),
-        ("example.com", False),
-    ],
-)
-def test_whom_a_certificate_is_for(host: str, covered: bool) -> None:
-    """A star stands for one label, and capitals do not matter."""
-    names = ("shop.example.com", "*.shop.example.com")
-    assert replace(GOOD, names=names).covers(host) is covered
 
 
 @pytest.mark.parametrize(
