@@ -81,7 +81,7 @@ def aim(project: Project, server: Server, port: int) -> None:
 
 def alone(server: Server, suite: str) -> float:
     """Seconds of the apt-get calls by themselves."""
-    packages = ("docker.io",) if suite == "bookworm" else ("docker.io", "docker-cli")
+    packages = ("docker.io", "zstd") if suite == "bookworm" else ("docker.io", "docker-cli", "zstd")
     began = time.monotonic()
     server.run("sh", "-c", APT, "sh", *packages, timeout=600)
     return time.monotonic() - began

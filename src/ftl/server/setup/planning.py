@@ -91,6 +91,13 @@ def make_plan(wanted: Wanted, observed: Observed, *, server: str) -> SetupPlan:
 
 
 def _packages(wanted: Wanted, observed: Observed, _server: str) -> Iterator[s.Step]:
+    """What is missing, unless it comes with the engine: each call of apt takes a second by itself."""
+    missing = _missing(wanted, observed)
+    if missing and observed.dockerd is not None:
+        yield s.InstallPackages(missing)
+
+
+def _missing(wanted: Wanted, observed: Observed) -> tuple[str, ...]:
     needed = ["ca-certificates", "zstd"]
     if wanted.firewall:
         needed.append("iptables")
@@ -98,9 +105,7 @@ def _packages(wanted: Wanted, observed: Observed, _server: str) -> Iterator[s.St
         needed.append("unattended-upgrades")
     if wanted.harden and observed.user != "root":
         needed.append("sudo")
-    missing = tuple(one for one in needed if one not in observed.packages)
-    if missing:
-        yield s.InstallPackages(missing)
+    return tuple(one for one in needed if one not in observed.packages)
 
 
 def _engine(wanted: Wanted, observed: Observed, server: str) -> Iterator[s.Step]:
@@ -118,6 +123,7 @@ def _engine(wanted: Wanted, observed: Observed, server: str) -> Iterator[s.Step]
             codename=observed.system.codename,
             architecture=observed.system.architecture,
             packages=systems.docker_packages(observed.system),
+            others=_missing(wanted, observed),
         )
 
 

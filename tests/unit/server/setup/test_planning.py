@@ -30,7 +30,6 @@ def test_a_bare_server_gets_everything_in_an_order_that_works() -> None:
     """Lists before packages, settings before the engine that reads them, and last what could lock us out."""
     assert kinds(BARE) == [
         "refresh_packages",
-        "install_packages",
         "write_daemon_settings",
         "install_docker",
         "create_user",
@@ -39,6 +38,16 @@ def test_a_bare_server_gets_everything_in_an_order_that_works() -> None:
         "apply_firewall",
         "start_engine",
     ]
+
+
+def test_what_is_missing_comes_with_the_engine() -> None:
+    """In one call of apt: each takes a second by itself."""
+    step = one(BARE, steps.InstallDocker)
+    assert step.words[3] == "zstd"
+    assert step.text == (
+        "install Docker, zstd (Docker from https://download.docker.com/linux/debian if the server reaches it, "
+        "else docker.io)"
+    )
 
 
 def test_a_server_that_has_everything_is_left_alone() -> None:

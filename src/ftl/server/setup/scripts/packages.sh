@@ -54,10 +54,11 @@ do_install() {
     apt install --no-install-recommends "$@"
 }
 
-# REPOSITORY CODENAME ARCHITECTURE PACKAGE...: Docker's own packages where its repository answers, else these.
+# REPOSITORY CODENAME ARCHITECTURE OTHERS PACKAGE...: Docker's own packages where its repository answers, else these;
+# and others beside either, whose names are in one word.
 do_docker() {
-    repository=$1 codename=$2 architecture=$3
-    shift 3
+    repository=$1 codename=$2 architecture=$3 others=$4
+    shift 4
     if apt-cache policy docker-ce 2> /dev/null | grep -q 'Candidate: [0-9]'; then
         note "Docker comes from its own packages: their source is known there already"
         install_docker_own || return
@@ -65,7 +66,7 @@ do_docker() {
         note "Docker comes from $repository"
     else
         note "$repository cannot be reached from the server: Docker comes from the distribution ($1)"
-        apt install --no-install-recommends "$@" || return
+        apt install --no-install-recommends "$@" $others || return
     fi
     has_systemd || start_engine
 }
@@ -82,7 +83,7 @@ docker_own() {
 }
 
 install_docker_own() {
-    apt install --no-install-recommends docker-ce docker-ce-cli containerd.io
+    apt install --no-install-recommends docker-ce docker-ce-cli containerd.io $others
 }
 
 do_unattended() { # BASE64

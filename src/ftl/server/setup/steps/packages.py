@@ -48,7 +48,12 @@ class InstallPackages(Step):
 
 @dataclass(frozen=True, slots=True)
 class InstallDocker(Step):
-    """Install the engine: from Docker's own repository where it answered, else the distribution's."""
+    """Install the engine: from Docker's own repository where it answered, else the distribution's.
+
+    Attributes:
+        packages: The distribution's that make an engine.
+        others: What else is missing, and comes with it.
+    """
 
     verb = "docker"
     seconds = APT_SECONDS
@@ -56,14 +61,17 @@ class InstallDocker(Step):
     codename: str
     architecture: str
     packages: tuple[str, ...]
+    others: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
-        return f"install Docker, from {self.repository} if the server reaches it, else {self.packages[0]}"
+        source = f"from {self.repository} if the server reaches it, else {self.packages[0]}"
+        return f"install {', '.join(('Docker', *self.others))} (Docker {source})"
 
     @property
     def words(self) -> tuple[str, ...]:
-        return (self.repository, self.codename, self.architecture, *self.packages)
+        others = " ".join(self.others)
+        return (self.repository, self.codename, self.architecture, others, *self.packages)
 
 
 @dataclass(frozen=True, slots=True)
