@@ -16,6 +16,12 @@ PATH = "/etc/docker/daemon.json"
 _LOG_OPTIONS = {"max-size": "10m", "max-file": "3"}
 _LOG_DRIVER = "json-file"
 
+_WORDS = {
+    "log rotation": ("log-driver", "log-opts"),
+    "live-restore": ("live-restore",),
+    "insecure registries": ("insecure-registries",),
+}
+
 
 def merged(
     content: bytes | None,
@@ -58,6 +64,12 @@ def merged(
     if json.dumps(settings) == before:
         return None
     return (json.dumps(settings, indent=2) + "\n").encode()
+
+
+def changed(before: bytes | None, after: bytes) -> tuple[str, ...]:
+    """What `merged` changed, in words: "log rotation", "live-restore", "insecure registries"."""
+    old, new = (json.loads(one) if one and one.strip() else {} for one in (before, after))
+    return tuple(words for words, keys in _WORDS.items() if any(old.get(key) != new.get(key) for key in keys))
 
 
 def has_live_restore(content: bytes) -> bool:

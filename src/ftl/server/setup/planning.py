@@ -116,7 +116,7 @@ def _engine(wanted: Wanted, observed: Observed, server: str) -> Iterator[s.Step]
             observed.daemon, observed.engine_arguments, swarm=swarm, insecure=wanted.insecure, name=server
         )
         if content is not None:
-            yield _settings(content, observed.engine)
+            yield _settings(content, daemon.changed(observed.daemon, content), observed.engine)
     if observed.dockerd is None:
         yield s.InstallDocker(
             repository=_repository(wanted, observed),
@@ -127,13 +127,16 @@ def _engine(wanted: Wanted, observed: Observed, server: str) -> Iterator[s.Step]
         )
 
 
-def _settings(content: bytes, engine: RunningEngine | None) -> s.WriteDaemonSettings:
+def _settings(
+    content: bytes, changed: tuple[str, ...], engine: RunningEngine | None
+) -> s.WriteDaemonSettings:
     """An engine that runs is restarted only if no container stops with it; else it reads them when it starts."""
     if engine is None:
-        return s.WriteDaemonSettings(content, restart=False)
+        return s.WriteDaemonSettings(content, changed, restart=False)
     turns_on = not engine.live_restore and daemon.has_live_restore(content)
     return s.WriteDaemonSettings(
         content,
+        changed,
         restart=turns_on or engine.live_restore or not engine.containers,
         live=turns_on,
         later=bool(engine.containers),

@@ -63,3 +63,20 @@ def test_registries_that_are_named_insecure_are_added() -> None:
     plain = daemon.merged(None, name="shop")
     assert plain is not None
     assert "insecure-registries" not in json.loads(plain)
+
+
+@pytest.mark.parametrize(
+    ("before", "insecure", "expected"),
+    [
+        (None, (), ("log rotation", "live-restore")),
+        (b'{"live-restore": false}', (), ("log rotation",)),
+        (b'{"log-driver": "local"}', ("10.0.0.5:5000",), ("live-restore", "insecure registries")),
+    ],
+)
+def test_what_changes_is_named(
+    before: bytes | None, insecure: tuple[str, ...], expected: tuple[str, ...]
+) -> None:
+    """Nothing else: a plan promises no more than it does."""
+    after = daemon.merged(before, insecure=insecure, name="shop")
+    assert after is not None
+    assert daemon.changed(before, after) == expected

@@ -13,6 +13,7 @@ class WriteDaemonSettings(Step):
     """Write the engine's daemon.json; restart an engine that runs already.
 
     Attributes:
+        settings: What changes in it, in words.
         live: Whether live-restore is in it and not yet in force: then the engine takes it before it restarts.
         later: Whether an engine that runs is left alone, because its containers would stop with it.
         containers: How many run.
@@ -21,6 +22,7 @@ class WriteDaemonSettings(Step):
     verb = "daemon"
     seconds = 120.0
     content: bytes
+    settings: tuple[str, ...]
     restart: bool
     live: bool = False
     later: bool = False
@@ -28,7 +30,7 @@ class WriteDaemonSettings(Step):
 
     @property
     def text(self) -> str:
-        what = "write Docker's settings (log rotation, live-restore) to /etc/docker/daemon.json"
+        what = f"write Docker's settings ({', '.join(self.settings)}) to /etc/docker/daemon.json"
         if not self.restart:
             return f"{what}, for Docker's next start" if self.later else what
         stays = " while its containers go on" if self.containers else ""
