@@ -52,7 +52,7 @@ def command(
     by_name: list[str] = []
 
     async def work(emit: Emit) -> Fields:
-        async with reaching(project.server, "ftl.deploy") as machine:
+        async with reaching(project.server, "ftl.deploy.deploying") as machine:
             from ftl.deploy import deploy
 
             result = await deploy(

@@ -32,7 +32,7 @@ def command(options: Options, services: tuple[str, ...], build: bool, upgrade_pr
     made: list[Plan] = []
 
     async def work(emit: Emit) -> Fields:
-        async with reaching(project.server, "ftl.deploy") as machine:
+        async with reaching(project.server, "ftl.deploy.deploying") as machine:
             from ftl.deploy import plan_only
 
             plan = await plan_only(

@@ -37,11 +37,11 @@ _COMPRESS = 300e6
 _DELTA = 40.0
 _WINDOWS = 200e6
 _UNPACK = 400e6
+_BEGIN = 0.15
 _SHARE = 1.5
-_PATIENCE = 0.5
 """Whole layers: 3.5 times smaller, at 300 MB a second on two cores. As a difference: 40 times, at 200 MB a second
-with both ends, once the old layer is unpacked at 400. A difference may take half as long again and half a second
-more: it leaves the link to others. Measured by `python -m bench.transfer`."""
+with both ends, once the old layer is unpacked at 400 and the first window is made. A difference may take half as long
+again: it leaves the link to others. Measured by `python -m bench.transfer`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +111,8 @@ def pays(size: int, kept: Kept, speed: float | None, preparing: float = 0.0) -> 
         return False
     link = speed or _UNKNOWN_SPEED
     whole = max(size / _COMPRESS, size / _COMPRESSED / link)
-    delta = preparing + kept.size / _UNPACK + max(size / _WINDOWS, size / _DELTA / link)
-    return delta <= whole * _SHARE + _PATIENCE
+    delta = preparing + _BEGIN + kept.size / _UNPACK + max(size / _WINDOWS, size / _DELTA / link)
+    return delta <= whole * _SHARE
 
 
 class Old:
