@@ -28,6 +28,7 @@ from tests.e2e.transfer_stage import (
     packages,
     printed,
     reach,
+    slow,
 )
 
 from ftl.engine import Engine, local_url
@@ -411,6 +412,7 @@ def test_an_old_layer_that_is_damaged(target: Server, bench: Bench, how: str) ->
         async with reach(target) as between:
             await bring(between, made[0], bench.tag("r1"), bench.tag("r1"))
             damaged = damage(target, made[0], 1, how)
+            slow(target)
             second = await bring(between, made[1], bench.tag("r2"), bench.tag("r2"), events.append)
             assert damaged not in kept(target)
             return second, await bring(between, made[2], bench.tag("r3"), bench.tag("r3"), events.append)
@@ -458,6 +460,7 @@ def test_a_server_that_lacks_something(target: Server, bench: Bench, shell: byte
                 between, bench.of("one", packages(bench.name)), bench.tag("r1"), bench.tag("r1")
             )
             made = bench.of("two", packages(bench.name, 61))
+            slow(target)
             return first, await bring(between, made, bench.tag("r2"), bench.tag("r2"))
 
     with without(target, what, shell):
@@ -479,6 +482,7 @@ def test_a_full_home(target: Server, bench: Bench, shell: bytes) -> None:
         async def work() -> list[Sent]:
             async with reach(target) as between:
                 made = [bench.of("one", packages(bench.name, count)) for count in (60, 61)]
+                slow(target)
                 return [
                     await bring(between, each, bench.tag(name), bench.tag(name))
                     for name, each in zip(("r1", "r2"), made, strict=True)
@@ -643,6 +647,7 @@ async def two_releases(server: Server, bench: Bench, user: str) -> tuple[Sent, S
     async with reach(server, user=user) as between:
         made = [bench.of(text, packages(bench.name, count)) for text, count in (("one", 60), ("two", 61))]
         first = await bring(between, made[0], bench.tag("r1"), bench.tag("r1"))
+        slow(server)
         return first, await bring(between, made[1], bench.tag("r2"), bench.tag("r2"))
 
 

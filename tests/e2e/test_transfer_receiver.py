@@ -22,6 +22,7 @@ from tests.e2e.transfer_stage import (
     packages,
     printed,
     reach,
+    slow,
 )
 
 from ftl.events import LayerFinished
@@ -113,6 +114,7 @@ def test_a_changed_middle_layer_travels_as_a_difference(target: Server, bench: B
     async def work() -> tuple[bool, Sent]:
         async with reach(target) as between:
             await bring(between, bench.of("one", old), bench.tag("r1"), bench.tag("r1"))
+            slow(target)
             made = bench.of("one", new)
             sent = await bring(between, made, bench.tag("r2"), bench.tag("r2"), events.append)
             return overlay(between), sent
@@ -127,6 +129,25 @@ def test_a_changed_middle_layer_travels_as_a_difference(target: Server, bench: B
     assert printed(target, bench.tag("r2")) == f"one {bench.name}"
     listed = target.docker("run", "--rm", bench.tag("r2"), "/bin/busybox", "ls", "/lib")
     assert len(listed.split()) == 62
+
+
+def test_a_machine_that_never_had_the_old_image_sends_a_difference_too(target: Server, bench: Bench) -> None:
+    """Another developer's, or CI's that starts empty: the server tells what its old layer is like."""
+    old = packages(bench.name)
+    new = packages(bench.name, 62, mtime=1_700_000_000)
+
+    async def work() -> Sent:
+        async with reach(target) as between:
+            await bring(between, bench.of("one", old), bench.tag("r1"), bench.tag("r1"))
+            await between.source.untag(bench.tag("r1"))
+            slow(target)
+            return await bring(between, bench.of("one", new), bench.tag("r2"), bench.tag("r2"))
+
+    sent = run(work())
+    assert (sent.layers_sent, sent.layers_reused, sent.layers_delta) == (1, 2, 1)
+    assert sent.bytes_sent < 2 * 40_000 + 40_000
+    assert printed(target, bench.tag("r2")) == f"one {bench.name}"
+    assert left_behind(target) == ""
 
 
 def test_the_same_image_again_is_not_even_read(target: Server, bench: Bench) -> None:
@@ -203,6 +224,7 @@ def test_two_images_send_their_common_base_once(target: Server, bench: Bench) ->
         async with reach(target) as between:
             results = []
             for release, middle in (("r1", layers), ("r2", again)):
+                slow(target)
                 images: dict[str, str] = {}
                 for word in ("web", "api"):
                     here = f"{bench.name}-{word}:{release}"

@@ -12,6 +12,7 @@ from tests.e2e.transfer_images import Ends, Made, layer, load
 from ftl.engine import Engine, local_url
 from ftl.events import ignore
 from ftl.image.transfer import send
+from ftl.image.transfer.links import remember
 from ftl.ssh import Target, connect
 
 if TYPE_CHECKING:
@@ -134,6 +135,11 @@ async def bring(
         machine=between.machine,
         sources=sources,
     )
+
+
+def slow(server: Server) -> None:
+    """Have the link to a server taken for one of 8 Mbit/s, on which the small layers of tests pay as differences."""
+    remember(server.name, 1e6)
 
 
 def kept(server: Server) -> dict[str, int]:

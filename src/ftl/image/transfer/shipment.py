@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from ftl.aio import to_the_end
 from ftl.errors import TransferFailed
 from ftl.events import Emit, Note
-from ftl.image.transfer.differences.basis import Bases, candidates
+from ftl.image.transfer.differences.basis import Bases
+from ftl.image.transfer.differences.candidates import candidates
+from ftl.image.transfer.differences.ledger import ask
 from ftl.image.transfer.doors.door import Door, EngineDoor, refused
 from ftl.image.transfer.doors.frames import Pace
 from ftl.image.transfer.doors.receiver import Receiver
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ftl.engine import Engine, EngineInfo, Image
-    from ftl.image.transfer.doors.depot import Depot
+    from ftl.image.transfer.differences.ledger import Ledger
+    from ftl.image.transfer.doors.depot import Depot, Kept
     from ftl.image.transfer.sent import Sent
     from ftl.image.transfer.sources.origin import Origin
     from ftl.image.transfer.sources.source import Source, Wanted
@@ -179,7 +182,7 @@ class Shipment:
     async def _bases(self, there: There, *, at_hand: bool) -> Bases:
         """What is there already that new layers can be sent as differences to."""
         if not there.depot.bases():
-            return Bases({}, self._origin.old, None)
+            return Bases({}, self._origin.old, self._describe, None)
         tags = [
             tag
             for image in there.images[:_LOOKED_AT]
@@ -190,11 +193,16 @@ class Shipment:
         here = {tag: image for tag, image in zip(tags, found, strict=True) if image is not None}
         layers = {parcel.tag: parcel.image.layers for parcel in self._parcels}
         return Bases(
-            candidates(layers, there.images, here, there.depot.bases()),
+            candidates(layers, there.images, here, there.depot.bases(), described=there.depot.describes),
             self._origin.old,
+            self._describe,
             recall(there.engine.name),
             at_hand=at_hand,
         )
+
+    async def _describe(self, kept: Kept) -> Ledger | None:
+        machine = self._there.machine
+        return await ask(machine, kept) if machine is not None else None
 
     async def _attempt(
         self, source: Source, wanted: Sequence[Wanted], needed: frozenset[str], there: There, bases: Bases

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftl.engine import Image
-from ftl.image.transfer.differences.basis import LEAST, Candidate, candidates, pays
+from ftl.image.transfer.differences.candidates import LEAST, Candidate, candidates, describing, pays
 from ftl.image.transfer.doors.depot import Depot, Kept, kept_name, read
 
 A, B, C, D, E = (f"sha256:{letter * 64}" for letter in "abcde")
@@ -19,6 +19,7 @@ zstd *** zstd command line interface 64-bits v1.5.4, by Yann Collet ***
 docker /usr/bin/docker
 exact cd
 skip bc
+perl 7523094288207667809
 memory 500000
 images 1000000
 home 2000000
@@ -32,6 +33,7 @@ def test_a_server_that_has_everything() -> None:
     assert read(ANSWER, 0.5) == Depot(
         receives=True,
         deltas=True,
+        describes=True,
         free=1_024_000_000,
         room=2_048_000_000,
         keeps=204_800_000,
@@ -57,6 +59,13 @@ def test_what_is_missing_is_done_without(line: str, instead: str, receives: bool
     depot = read(ANSWER.replace(line, instead))
     assert (depot.receives, depot.deltas, bool(depot.kept)) == (receives, deltas, receives)
     assert bool(depot.bases()) == deltas
+
+
+@pytest.mark.parametrize("instead", ["", "perl ", "perl 64", "perl 8.1e18"])
+def test_a_perl_that_does_not_reckon_with_64_bits_describes_nothing(instead: str) -> None:
+    """It is not there, or was built for a small machine."""
+    depot = read(ANSWER.replace("perl 7523094288207667809", instead))
+    assert (depot.deltas, depot.describes) == (True, False)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +155,26 @@ def test_only_an_image_of_the_same_service_that_is_here_too_counts() -> None:
     assert candidates(wanted, [newest, older], here, stored) == {E: Candidate(kept(B), newest)}
     del here["shop-web:r3"]
     assert candidates(wanted, [newest, older], here, stored) == {E: Candidate(kept(D), older)}
+
+
+def test_a_server_that_can_describe_its_layers_serves_a_machine_that_never_had_them() -> None:
+    """But what is here is better known."""
+    newest, older = image("shop-web:r3", A, B), image("shop-web:r2", A, D)
+    stored = {layer: kept(layer) for layer in (B, D)}
+    wanted = {"shop-web:r4": (A, E)}
+    assert candidates(wanted, [newest, older], {}, stored) == {}
+    assert candidates(wanted, [newest, older], {}, stored, described=True) == {E: Candidate(kept(B), None)}
+    here = {"shop-web:r2": older}
+    assert candidates(wanted, [newest, older], here, stored, described=True) == {E: Candidate(kept(D), older)}
+    other = image("blog-web:r9", A, B)
+    assert candidates(wanted, [other], {}, stored, described=True) == {}
+
+
+def test_a_description_pays_on_a_slow_link_alone() -> None:
+    """It takes a second or two before anything travels."""
+    old = kept(A, 150 << 20)
+    for speed, pay in ((2.5e6, True), (12.5e6, True), (60e6, False)):
+        assert pays(old.size, old, speed, describing(old, speed)) is pay
 
 
 def test_an_earlier_image_serves_where_the_latest_ones_layers_are_not_kept() -> None:

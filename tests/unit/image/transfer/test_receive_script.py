@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import random
 import shutil
@@ -10,14 +9,14 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.image.transfer.server_home import PATIENCE, Home, name
 
 from ftl.image.transfer.differences.delta import Range
-from ftl.image.transfer.doors.depot import kept_name, read
-from ftl.image.transfer.doors.scripts import ASK, RECEIVE
+from ftl.image.transfer.doors.depot import read
+from ftl.image.transfer.doors.scripts import ASK
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -30,16 +29,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(shutil.which("zstd") is None, reason="zstd is not installed here")
 
-PATIENCE = 30.0
-"""Seconds that a test waits for what must happen; nothing is measured."""
-
 LAYER = random.Random(1).randbytes(300_000) + b"x" * 50_000
 OLD = random.Random(2).randbytes(200_000)
-
-
-def name(content: bytes) -> str:
-    """What a layer of that content is called there."""
-    return kept_name(f"sha256:{hashlib.sha256(content).hexdigest()}", len(content))
 
 
 def line(words: str) -> bytes:
@@ -69,45 +60,6 @@ def difference(content: bytes, old: bytes, window: int = 100_000) -> bytes:
         frame = made.compress(content[at : at + window], zstd.ZstdCompressor.FLUSH_FRAME)
         told += line(f"{part.offset} {part.length} {len(frame)}") + frame
     return line(f"delta {name(content)}") + told + line("0 0 0")
-
-
-@dataclass
-class Home:
-    """A home folder on a server."""
-
-    folder: Path
-    environment: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def layers(self) -> Path:
-        """Where layers are kept."""
-        return self.folder / ".cache/ftl/layers"
-
-    def keep(self, content: bytes, *, called: str | None = None, age: float = 60) -> Path:
-        """Keep a layer there, used so many seconds ago."""
-        self.layers.mkdir(parents=True, exist_ok=True)
-        path = self.layers / (called or name(content))
-        path.write_bytes(zstd.compress(content))
-        os.utime(path, (time.time() - age,) * 2)
-        return path
-
-    def kept(self) -> set[str]:
-        """Everything in the folder of layers."""
-        return {path.name for path in self.layers.iterdir()} if self.layers.exists() else set()
-
-    def start(self, *command: str, run: str = "one", limit: int = 1 << 20) -> subprocess.Popen[bytes]:
-        """Start the script, with a command in place of `docker load`."""
-        argv = ["sh", "-c", RECEIVE, "sh", run, str(limit), *(command or ("cat",))]
-        env = {"PATH": os.environ["PATH"], "HOME": str(self.folder), **self.environment}
-        return subprocess.Popen(
-            argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-
-    def run(self, told: bytes, *command: str, limit: int = 1 << 20) -> tuple[int, bytes, str]:
-        """Run it to its end: its status, the archive, and what it says."""
-        process = self.start(*command, limit=limit)
-        made, said = process.communicate(told, timeout=PATIENCE)
-        return process.returncode, made, said.decode()
 
 
 @pytest.fixture
@@ -257,8 +209,8 @@ def test_what_killed_runs_left_goes_with_the_next(home: Home) -> None:
     """At once where its process is gone, and after a day at the latest; one that runs keeps what is its own."""
     ended = subprocess.Popen(["true"])
     ended.wait()
-    for name, pid, age in (("dead", ended.pid, 0), ("alive", os.getpid(), 0), ("old", os.getpid(), 25)):
-        folder = home.layers / f".run.{name}"
+    for run, pid, age in (("dead", ended.pid, 0), ("alive", os.getpid(), 0), ("old", os.getpid(), 25)):
+        folder = home.layers / f".run.{run}"
         folder.mkdir(parents=True)
         (folder / "new").write_bytes(b"half")
         (folder / f"{pid}.pid").touch()

@@ -7,7 +7,7 @@ would cost as much as compressing it.
 from __future__ import annotations
 
 import tarfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ftl.image.transfer.tar import BLOCK, pax_records
 
@@ -15,16 +15,23 @@ _EXTENSION_LIMIT = 1 << 20
 """Bytes of a long name or of pax records beyond which this is no layer of ours to understand."""
 
 _KIND = slice(156, 157)
-_EXTENSIONS = (tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+EXTENSIONS = (tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+"""Kinds of headers that say something of the next one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """A member with all of its headers: the bytes from `start` up to `end`."""
+    """A member with all of its headers: the bytes from `start` up to `end`; its content has `size` of them."""
 
     name: bytes
     start: int
     end: int
+    size: int = field(default=0, compare=False)
+
+    @property
+    def content(self) -> int:
+        """Where its content starts."""
+        return self.end - self.size - -self.size % BLOCK
 
 
 class Members:
@@ -69,20 +76,26 @@ class Members:
                     found.append(extent)
         return found
 
+    def pass_over(self, count: int) -> None:
+        """Take bytes of a member's content that are not at hand, at most to its end."""
+        count = min(count, self._skip)
+        self._skip -= count
+        self._position += count
+
     def _header(self, block: bytes) -> Extent | None:
         """A header: an extension announces a name, anything else is a member."""
-        kind, size = block[_KIND], _size(block)
+        kind, size = kind_and_size(block)
         if size is None or not any(block):
             self._over = True  # the end of the archive, or nothing that we understand
             return None
         body = size + -size % BLOCK
         if self._start is None:
             self._start = self._position - BLOCK
-        if kind in _EXTENSIONS:
+        if kind in EXTENSIONS:
             self._over = body > _EXTENSION_LIMIT
             self._extension, self._kind = body, kind
             return None
-        extent = Extent(self._name or _name(block), self._start, self._position + body)
+        extent = Extent(self._name or _name(block), self._start, self._position + body, size)
         self._start = self._name = None
         self._skip = body
         return extent
@@ -99,6 +112,11 @@ class Members:
                 self._over = True
             else:
                 self._name = path.encode("utf-8", "surrogateescape") if path else self._name
+
+
+def kind_and_size(block: bytes) -> tuple[bytes, int | None]:
+    """What a header is of, and how many bytes follow it; None where that cannot be understood."""
+    return block[_KIND], _size(block)
 
 
 def _name(block: bytes) -> bytes:

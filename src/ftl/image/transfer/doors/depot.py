@@ -28,6 +28,8 @@ _ROOM = 5
 """So many times the old layer must fit in what is free: it is unpacked, beside a new one of about its size that the
 engine may hold twice on the same disk, and the copies of that, of which the smaller one is kept."""
 
+_SUM = str(int.from_bytes(b"abcdefgh", "little"))
+
 _LAYER = re.compile(r"([0-9a-f]{64})-(0|[1-9][0-9]{0,14}) ([0-9]{1,15})")
 _NUMBER = re.compile(r"[0-9]{1,15}")
 
@@ -66,6 +68,7 @@ class Depot:
     Attributes:
         receives: It has what the receiving script needs.
         deltas: Windows can be put together there.
+        describes: It can tell what a kept layer is like.
         free: Bytes free where the engine keeps its images; None where that is not known.
         room: Bytes free where layers are kept.
         keeps: How many bytes of layers may be kept.
@@ -75,6 +78,7 @@ class Depot:
 
     receives: bool = False
     deltas: bool = False
+    describes: bool = False
     free: int | None = None
     room: int = 0
     keeps: int = 0
@@ -126,6 +130,7 @@ def read(answer: str, round_trip: float = 0.0) -> Depot:
     home = _kilobytes(said, "home") or 0
     return Depot(
         receives=receives,
+        describes=receives and said.get("perl") == _SUM,
         deltas=receives and said.get("skip") == "bc" and (_kilobytes(said, "memory") or 0) >= _MEMORY,
         free=_kilobytes(said, "images"),
         room=home,

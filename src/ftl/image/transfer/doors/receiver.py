@@ -126,7 +126,7 @@ class Receiver:
 
     async def _delta(self, line: _Line, layer: Layer, old: Old) -> None:
         await line.say(f"old {old.kept.name}")  # it is unpacked there while it is read here
-        basis = await old.basis()
+        basis, layer = await old.prepare(layer)
         if basis is None:
             await self._whole(line, layer)
             return

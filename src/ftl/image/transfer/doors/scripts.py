@@ -1,7 +1,7 @@
 """What runs on a server during a transfer, over SSH: constant programs for a POSIX shell, told by arguments and stdin.
 
-They need what every Debian and Ubuntu has (sh, awk, GNU head and dd), zstd, and the docker command. Where something is
-missing, `ASK` tells, and the transfer takes the engine's API instead.
+They need what every Debian and Ubuntu has (sh, awk, GNU head and dd; perl to describe layers), zstd, and the docker
+command. Where something is missing, `ASK` tells, and the transfer does without, or takes the engine's API instead.
 
 Layers that arrive are kept, compressed, in the user's cache folder up to a limit: a transfer that is cut goes on from
 there, and the next release's layers are sent as differences to them.
@@ -31,6 +31,7 @@ echo "zstd $(zstd --version 2>/dev/null)"
 echo "docker $(command -v docker)"
 echo "exact $(printf abcd | {{ head -c 2 >/dev/null; cat; }})"
 echo "skip $(printf abcd | dd bs=1 count=2 iflag=skip_bytes,count_bytes skip=1 status=none 2>/dev/null)"
+echo "perl $(perl -e 'print unpack("%64Q<*", "abcdefgh")' 2>/dev/null)"
 echo "memory $(awk '$1 == "MemAvailable:" {{ print $2 }}' /proc/meminfo)"
 {IMAGES_FOLDER}\
 echo "images $(df -Pk "$images" | awk 'NR == 2 {{ print $4 }}')"
@@ -211,6 +212,50 @@ exit "$status"
 """
 """Makes the archive of what comes in and hands it to a command. Arguments: the transfer's name, how many bytes to keep,
 the command. Where the archive cannot be made, a line on stderr begins with "ftl: "."""
+
+DESCRIBE = f"""\
+{_START}
+zstd -dqc "$dir/$1" | perl -e '
+use strict;
+use integer;
+binmode STDIN;
+binmode STDOUT;
+sub take {{
+  my ($count) = @_;
+  my $taken = "";
+  while (length($taken) < $count) {{
+    read(STDIN, $taken, $count - length($taken), length($taken)) or exit 1;
+  }}
+  return $taken;
+}}
+while (1) {{
+  my $header = take(512);
+  last if $header !~ /[^\\0]/;
+  print $header;
+  my $field = substr($header, 124, 12);
+  my $size = ord($field) & 128 ? unpack("Q>", substr($field, 4)) : oct(($field =~ /([0-7]+)/)[0] || 0);
+  next if $size == 0;
+  my $rest = (512 - $size % 512) % 512;
+  if (substr($header, 156, 1) =~ /[xLK]/) {{
+    exit 1 if $size > 1048576;
+    print take($size + $rest);
+    next;
+  }}
+  my $sum = 0;
+  while ($size > 0) {{
+    my $count = $size < 1048576 ? $size : 1048576;
+    $sum += unpack("%64Q<*", take($count) . "\\0" x ((8 - $count % 8) % 8));
+    $size -= $count;
+  }}
+  print pack("q<", $sum);
+  take($rest) if $rest;
+}}
+print "ftl-end";
+' | zstd -qc
+"""
+"""Describes a layer that is kept, compressed by zstd: its tar up to the end mark, but for each file's content the sum
+of its 8-byte words (little endian, the last filled up with zeros, modulo 2^64), also little endian; then "ftl-end".
+What `Members` takes for a name or for the end is taken for one here. Argument: the layer's name."""
 
 ASIDE = f"""\
 {_START}
