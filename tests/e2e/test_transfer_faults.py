@@ -17,6 +17,7 @@ from ftl.engine import Engine, local_url
 from ftl.errors import EngineUnavailable, TransferFailed
 from ftl.events import Event, Note, TransferProgress, ignore
 from ftl.image.transfer import Sent, send
+from ftl.image.transfer.archive import digest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -306,7 +307,7 @@ class Count(Nothing):
 
 
 def test_nothing_to_send_is_one_round_trip(server: Server, scene: Scene, tmp_path: Path) -> None:
-    """Between stores of one kind the list of images there tells it by ID; nothing is read here but that ID."""
+    """Between stores of one kind the engine names it by its ID, beside the list; nothing is read here but that ID."""
     here, there = Count(), Count()
 
     async def work() -> None:
@@ -321,7 +322,8 @@ def test_nothing_to_send_is_one_round_trip(server: Server, scene: Scene, tmp_pat
         run(work())
     finally:
         server.docker("rmi", scene.there)
-    assert there.paths == ["images/json"]
+    image = digest(scene.image().config)
+    assert sorted(there.paths) == ["images/json", f"images/{image}/tag"]
     assert here.paths == [f"images/{scene.here}/json"]
 
 

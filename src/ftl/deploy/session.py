@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from ftl.engine import EngineInfo
     from ftl.ssh import Machine
 
+
+_LIKELY_SECONDS = 10.0
+"""For an answer from where the engine most likely is; then it is asked again, and has all the time that it needs."""
 
 _CONNECTIONS = 6
 """Opened while the engine says what it is, for the questions that follow side by side."""
@@ -72,9 +76,10 @@ async def _said(engine: Engine | None) -> EngineInfo | None:
     """What an engine is, if it answers: one that is not there may be elsewhere."""
     if engine is None:
         return None
-    with suppress(FtlError):
-        info, _ = await both(engine.info(), engine.open(_CONNECTIONS))
-        return info
+    with suppress(FtlError, TimeoutError):
+        async with asyncio.timeout(_LIKELY_SECONDS):
+            info, _ = await both(engine.info(), engine.open(_CONNECTIONS))
+            return info
     return None
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from ftl.errors import ServerError
 from ftl.ssh.local import Local
 from ftl.ssh.openssh import connect
 from ftl.ssh.target import target_of
@@ -34,6 +33,9 @@ async def approached(machine: Machine) -> AsyncIterator[Machine]:
         yield machine
     finally:
         beginning.cancel()
-        with suppress(asyncio.CancelledError, ServerError):
-            await beginning
-        await machine.close()
+        try:
+            await asyncio.wait([beginning])
+        finally:
+            await machine.close()
+        if not beginning.cancelled():
+            beginning.exception()  # entering has told

@@ -78,7 +78,7 @@ class Master:
                     # Another process makes it: bound under another name, and then linked.
                     while self.alive and not self.socket.exists():  # noqa: ASYNC110
                         await asyncio.sleep(_LOOK_SECONDS)
-            return self.alive
+            return self.alive and self.socket.exists()
         except BaseException:
             await self.close()
             raise

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from ftl.ssh.survey import Survey
     from ftl.ssh.target import Target
 
-# sshd's MaxSessions is 10 by default: one is the master's own, some are for what `start` keeps open.
-_SESSIONS = 6
+# sshd's MaxSessions is 10 by default. One is the master's own; a deploy's lock and a transfer's three channels are
+# kept open by `start`; and one ends a command that is given up.
+_SESSIONS = 4
 
 # Seconds for what happens between two processes of this machine.
 _CONTROL_SECONDS = 10.0
@@ -100,8 +101,9 @@ class OpenSSH:
         async with self._engine_lock:
             if self._likely is None and await self._master.let_in():
                 path = self._master.folder / "usual"
-                await self._forward(path, survey.USUAL)
-                self._likely = f"unix://{path}"
+                with suppress(ServerError):  # entering tells why
+                    await self._forward(path, survey.USUAL)
+                    self._likely = f"unix://{path}"
         return self._likely
 
     async def engine_url(self) -> str:

@@ -119,6 +119,8 @@ async def send_many(
     there, named = await both(
         _there(target, () if comparable else images), _named(target, here if comparable else {})
     )
+    if info.store == "containerd":  # it names what is half there, too, but does not list it
+        named = {tag: image for tag, image in named.items() if image.id in {one.id for one in there.listed}}
     known: list[Image] = []
     depot = Depot()
     present = named | _present({tag: image for tag, image in here.items() if tag not in named}, there)

@@ -171,6 +171,7 @@ class Shipment:
         needed = frozenset[str]().union(*(there.held.lacks(image.layers) for image in wanted))
         images = {parcel.reference: parcel.image for parcel in self._parcels}
         coming = needed - there.depot.kept.keys()
+        reason = "none of the ways that may be used serves"
         for source in await self._origin.sources(images, wanted, coming):
             bases = await self._bases(there, at_hand=source.name == "files")
             try:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.unit.image.transfer.server_home import Home, name
 
 from ftl.image.transfer.differences.delta import Windows
-from ftl.image.transfer.differences.ledger import checksum, read
+from ftl.image.transfer.differences.ledger import HEAD, checksum, read
 from ftl.image.transfer.differences.members import Members
 
 if sys.version_info >= (3, 14):
@@ -97,9 +97,10 @@ def test_what_changed_is_filled_with_what_is_like_nothing() -> None:
     for path in (b"a", b"c"):
         extent = where[path]
         assert made[extent.start : extent.content] == old[extent.start : extent.content]
-        content = slice(extent.content, extent.content + extent.size)
+        content = slice(extent.content + HEAD, extent.content + extent.size)
+        assert made[extent.content : content.start] == old[extent.content : content.start]
         assert made[content] != old[content]
-        assert len(zstd.compress(made[content])) > extent.size
+        assert len(zstd.compress(made[content])) > extent.size - HEAD
         made = made[: content.start] + old[content] + made[content.stop :]
     assert made == old
 
@@ -124,16 +125,30 @@ def test_a_difference_to_it_is_read_with_the_old_layer_itself(tmp_path: Path) ->
     assert sent < len(noise) / 100
 
 
+def test_files_whose_heads_alone_changed_are_known() -> None:
+    """Compiled Python has the time of its source there."""
+    compiled = {f"m{at}.pyc": b"magicnumbertime%d" % at + bytes([at]) * 5000 for at in range(3)}
+    again = {path: b"another..time..." + content[16:] for path, content in compiled.items()}
+    old, new = tarball(compiled), tarball(again)
+    ledger = described(old)
+    assert ledger is not None
+    assert imagined(ledger, new) == old
+
+
 def test_sums_are_those_of_the_server() -> None:
     """Of contents of any length: the last word is filled up, and sums go round."""
-    files = {str(size): b"\xff" * size for size in (1, 7, 8, 9, 4096, 1 << 20, (1 << 20) + 1, (3 << 20) + 5)}
+    files = {
+        str(size): b"\xff" * size
+        for size in (1, 15, 16, 17, 24, 25, 4096, 1 << 20, (1 << 20) + 17, 3_000_000)
+    }
     old = tarball(files)
     ledger = described(old)
     assert ledger is not None
     told = {path: told for path, (_, told) in ledger.members.items()}
     assert told == {extent.name: checksum(io.BytesIO(old), extent) for extent in members(old)}
-    assert told[b"1"] == 0xFF
-    assert told[b"8"] == (1 << 64) - 1
+    assert told[b"16"] == 0
+    assert told[b"17"] == 0xFF
+    assert told[b"24"] == (1 << 64) - 1
 
 
 def test_what_cannot_be_understood_is_no_description() -> None:

@@ -73,7 +73,7 @@ class Depot:
         room: Bytes free where layers are kept.
         keeps: How many bytes of layers may be kept.
         kept: diffID -> layer.
-        round_trip: Seconds that the question took.
+        round_trip: Seconds that the question was on its way.
     """
 
     receives: bool = False
@@ -136,7 +136,7 @@ def read(answer: str, round_trip: float = 0.0) -> Depot:
         room=home,
         keeps=min(_KEEP, int(_KEEP_SHARE * home)),
         kept=kept if receives else _NONE,
-        round_trip=round_trip,
+        round_trip=max(0.0, round_trip - (_number(said, "took") or 0) / 1e9),
     )
 
 
@@ -146,5 +146,10 @@ def _layer(line: str) -> Kept | None:
 
 
 def _kilobytes(said: Mapping[str, str], key: str) -> int | None:
+    found = _number(said, key)
+    return found if found is None else found * 1024
+
+
+def _number(said: Mapping[str, str], key: str) -> int | None:
     found = _NUMBER.fullmatch(said.get(key, ""))
-    return int(found[0]) * 1024 if found else None
+    return int(found[0]) if found else None

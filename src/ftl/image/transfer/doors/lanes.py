@@ -77,9 +77,11 @@ class Lanes:
 
     async def _send(self, lane: int, number: int, frame: bytes) -> None:
         putting = asyncio.create_task(self._waiting[lane].put((number, frame)))
-        await asyncio.wait([putting, self._tasks[lane]], return_when=asyncio.FIRST_COMPLETED)
-        if not putting.done():
-            putting.cancel()
+        try:
+            await asyncio.wait([putting, self._tasks[lane]], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            gone = putting.cancel()
+        if gone:
             raise ConnectionResetError("a channel of the transfer is gone")
 
     async def _work(self, queue: asyncio.Queue[tuple[int, bytes]], process: Process) -> None:

@@ -27,6 +27,7 @@ containerd if there is one, else its own."""
 
 ASK = f"""\
 {_START}
+began=$(date +%s%N)
 echo "zstd $(zstd --version 2>/dev/null)"
 echo "docker $(command -v docker)"
 echo "exact $(printf abcd | {{ head -c 2 >/dev/null; cat; }})"
@@ -35,11 +36,14 @@ echo "perl $(perl -e 'print unpack("%64Q<*", "abcdefgh")' 2>/dev/null)"
 echo "memory $(awk '$1 == "MemAvailable:" {{ print $2 }}' /proc/meminfo)"
 {IMAGES_FOLDER}\
 echo "images $(df -Pk "$images" | awk 'NR == 2 {{ print $4 }}')"
-echo "home $(df -Pk "$HOME" | awk 'NR == 2 {{ print $4 }}')"
+if mkdir -p "$dir" 2>/dev/null && [ -w "$dir" ]; then
+  echo "home $(df -Pk "$dir" | awk 'NR == 2 {{ print $4 }}')"
+fi
 ls -ltn "$dir" 2>/dev/null | awk '$9 ~ /^[0-9a-f]+-[0-9]+$/ {{ print "layer", $9, $5 }}' | head -n 500
+echo "took $(($(date +%s%N) - began))"
 """
-"""Tells the tools, the room in kilobytes and the layers that are kept, the newest first. Arguments: the engine's
-folder and store."""
+"""Tells the tools, the room in kilobytes (none for layers where they cannot be kept), the layers that are kept, the
+newest first, and the nanoseconds that all this took. Arguments: the engine's folder and store."""
 
 RECEIVE = f"""\
 {_START}
@@ -133,16 +137,16 @@ copied() {{
   tee "$new" 2>/dev/null
 }}
 
-# Whether a layer may be copied as it is, to be compressed later: it might be kept, and leaves half of the disk's room.
+# Whether a layer may be copied as it is, to be compressed later: it might be kept, and leaves most of the disk's room.
 roomy() {{
   [ "$new" ] && [ "$((${{1##*-}} / 4))" -le "$limit" ] &&
-    [ "$(df -Pk "$work" | awk 'NR == 2 {{ print $4 }}')" -gt "$((${{1##*-}} / 512))" ]
+    [ "$(df -Pk "$work" | awk 'NR == 2 {{ print $4 }}')" -gt "$((${{1##*-}} / 256))" ]
 }}
 
 # Compresses a layer's copy, to be kept: beside what comes next, the loading of the last layer above all.
 squeeze() {{
   exec >/dev/null 4>&- # or the engine would wait for this to end
-  {{ bounded && nice -n 19 zstd -1qc "$1" 2>/dev/null > "$1.zst" && mv -f "$1.zst" "$dir/$2"; }} || rm -f "$1.zst"
+  {{ bounded && nice zstd -1qc "$1" 2>/dev/null > "$1.zst" && mv -f "$1.zst" "$dir/$2"; }} || rm -f "$1.zst"
   rm -f "$1"
 }}
 
@@ -158,7 +162,7 @@ arrived() {{
 
 archive() {{
   exec 4>&1
-  trap wait EXIT
+  trap 'exec >/dev/null 4>&-; wait' EXIT # the engine does not wait for what is still compressed
   while read -r kind one two; do
     case $kind in
       raw) head -c "$one" || exit 1 ;;
@@ -181,9 +185,11 @@ archive() {{
       delta)
         plain=/dev/null
         if roomy "$one"; then plain=$work/plain.$one; fi
-        bad=$({{ {{ windows || failed windows; }} | {{ tee "$plain" >&4 || failed passing; }}; }} 3>&1)
+        bad=$({{ {{ windows || failed windows; }} | {{ tee "$plain" 2>/dev/null >&4 || failed passing; }}; }} 3>&1)
+        rm -f "$work/old" "$work/range"
+        [ "$plain" = /dev/null ] || [ -z "$bad" ] || rm -f "$plain"
         arrived "$one" "$bad"
-        if [ -f "$plain" ] && [ -z "$bad" ]; then squeeze "$plain" "$one" & fi
+        if [ -f "$plain" ]; then squeeze "$plain" "$one" & fi
         ;;
       end)
         exec >/dev/null 4>&-
@@ -241,6 +247,9 @@ while (1) {{
     print take($size + $rest);
     next;
   }}
+  my $head = $size < 16 ? $size : 16;
+  print take($head);
+  $size -= $head;
   my $sum = 0;
   while ($size > 0) {{
     my $count = $size < 1048576 ? $size : 1048576;
@@ -253,9 +262,10 @@ while (1) {{
 print "ftl-end";
 ' | zstd -qc
 """
-"""Describes a layer that is kept, compressed by zstd: its tar up to the end mark, but for each file's content the sum
-of its 8-byte words (little endian, the last filled up with zeros, modulo 2^64), also little endian; then "ftl-end".
-What `Members` takes for a name or for the end is taken for one here. Argument: the layer's name."""
+"""Describes a layer that is kept, compressed by zstd: its tar up to the end mark, but of each file's content the first
+16 bytes and the sum of the 8-byte words after those (little endian, the last filled up with zeros, modulo 2^64), also
+little endian; then "ftl-end". What `Members` takes for a name or for the end is taken for one here. Argument: the
+layer's name."""
 
 ASIDE = f"""\
 {_START}
