@@ -188,6 +188,24 @@ def test_a_layer_over_the_limit_arrives_all_the_same(home: Home) -> None:
     assert "new" not in said
 
 
+@pytest.mark.parametrize("cut", [False, True], ids=["whole", "cut"])
+def test_the_engine_does_not_wait_for_what_is_compressed(home: Home, tmp_path: Path, cut: bool) -> None:
+    """A layer that was put together is kept when it is compressed: the archive has long come to its end then."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    slow = tools / "zstd"
+    slow.write_text(f'#!/bin/sh\n[ "$1" = -1qc ] && sleep 1\nexec {shutil.which("zstd")} "$@"\n')
+    slow.chmod(0o755)
+    home.environment["PATH"] = f"{tools}:{os.environ['PATH']}"
+    home.keep(OLD)
+    new = OLD + LAYER
+    told = line(f"old {name(OLD)}") + difference(new, OLD) + (b"" if cut else line("end"))
+    status, made, said = home.run(told, "sh", "-c", f"cat; ls {home.layers} >&2")
+    assert (status, made) == (0, new)
+    assert name(new) not in said
+    assert home.kept() == {name(OLD), name(new)}
+
+
 def test_a_failed_transfer_keeps_more_than_the_limit(home: Home) -> None:
     """So that the next one need not send it again; that one then tidies up."""
     parts = [random.Random(seed).randbytes(100_000) for seed in range(3)]
