@@ -41,3 +41,9 @@ def familiar(reference: str) -> str:
     name = reference.removeprefix(f"{HUB}/").removeprefix("library/")
     last = name.rpartition("/")[2]
     return name if ":" in last or "@" in last else f"{name}:latest"
+
+
+def listed(reference: str) -> str:
+    """How an engine lists what a reference stands for: `familiar`, and beside a digest a tag counts for nothing."""
+    name, at, digest = reference.partition("@")
+    return familiar(f"{repository(name)}@{digest}" if at else reference)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ftl.references import familiar, qualified, registry, repository, split
+from ftl.references import familiar, listed, qualified, registry, repository, split
 
 
 def test_a_registry_port_is_no_tag() -> None:
@@ -43,3 +43,11 @@ def test_a_digest_is_no_tag() -> None:
     assert familiar(reference) == reference
     assert split(reference) == ("ghcr.io/me/app", "latest")
     assert registry(reference) == "ghcr.io"
+
+
+def test_an_engine_lists_what_has_a_digest_by_that_alone() -> None:
+    """A tag in front of a digest is for people."""
+    digest = "sha256:" + "0" * 64
+    assert listed(f"docker.io/library/nginx:1.27@{digest}") == f"nginx@{digest}"
+    assert listed(f"localhost:5000/web:1@{digest}") == f"localhost:5000/web@{digest}"
+    assert listed("docker.io/library/nginx") == "nginx:latest"

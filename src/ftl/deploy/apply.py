@@ -25,6 +25,7 @@ RUNNERS: dict[type[s.Step], Runner] = {
     s.BringImage: run_images.bring_image,
     s.SendImages: run_images.send_images,
     s.PushPull: run_images.push_pull,
+    s.TagPulled: run_images.tag_pulled,
     s.DropTags: run_images.drop_tags,
     s.EnsureProxy: run_proxy.ensure_proxy,
     s.EnsureStore: run_records.ensure_store,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
+from ftl.deploy import held
 from ftl.deploy.checks import dependency_check, service_check
 from ftl.deploy.decisions import never_live
 from ftl.deploy.records import brought
@@ -28,6 +30,7 @@ from ftl.deploy.steps import (
     Step,
     StopAndRemove,
     StopOld,
+    TagPulled,
     UpgradeProxy,
     WaitHealthy,
 )
@@ -96,14 +99,24 @@ def image_tracks(compared: Comparison) -> Iterator[Track]:
         if name in compared.images and reference is None:
             direct.append(Outgoing(name, compared.images[name].id, compared.image_of(one), one.content))
         elif name in compared.images and reference is not None:
-            local, platform = compared.images[name].id, compared.observed.info.platform
-            yield (PushPull(name, local, reference, compared.image_of(one), platform),)
+            yield (_by_registry(compared, one, reference),)
     if direct:
         yield (SendImages(tuple(direct), brought(compared.observed.releases)),)
-    foreign = [one.service.image for one in compared.starting if one.service.name not in compared.images]
-    foreign += [one.dependency.image for one in compared.dependencies if one.starts]
-    for image in dict.fromkeys(image for image in foreign if image):
+    foreign = [
+        compared.source_of(one) for one in compared.starting if one.service.name not in compared.images
+    ]
+    foreign += [compared.source_of_dependency(one) for one in compared.dependencies if one.starts]
+    for image in dict.fromkeys(foreign):
         yield tuple(_bring(compared, image))
+
+
+def _by_registry(compared: Comparison, one: ServiceDecision, reference: str) -> Step:
+    """Pushed and pulled; an image that was pulled before, for other settings, needs no registry."""
+    name, tag = one.service.name, compared.image_of(one)
+    there = held.by_registry(compared.observed, one)
+    if there:
+        return TagPulled(name, there, tag)
+    return PushPull(name, compared.images[name].id, reference, tag, compared.observed.info.platform)
 
 
 def proxy_track(compared: Comparison) -> Track:
@@ -136,7 +149,8 @@ def dependency_track(compared: Comparison, one: DependencyDecision) -> Track:
     wait = WaitHealthy(name, (container,), dependency_check(one.dependency))
     if one.starts:
         replaces = one.current.name if one.current else None
-        return (StartDependency(name, container, one.wanted.spec, replaces, one.why), wait)
+        spec = replace(one.wanted.spec, image=compared.source_of_dependency(one))
+        return (StartDependency(name, container, spec, replaces, one.why), wait)
     return (StartAgain(name, (container,)), wait) if one.action == "restarted" else ()
 
 
@@ -149,7 +163,7 @@ def service_track(compared: Comparison, one: ServiceDecision) -> Track:
     if not one.starts:
         return ()
     containers = container_names(project, name, compared.release, service.replicas)
-    image = compared.image_of(one)
+    image = compared.source_of(one)
     spec = release_spec(project, one.wanted, release=compared.release, image=image, content=one.content)
     steps: list[Step] = [StopOld(name, names(one.current), service.stop_timeout)] if one.old_first else []
     steps += [StartContainers(name, containers, spec, one.why), WaitHealthy(name, containers, check)]
@@ -169,7 +183,7 @@ def _hooks(compared: Comparison, one: ServiceDecision, when: Literal["pre", "pos
         return
     project, name, release = compared.project.name, one.service.name, compared.release
     container = f"{project}-{name}-{release}-{when}"
-    image = compared.image_of(one)
+    image = compared.source_of(one)
     if hook.local:
         spec = hook_spec(project, one.wanted, release=release, image=image, command=hook.local)
         yield RunHook(name, when, "local", hook.local, spec, container)

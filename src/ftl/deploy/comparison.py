@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ftl.deploy import held
 from ftl.deploy.decisions import decide_dependency, decide_service
 from ftl.deploy.retiring import find_gone
 from ftl.deploy.sites import early_site, final_site, moves_port
@@ -88,6 +89,29 @@ class Comparison:
             return f"{self.project.name}-{one.service.name}:{self.release}"
         assert one.service.image is not None
         return one.service.image
+
+    def source_of(self, one: ServiceDecision) -> str:
+        """What containers of a service are made of: the digest that the live release holds, if it has one there."""
+        image = self.image_of(one)
+        exact = "" if one.service.name in self.images else held.of_service(self.observed, one)
+        return exact if exact and self.observed.has_image(exact) else image
+
+    def source_of_dependency(self, one: DependencyDecision) -> str:
+        """The same for a dependency."""
+        exact = held.of_dependency(self.observed, one)
+        return exact if exact and self.observed.has_image(exact) else one.dependency.image
+
+    @property
+    def lost(self) -> dict[str, str]:
+        """What new containers shall be made of, but is not on the server any more, by service or dependency."""
+        foreign = [one for one in self.starting if one.service.name not in self.images]
+        exact = {one.service.name: held.of_service(self.observed, one) for one in foreign}
+        exact |= {
+            one.dependency.name: held.of_dependency(self.observed, one)
+            for one in self.dependencies
+            if one.starts
+        }
+        return {name: image for name, image in exact.items() if image and not self.observed.has_image(image)}
 
     def alias(self, service: str) -> str:
         """The name that the new release of a service goes by."""

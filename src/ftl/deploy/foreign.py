@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 
     from ftl.deploy.work import Work
     from ftl.engine import Image
+    from ftl.engine.values import Store
 
 
 async def held_fast(work: Work, name: str, reference: str) -> str:
     """The reference that a container is created from, and that hooks and the record go by.
 
-    A registry's image is looked at once, when its first container is created: from then on its digest counts,
-    whatever its tag is moved to. FTL's own images have names that nobody else moves.
+    A registry's image is looked at once in a deploy, when its first container is created; the plan names the digest
+    where an earlier release holds one (`held`). FTL's own images have names that nobody else moves.
 
     Args:
         work: Remembers what is found, for the record.
@@ -34,10 +35,11 @@ async def held_fast(work: Work, name: str, reference: str) -> str:
     """
     if name not in work.image_ids:
         image = await noted(work, name, reference)
+        recorded = None if reference in work.fetched else work.origins.get(image.id)
         if sent := work.sent.get(reference):
             work.layers[name] = image.layers if sent.loaded else ()
             work.traffic[name] = Traffic.of(sent)
-        elif digest := digest_of(reference, image.digests):
+        elif digest := origin_digest(reference, image, work.info.store, recorded):
             work.pulled[name] = f"{references.repository(reference)}@{digest}"
             work.exact[name] = exactly(reference, digest)
     return work.exact.get(name, reference)
@@ -56,16 +58,31 @@ async def noted(work: Work, name: str, reference: str) -> Image:
     return image
 
 
+def origin_digest(reference: str, image: Image, store: Store, recorded: str | None) -> str:
+    """The digest by which an image was pulled; empty where it was sent, as far as that can be told.
+
+    Args:
+        reference: `nginx:1.27`.
+        image: What that stands for.
+        store: The containerd store lists a digest for images that were loaded, too: one that no registry knows.
+        recorded: What the last release with the image was pulled as, empty if it was sent; None where no record says
+            so, or it was pulled since.
+    """
+    return "" if store == "containerd" and recorded == "" else digest_of(reference, image.digests)
+
+
 def digest_of(reference: str, digests: Sequence[str]) -> str:
     """The digest by which an image is known in the reference's repository; empty where it came from no registry.
 
     Args:
-        reference: `nginx:1.27`.
+        reference: `nginx:1.27`; of one with a digest (`nginx:1.27@sha256:...`) only that one counts.
         digests: All its names by digest, in every repository: `nginx@sha256:...`.
     """
     wanted = references.familiar(references.repository(reference))
+    named = reference.partition("@")[2]
     found = (one.partition("@") for one in digests)
-    return next((digest for name, _, digest in found if references.familiar(name) == wanted), "")
+    own = [digest for name, _, digest in found if references.familiar(name) == wanted]
+    return next((digest for digest in own if digest == named or not named), "")
 
 
 def exactly(reference: str, digest: str) -> str:

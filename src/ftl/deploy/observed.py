@@ -11,7 +11,7 @@ from ftl.deploy.wanted import is_aside
 from ftl.engine import labels
 from ftl.proxy import observe as observe_proxy
 from ftl.proxy import release_alias
-from ftl.references import familiar
+from ftl.references import familiar, listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,8 +60,8 @@ class Observed:
         return {one.labels[labels.SERVICE]: one for one in found}
 
     def has_image(self, reference: str) -> bool:
-        """Whether the server has an image under this very name (tag or digest)."""
-        wanted = familiar(reference)
+        """Whether the server has what this name stands for: the digest where it has one, else the tag."""
+        wanted = listed(reference)
         return any(
             wanted in map(familiar, (*image.tags, *image.digests)) or image.id == reference
             for image in self.images

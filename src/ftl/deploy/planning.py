@@ -167,6 +167,10 @@ def _changes(compared: Comparison) -> Iterator[Change]:
 
 
 def _notes(compared: Comparison) -> Iterator[str]:
+    for name, image in compared.lost.items():
+        yield (
+            f"{name} ran {image}, which is not on the server any more: it gets what {named(image)} stands for now"
+        )
     proxy, image = compared.observed.proxy, compared.project.proxy.image
     left = proxy is not None and proxy.running and not compared.upgrade_proxy
     if compared.proxied and proxy is not None and left and proxy.image != image:

@@ -134,6 +134,16 @@ def brought(releases: Iterable[ReleaseRecord]) -> dict[str, bool]:
     return found
 
 
+def origins(releases: Iterable[ReleaseRecord]) -> dict[str, str]:
+    """Image ID on the server -> what the last live release with it says it was pulled as; empty: it was sent."""
+    found: dict[str, str] = {}
+    for release in releases:
+        if release.outcome == "live":
+            found |= {one.image_id: one.pulled for one in release.services.values()}
+            found |= {one.image_id: one.pulled for one in release.dependencies.values()}
+    return found
+
+
 def release_number(release: str) -> int:
     """12 for "r12"; 0 for what is no release name."""
     digits = release[1:]

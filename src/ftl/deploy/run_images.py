@@ -11,7 +11,7 @@ from ftl.events import Note
 from ftl.image import learn_layers, pull, push, send, send_many
 
 if TYPE_CHECKING:
-    from ftl.deploy.steps import BringImage, DropTags, PushPull, SendImages
+    from ftl.deploy.steps import BringImage, DropTags, PushPull, SendImages, TagPulled
     from ftl.deploy.work import Work
     from ftl.engine import Engine
     from ftl.image import Sent
@@ -57,6 +57,13 @@ async def push_pull(work: Work, step: PushPull) -> None:
     await noted(work, step.service, step.tag)
 
 
+async def tag_pulled(work: Work, step: TagPulled) -> None:
+    """Give an image that an earlier release pulled the name of the new one."""
+    await work.engine.tag(step.pulled, step.tag)
+    work.pulled[step.service] = step.pulled
+    await noted(work, step.service, step.tag)
+
+
 async def bring_image(work: Work, step: BringImage) -> None:
     """Get an image that FTL did not build onto the server."""
     await _bring(work, step.reference, step.platform)
@@ -92,6 +99,8 @@ async def _bring(work: Work, reference: str, platform: str) -> None:
             emit=work.emit,
             machine=work.machine,
         )
+    else:
+        work.fetched.add(reference)
 
 
 async def newest_image(work: Work, reference: str) -> None:

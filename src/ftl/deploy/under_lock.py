@@ -39,7 +39,9 @@ async def apply_under_lock(request: Request, work: Work, session: Session, *, lo
     name = request.project.name
     holder = f"{request.author.name} since {time.strftime('%H:%M:%S')}"
     async with locked(session.machine, name, holder=holder, wait=lock_wait, emit=work.emit) as beating:
-        plan = request.plan(await observe(session.engine, session.info, name, session.name))
+        observed = await observe(session.engine, session.info, name, session.name)
+        plan = request.plan(observed)
+        work.origins = records.origins(observed.releases)
         for note in plan.notes:
             work.emit(Note(note))
         work.emit(Planned(plan.server, plan.release, tuple(step.text for step in plan.steps)))

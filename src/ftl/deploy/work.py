@@ -15,7 +15,7 @@ from ftl.image import Keyring
 from ftl.proxy import ProxyControl
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
     from pathlib import Path
 
     from ftl.config import Project
@@ -64,7 +64,9 @@ class Work:
         image_ids: Image ids on the server, by service or dependency.
         pulled: What came from a registry, by service or dependency: `NAME@sha256:...`.
         exact: What containers of registries' images are created from, likewise: `NAME:TAG@sha256:...`.
+        origins: What the images of earlier releases were pulled as, by image id; empty for those that were sent.
         sent: Images of registries that had to be sent from here, by reference.
+        fetched: Images that the server pulled in this deploy, by reference.
         layers: The diffIDs of images that FTL's own archive brought, by service.
     """
 
@@ -81,7 +83,9 @@ class Work:
     image_ids: dict[str, str] = field(default_factory=dict)
     pulled: dict[str, str] = field(default_factory=dict)
     exact: dict[str, str] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
     sent: dict[str, Sent] = field(default_factory=dict)
+    fetched: set[str] = field(default_factory=set)
     layers: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _undo: list[Undo] = field(default_factory=list)
     _here: Engine | None = None

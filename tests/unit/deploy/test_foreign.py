@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from ftl.deploy.foreign import digest_of, exactly, named, pulled
+from ftl.deploy.foreign import digest_of, exactly, named, origin_digest, pulled
+from ftl.engine.values import Image
+
+if TYPE_CHECKING:
+    from ftl.engine.values import Store
 
 ONE, TWO = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
 
@@ -20,6 +26,8 @@ ONE, TWO = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
             TWO,
         ),
         (f"nginx@{ONE}", [f"nginx@{ONE}"], ONE),
+        (f"nginx:1.27@{TWO}", [f"nginx@{ONE}", f"nginx@{TWO}"], TWO),
+        (f"nginx@{TWO}", [f"nginx@{ONE}"], ""),
         ("nginx:1.27", [f"mirror.example.com/nginx@{ONE}", f"team/nginx@{TWO}"], ""),
         ("nginx:1.27", [], ""),
     ],
@@ -27,6 +35,21 @@ ONE, TWO = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
 def test_the_digest_of_a_name(reference: str, digests: list[str], expected: str) -> None:
     """It is the one in the name's own repository; an image that was sent has none."""
     assert digest_of(reference, digests) == expected
+
+
+@pytest.mark.parametrize(
+    ("store", "recorded", "expected"),
+    [
+        ("overlay2", "", ONE),
+        ("containerd", None, ONE),
+        ("containerd", f"nginx@{ONE}", ONE),
+        ("containerd", "", ""),
+    ],
+)
+def test_a_digest_is_no_proof_of_a_pull(store: Store, recorded: str | None, expected: str) -> None:
+    """The containerd store gives one to what was sent as well: the last release's record knows better."""
+    image = Image("i", ("nginx:1.27",), (f"nginx@{ONE}",), (), {}, "linux/amd64", 1)
+    assert origin_digest("nginx:1.27", image, store, recorded) == expected
 
 
 @pytest.mark.parametrize(

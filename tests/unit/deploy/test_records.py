@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from ftl.deploy.records import (
     ReleaseRecord,
     ServiceRecord,
     brought,
+    origins,
     packed,
     release_number,
     unpacked,
@@ -110,6 +112,17 @@ def test_records_tell_which_images_ftl_brought(
     releases = [ReleaseRecord(one.release, "live", 1.0, services={"web": one}) for one in services]
     assert brought(releases) == expected
     assert brought(reversed(releases)) == expected
+
+
+def test_the_last_live_release_tells_where_an_image_came_from() -> None:
+    """Empty is an answer as well: the image was sent."""
+    one, two = DependencyRecord("a", "A", "a@sha256:1"), DependencyRecord("b", "B")
+    releases = (
+        ReleaseRecord("r1", "live", 0.0, dependencies={"one": replace(one, pulled=""), "two": two}),
+        ReleaseRecord("r2", "live", 0.0, dependencies={"one": one}),
+        ReleaseRecord("r3", "failed", 0.0, dependencies={"one": replace(one, pulled="")}),
+    )
+    assert origins(releases) == {"A": "a@sha256:1", "B": ""}
 
 
 def test_records_are_private() -> None:

@@ -23,6 +23,7 @@ from ftl.deploy.steps.images import (
     Outgoing,
     PushPull,
     SendImages,
+    TagPulled,
 )
 from ftl.deploy.steps.proxy import (
     ApplySite,
@@ -69,6 +70,7 @@ __all__ = [
     "StopAndRemove",
     "StopOld",
     "Switch",
+    "TagPulled",
     "UpgradeProxy",
     "WaitHealthy",
 ]

@@ -68,6 +68,22 @@ class PushPull(ServiceStep):
 
 
 @dataclass(frozen=True, slots=True)
+class TagPulled(ServiceStep):
+    """An image that the server pulled for an earlier release gets the new one's name: no registry is asked.
+
+    Attributes:
+        pulled: `NAME@sha256:...`.
+    """
+
+    pulled: str
+    tag: str
+
+    @property
+    def text(self) -> str:
+        return f"tag {self.pulled.partition('@')[0]} on the server, pulled before, as {self.tag}"
+
+
+@dataclass(frozen=True, slots=True)
 class DropTags(Step):
     """Images of releases that are too old to go back to lose their names, and with them their room."""
 
