@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 _LOGIN_SECONDS = 60.0
 _TYPING_SECONDS = 300.0
 
+# For ssh to end after its session.
+_END_SECONDS = 1.0
+
 # Between two looks for the socket that the master opens when it is let in.
 _LOOK_SECONDS = 0.005
 
@@ -136,7 +139,7 @@ class Master:
                     if found is not None:
                         return found
                     self.complaints.append(line.decode(errors="replace").rstrip())
-                status = await process.wait()
+                status = await _status(process)
         except TimeoutError as error:
             raise ServerError(
                 f"{self._server.host} did not let us in within {self._patience:.0f} seconds",
@@ -147,12 +150,12 @@ class Master:
             await self._listening  # its stderr, to the last line
         raise await self._refusal(status)
 
-    async def _refusal(self, status: int) -> ServerError:
+    async def _refusal(self, status: int | None) -> ServerError:
         """Why the connection did not come to be."""
         if status != 255:
             return ServerError(
                 f"{self.attempt.resolved.user} cannot run commands on {self._server.host}",
-                cause=failures.last_words(self._said()) or f"the login shell ended with status {status}",
+                cause=failures.last_words(self._said()) or f"the login shell ended with status {status or 0}",
                 hint=f"`ssh {self.attempt.login} echo ok` must print ok",
             )
         refused = failures.failure(self.attempt, self._said())
@@ -208,6 +211,15 @@ def _private_folder() -> Path:
     """A new folder, 0700, short enough for sockets."""
     usual = tempfile.gettempdir()
     return Path(tempfile.mkdtemp(prefix="ftl-", dir=usual if len(usual) <= _LONGEST_FOLDER else "/tmp"))  # noqa: S108
+
+
+async def _status(process: Process) -> int | None:
+    """How a connection ended whose session has; None if it had to be ended, for what else went through it."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_END_SECONDS):
+            return await process.wait()
+    await stop(process)
+    return None
 
 
 async def _wants_passphrase(key: Path) -> bool:
