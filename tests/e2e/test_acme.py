@@ -150,11 +150,17 @@ def wait_for_certificate(visitor: Visitor, host: str, told: object) -> None:
 def test_a_refusal_is_told_with_its_likely_cause(
     ftl: Callable[..., Project], lab: Lab, server_factory: ServerFactory, busybox: str, proxy_image: str
 ) -> None:
-    """A name that leads elsewhere, and an authority that the server does not trust: live, with a warning."""
+    """A name that leads elsewhere, and an authority that the server does not trust: live, with a warning.
+
+    The certificate that the proxy gave itself before is not taken for the authority's.
+    """
     server = server_factory("refused")
     with peers.authority(lab, f"{unique('acme')}.test", server.address) as pebble:
         made = secured(ftl, server, pebble)
         made.config["proxy"].pop("redirects")
+        made.config["proxy"]["tls"] = "internal"
+        made.deploy().ok()
+        made.config["proxy"]["tls"] = "auto"
         pebble.lead(made.domain, "192.0.2.1")
         pebble.lead(made.domain, pebble.address)
         done = made.deploy().ok()

@@ -136,8 +136,15 @@ def test_auto_tls_redirects_once_the_certificate_is_there(shop: Shop) -> None:
     shop.site(route("shop.example.com"), tls="auto", acme_ca="https://127.0.0.1:1/directory")
     assert shop.get("shop.example.com", "/a?b=c") == (200, "web")
     stage = shop.stage
-    stored = "caddy/certificates/an-authority/shop.example.com/shop.example.com.crt"
-    stage.do(stage.engine.put_archive(stage.names.container, "/data", archive({stored: b"a certificate"})))
+    name = "shop.example.com/shop.example.com.crt"
+    for authority, answer in (
+        ("local", (200, "web")),
+        ("acme-v02.api.letsencrypt.org-directory", (200, "web")),
+        ("127.0.0.1-1-directory", (308, "https://shop.example.com/a?b=c")),
+    ):
+        stored = {f"caddy/certificates/{authority}/{name}": b"a certificate"}
+        stage.do(stage.engine.put_archive(stage.names.container, "/data", archive(stored)))
+        assert shop.get("shop.example.com", "/a?b=c") == answer, authority
     assert shop.get("shop.example.com", "/a?b=c") == (308, "https://shop.example.com/a?b=c")
 
 

@@ -135,8 +135,8 @@ def _routes(compared: Comparison) -> Track:
 def _certificates(compared: Comparison) -> Track:
     if compared.final is None:
         return ()
-    hosts = newly_certified(compared.final, compared.observed.site)
-    return (AwaitCertificates(hosts),) if hosts else ()
+    files = newly_certified(compared.final, compared.observed.site)
+    return (AwaitCertificates(files),) if files else ()
 
 
 def _clean_up(compared: Comparison) -> Iterator[Track]:

@@ -75,7 +75,7 @@ async def apply_site(work: Work, step: ApplySite) -> None:
 async def await_certificates(work: Work, step: AwaitCertificates) -> None:
     """Wait for certificates of new hosts, within bounds; what goes wrong is a warning: the release is live."""
     try:
-        found = await work.proxy.issuance(step.hosts, seconds=CERTIFICATE_SECONDS)
+        found = await work.proxy.issuance(step.files, seconds=CERTIFICATE_SECONDS)
     except EngineError as error:
         text = "it could not be seen whether there are certificates"
         work.emit(Note(f"{text}: {error.message}", "warning", hint="`ftl doctor` looks at them"))

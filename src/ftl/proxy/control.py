@@ -15,7 +15,7 @@ from ftl.proxy.site import Certificate, Site, conflicts
 from ftl.proxy.state import ProxyState, digest, observe, site_file
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from ftl.engine import Engine
     from ftl.proxy.issuance import Issuance
@@ -150,9 +150,14 @@ class ProxyControl:
         except (ValueError, TypeError, KeyError) as error:
             raise FtlError("the proxy counts its requests in an unknown form", cause=str(error)) from error
 
-    async def issuance(self, hosts: Collection[str], *, seconds: float) -> Issuance:
-        """Whether the authority gave certificates for these hosts: waits until that is clear, at most so long."""
-        return await issuance.watch(self._engine, self._names.container, hosts, seconds=seconds)
+    async def issuance(self, files: Mapping[str, str], *, seconds: float) -> Issuance:
+        """Whether the authority gave certificates for hosts: waits until that is clear, at most so long.
+
+        Args:
+            files: By host, as `newly_certified` has it.
+            seconds: How long.
+        """
+        return await issuance.watch(self._engine, self._names.container, files, seconds=seconds)
 
     # --- how it is changed ------------------------------------------------------------------------
 

@@ -51,15 +51,27 @@ class Issuance:
         return all(host in self.issued or host in self.refused for host in hosts)
 
 
-def newly_certified(site: Site, before: Site | None) -> tuple[str, ...]:
-    """The hosts that an authority is asked about for the first time, or for the first time by this project's way."""
+def newly_certified(site: Site, before: Site | None) -> dict[str, str]:
+    """The hosts that an authority is asked about for the first time, or for the first time by this project's way.
+
+    Returns:
+        By host, the file that its certificate will be (see `Secured.stored`).
+    """
     known = {host: one.issuer for host, one in tls.secured([before]).items() if one.by_acme} if before else {}
     secured = tls.secured([site])
-    return tuple(host for host, one in secured.items() if one.by_acme and known.get(host) != one.issuer)
+    return {
+        host: one.stored for host, one in secured.items() if one.by_acme and known.get(host) != one.issuer
+    }
 
 
-async def watch(engine: Engine, container: str, hosts: Collection[str], *, seconds: float) -> Issuance:
+async def watch(engine: Engine, container: str, files: Mapping[str, str], *, seconds: float) -> Issuance:
     """Wait until each host has its certificate or was refused one, at most so long.
+
+    Args:
+        engine: The server's.
+        container: The proxy.
+        files: By host, its certificate's file: one of another issuer is no answer.
+        seconds: How long.
 
     Raises:
         EngineError: The proxy cannot be asked.
@@ -68,23 +80,33 @@ async def watch(engine: Engine, container: str, hosts: Collection[str], *, secon
     try:
         async with asyncio.timeout(seconds):
             while True:
-                seen = await _look(engine, container, hosts)
-                if seen.settled(hosts):
+                seen = await _look(engine, container, files)
+                if seen.settled(files):
                     return seen
                 await asyncio.sleep(_INTERVAL)
     except TimeoutError:
         return seen
 
 
-async def _look(engine: Engine, container: str, hosts: Collection[str]) -> Issuance:
-    done = await engine.execute(container, scripts.certified(hosts))
+async def _look(engine: Engine, container: str, files: Mapping[str, str]) -> Issuance:
+    done = await engine.execute(container, scripts.certified(files))
     issued = frozenset(done.stdout.decode().split())
-    if issued.issuperset(hosts):
+    if issued.issuperset(files):
         return Issuance(issued)
+    told = await complaints(engine, container)
+    refused = {host: words for host, words in told.refused.items() if host in files and host not in issued}
+    return Issuance(issued, refused, told.trouble)
+
+
+async def complaints(engine: Engine, container: str) -> Issuance:
+    """What the proxy's log says of hosts that got no certificate.
+
+    Raises:
+        EngineError: The proxy cannot be asked.
+    """
     lines = [line.text async for line in engine.logs(container, tail=_LOG_LINES)]
-    told, trouble = refusals(lines)
-    refused = {host: told[host] for host in hosts if host in told and host not in issued}
-    return Issuance(issued, refused, trouble)
+    refused, trouble = refusals(lines)
+    return Issuance(refused=refused, trouble=trouble)
 
 
 def refusals(lines: Iterable[str]) -> tuple[dict[str, str], str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
 
 ADMIN = "127.0.0.1:2019"
 """Caddy's admin API: the proxy's own loopback, so no other container can reach it."""
@@ -13,7 +14,10 @@ CONFIG_FILE = "/config/ftl/caddy.json"
 """The whole configuration as it was last accepted; a restart of the proxy begins with it."""
 
 STORAGE = "/data/caddy"
-"""Where Caddy keeps certificates; its default in the official image."""
+"""Where Caddy keeps what it was given; its default in the official image."""
+
+CERTIFICATES = f"{STORAGE}/certificates"
+"""In it, for each issuer a folder, and in that HOST/HOST.crt."""
 
 _LABEL_LIMIT = 63  # RFC 1035, 2.3.4: octets in one label of a name
 
@@ -86,3 +90,20 @@ def authority_file(root: str) -> str:
 def certificate_files(certificate: str) -> tuple[str, str]:
     """Where the proxy keeps a certificate of the user's own, and its key; `certificate` is their id."""
     return f"/data/ftl/certificates/{certificate}.crt", f"/data/ftl/certificates/{certificate}.key"
+
+
+def issuer_folder(directory: str) -> str:
+    """In which folder Caddy keeps the certificates of an ACME authority, by its address.
+
+    As certmagic (of Caddy 2.11) makes it in `ACMEIssuer.IssuerKey`: the host with its port, and the path.
+    """
+    address = urlsplit(directory)
+    path = re.sub(r"[/\\]", "-", unquote(address.path)).strip("-")
+    return stored_as("-".join(filter(None, (address.netloc.rpartition("@")[2], path))))
+
+
+def stored_as(name: str) -> str:
+    """What Caddy calls a file or folder of its storage: `KeyBuilder.Safe` of certmagic."""
+    replaced = {" ": "_", "+": "_plus_", "*": "wildcard_", ":": "-", "..": ""}
+    safe = re.sub(r" |\+|\*|:|\.\.", lambda found: replaced[found[0]], name.lower().strip())
+    return re.sub(r"[^\w@.-]", "", safe, flags=re.ASCII)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.proxy.names import ADMIN, STORAGE
+from ftl.proxy.names import ADMIN, CERTIFICATES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 STALE = 75
 """Exit status of `RELOAD` when somebody else changed the configuration since it was read (EX_TEMPFAIL)."""
@@ -48,10 +48,8 @@ for pair; do echo "$pair"; done
 _CERTIFIED = """
 root=$1
 shift
-for host; do
-  for file in "$root"/certificates/*/"$host/$host.crt"; do
-    if [ -e "$file" ]; then echo "$host"; break; fi
-  done
+for pair; do
+  if [ -e "$root/${pair#*=}" ]; then echo "${pair%%=*}"; fi
 done
 """
 
@@ -74,9 +72,9 @@ def switch(live: Mapping[str, str]) -> list[str]:
     return ["sh", "-c", _SWITCH, "ftl", *(f"{name}={alias}" for name, alias in sorted(live.items()))]
 
 
-def certified(hosts: Iterable[str]) -> list[str]:
-    """Print those of the hosts that have a certificate of Caddy's in store."""
-    return ["sh", "-c", _CERTIFIED, "ftl", STORAGE, *hosts]
+def certified(files: Mapping[str, str]) -> list[str]:
+    """Print those of the hosts whose certificate Caddy has in store; `files` says where each would be."""
+    return ["sh", "-c", _CERTIFIED, "ftl", CERTIFICATES, *(f"{host}={file}" for host, file in files.items())]
 
 
 def upstreams() -> list[str]:

@@ -6,14 +6,23 @@ import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftl.proxy.names import STORAGE, authority_file, certificate_files
+from ftl.proxy.names import (
+    CERTIFICATES,
+    authority_file,
+    certificate_files,
+    issuer_folder,
+    stored_as,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ftl.proxy.site import Site
+    from ftl.proxy.site import Site, TlsMode
 
 Json = dict[str, object]
+
+PUBLIC_CA = "https://acme-v02.api.letsencrypt.org/directory"
+"""Whom Caddy asks where no `acme_ca` says otherwise."""
 
 # No public authority certifies names below these (RFC 2606, 6761, 6762, 7686, 8375; ICANN on `internal`).
 _PRIVATE = ("localhost", "local", "test", "example", "invalid", "onion", "internal", "lan", "home.arpa")
@@ -38,8 +47,15 @@ class Secured:
     @property
     def by_acme(self) -> bool:
         """Whether an authority certifies it, a private one any name; else the proxy's own does."""
-        by_authority = self.certificate is None and self.site.tls == "auto"
-        return by_authority and (is_public(self.host) or self.site.acme_root is not None)
+        mine, private = self.certificate is not None, self.site.acme_root is not None
+        return asks_authority(self.host, self.site.tls, own_certificate=mine, own_authority=private)
+
+    @property
+    def stored(self) -> str:
+        """The file below Caddy's certificates that is there once this issuer, and no other, has certified it."""
+        host = stored_as(self.host)
+        authority = issuer_folder(self.site.acme_ca or PUBLIC_CA) if self.by_acme else "local"
+        return f"{authority}/{host}/{host}.crt"
 
     @property
     def issuer(self) -> Json:
@@ -67,10 +83,7 @@ class Secured:
             return _to_https({"host": [self.host]})
         if not self.by_acme:
             return None
-        issued = {
-            "root": f"{STORAGE}/certificates",
-            "try_files": [f"/*/{self.host}/{self.host}.crt"],
-        }
+        issued = {"root": CERTIFICATES, "try_files": [f"/{self.stored}"]}
         return _to_https({"host": [self.host], "file": issued})
 
 
@@ -83,6 +96,18 @@ def secured(sites: Sequence[Site]) -> Mapping[str, Secured]:
         for host in site.hosts:
             found.setdefault(host, Secured(host, site))
     return dict(sorted(found.items()))
+
+
+def asks_authority(host: str, mode: TlsMode, *, own_certificate: bool, own_authority: bool) -> bool:
+    """Whether an ACME authority is asked to certify a host.
+
+    Args:
+        host: Its name.
+        mode: `proxy.tls`.
+        own_certificate: There is one of the user's own, which is used instead.
+        own_authority: The root of a private authority is named: it certifies names of any kind.
+    """
+    return mode == "auto" and not own_certificate and (own_authority or is_public(host))
 
 
 def is_public(host: str) -> bool:

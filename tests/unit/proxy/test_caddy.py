@@ -201,6 +201,8 @@ def test_a_private_authority_certifies_any_name() -> None:
     (issuer,) = policy["issuers"]
     assert issuer["module"] == "acme"
     assert issuer["trusted_roots_pem_files"][0].startswith("/data/ftl/authorities/")
+    (issued,) = (one["file"] for one in matches(config["apps"]["http"]["servers"]["http"]) if "file" in one)
+    assert issued["try_files"] == ["/ca.lan-dir/shop.lan/shop.lan.crt"], "no other issuer's"
 
 
 @pytest.mark.parametrize(

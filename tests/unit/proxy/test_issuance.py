@@ -89,9 +89,17 @@ def test_a_refusal_has_a_likely_cause(words: str, meaning: str) -> None:
 def test_an_authority_is_asked_about_new_hosts() -> None:
     """Hosts of routes and redirects that it was not asked about before, or not at this authority."""
     more = replace(SITE, redirects=(SiteRedirect("www.shop.example.com", HOST),))
-    assert newly_certified(SITE, None) == (HOST,)
-    assert newly_certified(SITE, SITE) == ()
-    assert newly_certified(more, SITE) == ("www.shop.example.com",)
-    assert newly_certified(replace(SITE, acme_ca="https://ca.test/dir"), SITE) == (HOST,)
-    assert newly_certified(replace(SITE, tls="internal"), None) == ()
-    assert newly_certified(replace(SITE, certificate="abc"), None) == ()
+    letsencrypt = "acme-v02.api.letsencrypt.org-directory"
+    assert newly_certified(SITE, None) == {HOST: f"{letsencrypt}/{HOST}/{HOST}.crt"}
+    assert newly_certified(SITE, SITE) == {}
+    assert list(newly_certified(more, SITE)) == ["www.shop.example.com"]
+    assert newly_certified(replace(SITE, tls="internal"), None) == {}
+    assert newly_certified(replace(SITE, certificate="abc"), None) == {}
+
+
+def test_a_certificate_of_another_issuer_is_no_answer() -> None:
+    """One that was kept from before is in another folder than the one that is waited for."""
+    other = replace(SITE, acme_ca="https://ca.test:14000/dir")
+    assert newly_certified(other, SITE) == {HOST: f"ca.test-14000-dir/{HOST}/{HOST}.crt"}
+    for before in (other, replace(SITE, tls="internal"), replace(SITE, certificate="abc")):
+        assert newly_certified(SITE, before) == newly_certified(SITE, None)

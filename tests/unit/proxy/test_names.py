@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ftl.proxy import Installation, project_network, release_alias
-from ftl.proxy.names import live_file, project_bridge
+from ftl.proxy.names import issuer_folder, live_file, project_bridge, stored_as
 
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,80}", fullmatch=True)
 
@@ -46,3 +47,24 @@ def test_a_networks_interface_has_a_name_that_the_firewall_knows(one: str, other
     """It begins with `ftl-`, is short enough for the kernel, and is no other project's."""
     assert re.fullmatch(r"ftl-[0-9a-f]{11}", project_bridge(one))
     assert (project_bridge(one) == project_bridge(other)) is (one == other)
+
+
+@pytest.mark.parametrize(
+    ("directory", "folder"),
+    [
+        ("https://acme-v02.api.letsencrypt.org/directory", "acme-v02.api.letsencrypt.org-directory"),
+        ("https://acme.zerossl.com/v2/DV90", "acme.zerossl.com-v2-dv90"),
+        ("https://ca.lan:14000/dir/", "ca.lan-14000-dir"),
+        ("https://ca.lan", "ca.lan"),
+        ("https://CA.lan/acme/my%20ca/directory?x=1", "ca.lan-acme-my_ca-directory"),
+    ],
+)
+def test_an_issuer_has_a_folder_of_its_own(directory: str, folder: str) -> None:
+    """By the address of the authority, as Caddy writes it."""
+    assert issuer_folder(directory) == folder
+
+
+def test_a_file_is_called_as_caddy_calls_it() -> None:
+    """What a file system might not take is written otherwise."""
+    assert stored_as("*.Shop.example.com") == "wildcard_.shop.example.com"
+    assert stored_as("2001:db8::1") == "2001-db8--1"

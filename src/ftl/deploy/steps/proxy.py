@@ -74,9 +74,18 @@ class UpgradeProxy(Step):
 
 @dataclass(frozen=True, slots=True)
 class AwaitCertificates(Step):
-    """An authority was asked about new hosts: say whether it gave certificates. No release depends on it."""
+    """An authority was asked about new hosts: say whether it gave certificates. No release depends on it.
 
-    hosts: tuple[str, ...]
+    Attributes:
+        files: By host, the file that its certificate will be.
+    """
+
+    files: Mapping[str, str]
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts."""
+        return tuple(self.files)
 
     @property
     def text(self) -> str:

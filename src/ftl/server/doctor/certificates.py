@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.proxy import Certificate, own, x509
-from ftl.proxy.issuance import likely_cause, watch
-from ftl.proxy.tls import is_public
+from ftl.proxy.issuance import complaints, likely_cause
+from ftl.proxy.tls import asks_authority
 from ftl.server.doctor.dns import some_host
 from ftl.server.doctor.finding import Finding
 
@@ -102,8 +102,12 @@ async def with_refusals(
     missing = [one.host for one in served if one.certificate is None and one.host in certified]
     if not missing:
         return list(served)
-    issuance = await watch(engine, proxy.name, missing, seconds=SECONDS)
-    return [replace(one, refusal=issuance.words(one.host)) for one in served]
+    try:
+        async with asyncio.timeout(SECONDS):
+            told = await complaints(engine, proxy.name)
+    except TimeoutError:
+        return list(served)
+    return [replace(one, refusal=told.words(one.host)) if one.host in missing else one for one in served]
 
 
 async def _shake(url: str, host: str, context: ssl.SSLContext) -> bytes | str:
@@ -166,7 +170,8 @@ def judge_own(proxy: Proxy, root: Path, hosts: Sequence[str], now: datetime) -> 
 
 def is_by_acme(proxy: Proxy, host: str) -> bool:
     """Whether an authority must reach the server by this name, or there will be no certificate."""
-    return proxy.tls == "auto" and not proxy.certificate and is_public(host)
+    mine, private = proxy.certificate is not None, proxy.acme_ca_root is not None
+    return asks_authority(host, proxy.tls, own_certificate=mine, own_authority=private)
 
 
 def judge_served(served: Served, proxy: Proxy, now: datetime) -> Finding:

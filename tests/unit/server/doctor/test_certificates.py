@@ -141,3 +141,19 @@ def test_what_is_served(served: Served, proxy: Proxy, level: str, words: str) ->
     assert found.level == level
     assert words in found.what
     assert (found.fix is None) == (level == "ok")
+
+
+@pytest.mark.parametrize(
+    ("proxy", "host", "expected"),
+    [
+        (AUTO, "shop.example.com", True),
+        (AUTO, "shop.lan", False),
+        (Proxy(acme_ca="https://ca.lan/dir", acme_ca_root="root.pem"), "shop.lan", True),
+        (Proxy(acme_ca="https://ca.lan/dir"), "shop.lan", False),
+        (OWN, "shop.example.com", False),
+        (INTERNAL, "shop.example.com", False),
+    ],
+)
+def test_who_certifies_is_what_the_proxy_is_told(proxy: Proxy, host: str, expected: bool) -> None:
+    """A private authority certifies names of any kind."""
+    assert certificates.is_by_acme(proxy, host) is expected
