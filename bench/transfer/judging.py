@@ -18,7 +18,11 @@ Unit = Literal["", "bytes", "seconds"]
 OURS = "ftl"
 
 BYTES: Mapping[str, float] = {"cold": 0.95, "code": 1.0, "deps": 1 / 15, "rebuild": 1 / 100}
-"""Case -> the share of the best other's bytes that FTL may need, on every link."""
+"""Case -> the share of the best other's bytes that FTL may need."""
+
+NEXT_DOOR = "loopback"
+DELTA_CASES = ("deps", "rebuild")
+"""The link that is faster than differences are made, and what is not judged by its bytes there, but by its seconds."""
 
 NONE_BYTES = 20_000
 NONE_SECONDS = 1.0
@@ -86,8 +90,8 @@ def best(methods: Mapping[str, Sequence[Record]], figure: Callable[[Record], flo
 
 def _bytes(records: Sequence[Record]) -> list[Limit]:
     shares: dict[str, list[float]] = {}
-    for (case, _), methods in _contests(records):
-        if case in BYTES:
+    for (case, link), methods in _contests(records):
+        if case in BYTES and not (case in DELTA_CASES and link == NEXT_DOOR):
             share = median(run.bytes for run in methods[OURS]) / best(methods, lambda run: run.bytes)
             shares.setdefault(case, []).append(share)
     return [
@@ -122,7 +126,7 @@ def _memory(records: Sequence[Record]) -> list[Limit]:
     found: list[Limit] = []
     if large := [run.memory_here for run in ours if run.case == LARGE.name]:
         found.append(Limit("memory here: an image of 1.5 GB", max(large), MEMORY_HERE, "bytes"))
-    if deltas := [run for run in ours if run.case in {"deps", "rebuild"}]:
+    if deltas := [run for run in ours if run.case in DELTA_CASES]:
         layers = max(run.memory_there / run.layer for run in deltas)
         found.append(Limit("memory there: a delta, in times of the layer", layers, LAYERS_THERE))
     share = max(run.memory_there / run.free_there for run in ours)

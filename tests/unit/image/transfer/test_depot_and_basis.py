@@ -209,13 +209,14 @@ MEGABYTE = 1 << 20
         (120, 120, 12.5e6, 0.0, True),
         (120, 120, None, 0.0, True),
         (10, 10, 12.5e6, 0.0, True),
-        (10, 10, 25e6, 0.0, False),
+        (0.7, 0.7, 11e6, 0.0, True),
+        (10, 10, 50e6, 0.0, False),
         (300, 300, 1e9, 0.0, False),
         (300, 4000, 12.5e6, 0.0, False),
         (120, 120, 12.5e6, 60.0, False),
         ((LEAST - 1) / MEGABYTE, 1, 1e5, 0.0, False),
     ],
-    ids=["slow", "100-mbit", "unknown", "code", "code-nearby", "fast", "old-is-huge", "old-is-far", "small"],
+    ids=["slow", "100-mbit", "unknown", "code", "little", "code-nearby", "fast", "old-is-huge", "old-is-far", "small"],
 )
 def test_what_arrives_first_is_chosen(
     megabytes: float, old: float, speed: float | None, preparing: float, expected: bool

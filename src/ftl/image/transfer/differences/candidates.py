@@ -22,16 +22,16 @@ _UNKNOWN_SPEED = 12.5e6
 _COMPRESSED = 3.5
 _COMPRESS = 300e6
 _DELTA = 40.0
-_WINDOWS = 200e6
+_WINDOWS = 75e6
 _UNPACK = 400e6
-_BEGIN = 0.15
+_BEGIN = 0.02
 _DESCRIBE = 75e6
 _DESCRIBED = 250
-_SHARE = 1.5
-"""Whole layers: 3.5 times smaller, at 300 MB a second on two cores. As a difference: 40 times, at 200 MB a second
-with both ends, once the old layer is unpacked at 400 and the first window is made. A difference may take half as long
-again: it leaves the link to others. A layer that only the server has is described there, and imagined here, at 75 MB a
-second; its description is 250 times smaller. Measured by `python -m bench.transfer`."""
+_SHARE = 2.0
+"""Whole layers: 3.5 times smaller, at 300 MB a second on two cores. As a difference: 40 times, at 75 MB a second
+with both ends on them, once the old layer is unpacked at 400. A difference may take twice as long: it leaves the link
+to others. A layer that only the server has is described there, and imagined here, at 75 MB a second; its description is
+250 times smaller. Measured by `python -m bench.transfer`."""
 
 
 @dataclass(frozen=True, slots=True)
