@@ -378,11 +378,14 @@ def test_the_registry_way_from_setup_to_deploy(
             {"name": one.host.partition(".")[0], "image": f"{one.host}/team/peer:v1"}
             for one in (shut, everybodys)
         ]
+        made.config["registries"] = [{"server": "nowhere.test", "username": "me", "password": PASSWORD}]
         made.save()
         answers = ("me\n", f"{PASSWORD}\n")
         said = typed(at, ("setup", "--no-firewall", "--store-credentials"), *answers, *answers)
         assert said.count("User name:") == 2, said
         assert PASSWORD not in said
+        assert "finds no address for nowhere.test" in said, "which nothing is pulled from: a warning"
+        del made.config["registries"]
         kept = json.loads((home / "config.json").read_text())
         assert set(kept["auths"]) == {basic.host, shut.host}
         at.logins(**{basic.host: kept["auths"][basic.host]})

@@ -6,7 +6,6 @@ from ftl.image.registry.keyring import Keyring, Login
 from ftl.image.registry.login import (
     entered,
     insecure,
-    logins,
     pushed_to,
     remember,
     store_there,
@@ -26,7 +25,6 @@ __all__ = [
     "filed",
     "insecure",
     "login_command",
-    "logins",
     "needs_login",
     "pull",
     "pulled_from",

@@ -15,7 +15,7 @@ from ftl.image.building.builder import find_builder
 from ftl.image.building.command import client_environment
 from ftl.image.registry.credentials import Credentials
 from ftl.image.registry.keyring import Login
-from ftl.image.registry.names import filed, registry_of, shown
+from ftl.image.registry.names import registry_of, shown
 from ftl.image.registry.refusals import Attempt, asking, refused
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from ftl.config import Project
     from ftl.engine import Engine
-    from ftl.image.registry.keyring import Keyring
     from ftl.ssh import Machine
 
 LOGIN_SECONDS = 60.0
@@ -50,16 +49,6 @@ def pushed_to(project: Project) -> tuple[str, ...]:
 def insecure(project: Project) -> tuple[str, ...]:
     """The registries that ftl.yaml names insecure: for `insecure-registries` of a server's daemon.json."""
     return tuple(one.server for one in project.registries if one.insecure)
-
-
-async def logins(project: Project, keyring: Keyring) -> tuple[Login, ...]:
-    """What is known about logging in to each registry that the project pushes to or lists in ftl.yaml.
-
-    Raises:
-        FtlError: The command that ftl.yaml gives for one of them failed.
-    """
-    hosts = dict.fromkeys((*pushed_to(project), *(filed(one.server) for one in project.registries)))
-    return tuple([await keyring.login_to(registry) for registry in hosts])
 
 
 def entered(registry: str, username: str, secret: str) -> Credentials:

@@ -6,13 +6,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ftl.aio import together
 from ftl.engine import Engine, local_url
-from ftl.errors import TransferFailed
+from ftl.errors import FtlError, TransferFailed
 from ftl.events import Note
 from ftl.image.registry import (
     entered,
+    filed,
     login_command,
-    logins,
     needs_login,
     pulled_from,
     pushed_to,
@@ -24,7 +25,7 @@ from ftl.image.registry import (
 from ftl.ssh import connect, target_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ftl.config import Project
     from ftl.events import Emit
@@ -57,6 +58,20 @@ class _Desk:
     emit: Emit
 
 
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """What is known of one registry.
+
+    Attributes:
+        needed: Without a login there the next deploy fails.
+        failure: Why it does not take the credentials that there are, or was not reached.
+    """
+
+    login: Login
+    needed: bool
+    failure: TransferFailed | None = None
+
+
 async def log_in_to_registries(
     project: Project,
     keyring: Keyring,
@@ -67,9 +82,10 @@ async def log_in_to_registries(
 ) -> tuple[Credentials, ...]:
     """See that there are credentials for each registry that needs some, and that it takes them.
 
-    Needed they are for what is pushed to, and for images that the server pulls by itself and that their registry does
-    not give to everybody. What is entered is kept where docker keeps it on this machine. Nothing is asked where the
-    project uses no registry of its own.
+    Needed they are for what is pushed to, which this machine's engine tries, and for images that the server pulls by
+    itself, still lacks, and that their registry does not give to everybody. Those, and all others that ftl.yaml lists,
+    the server's engine tries: this machine may have none, and not reach them. What is entered is kept where docker
+    keeps it on this machine. Nothing is asked where the project uses no registry of its own.
 
     Args:
         project: Pushes to them, pulls from them, or lists them.
@@ -82,40 +98,78 @@ async def log_in_to_registries(
         The credentials that were taken.
 
     Raises:
-        TransferFailed: A registry does not take them, or is not reached.
+        TransferFailed: A registry that is needed does not take them, or is not reached.
         EngineUnavailable: No engine answers on this machine, which would push.
         ServerError: The server, which would pull, cannot be reached.
     """
     found: list[Credentials] = []
-    known = await logins(project, keyring)
-    if known:
+    pushed = pushed_to(project)
+    if pushed:
         async with Engine(local_url(environ), name="this machine") as engine:
             desk = _Desk(engine, "which `ftl build` pushes to", ask, environ, emit)
-            for login in known:
-                found += await _see_to(desk, login, needed=login.registry in pushed_to(project))
-    seen = {*pushed_to(project), *(one.registry for one in found)}
-    pulled = {registry: images for registry, images in pulled_from(project).items() if registry not in seen}
-    if pulled:
+            tried = await together(_try_here(engine, keyring, one) for one in pushed)
+            found += await _see_to(desk, tried)
+    pulled = pulled_from(project)
+    listed = (filed(one.server) for one in project.registries)
+    there = [one for one in dict.fromkeys((*pulled, *listed)) if one not in pushed]
+    if there:
         async with (
             connect(target_of(project.server)) as machine,
             Engine(await machine.engine_url(), name=machine.name, explain=machine.explain) as engine,
         ):
             desk = _Desk(engine, "which the server pulls from", ask, environ, emit)
-            for registry, images in pulled.items():
-                login = await keyring.login_to(registry)
-                closed = login.credentials is None and await needs_login(engine, images, seconds=LOOK_SECONDS)
-                found += await _see_to(desk, login, needed=closed)
+            tried = await together(_try_there(engine, keyring, one, pulled.get(one, ())) for one in there)
+            found += await _see_to(desk, tried)
     return tuple(found)
 
 
-async def _see_to(desk: _Desk, login: Login, *, needed: bool) -> list[Credentials]:
-    """Try what there is, ask for what is needed; what was taken, if anything."""
-    if login.credentials is not None:
-        await verify(desk.engine, login.credentials)
-        desk.emit(Note(f"{shown(login.registry)} takes the credentials from {login.credentials.origin}"))
-        return [login.credentials]
-    typed = await _enter(desk, login.registry) if needed else None
-    return [typed] if typed is not None else []
+async def _try_here(engine: Engine, keyring: Keyring, registry: str) -> _Tried:
+    return await _try(engine, await keyring.login_to(registry), needed=True)
+
+
+async def _try_there(engine: Engine, keyring: Keyring, registry: str, images: Sequence[str]) -> _Tried:
+    """Try a registry from the server: needed it is for images that are not there yet."""
+    login = await keyring.login_to(registry)
+    lacking = [image for image in images if await engine.image(image) is None]
+    if login.credentials is None:
+        return _Tried(login, needed=await needs_login(engine, lacking, seconds=LOOK_SECONDS))
+    return await _try(engine, login, needed=bool(lacking))
+
+
+async def _try(engine: Engine, login: Login, *, needed: bool) -> _Tried:
+    if login.credentials is None:
+        return _Tried(login, needed)
+    try:
+        await verify(engine, login.credentials)
+    except TransferFailed as error:
+        return _Tried(login, needed, error)
+    return _Tried(login, needed)
+
+
+async def _see_to(desk: _Desk, tried: Sequence[_Tried]) -> list[Credentials]:
+    """Say what came of it, and ask for what is needed, one after the other; what was taken.
+
+    Raises:
+        TransferFailed: A registry that is needed does not take what there is.
+    """
+    found = []
+    for one in tried:
+        credentials, name = one.login.credentials, shown(one.login.registry)
+        if credentials is None:
+            typed = await _enter(desk, one.login.registry) if one.needed else None
+            found += [typed] if typed is not None else []
+        elif one.failure is None:
+            desk.emit(Note(f"{name} takes the credentials from {credentials.origin}"))
+            found.append(credentials)
+        elif one.needed:
+            raise one.failure
+        else:
+            desk.emit(Note(_told(one.failure), "warning", hint=one.failure.hint))
+    return found
+
+
+def _told(error: FtlError) -> str:
+    return f"{error.message}: {error.cause}" if error.cause else error.message
 
 
 async def _enter(desk: _Desk, registry: str) -> Credentials | None:
@@ -135,10 +189,21 @@ async def _enter(desk: _Desk, registry: str) -> Credentials | None:
                 raise
             desk.emit(Note(error.message, "warning"))
         else:
-            await remember(credentials, desk.environ)
-            desk.emit(Note(f"{shown(registry)} takes them; docker keeps them on this machine"))
+            await _keep(desk, credentials)
             return credentials
     return None
+
+
+async def _keep(desk: _Desk, credentials: Credentials) -> None:
+    """Have docker remember what was entered; without a docker here, or a way to the registry, it is not kept."""
+    name = shown(credentials.registry)
+    try:
+        await remember(credentials, desk.environ)
+    except FtlError as error:
+        text = f"{name} takes them, but docker does not keep them on this machine: {_told(error)}"
+        desk.emit(Note(text, "warning", hint="list the registry below `registries` in ftl.yaml"))
+    else:
+        desk.emit(Note(f"{name} takes them; docker keeps them on this machine"))
 
 
 async def store_credentials(target: Target, credentials: tuple[Credentials, ...], *, emit: Emit) -> None:
