@@ -13,9 +13,10 @@ from ftl.events import Emit, Note
 from ftl.image.transfer.differences.basis import Bases
 from ftl.image.transfer.differences.candidates import candidates
 from ftl.image.transfer.differences.ledger import ask
-from ftl.image.transfer.doors.door import Door, EngineDoor, refused
+from ftl.image.transfer.doors.door import Door, EngineDoor
 from ftl.image.transfer.doors.frames import Pace
 from ftl.image.transfer.doors.receiver import Receiver
+from ftl.image.transfer.doors.refusals import refused
 from ftl.image.transfer.incoming import Doubt, Incoming
 from ftl.image.transfer.layers import Held, estimated_sizes
 from ftl.image.transfer.links import recall, remember

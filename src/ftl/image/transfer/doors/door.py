@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
-from ftl.errors import EngineError, EngineUnavailable, TransferFailed
+from ftl.errors import EngineError, EngineUnavailable
 from ftl.image.transfer.doors.compress import codec_for, compressed
 from ftl.image.transfer.doors.pump import pumped
-from ftl.image.transfer.incoming import Doubt
+from ftl.image.transfer.doors.refusals import judged, refused
 from ftl.image.transfer.pack import Raw
-from ftl.image.transfer.room import full
 from ftl.image.transfer.sources.source import Layer
 
 if TYPE_CHECKING:
@@ -64,20 +63,6 @@ class EngineDoor:
             raise refused(self._target.name, error.cause or error.message) from error
         except EngineError as error:
             raise judged(self._target.name, error.cause or error.message) from error
-
-
-def judged(server: str, words: str) -> Doubt | TransferFailed:
-    """What an engine's refusal means: a full disk is no reason to try again, anything else may be."""
-    if "no space left on device" in words.lower():
-        return full(server, words)
-    return Doubt(words)
-
-
-def refused(server: str, words: str, hint: str | None = None) -> TransferFailed:
-    """The error for an archive that was not loaded."""
-    return TransferFailed(
-        f"the image could not be loaded on {server}; nothing was tagged there", cause=words, hint=hint
-    )
 
 
 async def flat(parts: AsyncGenerator[Part, None], meter: Meter) -> AsyncGenerator[bytes, None]:

@@ -16,9 +16,10 @@ from ftl.aio import uninterrupted
 from ftl.image.transfer.blocks import blocks, side_by_side
 from ftl.image.transfer.differences.delta import Window, Windows
 from ftl.image.transfer.doors.depot import Kept, kept_name
-from ftl.image.transfer.doors.door import STALL, judged, refused
+from ftl.image.transfer.doors.door import STALL
 from ftl.image.transfer.doors.frames import THREADS, frames
 from ftl.image.transfer.doors.lanes import lanes_for, opened
+from ftl.image.transfer.doors.refusals import judged, refused
 from ftl.image.transfer.doors.scripts import RECEIVE
 from ftl.image.transfer.pack import Raw
 
