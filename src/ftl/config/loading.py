@@ -111,7 +111,12 @@ def _with_server(project: Project, server: Server | None) -> Project:
 
 
 def _rehearsed(proxy: Proxy) -> Proxy:
-    """The proxy as a sandbox can have it: public authorities cannot reach one, and limit how often they are asked."""
+    """The proxy as a sandbox can have it.
+
+    No authority's challenges get there, also not those of one's own (`acme_ca`): they go where the domain leads; and
+    public ones limit how often they are asked. With a certificate of one's own, too, HTTP answers and does not
+    redirect: a sandbox has HTTPS at another port, and the redirect would lead to the real server.
+    """
     return replace(proxy, tls="internal") if proxy.tls == "auto" else proxy
 
 

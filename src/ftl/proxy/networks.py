@@ -66,7 +66,10 @@ async def attach(
 
     A name cannot be added to an endpoint: the proxy leaves and joins again. With the same address its TCP
     connections survive the gap of a few hundred milliseconds by retransmission. The server does both by itself
-    (see `rejoin`); where it has no docker command, two calls of the engine's API do.
+    (see `rejoin`); where its docker command cannot, two calls of the engine's API do.
+
+    Raises:
+        ServerError: The server does not say that it has done so.
     """
     state = await engine.container(container)
     if state is None:

@@ -6,20 +6,26 @@ they trust. It decides; what the certificate is for is read (`x509`).
 
 from __future__ import annotations
 
+import re
 import ssl
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ftl.private_folder import private_folder
 from ftl.proxy import x509
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from ftl.proxy.site import Certificate
 
 # X509_V_ERR_... of OpenSSL's x509_vfy.h
 _NOT_YET_VALID, _EXPIRED = 9, 10
+
+# EE_KEY_TOO_SMALL, CA_KEY_TOO_SMALL, CA_MD_TOO_WEAK of OpenSSL's sslerr.h
+_WEAK = re.compile(r"TOO_(SMALL|WEAK)$")
+
+_PREFIX = "ftl-certificate-"
 
 
 class Unusable(Exception):
@@ -73,8 +79,8 @@ def _names(leaf: str) -> tuple[str, ...]:
 def _server(certificate: Certificate) -> ssl.SSLContext:
     """What will serve. OpenSSL reads both from files alone: in a folder of our own, for a moment."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with tempfile.TemporaryDirectory(prefix="ftl-") as folder:  # mode 0700
-        chain, key = Path(folder, "chain"), Path(folder, "key")
+    with private_folder(_PREFIX) as folder:
+        chain, key = folder / "chain", folder / "key"
         chain.write_bytes(certificate.chain)
         key.write_bytes(certificate.key)
         _load(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), chain)
@@ -87,6 +93,10 @@ def _server(certificate: Certificate) -> ssl.SSLContext:
             if error.reason == "KEY_VALUES_MISMATCH":
                 hint = "take the key that the certificate was asked for with"
                 raise Unusable("key", "key: it is not the certificate's", hint) from None
+            if _WEAK.search(error.reason or ""):
+                words = (error.reason or "").lower().replace("_", " ")
+                hint = "visitors turn away from it: get one with a key of RSA 2048 or ECDSA P-256, signed by SHA-256"
+                raise Unusable("certificate", f"certificate: it is too weak ({words})", hint) from None
             hint = "it must be PEM: `-----BEGIN PRIVATE KEY-----`"
             raise Unusable("key", "key: there is no private key in it", hint) from None
     return context

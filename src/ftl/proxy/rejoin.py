@@ -42,12 +42,20 @@ async def join_again(machine: Machine, container: str, place: Endpoint, aliases:
         aliases: All the names that it shall have there.
 
     Returns:
-        False where the server has no docker command that could do it.
+        False where the server's docker command did not do it, or there is none.
+
+    Raises:
+        ServerError: It was not done in time. The server may still be at it, so nobody else should.
     """
     options = [word for alias in sorted(aliases) for word in ("--alias", alias)]
     argv = told(machine, _JOIN_AGAIN, "ftl-join", container, place.network_id, place.address, *options)
     try:
         done = await machine.run(argv, timeout=_SECONDS)
-    except ServerError:
-        return False
+    except ServerError as error:
+        raise ServerError(
+            f"the proxy leaves the network {place.network} and joins it again, but {machine.name} does not say that "
+            "it has",
+            cause=error.message,
+            hint="`ftl deploy` again when the engine there answers: what is left is then done",
+        ) from error
     return done.exit_code == 0

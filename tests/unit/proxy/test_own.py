@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,6 +27,11 @@ class Office:
         self._openssl(
             "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", *options, "-out", name
         )
+        return (self._folder / name).read_bytes()
+
+    def short_key(self, name: str) -> bytes:
+        """One that nobody takes any more."""
+        self._openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024", "-out", name)
         return (self._folder / name).read_bytes()
 
     def certificate(self, key: str, *names: str, days: str = "2") -> bytes:
@@ -80,6 +86,25 @@ def test_a_key_with_a_password_is_refused(office: Office, tmp_path: Path) -> Non
     chain = office.certificate("key", *HOSTS)
     with pytest.raises(Unusable, match="protected by a password"):
         check_certificate(Certificate(chain, (tmp_path / "locked").read_bytes()), HOSTS)
+
+
+def test_a_certificate_that_is_too_weak_is_refused(office: Office) -> None:
+    """It is the certificate's fault: its key is one, but too short."""
+    short = office.short_key("short")
+    with pytest.raises(Unusable, match="it is too weak") as caught:
+        check_certificate(Certificate(office.certificate("short", *HOSTS), short), HOSTS)
+    assert caught.value.of == "certificate"
+
+
+def test_no_key_stays_behind(office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not ours, and not one that a process left which was killed."""
+    folder = tmp_path / "tmp"
+    (folder / "ftl-certificate-x").mkdir(parents=True)
+    (folder / "ftl-certificate-x" / "key").write_text("secret")
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    key = (tmp_path / "key").read_bytes()
+    check_certificate(Certificate(office.certificate("key", *HOSTS), key), HOSTS)
+    assert list(folder.iterdir()) == []
 
 
 def test_an_expired_certificate_is_refused(office: Office, tmp_path: Path) -> None:

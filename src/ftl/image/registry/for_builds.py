@@ -15,7 +15,7 @@ from ftl import references
 from ftl.fields import record
 from ftl.image.registry.docker_config import CONFIG_FILE, read_config, user_folder
 from ftl.image.registry.names import filed
-from ftl.image.registry.private_folder import private_folder
+from ftl.private_folder import private_folder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.image.registry.private_folder import private_folder
+from ftl.private_folder import private_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _HOLD = """
 import sys
-from ftl.image.registry.private_folder import private_folder
+from ftl.private_folder import private_folder
 with private_folder("ftl-test-") as folder:
     (folder / "secret").write_text("x")
     print(folder, flush=True)
