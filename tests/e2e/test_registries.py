@@ -145,44 +145,59 @@ def test_tokens_are_taken_wherever_they_come_from(
     assert at.made.get() == (200, "three"), "the old release goes on"
 
 
-def test_an_image_that_is_only_pulled_is_held_fast_by_its_digest(
-    desk: Callable[[str], Desk], basic: peers.Registry, server: Server
+def test_what_was_pulled_is_held_fast_by_its_digest(
+    desk: Callable[[str], Desk], lab: Lab, builder: Server, server: Server
 ) -> None:
     """The record of a service and of a dependency says what was pulled, and that is what their containers are made of.
 
-    Not what the tag is moved to: the next release says again what it runs.
+    Not what the tag is moved to, there or on the server: the next release says again what it runs. Neither that one
+    nor another configuration of what was pushed before needs the registry, nor an image named by tag and digest.
     """
-    basic.trust(server)
-    at = desk(basic.host)
-    at.made.config["registries"] = [{"server": basic.host, "username": "me", "password": PASSWORD}]
-    at.ftl("build").ok()
-    repository = at.reference.partition("/")[2].partition(":")[0]
-    exact = f"{basic.host}/{repository}@{basic.digest(repository, 'v1')}"
-    del at.made.service()["build"]
-    at.made.config["dependencies"] = [{"name": "peer", "image": at.reference}]
-    deployed = at.ftl("deploy").ok()
-    assert deployed.result["services"]["web"]["image"] == at.reference
-    assert at.made.get() == (200, "one")
-    record = at.record(server)
-    assert record["services"]["web"]["pulled"] == exact
-    assert record["dependencies"]["peer"]["pulled"] == exact
-    used = server.docker(
-        "inspect", "-f", "{{.Config.Image}}", f"{at.made.name}-web-r1", f"{at.made.name}-peer"
-    )
-    tagged = exact.replace("@", ":v1@")
-    assert used.split() == [tagged, tagged]
-    at.docker("tag", "ftl-lab-busybox:latest", at.reference)
-    at.logins(**{basic.host: coded("me", PASSWORD)})
-    at.docker("push", at.reference)
-    assert basic.digest(repository, "v1") not in exact, "the tag has moved"
-    at.made.service()["env"] = {"COLOUR": "blue"}
-    at.made.service()["hooks"] = {"pre": {"remote": "test $COLOUR = blue && cat /www/index.html"}}
-    at.ftl("deploy").ok()
+    with peers.registry(lab, f"{unique('held')}.test", "basic", users=USERS) as registry:
+        for machine in (builder, server):
+            registry.trust(machine)
+        at = desk(registry.host)
+        at.made.config["registries"] = [{"server": registry.host, "username": "me", "password": PASSWORD}]
+        web = at.made.service()
+        built = {**web, "name": "built", "image": at.reference.replace(":v1", "-built:v1"), "routes": []}
+        at.ftl("build").ok()
+        repository = at.reference.partition("/")[2].partition(":")[0]
+        exact = f"{registry.host}/{repository}@{registry.digest(repository, 'v1')}"
+        del web["build"]
+        at.made.config["services"].append(built)
+        at.made.config["dependencies"] = [{"name": "peer", "image": at.reference}]
+        deployed = at.ftl("deploy").ok()
+        assert deployed.result["services"]["web"]["image"] == at.reference
+        assert at.made.get() == (200, "one")
+        record = at.record(server)
+        assert record["services"]["web"]["pulled"] == exact
+        assert record["dependencies"]["peer"]["pulled"] == exact
+        assert record["services"]["built"]["pulled"]
+        containers = (f"{at.made.name}-web-r1", f"{at.made.name}-peer")
+        tagged = exact.replace("@", ":v1@")
+        assert server.docker("inspect", "-f", "{{.Config.Image}}", *containers).split() == [tagged, tagged]
+        at.docker("tag", "ftl-lab-busybox:latest", at.reference)
+        at.logins(**{registry.host: coded("me", PASSWORD)})
+        at.docker("push", at.reference)
+        assert registry.digest(repository, "v1") not in exact, "the tag has moved"
+    server.docker("tag", "caddy:2", at.reference)
+    for one in (web, built, at.made.config["dependencies"][0]):
+        one["env"] = {"COLOUR": "blue"}
+    web["hooks"] = {"pre": {"remote": "test $COLOUR = blue && cat /www/index.html"}}
+    actions = at.ftl("deploy").ok().result["services"]
+    assert {name: one["action"] for name, one in actions.items()} == {"web": "replaced", "built": "replaced"}
     after = at.record(server)
-    assert after["services"]["web"]["pulled"] == exact
-    assert after["dependencies"]["peer"] == record["dependencies"]["peer"], "it went on"
-    shown = at.ftl("status").ok().stdout
-    assert "@sha256" not in shown
+    assert after["dependencies"] == record["dependencies"], "another container of the same image"
+    for name in ("web", "built"):
+        assert after["services"][name]["pulled"] == record["services"][name]["pulled"]
+        assert after["services"][name]["image_id"] == record["services"][name]["image_id"]
+    containers = (f"{at.made.name}-web-r2", f"{at.made.name}-peer")
+    assert server.docker("inspect", "-f", "{{.Config.Image}}", *containers).split() == [tagged, tagged]
+    assert "@sha256" not in at.ftl("status").ok().stdout
+    web["image"] = tagged
+    at.ftl("deploy").ok()
+    assert at.release(server)["pulled"] == exact
+    assert at.made.get() == (200, "one")
 
 
 def test_an_engine_with_the_containerd_store(
