@@ -130,9 +130,8 @@ def _judged_server(patient: Patient, way: login.WayIn | None, seen: Visit) -> li
         return findings
     if seen.knocks is None:
         return [*findings, reach.UNSEEN]
-    return findings + reach.judge(
-        seen.knocks, seen.docker.containers, ssh=way.route.port, forwards=patient.forwards
-    )
+    meant = patient.forwards.union(seen.survey.allowed)
+    return findings + reach.judge(seen.knocks, seen.docker.containers, ssh=way.route.port, meant=meant)
 
 
 def _place(patient: Patient, seen: Visit) -> dns.Place:

@@ -40,6 +40,7 @@ df -Pi -- "$images" 2>/dev/null | tail -n 1 | lines inodes
 command -v zstd | lines zstd
 printf '%s\n' "${SSH_CONNECTION-}" | lines connection
 { ip -o addr show scope global || hostname -I | tr ' ' '\n' | sed 's/^/- - - /'; } 2>/dev/null | lines address
+sed -nE 's,^allow ([0-9]+)/tcp$,\1,p' /etc/ftl/firewall.conf 2>/dev/null | lines allowed
 cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | grep ' 0A ' | lines listener
 web='nginx apache2 lighttpd haproxy caddy traefik varnish'
 if units=$(systemctl list-units --plain --no-legend --state=active $(printf '%s.service ' $web) 2>/dev/null); then
@@ -88,6 +89,7 @@ class Survey:
         root: Where images are kept; `disk` and `inodes` are those of its file system.
         addresses: Its own, without loopback.
         programs: Web servers that run there, by name.
+        allowed: The TCP ports that the firewall of `ftl setup` was told to let through.
     """
 
     user: str
@@ -101,6 +103,7 @@ class Survey:
     addresses: tuple[str, ...]
     listeners: tuple[Listener, ...]
     programs: tuple[str, ...]
+    allowed: tuple[int, ...]
 
 
 async def survey(machine: Machine, *, root: str, store: str) -> Survey:
@@ -144,6 +147,7 @@ def read(output: str, *, asked: float, answered: float) -> Survey:
         addresses=_addresses(said.get("address", ()), _first(said, "connection")),
         listeners=tuple(dict.fromkeys(filter(None, map(listener, said.get("listener", ()))))),
         programs=tuple(said.get("program", ())),
+        allowed=tuple(int(port) for port in said.get("allowed", ()) if port.isdecimal() and len(port) < 6),
     )
 
 

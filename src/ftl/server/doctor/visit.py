@@ -87,9 +87,9 @@ async def visit(
     try:
         async with machine, AsyncExitStack() as stack:
             (docker, engine), (route, reached) = await both(_docker(machine, stack), _reached(way))
-            address = _outside(route, reached)
+            outside = _outside(route, reached)
             seen, (served, tried) = await both(
-                _look(machine, docker, address),
+                _look(machine, docker, outside),
                 both(_served(machine, engine, docker, hosts), logins.try_there(engine)),
             )
             return replace(seen, reached=reached, served=tuple(served), tried=tuple(tried))
@@ -118,14 +118,14 @@ def _stuck(name: str) -> ServerError:
     )
 
 
-async def _look(machine: Machine, docker: Docker, address: str | None) -> Visit:
+async def _look(machine: Machine, docker: Docker, outside: Sequence[str]) -> Visit:
     """What the machine says, and what answers outside."""
     root, store = (docker.info.root, docker.info.store) if docker.info else ("", "")
     said = await survey.survey(machine, root=root or ROOT, store=store)
     knocks = None
-    if address is not None:
-        ports = reach.candidates(said.listeners, docker.containers, address)
-        knocks = tuple(await reach.knock(address, ports))
+    if outside:
+        ports = reach.candidates(said.listeners, docker.containers, outside)
+        knocks = tuple(await reach.knock(outside, ports))
     return Visit(survey=said, docker=docker, knocks=knocks)
 
 
@@ -157,8 +157,8 @@ def _is_loopback(address: str) -> bool:
     return ipaddress.ip_address(address).is_loopback
 
 
-def _outside(route: Route | None, reached: Sequence[str]) -> str | None:
-    """The address at which the server can be knocked at from outside of it; None where nobody can tell from here."""
-    if route is None or route.jumps or not reached or _is_loopback(reached[0]):
-        return None
-    return reached[0]
+def _outside(route: Route | None, reached: Sequence[str]) -> tuple[str, ...]:
+    """Where the server can be knocked at from outside of it; nowhere if nobody can tell from here."""
+    if route is None or route.jumps or any(map(_is_loopback, reached)):
+        return ()
+    return reach.by_family(reached)

@@ -24,6 +24,7 @@ def test_the_server_s_own_words() -> None:
         addresses=("203.0.113.5", "10.0.0.2", "2001:db8::5"),
         listeners=(Listener("0.0.0.0", 5432), Listener("127.0.0.1", 3306), Listener("::", 22)),
         programs=("nginx",),
+        allowed=(22, 8443),
     )
     assert expected == SURVEY
 

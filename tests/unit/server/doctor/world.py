@@ -28,6 +28,9 @@ listener\t   1: 0100007F:0CEA 00000000:0000 0A 00000000:00000000 00:00000000 000
 listener\t   0: 00000000000000000000000000000000:0016 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0 3
 listener\tnonsense
 program\tnginx
+allowed\t22
+allowed\t8443
+allowed\tnonsense
 """
 
 SURVEY = read(OUTPUT, asked=1000.2, answered=1000.4)
