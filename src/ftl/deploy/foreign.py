@@ -79,10 +79,10 @@ def digest_of(reference: str, digests: Sequence[str]) -> str:
         digests: All its names by digest, in every repository: `nginx@sha256:...`.
     """
     wanted = references.familiar(references.repository(reference))
-    named = reference.partition("@")[2]
+    asked = reference.partition("@")[2]
     found = (one.partition("@") for one in digests)
     own = [digest for name, _, digest in found if references.familiar(name) == wanted]
-    return next((digest for digest in own if digest == named or not named), "")
+    return next((digest for digest in own if digest == asked or not asked), "")
 
 
 def exactly(reference: str, digest: str) -> str:
