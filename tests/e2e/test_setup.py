@@ -51,6 +51,17 @@ def answers(prober: Server, address: str, port: int) -> bool:
     return prober.run(*argv, check=False).returncode == 0
 
 
+def accepts(prober: Server, address: str, port: int) -> bool:
+    """Whether another machine gets a connection to a port."""
+    argv = ("timeout", "3", "bash", "-c", f"exec 3<> /dev/tcp/{address}/{port}")
+    return prober.run(*argv, check=False).returncode == 0
+
+
+def where_we_come_from(server: Server) -> str:
+    """The address at which a server sees this machine, which no other server has."""
+    return server.run("sh", "-c", "ip route | awk '/^default/ { print $3 }'").stdout.decode().strip()
+
+
 def publish(server: Server, port: int) -> None:
     """Run a container that is not FTL's and publishes a port."""
     server.load("ftl-lab-busybox:latest")
@@ -61,18 +72,23 @@ def publish(server: Server, port: int) -> None:
 def test_a_bare_server_becomes_one_that_is_deployed_to(
     server_factory: ServerFactory, ftl: Callable[..., Project], busybox: str, proxy_image: str
 ) -> None:
-    """Only what is missing is done, once; then a deploy works, and of published ports only `forwards` are open."""
+    """Only what is missing is done, once; then a deploy works, and of published ports only `forwards` are open.
+
+    It knows no authority at first, without which Docker's repository could not be asked.
+    """
     bare = server_factory("bare", bare=True, comfort=False)
     prober = server_factory("prober", bare=True)
     app = site(ftl, bare)
     app.config["server"]["user"] = "deploy"
     bare.run("groupdel", "docker")
+    bare.run("dpkg", "--purge", "ca-certificates")
 
     before = snapshot(bare)
     planned = setup(app, "--dry-run")
     assert snapshot(bare) == before
 
     assert setup(app) == planned
+    assert planned[:2] == ["refresh_packages", "install_packages"]
     assert {"install_docker", "create_user", "authorise_key", "apply_firewall"} <= set(planned)
     after = snapshot(bare)
     assert setup(app) == []
@@ -83,6 +99,8 @@ def test_a_bare_server_becomes_one_that_is_deployed_to(
     assert app.get() == (200, "one")
     address = bare.address
     assert answers(prober, address, 80)
+    assert accepts(prober, address, 443)
+    assert accepts(prober, address, 22)
     assert not answers(prober, address, 8099)
     app.service()["forwards"] = ["8098:8000"]
     app.deploy().ok()
@@ -100,7 +118,7 @@ def test_a_bare_server_becomes_one_that_is_deployed_to(
 def test_what_is_there_is_kept(
     server_factory: ServerFactory, ftl: Callable[..., Project], busybox: str
 ) -> None:
-    """Settings of Docker, rules of ufw, a second port of sshd; sudo's password is used and shown nowhere."""
+    """Settings of Docker, rules of ufw, who may reach sshd; sudo's password is used and shown nowhere."""
     own = server_factory("kept", suite="trixie", bare=True, users=("admin",))
     app = site(ftl, own)
     app.config["server"]["user"] = "admin"
@@ -109,11 +127,13 @@ def test_what_is_there_is_kept(
     own.run("usermod", "--append", "--groups", "sudo", "admin")
     own.write("/etc/docker/daemon.json", json.dumps({"log-opts": {"max-size": "1m"}, "debug": False}))
     own.run("sh", "-c", "apt-get update -q && apt-get install -q -y --no-install-recommends ufw", timeout=300)
-    own.run(
-        "sh",
-        "-c",
-        "ufw allow 22 && ufw allow from 10.9.8.7 to any port 443 proto tcp && ufw --force enable",
-    )
+    for rule in (
+        f"allow from {where_we_come_from(own)}",
+        "allow from 10.9.8.7 to any port 443 proto tcp",
+        "allow out 80/tcp",
+        "--force enable",
+    ):
+        own.run("ufw", *rule.split())
     own.write("/etc/ssh/sshd_config.d/ports.conf", "Port 22\nPort 2222\n")
     own.run("sh", "-c", "kill -s HUP $(cat /run/sshd.pid)")
 
@@ -137,24 +157,29 @@ def test_what_is_there_is_kept(
     assert settings["debug"] is False
     assert settings["live-restore"] is True
     rules = own.run("ufw", "show", "added").stdout.decode()
-    assert {"ufw allow 22", "ufw allow 80/tcp", "ufw allow 2222/tcp", "ufw allow 443/udp"} <= set(
-        rules.splitlines()
-    )
-    assert not {"ufw allow 22/tcp", "ufw allow 443/tcp"} & set(rules.splitlines())
+    assert {"ufw allow out 80/tcp", "ufw allow 80/tcp", "ufw allow 443/udp"} <= set(rules.splitlines())
+    closed = {"ufw allow 22/tcp", "ufw allow 2222/tcp", "ufw allow 443/tcp"}
+    assert not closed & set(rules.splitlines())
     assert own.run("pgrep", "-f", PASSWORD, check=False).returncode == 1
 
     prober = server_factory("prober", bare=True)
     publish(own, 8099)
     assert not answers(prober, own.address, 8099)
+    assert not any(accepts(prober, own.address, port) for port in (22, 2222))
 
 
 def test_an_engine_that_runs_keeps_its_containers(
     server_factory: ServerFactory, ftl: Callable[..., Project], busybox: str
 ) -> None:
-    """It is restarted for its settings under running containers; settings that it does not take leave it as it is."""
+    """It is restarted for its settings under running containers; settings that it does not take leave it as it is.
+
+    What will be closed of them is said, and a VPN stays as it is.
+    """
     own = server_factory("existing")
     own.run("sh", "-c", PUT_INIT_SCRIPT, stdin=INIT_SCRIPT.encode())
     publish(own, 8099)
+    tunnel = "import socket, time; s = socket.socket(type=2); s.bind(('', 51820)); time.sleep(600)"
+    own.run("sh", "-c", f'python3 -c "{tunnel}" > /dev/null 2>&1 &')
     process = ("inspect", "--format", "{{.State.Pid}} {{.State.StartedAt}}", own.docker("ps", "--quiet"))
     before = own.docker(*process)
     app = site(ftl, own)
@@ -166,14 +191,22 @@ def test_an_engine_that_runs_keeps_its_containers(
     assert own.run("cat", "/etc/docker/daemon.json").stdout == b'{"no-such-setting": true}'
 
     own.run("rm", "/etc/docker/daemon.json")
-    assert "write_daemon_settings" in setup(app)
+    done = app.run("setup", "--json").ok().result
+    assert "write_daemon_settings" in [change["step"] for change in done["changes"]]
+    assert any(
+        "containers publish ports on 8099 (tcp), which will be closed" in note for note in done["notes"]
+    )
+    assert b"leave 51820/udp" in own.run("cat", "/etc/ftl/firewall.conf").stdout
     assert own.docker("info", "--format", "{{.LiveRestoreEnabled}}") == "true"
     assert own.docker(*process) == before
     assert setup(app) == []
 
 
 def test_nobody_is_locked_out(server_factory: ServerFactory, ftl: Callable[..., Project]) -> None:
-    """Rules after which no new connection is let in go away: we take them back, and if we cannot, they do it."""
+    """Rules after which no new connection is let in go away: we take them back, and if we cannot, they do it.
+
+    And nobody is let in: who limits SSH to one address goes on doing so.
+    """
     own = server_factory("locked", bare=True, suite="bullseye")
     app = site(ftl, own)
     let_in_once(own, "REJECT", "--reject-with", "tcp-reset")
@@ -193,10 +226,18 @@ def test_nobody_is_locked_out(server_factory: ServerFactory, ftl: Callable[..., 
         command.kill()
     wait_until(lambda: not has_rules(own), seconds=90)
     own.run("kill", "-s", "KILL", hand)
-    own.run("iptables", "-F", "INPUT")
 
+    prober = server_factory("prober", bare=True)
+    own.run("iptables", "-F", "INPUT")
+    own.run("iptables", "-A", "INPUT", "-m", "conntrack", "--ctstate", "ESTABLISHED", "-j", "ACCEPT")
+    ours = ("-s", where_we_come_from(own), "-p", "tcp", "--dport", "22")
+    own.run("iptables", "-A", "INPUT", *ours, "-j", "ACCEPT")
+    own.run("iptables", "-P", "INPUT", "DROP")
     assert setup(app, "--as", "root") == ["apply_firewall"]
     assert has_rules(own)
+    assert not accepts(prober, own.address, 22)
+    own.run("iptables", "-P", "INPUT", "ACCEPT")
+    assert accepts(prober, own.address, 22)
 
 
 def test_other_ways_in_are_closed_when_asked(
@@ -224,6 +265,7 @@ def test_other_ways_in_are_closed_when_asked(
     app.config["server"]["user"] = "deploy"
     steps = setup(app, "--harden", "--unattended-upgrades", "--docker-repository", repository)
     assert own.run("dpkg-query", "-W", "-f", "${Version}", "docker-ce").stdout == b"5:99.0"
+    assert repository.encode() in own.run("cat", "/etc/apt/sources.list.d/ftl-docker.list").stdout
     assert steps[-2:] == ["grant_sudo", "harden_ssh"]
     assert subprocess.run([*own.ssh(user="root"), "true"], check=False, capture_output=True).returncode == 255
     assert subprocess.run([*own.ssh(user="deploy"), "docker", "ps"], check=False).returncode == 0

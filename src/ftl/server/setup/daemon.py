@@ -16,6 +16,8 @@ PATH = "/etc/docker/daemon.json"
 _LOG_OPTIONS = {"max-size": "10m", "max-file": "3"}
 _LOG_DRIVER = "json-file"
 
+_INSECURE = "--insecure-registry"
+
 _WORDS = {
     "log rotation": ("log-driver", "log-opts"),
     "live-restore": ("live-restore",),
@@ -48,7 +50,7 @@ def merged(
     """
     settings = _parsed(content, name)
     before = json.dumps(settings)
-    flags = {argument.partition("=")[0] for argument in arguments}
+    flags = _flags(arguments)
     if not swarm and "--live-restore" not in flags:
         settings.setdefault("live-restore", True)
     if not flags & {"--log-driver", "--log-opt"} and settings.get("log-driver", _LOG_DRIVER) == _LOG_DRIVER:
@@ -58,7 +60,7 @@ def merged(
             for key, value in _LOG_OPTIONS.items():
                 options.setdefault(key, value)
     registries = settings.get("insecure-registries", [])
-    if insecure and "--insecure-registry" not in flags and isinstance(registries, list):
+    if insecure and _INSECURE not in flags and isinstance(registries, list):
         added = [one for one in insecure if one not in registries]
         settings |= {"insecure-registries": [*registries, *added]} if added else {}
     if json.dumps(settings) == before:
@@ -70,6 +72,18 @@ def changed(before: bytes | None, after: bytes) -> tuple[str, ...]:
     """What `merged` changed, in words: "log rotation", "live-restore", "insecure registries"."""
     old, new = (json.loads(one) if one and one.strip() else {} for one in (before, after))
     return tuple(words for words, keys in _WORDS.items() if any(old.get(key) != new.get(key) for key in keys))
+
+
+def unheard(arguments: Sequence[str], insecure: Sequence[str]) -> tuple[str, ...]:
+    """The registries that daemon.json cannot name, because the engine's command line names some, and not these."""
+    if _INSECURE not in _flags(arguments):
+        return ()
+    named = {argument.removeprefix(f"{_INSECURE}=") for argument in arguments}
+    return tuple(one for one in insecure if one not in named)
+
+
+def _flags(arguments: Sequence[str]) -> set[str]:
+    return {argument.partition("=")[0] for argument in arguments}
 
 
 def has_live_restore(content: bytes) -> bool:

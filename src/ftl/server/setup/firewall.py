@@ -1,4 +1,4 @@
-"""What the firewall lets through: the lines of /etc/ftl/firewall.conf, and which of them ufw lacks."""
+"""What the firewall lets through: the lines of /etc/ftl/firewall.conf."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
 Port = tuple[int, str]
 """A port and its protocol, "tcp" or "udp"."""
@@ -18,62 +18,65 @@ SWARM: tuple[Port, ...] = ((2377, "tcp"), (7946, "tcp"), (7946, "udp"), (4789, "
 
 _HEAD = """\
 # What FTL's part of the firewall lets through to this server, beside what `forwards` in a deployed ftl.yaml names.
-# A line that you add stays: allow PORT/tcp or allow PORT/udp. To put it in force: ftl-firewall apply
+# allow PORT/tcp or allow PORT/udp opens a port to everybody; leave PORT/tcp (SSH) has the server's other rules decide.
+# A line that you add stays. To put it in force: ftl-firewall apply
 """
-_ALLOW = re.compile(r"allow (\d{1,5})/(tcp|udp)")
+_LINE = re.compile(r"(allow|leave) (\d{1,5})/(tcp|udp)")
 
-# Profiles that the openssh-server package brings to ufw.
-_SSH_PROFILES = ("OpenSSH", "SSH")
+# So many ports in a row are shown as a range.
+_RUN = 3
 
 
-def wanted(there: bytes | None, ports: Iterable[Port], *, owner: Literal["own", "ufw"]) -> bytes:
-    """The file as it should be: what it allows already, and these.
+def wanted(
+    there: bytes | None, ports: Iterable[Port], *, left: Iterable[Port] = (), owner: Literal["own", "ufw"]
+) -> bytes:
+    """The file as it should be: what it says already, and these.
 
     Args:
         there: The file; None: there is none.
-        ports: What must be open.
+        ports: What must be open to everybody.
+        left: What the other rules go on deciding about, unless it is open to everybody.
         owner: Who decides about what is meant for the server itself: FTL's own chain or ufw.
     """
-    open_ports = dict.fromkeys((*allowed(there), *ports))
-    lines = [f"input {owner}", *(f"allow {number}/{protocol}" for number, protocol in open_ports)]
+    allow = dict.fromkeys((*allowed(there), *ports))
+    leave = dict.fromkeys(one for one in (*untouched(there), *left) if one not in allow)
+    said = (*(("leave", *one) for one in leave), *(("allow", *one) for one in allow))
+    lines = [f"input {owner}", *(f"{word} {number}/{protocol}" for word, number, protocol in said)]
     return (_HEAD + "\n".join(lines) + "\n").encode()
 
 
 def allowed(content: bytes | None) -> tuple[Port, ...]:
-    """What such a file lets through."""
-    matches = map(_ALLOW.fullmatch, (content or b"").decode(errors="replace").splitlines())
-    return tuple((int(found[1]), found[2]) for found in matches if found is not None)
+    """What such a file opens to everybody."""
+    return _named("allow", content)
+
+
+def untouched(content: bytes | None) -> tuple[Port, ...]:
+    """What such a file leaves to the server's other rules."""
+    return _named("leave", content)
+
+
+def _named(word: str, content: bytes | None) -> tuple[Port, ...]:
+    matches = map(_LINE.fullmatch, (content or b"").decode(errors="replace").splitlines())
+    return tuple((int(found[2]), found[3]) for found in matches if found is not None and found[1] == word)
 
 
 def listed(ports: Iterable[Port]) -> str:
-    """Ports for people: "22, 80, 443 (tcp), 443 (udp)"."""
+    """Ports for people: "22, 80, 443 (tcp), 443, 10000-10100 (udp)"."""
     given = tuple(ports)
-    kinds = {protocol: [str(port) for port, kind in given if kind == protocol] for protocol in ("tcp", "udp")}
-    return ", ".join(f"{', '.join(numbers)} ({kind})" for kind, numbers in kinds.items() if numbers)
+    kinds = {protocol: [port for port, kind in given if kind == protocol] for protocol in ("tcp", "udp")}
+    return ", ".join(f"{', '.join(_ranges(numbers))} ({kind})" for kind, numbers in kinds.items() if numbers)
 
 
-def missing_in_ufw(rules: Sequence[str], ports: Iterable[Port]) -> tuple[Port, ...]:
-    """The ports that ufw has no rule about.
-
-    One that it has a rule about, whatever it says, is left alone: who allows SSH from one network only means that.
-
-    Args:
-        rules: The lines of `ufw show added`.
-        ports: What should be open.
-    """
-    text = "\n".join(rules)
-    return tuple(port for port in ports if not _is_named(text, port))
-
-
-def _is_named(text: str, port: Port) -> bool:
-    number, protocol = port
-    if number == 22 and any(re.search(rf"\b{profile}\b", text) for profile in _SSH_PROFILES):
-        return True
-    for line in text.splitlines():
-        found = re.search(rf"(?<![\w.:/]){number}(?:/(tcp|udp))?(?![\w.:/])", line)
-        if found is None:
-            continue
-        said = found[1] or next((one for one in ("tcp", "udp") if f"proto {one}" in line), protocol)
-        if said == protocol:
-            return True
-    return False
+def _ranges(numbers: list[int]) -> list[str]:
+    """Numbers that follow each other, together."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return [
+        text
+        for run in runs
+        for text in ([f"{run[0]}-{run[-1]}"] if len(run) >= _RUN else [str(number) for number in run])
+    ]

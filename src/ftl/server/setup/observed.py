@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftl.errors import ServerError
+from ftl.server.setup import reachable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-Facts = dict[str, list[str]]
+    from ftl.server.setup.firewall import Port
 
-# /proc/net/*: addresses are hexadecimal, each group of 4 bytes in the machine's own order (proc(5)).
-_LOOPBACK_V6 = ("00000000000000000000000001000000", "0000000000000000FFFF0000")
-_EPHEMERAL = 32768
-_DHCP_CLIENT = ("68", "546")
+Facts = dict[str, list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ class Account:
     """The deploy user, who is there.
 
     Attributes:
-        sudoer: Whether sudo lets this user do anything.
+        sudoer: Whether this user becomes root by sudo, without a password or, as just now, with one.
     """
 
     home: str
@@ -118,13 +116,17 @@ class Observed:
         packages: Which of those that setup may want are installed.
         auto_upgrades: Content of apt's 20auto-upgrades.
         dockerd: Its path; None: no engine is installed.
+        has_docker: Whether the docker command is there, which Debian 13 has in a package of its own.
         daemon: Content of /etc/docker/daemon.json.
         engine: None: none answers.
         engine_arguments: The running engine's command line.
         account: None: the deploy user is not there.
         ufw: Its rules, as `ufw show added` has them; None: it is not active.
         firewalld: Whether it runs.
-        listening: (port, protocol) of what listens for the outside.
+        listening: What listens for the outside.
+        tunnels: Those of it by which VPNs come in.
+        published: What containers that are not FTL's publish to the outside.
+        forwarded: What FTL's do.
     """
 
     login: str
@@ -137,6 +139,7 @@ class Observed:
     packages: frozenset[str]
     auto_upgrades: bytes | None
     dockerd: str | None
+    has_docker: bool
     daemon: bytes | None
     engine: RunningEngine | None
     engine_arguments: tuple[str, ...]
@@ -145,7 +148,10 @@ class Observed:
     ufw: tuple[str, ...] | None
     firewalld: bool
     firewall: Firewall
-    listening: frozenset[tuple[int, str]]
+    listening: frozenset[Port]
+    tunnels: frozenset[Port]
+    published: frozenset[Port]
+    forwarded: frozenset[Port]
 
 
 def read(output: bytes, *, name: str) -> Observed:
@@ -174,6 +180,8 @@ def read(output: bytes, *, name: str) -> Observed:
 def _observed(facts: Facts) -> Observed:
     engine = _first(facts, "engine")
     ufw = _blob(facts, "ufw")
+    wireguard = {(int(port), "udp") for port in facts.get("wireguard", ()) if port != "0"}
+    listening = reachable.listening(_lines(_blob(facts, "listening")), wireguard)
     return Observed(
         login=facts["login"][0],
         user=facts["user"][0],
@@ -185,6 +193,7 @@ def _observed(facts: Facts) -> Observed:
         packages=frozenset(facts.get("package", ())),
         auto_upgrades=_blob(facts, "auto-upgrades"),
         dockerd=_first(facts, "dockerd"),
+        has_docker="docker" in facts,
         daemon=_blob(facts, "daemon"),
         engine=_engine(engine.split()) if engine else None,
         engine_arguments=_lines(_blob(facts, "engine-arguments")),
@@ -199,7 +208,10 @@ def _observed(facts: Facts) -> Observed:
             enabled="firewall-enabled" in facts,
             holds="firewall-holds" in facts,
         ),
-        listening=_listening(_lines(_blob(facts, "listening"))),
+        listening=listening,
+        tunnels=listening & (reachable.TUNNELS | wireguard),
+        published=reachable.published(facts.get("foreign-ports", ())),
+        forwarded=reachable.published(facts.get("ftl-ports", ())),
     )
 
 
@@ -264,28 +276,6 @@ def _sshd(facts: Facts) -> Sshd:
         root_login=_first(facts, "permitrootlogin") or "",
         password_login=password,
     )
-
-
-def _listening(lines: Sequence[str]) -> frozenset[tuple[int, str]]:
-    """What listens for others than this machine, from /proc/net: "tcp6 ADDRESS:PORT", both hexadecimal."""
-    found = set()
-    for line in lines:
-        table, _, place = line.partition(" ")
-        address, _, port = place.partition(":")
-        number, protocol = int(port, 16), table.removesuffix("6")
-        if _is_loopback(address) or (protocol == "udp" and number >= _EPHEMERAL):
-            continue
-        if protocol == "udp" and str(number) in _DHCP_CLIENT:
-            continue
-        found.add((number, protocol))
-    return frozenset(found)
-
-
-def _is_loopback(address: str) -> bool:
-    if len(address) == 8:
-        return address.endswith("7F")
-    whole, mapped = _LOOPBACK_V6
-    return address == whole or (address.startswith(mapped) and address.endswith("7F"))
 
 
 def _first(facts: Mapping[str, Sequence[str]], name: str) -> str | None:

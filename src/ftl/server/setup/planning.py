@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ftl.errors import FtlError, UsageError
 from ftl.figures import binary, size
-from ftl.server.setup import daemon, firewall, scripts, systems
+from ftl.server.setup import daemon, firewall, notes, scripts, systems, ufw
 from ftl.server.setup import steps as s
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # What Docker's packages take when unpacked, their archives, and some room for images; for other packages.
 _ROOM_DOCKER = 1_500_000_000
 _ROOM = 200_000_000
+
+_AUTHORITIES = "ca-certificates"
 
 HARDENED = b"""\
 # Written by `ftl setup --harden`, after it came in by key as the user who deploys.
@@ -84,21 +86,32 @@ def make_plan(wanted: Wanted, observed: Observed, *, server: str) -> SetupPlan:
     found = tuple(step for planner in PLANNERS for step in planner(wanted, observed, server))
     _refuse_full(found, observed, server)
     if any(isinstance(step, (s.InstallPackages, s.InstallDocker)) for step in found):
-        docker = any(isinstance(step, s.InstallDocker) for step in found)
-        found = (s.RefreshPackages(_repository(wanted, observed) if docker else ""), *found)
-    notes = tuple(_notes(wanted, observed, found))
-    return SetupPlan(server, observed.system.name, observed.user, found, notes)
+        asks = observed.dockerd is None and not _lacks_authorities(wanted, observed)
+        found = (s.RefreshPackages(_repository(wanted, observed) if asks else ""), *found)
+    said = tuple(notes.about(wanted, observed, found))
+    return SetupPlan(server, observed.system.name, observed.user, found, said)
 
 
 def _packages(wanted: Wanted, observed: Observed, _server: str) -> Iterator[s.Step]:
-    """What is missing, unless it comes with the engine: each call of apt takes a second by itself."""
+    """What is missing, unless it comes with the engine: each call of apt takes a second by itself.
+
+    Docker's repository cannot be asked over HTTPS before the server knows any authority.
+    """
     missing = _missing(wanted, observed)
     if missing and observed.dockerd is not None:
         yield s.InstallPackages(missing)
+    elif observed.dockerd is None and _lacks_authorities(wanted, observed):
+        yield s.InstallPackages((_AUTHORITIES,))
+
+
+def _lacks_authorities(wanted: Wanted, observed: Observed) -> bool:
+    return _AUTHORITIES not in observed.packages and wanted.docker_repository.startswith("https:")
 
 
 def _missing(wanted: Wanted, observed: Observed) -> tuple[str, ...]:
-    needed = ["ca-certificates", "zstd"]
+    needed = [_AUTHORITIES, "zstd"]
+    if observed.dockerd is not None and not observed.has_docker and not _is_snap(observed):
+        needed += systems.command_packages(observed.system, observed.packages)
     if wanted.firewall:
         needed.append("iptables")
     if wanted.unattended_upgrades:
@@ -118,12 +131,13 @@ def _engine(wanted: Wanted, observed: Observed, server: str) -> Iterator[s.Step]
         if content is not None:
             yield _settings(content, daemon.changed(observed.daemon, content), observed.engine)
     if observed.dockerd is None:
+        first = (_AUTHORITIES,) if _lacks_authorities(wanted, observed) else ()
         yield s.InstallDocker(
             repository=_repository(wanted, observed),
             codename=observed.system.codename,
             architecture=observed.system.architecture,
             packages=systems.docker_packages(observed.system),
-            others=_missing(wanted, observed),
+            others=tuple(one for one in _missing(wanted, observed) if one not in first),
         )
 
 
@@ -197,17 +211,27 @@ def _firewall(wanted: Wanted, observed: Observed, server: str) -> Iterator[s.Ste
             cause="neither `sshd -T` nor the connection names one, and a firewall must leave it open",
             hint="`ftl setup --no-firewall` does all the rest",
         )
-    ports = _open_ports(wanted, observed)
+    ports, left = (*firewall.WEB, *wanted.allow), _left(observed)
     uses_ufw = observed.ufw is not None
-    if observed.ufw is not None and (missing := firewall.missing_in_ufw(observed.ufw, ports)):
-        yield s.AllowInUfw(missing)
+    if observed.ufw is not None:
+        if missing := ufw.missing(observed.ufw, ports):
+            yield s.AllowInUfw(missing)
+        ports += tuple(one for one in ufw.opened(observed.ufw, sorted(observed.published)) if one not in left)
     there = observed.firewall
-    rules = firewall.wanted(there.rules, ports, owner="ufw" if uses_ufw else "own")
+    rules = firewall.wanted(there.rules, ports, left=left, owner="ufw" if uses_ufw else "own")
     script, unit = scripts.firewall(), scripts.firewall_unit()
     files = (there.rules, there.script) == (rules, script)
     starts = not observed.systemd or (there.unit == unit and there.enabled)
     if not (files and starts and there.holds):
-        yield s.ApplyFirewall(rules, script, unit, firewall.allowed(rules), own_input=not uses_ufw)
+        stay = (*firewall.untouched(rules), *firewall.allowed(rules))
+        yield s.ApplyFirewall(rules, script, unit, stay, own_input=not uses_ufw)
+
+
+def _left(observed: Observed) -> tuple[Port, ...]:
+    """The ways in: who restricted them meant it, and where nothing restricts them, they stay open."""
+    ssh = ((port, "tcp") for port in observed.sshd.ports)
+    swarm = firewall.SWARM if observed.engine is not None and observed.engine.swarm else ()
+    return (*ssh, *swarm, *sorted(observed.tunnels))
 
 
 def _hardening(wanted: Wanted, observed: Observed, server: str) -> Iterator[s.Step]:
@@ -244,12 +268,6 @@ PLANNERS: tuple[Callable[[Wanted, Observed, str], Iterator[s.Step]], ...] = (
 engine starts while the firewall is seen to; what could lock us out for good comes last."""
 
 
-def _open_ports(wanted: Wanted, observed: Observed) -> tuple[Port, ...]:
-    ssh = ((port, "tcp") for port in observed.sshd.ports)
-    swarm = firewall.SWARM if observed.engine is not None and observed.engine.swarm else ()
-    return tuple(dict.fromkeys((*ssh, *firewall.WEB, *swarm, *wanted.allow)))
-
-
 def _repository(wanted: Wanted, observed: Observed) -> str:
     return f"{wanted.docker_repository.rstrip('/')}/{observed.system.id}"
 
@@ -277,17 +295,3 @@ def _refuse_full(steps: tuple[s.Step, ...], observed: Observed, server: str) -> 
             cause=f"{size(observed.free)} are free below /var; {size(needed)} are needed",
             hint="`apt-get clean`, `journalctl --vacuum-size=100M` and old kernels are where to look",
         )
-
-
-def _notes(wanted: Wanted, observed: Observed, steps: tuple[s.Step, ...]) -> Iterator[str]:
-    if _is_snap(observed):
-        yield "Docker is a snap there, which has settings of its own: they are left alone"
-    if observed.engine is not None and observed.engine.swarm:
-        yield "its engine is in a swarm, which knows no live-restore: it is left off"
-    if not wanted.firewall:
-        return
-    applies = next((step for step in steps if isinstance(step, s.ApplyFirewall)), None)
-    if applies is not None and applies.own_input and observed.firewall.rules is None:
-        closing = sorted(observed.listening - {*applies.ports, *wanted.forwards})
-        if closing:
-            yield f"something listens on {firewall.listed(closing)}, which will be closed: `--allow PORT` keeps it open"

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from ftl.errors import FtlError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from ftl.server.setup.observed import System
 
 SUPPORTED = {"debian": ("Debian", (11,), (13,)), "ubuntu": ("Ubuntu", (20, 4), (24, 4))}
@@ -48,6 +50,13 @@ def docker_packages(system: System) -> tuple[str, ...]:
     if system.id == "debian" and _version(system.version) >= (_SPLIT_FROM,):
         return ("docker.io", "docker-cli")
     return ("docker.io",)
+
+
+def command_packages(system: System, there: Collection[str]) -> tuple[str, ...]:
+    """What brings the docker command to an engine that came without it, as far as packages brought the engine."""
+    if "docker-ce" in there:
+        return ("docker-ce-cli",)
+    return docker_packages(system)[1:] if "docker.io" in there else ()
 
 
 def _is_known(system: System) -> bool:

@@ -1,4 +1,4 @@
-"""What the firewall lets through, and what ufw says already."""
+"""What the firewall lets through."""
 
 from __future__ import annotations
 
@@ -6,42 +6,35 @@ import pytest
 
 from ftl.server.setup import firewall
 
+SSH = (22, "tcp")
+
 
 def test_lines_that_somebody_added_to_the_firewall_stay() -> None:
-    """What is open stays open; ports are added once."""
-    first = firewall.wanted(None, [(22, "tcp"), *firewall.WEB], owner="own")
-    more = first + b"allow 51820/udp\nallow nonsense\n"
-    second = firewall.wanted(more, [(22, "tcp"), (2222, "tcp"), *firewall.WEB], owner="own")
-    assert firewall.allowed(second) == (*firewall.allowed(first), (51820, "udp"), (2222, "tcp"))
-    assert firewall.wanted(second, [(22, "tcp")], owner="own") == second
+    """What is open stays open, what is left to other rules stays so; ports are added once."""
+    first = firewall.wanted(None, firewall.WEB, left=[SSH], owner="own")
+    more = first + b"allow 51820/udp\nleave 25/tcp\nallow nonsense\n"
+    second = firewall.wanted(more, firewall.WEB, left=[SSH, (2222, "tcp")], owner="own")
+    assert firewall.allowed(second) == (*firewall.WEB, (51820, "udp"))
+    assert firewall.untouched(second) == (SSH, (25, "tcp"), (2222, "tcp"))
+    assert firewall.wanted(second, firewall.WEB, left=[SSH], owner="own") == second
 
 
-UFW = """\
-Added user rules (see 'ufw status' for running firewall):
-ufw limit OpenSSH
-ufw allow 80,443/tcp
-ufw allow from 10.0.8.0/24 to any port 5432 proto tcp
-ufw allow from 192.0.2.53 to any port 53
-ufw deny 8443
-""".splitlines()
+def test_a_port_that_is_opened_to_everybody_is_left_to_no_other_rule() -> None:
+    """Who asks for `--allow 22` gets it."""
+    rules = firewall.wanted(None, [*firewall.WEB, SSH], left=[SSH], owner="own")
+    assert SSH in firewall.allowed(rules)
+    assert firewall.untouched(rules) == ()
 
 
 @pytest.mark.parametrize(
-    ("port", "is_missing"),
+    ("ports", "expected"),
     [
-        ((22, "tcp"), False),
-        ((2222, "tcp"), True),
-        ((80, "tcp"), False),
-        ((443, "tcp"), False),
-        ((443, "udp"), True),
-        ((5432, "tcp"), False),
-        ((5432, "udp"), True),
-        ((53, "udp"), False),
-        ((8443, "tcp"), False),
-        ((24, "tcp"), True),
-        ((192, "tcp"), True),
+        ((), ""),
+        (((22, "tcp"), *firewall.WEB), "22, 80, 443 (tcp), 443 (udp)"),
+        (tuple((port, "udp") for port in (53, *range(10000, 10201))), "53, 10000-10200 (udp)"),
+        (((80, "tcp"), (81, "tcp")), "80, 81 (tcp)"),
     ],
 )
-def test_a_port_that_ufw_has_a_rule_about_is_left_to_it(port: firewall.Port, is_missing: bool) -> None:
-    """Whatever the rule says: who restricted a port meant it."""
-    assert bool(firewall.missing_in_ufw(UFW, [port])) is is_missing
+def test_ports_for_people(ports: tuple[firewall.Port, ...], expected: str) -> None:
+    """Those in a row are a range."""
+    assert firewall.listed(ports) == expected

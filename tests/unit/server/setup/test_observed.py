@@ -52,7 +52,9 @@ def test_what_a_server_says_is_read() -> None:
     [
         ("tcp 00000000:0016", (22, "tcp")),
         ("tcp6 00000000000000000000000000000000:1538", (5432, "tcp")),
-        ("udp 0A00000A:CA6C", None),
+        ("udp 0A00000A:CA6C", (51820, "udp")),
+        ("udp 0A00000A:CA6D", None),
+        ("udp 0A00000A:EE48", (61000, "udp")),
         ("udp 00000000:0035", (53, "udp")),
         ("tcp 0100007F:1538", None),
         ("tcp6 00000000000000000000000001000000:1538", None),
@@ -61,8 +63,33 @@ def test_what_a_server_says_is_read() -> None:
     ],
 )
 def test_what_listens_for_others_is_told_from_what_does_not(line: str, port: firewall.Port | None) -> None:
-    """Loopback, a DHCP client's port and those of outgoing UDP do not count."""
-    assert read(facts(listening=blob(line)), name="shop").listening == ({port} if port else set())
+    """Loopback, a DHCP client's port and those of outgoing UDP do not count; a VPN's do, however high."""
+    found = read(facts(listening=blob(line)), name="shop")
+    assert found.listening == ({port} if port else set())
+    assert found.tunnels == ({port} if port == (51820, "udp") else set())
+
+
+def test_a_wireguard_at_a_port_of_its_own_is_known() -> None:
+    """`wg` says where it listens; an interface that is down listens nowhere."""
+    found = read(facts(wireguard="40000"), name="shop")
+    assert found.listening == found.tunnels == {(40000, "udp")}
+    assert read(facts(wireguard="0"), name="shop").listening == set()
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        ("", set()),
+        ("5000/tcp", set()),
+        ("127.0.0.1:5432->5432/tcp, [::1]:5432->5432/tcp, ::1:5432->5432/tcp", set()),
+        ("0.0.0.0:8099->8000/tcp, :::8099->8000/tcp", {(8099, "tcp")}),
+        ("[::]:53->53/udp, 10.0.0.5:54->53/udp", {(53, "udp"), (54, "udp")}),
+        ("0.0.0.0:9000-9002->9000-9002/tcp, 22/tcp", {(9000, "tcp"), (9001, "tcp"), (9002, "tcp")}),
+    ],
+)
+def test_what_containers_publish_is_read(shown: str, expected: set[firewall.Port]) -> None:
+    """As docker 20.10 and newer ones show it; what is bound to loopback is for nobody else."""
+    assert read(facts(foreign_ports=shown), name="shop").published == expected
 
 
 def test_an_engine_that_does_not_answer() -> None:

@@ -8,7 +8,7 @@ import pytest
 from tests.unit.server.setup.world import BARE, BOOKWORM, KEY, READY
 
 from ftl.errors import FtlError, UsageError
-from ftl.server.setup import Wanted, steps
+from ftl.server.setup import Wanted, firewall, steps
 from ftl.server.setup.observed import Account, Observed, RunningEngine
 from ftl.server.setup.planning import make_plan
 
@@ -97,8 +97,33 @@ def test_a_swarms_engine_gets_no_live_restore() -> None:
     assert b"live-restore" not in step.content
     assert not step.restart  # its container would stop
     assert "for Docker's next start" in step.text
-    allowed = one(swarm, steps.ApplyFirewall)
-    assert {(2377, "tcp"), (4789, "udp")} <= set(getattr(allowed, "ports", ()))
+
+
+def test_a_swarms_ports_are_opened_to_nobody_who_had_no_way_in() -> None:
+    """Our rules leave them to the others; ufw gets no rule, and its owner a note."""
+    swarm = replace(READY, engine=RunningEngine(live_restore=False, swarm=True, containers=1))
+    applied = one(swarm, steps.ApplyFirewall)
+    assert isinstance(applied, steps.ApplyFirewall)
+    assert {(2377, "tcp"), (4789, "udp")} <= set(firewall.untouched(applied.rules))
+    plan = make_plan(WANTED, replace(swarm, ufw=("ufw allow 2377/tcp",)), server="shop")
+    (allows,) = (step for step in plan.steps if isinstance(step, steps.AllowInUfw))
+    assert set(allows.ports) == set(firewall.WEB)
+    assert any("the swarm's 7946 (tcp), 7946, 4789 (udp)" in note for note in plan.notes)
+
+
+@pytest.mark.parametrize("ufw", [None, (), ("ufw allow from 203.0.113.5",), ("ufw allow in on tailscale0",)])
+def test_ssh_is_let_in_by_nobody_but_who_let_it_in_before(ufw: tuple[str, ...] | None) -> None:
+    """Neither our rules nor ufw open its ports: somebody may have limited them; `--allow` does it on request."""
+    server = replace(BARE, ufw=ufw, sshd=replace(BARE.sshd, ports=(22, 2222)))
+    plan = make_plan(WANTED, server, server="shop")
+    (applied,) = (step for step in plan.steps if isinstance(step, steps.ApplyFirewall))
+    assert firewall.untouched(applied.rules) == ((22, "tcp"), (2222, "tcp"))
+    assert firewall.allowed(applied.rules) == firewall.WEB
+    assert {(22, "tcp"), (2222, "tcp")} <= set(applied.ports)
+    opened = [step.ports for step in plan.steps if isinstance(step, steps.AllowInUfw)]
+    assert opened == ([] if ufw is None else [firewall.WEB])
+    asked = one(server, steps.ApplyFirewall, replace(WANTED, allow=((2222, "tcp"),)))
+    assert (2222, "tcp") in firewall.allowed(getattr(asked, "rules", None))
 
 
 def test_a_snaps_settings_are_left_alone() -> None:
@@ -142,12 +167,72 @@ def test_without_the_firewall_nothing_of_it_is_touched() -> None:
 
 
 def test_what_will_be_closed_is_said_before() -> None:
-    """Ports that something listens on are named, but not those that this project opens."""
-    busy = replace(BARE, listening=frozenset({(22, "tcp"), (5432, "tcp"), (8025, "tcp"), (51820, "udp")}))
+    """Ports that something listens on are named, but not those that a project of FTL's opens; VPNs stay."""
+    tunnel = (51820, "udp")
+    busy = replace(
+        BARE,
+        listening=frozenset({(22, "tcp"), (5432, "tcp"), (8025, "tcp"), (2525, "tcp"), tunnel}),
+        tunnels=frozenset({tunnel}),
+        forwarded=frozenset({(2525, "tcp")}),
+    )
     plan = make_plan(replace(WANTED, forwards=((8025, "tcp"),)), busy, server="shop")
-    assert any("5432 (tcp), 51820 (udp)" in note for note in plan.notes)
+    assert [note for note in plan.notes if "closed" in note] == [
+        "something listens on 5432 (tcp), which will be closed: `--allow PORT` keeps it open"
+    ]
     kept = make_plan(replace(WANTED, allow=((5432, "tcp"),)), busy, server="shop")
-    assert any("8025 (tcp), 51820 (udp)" in note for note in kept.notes)
+    assert any("something listens on 8025 (tcp)" in note for note in kept.notes)
+    (applied,) = (step for step in plan.steps if isinstance(step, steps.ApplyFirewall))
+    assert firewall.untouched(applied.rules) == ((22, "tcp"), tunnel)
+    assert "51820, 443 (udp)" in applied.text
+
+
+@pytest.mark.parametrize("ufw", [None, ("ufw allow 8099", "ufw allow from 10.0.0.0/8 to any port 5432")])
+def test_containers_whose_ports_will_be_closed_are_named(ufw: tuple[str, ...] | None) -> None:
+    """With ufw, too, which does not rule them; what it opens to everybody stays open."""
+    busy = replace(BARE, ufw=ufw, published=frozenset({(8099, "tcp"), (5432, "tcp"), (80, "tcp")}))
+    plan = make_plan(WANTED, busy, server="shop")
+    (applied,) = (step for step in plan.steps if isinstance(step, steps.ApplyFirewall))
+    assert ((8099, "tcp") in firewall.allowed(applied.rules)) is bool(ufw)
+    (note,) = plan.notes
+    assert note.startswith(f"containers publish ports on {'5432' if ufw else '5432, 8099'} (tcp), which")
+    assert make_plan(WANTED, replace(READY, published=busy.published), server="shop").notes == ()
+
+
+def test_without_authorities_docker_s_repository_is_asked_when_they_are_there() -> None:
+    """Over HTTPS nothing could be fetched before; over HTTP it is asked at once."""
+    server = replace(BARE, packages=BARE.packages - {"ca-certificates"})
+    refresh, first, _, docker, *_ = make_plan(WANTED, server, server="shop").steps
+    assert refresh.words == ("",)
+    assert first.words == ("ca-certificates",)
+    assert isinstance(docker, steps.InstallDocker)
+    assert docker.others == ("zstd",)
+    plain = make_plan(replace(WANTED, docker_repository="http://mirror/linux"), server, server="shop")
+    assert plain.steps[0].words == ("http://mirror/linux/debian",)
+    assert "install_packages" not in [step.kind for step in plain.steps]
+
+
+@pytest.mark.parametrize(
+    ("version", "package", "command"),
+    [("13", "docker.io", "docker-cli"), ("12", "docker-ce", "docker-ce-cli"), ("12", "docker.io", None)],
+)
+def test_an_engine_without_the_docker_command_gets_it(
+    version: str, package: str, command: str | None
+) -> None:
+    """Debian 13 has it in a package of its own, and Docker always had."""
+    system = replace(BOOKWORM, version=version)
+    server = replace(READY, system=system, has_docker=False, engine=None, packages=READY.packages | {package})
+    plan = make_plan(WANTED, server, server="shop")
+    installed = [step.packages for step in plan.steps if isinstance(step, steps.InstallPackages)]
+    assert installed == ([(command,)] if command else [])
+
+
+def test_an_insecure_registry_that_the_engine_is_not_told_of_is_named() -> None:
+    """Its command line has some, and with both it would not start."""
+    arguments = ("dockerd", "--insecure-registry=10.0.0.9:5000")
+    server = replace(READY, engine_arguments=arguments)
+    wanted = replace(WANTED, insecure=("10.0.0.5:5000", "10.0.0.9:5000"))
+    (note,) = make_plan(wanted, server, server="shop").notes
+    assert "add 10.0.0.5:5000 to that command line" in note
 
 
 @pytest.mark.parametrize(

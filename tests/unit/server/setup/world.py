@@ -25,6 +25,7 @@ BARE = Observed(
     packages=frozenset({"ca-certificates", "iptables"}),
     auto_upgrades=None,
     dockerd=None,
+    has_docker=False,
     daemon=None,
     engine=None,
     engine_arguments=(),
@@ -41,6 +42,9 @@ BARE = Observed(
     firewalld=False,
     firewall=Firewall(rules=None, script=None, unit=None, enabled=False, holds=False),
     listening=frozenset({(22, "tcp")}),
+    tunnels=frozenset(),
+    published=frozenset(),
+    forwarded=frozenset(),
 )
 """A machine that was just rented: root logs in."""
 
@@ -48,13 +52,14 @@ READY = replace(
     BARE,
     packages=frozenset({"ca-certificates", "iptables", "zstd"}),
     dockerd="/usr/bin/dockerd",
+    has_docker=True,
     daemon=SETTINGS,
     engine=RunningEngine(live_restore=True, swarm=False, containers=3),
     engine_arguments=("/usr/bin/dockerd", "-H", "fd://"),
     account=Account("/home/deploy", frozenset({"deploy", "docker"}), sudoer=False),
     sshd=replace(BARE.sshd, authorised=True),
     firewall=Firewall(
-        rules=wanted(None, ((22, "tcp"), *WEB), owner="own"),
+        rules=wanted(None, WEB, left=((22, "tcp"),), owner="own"),
         script=scripts.firewall(),
         unit=scripts.firewall_unit(),
         enabled=True,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
+_OBSERVE = ("keys_file.sh", "engine_pid.sh", "sudo_rules.sh", "observe.sh")
 _HAND = (
     "hand.sh",
     "packages.sh",
+    "engine_pid.sh",
     "engine.sh",
     "keys_file.sh",
     "account.sh",
@@ -26,7 +28,7 @@ def as_root() -> str:
 @cache
 def observe() -> str:
     """Says what the server is and has."""
-    return _read("keys_file.sh") + _read("observe.sh")
+    return "".join(map(_read, _OBSERVE))
 
 
 @cache

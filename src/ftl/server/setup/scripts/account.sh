@@ -15,7 +15,8 @@ do_key() { # NAME FILE KEY: FILE as in sshd's AuthorizedKeysFile
     case $path in
     # What a link there leads to may not be this user's to write.
     "$home"/*) runuser -u "$1" -- sh -c "$authorise" sh "$path" "$3" ;;
-    *) sh -c "$authorise" sh "$path" "$3" && chown "$1:" "$path" ;;
+    # sshd reads it as this user, who has to come through its folder.
+    *) mkdir -p "$(dirname "$path")" && sh -c "$authorise" sh "$path" "$3" && chown "$1:" "$path" ;;
     esac
 }
 
@@ -30,5 +31,5 @@ do_sudoer() { # NAME
     # sudo passes over files with a dot in their name.
     file=/etc/sudoers.d/ftl-$(printf '%s' "$1" | tr -c 'A-Za-z0-9_-' _)
     printf '%s ALL=(ALL) NOPASSWD: ALL\n' "$1" > "$state/sudoer" && visudo -cqf "$state/sudoer" &&
-        install -m 0440 "$state/sudoer" "$file"
+        install -m 0440 "$state/sudoer" "$file" && runuser -u "$1" -- sudo -n true
 }

@@ -51,7 +51,7 @@ do_daemon() {
 }
 
 turn_live_restore_on() {
-    kill -s HUP "$(pidof dockerd | cut -d' ' -f1)" || return
+    pid=$(engine_pid) && kill -s HUP "$pid" || return
     for _ in $(seq 25); do
         if [ "$(docker info --format '{{.LiveRestoreEnabled}}' 2> /dev/null)" = true ]; then return; fi
         sleep 0.2

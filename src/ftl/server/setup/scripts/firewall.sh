@@ -3,7 +3,7 @@
 #
 # /etc/ftl/firewall.conf says what is open. Everything is in two chains of our own: FTL-INPUT, for what is meant for
 # the server itself, and FTL-FORWARD, for ports that containers publish, which never pass INPUT. Other rules are left
-# alone, and those that come before ours keep their say.
+# alone, and those that come before ours keep their say. Of what is left to them (SSH) they decide all by themselves.
 set -u
 export LC_ALL=C
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -20,9 +20,10 @@ own_input() {
     grep -qx 'input own' "$conf"
 }
 
-# PROTOCOL PORT of each line "allow PORT/PROTOCOL"; anything else is not for us.
-allowed() {
-    awk -F '[ /]' 'NF == 3 && $1 == "allow" && $2 ~ /^[0-9]+$/ && $3 ~ /^(tcp|udp)$/ { print $3, $2 }' "$conf"
+# WORD: PROTOCOL PORT of each line "WORD PORT/PROTOCOL"; anything else is not for us.
+named() {
+    awk -F '[ /]' -v word="$1" '
+        NF == 3 && $1 == word && $2 ~ /^[0-9]+$/ && $3 ~ /^(tcp|udp)$/ { print $3, $2 }' "$conf"
 }
 
 rules() {
@@ -30,6 +31,10 @@ rules() {
     echo ':FTL-INPUT - [0:0]'
     echo ':FTL-FORWARD - [0:0]'
     echo '-A FTL-INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT'
+    # As if we were not there: who limits SSH to one network goes on doing so.
+    named leave | while read -r protocol port; do
+        echo "-A FTL-INPUT -p $protocol -m $protocol --dport $port -j RETURN"
+    done
     # This machine's own containers are not the outside.
     for inside in lo docker+ br-+ ftl-+; do echo "-A FTL-INPUT -i $inside -j ACCEPT"; done
     if [ "$1" = ip6tables ]; then
@@ -38,7 +43,7 @@ rules() {
     else
         echo '-A FTL-INPUT -p icmp -j ACCEPT'
     fi
-    allowed | while read -r protocol port; do
+    named allow | while read -r protocol port; do
         echo "-A FTL-INPUT -p $protocol -m $protocol --dport $port -j ACCEPT"
     done
     echo '-A FTL-INPUT -j DROP'
@@ -51,7 +56,7 @@ rules() {
     # The networks that FTL makes: what their containers publish is what `forwards` names.
     echo '-A FTL-FORWARD -o ftl-+ -m conntrack --ctstate DNAT -j RETURN'
     # The port that was asked for, before Docker put the container's in its place.
-    allowed | while read -r protocol port; do
+    { named leave; named allow; } | while read -r protocol port; do
         echo "-A FTL-FORWARD -p $protocol -m conntrack --ctstate DNAT --ctorigdstport $port -j RETURN"
     done
     echo '-A FTL-FORWARD -m conntrack --ctstate DNAT -j DROP'
@@ -78,7 +83,7 @@ unhook() {
 }
 
 apply() {
-    if [ -z "$(allowed)" ]; then
+    if [ -z "$(named leave)$(named allow)" ]; then
         echo "$conf allows nothing, not even SSH: nothing is changed" >&2
         return 1
     fi

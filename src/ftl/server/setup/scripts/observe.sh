@@ -31,18 +31,17 @@ fact memory "$(awk '$1 == "MemTotal:" { printf "%.0f", $2 * 1024 }' /proc/meminf
 fact swap "$(awk 'NR > 1 { sum += $3 } END { printf "%.0f", sum * 1024 }' /proc/swaps)"
 
 dpkg-query -W -f '${db:Status-Abbrev}\tpackage\t${Package}\n' \
-    zstd iptables ca-certificates sudo unattended-upgrades 2> /dev/null | sed -n 's/^.i.*\tpackage/package/p'
+    zstd iptables ca-certificates sudo unattended-upgrades docker.io docker-ce 2> /dev/null | sed -n 's/^.i.*\tpackage/package/p'
 text auto-upgrades /etc/apt/apt.conf.d/20auto-upgrades
 
 # --- the engine
 if has dockerd; then fact dockerd "$(command -v dockerd)"; fi
+if has docker; then fact docker yes; fi
 text daemon /etc/docker/daemon.json
-for pid in $(pidof dockerd 2> /dev/null); do
-    tr '\0' '\n' < "/proc/$pid/cmdline" 2> /dev/null | blob engine-arguments
-    break
-done
+if pid=$(engine_pid); then tr '\0' '\n' < "/proc/$pid/cmdline" 2> /dev/null | blob engine-arguments; fi
 if has docker && engine=$(timeout 10 docker info --format '{{.LiveRestoreEnabled}} {{.Swarm.LocalNodeState}} {{.ContainersRunning}}' 2> /dev/null); then
     fact engine "$engine"
+    timeout 10 docker ps --format '{{if .Label "ftl.role"}}ftl{{else}}foreign{{end}}-ports\t{{.Ports}}' 2> /dev/null
 fi
 
 # --- the deploy user
@@ -52,7 +51,12 @@ if account=$(getent passwd "$user"); then
 fi
 home=$(printf '%s' "$account" | cut -d: -f6)
 if has sudo && [ -n "$account" ]; then
-    if sudo -l -U "$user" 2> /dev/null | grep -q 'may run'; then fact sudoer yes; fi
+    # Who came in as this user is root now, and not by being root: by sudo, and by its password if it wanted one.
+    if [ "$login" = "$user" ] && [ "$(id -u "$user")" != 0 ]; then
+        fact sudoer yes
+    elif sudo -l -U "$user" 2> /dev/null | make_root; then
+        fact sudoer yes
+    fi
 fi
 
 # --- sshd
@@ -93,4 +97,5 @@ fi
 for table in tcp tcp6 udp udp6; do
     awk -v table="$table" 'NR > 1 && (table ~ /^udp/ || $4 == "0A") { print table, $2 }' "/proc/net/$table" 2> /dev/null
 done | sort -u | blob listening
+if has wg; then wg show all listen-port 2> /dev/null | awk '$2 ~ /^[0-9]+$/ { print "wireguard\t" $2 }'; fi
 fact end yes

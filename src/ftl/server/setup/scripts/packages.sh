@@ -7,7 +7,7 @@ holder() {
 }
 
 waiting() {
-    while sleep 1 3>&- 9>&-; do
+    while kill -0 $$ && sleep 1 3>&- 9>&-; do
         if grep -q 'Could not get lock\|Waiting for cache lock' "$log"; then
             who=$(holder)
             note "waiting for ${who:-another program}, which holds the lock of apt; at most $((patience / 60)) minutes"
@@ -37,17 +37,22 @@ apt() {
 
 # [DOCKER-REPOSITORY]: the lists of packages; meanwhile whether Docker's own repository answers.
 do_refresh() {
-    key=
+    rm -f "$state/docker.asc"
+    asked=no
     if [ -n "${1-}" ]; then
-        rm -f "$state/docker.asc"
-        timeout 10 /usr/lib/apt/apt-helper -o Acquire::Retries=0 -o Acquire::http::Timeout=5 \
-            -o Acquire::https::Timeout=5 download-file "$1/gpg" "$state/docker.asc" > "$state/docker.log" 2>&1 3>&- 9>&- &
+        asked=yes
+        fetch_key "$1" 3>&- 9>&- &
         key=$!
     fi
     apt update
     status=$?
-    if [ -n "$key" ]; then wait "$key"; fi
+    if [ $asked = yes ]; then wait "$key"; fi
     return $status
+}
+
+fetch_key() { # REPOSITORY
+    timeout 10 /usr/lib/apt/apt-helper -o Acquire::Retries=0 -o Acquire::http::Timeout=5 \
+        -o Acquire::https::Timeout=5 download-file "$1/gpg" "$state/docker.asc" > "$state/docker.log" 2>&1
 }
 
 do_install() {
@@ -61,29 +66,63 @@ do_docker() {
     shift 4
     if apt-cache policy docker-ce 2> /dev/null | grep -q 'Candidate: [0-9]'; then
         note "Docker comes from its own packages: their source is known there already"
-        install_docker_own || return
-    elif [ -s "$state/docker.asc" ] && docker_own; then
+        install_docker_own || instead "its own packages cannot be fetched" "$@" || return
+    elif docker_source; then
         note "Docker comes from $repository"
+        install_docker_own || instead "the packages of $repository cannot be fetched" "$@" || return
     else
-        note "$repository cannot be reached from the server: Docker comes from the distribution ($1)"
-        apt install --no-install-recommends "$@" $others || return
+        note "$why: Docker comes from the distribution ($1)"
+        install_docker "$@" || return
     fi
     has_systemd || start_engine
 }
 
-docker_own() {
-    source=/etc/apt/sources.list.d/docker.list
-    install -D -m 0644 "$state/docker.asc" /etc/apt/keyrings/docker.asc &&
-        echo "deb [arch=$architecture signed-by=/etc/apt/keyrings/docker.asc] $repository $codename stable" > $source &&
-        apt update -o Dir::Etc::sourcelist=$source -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 \
-            -o Acquire::Retries=0 -o Acquire::https::Timeout=10 -o APT::Update::Error-Mode=any &&
-        install_docker_own && return
-    rm -f $source /etc/apt/keyrings/docker.asc
+# WHY PACKAGE...: the distribution's packages, where Docker's own did not arrive. apt fetches all before it unpacks the
+# first; what failed later is no matter of the source, and nothing else may be put over it.
+instead() {
+    if ! tail -n 5 "$log" | grep -q 'Unable to fetch some archives'; then return 1; fi
+    note "$1: Docker comes from the distribution ($2)"
+    shift
+    forget_docker_source
+    install_docker "$@"
+}
+
+own_source=/etc/apt/sources.list.d/ftl-docker.list
+own_key=/etc/apt/keyrings/ftl-docker.asc
+
+# Make Docker's repository one of apt's sources, if it answers; else it is in $why. Of a repository that somebody else
+# named there we keep off: apt refuses all of its sources if two of them have different keys for the same one.
+docker_source() {
+    why="$repository cannot be reached from the server"
+    if named_by_others; then
+        why="$repository is one of the server's package sources, and offers no docker-ce"
+        return 1
+    fi
+    if [ "$asked" = no ]; then fetch_key "$repository" 3>&- 9>&-; fi
+    [ -s "$state/docker.asc" ] || return
+    install -D -m 0644 "$state/docker.asc" $own_key &&
+        echo "deb [arch=$architecture signed-by=$own_key] $repository $codename stable" > $own_source &&
+        apt update -o Dir::Etc::sourcelist=$own_source -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 \
+            -o Acquire::Retries=0 -o Acquire::https::Timeout=10 -o APT::Update::Error-Mode=any && return
+    forget_docker_source
     return 1
 }
 
+named_by_others() {
+    grep -rhsF --include='*.list' --include='*.sources' --exclude=ftl-docker.list "$repository" \
+        /etc/apt/sources.list /etc/apt/sources.list.d | grep -qv '^[[:space:]]*#'
+}
+
+forget_docker_source() {
+    rm -f $own_source $own_key
+}
+
 install_docker_own() {
-    apt install --no-install-recommends docker-ce docker-ce-cli containerd.io $others
+    install_docker docker-ce docker-ce-cli containerd.io
+}
+
+install_docker() { # PACKAGE...
+    apt install --no-install-recommends "$@" $others
 }
 
 do_unattended() { # BASE64
