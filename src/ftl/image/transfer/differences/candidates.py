@@ -29,9 +29,9 @@ _DESCRIBE = 75e6
 _DESCRIBED = 250
 _SHARE = 2.5
 """Whole layers: 3.5 times smaller, at 300 MB a second on two cores. As a difference: 40 times, at 75 MB a second
-with both ends on them, once the old layer is unpacked at 400. A difference may take 2.5 times as long: it leaves the link
-to others. A layer that only the server has is described there, and imagined here, at 75 MB a second; its description is
-250 times smaller. Measured by `python -m bench.transfer`."""
+with both ends on them, once the old layer is unpacked at 400. A difference may take 2.5 times as long: it leaves the
+link to others. A layer that only the server has is described there, and imagined here, at 75 MB a second; its
+description is 250 times smaller. Measured by `python -m bench.transfer`."""
 
 
 @dataclass(frozen=True, slots=True)
