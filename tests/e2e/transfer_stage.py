@@ -139,7 +139,7 @@ async def bring(
 
 def slow(server: Server) -> None:
     """Have the link to a server taken for one of 8 Mbit/s, on which the small layers of tests pay as differences."""
-    remember(server.name, 1e6)
+    remember(server.name, 1e6, 1.0)
 
 
 def kept(server: Server) -> dict[str, int]:

@@ -112,7 +112,7 @@ class Shipment:
         self._emit = emit
         self._began = began
         self._origin = origin
-        self._pace = Pace(recall(there.engine.name))
+        self._pace = Pace(recall(there.engine.name, there.depot.round_trip))
         self._sent = 0
         self._room = 0
 
@@ -198,7 +198,7 @@ class Shipment:
             candidates(layers, there.images, here, there.depot.bases(), described=there.depot.describes),
             self._origin.old,
             self._describe,
-            recall(there.engine.name),
+            recall(there.engine.name, there.depot.round_trip),
             at_hand=at_hand,
         )
 
@@ -236,7 +236,7 @@ class Shipment:
             )
         finally:
             self._sent = meter.sent
-            remember(there.engine.name, self._pace.speed(_TELLING))
+            remember(there.engine.name, self._pace.speed(_TELLING), there.depot.round_trip)
             await incoming.discard()
         return meter.finish(time.monotonic() - self._began)
 

@@ -216,7 +216,18 @@ MEGABYTE = 1 << 20
         (120, 120, 12.5e6, 60.0, False),
         ((LEAST - 1) / MEGABYTE, 1, 1e5, 0.0, False),
     ],
-    ids=["slow", "100-mbit", "unknown", "code", "little", "code-nearby", "fast", "old-is-huge", "old-is-far", "small"],
+    ids=[
+        "slow",
+        "100-mbit",
+        "unknown",
+        "code",
+        "little",
+        "code-nearby",
+        "fast",
+        "old-is-huge",
+        "old-is-far",
+        "small",
+    ],
 )
 def test_what_arrives_first_is_chosen(
     megabytes: float, old: float, speed: float | None, preparing: float, expected: bool
