@@ -28,9 +28,10 @@ _BEGIN = 0.02
 _DESCRIBE = 75e6
 _DESCRIBED = 250
 _SHARE = 2.5
+_UNNOTICED = 0.03
 """Whole layers: 3.5 times smaller, at 300 MB a second on two cores. As a difference: 40 times, at 75 MB a second
-with both ends on them, once the old layer is unpacked at 400. A difference may take 2.5 times as long: it leaves the
-link to others. A layer that only the server has is described there, and imagined here, at 75 MB a second; its
+with both ends on them, once the old layer is unpacked at 400. A difference may take 2.5 times as long, and what nobody
+notices: it leaves the link to others. A layer that only the server has is described there, and imagined here, at 75 MB a second; its
 description is 250 times smaller. Measured by `python -m bench.transfer`."""
 
 
@@ -121,7 +122,7 @@ def pays(size: int, kept: Kept, speed: float | None, preparing: float = 0.0) -> 
     link = speed or _UNKNOWN_SPEED
     whole = max(size / _COMPRESS, size / _COMPRESSED / link)
     delta = preparing + _BEGIN + kept.size / _UNPACK + max(size / _WINDOWS, size / _DELTA / link)
-    return delta <= whole * _SHARE
+    return delta <= whole * _SHARE + _UNNOTICED
 
 
 def describing(kept: Kept, speed: float | None) -> float:
