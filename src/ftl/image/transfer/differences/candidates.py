@@ -31,8 +31,8 @@ _SHARE = 2.5
 _UNNOTICED = 0.03
 """Whole layers: 3.5 times smaller, at 300 MB a second on two cores. As a difference: 40 times, at 75 MB a second
 with both ends on them, once the old layer is unpacked at 400. A difference may take 2.5 times as long, and what nobody
-notices: it leaves the link to others. A layer that only the server has is described there, and imagined here, at 75 MB a second; its
-description is 250 times smaller. Measured by `python -m bench.transfer`."""
+notices: it leaves the link to others. A layer that only the server has is described there, and imagined here, at 75 MB
+a second; its description is 250 times smaller. Measured by `python -m bench.transfer`."""
 
 
 @dataclass(frozen=True, slots=True)
