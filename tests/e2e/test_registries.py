@@ -181,6 +181,7 @@ def test_what_was_pulled_is_held_fast_by_its_digest(
         at.docker("push", at.reference)
         assert registry.digest(repository, "v1") not in exact, "the tag has moved"
     server.docker("tag", "caddy:2", at.reference)
+    server.docker("kill", f"{at.made.name}-peer")  # it is deaf to SIGTERM
     for one in (web, built, at.made.config["dependencies"][0]):
         one["env"] = {"COLOUR": "blue"}
     web["hooks"] = {"pre": {"remote": "test $COLOUR = blue && cat /www/index.html"}}
@@ -237,6 +238,11 @@ def test_an_engine_with_the_containerd_store(
         assert server.docker("inspect", "-f", "{{.Config.Image}}", f"{at.made.name}-web-r1") == exact.replace(
             "@", ":v1@"
         )
+        server.docker("tag", "caddy:2", f"{basic.host}/{name}")
+        at.made.service()["env"] = {"COLOUR": "blue"}
+        at.ftl("deploy").ok()
+        assert at.release(server)["pulled"] == exact, "the tag has moved, the image stayed"
+        assert at.made.get() == (200, "one")
         at.made.service()["image"] = f"{token.host}/{name}"
         refused = at.ftl("deploy").result["error"]
         assert "does not trust the certificate of the token server" in refused["cause"]
@@ -421,6 +427,9 @@ def test_the_registry_way_from_setup_to_deploy(
         assert f"{shut.host}/team/peer:v1@sha256:" in server.docker(
             "ps", "--no-trunc", "--format", "{{.Image}}"
         )
+        del made.service()["build"]
+        without_docker = at.ftl("setup", "--no-firewall", env={"DOCKER_HOST": "unix:///nowhere"}).ok()
+        assert set(without_docker.result["registries"]) == {basic.host, shut.host}, "the server tried them"
     stored = server.run("stat", "-c", "%a %U", "/home/ftl/.docker/config.json").stdout.decode().strip()
     assert stored == "600 ftl"
     assert basic.host in json.loads(server.run("cat", "/home/ftl/.docker/config.json").stdout)["auths"]

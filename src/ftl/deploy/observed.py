@@ -60,12 +60,17 @@ class Observed:
         return {one.labels[labels.SERVICE]: one for one in found}
 
     def has_image(self, reference: str) -> bool:
-        """Whether the server has what this name stands for: the digest where it has one, else the tag."""
+        """Whether the server has what this name stands for: the digest where it has one, else the tag.
+
+        Engines list a container by its image's name as long as that stands for the image, else by the image's ID.
+        With the containerd store this tells of images that `GET /images/json` leaves out: those of which a layer was
+        not downloaded since another image had it unpacked already (seen on 26.1).
+        """
         wanted = listed(reference)
         return any(
             wanted in map(familiar, (*image.tags, *image.digests)) or image.id == reference
             for image in self.images
-        )
+        ) or any(wanted == listed(one.image) for one in self.containers)
 
     @property
     def site(self) -> Site | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ftl.deploy.foreign import noted
+from ftl.deploy.foreign import digest_of, noted
 from ftl.deploy.work import Traffic
 from ftl.errors import EngineError, EngineUnavailable, FtlError, TransferFailed
 from ftl.events import Note
 from ftl.image import learn_layers, pull, push, send, send_many
+from ftl.references import repository
 
 if TYPE_CHECKING:
     from ftl.deploy.steps import BringImage, DropTags, PushPull, SendImages, TagPulled
@@ -101,6 +103,22 @@ async def _bring(work: Work, reference: str, platform: str) -> None:
         )
     else:
         work.fetched.add(reference)
+        if work.info.store == "containerd":
+            await _name_by_digest(work, reference, platform)
+
+
+async def _name_by_digest(work: Work, reference: str, platform: str) -> None:
+    """Have the containerd store keep what was pulled when its tag moves, as other stores do by themselves.
+
+    The layers are there: the registry is asked for no more than the manifest. Before Docker 27 the store forgets an
+    image whose tag a pull moves, since then it keeps it without its name.
+    """
+    image = await work.engine.image(reference)
+    digest = digest_of(reference, image.digests) if image is not None and "@" not in reference else ""
+    if digest:
+        exact = f"{repository(reference)}@{digest}"
+        with suppress(TransferFailed):  # the image is there; it is only not held
+            await pull(work.engine, exact, work.keyring, platform=platform, emit=work.emit)
 
 
 async def newest_image(work: Work, reference: str) -> None:
