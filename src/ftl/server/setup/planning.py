@@ -228,9 +228,13 @@ def _firewall(wanted: Wanted, observed: Observed, server: str) -> Iterator[s.Ste
 
 
 def _left(observed: Observed) -> tuple[Port, ...]:
-    """The ways in: who restricted them meant it, and where nothing restricts them, they stay open."""
+    """The ways in: who restricted them meant it, and where nothing restricts them, they stay open.
+
+    No container publishes a swarm's own ports, and where ufw decides, our rules are about containers alone.
+    """
     ssh = ((port, "tcp") for port in observed.sshd.ports)
-    swarm = firewall.SWARM if observed.engine is not None and observed.engine.swarm else ()
+    is_asked = observed.ufw is None and observed.engine is not None and observed.engine.swarm
+    swarm = firewall.SWARM if is_asked else ()
     return (*ssh, *swarm, *sorted(observed.tunnels))
 
 

@@ -108,6 +108,8 @@ def test_a_swarms_ports_are_opened_to_nobody_who_had_no_way_in() -> None:
     plan = make_plan(WANTED, replace(swarm, ufw=("ufw allow 2377/tcp",)), server="shop")
     (allows,) = (step for step in plan.steps if isinstance(step, steps.AllowInUfw))
     assert set(allows.ports) == set(firewall.WEB)
+    (applied,) = (step for step in plan.steps if isinstance(step, steps.ApplyFirewall))
+    assert applied.text.endswith("the firewall, too: 22, 80, 443 (tcp), 443 (udp) stay open")
     assert any("the swarm's 7946 (tcp), 7946, 4789 (udp)" in note for note in plan.notes)
 
 
