@@ -58,10 +58,12 @@ def markdown(records: Sequence[Record]) -> str:
     blocks = [f"![{TITLE}, for {servers[0]}]({PLOT.name})"]
     for server in servers:
         own = [record for record in records if record.server == server]
-        repetitions = len({record.turn for record in own})
+        turns = [run for run in own if run.case in CASES]
+        runs = [len(each) for methods in cells(turns).values() for each in methods.values()]
+        number = f"{min(runs)}" if min(runs) == max(runs) else f"{min(runs)} to {max(runs)}"
         blocks += [
             f"### Server: {server}",
-            f"Medians of {repetitions}. The last columns are FTL's share of the best other's bytes, and its seconds "
+            f"Medians of {number} runs. The last columns are FTL's share of the best other's bytes, and its seconds "
             "in times of the best other's.",
             *(_link(link, own) for link in dict.fromkeys(run.link for run in own if run.case in CASES)),
             _memory(own),
