@@ -309,7 +309,7 @@ def test_a_link_that_goes_dead(server_factory: ServerFactory, bench: Bench, tmp_
 def test_several_channels_are_cut_and_go_on(target: Server, bench: Bench, tmp_path: Path) -> None:
     """On a link that the round trip limits: frames come by three, and a layer counts once all of its are there."""
     made = bench.of("one", *(packages(f"{bench.name} {at}", 200) for at in range(3)))
-    remember(target.name, 100e6, 0.05)
+    remember(target.name, 100e6, 1.0)
 
     async def work() -> tuple[int, int]:
         async with (
