@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.e2e.transfer_faults import Cut, Exchange, Fault, Reply, relay
 from tests.e2e.transfer_images import Ends, Made, engine_of, layer, load, run
+from tests.e2e.transfer_stage import unchanged
 
 from ftl.engine import Engine, local_url
 from ftl.errors import EngineUnavailable, TransferFailed
 from ftl.events import Event, Note, TransferProgress, ignore
-from ftl.image.transfer import Sent, send
+from ftl.image.transfer import Sent, send, send_many
 from ftl.image.transfer.archive import digest
+from ftl.image.transfer.incoming import Incoming
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -122,20 +124,11 @@ def failure(server: Server, scene: Scene, tmp_path: Path, made: Made, **faults: 
 
     errors: list[TransferFailed] = []
     try:
-        run(work())
-        assert left_behind(server) == ""
+        with unchanged(server):
+            run(work())
     finally:
         server.docker("rmi", scene.there, check=False)
     return errors[0]
-
-
-def left_behind(server: Server) -> str:
-    """Temporary tags, nameless images and temporary containers; there must be none."""
-    return (
-        server.docker("images", "--quiet", "ftl-incoming")
-        + server.docker("images", "--quiet", "--filter", "dangling=true")
-        + server.docker("ps", "--all", "--quiet", "--filter", "label=ftl.role=transfer")
-    )
 
 
 def test_an_image_that_is_not_here(server: Server, scene: Scene, tmp_path: Path) -> None:
@@ -264,13 +257,13 @@ def test_a_transfer_that_is_cancelled(either: Server, scene: Scene, tmp_path: Pa
                 await task
             assert await between.target.image(scene.there) is None
 
-    run(work())
-    assert left_behind(either) == ""
+    with unchanged(either):
+        run(work())
 
 
 def test_temporary_names_of_killed_transfers_go_one_day(server: Server, scene: Scene, tmp_path: Path) -> None:
     """The next transfer removes them when they are a day old, with their containers; a younger one may be at work."""
-    old, young = "ftl-incoming:1000000000-abcd-0", "ftl-incoming:9999999999-abcd-0"
+    old, young = "ftl-incoming:1000000000-abcd-01234567-0", "ftl-incoming:9999999999-abcd-01234567-0"
 
     async def work() -> set[str]:
         async with broken(server, tmp_path) as between:
@@ -291,6 +284,41 @@ def test_temporary_names_of_killed_transfers_go_one_day(server: Server, scene: S
     assert old not in tags
     assert {young, scene.there} <= tags
     assert containers == [young.replace(":", "-")]
+
+
+def test_what_a_killed_transfer_left_for_the_same_repository_goes_with_the_next(
+    server: Server, scene: Scene, tmp_path: Path
+) -> None:
+    """Where no other can be under way; also when the image had arrived, so that nothing needs to be sent."""
+
+    async def work() -> set[str]:
+        async with broken(server, tmp_path) as between:
+            await load(between.source, scene.here, scene.image())
+            (left,) = Incoming(between.target, [scene.there]).tags
+            await send(
+                between.source,
+                scene.here,
+                between.target,
+                tag=left,
+                info=between.info,
+                emit=ignore,
+            )
+            server.docker("create", "--name", left.replace(":", "-"), left, "x")
+            await send_many(
+                between.source,
+                {scene.there: scene.here},
+                between.target,
+                info=between.info,
+                emit=ignore,
+                sole=True,
+            )
+            return {tag for image in await between.target.images() for tag in image.tags}
+
+    try:
+        with unchanged(server):
+            assert scene.there in run(work())
+    finally:
+        server.docker("rmi", scene.there, check=False)
 
 
 class Count(Nothing):
@@ -376,10 +404,10 @@ def test_too_little_room_for_a_part_is_known_at_its_first_byte(
             return caught.value
 
     try:
-        assert "3 MB are missing" in (run(work()).cause or "")
+        with unchanged(server):
+            assert "3 MB are missing" in (run(work()).cause or "")
     finally:
         server.docker("rmi", scene.there)
-    assert left_behind(server) == ""
 
 
 def test_a_disk_that_fills_up(server_factory: ServerFactory, scene: Scene, tmp_path: Path) -> None:

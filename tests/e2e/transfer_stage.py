@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from ftl.image.transfer.links import remember
 from ftl.ssh import Target, connect
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import AsyncIterator, Collection, Iterator
     from pathlib import Path
 
     from lab.relay import Relay
@@ -74,10 +74,23 @@ def printed(server: Server, image: str) -> str:
 
 
 def left_behind(server: Server) -> str:
-    """Temporary tags and containers; there must be none."""
+    """Temporary tags and containers; where no other test is at work, there must be none."""
     return server.docker("images", "--quiet", "ftl-incoming") + server.docker(
         "ps", "--all", "--quiet", "--filter", "label=ftl.role=transfer"
     )
+
+
+@contextmanager
+def unchanged(server: Server) -> Iterator[None]:
+    """Nothing temporary or nameless is there afterwards that was not before: others' tests use the server, too."""
+    before = _traces(server)
+    yield
+    assert _traces(server) - before == set()
+
+
+def _traces(server: Server) -> set[str]:
+    nameless = server.docker("images", "--quiet", "--filter", "dangling=true")
+    return {*left_behind(server).split(), *nameless.split()}
 
 
 def packages(seed: str, count: int = 60, *, mtime: int = 0) -> bytes:

@@ -8,6 +8,8 @@ name that something may be started from.
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import re
 import secrets
 import time
 from contextlib import suppress
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING
 from ftl.aio import both, to_the_end, uninterrupted
 from ftl.engine import ContainerSpec, Image, labels
 from ftl.errors import EngineError, EngineUnavailable, ServerError
+from ftl.references import repository
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Mapping, Sequence
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from ftl.engine import Engine
 
 _REPOSITORY = "ftl-incoming"
+
+_TEMPORARY = re.compile(rf"{_REPOSITORY}:(?P<begun>[0-9]+)-[0-9a-f]+-(?P<mark>[0-9a-f]{{8}})-[0-9]+")
 
 _STALE = 24 * 3600
 """Seconds after which a temporary tag has no transfer any more: whoever made it was killed."""
@@ -39,12 +44,17 @@ class Doubt(Exception):
 
 
 class Incoming:
-    """Temporary tags for so many images on one engine."""
+    """Temporary tags for images on one engine: they tell when they were made and which repository they are for.
 
-    def __init__(self, engine: Engine, count: int) -> None:
+    Args:
+        engine: The engine.
+        names: The names that the images are to get.
+    """
+
+    def __init__(self, engine: Engine, names: Iterable[str]) -> None:
         self._engine = engine
         run = f"{int(time.time())}-{secrets.token_hex(4)}"
-        self.tags = tuple(f"{_REPOSITORY}:{run}-{number}" for number in range(count))
+        self.tags = tuple(f"{_REPOSITORY}:{run}-{_mark(name)}-{at}" for at, name in enumerate(names))
         self._tried: set[str] = set()
 
     async def verify(self, ids: Mapping[str, str], layers: Mapping[str, Sequence[str]]) -> None:
@@ -119,16 +129,29 @@ class Incoming:
         self._tried.clear()
 
 
-def stale(images: Iterable[Image], now: float) -> list[str]:
-    """The temporary tags that transfers which were killed have left behind."""
-    found: list[str] = []
-    for image in images:
-        for tag in image.tags:
-            repository, _, run = tag.partition(":")
-            begun = run.partition("-")[0]
-            if repository == _REPOSITORY and begun.isdecimal() and now - int(begun) > _STALE:
-                found.append(tag)
-    return found
+def stale(images: Iterable[Image], names: Iterable[str], now: float) -> list[str]:
+    """The temporary tags that transfers which were killed have left behind.
+
+    After a day, no transfer is under way any more. For repositories of which it is known now, no day needs to pass.
+
+    Args:
+        images: The images there.
+        names: Names in repositories to which no other transfer can be under way.
+        now: Seconds since the epoch.
+    """
+    ours = frozenset(map(_mark, names))
+    made = ((tag, _TEMPORARY.fullmatch(tag)) for image in images for tag in image.tags)
+    return [tag for tag, of in made if of and (now - int(of["begun"]) > _STALE or of["mark"] in ours)]
+
+
+def is_temporary(tag: str) -> bool:
+    """Whether a tag is one of a transfer's."""
+    return tag.startswith(f"{_REPOSITORY}:")
+
+
+def _mark(name: str) -> str:
+    """A repository's sign in a temporary tag: its own name may be too long for one, and have other characters."""
+    return hashlib.sha256(repository(name).encode()).hexdigest()[:8]
 
 
 async def _removed(engine: Engine, containers: Iterable[str]) -> None:

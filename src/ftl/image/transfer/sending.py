@@ -83,6 +83,7 @@ async def send_many(
     free_bytes: int | None = None,
     sources: Collection[str] | None = None,
     brought: Mapping[str, bool] | None = None,
+    sole: bool = False,
 ) -> dict[str, Sent]:
     """Bring images to a server, in one archive: a layer that several of them have travels once.
 
@@ -103,6 +104,8 @@ async def send_many(
             "save"); None: all, the best one first.
         brought: Image ID there -> whether an earlier transfer brought it, as far as that is known: which blobs a
             containerd store has cannot be asked. For other images their labels and names tell.
+        sole: No other transfer to these repositories of the server can be under way (a deploy holds its project's
+            lock): what an earlier one left there when it was killed goes at once, not after a day.
 
     Returns:
         The name there -> what it took.
@@ -137,8 +140,8 @@ async def send_many(
 
     parcels = [Parcel(tag, images[tag], image) for tag, image in here.items() if tag not in present]
     first = {parcel.image.id: parcel for parcel in reversed(parcels)}
+    await sweep(target, stale(there.listed, images if sole else (), time.time()))
     if first:
-        await sweep(target, stale(there.listed, time.time()))
         other = There(target, info, machine, depot, held(info.store, known, brought or {}), known)
         origin = Origin(source, info.platform, sources)
         shipment = Shipment(

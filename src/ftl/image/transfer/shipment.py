@@ -17,7 +17,7 @@ from ftl.image.transfer.doors.door import Door, EngineDoor
 from ftl.image.transfer.doors.frames import Pace
 from ftl.image.transfer.doors.receiver import Receiver
 from ftl.image.transfer.doors.refusals import refused
-from ftl.image.transfer.incoming import Doubt, Incoming
+from ftl.image.transfer.incoming import Doubt, Incoming, is_temporary
 from ftl.image.transfer.layers import Held, estimated_sizes
 from ftl.image.transfer.links import recall, remember
 from ftl.image.transfer.memory import return_large_blocks
@@ -185,12 +185,7 @@ class Shipment:
         """What is there already that new layers can be sent as differences to."""
         if not there.depot.bases():
             return Bases({}, self._origin.old, self._describe, None)
-        tags = [
-            tag
-            for image in there.images[:_LOOKED_AT]
-            for tag in image.tags
-            if not tag.startswith("ftl-incoming")
-        ]
+        tags = [tag for image in there.images[:_LOOKED_AT] for tag in image.tags if not is_temporary(tag)]
         found = await to_the_end(self._here.image(tag) for tag in tags)
         here = {tag: image for tag, image in zip(tags, found, strict=True) if image is not None}
         layers = {parcel.tag: parcel.image.layers for parcel in self._parcels}
@@ -209,7 +204,7 @@ class Shipment:
     async def _attempt(
         self, source: Source, wanted: Sequence[Wanted], needed: frozenset[str], there: There, bases: Bases
     ) -> dict[str, Sent]:
-        incoming = Incoming(there.engine, len(wanted))
+        incoming = Incoming(there.engine, [parcel.tag for parcel in self._parcels])
         accounts = await self._accounts(wanted, there)
         meter = Meter(accounts, self._emit, sent=self._sent, in_step=there.takes_parts)
         images = dict(zip(incoming.tags, wanted, strict=True))
