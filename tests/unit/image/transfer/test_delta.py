@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import io
 import random
-import sys
 import tarfile
 import tracemalloc
 from typing import TYPE_CHECKING
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.image.transfer.differences import made_of
 
 from ftl.image.transfer.differences.delta import REACH, WINDOW, Basis, Windows
 from ftl.image.transfer.differences.members import Extent, Members
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from ftl.image.transfer.differences.delta import Frame
 
@@ -63,19 +58,6 @@ def frames(new: bytes, against: Basis, *, piece: int = 1 << 20) -> list[Frame]:
     return [window.frame() for window in [*cut, *windows.finish()]]
 
 
-def read(made: Sequence[Frame], old: bytes) -> bytes:
-    """What the other side makes of it."""
-    read = b""
-    for each in made:
-        assert each.basis.length <= REACH
-        assert each.size <= WINDOW
-        prefix = old[each.basis.offset : each.basis.offset + each.basis.length]
-        assert len(prefix) == each.basis.length
-        known = zstd.ZstdDict(prefix, is_raw=True) if prefix else None
-        read += zstd.decompress(each.content, zstd_dict=known)
-    return read
-
-
 def size(made: Iterable[Frame]) -> int:
     """Bytes to send."""
     return sum(len(each.content) for each in made)
@@ -88,14 +70,14 @@ def test_the_new_layer_comes_out_again(
 ) -> None:
     """Members added, removed, renamed, changed, in another order, with none in common, or none at all."""
     before, after = tarball(old), tarball(new, mtime=mtime)
-    assert read(frames(after, basis(before)), before) == after
+    assert made_of(frames(after, basis(before)), before) == after
 
 
 @settings(deadline=None, max_examples=40)
 @given(old=st.binary(max_size=3000), new=st.binary(max_size=3000))
 def test_what_is_no_tar_comes_out_again_too(old: bytes, new: bytes) -> None:
     """Names only say where to look."""
-    assert read(frames(new, basis(old), piece=100), old) == new
+    assert made_of(frames(new, basis(old), piece=100), old) == new
 
 
 @settings(deadline=None, max_examples=40)
@@ -111,7 +93,7 @@ def test_wrong_places_cost_compression_and_nothing_else(
 ) -> None:
     """A header may lie about what follows it."""
     before, after = NOISE[: 1 << 20], tarball([("a", b"x" * 5000), *new, ("b", NOISE[:5000])])
-    assert read(frames(after, basis(before, extents)), before) == after
+    assert made_of(frames(after, basis(before, extents)), before) == after
 
 
 def test_new_times_cost_next_to_nothing() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 import random
 import shutil
 import signal
+import struct
 import subprocess
 import sys
+import tarfile
 import time
 from typing import TYPE_CHECKING
 
@@ -24,7 +27,7 @@ else:
     from backports import zstd
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 pytestmark = pytest.mark.skipif(shutil.which("zstd") is None, reason="zstd is not installed here")
@@ -51,15 +54,28 @@ def whole(content: bytes, *, cut: int = 100_000, called: str | None = None) -> b
 
 
 def difference(content: bytes, old: bytes, window: int = 100_000) -> bytes:
-    """A layer in windows, each against a range of the old one that begins at another place."""
+    """A layer in windows, each against two ranges of the old one that begin at another place."""
     told = b""
     for at in range(0, len(content), window):
-        part = Range(at // 7, min(len(old) - at // 7, 120_000)) if at else Range(0, 0)
-        prefix = old[part.offset : part.offset + part.length]
-        made = zstd.ZstdCompressor(zstd_dict=zstd.ZstdDict(prefix, is_raw=True).as_prefix if prefix else None)
-        frame = made.compress(content[at : at + window], zstd.ZstdCompressor.FLUSH_FRAME)
-        told += line(f"{part.offset} {part.length} {len(frame)}") + frame
-    return line(f"delta {name(content)}") + told + line("0 0 0")
+        known = [Range(at // 7, min(len(old) - at // 7, 120_000)), Range(0, 10)] if at else []
+        told += frame(literal(content[at : at + window]), old, known)
+    return line(f"delta {name(content)}") + told + line("0")
+
+
+def frame(instructions: bytes, old: bytes, known: Sequence[Range] = ()) -> bytes:
+    """Instructions as they are sent, compressed against these ranges of the old layer."""
+    prefix = b"".join(old[part.offset : part.end] for part in known)
+    made = zstd.ZstdCompressor(zstd_dict=zstd.ZstdDict(prefix, is_raw=True).as_prefix if prefix else None)
+    content = made.compress(instructions, zstd.ZstdCompressor.FLUSH_FRAME)
+    return (
+        line(" ".join(map(str, [len(content), *(n for part in known for n in (part.offset, part.length))])))
+        + content
+    )
+
+
+def literal(content: bytes) -> bytes:
+    """The instruction to take these bytes."""
+    return struct.pack("<cL", b"L", len(content)) + content
 
 
 @pytest.fixture
@@ -81,6 +97,48 @@ def test_the_archive_is_made_of_all_kinds_of_parts(home: Home) -> None:
     assert home.kept() == {name(content) for content in (LAYER, kept, OLD, new)}
     for content in (LAYER, new):
         assert zstd.decompress((home.layers / name(content)).read_bytes()) == content
+
+
+def test_instructions_are_followed(home: Home) -> None:
+    """Copies from here and there, a header with another time, and bytes that are new, in frames of their own."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        info = tarfile.TarInfo("name")
+        info.size, info.mtime = len(OLD), 1
+        archive.addfile(info, io.BytesIO(OLD))
+        old = file.getvalue()[:512] + OLD
+        info.mtime = 1_700_000_000
+        header = info.tobuf()
+    copies = struct.pack("<cqL", b"C", 1000, 70_000) + struct.pack("<cqL", b"C", -500, 60_000)
+    retimed = struct.pack("<cq12s", b"H", 0, header[136:148])
+    back = struct.pack("<cqL", b"C", 100, 10)
+    new = old[1000:71_000] + b"new" + old[70_500:130_500] + header + old[612:622] + b"end"
+    told = frame(copies[:13] + literal(b"new") + copies[13:], old)
+    told += frame(retimed + back + literal(b"end"), old, [Range(0, 512)])
+    home.keep(old)
+    sent = (
+        line(f"old {name(old)}") + line(f"delta {name(new)}") + told + line("0") + raw(b"tail") + line("end")
+    )
+    assert home.run(sent) == (0, new + b"tail", "")
+    assert home.kept() == {name(old), name(new)}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param(struct.pack("<cqL", b"C", 199_000, 2000), id="behind-the-end"),
+        pytest.param(struct.pack("<cqL", b"C", -1, 10), id="before-the-beginning"),
+        pytest.param(struct.pack("<cq12s", b"H", 199_900, b"0" * 12), id="no-header"),
+        pytest.param(b"?", id="unknown"),
+    ],
+)
+def test_instructions_that_cannot_be_followed_are_an_error(home: Home, wrong: bytes) -> None:
+    """The old layer is another one than was thought; the transfer sends everything then."""
+    home.keep(OLD)
+    told = line(f"old {name(OLD)}") + line(f"delta {name(LAYER)}") + frame(wrong, OLD) + line("0")
+    _, _, said = home.run(told + line("end"))
+    assert f"ftl: layer {name(LAYER)} could not be made of the old one" in said
+    assert home.kept() == {name(OLD)}
 
 
 def test_what_is_kept_is_for_its_owner_alone(home: Home) -> None:

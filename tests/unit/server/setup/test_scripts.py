@@ -108,6 +108,44 @@ def test_a_user_comes_through_the_folder_of_its_keys(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "keys/me").stat().st_mode) == 0o600
 
 
+UFW = """\
+ufw() {
+    echo "$*" >> "$calls"
+    [ "$(wc -l < "$calls")" -gt "$busy" ]
+}
+sleep() { :; }
+"""
+
+
+@pytest.mark.parametrize(
+    ("busy", "asked"),
+    [
+        (0, ["allow 80/tcp", "allow 443/tcp"]),
+        (1, ["allow 80/tcp", "reload", "allow 80/tcp", "allow 443/tcp"]),
+        (3, ["allow 80/tcp", "reload", "reload", "reload", "allow 80/tcp", "allow 443/tcp"]),
+        (99, ["allow 80/tcp", *["reload"] * 10]),
+    ],
+)
+def test_what_ufw_left_half_done_is_put_in_force(tmp_path: Path, busy: int, asked: list[str]) -> None:
+    """It fails while another program has the lock of iptables, and passes over a rule that is in its file by then."""
+    calls = tmp_path / "calls"
+    script = files(scripts).joinpath("guarded.sh").read_text()
+    argv = ("sh", "-c", f'{script}{UFW}calls={calls} busy={busy}\ndo_ufw "$@"', "sh", "80/tcp", "443/tcp")
+    done = subprocess.run(argv, check=False)
+    assert calls.read_text().splitlines() == asked
+    assert (done.returncode == 0) is (busy < len(asked))
+
+
+def test_ufw_is_heard_when_the_lock_of_iptables_is_free_again(tmp_path: Path) -> None:
+    """One that could not answer at once is not taken for one that is off."""
+    calls = tmp_path / "calls"
+    _, _, rest = scripts.observe().partition("ufw_says() {")
+    body, _, _ = rest.partition("\n}\n")
+    argv = ("sh", "-c", f"ufw_says() {{{body}\n}}\n{UFW}calls={calls} busy=2\nufw_says status")
+    subprocess.run(argv, check=True)
+    assert calls.read_text().splitlines() == ["status"] * 3
+
+
 def test_the_firewall_leaves_ssh_to_the_rules_that_were_there(tmp_path: Path) -> None:
     """What is left comes back to them before anything of ours accepts or drops it; what is allowed is accepted."""
     conf = tmp_path / "firewall.conf"

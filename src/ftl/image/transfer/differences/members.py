@@ -76,6 +76,11 @@ class Members:
                     found.append(extent)
         return found
 
+    @property
+    def over(self) -> bool:
+        """The archive has ended, or has become something that cannot be read."""
+        return self._over
+
     def pass_over(self, count: int) -> None:
         """Take bytes of a member's content that are not at hand, at most to its end."""
         count = min(count, self._skip)

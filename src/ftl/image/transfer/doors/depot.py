@@ -128,10 +128,11 @@ def read(answer: str, round_trip: float = 0.0) -> Depot:
             said[word] = rest
     receives = bool(said.get("zstd") and said.get("docker")) and said.get("exact") == "cd"
     home = _kilobytes(said, "home") or 0
+    describes = receives and said.get("perl") == _SUM
     return Depot(
         receives=receives,
-        describes=receives and said.get("perl") == _SUM,
-        deltas=receives and said.get("skip") == "bc" and (_kilobytes(said, "memory") or 0) >= _MEMORY,
+        describes=describes,
+        deltas=describes and (_kilobytes(said, "memory") or 0) >= _MEMORY,
         free=_kilobytes(said, "images"),
         room=home,
         keeps=min(_KEEP, int(_KEEP_SHARE * home)),

@@ -137,9 +137,9 @@ class Receiver:
         cut = self._windows(layer, windows)
         async with aclosing(side_by_side(cut, Window.frame, threads=THREADS, ahead=1)) as made:
             async for each in made:
-                head = f"{each.basis.offset} {each.basis.length} {len(each.content)}\n"
-                await line.send(head.encode(), each.content)
-        await line.say("0 0 0")
+                ranges = "".join(f" {part.offset} {part.length}" for part in each.basis)
+                await line.send(f"{len(each.content)}{ranges}\n".encode(), each.content)
+        await line.say("0")
 
     async def _windows(self, layer: Layer, windows: Windows) -> AsyncGenerator[Window, None]:
         async for block in blocks(self._passing(layer), _READ):

@@ -1,11 +1,13 @@
 """What runs on a server during a transfer, over SSH: constant programs for a POSIX shell, told by arguments and stdin.
 
-They need what every Debian and Ubuntu has (sh, awk, GNU head and dd; perl to describe layers), zstd, and the docker
+They need what every Debian and Ubuntu has (sh, awk, GNU head; perl for differences), zstd, and the docker
 command. Where something is missing, `ASK` tells, and the transfer does without, or takes the engine's API instead.
 
 Layers that arrive are kept, compressed, in the user's cache folder up to a limit: a transfer that is cut goes on from
 there, and the next release's layers are sent as differences to them.
 """
+
+from ftl.image.transfer.doors.perl import APPLY, TELL
 
 _TRIES = 750
 """Looks for a piece, 20 ms apart, before the channel that should bring it is taken for lost."""
@@ -31,7 +33,6 @@ began=$(date +%s%N)
 echo "zstd $(zstd --version 2>/dev/null)"
 echo "docker $(command -v docker)"
 echo "exact $(printf abcd | {{ head -c 2 >/dev/null; cat; }})"
-echo "skip $(printf abcd | dd bs=1 count=2 iflag=skip_bytes,count_bytes skip=1 status=none 2>/dev/null)"
 echo "perl $(perl -e 'print unpack("%64Q<*", "abcdefgh")' 2>/dev/null)"
 echo "memory $(awk '$1 == "MemAvailable:" {{ print $2 }}' /proc/meminfo)"
 {IMAGES_FOLDER}\
@@ -109,19 +110,9 @@ aside() {{
   cat "$1.piece" && rm "$1.piece"
 }}
 
-# Windows: each a range of the old layer, and what is read with that before it.
+# A layer made of the old one, by frames of instructions.
 windows() {{
-  while read -r offset length count; do
-    [ "$count" = 0 ] && return
-    if [ "$length" = 0 ]; then
-      head -c "$count" | zstd -dqc || return
-    else
-      dd if="$work/old" of="$work/range" bs=1M status=none \\
-        iflag=skip_bytes,count_bytes skip="$offset" count="$length" 2>/dev/null &&
-        head -c "$count" | zstd -dqc -D "$work/range" || return
-    fi
-  done
-  return 1
+  perl -e '{APPLY}' "$work"
 }}
 
 # No file that is kept may be larger than all of them.
@@ -221,46 +212,7 @@ the command. Where the archive cannot be made, a line on stderr begins with "ftl
 
 DESCRIBE = f"""\
 {_START}
-zstd -dqc "$dir/$1" | perl -e '
-use strict;
-use integer;
-binmode STDIN;
-binmode STDOUT;
-sub take {{
-  my ($count) = @_;
-  my $taken = "";
-  while (length($taken) < $count) {{
-    read(STDIN, $taken, $count - length($taken), length($taken)) or exit 1;
-  }}
-  return $taken;
-}}
-while (1) {{
-  my $header = take(512);
-  last if $header !~ /[^\\0]/;
-  print $header;
-  my $field = substr($header, 124, 12);
-  my $size = ord($field) & 128 ? unpack("Q>", substr($field, 4)) : oct(($field =~ /([0-7]+)/)[0] || 0);
-  next if $size == 0;
-  my $rest = (512 - $size % 512) % 512;
-  if (substr($header, 156, 1) =~ /[xLK]/) {{
-    exit 1 if $size > 1048576;
-    print take($size + $rest);
-    next;
-  }}
-  my $head = $size < 16 ? $size : 16;
-  print take($head);
-  $size -= $head;
-  my $sum = 0;
-  while ($size > 0) {{
-    my $count = $size < 1048576 ? $size : 1048576;
-    $sum += unpack("%64Q<*", take($count) . "\\0" x ((8 - $count % 8) % 8));
-    $size -= $count;
-  }}
-  print pack("q<", $sum);
-  take($rest) if $rest;
-}}
-print "ftl-end";
-' | zstd -qc
+zstd -dqc "$dir/$1" | perl -e '{TELL}' | zstd -qc
 """
 """Describes a layer that is kept, compressed by zstd: its tar up to the end mark, but of each file's content the first
 16 bytes and the sum of the 8-byte words after those (little endian, the last filled up with zeros, modulo 2^64), also

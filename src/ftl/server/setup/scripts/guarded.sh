@@ -71,7 +71,17 @@ keep_firewall() {
 }
 
 do_ufw() { # PORT/PROTOCOL...
-    for port in "$@"; do ufw allow "$port" || return; done
+    for port in "$@"; do ufw allow "$port" || allow_again "$port" || return; done
+}
+
+# ufw does not wait for iptables' lock, which an engine takes again and again while it starts. It may have emptied its
+# chains by then and have the new rule in its file, so that it would pass it over: only a reload puts all in force.
+allow_again() { # PORT/PROTOCOL
+    for _ in $(seq 10); do
+        sleep 0.5
+        if ufw reload && ufw allow "$1"; then return; fi
+    done
+    return 1
 }
 
 # --- the ways in

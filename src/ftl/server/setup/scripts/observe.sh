@@ -21,6 +21,14 @@ text() {
     if [ -f "$2" ]; then blob "$1" < "$2"; fi
 }
 
+# ufw does not wait for iptables' lock, which an engine takes for each container that comes or goes.
+ufw_says() { # WORD...
+    for _ in $(seq 5); do
+        if ufw "$@" 2> /dev/null; then return; fi
+        sleep 0.3
+    done
+}
+
 fact login "$login"
 fact user "$user"
 text os-release /etc/os-release
@@ -83,8 +91,8 @@ if has systemctl && systemctl -q is-active ssh.socket 2> /dev/null; then
 fi
 
 # --- the firewall
-if has ufw && ufw status 2> /dev/null | grep -q '^Status: active'; then
-    ufw show added 2> /dev/null | blob ufw
+if has ufw && ufw_says status | grep -q '^Status: active'; then
+    ufw_says show added | blob ufw
 fi
 if has firewall-cmd && firewall-cmd --state > /dev/null 2>&1; then fact firewalld yes; fi
 text firewall-rules /etc/ftl/firewall.conf

@@ -1,0 +1,94 @@
+"""What it takes to make a layer's difference to another one, and to carry it out.
+
+    python -m bench.differences OLD.tar NEW.tar
+
+Prints one JSON object: the bytes that would travel, and the seconds of each side by itself: to index the old layer and
+to compare the new one with it here, and for the server's perl to put it together. The result is compared with NEW.tar.
+"""
+
+from __future__ import annotations
+
+import argparse
+import filecmp
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ftl.image.transfer.differences.delta import Basis, Windows
+from ftl.image.transfer.differences.members import Members
+from ftl.image.transfer.doors.frames import THREADS
+from ftl.image.transfer.doors.perl import APPLY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ftl.image.transfer.differences.delta import Window
+
+_PIECE = 1 << 20
+
+
+def pieces(path: Path) -> Iterator[bytes]:
+    """A file's bytes."""
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            yield piece
+
+
+def windows(made: Windows, new: Path) -> Iterator[Window]:
+    """What is to be compressed."""
+    for piece in pieces(new):
+        yield from made.feed(piece)
+    yield from made.finish()
+
+
+def main() -> None:
+    """Run it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("old", type=Path)
+    parser.add_argument("new", type=Path)
+    given = parser.parse_args()
+
+    began = time.monotonic()
+    reader = Members()
+    members = {extent.name: extent for piece in pieces(given.old) for extent in reader.feed(piece)}
+    indexed = time.monotonic()
+    with given.old.open("rb") as file, ThreadPoolExecutor(THREADS) as pool:
+        made = Windows(Basis(file, given.old.stat().st_size, members))
+        frames = [one.result() for one in [pool.submit(each.frame) for each in windows(made, given.new)]]
+    compared = time.monotonic()
+
+    told = b""
+    for frame in frames:
+        ranges = "".join(f" {part.offset} {part.length}" for part in frame.basis)
+        told += f"{len(frame.content)}{ranges}\n".encode() + frame.content
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        (work / "old").symlink_to(given.old.absolute())
+        begun = time.monotonic()
+        with (work / "made").open("wb") as result:
+            subprocess.run(["perl", "-e", APPLY, folder], input=told + b"0\n", stdout=result, check=True)
+        applied = time.monotonic() - begun
+        same = filecmp.cmp(given.new, work / "made", shallow=False)
+    record = {
+        "type": "differences",
+        "ok": same,
+        "old_bytes": given.old.stat().st_size,
+        "new_bytes": given.new.stat().st_size,
+        "bytes": len(told),
+        "index_seconds": round(indexed - began, 3),
+        "compare_seconds": round(compared - indexed, 3),
+        "apply_seconds": round(applied, 3),
+    }
+    print(json.dumps(record))
+    sys.exit(not same)
+
+
+if __name__ == "__main__":
+    main()
