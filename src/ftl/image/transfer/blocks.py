@@ -15,9 +15,12 @@ U = TypeVar("U")
 
 
 async def blocks(pieces: AsyncIterator[bytes], size: int) -> AsyncGenerator[bytes, None]:
-    """The same bytes in blocks of at least so many, but the last."""
+    """The same bytes in blocks of at least so many, but the last; pieces that are as large pass as they are."""
     block = bytearray()
     async for piece in pieces:
+        if not block and len(piece) >= size:
+            yield piece
+            continue
         block += piece
         if len(block) >= size:
             yield bytes(block)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ftl.image.transfer.sources.source import Layer
     from ftl.ssh import Machine
 
-_READ = 1 << 20
+_READ = 512 << 10
 """Bytes of the new layer that are looked at between two looks at the loop."""
 
 _LAST_WORDS = 4096
