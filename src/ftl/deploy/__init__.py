@@ -1,11 +1,10 @@
-"""observe -> plan -> apply: how a project becomes what runs on a server.
-
-What plans and applies brings all of FTL with it, and is loaded when it is first asked for.
-"""
+"""observe -> plan -> apply: how a project becomes what runs on a server."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from ftl.lazy import loader
 
 if TYPE_CHECKING:
     from ftl.deploy.deploying import DeployResult, ServiceResult, deploy, plan_only
@@ -23,19 +22,16 @@ __all__ = [
     "plan_only",
 ]
 
-_WHERE = {
-    "Change": "plan",
-    "Plan": "plan",
-    "Session": "session",
-    "open_session": "session",
-}
-
-
-def __getattr__(name: str) -> object:
-    """Load a module of this package when something of it is first asked for (PEP 562)."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    found: object = getattr(import_module(f"{__name__}.{_WHERE.get(name, 'deploying')}"), name)
-    return found
+__getattr__ = loader(
+    __name__,
+    {
+        "Change": "plan",
+        "DeployResult": "deploying",
+        "Plan": "plan",
+        "ServiceResult": "deploying",
+        "Session": "session",
+        "deploy": "deploying",
+        "open_session": "session",
+        "plan_only": "deploying",
+    },
+)

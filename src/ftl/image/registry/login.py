@@ -15,13 +15,12 @@ from ftl.image.building.builder import find_builder
 from ftl.image.building.command import client_environment
 from ftl.image.registry.credentials import Credentials
 from ftl.image.registry.keyring import Login
-from ftl.image.registry.names import registry_of, shown
+from ftl.image.registry.names import shown
 from ftl.image.registry.refusals import Attempt, asking, refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ftl.config import Project
     from ftl.engine import Engine
     from ftl.ssh import Machine
 
@@ -38,17 +37,6 @@ cat > "$target.ftl"
 mv -f "$target.ftl" "$target"
 """
 _READ = 'test ! -e "$HOME/.docker/config.json" || cat "$HOME/.docker/config.json"'
-
-
-def pushed_to(project: Project) -> tuple[str, ...]:
-    """The registries that a project pushes to, as docker's config file calls them: these ask for credentials."""
-    named = (registry_of(one.image) for one in project.services if one.build is not None and one.image)
-    return tuple(dict.fromkeys(named))
-
-
-def insecure(project: Project) -> tuple[str, ...]:
-    """The registries that ftl.yaml names insecure: for `insecure-registries` of a server's daemon.json."""
-    return tuple(one.server for one in project.registries if one.insecure)
 
 
 def entered(registry: str, username: str, secret: str) -> Credentials:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ftl import references
+
+if TYPE_CHECKING:
+    from ftl.config import Project
 
 HUB = "https://index.docker.io/v1/"
 """Docker Hub's name in docker's config file."""
@@ -26,3 +31,14 @@ def shown(registry: str) -> str:
 def login_command(registry: str) -> str:
     """What makes docker remember credentials on this machine."""
     return "`docker login`" if registry == HUB else f"`docker login {registry}`"
+
+
+def pushed_to(project: Project) -> tuple[str, ...]:
+    """The registries that a project pushes to, as docker's config file calls them: these ask for credentials."""
+    named = (registry_of(one.image) for one in project.services if one.build is not None and one.image)
+    return tuple(dict.fromkeys(named))
+
+
+def insecure(project: Project) -> tuple[str, ...]:
+    """The registries that ftl.yaml names insecure: for `insecure-registries` of a server's daemon.json."""
+    return tuple(one.server for one in project.registries if one.insecure)
