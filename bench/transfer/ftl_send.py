@@ -30,7 +30,7 @@ async def send(target: Target, reference: str, tag: str) -> dict[str, object]:
 
 
 def _load() -> None:
-    for name in ("ftl.deploy.session", "ftl.image"):
+    for name in ("ftl.deploy.session", "ftl.image.transfer"):
         import_module(name)
 
 
