@@ -12,12 +12,13 @@ from lab.servers import Lab, Server
 from tests.e2e.site import forget_images
 from tests.e2e.transfer_images import busybox as shell_program
 from tests.e2e.transfer_images import run
-from tests.e2e.transfer_stage import Bench, Fleet
+from tests.e2e.transfer_stage import Bench, Fleet, forget
 
 from ftl.engine import Engine, local_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 MANY_NETWORKS = {"default-address-pools": [{"base": "10.210.0.0/16", "size": 24}]}
@@ -86,6 +87,21 @@ def server_factory(lab: Lab) -> Iterator[ServerFactory]:
 def fleet(lab: Lab) -> Fleet:
     """This worker's servers of each kind, for transfers: a test leaves no images there."""
     return Fleet(lab)
+
+
+@pytest.fixture
+def target(fleet: Fleet) -> Iterator[Server]:
+    """A server without images, and that keeps nothing."""
+    server = fleet.server("bookworm", "overlay2")
+    yield server
+    server.run("sh", "-c", "docker rmi --force $(docker images --quiet) 2>/dev/null", check=False)
+    forget(server)
+
+
+@pytest.fixture
+def newcomer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is remembered on this machine: no link, no push."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.fixture(scope="session")

@@ -286,7 +286,7 @@ def test_temporary_names_of_killed_transfers_go_one_day(server: Server, scene: S
     assert containers == [young.replace(":", "-")]
 
 
-def test_what_a_killed_transfer_left_for_the_same_repository_goes_with_the_next(
+def test_what_a_killed_transfer_left_goes_with_the_next_under_its_lock(
     server: Server, scene: Scene, tmp_path: Path
 ) -> None:
     """Where no other can be under way; also when the image had arrived, so that nothing needs to be sent."""
@@ -294,7 +294,7 @@ def test_what_a_killed_transfer_left_for_the_same_repository_goes_with_the_next(
     async def work() -> set[str]:
         async with broken(server, tmp_path) as between:
             await load(between.source, scene.here, scene.image())
-            (left,) = Incoming(between.target, [scene.there]).tags
+            (left,) = Incoming(between.target, 1, scene.name).tags
             await send(
                 between.source,
                 scene.here,
@@ -310,7 +310,7 @@ def test_what_a_killed_transfer_left_for_the_same_repository_goes_with_the_next(
                 between.target,
                 info=between.info,
                 emit=ignore,
-                sole=True,
+                lock=scene.name,
             )
             return {tag for image in await between.target.images() for tag in image.tags}
 

@@ -30,13 +30,12 @@ from ftl.image.transfer import Sent, send_many
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from lab.servers import Lab, Server
 
     from ftl.events import Event
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("newcomer")]
 
 OFTEN = [("bookworm", "overlay2"), ("trixie", "containerd")]
 SMALL = 10_000
@@ -61,12 +60,6 @@ def target(machine: Server) -> Iterator[Server]:
     yield machine
     machine.run("sh", "-c", "docker rmi --force $(docker images --quiet) 2>/dev/null", check=False)
     forget(machine)
-
-
-@pytest.fixture(autouse=True)
-def newcomer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is remembered on this machine: no link, no push."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 def overlay(between: Reach) -> bool:

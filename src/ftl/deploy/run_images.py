@@ -38,7 +38,7 @@ async def send_images(work: Work, step: SendImages) -> None:
             emit=work.emit,
             machine=work.machine,
             brought=step.brought,
-            sole=True,
+            lock=work.project.name,
         )
         for image in step.images:
             work.traffic[image.service] = Traffic.of(sent[image.tag])

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 from ftl.aio import both, to_the_end, uninterrupted
 from ftl.engine import ContainerSpec, Image, labels
 from ftl.errors import EngineError, EngineUnavailable, ServerError
-from ftl.references import repository
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Mapping, Sequence
@@ -44,17 +43,18 @@ class Doubt(Exception):
 
 
 class Incoming:
-    """Temporary tags for images on one engine: they tell when they were made and which repository they are for.
+    """Temporary tags for so many images on one engine: they tell when they were made and under which lock.
 
     Args:
         engine: The engine.
-        names: The names that the images are to get.
+        count: How many.
+        lock: The name of the lock that is held; empty for none.
     """
 
-    def __init__(self, engine: Engine, names: Iterable[str]) -> None:
+    def __init__(self, engine: Engine, count: int, lock: str = "") -> None:
         self._engine = engine
-        run = f"{int(time.time())}-{secrets.token_hex(4)}"
-        self.tags = tuple(f"{_REPOSITORY}:{run}-{_mark(name)}-{at}" for at, name in enumerate(names))
+        run = f"{int(time.time())}-{secrets.token_hex(4)}-{_mark(lock)}"
+        self.tags = tuple(f"{_REPOSITORY}:{run}-{number}" for number in range(count))
         self._tried: set[str] = set()
 
     async def verify(self, ids: Mapping[str, str], layers: Mapping[str, Sequence[str]]) -> None:
@@ -129,19 +129,19 @@ class Incoming:
         self._tried.clear()
 
 
-def stale(images: Iterable[Image], names: Iterable[str], now: float) -> list[str]:
+def stale(images: Iterable[Image], lock: str, now: float) -> list[str]:
     """The temporary tags that transfers which were killed have left behind.
 
-    After a day, no transfer is under way any more. For repositories of which it is known now, no day needs to pass.
+    After a day, no transfer is under way any more. Those under a lock that is held by us are none, however young.
 
     Args:
         images: The images there.
-        names: Names in repositories to which no other transfer can be under way.
+        lock: The name of the lock that is held; empty for none.
         now: Seconds since the epoch.
     """
-    ours = frozenset(map(_mark, names))
+    ours = _mark(lock) if lock else None
     made = ((tag, _TEMPORARY.fullmatch(tag)) for image in images for tag in image.tags)
-    return [tag for tag, of in made if of and (now - int(of["begun"]) > _STALE or of["mark"] in ours)]
+    return [tag for tag, of in made if of and (now - int(of["begun"]) > _STALE or of["mark"] == ours)]
 
 
 def is_temporary(tag: str) -> bool:
@@ -149,9 +149,9 @@ def is_temporary(tag: str) -> bool:
     return tag.startswith(f"{_REPOSITORY}:")
 
 
-def _mark(name: str) -> str:
-    """A repository's sign in a temporary tag: its own name may be too long for one, and have other characters."""
-    return hashlib.sha256(repository(name).encode()).hexdigest()[:8]
+def _mark(lock: str) -> str:
+    """A lock's sign in a temporary tag, in which its name may not fit."""
+    return hashlib.sha256(lock.encode()).hexdigest()[:8]
 
 
 async def _removed(engine: Engine, containers: Iterable[str]) -> None:

@@ -83,7 +83,7 @@ async def send_many(
     free_bytes: int | None = None,
     sources: Collection[str] | None = None,
     brought: Mapping[str, bool] | None = None,
-    sole: bool = False,
+    lock: str = "",
 ) -> dict[str, Sent]:
     """Bring images to a server, in one archive: a layer that several of them have travels once.
 
@@ -104,8 +104,8 @@ async def send_many(
             "save"); None: all, the best one first.
         brought: Image ID there -> whether an earlier transfer brought it, as far as that is known: which blobs a
             containerd store has cannot be asked. For other images their labels and names tell.
-        sole: No other transfer to these repositories of the server can be under way (a deploy holds its project's
-            lock): what an earlier one left there when it was killed goes at once, not after a day.
+        lock: The name of the lock of that server which the caller holds (a deploy: its project's); empty for none. What
+            an earlier transfer under it left there when it was killed goes at once, not after a day.
 
     Returns:
         The name there -> what it took.
@@ -140,12 +140,11 @@ async def send_many(
 
     parcels = [Parcel(tag, images[tag], image) for tag, image in here.items() if tag not in present]
     first = {parcel.image.id: parcel for parcel in reversed(parcels)}
-    await sweep(target, stale(there.listed, images if sole else (), time.time()))
     if first:
         other = There(target, info, machine, depot, held(info.store, known, brought or {}), known)
         origin = Origin(source, info.platform, sources)
         shipment = Shipment(
-            source, other, list(reversed(first.values())), emit=emit, began=began, origin=origin
+            source, other, list(reversed(first.values())), emit=emit, began=began, origin=origin, lock=lock
         )
         results |= await shipment.run()
     for parcel in parcels:
@@ -153,6 +152,7 @@ async def send_many(
             await target.tag(first[parcel.image.id].tag, parcel.tag)
             sent = _reused(parcel.tag, parcel.image, emit, began)
             results[parcel.tag] = replace(sent, loaded=True)
+    await sweep(target, stale(there.listed, lock, time.time()))  # not before: layers of theirs have served
     return {tag: results[tag] for tag in images}
 
 

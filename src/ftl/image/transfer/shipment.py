@@ -94,6 +94,7 @@ class Shipment:
         emit: Told of the progress.
         began: When the transfer began, by `time.monotonic`.
         origin: The ways to get at the layers here.
+        lock: The name of the lock that is held.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class Shipment:
         emit: Emit,
         began: float,
         origin: Origin,
+        lock: str = "",
     ) -> None:
         self._here = here
         self._there = there
@@ -112,6 +114,7 @@ class Shipment:
         self._emit = emit
         self._began = began
         self._origin = origin
+        self._lock = lock
         self._pace = Pace(recall(there.engine.name, there.depot.round_trip))
         self._sent = 0
         self._room = 0
@@ -204,7 +207,7 @@ class Shipment:
     async def _attempt(
         self, source: Source, wanted: Sequence[Wanted], needed: frozenset[str], there: There, bases: Bases
     ) -> dict[str, Sent]:
-        incoming = Incoming(there.engine, [parcel.tag for parcel in self._parcels])
+        incoming = Incoming(there.engine, len(wanted), self._lock)
         accounts = await self._accounts(wanted, there)
         meter = Meter(accounts, self._emit, sent=self._sent, in_step=there.takes_parts)
         images = dict(zip(incoming.tags, wanted, strict=True))

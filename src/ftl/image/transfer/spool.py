@@ -79,11 +79,7 @@ async def spooled(pieces: AsyncIterator[bytes]) -> AsyncIterator[Spooled]:
         try:
             diff_id = await _unpack(unpacker, pieces)
         except OSError as error:
-            raise TransferFailed(
-                "a layer could not be put aside on this machine",
-                cause=error.strerror,
-                hint=f"free some space in {_folder() or tempfile.gettempdir()}, or set TMPDIR to a larger folder",
-            ) from error
+            raise not_put_aside(error) from error
         yield Spooled(file, diff_id, unpacker.size)
 
 
@@ -102,6 +98,15 @@ async def _unpack(unpacker: _Unpacker, pieces: AsyncIterator[bytes]) -> str:
     async for block in blocks(pieces, _PIECE):
         await asyncio.to_thread(unpacker.feed, block)
     return await asyncio.to_thread(unpacker.finish)
+
+
+def not_put_aside(error: OSError) -> TransferFailed:
+    """What it means that a temporary file could not be written."""
+    return TransferFailed(
+        "a layer could not be put aside on this machine",
+        cause=error.strerror,
+        hint=f"free some space in {_folder() or tempfile.gettempdir()}, or set TMPDIR to a larger folder",
+    )
 
 
 def temporary() -> BinaryIO:

@@ -158,7 +158,7 @@ def read(output: bytes, *, name: str) -> Observed:
     """Read what the script said.
 
     Raises:
-        ServerError: It did not come to its end.
+        ServerError: It did not come to its end, or could not find out what it must know.
     """
     facts: Facts = {}
     for line in output.decode(errors="replace").splitlines():
@@ -170,6 +170,12 @@ def read(output: bytes, *, name: str) -> Observed:
             f"{name} did not say what it has",
             cause="the script that looks at it ended early",
             hint="does `sh` run there, as root, without a login script that ends it?",
+        )
+    if "ufw-silent" in facts:
+        raise ServerError(
+            f"ufw does not answer on {name}, so its rules are not known",
+            cause="`ufw status` failed again and again; other programs may be changing the firewall",
+            hint="look at `sudo ufw status` there, and run this again",
         )
     try:
         return _observed(facts)

@@ -84,7 +84,13 @@ def test_what_is_no_tar_comes_out_again_too(old: bytes, new: bytes) -> None:
 @given(
     extents=st.dictionaries(
         st.sampled_from([b"a", b"b", b"c"]),
-        st.builds(Extent, st.just(b""), st.integers(0, 1 << 40), st.integers(0, 1 << 40)),
+        st.builds(
+            Extent,
+            st.just(b""),
+            st.integers(0, 1 << 20) | st.integers(0, 1 << 40),
+            st.integers(0, 1 << 20) | st.integers(0, 1 << 40),
+            st.sampled_from([0, 5000, 70_000, 1 << 40]),
+        ),
     ),
     new=TARS,
 )
@@ -117,6 +123,19 @@ def test_a_changed_huge_file_is_compared_with_itself() -> None:
     changed = content[: 6 << 20] + b"changed" + content[6 << 20 :]
     before, after = tarball([("data", content)]), tarball([("data", changed)], mtime=1)
     assert size(frames(after, basis(before))) < len(after) / 200
+
+
+def test_what_lies_between_changes_is_not_gathered() -> None:
+    """Each of many small changes is compared with a part of the old layer, and those parts lie far apart."""
+    old = tarball([(f"lib/{at}", NOISE[at * 1000 : at * 1000 + 600_000]) for at in range(200)])
+    new = tarball([(f"lib/{at}", NOISE[at * 1000 : at * 1000 + 400]) for at in range(200)])
+    against = basis(old)
+    tracemalloc.start()
+    made = [len(window.prefix) for window in Windows(against).feed(new)]
+    reached = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert sum(made) > 6 * REACH
+    assert reached < 3 * REACH
 
 
 def test_memory_does_not_grow_with_the_layer() -> None:

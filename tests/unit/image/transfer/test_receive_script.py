@@ -15,9 +15,11 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.image.transfer.differences import made_of
 from tests.unit.image.transfer.server_home import PATIENCE, Home, name
 
-from ftl.image.transfer.differences.delta import Range
+from ftl.image.transfer.differences.delta import Basis, Range, Windows
+from ftl.image.transfer.differences.members import Members
 from ftl.image.transfer.doors.depot import read
 from ftl.image.transfer.doors.scripts import ASK
 
@@ -73,6 +75,17 @@ def frame(instructions: bytes, old: bytes, known: Sequence[Range] = ()) -> bytes
     )
 
 
+def tarball(*files: tuple[str, bytes]) -> bytes:
+    """A layer of these files."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        for path, content in files:
+            info = tarfile.TarInfo(path)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return file.getvalue()
+
+
 def literal(content: bytes) -> bytes:
     """The instruction to take these bytes."""
     return struct.pack("<cL", b"L", len(content)) + content
@@ -121,6 +134,43 @@ def test_instructions_are_followed(home: Home) -> None:
     )
     assert home.run(sent) == (0, new + b"tail", "")
     assert home.kept() == {name(old), name(new)}
+
+
+def test_a_basis_that_looks_like_a_dictionary(home: Home) -> None:
+    """The zstd command goes by the first bytes of what is told to come before a frame."""
+    dictionary = (0xEC30A437).to_bytes(4, "little") + random.Random(3).randbytes(20_000)
+    filling = random.Random(4).randbytes(1_489_920)  # a window is full with the header that follows
+    old = tarball(("trained", dictionary))
+    new = tarball(("new", filling), ("trained", dictionary[:10_000] + b"changed" + dictionary[10_000:]))
+    windows = Windows(Basis(io.BytesIO(old), len(old), {each.name: each for each in Members().feed(old)}))
+    made = [window.frame() for window in [*windows.feed(new), *windows.finish()]]
+    assert len(made_of(made[:1], old)) == 512 + len(filling) + 512
+    told = b""
+    for each in made:
+        ranges = "".join(f" {part.offset} {part.length}" for part in each.basis)
+        told += line(f"{len(each.content)}{ranges}") + each.content
+    home.keep(old)
+    sent = line(f"old {name(old)}") + line(f"delta {name(new)}") + told + line("0") + line("end")
+    assert home.run(sent, limit=1 << 24) == (0, new, "")
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"PERL_UNICODE": "SDA"},
+        {"PERL_UNICODE": ""},
+        {"PERL5OPT": "-C"},
+        {"PERL5OPT": "-T"},
+        {"PERLIO": ":crlf"},
+    ],
+    ids=str,
+)
+def test_perl_does_what_it_does_whatever_the_user_likes(home: Home, environment: dict[str, str]) -> None:
+    """Variables change how it reads and writes."""
+    home.environment |= environment
+    home.keep(OLD)
+    new = OLD + LAYER
+    assert home.run(line(f"old {name(OLD)}") + difference(new, OLD) + line("end")) == (0, new, "")
 
 
 @pytest.mark.parametrize(

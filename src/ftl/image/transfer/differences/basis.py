@@ -14,7 +14,7 @@ from ftl.image.transfer.differences.delta import Basis
 from ftl.image.transfer.differences.members import Members
 from ftl.image.transfer.sources.choosing import SAVE_SPEED
 from ftl.image.transfer.sources.source import Unfit
-from ftl.image.transfer.spool import Spooled, temporary
+from ftl.image.transfer.spool import Spooled, not_put_aside, temporary
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -115,19 +115,22 @@ class Bases:
                     async for old in layers:
                         members = await _put(old, file)
                         return Basis(file, old.size, {extent.name: extent for extent in members}), layer
-            except (Unfit, FtlError):
-                continue  # the layer goes whole, if no other source has the old one
+            except (Unfit, FtlError, OSError):
+                continue  # the layer goes whole, if no other source has the old one, or it finds no room here
         return None, layer
 
     async def _imagine(
         self, kept: Kept, layer: Layer, old: BinaryIO, new: BinaryIO
     ) -> tuple[Basis | None, Layer]:
         """What is like the old layer, by what its server says of it and the new one, which is put aside for that."""
-        ledger, members = await both(self._describe(kept), _put(layer, new))
-        layer = replace(layer, pieces=Spooled(new, layer.diff_id, layer.size).pieces())
-        if ledger is None:
-            return None, layer
-        return await asyncio.to_thread(ledger.basis, old, new, members), layer
+        try:
+            ledger, members = await both(self._describe(kept), _put(layer, new))
+            layer = replace(layer, pieces=Spooled(new, layer.diff_id, layer.size).pieces())
+            if ledger is None:
+                return None, layer
+            return await asyncio.to_thread(ledger.basis, old, new, members), layer
+        except OSError as error:
+            raise not_put_aside(error) from error
 
 
 async def _put(layer: Layer, file: BinaryIO) -> list[Extent]:

@@ -12,15 +12,17 @@ fast as two tars can be read.
 from __future__ import annotations
 
 import sys
+from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from ftl.image.transfer.differences.instructions import Instructions, is_retimed
 from ftl.image.transfer.differences.members import Extent, Members
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import BinaryIO
 
 if sys.version_info >= (3, 14):
@@ -83,20 +85,25 @@ class Basis:
         file: The tar, to read from.
         size: Its length in bytes.
         members: By name.
+        unknown: What of it is not known here, in its order: nothing is compared with that.
     """
 
-    def __init__(self, file: BinaryIO, size: int, members: Mapping[bytes, Extent]) -> None:
+    def __init__(
+        self, file: BinaryIO, size: int, members: Mapping[bytes, Extent], unknown: Sequence[Range] = ()
+    ) -> None:
         self._file = file
         self._members = members
         self._size = size
+        self._unknown = unknown
 
     def member(self, name: bytes) -> Extent | None:
         """The member of that name."""
         return self._members.get(name)
 
     def read(self, part: Range) -> bytes:
-        """The bytes of a range, as far as there are any; blocking."""
-        part = self.within(part)
+        """The bytes of a range; none where not all of them are there and known. Blocking."""
+        if self.within(part) != part or (self._unknown and self.known(part) != [part]):
+            return b""
         self._file.seek(part.offset)
         return self._file.read(part.length)
 
@@ -104,6 +111,19 @@ class Basis:
         """What of a range is in the tar."""
         offset = min(max(0, part.offset), self._size)
         return Range(offset, max(0, min(part.end, self._size) - offset))
+
+    def known(self, part: Range) -> list[Range]:
+        """What of a range is known."""
+        found: list[Range] = []
+        offset = part.offset
+        first = bisect_right(self._unknown, part.offset, key=lambda one: one.end)
+        for hole in islice(self._unknown, first, None):
+            if hole.offset >= part.end:
+                break
+            if hole.offset > offset:
+                found.append(Range(offset, hole.offset - offset))
+            offset = hole.end
+        return [*found, Range(offset, part.end - offset)] if offset < part.end else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,24 +168,22 @@ class Windows:
         self._cursor = 0
         self._begun = 0
 
-    def feed(self, data: bytes) -> list[Window]:
-        """The windows that are whole with these bytes."""
+    def feed(self, data: bytes) -> Iterator[Window]:
+        """The windows that are whole with these bytes, one after the other."""
         self._known.extend(self._members.feed(data))
         self._gathered += data
-        found: list[Window] = []
         while self._step():
             if self._is_full():
-                found.append(self._cut())
-        return found
+                yield self._cut()
 
-    def finish(self) -> list[Window]:
+    def finish(self) -> Iterator[Window]:
         """The rest."""
-        found: list[Window] = []
         while self._gathered:
             self._put(self._take(min(len(self._gathered), _STEP)), None)
             if self._is_full():
-                found.append(self._cut())
-        return [*found, self._cut()] if len(self._made) else found
+                yield self._cut()
+        if len(self._made):
+            yield self._cut()
 
     def _step(self) -> bool:
         """Go on by a header or a piece of content; False: there is not enough of it yet."""
@@ -268,10 +286,10 @@ class Windows:
 
     def _cut(self) -> Window:
         self._begun = self._passed
-        parts = self._like.take()
+        parts = [known for part in self._like.take() for known in self._basis.known(part)]
         prefix = b"".join(map(self._basis.read, parts))
-        if len(prefix) < _LEAST:
-            parts, prefix = (), b""
+        if len(prefix) < _LEAST or prefix.startswith(_DICTIONARY):
+            parts, prefix = [], b""
         return Window(self._made.take(), parts, prefix)
 
 
@@ -315,3 +333,6 @@ def _alike(one: bytes, other: bytes) -> int:
 
 _LEAST = 8
 """Bytes below which zstd takes no prefix."""
+
+_DICTIONARY = (0xEC30A437).to_bytes(4, "little")
+"""What begins with it, the zstd command takes for a dictionary (RFC 8878, 5), and not for bytes as they are."""

@@ -2,22 +2,20 @@
 
 The server tells all of the old layer but the contents of its files, and of each of these its head and a sum of the
 rest. A file of the new layer with the same name, size and sum gives the rest. (In the head Python's compiled files have
-the time of their source, which is another one after each build.) What is unknown then is filled with noise, in which
-nothing is found that is alike. So a machine that never had the old layer (another developer's, CI) sends differences to
-it all the same. A sum that lies costs time alone: the engine there digests what is put together, and everything goes
-whole.
+the time of their source, which is another one after each build.) With what stays unknown nothing is compared. So a
+machine that never had the old layer (another developer's, CI) sends differences to it all the same. A sum that lies
+costs time alone: the engine there digests what is put together, and everything goes whole.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftl.errors import ServerError
-from ftl.image.transfer.differences.delta import Basis
+from ftl.image.transfer.differences.delta import Basis, Range
 from ftl.image.transfer.differences.members import EXTENSIONS, Extent, Members, kind_and_size
 from ftl.image.transfer.doors.scripts import DESCRIBE
 from ftl.image.transfer.tar import BLOCK
@@ -55,12 +53,14 @@ class Ledger:
         told: The description.
         known: What of it are bytes of the tar: from where to where in the description, and where they lie in the tar.
         members: Its members by name, each with the sum of its content but the head.
+        holes: What is not known: of each content what follows its head.
     """
 
     size: int
     told: bytes
     known: tuple[tuple[int, int, int], ...]
     members: dict[bytes, tuple[Extent, int]]
+    holes: tuple[Range, ...]
 
     def basis(self, file: BinaryIO, new: BinaryIO, extents: Iterable[Extent]) -> Basis:
         """A tar that is like the old one; blocking.
@@ -75,23 +75,24 @@ class Ledger:
         for start, end, offset in self.known:
             file.seek(offset)
             file.write(told[start:end])
-        found = {extent.name for extent in extents if self._take(file, new, extent)}
-        for old, _ in self.members.values():
-            if old.size and old.name not in found:
-                _fill(file, old)
+        holes = {hole.offset: hole for hole in self.holes}
+        for extent in extents:
+            if old := self._take(file, new, extent):
+                holes.pop(old.content + HEAD, None)
         file.flush()
-        return Basis(file, self.size, {name: old for name, (old, _) in self.members.items()})
+        members = {name: old for name, (old, _) in self.members.items()}
+        return Basis(file, self.size, members, tuple(holes.values()))
 
-    def _take(self, file: BinaryIO, new: BinaryIO, extent: Extent) -> bool:
-        """Put the content of a member of the new layer where the old one has it, if that has the same."""
+    def _take(self, file: BinaryIO, new: BinaryIO, extent: Extent) -> Extent | None:
+        """Put the content of a member of the new layer where the old one has it, if that has the same: there."""
         old, told = self.members.get(extent.name, (None, 0))
         if old is None or old.size != extent.size or checksum(new, extent) != told:
-            return False
+            return None
         new.seek(extent.content + HEAD)
         file.seek(old.content + HEAD)
         for count in _counts(extent.size):
             file.write(new.read(count))
-        return True
+        return old
 
 
 async def ask(machine: Machine, kept: Kept) -> Ledger | None:
@@ -114,6 +115,7 @@ def read(answer: bytes, size: int) -> Ledger | None:
     reader, at, position = Members(), 0, 0
     known: list[tuple[int, int, int]] = []
     members: dict[bytes, tuple[Extent, int]] = {}
+    holes: list[Range] = []
 
     def take(count: int) -> bytes:
         nonlocal at, position
@@ -132,12 +134,14 @@ def read(answer: bytes, size: int) -> Ledger | None:
         total = 0
         if body:
             head = take(min(length or 0, HEAD))
+            if (length or 0) > HEAD:
+                holes.append(Range(position, (length or 0) - HEAD))
             position += body - len(head)
             reader.pass_over(body)
             total = int.from_bytes(told[at : at + _WORD], "little")
             at += _WORD
         members |= {extent.name: (extent, total) for extent in found}
-    return Ledger(size, told, tuple(known), members) if position <= size else None
+    return Ledger(size, told, tuple(known), members, tuple(holes)) if position <= size else None
 
 
 def checksum(tar: BinaryIO, extent: Extent) -> int:
@@ -153,9 +157,3 @@ def checksum(tar: BinaryIO, extent: Extent) -> int:
 def _counts(size: int) -> Iterable[int]:
     """The bytes of a content after its head, in pieces."""
     return (min(_PIECE, size - at) for at in range(HEAD, size, _PIECE))
-
-
-def _fill(file: BinaryIO, old: Extent) -> None:
-    file.seek(old.content + HEAD)
-    for count in _counts(old.size):
-        file.write(os.urandom(count))

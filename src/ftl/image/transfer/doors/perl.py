@@ -48,6 +48,8 @@ print "ftl-end";
 APPLY = r"""
 use strict;
 use integer;
+binmode STDIN;
+binmode STDOUT;
 my $work = $ARGV[0];
 my $made = "";
 open(my $old, "<:raw", "$work/old") or exit 1;

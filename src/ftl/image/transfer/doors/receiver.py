@@ -25,7 +25,7 @@ from ftl.image.transfer.pack import Raw
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
     from ftl.image.transfer.differences.basis import Bases, Old
     from ftl.image.transfer.doors.depot import Depot
@@ -143,9 +143,9 @@ class Receiver:
 
     async def _windows(self, layer: Layer, windows: Windows) -> AsyncGenerator[Window, None]:
         async for block in blocks(self._passing(layer), _READ):
-            for window in await asyncio.to_thread(windows.feed, block):
+            async for window in _in_thread(windows.feed(block)):
                 yield window
-        for window in await asyncio.to_thread(windows.finish):
+        async for window in _in_thread(windows.finish()):
             yield window
 
     async def _passing(self, layer: Layer) -> AsyncIterator[bytes]:
@@ -233,6 +233,12 @@ class _Line:
     async def _drained(self) -> None:
         await self._stdin.drain()
         self._limit.reschedule(asyncio.get_running_loop().time() + STALL)
+
+
+async def _in_thread(windows: Iterator[Window]) -> AsyncIterator[Window]:
+    """What a blocking iterator yields."""
+    while (window := await asyncio.to_thread(next, windows, None)) is not None:
+        yield window
 
 
 async def _tail(stream: asyncio.StreamReader | None) -> str:

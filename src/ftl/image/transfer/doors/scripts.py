@@ -14,11 +14,11 @@ _TRIES = 750
 
 _START = """\
 export LC_ALL=C
-unset TIME_STYLE
+unset TIME_STYLE PERL_UNICODE PERL5OPT PERL5LIB PERLIO
 umask 077
 dir="${XDG_CACHE_HOME:-$HOME/.cache}/ftl/layers"
 """
-"""Programs read what the tools say and list there, so that must not depend on the user's language."""
+"""Programs read what the tools say and list there, so that must not depend on the user's language and habits."""
 
 IMAGES_FOLDER = """\
 images=$1

@@ -81,6 +81,8 @@ allow_again() { # PORT/PROTOCOL
         sleep 0.5
         if ufw reload && ufw allow "$1"; then return; fi
     done
+    # The server must not be left with half of its rules, whatever becomes of us.
+    (for _ in $(seq 60); do sleep 5 && ufw reload && break; done) > /dev/null 2>&1 3>&- 9>&- < /dev/null &
     return 1
 }
 

@@ -23,9 +23,9 @@ text() {
 
 # ufw does not wait for iptables' lock, which an engine takes for each container that comes or goes.
 ufw_says() { # WORD...
-    for _ in $(seq 5); do
+    for _ in $(seq 10); do
         if ufw "$@" 2> /dev/null; then return; fi
-        sleep 0.3
+        sleep 0.5
     done
 }
 
@@ -91,8 +91,11 @@ if has systemctl && systemctl -q is-active ssh.socket 2> /dev/null; then
 fi
 
 # --- the firewall
-if has ufw && ufw_says status | grep -q '^Status: active'; then
-    ufw_says show added | blob ufw
+if has ufw; then
+    case $(ufw_says status) in
+    'Status: active'*) ufw_says show added | blob ufw ;;
+    '') if grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf; then fact ufw-silent yes; fi ;;
+    esac
 fi
 if has firewall-cmd && firewall-cmd --state > /dev/null 2>&1; then fact firewalld yes; fi
 text firewall-rules /etc/ftl/firewall.conf

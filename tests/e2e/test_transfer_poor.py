@@ -1,0 +1,189 @@
+"""Servers that lack something, or keep what is not what it should be: a transfer makes do, and says what it must."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from lab.relay import Relay
+from tests.e2e.transfer_cuts import (
+    SLOW,
+    arrived,
+    damage,
+    is_good,
+    large,
+    notes,
+    tidy,
+    until,
+)
+from tests.e2e.transfer_images import run
+from tests.e2e.transfer_stage import (
+    Bench,
+    bring,
+    kept,
+    left_behind,
+    packages,
+    printed,
+    reach,
+    slow,
+)
+
+from ftl.errors import FtlError, TransferFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from lab.servers import Server
+    from tests.e2e.conftest import ServerFactory
+
+    from ftl.events import Event
+    from ftl.image.transfer import Sent
+
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("newcomer")]
+
+
+@pytest.mark.parametrize("how", ["truncated", "other"])
+def test_a_kept_layer_that_is_damaged(target: Server, bench: Bench, how: str) -> None:
+    """Everything is sent, once, and said; the good layer takes the place of the other."""
+    made = bench.of("one", packages(bench.name))
+    events: list[Event] = []
+
+    async def work() -> Sent:
+        async with reach(target) as between:
+            await bring(between, made, bench.tag("r1"), bench.tag("r1"))
+            target.docker("rmi", bench.tag("r1"))
+            names.append(damage(target, made, 1, how))
+            return await bring(between, made, bench.tag("r1"), bench.tag("r1"), events.append)
+
+    names: list[str] = []
+    sent = run(work())
+    assert (sent.layers_sent, sent.layers_kept) == (3, 0)
+    assert notes(events) == [f"{target.name} lacks layers that it seemed to have: sending the whole image"]
+    assert is_good(target, names[0])
+    assert printed(target, bench.tag("r1")) == f"one {bench.name}"
+    assert tidy(target)
+
+
+@pytest.mark.parametrize("how", ["garbage", "other"])
+def test_an_old_layer_that_is_damaged(target: Server, bench: Bench, how: str) -> None:
+    """Its difference makes another layer, which is found out; neither is trusted again, and the next one goes well."""
+    made = [bench.of("one", packages(bench.name, count)) for count in (60, 61, 62)]
+    events: list[Event] = []
+
+    async def work() -> tuple[Sent, Sent]:
+        async with reach(target) as between:
+            await bring(between, made[0], bench.tag("r1"), bench.tag("r1"))
+            damaged = damage(target, made[0], 1, how)
+            slow(target)
+            second = await bring(between, made[1], bench.tag("r2"), bench.tag("r2"), events.append)
+            assert damaged not in kept(target)
+            return second, await bring(between, made[2], bench.tag("r3"), bench.tag("r3"), events.append)
+
+    second, third = run(work())
+    assert (second.layers_sent, second.layers_delta) == (3, 0)
+    assert len(notes(events)) == 1
+    assert (third.layers_sent, third.layers_delta) == (1, 1)
+    for name in kept(target):
+        assert is_good(target, name)
+    assert printed(target, bench.tag("r3")) == f"one {bench.name}"
+
+
+@contextmanager
+def without(server: Server, what: str, shell: bytes) -> Iterator[None]:
+    """A server on which something is missing or otherwise, while the block runs."""
+    undo = ["sh", "-c", 'mv "$1.away" "$1"', "sh", f"/usr/bin/{what}"]
+    server.write("/root/busybox", shell)
+    server.run("chmod", "755", "/root/busybox")
+    if what == "head":  # busybox's reads more than it was told to
+        server.run("cp", "/root/busybox", "/usr/local/bin/head")
+        undo = ["rm", "/usr/local/bin/head"]
+    elif what == "memory":
+        server.write("/tmp/meminfo", "MemTotal: 200000 kB\nMemAvailable: 50000 kB\n")  # on the server
+        server.run("/root/busybox", "mount", "--bind", "/tmp/meminfo", "/proc/meminfo")
+        undo = ["/root/busybox", "umount", "/proc/meminfo"]
+    else:
+        server.run("sh", "-c", 'mv "$1" "$1.away"', "sh", f"/usr/bin/{what}")
+    try:
+        yield
+    finally:
+        server.run(*undo)
+
+
+@pytest.mark.parametrize("what", ["zstd", "docker", "head", "perl", "memory"])
+def test_a_server_that_lacks_something(target: Server, bench: Bench, shell: bytes, what: str) -> None:
+    """Without zstd, docker or GNU head it goes by the engine's API; without perl or memory, no differences."""
+
+    async def work() -> tuple[Sent, Sent]:
+        async with reach(target) as between:
+            first = await bring(
+                between, bench.of("one", packages(bench.name)), bench.tag("r1"), bench.tag("r1")
+            )
+            made = bench.of("two", packages(bench.name, 61))
+            slow(target)
+            return first, await bring(between, made, bench.tag("r2"), bench.tag("r2"))
+
+    with without(target, what, shell):
+        first, second = run(work())
+    assert (first.layers_sent, second.layers_sent, second.layers_delta) == (3, 2, 0)
+    assert bool(kept(target)) == (what in ("perl", "memory"))
+    assert printed(target, bench.tag("r2")) == f"two {bench.name}"
+
+
+def test_a_full_home(target: Server, bench: Bench, shell: bytes) -> None:
+    """What finds no room there is not kept, and not trusted; the transfer goes on."""
+    busybox = "/root/busybox"
+    target.write(busybox, shell)
+    target.run("chmod", "755", busybox)
+    target.run("mkdir", "-p", "/home/ftl/.cache")
+    target.run(busybox, "mount", "-t", "tmpfs", "-o", "size=1m,mode=777", "none", "/home/ftl/.cache")
+    try:
+
+        async def work() -> list[Sent]:
+            async with reach(target) as between:
+                made = [bench.of("one", packages(bench.name, count)) for count in (60, 61)]
+                slow(target)
+                return [
+                    await bring(between, each, bench.tag(name), bench.tag(name))
+                    for name, each in zip(("r1", "r2"), made, strict=True)
+                ]
+
+        sent = run(work())
+        assert [each.layers_delta for each in sent] == [0, 0]
+        assert all(is_good(target, name) for name in kept(target))
+        assert all(size < 1 << 20 for size in kept(target).values())
+    finally:
+        target.run(busybox, "umount", "/home/ftl/.cache")
+    assert printed(target, bench.tag("r2")) == f"one {bench.name}"
+    assert tidy(target)
+
+
+def test_a_disk_that_fills_up_meanwhile(server_factory: ServerFactory, bench: Bench, tmp_path: Path) -> None:
+    """There was room when it began: the engine's refusal comes with what could be freed, and is not tried again."""
+    server = server_factory("small", disk=96 << 20)
+    made = large(bench)
+    events: list[Event] = []
+
+    async def work() -> FtlError:
+        async with (
+            Relay((server.host, server.port), rate=SLOW) as link,
+            reach(server, relay=link, folder=tmp_path) as between,
+        ):
+            task = asyncio.create_task(bring(between, made, bench.tag("r1"), bench.tag("r1"), events.append))
+            await until(lambda: arrived(server, 1))
+            await asyncio.to_thread(
+                server.run, "sh", "-c", "head -c 96M /dev/zero > /var/lib/docker/full", check=False
+            )
+            with pytest.raises(TransferFailed) as caught:
+                await task
+            return caught.value
+
+    error = run(work())
+    assert "space" in f"{error.message} {error.cause}"
+    assert error.hint
+    assert notes(events) == []
+    server.run("rm", "/var/lib/docker/full")
+    assert server.docker("images", "--quiet") == ""
+    assert left_behind(server) == ""

@@ -1,0 +1,186 @@
+"""Images here that are not what they should be, and users there whose shells are not like others."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.e2e.transfer_cuts import (
+    digests,
+    large,
+    tidy,
+)
+from tests.e2e.transfer_faults import Exchange, Fault, relay
+from tests.e2e.transfer_images import Made, layer, load, run
+from tests.e2e.transfer_stage import (
+    Bench,
+    Fleet,
+    bring,
+    kept,
+    packages,
+    printed,
+    reach,
+    slow,
+)
+
+from ftl.engine import Engine, local_url
+from ftl.errors import TransferFailed
+from ftl.image.transfer import Sent, send
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lab.servers import Server
+    from tests.e2e.conftest import ServerFactory
+
+
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("newcomer")]
+
+
+class Nothing(Fault):
+    """All is well."""
+
+
+async def failing(
+    server: Server, bench: Bench, tmp_path: Path, fault: Fault, sources: set[str]
+) -> TransferFailed:
+    """Send an image with a fault in front of the engine here."""
+    async with (
+        relay(tmp_path / "here", local_url(), fault) as url,
+        Engine(url, name="this machine") as source,
+        reach(server) as between,
+    ):
+        with pytest.raises(TransferFailed) as caught:
+            await send(
+                source,
+                bench.tag("r1"),
+                between.target,
+                tag=bench.tag("r1"),
+                info=between.info,
+                emit=lambda _event: None,
+                machine=between.machine,
+                sources=sources,
+            )
+        return caught.value
+
+
+def test_a_layer_whose_bytes_are_not_its_own(target: Server, bench: Bench, tmp_path: Path) -> None:
+    """A damaged disk or engine here: the layer is not kept there under a name that it has no right to."""
+    made = bench.of("one", layer({"mark": b"x" * 3_000_000}))
+
+    class Damage(Nothing):
+        async def engine(self, exchange: Exchange, piece: bytes) -> bytes:
+            saved = "/images/get" in exchange.request
+            return piece.replace(b"x" * 100, b"x" * 99 + b"!", 1) if saved else piece
+
+    async def work() -> TransferFailed:
+        async with reach(target) as between:
+            await load(between.source, bench.tag("r1"), made)
+        return await failing(target, bench, tmp_path, Damage(), {"save"})
+
+    error = run(work())
+    assert "damaged on this machine" in error.message
+    assert tidy(target)
+    assert not any(name.startswith(digests(made)[1]) for name in kept(target))
+    assert target.docker("images", "--quiet") == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may damage the engine's files")
+def test_a_damaged_file_of_the_engine_here(target: Server, bench: Bench) -> None:
+    """Found out when the layer has passed, whichever way it is read: no tag, and nothing of it is kept there."""
+    made = bench.of("one", packages(bench.name))
+
+    async def work() -> TransferFailed:
+        async with reach(target) as between:
+            await load(between.source, bench.tag("r1"), Made(made.layers[:2], made.labels))
+            form = "{{.GraphDriver.Data.UpperDir}}"
+            argv = ("docker", "image", "inspect", "--format", form, bench.tag("r1"))
+            shown = await asyncio.to_thread(subprocess.run, argv, capture_output=True, check=True)
+            (Path(shown.stdout.decode().strip()) / "lib/7").write_bytes(b"y" * 40_000)
+            await load(between.source, bench.tag("r1"), made)
+            with pytest.raises(TransferFailed) as caught:
+                await bring(between, made, bench.tag("r1"), bench.tag("r1"))
+            return caught.value
+
+    error = run(work())
+    assert "on this machine" in error.message
+    assert tidy(target)
+    assert not any(name.startswith(digests(made)[1]) for name in kept(target))
+    assert target.docker("images", "--quiet") == ""
+
+
+def test_an_image_that_vanishes(target: Server, bench: Bench, tmp_path: Path) -> None:
+    """Someone removes it while the server is asked."""
+
+    class Vanish(Nothing):
+        async def client(self, exchange: Exchange, piece: bytes) -> bytes:
+            if "/images/get" in exchange.request:
+                async with Engine(local_url(), name="this machine") as source:
+                    await source.untag(bench.tag("r1"))
+            return piece
+
+    async def work() -> TransferFailed:
+        async with reach(target) as between:
+            await load(between.source, bench.tag("r1"), large(bench))
+        return await failing(target, bench, tmp_path, Vanish(), {"save"})
+
+    assert "cannot be read from the engine on this machine" in run(work()).message
+    assert tidy(target)
+
+
+@pytest.fixture
+def talker(fleet: Fleet) -> Iterator[tuple[Server, str]]:
+    """A user on a server whose shell greets on both outputs, and who likes another `ls`."""
+    server, name = fleet.server("bookworm", "overlay2"), "talker"
+    greeting = "echo 'Welcome! zstd docker exact layer'; echo 'error: nobody reads this' >&2\n"
+    greeting += 'export TIME_STYLE=long-iso XDG_CACHE_HOME="$HOME/my cache"\n'
+    _join(server, name, "/bin/bash")
+    server.write(f"/home/{name}/.bashrc", greeting)
+    yield server, name
+    server.run("userdel", "--remove", "--force", name, check=False)
+
+
+def _join(server: Server, name: str, shell: str) -> None:
+    """Have a user who may use Docker, reached by the key of the lab's user."""
+    server.run("useradd", "--create-home", "--shell", shell, "--groups", "docker", name)
+    server.run("cp", "/etc/ssh/authorized_keys/ftl", f"/etc/ssh/authorized_keys/{name}")
+
+
+async def two_releases(server: Server, bench: Bench, user: str) -> tuple[Sent, Sent]:
+    """A first image, and a second one that goes as a difference."""
+    async with reach(server, user=user) as between:
+        made = [bench.of(text, packages(bench.name, count)) for text, count in (("one", 60), ("two", 61))]
+        first = await bring(between, made[0], bench.tag("r1"), bench.tag("r1"))
+        slow(server)
+        return first, await bring(between, made[1], bench.tag("r2"), bench.tag("r2"))
+
+
+def test_a_shell_that_talks(talker: tuple[Server, str], target: Server, bench: Bench) -> None:
+    """Greetings are no answers, a cache folder may have a space in its name, and times may be told in any way."""
+    server, user = talker
+    first, second = run(two_releases(server, bench, user))
+    assert (first.layers_sent, second.layers_delta) == (3, 1)
+    assert printed(server, bench.tag("r2")) == f"two {bench.name}"
+    assert server.run("ls", f"/home/{user}/my cache/ftl/layers").stdout
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("shell_name", ["fish", "zsh", "tcsh"])
+def test_a_shell_of_another_kind(server_factory: ServerFactory, bench: Bench, shell_name: str) -> None:
+    """What runs there is told to `sh`, whatever the user logs in to."""
+    server = server_factory(shell_name)
+    server.run(
+        "sh",
+        "-c",
+        "apt-get -q update && apt-get -q install -y --no-install-recommends $0",
+        shell_name,
+        timeout=300,
+    )
+    _join(server, "other", f"/usr/bin/{shell_name}")
+    first, second = run(two_releases(server, bench, "other"))
+    assert (first.layers_sent, second.layers_sent) == (3, 2)
+    assert printed(server, bench.tag("r2")) == f"two {bench.name}"

@@ -1,0 +1,136 @@
+"""What tests of transfers that go wrong share: an image that takes its time, and what has arrived of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from lab.relay import Relay
+from tests.e2e.transfer_images import PATIENCE, Made, layer, load, run
+from tests.e2e.transfer_stage import (
+    KEPT,
+    Bench,
+    bring,
+    kept,
+    left_behind,
+    reach,
+)
+
+from ftl.events import Note
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from lab.servers import Server
+
+    from ftl.events import Event
+
+PART = 2 << 20
+PARTS = 4
+SLOW = 3e6
+"""An image of four layers that takes three seconds on its way."""
+
+DOCUMENTS = 100_000
+"""Bytes that go over the wire beside layers: the login, the questions, the documents."""
+
+
+def large(bench: Bench) -> Made:
+    """An image of layers that cannot be compressed."""
+    noise = random.Random(bench.name)
+    return bench.of("one", *(layer({f"part-{at}": noise.randbytes(PART)}) for at in range(PARTS)))
+
+
+def missing(made: Made, server: Server) -> int:
+    """About how many bytes of an image a server does not keep."""
+    there = {name.partition("-")[0] for name in kept(server)}
+    return sum(
+        len(tar) for tar, digest in zip(made.layers, digests(made), strict=True) if digest not in there
+    )
+
+
+def size(made: Made) -> int:
+    """Bytes of all layers."""
+    return sum(map(len, made.layers))
+
+
+def digests(made: Made) -> list[str]:
+    """The layers' digests, without their kind."""
+    return [found.removeprefix("sha256:") for found in json.loads(made.config)["rootfs"]["diff_ids"]]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until something on a server holds."""
+    async with asyncio.timeout(PATIENCE):
+        while not await asyncio.to_thread(condition):
+            await asyncio.sleep(0.05)
+
+
+def arrived(server: Server, count: int) -> bool:
+    """Whether so many layers have arrived."""
+    return len([name for name in kept(server) if not name.startswith(".")]) >= count
+
+
+def tidy(server: Server) -> bool:
+    """Whether nothing half is left."""
+    return left_behind(server) == "" and not any(name.startswith(".") for name in kept(server))
+
+
+def running(server: Server, bench: Bench) -> None:
+    """Let a release run."""
+
+    async def work() -> None:
+        async with reach(server) as between:
+            await load(between.target, bench.tag("r0"), bench.image("zero"))
+
+    run(work())
+    server.docker("run", "--detach", "--name", "running", bench.tag("r0"), "/bin/busybox", "sleep", "600")
+
+
+@contextmanager
+def release(server: Server, bench: Bench) -> Iterator[None]:
+    """A release that runs, and still does in the end."""
+    running(server, bench)
+    try:
+        yield
+        assert server.docker("inspect", "--format", "{{.State.Running}}", "running") == "true"
+    finally:
+        server.docker("rm", "--force", "running", check=False)
+
+
+async def again(server: Server, made: Made, bench: Bench, tmp_path: Path) -> int:
+    """Send it once more, as from another machine; how many bytes that put on the wire."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path / "another"))
+        async with Relay((server.host, server.port)) as counting:
+            async with reach(server, relay=counting, folder=tmp_path) as between:
+                before = counting.counted.up
+                await bring(between, made, bench.tag("r1"), bench.tag("r1"))
+            return counting.counted.up - before
+
+
+def damage(server: Server, made: Made, at: int, how: str) -> str:
+    """Damage a layer of an image that a server keeps; its name."""
+    name = f"{digests(made)[at]}-{len(made.layers[at])}"
+    ways = {
+        "truncated": 'truncate --size=-1000 "$1"',
+        "garbage": 'head -c 5000 /dev/urandom > "$1"',
+        "other": 'head -c "${1##*-}" /dev/zero | zstd -q > "$1.new" && mv "$1.new" "$1" && chown ftl: "$1"',
+    }
+    server.run("sh", "-c", ways[how], "sh", f"{KEPT}/{name}")
+    return name
+
+
+def is_good(server: Server, name: str) -> bool:
+    """Whether a layer that is kept is what its name says."""
+    found = server.run("sh", "-c", 'zstd -dqc "$1" | sha256sum', "sh", f"{KEPT}/{name}").stdout.decode()
+    return found[:64] == name[:64]
+
+
+def notes(events: list[Event]) -> list[str]:
+    """What was said aside."""
+    return [event.text for event in events if isinstance(event, Note)]
