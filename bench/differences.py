@@ -19,8 +19,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftl.image.transfer.differences.delta import Basis, Windows
+from ftl.image.transfer.differences.delta import Windows
 from ftl.image.transfer.differences.members import Members
+from ftl.image.transfer.differences.old_layer import Basis
 from ftl.image.transfer.doors.frames import THREADS
 from ftl.image.transfer.doors.perl import APPLY
 

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.image.transfer.differences import made_of
 
-from ftl.image.transfer.differences.delta import REACH, WINDOW, Basis, Windows
+from ftl.image.transfer.differences.delta import REACH, WINDOW, Windows
 from ftl.image.transfer.differences.members import Extent, Members
+from ftl.image.transfer.differences.old_layer import Basis
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

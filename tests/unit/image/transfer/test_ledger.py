@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from tests.unit.image.transfer.differences import made_of
 from tests.unit.image.transfer.server_home import Home, name
 
-from ftl.image.transfer.differences.delta import Range, Windows
+from ftl.image.transfer.differences.delta import Windows
 from ftl.image.transfer.differences.ledger import HEAD, checksum, read
 from ftl.image.transfer.differences.members import Members
+from ftl.image.transfer.differences.old_layer import Range
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -18,8 +18,9 @@ import pytest
 from tests.unit.image.transfer.differences import made_of
 from tests.unit.image.transfer.server_home import PATIENCE, Home, name
 
-from ftl.image.transfer.differences.delta import Basis, Range, Windows
+from ftl.image.transfer.differences.delta import Windows
 from ftl.image.transfer.differences.members import Members
+from ftl.image.transfer.differences.old_layer import Basis, Range
 from ftl.image.transfer.doors.depot import read
 from ftl.image.transfer.doors.scripts import ASK
 

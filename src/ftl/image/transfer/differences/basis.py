@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from ftl.aio import both
 from ftl.errors import FtlError
 from ftl.image.transfer.differences.candidates import describing, pays
-from ftl.image.transfer.differences.delta import Basis
 from ftl.image.transfer.differences.members import Members
+from ftl.image.transfer.differences.old_layer import Basis
 from ftl.image.transfer.sources.choosing import SAVE_SPEED
 from ftl.image.transfer.sources.source import Unfit
 from ftl.image.transfer.spool import Spooled, not_put_aside, temporary

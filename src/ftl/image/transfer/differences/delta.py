@@ -12,18 +12,16 @@ fast as two tars can be read.
 from __future__ import annotations
 
 import sys
-from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from ftl.image.transfer.differences.instructions import Instructions, is_retimed
 from ftl.image.transfer.differences.members import Extent, Members
+from ftl.image.transfer.differences.old_layer import GAP, Basis, Range, Ranges
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from typing import BinaryIO
+    from collections.abc import Iterator, Sequence
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -48,26 +46,10 @@ _MARGIN = 256 << 10
 _NEAR = 4 << 10
 """The same beside what has changed in place."""
 
-_GAP = 16 << 10
-"""Parts no further apart than this count as one."""
-
 _SHORT = 32
 """Bytes that are not worth a copy."""
 
 _LEVEL = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """Bytes of the old layer's tar."""
-
-    offset: int
-    length: int
-
-    @property
-    def end(self) -> int:
-        """Where the next byte is."""
-        return self.offset + self.length
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,54 +58,6 @@ class Frame:
 
     basis: Sequence[Range]
     content: bytes
-
-
-class Basis:
-    """An old layer: its tar in a file, and where its members lie.
-
-    Args:
-        file: The tar, to read from.
-        size: Its length in bytes.
-        members: By name.
-        unknown: What of it is not known here, in its order: nothing is compared with that.
-    """
-
-    def __init__(
-        self, file: BinaryIO, size: int, members: Mapping[bytes, Extent], unknown: Sequence[Range] = ()
-    ) -> None:
-        self._file = file
-        self._members = members
-        self._size = size
-        self._unknown = unknown
-
-    def member(self, name: bytes) -> Extent | None:
-        """The member of that name."""
-        return self._members.get(name)
-
-    def read(self, part: Range) -> bytes:
-        """The bytes of a range; none where not all of them are there and known. Blocking."""
-        if self.within(part) != part or (self._unknown and self.known(part) != [part]):
-            return b""
-        self._file.seek(part.offset)
-        return self._file.read(part.length)
-
-    def within(self, part: Range) -> Range:
-        """What of a range is in the tar."""
-        offset = min(max(0, part.offset), self._size)
-        return Range(offset, max(0, min(part.end, self._size) - offset))
-
-    def known(self, part: Range) -> list[Range]:
-        """What of a range is known."""
-        found: list[Range] = []
-        offset = part.offset
-        first = bisect_right(self._unknown, part.offset, key=lambda one: one.end)
-        for hole in islice(self._unknown, first, None):
-            if hole.offset >= part.end:
-                break
-            if hole.offset > offset:
-                found.append(Range(offset, hole.offset - offset))
-            offset = hole.end
-        return [*found, Range(offset, part.end - offset)] if offset < part.end else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +98,7 @@ class Windows:
         self._new: Extent | None = None
         self._old: Extent | None = None
         self._made = Instructions()
-        self._like = _Ranges()
+        self._like = Ranges()
         self._cursor = 0
         self._begun = 0
 
@@ -277,7 +211,7 @@ class Windows:
         return taken
 
     def _is_full(self) -> bool:
-        most = _STEP + 2 * _MARGIN + _GAP
+        most = _STEP + 2 * _MARGIN + GAP
         return (
             len(self._made) >= WINDOW - most
             or self._like.total >= REACH - most
@@ -291,32 +225,6 @@ class Windows:
         if len(prefix) < _LEAST or prefix.startswith(_DICTIONARY):
             parts, prefix = [], b""
         return Window(self._made.take(), parts, prefix)
-
-
-class _Ranges:
-    """Parts of the old layer, joined where they (nearly) touch the one before."""
-
-    def __init__(self) -> None:
-        self._parts: list[Range] = []
-        self.total = 0
-
-    def add(self, part: Range) -> None:
-        """One more."""
-        last = self._parts[-1] if self._parts else None
-        if last is not None and last.offset <= part.offset <= last.end + _GAP:
-            joined = Range(last.offset, max(last.end, part.end) - last.offset)
-            self.total += joined.length - last.length
-            self._parts[-1] = joined
-        elif part.length:
-            self._parts.append(part)
-            self.total += part.length
-
-    def take(self) -> Sequence[Range]:
-        """All of them; what follows begins anew."""
-        parts = tuple(self._parts)
-        self._parts.clear()
-        self.total = 0
-        return parts
 
 
 def _alike(one: bytes, other: bytes) -> int:

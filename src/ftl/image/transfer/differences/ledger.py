@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftl.errors import ServerError
-from ftl.image.transfer.differences.delta import Basis, Range
 from ftl.image.transfer.differences.members import EXTENSIONS, Extent, Members, kind_and_size
+from ftl.image.transfer.differences.old_layer import Basis, Range
 from ftl.image.transfer.doors.scripts import DESCRIBE
 from ftl.image.transfer.tar import BLOCK
 
