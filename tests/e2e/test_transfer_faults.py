@@ -321,6 +321,31 @@ def test_what_a_killed_transfer_left_goes_with_the_next_under_its_lock(
         server.docker("rmi", scene.there, check=False)
 
 
+def test_what_a_killed_transfer_left_goes_also_when_the_next_one_fails(
+    server: Server, scene: Scene, tmp_path: Path
+) -> None:
+    """Or it would keep the room that the next one lacks."""
+
+    async def work() -> None:
+        async with broken(server, tmp_path) as between:
+            (left,) = Incoming(between.target, 1, scene.name).tags
+            await load(between.direct, left, scene.image("old"))
+            await load(between.source, scene.here, scene.image(size=8 * MEGABYTE))
+            with pytest.raises(TransferFailed, match="no room"):
+                await send_many(
+                    between.source,
+                    {scene.there: scene.here},
+                    between.target,
+                    info=between.info,
+                    emit=ignore,
+                    free_bytes=10_000,
+                    lock=scene.name,
+                )
+
+    with unchanged(server):
+        run(work())
+
+
 class Count(Nothing):
     """Notes the requests that arrive."""
 

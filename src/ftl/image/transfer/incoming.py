@@ -161,7 +161,12 @@ async def _removed(engine: Engine, containers: Iterable[str]) -> None:
 async def sweep(engine: Engine, tags: Iterable[str]) -> None:
     """Take away what killed transfers have left under these temporary tags."""
     names = list(tags)
-    await _shielded(_removed(engine, map(_container, names)))
+    if names:
+        await _shielded(_swept(engine, names))
+
+
+async def _swept(engine: Engine, names: Sequence[str]) -> None:
+    await _removed(engine, map(_container, names))
     await untag(engine, names)
 
 

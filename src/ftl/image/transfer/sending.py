@@ -139,20 +139,28 @@ async def send_many(
     results = {tag: _reused(tag, here[tag], emit, began) for tag in present}
 
     parcels = [Parcel(tag, images[tag], image) for tag, image in here.items() if tag not in present]
-    first = {parcel.image.id: parcel for parcel in reversed(parcels)}
-    if first:
-        other = There(target, info, machine, depot, held(info.store, known, brought or {}), known)
-        origin = Origin(source, info.platform, sources)
-        shipment = Shipment(
-            source, other, list(reversed(first.values())), emit=emit, began=began, origin=origin, lock=lock
-        )
-        results |= await shipment.run()
-    for parcel in parcels:
-        if parcel.tag not in results:
-            await target.tag(first[parcel.image.id].tag, parcel.tag)
-            sent = _reused(parcel.tag, parcel.image, emit, began)
-            results[parcel.tag] = replace(sent, loaded=True)
-    await sweep(target, stale(there.listed, lock, time.time()))  # not before: layers of theirs have served
+    try:
+        first = {parcel.image.id: parcel for parcel in reversed(parcels)}
+        if first:
+            other = There(target, info, machine, depot, held(info.store, known, brought or {}), known)
+            origin = Origin(source, info.platform, sources)
+            shipment = Shipment(
+                source,
+                other,
+                list(reversed(first.values())),
+                emit=emit,
+                began=began,
+                origin=origin,
+                lock=lock,
+            )
+            results |= await shipment.run()
+        for parcel in parcels:
+            if parcel.tag not in results:
+                await target.tag(first[parcel.image.id].tag, parcel.tag)
+                sent = _reused(parcel.tag, parcel.image, emit, began)
+                results[parcel.tag] = replace(sent, loaded=True)
+    finally:  # not before, as layers of theirs may serve; and whatever happens, or they would keep their room
+        await sweep(target, stale(there.listed, lock, time.time()))
     return {tag: results[tag] for tag in images}
 
 

@@ -36,6 +36,13 @@ def facts(**more: str) -> bytes:
     return "".join(f"{name}\t{value}\n" for name, value in said.items()).encode()
 
 
+def test_a_firewall_that_does_not_answer_is_not_taken_for_none() -> None:
+    """Its rules would be passed over."""
+    with pytest.raises(ServerError, match="ufw does not answer on shop") as caught:
+        read(facts(**{"ufw-silent": "yes"}), name="shop")
+    assert "sudo ufw status" in (caught.value.hint or "")
+
+
 def test_what_a_server_says_is_read() -> None:
     """Its system, and all ports of its SSH server: configured, the socket's, and the one that we came in by."""
     found = read(facts(ssh_socket="[::]:2022 (Stream)", ufw=blob("ufw allow 22")), name="shop")
