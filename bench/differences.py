@@ -26,9 +26,9 @@ from ftl.image.transfer.doors.frames import THREADS
 from ftl.image.transfer.doors.perl import APPLY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from ftl.image.transfer.differences.delta import Window
+    from ftl.image.transfer.differences.delta import Frame, Window
 
 _PIECE = 1 << 20
 
@@ -47,6 +47,31 @@ def windows(made: Windows, new: Path) -> Iterator[Window]:
     yield from made.finish()
 
 
+def difference(old: Path, new: Path, indexed: Callable[[], None] = lambda: None) -> list[Frame]:
+    """A new layer as the difference to an old one.
+
+    Args:
+        old: The old one's tar.
+        new: The new one's.
+        indexed: Called when it is known where the members of the old one lie.
+    """
+    reader = Members()
+    members = {extent.name: extent for piece in pieces(old) for extent in reader.feed(piece)}
+    indexed()
+    with old.open("rb") as file, ThreadPoolExecutor(THREADS) as pool:
+        made = Windows(Basis(file, old.stat().st_size, members))
+        return [one.result() for one in [pool.submit(each.frame) for each in windows(made, new)]]
+
+
+def told(frames: Sequence[Frame]) -> bytes:
+    """What travels of it."""
+    heads = ("".join(f" {part.offset} {part.length}" for part in frame.basis) for frame in frames)
+    return b"".join(
+        f"{len(frame.content)}{ranges}\n".encode() + frame.content
+        for frame, ranges in zip(frames, heads, strict=True)
+    )
+
+
 def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(
@@ -56,25 +81,16 @@ def main() -> None:
     parser.add_argument("new", type=Path)
     given = parser.parse_args()
 
-    began = time.monotonic()
-    reader = Members()
-    members = {extent.name: extent for piece in pieces(given.old) for extent in reader.feed(piece)}
-    indexed = time.monotonic()
-    with given.old.open("rb") as file, ThreadPoolExecutor(THREADS) as pool:
-        made = Windows(Basis(file, given.old.stat().st_size, members))
-        frames = [one.result() for one in [pool.submit(each.frame) for each in windows(made, given.new)]]
-    compared = time.monotonic()
-
-    told = b""
-    for frame in frames:
-        ranges = "".join(f" {part.offset} {part.length}" for part in frame.basis)
-        told += f"{len(frame.content)}{ranges}\n".encode() + frame.content
+    times = [time.monotonic()]
+    frames = difference(given.old, given.new, lambda: times.append(time.monotonic()))
+    began, indexed, compared = *times, time.monotonic()
+    sent = told(frames)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         (work / "old").symlink_to(given.old.absolute())
         begun = time.monotonic()
         with (work / "made").open("wb") as result:
-            subprocess.run(["perl", "-e", APPLY, folder], input=told + b"0\n", stdout=result, check=True)
+            subprocess.run(["perl", "-e", APPLY, folder], input=sent + b"0\n", stdout=result, check=True)
         applied = time.monotonic() - begun
         same = filecmp.cmp(given.new, work / "made", shallow=False)
     record = {
@@ -82,7 +98,7 @@ def main() -> None:
         "ok": same,
         "old_bytes": given.old.stat().st_size,
         "new_bytes": given.new.stat().st_size,
-        "bytes": len(told),
+        "bytes": len(sent),
         "index_seconds": round(indexed - began, 3),
         "compare_seconds": round(compared - indexed, 3),
         "apply_seconds": round(applied, 3),

@@ -3,6 +3,7 @@
     python -m bench.transfer [--cases cold,code] [--links loopback] [--methods ftl,registry] [--repeat 5]
                              [--server trixie/containerd] [--out FILE] [--quick]
     python -m bench.transfer report FILE        the table and the plot of docs/, from what --out wrote
+    python -m bench.transfer floor [SUITE/STORE]   what `deps` cannot do without on the slowest link, part by part
     python -m bench.transfer clean              remove the images that were built for it
 
 Prints how fast the relay is, one JSON object for each run, a table of medians (on stderr), and one JSON object that
@@ -28,6 +29,7 @@ from lab.servers import Lab
 from bench.project import run_name
 from bench.transfer import images, measuring
 from bench.transfer.cases import CASES, LARGE
+from bench.transfer.floor import floor
 from bench.transfer.judging import judged
 from bench.transfer.links import LINKS, ceiling
 from bench.transfer.methods import METHODS
@@ -139,6 +141,9 @@ def main() -> None:
     """Run it."""
     if sys.argv[1:2] == ["report"]:
         write(read(Path(sys.argv[2])))
+        return
+    if sys.argv[1:2] == ["floor"]:
+        print(json.dumps(floor((sys.argv[2:] or SERVERS)[0])))
         return
     if sys.argv[1:] == ["clean"]:
         images.remove()

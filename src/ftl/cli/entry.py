@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 
@@ -12,6 +14,9 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `ftl` and exit: 0, 1, 2, 3, 4 or 130 (docs/reference/exit-codes.md)."""
+    atexit.register(
+        gc.freeze
+    )  # what is left is not to be searched for garbage at the end: 25 ms of every command
     _have_streams()
     given = sys.argv[1:] if arguments is None else list(arguments)
     if given in (["--help"], ["-h"]):

@@ -1,0 +1,133 @@
+"""What no way of bringing `deps` over the slowest link can do without, each part by itself on an idle machine.
+
+    python -m bench.transfer floor [SUITE/STORE]
+
+A connection and a command over it; the bytes of the difference at the link's rate; and the engine's own loading, from
+an archive of the missing layers that is on the server already. An engine with graph drivers begins to unpack when the
+archive is whole, and the archive cannot be whole before the last byte has come: so these follow one another. Prints
+one JSON object: bytes, and seconds (medians of 5).
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tarfile
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, cast
+
+from lab.server import docker
+from lab.servers import Lab
+
+from bench.differences import difference, told
+from bench.project import run_name
+from bench.transfer import images
+from bench.transfer.links import LINKS, opened
+
+if TYPE_CHECKING:
+    from lab.servers import Server, Store
+
+_RUNS = 5
+_ARCHIVE = "/var/tmp/missing.tar"
+
+
+@dataclass(frozen=True, slots=True)
+class _Saved:
+    """An image out of this machine's engine: the archive's folder, the config's path, diffID -> a layer's tar."""
+
+    folder: Path
+    config: str
+    layers: dict[str, Path]
+
+
+def floor(server: str) -> dict[str, object]:
+    """Measure the parts.
+
+    Args:
+        server: SUITE/STORE.
+    """
+    made = images.ensure("web", "ftl")
+    suite, store = cast("tuple[str, Store]", server.split("/"))
+    link = LINKS["20mbit-60ms"]
+    assert link.rate is not None
+    with tempfile.TemporaryDirectory(prefix="ftl-bench-") as name, Lab(run_name("bench")) as lab:
+        there = lab.server("floor", suite=suite, store=store)
+        there.load(made.reference("base"))
+        old = _saved(made.reference("base"), Path(name, "base"))
+        new = _saved(made.reference("deps"), Path(name, "deps"))
+        missing = {layer: path for layer, path in new.layers.items() if layer not in old.layers}
+        gone = [path for layer, path in old.layers.items() if layer not in new.layers]
+        sent = len(told(difference(_largest(gone), _largest([*missing.values()]))))
+        archive = _archive(made.reference("deps"), new, missing, Path(name, "missing.tar"))
+        docker("cp", str(archive), f"{there.container}:{_ARCHIVE}")
+        load = _loading(there, made.reference("deps"))
+        with opened(link, there.address, 22) as carried:
+            connect = _connecting(there, carried.port, Path(name, "known_hosts"))
+    wire = sent / link.rate
+    seconds = {"connect": connect, "wire": wire, "load": load, "sum": connect + wire + load}
+    rounded = {part: round(value, 2) for part, value in seconds.items()}
+    return {"type": "floor", "server": server, "bytes": sent, **rounded}
+
+
+def _saved(reference: str, folder: Path) -> _Saved:
+    folder.mkdir()
+    with subprocess.Popen(("docker", "save", reference), stdout=subprocess.PIPE) as source:
+        subprocess.run(("tar", "-xC", str(folder)), stdin=source.stdout, check=True)
+    (manifest,) = json.loads((folder / "manifest.json").read_text())
+    layers = json.loads(docker("image", "inspect", "--format", "{{json .RootFS.Layers}}", reference).stdout)
+    tars = [(folder / path).resolve() for path in manifest["Layers"]]  # the same layer twice is a link
+    return _Saved(folder, manifest["Config"], dict(zip(layers, tars, strict=True)))
+
+
+def _largest(layers: list[Path]) -> Path:
+    return max(layers, key=lambda path: path.stat().st_size)
+
+
+def _archive(reference: str, image: _Saved, missing: dict[str, Path], path: Path) -> Path:
+    """What `docker load` needs where the other layers are known."""
+    names = {layer: f"{number}.tar" for number, layer in enumerate(image.layers)}
+    manifest = [{"Config": "config.json", "RepoTags": [reference], "Layers": [*names.values()]}]
+    (image.folder / "new.json").write_text(json.dumps(manifest))
+    with tarfile.open(path, "w") as archive:
+        archive.add(image.folder / "new.json", "manifest.json")
+        archive.add(image.folder / image.config, "config.json")
+        for layer, tar in missing.items():
+            archive.add(tar, names[layer])
+    return path
+
+
+def _loading(server: Server, reference: str) -> float:
+    """Seconds for the engine there to load the archive, the docker command's own start among them."""
+    found: list[float] = []
+    for _ in range(_RUNS):
+        began = time.monotonic()
+        server.docker("load", "--quiet", "--input", _ARCHIVE)
+        found.append(time.monotonic() - began)
+        server.docker("rmi", reference)
+    return median(found)
+
+
+def _connecting(server: Server, port: int, known_hosts: Path) -> float:
+    """Seconds to connect and run a command."""
+    known_hosts.write_text(f"[127.0.0.1]:{port} {server.known_hosts.read_text().split(maxsplit=1)[1]}")
+    options = ("-F", "/dev/null", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-i", str(server.key))
+    found: list[float] = []
+    for _ in range(_RUNS):
+        argv = (
+            "ssh",
+            *options,
+            "-o",
+            f"UserKnownHostsFile={known_hosts}",
+            "-p",
+            str(port),
+            "-l",
+            server.user,
+        )
+        began = time.monotonic()
+        subprocess.run((*argv, "127.0.0.1", "true"), stdin=subprocess.DEVNULL, check=True, timeout=60)
+        found.append(time.monotonic() - began)
+    return median(found)
