@@ -16,26 +16,14 @@ from tests.e2e.transfer_cuts import (
 )
 from tests.e2e.transfer_faults import Exchange, Fault, relay
 from tests.e2e.transfer_images import Made, layer, load, run
-from tests.e2e.transfer_stage import (
-    Bench,
-    Fleet,
-    bring,
-    kept,
-    packages,
-    printed,
-    reach,
-    slow,
-)
+from tests.e2e.transfer_stage import Bench, bring, kept, packages, reach
 
 from ftl.engine import Engine, local_url
 from ftl.errors import TransferFailed
-from ftl.image.transfer import Sent, send
+from ftl.image.transfer import send
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from lab.servers import Server
-    from tests.e2e.conftest import ServerFactory
 
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("newcomer")]
@@ -130,57 +118,3 @@ def test_an_image_that_vanishes(target: Server, bench: Bench, tmp_path: Path) ->
 
     assert "cannot be read from the engine on this machine" in run(work()).message
     assert tidy(target)
-
-
-@pytest.fixture
-def talker(fleet: Fleet) -> Iterator[tuple[Server, str]]:
-    """A user on a server whose shell greets on both outputs, and who likes another `ls`."""
-    server, name = fleet.server("bookworm", "overlay2"), "talker"
-    greeting = "echo 'Welcome! zstd docker exact layer'; echo 'error: nobody reads this' >&2\n"
-    greeting += 'export TIME_STYLE=long-iso XDG_CACHE_HOME="$HOME/my cache"\n'
-    _join(server, name, "/bin/bash")
-    server.write(f"/home/{name}/.bashrc", greeting)
-    yield server, name
-    server.run("userdel", "--remove", "--force", name, check=False)
-
-
-def _join(server: Server, name: str, shell: str) -> None:
-    """Have a user who may use Docker, reached by the key of the lab's user."""
-    server.run("useradd", "--create-home", "--shell", shell, "--groups", "docker", name)
-    server.run("cp", "/etc/ssh/authorized_keys/ftl", f"/etc/ssh/authorized_keys/{name}")
-
-
-async def two_releases(server: Server, bench: Bench, user: str) -> tuple[Sent, Sent]:
-    """A first image, and a second one that goes as a difference."""
-    async with reach(server, user=user) as between:
-        made = [bench.of(text, packages(bench.name, count)) for text, count in (("one", 60), ("two", 61))]
-        first = await bring(between, made[0], bench.tag("r1"), bench.tag("r1"))
-        slow(server)
-        return first, await bring(between, made[1], bench.tag("r2"), bench.tag("r2"))
-
-
-def test_a_shell_that_talks(talker: tuple[Server, str], target: Server, bench: Bench) -> None:
-    """Greetings are no answers, a cache folder may have a space in its name, and times may be told in any way."""
-    server, user = talker
-    first, second = run(two_releases(server, bench, user))
-    assert (first.layers_sent, second.layers_delta) == (3, 1)
-    assert printed(server, bench.tag("r2")) == f"two {bench.name}"
-    assert server.run("ls", f"/home/{user}/my cache/ftl/layers").stdout
-
-
-@pytest.mark.nightly
-@pytest.mark.parametrize("shell_name", ["fish", "zsh", "tcsh"])
-def test_a_shell_of_another_kind(server_factory: ServerFactory, bench: Bench, shell_name: str) -> None:
-    """What runs there is told to `sh`, whatever the user logs in to."""
-    server = server_factory(shell_name)
-    server.run(
-        "sh",
-        "-c",
-        "apt-get -q update && apt-get -q install -y --no-install-recommends $0",
-        shell_name,
-        timeout=300,
-    )
-    _join(server, "other", f"/usr/bin/{shell_name}")
-    first, second = run(two_releases(server, bench, "other"))
-    assert (first.layers_sent, second.layers_sent) == (3, 2)
-    assert printed(server, bench.tag("r2")) == f"two {bench.name}"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ftl.deploy.plan import Plan
+    from ftl.deploy.steps import Step
 
 INFO = EngineInfo("28.5.2", "1.47", "linux/amd64", "overlay2", "/var/lib/docker")
 SUBNET = "172.30.0.0/16"
@@ -159,3 +160,18 @@ def plan(
     """The plan for a project whose images were built as `content`."""
     author = Author("me@here")
     return make_plan(asked, observed, images(asked, content), author, only=only, upgrade_proxy=upgrade_proxy)
+
+
+def kinds(found: Plan) -> list[str]:
+    """The names of a plan's steps, in order."""
+    return [type(step).__name__ for step in found.steps]
+
+
+def first(found: Plan, kind: type[Step]) -> Step:
+    """The first step of a kind."""
+    return next(step for step in found.steps if isinstance(step, kind))
+
+
+def actions(found: Plan) -> dict[str, str]:
+    """What happens to each service and dependency."""
+    return {change.name: change.action for change in found.changes}

@@ -1,0 +1,56 @@
+"""What `ftl build` is tested with."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.harness import Outcome, Project
+
+SOURCE = """\
+FROM ftl-lab-busybox
+WORKDIR /app
+COPY requirements.txt .
+RUN wc -l requirements.txt > installed
+COPY . .
+"""
+
+
+def docker(*argv: str) -> str:
+    """What the docker CLI prints."""
+    return subprocess.run(["docker", *argv], capture_output=True, text=True, check=True).stdout
+
+
+def inspect(image: str) -> dict[str, Any]:
+    """An image as its engine has it."""
+    found: dict[str, Any] = json.loads(docker("image", "inspect", image))[0]
+    return found
+
+
+def built(made: Project, *argv: str, env: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The services of the result of a build that succeeded."""
+    services: dict[str, Any] = made.run("--json", "build", *argv, env=env).ok().result["services"]
+    return services
+
+
+def warnings(outcome: Outcome) -> list[tuple[str, str]]:
+    """(text, hint) of the warnings."""
+    return [(note["text"], note["hint"]) for note in outcome.events("note") if note["level"] == "warning"]
+
+
+def command_lines(word: str) -> set[str]:
+    """The argument lists of all processes that mention a word."""
+    found: set[str] = set()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if word in line:
+            found.add(line)
+    return found

@@ -1,0 +1,226 @@
+"""`ftl build` on this machine's engine, with real builders."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.e2e.building.stage import SOURCE, built, inspect, warnings
+
+from ftl.image.building.context import walk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.harness import Project
+
+pytestmark = pytest.mark.engine
+
+
+def test_an_image_is_built_and_labelled(project: Callable[..., Project], name: str) -> None:
+    """The image is PROJECT-SERVICE:latest and says where it came from."""
+    made = project({"Dockerfile": SOURCE})
+    git = ["git", "-C", str(made.folder), "-c", "user.name=x", "-c", "user.email=x@example.com"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "x"]):
+        subprocess.run([*git, *words], check=True, capture_output=True)
+    web = built(made)["web"]
+    image = inspect(f"{name}-web:latest")
+    commit = subprocess.run(
+        [*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    assert (web["image"], web["id"], web["built"]) == (f"{name}-web:latest", image["Id"], True)
+    assert image["Config"]["Labels"].items() >= {
+        "ftl.project": name, "ftl.service": "web", "ftl.commit": commit,
+    }.items()  # fmt: skip
+
+
+def test_an_unchanged_tree_builds_nothing(project: Callable[..., Project]) -> None:
+    """The second build finds every step in the cache and leaves the image as it is, also after a mere touch."""
+    made = project({"Dockerfile": SOURCE})
+    first = built(made)["web"]
+    (made.folder / "requirements.txt").touch()
+    second = built(made)["web"]
+    assert (first["built"], second["built"], second["first_miss"]) == (True, False, None)
+    assert (first["id"], first["content"]) == (second["id"], second["content"])
+
+
+def test_a_commit_that_changes_no_file_of_the_image_changes_no_content(
+    project: Callable[..., Project],
+) -> None:
+    """Another git commit is another label, and still the same content: nothing has to be deployed."""
+    made = project({"Dockerfile": "FROM ftl-lab-busybox\nCOPY requirements.txt .\n"})
+    git = ["git", "-C", str(made.folder), "-c", "user.name=x", "-c", "user.email=x@example.com"]
+    contents, ids = set(), set()
+    for number in range(2):
+        (made.folder / "NOTES").write_text(f"{number}")
+        for words in (["init", "-q"], ["add", "."], ["commit", "-qm", f"{number}"]):
+            subprocess.run([*git, *words], check=True, capture_output=True)
+        web = built(made)["web"]
+        contents.add(web["content"])
+        ids.add(web["id"])
+    assert (len(contents), len(ids)) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "miss", "reason"),
+    [
+        ({"requirements.txt": "NAME\n"}, "line 3: COPY requirements.txt .", "requirements.txt changed"),
+        ({"app.py": "NAME\n"}, "line 5: COPY . .", "app.py changed"),
+        ({"Dockerfile": SOURCE.replace("> installed", "> NAME")}, "line 4: RUN wc -l requirements.txt > NAME",
+         "the instruction is new or was changed"),
+    ],
+)  # fmt: skip
+def test_the_first_miss_and_its_reason_are_told(
+    project: Callable[..., Project], name: str, change: dict[str, str], miss: str, reason: str
+) -> None:
+    """After a change, the first step that was carried out is named, and what changed there.
+
+    What changes holds the project's name, which no earlier run left in the builder's cache.
+    """
+    made = project({"Dockerfile": SOURCE, ".dockerignore": "Dockerfile\nftl.yaml\n"})
+    built(made)
+    made.write({path: text.replace("NAME", name) for path, text in change.items()})
+    web = built(made)["web"]
+    assert (web["built"], web["first_miss"], web["miss_reason"]) == (True, miss.replace("NAME", name), reason)
+
+
+def test_no_cache_carries_out_every_step(project: Callable[..., Project]) -> None:
+    """`--no-cache` is its own reason."""
+    made = project({"Dockerfile": SOURCE})
+    built(made)
+    web = built(made, "--no-cache")["web"]
+    assert (web["built"], web["miss_reason"]) == (True, "the cache was not to be used (--no-cache)")
+
+
+def test_target_and_args_shape_the_image(project: Callable[..., Project], name: str) -> None:
+    """The stage that is asked for is built, with the values that are given; they may hold anything."""
+    value = "a b\"$HOME'`x`"
+    made = project(
+        {
+            "Dockerfile": "FROM ftl-lab-busybox AS one\nARG GREETING=none\nENV SAID=$GREETING\n"
+            "FROM ftl-lab-busybox AS two\nENV SAID=wrong\n"
+        },
+        {"web": {"build": {"context": ".", "target": "one", "args": {"GREETING": value.replace("$", "$$")}}}},
+    )
+    built(made)
+    assert f"SAID={value}" in inspect(f"{name}-web")["Config"]["Env"]
+
+
+def test_services_are_built_side_by_side(project: Callable[..., Project]) -> None:
+    """All builds have begun before the first has ended."""
+    files = {
+        f"{service}/Dockerfile": f"FROM ftl-lab-busybox\nRUN sleep 2 && echo {service}\n" for service in "abc"
+    }
+    made = project(files, {service: {"build": service} for service in "abc"})
+    outcome = made.run("--json", "build", "--no-cache").ok()
+    kinds = [line["type"] for line in outcome.lines if line["type"] in ("build_started", "build_finished")]
+    assert kinds == ["build_started"] * 3 + ["build_finished"] * 3
+
+
+def test_only_the_named_services_are_built(project: Callable[..., Project]) -> None:
+    """`ftl build b` leaves the others alone."""
+    files = {f"{service}/Dockerfile": "FROM ftl-lab-busybox\n" for service in "ab"}
+    made = project(files, {service: {"build": service} for service in "ab"})
+    assert set(built(made, "b")) == {"b"}
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"), [("wbe", "there is no service `wbe`"), ("db", "`db` has no `build`")]
+)
+def test_a_service_that_cannot_be_built_is_a_usage_error(
+    project: Callable[..., Project], argument: str, words: str
+) -> None:
+    """A name that is no service's, or a service whose image is pulled, exits 2 and names what there is."""
+    made = project({"Dockerfile": SOURCE}, {"web": {"build": "."}, "db": {"image": "postgres:16"}})
+    outcome = made.run("build", argument)
+    assert outcome.exit_code == 2
+    assert words in outcome.stderr
+    assert "web" in outcome.stderr.partition(words)[2]
+
+
+def test_a_large_context_is_told_and_warned_about(project: Callable[..., Project]) -> None:
+    """The size is of the whole context; the folders that make it large are named, with what to write where."""
+    made = project({"Dockerfile": "FROM ftl-lab-busybox\nCOPY requirements.txt .\n", "node_modules/x": "x"})
+    with (made.folder / "node_modules" / "large").open("wb") as file:
+        file.truncate(60_000_000)
+    outcome = made.run("--json", "build").ok()
+    assert [event["bytes"] > 60_000_000 for event in outcome.events("build_context")] == [True]
+    [(text, hint)] = warnings(outcome)
+    assert "node_modules 60.0 MB" in text
+    assert "there is no .dockerignore" in hint
+    made.write({".dockerignore": "node_modules\n"})
+    assert warnings(made.run("--json", "build").ok()) == []
+
+
+@pytest.mark.parametrize(
+    "patterns",
+    [
+        "node_modules\n**/*.pyc\n",
+        "*\n!src\nsrc/*.txt\n",
+        "docs\n!docs/keep\n!docs/*.md\n",
+        "/src/\n./a?c\n[!x]bc\n",
+        "**/deep\n!src/deep/x.pyc\n*.md\n!README.md\n",
+        "src/**/deep/**\n  docs/keep  \n# comment\n",
+    ],
+)
+def test_the_context_is_counted_as_the_builder_takes_it(
+    project: Callable[..., Project], name: str, patterns: str
+) -> None:
+    """What .dockerignore leaves is the same for us and for BuildKit, file by file."""
+    names = [
+        "abc", "xbc", "README.md", "CHANGES.md", "src/a.py", "src/b.txt", "src/deep/x.pyc", "src/deep/y/z", "docs/a.md",
+        "docs/keep/b.txt", "docs/c.txt", "node_modules/m/n.js", "web/node_modules/o.js", "lib/p.pyc",
+    ]  # fmt: skip
+    made = project({path: f"{path} {name}" for path in names})
+    made.write(
+        {
+            "Dockerfile": "FROM ftl-lab-busybox\nCOPY . /ctx\nRUN cd /ctx && find . -type f\n",
+            ".dockerignore": f"Dockerfile\nftl.yaml\n.dockerignore\nrequirements.txt\n{patterns}",
+        }
+    )
+    outcome = made.run("--json", "build", "--no-cache").ok()
+    taken = {event["line"].removeprefix("./") for event in outcome.events("build_output")}
+    counted = walk(made.folder, made.folder / "Dockerfile")
+    assert set(counted.files) == taken
+
+
+def test_explain_turns_figures_into_advice(project: Callable[..., Project], name: str) -> None:
+    """Sizes of layers, seconds of steps, and advice with its figure, as text and as JSON."""
+    made = project(
+        {
+            "Dockerfile": "FROM ftl-lab-busybox\nWORKDIR /app\nCOPY . .\n"
+            "RUN echo pip install -r requirements.txt && sleep 1\n"
+            "RUN head -c 3000000 /dev/zero > blob\nRUN chown -R 1000 /app\n"
+        }
+    )
+    built(made)
+    web = built(made, "--explain")["web"]
+    steps = {line: (size, seconds) for line, _, size, seconds in web["explanation"]["steps"]}
+    rules = {advice["rule"]: advice for advice in web["explanation"]["advice"]}
+    assert steps[5][0] >= 3_000_000
+    assert steps[4][1] >= 1.0
+    assert rules["order"]["seconds"] == steps[4][1]
+    assert rules["copied-twice"]["bytes"] >= 3_000_000
+    text = made.run("build", "--explain").ok().stdout
+    assert f"{name}" not in text
+    assert "Dockerfile:3: any changed file repeats" in text
+
+
+def test_the_servers_platform_is_used_once_it_is_known(project: Callable[..., Project], name: str) -> None:
+    """Unknown, it is the engine's own, and that is said; `build.platform` decides over all."""
+    made = project({"Dockerfile": "FROM scratch\nCOPY requirements.txt /\n"})
+    config = json.loads((made.folder / "ftl.yaml").read_text())
+    config["server"]["host"] = "server.invalid"
+    made.write({"ftl.yaml": config})
+    outcome = made.run("--json", "build").ok()
+    assert [
+        note
+        for note in outcome.events("note")
+        if "the platform of server.invalid is not known yet" in note["text"]
+    ]
+    config["services"][0]["build"] = {"context": ".", "platform": "linux/arm64"}
+    made.write({"ftl.yaml": config})
+    built(made)
+    assert inspect(f"{name}-web")["Architecture"] == "arm64"

@@ -1,0 +1,127 @@
+"""The engine package against this machine's Docker engine: what it says, and what it costs to ask."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.e2e.engine.stage import Bench, run
+
+from ftl.engine import Engine
+from ftl.errors import EngineError, EngineUnavailable, ServerError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.engine
+
+
+def test_an_engine_says_what_it_is_and_speaks_the_lower_api_version(bench: Bench) -> None:
+    """Version, platform and store are known, and the API spoken is one that both sides know."""
+
+    async def work() -> None:
+        async with bench.engine() as engine:
+            info = await engine.info()
+            assert info.version[0].isdigit()
+            assert info.platform.startswith("linux/")
+            assert info.store in ("overlay2", "containerd")
+            assert tuple(map(int, info.api.split("."))) <= (1, 51)
+
+    run(work())
+
+
+def test_nobody_at_the_socket_is_unavailable(tmp_path: Path) -> None:
+    """A socket that does not exist is EngineUnavailable, with the system's words."""
+
+    async def work() -> None:
+        async with Engine(f"unix://{tmp_path}/none.sock", name="this machine") as engine:
+            with pytest.raises(EngineUnavailable, match="no engine answers on this machine") as caught:
+                await engine.containers()
+            assert caught.value.cause == "No such file or directory"
+
+    run(work())
+
+
+def test_the_machines_own_explanation_is_raised_when_no_engine_answers(tmp_path: Path) -> None:
+    """What the machine knows about a silent engine takes the place of the engine's error."""
+
+    async def explain() -> ServerError:
+        return ServerError("the cable is out")
+
+    async def work() -> None:
+        async with Engine(f"unix://{tmp_path}/none.sock", name="shop", explain=explain) as engine:
+            with pytest.raises(ServerError, match="the cable is out"):
+                await engine.info()
+
+    run(work())
+
+
+def test_something_else_behind_the_socket_is_said_to_be_no_engine(tmp_path: Path) -> None:
+    """A socket of another program does not look like a Docker error."""
+    path = tmp_path / "other.sock"
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 5\r\n\r\nhello")
+        writer.close()
+
+    async def work() -> None:
+        async with (
+            await asyncio.start_unix_server(answer, path),
+            Engine(f"unix://{path}", name="this machine") as engine,
+        ):
+            with pytest.raises(EngineError, match="does not speak Docker's API"):
+                await engine.info()
+
+    run(work())
+
+
+class Counter:
+    """A relay to the engine that counts requests and connections."""
+
+    def __init__(self, engine_socket: str, path: Path) -> None:
+        self.engine_socket = engine_socket
+        self.path = path
+        self.requests: list[str] = []
+        self.connections = 0
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Relay one connection."""
+        self.connections += 1
+        there_reader, there_writer = await asyncio.open_unix_connection(self.engine_socket)
+
+        async def out() -> None:
+            while data := await reader.read(65536):
+                first = data.split(b"\r\n", 1)[0]
+                if first.endswith(b" HTTP/1.1"):
+                    self.requests.append(first.decode())
+                there_writer.write(data)
+            there_writer.close()
+
+        async def back() -> None:
+            while data := await there_reader.read(65536):
+                writer.write(data)
+            writer.close()
+
+        await asyncio.gather(out(), back(), return_exceptions=True)
+
+
+def test_observing_costs_one_request_a_list_over_kept_connections(bench: Bench, tmp_path: Path) -> None:
+    """After one question for what the engine is, every list is one request, over connections that stay."""
+    counter = Counter(bench.url.removeprefix("unix://"), tmp_path / "relay.sock")
+
+    async def work() -> None:
+        async with (
+            await asyncio.start_unix_server(counter, counter.path),
+            Engine(f"unix://{counter.path}", name="this machine") as engine,
+        ):
+            calls = (engine.info, engine.containers, engine.images, engine.networks, engine.volumes)
+            await asyncio.gather(*(call() for call in calls))
+            assert len(counter.requests) == 5
+            opened = counter.connections
+            await asyncio.gather(*(call() for call in calls))
+            assert len(counter.requests) == 9
+            assert counter.connections == opened
+
+    run(work())

@@ -1,0 +1,192 @@
+"""Commands and forwards over a real sshd on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import aiohttp
+import pytest
+from tests.e2e.ssh.stage import PATIENCE, processes, run, until
+from tests.e2e.sshd import Sshd, free_port
+
+from ftl.engine import connector
+from ftl.errors import ServerError
+from ftl.ssh import Local, Machine, connect
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+pytestmark = pytest.mark.server
+
+
+@asynccontextmanager
+async def web() -> AsyncIterator[int]:
+    """A tiny HTTP server of this process; yields its port."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+async def fetch(url: str) -> str:
+    """GET over a dialled URL."""
+    address = url.removeprefix("tcp://") if url.startswith("tcp://") else "app"
+    async with (
+        aiohttp.ClientSession(connector=connector(url)) as session,
+        session.get(f"http://{address}/") as answer,
+    ):
+        return await answer.text()
+
+
+def test_a_command_runs_with_its_arguments_stdin_outputs_and_status(sshd: Sshd) -> None:
+    """Arguments, stdin, both outputs and the status of a command come through as they are."""
+
+    async def work() -> None:
+        async with connect(sshd.target()) as machine:
+            script = 'cat; printf "%s|" "$@"; echo oops >&2; exit 7'
+            argv = ["sh", "-c", script, "sh", "a b", "$HOME", "'", "", "ü\n", "*"]
+            done = await machine.run(argv, stdin=b"in\x00put ")
+        assert done.exit_code == 7
+        assert done.stdout == "in\x00put a b|$HOME|'||ü\n|*|".encode()
+        assert done.stderr == b"oops\n"
+        assert done.argv == tuple(argv)
+
+    run(work())
+
+
+def test_a_status_of_255_is_the_commands_own_while_the_connection_stands(sshd: Sshd) -> None:
+    """255, which ssh itself ends with when it fails, is not taken for a lost connection."""
+
+    async def work() -> None:
+        async with connect(sshd.target()) as machine:
+            assert (await machine.run(["sh", "-c", "exit 255"])).exit_code == 255
+
+    run(work())
+
+
+def test_many_commands_run_in_parallel_over_one_connection(sshd: Sshd) -> None:
+    """Thirty commands at once stay within sshd's MaxSessions and log in once."""
+
+    async def work() -> None:
+        async with connect(sshd.target()) as machine:
+            done = await asyncio.gather(*(machine.run(["echo", str(number)]) for number in range(30)))
+        assert [int(one.stdout) for one in done] == list(range(30))
+
+    run(work())
+    assert sshd.log.count("Accepted publickey") == 1
+
+
+def test_a_command_that_takes_too_long_is_ended(sshd: Sshd) -> None:
+    """A command beyond its timeout is an error that names it; it ends there, and the connection goes on."""
+    seconds = f"1000.{sshd.port}"
+
+    async def work() -> None:
+        async with connect(sshd.target()) as machine:
+            with pytest.raises(ServerError, match="`sh` did not end within 2 seconds"):
+                await machine.run(["sh", "-c", f"sleep {seconds}; true"], timeout=2.0)
+            await until(lambda: not processes(seconds))
+            assert (await machine.run(["echo", "on"])).stdout == b"on\n"
+
+    run(work())
+
+
+def test_a_cancelled_command_is_ended_and_frees_its_session(sshd: Sshd) -> None:
+    """More commands than sshd allows sessions can be given up one after the other."""
+    seconds = f"1001.{sshd.port}"
+
+    async def work() -> None:
+        async with connect(sshd.target()) as machine:
+            for _again in range(12):
+                task = asyncio.create_task(machine.run(["sleep", seconds]))
+                await until(lambda: len(processes(f"sleep\0{seconds}\0")) == 1)
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+                await until(lambda: not processes(seconds))
+            assert (await machine.run(["echo", "on"])).stdout == b"on\n"
+
+    run(work())
+
+
+def test_a_command_writes_to_stderr_as_it_pleases(sshd: Sshd) -> None:
+    """What is needed to end a command does not show in its stderr."""
+
+    async def work() -> None:
+        async with connect(sshd.target()) as machine:
+            assert (await machine.run(["true"])).stderr == b""
+            assert (await machine.run(["no-such-program"])).exit_code == 127
+
+    run(work())
+
+
+def test_a_started_command_talks_both_ways_and_ends_with_the_connection(sshd: Sshd) -> None:
+    """`start` gives pipes to a command there; closing the machine ends it."""
+
+    async def work() -> None:
+        async with connect(sshd.target()) as machine:
+            process = await machine.start(["cat"])
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(b"line\n")
+            assert await process.stdout.readline() == b"line\n"
+        assert await asyncio.wait_for(process.wait(), PATIENCE) != 0
+
+    run(work())
+
+
+def test_a_dialled_address_is_reached_through_the_server(sshd: Sshd) -> None:
+    """`dial` yields a URL that an HTTP client uses, the same one for the same address; nobody else can open it."""
+
+    async def work() -> None:
+        async with web() as port, connect(sshd.target()) as machine:
+            async with machine.dial("127.0.0.1", port) as url:
+                assert await fetch(url) == "hello"
+                path = Path(url.removeprefix("unix://"))
+                assert path.stat().st_mode & 0o077 == 0
+                assert path.parent.stat().st_mode & 0o777 == 0o700
+            async with machine.dial("127.0.0.1", port) as again, machine.dial("127.0.0.1", 1) as other:
+                assert again == url
+                assert other != url
+                assert await fetch(again) == "hello"
+        assert not path.exists()
+
+    run(work())
+
+
+def test_a_dialled_port_without_a_listener_closes_at_once(sshd: Sshd) -> None:
+    """Nothing listening there is an error of the request, not a hang."""
+
+    async def work() -> None:
+        async with connect(sshd.target()) as machine, machine.dial("127.0.0.1", free_port()) as url:
+            with pytest.raises(aiohttp.ClientError):
+                await fetch(url)
+
+    run(work())
+
+
+def test_this_machine_behaves_like_a_server() -> None:
+    """`Local` runs commands and dials as a server does."""
+
+    async def work(machine: Machine) -> None:
+        async with web() as port, machine:
+            done = await machine.run(["sh", "-c", "cat; exit 3"], stdin=b"x")
+            assert (done.exit_code, done.stdout) == (3, b"x")
+            assert (await machine.run(["no-such-program"])).exit_code == 127
+            async with machine.dial("127.0.0.1", port) as url:
+                assert url == f"tcp://127.0.0.1:{port}"
+                assert await fetch(url) == "hello"
+            process = await machine.start(["cat"])
+        assert process.returncode is not None
+
+    run(work(Local()))

@@ -1,0 +1,158 @@
+"""What a plan makes of what an earlier deploy, a crash or a hand has left behind, by tables."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ftl.config.models import Dependency
+from ftl.deploy import steps as s
+from ftl.proxy import release_alias
+from tests.unit.deploy.world import (
+    actions,
+    container,
+    dependency,
+    kinds,
+    plan,
+    project,
+    record,
+    server,
+    service,
+)
+
+
+def test_a_stopped_container_that_is_right_is_started_again() -> None:
+    """Nothing is replaced when starting is enough."""
+    asked = project()
+    there = server(asked, *container(asked, "web", "r1", state="exited"), live={"web": "r1"})
+    found = plan(asked, there)
+    assert actions(found) == {"web": "restarted"}
+    assert kinds(found) == ["StartAgain", "WaitHealthy"]
+
+
+@pytest.mark.parametrize("state", ["paused", "restarting", "dead"])
+def test_a_container_that_is_stuck_is_replaced(state: str) -> None:
+    """What cannot simply be started gives way to a new container, which has to prove itself."""
+    asked = project(dependencies=(Dependency(name="db", image="postgres:16"),))
+    there = server(
+        asked,
+        *container(asked, "web", "r1", state=state),
+        dependency(asked, "db", state=state),
+        live={"web": "r1"},
+    )
+    assert actions(plan(asked, there)) == {"web": "replaced", "db": "replaced"}
+
+
+def test_leftovers_that_never_were_live_go_first() -> None:
+    """Containers of a deploy that was killed before its switch are removed before anything starts."""
+    asked = project()
+    there = server(asked, *container(asked, "web", "r1"), *container(asked, "web", "r2"), live={"web": "r1"})
+    found = plan(asked, there)
+    assert actions(found) == {"web": "unchanged"}
+    assert [(step.names) for step in found.steps if isinstance(step, s.StopAndRemove)] == [("shop-web-r2",)]
+    assert plan(asked, there, "sha256:two").release == "r3"
+
+
+def test_leftovers_that_were_live_are_drained() -> None:
+    """Containers whose deploy was killed after its switch still finish their requests."""
+    asked = project()
+    there = server(asked, *container(asked, "web", "r1"), *container(asked, "web", "r2"), live={"web": "r2"})
+    found = plan(asked, there)
+    assert kinds(found) == ["Drain", "StopAndRemove"]
+
+
+def test_a_release_that_was_cut_off_after_its_switch_is_recorded_as_live() -> None:
+    """The record of a deploy that died between switching and saying so is put right."""
+    asked = project()
+    there = server(
+        asked,
+        *container(asked, "web", "r2"),
+        live={"web": "r2"},
+        releases=(record("r2", "started", web="r2"),),
+    )
+    found = plan(asked, there)
+    assert [step.record.outcome for step in found.steps if isinstance(step, s.Record)] == ["live"]
+
+
+@pytest.mark.parametrize(
+    ("running", "recorded", "live"),
+    [
+        ({"r1": ["running", "running"]}, (), "r1"),
+        ({"r1": ["running", "running"], "r2": ["running", "running"]}, (), "r2"),
+        ({"r1": ["running", "running"], "r2": ["running", "exited"]}, (), "r1"),
+        ({"r1": ["running", "running"], "r2": ["running", "running"]}, (("r2", "failed"),), "r1"),
+        ({"r1": ["running", "running"]}, (("r1", "started"),), None),
+        ({"r9": ["running", "running"], "r10": ["running", "running"]}, (), "r10"),
+        ({"r1": ["running", "exited"]}, (), "r1"),
+        ({"r1": ["exited", "exited"]}, (), None),
+    ],
+)
+def test_without_proxy_and_records_what_runs_is_live(
+    running: dict[str, list[str]], recorded: tuple[tuple[str, str], ...], live: str | None
+) -> None:
+    """The newest whole release that runs is what users had, unless a record says that it never was live."""
+    asked = project(service(replicas=2))
+    containers = [
+        replace(one, state=state)  # type: ignore[arg-type]
+        for release, states in running.items()
+        for one, state in zip(container(asked, "web", release), states, strict=True)
+    ]
+    releases = tuple(record(release, outcome) for release, outcome in recorded)
+    there = replace(server(asked, *containers, releases=releases), proxy=None)
+    assert there.live_release("web") == live
+
+
+def test_without_proxy_and_records_nothing_that_runs_is_removed_before_the_switch() -> None:
+    """The running release is adopted: pointed at where it did not change, replaced with all care where it did."""
+    asked = project(service("web"), service("job", port=None, routes=()))
+    there = replace(server(asked, *container(asked, "web", "r4"), *container(asked, "job", "r3")), proxy=None)
+    same = plan(asked, there)
+    assert actions(same) == {"web": "unchanged", "job": "unchanged"}
+    assert [step.aliases for step in same.steps if isinstance(step, s.PointAgain)] == [
+        {"web": release_alias("shop", "web", "r4")}
+    ]
+    assert not [step for step in same.steps if isinstance(step, s.StopAndRemove)]
+    assert same.record is not None
+    assert {name: one.release for name, one in same.record.services.items()} == {"web": "r4", "job": "r3"}
+    found = kinds(plan(asked, there, "sha256:two"))
+    assert found.index("Switch") < found.index("StopAndRemove")
+
+
+@pytest.mark.parametrize("lost", ["proxy", "file", "wrong"])
+def test_a_proxy_that_forgot_what_is_live_is_told(lost: str) -> None:
+    """Without its volume or with another alias in its file, an unchanged service would be out of reach for ever."""
+    asked = project(service("web"), service("api", routes=()))
+    containers = (*container(asked, "web", "r4"), *container(asked, "api", "r3"))
+    releases = (record("r4", web="r4", api="r3"),)
+    there = server(asked, *containers, live={"web": "r4", "api": "r3"}, releases=releases)
+    assert plan(asked, there).empty
+    assert there.proxy is not None
+    right = {
+        name: release_alias("shop", name, release) for name, release in {"web": "r4", "api": "r3"}.items()
+    }
+    wrong = {**there.proxy.live, ("shop", "web"): "nonsense"}
+    proxies = {
+        "proxy": (None, right),
+        "file": (replace(there.proxy, live={}), right),
+        "wrong": (replace(there.proxy, live=wrong), {"web": right["web"]}),
+    }
+    proxy, told = proxies[lost]
+    found = plan(asked, replace(there, proxy=proxy))
+    assert [step.aliases for step in found.steps if isinstance(step, s.PointAgain)] == [told]
+    assert actions(found) == {"web": "unchanged", "api": "unchanged"}
+
+
+@pytest.mark.parametrize("state", ["running", "exited"])
+@pytest.mark.parametrize("network", ["left", "removed", "made anew"])
+def test_containers_that_are_not_in_the_network_are_replaced(network: str, state: str) -> None:
+    """Nobody reaches them, or they cannot start: disconnected by hand, or their network was pruned."""
+    asked = project(dependencies=(Dependency(name="redis", image="redis:7"),))
+    containers = (*container(asked, "web", "r4", state=state), dependency(asked, "redis", state=state))
+    alone = containers if network != "left" else tuple(replace(one, endpoints=()) for one in containers)
+    there = server(asked, *alone, live={"web": "r4"})
+    if network == "removed":
+        there = replace(there, networks=())
+    if network == "made anew":
+        there = replace(there, networks=(replace(there.networks[0], id="other"),))
+    assert actions(plan(asked, there)) == {"web": "replaced", "redis": "replaced"}
