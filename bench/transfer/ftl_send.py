@@ -3,12 +3,11 @@
     python -m bench.transfer.ftl_send SERVER IMAGE TAG
 
 SERVER is a JSON object (host, port, user, key, known_hosts). Prints what FTL says of it as one JSON object. As in a
-deploy, most of the program is loaded while ssh connects.
+deploy, ssh begins to connect first, and the program is loaded meanwhile.
 """
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import gc
 import json
@@ -17,17 +16,21 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftl.ssh import Target, approached, connect
+from ftl.ssh import Target, begin, resolve_at_once
 
 if TYPE_CHECKING:
     from ftl.events import Event
-    from ftl.ssh import Machine
+    from ftl.ssh import Begun, Machine
 
 
-async def send(target: Target, reference: str, tag: str) -> dict[str, object]:
+async def send(begun: Begun, reference: str, tag: str) -> dict[str, object]:
     """Bring the image to the server."""
-    async with approached(connect(target, interactive=False)) as machine:
-        await asyncio.to_thread(_load)
+    from asyncio import to_thread
+
+    from ftl.ssh import approached, arriving
+
+    async with approached(arriving(begun)) as machine:
+        await to_thread(_load)
         return await _send(machine, reference, tag)
 
 
@@ -71,7 +74,11 @@ def main() -> None:
     target = Target(
         server["host"], server["port"], server["user"], Path(server["key"]), Path(server["known_hosts"])
     )
-    print(json.dumps(asyncio.run(send(target, *sys.argv[2:4]))), flush=True)
+    begun = begin(target, resolve_at_once(target), interactive=False)
+
+    from asyncio import run
+
+    print(json.dumps(run(send(begun, *sys.argv[2:4]))), flush=True)
 
 
 if __name__ == "__main__":

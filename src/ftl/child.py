@@ -13,7 +13,7 @@ import signal
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -48,6 +48,27 @@ class Completed:
     stderr: bytes
 
 
+class Ending(Protocol):
+    """A child that can be ended: asyncio's `Process`, or what is like it."""
+
+    @property
+    def returncode(self) -> int | None:
+        """None: it still runs, as far as is known."""
+        ...
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+        ...
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        ...
+
+    async def wait(self) -> int:
+        """Wait for its end."""
+        ...
+
+
 # --- pipes left to the caller -----------------------------------------------------------------------
 
 
@@ -58,7 +79,7 @@ async def start(argv: Sequence[str]) -> Process:
     )
 
 
-async def stop(process: Process) -> None:
+async def stop(process: Ending) -> None:
     """Terminate a child, kill it when that does not help, and wait for its end."""
     if process.returncode is None:
         with suppress(ProcessLookupError):
@@ -66,7 +87,7 @@ async def stop(process: Process) -> None:
         await finish(process)
 
 
-async def finish(process: Process) -> None:
+async def finish(process: Ending) -> None:
     """Wait for a child that was asked to end; terminate it when it does not, and kill it then."""
     for seconds, send in ((ASKED, process.terminate), (TOLD, process.kill)):
         with suppress(TimeoutError):

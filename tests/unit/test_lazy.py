@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from importlib import import_module
 
 import pytest
 
-PACKAGES = ["ftl.deploy", "ftl.image", "ftl.image.registry", "ftl.server.setup"]
+PACKAGES = ["ftl.deploy", "ftl.image", "ftl.image.registry", "ftl.server.setup", "ftl.ssh"]
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -22,3 +24,10 @@ def test_other_names_are_not(package: str) -> None:
     """As for any module."""
     with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'nothing'"):
         _ = import_module(package).nothing
+
+
+def test_setting_out_does_not_wait_for_the_event_loops_modules() -> None:
+    """Ssh is started before they are loaded; one import too many would undo that, and nobody would notice."""
+    program = "import sys; from ftl.ssh import setting_out; print(*{'asyncio', 'aiohttp', 'rich'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

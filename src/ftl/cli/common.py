@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ftl.config import Project, Server
     from ftl.events import Emit
-    from ftl.ssh import Machine
+    from ftl.ssh import Machine, Way
 
 __all__ = [
     "Fields",
@@ -31,6 +31,7 @@ __all__ = [
     "put_json",
     "reaching",
     "run",
+    "run_at",
     "run_sync",
     "writing",
 ]
@@ -53,6 +54,34 @@ def run(options: Options, command: str, work: Callable[[Emit], Awaitable[Fields]
     from ftl.cli.running import run_async
 
     return _ended(options, command, run_async(options, command, work))
+
+
+def run_at(
+    server: Server, options: Options, command: str, work: Callable[[Emit, Way], Awaitable[Fields]]
+) -> Fields:
+    """`run` for work at a server, which is connected to from now on: see `reaching`."""
+    from ftl.ssh import setting_out
+
+    with _stoppable(), setting_out(server) as way:
+        return run(options, command, lambda emit: work(emit, way))
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Other signals that ask us to end do what Ctrl-C does, until the event loop has handlers of its own."""
+    import signal
+
+    def stop(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    deadly = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is signal.SIG_DFL]
+    for one in deadly:
+        signal.signal(one, stop)
+    try:
+        yield
+    finally:
+        for one in deadly:
+            signal.signal(one, signal.SIG_DFL)
 
 
 def run_sync(options: Options, command: str, work: Callable[[], Fields]) -> Fields:
@@ -109,14 +138,14 @@ def put_json(record: Fields) -> None:
 
 
 @asynccontextmanager
-async def reaching(server: Server, module: str) -> AsyncIterator[Machine]:
+async def reaching(way: Way, module: str) -> AsyncIterator[Machine]:
     """A server that is being connected to; the module that does the work there is loaded meanwhile."""
     from asyncio import to_thread
     from importlib import import_module
 
-    from ftl.ssh import approached, machine_of
+    from ftl.ssh import approached, machine_at
 
-    async with approached(machine_of(server)) as machine:
+    async with approached(machine_at(way)) as machine:
         await to_thread(import_module, module)
         yield machine
 

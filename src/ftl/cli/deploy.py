@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.common import Fields, Options, load_project, pass_options, put, reaching, run
+from ftl.cli.common import Fields, Options, load_project, pass_options, put, reaching, run_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ftl.config import Project
     from ftl.deploy import DeployResult, ServiceResult
     from ftl.events import Emit
+    from ftl.ssh import Way
 
 HEADER = ("SERVICE", "ACTION", "IMAGE", "SENT", "REUSED")
 
@@ -51,8 +52,8 @@ def command(
     done: list[DeployResult] = []
     by_name: list[str] = []
 
-    async def work(emit: Emit) -> Fields:
-        async with reaching(project.server, "ftl.deploy.deploying") as machine:
+    async def work(emit: Emit, way: Way) -> Fields:
+        async with reaching(way, "ftl.deploy.deploying") as machine:
             from ftl.deploy import deploy
 
             result = await deploy(
@@ -75,7 +76,7 @@ def command(
         done.append(result)
         return _fields(result)
 
-    run(options, "deploy", work)
+    run_at(project.server, options, "deploy", work)
     if not options.json:
         _print(done[0], by_name)
 

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.common import Fields, Options, load_project, pass_options, put_json, reaching, run, writing
+from ftl.cli.common import Fields, Options, load_project, pass_options, put_json, reaching, run_at, writing
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
+    from ftl.config import Project
     from ftl.deploy.logs import Entry, Show
     from ftl.events import Emit
+    from ftl.ssh import Way
 
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _PART = re.compile(r"([0-9.]+)(ms|s|m|h|d)")
@@ -56,13 +59,11 @@ def command(
     project, _ = load_project(options)
     start = _start(since)
 
-    async def work(_: Emit) -> Fields:
-        from ftl.config.choosing import chosen
+    wanted = _wanted(project, names)
 
-        known = [service.name for service in project.services] + [one.name for one in project.dependencies]
-        wanted = chosen(names, known, kind="service or dependency")
+    async def work(_: Emit, way: Way) -> Fields:
         show = _shower(options, timestamps=timestamps, prefix=not no_prefix, flush=follow)
-        async with reaching(project.server, "ftl.deploy.logs") as machine:
+        async with reaching(way, "ftl.deploy.logs") as machine:
             from ftl.deploy import open_session
             from ftl.deploy.logs import follow_logs, read_logs
 
@@ -74,7 +75,14 @@ def command(
                     await read_logs(session.engine, project.name, wanted, show, tail=lines, since=start)
         return {}
 
-    run(options, "logs", work)
+    run_at(project.server, options, "logs", work)
+
+
+def _wanted(project: Project, names: Sequence[str]) -> Sequence[str]:
+    from ftl.config.choosing import chosen
+
+    known = [service.name for service in project.services] + [one.name for one in project.dependencies]
+    return chosen(names, known, kind="service or dependency")
 
 
 def _shower(options: Options, *, timestamps: bool, prefix: bool, flush: bool) -> Show:

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.common import Fields, Options, load_project, pass_options, put, reaching, run
+from ftl.cli.common import Fields, Options, load_project, pass_options, put, reaching, run_at
 
 if TYPE_CHECKING:
     from ftl.deploy import Plan
     from ftl.events import Emit
+    from ftl.ssh import Way
 
 
 @click.command()
@@ -31,8 +32,8 @@ def command(options: Options, services: tuple[str, ...], build: bool, upgrade_pr
     project, root = load_project(options)
     made: list[Plan] = []
 
-    async def work(emit: Emit) -> Fields:
-        async with reaching(project.server, "ftl.deploy.deploying") as machine:
+    async def work(emit: Emit, way: Way) -> Fields:
+        async with reaching(way, "ftl.deploy.deploying") as machine:
             from ftl.deploy import plan_only
 
             plan = await plan_only(
@@ -47,7 +48,7 @@ def command(options: Options, services: tuple[str, ...], build: bool, upgrade_pr
         made.append(plan)
         return _fields(plan)
 
-    run(options, "plan", work)
+    run_at(project.server, options, "plan", work)
     if not options.json:
         _print(made[0])
 

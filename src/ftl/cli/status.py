@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.common import Fields, Options, load_project, pass_options, put, reaching, run
+from ftl.cli.common import Fields, Options, load_project, pass_options, put, reaching, run_at
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from ftl.deploy.status import Status, Unit
     from ftl.events import Emit
+    from ftl.ssh import Way
 
 HEADER = ("SERVICE", "RELEASE", "REPLICAS", "IMAGE", "HEALTH", "SINCE", "PORTS")
 
@@ -29,10 +30,10 @@ def command(options: Options) -> None:
     project, _ = load_project(options)
     found: list[Status] = []
 
-    async def work(_: Emit) -> Fields:
+    async def work(_: Emit, way: Way) -> Fields:
         from dataclasses import asdict
 
-        async with reaching(project.server, "ftl.deploy.status") as machine:
+        async with reaching(way, "ftl.deploy.status") as machine:
             from ftl.deploy import open_session
             from ftl.deploy.status import status
 
@@ -40,7 +41,7 @@ def command(options: Options) -> None:
                 found.append(await status(project, session))
         return {**asdict(found[0]), "deployed": found[0].deployed}
 
-    run(options, "status", work)
+    run_at(project.server, options, "status", work)
     if not options.json:
         _print(found[0])
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from ftl.ssh.local import Local
-from ftl.ssh.openssh import connect
+from ftl.ssh.openssh import arriving, connect
 from ftl.ssh.target import target_of
 
 if TYPE_CHECKING:
@@ -15,11 +15,17 @@ if TYPE_CHECKING:
 
     from ftl.config import Server
     from ftl.ssh.machine import Machine
+    from ftl.ssh.starting import Way
 
 
 def machine_of(server: Server) -> Machine:
     """The machine that an ftl.yaml names, not entered yet."""
     return Local() if server.is_local else connect(target_of(server))
+
+
+def machine_at(way: Way) -> Machine:
+    """The same for one that has been set out to."""
+    return arriving(way.begun) if way.begun is not None else machine_of(way.server)
 
 
 @asynccontextmanager

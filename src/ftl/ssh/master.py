@@ -1,28 +1,27 @@
-"""The one ssh process that holds a server's connection, and the guarantee that it ends when we do.
+"""The one ssh process that holds a server's connection: what it says while it connects, and how it is ended.
 
-It runs in the foreground as our child, and its remote command is a `cat` that reads our pipe. Beside it a second
-child, the reaper, reads another pipe of ours: when that ends, because we close it or because we are gone, however
-we went (kill -9 included), it asks the master to exit and removes the folder with the sockets. So one mechanism
-serves for the orderly end and for the other.
+`starting` tells how it is begun, and why it ends with us however we end.
 """
 
 from __future__ import annotations
 
 import asyncio
 import shutil
-import tempfile
-from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftl.child import READ_LIMIT, complete, finish, stop
+from ftl.aio import uninterrupted
+from ftl.child import complete, finish, stop
 from ftl.errors import ServerError
 from ftl.ssh import failures, survey, target
+from ftl.ssh.adopted import Adopted
 from ftl.ssh.resolving import resolve
+from ftl.ssh.starting import begin
 
 if TYPE_CHECKING:
+    from ftl.ssh.starting import Begun
     from ftl.ssh.survey import Survey
 
 # Beyond ssh's own ConnectTimeout, which bounds the TCP connection alone. With a terminal somebody may have to
@@ -36,29 +35,22 @@ _END_SECONDS = 1.0
 # Between two looks for the socket that the master opens when it is let in.
 _LOOK_SECONDS = 0.005
 
-# A unix socket's path ends at 104 bytes on macOS, and ssh appends 17 to it while it binds.
-_LONGEST_FOLDER = 60
-
-# Ctrl-C reaches every process of the terminal; what is under way on the server is still to be undone over this
-# connection. ssh leaves signals ignored that it finds ignored.
-_DEAF = 'trap "" INT HUP; exec "$@"'
-
-_REAPER = 'trap "" INT HUP TERM; cat >/dev/null; ssh -F /dev/null -S "$1" -O exit -- ftl; rm -rf -- "$2"'
-
 _COMPLAINTS = 50
 
 
 class Master:
     """A connection: open from `connect` to `close`, or until it is lost."""
 
-    def __init__(self, server: target.Target, *, interactive: bool) -> None:
-        self._server = server
+    def __init__(self, server: target.Target, *, interactive: bool, begun: Begun | None = None) -> None:
+        self.server = server
         self._interactive = interactive
+        self._begun = begun
         self._patience = _TYPING_SECONDS if interactive else _LOGIN_SECONDS
         self._deadline = 0.0
-        self._beginning = asyncio.Lock()
-        self._process: Process | None = None
-        self._reaper: Process | None = None
+        self._adopting = asyncio.Lock()
+        self._process: Adopted | None = None
+        self._reaper: Adopted | None = None
+        self._stdout: asyncio.StreamReader | None = None
         self._listening: asyncio.Task[None] | None = None
         self.folder = Path()
         self.socket = Path()
@@ -75,7 +67,7 @@ class Master:
             ServerError: ssh cannot even begin.
         """
         try:
-            await self._begun()
+            await self._adopted()
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(self._deadline):
                     # Another process makes it: bound under another name, and then linked.
@@ -93,48 +85,37 @@ class Master:
             ServerError: It cannot be reached, refuses us, or is not the one we know.
         """
         try:
-            return await self._greeting(await self._begun())
+            return await self._greeting(await self._adopted())
         except BaseException:
             await self.close()
             raise
 
-    async def _begun(self) -> Process:
-        """The connection that is there, or is coming."""
-        async with self._beginning:
+    async def _adopted(self) -> Adopted:
+        """The connection that is there, or is coming: begun now, where it was not before."""
+        async with self._adopting:
             if self._process is None:
-                self._process = await self._begin()
-                self._deadline = asyncio.get_running_loop().time() + self._patience
+                if self._begun is None:
+                    resolved = await resolve(self.server)
+                    self._begun = begin(self.server, resolved, interactive=self._interactive)
+                await uninterrupted(self._adopt(self._begun))
+            assert self._process is not None
             return self._process
 
-    async def _begin(self) -> Process:
-        resolved = await resolve(self._server)
-        self.attempt = failures.Attempt(self._server, resolved)
-        self.folder = _private_folder()
-        self.socket = self.folder / "master"
-        self._reaper = await asyncio.create_subprocess_exec(
-            *("sh", "-c", _REAPER, "ftl-reaper", str(self.socket), str(self.folder)),
-            stdin=PIPE,
-            stdout=DEVNULL,
-            stderr=DEVNULL,
-            start_new_session=True,
-        )
-        options = target.master(self._server, resolved, self.socket, interactive=self._interactive)
-        process = await asyncio.create_subprocess_exec(
-            *("sh", "-c", _DEAF, "sh", "ssh", *options, "--", self._server.address, survey.GREETING),
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=PIPE,
-            limit=READ_LIMIT,
-            start_new_session=not self._interactive,
-        )
-        self._listening = asyncio.create_task(self._listen_to(process))
-        return process
+    async def _adopt(self, begun: Begun) -> None:
+        self.attempt = failures.Attempt(self.server, begun.resolved)
+        self.folder, self.socket = begun.folder, begun.socket
+        self._reaper = Adopted(begun.reaper)
+        process = Adopted(begun.master)
+        self._stdout = await process.read(begun.master.stdout)
+        self._listening = asyncio.create_task(self._listen_to(await process.read(begun.master.stderr)))
+        self._deadline = asyncio.get_running_loop().time() + self._patience
+        self._process = process
 
-    async def _greeting(self, process: Process) -> Survey:
-        assert process.stdout is not None
+    async def _greeting(self, process: Adopted) -> Survey:
+        assert self._stdout is not None
         try:
             async with asyncio.timeout_at(self._deadline):
-                async for line in process.stdout:
+                async for line in self._stdout:
                     found = survey.read(line.decode(errors="replace"))
                     if found is not None:
                         return found
@@ -142,7 +123,7 @@ class Master:
                 status = await _status(process)
         except TimeoutError as error:
             raise ServerError(
-                f"{self._server.host} did not let us in within {self._patience:.0f} seconds",
+                f"{self.server.host} did not let us in within {self._patience:.0f} seconds",
                 cause=failures.last_words(self._said()),
                 hint=f"`ssh {self.attempt.login}` must work",
             ) from error
@@ -154,12 +135,12 @@ class Master:
         """Why the connection did not come to be."""
         if status != 255:
             return ServerError(
-                f"{self.attempt.resolved.user} cannot run commands on {self._server.host}",
+                f"{self.attempt.resolved.user} cannot run commands on {self.server.host}",
                 cause=failures.last_words(self._said()) or f"the login shell ended with status {status or 0}",
                 hint=f"`ssh {self.attempt.login} echo ok` must print ok",
             )
         refused = failures.failure(self.attempt, self._said())
-        key = self._server.key
+        key = self.server.key
         if key is not None and not self._interactive and await _wants_passphrase(key):
             return ServerError(
                 f"the SSH key {key} has a passphrase, and there is no terminal to ask for it",
@@ -171,7 +152,7 @@ class Master:
     def lost(self) -> ServerError:
         """The error for a connection that broke."""
         return ServerError(
-            f"the connection to {self._server.host} was lost",
+            f"the connection to {self.server.host} was lost",
             cause=failures.last_words(self._said()),
             hint="when the server answers again, run the command again: it goes on from what is there",
         )
@@ -184,36 +165,30 @@ class Master:
     def _said(self) -> str:
         return "\n".join(self.complaints)
 
-    async def _listen_to(self, process: Process) -> None:
-        assert process.stderr is not None
-        async for line in process.stderr:
+    async def _listen_to(self, stderr: asyncio.StreamReader) -> None:
+        async for line in stderr:
             self.complaints.append(line.decode(errors="replace").rstrip())
 
     async def close(self) -> None:
         """End the connection and everything that goes through it; bounded, and complete even when cancelled."""
-        if self._reaper is not None and self._reaper.stdin is not None:
-            self._reaper.stdin.close()
+        if self._begun is not None:
+            await uninterrupted(self._close(self._begun))
+
+    async def _close(self, begun: Begun) -> None:
+        process = await self._adopted()
+        begun.leave()
         try:
-            if self._process is not None:
-                if not self.socket.exists():  # it never came so far that it could be asked
-                    await stop(self._process)
-                await finish(self._process)
+            await finish(process)
             if self._reaper is not None:
                 await finish(self._reaper)
         finally:
             if self._listening is not None:
                 self._listening.cancel()
-            if self.folder != Path():
-                shutil.rmtree(self.folder, ignore_errors=True)
+            process.close()
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _private_folder() -> Path:
-    """A new folder, 0700, short enough for sockets."""
-    usual = tempfile.gettempdir()
-    return Path(tempfile.mkdtemp(prefix="ftl-", dir=usual if len(usual) <= _LONGEST_FOLDER else "/tmp"))  # noqa: S108
-
-
-async def _status(process: Process) -> int | None:
+async def _status(process: Adopted) -> int | None:
     """How a connection ended whose session has; None if it had to be ended, for what else went through it."""
     with suppress(TimeoutError):
         async with asyncio.timeout(_END_SECONDS):

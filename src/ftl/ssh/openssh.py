@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Self
 
@@ -12,6 +11,7 @@ from ftl.child import Completed
 from ftl.errors import FtlError, ServerError, UsageError
 from ftl.ssh import failures, quoting, survey, target
 from ftl.ssh.master import Master
+from ftl.ssh.starting import has_terminal
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from ftl.ssh.starting import Begun
     from ftl.ssh.survey import Survey
     from ftl.ssh.target import Target
 
@@ -43,18 +44,21 @@ def connect(server: Target, *, interactive: bool | None = None) -> OpenSSH:
         server: Which one, and as whom.
         interactive: Whether ssh may ask for a passphrase or confirmation on the terminal; None: if there is one.
     """
-    if interactive is None:
-        interactive = sys.stdin.isatty() and sys.stderr.isatty()
-    return OpenSSH(server, interactive=interactive)
+    return OpenSSH(Master(server, interactive=has_terminal() if interactive is None else interactive))
+
+
+def arriving(begun: Begun) -> OpenSSH:
+    """The same for a connection that is coming already, which is this server's from now on."""
+    return OpenSSH(Master(begun.server, interactive=begun.interactive, begun=begun))
 
 
 class OpenSSH:
     """A `Machine` over SSH."""
 
-    def __init__(self, server: Target, *, interactive: bool) -> None:
-        self.name = server.host
+    def __init__(self, master: Master) -> None:
+        self.name = master.server.host
         self.engine_socket = ""
-        self._master = Master(server, interactive=interactive)
+        self._master = master
         self._survey = survey.NOTHING
         self._sessions = asyncio.Semaphore(_SESSIONS)
         self._dialled: dict[str, Path] = {}
