@@ -18,16 +18,14 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.e2e.ssh.stage import PATIENCE, processes, run
 from tests.e2e.sshd import free_port, make_key
+from tests.harness import Project, environment
 
 from ftl.config import Server
 from ftl.errors import LoginRefused, ServerError
 from ftl.ssh import Target, arriving, begin, machine_at, resolve_at_once, setting_out
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.e2e.sshd import Sshd
-    from tests.harness import Project
 
     from ftl.ssh import Begun
 
@@ -187,19 +185,14 @@ def test_a_cancellation_while_it_is_taken_ends_it(sshd: Sshd, refused: bool) -> 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_that_comes_while_it_sets_out(ftl: Callable[..., Project], number: signal.Signals) -> None:
+def test_a_signal_that_comes_while_it_sets_out(tmp_path: Path, number: signal.Signals) -> None:
     """A configuration of ssh's may take its time (`Match exec`): the command ends as it would later."""
-    project = ftl(
-        {
-            "ftl.yaml": {
-                "project": {"name": "shop"},
-                "server": {"host": "127.0.0.1", "port": 1},
-                "services": [{"name": "web", "image": "nginx"}],
-            }
-        }
-    )
-    pause = f"sleep 29.{number:02}"
-    config = Path(project.environment["HOME"], ".ssh", "config")
+    project = Project(tmp_path, environment(tmp_path / "home"))
+    services = [{"name": "web", "image": "nginx"}]
+    server = {"host": "127.0.0.1", "port": 1}
+    project.write({"ftl.yaml": {"project": {"name": "shop"}, "server": server, "services": services}})
+    pause = f"sleep 29.{time.time_ns()}"  # one that an earlier run has left is not meant
+    config = tmp_path / "home" / ".ssh" / "config"
     config.write_text(f'Match exec "{pause}"\n{config.read_text()}')
     with project.start("--json", "status") as process:
         deadline = time.monotonic() + PATIENCE
