@@ -13,22 +13,13 @@ from ftl.errors import ServerError
 from ftl.ssh import Machine, Target, connect
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Coroutine
     from pathlib import Path
 
     from lab.servers import Server
     from tests.e2e.conftest import ServerFactory
 
 pytestmark = [pytest.mark.server, pytest.mark.engine]
-
-
-@pytest.fixture
-def sshd(tmp_path: Path) -> Iterator[Sshd]:
-    """A server that lets us in."""
-    server = Sshd(tmp_path)
-    server.start()
-    yield server
-    server.stop()
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
