@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -31,7 +32,6 @@ else:
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(shutil.which("zstd") is None, reason="zstd is not installed here")
 
@@ -333,14 +333,23 @@ def test_nothing_of_a_run_stays(home: Home) -> None:
 
 
 def test_what_killed_runs_left_goes_with_the_next(home: Home) -> None:
-    """At once where its process is gone, and after a day at the latest; one that runs keeps what is its own."""
+    """At once where its process is gone, and after a day at the latest; one that runs keeps what is its own.
+
+    After a restart of the server, another process may have the number of one that was killed with it.
+    """
     ended = subprocess.Popen(["true"])
     ended.wait()
-    for run, pid, age in (("dead", ended.pid, 0), ("alive", os.getpid(), 0), ("old", os.getpid(), 25)):
+    ours = _began(os.getpid())
+    for run, process, age in (
+        ("dead", f"{ended.pid}-{ours}", 0),
+        ("another", f"{os.getpid()}-{ours + 1}", 0),
+        ("alive", f"{os.getpid()}-{ours}", 0),
+        ("old", f"{os.getpid()}-{ours}", 25),
+    ):
         folder = home.layers / f".run.{run}"
         folder.mkdir(parents=True)
         (folder / "new").write_bytes(b"half")
-        (folder / f"{pid}.pid").touch()
+        (folder / f"{process}.pid").touch()
         os.utime(folder, (time.time() - age * 3600,) * 2)
     home.run(line("end"))
     assert home.kept() == {".run.alive"}
@@ -363,10 +372,12 @@ def test_a_signal_ends_it_and_leaves_nothing(home: Home, number: signal.Signals)
 
 def test_two_at_once_do_not_meet(home: Home) -> None:
     """Two people deploy the same image to one server at the same time."""
-    first, second = home.start(run="first"), home.start(run="second")
+    first = home.start(run="first")
     assert first.stdin is not None
     first.stdin.write(whole(LAYER)[:50_000])
     first.stdin.flush()
+    _until(lambda: any(home.layers.glob(".run.first/new")))  # it is under way, and not taken for killed
+    second = home.start(run="second")
     made, said = second.communicate(whole(LAYER) + line("end"), timeout=PATIENCE)
     assert (made, said) == (LAYER, b"")
     made, said = first.communicate(whole(LAYER)[50_000:] + line("end"), timeout=PATIENCE)
@@ -427,6 +438,11 @@ def test_layers_are_found_whatever_the_user_likes(home: Home, environment: dict[
         sizes = {layer.size: layer.compressed for layer in depot.kept.values()}
         assert list(sizes) == [len(LAYER), len(OLD)]
         assert sizes[len(OLD)] == (home.layers / name(OLD)).stat().st_size
+
+
+def _began(pid: int) -> int:
+    """When a process did: field 22 of proc(5)'s stat."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
 
 
 def _until(condition: Callable[[], bool]) -> None:

@@ -56,16 +56,26 @@ shift 2
 trap 'rm -rf "$work" "$spare"' EXIT
 trap 'exit 129' HUP INT TERM
 
-# What is left of runs that were killed; another program may have the number of one meanwhile, for a day.
+# When a process began, in ticks since the machine did: field 22 of proc(5)'s stat, the 20th after the program's name.
+# After a restart another process may have the number of one that is gone, but it has not begun at the same time.
+began() {{
+  read -r stat 2>/dev/null < "/proc/$1/stat" || return 0
+  set -- ${{stat##*) }}
+  echo "${{20}}"
+}}
+
+# What is left of runs that were killed.
 for file in "$dir"/.run.*/*.pid; do
-  pid=${{file##*/}}
-  kill -0 "${{pid%.pid}}" 2>/dev/null || rm -rf "${{file%/*}}"
+  process=${{file##*/}}
+  process=${{process%.pid}}
+  pid=${{process%-*}}
+  kill -0 "$pid" 2>/dev/null && [ "$pid-$(began "$pid")" = "$process" ] || rm -rf "${{file%/*}}"
 done
 find "$dir" -maxdepth 1 -name '.run.*' -mmin +1440 -exec rm -rf {{}} + 2>/dev/null
 
 # What is needed of a disk is made now. One that is full, or fills up, costs what would be kept, and nothing else.
 prepare() {{
-  : > "$work/$$.pid" &&
+  : > "$work/$$-$(began $$).pid" &&
     {{ touch -d '2 seconds ago' "$work/began" 2>/dev/null || touch "$work/began"; }}
 }}
 if mkdir -p "$work" 2>/dev/null && prepare 2>/dev/null; then
