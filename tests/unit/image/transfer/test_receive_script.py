@@ -339,7 +339,7 @@ def test_what_killed_runs_left_goes_with_the_next(home: Home) -> None:
     """
     ended = subprocess.Popen(["true"])
     ended.wait()
-    ours = _began(os.getpid())
+    ours = _started(os.getpid())
     for run, process, age in (
         ("dead", f"{ended.pid}-{ours}", 0),
         ("another", f"{os.getpid()}-{ours + 1}", 0),
@@ -440,8 +440,8 @@ def test_layers_are_found_whatever_the_user_likes(home: Home, environment: dict[
         assert sizes[len(OLD)] == (home.layers / name(OLD)).stat().st_size
 
 
-def _began(pid: int) -> int:
-    """When a process did: field 22 of proc(5)'s stat."""
+def _started(pid: int) -> int:
+    """When a process was: field 22 of proc(5)'s stat."""
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
 
 

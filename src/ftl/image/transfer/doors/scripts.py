@@ -56,9 +56,9 @@ shift 2
 trap 'rm -rf "$work" "$spare"' EXIT
 trap 'exit 129' HUP INT TERM
 
-# When a process began, in ticks since the machine did: field 22 of proc(5)'s stat, the 20th after the program's name.
-# After a restart another process may have the number of one that is gone, but it has not begun at the same time.
-began() {{
+# When a process was started, in ticks: field 22 of proc(5)'s stat, which is the 20th after the program's name.
+# After a restart another process may have the number of one that is gone, but it was not started at the same time.
+started() {{
   read -r stat 2>/dev/null < "/proc/$1/stat" || return 0
   set -- ${{stat##*) }}
   echo "${{20}}"
@@ -69,13 +69,13 @@ for file in "$dir"/.run.*/*.pid; do
   process=${{file##*/}}
   process=${{process%.pid}}
   pid=${{process%-*}}
-  kill -0 "$pid" 2>/dev/null && [ "$pid-$(began "$pid")" = "$process" ] || rm -rf "${{file%/*}}"
+  kill -0 "$pid" 2>/dev/null && [ "$pid-$(started "$pid")" = "$process" ] || rm -rf "${{file%/*}}"
 done
 find "$dir" -maxdepth 1 -name '.run.*' -mmin +1440 -exec rm -rf {{}} + 2>/dev/null
 
 # What is needed of a disk is made now. One that is full, or fills up, costs what would be kept, and nothing else.
 prepare() {{
-  : > "$work/$$-$(began $$).pid" &&
+  : > "$work/$$-$(started $$).pid" &&
     {{ touch -d '2 seconds ago' "$work/began" 2>/dev/null || touch "$work/began"; }}
 }}
 if mkdir -p "$work" 2>/dev/null && prepare 2>/dev/null; then
