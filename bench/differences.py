@@ -19,16 +19,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftl.image.transfer.differences.delta import Windows
-from ftl.image.transfer.differences.members import Members
-from ftl.image.transfer.differences.old_layer import Basis
-from ftl.image.transfer.doors.frames import THREADS
-from ftl.image.transfer.doors.perl import APPLY
+from ftl.image.transfer.delivery.frames import THREADS
+from ftl.image.transfer.delta.base_layer import Basis
+from ftl.image.transfer.delta.delta import Windows
+from ftl.image.transfer.delta.members import Members
+from ftl.image.transfer.remote.perl import APPLY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from ftl.image.transfer.differences.delta import Frame, Window
+    from ftl.image.transfer.delta.delta import Frame, Window
 
 _PIECE = 1 << 20
 

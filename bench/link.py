@@ -18,7 +18,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftl.ssh import Target, connect
+from ftl.ssh.openssh import connect
+from ftl.ssh.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

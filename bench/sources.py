@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.engine import Engine, local_url
+from ftl.image.transfer.sources.blob_cache import Remembered
+from ftl.image.transfer.sources.docker_save import Saving
 from ftl.image.transfer.sources.files import readable
 from ftl.image.transfer.sources.push import Push
-from ftl.image.transfer.sources.remembered import Remembered
-from ftl.image.transfer.sources.saving import Saving
 from ftl.image.transfer.sources.source import Wanted
 
 if TYPE_CHECKING:

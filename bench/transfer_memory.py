@@ -26,15 +26,16 @@ from typing import TYPE_CHECKING, Any
 from ftl.engine import Engine, EngineInfo, local_url
 from ftl.events import Note, TransferProgress
 from ftl.image.transfer import send
-from ftl.image.transfer.archive import Packed, blob, documents
-from ftl.image.transfer.doors.compress import codec_for, compressed
-from ftl.image.transfer.doors.door import flat
-from ftl.image.transfer.meter import Account, Meter
+from ftl.image.transfer.archive.archive import Packed, blob, documents
+from ftl.image.transfer.archive.tar import END, header, padding
+from ftl.image.transfer.delivery.compress import codec_for, compressed
+from ftl.image.transfer.delivery.engine_api import flat
 from ftl.image.transfer.pack import Packing
-from ftl.image.transfer.sources.saving import Saving
+from ftl.image.transfer.progress.meter import Account, Meter
+from ftl.image.transfer.sources.docker_save import Saving
 from ftl.image.transfer.sources.source import Wanted
-from ftl.image.transfer.tar import END, header, padding
-from ftl.ssh import Target, connect
+from ftl.ssh.openssh import connect
+from ftl.ssh.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

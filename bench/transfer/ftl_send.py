@@ -16,18 +16,22 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftl.ssh import Target, begin, resolve_at_once
+from ftl.ssh.configuration import resolve_at_once
+from ftl.ssh.connecting import begin
+from ftl.ssh.target import Target
 
 if TYPE_CHECKING:
     from ftl.events import Event
-    from ftl.ssh import Begun, Machine
+    from ftl.ssh.connecting import Begun
+    from ftl.ssh.machine import Machine
 
 
 async def send(begun: Begun, reference: str, tag: str) -> dict[str, object]:
     """Bring the image to the server."""
     from asyncio import to_thread
 
-    from ftl.ssh import approached, arriving
+    from ftl.ssh.approach import approached
+    from ftl.ssh.openssh import arriving
 
     async with approached(arriving(begun)) as machine:
         await to_thread(_load)
@@ -35,15 +39,15 @@ async def send(begun: Begun, reference: str, tag: str) -> dict[str, object]:
 
 
 def _load() -> None:
-    for name in ("ftl.deploy.session", "ftl.image.transfer"):
+    for name in ("ftl.host.session", "ftl.image.transfer"):
         import_module(name)
 
 
 async def _send(machine: Machine, reference: str, tag: str) -> dict[str, object]:
-    from ftl.deploy.session import open_session
     from ftl.engine import Engine, local_url
     from ftl.events import Note
-    from ftl.image import send_many
+    from ftl.host.session import open_session
+    from ftl.image.transfer import send_many
 
     notes: list[str] = []
 

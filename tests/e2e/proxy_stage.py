@@ -26,15 +26,17 @@ from ftl.proxy import (
     project_network,
     release_alias,
 )
-from ftl.ssh import Local, connect
-from ftl.ssh import Target as SshTarget
+from ftl.ssh.local import Local
+from ftl.ssh.openssh import connect
+from ftl.ssh.target import Target as SshTarget
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Mapping, Sequence
 
     from lab.servers import Server
 
-    from ftl.ssh import Machine, OpenSSH
+    from ftl.ssh.machine import Machine
+    from ftl.ssh.openssh import OpenSSH
 
 T = TypeVar("T")
 

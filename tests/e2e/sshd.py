@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from lab.prepare import Tool, ensure
 
-from ftl.ssh import Target
+from ftl.ssh.target import Target
 
 _READY_SECONDS = 10.0
 

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.e2e.sshd import Sshd, make_key
 
-from ftl.deploy import open_session
 from ftl.engine import Engine
 from ftl.errors import ServerError
-from ftl.ssh import approached, connect
+from ftl.host.session import open_session
+from ftl.ssh.approach import approached
+from ftl.ssh.openssh import connect
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
 
-    from ftl.ssh import Target
+    from ftl.ssh.target import Target
 
 pytestmark = [pytest.mark.server, pytest.mark.engine]
 

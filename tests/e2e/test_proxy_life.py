@@ -15,7 +15,7 @@ from tests.e2e.proxy_stage import App, Stage, each_engine, stage_on
 from ftl.engine import ContainerSpec, Endpoint, Publish
 from ftl.errors import FtlError
 from ftl.proxy import Installation, ProxyControl, Site, SiteRoute, project_network
-from ftl.proxy.handover import kernel_settings
+from ftl.proxy.lifecycle.handover import kernel_settings
 
 pytestmark = pytest.mark.engine
 
@@ -167,7 +167,7 @@ JOINS = """
 import asyncio, sys
 from ftl.engine import Engine
 from ftl.proxy import Installation, ProxyControl
-from ftl.ssh import Local
+from ftl.ssh.local import Local
 
 async def work(url, container, network, alias):
     async with Engine(url, name="this machine") as engine, Local() as machine:

@@ -18,14 +18,14 @@ from tests.e2e.transfer_faults import Cut, Exchange, Fault, relay
 from tests.e2e.transfer_images import Made, engine_of, layer, load, run
 
 from ftl.engine import Engine, local_url
-from ftl.image.transfer.sources.choosing import choose, learn
-from ftl.image.transfer.sources.endpoint import Endpoint
+from ftl.image.transfer.sources.blob_cache import Remembered
+from ftl.image.transfer.sources.docker_save import Saving
 from ftl.image.transfer.sources.files import Files, readable
-from ftl.image.transfer.sources.neighbour import is_neighbour
 from ftl.image.transfer.sources.push import Push
-from ftl.image.transfer.sources.remembered import Remembered
-from ftl.image.transfer.sources.saving import Saving
+from ftl.image.transfer.sources.same_host import is_neighbour
+from ftl.image.transfer.sources.selection import choose, learn
 from ftl.image.transfer.sources.source import Unfit, Wanted
+from ftl.image.transfer.sources.upload_endpoint import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -12,7 +12,7 @@ from tests.e2e.transfer_stage import Bench, Fleet, left_behind, printed
 
 from ftl.events import Event, LayerFinished, Note, TransferFinished, TransferProgress, TransferStarted
 from ftl.image.transfer import Sent, send, send_many
-from ftl.image.transfer.archive import digest
+from ftl.image.transfer.archive.archive import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

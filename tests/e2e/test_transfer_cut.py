@@ -37,7 +37,7 @@ from tests.e2e.transfer_stage import (
 
 from ftl.engine import Engine, local_url
 from ftl.errors import FtlError, TransferFailed
-from ftl.image.transfer.links import remember
+from ftl.image.transfer.link_speed import remember
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,7 +84,8 @@ import asyncio, json, sys
 from pathlib import Path
 from ftl.engine import Engine, local_url
 from ftl.image.transfer import send
-from ftl.ssh import Target, connect
+from ftl.ssh.target import Target
+from ftl.ssh.openssh import connect
 
 async def main(host, port, user, key, known, tag):
     target = Target(host, port, user, Path(key), Path(known))

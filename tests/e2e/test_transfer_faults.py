@@ -18,8 +18,8 @@ from ftl.engine import Engine, local_url
 from ftl.errors import EngineUnavailable, TransferFailed
 from ftl.events import Event, Note, TransferProgress, ignore
 from ftl.image.transfer import Sent, send, send_many
-from ftl.image.transfer.archive import digest
-from ftl.image.transfer.incoming import Incoming
+from ftl.image.transfer.archive.archive import digest
+from ftl.image.transfer.staging import Incoming
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from lab import images as lab_images
 
 from ftl.engine import Engine, EngineInfo, local_url
-from ftl.image.transfer.archive import blob, digest
-from ftl.image.transfer.sources.save import Saved
+from ftl.image.transfer.archive.archive import blob, digest
+from ftl.image.transfer.sources.saved_archive import Saved
 from ftl.image.transfer.sources.source import Wanted
-from ftl.ssh import Target, connect
+from ftl.ssh.openssh import connect
+from ftl.ssh.target import Target
 
 if sys.version_info >= (3, 14):
     from compression import zstd

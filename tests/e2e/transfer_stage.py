@@ -12,8 +12,9 @@ from tests.e2e.transfer_images import Ends, Made, layer, load
 from ftl.engine import Engine, local_url
 from ftl.events import ignore
 from ftl.image.transfer import send
-from ftl.image.transfer.links import remember
-from ftl.ssh import Target, connect
+from ftl.image.transfer.link_speed import remember
+from ftl.ssh.openssh import connect
+from ftl.ssh.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterator
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from ftl.engine import Store
     from ftl.events import Emit
     from ftl.image.transfer import Sent
-    from ftl.ssh import Machine
+    from ftl.ssh.machine import Machine
 
 KEPT = "/home/ftl/.cache/ftl/layers"
 """Where a server keeps the layers that arrived, by the lab's user."""

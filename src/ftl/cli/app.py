@@ -28,7 +28,7 @@ class Commands(click.Group):
         """Import the command's module; every command also takes the global options."""
         if cmd_name not in names():
             return None
-        command = import_module(f"ftl.cli.{cmd_name}").command
+        command = import_module(f"ftl.cli.commands.{cmd_name}").command
         assert isinstance(command, click.Command)
         add_global_options(command)
         return command

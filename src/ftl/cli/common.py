@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from ftl.config import Project, Server
     from ftl.events import Emit
-    from ftl.ssh import Machine, Way
+    from ftl.ssh.connecting import Way
+    from ftl.ssh.machine import Machine
 
 __all__ = [
     "Fields",
@@ -60,7 +61,7 @@ def run_at(
     server: Server, options: Options, command: str, work: Callable[[Emit, Way], Awaitable[Fields]]
 ) -> Fields:
     """`run` for work at a server, which is connected to from now on: see `reaching`."""
-    from ftl.ssh import setting_out
+    from ftl.ssh.connecting import setting_out
 
     with _stoppable(), setting_out(server) as way:
         return run(options, command, lambda emit: work(emit, way))
@@ -143,7 +144,7 @@ async def reaching(way: Way, module: str) -> AsyncIterator[Machine]:
     from asyncio import to_thread
     from importlib import import_module
 
-    from ftl.ssh import approached, machine_at
+    from ftl.ssh.approach import approached, machine_at
 
     async with approached(machine_at(way)) as machine:
         await to_thread(import_module, module)
@@ -167,7 +168,7 @@ def load_project(options: Options) -> tuple[Project, Path]:
     path = Path(find_file(options.file))
     server = None
     if options.server is not None:
-        from ftl.cli.target import resolve
+        from ftl.cli.address import resolve
 
         server = resolve(options.server)
     return load(path, environ=os.environ, server=server), path.resolve().parent

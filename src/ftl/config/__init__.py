@@ -1,8 +1,9 @@
 """ftl.yaml -> Project."""
 
-from ftl.config.bindings import Forward, VolumeMount
+from ftl.config.dump import dump
 from ftl.config.loading import load
-from ftl.config.models import (
+from ftl.config.models.bindings import Forward, VolumeMount
+from ftl.config.models.project import (
     Build,
     BuildSecret,
     Container,
@@ -21,7 +22,6 @@ from ftl.config.models import (
     Service,
     Ulimit,
 )
-from ftl.config.showing import dump
 from ftl.config.variables import variables
 
 __all__ = [

@@ -6,22 +6,22 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ftl.config.checking import check
-from ftl.config.expanding import SHORTENINGS
-from ftl.config.models import Project, Server
-from ftl.config.parse import Unreadable, parse
-from ftl.config.places import Places
-from ftl.config.reading import Reader
-from ftl.config.texts import Texts
-from ftl.config.tree import Fault, Mapping, kind_of
+from ftl.config.cross_checks import check
+from ftl.config.models.project import Project, Server
+from ftl.config.read.reader import Reader
+from ftl.config.read.short_forms import SHORTENINGS
 from ftl.config.variables import known_in
+from ftl.config.yaml.interpolated import Texts
+from ftl.config.yaml.parse import Unreadable, parse
+from ftl.config.yaml.places import Places
+from ftl.config.yaml.tree import Fault, Mapping, kind_of
 from ftl.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping as MappingType
     from pathlib import Path
 
-    from ftl.config.around import Proxy
+    from ftl.config.models.proxy import Proxy
     from ftl.config.variables import Known
 
 MAX_BYTES = 1_000_000

@@ -7,15 +7,15 @@ from dataclasses import MISSING, fields
 from inspect import cleandoc
 from typing import TYPE_CHECKING, Any
 
-from ftl.config.expanding import SHORTENINGS
-from ftl.config.kinds import Many, Nested, One, Pairs, Words, keys_of
-from ftl.config.models import Project
-from ftl.config.presets import PRESETS
+from ftl.config.models.field_types import Many, Nested, One, Pairs, Words, keys_of
+from ftl.config.models.presets import PRESETS
+from ftl.config.models.project import Project
+from ftl.config.read.short_forms import SHORTENINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ftl.config.kinds import Key, Kind
+    from ftl.config.models.field_types import Key, Kind
 
 _INTRODUCTION = """\
 # ftl.yaml

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from ftl.config.expanding import SHORTENINGS
-from ftl.config.kinds import Many, Nested, One, Pairs, Words, keys_of
-from ftl.config.models import Container, Project, Proxy, Service
-from ftl.config.presets import PRESETS
+from ftl.config.models.field_types import Many, Nested, One, Pairs, Words, keys_of
+from ftl.config.models.presets import PRESETS
+from ftl.config.models.project import Container, Project, Proxy, Service
+from ftl.config.read.short_forms import SHORTENINGS
 
 if TYPE_CHECKING:
-    from ftl.config.kinds import Key, Kind
+    from ftl.config.models.field_types import Key, Kind
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftl.config.scalars import Unfit, name
+from ftl.config.read.scalars import Unfit, name
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftl.config.hints import nearest
+from ftl.config.read.hints import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

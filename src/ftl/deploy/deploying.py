@@ -6,22 +6,22 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from ftl.config.choosing import chosen_services
-from ftl.deploy.lock import holder_of
+from ftl.config.select import chosen_services
+from ftl.deploy.apply.context import Traffic, Work
+from ftl.deploy.plan.sites import read_files
 from ftl.deploy.request import gather
-from ftl.deploy.session import open_session
-from ftl.deploy.sites import read_files
 from ftl.deploy.under_lock import apply_under_lock
-from ftl.deploy.work import Traffic, Work
+from ftl.host.lock import holder_of
+from ftl.host.session import open_session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from ftl.config import Project
-    from ftl.deploy.plan import Change, Plan
+    from ftl.deploy.plan.model import Change, Plan
     from ftl.events import Emit
-    from ftl.ssh import Machine
+    from ftl.ssh.machine import Machine
 
 
 @dataclass(frozen=True, slots=True)

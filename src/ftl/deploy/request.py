@@ -11,24 +11,28 @@ from typing import TYPE_CHECKING
 
 from ftl import __version__
 from ftl.aio import both
-from ftl.config.choosing import chosen_services
-from ftl.deploy.decisions import LocalImage
-from ftl.deploy.observed import observe
-from ftl.deploy.planning import Author, make_plan
+from ftl.config.select import chosen_services
+from ftl.deploy.observe.state import observe
+from ftl.deploy.plan.changes import LocalImage
+from ftl.deploy.plan.planner import Author, make_plan
 from ftl.engine import Engine, local_url
 from ftl.errors import UsageError
-from ftl.image import Keyring, build_logins, content_id, git_commit, platforms
-from ftl.image import build as build_images
+from ftl.image import platforms
+from ftl.image.building import build as build_images
+from ftl.image.commit import git_commit
+from ftl.image.identity import content_id
+from ftl.image.registry.build_logins import build_logins
+from ftl.image.registry.keyring import Keyring
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from ftl.config import Project, Service
-    from ftl.deploy.observed import Observed
-    from ftl.deploy.plan import Plan
-    from ftl.deploy.session import Session
+    from ftl.deploy.observe.state import Observed
+    from ftl.deploy.plan.model import Plan
     from ftl.events import Emit
+    from ftl.host.session import Session
     from ftl.proxy import TlsFiles
 
 

@@ -7,20 +7,21 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ftl.deploy import records
-from ftl.deploy.apply import apply
-from ftl.deploy.lock import locked
-from ftl.deploy.observed import observe
+from ftl.deploy.apply.executor import apply
+from ftl.deploy.observe.state import observe
 from ftl.errors import FtlError
 from ftl.events import Note, Planned
+from ftl.host.lock import locked
+from ftl.releases import store
+from ftl.releases.record import origins
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from ftl.deploy.plan import Plan
+    from ftl.deploy.apply.context import Work
+    from ftl.deploy.plan.model import Plan
     from ftl.deploy.request import Request
-    from ftl.deploy.session import Session
-    from ftl.deploy.work import Work
+    from ftl.host.session import Session
 
 RECORD_SECONDS = 15.0
 """How long writing down a failure may take, when the deploy itself has already failed."""
@@ -41,7 +42,7 @@ async def apply_under_lock(request: Request, work: Work, session: Session, *, lo
     async with locked(session.machine, name, holder=holder, wait=lock_wait, emit=work.emit) as beating:
         observed = await observe(session.engine, session.info, name, session.name)
         plan = request.plan(observed)
-        work.origins = records.origins(observed.releases)
+        work.origins = origins(observed.releases)
         for note in plan.notes:
             work.emit(Note(note))
         work.emit(Planned(plan.server, plan.release, tuple(step.text for step in plan.steps)))
@@ -98,6 +99,6 @@ async def _record_failure(plan: Plan, work: Work, error: BaseException) -> None:
     )
     try:
         async with asyncio.timeout(RECORD_SECONDS):
-            await records.write(work.engine, plan.project, failed)
+            await store.write(work.engine, plan.project, failed)
     except (FtlError, TimeoutError):
         return  # the server is out of reach: the record stays as "started", which says the same

@@ -15,7 +15,7 @@ from ftl.aio import together
 from ftl.engine import convert
 from ftl.engine.errors import FOREIGN, Attempt, Explain, mapped
 from ftl.errors import EngineError, EngineUnavailable
-from ftl.fields import record, text
+from ftl.json_fields import record, text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence

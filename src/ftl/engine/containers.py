@@ -9,7 +9,7 @@ from ftl.engine import body, convert, networks, streams
 from ftl.engine.client import UNBOUNDED, Client, bounded, checked
 from ftl.engine.errors import ignoring, none_if_missing
 from ftl.engine.times import unix_time
-from ftl.fields import number, record
+from ftl.json_fields import number, record
 
 if TYPE_CHECKING:
     import tarfile

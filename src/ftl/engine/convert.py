@@ -20,7 +20,7 @@ from ftl.engine.values import (
     Usage,
     Volume,
 )
-from ftl.fields import Json, flag, mapping, number, record, records, text, texts
+from ftl.json_fields import Json, flag, mapping, number, record, records, text, texts
 
 State = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
 

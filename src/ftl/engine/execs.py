@@ -9,7 +9,7 @@ from ftl.engine import streams
 from ftl.engine.client import Client, checked
 from ftl.engine.values import ExecResult
 from ftl.errors import EngineError
-from ftl.fields import number, record
+from ftl.json_fields import number, record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

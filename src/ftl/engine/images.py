@@ -12,7 +12,7 @@ from ftl.engine.client import UNBOUNDED, Client, checked
 from ftl.engine.errors import ignoring, none_if_missing
 from ftl.engine.values import Pushed
 from ftl.errors import EngineError, FtlError
-from ftl.fields import number, record, records, text
+from ftl.json_fields import number, record, records, text
 
 _DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 
     from ftl.engine.values import Image, Usage
-    from ftl.fields import Json
+    from ftl.json_fields import Json
 
 
 async def listed(client: Client, labels: Mapping[str, str] | None) -> list[Image]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.errors import UsageError
-from ftl.fields import record, text
+from ftl.json_fields import record, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ from ftl.engine import body, convert
 from ftl.engine.client import Client, checked
 from ftl.engine.errors import ignoring
 from ftl.errors import EngineError
-from ftl.fields import record, records
+from ftl.json_fields import record, records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

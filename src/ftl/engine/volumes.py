@@ -9,7 +9,7 @@ from aiodocker.volumes import DockerVolume
 from ftl.engine import body, convert
 from ftl.engine.client import Client, checked
 from ftl.engine.errors import ignoring
-from ftl.fields import record, records
+from ftl.json_fields import record, records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

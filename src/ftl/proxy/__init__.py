@@ -8,11 +8,8 @@ Caddy reads that from a file at every request, so a switch is one atomic file wr
 from ftl.proxy.caddy import caddy_config, only_site, render
 from ftl.proxy.control import ProxyControl
 from ftl.proxy.drain import drained
-from ftl.proxy.issuance import likely_cause, newly_certified
 from ftl.proxy.names import Installation, project_network, release_alias
 from ftl.proxy.networks import ensure_project_network
-from ftl.proxy.own import Unusable
-from ftl.proxy.own import check as check_certificate
 from ftl.proxy.site import (
     Certificate,
     InternalName,
@@ -24,6 +21,9 @@ from ftl.proxy.site import (
     site_of,
 )
 from ftl.proxy.state import ProxyState, observe
+from ftl.proxy.tls.issuance import likely_cause, newly_certified
+from ftl.proxy.tls.user_certificate import Unusable
+from ftl.proxy.tls.user_certificate import check as check_certificate
 
 __all__ = [
     "Certificate",

@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from ftl.proxy import tls
-from ftl.proxy.handover import graceful
+from ftl.proxy.lifecycle.handover import graceful
 from ftl.proxy.names import ADMIN, STORAGE, live_file
+from ftl.proxy.tls import policy
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
@@ -36,7 +36,7 @@ def caddy_config(sites: Sequence[Site]) -> Json:
     """Caddy's JSON configuration for all the projects on a server, whatever the order of `sites`."""
     ordered = sorted(sites, key=lambda site: site.project)
     servers: dict[str, Json] = {"http": _server(HTTP, [*_internal(ordered, HTTP), *_public_http(ordered)])}
-    secured = tls.secured(ordered)
+    secured = policy.secured(ordered)
     if secured:
         routes = [*_redirects(ordered, only=secured), *_routes(ordered, only=secured), _not_found()]
         servers["https"] = {**_server(HTTPS, routes), "tls_connection_policies": [{}]}
@@ -47,7 +47,7 @@ def caddy_config(sites: Sequence[Site]) -> Json:
         "admin": {"listen": ADMIN, "config": {"persist": False}},
         "logging": {"logs": {"default": {"exclude": ["admin.api"]}}},
         "storage": {"module": "file_system", "root": STORAGE},
-        "apps": {"http": _http(ordered, servers), **tls.apps(ordered)},
+        "apps": {"http": _http(ordered, servers), **policy.apps(ordered)},
     }
 
 
@@ -78,7 +78,7 @@ def _server(port: int, routes: list[Json]) -> Json:
 
 def _public_http(sites: Sequence[Site]) -> Iterator[Json]:
     yield from _redirects(sites)
-    yield from (one.redirect for one in tls.secured(sites).values() if one.redirect)
+    yield from (one.redirect for one in policy.secured(sites).values() if one.redirect)
     yield from _routes(sites)
     only = only_site(sites)
     if only is not None:
@@ -92,7 +92,7 @@ def _redirects(sites: Sequence[Site], *, only: Container[str] | None = None) -> 
         for redirect in site.redirects:
             if only is None or redirect.host in only:
                 location = f"//{redirect.to}{{http.request.uri}}"
-                yield _route({"host": [redirect.host]}, tls.redirect_to(location))
+                yield _route({"host": [redirect.host]}, policy.redirect_to(location))
 
 
 def _routes(sites: Sequence[Site], *, only: Container[str] | None = None) -> Iterator[Json]:

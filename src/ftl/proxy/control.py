@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING
 
 from ftl.engine import archive
 from ftl.errors import FtlError, UsageError
-from ftl.proxy import issuance, networks, scripts, start, upgrade
+from ftl.proxy import networks, scripts
 from ftl.proxy.caddy import render
+from ftl.proxy.lifecycle import start, upgrade
 from ftl.proxy.names import Installation, authority_file, certificate_files, live_file, project_network
 from ftl.proxy.site import Certificate, Site, conflicts
 from ftl.proxy.state import ProxyState, digest, observe, site_file
+from ftl.proxy.tls import issuance
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ftl.engine import Engine
-    from ftl.proxy.issuance import Issuance
-    from ftl.ssh import Machine
+    from ftl.proxy.tls.issuance import Issuance
+    from ftl.ssh.machine import Machine
 
 _ATTEMPTS = 5
 """So often a change is made again because another deploy changed the configuration meanwhile."""

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from ftl.aio import uninterrupted
 from ftl.engine import labels
 from ftl.errors import EngineError, FtlError
+from ftl.proxy.lifecycle.reconnect import join_again
 from ftl.proxy.names import project_bridge, project_network
-from ftl.proxy.rejoin import join_again
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ftl.engine import Endpoint, Engine, Network
     from ftl.proxy.site import Site
-    from ftl.ssh import Machine
+    from ftl.ssh.machine import Machine
 
 _ATTEMPTS = 3
 _NOT_FOUND = 404

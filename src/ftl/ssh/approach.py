@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from ftl.config import Server
+    from ftl.ssh.connecting import Way
     from ftl.ssh.machine import Machine
-    from ftl.ssh.starting import Way
 
 
 def machine_of(server: Server) -> Machine:

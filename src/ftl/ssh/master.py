@@ -16,12 +16,12 @@ from ftl.aio import uninterrupted
 from ftl.child import complete, finish, stop
 from ftl.errors import ServerError
 from ftl.ssh import failures, survey, target
-from ftl.ssh.adopted import Adopted
-from ftl.ssh.resolving import resolve
-from ftl.ssh.starting import begin
+from ftl.ssh.configuration import resolve
+from ftl.ssh.connecting import begin
+from ftl.ssh.popen_adapter import Adopted
 
 if TYPE_CHECKING:
-    from ftl.ssh.starting import Begun
+    from ftl.ssh.connecting import Begun
     from ftl.ssh.survey import Survey
 
 # Beyond ssh's own ConnectTimeout, which bounds the TCP connection alone. With a terminal somebody may have to

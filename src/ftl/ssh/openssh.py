@@ -10,8 +10,8 @@ from ftl import child
 from ftl.child import Completed
 from ftl.errors import FtlError, ServerError, UsageError
 from ftl.ssh import failures, quoting, survey, target
+from ftl.ssh.connecting import has_terminal
 from ftl.ssh.master import Master
-from ftl.ssh.starting import has_terminal
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from ftl.ssh.starting import Begun
+    from ftl.ssh.connecting import Begun
     from ftl.ssh.survey import Survey
     from ftl.ssh.target import Target
 

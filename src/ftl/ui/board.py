@@ -25,7 +25,7 @@ from ftl.events import (
     TransferStarted,
 )
 from ftl.figures import count
-from ftl.ui.foreign import printable
+from ftl.ui.sanitize import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.errors import ConfigError, FtlError, Interrupted, Place, Problem
-from ftl.ui.foreign import printable
+from ftl.ui.sanitize import printable
 
 if TYPE_CHECKING:
     from ftl.ui.style import Style

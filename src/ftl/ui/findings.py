@@ -6,7 +6,7 @@ import re
 import textwrap
 from typing import TYPE_CHECKING
 
-from ftl.ui.foreign import printable
+from ftl.ui.sanitize import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from ftl.ui.foreign import printable
+from ftl.ui.sanitize import printable
 from ftl.ui.style import Style
 
 COLOURS = ("36", "33", "32", "35", "34", "96", "93", "92", "95", "94")

@@ -36,7 +36,7 @@ from ftl.events import (
 )
 from ftl.figures import count, duration, size
 from ftl.ui import transfers
-from ftl.ui.foreign import printable
+from ftl.ui.sanitize import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

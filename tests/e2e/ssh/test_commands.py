@@ -14,10 +14,13 @@ from tests.e2e.sshd import Sshd, free_port
 
 from ftl.engine import connector
 from ftl.errors import ServerError
-from ftl.ssh import Local, Machine, connect
+from ftl.ssh.local import Local
+from ftl.ssh.openssh import connect
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from ftl.ssh.machine import Machine
 
 pytestmark = pytest.mark.server
 

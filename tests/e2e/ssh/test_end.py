@@ -16,7 +16,7 @@ import pytest
 from tests.e2e.ssh.stage import PATIENCE, processes, run
 
 from ftl.errors import ServerError
-from ftl.ssh import connect
+from ftl.ssh.openssh import connect
 
 if TYPE_CHECKING:
     from tests.e2e.sshd import Sshd
@@ -64,7 +64,8 @@ def test_nothing_stays_behind_a_killed_process(sshd: Sshd) -> None:
     program = textwrap.dedent(f"""
         import asyncio
         from pathlib import Path
-        from ftl.ssh import Target, connect
+        from ftl.ssh.target import Target
+        from ftl.ssh.openssh import connect
 
         async def work():
             target = Target("127.0.0.1", {sshd.port}, None, Path({str(sshd.key)!r}), Path({str(sshd.known_hosts)!r}))
@@ -91,7 +92,8 @@ def test_ctrl_c_reaches_the_program_and_not_its_connection(sshd: Sshd) -> None:
     program = textwrap.dedent(f"""
         import asyncio
         from pathlib import Path
-        from ftl.ssh import Target, connect
+        from ftl.ssh.target import Target
+        from ftl.ssh.openssh import connect
 
         async def work():
             target = Target("127.0.0.1", {sshd.port}, None, Path({str(sshd.key)!r}), Path({str(sshd.known_hosts)!r}))

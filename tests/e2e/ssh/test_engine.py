@@ -10,7 +10,8 @@ from tests.e2e.sshd import Sshd
 
 from ftl.engine import ContainerSpec, Engine
 from ftl.errors import ServerError
-from ftl.ssh import Machine, Target, connect
+from ftl.ssh.openssh import connect
+from ftl.ssh.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from lab.servers import Server
     from tests.e2e.conftest import ServerFactory
+
+    from ftl.ssh.machine import Machine
 
 pytestmark = [pytest.mark.server, pytest.mark.engine]
 

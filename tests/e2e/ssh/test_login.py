@@ -17,7 +17,8 @@ from tests.e2e.ssh.stage import PATIENCE, run
 from tests.e2e.sshd import Sshd, free_port, make_key
 
 from ftl.errors import HostKeyChanged, ServerError, UsageError
-from ftl.ssh import Target, connect
+from ftl.ssh.openssh import connect
+from ftl.ssh.target import Target
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -159,7 +160,8 @@ def test_a_passphrase_can_be_typed_where_there_is_a_terminal(sshd: Sshd, tmp_pat
     program = textwrap.dedent(f"""
         import asyncio
         from pathlib import Path
-        from ftl.ssh import Target, connect
+        from ftl.ssh.target import Target
+        from ftl.ssh.openssh import connect
 
         async def work():
             target = Target("127.0.0.1", {sshd.port}, None, Path({str(locked)!r}), Path({str(sshd.known_hosts)!r}))

@@ -22,12 +22,16 @@ from tests.harness import Project, environment
 
 from ftl.config import Server
 from ftl.errors import LoginRefused, ServerError
-from ftl.ssh import Target, arriving, begin, machine_at, resolve_at_once, setting_out
+from ftl.ssh.approach import machine_at
+from ftl.ssh.configuration import resolve_at_once
+from ftl.ssh.connecting import begin, setting_out
+from ftl.ssh.openssh import arriving
+from ftl.ssh.target import Target
 
 if TYPE_CHECKING:
     from tests.e2e.sshd import Sshd
 
-    from ftl.ssh import Begun
+    from ftl.ssh.connecting import Begun
 
 pytestmark = pytest.mark.server
 
@@ -143,7 +147,9 @@ def test_nothing_stays_behind_a_process_that_is_killed_on_its_way(sshd: Sshd) ->
     program = textwrap.dedent(f"""
         import time
         from pathlib import Path
-        from ftl.ssh import Target, begin, resolve_at_once
+        from ftl.ssh.target import Target
+        from ftl.ssh.connecting import begin
+        from ftl.ssh.configuration import resolve_at_once
 
         target = Target("127.0.0.1", {sshd.port}, None, Path({str(sshd.key)!r}), Path({str(sshd.known_hosts)!r}))
         begun = begin(target, resolve_at_once(target), interactive=False)

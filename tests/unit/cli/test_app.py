@@ -32,7 +32,7 @@ def ftl(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
 @pytest.mark.parametrize("name", SHORT)
 def test_the_table_says_what_the_command_says(name: str) -> None:
     """The help that is shown without importing a command is the first line of that command's own."""
-    command = import_module(f"ftl.cli.{name}").command
+    command = import_module(f"ftl.cli.commands.{name}").command
     assert isinstance(command, click.Command)
     assert command.help is not None
     assert command.help.splitlines()[0] == SHORT[name]

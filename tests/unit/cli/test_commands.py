@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.cli.logs import moment
-from ftl.cli.setup import read_port, read_repository, read_size
-from ftl.cli.status import since
-from ftl.cli.tunnels import choice
-from ftl.deploy.tunnels import Choice
+from ftl.cli.commands.logs import moment
+from ftl.cli.commands.setup import read_port, read_repository, read_size
+from ftl.cli.commands.status import since
+from ftl.cli.commands.tunnels import choice
 from ftl.errors import UsageError
+from ftl.tunnels.tunnels import Choice
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ftl.cli.address import parse
 from ftl.cli.common import find_file
-from ftl.cli.target import parse
-from ftl.config.models import Server
+from ftl.config.models.project import Server
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-import ftl.cli
+import ftl.cli.commands
 
 NAMED = {
     (path.stem, module)
-    for path in Path(ftl.cli.__file__).parent.glob("*.py")
+    for path in Path(ftl.cli.commands.__file__).parent.glob("*.py")
     for module in re.findall(r'reaching\([^)"]*, "([a-z_.]+)"\)', path.read_text())
 }
 
@@ -26,5 +26,5 @@ def test_the_commands_that_ask_a_server_do() -> None:
 def test_the_module_is_there(command: str, module: str) -> None:
     """Its name is a word, which nothing else checks; and it is the one that the command goes on with."""
     import_module(module)
-    text = (Path(ftl.cli.__file__).parent / f"{command}.py").read_text()
+    text = (Path(ftl.cli.commands.__file__).parent / f"{command}.py").read_text()
     assert re.search(rf"from {re.escape(module.rpartition('.')[0])}(\.\w+)? import", text)

@@ -10,9 +10,9 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from ftl.config import load
-from ftl.config.hints import _FOREIGN
-from ftl.config.kinds import keys_of
-from ftl.config.models import Project, Service
+from ftl.config.models.field_types import keys_of
+from ftl.config.models.project import Project, Service
+from ftl.config.read.hints import _FOREIGN
 from ftl.config.reference import SMALL, page
 from ftl.config.schema import schema
 from ftl.config.starter import Findings, look, starter

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from ftl.config import Project, Service, VolumeMount, dump, load, models
-from ftl.config.kinds import keys_of
+from ftl.config import Project, Service, VolumeMount, dump, load
+from ftl.config.models import project
+from ftl.config.models.field_types import keys_of
 
 from .conftest import HEAD, SERVICE, variables_of
 
 if TYPE_CHECKING:
-    from ftl.config.section import Section
+    from ftl.config.models.section import Section
 
     from .conftest import Load
 
@@ -106,7 +107,7 @@ def test_a_service_can_be_made_without_a_file() -> None:
     assert Service(name="web").replicas == 1
 
 
-@pytest.mark.parametrize("section", [getattr(models, name) for name in models.__all__])
+@pytest.mark.parametrize("section", [getattr(project, name) for name in project.__all__])
 def test_every_field_is_a_key_with_a_meaning(section: type[Section]) -> None:
     """Each field of a section says what it means, or is no key of the file on purpose."""
     silent = {item.name for item in fields(section)} - set(keys_of(section))

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from ftl.config.models import Dependency, Hook, Hooks
-from ftl.deploy import steps as s
-from ftl.deploy.records import DependencyRecord, ServiceRecord
+from ftl.config.models.project import Dependency, Hook, Hooks
+from ftl.deploy.plan import steps as s
 from ftl.engine.values import Image
+from ftl.releases.record import DependencyRecord, ServiceRecord
 from tests.unit.deploy.world import (
     container,
     dependency,

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from ftl.config.models import Dependency
-from ftl.deploy import steps as s
+from ftl.config.models.project import Dependency
+from ftl.deploy.plan import steps as s
 from ftl.proxy import release_alias
 from tests.unit.deploy.world import (
     actions,

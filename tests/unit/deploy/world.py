@@ -5,21 +5,21 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from ftl.config.models import Build, Dependency, Project, ProjectInfo, Route, Server, Service
-from ftl.deploy.decisions import LocalImage
-from ftl.deploy.observed import Observed
-from ftl.deploy.planning import Author, make_plan
-from ftl.deploy.records import ReleaseRecord, ServiceRecord
-from ftl.deploy.wanted import container_names, dependency_container, service_container, volume_name
+from ftl.config.models.project import Build, Dependency, Project, ProjectInfo, Route, Server, Service
+from ftl.deploy.observe.state import Observed
+from ftl.deploy.plan.changes import LocalImage
+from ftl.deploy.plan.planner import Author, make_plan
+from ftl.deploy.plan.specs import container_names, dependency_container, service_container, volume_name
 from ftl.engine import labels
 from ftl.engine.values import Container, Endpoint, EngineInfo, Image, Network, Volume
 from ftl.proxy import ProxyState, project_network, release_alias, render, site_of
+from ftl.releases.record import ReleaseRecord, ServiceRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ftl.deploy.plan import Plan
-    from ftl.deploy.steps import Step
+    from ftl.deploy.plan.model import Plan
+    from ftl.deploy.plan.steps import Step
 
 INFO = EngineInfo("28.5.2", "1.47", "linux/amd64", "overlay2", "/var/lib/docker")
 SUBNET = "172.30.0.0/16"

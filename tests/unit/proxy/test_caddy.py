@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftl.proxy import InternalName, Site, SiteRedirect, SiteRoute, caddy_config, render
-from ftl.proxy.tls import is_public
+from ftl.proxy.tls.policy import is_public
 
 SHOP = Site(
     "shop",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ftl.config.models import Project, ProjectInfo, Proxy, Route, Server, Service
+from ftl.config.models.project import Project, ProjectInfo, Proxy, Route, Server, Service
 from ftl.proxy import Certificate, InternalName, Site, SiteRedirect, SiteRoute, site_of
 from ftl.proxy.site import conflicts
 

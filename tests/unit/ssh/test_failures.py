@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.errors import HostKeyChanged, LoginRefused
-from ftl.ssh import Target
 from ftl.ssh.failures import Attempt, failure, last_words
-from ftl.ssh.target import Resolved
+from ftl.ssh.target import Resolved, Target
 
 if TYPE_CHECKING:
     from pathlib import Path

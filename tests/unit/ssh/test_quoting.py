@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftl.errors import UsageError
-from ftl.ssh import command_line
-from ftl.ssh.quoting import end, tracked, untracked
+from ftl.ssh.quoting import command_line, end, tracked, untracked
 
 # What an argument of a Unix process can hold.
 words = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)

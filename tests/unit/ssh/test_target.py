@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from ftl.errors import UsageError
-from ftl.ssh import Target
-from ftl.ssh.target import Resolved, client, master, options, resolved
+from ftl.ssh.target import Resolved, Target, client, master, options, resolved
 
 CONFIG = Resolved("203.0.113.5", "deploy", "22", strict=False)
 

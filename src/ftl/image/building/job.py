@@ -23,7 +23,7 @@ from ftl.image.building.context import Context, folders_text, walk
 from ftl.image.building.dockerfile import Dockerfile, parse
 from ftl.image.building.failure import failure
 from ftl.image.building.miss import Miss, Now, first_miss
-from ftl.image.building.private import private_note
+from ftl.image.building.private_files import private_note
 from ftl.image.building.progress import PlainProgress, Progress
 from ftl.image.building.record import Record, keep_files, load_record, next_record, record_path, save_record
 from ftl.image.building.secrets import find_secrets

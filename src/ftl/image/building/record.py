@@ -13,8 +13,8 @@ import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ftl.fields import mapping, record, texts
 from ftl.image.files import read_json, state_file, write_json
+from ftl.json_fields import mapping, record, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

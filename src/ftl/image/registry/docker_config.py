@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from ftl.child import complete
 from ftl.errors import FtlError
-from ftl.fields import record, text
 from ftl.image.registry.credentials import IDENTITY, Credentials
+from ftl.json_fields import record, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ftl.fields import Json
+    from ftl.json_fields import Json
 
 CONFIG_FILE = "config.json"
 

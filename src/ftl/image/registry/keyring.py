@@ -6,8 +6,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ftl.image.registry.configured import listed
 from ftl.image.registry.docker_config import HelperFailed, stored
-from ftl.image.registry.listed import listed
 from ftl.image.registry.names import filed, registry_of
 
 if TYPE_CHECKING:

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 from ftl.child import complete
 from ftl.engine import local_url
 from ftl.errors import FtlError
-from ftl.fields import record, text
 from ftl.image.building.builder import find_builder
 from ftl.image.building.command import client_environment
 from ftl.image.registry.credentials import Credentials
 from ftl.image.registry.keyring import Login
 from ftl.image.registry.names import shown
 from ftl.image.registry.refusals import Attempt, asking, refused
+from ftl.json_fields import record, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ftl.engine import Engine
-    from ftl.ssh import Machine
+    from ftl.ssh.machine import Machine
 
 LOGIN_SECONDS = 60.0
 _ORIGIN = "what was entered"

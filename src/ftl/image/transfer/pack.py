@@ -6,17 +6,17 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftl.image.transfer.archive import Packed, blob, digest, documents
-from ftl.image.transfer.doors.depot import Kept
-from ftl.image.transfer.room import SPACE, no_room
+from ftl.image.transfer.archive.archive import Packed, blob, digest, documents
+from ftl.image.transfer.archive.tar import END, header, padding
+from ftl.image.transfer.disk_space import SPACE, no_room
+from ftl.image.transfer.remote.capabilities import Kept
 from ftl.image.transfer.sources.source import Layer
-from ftl.image.transfer.tar import END, header, padding
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from ftl.engine import Store
-    from ftl.image.transfer.meter import Meter
+    from ftl.image.transfer.progress.meter import Meter
     from ftl.image.transfer.sources.source import Source, Wanted
 
 

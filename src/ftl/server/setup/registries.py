@@ -10,27 +10,20 @@ from ftl.aio import together
 from ftl.engine import Engine, local_url
 from ftl.errors import FtlError, TransferFailed
 from ftl.events import Note
-from ftl.image.registry import (
-    entered,
-    filed,
-    login_command,
-    needs_login,
-    pulled_from,
-    pushed_to,
-    remember,
-    shown,
-    store_there,
-    verify,
-)
-from ftl.ssh import connect, target_of
+from ftl.image.registry.access import needs_login, pulled_from
+from ftl.image.registry.login import entered, remember, store_there, verify
+from ftl.image.registry.names import filed, login_command, pushed_to, shown
+from ftl.ssh.openssh import connect
+from ftl.ssh.target import target_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ftl.config import Project
     from ftl.events import Emit
-    from ftl.image.registry import Credentials, Keyring, Login
-    from ftl.ssh import Target
+    from ftl.image.registry.credentials import Credentials
+    from ftl.image.registry.keyring import Keyring, Login
+    from ftl.ssh.target import Target
 
 ATTEMPTS = 3
 """So often a person may mistype a password."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ftl.config.models import BuildSecret
+from ftl.config.models.project import BuildSecret
 from ftl.errors import BuildFailed
 from ftl.image.building.builder import Builder, find_builder
 from ftl.image.building.command import BuildCall, arguments, environment

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.image.building.recordings import dockerfile, replay
 
 from ftl.image.building.context import Context, File
 from ftl.image.building.dockerfile import parse
 from ftl.image.building.failure import failure
 from ftl.image.building.progress import PlainProgress
+from tests.unit.image.building.recordings import dockerfile, replay
 
 if TYPE_CHECKING:
     from pathlib import Path

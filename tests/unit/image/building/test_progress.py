@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.image.building.recordings import replay
 
 from ftl.events import BuildOutput, BuildStep
 from ftl.image.building.classic import ClassicProgress
 from ftl.image.building.dockerfile import parse
 from ftl.image.building.progress import PlainProgress, clean
+from tests.unit.image.building.recordings import replay
 
 
 def states(recording: str, about: str) -> dict[int, str]:

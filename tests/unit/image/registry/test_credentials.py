@@ -13,8 +13,9 @@ import pytest
 
 from ftl.config import Build, Registry, Service
 from ftl.errors import FtlError
-from ftl.image.registry import Keyring, Login, build_logins
+from ftl.image.registry.build_logins import build_logins
 from ftl.image.registry.credentials import IDENTITY, Credentials, token_user
+from ftl.image.registry.keyring import Keyring, Login
 from ftl.image.registry.names import HUB, registry_of
 
 if TYPE_CHECKING:

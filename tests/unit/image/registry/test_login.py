@@ -9,11 +9,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.config.models import Build, Dependency, Project, ProjectInfo, Proxy, Registry, Server, Service
+from ftl.config.models.project import (
+    Build,
+    Dependency,
+    Project,
+    ProjectInfo,
+    Proxy,
+    Registry,
+    Server,
+    Service,
+)
 from ftl.errors import FtlError
-from ftl.image.registry import Credentials, insecure, pulled_from, pushed_to, store_there
-from ftl.image.registry.names import HUB
-from ftl.ssh import Local
+from ftl.image.registry.access import pulled_from
+from ftl.image.registry.credentials import Credentials
+from ftl.image.registry.login import store_there
+from ftl.image.registry.names import HUB, insecure, pushed_to
+from ftl.ssh.local import Local
 
 if TYPE_CHECKING:
     from pathlib import Path

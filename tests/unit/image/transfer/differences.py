@@ -6,7 +6,7 @@ import struct
 import sys
 from typing import TYPE_CHECKING
 
-from ftl.image.transfer.differences.delta import REACH, WINDOW
+from ftl.image.transfer.delta.delta import REACH, WINDOW
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -16,7 +16,7 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ftl.image.transfer.differences.delta import Frame
+    from ftl.image.transfer.delta.delta import Frame
 
 
 def made_of(made: Sequence[Frame], old: bytes) -> bytes:

@@ -11,7 +11,7 @@ import tarfile
 from base64 import b64encode
 from typing import TYPE_CHECKING
 
-from ftl.image.transfer.layers import chain_ids
+from ftl.image.transfer.presence import chain_ids
 from ftl.image.transfer.sources.source import Wanted
 
 if TYPE_CHECKING:

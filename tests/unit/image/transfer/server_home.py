@@ -10,8 +10,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ftl.image.transfer.doors.depot import kept_name
-from ftl.image.transfer.doors.scripts import DESCRIBE, RECEIVE
+from ftl.image.transfer.remote.capabilities import kept_name
+from ftl.image.transfer.remote.scripts import DESCRIBE, RECEIVE
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftl.engine import Image
-from ftl.image.transfer.differences.candidates import LEAST, Candidate, candidates, describing, pays
-from ftl.image.transfer.doors.depot import Depot, Kept, kept_name, read
+from ftl.image.transfer.delta.candidates import LEAST, Candidate, candidates, describing, pays
+from ftl.image.transfer.remote.capabilities import Depot, Kept, kept_name, read
 
 A, B, C, D, E = (f"sha256:{letter * 64}" for letter in "abcde")
 

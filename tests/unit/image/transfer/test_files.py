@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.image.transfer.engine_folder import digest, install, split
 
 from ftl.image.transfer.sources.files import Files
 from ftl.image.transfer.sources.source import Unfit
 from ftl.image.transfer.sources.tarsplit import PIECE, assembled, entries, length
+from tests.unit.image.transfer.engine_folder import digest, install, split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

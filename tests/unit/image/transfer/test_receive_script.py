@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from ftl.image.transfer.delta.base_layer import Basis, Range
+from ftl.image.transfer.delta.delta import Windows
+from ftl.image.transfer.delta.members import Members
+from ftl.image.transfer.remote.capabilities import read
+from ftl.image.transfer.remote.scripts import ASK
 from tests.unit.image.transfer.differences import made_of
 from tests.unit.image.transfer.server_home import PATIENCE, Home, name
-
-from ftl.image.transfer.differences.delta import Windows
-from ftl.image.transfer.differences.members import Members
-from ftl.image.transfer.differences.old_layer import Basis, Range
-from ftl.image.transfer.doors.depot import read
-from ftl.image.transfer.doors.scripts import ASK
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ftl.engine import Container, Published, labels
-from ftl.server.doctor.survey import read
+from ftl.server.doctor.facts import read
 
 OUTPUT = """\
 Last login: never

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.server.setup import scripts, steps
+from ftl.server.setup import scripts
+from ftl.server.setup.plan import steps
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ftl.server.setup import scripts
-from ftl.server.setup.firewall import WEB, wanted
-from ftl.server.setup.observed import Account, Firewall, Observed, RunningEngine, Sshd, System
+from ftl.server.setup.observe.state import Account, Firewall, Observed, RunningEngine, Sshd, System
+from ftl.server.setup.plan.firewall import WEB, wanted
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBWKXYvRgc8nQCvqNOGCB3xEHk4mmSQNcMqRBRrCAYVm me@laptop"
 BOOKWORM = System("debian", "12", "bookworm", "Debian GNU/Linux 12 (bookworm)", "amd64")

@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import uninterrupted
 from ftl.errors import EngineError
-from ftl.image.transfer.archive import digest
-from ftl.image.transfer.layers import chain_ids
+from ftl.image.transfer.archive.archive import digest
+from ftl.image.transfer.presence import chain_ids
 from ftl.image.transfer.sources.source import DOCUMENT_LIMIT, Layer, Unfit
 from ftl.image.transfer.sources.tarsplit import assembled, entries, length
 

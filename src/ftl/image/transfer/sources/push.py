@@ -20,18 +20,18 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import uninterrupted
 from ftl.errors import EngineError, TransferFailed
-from ftl.image.transfer.sources.endpoint import Cut, Endpoint
-from ftl.image.transfer.sources.remembered import Blob
+from ftl.image.transfer.archive.spool import digested, spooled
+from ftl.image.transfer.sources.blob_cache import Blob
 from ftl.image.transfer.sources.source import DOCUMENT_LIMIT, Layer, Unfit
-from ftl.image.transfer.spool import digested, spooled
+from ftl.image.transfer.sources.upload_endpoint import Cut, Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
     from ftl.engine import Engine
-    from ftl.image.transfer.sources.remembered import Remembered
+    from ftl.image.transfer.archive.spool import Spooled
+    from ftl.image.transfer.sources.blob_cache import Remembered
     from ftl.image.transfer.sources.source import Wanted
-    from ftl.image.transfer.spool import Spooled
 
 REACH_SECONDS = 2.0
 """After so long an engine that has not asked anything cannot reach this machine's loopback."""

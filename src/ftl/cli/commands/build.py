@@ -1,0 +1,171 @@
+"""`ftl build`."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from ftl import figures
+from ftl.cli.common import Fields, Options, load_project, pass_options, put, run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ftl.config import Project, Service
+    from ftl.engine import Engine
+    from ftl.events import Emit
+    from ftl.image.building import Built
+    from ftl.image.explain import Explanation
+    from ftl.image.registry.keyring import Keyring
+
+
+@click.command()
+@click.argument("services", nargs=-1, metavar="[SERVICE]...")
+@click.option("--no-cache", is_flag=True, help="Carry out every step, whatever the cache holds.")
+@click.option("--explain", is_flag=True, help="Say how the images could become smaller and build faster.")
+@click.option("--skip-push", is_flag=True, help="Do not push images that have a registry in `image`.")
+@pass_options
+def command(
+    options: Options, services: tuple[str, ...], no_cache: bool, explain: bool, skip_push: bool
+) -> None:
+    """Build the images of all or some services.
+
+    Services are built side by side, for the server's platform. An unchanged tree builds nothing; otherwise
+    the first step that was not in the cache is named, with what changed there and what that cost.
+
+    A service with both `build` and `image` is also pushed to the registry that `image` names; `ftl deploy` has the
+    server pull it from there.
+
+    Examples: `ftl build`, `ftl build web worker --explain`.
+    """
+
+    async def work(emit: Emit) -> Fields:
+        project, root = load_project(options)
+        chosen = _chosen(project, services)
+        from ftl.engine import Engine, local_url
+        from ftl.image.building import build
+        from ftl.image.registry.build_logins import build_logins
+        from ftl.image.registry.keyring import Keyring
+
+        keyring = Keyring(project.registries, root=root, environ=os.environ)
+        async with Engine(local_url(), name="this machine") as engine:
+            async with build_logins(
+                chosen, project.registries, keyring, root=root, environ=os.environ
+            ) as docker_config:
+                built = await build(
+                    project,
+                    chosen,
+                    root=root,
+                    engine=engine,
+                    platform=_platform(project, emit),
+                    emit=emit,
+                    no_cache=no_cache,
+                    docker_config=docker_config,
+                )
+            explained: dict[str, Explanation] = {}
+            if explain:
+                from ftl.image.explain import explain as explain_images
+
+                explained = await explain_images(chosen, built, root=root, engine=engine)
+            pushed = {} if skip_push else await _push(project, built, engine, keyring, emit)
+        if not options.json:
+            for explanation in explained.values():
+                put(_drawn(explanation, built[explanation.service]))
+        return {
+            "services": {
+                name: {**_fields(image, explained.get(name)), "pushed": pushed.get(name)}
+                for name, image in built.items()
+            }
+        }
+
+    run(options, "build", work)
+
+
+async def _push(
+    project: Project, built: Mapping[str, Built], engine: Engine, keyring: Keyring, emit: Emit
+) -> dict[str, str]:
+    """Push the images that name a registry; what was pushed, by service."""
+    from ftl.image.registry.push_pull import push
+
+    named = {one.name: one.image for one in project.services if one.image and one.name in built}
+    return {name: await push(engine, image, keyring, emit=emit) for name, image in named.items()}
+
+
+def _chosen(project: Project, names: tuple[str, ...]) -> list[Service]:
+    """The services to build: those named, else all that have a `build`.
+
+    Raises:
+        UsageError: A name is none of the project's services, or has nothing to build.
+    """
+    from ftl.config.select import chosen_services
+    from ftl.errors import UsageError
+
+    meant = chosen_services(project, names)
+    buildable = [service for service in project.services if service.build is not None]
+    for service in meant if names else ():
+        if service not in buildable:
+            others = ", ".join(one.name for one in buildable) or "none"
+            raise UsageError(
+                f"`{service.name}` has no `build`: its image {service.image} is pulled by the server",
+                hint=f"services that are built: {others}",
+            )
+    return [service for service in meant if service in buildable]
+
+
+def _platform(project: Project, emit: Emit) -> str | None:
+    """The server's platform, if it was ever asked; else the engine's own is taken, and said so."""
+    from ftl.events import Note
+    from ftl.image.platforms import recall
+
+    if project.server.is_local:
+        return None
+    known = recall(project.server.host)
+    if known is None:
+        emit(
+            Note(
+                f"the platform of {project.server.host} is not known yet: building for this machine's",
+                hint="`ftl plan` or `ftl deploy` asks the server and remembers; `build.platform` sets it",
+            )
+        )
+    return known
+
+
+def _fields(built: Built, explanation: Explanation | None) -> Mapping[str, object]:
+    """One service of the JSON result."""
+    fields: dict[str, object] = {
+        "image": built.reference,
+        "id": built.image.id,
+        "content": built.content,
+        "built": built.built,
+        "seconds": built.seconds,
+        "size": built.image.size,
+        "context_bytes": built.context.size,
+        "first_miss": built.first_miss,
+        "miss_seconds": built.miss_seconds,
+        "miss_reason": built.miss_reason,
+    }
+    if explanation is not None:
+        from dataclasses import asdict
+
+        fields["explanation"] = asdict(explanation)
+    return fields
+
+
+def _drawn(explanation: Explanation, built: Built) -> str:
+    """An explanation as text: the figures, then the advice."""
+    lines = [
+        f"{explanation.service}: {figures.size(explanation.size)}, of it {figures.size(explanation.base_size)} from "
+        f"{explanation.base or 'scratch'}; build context {figures.size(explanation.context)}"
+    ]
+    for line, text, size, seconds in explanation.steps:
+        shown = text if len(text) <= 70 else f"{text[:67]}..."
+        taken = f"{seconds:.1f} s" if seconds else ""
+        lines.append(f"  {line:>4}  {figures.size(size):>9}  {taken:>8}  {shown}")
+    for advice in explanation.advice:
+        place = f"{built.dockerfile.path}:{advice.line}: " if advice.line else ""
+        lines += ["", f"  {place}{advice.text}", f"    hint: {advice.hint}"]
+    if not explanation.advice:
+        lines += ["", "  nothing to improve was found"]
+    return "\n".join([*lines, ""])

@@ -1,0 +1,130 @@
+"""`ftl deploy`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from ftl.cli.common import Fields, Options, load_project, pass_options, put, reaching, run_at
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ftl.config import Project
+    from ftl.deploy.deploying import DeployResult, ServiceResult
+    from ftl.events import Emit
+    from ftl.ssh.connecting import Way
+
+HEADER = ("SERVICE", "ACTION", "IMAGE", "SENT", "REUSED")
+
+
+@click.command()
+@click.argument("services", metavar="[SERVICE]...", nargs=-1)
+@click.option("--build/--no-build", default=True, help="Build first, or use the images of the last build.")
+@click.option(
+    "--wait-lock",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="SECONDS",
+    help="How long to wait for another deploy of this project to end.",
+)
+@click.option(
+    "--upgrade-proxy",
+    is_flag=True,
+    help="Replace the server's proxy, too, if it is not the newest of proxy.image; visitors wait a second or two.",
+)
+@pass_options
+def command(
+    options: Options, services: tuple[str, ...], build: bool, wait_lock: float, upgrade_proxy: bool
+) -> None:
+    """Build, send and start a new release without losing a request.
+
+    New containers start beside the old ones and must answer their health check; then the pre hooks run, all
+    traffic moves at once, and the old containers finish their requests. When anything goes wrong before
+    that moment, the old release simply goes on, and the exit code is 1. What did not change is not touched.
+
+    Exit codes: 0 done, 1 failed, 2 ftl.yaml or the call is wrong, 3 the server cannot be reached, 4 another
+    deploy is under way, 130 interrupted.
+    """
+    project, root = load_project(options)
+    done: list[DeployResult] = []
+    by_name: list[str] = []
+
+    async def work(emit: Emit, way: Way) -> Fields:
+        async with reaching(way, "ftl.deploy.deploying") as machine:
+            from ftl.deploy.deploying import deploy
+
+            result = await deploy(
+                project,
+                root,
+                machine,
+                services=services,
+                build=build,
+                upgrade_proxy=upgrade_proxy,
+                emit=emit,
+                lock_wait=wait_lock,
+            )
+        if options.server == "sandbox":
+            from ftl.server.sandbox import address
+
+            there, hosts = address(), _hosts(project)
+            here = there.urls_of(hosts, tls=project.proxy.tls != "off", by_address=result.by_address)
+            result = replace(result, urls=here)
+            by_name.extend(there.by_name(host) for host in hosts)
+        done.append(result)
+        return _fields(result)
+
+    run_at(project.server, options, "deploy", work)
+    if not options.json:
+        _print(done[0], by_name)
+
+
+def _hosts(project: Project) -> list[str]:
+    """The host names of all routes."""
+    named = (route.host or project.project.domain for one in project.services for route in one.routes)
+    return sorted({host for host in named if host})
+
+
+def _fields(result: DeployResult) -> Fields:
+    from dataclasses import asdict
+
+    return {
+        "server": result.server,
+        "release": result.release,
+        "seconds": round(result.seconds, 3),
+        "changed": result.changed,
+        "services": {name: asdict(one) for name, one in result.services.items()},
+        "dependencies": {name: asdict(one) for name, one in result.dependencies.items()},
+        "removed": list(result.removed),
+        "urls": list(result.urls),
+    }
+
+
+def _print(result: DeployResult, by_name: Sequence[str]) -> None:
+    """What was done, for people; `by_name` are commands that ask the sandbox for a host."""
+    from ftl.cli.screen import put_table
+    from ftl.figures import duration
+
+    rows = [_row(name, one) for name, one in {**result.dependencies, **result.services}.items()]
+    if rows:
+        put_table(HEADER, rows)
+    for name in result.removed:
+        put(f"{name} was removed: ftl.yaml no longer names it")
+    what = "is live" if result.changed else "is live already, nothing changed"
+    put(f"{result.release} {what} on {result.server} ({duration(result.seconds)})")
+    for url in result.urls:
+        put(url)
+    for command_line in by_name:
+        put(f"by its name: {command_line}")
+
+
+def _row(name: str, one: ServiceResult) -> tuple[str, ...]:
+    from ftl.figures import count, size
+
+    sent = f"{count(one.layers_sent, 'layer')}, {size(one.bytes_sent)}" if one.layers_sent else "-"
+    if one.bytes_saved:
+        sent += f" instead of {size(one.bytes_sent + one.bytes_saved)}"
+    reused = count(one.layers_reused, "layer") if one.layers_reused else "-"
+    return name, one.action, one.image, sent, reused

@@ -1,0 +1,106 @@
+"""`ftl doctor`."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ftl.cli.common import Fields, Options, find_file, load_project, pass_options, put, put_json, run
+from ftl.errors import FtlError, ServerError, UsageError
+from ftl.figures import count
+
+if TYPE_CHECKING:
+    from ftl.config import Server
+    from ftl.events import Emit
+    from ftl.server.doctor import Examination, Level, Patient
+
+
+@click.command()
+@pass_options
+def command(options: Options) -> None:
+    """Check this machine, the server and what lies between; say what to do.
+
+    Looks, and changes nothing: the tools and keys here, the server and its Docker, which of its ports can be
+    reached from outside, the domains, the certificates and the logins to registries. Each finding comes with
+    what helps. Without an ftl.yaml (and without --server) only this machine is looked at.
+
+    The exit code is 1 when something would break a deploy or keep visitors away, and 3 when the server cannot
+    be reached.
+    """
+    found: list[Examination] = []
+
+    async def work(_: Emit) -> Fields:
+        from ftl.server.doctor import examine
+
+        found.append(await examine(_patient(options)))
+        _show(found[0], options)
+        _raise_if_bad(found[0])
+        return {"problems": 0, "warnings": _count(found[0], "warning")}
+
+    run(options, "doctor", work)
+    if not options.json and not options.quiet:
+        warnings = _count(found[0], "warning")
+        but = f" ({count(warnings, 'warning')})" if warnings else ""
+        put(f"\nnothing stands in the way of a deploy{but}")
+
+
+def _patient(options: Options) -> Patient:
+    """What is looked at: a file that is missing matters only if it was asked for."""
+    from ftl.server.doctor import Patient
+
+    try:
+        find_file(options.file)
+    except UsageError:
+        if options.file is not None:
+            raise
+        return Patient(None, _named(options), Path())
+    project, root = load_project(options)
+    return Patient(project, project.server if project.server.host else None, root)
+
+
+def _named(options: Options) -> Server | None:
+    """The server of --server."""
+    if options.server is None:
+        return None
+    from ftl.cli.address import resolve
+
+    return resolve(options.server)
+
+
+def _show(examination: Examination, options: Options) -> None:
+    """Print the findings: lines for people (with -q only what is not well), or objects."""
+    if options.json:
+        for finding in examination.findings:
+            put_json({"type": "finding", **asdict(finding)})
+        return
+    from ftl.ui.findings import draw
+    from ftl.ui.style import Style
+
+    shown = [one for one in examination.findings if one.level != "ok" or not options.quiet]
+    is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    width = shutil.get_terminal_size().columns
+    for line in draw(shown, Style.of(sys.stdout), width=width, is_unicode=is_unicode):
+        put(line)
+
+
+def _count(examination: Examination, level: Level) -> int:
+    return sum(one.level == level for one in examination.findings)
+
+
+def _raise_if_bad(examination: Examination) -> None:
+    """End as the findings demand.
+
+    Raises:
+        ServerError: The server cannot be reached; what could be looked at without it has been shown.
+        FtlError: Something would break a deploy, or keep visitors from what is deployed.
+    """
+    refused, problems = examination.unreachable, _count(examination, "problem")
+    if refused is not None:
+        raise ServerError(f"the server could not be looked at: {refused.message}", cause=refused.cause)
+    if problems:
+        raise FtlError(f"{count(problems, 'problem')} found", hint="what helps stands below each")

@@ -1,0 +1,143 @@
+"""`ftl logs`."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from ftl.cli.common import Fields, Options, load_project, pass_options, put_json, reaching, run_at, writing
+from ftl.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from ftl.config import Project
+    from ftl.events import Emit
+    from ftl.operations.logs import Entry, Show
+    from ftl.ssh.connecting import Way
+
+_UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_PART = re.compile(r"([0-9.]+)(ms|s|m|h|d)")
+_AGO = re.compile(rf"({_PART.pattern})+")
+
+FOLLOWED = 100
+"""Lines of the past that are shown when following, unless -n says otherwise."""
+
+
+@click.command()
+@click.argument("names", metavar="[SERVICE]...", nargs=-1)
+@click.option("-f", "--follow", is_flag=True, help="Go on with what is logged from now on, until Ctrl-C.")
+@click.option(
+    "-n",
+    "--lines",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help=f"Only the last N lines of the merged log. [all; {FOLLOWED} with -f]",
+)
+@click.option("--since", metavar="TIME", help="Only lines from then on: 10m, 1h30m, or 2026-01-31T12:00:00Z.")
+@click.option("-t", "--timestamps", is_flag=True, help="Put each line's time before it.")
+@click.option("--no-prefix", is_flag=True, help="Print the lines alone, without the container's name.")
+@pass_options
+def command(
+    options: Options,
+    names: tuple[str, ...],
+    follow: bool,
+    lines: int | None,
+    since: str | None,
+    timestamps: bool,
+    no_prefix: bool,
+) -> None:
+    """Print the logs of services and dependencies, merged by time.
+
+    Without a SERVICE: of all of them. Each line begins with its container (replicas and releases are told
+    apart). With -f, containers that a deploy starts join in, and those that end do not end it.
+    """
+    project, _ = load_project(options)
+    start = _start(since)
+
+    wanted = _wanted(project, names)
+
+    async def work(_: Emit, way: Way) -> Fields:
+        show = _shower(options, timestamps=timestamps, prefix=not no_prefix, flush=follow)
+        async with reaching(way, "ftl.operations.logs") as machine:
+            from ftl.host.session import open_session
+            from ftl.operations.logs import follow_logs, read_logs
+
+            async with open_session(machine) as session:
+                if follow:
+                    tail = FOLLOWED if lines is None and start is None else lines
+                    await follow_logs(session.engine, project.name, wanted, show, tail=tail, since=start)
+                else:
+                    await read_logs(session.engine, project.name, wanted, show, tail=lines, since=start)
+        return {}
+
+    run_at(project.server, options, "logs", work)
+
+
+def _wanted(project: Project, names: Sequence[str]) -> Sequence[str]:
+    from ftl.config.select import chosen
+
+    known = [service.name for service in project.services] + [one.name for one in project.dependencies]
+    return chosen(names, known, kind="service or dependency")
+
+
+def _shower(options: Options, *, timestamps: bool, prefix: bool, flush: bool) -> Show:
+    """What prints a line: a JSON object, or text with a prefix."""
+    if options.json:
+        return _put_record
+
+    from ftl.ui.log_lines import LogLines
+
+    printer = LogLines(sys.stdout, timestamps=timestamps, prefix=prefix, flush=flush)
+
+    def show(entry: Entry) -> None:
+        with writing():
+            printer.write(entry.name, entry.time, entry.text)
+
+    return show
+
+
+def _put_record(entry: Entry) -> None:
+    put_json(
+        {
+            "type": "log",
+            "service": entry.service,
+            "container": entry.name,
+            "stream": entry.stream,
+            "time": entry.time,
+            "text": entry.text,
+        }
+    )
+
+
+def _start(since: str | None) -> str | None:
+    from datetime import UTC, datetime
+
+    return None if since is None else moment(since, now=datetime.now(UTC))
+
+
+def moment(text: str, *, now: datetime) -> str:
+    """A time in UTC as RFC 3339, from that form, or from how long ago it was.
+
+    Raises:
+        UsageError: It is neither.
+    """
+    from datetime import UTC, datetime, timedelta
+
+    try:
+        if _AGO.fullmatch(text):
+            parts = _PART.findall(text)
+            then = now - sum(
+                (timedelta(**{_UNITS[unit]: float(number)}) for number, unit in parts), timedelta()
+            )
+        else:
+            then = datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f"--since: `{text}` is no time", hint="write 10m, 1h30m, 2d or 2026-01-31T12:00:00Z"
+        ) from None
+    return then.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,194 @@
+"""`ftl setup`."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+import click
+
+from ftl.cli.common import Fields, Options, load_project, pass_options, put, run
+from ftl.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ftl.config import Project
+    from ftl.events import Emit
+    from ftl.server.setup.plan.planner import SetupPlan
+
+PASSWORD = "FTL_SUDO_PASSWORD"  # noqa: S105 - the name of the variable
+
+_UNITS = {"": 1, "M": 2**20, "G": 2**30}
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Show what would change, and stop there.")
+@click.option(
+    "--as",
+    "login",
+    metavar="USER",
+    help="Log in as this user: root, or one with sudo.  [default: server.user, else root]",
+)
+@click.option(
+    "--firewall/--no-firewall", default=True, help="Close all ports that nobody asked for, or leave them."
+)
+@click.option("--allow", metavar="PORT", multiple=True, help="Keep this port open, too: 5432, 51820/udp.")
+@click.option("--swap", metavar="SIZE", help="Add a swap file of this size if there is no swap: 2G, 512M.")
+@click.option(
+    "--unattended-upgrades", is_flag=True, help="Have the server install security updates by itself."
+)
+@click.option(
+    "--harden",
+    is_flag=True,
+    help="End root's login and logins by password, once the user who deploys gets in by key.",
+)
+@click.option(
+    "--docker-repository",
+    metavar="URL",
+    default="https://download.docker.com/linux",
+    show_default=True,
+    help="Where the server finds Docker's own packages; a mirror, or one of a company.",
+)
+@click.option(
+    "--store-credentials",
+    is_flag=True,
+    help="Keep the logins to registries on the server, too, for images that it pulls by itself.",
+)
+@pass_options
+def command(
+    options: Options,
+    dry_run: bool,
+    login: str | None,
+    firewall: bool,
+    allow: tuple[str, ...],
+    swap: str | None,
+    unattended_upgrades: bool,
+    harden: bool,
+    docker_repository: str,
+    store_credentials: bool,
+) -> None:
+    """Make a bare Debian or Ubuntu server ready for deploys.
+
+    Looks at the server, says what is missing, and does that and no more: Docker with bounded logs, the user
+    who deploys (server.user) with your key, a firewall that containers obey, too. Run it again at any time:
+    where nothing is missing, nothing changes.
+
+    Where sudo wants a password, it is asked for on the terminal; without one it is read from the variable
+    FTL_SUDO_PASSWORD. It is kept nowhere.
+
+    Registries that are pushed to are tried, and those that the server pulls from and that are not open to all;
+    where there are no credentials for one, they are asked for, and kept where `docker login` keeps them on this
+    machine.
+    """
+    from ftl.server.setup.plan.planner import Wanted
+    from ftl.server.setup.setup import Access, setup
+
+    project, root = load_project(options)
+    wanted = Wanted(
+        firewall=firewall,
+        allow=tuple(map(read_port, allow)),
+        swap=read_size(swap) if swap is not None else 0,
+        unattended_upgrades=unattended_upgrades,
+        harden=harden,
+        docker_repository=read_repository(docker_repository),
+    )
+    access = Access(login, os.environ.get(PASSWORD, ""), _ask)
+    made: list[SetupPlan] = []
+
+    async def work(emit: Emit) -> Fields:
+        plan = await setup(project, wanted, access, dry_run=dry_run, emit=emit)
+        made.append(plan)
+        registries = () if dry_run else await _log_in(project, root, emit, store=store_credentials)
+        return {
+            "server": plan.server,
+            "system": plan.system,
+            "user": plan.user,
+            "changed": bool(plan.steps) and not dry_run,
+            "dry_run": dry_run,
+            "changes": [{"step": step.kind, "text": step.text} for step in plan.steps],
+            "notes": list(plan.notes),
+            "registries": list(registries),
+        }
+
+    run(options, "setup", work)
+    if not options.json:
+        _print(made[0], dry_run=dry_run)
+
+
+async def _log_in(project: Project, root: Path, emit: Emit, *, store: bool) -> tuple[str, ...]:
+    """See to the logins to registries; which of them work."""
+    from ftl.image.registry.keyring import Keyring
+    from ftl.image.registry.names import shown
+    from ftl.server.setup.registries import log_in_to_registries
+    from ftl.server.setup.registries import store_credentials as keep_there
+    from ftl.ssh.target import target_of
+
+    keyring = Keyring(project.registries, root=root, environ=os.environ)
+    found = await log_in_to_registries(project, keyring, _ask_login, environ=os.environ, emit=emit)
+    if store and found:
+        await keep_there(target_of(project.server), found, emit=emit)
+    return tuple(shown(one.registry) for one in found)
+
+
+def _print(plan: SetupPlan, *, dry_run: bool) -> None:
+    """What was done or would be, for people."""
+    if not plan.steps:
+        put(f"{plan.server} is ready: {plan.user} can deploy, nothing had to be changed")
+    elif dry_run:
+        put(f"`ftl setup` would do this on {plan.server}:")
+        for number, step in enumerate(plan.steps, 1):
+            put(f"{number:4}. {step.text}")
+    else:
+        put(f"{plan.server} is ready: {plan.user} can deploy")
+
+
+async def _ask(words: str) -> str | None:
+    """Ask for a password on the terminal, without showing it; None where there is none."""
+    from ftl.ui.prompt import ask
+
+    return await ask(words, secret=True)
+
+
+async def _ask_login(registry: str) -> tuple[str, str] | None:
+    """Ask for a user name and a password on the terminal; None where there is none."""
+    from ftl.ui.prompt import ask
+
+    username = await ask(f"{registry} wants a login, and there are no credentials for it here.\nUser name")
+    secret = await _ask("Password or token") if username else None
+    return (username, secret) if username and secret else None
+
+
+def read_port(text: str) -> tuple[int, str]:
+    """Read PORT, PORT/tcp or PORT/udp."""
+    found = re.fullmatch(r"(\d{1,5})(?:/(tcp|udp))?", text)
+    if found is None or not 0 < int(found[1]) < 65536:
+        raise UsageError(f"`{text}` is not a port", hint="write 5432, 5432/tcp or 51820/udp")
+    return int(found[1]), found[2] or "tcp"
+
+
+def read_size(text: str) -> int:
+    """Read a number of bytes: 2G, 512M."""
+    found = re.fullmatch(r"([1-9]\d*)([MG]?)i?B?", text, re.IGNORECASE)
+    number = int(found[1]) * _UNITS[found[2].upper()] if found is not None else 0
+    if number < _UNITS["M"]:
+        raise UsageError(f"`{text}` is not a size for swap", hint="write 2G or 512M")
+    return number
+
+
+def read_repository(text: str) -> str:
+    """An http or https URL without anything that apt would read as more than that.
+
+    Nor with a password: the URL is shown, and lies in a file that all users of the server may read.
+    """
+    if "@" in text:
+        raise UsageError(
+            "`--docker-repository` takes no user name and no password",
+            hint="apt reads them from /etc/apt/auth.conf.d on the server (apt_auth.conf(5))",
+        )
+    if not re.fullmatch(r"https?://[A-Za-z0-9._~:\[\]/%-]+", text):
+        raise UsageError(
+            f"`{text}` is not the URL of a repository", hint="write https://mirror.example.com/linux"
+        )
+    return text

@@ -1,0 +1,85 @@
+"""`ftl status`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ftl.cli.common import Fields, Options, load_project, pass_options, put, reaching, run_at
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from ftl.events import Emit
+    from ftl.operations.status import Status, Unit
+    from ftl.ssh.connecting import Way
+
+HEADER = ("SERVICE", "RELEASE", "REPLICAS", "IMAGE", "HEALTH", "SINCE", "PORTS")
+
+
+@click.command()
+@pass_options
+def command(options: Options) -> None:
+    """Show what runs on the server.
+
+    A row for each service, dependency and the proxy: how many of its replicas run, which image they run,
+    and whether they answer their health check right now. Containers of a release that is not live (a
+    deploy is under way, or was cut off) have a row of their own.
+    """
+    project, _ = load_project(options)
+    found: list[Status] = []
+
+    async def work(_: Emit, way: Way) -> Fields:
+        from dataclasses import asdict
+
+        async with reaching(way, "ftl.operations.status") as machine:
+            from ftl.host.session import open_session
+            from ftl.operations.status import status
+
+            async with open_session(machine) as session:
+                found.append(await status(project, session))
+        return {**asdict(found[0]), "deployed": found[0].deployed}
+
+    run_at(project.server, options, "status", work)
+    if not options.json:
+        _print(found[0])
+
+
+def _print(status: Status) -> None:
+    """The table, for people."""
+    from datetime import UTC, datetime
+
+    from ftl.cli.screen import put_table
+
+    if not status.deployed:
+        put(f"nothing of {status.project} is deployed on {status.server}; `ftl deploy` does it")
+        return
+    put_table(HEADER, [_row(unit, datetime.now(UTC)) for unit in status.units])
+
+
+def _row(unit: Unit, now: datetime) -> tuple[str, ...]:
+    release = unit.release or "-"
+    replicas = f"{unit.running}/{unit.wanted}" if unit.wanted else f"{unit.running}"
+    health = f"{unit.health}, not live" if unit.release and not unit.live else unit.health
+    return (
+        unit.name,
+        release,
+        replicas,
+        unit.image or "-",
+        health,
+        since(unit.since, now=now),
+        ", ".join(unit.ports) or "-",
+    )
+
+
+def since(started: str, *, now: datetime) -> str:
+    """How long ago the engine says it was, "-" where it does not say."""
+    from datetime import UTC, datetime
+
+    from ftl.figures import age
+
+    if not started:
+        return "-"
+    then = datetime.fromisoformat(started[:19]).replace(tzinfo=UTC)  # the rest is nanoseconds and "Z"
+    return age((now - then).total_seconds())

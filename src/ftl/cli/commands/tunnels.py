@@ -1,0 +1,88 @@
+"""`ftl tunnels`."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import click
+
+from ftl.cli.common import Fields, Options, load_project, pass_options, put, put_json, run
+from ftl.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ftl.events import Emit
+    from ftl.tunnels.tunnels import Choice, Tunnel
+
+
+@click.command()
+@click.argument("names", metavar="[DEPENDENCY]...", nargs=-1)
+@click.option(
+    "-p",
+    "--port",
+    "ports",
+    multiple=True,
+    metavar="NAME=PORT",
+    help="The local port for a dependency; NAME:ITS_PORT=PORT where it has several. Repeatable.",
+)
+@click.option("--offset", type=int, default=0, metavar="N", help="Add N to all other local ports.")
+@pass_options
+def command(options: Options, names: tuple[str, ...], ports: tuple[str, ...], offset: int) -> None:
+    """Reach the dependencies' ports from this machine.
+
+    Every port of every dependency is open at 127.0.0.1, under the same number, until Ctrl-C:
+    `psql -h 127.0.0.1` is the project's database. The tunnels live through deploys and lost connections.
+    """
+    from ftl.tunnels.tunnels import wanted_tunnels
+
+    project, _ = load_project(options)
+
+    async def work(emit: Emit) -> Fields:
+        from ftl.host.session import open_session
+        from ftl.ssh.approach import machine_of
+        from ftl.tunnels.tunnels import keep_tunnels
+
+        wanted = wanted_tunnels(project, names, offset=offset, choices=[choice(text) for text in ports])
+        await keep_tunnels(
+            lambda: open_session(machine_of(project.server)),
+            project.name,
+            wanted,
+            emit=emit,
+            opened=lambda server: _print(options, server, wanted),
+        )
+        return {}
+
+    run(options, "tunnels", work)
+
+
+def choice(text: str) -> Choice:
+    """Read NAME=PORT or NAME:ITS_PORT=PORT.
+
+    Raises:
+        UsageError: It is neither.
+    """
+    from ftl.tunnels.tunnels import Choice
+
+    found = re.fullmatch(r"([^:=]+)(?::([0-9]{1,5}))?=([0-9]{1,5})", text)
+    if found is None:
+        raise UsageError(f"-p: `{text}` is not a port", hint="write `-p postgres=15432`")
+    return Choice(found[1], int(found[3]), int(found[2]) if found[2] else None)
+
+
+def _print(options: Options, server: str, tunnels: Sequence[Tunnel]) -> None:
+    """Say what is open, once it is."""
+    from ftl.cli.screen import put_table
+
+    if options.json:
+        for tunnel in tunnels:
+            address = f"127.0.0.1:{tunnel.local}"
+            put_json({"type": "tunnel", "name": tunnel.name, "port": tunnel.port, "address": address})
+        return
+    put_table(
+        ("DEPENDENCY", "PORT", "OPEN AT"),
+        [(tunnel.name, str(tunnel.port), f"127.0.0.1:{tunnel.local}") for tunnel in tunnels],
+    )
+    if not options.quiet:
+        put(f"connected to {server}; Ctrl-C closes them")

@@ -1,0 +1,91 @@
+"""`ftl version`."""
+
+from __future__ import annotations
+
+import platform
+from typing import TYPE_CHECKING
+
+import click
+
+from ftl import __version__
+from ftl.cli.common import Fields, Options, load_project, pass_options, put, run, run_sync
+from ftl.errors import FtlError
+
+if TYPE_CHECKING:
+    from ftl.config import Server
+    from ftl.events import Emit
+
+
+@click.command()
+@pass_options
+def command(options: Options) -> None:
+    """Print the versions of FTL, Python and the server's engine.
+
+    The server is asked where there is one: that of ftl.yaml, or the one named with --server. If it cannot be
+    reached the rest is printed all the same, and the exit code is 0.
+    """
+    server = _server(options)
+    fields = _here()
+    if server is None:
+        run_sync(options, "version", lambda: fields)
+    else:
+        found = server
+
+        async def work(_: Emit) -> Fields:
+            return {**fields, "server": await _there(found)}
+
+        fields = run(options, "version", work)
+    if not options.json:
+        _print(fields)
+
+
+def _here() -> Fields:
+    return {"ftl": __version__, "python": platform.python_version(), "system": platform.platform(terse=True)}
+
+
+def _server(options: Options) -> Server | None:
+    """Where to ask, if anywhere: a file that is missing or wrong matters only if it was asked for."""
+    if options.server is not None:
+        from ftl.cli.address import resolve
+
+        return resolve(options.server)
+    try:
+        return load_project(options)[0].server
+    except FtlError:
+        if options.file is not None:
+            raise
+        return None
+
+
+async def _there(server: Server) -> dict[str, str]:
+    """What the server says of itself, or why it does not."""
+    from ftl.host.session import open_session
+    from ftl.ssh.approach import machine_of
+
+    try:
+        async with open_session(machine_of(server)) as session:
+            info = session.info
+            return {
+                "name": session.name,
+                "engine": info.version,
+                "api": info.api,
+                "platform": info.platform,
+                "store": info.store,
+            }
+    except FtlError as error:
+        return {"name": server.host, "error": error.message}
+
+
+def _print(fields: Fields) -> None:
+    server = fields.get("server")
+    for name in ("ftl", "python", "system"):
+        put(f"{name:<8}{fields[name]}")
+    if not isinstance(server, dict):
+        return
+    if "error" in server:
+        put(f"{'server':<8}{server['name']}: {server['error']}")
+    else:
+        put(
+            f"{'server':<8}{server['name']}: Docker {server['engine']} (API {server['api']}), "
+            f"{server['platform']}, {server['store']}"
+        )

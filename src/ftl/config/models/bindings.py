@@ -1,0 +1,102 @@
+"""The two kinds of text that bind a part of the server to a container: volumes and forwards."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from ftl.config.read.scalars import Unfit, port, volume_name
+
+_VOLUME_HINT = "write NAME:/path/in/the/container, or /path/on/the/server:/path/in/the/container"
+_FORWARD_HINT = "write HOST_PORT:CONTAINER_PORT, with ADDRESS: before it or /udp behind it"
+_ADDRESS = r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}|\[[0-9a-fA-F:]+\]"
+_FORWARD = re.compile(rf"(?:({_ADDRESS}):)?([0-9]+):([0-9]+)(?:/(tcp|udp))?")
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeMount:
+    """A named volume, or a path of the server, at `target` in the container."""
+
+    source: str
+    target: str
+    read_only: bool = False
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the source is a named volume and no path of the server."""
+        return not self.source.startswith("/")
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """A port of the server that leads straight into the container, past the proxy.
+
+    Attributes:
+        address: The server's address to listen on; empty for all.
+    """
+
+    host_port: int
+    container_port: int
+    address: str = ""
+    protocol: Literal["tcp", "udp"] = "tcp"
+
+    def collides(self, other: Forward) -> bool:
+        """Whether the two cannot listen at the same time."""
+        same_port = (self.host_port, self.protocol) == (other.host_port, other.protocol)
+        return same_port and (self.address == other.address or self._is_wild or other._is_wild)
+
+    @property
+    def _is_wild(self) -> bool:
+        return self.address in ("", "0.0.0.0", "[::]")  # noqa: S104 -- compared with, not listened on
+
+
+def parse_volume(text: str) -> VolumeMount:
+    """Read `name:/target`, `/path/on/server:/target`, each with `:ro` or `:rw` behind it.
+
+    Raises:
+        Unfit: the text has another form.
+    """
+    source, _, rest = text.partition(":")
+    target, _, mode = rest.partition(":")
+    if not source or not target:
+        raise Unfit("is not a volume", _VOLUME_HINT)
+    if not source.startswith("/"):
+        if source.startswith((".", "~")) or "/" in source:
+            raise Unfit("does not name a volume or an absolute path of the server", _VOLUME_HINT)
+        volume_name(source)
+    if not target.startswith("/") or not target.strip("/"):
+        raise Unfit("does not end in an absolute path in the container", _VOLUME_HINT)
+    if mode not in ("", "ro", "rw"):
+        raise Unfit(f"has the option `{mode}`; only ro and rw are known")
+    return VolumeMount(source, target, mode == "ro")
+
+
+def parse_forward(text: str) -> Forward:
+    """Read `[address:]host_port:container_port[/udp]`.
+
+    Raises:
+        Unfit: the text has another form.
+    """
+    match = _FORWARD.fullmatch(text)
+    if match is None:
+        hint = f"write {text}:{text}" if re.fullmatch(r"[0-9]+", text) else _FORWARD_HINT
+        raise Unfit("is not a forward", "write one forward a port" if "-" in text else hint)
+    address, host_port, container_port, protocol = match.groups()
+    try:
+        ports = port(host_port), port(container_port)
+    except Unfit as error:
+        raise Unfit(f"holds a number that {error.message}") from None
+    return Forward(*ports, address or "", "udp" if protocol == "udp" else "tcp")
+
+
+def volume(text: str) -> str:
+    """Check a volume and keep it as it is written."""
+    parse_volume(text)
+    return text
+
+
+def forward(text: str) -> str:
+    """Check a forward and keep it as it is written."""
+    parse_forward(text)
+    return text

@@ -1,0 +1,137 @@
+"""What a key of ftl.yaml takes: the vocabulary in which `models` declares its fields.
+
+A kind is data. `reading` turns nodes into values by it, `schema` writes JSON Schema from it, and `reference`
+names it in the documentation, so that the three cannot disagree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from ftl.config.models import bindings
+from ftl.config.read import scalars
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class One:
+    """A single value.
+
+    Attributes:
+        words: What it is called in messages and in the reference.
+        parse: Text -> value; raises `scalars.Unfit`.
+        schema: JSON Schema of the value as an editor sees it, variables aside.
+    """
+
+    words: str
+    parse: Callable[[str], object] = scalars.text
+    schema: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """A list of things of one kind."""
+
+    item: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Names and texts: a map, or a list of `NAME=TEXT`. The texts are taken exactly as written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A command: a text that is split as a shell splits words, or the list of words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """A section of its own.
+
+    Attributes:
+        section: The dataclass that declares it.
+        short: The key that a single value in the section's place stands for.
+    """
+
+    section: type[Any]
+    short: str | None = None
+
+
+Kind = One | Many | Pairs | Words | Nested
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key of a section.
+
+    Attributes:
+        text: What it means, for the reference and for editors.
+        optional: May be left out although the model has no default for it: FTL finds the value elsewhere.
+        required: Must stand in the file. `keys_of` says so of every key without a default.
+        private: May hold a secret: what came from variables is masked where the project is shown.
+        default: How the reference tells the default where the model's says too little.
+    """
+
+    kind: Kind
+    text: str
+    optional: bool = False
+    required: bool = False
+    private: bool = False
+    default: str | None = None
+
+
+def key(
+    kind: Kind, text: str, *, optional: bool = False, private: bool = False, default: str | None = None
+) -> dict[str, Key]:
+    """The metadata of a field that stands in ftl.yaml under the field's name."""
+    return {"key": Key(kind, text, optional, False, private, default)}
+
+
+TEXT = One("text")
+PATH = One("path")
+BOOLEAN = One("true or false", scalars.boolean, {"type": "boolean"})
+PORT = One("port", scalars.port, {"type": "integer", "minimum": 1, "maximum": 65535})
+COUNT = One("whole number", scalars.count, {"type": "integer", "minimum": 1})
+LIMIT = One("whole number", scalars.limit, {"type": "integer", "minimum": -1})
+DURATION = One("duration", scalars.duration, {"type": "number", "minimum": 0})
+INTERVAL = One("duration", scalars.interval, {"type": "number", "exclusiveMinimum": 0})
+NAME = One("name", scalars.name, {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]*$", "maxLength": 63})
+DOMAIN = One("domain", scalars.domain, {"type": "string", "pattern": r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$"})
+ROUTE_HOST = One("domain", scalars.route_host, {"type": "string"})
+EMAIL = One("email address", scalars.email, {"type": "string", "pattern": r"^[^@\s]+@[^@\s]+\.[^@\s]+$"})
+SSH_HOST = One("host", scalars.ssh_host)
+SSH_USER = One("user name", scalars.ssh_user)
+IMAGE = One("image reference", scalars.image)
+REGISTRY = One("registry", scalars.registry)
+PLATFORM = One("platform", scalars.platform)
+URL_PATH = One("URL path", scalars.url_path, {"type": "string", "pattern": "^/"})
+PROBE_PATH = One("URL path", scalars.probe_path, {"type": "string", "pattern": "^/"})
+NETWORK = One("address range", scalars.network)
+ACME_URL = One("URL", scalars.acme_url, {"type": "string", "format": "uri"})
+TLS = One("`auto`, `internal` or `off`", scalars.tls, {"enum": ["auto", "internal", "off", False]})
+LIMIT_NAME = One("name of a limit", scalars.limit_name, {"enum": list(scalars.LIMITS)})
+VOLUME_NAME = One("volume name", scalars.volume_name)
+VOLUME = One("volume", bindings.volume, {"type": "string", "pattern": "^[^:]+:/[^:]+(:r[ow])?$"})
+FORWARD = One("forward", bindings.forward, {"type": "string", "pattern": "^.*[0-9]+:[0-9]+(/(tcp|udp))?$"})
+
+
+def keys_of(section: type[Any]) -> Mapping[str, Key]:
+    """The keys of a section, in the order in which it declares them."""
+    if section not in _known:
+        _known[section] = dict(_declared(section))
+    return _known[section]
+
+
+_known: dict[type[Any], Mapping[str, Key]] = {}
+
+
+def _declared(section: type[Any]) -> Iterator[tuple[str, Key]]:
+    for item in fields(section):
+        if "key" in item.metadata:
+            declared: Key = item.metadata["key"]
+            bare = item.default is MISSING and item.default_factory is MISSING
+            yield item.name, replace(declared, required=bare and not declared.optional)

@@ -1,0 +1,147 @@
+"""What is on a server now, asked once: a fixed number of engine calls, side by side, however many services."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ftl.aio import raising_first
+from ftl.deploy.plan.specs import is_aside
+from ftl.engine import labels
+from ftl.proxy import observe as observe_proxy
+from ftl.proxy import release_alias
+from ftl.references import familiar, listed
+from ftl.releases import store
+from ftl.releases.record import release_number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ftl.engine import Container, Engine, EngineInfo, Image, Network, Volume
+    from ftl.proxy import ProxyState, Site
+    from ftl.releases.record import ReleaseRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A server as one project sees it.
+
+    Attributes:
+        containers: Every container there, of other projects and of nobody too.
+    """
+
+    server: str
+    info: EngineInfo
+    project: str
+    containers: tuple[Container, ...] = ()
+    images: tuple[Image, ...] = ()
+    networks: tuple[Network, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    proxy: ProxyState | None = None
+    releases: tuple[ReleaseRecord, ...] = ()
+
+    def of_role(self, role: str) -> tuple[Container, ...]:
+        """The project's own containers of one role."""
+        return tuple(
+            container
+            for container in self.containers
+            if container.labels.get(labels.PROJECT) == self.project
+            and container.labels.get(labels.ROLE) == role
+        )
+
+    @property
+    def services(self) -> tuple[Container, ...]:
+        """The project's service containers, of every release."""
+        return self.of_role(labels.ROLE_SERVICE)
+
+    @property
+    def dependencies(self) -> Mapping[str, Container]:
+        """The project's dependencies by name."""
+        found = (one for one in self.of_role(labels.ROLE_DEPENDENCY) if not is_aside(one))
+        return {one.labels[labels.SERVICE]: one for one in found}
+
+    def has_image(self, reference: str) -> bool:
+        """Whether the server has what this name stands for: the digest where it has one, else the tag.
+
+        Engines list a container by its image's name as long as that stands for the image, else by the image's ID.
+        With the containerd store this tells of images that `GET /images/json` leaves out: those of which a layer was
+        not downloaded since another image had it unpacked already (seen on 26.1).
+        """
+        wanted = listed(reference)
+        return any(
+            wanted in map(familiar, (*image.tags, *image.digests)) or image.id == reference
+            for image in self.images
+        ) or any(wanted == listed(one.image) for one in self.containers)
+
+    @property
+    def site(self) -> Site | None:
+        """The project's site as the proxy knows it."""
+        return self.proxy.site(self.project) if self.proxy is not None else None
+
+    @property
+    def last_number(self) -> int:
+        """The highest release number that was ever given, by record or by container."""
+        numbers = [record.number for record in self.releases]
+        numbers += [release_of(container) for container in (*self.services, *self.of_role(labels.ROLE_HOOK))]
+        return max(numbers, default=0)
+
+    def live_release(self, service: str) -> str | None:
+        """The release that serves: by the proxy's live file, else by the last live record, else by what runs."""
+        return self._switched_to(service) or self._recorded(service) or self._adopted(service)
+
+    def _switched_to(self, service: str) -> str | None:
+        if self.proxy is None:
+            return None
+        alias = self.proxy.live.get((self.project, service))
+        releases = {one.labels[labels.RELEASE] for one in self._containers_of(service)}
+        return next((one for one in releases if release_alias(self.project, service, one) == alias), None)
+
+    def _recorded(self, service: str) -> str | None:
+        for record in reversed(self.releases):
+            if record.outcome == "live" and service in record.services:
+                return record.services[service].release
+        return None
+
+    def _adopted(self, service: str) -> str | None:
+        """The newest release that runs (whole, if one is) without a record: what users had before all was lost.
+
+        A release that a record calls started or failed was never live.
+        """
+        told = {record.release for record in self.releases}
+        states: dict[str, list[bool]] = {}
+        for one in self._containers_of(service):
+            release = one.labels[labels.RELEASE]
+            if release not in told:
+                states.setdefault(release, []).append(one.state == "running")
+        running = [release for release, runs in states.items() if any(runs)]
+        return max(running, key=lambda one: (all(states[one]), release_number(one)), default=None)
+
+    def _containers_of(self, service: str) -> tuple[Container, ...]:
+        return tuple(one for one in self.services if one.labels[labels.SERVICE] == service)
+
+
+async def observe(engine: Engine, info: EngineInfo, project: str, server: str) -> Observed:
+    """Ask the server everything a plan needs, side by side."""
+    async with raising_first() as group:
+        containers = group.create_task(engine.containers())
+        images = group.create_task(engine.images())
+        networks = group.create_task(engine.networks())
+        volumes = group.create_task(engine.volumes())
+        releases = group.create_task(store.read(engine, project))
+        proxy = group.create_task(observe_proxy(engine))
+    return Observed(
+        server=server,
+        info=info,
+        project=project,
+        containers=tuple(containers.result()),
+        images=tuple(images.result()),
+        networks=tuple(networks.result()),
+        volumes=tuple(volumes.result()),
+        proxy=proxy.result(),
+        releases=releases.result(),
+    )
+
+
+def release_of(container: Container) -> int:
+    """The number of the release that started a container."""
+    return release_number(container.labels.get(labels.RELEASE, ""))

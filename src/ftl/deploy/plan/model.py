@@ -1,0 +1,72 @@
+"""A plan: what a deploy does to each service and why, and the steps that do it, in their order. Data only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from ftl.deploy.plan.steps import Step
+
+if TYPE_CHECKING:
+    from ftl.releases.record import ReleaseRecord
+
+Track = tuple[Step, ...]
+"""Steps that follow one another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Tracks that run side by side; a stage begins when the one before it is over.
+
+    Attributes:
+        decides: The release is decided in this stage: it runs to its end whatever comes, and after it nothing is
+            taken back.
+    """
+
+    name: str
+    tracks: tuple[Track, ...]
+    decides: bool = False
+
+
+Action = Literal["created", "replaced", "unchanged", "restarted", "removed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a plan does to one service or dependency, and why."""
+
+    name: str
+    action: Action
+    why: str
+    image: str
+    kind: Literal["service", "dependency"] = "service"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a deploy does, from what there is to what the project asks for.
+
+    Attributes:
+        release: The release it makes; the current one where there is nothing to do.
+        record: The record of that release, as it stands before it begins.
+        by_address: Whether requests by the server's address come to the project, since no other has routes there.
+    """
+
+    server: str
+    project: str
+    release: str
+    changes: tuple[Change, ...]
+    stages: tuple[Stage, ...] = ()
+    record: ReleaseRecord | None = None
+    notes: tuple[str, ...] = ()
+    by_address: bool = False
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All steps, in the order in which they are told."""
+        return tuple(step for stage in self.stages for track in stage.tracks for step in track)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self.steps

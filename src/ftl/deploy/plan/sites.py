@@ -1,0 +1,71 @@
+"""What the proxy is told about a project while it is deployed: first the names, then the routes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ftl.errors import ConfigError
+from ftl.proxy import Certificate, TlsFiles, Unusable, check_certificate, project_network, site_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+    from ftl.config import Project
+    from ftl.deploy.observe.state import Observed
+    from ftl.proxy import Site
+
+
+def final_site(project: Project, observed: Observed, serving: Collection[str], files: TlsFiles) -> Site:
+    """The project's site once the deploy is done; `serving` are the services that will be live then."""
+    network = project_network(project.name)
+    subnets = next((one.subnets for one in observed.networks if one.name == network), ())
+    return site_of(project, subnets=subnets, services=tuple(serving), files=files)
+
+
+def early_site(final: Site, observed: Observed) -> Site:
+    """The site while new containers become healthy: new names already answer, all that was there is still there."""
+    known = observed.site
+    if known is None:
+        return replace(final, routes=())
+    names = {*known.internal, *final.internal}
+    internal = tuple(sorted(names, key=lambda name: (name.service, name.port)))
+    return replace(final, routes=known.routes, internal=internal)
+
+
+def moves_port(final: Site, observed: Observed) -> bool:
+    """Whether a service that is served now listens on another port from this release on."""
+    known = {name.service: name.port for name in observed.site.internal} if observed.site else {}
+    return any(known.get(name.service, name.port) != name.port for name in final.internal)
+
+
+def read_files(project: Project, root: Path) -> TlsFiles:
+    """The files for TLS that the project names, relative to ftl.yaml.
+
+    Raises:
+        ConfigError: One of them cannot be read, or the certificate cannot serve the hosts of the routes.
+    """
+    proxy = project.proxy
+    certificate = acme_root = None
+    if proxy.certificate and proxy.key:
+        chain, key = _read(project, root, "certificate"), _read(project, root, "key")
+        certificate = Certificate(chain, key)
+        try:
+            check_certificate(certificate, site_of(project).hosts)
+        except Unusable as error:
+            problem = project.places.problem(error.message, "proxy", error.of, hint=error.hint)
+            raise ConfigError([problem]) from None
+    if proxy.acme_ca_root:
+        acme_root = _read(project, root, "acme_ca_root").decode("ascii", "replace")
+    return TlsFiles(certificate, acme_root)
+
+
+def _read(project: Project, root: Path, key: str) -> bytes:
+    name = str(getattr(project.proxy, key))
+    try:
+        return (root / name).expanduser().read_bytes()
+    except OSError as error:
+        message = f"{key}: `{name}` cannot be read: {error.strerror}"
+        hint = "its place is relative to ftl.yaml"
+        raise ConfigError([project.places.problem(message, "proxy", key, hint=hint)]) from error

@@ -1,0 +1,92 @@
+"""A connection to the project's server: the machine, its engine, and what that engine is."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ftl.aio import both
+from ftl.engine import Engine
+from ftl.errors import EngineUnavailable, FtlError, ServerError, at
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from ftl.engine import EngineInfo
+    from ftl.ssh.machine import Machine
+
+
+_LIKELY_SECONDS = 10.0
+"""For an answer from where the engine most likely is; then it is asked again, and has all the time that it needs."""
+
+_CONNECTIONS = 6
+"""Opened while the engine says what it is, for the questions that follow side by side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An open connection to a server.
+
+    Attributes:
+        name: What messages call the server.
+    """
+
+    name: str
+    machine: Machine
+    engine: Engine
+    info: EngineInfo
+
+
+@asynccontextmanager
+async def open_session(machine: Machine) -> AsyncIterator[Session]:
+    """Connect to a server and its engine; everything is closed at the end.
+
+    The engine is asked what it is where it most likely answers, while the machine still says where it does.
+
+    Args:
+        machine: The server, not entered yet.
+
+    Raises:
+        ServerError: It cannot be reached, refuses us, or no engine answers there.
+    """
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(machine.close)
+        likely = await _likely(machine, stack)
+        _, info = await both(stack.enter_async_context(machine), _said(likely))
+        stack.enter_context(at(server=machine.name))
+        url = await machine.engine_url()
+        if likely is not None and info is not None and likely.url == url:
+            engine = likely
+        else:
+            engine = await stack.enter_async_context(Engine(url, name=machine.name, explain=machine.explain))
+            info = await _ask(engine, machine.name)
+        yield Session(machine.name, machine, engine, info)
+
+
+async def _likely(machine: Machine, stack: AsyncExitStack) -> Engine | None:
+    url = await machine.likely_engine_url()
+    if url is None:
+        return None
+    return await stack.enter_async_context(Engine(url, name=machine.name, explain=machine.explain))
+
+
+async def _said(engine: Engine | None) -> EngineInfo | None:
+    """What an engine is, if it answers: one that is not there may be elsewhere."""
+    if engine is None:
+        return None
+    with suppress(FtlError, TimeoutError):
+        async with asyncio.timeout(_LIKELY_SECONDS):
+            info, _ = await both(engine.info(), engine.open(_CONNECTIONS))
+            return info
+    return None
+
+
+async def _ask(engine: Engine, name: str) -> EngineInfo:
+    try:
+        return await engine.info()
+    except EngineUnavailable as error:
+        raise ServerError(
+            f"no Docker engine answers on {name}", cause=error.cause or error.message, hint=error.hint
+        ) from error

@@ -1,0 +1,76 @@
+"""The engine here: what its images are made of, and the ways to get at their layers."""
+
+from __future__ import annotations
+
+from contextlib import aclosing, suppress
+from typing import TYPE_CHECKING
+
+from ftl.aio import to_the_end
+from ftl.errors import EngineError
+from ftl.image.transfer.sources.docker_save import Saving, saved
+from ftl.image.transfer.sources.oci_index import survey
+from ftl.image.transfer.sources.selection import choose, learn
+from ftl.image.transfer.sources.source import Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from ftl.engine import Engine, Image
+    from ftl.image.transfer.sources.source import Source
+
+
+async def learn_layers(engine: Engine, references: Iterable[str]) -> None:
+    """Let the next transfer of these images, or of their descendants, get at single layers faster.
+
+    Takes as long as the engine here needs to compress what is new to us; may be cancelled at any time, and never raises
+    on account of an engine. For a time in which this machine only waits.
+
+    Args:
+        engine: The engine here.
+        references: Names or IDs of its images.
+    """
+    with suppress(EngineError):
+        if (await engine.info()).store == "overlay2":
+            found = await to_the_end(engine.image(reference) for reference in references)
+            images = [image for image in found if image is not None]
+            await learn(engine, [Wanted(image.id, image.id, image.layers) for image in images])
+
+
+class Origin:
+    """The engine here.
+
+    Args:
+        engine: It.
+        platform: The server's, which decides where an image has several.
+        sources: The names of the sources to use; None: of all.
+    """
+
+    def __init__(self, engine: Engine, platform: str, sources: Collection[str] | None = None) -> None:
+        self._engine = engine
+        self._platform = platform
+        self._allowed = sources
+
+    async def wanted(self, images: Mapping[str, Image]) -> list[Wanted]:
+        """What the images are made of: by what messages call them.
+
+        Raises:
+            TransferFailed: One is not there for that platform, or not whole.
+        """
+        if (await self._engine.info()).store == "containerd":
+            ids = {reference: image.id for reference, image in images.items()}
+            async with aclosing(saved(self._engine, {id_: name for name, id_ in ids.items()})) as stream:
+                return await survey(stream, ids, self._platform)
+        return [Wanted(reference, image.id, image.layers) for reference, image in images.items()]
+
+    async def sources(
+        self, images: Mapping[str, Image], wanted: Sequence[Wanted], needed: frozenset[str]
+    ) -> list[Source]:
+        """The ways to these layers, the best first; the last one is sure, but the slowest."""
+        saving = Saving(self._engine, {image.id: name for name, image in images.items()}, wanted)
+        found = await choose(self._engine, wanted, needed, saving=saving)
+        return [source for source in found if self._allowed is None or source.name in self._allowed]
+
+    async def old(self, image: Image, layer: str) -> list[Source]:
+        """The ways to one layer of an older image."""
+        images = {image.id: image}
+        return await self.sources(images, await self.wanted(images), frozenset({layer}))

@@ -1,0 +1,32 @@
+"""What setup can do on a server: each step is a value, done there by the function of its verb in scripts/."""
+
+from ftl.server.setup.plan.steps.account import AuthoriseKey, CreateUser, GrantSudo, JoinDockerGroup
+from ftl.server.setup.plan.steps.base import Step
+from ftl.server.setup.plan.steps.guarded import AllowInUfw, ApplyFirewall, HardenSsh, Keep, Revert
+from ftl.server.setup.plan.steps.machine import AddSwap, StartEngine, WriteDaemonSettings
+from ftl.server.setup.plan.steps.packages import (
+    EnableUpgrades,
+    InstallDocker,
+    InstallPackages,
+    RefreshPackages,
+)
+
+__all__ = [
+    "AddSwap",
+    "AllowInUfw",
+    "ApplyFirewall",
+    "AuthoriseKey",
+    "CreateUser",
+    "EnableUpgrades",
+    "GrantSudo",
+    "HardenSsh",
+    "InstallDocker",
+    "InstallPackages",
+    "JoinDockerGroup",
+    "Keep",
+    "RefreshPackages",
+    "Revert",
+    "StartEngine",
+    "Step",
+    "WriteDaemonSettings",
+]

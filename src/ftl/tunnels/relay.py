@@ -1,0 +1,104 @@
+"""A local port whose connections are passed on to wherever the target is at the time."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+from ftl.errors import FtlError, UsageError
+from ftl.ssh.streams import open_stream
+from ftl.tunnels.ports import holder
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from ftl.ssh.streams import Streams
+
+CHUNK = 256 * 1024
+
+
+class PortTaken(UsageError):
+    """Something on this machine listens on the port already."""
+
+
+@asynccontextmanager
+async def relay(port: int, target: Callable[[], str]) -> AsyncIterator[int]:
+    """Listen on 127.0.0.1 until the end of the block; then every connection is closed too.
+
+    Args:
+        port: 0 takes any that is free.
+        target: Asked for each connection: "unix:///path" or "tcp://host:port". Where that cannot be reached,
+            the connection is closed, as if the far end had refused it.
+
+    Yields:
+        The port that is listened on.
+
+    Raises:
+        PortTaken: Somebody else has the port.
+        UsageError: It is a port that only root may have.
+    """
+    connections: set[asyncio.Task[None]] = set()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        connections.add(task)
+        try:
+            await _pass_on((reader, writer), target())
+        finally:
+            connections.discard(task)
+
+    server = await _listen(port, accept)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for task in connections:
+            task.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
+
+
+async def _listen(
+    port: int, accept: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+) -> asyncio.Server:
+    try:
+        return await asyncio.start_server(accept, "127.0.0.1", port)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            by = holder(port)
+            raise PortTaken(f"port {port} of this machine is taken{f' by {by}' if by else ''}") from None
+        if error.errno in (errno.EACCES, errno.EPERM):
+            raise UsageError(f"port {port} of this machine is for root alone") from None
+        raise FtlError(f"port {port} of this machine cannot be used", cause=error.strerror) from error
+
+
+async def _pass_on(near: Streams, url: str) -> None:
+    """Copy both ways until both ends have said all they wanted to."""
+    try:
+        with suppress(OSError):
+            far = await open_stream(url)
+            try:
+                await _both_ways(near, far)
+            finally:
+                far[1].close()
+    finally:
+        near[1].close()
+
+
+async def _both_ways(near: Streams, far: Streams) -> None:
+    tasks = [asyncio.create_task(_copy(near[0], far[1])), asyncio.create_task(_copy(far[0], near[1]))]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while chunk := await reader.read(CHUNK):
+        writer.write(chunk)
+        await writer.drain()
+    if writer.can_write_eof():
+        writer.write_eof()

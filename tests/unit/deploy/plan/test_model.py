@@ -1,0 +1,323 @@
+"""What a deploy will do, by tables: Project x Observed -> Plan."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ftl.config.models.project import Dependency, Hook, Hooks, Proxy, Registry, Route
+from ftl.deploy.plan import steps as s
+from ftl.engine import labels
+from ftl.errors import UsageError
+from ftl.proxy import site_of
+from ftl.releases.record import DependencyRecord
+from tests.unit.deploy.world import (
+    actions,
+    container,
+    dependency,
+    first,
+    kinds,
+    plan,
+    project,
+    record,
+    server,
+    service,
+)
+
+
+def test_a_first_deploy_builds_everything_up_and_decides_last() -> None:
+    """On an empty server the network, proxy and records come first, the switch after health, the routes last."""
+    asked = project(
+        dependencies=(Dependency(name="redis", image="redis:7", ports=(6379,)),), volumes=("media",)
+    )
+    found = plan(asked, server(asked, ready=False))
+    assert found.release == "r1"
+    assert kinds(found) == [
+        "EnsureNetwork",
+        "EnsureVolume",
+        "BringImage",
+        "EnsureProxy",
+        "EnsureStore",
+        "Record",
+        "SendImages",
+        "BringImage",
+        "Attach",
+        "ApplySite",
+        "StartDependency",
+        "WaitHealthy",
+        "StartContainers",
+        "WaitHealthy",
+        "Switch",
+        "Record",
+        "ApplySite",
+        "AwaitCertificates",
+    ]
+    assert actions(found) == {"web": "created", "redis": "created"}
+
+
+def test_the_address_is_the_only_projects() -> None:
+    """Requests by the server's address come to a project as long as no other has routes there."""
+    mine = project()
+    alone = server(mine, *container(mine, "web", "r1"), live={"web": "r1"})
+    assert plan(mine, alone).by_address
+    assert alone.proxy is not None
+    theirs = replace(
+        site_of(mine), project="other", routes=(replace(site_of(mine).routes[0], host="b.example"),)
+    )
+    crowded = replace(alone, proxy=replace(alone.proxy, sites={**alone.proxy.sites, "other": theirs}))
+    assert not plan(mine, crowded).by_address
+
+
+def test_certificates_are_awaited_for_new_hosts_alone() -> None:
+    """An authority is asked about a host once; a host that it is not asked about is never waited for."""
+    before = project()
+    other = service(
+        routes=(Route(path="/"), Route(path="/", host="www.example.com"), Route(host="shop.test"))
+    )
+    found = plan(project(other), server(before, *container(before, "web", "r1"), live={"web": "r1"}))
+    assert [step.hosts for step in found.steps if isinstance(step, s.AwaitCertificates)] == [
+        ("www.example.com",)
+    ]
+
+
+def test_a_proxy_that_runs_is_replaced_on_request_alone() -> None:
+    """Other projects use it: another image in ftl.yaml is a note, and `upgrade_proxy` a step before all others."""
+    asked = project(proxy=Proxy(image="caddy:3"))
+    there = server(asked, *container(asked, "web", "r1"), live={"web": "r1"})
+    left = plan(asked, there)
+    assert left.empty
+    assert any("--upgrade-proxy" in note for note in left.notes)
+    replaced = plan(asked, there, upgrade_proxy=True)
+    assert [step for step in replaced.steps if isinstance(step, s.UpgradeProxy)] == [
+        s.UpgradeProxy("caddy:3")
+    ]
+    assert replaced.release == "r1", "no release is made for it"
+    assert not replaced.notes
+
+
+def test_no_registry_password_is_kept_on_the_server() -> None:
+    """The record has the project as it was deployed, but for who logs in to registries."""
+    asked = project(registries=(Registry(server="ghcr.io", username="me", password="hunter2"),))
+    found = plan(asked, server(asked))
+    assert found.record is not None
+    assert b"hunter2" not in found.record.to_json()
+    assert found.record.project["services"]
+
+
+def test_nothing_is_done_when_nothing_changed() -> None:
+    """A deploy of what already runs has no steps and makes no release."""
+    asked = project(dependencies=(Dependency(name="redis", image="redis:7"),))
+    there = server(asked, *container(asked, "web", "r4"), dependency(asked, "redis"), live={"web": "r4"})
+    found = plan(asked, there)
+    assert found.empty
+    assert found.release == "r4"
+    assert actions(found) == {"web": "unchanged", "redis": "unchanged"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "content", "why"),
+    [
+        ({}, "sha256:two", "new image"),
+        ({"env": {"A": "1"}}, "sha256:one", "new configuration"),
+        ({"command": "other"}, "sha256:one", "new configuration"),
+        ({"volumes": ("media:/m",)}, "sha256:one", "new configuration"),
+        ({"port": 9000}, "sha256:one", "new configuration"),
+        ({"replicas": 2}, "sha256:one", "2 replicas instead of 1"),
+    ],
+)
+def test_a_changed_service_is_replaced(changed: dict[str, Any], content: str, why: str) -> None:
+    """A new image, other settings, another port or another number of replicas replace the containers."""
+    before = project()
+    there = server(before, *container(before, "web", "r1"), live={"web": "r1"})
+    found = plan(project(service(**changed)), there, content)
+    assert [(change.action, change.why) for change in found.changes] == [("replaced", why)]
+    assert kinds(found)[-2:] == ["Drain", "StopAndRemove"]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"drain_timeout": 5.0}, {"hooks": Hooks(pre=Hook(remote="true"))}, {"routes": (Route(path="/other"),)}],
+)
+def test_settings_that_no_container_knows_replace_none(changed: dict[str, Any]) -> None:
+    """Routes, hooks and timeouts of ours are no reason to touch a container."""
+    before = project()
+    there = server(before, *container(before, "web", "r1"), live={"web": "r1"})
+    assert actions(plan(project(service(**changed)), there)) == {"web": "unchanged"}
+
+
+def test_changed_routes_alone_make_a_release_and_set_the_routes() -> None:
+    """Another route is told to the proxy once, and recorded as a release of its own."""
+    before = project()
+    there = server(before, *container(before, "web", "r1"), live={"web": "r1"})
+    found = plan(project(service(routes=(Route(path="/new"),))), there)
+    assert found.release == "r2"
+    assert kinds(found) == ["Record", "Record", "ApplySite"]
+
+
+def test_only_the_changed_service_is_touched() -> None:
+    """Of two services the one that did not change keeps its containers and its release."""
+    before = project(service("web"), service("api", env={"A": "1"}))
+    there = server(
+        before,
+        *container(before, "web", "r1"),
+        *container(before, "api", "r1"),
+        live={"web": "r1", "api": "r1"},
+    )
+    found = plan(project(service("web"), service("api", env={"A": "2"})), there)
+    assert actions(found) == {"web": "unchanged", "api": "replaced"}
+    assert {step.subject for step in found.steps} <= {None, "api"}
+    switch = first(found, s.Switch)
+    assert isinstance(switch, s.Switch)
+    assert set(switch.aliases) == {"api"}
+
+
+def test_a_named_service_alone_is_deployed() -> None:
+    """`ftl deploy api` leaves the others alone, changed or vanished."""
+    before = project(service("web"), service("api"), service("old"))
+    there = server(
+        before,
+        *(one for name in ("web", "api", "old") for one in container(before, name, "r1")),
+        live={"web": "r1", "api": "r1", "old": "r1"},
+    )
+    found = plan(project(service("web"), service("api")), there, "sha256:two", only=("api",))
+    assert actions(found) == {"api": "replaced"}
+
+
+def test_what_the_file_no_longer_names_is_drained_and_removed() -> None:
+    """A service that was taken out of ftl.yaml loses its routes, then its containers, then its name."""
+    before = project(service("web"), service("old"))
+    there = server(
+        before,
+        *container(before, "web", "r1"),
+        *container(before, "old", "r1"),
+        live={"web": "r1", "old": "r1"},
+    )
+    found = plan(project(service("web")), there)
+    assert actions(found) == {"web": "unchanged", "old": "removed"}
+    assert kinds(found) == ["Record", "Record", "ApplySite", "Drain", "StopAndRemove", "Forget"]
+
+
+def test_volumes_are_never_removed() -> None:
+    """No plan has a step that removes a volume, whatever vanishes from the file."""
+    before = project(dependencies=(Dependency(name="db", image="postgres:16", volumes=("data:/d",)),))
+    there = server(before, *container(before, "web", "r1"), dependency(before, "db"), live={"web": "r1"})
+    assert not any("volume" in step.text for step in plan(project(), there).steps)
+
+
+def test_a_dependency_is_replaced_in_place_and_the_old_one_goes_last() -> None:
+    """A changed dependency is set aside, and removed only after the release is decided."""
+    before = project(dependencies=(Dependency(name="db", image="postgres:16"),))
+    there = server(before, *container(before, "web", "r1"), dependency(before, "db"), live={"web": "r1"})
+    found = plan(project(dependencies=(Dependency(name="db", image="postgres:17"),)), there)
+    assert actions(found) == {"web": "unchanged", "db": "replaced"}
+    last = found.steps[-1]
+    assert isinstance(last, s.StopAndRemove)
+    assert last.names == ("shop-db-old",)
+
+
+def test_the_record_names_dependencies_and_where_they_came_from() -> None:
+    """One that starts is filled in when it does; of one that goes on, the last record or its container tells."""
+    asked = project(
+        dependencies=(Dependency(name="db", image="postgres:16"), Dependency(name="cache", image="redis:7"))
+    )
+    runs = replace(dependency(asked, "db"), image="postgres:16@sha256:1")
+    there = server(asked, *container(asked, "web", "r1"), runs, live={"web": "r1"})
+    made = plan(asked, there).record
+    assert made is not None
+    expected = DependencyRecord("postgres:16", "sha256:y", "postgres@sha256:1")
+    assert made.dependencies == {"db": expected, "cache": DependencyRecord("redis:7", "")}
+    known = replace(
+        record("r1", web="r1"), dependencies={"db": replace(expected, pulled="postgres@sha256:0")}
+    )
+    after = plan(asked, replace(there, releases=(known,))).record
+    assert after is not None
+    assert after.dependencies["db"].pulled == "postgres@sha256:0"
+
+
+@pytest.mark.parametrize("changed", [{"recreate": True}, {"forwards": ("5000:5000",)}])
+def test_the_old_stops_first_where_both_cannot_run(changed: dict[str, Any]) -> None:
+    """`recreate` and published ports stop the old container before the new one starts."""
+    before = project(service(**changed))
+    there = server(before, *container(before, "web", "r1"), live={"web": "r1"})
+    found = kinds(plan(before, there, "sha256:two"))
+    assert found.index("StopOld") < found.index("StartContainers")
+
+
+def test_a_new_inner_service_answers_by_name_before_the_switch() -> None:
+    """A service without routes that was never live opens its name at once, so that others can become healthy."""
+    asked = project(service("web"), service("api", routes=()))
+    found = plan(asked, server(asked, ready=False))
+    opened = [step.subject for step in found.steps if isinstance(step, s.OpenName)]
+    assert opened == ["api"]
+
+
+def test_hooks_run_between_health_and_switch_and_after_it() -> None:
+    """The pre hook comes after the new containers are healthy, the post hook after the switch."""
+    hooks = Hooks(pre=Hook(remote="migrate"), post=Hook(local="echo", remote="warm"))
+    asked = project(service(hooks=hooks))
+    found = plan(asked, server(asked, ready=False))
+    ran = [(step.hook, step.where) for step in found.steps if isinstance(step, s.RunHook)]
+    assert ran == [("pre", "remote"), ("post", "local"), ("post", "remote")]
+    names = kinds(found)
+    assert names.index("WaitHealthy") < names.index("RunHook") < names.index("Switch")
+
+
+def test_no_proxy_where_nothing_has_a_port() -> None:
+    """A project of workers needs no proxy, and is decided by its record."""
+    asked = project(service("job", port=None, routes=()))
+    found = plan(asked, server(asked, ready=False))
+    assert "EnsureProxy" not in kinds(found)
+    assert kinds(found)[-1] == "Record"
+
+
+def test_other_projects_containers_are_not_ours() -> None:
+    """Containers of another project with the same service name are left alone."""
+    asked = project()
+    (one,) = container(asked, "web", "r1")
+    foreign = replace(one, labels={**one.labels, labels.PROJECT: "other"})
+    found = plan(asked, server(asked, foreign, ready=False))
+    assert actions(found) == {"web": "created"}
+    assert not any(isinstance(step, s.StopAndRemove) for step in found.steps)
+
+
+def test_secrets_are_in_no_step_that_is_told() -> None:
+    """What a plan prints never holds a value of env."""
+    asked = project(service(env={"KEY": "hunter2"}, hooks=Hooks(pre=Hook(remote="echo hunter2"))))
+    found = plan(asked, server(asked, ready=False))
+    assert not any("hunter2" in step.text for step in found.steps)
+    assert "hunter2" not in str(found.changes)
+
+
+def test_a_route_that_another_project_has_is_refused() -> None:
+    """Two projects cannot serve one address: the second is told before anything is done."""
+    mine = project()
+    theirs = replace(site_of(mine), project="other")
+    there = server(mine, ready=True)
+    assert there.proxy is not None
+    taken = replace(there, proxy=replace(there.proxy, sites={"other": theirs}))
+    with pytest.raises(UsageError, match="other"):
+        plan(mine, taken)
+
+
+def test_a_configuration_that_an_older_ftl_wrote_is_brought_up_to_date() -> None:
+    """The proxy is told again when this version would configure it differently, and no release is made for it."""
+    asked = project()
+    there = server(asked, *container(asked, "web", "r1"), live={"web": "r1"})
+    assert there.proxy is not None
+    old = replace(there, proxy=replace(there.proxy, config="of an older version"))
+    found = plan(asked, old)
+    assert (found.release, kinds(found)) == ("r1", ["ApplySite"])
+
+
+def test_a_changed_port_is_told_to_the_proxy_before_the_switch() -> None:
+    """Requests may wait for the new port, but none is sent to the new containers at the old one."""
+    before = project()
+    there = server(before, *container(before, "web", "r1"), live={"web": "r1"})
+    found = kinds(plan(project(service(port=9000)), there))
+    last_site = len(found) - 1 - found[::-1].index("ApplySite")
+    assert last_site < found.index("Switch")
+    early = first(plan(project(service(port=9000)), there), s.ApplySite)
+    assert isinstance(early, s.ApplySite)
+    assert {name.port for name in early.site.internal} == {8000, 9000}

@@ -1,0 +1,45 @@
+"""Files that a build must not put into an image unsaid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ftl.image.building.context import Context, File
+from ftl.image.building.dockerfile import parse
+from ftl.image.building.private_files import private_files, private_note
+
+
+def context(*paths: str) -> Context:
+    """A context of these files."""
+    return Context(Path("/app"), 0, {path: File(1, 1, 0o600) for path in paths})
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "paths", "expected"),
+    [
+        ("FROM scratch\nCOPY . .\n", (".env", "app.py"), [(".env", 2)]),
+        ("FROM scratch\nCOPY . .\n", ("app.py", ".env.example", "environment"), []),
+        ("FROM scratch\nCOPY app.py .\n", (".env", "app.py"), []),
+        ("FROM scratch\nCOPY web /srv\n", (".env", "web/.env.production"), [("web/.env.production", 2)]),
+        ("FROM scratch\nADD ./ /srv/\n", ("a/b/.env",), [("a/b/.env", 2)]),
+        ("FROM a AS b\nFROM scratch\nCOPY --from=b . .\n", (".env",), []),
+        ("FROM scratch\nRUN --mount=type=bind,target=/src make\n", (".env",), []),
+    ],
+    ids=["all", "samples", "named", "folder", "below", "stage", "mounted"],
+)
+def test_files_that_an_instruction_copies(
+    dockerfile: str, paths: tuple[str, ...], expected: list[tuple[str, int]]
+) -> None:
+    """A file of variables is told with the line that copies it, and only then."""
+    assert private_files(context(*paths), parse(dockerfile, "Dockerfile", {})) == expected
+
+
+def test_the_warning_names_the_place_and_the_way_out() -> None:
+    """It says which line, which file and what to write where."""
+    note = private_note("web", context(".env"), parse("FROM scratch\nCOPY . .\n", "web/Dockerfile", {}))
+    assert note is not None
+    assert "web/Dockerfile:2 puts .env" in note.text
+    assert note.hint == "name .env in .dockerignore"
+    assert private_note("web", context("a"), parse("FROM scratch\nCOPY . .\n", "Dockerfile", {})) is None

@@ -1,0 +1,44 @@
+"""What an error says of a disk that is too small."""
+
+from __future__ import annotations
+
+import pytest
+
+from ftl.engine import Usage
+from ftl.image.transfer.disk_space import advice, estimate, no_room
+
+
+@pytest.mark.parametrize(
+    ("usage", "kept", "expected"),
+    [
+        (Usage(0, 0), 0, ["holds nothing that is not in use"]),
+        (Usage(999_999, 999_999), 999_999, ["holds nothing that is not in use"]),
+        (Usage(1_200_000_000, 0), 0, ["`docker image prune --all` there frees about 1.2 GB"]),
+        (
+            Usage(1_200_000_000, 300_000_000),
+            320_000_000,
+            [
+                "frees about 1.2 GB",
+                "`docker builder prune` there frees about 300.0 MB",
+                "keeps 320.0 MB of layers",
+            ],
+        ),
+    ],
+)
+def test_what_could_be_freed_is_named_where_it_is_worth_it(
+    usage: Usage, kept: int, expected: list[str]
+) -> None:
+    """Each command with what it frees; crumbs are not mentioned."""
+    ways = advice(usage, kept).split("; ")
+    assert len(ways) == len(expected)
+    assert all(words in way for words, way in zip(expected, ways, strict=True))
+
+
+def test_how_much_is_missing_is_told() -> None:
+    """Rounded up, so that whoever frees that much has enough."""
+    error = no_room("shop.example.com", 700_000_001, 600_000_000)
+    assert error.message == "the disk of shop.example.com has no room for the image"
+    assert error.cause == "it needs at least 701 MB, 600 MB are free: 101 MB are missing"
+    assert estimate(700_000_001, 600_000_000).endswith(
+        "about 701 MB there while it is loaded, 600 MB were free"
+    )

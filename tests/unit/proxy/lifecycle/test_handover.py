@@ -1,0 +1,24 @@
+"""What the kernel is asked for, so that one configuration takes over from another."""
+
+from __future__ import annotations
+
+import pytest
+
+from ftl.proxy.lifecycle.handover import kernel_settings
+
+
+@pytest.mark.parametrize(
+    ("kernel", "migrates"),
+    [
+        ("6.1.0-18-amd64", True),
+        ("5.14.0-427.el9.x86_64", True),
+        ("5.15.167.4-microsoft-standard-WSL2", True),
+        ("5.10.0-28-amd64", False),
+        ("4.19", False),
+        ("", False),
+        ("unknown", False),
+    ],
+)
+def test_a_kernel_is_asked_only_for_what_it_has(kernel: str, migrates: bool) -> None:
+    """Connections are handed over from Linux 5.14 on; an older kernel would refuse to start the proxy."""
+    assert bool(kernel_settings(kernel)) is migrates

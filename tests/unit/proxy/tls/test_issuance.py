@@ -1,0 +1,105 @@
+"""What Caddy's log says about certificates, and what that means for the user. Lines as Caddy 2.11 wrote them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from ftl.proxy import Site, SiteRedirect, SiteRoute, likely_cause, newly_certified
+from ftl.proxy.tls.issuance import refusals
+
+SITE = Site("shop", routes=(SiteRoute("shop.example.com", "/", False, "web", 80),), tls="auto")
+HOST = "shop.example.com"
+
+
+def begins(host: str = HOST) -> str:
+    """An attempt begins."""
+    return json.dumps(
+        {"level": "info", "logger": "tls.obtain", "msg": "obtaining certificate", "identifier": host}
+    )
+
+
+def fails(error: str, host: str = HOST) -> str:
+    """It comes to nothing."""
+    message = "could not get certificate from issuer"
+    return json.dumps({"logger": "tls.obtain", "msg": message, "identifier": host, "error": error})
+
+
+def test_the_last_attempt_counts() -> None:
+    """A refusal is told in the authority's words, and forgotten when the proxy tries again."""
+    problem = "HTTP 400 urn:ietf:params:acme:error:dns - NXDOMAIN looking up A for shop.example.com"
+    lines = [begins(), begins("b.test"), "not JSON", fails("old", "b.test"), fails(problem), begins("b.test")]
+    assert refusals(lines) == ({HOST: problem}, "")
+
+
+def test_what_caddy_adds_is_left_out() -> None:
+    """The order's address says nothing to anybody."""
+    words = "[a.test] solving challenges: none left (order=https://ca.test/order/1) (ca=https://ca.test/dir)"
+    assert refusals([fails(words)]) == ({HOST: "solving challenges: none left"}, "")
+
+
+def test_an_authority_out_of_reach_is_told() -> None:
+    """Before an attempt is over, there is what the requests to the authority failed with."""
+    words = 'performing request: Get "https://ca.test/dir": dial tcp: lookup ca.test: i/o timeout'
+    retry = json.dumps({"msg": "HTTP request failed; retrying", "url": "https://ca.test/dir", "error": words})
+    assert refusals([begins(), retry]) == ({}, words)
+    assert refusals([begins(), retry, begins()]) == ({}, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "meaning"),
+    [
+        (
+            "HTTP 400 urn:ietf:params:acme:error:dns - DNS problem: NXDOMAIN looking up A for x",
+            "no address yet",
+        ),
+        (
+            "HTTP 400 urn:ietf:params:acme:error:connection - 192.0.2.1: Timeout during connect",
+            "ports 80 and 443",
+        ),
+        (
+            "HTTP 403 urn:ietf:params:acme:error:unauthorized - 192.0.2.1: Invalid response from http://x: 404",
+            "another server",
+        ),
+        ("HTTP 429 urn:ietf:params:acme:error:rateLimited - too many certificates already issued", "for now"),
+        ("HTTP 403 urn:ietf:params:acme:error:caa - CAA record for x prevents issuance", "CAA record"),
+        (
+            "HTTP 400 urn:ietf:params:acme:error:invalidContact - domain example.com is forbidden",
+            "project.email",
+        ),
+        (
+            'provisioning client: Get "https://ca.test/dir": tls: failed to verify certificate: x509: certificate '
+            "signed by unknown authority",
+            "acme_ca_root",
+        ),
+        (
+            'provisioning client: Get "https://ca.test/dir": dial tcp: lookup ca.test: no such host',
+            "does not reach",
+        ),
+        ("something new", "ftl doctor"),
+    ],
+)
+def test_a_refusal_has_a_likely_cause(words: str, meaning: str) -> None:
+    """Each kind of problem leads to the step that nearly always helps."""
+    assert meaning in likely_cause(words)
+
+
+def test_an_authority_is_asked_about_new_hosts() -> None:
+    """Hosts of routes and redirects that it was not asked about before, or not at this authority."""
+    more = replace(SITE, redirects=(SiteRedirect("www.shop.example.com", HOST),))
+    letsencrypt = "acme-v02.api.letsencrypt.org-directory"
+    assert newly_certified(SITE, None) == {HOST: f"{letsencrypt}/{HOST}/{HOST}.crt"}
+    assert newly_certified(SITE, SITE) == {}
+    assert list(newly_certified(more, SITE)) == ["www.shop.example.com"]
+    assert newly_certified(replace(SITE, tls="internal"), None) == {}
+    assert newly_certified(replace(SITE, certificate="abc"), None) == {}
+
+
+def test_a_certificate_of_another_issuer_is_no_answer() -> None:
+    """One that was kept from before is in another folder than the one that is waited for."""
+    other = replace(SITE, acme_ca="https://ca.test:14000/dir")
+    assert newly_certified(other, SITE) == {HOST: f"ca.test-14000-dir/{HOST}/{HOST}.crt"}
+    for before in (other, replace(SITE, tls="internal"), replace(SITE, certificate="abc")):
+        assert newly_certified(SITE, before) == newly_certified(SITE, None)

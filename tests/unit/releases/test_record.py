@@ -1,0 +1,138 @@
+"""Release records survive the way to the server and back."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ftl.releases.record import (
+    DependencyRecord,
+    ReleaseRecord,
+    ServiceRecord,
+    brought,
+    origins,
+    release_number,
+)
+from ftl.releases.store import packed, unpacked
+
+texts = st.text(max_size=20)
+layers = st.lists(texts, max_size=3).map(tuple)
+services = st.dictionaries(
+    texts, st.builds(ServiceRecord, texts, texts, texts, texts, texts, layers=layers), max_size=3
+)
+dependencies = st.dictionaries(texts, st.builds(DependencyRecord, texts, texts, texts), max_size=3)
+
+
+@given(
+    st.builds(
+        ReleaseRecord,
+        texts,
+        st.sampled_from(["started", "live", "failed"]),
+        st.floats(0, 1e10),
+        services=services,
+        dependencies=dependencies,
+    )
+)
+def test_a_record_reads_back_as_it_was_written(record: ReleaseRecord) -> None:
+    """What is stored is what is read, whatever the texts."""
+    assert ReleaseRecord.from_json(record.to_json()) == record
+
+
+@given(st.binary(max_size=60))
+def test_what_is_no_record_reads_as_none(data: bytes) -> None:
+    """Bytes that are no record never raise."""
+    assert ReleaseRecord.from_json(data) is None
+
+
+def test_a_record_that_was_cut_off_reads_as_none() -> None:
+    """Half a record is no record."""
+    data = ReleaseRecord("r1", "live", 1.0).to_json()
+    assert ReleaseRecord.from_json(data[: len(data) // 2]) is None
+
+
+def test_what_a_newer_version_adds_is_passed_over() -> None:
+    """Fields that are not known here do not hide a record, nor the services and dependencies in it."""
+    services = {"web": ServiceRecord("r7", "i", "d", "c", "f")}
+    known = ReleaseRecord(
+        "r7", "live", 1.0, services=services, dependencies={"db": DependencyRecord("p", "d")}
+    )
+    newer = json.loads(known.to_json())
+    newer |= {"v": 2, "approved_by": "her"}
+    newer["services"]["web"]["colour"] = "blue"
+    newer["dependencies"]["db"]["colour"] = "green"
+    assert ReleaseRecord.from_json(json.dumps(newer).encode()) == known
+
+
+def test_the_number_of_a_record_that_cannot_be_read_is_not_given_again() -> None:
+    """Its file's name tells the release; what is no release's file is passed over."""
+    good = ReleaseRecord("r3", "live", 1.0)
+    files = {"shop/r12.json": b"{", "shop/r3.json": good.to_json(), "shop/notes.txt": b"?"}
+    found = unpacked(files)
+    assert [(one.release, one.outcome) for one in found] == [("r3", "live"), ("r12", "started")]
+
+
+def test_a_record_of_an_earlier_version_tells_nothing_of_layers_and_dependencies() -> None:
+    """It did not know where an image came from."""
+    record = ReleaseRecord("r7", "live", 1.0, services={"web": ServiceRecord("r7", "i", "d", "c", "f")})
+    older = json.loads(record.to_json())
+    del older["services"]["web"]["layers"]
+    del older["dependencies"]
+    assert ReleaseRecord.from_json(json.dumps(older).encode()) == record
+
+
+@pytest.mark.parametrize(
+    ("services", "expected"),
+    [
+        ([], {}),
+        ([ServiceRecord("r1", "i", "id", "c", "f")], {}),
+        ([ServiceRecord("r1", "i", "", "c", "f", layers=("a",))], {}),
+        ([ServiceRecord("r1", "i", "id", "c", "f", layers=("a",))], {"id": True}),
+        ([ServiceRecord("r1", "i", "id", "c", "f", pulled="web@sha256:1")], {"id": False}),
+        (
+            [
+                ServiceRecord("r1", "i", "id", "c", "f", layers=("a",)),
+                ServiceRecord("r2", "i", "id", "c", "f", pulled="web@sha256:1"),
+                ServiceRecord("r2", "i", "other", "c", "f"),
+            ],
+            {"id": True},
+        ),
+    ],
+)
+def test_records_tell_which_images_ftl_brought(
+    services: list[ServiceRecord], expected: dict[str, bool]
+) -> None:
+    """By their IDs on the server: sent once is brought, pulled alone is not, and of the others nothing is known."""
+    releases = [ReleaseRecord(one.release, "live", 1.0, services={"web": one}) for one in services]
+    assert brought(releases) == expected
+    assert brought(reversed(releases)) == expected
+
+
+def test_the_last_live_release_tells_where_an_image_came_from() -> None:
+    """Empty is an answer as well: the image was sent."""
+    one, two = DependencyRecord("a", "A", "a@sha256:1"), DependencyRecord("b", "B")
+    releases = (
+        ReleaseRecord("r1", "live", 0.0, dependencies={"one": replace(one, pulled=""), "two": two}),
+        ReleaseRecord("r2", "live", 0.0, dependencies={"one": one}),
+        ReleaseRecord("r3", "failed", 0.0, dependencies={"one": replace(one, pulled="")}),
+    )
+    assert origins(releases) == {"A": "a@sha256:1", "B": ""}
+
+
+def test_records_are_private() -> None:
+    """The stored file and its folder can be read by their owner alone."""
+    with tarfile.open(fileobj=io.BytesIO(packed("shop", ReleaseRecord("r1", "live", 1.0)))) as tar:
+        assert {entry.name: entry.mode for entry in tar} == {"shop": 0o700, "shop/r1.json": 0o600}
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("r1", 1), ("r12", 12), ("", 0), ("x3", 0), ("r", 0), ("r-1", 0)]
+)
+def test_release_names_are_read(text: str, number: int) -> None:
+    """r12 is 12; anything else is no release."""
+    assert release_number(text) == number

@@ -1,0 +1,45 @@
+"""What doctor makes of the docker command and the engine of this machine."""
+
+from __future__ import annotations
+
+import pytest
+
+from ftl.engine import EngineInfo
+from ftl.errors import BuildFailed, EngineUnavailable
+from ftl.image.building.builder import Builder
+from ftl.server.doctor.checks.local import Needs, judge_builder, judge_engine
+
+NOTHING, BUILDS, SECRETS = Needs(), Needs(builds=True), Needs(builds=True, secrets=True)
+MISSING = BuildFailed("there is no docker CLI on PATH to build with", hint="install it")
+SILENT = EngineUnavailable("no Docker engine answers on this machine", cause="no such file")
+
+
+@pytest.mark.parametrize(
+    ("builder", "needs", "level"),
+    [
+        (Builder("/usr/bin/docker", "buildx"), SECRETS, "ok"),
+        (Builder("/usr/bin/docker", "buildkit"), SECRETS, "ok"),
+        (Builder("/usr/bin/docker", "classic"), SECRETS, "problem"),
+        (Builder("/usr/bin/docker", "classic"), BUILDS, "warning"),
+        (Builder("/usr/bin/docker", "classic"), NOTHING, "ok"),
+        (MISSING, BUILDS, "problem"),
+        (MISSING, NOTHING, "ok"),
+    ],
+)
+def test_the_builder(builder: Builder | BuildFailed, needs: Needs, level: str) -> None:
+    """What is missing here matters as far as the project builds, and needs BuildKit for it."""
+    found = judge_builder(builder, needs)
+    assert found.level == level
+    assert found.fix is not None or level == "ok"
+
+
+@pytest.mark.parametrize(("needs", "level"), [(BUILDS, "problem"), (NOTHING, "ok")])
+def test_no_engine(needs: Needs, level: str) -> None:
+    """Without an engine here nothing can be built, which matters to a project that is built here."""
+    assert judge_engine(SILENT, needs).level == level
+
+
+def test_an_engine() -> None:
+    """An engine that answers is named."""
+    info = EngineInfo("28.5.2", "1.51", "linux/arm64", "containerd", "/var/lib/docker")
+    assert judge_engine(info, BUILDS).what == "Docker 28.5.2, linux/arm64, containerd"

@@ -1,0 +1,34 @@
+"""What apt's words become."""
+
+from __future__ import annotations
+
+import pytest
+
+from ftl.server.setup.apply import failures
+from ftl.server.setup.plan import steps
+
+
+@pytest.mark.parametrize(
+    ("said", "hint"),
+    [
+        ("E: You don't have enough free space in /var/cache/apt/archives/.", "make room"),
+        ("dpkg: error processing archive x: cannot write: No space left on device", "make room"),
+        (
+            "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 7 (apt)",
+            "another program",
+        ),
+        ('level=error msg="unable to configure the Docker daemon with file x"', "daemon.json"),
+        ("E: dpkg was interrupted, you must manually run 'dpkg --configure -a'", "dpkg --configure -a"),
+        ("Err:1 http://mirror.example.com stable\n  Could not resolve 'mirror.example.com'", "cannot reach"),
+        ("E: Unable to locate package docker.io", "package sources"),
+        ("something new", "stays"),
+    ],
+)
+def test_what_apt_says_becomes_a_next_step(said: str, hint: str) -> None:
+    """The cause in apt's words, and its last lines below."""
+    error = failures.step_failed(steps.InstallPackages(("zstd",)), ["", *said.splitlines()], server="shop")
+    assert error.message == "shop could not install zstd"
+    assert error.cause is not None
+    assert error.cause.strip() in said
+    assert hint in (error.hint or "")
+    assert error.details[-1] in said

@@ -1,0 +1,67 @@
+"""Asking on a terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import termios
+import time
+
+PROGRAM = "import asyncio; from ftl.ui.prompt import ask; print(repr(asyncio.run(ask('Word', secret=True))))"
+
+
+def at_a_terminal(reply: bytes) -> tuple[str, bool]:
+    """Run the program at a terminal and type; what was shown, and whether the terminal shows what is typed again."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        (sys.executable, "-c", PROGRAM), stdin=theirs, stdout=theirs, stderr=theirs
+    ) as process:
+        shown = read_until(ours, b"Word: ")
+        if reply:
+            os.write(ours, reply)
+        else:
+            process.send_signal(signal.SIGINT)
+        process.wait(20)
+        echoes = bool(termios.tcgetattr(theirs)[3] & termios.ECHO)
+        os.close(theirs)
+        shown += read_until(ours, None)
+    os.close(ours)
+    return shown.decode(), echoes
+
+
+def read_until(terminal: int, mark: bytes | None) -> bytes:
+    """What a terminal shows until then, or until nobody is left who writes."""
+    read, over = b"", time.monotonic() + 20
+    while (mark is None or mark not in read) and time.monotonic() < over:
+        if select.select([terminal], [], [], 0.2)[0]:
+            try:
+                read += os.read(terminal, 4096)
+            except OSError:  # Linux's way to say that the other end is closed
+                break
+    return read
+
+
+def test_a_secret_is_read_and_not_shown() -> None:
+    """What is typed comes back to the caller alone."""
+    shown, echoes = at_a_terminal(b"s3cret\n")
+    assert shown.count("s3cret") == 1  # the program's own
+    assert shown.strip().endswith("'s3cret'")
+    assert echoes
+
+
+def test_an_interrupted_question_leaves_the_terminal_as_it_was() -> None:
+    """Ctrl-C ends it at once, and what is typed afterwards is shown again."""
+    shown, echoes = at_a_terminal(b"")
+    assert "KeyboardInterrupt" in shown
+    assert echoes
+
+
+def test_without_a_terminal_nobody_is_asked() -> None:
+    """A pipe is no one to ask."""
+    done = subprocess.run((sys.executable, "-c", PROGRAM), input=b"s3cret\n", capture_output=True, check=True)
+    assert done.stdout == b"None\n"
+    assert done.stderr == b""
