@@ -16,7 +16,7 @@ U = TypeVar("U")
 
 
 @asynccontextmanager
-async def raising_first() -> AsyncIterator[asyncio.TaskGroup]:
+async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
     """A TaskGroup that raises the first error as it is, not in a group: see `first_of`."""
     try:
         async with asyncio.TaskGroup() as group:
@@ -25,19 +25,19 @@ async def raising_first() -> AsyncIterator[asyncio.TaskGroup]:
         raise first_of(errors) from None
 
 
-async def together(calls: Iterable[Coroutine[Any, Any, T]], *, limit: int = 32) -> list[T]:
+async def gather(calls: Iterable[Coroutine[Any, Any, T]], *, limit: int = 32) -> list[T]:
     """Await all, at most `limit` at a time; their results in order.
 
     The first error cancels the others and is raised as it is, not in a group: one that speaks to the user
     (FtlError) before any other.
     """
     gate = asyncio.Semaphore(limit)
-    async with raising_first() as group:
+    async with task_group() as group:
         tasks = [group.create_task(_through(gate, call)) for call in calls]
     return [task.result() for task in tasks]
 
 
-async def to_the_end(calls: Iterable[Coroutine[Any, Any, T]], *, limit: int = 32) -> list[T]:
+async def gather_all(calls: Iterable[Coroutine[Any, Any, T]], *, limit: int = 32) -> list[T]:
     """As `together`, but an error does not stop the others: it is raised when all are over."""
     gate = asyncio.Semaphore(limit)
     results = await asyncio.gather(*(_through(gate, call) for call in calls), return_exceptions=True)
@@ -49,9 +49,9 @@ async def to_the_end(calls: Iterable[Coroutine[Any, Any, T]], *, limit: int = 32
     return done
 
 
-async def both(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, U]) -> tuple[T, U]:
+async def gather2(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, U]) -> tuple[T, U]:
     """Await two things of different kinds; errors as in `together`."""
-    async with raising_first() as group:
+    async with task_group() as group:
         first, second = group.create_task(one), group.create_task(other)
     return first.result(), second.result()
 
@@ -69,7 +69,7 @@ def first_of(errors: BaseExceptionGroup[BaseException]) -> BaseException:
     return next((error for error in flat if isinstance(error, FtlError)), flat[0])
 
 
-async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
+async def shielded(work: Coroutine[Any, Any, T]) -> T:
     """Finish something that must not stop half way; a cancellation that came meanwhile is raised afterwards."""
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
-INTERRUPTED = 5.0
+INTERRUPT_SECONDS = 5.0
 """Seconds that a child gets after Ctrl-C's signal: a builder tells the engine to give up."""
 
-ASKED = 3.0
-TOLD = 2.0
+GRACE_SECONDS = 3.0
+TERM_SECONDS = 2.0
 """Seconds between asking a child to end and SIGTERM, and between that and SIGKILL."""
 
 READ_LIMIT = 1 << 20
@@ -48,7 +48,7 @@ class Completed:
     stderr: bytes
 
 
-class Ending(Protocol):
+class Stoppable(Protocol):
     """A child that can be ended: asyncio's `Process`, or what is like it."""
 
     @property
@@ -79,7 +79,7 @@ async def start(argv: Sequence[str]) -> Process:
     )
 
 
-async def stop(process: Ending) -> None:
+async def stop(process: Stoppable) -> None:
     """Terminate a child, kill it when that does not help, and wait for its end."""
     if process.returncode is None:
         with suppress(ProcessLookupError):
@@ -87,9 +87,9 @@ async def stop(process: Ending) -> None:
         await finish(process)
 
 
-async def finish(process: Ending) -> None:
+async def finish(process: Stoppable) -> None:
     """Wait for a child that was asked to end; terminate it when it does not, and kill it then."""
-    for seconds, send in ((ASKED, process.terminate), (TOLD, process.kill)):
+    for seconds, send in ((GRACE_SECONDS, process.terminate), (TERM_SECONDS, process.kill)):
         with suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), seconds)
             return
@@ -98,7 +98,7 @@ async def finish(process: Ending) -> None:
     await process.wait()
 
 
-async def hang_up(process: Process) -> None:
+async def close_stdin(process: Process) -> None:
     """End a child that reads its input to the end: close that, and `finish` it where it goes on all the same."""
     assert process.stdin is not None
     process.stdin.close()
@@ -149,7 +149,7 @@ async def terminate(transport: asyncio.SubprocessTransport, capture: Capture) ->
     """Give a child that is given up the time to end by itself."""
     with suppress(ProcessLookupError, TimeoutError):
         transport.terminate()
-        await asyncio.wait_for(capture.ended(), TOLD)
+        await asyncio.wait_for(capture.ended(), TERM_SECONDS)
 
 
 async def complete(
@@ -247,7 +247,7 @@ async def lines_of(
 
 async def _guard(process: Process) -> Process:
     """A shell that holds one end of a pipe: when we, at the other end, are gone, it ends the child's process group."""
-    waits = (str(number) for number in (process.pid, INTERRUPTED, TOLD))
+    waits = (str(number) for number in (process.pid, INTERRUPT_SECONDS, TERM_SECONDS))
     return await asyncio.create_subprocess_exec(
         *("/bin/sh", "-c", _GUARD, "ftl-guard", *waits),  # PATH may hold nothing but the child's program
         stdin=PIPE,
@@ -287,9 +287,9 @@ async def _lines(process: Process) -> AsyncIterator[str]:
 async def _end(process: Process) -> None:
     """End a child's whole process group, if it still runs."""
     for number, seconds in (
-        (signal.SIGINT, INTERRUPTED),
-        (signal.SIGTERM, TOLD),
-        (signal.SIGKILL, TOLD),
+        (signal.SIGINT, INTERRUPT_SECONDS),
+        (signal.SIGTERM, TERM_SECONDS),
+        (signal.SIGKILL, TERM_SECONDS),
     ):
         if process.returncode is not None:
             return

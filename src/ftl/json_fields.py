@@ -12,36 +12,36 @@ from collections.abc import Mapping
 Json = Mapping[str, object]
 
 
-def record(value: object) -> Json:
+def as_object(value: object) -> Json:
     """An object; empty where there is none."""
     return {str(key): item for key, item in value.items()} if isinstance(value, Mapping) else {}
 
 
-def records(value: object) -> list[Json]:
+def as_objects(value: object) -> list[Json]:
     """A list of objects; what is not an object is left out."""
-    return [record(item) for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+    return [as_object(item) for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
 
 
-def text(value: object) -> str:
+def as_str(value: object) -> str:
     """A string; empty where there is none."""
     return value if isinstance(value, str) else ""
 
 
-def number(value: object) -> int:
+def as_int(value: object) -> int:
     """A whole number; 0 where there is none (JSON's 1e999 reads as infinity)."""
     return int(value) if isinstance(value, int | float) and math.isfinite(value) else 0
 
 
-def flag(value: object) -> bool:
+def as_bool(value: object) -> bool:
     """A boolean; false where there is none."""
     return value is True
 
 
-def texts(value: object) -> tuple[str, ...]:
+def as_strs(value: object) -> tuple[str, ...]:
     """A list of strings."""
     return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
 
 
-def mapping(value: object) -> dict[str, str]:
+def as_str_map(value: object) -> dict[str, str]:
     """An object whose values are strings (labels)."""
-    return {key: item for key, item in record(value).items() if isinstance(item, str)}
+    return {key: item for key, item in as_object(value).items() if isinstance(item, str)}

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from ftl.aio import to_the_end
+from ftl.aio import gather_all
 from ftl.errors import TransferFailed
 
 
@@ -22,5 +22,5 @@ def test_calls_side_by_side_give_the_first_error_when_all_are_over() -> None:
         return number
 
     with pytest.raises(TransferFailed, match="second"):
-        asyncio.run(to_the_end([call(number) for number in range(3)]))
+        asyncio.run(gather_all([call(number) for number in range(3)]))
     assert sorted(over) == [0, 1, 2]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ftl.cli.options import Options, pass_options
 from ftl.errors import FtlError, UsageError
-from ftl.ui.stream import let_go
+from ftl.ui.stream import silence
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -117,10 +117,10 @@ def writing() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        let_go(sys.stdout)
+        silence(sys.stdout)
         raise ReaderLeft from None
     except OSError as error:
-        let_go(sys.stdout)
+        silence(sys.stdout)
         raise OutputLost("the output cannot be written", cause=error.strerror) from error
 
 

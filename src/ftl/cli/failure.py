@@ -11,7 +11,7 @@ import click
 from ftl.cli.common import OutputLost, ReaderLeft, put_json
 from ftl.errors import FtlError, Interrupted, ServerError, UsageError
 from ftl.ui.failure import as_record, draw
-from ftl.ui.stream import let_go
+from ftl.ui.stream import silence
 from ftl.ui.style import Style
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _tell(errors: Sequence[FtlError], command: str | None) -> None:
         sys.stderr.write("".join(f"{line}\n" for line in lines))
         sys.stderr.flush()
     except OSError:  # the terminal is closed, the reader gone, the disk full
-        let_go(sys.stderr)
+        silence(sys.stderr)
 
 
 def _result(error: FtlError, command: str | None) -> dict[str, object]:

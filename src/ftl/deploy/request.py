@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftl import __version__
-from ftl.aio import both
+from ftl.aio import gather2
 from ftl.config.select import chosen_services
 from ftl.deploy.observe.state import observe
 from ftl.deploy.plan.changes import LocalImage
@@ -87,7 +87,7 @@ async def gather(
     """
     meant = chosen_services(project, only)
     platforms.remember(project.server.host, session.info.platform)
-    images, observed = await both(
+    images, observed = await gather2(
         _images(project, meant, root, session.info.platform, build=build, emit=emit),
         observe(session.engine, session.info, project.name, session.name),
     )

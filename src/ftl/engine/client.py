@@ -11,11 +11,11 @@ import aiohttp
 from aiodocker import Docker, DockerError
 from yarl import URL
 
-from ftl.aio import together
+from ftl.aio import gather
 from ftl.engine import convert
 from ftl.engine.errors import FOREIGN, Attempt, Explain, mapped
 from ftl.errors import EngineError, EngineUnavailable
-from ftl.json_fields import record, text
+from ftl.json_fields import as_object, as_str
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -112,7 +112,7 @@ class Client:
     async def open(self, connections: int) -> None:
         """Have so many connections besides, which wait for calls side by side."""
         async with self._mapping("answer", CALL_SECONDS) as docker:
-            await together(self._ping(docker) for _ in range(connections))
+            await gather(self._ping(docker) for _ in range(connections))
 
     async def _ping(self, docker: Docker) -> None:
         """`GET /_ping`: it needs no version, and is answered at once."""
@@ -131,12 +131,12 @@ class Client:
                 raise aiohttp.ClientResponseError(
                     response.request_info, (), status=response.status, message="no API version in the answer"
                 )
-            answer = record(await response.json())
+            answer = as_object(await response.json())
             if response.status >= 400:
-                raise DockerError(response.status, text(answer.get("message")))
+                raise DockerError(response.status, as_str(answer.get("message")))
         api = min(OUR_API, theirs)
         docker.api_version = f"v{api[0]}.{api[1]}"
-        self.log_driver = text(answer.get("LoggingDriver"))
+        self.log_driver = as_str(answer.get("LoggingDriver"))
         return convert.engine_info(answer, f"{api[0]}.{api[1]}")
 
     @asynccontextmanager
@@ -162,8 +162,8 @@ class Client:
         async with docker.session.request(method, url, json=body, timeout=UNBOUNDED) as response:
             try:
                 if response.status >= 400:
-                    answer = record(await response.json())
-                    raise DockerError(response.status, text(answer.get("message")))
+                    answer = as_object(await response.json())
+                    raise DockerError(response.status, as_str(answer.get("message")))
                 yield response
             finally:
                 response.close()

@@ -9,7 +9,7 @@ from ftl.engine import body, convert, networks, streams
 from ftl.engine.client import UNBOUNDED, Client, bounded, checked
 from ftl.engine.errors import ignoring, none_if_missing
 from ftl.engine.times import unix_time
-from ftl.json_fields import number, record
+from ftl.json_fields import as_int, as_object
 
 if TYPE_CHECKING:
     import tarfile
@@ -52,7 +52,7 @@ async def inspect(client: Client, name: str) -> ContainerState | None:
     async def work() -> ContainerState:
         async with client.call(f"inspect {name}") as docker:
             shown = await docker.containers.container(checked(name)).show()
-        return convert.inspected_container(record(shown))
+        return convert.inspected_container(as_object(shown))
 
     return await none_if_missing(work())
 
@@ -110,7 +110,7 @@ async def wait(client: Client, container: str) -> int:
     """`POST /containers/{id}/wait`."""
     async with client.call(f"wait for {container}") as docker:
         answer = await docker.containers.container(checked(container)).wait(timeout=UNBOUNDED)
-    return number(record(answer).get("StatusCode"))
+    return as_int(as_object(answer).get("StatusCode"))
 
 
 async def logs(

@@ -20,7 +20,7 @@ from ftl.engine.values import (
     Usage,
     Volume,
 )
-from ftl.json_fields import Json, flag, mapping, number, record, records, text, texts
+from ftl.json_fields import Json, as_bool, as_int, as_object, as_objects, as_str, as_str_map, as_strs
 
 State = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
 
@@ -37,15 +37,15 @@ _ARCHITECTURES = {
 
 def engine_info(info: Json, api: str) -> EngineInfo:
     """`GET /info`."""
-    architecture = text(info.get("Architecture"))
-    platform = f"{text(info.get('OSType')) or 'linux'}/{_ARCHITECTURES.get(architecture, architecture)}"
+    architecture = as_str(info.get("Architecture"))
+    platform = f"{as_str(info.get('OSType')) or 'linux'}/{_ARCHITECTURES.get(architecture, architecture)}"
     return EngineInfo(
-        version=_plain_version(text(info.get("ServerVersion"))),
+        version=_plain_version(as_str(info.get("ServerVersion"))),
         api=api,
         platform=platform,
         store=_store(info),
-        root=text(info.get("DockerRootDir")),
-        kernel=text(info.get("KernelVersion")),
+        root=as_str(info.get("DockerRootDir")),
+        kernel=as_str(info.get("KernelVersion")),
     )
 
 
@@ -59,81 +59,81 @@ def _store(info: Json) -> Store:
     """The containerd store names its plugin: [["driver-type", "io.containerd.snapshotter.v1"]]."""
     status = info.get("DriverStatus")
     pairs = status if isinstance(status, list) else []
-    kinds = [text(pair[1]) for pair in pairs if isinstance(pair, list) and len(pair) == 2]
+    kinds = [as_str(pair[1]) for pair in pairs if isinstance(pair, list) and len(pair) == 2]
     return "containerd" if any(kind.startswith("io.containerd.snapshotter") for kind in kinds) else "overlay2"
 
 
 def _tags(value: object) -> tuple[str, ...]:
-    return tuple(tag for tag in texts(value) if not tag.startswith("<none>"))
+    return tuple(tag for tag in as_strs(value) if not tag.startswith("<none>"))
 
 
 def usage(answer: Json) -> Usage:
     """`GET /system/df`: sizes that an engine does not know are -1, and count as nothing."""
-    unused = (item for item in records(answer.get("Images")) if item.get("Containers") == 0)
+    unused = (item for item in as_objects(answer.get("Images")) if item.get("Containers") == 0)
     cache = (
         item
-        for item in records(answer.get("BuildCache"))
-        if not flag(item.get("InUse")) and not flag(item.get("Shared"))
+        for item in as_objects(answer.get("BuildCache"))
+        if not as_bool(item.get("InUse")) and not as_bool(item.get("Shared"))
     )
     return Usage(
         unused_images=sum(_unshared(item) for item in unused),
-        build_cache=sum(max(0, number(item.get("Size"))) for item in cache),
+        build_cache=sum(max(0, as_int(item.get("Size"))) for item in cache),
     )
 
 
 def _unshared(image: Json) -> int:
-    whole, shared = number(image.get("Size")), number(image.get("SharedSize"))
+    whole, shared = as_int(image.get("Size")), as_int(image.get("SharedSize"))
     return max(0, whole - shared) if whole >= 0 and shared >= 0 else 0
 
 
 def listed_image(item: Json) -> Image:
     """One of `GET /images/json`: no layers and no platform; of the config the labels alone."""
-    labels = mapping(item.get("Labels"))
+    labels = as_str_map(item.get("Labels"))
     return Image(
-        id=text(item.get("Id")),
+        id=as_str(item.get("Id")),
         tags=_tags(item.get("RepoTags")),
         digests=_tags(item.get("RepoDigests")),
         layers=(),
         config={"Labels": labels} if labels else {},
         platform="",
-        size=number(item.get("Size")),
+        size=as_int(item.get("Size")),
     )
 
 
 def inspected_image(item: Json) -> Image:
     """`GET /images/{name}/json`."""
-    parts = [text(item.get("Os")), text(item.get("Architecture")), text(item.get("Variant"))]
+    parts = [as_str(item.get("Os")), as_str(item.get("Architecture")), as_str(item.get("Variant"))]
     return Image(
-        id=text(item.get("Id")),
+        id=as_str(item.get("Id")),
         tags=_tags(item.get("RepoTags")),
         digests=_tags(item.get("RepoDigests")),
-        layers=texts(record(item.get("RootFS")).get("Layers")),
-        config=record(item.get("Config")),
+        layers=as_strs(as_object(item.get("RootFS")).get("Layers")),
+        config=as_object(item.get("Config")),
         platform="/".join(part for part in parts if part),
-        size=number(item.get("Size")),
-        created=text(item.get("Created")),
+        size=as_int(item.get("Size")),
+        created=as_str(item.get("Created")),
     )
 
 
 def _endpoints(settings: object) -> tuple[Endpoint, ...]:
-    networks = record(record(settings).get("Networks"))
+    networks = as_object(as_object(settings).get("Networks"))
     return tuple(
         Endpoint(
             network=name,
-            address=text(place.get("IPAddress")) or text(place.get("GlobalIPv6Address")),
-            aliases=texts(place.get("Aliases")),
-            network_id=text(place.get("NetworkID")),
+            address=as_str(place.get("IPAddress")) or as_str(place.get("GlobalIPv6Address")),
+            aliases=as_strs(place.get("Aliases")),
+            network_id=as_str(place.get("NetworkID")),
         )
-        for name, place in ((name, record(value)) for name, value in sorted(networks.items()))
+        for name, place in ((name, as_object(value)) for name, value in sorted(networks.items()))
     )
 
 
 def _published(item: Json) -> Published:
     return Published(
-        container_port=number(item.get("PrivatePort")),
-        protocol=text(item.get("Type")),
-        host_address=text(item.get("IP")),
-        host_port=number(item.get("PublicPort")),
+        container_port=as_int(item.get("PrivatePort")),
+        protocol=as_str(item.get("Type")),
+        host_address=as_str(item.get("IP")),
+        host_port=as_int(item.get("PublicPort")),
     )
 
 
@@ -144,61 +144,61 @@ def _state(value: object) -> State:
 
 def _own_name(names: object) -> str:
     """A container's own name among its names: those that links give it have a second slash."""
-    own = [name for name in texts(names) if name.count("/") == 1]
+    own = [name for name in as_strs(names) if name.count("/") == 1]
     return own[0].removeprefix("/") if own else ""
 
 
 def listed_container(item: Json) -> Container:
     """One of `GET /containers/json`."""
     return Container(
-        id=text(item.get("Id")),
+        id=as_str(item.get("Id")),
         name=_own_name(item.get("Names")),
-        image=text(item.get("Image")),
-        image_id=text(item.get("ImageID")),
-        labels=mapping(item.get("Labels")),
+        image=as_str(item.get("Image")),
+        image_id=as_str(item.get("ImageID")),
+        labels=as_str_map(item.get("Labels")),
         state=_state(item.get("State")),
-        status=text(item.get("Status")),
-        created=number(item.get("Created")),
+        status=as_str(item.get("Status")),
+        created=as_int(item.get("Created")),
         endpoints=_endpoints(item.get("NetworkSettings")),
-        published=tuple(_published(port) for port in records(item.get("Ports"))),
+        published=tuple(_published(port) for port in as_objects(item.get("Ports"))),
     )
 
 
 def inspected_container(item: Json) -> ContainerState:
     """`GET /containers/{id}/json`."""
-    state = record(item.get("State"))
-    health = record(state.get("Health"))
-    checks = records(health.get("Log"))
-    status = text(health.get("Status"))
+    state = as_object(item.get("State"))
+    health = as_object(state.get("Health"))
+    checks = as_objects(health.get("Log"))
+    status = as_str(health.get("Status"))
     return ContainerState(
-        id=text(item.get("Id")),
-        name=text(item.get("Name")).removeprefix("/"),
-        running=flag(state.get("Running")),
-        restarting=flag(state.get("Restarting")),
-        exit_code=number(state.get("ExitCode")),
-        oom_killed=flag(state.get("OOMKilled")),
-        error=text(state.get("Error")),
+        id=as_str(item.get("Id")),
+        name=as_str(item.get("Name")).removeprefix("/"),
+        running=as_bool(state.get("Running")),
+        restarting=as_bool(state.get("Restarting")),
+        exit_code=as_int(state.get("ExitCode")),
+        oom_killed=as_bool(state.get("OOMKilled")),
+        error=as_str(state.get("Error")),
         health="" if status == "none" else status,
-        health_log=text(checks[-1].get("Output")).strip() if checks else "",
-        started=text(state.get("StartedAt")),
-        pid=number(state.get("Pid")),
-        restarts=number(item.get("RestartCount")),
+        health_log=as_str(checks[-1].get("Output")).strip() if checks else "",
+        started=as_str(state.get("StartedAt")),
+        pid=as_int(state.get("Pid")),
+        restarts=as_int(item.get("RestartCount")),
         endpoints=_endpoints(item.get("NetworkSettings")),
     )
 
 
 def network(item: Json) -> Network:
     """One of `GET /networks`, or `GET /networks/{id}`."""
-    ranges = records(record(item.get("IPAM")).get("Config"))
+    ranges = as_objects(as_object(item.get("IPAM")).get("Config"))
     return Network(
-        id=text(item.get("Id")),
-        name=text(item.get("Name")),
-        labels=mapping(item.get("Labels")),
-        subnets=tuple(subnet for subnet in (text(part.get("Subnet")) for part in ranges) if subnet),
-        internal=flag(item.get("Internal")),
+        id=as_str(item.get("Id")),
+        name=as_str(item.get("Name")),
+        labels=as_str_map(item.get("Labels")),
+        subnets=tuple(subnet for subnet in (as_str(part.get("Subnet")) for part in ranges) if subnet),
+        internal=as_bool(item.get("Internal")),
     )
 
 
 def volume(item: Json) -> Volume:
     """One of `GET /volumes`."""
-    return Volume(name=text(item.get("Name")), labels=mapping(item.get("Labels")))
+    return Volume(name=as_str(item.get("Name")), labels=as_str_map(item.get("Labels")))

@@ -9,7 +9,7 @@ from ftl.engine import streams
 from ftl.engine.client import Client, checked
 from ftl.engine.values import ExecResult
 from ftl.errors import EngineError
-from ftl.json_fields import number, record
+from ftl.json_fields import as_int, as_object
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,9 +36,9 @@ async def execute(
             outputs: dict[streams.Stream, list[bytes]] = {"stdout": [], "stderr": []}
             async for stream, content in streams.frames(response.content.iter_any()):
                 outputs[stream].append(content)
-        status = record(await made.inspect()).get("ExitCode")
+        status = as_object(await made.inspect()).get("ExitCode")
     return ExecResult(
-        exit_code=number(status), stdout=b"".join(outputs["stdout"]), stderr=b"".join(outputs["stderr"])
+        exit_code=as_int(status), stdout=b"".join(outputs["stdout"]), stderr=b"".join(outputs["stderr"])
     )
 
 

@@ -12,7 +12,7 @@ from ftl.engine.client import UNBOUNDED, Client, checked
 from ftl.engine.errors import ignoring, none_if_missing
 from ftl.engine.values import Pushed
 from ftl.errors import EngineError, FtlError
-from ftl.json_fields import number, record, records, text
+from ftl.json_fields import as_int, as_object, as_objects, as_str
 
 _DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 
@@ -27,7 +27,7 @@ async def listed(client: Client, labels: Mapping[str, str] | None) -> list[Image
     """`GET /images/json`."""
     async with client.call("list its images") as docker:
         items = await docker.images.list(filters=body.labelled(labels))
-    return [convert.listed_image(item) for item in records(items)]
+    return [convert.listed_image(item) for item in as_objects(items)]
 
 
 async def inspect(client: Client, reference: str) -> Image | None:
@@ -35,7 +35,7 @@ async def inspect(client: Client, reference: str) -> Image | None:
 
     async def work() -> Image:
         async with client.call(f"inspect {reference}") as docker:
-            return convert.inspected_image(record(await docker.images.inspect(checked(reference))))
+            return convert.inspected_image(as_object(await docker.images.inspect(checked(reference))))
 
     return await none_if_missing(work())
 
@@ -43,8 +43,8 @@ async def inspect(client: Client, reference: str) -> Image | None:
 async def layer_sizes(client: Client, reference: str) -> list[int]:
     """`GET /images/{name}/history`, which begins with the last step."""
     async with client.call(f"read the history of {reference}") as docker:
-        steps = records(await docker.images.history(checked(reference)))
-    return [number(step.get("Size")) for step in reversed(steps)]
+        steps = as_objects(await docker.images.history(checked(reference)))
+    return [as_int(step.get("Size")) for step in reversed(steps)]
 
 
 async def usage(client: Client, seconds: float) -> Usage:
@@ -55,7 +55,7 @@ async def usage(client: Client, seconds: float) -> Usage:
         asyncio.timeout(seconds),
         client.raw(docker, "GET", "system/df", query=kinds) as response,
     ):
-        return convert.usage(record(await response.json()))
+        return convert.usage(as_object(await response.json()))
 
 
 async def tag(client: Client, reference: str, new: str) -> None:
@@ -79,7 +79,7 @@ async def load(client: Client, archive: AsyncIterator[bytes]) -> list[str]:
     try:
         async with client.call("load an image") as docker:
             async for item in docker.images.import_image(source, stream=True, timeout=UNBOUNDED):
-                message = text(record(item).get("stream")).strip()
+                message = as_str(as_object(item).get("stream")).strip()
                 # The containerd store reports this as an ordinary line (seen on 28.5.2).
                 if message.lower().startswith("error unpacking"):
                     raise EngineError(f"the engine on {client.name} could not unpack an image", cause=message)
@@ -128,7 +128,7 @@ async def pull(
         credentials = dict(auth) if auth is not None else None
         updates = docker.images.pull(name, auth=credentials, platform=platform, stream=True)
         async for item in updates:
-            yield _progress(record(item))
+            yield _progress(as_object(item))
 
 
 async def at_registry(client: Client, reference: str, seconds: float) -> str:
@@ -139,7 +139,7 @@ async def at_registry(client: Client, reference: str, seconds: float) -> str:
         asyncio.timeout(seconds),
         client.raw(docker, "GET", path) as response,
     ):
-        return text(record(record(await response.json()).get("Descriptor")).get("digest"))
+        return as_str(as_object(as_object(await response.json()).get("Descriptor")).get("digest"))
 
 
 async def push(client: Client, reference: str, *, auth: Mapping[str, str] | None) -> AsyncIterator[Pushed]:
@@ -153,9 +153,9 @@ async def push(client: Client, reference: str, *, auth: Mapping[str, str] | None
             name, tag=label, auth=dict(auth) if auth is not None else None, stream=True
         )
         async for item in updates:
-            line = _progress(record(item))
+            line = _progress(as_object(item))
             told = _DIGEST.search(line)
-            digest = text(record(record(item).get("aux")).get("Digest")) or (told[1] if told else "")
+            digest = as_str(as_object(as_object(item).get("aux")).get("Digest")) or (told[1] if told else "")
             if line or digest:
                 yield Pushed(line, digest)
 
@@ -173,10 +173,10 @@ def _addressed(reference: str) -> str:
 async def log_in(client: Client, auth: Mapping[str, str]) -> str:
     """`POST /auth`: the engine asks the registry itself. The identity token it was given, if any."""
     async with client.call(f"log in to {auth.get('serveraddress', 'the registry')}") as docker:
-        answer = record(await docker.auth(**auth))
-    return text(answer.get("IdentityToken"))
+        answer = as_object(await docker.auth(**auth))
+    return as_str(answer.get("IdentityToken"))
 
 
 def _progress(item: Json) -> str:
-    layer, status, progress = (text(item.get(key)) for key in ("id", "status", "progress"))
+    layer, status, progress = (as_str(item.get(key)) for key in ("id", "status", "progress"))
     return f"{layer + ': ' if layer else ''}{status} {progress}".rstrip()

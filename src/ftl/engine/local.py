@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.errors import UsageError
-from ftl.json_fields import record, text
+from ftl.json_fields import as_object, as_str
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,17 +70,17 @@ def _usable(host: str, origin: str) -> str:
 
 def _current_context(folder: Path) -> str:
     try:
-        config = record(json.loads((folder / "config.json").read_text()))
+        config = as_object(json.loads((folder / "config.json").read_text()))
     except (OSError, ValueError):  # absent or broken: the docker CLI also goes on with its defaults
         return ""
-    return text(config.get("currentContext"))
+    return as_str(config.get("currentContext"))
 
 
 def _context_host(folder: Path, context: str) -> str:
     """The CLI keeps a context in a folder named by the SHA-256 of its name."""
     digest = hashlib.sha256(context.encode()).hexdigest()
     try:
-        meta = record(json.loads((folder / "contexts" / "meta" / digest / "meta.json").read_text()))
+        meta = as_object(json.loads((folder / "contexts" / "meta" / digest / "meta.json").read_text()))
     except (OSError, ValueError) as error:
         raise UsageError(
             f"the docker context `{context}` cannot be read",
@@ -91,7 +91,7 @@ def _context_host(folder: Path, context: str) -> str:
         raise UsageError(
             f"the docker context `{context}` uses TLS, which is not supported for this machine's engine"
         )
-    host = text(record(record(meta.get("Endpoints")).get("docker")).get("Host"))
+    host = as_str(as_object(as_object(meta.get("Endpoints")).get("docker")).get("Host"))
     return host or unix(DEFAULT)
 
 

@@ -10,7 +10,7 @@ from ftl.engine import body, convert
 from ftl.engine.client import Client, checked
 from ftl.engine.errors import ignoring
 from ftl.errors import EngineError
-from ftl.json_fields import record, records
+from ftl.json_fields import as_object, as_objects
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ async def listed(client: Client, labels: Mapping[str, str] | None) -> list[Netwo
     """`GET /networks`."""
     async with client.call("list its networks") as docker:
         items = await docker.networks.list(filters=body.labelled(labels))
-    return [convert.network(item) for item in records(items)]
+    return [convert.network(item) for item in as_objects(items)]
 
 
 async def create(
@@ -33,7 +33,7 @@ async def create(
         async with client.call(f"create the network {name}") as docker:
             await docker.networks.create(body.network(checked(name), labels, subnet, bridge))
     async with client.call(f"inspect the network {name}") as docker:
-        return convert.network(record(await DockerNetwork(docker, name).show()))
+        return convert.network(as_object(await DockerNetwork(docker, name).show()))
 
 
 async def remove(client: Client, name: str) -> None:

@@ -9,7 +9,7 @@ from aiodocker.volumes import DockerVolume
 from ftl.engine import body, convert
 from ftl.engine.client import Client, checked
 from ftl.engine.errors import ignoring
-from ftl.json_fields import record, records
+from ftl.json_fields import as_object, as_objects
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 async def listed(client: Client, labels: Mapping[str, str] | None) -> list[Volume]:
     """`GET /volumes`."""
     async with client.call("list its volumes") as docker:
-        answer = record(await docker.volumes.list(filters=body.labelled(labels)))
-    return [convert.volume(item) for item in records(answer.get("Volumes"))]
+        answer = as_object(await docker.volumes.list(filters=body.labelled(labels)))
+    return [convert.volume(item) for item in as_objects(answer.get("Volumes"))]
 
 
 async def create(client: Client, name: str, labels: Mapping[str, str]) -> None:

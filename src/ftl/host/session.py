@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftl.aio import both
+from ftl.aio import gather2
 from ftl.engine import Engine
 from ftl.errors import EngineUnavailable, FtlError, ServerError, at
 
@@ -54,7 +54,7 @@ async def open_session(machine: Machine) -> AsyncIterator[Session]:
     async with AsyncExitStack() as stack:
         stack.push_async_callback(machine.close)
         likely = await _likely(machine, stack)
-        _, info = await both(stack.enter_async_context(machine), _said(likely))
+        _, info = await gather2(stack.enter_async_context(machine), _said(likely))
         stack.enter_context(at(server=machine.name))
         url = await machine.engine_url()
         if likely is not None and info is not None and likely.url == url:
@@ -78,7 +78,7 @@ async def _said(engine: Engine | None) -> EngineInfo | None:
         return None
     with suppress(FtlError, TimeoutError):
         async with asyncio.timeout(_LIKELY_SECONDS):
-            info, _ = await both(engine.info(), engine.open(_CONNECTIONS))
+            info, _ = await gather2(engine.info(), engine.open(_CONNECTIONS))
             return info
     return None
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from ftl.aio import together
+from ftl.aio import gather
 from ftl.deploy.apply.external_images import named
 from ftl.deploy.observe.state import observe
 from ftl.deploy.plan.checks import dependency_check, service_check
@@ -101,7 +101,7 @@ async def status(project: Project, session: Session) -> Status:
     """
     observed = await observe(session.engine, session.info, project.name, session.name)
     groups = [*_services(project, observed), *_dependencies(project, observed), *_proxy(observed)]
-    units = await together(_unit(session, group) for group in groups)
+    units = await gather(_unit(session, group) for group in groups)
     releases = [unit.release for unit in units if unit.live and unit.release]
     return Status(
         project=project.name,
@@ -155,7 +155,7 @@ def _proxy(observed: Observed) -> Iterable[_Group]:
 
 
 async def _unit(session: Session, group: _Group) -> Unit:
-    states = await together(_look(session, group.check, one) for one in group.containers)
+    states = await gather(_look(session, group.check, one) for one in group.containers)
     up = [one for one in states if one.running]
     bad = [one for one in states if not one.healthy]
     return Unit(

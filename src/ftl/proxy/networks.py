@@ -6,7 +6,7 @@ import ipaddress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ftl.aio import uninterrupted
+from ftl.aio import shielded
 from ftl.engine import labels
 from ftl.errors import EngineError, FtlError
 from ftl.proxy.lifecycle.reconnect import join_again
@@ -79,7 +79,7 @@ async def attach(
         await join(engine, container, network, aliases, await _own_address(engine, network))
     elif not aliases <= set(joined.aliases):
         # Ctrl-C in between would leave the project without its proxy.
-        await uninterrupted(_join_again(engine, machine, state.id, joined, aliases | set(joined.aliases)))
+        await shielded(_join_again(engine, machine, state.id, joined, aliases | set(joined.aliases)))
 
 
 async def attach_all(engine: Engine, machine: Machine, container: str, sites: Iterable[Site]) -> None:

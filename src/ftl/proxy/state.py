@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ftl.aio import both
+from ftl.aio import gather2
 from ftl.engine import labels
 from ftl.proxy.caddy import render
 from ftl.proxy.names import Installation
@@ -72,7 +72,7 @@ async def observe(engine: Engine, *, installation: Installation | None = None) -
         installation: What the proxy is called there.
     """
     name = (installation or Installation()).container
-    proxies, files = await both(
+    proxies, files = await gather2(
         engine.containers(labels={labels.ROLE: labels.ROLE_PROXY}), engine.get_archive(name, "/config")
     )
     container = next((one for one in proxies if one.name == name), None)

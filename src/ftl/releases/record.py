@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
-from ftl.json_fields import texts
+from ftl.json_fields import as_strs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -94,7 +94,7 @@ class ReleaseRecord:
         try:
             known = _known(cls, json.loads(data))
             services = {
-                name: ServiceRecord(**_known(ServiceRecord, entry) | {"layers": texts(entry.get("layers"))})
+                name: ServiceRecord(**_known(ServiceRecord, entry) | {"layers": as_strs(entry.get("layers"))})
                 for name, entry in known.pop("services").items()
             }
             dependencies = {

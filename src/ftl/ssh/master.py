@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftl.aio import uninterrupted
+from ftl.aio import shielded
 from ftl.child import complete, finish, stop
 from ftl.errors import ServerError
 from ftl.ssh import failures, survey, target
@@ -97,7 +97,7 @@ class Master:
                 if self._begun is None:
                     resolved = await resolve(self.server)
                     self._begun = begin(self.server, resolved, interactive=self._interactive)
-                await uninterrupted(self._adopt(self._begun))
+                await shielded(self._adopt(self._begun))
             assert self._process is not None
             return self._process
 
@@ -172,7 +172,7 @@ class Master:
     async def close(self) -> None:
         """End the connection and everything that goes through it; bounded, and complete even when cancelled."""
         if self._begun is not None:
-            await uninterrupted(self._close(self._begun))
+            await shielded(self._close(self._begun))
 
     async def _close(self, begun: Begun) -> None:
         process = await self._adopted()

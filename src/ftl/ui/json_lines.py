@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, TextIO
 
 from ftl.events import type_name
-from ftl.ui.stream import let_go
+from ftl.ui.stream import silence
 
 if TYPE_CHECKING:
     from ftl.events import Event
@@ -33,7 +33,7 @@ class JsonLines:
             self._stream.flush()
         except BrokenPipeError:
             self._read = False
-            let_go(self._stream)
+            silence(self._stream)
         except OSError:
             self._read = False
 

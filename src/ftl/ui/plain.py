@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TextIO
 
-from ftl.ui.stream import let_go
+from ftl.ui.stream import silence
 
 if TYPE_CHECKING:
     from ftl.events import Event
@@ -37,7 +37,7 @@ class Plain:
             self._stream.flush()
         except OSError:
             self._transcript = None
-            let_go(self._stream)
+            silence(self._stream)
 
     def _write(self, line: Line) -> None:
         """Write a line, unless it says of something quick that it is done in the words that said it began."""

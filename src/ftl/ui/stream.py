@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import IO
 
 
-def let_go(stream: IO[str]) -> None:
+def silence(stream: IO[str]) -> None:
     """Write nothing more to a stream that failed.
 
     What it still holds goes nowhere: Python would write that when it exits, complain, and end with 120.

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from ftl.figures import duration
 from ftl.ui import transfers
-from ftl.ui.stream import let_go
+from ftl.ui.stream import silence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +67,7 @@ class Terminal:
             self._animate()
         except OSError:  # the terminal was closed: the work goes on, or takes back what it did
             self._closed = True
-            let_go(self._console.file)
+            silence(self._console.file)
 
     def close(self) -> None:
         """Take the live part away and give the cursor back."""

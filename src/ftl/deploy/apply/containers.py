@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ftl.aio import together, uninterrupted
+from ftl.aio import gather, shielded
 from ftl.deploy.apply.external_images import held_fast
 from ftl.deploy.apply.hooks import run_local_hook, run_remote_hook
 from ftl.deploy.plan.cleanup import DEPENDENCY_STOP
@@ -59,7 +59,7 @@ async def start_containers(work: Work, step: StartContainers) -> None:
     """Create and start the containers of a new release, side by side."""
     spec = replace(step.spec, image=await held_fast(work, step.service, step.spec.image))
     work.on_failure(step, lambda: _remove(work, step.names))
-    await together(create_and_start(work.engine, name, spec) for name in step.names)
+    await gather(create_and_start(work.engine, name, spec) for name in step.names)
 
 
 async def create_and_start(engine: Engine, name: str, spec: ContainerSpec) -> None:
@@ -67,8 +67,8 @@ async def create_and_start(engine: Engine, name: str, spec: ContainerSpec) -> No
 
     Neither call is given up half way: the engine would go on with it, and make a container that nobody removes.
     """
-    await uninterrupted(engine.create(name, spec))
-    await uninterrupted(engine.start(name))
+    await shielded(engine.create(name, spec))
+    await shielded(engine.start(name))
 
 
 async def start_again(work: Work, step: StartAgain) -> None:
@@ -79,7 +79,7 @@ async def start_again(work: Work, step: StartAgain) -> None:
 
 async def wait(work: Work, step: WaitHealthy) -> None:
     """Wait until all of a service's containers are healthy."""
-    await together(
+    await gather(
         wait_healthy(
             work.engine,
             work.machine,
@@ -95,12 +95,12 @@ async def wait(work: Work, step: WaitHealthy) -> None:
 async def stop_old(work: Work, step: StopOld) -> None:
     """Stop the old containers first; they are started again if the release does not come to be."""
     work.on_failure(step, lambda: _start(work, step.names))
-    await together(work.engine.stop(name, timeout=step.timeout) for name in step.names)
+    await gather(work.engine.stop(name, timeout=step.timeout) for name in step.names)
 
 
 async def stop_and_remove(work: Work, step: StopAndRemove) -> None:
     """Stop containers side by side, then remove them."""
-    await together(_retire(work, name, step.timeout) for name in step.names)
+    await gather(_retire(work, name, step.timeout) for name in step.names)
 
 
 async def _retire(work: Work, name: str, timeout: float) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from ftl.aio import together, uninterrupted
+from ftl.aio import gather, shielded
 from ftl.deploy.apply import containers, images, proxy, records
 from ftl.deploy.plan import steps as s
 from ftl.errors import FtlError, HookFailed, at
@@ -62,7 +62,7 @@ async def apply(plan: Plan, work: Work) -> None:
         for stage in plan.stages:
             try:
                 running = _run_stage(stage, work)
-                await (uninterrupted(running) if stage.decides else running)
+                await (shielded(running) if stage.decides else running)
             except FtlError as error:
                 if not work.committed:
                     raise
@@ -70,7 +70,7 @@ async def apply(plan: Plan, work: Work) -> None:
                 work.cut_short |= not isinstance(error, HookFailed)  # hooks do not run again
     except BaseException:
         if not work.committed:
-            await uninterrupted(work.take_back())
+            await shielded(work.take_back())
         work.cut_short = work.committed
         raise
     if late is not None:
@@ -79,7 +79,7 @@ async def apply(plan: Plan, work: Work) -> None:
 
 async def _run_stage(stage: Stage, work: Work) -> None:
     """Run a stage's tracks side by side; the first error ends the others."""
-    await together(_run_track(track, work) for track in stage.tracks)
+    await gather(_run_track(track, work) for track in stage.tracks)
 
 
 async def _run_track(track: Track, work: Work) -> None:

@@ -7,7 +7,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ftl.aio import uninterrupted
+from ftl.aio import shielded
 from ftl.child import lines_of
 from ftl.deploy.apply.external_images import held_fast
 from ftl.errors import EngineError, HookFailed
@@ -41,9 +41,9 @@ async def run_remote_hook(work: Work, step: RunHook) -> None:
     try:
         async with asyncio.timeout(HOOK_SECONDS):
             image = await held_fast(work, step.service, step.spec.image)
-            await uninterrupted(work.engine.create(step.container, replace(step.spec, image=image)))
+            await shielded(work.engine.create(step.container, replace(step.spec, image=image)))
             try:
-                await uninterrupted(work.engine.start(step.container))
+                await shielded(work.engine.start(step.container))
             except EngineError as error:
                 raise HookFailed(
                     f"the {step.hook} hook of {step.service} could not start",
@@ -57,7 +57,7 @@ async def run_remote_hook(work: Work, step: RunHook) -> None:
     except TimeoutError:
         raise _failed(step, f"it was not done after {HOOK_SECONDS:g} s", lines) from None
     finally:
-        await uninterrupted(_remove(work, step.container))
+        await shielded(_remove(work, step.container))
     if status != 0:
         raise _failed(step, f"it ended with status {status}", lines, status=status)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.aio import together
+from ftl.aio import gather
 from ftl.deploy.apply.images import newest_image
 from ftl.engine import labels
 from ftl.errors import EngineError, FtlError
@@ -119,7 +119,7 @@ async def _refuse_ended(work: Work, step: Switch) -> None:
     """Hooks take their time: what was healthy before them must still run, and must have run all along."""
     marks = {labels.PROJECT: step.project, labels.RELEASE: step.release, labels.ROLE: labels.ROLE_SERVICE}
     new = await work.engine.containers(labels=marks)
-    states = await together(work.engine.container(one.id) for one in new)
+    states = await gather(work.engine.container(one.id) for one in new)
     for one, state in zip(new, states, strict=True):
         if ended(state):
             raise await explain(work.engine, work.machine, one.labels[labels.SERVICE], one.name, Ended())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftl.aio import raising_first
+from ftl.aio import task_group
 from ftl.deploy.plan.specs import is_aside
 from ftl.engine import labels
 from ftl.proxy import observe as observe_proxy
@@ -122,7 +122,7 @@ class Observed:
 
 async def observe(engine: Engine, info: EngineInfo, project: str, server: str) -> Observed:
     """Ask the server everything a plan needs, side by side."""
-    async with raising_first() as group:
+    async with task_group() as group:
         containers = group.create_task(engine.containers())
         images = group.create_task(engine.images())
         networks = group.create_task(engine.networks())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ftl import references
 from ftl.deploy.apply.external_images import exactly, named, pulled
-from ftl.json_fields import records, text
+from ftl.json_fields import as_objects, as_str
 
 if TYPE_CHECKING:
     from ftl.deploy.observe.state import Observed
@@ -74,5 +74,5 @@ def _exact(reference: str, entry: ServiceRecord | DependencyRecord | None, runs:
 
 def _pushed_as(release: ReleaseRecord, service: str) -> str:
     """What ftl.yaml named for a service's image in that release."""
-    named_so = (one for one in records(release.project.get("services")) if one.get("name") == service)
-    return next((text(one.get("image")) for one in named_so), "")
+    named_so = (one for one in as_objects(release.project.get("services")) if one.get("name") == service)
+    return next((as_str(one.get("image")) for one in named_so), "")

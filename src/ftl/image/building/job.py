@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl import figures
-from ftl.aio import together
+from ftl.aio import gather
 from ftl.child import lines_of
 from ftl.engine import labels
 from ftl.errors import BuildFailed
@@ -247,7 +247,7 @@ async def _bases(
     if last is not None and not any(step.missed for step in progress.steps):
         return dict(last.bases)
     names = dockerfile.bases()
-    images = await together(engine.image(name) for name in names)
+    images = await gather(engine.image(name) for name in names)
     return {name: content_id(image) for name, image in zip(names, images, strict=True) if image is not None}
 
 

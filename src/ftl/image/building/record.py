@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ftl.image.files import read_json, state_file, write_json
-from ftl.json_fields import mapping, record, texts
+from ftl.json_fields import as_object, as_str_map, as_strs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -94,7 +94,7 @@ def load_record(path: Path) -> Record | None:
 
 
 def _record(raw: Mapping[str, object]) -> Record:
-    files = record(raw["files"])
+    files = as_object(raw["files"])
     kept = {
         path: Kept(int(size), int(mtime), bool(executable), str(digest))
         for path, value in files.items()
@@ -103,33 +103,34 @@ def _record(raw: Mapping[str, object]) -> Record:
     }
     return Record(
         salt=str(raw["salt"]),
-        instructions=texts(raw["instructions"]),
-        args=mapping(raw["args"]),
-        bases=mapping(raw["bases"]),
-        settings=mapping(raw["settings"]),
+        instructions=as_strs(raw["instructions"]),
+        args=as_str_map(raw["args"]),
+        bases=as_str_map(raw["bases"]),
+        settings=as_str_map(raw["settings"]),
         files=kept,
-        seconds={key: float(str(value)) for key, value in record(raw["seconds"]).items()},
+        seconds={key: float(str(value)) for key, value in as_object(raw["seconds"]).items()},
         content=str(raw["content"]),
     )
 
 
-def save_record(path: Path, record: Record) -> None:
+def save_record(path: Path, as_object: Record) -> None:
     """Replace the record in a file."""
     files = {
-        name: [file.size, file.mtime_ns, file.executable, file.digest] for name, file in record.files.items()
+        name: [file.size, file.mtime_ns, file.executable, file.digest]
+        for name, file in as_object.files.items()
     }
     write_json(
         path,
         {
             "format": _FORMAT,
-            "salt": record.salt,
-            "instructions": list(record.instructions),
-            "args": dict(record.args),
-            "bases": dict(record.bases),
-            "settings": dict(record.settings),
+            "salt": as_object.salt,
+            "instructions": list(as_object.instructions),
+            "args": dict(as_object.args),
+            "bases": dict(as_object.bases),
+            "settings": dict(as_object.settings),
             "files": files,
-            "seconds": dict(record.seconds),
-            "content": record.content,
+            "seconds": dict(as_object.seconds),
+            "content": as_object.content,
         },
     )
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 from typing import TYPE_CHECKING
 
-from ftl.aio import raising_first, together
+from ftl.aio import gather, task_group
 from ftl.config import variables
 from ftl.engine import labels
 from ftl.errors import at
@@ -65,7 +65,7 @@ async def build(
         return {}
     environ = dict(os.environ)
     platforms = [platform, *(service.build.platform for service in wanted if service.build)]
-    async with raising_first() as group:
+    async with task_group() as group:
         finding = group.create_task(asyncio.to_thread(find_builder, environ))
         committed = group.create_task(git_commit(root, environ))
         native = group.create_task(_native(engine, platforms))
@@ -87,7 +87,7 @@ async def build(
         emit=emit,
         no_cache=no_cache,
     )
-    built = await together((_build(batch, service) for service in wanted), limit=AT_ONCE)
+    built = await gather((_build(batch, service) for service in wanted), limit=AT_ONCE)
     return {service.name: one for service, one in zip(wanted, built, strict=True)}
 
 

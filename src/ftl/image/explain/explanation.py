@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftl.aio import together
+from ftl.aio import gather
 from ftl.child import complete
 from ftl.image.building.builder import Builder, find_builder
 from ftl.image.building.command import client_environment
@@ -59,7 +59,7 @@ async def explain(
     """
     builder = await asyncio.to_thread(find_builder, os.environ)
     wanted = [service for service in services if service.name in built]
-    explained = await together(
+    explained = await gather(
         _explain(service, built[service.name], root, engine, builder) for service in wanted
     )
     return {explanation.service: explanation for explanation in explained}

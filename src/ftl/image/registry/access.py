@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl import references
-from ftl.aio import together
+from ftl.aio import gather
 from ftl.errors import EngineError
 from ftl.image.registry.names import registry_of
 from ftl.image.registry.refusals import asks_for_login
@@ -43,7 +43,7 @@ async def needs_login(engine: Engine, images: Sequence[str], *, seconds: float) 
         images: All of one registry.
         seconds: What is not told by then counts as no: a registry that does not answer asks for nothing.
     """
-    return any(await together(_is_closed(engine, image, seconds) for image in images))
+    return any(await gather(_is_closed(engine, image, seconds) for image in images))
 
 
 async def _is_closed(engine: Engine, image: str, seconds: float) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ftl import references
 from ftl.image.registry.docker_config import CONFIG_FILE, read_config, user_folder
 from ftl.image.registry.names import filed
-from ftl.json_fields import record
+from ftl.json_fields import as_object
 from ftl.private_folder import private_folder
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ def _fill(folder: Path, own: Path, credentials: Sequence[Credentials], config: M
             if entry.name != CONFIG_FILE:
                 (folder / entry.name).symlink_to(entry.absolute())
     # An empty helper turns the store off for a registry: the file counts.
-    helpers = {**record(config.get("credHelpers")), **{one.registry: "" for one in credentials}}
-    entries = {**record(config.get("auths")), **{one.registry: one.entry() for one in credentials}}
+    helpers = {**as_object(config.get("credHelpers")), **{one.registry: "" for one in credentials}}
+    entries = {**as_object(config.get("auths")), **{one.registry: one.entry() for one in credentials}}
     file = folder / CONFIG_FILE
     file.touch(mode=0o600)
     file.write_text(json.dumps({**config, "credHelpers": helpers, "auths": entries}))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ftl.child import complete
 from ftl.errors import FtlError
 from ftl.image.registry.credentials import IDENTITY, Credentials
-from ftl.json_fields import record, text
+from ftl.json_fields import as_object, as_str
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +45,7 @@ async def stored(registry: str, environ: Mapping[str, str]) -> Credentials | Non
         HelperFailed: The helper failed, and the file has no credentials either.
     """
     config = read_config(environ)
-    helper = text(record(config.get("credHelpers")).get(registry)) or text(config.get("credsStore"))
+    helper = as_str(as_object(config.get("credHelpers")).get(registry)) or as_str(config.get("credsStore"))
     if not _HELPER_NAME.fullmatch(helper):
         return _from_file(config, registry)
     try:
@@ -66,7 +66,7 @@ def user_folder(environ: Mapping[str, str]) -> Path:
 def read_config(environ: Mapping[str, str]) -> Json:
     """What is in docker's config file; nothing where there is none that can be read."""
     try:
-        return record(json.loads((user_folder(environ) / CONFIG_FILE).read_text()))
+        return as_object(json.loads((user_folder(environ) / CONFIG_FILE).read_text()))
     except (OSError, ValueError):
         return {}
 
@@ -88,20 +88,20 @@ async def _from_helper(program: str, registry: str, environ: Mapping[str, str]) 
             return None
         raise HelperFailed(message, cause=said or f"status {done.exit_code}")
     try:
-        answer = record(json.loads(done.stdout))
+        answer = as_object(json.loads(done.stdout))
     except ValueError as error:
         raise HelperFailed(message, cause="its answer is not JSON") from error
-    return _credentials(registry, text(answer.get("Username")), text(answer.get("Secret")), program)
+    return _credentials(registry, as_str(answer.get("Username")), as_str(answer.get("Secret")), program)
 
 
 def _from_file(config: Json, registry: str) -> Credentials | None:
-    entries = record(config.get("auths"))
+    entries = as_object(config.get("auths"))
     names = (registry, f"https://{registry}", f"https://{registry}/v1/", f"https://{registry}/v2/")
-    entry = next((record(entries[name]) for name in names if name in entries), {})
-    if token := text(entry.get("identitytoken")):
+    entry = next((as_object(entries[name]) for name in names if name in entries), {})
+    if token := as_str(entry.get("identitytoken")):
         return _credentials(registry, IDENTITY, token, "docker's config file")
     try:
-        username, _, password = base64.b64decode(text(entry.get("auth"))).decode().partition(":")
+        username, _, password = base64.b64decode(as_str(entry.get("auth"))).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
         return None
     return _credentials(registry, username, password.rstrip("\0"), "docker's config file")

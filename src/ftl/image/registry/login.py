@@ -16,7 +16,7 @@ from ftl.image.registry.credentials import Credentials
 from ftl.image.registry.keyring import Login
 from ftl.image.registry.names import shown
 from ftl.image.registry.refusals import Attempt, asking, refused
-from ftl.json_fields import record, text
+from ftl.json_fields import as_object, as_str
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,18 +94,20 @@ async def store_there(machine: Machine, credentials: Sequence[Credentials]) -> N
     if there.exit_code != 0:
         raise FtlError(message, cause=there.stderr.decode(errors="replace").strip() or None)
     try:
-        config = dict(record(json.loads(there.stdout or b"{}")))
+        config = dict(as_object(json.loads(there.stdout or b"{}")))
     except ValueError as error:
         raise FtlError(
             message, cause="~/.docker/config.json there is not JSON", hint="repair or remove it"
         ) from error
     for one in credentials:
-        helper = text(record(config.get("credHelpers")).get(one.registry)) or text(config.get("credsStore"))
+        helper = as_str(as_object(config.get("credHelpers")).get(one.registry)) or as_str(
+            config.get("credsStore")
+        )
         if helper:
             hint = f"log in there by hand: `docker login {one.registry}`"
             raise FtlError(message, cause=f"docker there keeps them by docker-credential-{helper}", hint=hint)
     entries = {one.registry: one.entry() for one in credentials}
-    merged = {**config, "auths": {**record(config.get("auths")), **entries}}
+    merged = {**config, "auths": {**as_object(config.get("auths")), **entries}}
     done = await machine.run(["sh", "-c", _WRITE], stdin=json.dumps(merged, indent=2).encode())
     if done.exit_code != 0:
         raise FtlError(message, cause=done.stderr.decode(errors="replace").strip() or None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ftl.image.files import cache_file, read_json, write_json
-from ftl.json_fields import record
+from ftl.json_fields import as_object
 
 _FILE = "links.json"
 
@@ -24,7 +24,7 @@ def recall(server: str, round_trip: float) -> float | None:
 
     A laptop that was next to its server yesterday is not taken for that in a train.
     """
-    link = record(read_json(cache_file(_FILE)).get(server))
+    link = as_object(read_json(cache_file(_FILE)).get(server))
     speed, then = link.get("speed"), link.get("round_trip")
     if not isinstance(speed, int) or speed <= 0 or not isinstance(then, int | float):
         return None

@@ -17,9 +17,9 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ftl.aio import to_the_end
+from ftl.aio import gather_all
 from ftl.engine import labels
-from ftl.json_fields import record
+from ftl.json_fields import as_object
 from ftl.references import repository
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def likeliest(images: Iterable[Image], repositories: Iterable[str]) -> list[Imag
 
 async def inspect(engine: Engine, images: Sequence[Image]) -> list[Image]:
     """Ask for images in full, side by side; those that are gone meanwhile are left out."""
-    found = await to_the_end(engine.image(image.id) for image in images[:_CANDIDATES])
+    found = await gather_all(engine.image(image.id) for image in images[:_CANDIDATES])
     return [image for image in found if image is not None]
 
 
@@ -115,5 +115,5 @@ def _seems_loaded_by_ftl(image: Image) -> bool:
     Without a record it cannot be known for sure (an engine does not tell its blobs' digests), hence the
     verification after a load.
     """
-    built = labels.PROJECT in record(image.config.get("Labels"))
+    built = labels.PROJECT in as_object(image.config.get("Labels"))
     return built and any("/" not in tag for tag in image.tags)

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ftl.aio import both, to_the_end
+from ftl.aio import gather2, gather_all
 from ftl.errors import EngineError, TransferFailed
 from ftl.events import Emit, TransferStarted
 from ftl.image.transfer.equality import same
@@ -119,7 +119,7 @@ async def send_many(
     here = await _here(source, images)
     # Where IDs of both stores mean the same, an image that is there can be named at once, in the same round trip.
     comparable = (await source.info()).store == info.store
-    there, named = await both(
+    there, named = await gather2(
         _there(target, () if comparable else images), _named(target, here if comparable else {})
     )
     if info.store == "containerd":  # it names what is half there, too, but does not list it
@@ -128,7 +128,7 @@ async def send_many(
     depot = Depot()
     present = named | _present({tag: image for tag, image in here.items() if tag not in named}, there)
     if len(present) < len(here):
-        known, depot = await both(
+        known, depot = await gather2(
             inspect(target, likeliest(there.listed, map(repository, here))),
             _depot(machine, info, free_bytes),
         )
@@ -173,7 +173,7 @@ class _There:
 
 
 async def _here(source: Engine, images: Mapping[str, str]) -> dict[str, Image]:
-    found = dict(zip(images, await to_the_end(source.image(name) for name in images.values()), strict=True))
+    found = dict(zip(images, await gather_all(source.image(name) for name in images.values()), strict=True))
     for tag, image in found.items():
         if image is None:
             raise TransferFailed(
@@ -186,7 +186,7 @@ async def _here(source: Engine, images: Mapping[str, str]) -> dict[str, Image]:
 
 async def _there(target: Engine, tags: Iterable[str]) -> _There:
     names = list(tags)
-    listed, tagged = await both(target.images(), to_the_end(target.image(name) for name in names))
+    listed, tagged = await gather2(target.images(), gather_all(target.image(name) for name in names))
     return _There(listed, dict(zip(names, tagged, strict=True)))
 
 
@@ -202,7 +202,7 @@ async def _named(target: Engine, images: Mapping[str, Image]) -> dict[str, Image
             raise
         return True
 
-    found = await to_the_end(name(tag, image) for tag, image in images.items())
+    found = await gather_all(name(tag, image) for tag, image in images.items())
     return {tag: image for (tag, image), there in zip(images.items(), found, strict=True) if there}
 
 

@@ -15,7 +15,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ftl.aio import both, to_the_end, uninterrupted
+from ftl.aio import gather2, gather_all, shielded
 from ftl.engine import ContainerSpec, Image, labels
 from ftl.errors import EngineError, EngineUnavailable, ServerError
 
@@ -68,7 +68,7 @@ class Incoming:
             Doubt: It is not.
             EngineUnavailable: The engine is gone.
         """
-        await to_the_end(
+        await gather_all(
             [
                 self._see_listed(),
                 *(self._verify(tag, image_id, tuple(layers[tag])) for tag, image_id in ids.items()),
@@ -107,12 +107,12 @@ class Incoming:
             image=tag, labels={labels.ROLE: labels.ROLE_TRANSFER}, command=("true",), restart="no"
         )
         self._tried.add(name)
-        await uninterrupted(self._engine.create(name, spec))  # or it is made once nobody removes it any more
+        await shielded(self._engine.create(name, spec))  # or it is made once nobody removes it any more
 
     async def settle(self, names: Mapping[str, str]) -> None:
         """Give the images their names: temporary tag -> name. What they were tried with goes at the same time."""
         tagging = [self._engine.tag(temporary, name) for temporary, name in names.items()]
-        await both(to_the_end(tagging), self._clear())
+        await gather2(gather_all(tagging), self._clear())
 
     async def discard(self) -> None:
         """Take the temporary tags away, and the images that got no other; also while being cancelled."""
@@ -155,7 +155,7 @@ def _mark(lock: str) -> str:
 
 
 async def _removed(engine: Engine, containers: Iterable[str]) -> None:
-    await to_the_end(engine.remove(name, force=True) for name in containers)
+    await gather_all(engine.remove(name, force=True) for name in containers)
 
 
 async def sweep(engine: Engine, tags: Iterable[str]) -> None:
@@ -184,7 +184,7 @@ def _container(tag: str) -> str:
 
 async def _shielded(work: Coroutine[None, None, None]) -> None:
     """Finish a piece of cleaning up, within bounds, although the task it runs in may be on its way out."""
-    await uninterrupted(_bounded(work))
+    await shielded(_bounded(work))
 
 
 async def _bounded(work: Coroutine[None, None, None]) -> None:

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ftl.aio import to_the_end
+from ftl.aio import gather_all
 from ftl.errors import TransferFailed
 from ftl.events import Emit, Note
 from ftl.image.transfer.archive.memory import return_large_blocks
@@ -189,7 +189,7 @@ class Shipment:
         if not there.depot.bases():
             return Bases({}, self._origin.old, self._describe, None)
         tags = [tag for image in there.images[:_LOOKED_AT] for tag in image.tags if not is_temporary(tag)]
-        found = await to_the_end(self._here.image(tag) for tag in tags)
+        found = await gather_all(self._here.image(tag) for tag in tags)
         here = {tag: image for tag, image in zip(tags, found, strict=True) if image is not None}
         layers = {parcel.tag: parcel.image.layers for parcel in self._parcels}
         return Bases(
@@ -244,7 +244,7 @@ class Shipment:
         return EngineDoor(there.engine, there.info, meter)
 
     async def _accounts(self, wanted: Sequence[Wanted], there: There) -> list[Account]:
-        steps = await to_the_end(self._here.layer_sizes(parcel.image.id) for parcel in self._parcels)
+        steps = await gather_all(self._here.layer_sizes(parcel.image.id) for parcel in self._parcels)
         accounts: list[Account] = []
         held, free, self._room = there.held, there.depot.free, 0
         for parcel, image, of_steps in zip(self._parcels, wanted, steps, strict=True):

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from ftl.aio import uninterrupted
+from ftl.aio import shielded
 from ftl.engine import ContainerSpec, Mount, labels
 from ftl.errors import EngineError, FtlError
 from ftl.proxy import networks
@@ -94,7 +94,7 @@ async def upgrade(engine: Engine, machine: Machine, names: Installation, image: 
     await _validate(engine, names, image)
     new = await _prepared(engine, names, spec)
     # Ctrl-C in between would leave the server without a proxy.
-    await uninterrupted(_replace(engine, machine, names, old.id, new))
+    await shielded(_replace(engine, machine, names, old.id, new))
     return True
 
 

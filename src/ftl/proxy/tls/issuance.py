@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ftl.json_fields import record, text
+from ftl.json_fields import as_object, as_str
 from ftl.proxy import scripts
 from ftl.proxy.tls import policy
 
@@ -122,17 +122,17 @@ def refusals(lines: Iterable[str]) -> tuple[dict[str, str], str]:
     trouble = ""
     for line in lines:
         try:
-            entry = record(json.loads(line))
+            entry = as_object(json.loads(line))
         except ValueError:
             continue
-        host = text(entry.get("identifier"))
+        host = as_str(entry.get("identifier"))
         if entry.get("msg") == _BEGINS:
             found.pop(host, None)
             trouble = ""
         elif entry.get("msg") == _RETRIES:
-            trouble = _words(text(entry.get("error")))
+            trouble = _words(as_str(entry.get("error")))
         elif entry.get("msg") == _FAILS and host:
-            found[host] = _words(text(entry.get("error")))
+            found[host] = _words(as_str(entry.get("error")))
     return found, trouble
 
 

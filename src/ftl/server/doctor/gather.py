@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ftl.aio import both, together
+from ftl.aio import gather, gather2
 from ftl.engine import Engine
 from ftl.errors import EngineError, FtlError, ServerError
 from ftl.server.doctor import facts
@@ -89,11 +89,11 @@ async def visit(
     machine = Local() if target is None else connect(target)
     try:
         async with machine, AsyncExitStack() as stack:
-            (docker, engine), (route, reached) = await both(_docker(machine, stack), _reached(way))
+            (docker, engine), (route, reached) = await gather2(_docker(machine, stack), _reached(way))
             outside = _outside(route, reached)
-            seen, (served, tried) = await both(
+            seen, (served, tried) = await gather2(
                 _look(machine, docker, outside),
-                both(_served(machine, engine, docker, hosts), logins.try_there(engine)),
+                gather2(_served(machine, engine, docker, hosts), logins.try_there(engine)),
             )
             return replace(seen, reached=reached, served=tuple(served), tried=tuple(tried))
     except ServerError as error:
@@ -139,7 +139,7 @@ async def _served(
     proxy = proxy_of(docker.containers)
     if engine is None or proxy is None:
         return []
-    served = await together(certificates.serve(machine, host) for host in hosts)
+    served = await gather(certificates.serve(machine, host) for host in hosts)
     certified = [host for host, by_acme in hosts.items() if by_acme]
     try:
         return await certificates.with_refusals(served, engine, proxy, certified)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, get_args
 
-from ftl.aio import both, raising_first, together
+from ftl.aio import gather, gather2, task_group
 from ftl.config import Proxy
 from ftl.proxy import site_of
 from ftl.server.doctor.checks import certificates, dns, local, ports, registries, server, ssh
@@ -75,9 +75,9 @@ class Examination:
 async def examine(patient: Patient) -> Examination:
     """Look at everything there is to look at, all of it side by side."""
     logins = registries.Logins(patient.project, root=patient.root, environ=os.environ)
-    (building, tried), ((way, seen), domains) = await both(
-        both(local.gather(), logins.try_here()),
-        both(_server(patient, logins), together(dns.gather(host) for host in patient.hosts)),
+    (building, tried), ((way, seen), domains) = await gather2(
+        gather2(local.gather(), logins.try_here()),
+        gather2(_server(patient, logins), gather(dns.gather(host) for host in patient.hosts)),
     )
     findings = [
         *local.judge(building, local.Needs.of(patient.project)),
@@ -94,11 +94,11 @@ async def examine(patient: Patient) -> Examination:
 async def _server(patient: Patient, logins: registries.Logins) -> tuple[ssh.WayIn | None, Visit]:
     """The way to the server (None: it is this machine), and what is seen there."""
     if patient.server is None:
-        return await ssh.gather(None, os.environ), Visit()
+        return await ssh.look_here(None, os.environ), Visit()
     if patient.server.is_local:
         return None, await visit(None, None, hosts=patient.secured, logins=logins)
-    async with raising_first() as group:
-        way = group.create_task(ssh.gather(patient.target, os.environ))
+    async with task_group() as group:
+        way = group.create_task(ssh.look_here(patient.target, os.environ))
         seen = group.create_task(visit(patient.target, way, hosts=patient.secured, logins=logins))
     return way.result(), seen.result()
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftl.aio import together
+from ftl.aio import gather
 from ftl.engine import Engine, local_url
 from ftl.errors import FtlError, TransferFailed
 from ftl.events import Note
@@ -100,7 +100,7 @@ async def log_in_to_registries(
     if pushed:
         async with Engine(local_url(environ), name="this machine") as engine:
             desk = _Desk(engine, "which `ftl build` pushes to", ask, environ, emit)
-            tried = await together(_try_here(engine, keyring, one) for one in pushed)
+            tried = await gather(_try_here(engine, keyring, one) for one in pushed)
             found += await _see_to(desk, tried)
     pulled = pulled_from(project)
     listed = (filed(one.server) for one in project.registries)
@@ -111,7 +111,7 @@ async def log_in_to_registries(
             Engine(await machine.engine_url(), name=machine.name, explain=machine.explain) as engine,
         ):
             desk = _Desk(engine, "which the server pulls from", ask, environ, emit)
-            tried = await together(_try_there(engine, keyring, one, pulled.get(one, ())) for one in there)
+            tried = await gather(_try_there(engine, keyring, one, pulled.get(one, ())) for one in there)
             found += await _see_to(desk, tried)
     return tuple(found)
 

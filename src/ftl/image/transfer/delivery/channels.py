@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ftl import child
-from ftl.aio import to_the_end, uninterrupted
+from ftl.aio import gather_all, shielded
 from ftl.image.transfer.remote.scripts import ASIDE
 
 if TYPE_CHECKING:
@@ -120,4 +120,4 @@ async def opened(machine: Machine, run: str, count: int, meter: Meter) -> AsyncI
     finally:
         if lanes is not None:
             await lanes.end()
-        await uninterrupted(to_the_end(map(child.hang_up, processes)))
+        await shielded(gather_all(map(child.close_stdin, processes)))

@@ -12,7 +12,7 @@ from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
 from ftl import child
-from ftl.aio import uninterrupted
+from ftl.aio import shielded
 from ftl.image.transfer.archive.blocks import blocks, side_by_side
 from ftl.image.transfer.delivery.channels import lanes_for, opened
 from ftl.image.transfer.delivery.engine_api import STALL
@@ -82,7 +82,7 @@ class Receiver:
                 self._machine.name, f"nothing moved for {STALL / 60:.0f} minutes", _RESUME
             ) from error
         finally:
-            await uninterrupted(child.hang_up(process))  # it takes with it what it had begun
+            await shielded(child.close_stdin(process))  # it takes with it what it had begun
             listening.cancel()
         self._judge(process.returncode, said, complaint)
 

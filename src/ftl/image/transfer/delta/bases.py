@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ftl.aio import both
+from ftl.aio import gather2
 from ftl.errors import FtlError
 from ftl.image.transfer.archive.spool import Spooled, not_put_aside, temporary
 from ftl.image.transfer.delta.base_layer import Basis
@@ -124,7 +124,7 @@ class Bases:
     ) -> tuple[Basis | None, Layer]:
         """What is like the old layer, by what its server says of it and the new one, which is put aside for that."""
         try:
-            ledger, members = await both(self._describe(kept), _put(layer, new))
+            ledger, members = await gather2(self._describe(kept), _put(layer, new))
             layer = replace(layer, pieces=Spooled(new, layer.diff_id, layer.size).pieces())
             if ledger is None:
                 return None, layer

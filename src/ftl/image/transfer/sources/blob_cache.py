@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftl.image.files import cache_file, read_json, write_json
-from ftl.json_fields import number, record, text
+from ftl.json_fields import as_int, as_object, as_str
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,8 +55,8 @@ class Remembered:
         self._path = path or cache_file("pushed.json")
         raw = self._read()
         self.blobs = _blobs(raw)
-        self.name = text(raw.get("name")) or secrets.token_hex(16)
-        self.port = number(raw.get("port"))
+        self.name = as_str(raw.get("name")) or secrets.token_hex(16)
+        self.port = as_int(raw.get("port"))
 
     def unknown(self, layers: Iterable[str]) -> set[str]:
         """The diffIDs whose blobs are not known."""
@@ -75,7 +75,7 @@ class Remembered:
 
 def _blobs(raw: dict[str, object]) -> dict[str, Blob]:
     return {
-        digest: Blob(text(value[0]), number(value[1]), number(value[2]))
-        for digest, value in record(raw.get("blobs")).items()
+        digest: Blob(as_str(value[0]), as_int(value[1]), as_int(value[2]))
+        for digest, value in as_object(raw.get("blobs")).items()
         if isinstance(value, list) and len(value) == 3
     }

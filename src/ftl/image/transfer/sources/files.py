@@ -25,7 +25,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftl.aio import uninterrupted
+from ftl.aio import shielded
 from ftl.errors import EngineError
 from ftl.image.transfer.archive.archive import digest
 from ftl.image.transfer.presence import chain_ids
@@ -188,7 +188,7 @@ async def _ahead(pieces: Generator[bytes, None, None]) -> AsyncGenerator[bytes, 
             yield piece
     finally:
         # A generator that a thread is inside of cannot be closed. It is out of it after one piece.
-        await uninterrupted(asyncio.wait([coming]))
+        await shielded(asyncio.wait([coming]))
         if not coming.cancelled():
             coming.exception()
         pieces.close()

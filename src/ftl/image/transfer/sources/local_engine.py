@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
-from ftl.aio import to_the_end
+from ftl.aio import gather_all
 from ftl.errors import EngineError
 from ftl.image.transfer.sources.docker_save import Saving, saved
 from ftl.image.transfer.sources.oci_index import survey
@@ -31,7 +31,7 @@ async def learn_layers(engine: Engine, references: Iterable[str]) -> None:
     """
     with suppress(EngineError):
         if (await engine.info()).store == "overlay2":
-            found = await to_the_end(engine.image(reference) for reference in references)
+            found = await gather_all(engine.image(reference) for reference in references)
             images = [image for image in found if image is not None]
             await learn(engine, [Wanted(image.id, image.id, image.layers) for image in images])
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ftl.errors import TransferFailed
 from ftl.image.transfer.archive.tar import TarReader
 from ftl.image.transfer.sources.source import DOCUMENT_LIMIT, Wanted
-from ftl.json_fields import record, records, text, texts
+from ftl.json_fields import as_object, as_objects, as_str, as_strs
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -66,16 +66,16 @@ async def _documents(stream: AsyncIterator[bytes]) -> dict[str, Json]:
 
 def _parsed(content: bytes) -> Json | None:
     try:
-        return record(json.loads(content))
+        return as_object(json.loads(content))
     except ValueError:
         return None
 
 
 def _wanted(documents: Mapping[str, Json], reference: str, image: str, platform: str) -> Wanted:
     manifest = _manifest(documents, reference, documents.get(image), platform)
-    config = text(record(manifest.get("config")).get("digest"))
-    layers = texts(record(documents.get(config, {}).get("rootfs")).get("diff_ids"))
-    blobs = [text(descriptor.get("digest")) for descriptor in records(manifest.get("layers"))]
+    config = as_str(as_object(manifest.get("config")).get("digest"))
+    layers = as_strs(as_object(documents.get(config, {}).get("rootfs")).get("diff_ids"))
+    blobs = [as_str(descriptor.get("digest")) for descriptor in as_objects(manifest.get("layers"))]
     if not layers or len(layers) != len(blobs):
         raise _incomplete(reference)
     return Wanted(reference, config, layers, dict(zip(blobs, layers, strict=True)))
@@ -85,10 +85,10 @@ def _manifest(documents: Mapping[str, Json], reference: str, document: Json | No
     """The manifest for a platform; an index may name several, and the proofs of how they were built."""
     if document is None:
         raise _incomplete(reference)
-    entries = records(document.get("manifests"))
+    entries = as_objects(document.get("manifests"))
     if not entries:
         return document
-    named = {_platform(record(entry.get("platform"))): text(entry.get("digest")) for entry in entries}
+    named = {_platform(as_object(entry.get("platform"))): as_str(entry.get("digest")) for entry in entries}
     matching = [digest for known, digest in named.items() if matches(known, platform)]
     if not matching:
         others = sorted(known for known in named if not known.startswith("unknown"))
@@ -104,7 +104,7 @@ def _manifest(documents: Mapping[str, Json], reference: str, document: Json | No
 
 
 def _platform(value: Json) -> str:
-    return "/".join(part for key in ("os", "architecture", "variant") if (part := text(value.get(key))))
+    return "/".join(part for key in ("os", "architecture", "variant") if (part := as_str(value.get(key))))
 
 
 def _incomplete(reference: str) -> TransferFailed:

@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ftl.aio import uninterrupted
+from ftl.aio import shielded
 from ftl.errors import EngineError, TransferFailed
 from ftl.image.transfer.archive.spool import digested, spooled
 from ftl.image.transfer.sources.blob_cache import Blob
@@ -163,7 +163,7 @@ class Push:
             yield
         finally:
             task.cancel()
-            await uninterrupted(asyncio.wait([task]))
+            await shielded(asyncio.wait([task]))
             await asyncio.to_thread(self._remembered.save)
 
     async def _push(self) -> None:
@@ -215,7 +215,7 @@ class Push:
             await self._engine.tag(image.config, reference)
             yield reference
         finally:
-            await uninterrupted(self._untag(reference))
+            await shielded(self._untag(reference))
 
     async def _untag(self, reference: str) -> None:
         with suppress(EngineError, TimeoutError):

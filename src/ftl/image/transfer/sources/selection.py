@@ -16,7 +16,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ftl.aio import to_the_end
+from ftl.aio import gather_all
 from ftl.errors import EngineError, TransferFailed
 from ftl.image.transfer.presence import estimated_sizes
 from ftl.image.transfer.sources.blob_cache import Remembered
@@ -86,7 +86,7 @@ async def _push(engine: Engine, wanted: Sequence[Wanted], needed: frozenset[str]
     try:
         if not await _pushes(engine):
             return None
-        steps = await to_the_end(engine.layer_sizes(image.config) for image in wanted)
+        steps = await gather_all(engine.layer_sizes(image.config) for image in wanted)
     except EngineError:
         return None
     sizes: dict[str, int] = {}

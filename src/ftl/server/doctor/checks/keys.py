@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import TYPE_CHECKING, Literal
 
-from ftl.aio import both
+from ftl.aio import gather2
 from ftl.server.doctor.finding import Finding
 from ftl.server.doctor.programs import printed
 
@@ -57,7 +57,7 @@ async def look_at(path: Path) -> KeyFile:
     state = _file_state(path)
     if state is not None:
         return KeyFile(path, state)
-    shown, opened = await both(
+    shown, opened = await gather2(
         printed(["ssh-keygen", "-l", "-f", str(path)]),
         printed(["ssh-keygen", "-y", "-P", "", "-f", str(path)]),
     )

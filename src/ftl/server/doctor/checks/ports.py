@@ -10,7 +10,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ftl.aio import together
+from ftl.aio import gather
 from ftl.engine import labels
 from ftl.server.doctor.checks.server import holder, proxy_of
 from ftl.server.doctor.finding import Finding
@@ -97,7 +97,7 @@ def by_family(addresses: Iterable[str]) -> tuple[str, ...]:
 async def knock(addresses: Sequence[str], ports: Sequence[int]) -> list[Knock]:
     """Try to connect to each port at each address, and hang up."""
     tries = (_knock(address, port) for port in ports for address in addresses)
-    return await together(tries, limit=AT_ONCE)
+    return await gather(tries, limit=AT_ONCE)
 
 
 async def _knock(address: str, port: int) -> Knock:

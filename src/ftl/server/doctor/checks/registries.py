@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ftl.aio import together
+from ftl.aio import gather
 from ftl.engine import Engine, local_url
 from ftl.errors import EngineError, FtlError
 from ftl.image.registry.access import needs_login, pulled_from
@@ -84,7 +84,7 @@ class Logins:
         if engine is None:
             return []
         tried = await self.try_on(engine, self.used)
-        return await together(self._looked_at(engine, one) for one in tried)
+        return await gather(self._looked_at(engine, one) for one in tried)
 
     async def _looked_at(self, engine: Engine, tried: Tried) -> Tried:
         """Without a login it counts whether the images that the server still lacks are everybody's."""
@@ -99,7 +99,7 @@ class Logins:
 
     async def try_on(self, engine: Engine, registries: Sequence[str]) -> list[Tried]:
         """Log in with one engine."""
-        return await together(self._try(engine, registry) for registry in registries)
+        return await gather(self._try(engine, registry) for registry in registries)
 
     async def _try(self, engine: Engine, registry: str) -> Tried:
         pushes = registry in self.pushed

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftl.aio import both, together
+from ftl.aio import gather, gather2
 from ftl.errors import HostKeyChanged, LoginRefused
 from ftl.server.doctor.checks import keys
 from ftl.server.doctor.checks.keys import NO_AGENT, Agent, KeyFile
@@ -68,7 +68,7 @@ class WayIn:
 # --- gathering ------------------------------------------------------------------------------------------
 
 
-async def gather(target: Target | None, environ: Mapping[str, str]) -> WayIn:
+async def look_here(target: Target | None, environ: Mapping[str, str]) -> WayIn:
     """Look at the client, the key, the agent and known_hosts; no connection is made.
 
     Args:
@@ -77,15 +77,15 @@ async def gather(target: Target | None, environ: Mapping[str, str]) -> WayIn:
     """
     if target is None:
         return WayIn(await printed(["ssh", "-V"]))
-    client, answer = await both(
+    client, answer = await gather2(
         printed(["ssh", "-V"]), printed(["ssh", "-G", *options.options(target), "--", target.address])
     )
     if client is None or answer is None:
         return WayIn(client)
     route = read_route(answer, target, environ)
     paths = [target.key] if target.key is not None else [path for path in route.keys if path.exists()]
-    looked, agent = await both(together(keys.look_at(path) for path in paths), keys.ask_agent(route.agent))
-    entries = await together(_entries(route.known_as, path) for path in route.known_hosts)
+    looked, agent = await gather2(gather(keys.look_at(path) for path in paths), keys.ask_agent(route.agent))
+    entries = await gather(_entries(route.known_as, path) for path in route.known_hosts)
     return WayIn(client, route, tuple(looked), agent, tuple(entry for found in entries for entry in found))
 
 

@@ -135,7 +135,7 @@ class Hand:
             )
         return line.decode(errors="replace").rstrip("\n")
 
-    async def _close(self, *, patience: float = child.ASKED) -> None:
+    async def _close(self, *, patience: float = child.GRACE_SECONDS) -> None:
         """End it by the end of its input: what still waited for a confirmation is taken back there.
 
         Args:

@@ -124,5 +124,5 @@ def test_hashed_names_are_found(tmp_path: Path) -> None:
     known.write_text(f"@cert-authority *.example {' '.join(public)}\n[127.0.0.1]:2200 {' '.join(public)}\n")
     subprocess.run(["ssh-keygen", "-q", "-H", "-f", known], check=True, capture_output=True)
     target = Target("127.0.0.1", 2200, "me", tmp_path / "host", known)
-    found = asyncio.run(ssh.gather(target, os.environ))
+    found = asyncio.run(ssh.look_here(target, os.environ))
     assert found.entries == (("ssh-ed25519", public[1]),)
