@@ -11,7 +11,7 @@ from tests.e2e.transfer_images import Ends, Form, Made, ends, engine_of, load, r
 from tests.e2e.transfer_stage import Bench, Fleet, left_behind, printed
 
 from ftl.events import Event, LayerFinished, Note, TransferFinished, TransferProgress, TransferStarted
-from ftl.image.transfer import Sent, send, send_many
+from ftl.image.transfer import TransferResult, send, send_many
 from ftl.image.transfer.archive.archive import digest
 
 if TYPE_CHECKING:
@@ -52,7 +52,9 @@ def target(machine: Server) -> Iterator[Server]:
     machine.run("sh", "-c", "docker rmi --force $(docker images --quiet) 2>/dev/null", check=False)
 
 
-async def bring(between: Ends, made: Made, here: str, there: str, events: list[Event] | None = None) -> Sent:
+async def bring(
+    between: Ends, made: Made, here: str, there: str, events: list[Event] | None = None
+) -> TransferResult:
     """Make an image on this machine and send it."""
     await load(between.source, here, made)
     heard = events if events is not None else []
@@ -62,7 +64,7 @@ async def bring(between: Ends, made: Made, here: str, there: str, events: list[E
 def test_a_first_image_arrives_whole_and_runs(target: Server, bench: Bench) -> None:
     """All of its layers are sent, it gets its name, and nothing temporary stays."""
 
-    async def work() -> Sent:
+    async def work() -> TransferResult:
         async with ends(target) as between:
             return await bring(between, bench.image("one", "middle"), bench.tag("one"), bench.tag("r1"))
 
@@ -75,7 +77,7 @@ def test_a_first_image_arrives_whole_and_runs(target: Server, bench: Bench) -> N
 def test_a_changed_top_layer_travels_alone(target: Server, bench: Bench) -> None:
     """The layers below are on the server from the release before."""
 
-    async def work() -> tuple[Sent, Sent]:
+    async def work() -> tuple[TransferResult, TransferResult]:
         async with ends(target) as between:
             first = await bring(between, bench.image("one", "middle"), bench.tag("one"), bench.tag("r1"))
             second = await bring(between, bench.image("two", "middle"), bench.tag("two"), bench.tag("r2"))
@@ -91,7 +93,7 @@ def test_a_changed_top_layer_travels_alone(target: Server, bench: Bench) -> None
 def test_a_changed_middle_layer_takes_along_what_the_store_cannot_reuse(target: Server, bench: Bench) -> None:
     """On overlay2 all above it are other layers; the containerd store has them as blobs."""
 
-    async def work() -> tuple[Ends, Sent]:
+    async def work() -> tuple[Ends, TransferResult]:
         async with ends(target) as between:
             await bring(between, bench.image("one", "a", "b"), bench.tag("one"), bench.tag("r1"))
             return between, await bring(
@@ -107,7 +109,7 @@ def test_the_same_image_again_is_not_even_read(target: Server, bench: Bench) -> 
     """Under the same name nothing happens, under another it gets that name too: no archive, no byte."""
     events: list[Event] = []
 
-    async def work() -> list[Sent]:
+    async def work() -> list[TransferResult]:
         async with ends(target) as between:
             await bring(between, bench.image("one"), bench.tag("one"), bench.tag("r1"))
             return [
@@ -131,7 +133,7 @@ def test_the_same_image_again_is_not_even_read(target: Server, bench: Bench) -> 
 def test_an_image_without_a_name_there_is_only_tagged(target: Server, bench: Bench) -> None:
     """It lost its tag to a newer one, but a container still keeps it."""
 
-    async def work() -> Sent:
+    async def work() -> TransferResult:
         async with ends(target) as between:
             await bring(between, bench.image("one"), bench.tag("one"), bench.tag("latest"))
             target.docker("create", "--name", "keeper", bench.tag("latest"))
@@ -152,7 +154,7 @@ def test_a_base_that_came_another_way(target: Server, bench: Bench, form: Form) 
     """On overlay2 it counts; on the containerd store its blobs have other names, and everything is sent."""
     base = Made((bench.base,))
 
-    async def work() -> tuple[Ends, Sent]:
+    async def work() -> tuple[Ends, TransferResult]:
         async with ends(target) as between:
             await load(between.target, bench.tag("base"), base, form=form)
             return between, await bring(between, bench.image("one"), bench.tag("one"), bench.tag("r1"))
@@ -165,7 +167,7 @@ def test_a_base_that_came_another_way(target: Server, bench: Bench, form: Form) 
 def test_after_the_old_image_was_removed_there(target: Server, bench: Bench) -> None:
     """What was sent once and is gone is sent again."""
 
-    async def work() -> Sent:
+    async def work() -> TransferResult:
         async with ends(target) as between:
             await bring(between, bench.image("one"), bench.tag("one"), bench.tag("r1"))
             target.docker("rmi", bench.tag("r1"))
@@ -179,7 +181,7 @@ def test_after_the_old_image_was_removed_there(target: Server, bench: Bench) -> 
 def test_the_new_image_outlives_the_old_one(target: Server, bench: Bench) -> None:
     """Layers that it took over from the old release stay when that is removed: it can be saved, run and built on."""
 
-    async def work() -> Sent:
+    async def work() -> TransferResult:
         async with ends(target) as between:
             await bring(between, bench.image("one"), bench.tag("one"), bench.tag("r1"))
             await bring(between, bench.image("two"), bench.tag("two"), bench.tag("r2"))
@@ -196,7 +198,7 @@ def test_two_images_send_their_common_base_once(target: Server, bench: Bench) ->
     """In one archive; each gets its name and its account."""
     events: list[Event] = []
 
-    async def work() -> dict[str, Sent]:
+    async def work() -> dict[str, TransferResult]:
         async with ends(target) as between:
             for word in ("web", "api"):
                 await load(between.source, bench.tag(word), bench.image(word))
@@ -217,7 +219,7 @@ def test_two_images_send_their_common_base_once(target: Server, bench: Bench) ->
 def test_one_image_under_two_names_travels_once(target: Server, bench: Bench) -> None:
     """Two services may be made of the same image."""
 
-    async def work() -> dict[str, Sent]:
+    async def work() -> dict[str, TransferResult]:
         async with ends(target) as between:
             await load(between.source, bench.tag("one"), bench.image("one"))
             images = {bench.tag("web"): bench.tag("one"), bench.tag("worker"): bench.tag("one")}
@@ -233,7 +235,7 @@ def test_layers_that_appear_twice(target: Server, bench: Bench) -> None:
     once, twice = bench.image("one", "a"), bench.image("one", "a")
     twice = replace(twice, layers=(*twice.layers, twice.layers[1], twice.layers[2]))
 
-    async def work() -> Sent:
+    async def work() -> TransferResult:
         async with ends(target) as between:
             await bring(between, once, bench.tag("once"), bench.tag("r1"))
             return await bring(between, twice, bench.tag("twice"), bench.tag("r2"))
@@ -246,7 +248,7 @@ def test_what_only_seemed_to_be_there_is_sent_after_all(target: Server, bench: B
     """An image that looks like FTL's but has compressed blobs: found out, said, and sent whole, once."""
     events: list[Event] = []
 
-    async def work() -> tuple[Ends, Sent]:
+    async def work() -> tuple[Ends, TransferResult]:
         async with ends(target) as between:
             await load(between.target, bench.tag("r1"), bench.image("one"), form="gzip")
             sent = await bring(between, bench.image("two"), bench.tag("two"), bench.tag("r2"), events)
@@ -287,7 +289,7 @@ def test_events_tell_what_is_sent(target: Server, bench: Bench) -> None:
     events: list[Event] = []
     made = bench.image("one")
 
-    async def work() -> Sent:
+    async def work() -> TransferResult:
         async with ends(target) as between:
             return await bring(between, made, bench.tag("one"), bench.tag("r1"), events)
 
@@ -318,10 +320,10 @@ def test_a_newer_engine_here(
     """Newer engines name layers otherwise, and the containerd store keeps them as they came."""
     here = fleet.server(suite, store)
 
-    async def work() -> tuple[Sent, Sent]:
+    async def work() -> tuple[TransferResult, TransferResult]:
         async with engine_of(here) as source, engine_of(server) as target:
             info = await target.info()
-            sent: list[Sent] = []
+            sent: list[TransferResult] = []
             for word in ("one", "two"):
                 await load(source, bench.tag(word), bench.image(word, "middle"), form=form)
                 sent.append(
@@ -347,7 +349,7 @@ def test_of_several_platforms_here_the_servers_is_sent(
     ours = bench.image("ours")
     foreign = replace(bench.image("foreign"), architecture="s390x")
 
-    async def work() -> Sent:
+    async def work() -> TransferResult:
         async with engine_of(fleet.server(suite, "containerd")) as source, engine_of(server) as target:
             await load(source, bench.tag("both"), foreign, ours, form="gzip")
             info = await target.info()

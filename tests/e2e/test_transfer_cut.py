@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from lab.servers import Server
     from tests.e2e.conftest import ServerFactory
 
-    from ftl.image.transfer import Sent
+    from ftl.image.transfer import TransferResult
 
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("newcomer")]
@@ -247,11 +247,11 @@ def test_two_people_send_the_same_image(target: Server, bench: Bench, tmp_path: 
     """At the same time, to the same server: both have it in the end, and nothing half is left."""
     made = bench.of("one", packages(bench.name))
 
-    async def one(name: str) -> Sent:
+    async def one(name: str) -> TransferResult:
         async with reach(target) as between:
             return await bring(between, made, bench.tag(name), bench.tag(name))
 
-    async def work() -> list[Sent]:
+    async def work() -> list[TransferResult]:
         return list(await asyncio.gather(one("r1"), one("r2")))
 
     assert [sent.image for sent in run(work())] == [bench.tag("r1"), bench.tag("r2")]

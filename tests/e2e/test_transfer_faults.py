@@ -17,7 +17,7 @@ from tests.e2e.transfer_stage import unchanged
 from ftl.engine import Engine, local_url
 from ftl.errors import EngineUnavailable, TransferFailed
 from ftl.events import Event, Note, TransferProgress, ignore
-from ftl.image.transfer import Sent, send, send_many
+from ftl.image.transfer import TransferResult, send, send_many
 from ftl.image.transfer.archive.archive import digest
 from ftl.image.transfer.staging import Incoming
 
@@ -95,7 +95,9 @@ async def broken(
         yield Broken(source, target, await target.info(), direct)
 
 
-async def attempt(between: Ends, scene: Scene, emit: Emit = ignore, *, free_bytes: int | None = None) -> Sent:
+async def attempt(
+    between: Ends, scene: Scene, emit: Emit = ignore, *, free_bytes: int | None = None
+) -> TransferResult:
     """Send the test's image, as the engine here saves it: that is where the faults are."""
     return await send(
         between.source,

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tests.e2e.conftest import ServerFactory
 
     from ftl.events import Event
-    from ftl.image.transfer import Sent
+    from ftl.image.transfer import TransferResult
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("newcomer")]
 
@@ -51,7 +51,7 @@ def test_a_kept_layer_that_is_damaged(target: Server, bench: Bench, how: str) ->
     made = bench.of("one", packages(bench.name))
     events: list[Event] = []
 
-    async def work() -> Sent:
+    async def work() -> TransferResult:
         async with reach(target) as between:
             await bring(between, made, bench.tag("r1"), bench.tag("r1"))
             target.docker("rmi", bench.tag("r1"))
@@ -73,7 +73,7 @@ def test_an_old_layer_that_is_damaged(target: Server, bench: Bench, how: str) ->
     made = [bench.of("one", packages(bench.name, count)) for count in (60, 61, 62)]
     events: list[Event] = []
 
-    async def work() -> tuple[Sent, Sent]:
+    async def work() -> tuple[TransferResult, TransferResult]:
         async with reach(target) as between:
             await bring(between, made[0], bench.tag("r1"), bench.tag("r1"))
             damaged = damage(target, made[0], 1, how)
@@ -116,7 +116,7 @@ def without(server: Server, what: str, shell: bytes) -> Iterator[None]:
 def test_a_server_that_lacks_something(target: Server, bench: Bench, shell: bytes, what: str) -> None:
     """Without zstd, docker or GNU head it goes by the engine's API; without perl or memory, no differences."""
 
-    async def work() -> tuple[Sent, Sent]:
+    async def work() -> tuple[TransferResult, TransferResult]:
         async with reach(target) as between:
             first = await bring(
                 between, bench.of("one", packages(bench.name)), bench.tag("r1"), bench.tag("r1")
@@ -141,7 +141,7 @@ def test_a_full_home(target: Server, bench: Bench, shell: bytes) -> None:
     target.run(busybox, "mount", "-t", "tmpfs", "-o", "size=1m,mode=777", "none", "/home/ftl/.cache")
     try:
 
-        async def work() -> list[Sent]:
+        async def work() -> list[TransferResult]:
             async with reach(target) as between:
                 made = [bench.of("one", packages(bench.name, count)) for count in (60, 61)]
                 slow(target)

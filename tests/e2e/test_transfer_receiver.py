@@ -26,7 +26,7 @@ from tests.e2e.transfer_stage import (
 )
 
 from ftl.events import LayerFinished
-from ftl.image.transfer import Sent, send_many
+from ftl.image.transfer import TransferResult, send_many
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +70,7 @@ def overlay(between: Reach) -> bool:
 def test_a_first_image_arrives_whole_and_is_kept(target: Server, bench: Bench) -> None:
     """All of its layers are sent and kept; the engine's own verification has seen them, and nothing temporary stays."""
 
-    async def work() -> Sent:
+    async def work() -> TransferResult:
         async with reach(target) as between:
             made = bench.of("one", packages(bench.name))
             return await bring(between, made, bench.tag("one"), bench.tag("r1"))
@@ -86,7 +86,7 @@ def test_a_first_image_arrives_whole_and_is_kept(target: Server, bench: Bench) -
 def test_a_changed_top_layer_travels_alone(target: Server, bench: Bench) -> None:
     """It is small: whole, as no old layer is worth unpacking for it."""
 
-    async def work() -> Sent:
+    async def work() -> TransferResult:
         async with reach(target) as between:
             await bring(between, bench.image("one", "middle"), bench.tag("one"), bench.tag("r1"))
             return await bring(between, bench.image("two", "middle"), bench.tag("two"), bench.tag("r2"))
@@ -104,7 +104,7 @@ def test_a_changed_middle_layer_travels_as_a_difference(target: Server, bench: B
     old = packages(bench.name)
     new = packages(bench.name, 62, mtime=1_700_000_000)
 
-    async def work() -> tuple[bool, Sent]:
+    async def work() -> tuple[bool, TransferResult]:
         async with reach(target) as between:
             await bring(between, bench.of("one", old), bench.tag("r1"), bench.tag("r1"))
             slow(target)
@@ -129,7 +129,7 @@ def test_a_machine_that_never_had_the_old_image_sends_a_difference_too(target: S
     old = packages(bench.name)
     new = packages(bench.name, 62, mtime=1_700_000_000)
 
-    async def work() -> Sent:
+    async def work() -> TransferResult:
         async with reach(target) as between:
             await bring(between, bench.of("one", old), bench.tag("r1"), bench.tag("r1"))
             await between.source.untag(bench.tag("r1"))
@@ -146,7 +146,7 @@ def test_a_machine_that_never_had_the_old_image_sends_a_difference_too(target: S
 def test_the_same_image_again_is_not_even_read(target: Server, bench: Bench) -> None:
     """Under the same name nothing happens, under another it gets that name too."""
 
-    async def work() -> list[Sent]:
+    async def work() -> list[TransferResult]:
         async with reach(target) as between:
             made = bench.image("one")
             return [
@@ -181,7 +181,7 @@ def test_a_base_that_was_pulled_there(lab: Lab, target: Server, bench: Bench) ->
     """On a graph driver it counts; the containerd store has its blobs by other names, and it is sent."""
     host = f"base-{abs(hash(bench.name)) % 10**6}.test"
 
-    async def work() -> tuple[bool, Sent]:
+    async def work() -> tuple[bool, TransferResult]:
         async with reach(target) as between:
             sent = await bring(between, bench.image("one"), bench.tag("one"), bench.tag("r1"))
             return overlay(between), sent
@@ -195,7 +195,7 @@ def test_a_base_that_was_pulled_there(lab: Lab, target: Server, bench: Bench) ->
 def test_after_the_old_image_was_pruned_there(target: Server, bench: Bench) -> None:
     """The engine has forgotten it, the server has not: nothing of the base goes over the wire again."""
 
-    async def work() -> Sent:
+    async def work() -> TransferResult:
         async with reach(target) as between:
             await bring(between, bench.image("one"), bench.tag("one"), bench.tag("r1"))
             target.docker("rmi", bench.tag("r1"))
@@ -213,7 +213,7 @@ def test_two_images_send_their_common_base_once(target: Server, bench: Bench) ->
     layers = {word: packages(f"{bench.name} {word}") for word in ("web", "api")}
     again = {word: packages(f"{bench.name} {word}", 61) for word in ("web", "api")}
 
-    async def work() -> list[dict[str, Sent]]:
+    async def work() -> list[dict[str, TransferResult]]:
         async with reach(target) as between:
             results = []
             for release, middle in (("r1", layers), ("r2", again)):

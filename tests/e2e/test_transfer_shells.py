@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lab.servers import Server
     from tests.e2e.conftest import ServerFactory
 
-    from ftl.image.transfer import Sent
+    from ftl.image.transfer import TransferResult
 
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("newcomer")]
@@ -38,7 +38,7 @@ def _join(server: Server, name: str, shell: str) -> None:
     server.run("cp", "/etc/ssh/authorized_keys/ftl", f"/etc/ssh/authorized_keys/{name}")
 
 
-async def two_releases(server: Server, bench: Bench, user: str) -> tuple[Sent, Sent]:
+async def two_releases(server: Server, bench: Bench, user: str) -> tuple[TransferResult, TransferResult]:
     """A first image, and a second one that goes as a difference."""
     async with reach(server, user=user) as between:
         made = [bench.of(text, packages(bench.name, count)) for text, count in (("one", 60), ("two", 61))]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ftl.engine import Store
     from ftl.events import Emit
-    from ftl.image.transfer import Sent
+    from ftl.image.transfer import TransferResult
     from ftl.ssh.machine import Machine
 
 KEPT = "/home/ftl/.cache/ftl/layers"
@@ -136,7 +136,7 @@ async def bring(
     emit: Emit = ignore,
     *,
     sources: Collection[str] | None = None,
-) -> Sent:
+) -> TransferResult:
     """Make an image on this machine and send it, as a deploy does."""
     await load(between.source, here, made)
     return await send(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.steps import Step
     from ftl.engine import EngineInfo
     from ftl.events import Emit
-    from ftl.image.transfer import Sent
+    from ftl.image.transfer import TransferResult
     from ftl.ssh.machine import Machine
 
 UNDO_SECONDS = 90.0
@@ -39,7 +39,7 @@ class Traffic:
     bytes_saved: int = 0
 
     @classmethod
-    def of(cls, sent: Sent) -> Traffic:
+    def of(cls, sent: TransferResult) -> Traffic:
         """What a transfer came to."""
         return cls(sent.layers_sent, sent.layers_reused, sent.bytes_sent, sent.bytes_saved)
 
@@ -84,7 +84,7 @@ class Work:
     pulled: dict[str, str] = field(default_factory=dict)
     exact: dict[str, str] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
-    sent: dict[str, Sent] = field(default_factory=dict)
+    sent: dict[str, TransferResult] = field(default_factory=dict)
     fetched: set[str] = field(default_factory=set)
     layers: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _undo: list[Undo] = field(default_factory=list)

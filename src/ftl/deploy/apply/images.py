@@ -10,14 +10,14 @@ from ftl.deploy.apply.external_images import digest_of, noted
 from ftl.errors import EngineError, EngineUnavailable, FtlError, TransferFailed
 from ftl.events import Note
 from ftl.image.registry.push_pull import pull, push
-from ftl.image.transfer import learn_layers, send, send_many
+from ftl.image.transfer import send, send_many, warm_blob_cache
 from ftl.references import repository
 
 if TYPE_CHECKING:
     from ftl.deploy.apply.context import Work
     from ftl.deploy.plan.steps import BringImage, DropTags, PushPull, SendImages, TagPulled
     from ftl.engine import Engine
-    from ftl.image.transfer import Sent
+    from ftl.image.transfer import TransferResult
 
 PULL_START_SECONDS = 15.0
 """When this machine has the image, the server must begin to receive it within so long, or it is sent from here."""
@@ -28,7 +28,7 @@ async def send_images(work: Work, step: SendImages) -> None:
     here = await work.here()
     for image in step.images:
         await here.tag(image.local, image.tag)
-    sent: dict[str, Sent] = {}
+    sent: dict[str, TransferResult] = {}
     if not work.project.server.is_local:
         pairs = {image.tag: image.local for image in step.images}
         sent = await send_many(
@@ -38,12 +38,12 @@ async def send_images(work: Work, step: SendImages) -> None:
             info=work.info,
             emit=work.emit,
             machine=work.machine,
-            brought=step.brought,
+            loaded_by_ftl=step.brought,
             lock=work.project.name,
         )
         for image in step.images:
             work.traffic[image.service] = Traffic.of(sent[image.tag])
-        work.beside(learn_layers(here, [image.local for image in step.images]))
+        work.beside(warm_blob_cache(here, [image.local for image in step.images]))
     for image in step.images:
         there = await noted(work, image.service, image.tag)
         if image.tag in sent and (sent[image.tag].loaded or step.brought.get(there.id)):

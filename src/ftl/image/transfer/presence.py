@@ -95,17 +95,17 @@ async def inspect(engine: Engine, images: Sequence[Image]) -> list[Image]:
     return [image for image in found if image is not None]
 
 
-def held(store: Store, images: Iterable[Image], brought: Mapping[str, bool]) -> Held:
+def held(store: Store, images: Iterable[Image], loaded_by_ftl: Mapping[str, bool]) -> Held:
     """What a server has, judged by its images in full.
 
     Args:
         store: The server's.
         images: Those it has.
-        brought: Image ID there -> whether FTL's own archive brought it, where that is known. On the containerd store an
+        loaded_by_ftl: Image ID there -> whether FTL's own archive brought it, where that is known. On the containerd store an
             ID is the manifest's digest, and FTL's manifests name uncompressed layers; so this is exact.
     """
     if store == "containerd":
-        images = [image for image in images if brought.get(image.id, _seems_loaded_by_ftl(image))]
+        images = [image for image in images if loaded_by_ftl.get(image.id, _seems_loaded_by_ftl(image))]
     return Held(store).adding(image.layers for image in images)
 
 

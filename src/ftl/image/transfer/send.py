@@ -18,7 +18,7 @@ from ftl.errors import EngineError, TransferFailed
 from ftl.events import Emit, TransferStarted
 from ftl.image.transfer.equality import same
 from ftl.image.transfer.presence import held, inspect, likeliest
-from ftl.image.transfer.progress.result import Sent, finished
+from ftl.image.transfer.progress.result import TransferResult, finished
 from ftl.image.transfer.remote.capabilities import Depot, ask
 from ftl.image.transfer.sources.local_engine import Origin
 from ftl.image.transfer.staging import stale, sweep
@@ -45,7 +45,7 @@ async def send(
     machine: Machine | None = None,
     free_bytes: int | None = None,
     sources: Collection[str] | None = None,
-) -> Sent:
+) -> TransferResult:
     """Bring one image to a server: `send_many` for one.
 
     Args:
@@ -82,9 +82,9 @@ async def send_many(
     machine: Machine | None = None,
     free_bytes: int | None = None,
     sources: Collection[str] | None = None,
-    brought: Mapping[str, bool] | None = None,
+    loaded_by_ftl: Mapping[str, bool] | None = None,
     lock: str = "",
-) -> dict[str, Sent]:
+) -> dict[str, TransferResult]:
     """Bring images to a server, in one archive: a layer that several of them have travels once.
 
     An image that is there already, under any name or none, is only tagged. What the server has is found out
@@ -102,7 +102,7 @@ async def send_many(
         free_bytes: The room where the engine there keeps its images, where there is no machine to ask.
         sources: The names of the ways that may be used to get layers out of the engine here ("files", "push",
             "save"); None: all, the best one first.
-        brought: Image ID there -> whether an earlier transfer brought it, as far as that is known: which blobs a
+        loaded_by_ftl: Image ID there -> whether an earlier transfer brought it, as far as that is known: which blobs a
             containerd store has cannot be asked. For other images their labels and names tell.
         lock: The name of the lock of that server which the caller holds (a deploy: its project's); empty for none. What
             an earlier transfer under it left there when it was killed goes at once, not after a day.
@@ -142,7 +142,7 @@ async def send_many(
     try:
         first = {parcel.image.id: parcel for parcel in reversed(parcels)}
         if first:
-            other = There(target, info, machine, depot, held(info.store, known, brought or {}), known)
+            other = There(target, info, machine, depot, held(info.store, known, loaded_by_ftl or {}), known)
             origin = Origin(source, info.platform, sources)
             shipment = Shipment(
                 source,
@@ -234,7 +234,7 @@ def _twins(missing: Mapping[str, Image], known: Sequence[Image]) -> dict[str, Im
     return {tag: image for tag, image in twins.items() if image is not None}
 
 
-def _reused(tag: str, image: Image, emit: Emit, began: float) -> Sent:
+def _reused(tag: str, image: Image, emit: Emit, began: float) -> TransferResult:
     layers = len(image.layers)
     emit(TransferStarted(tag, layers, layers, 0))
-    return finished(Sent(tag, 0, layers, 0, time.monotonic() - began), emit)
+    return finished(TransferResult(tag, 0, layers, 0, time.monotonic() - began), emit)

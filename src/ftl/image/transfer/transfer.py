@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from ftl.engine import Engine, EngineInfo, Image
     from ftl.image.transfer.delta.layer_index import Ledger
-    from ftl.image.transfer.progress.result import Sent
+    from ftl.image.transfer.progress.result import TransferResult
     from ftl.image.transfer.remote.capabilities import Depot, Kept
     from ftl.image.transfer.sources.local_engine import Origin
     from ftl.image.transfer.sources.source import Source, Wanted
@@ -119,7 +119,7 @@ class Shipment:
         self._sent = 0
         self._room = 0
 
-    async def run(self) -> dict[str, Sent]:
+    async def run(self) -> dict[str, TransferResult]:
         """Send what is lacking; if the engine there makes something else of it, send everything, once.
 
         Raises:
@@ -135,7 +135,7 @@ class Shipment:
             error.hint = await freeable(self._there.engine, kept)
             raise
 
-    async def _run(self) -> dict[str, Sent]:
+    async def _run(self) -> dict[str, TransferResult]:
         return_large_blocks()
         wanted = await self._wanted()
         try:
@@ -170,7 +170,7 @@ class Shipment:
         there = self._there
         return any(any(there.held.of(image.layers)) for image in wanted) or bool(there.depot.kept)
 
-    async def _by_any(self, wanted: Sequence[Wanted], there: There) -> dict[str, Sent]:
+    async def _by_any(self, wanted: Sequence[Wanted], there: There) -> dict[str, TransferResult]:
         """Send by the best source of layers that can serve."""
         needed = frozenset[str]().union(*(there.held.lacks(image.layers) for image in wanted))
         images = {parcel.reference: parcel.image for parcel in self._parcels}
@@ -206,7 +206,7 @@ class Shipment:
 
     async def _attempt(
         self, source: Source, wanted: Sequence[Wanted], needed: frozenset[str], there: There, bases: Bases
-    ) -> dict[str, Sent]:
+    ) -> dict[str, TransferResult]:
         incoming = Incoming(there.engine, len(wanted), self._lock)
         accounts = await self._accounts(wanted, there)
         meter = Meter(accounts, self._emit, sent=self._sent, in_step=there.takes_parts)

@@ -14,7 +14,7 @@ from ftl.events import (
     TransferStarted,
 )
 from ftl.image.transfer.progress.rate import Rate
-from ftl.image.transfer.progress.result import Sent, finished
+from ftl.image.transfer.progress.result import TransferResult, finished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -150,14 +150,14 @@ class Meter:
         self._emit(LayerFinished(account.image, layer.diff_id, layer.way, layer.size, sent, instead_of))
         self._emit(self._progress(account))
 
-    def finish(self, seconds: float) -> dict[str, Sent]:
+    def finish(self, seconds: float) -> dict[str, TransferResult]:
         """The images are there."""
         return {account.image: self._finish(account, seconds) for account in self._accounts}
 
-    def _finish(self, account: Account, seconds: float) -> Sent:
+    def _finish(self, account: Account, seconds: float) -> TransferResult:
         self._emit(self._progress(account))
         took = self._last - self._began
-        sent = Sent(
+        sent = TransferResult(
             image=account.image,
             layers_sent=account.layers_sent,
             layers_reused=account.layers - account.layers_sent,

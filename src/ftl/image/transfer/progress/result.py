@@ -8,7 +8,7 @@ from ftl.events import Emit, TransferFinished
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class TransferResult:
     """What it took to bring an image to a server.
 
     Attributes:
@@ -36,7 +36,7 @@ class Sent:
     loaded: bool = False
 
 
-def finished(sent: Sent, emit: Emit) -> Sent:
+def finished(sent: TransferResult, emit: Emit) -> TransferResult:
     """Tell that an image is on the server."""
     emit(
         TransferFinished(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ftl.image.transfer.sources.source import Source
 
 
-async def learn_layers(engine: Engine, references: Iterable[str]) -> None:
+async def warm_blob_cache(engine: Engine, references: Iterable[str]) -> None:
     """Let the next transfer of these images, or of their descendants, get at single layers faster.
 
     Takes as long as the engine here needs to compress what is new to us; may be cancelled at any time, and never raises
