@@ -101,8 +101,9 @@ def held(store: Store, images: Iterable[Image], loaded_by_ftl: Mapping[str, bool
     Args:
         store: The server's.
         images: Those it has.
-        loaded_by_ftl: Image ID there -> whether FTL's own archive brought it, where that is known. On the containerd store an
-            ID is the manifest's digest, and FTL's manifests name uncompressed layers; so this is exact.
+        loaded_by_ftl: Image ID there -> whether it was loaded from an archive of FTL's, where that is known. On the
+            containerd store an ID is the manifest's digest, and FTL's manifests name uncompressed layers; so this is
+            exact.
     """
     if store == "containerd":
         images = [image for image in images if loaded_by_ftl.get(image.id, _seems_loaded_by_ftl(image))]
