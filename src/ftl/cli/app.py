@@ -80,9 +80,9 @@ def run(given: Sequence[str]) -> int:
         click.echo(error.format_message(), err=True)
         return error.exit_code
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last line of defence
-        from ftl.cli.failure import conclude
+        from ftl.cli.failure import report_and_exit_code
 
-        return conclude(error, as_json="--json" in _own(given))
+        return report_and_exit_code(error, as_json="--json" in _own(given))
 
 
 def _own(given: Sequence[str]) -> Sequence[str]:

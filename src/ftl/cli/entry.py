@@ -21,30 +21,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given in (["--help"], ["-h"]):
         from ftl.cli.overview import overview
 
-        sys.exit(_say(overview()))
+        sys.exit(_write(overview()))
     if given == ["--version"]:
         from ftl import __version__
 
-        sys.exit(_say(f"ftl {__version__}\n"))
+        sys.exit(_write(f"ftl {__version__}\n"))
 
     from ftl.cli.app import run
 
     sys.exit(run(given))
 
 
-def _say(text: str) -> int:
+def _write(text: str) -> int:
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except OSError:  # as rare as it is slow to import what can handle it
-        from ftl.cli.common import writing
-        from ftl.cli.failure import conclude
+        from ftl.cli.failure import report_and_exit_code
+        from ftl.cli.output import writing
 
         try:
             with writing():
                 raise
         except Exception as error:  # noqa: BLE001 - what `writing` made of it
-            return conclude(error)
+            return report_and_exit_code(error)
     return 0
 
 

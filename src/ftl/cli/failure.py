@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.common import OutputLost, ReaderLeft, put_json
+from ftl.cli.output import BrokenStdout, OutputLost, put_json
 from ftl.errors import FtlError, Interrupted, ServerError, UsageError
 from ftl.ui.failure import as_record, draw
 from ftl.ui.stream import silence
@@ -21,7 +21,7 @@ INTERNAL_HINT = "this is a bug in FTL; run it again with -vv and report what it 
 NEXT_STEP = "`ftl doctor` examines this machine, the server and the way between them"
 
 
-def conclude(
+def report_and_exit_code(
     error: BaseException, *, command: str | None = None, as_json: bool = False, verbose: bool = False
 ) -> int:
     """Tell the user what went wrong.
@@ -35,7 +35,7 @@ def conclude(
     Returns:
         The exit code.
     """
-    if any(isinstance(leaf, ReaderLeft) for leaf in _leaves(error)):
+    if any(isinstance(leaf, BrokenStdout) for leaf in _leaves(error)):
         return 0
     errors = _in_words(error)
     if verbose and not isinstance(error, click.ClickException):
@@ -43,7 +43,7 @@ def conclude(
 
         traceback.print_exception(error, file=sys.stderr)
     if as_json and not isinstance(errors[0], OutputLost):
-        with suppress(ReaderLeft, OutputLost):  # nobody can be told
+        with suppress(BrokenStdout, OutputLost):  # nobody can be told
             put_json(_result(errors[0], command or _command_of(error)))
     else:
         _tell(errors, command)

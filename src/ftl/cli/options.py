@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
-from functools import update_wrapper
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import click
 from click.core import ParameterSource
 
 from ftl.cli.overview import OPTIONS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 _META = "ftl.options"
 
@@ -40,26 +31,7 @@ class Options:
     verbose: int = 0
 
 
-def pass_options(function: Callable[Concatenate[Options, P], R]) -> Callable[P, R]:
-    """Give a command the global options as its first argument, and end it as the contract says when it fails."""
-
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        context = click.get_current_context()
-        options = gathered(context)
-        try:
-            return function(options, *args, **kwargs)
-        except (click.ClickException, click.exceptions.Exit):
-            raise  # the way in which click ends a command; `main` knows about it
-        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every failure is told in words
-            from ftl.cli.failure import conclude
-
-            name = context.command_path.partition(" ")[2]
-            sys.exit(conclude(error, command=name, as_json=options.json, verbose=options.verbose > 1))
-
-    return update_wrapper(call, function)
-
-
-def gathered(context: click.Context) -> Options:
+def options_of(context: click.Context) -> Options:
     """The global options, wherever on the line they stood."""
     given = context.meta.get(_META, {})
     return Options(**given)

@@ -13,7 +13,8 @@ import click
 import pytest
 
 from ftl.cli import main, overview
-from ftl.cli.options import Options, add_global_options, pass_options
+from ftl.cli.options import Options, add_global_options
+from ftl.cli.run import pass_options
 
 HEAVY = ("asyncio", "pydantic", "rich", "yaml", "aiodocker", "aiohttp")
 

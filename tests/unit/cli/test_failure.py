@@ -8,9 +8,9 @@ import sys
 import click
 import pytest
 
-from ftl.cli.common import Fields, run, run_sync
-from ftl.cli.failure import INTERNAL_HINT, conclude
-from ftl.cli.options import Options, add_global_options, pass_options
+from ftl.cli.failure import INTERNAL_HINT, report_and_exit_code
+from ftl.cli.options import Options, add_global_options
+from ftl.cli.run import pass_options, run, run_sync
 from ftl.errors import FtlError, Interrupted, LockHeld, ServerError, UsageError
 
 
@@ -43,7 +43,7 @@ def test_each_failure_has_its_words_and_code(
     error: BaseException, code: int, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A failure is told on stderr, once, and the exit code says of which kind it is."""
-    assert conclude(error) == code
+    assert report_and_exit_code(error) == code
     assert capsys.readouterr() == ("", words)
 
 
@@ -52,13 +52,13 @@ def test_a_server_out_of_reach_leads_to_doctor(
     command: str | None, hinted: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Who cannot reach the server is told of the command that looks for the reason, unless it was just that one."""
-    conclude(ServerError("c"), command=command)
+    report_and_exit_code(ServerError("c"), command=command)
     assert ("`ftl doctor`" in capsys.readouterr().err) is hinted
 
 
 def test_a_broken_pipe_that_is_not_stdout_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
     """A connection that broke while we wrote to it does not pass for a reader who has seen enough."""
-    assert conclude(ExceptionGroup("tasks", [BrokenPipeError(32, "Broken pipe")])) == 1
+    assert report_and_exit_code(ExceptionGroup("tasks", [BrokenPipeError(32, "Broken pipe")])) == 1
     assert "Broken pipe" in capsys.readouterr().err
 
 
@@ -94,10 +94,10 @@ def test_a_failure_is_the_last_json_line(capsys: pytest.CaptureFixture[str]) -> 
 def test_a_result_is_the_last_json_line(capsys: pytest.CaptureFixture[str]) -> None:
     """With --json success is the result object with the command's fields."""
 
-    async def work(_: object) -> Fields:
-        return {"release": "r5"}
+    async def work(_: object) -> str:
+        return "r5"
 
-    assert run(Options(json=True), "deploy", work) == {"release": "r5"}
+    assert run(Options(json=True), "deploy", work, lambda release: {"release": release}) == "r5"
     assert json.loads(capsys.readouterr().out) == {
         "type": "result",
         "ok": True,
@@ -108,7 +108,7 @@ def test_a_result_is_the_last_json_line(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_without_json_nothing_is_printed_for_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     """Without --json the command itself prints what it has to say."""
-    assert run_sync(Options(), "validate", lambda: {"ok": 1}) == {"ok": 1}
+    assert run_sync(Options(), "validate", lambda: 1, lambda number: {"ok": number}) == 1
     assert capsys.readouterr().out == ""
 
 
@@ -117,7 +117,7 @@ def test_work_without_a_server_needs_no_event_loop() -> None:
     import subprocess
 
     code = (
-        "import sys; from ftl.cli.common import run_sync, Options; "
-        "run_sync(Options(json=True), 'x', dict); sys.exit('asyncio' in sys.modules)"
+        "import sys; from ftl.cli.options import Options; from ftl.cli.run import run_sync; "
+        "run_sync(Options(json=True), 'x', dict, dict); sys.exit('asyncio' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.cli.address import parse
-from ftl.cli.common import find_file
+from ftl.cli.project import find_file
 from ftl.config.models.project import Server
 from ftl.errors import UsageError
 

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 WORK = """
 import asyncio, sys
-from ftl.cli.common import Options, run
-from ftl.cli.failure import conclude
+from ftl.cli.options import Options
+from ftl.cli.run import run
+from ftl.cli.failure import report_and_exit_code
 from ftl.errors import FtlError
 
 async def work(emit):
@@ -26,12 +27,11 @@ async def work(emit):
         await asyncio.sleep(30)
     finally:
         {cleanup}
-    return {{}}
 
 try:
-    run(Options({options}), "deploy", work)
+    run(Options({options}), "deploy", work, lambda _: {{}})
 except BaseException as error:
-    sys.exit(conclude(error))
+    sys.exit(report_and_exit_code(error))
 """
 
 
@@ -97,8 +97,8 @@ def test_a_reader_that_leaves_is_no_failure(tmp_path: Path) -> None:
     """`ftl ... | head -1`: when the reader of stdout is gone, the program ends in silence."""
     program = tmp_path / "many.py"
     program.write_text(
-        "import sys\nfrom ftl.cli.common import put\nfrom ftl.cli.failure import conclude\n"
-        "try:\n    while True: put('line')\nexcept BaseException as error: sys.exit(conclude(error))\n"
+        "import sys\nfrom ftl.cli.output import put\nfrom ftl.cli.failure import report_and_exit_code\n"
+        "try:\n    while True: put('line')\nexcept BaseException as error: sys.exit(report_and_exit_code(error))\n"
     )
     read, write = os.pipe()
     process = subprocess.Popen(
@@ -115,8 +115,8 @@ def test_a_reader_that_leaves_is_no_failure(tmp_path: Path) -> None:
 def test_a_failure_keeps_its_code_when_nobody_reads(as_json: bool) -> None:
     """A failure that cannot be told, because the reader is gone, still ends with its exit code, in silence."""
     code = (
-        "import sys\nfrom ftl.cli.failure import conclude\nfrom ftl.errors import ServerError\n"
-        f"sys.exit(conclude(ServerError('no'), as_json={as_json}))"
+        "import sys\nfrom ftl.cli.failure import report_and_exit_code\nfrom ftl.errors import ServerError\n"
+        f"sys.exit(report_and_exit_code(ServerError('no'), as_json={as_json}))"
     )
     read, write = os.pipe()
     os.close(read)

@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
 from ftl import figures
-from ftl.cli.common import Fields, Options, load_project, pass_options, put, run
+from ftl.cli.output import Fields, put
+from ftl.cli.project import load_project
+from ftl.cli.run import pass_options, run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ftl.cli.options import Options
     from ftl.config import Project, Service
     from ftl.engine import Engine
     from ftl.events import Emit
     from ftl.image.building import Built
     from ftl.image.explain import Explanation
     from ftl.image.registry.keyring import Keyring
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """Built images, explanations and pushed references, each by service."""
+
+    built: Mapping[str, Built]
+    explained: Mapping[str, Explanation]
+    pushed: Mapping[str, str]
 
 
 @click.command()
@@ -41,7 +54,7 @@ def command(
     Examples: `ftl build`, `ftl build web worker --explain`.
     """
 
-    async def work(emit: Emit) -> Fields:
+    async def work(emit: Emit) -> _Outcome:
         project, root = load_project(options)
         chosen = _chosen(project, services)
         from ftl.engine import Engine, local_url
@@ -70,17 +83,12 @@ def command(
 
                 explained = await explain_images(chosen, built, root=root, engine=engine)
             pushed = {} if skip_push else await _push(project, built, engine, keyring, emit)
-        if not options.json:
-            for explanation in explained.values():
-                put(_drawn(explanation, built[explanation.service]))
-        return {
-            "services": {
-                name: {**_fields(image, explained.get(name)), "pushed": pushed.get(name)}
-                for name, image in built.items()
-            }
-        }
+        return _Outcome(built, explained, pushed)
 
-    run(options, "build", work)
+    outcome = run(options, "build", work, _fields)
+    if not options.json:
+        for explanation in outcome.explained.values():
+            put(_drawn(explanation, outcome.built[explanation.service]))
 
 
 async def _push(
@@ -132,7 +140,19 @@ def _platform(project: Project, emit: Emit) -> str | None:
     return known
 
 
-def _fields(built: Built, explanation: Explanation | None) -> Mapping[str, object]:
+def _fields(outcome: _Outcome) -> Fields:
+    return {
+        "services": {
+            name: {
+                **_service_fields(image, outcome.explained.get(name)),
+                "pushed": outcome.pushed.get(name),
+            }
+            for name, image in outcome.built.items()
+        }
+    }
+
+
+def _service_fields(built: Built, explanation: Explanation | None) -> Fields:
     """One service of the JSON result."""
     fields: dict[str, object] = {
         "image": built.reference,

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from ftl.cli.common import Fields, Options, load_project, pass_options, put, run_sync
+from ftl.cli.output import Fields, put
+from ftl.cli.project import load_project
+from ftl.cli.run import pass_options, run_sync
+
+if TYPE_CHECKING:
+    from ftl.cli.options import Options
 
 
 @click.command()
@@ -31,7 +38,7 @@ def command(options: Options, show_secrets: bool, schema: bool) -> None:
         project, _ = load_project(options)
         return {"config": dump(project, show_secrets=show_secrets)}
 
-    fields = run_sync(options, "config", work)
+    fields = run_sync(options, "config", work, lambda fields: fields)
     if options.json:
         return
     if schema:

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.common import Fields, Options, load_project, pass_options, put, reaching, run_at
+from ftl.cli.output import Fields, put, put_table
+from ftl.cli.project import load_project
+from ftl.cli.run import pass_options, run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ftl.cli.options import Options
     from ftl.config import Project
     from ftl.deploy.deploying import DeployResult, ServiceResult
     from ftl.events import Emit
-    from ftl.ssh.connecting import Way
 
 HEADER = ("SERVICE", "ACTION", "IMAGE", "SENT", "REUSED")
 
@@ -49,23 +51,22 @@ def command(
     deploy is under way, 130 interrupted.
     """
     project, root = load_project(options)
-    done: list[DeployResult] = []
     by_name: list[str] = []
 
-    async def work(emit: Emit, way: Way) -> Fields:
-        async with reaching(way, "ftl.deploy.deploying") as machine:
-            from ftl.deploy.deploying import deploy
+    async def work(emit: Emit) -> DeployResult:
+        from ftl.deploy.deploying import deploy
+        from ftl.ssh.approach import machine_of
 
-            result = await deploy(
-                project,
-                root,
-                machine,
-                services=services,
-                build=build,
-                upgrade_proxy=upgrade_proxy,
-                emit=emit,
-                lock_wait=wait_lock,
-            )
+        result = await deploy(
+            project,
+            root,
+            machine_of(project.server),
+            services=services,
+            build=build,
+            upgrade_proxy=upgrade_proxy,
+            emit=emit,
+            lock_wait=wait_lock,
+        )
         if options.server == "sandbox":
             from ftl.server.sandbox import address
 
@@ -73,12 +74,11 @@ def command(
             here = there.urls_of(hosts, tls=project.proxy.tls != "off", by_address=result.by_address)
             result = replace(result, urls=here)
             by_name.extend(there.by_name(host) for host in hosts)
-        done.append(result)
-        return _fields(result)
+        return result
 
-    run_at(project.server, options, "deploy", work)
+    result = run(options, "deploy", work, _fields)
     if not options.json:
-        _print(done[0], by_name)
+        _print(result, by_name)
 
 
 def _hosts(project: Project) -> list[str]:
@@ -104,7 +104,6 @@ def _fields(result: DeployResult) -> Fields:
 
 def _print(result: DeployResult, by_name: Sequence[str]) -> None:
     """What was done, for people; `by_name` are commands that ask the sandbox for a host."""
-    from ftl.cli.screen import put_table
     from ftl.figures import duration
 
     rows = [_row(name, one) for name, one in {**result.dependencies, **result.services}.items()]

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.common import Fields, Options, find_file, load_project, pass_options, put, put_json, run
+from ftl.cli.output import Fields, put, put_json
+from ftl.cli.project import find_file, load_project
+from ftl.cli.run import pass_options, run
 from ftl.errors import FtlError, ServerError, UsageError
 from ftl.figures import count
 
 if TYPE_CHECKING:
+    from ftl.cli.options import Options
     from ftl.config import Server
     from ftl.events import Emit
     from ftl.server.doctor import Examination, Level, Patient
@@ -32,21 +35,24 @@ def command(options: Options) -> None:
     The exit code is 1 when something would break a deploy or keep visitors away, and 3 when the server cannot
     be reached.
     """
-    found: list[Examination] = []
 
-    async def work(_: Emit) -> Fields:
+    async def work(_: Emit) -> Examination:
         from ftl.server.doctor import examine
 
-        found.append(await examine(_patient(options)))
-        _show(found[0], options)
-        _raise_if_bad(found[0])
-        return {"problems": 0, "warnings": _count(found[0], "warning")}
+        examination = await examine(_patient(options))
+        _show(examination, options)
+        _raise_if_bad(examination)
+        return examination
 
-    run(options, "doctor", work)
+    examination = run(options, "doctor", work, _fields)
     if not options.json and not options.quiet:
-        warnings = _count(found[0], "warning")
+        warnings = _count(examination, "warning")
         but = f" ({count(warnings, 'warning')})" if warnings else ""
         put(f"\nnothing stands in the way of a deploy{but}")
+
+
+def _fields(examination: Examination) -> Fields:
+    return {"problems": 0, "warnings": _count(examination, "warning")}
 
 
 def _patient(options: Options) -> Patient:

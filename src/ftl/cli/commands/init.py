@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.common import FILE, Fields, Options, pass_options, put, run_sync
+from ftl.cli.output import Fields, put
+from ftl.cli.project import FILE
+from ftl.cli.run import pass_options, run_sync
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from ftl.cli.options import Options
 
 
 @click.command()
@@ -31,7 +35,7 @@ def command(options: Options) -> None:
         _write(path, starter(found))
         return {"file": str(path), "dockerfile": found.dockerfile, "port": found.port}
 
-    fields = run_sync(options, "init", work)
+    fields = run_sync(options, "init", work, lambda fields: fields)
     if options.json or options.quiet:
         return
     put(f"wrote {fields['file']}: give it your domain, then `ftl validate`")

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.common import Fields, Options, load_project, pass_options, put_json, reaching, run_at, writing
+from ftl.cli.output import put_json, writing
+from ftl.cli.project import load_project
+from ftl.cli.run import pass_options, run
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from ftl.cli.options import Options
     from ftl.config import Project
     from ftl.events import Emit
     from ftl.operations.logs import Entry, Show
-    from ftl.ssh.connecting import Way
 
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _PART = re.compile(r"([0-9.]+)(ms|s|m|h|d)")
@@ -61,21 +63,20 @@ def command(
 
     wanted = _wanted(project, names)
 
-    async def work(_: Emit, way: Way) -> Fields:
+    async def work(_: Emit) -> None:
+        from ftl.host.session import open_session
+        from ftl.operations.logs import follow_logs, read_logs
+        from ftl.ssh.approach import machine_of
+
         show = _shower(options, timestamps=timestamps, prefix=not no_prefix, flush=follow)
-        async with reaching(way, "ftl.operations.logs") as machine:
-            from ftl.host.session import open_session
-            from ftl.operations.logs import follow_logs, read_logs
+        async with open_session(machine_of(project.server)) as session:
+            if follow:
+                tail = FOLLOWED if lines is None and start is None else lines
+                await follow_logs(session.engine, project.name, wanted, show, tail=tail, since=start)
+            else:
+                await read_logs(session.engine, project.name, wanted, show, tail=lines, since=start)
 
-            async with open_session(machine) as session:
-                if follow:
-                    tail = FOLLOWED if lines is None and start is None else lines
-                    await follow_logs(session.engine, project.name, wanted, show, tail=tail, since=start)
-                else:
-                    await read_logs(session.engine, project.name, wanted, show, tail=lines, since=start)
-        return {}
-
-    run_at(project.server, options, "logs", work)
+    run(options, "logs", work, lambda _: {})
 
 
 def _wanted(project: Project, names: Sequence[str]) -> Sequence[str]:

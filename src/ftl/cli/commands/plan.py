@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.common import Fields, Options, load_project, pass_options, put, reaching, run_at
+from ftl.cli.output import Fields, put, put_table
+from ftl.cli.project import load_project
+from ftl.cli.run import pass_options, run
 
 if TYPE_CHECKING:
+    from ftl.cli.options import Options
     from ftl.deploy.plan.model import Plan
     from ftl.events import Emit
-    from ftl.ssh.connecting import Way
 
 
 @click.command()
@@ -30,27 +32,24 @@ def command(options: Options, services: tuple[str, ...], build: bool, upgrade_pr
     and prints what would happen to each service and why, and the steps in their order.
     """
     project, root = load_project(options)
-    made: list[Plan] = []
 
-    async def work(emit: Emit, way: Way) -> Fields:
-        async with reaching(way, "ftl.deploy.deploying") as machine:
-            from ftl.deploy.deploying import plan_only
+    async def work(emit: Emit) -> Plan:
+        from ftl.deploy.deploying import plan_only
+        from ftl.ssh.approach import machine_of
 
-            plan = await plan_only(
-                project,
-                root,
-                machine,
-                services=services,
-                build=build,
-                upgrade_proxy=upgrade_proxy,
-                emit=emit,
-            )
-        made.append(plan)
-        return _fields(plan)
+        return await plan_only(
+            project,
+            root,
+            machine_of(project.server),
+            services=services,
+            build=build,
+            upgrade_proxy=upgrade_proxy,
+            emit=emit,
+        )
 
-    run_at(project.server, options, "plan", work)
+    plan = run(options, "plan", work, _fields)
     if not options.json:
-        _print(made[0])
+        _print(plan)
 
 
 def _fields(plan: Plan) -> Fields:
@@ -68,8 +67,6 @@ def _fields(plan: Plan) -> Fields:
 
 def _print(plan: Plan) -> None:
     """The plan, for people."""
-    from ftl.cli.screen import put_table
-
     put_table(("SERVICE", "ACTION", "WHY"), [(one.name, one.action, one.why) for one in plan.changes])
     for note in plan.notes:
         put(note)

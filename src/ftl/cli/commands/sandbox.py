@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from ftl.cli.common import Fields, Options, pass_options, put, run
+from ftl.cli.output import Fields, put
+from ftl.cli.run import pass_options, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ftl.cli.options import Options
     from ftl.events import Emit
+    from ftl.server.sandbox import SandboxAddress, SandboxStatus
 
 F = TypeVar("F", bound="Callable[..., object]")
 
@@ -46,15 +49,14 @@ def up(options: Options, name: str | None) -> None:
     mmdebstrap. Its ports are published on 127.0.0.1 alone.
     """
 
-    async def work(emit: Emit) -> Fields:
+    async def work(emit: Emit) -> SandboxAddress:
         from ftl.server import sandbox
 
-        there = await sandbox.up(name, emit)
-        return {**there.fields(), "urls": there.urls, "ssh": there.ssh}
+        return await sandbox.up(name, emit)
 
-    fields = run(options, "sandbox up", work)
-    _print(options, fields)
+    address = run(options, "sandbox up", work, _address_fields)
     if not options.json:
+        _print(address)
         put(f"{'next':<8}{_next(name)}")
 
 
@@ -75,25 +77,33 @@ def status(options: Options, name: str | None) -> None:
     The exit code is 1 when it does not.
     """
 
-    async def work(_: Emit) -> Fields:
+    async def work(_: Emit) -> SandboxStatus:
         from ftl.server import sandbox
 
-        found = await sandbox.status(name)
-        fields: Fields = {"name": found.name, "state": found.state}
-        if (there := found.address) is not None:
-            fields = {**fields, **there.fields(), "urls": there.urls, "ssh": there.ssh}
-        return fields if found.state == "running" else {**fields, **_as_failure(found.state)}
+        return await sandbox.status(name)
 
-    fields = run(options, "sandbox status", work)
+    result = run(options, "sandbox status", work, _status_fields)
     if not options.json:
-        put(f"{'state':<8}{fields['state']}")
-    _print(options, fields)
-    if fields["state"] != "running":
+        put(f"{'state':<8}{result.state}")
+        if result.address is not None:
+            _print(result.address)
+    if result.state != "running":
         sys.exit(1)
 
 
+def _status_fields(status: SandboxStatus) -> Fields:
+    fields: Fields = {"name": status.name, "state": status.state}
+    if status.address is not None:
+        fields = {**fields, **_address_fields(status.address)}
+    return fields if status.state == "running" else {**fields, **_as_failure(status.state)}
+
+
+def _address_fields(address: SandboxAddress) -> Fields:
+    return {**address.fields(), "urls": address.urls, "ssh": address.ssh}
+
+
 def _as_failure(state: str) -> Fields:
-    """What a result says when the answer is no: the same as the exit code, beside the fields of the answer."""
+    """Fields by which the result of a sandbox that does not run fails, in step with the exit code."""
     from ftl.errors import FtlError
     from ftl.ui.failure import as_record
 
@@ -108,22 +118,19 @@ def _as_failure(state: str) -> Fields:
 def down(options: Options, name: str | None, images: bool) -> None:
     """Remove the sandbox with everything on it, and its keys."""
 
-    async def work(_: Emit) -> Fields:
+    async def work(_: Emit) -> bool:
         from ftl.server import sandbox
 
-        return {"removed": await sandbox.down(name, images=images)}
+        return await sandbox.down(name, images=images)
 
-    fields = run(options, "sandbox down", work)
+    removed = run(options, "sandbox down", work, lambda removed: {"removed": removed})
     if not options.json:
-        put("removed" if fields["removed"] else "there was none")
+        put("removed" if removed else "there was none")
 
 
-def _print(options: Options, fields: Fields) -> None:
-    """Print where the sandbox is, for people."""
-    if options.json or "host" not in fields:
-        return
-    http, https = fields["urls"] if isinstance(fields["urls"], tuple) else ("", "")
-    put(f"{'server':<8}{fields['user']}@{fields['host']}:{fields['port']}")
+def _print(address: SandboxAddress) -> None:
+    http, https = address.urls
+    put(f"{'server':<8}{address.user}@{address.host}:{address.port}")
     put(f"{'http':<8}{http}")
     put(f"{'https':<8}{https}")
-    put(f"{'ssh':<8}{fields['ssh']}")
+    put(f"{'ssh':<8}{address.ssh}")

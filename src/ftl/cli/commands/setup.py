@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.common import Fields, Options, load_project, pass_options, put, run
+from ftl.cli.output import Fields, put
+from ftl.cli.project import load_project
+from ftl.cli.run import pass_options, run
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ftl.cli.options import Options
     from ftl.config import Project
     from ftl.events import Emit
     from ftl.server.setup.plan.planner import SetupPlan
@@ -21,6 +25,15 @@ if TYPE_CHECKING:
 PASSWORD = "FTL_SUDO_PASSWORD"  # noqa: S105 - the name of the variable
 
 _UNITS = {"": 1, "M": 2**20, "G": 2**30}
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What setup did, or would do with `dry_run`; `registries` are those whose login works."""
+
+    plan: SetupPlan
+    registries: tuple[str, ...]
+    dry_run: bool
 
 
 @click.command()
@@ -95,26 +108,29 @@ def command(
         docker_repository=read_repository(docker_repository),
     )
     access = Access(login, os.environ.get(PASSWORD, ""), _ask)
-    made: list[SetupPlan] = []
 
-    async def work(emit: Emit) -> Fields:
+    async def work(emit: Emit) -> _Outcome:
         plan = await setup(project, wanted, access, dry_run=dry_run, emit=emit)
-        made.append(plan)
         registries = () if dry_run else await _log_in(project, root, emit, store=store_credentials)
-        return {
-            "server": plan.server,
-            "system": plan.system,
-            "user": plan.user,
-            "changed": bool(plan.steps) and not dry_run,
-            "dry_run": dry_run,
-            "changes": [{"step": step.kind, "text": step.text} for step in plan.steps],
-            "notes": list(plan.notes),
-            "registries": list(registries),
-        }
+        return _Outcome(plan, registries, dry_run=dry_run)
 
-    run(options, "setup", work)
+    outcome = run(options, "setup", work, _fields)
     if not options.json:
-        _print(made[0], dry_run=dry_run)
+        _print(outcome.plan, dry_run=dry_run)
+
+
+def _fields(outcome: _Outcome) -> Fields:
+    plan = outcome.plan
+    return {
+        "server": plan.server,
+        "system": plan.system,
+        "user": plan.user,
+        "changed": bool(plan.steps) and not outcome.dry_run,
+        "dry_run": outcome.dry_run,
+        "changes": [{"step": step.kind, "text": step.text} for step in plan.steps],
+        "notes": list(plan.notes),
+        "registries": list(outcome.registries),
+    }
 
 
 async def _log_in(project: Project, root: Path, emit: Emit, *, store: bool) -> tuple[str, ...]:

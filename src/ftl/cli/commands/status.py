@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.common import Fields, Options, load_project, pass_options, put, reaching, run_at
+from ftl.cli.output import Fields, put, put_table
+from ftl.cli.project import load_project
+from ftl.cli.run import pass_options, run
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from ftl.cli.options import Options
     from ftl.events import Emit
     from ftl.operations.status import Status, Unit
-    from ftl.ssh.connecting import Way
 
 HEADER = ("SERVICE", "RELEASE", "REPLICAS", "IMAGE", "HEALTH", "SINCE", "PORTS")
 
@@ -28,29 +30,29 @@ def command(options: Options) -> None:
     deploy is under way, or was cut off) have a row of their own.
     """
     project, _ = load_project(options)
-    found: list[Status] = []
 
-    async def work(_: Emit, way: Way) -> Fields:
-        from dataclasses import asdict
+    async def work(_: Emit) -> Status:
+        from ftl.host.session import open_session
+        from ftl.operations.status import status
+        from ftl.ssh.approach import machine_of
 
-        async with reaching(way, "ftl.operations.status") as machine:
-            from ftl.host.session import open_session
-            from ftl.operations.status import status
+        async with open_session(machine_of(project.server)) as session:
+            return await status(project, session)
 
-            async with open_session(machine) as session:
-                found.append(await status(project, session))
-        return {**asdict(found[0]), "deployed": found[0].deployed}
-
-    run_at(project.server, options, "status", work)
+    result = run(options, "status", work, _fields)
     if not options.json:
-        _print(found[0])
+        _print(result)
+
+
+def _fields(status: Status) -> Fields:
+    from dataclasses import asdict
+
+    return {**asdict(status), "deployed": status.deployed}
 
 
 def _print(status: Status) -> None:
     """The table, for people."""
     from datetime import UTC, datetime
-
-    from ftl.cli.screen import put_table
 
     if not status.deployed:
         put(f"nothing of {status.project} is deployed on {status.server}; `ftl deploy` does it")

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.common import Fields, Options, load_project, pass_options, put, put_json, run
+from ftl.cli.output import put, put_json, put_table
+from ftl.cli.project import load_project
+from ftl.cli.run import pass_options, run
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ftl.cli.options import Options
     from ftl.events import Emit
     from ftl.tunnels.tunnels import Choice, Tunnel
 
@@ -39,7 +42,7 @@ def command(options: Options, names: tuple[str, ...], ports: tuple[str, ...], of
 
     project, _ = load_project(options)
 
-    async def work(emit: Emit) -> Fields:
+    async def work(emit: Emit) -> None:
         from ftl.host.session import open_session
         from ftl.ssh.approach import machine_of
         from ftl.tunnels.tunnels import keep_tunnels
@@ -52,9 +55,8 @@ def command(options: Options, names: tuple[str, ...], ports: tuple[str, ...], of
             emit=emit,
             opened=lambda server: _print(options, server, wanted),
         )
-        return {}
 
-    run(options, "tunnels", work)
+    run(options, "tunnels", work, lambda _: {})
 
 
 def choice(text: str) -> Choice:
@@ -73,8 +75,6 @@ def choice(text: str) -> Choice:
 
 def _print(options: Options, server: str, tunnels: Sequence[Tunnel]) -> None:
     """Say what is open, once it is."""
-    from ftl.cli.screen import put_table
-
     if options.json:
         for tunnel in tunnels:
             address = f"127.0.0.1:{tunnel.local}"

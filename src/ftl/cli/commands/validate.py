@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from ftl.cli.common import Fields, Options, load_project, pass_options, put, run_sync
+from ftl.cli.output import Fields, put
+from ftl.cli.project import load_project
+from ftl.cli.run import pass_options, run_sync
+from ftl.figures import count
+
+if TYPE_CHECKING:
+    from ftl.cli.options import Options
+    from ftl.config import Project
 
 
 @click.command()
@@ -16,28 +25,31 @@ def command(options: Options) -> None:
     no engine is asked, so it runs anywhere: in an editor, in a commit hook, in CI.
     """
 
-    def work() -> Fields:
+    def work() -> Project:
         project, root = load_project(options)
         if project.proxy.certificate or project.proxy.acme_ca_root:
             from ftl.deploy.plan.sites import read_files
 
             read_files(project, root)
-        return {
-            "project": project.name,
-            "server": project.server.host,
-            "services": len(project.services),
-            "dependencies": len(project.dependencies),
-            "routes": sum(len(service.routes) for service in project.services),
-        }
+        return project
 
-    fields = run_sync(options, "validate", work)
+    project = run_sync(options, "validate", work, _fields)
     if not options.json and not options.quiet:
-        counts = ", ".join(
-            _counted(fields[many], one, many)
-            for one, many in (("service", "services"), ("dependency", "dependencies"), ("route", "routes"))
-        )
-        put(f"{fields['project']} is valid: {counts}")
+        services = count(len(project.services), "service")
+        number = len(project.dependencies)
+        dependencies = f"{number} {'dependency' if number == 1 else 'dependencies'}"
+        put(f"{project.name} is valid: {services}, {dependencies}, {count(_routes(project), 'route')}")
 
 
-def _counted(count: object, one: str, many: str) -> str:
-    return f"{count} {one if count == 1 else many}"
+def _fields(project: Project) -> Fields:
+    return {
+        "project": project.name,
+        "server": project.server.host,
+        "services": len(project.services),
+        "dependencies": len(project.dependencies),
+        "routes": _routes(project),
+    }
+
+
+def _routes(project: Project) -> int:
+    return sum(len(service.routes) for service in project.services)

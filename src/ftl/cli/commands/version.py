@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from ftl import __version__
-from ftl.cli.common import Fields, Options, load_project, pass_options, put, run, run_sync
+from ftl.cli.output import Fields, put
+from ftl.cli.project import load_project
+from ftl.cli.run import pass_options, run, run_sync
 from ftl.errors import FtlError
 
 if TYPE_CHECKING:
+    from ftl.cli.options import Options
     from ftl.config import Server
     from ftl.events import Emit
 
@@ -25,21 +28,20 @@ def command(options: Options) -> None:
     reached the rest is printed all the same, and the exit code is 0.
     """
     server = _server(options)
-    fields = _here()
     if server is None:
-        run_sync(options, "version", lambda: fields)
+        fields = run_sync(options, "version", _local_fields, lambda fields: fields)
     else:
-        found = server
+        address = server
 
         async def work(_: Emit) -> Fields:
-            return {**fields, "server": await _there(found)}
+            return {**_local_fields(), "server": await _server_fields(address)}
 
-        fields = run(options, "version", work)
+        fields = run(options, "version", work, lambda fields: fields)
     if not options.json:
         _print(fields)
 
 
-def _here() -> Fields:
+def _local_fields() -> Fields:
     return {"ftl": __version__, "python": platform.python_version(), "system": platform.platform(terse=True)}
 
 
@@ -57,7 +59,7 @@ def _server(options: Options) -> Server | None:
         return None
 
 
-async def _there(server: Server) -> dict[str, str]:
+async def _server_fields(server: Server) -> dict[str, str]:
     """What the server says of itself, or why it does not."""
     from ftl.host.session import open_session
     from ftl.ssh.approach import machine_of

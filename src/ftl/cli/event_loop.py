@@ -1,11 +1,11 @@
-"""Running a command's work: the event loop, the reporter, and the signals that stop it."""
+"""Run asynchronous work in an event loop, with a reporter, until it ends or a signal cancels it."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from ftl.errors import FtlError, Interrupted
 from ftl.ui import Reporter, open_reporter
@@ -13,33 +13,35 @@ from ftl.ui import Reporter, open_reporter
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from ftl.cli.common import Fields, Options
+    from ftl.cli.options import Options
     from ftl.events import Emit
+
+T = TypeVar("T")
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def run_async(options: Options, command: str, work: Callable[[Emit], Awaitable[Fields]]) -> Fields:
+def run_async(options: Options, command: str, work: Callable[[Emit], Awaitable[T]]) -> T:
     """Run the work to its end; the terminal is left clean whatever happens."""
     reporter = open_reporter(as_json=options.json, quiet=options.quiet, verbose=options.verbose)
     try:
-        return asyncio.run(_watched(work, reporter, lambda: _give_up(options, command, reporter)))
+        return asyncio.run(_run_until_signal(work, reporter, lambda: _give_up(options, command, reporter)))
     finally:
         reporter.close()
 
 
 def _give_up(options: Options, command: str, reporter: Reporter) -> NoReturn:
     """End the program at once, and say so."""
-    from ftl.cli.failure import conclude
+    from ftl.cli.failure import report_and_exit_code
 
     reporter.close()
     error = Interrupted("stopped at once", cause="a second signal came before everything was cleaned up")
-    os._exit(conclude(error, command=command, as_json=options.json))
+    os._exit(report_and_exit_code(error, command=command, as_json=options.json))
 
 
-async def _watched(
-    work: Callable[[Emit], Awaitable[Fields]], reporter: Reporter, give_up: Callable[[], NoReturn]
-) -> Fields:
+async def _run_until_signal(
+    work: Callable[[Emit], Awaitable[T]], reporter: Reporter, give_up: Callable[[], NoReturn]
+) -> T:
     """The work, cancelled by the first signal.
 
     Raises:
@@ -65,7 +67,7 @@ async def _watched(
 class _Stop:
     """What signals do: the first cancels the work, which cleans up; the second ends the program at once."""
 
-    def __init__(self, task: asyncio.Task[Fields] | None, give_up: Callable[[], NoReturn]) -> None:
+    def __init__(self, task: asyncio.Task[object] | None, give_up: Callable[[], NoReturn]) -> None:
         self.asked = False
         self._task = task
         self._give_up = give_up

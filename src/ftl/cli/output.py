@@ -1,0 +1,70 @@
+"""Data on stdout: lines, JSON objects and tables."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ftl.errors import FtlError
+from ftl.ui.stream import silence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+Fields = Mapping[str, object]
+"""The fields of the final `{"type": "result"}` object, beside `type`, `ok` and `command`."""
+
+
+class BrokenStdout(Exception):
+    """The reader of stdout closed it (`ftl logs | head`): the command ends, and that is no failure."""
+
+
+class OutputLost(FtlError):
+    """Stdout cannot be written: the disk is full, for example."""
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Turn errors of a write to stdout into ours; wrap every write in it.
+
+    A broken pipe of a connection is another thing, and must not end a command in silence as one of stdout does.
+
+    Raises:
+        BrokenStdout: The reader closed stdout.
+        OutputLost: Stdout cannot be written.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        silence(sys.stdout)
+        raise BrokenStdout from None
+    except OSError as error:
+        silence(sys.stdout)
+        raise OutputLost("the output cannot be written", cause=error.strerror) from error
+
+
+def put(text: str) -> None:
+    """Write a line of data to stdout."""
+    with writing():
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+
+def put_json(record: Fields) -> None:
+    """Write one JSON object as a line of stdout; tuples become lists, other values strings."""
+    from json import dumps
+
+    put(dumps(record, default=str))
+
+
+def put_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table, as wide as the terminal; nothing is cut off when stdout is a file or a pipe."""
+    from shutil import get_terminal_size
+
+    from ftl.ui.table import table
+
+    width = get_terminal_size().columns if sys.stdout.isatty() else None
+    for line in table(header, rows, width=width):
+        put(line)
