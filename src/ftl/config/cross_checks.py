@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.config.models.project import Dependency, Project, Service
-    from ftl.config.read.reader import Reader, Way
+    from ftl.config.read.reader import KeyPath, Reader
 
 _PROXY_PORTS = {(80, "tcp"), (443, "tcp"), (443, "udp")}
 
@@ -37,7 +37,7 @@ def check(project: Project, read: Reader, folder: Path) -> Iterator[Fault]:
     yield from checker.proxy()
     yield from checker.registries()
     for index, service in enumerate(project.services):
-        way: Way = ("services", index)
+        way: KeyPath = ("services", index)
         yield from checker.service(service, way)
         yield from checker.build(service, (*way, "build"))
         yield from checker.mounts(service, way)
@@ -66,14 +66,14 @@ class _Checker:
 
     def names(self) -> Iterator[Fault]:
         """No two services or dependencies share a name: it is how containers find each other."""
-        taken: dict[str, Way] = {}
+        taken: dict[str, KeyPath] = {}
         named: dict[str, tuple[Service | Dependency, ...]] = {
             "services": self._project.services,
             "dependencies": self._project.dependencies,
         }
         for kind, items in named.items():
             for index, item in enumerate(items):
-                way: Way = (kind, index, "name")
+                way: KeyPath = (kind, index, "name")
                 if item.name and item.name in taken:
                     first = taken[item.name]
                     what = "service" if first[0] == "services" else "dependency"
@@ -91,7 +91,7 @@ class _Checker:
         lacking = domain is None and self._lacks("project", "domain")
         for index, service in enumerate(self._project.services):
             for number, route in enumerate(service.routes):
-                way: Way = ("services", index, "routes", number)
+                way: KeyPath = ("services", index, "routes", number)
                 host = route.host or domain
                 if host is None:
                     if lacking and (*way, "host") not in self._marks:
@@ -155,7 +155,7 @@ class _Checker:
         served = {route.host or domain for one in self._project.services for route in one.routes}
         taken: set[str] = set()
         for index, redirect in enumerate(self._project.proxy.redirects):
-            way: Way = ("proxy", "redirects", index)
+            way: KeyPath = ("proxy", "redirects", index)
             if redirect.host in served:
                 message = f"redirects: {redirect.host} is the host of a route"
                 yield Fault(self._at(*way, "host"), message, "one host is either served or sent on")
@@ -171,7 +171,7 @@ class _Checker:
         """Each registry is named once, with one secret, and a password has its user."""
         taken: set[str] = set()
         for index, registry in enumerate(self._project.registries):
-            way: Way = ("registries", index)
+            way: KeyPath = ("registries", index)
             if registry.server in taken:
                 yield Fault(
                     self._at(*way, "server"), f"{registry.server} is listed twice", "keep one of the two"
@@ -191,7 +191,7 @@ class _Checker:
                 message = "registries has a username but no secret"
                 yield Fault(self._at(*way, "username"), message, "write `password`, `token` or `command`")
 
-    def service(self, service: Service, way: Way) -> Iterator[Fault]:
+    def service(self, service: Service, way: KeyPath) -> Iterator[Fault]:
         """A service has an image from somewhere, and a port if anything is to be sent there."""
         if self._lacks(*way, "image") and self._lacks(*way, "build"):
             hint = "write `build: .` to build it here, or `image: NAME` to pull it"
@@ -209,7 +209,7 @@ class _Checker:
             if self._lacks(*inner, "local") and self._lacks(*inner, "remote"):
                 yield Fault(self._at(*inner), f"{name} has neither local nor remote")
 
-    def build(self, service: Service, way: Way) -> Iterator[Fault]:
+    def build(self, service: Service, way: KeyPath) -> Iterator[Fault]:
         """What is to be built is there."""
         if service.build is None:
             return
@@ -233,7 +233,7 @@ class _Checker:
                 message = f"secrets: {secret.id} has both env and file"
                 yield Fault(self._at(*way, "secrets", index), message, "keep one of the two")
 
-    def mounts(self, item: Service | Dependency, way: Way) -> Iterator[Fault]:
+    def mounts(self, item: Service | Dependency, way: KeyPath) -> Iterator[Fault]:
         """Two volumes are not mounted over each other."""
         taken: set[str] = set()
         for index, text in enumerate(item.volumes):
@@ -243,7 +243,7 @@ class _Checker:
                 yield Fault(self._at(*way, "volumes", index), message, "mount one volume there")
             taken.add(target)
 
-    def container(self, item: Service | Dependency, way: Way) -> Iterator[Fault]:
+    def container(self, item: Service | Dependency, way: KeyPath) -> Iterator[Fault]:
         """A soft limit is not above the hard one."""
         for index, limit in enumerate(item.container.ulimits):
             if limit.hard != -1 and (limit.soft > limit.hard or limit.soft == -1):

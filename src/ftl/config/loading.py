@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from ftl.config.cross_checks import check
 from ftl.config.models.project import Project, Server
 from ftl.config.read.reader import Reader
-from ftl.config.read.short_forms import SHORTENINGS
+from ftl.config.read.short_forms import SHORT_FORMS
 from ftl.config.variables import known_in
-from ftl.config.yaml.interpolated import Texts
-from ftl.config.yaml.parse import Unreadable, parse
+from ftl.config.yaml.interpolated import Interpolator
+from ftl.config.yaml.parse import InvalidYaml, parse
 from ftl.config.yaml.places import Places
-from ftl.config.yaml.tree import Fault, Mapping, kind_of
+from ftl.config.yaml.tree import Fault, MappingNode, kind_of
 from ftl.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
@@ -48,13 +48,13 @@ def load(path: Path, *, environ: MappingType[str, str], server: Server | None = 
     problems = _env_problems(folder / ".env", known)
     try:
         root, faults = parse(text)
-    except Unreadable as error:
+    except InvalidYaml as error:
         raise ConfigError([*problems, *_problems(path, text, [error.fault])]) from None
-    if not isinstance(root, Mapping):
+    if not isinstance(root, MappingNode):
         fault = Fault(root.mark, f"the file must be a mapping, not {kind_of(root)}", "begin with `project:`")
         raise ConfigError([*problems, *_problems(path, text, [fault])])
-    texts = Texts(text, known.values)
-    reader = Reader(texts, folder, SHORTENINGS)
+    texts = Interpolator(text, known.values)
+    reader = Reader(texts, folder, SHORT_FORMS)
     project = _with_server(reader.section(Project, root, ()), server)
     faults += texts.faults
     faults += check(project, reader, folder)

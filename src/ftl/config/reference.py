@@ -7,15 +7,15 @@ from dataclasses import MISSING, fields
 from inspect import cleandoc
 from typing import TYPE_CHECKING, Any
 
-from ftl.config.models.field_types import Many, Nested, One, Pairs, Words, keys_of
+from ftl.config.models.field_types import CommandLine, ListOf, Nested, Scalar, StringMap, keys_of
 from ftl.config.models.presets import PRESETS
 from ftl.config.models.project import Project
-from ftl.config.read.short_forms import SHORTENINGS
+from ftl.config.read.short_forms import SHORT_FORMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ftl.config.models.field_types import Key, Kind
+    from ftl.config.models.field_types import FieldType, Key
 
 _INTRODUCTION = """\
 # ftl.yaml
@@ -106,9 +106,9 @@ def _sections(section: type[Any], title: str, level: int) -> Iterator[str]:
 def _below(section: type[Any], title: str) -> Iterator[tuple[str, type[Any]]]:
     prefix = "" if section is Project else f"{title}."
     for name, key in keys_of(section).items():
-        kind = key.kind.item if isinstance(key.kind, Many) else key.kind
+        kind = key.kind.item if isinstance(key.kind, ListOf) else key.kind
         if isinstance(kind, Nested):
-            yield f"{prefix}{name}{'[]' if isinstance(key.kind, Many) else ''}", kind.section
+            yield f"{prefix}{name}{'[]' if isinstance(key.kind, ListOf) else ''}", kind.section
 
 
 def _text(section: type[Any]) -> str:
@@ -124,23 +124,23 @@ def _table(section: type[Any]) -> str:
         (name, _words(key.kind), _default(section, name, key), key.text)
         for name, key in keys_of(section).items()
     ]
-    if section in SHORTENINGS:
-        rows += [(name, "path", "", text) for name, text in SHORTENINGS[section].beside.items()]
+    if section in SHORT_FORMS:
+        rows += [(name, "path", "", text) for name, text in SHORT_FORMS[section].beside.items()]
     lines = [f"| `{name}` | {kind} | {default} | {text} |" for name, kind, default, text in rows]
     return "\n".join(["| key | value | default | meaning |", "|---|---|---|---|", *lines, ""])
 
 
-def _words(kind: Kind) -> str:
+def _words(kind: FieldType) -> str:
     match kind:
-        case One(words):
+        case Scalar(words):
             return words
-        case Many(Nested()):
+        case ListOf(Nested()):
             return "list of mappings"
-        case Many(item):
+        case ListOf(item):
             return f"list of {_words(item)}s"
-        case Pairs():
+        case StringMap():
             return "map, or list of `NAME=TEXT`"
-        case Words():
+        case CommandLine():
             return "text, or list of words"
         case Nested(_, short):
             return f"mapping, or its `{short}`" if short else "mapping"

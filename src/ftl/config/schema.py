@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from ftl.config.models.field_types import Many, Nested, One, Pairs, Words, keys_of
+from ftl.config.models.field_types import CommandLine, ListOf, Nested, Scalar, StringMap, keys_of
 from ftl.config.models.presets import PRESETS
 from ftl.config.models.project import Container, Project, Proxy, Service
-from ftl.config.read.short_forms import SHORTENINGS
+from ftl.config.read.short_forms import SHORT_FORMS
 
 if TYPE_CHECKING:
-    from ftl.config.models.field_types import Key, Kind
+    from ftl.config.models.field_types import FieldType, Key
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -70,26 +70,26 @@ def _property(key: Key, definitions: dict[str, Any]) -> dict[str, Any]:
     return {"description": text.replace("`", ""), **accepted}
 
 
-def _accepted(kind: Kind, definitions: dict[str, Any]) -> dict[str, Any]:
+def _accepted(kind: FieldType, definitions: dict[str, Any]) -> dict[str, Any]:
     match kind:
-        case One():
+        case Scalar():
             return _one(kind)
-        case Many(item):
+        case ListOf(item):
             return {"type": "array", "items": _accepted(item, definitions)}
-        case Pairs():
+        case StringMap():
             values = _any(_TEXT, {"type": "null"})
             pair = {"type": "string", "pattern": "=|\\$"}
             return _any(
                 {"type": "object", "additionalProperties": values},
                 {"type": "array", "items": pair},
             )
-        case Words():
+        case CommandLine():
             return _any(_TEXT, {"type": "array", "items": _TEXT, "minItems": 1})
         case Nested(section, short):
             return _nested(section, short, definitions)
 
 
-def _one(kind: One) -> dict[str, Any]:
+def _one(kind: Scalar) -> dict[str, Any]:
     match kind.schema.get("type"):
         case None if not kind.schema:
             return dict(_TEXT)
@@ -111,7 +111,7 @@ def _nested(section: type[Any], short: str | None, definitions: dict[str, Any]) 
     long = {"$ref": f"#/$defs/{name}"}
     if short is not None:
         return _any(_accepted(keys_of(section)[short].kind, definitions), long)
-    if section in SHORTENINGS and SHORTENINGS[section].from_text is not None:
+    if section in SHORT_FORMS and SHORT_FORMS[section].from_text is not None:
         return _any({"type": "string", **_examples(section)}, long)
     return long
 
@@ -123,7 +123,7 @@ def _examples(section: type[Any]) -> dict[str, Any]:
 def _extra(section: type[Any], properties: dict[str, Any]) -> dict[str, Any]:
     """What `expanding` takes beside the section's own keys."""
     if section is Service:
-        meanings = SHORTENINGS[section].beside
+        meanings = SHORT_FORMS[section].beside
         files = _any({"type": "string"}, {"type": "array", "items": {"type": "string"}}, {"type": "null"})
         return {
             "path": {"description": meanings["path"].replace("`", ""), "type": ["string", "null"]},

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ftl.config.models.project import Project, Service
 
 
-def chosen(given: Sequence[str], known: Sequence[str], *, kind: str) -> tuple[str, ...]:
+def select_names(given: Sequence[str], known: Sequence[str], *, kind: str) -> tuple[str, ...]:
     """The given names in the project's order, each once; all of them when none is given.
 
     Args:
@@ -32,7 +32,7 @@ def chosen(given: Sequence[str], known: Sequence[str], *, kind: str) -> tuple[st
     return tuple(name for name in known if name in given or not given)
 
 
-def chosen_services(project: Project, given: Sequence[str]) -> tuple[Service, ...]:
-    """The services of these names; all of them when none is given. Raises UsageError as `chosen`."""
-    meant = chosen(given, [service.name for service in project.services], kind="service")
+def select_services(project: Project, given: Sequence[str]) -> tuple[Service, ...]:
+    """The services of these names; all of them when none is given. Raises UsageError as `select_names`."""
+    meant = select_names(given, [service.name for service in project.services], kind="service")
     return tuple(service for service in project.services if service.name in meant)

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftl.config.read.scalars import Unfit, name
+from ftl.config.read.scalars import InvalidValue, name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +16,7 @@ _EXPOSE = re.compile(r"^\s*EXPOSE\s+([0-9]{1,5})(?:/tcp)?\b", re.IGNORECASE | re
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
+class DetectedApp:
     """What a folder shows of the app in it.
 
     Attributes:
@@ -30,23 +30,23 @@ class Findings:
     port: int | None
 
 
-def look(folder: Path) -> Findings:
+def detect_app(folder: Path) -> DetectedApp:
     """Look at a folder."""
     file = folder / "Dockerfile"
     text = file.read_text("utf-8", "replace") if file.is_file() else None
     exposed = [int(port) for port in _EXPOSE.findall(text or "") if 0 < int(port) < 65536]
-    return Findings(_name(folder.resolve().name), text is not None, exposed[-1] if exposed else None)
+    return DetectedApp(_name(folder.resolve().name), text is not None, exposed[-1] if exposed else None)
 
 
 def _name(folder: str) -> str:
     wanted = re.sub(r"[^a-z0-9]+", "-", folder.lower()).strip("-")[:63].strip("-")
     try:
         return name(wanted)
-    except Unfit:
+    except InvalidValue:
         return "app"
 
 
-def starter(found: Findings) -> str:
+def starter_yaml(found: DetectedApp) -> str:
     """The text of a first ftl.yaml."""
     return _TEXT.format(name=found.name, domain=f"{found.name}.example.com ", port=found.port or DEFAULT_PORT)
 

@@ -24,7 +24,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MAX_DEPTH = 20
 
 
-class VariableError(ValueError):
+class InterpolationError(ValueError):
     """An expression that has no value.
 
     Attributes:
@@ -41,23 +41,23 @@ class VariableError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
+class Interpolated:
     """A text with its variables filled in, and the same with their values made unreadable."""
 
     text: str
     masked: str
 
 
-def fill(text: str, variables: Mapping[str, str]) -> Filled:
+def interpolate(text: str, variables: Mapping[str, str]) -> Interpolated:
     """Fill in the variables of a text.
 
     Raises:
         VariableError: a variable is unset, required and empty, or an expression is malformed.
     """
     if "$" not in text:
-        return Filled(text, text)
+        return Interpolated(text, text)
     plain, masked, _ = _Filler(text, variables).until_end(0, inside=False, depth=0)
-    return Filled(plain, masked)
+    return Interpolated(plain, masked)
 
 
 class _Filler:
@@ -132,7 +132,7 @@ class _Filler:
             message = (
                 f"the variable {name} is {state}: {masked}" if masked else f"the variable {name} is {state}"
             )
-            raise VariableError(message, _SET_IT, start, self._text[start:at])
+            raise InterpolationError(message, _SET_IT, start, self._text[start:at])
         if wanted:
             return plain, masked, end + 1
         if action == "+":
@@ -146,16 +146,16 @@ class _Filler:
             message = f"the variable {name} is not set"
             meant = nearest(name, self._variables.keys(), 0.85)
             hint = f"did you mean `{meant}`? Or {_SET_IT}" if meant else _SET_IT
-            raise VariableError(message, f"{hint}, or write ${{{name}:-default}}", start, expression)
+            raise InterpolationError(message, f"{hint}, or write ${{{name}:-default}}", start, expression)
         return value
 
-    def _malformed(self, start: int, message: str) -> VariableError:
-        return VariableError(
+    def _malformed(self, start: int, message: str) -> InterpolationError:
+        return InterpolationError(
             message, "write ${NAME}, ${NAME:-default} or ${NAME:?message}; $$ is a dollar sign", start, "${"
         )
 
-    def _unclosed(self, start: int, name: str) -> VariableError:
-        return VariableError(f"`${{{name}` is not closed", "write } at its end", start, f"${{{name}")
+    def _unclosed(self, start: int, name: str) -> InterpolationError:
+        return InterpolationError(f"`${{{name}` is not closed", "write } at its end", start, f"${{{name}")
 
 
 _SET_IT = "set it in the environment or in .env beside ftl.yaml"

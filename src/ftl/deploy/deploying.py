@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from ftl.config.select import chosen_services
+from ftl.config.select import select_services
 from ftl.deploy.apply.context import Traffic, Work
 from ftl.deploy.plan.sites import read_files
 from ftl.deploy.request import gather
@@ -87,7 +87,7 @@ async def deploy(
         ConfigError: A certificate or key that cannot be read, or cannot serve the routes.
         ServerError, LockHeld, BuildFailed, TransferFailed, Unhealthy, HookFailed, EngineError.
     """
-    chosen_services(project, services)  # before anything is asked of a server
+    select_services(project, services)  # before anything is asked of a server
     files = read_files(project, root)
     began = time.monotonic()
     async with open_session(machine) as session:
@@ -122,7 +122,7 @@ async def plan_only(
     emit: Emit,
 ) -> Plan:
     """What `deploy` would do now. Builds images here, if asked to, and changes nothing on the server."""
-    chosen_services(project, services)
+    select_services(project, services)
     files = read_files(project, root)
     async with open_session(machine) as session:
         request, observed = await gather(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ftl import __version__
 from ftl.aio import gather2
-from ftl.config.select import chosen_services
+from ftl.config.select import select_services
 from ftl.deploy.observe.state import observe
 from ftl.deploy.plan.changes import LocalImage
 from ftl.deploy.plan.planner import Author, make_plan
@@ -85,7 +85,7 @@ async def gather(
         UsageError: A service that the project does not have; no built image and `build` is false.
         BuildFailed: An image could not be built.
     """
-    meant = chosen_services(project, only)
+    meant = select_services(project, only)
     platforms.remember(project.server.host, session.info.platform)
     images, observed = await gather2(
         _images(project, meant, root, session.info.platform, build=build, emit=emit),

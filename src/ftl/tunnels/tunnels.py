@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftl.config.select import chosen
+from ftl.config.select import select_names
 from ftl.engine import labels
 from ftl.errors import FtlError, UsageError
 from ftl.events import Note
@@ -72,10 +72,10 @@ def wanted_tunnels(
         UsageError: An unknown dependency or port, two tunnels on one local port, or none at all.
     """
     ports = {dependency.name: dependency.ports for dependency in project.dependencies}
-    selected = chosen(names, tuple(ports), kind="dependency")
+    selected = select_names(names, tuple(ports), kind="dependency")
     picked: dict[tuple[str, int], int] = {}
     for choice in choices:
-        chosen((choice.name,), tuple(ports), kind="dependency")
+        select_names((choice.name,), tuple(ports), kind="dependency")
         picked[choice.name, _port_of(choice, ports[choice.name])] = choice.local
     tunnels = tuple(
         Tunnel(name, port, picked.get((name, port), port + offset))

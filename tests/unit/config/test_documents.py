@@ -15,7 +15,7 @@ from ftl.config.models.project import Project, Service
 from ftl.config.read.hints import _FOREIGN
 from ftl.config.reference import SMALL, page
 from ftl.config.schema import schema
-from ftl.config.starter import Findings, look, starter
+from ftl.config.starter import DetectedApp, detect_app, starter_yaml
 
 from .conftest import written
 
@@ -69,7 +69,7 @@ def test_a_look_at_the_folder_finds_the_port(
     """The port is the first of the Dockerfile's last EXPOSE."""
     if dockerfile is not None:
         (tmp_path / "Dockerfile").write_text(dockerfile)
-    assert (look(tmp_path).dockerfile, look(tmp_path).port) == (dockerfile is not None, port)
+    assert (detect_app(tmp_path).dockerfile, detect_app(tmp_path).port) == (dockerfile is not None, port)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_look_at_the_folder_finds_the_port(
 def test_the_project_is_named_after_the_folder(tmp_path: Path, folder: str, name: str) -> None:
     """Any folder's name makes a valid project name."""
     (tmp_path / folder).mkdir()
-    assert look(tmp_path / folder).name == name
+    assert detect_app(tmp_path / folder).name == name
 
 
 @pytest.mark.parametrize("uncommented", [False, True])
@@ -87,7 +87,7 @@ def test_the_first_file_is_valid_as_it_is_and_with_its_comments_taken_off(
     folder: Path, *, uncommented: bool
 ) -> None:
     """`ftl init` writes a file that loads, and so do the examples in its comments."""
-    text = starter(Findings("shop", dockerfile=True, port=3000))
+    text = starter_yaml(DetectedApp("shop", dockerfile=True, port=3000))
     if uncommented:
         lines = text.splitlines()
         text = "\n".join(line.replace("# ", "", 1) if _is_example(line) else line for line in lines)
@@ -117,5 +117,6 @@ def test_foreign_words_are_no_keys() -> None:
 def test_the_first_file_keeps_names_that_yaml_would_change() -> None:
     """A project called `on` or `1` stays text."""
     assert (
-        yaml.safe_load(starter(Findings("shop", dockerfile=True, port=None)))["services"][0]["port"] == 8000
+        yaml.safe_load(starter_yaml(DetectedApp("shop", dockerfile=True, port=None)))["services"][0]["port"]
+        == 8000
     )

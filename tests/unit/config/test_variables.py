@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftl.config.variables import VariableError, fill, read_env_file, variables
+from ftl.config.variables import InterpolationError, interpolate, read_env_file, variables
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,7 +59,7 @@ KNOWN = {"SET": "value", "EMPTY": "", "DOLLAR": "pa$$word ${SET}"}
 )
 def test_expressions_mean_what_compose_means_by_them(text: str, filled: str) -> None:
     """Each expression is replaced by its value, and a value is never looked through again."""
-    assert fill(text, KNOWN).text == filled
+    assert interpolate(text, KNOWN).text == filled
 
 
 @pytest.mark.parametrize(
@@ -83,16 +83,16 @@ def test_expressions_mean_what_compose_means_by_them(text: str, filled: str) -> 
 )
 def test_an_expression_without_a_value_is_named_with_its_place(text: str, message: str, offset: int) -> None:
     """Unset and required variables and malformed expressions say which one it is and where it begins."""
-    with pytest.raises(VariableError) as caught:
-        fill(text, KNOWN)
+    with pytest.raises(InterpolationError) as caught:
+        interpolate(text, KNOWN)
     assert (caught.value.message, caught.value.offset) == (message, offset)
     assert text.startswith(caught.value.expression, offset)
 
 
 def test_a_misspelt_variable_is_recognised() -> None:
     """The name of a variable that is set and looks like the missing one is suggested, never its value."""
-    with pytest.raises(VariableError) as caught:
-        fill("${SECRETKEY}", {"SECRET_KEY": "s3cr3t", "PATH": "/bin"})
+    with pytest.raises(InterpolationError) as caught:
+        interpolate("${SECRETKEY}", {"SECRET_KEY": "s3cr3t", "PATH": "/bin"})
     assert caught.value.hint is not None
     assert caught.value.hint.startswith("did you mean `SECRET_KEY`? Or set it in the environment")
     assert "s3cr3t" not in caught.value.hint
@@ -100,34 +100,34 @@ def test_a_misspelt_variable_is_recognised() -> None:
 
 def test_an_expression_cannot_be_nested_without_end() -> None:
     """Nesting is limited, so that a file cannot exhaust the stack."""
-    with pytest.raises(VariableError, match="nested deeper"):
-        fill("${A:-" * 1000 + "}" * 1000, {})
+    with pytest.raises(InterpolationError, match="nested deeper"):
+        interpolate("${A:-" * 1000 + "}" * 1000, {})
 
 
 def test_what_comes_from_a_variable_is_masked_and_defaults_are_not() -> None:
     """The masked text hides values, not what the file itself says."""
-    filled = fill("curl -H ${SET} ${UNSET:-default} ${EMPTY} $$", KNOWN)
+    filled = interpolate("curl -H ${SET} ${UNSET:-default} ${EMPTY} $$", KNOWN)
     assert filled.masked == "curl -H ******** default  $"
 
 
 def test_the_message_of_a_required_variable_shows_no_value() -> None:
     """A message that holds a variable shows its name's mask, for it may be a secret."""
-    with pytest.raises(VariableError) as caught:
-        fill("${UNSET:?not like ${SET}}", KNOWN)
+    with pytest.raises(InterpolationError) as caught:
+        interpolate("${UNSET:?not like ${SET}}", KNOWN)
     assert "value" not in caught.value.message
 
 
 @given(st.text(), st.dictionaries(st.from_regex(r"[A-Z]{1,3}", fullmatch=True), st.text()))
 def test_any_text_is_filled_or_refused(text: str, known: dict[str, str]) -> None:
     """No text makes the grammar fail in another way than by its own error."""
-    with suppress(VariableError):
-        fill(text, known)
+    with suppress(InterpolationError):
+        interpolate(text, known)
 
 
 @given(st.text())
 def test_doubling_dollars_keeps_any_text(text: str) -> None:
     """A text with every dollar sign doubled comes out as it was."""
-    assert fill(text.replace("$", "$$"), {}).text == text
+    assert interpolate(text.replace("$", "$$"), {}).text == text
 
 
 @given(st.text(), st.text(alphabet="ab $"), st.text(alphabet="ab "))
@@ -135,7 +135,8 @@ def test_a_value_comes_out_as_it_went_in(value: str, before: str, after: str) ->
     """Whatever a variable holds stands in the text unchanged."""
     before = before.replace("$", "$$")
     assert (
-        fill(f"{before}${{NAME}}{after}", {"NAME": value}).text == before.replace("$$", "$") + value + after
+        interpolate(f"{before}${{NAME}}{after}", {"NAME": value}).text
+        == before.replace("$$", "$") + value + after
     )
 
 

@@ -107,10 +107,10 @@ def _chosen(project: Project, names: tuple[str, ...]) -> list[Service]:
     Raises:
         UsageError: A name is none of the project's services, or has nothing to build.
     """
-    from ftl.config.select import chosen_services
+    from ftl.config.select import select_services
     from ftl.errors import UsageError
 
-    meant = chosen_services(project, names)
+    meant = select_services(project, names)
     buildable = [service for service in project.services if service.build is not None]
     for service in meant if names else ():
         if service not in buildable:

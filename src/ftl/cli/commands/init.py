@@ -28,11 +28,11 @@ def command(options: Options) -> None:
     def work() -> Fields:
         from pathlib import Path
 
-        from ftl.config.starter import look, starter
+        from ftl.config.starter import detect_app, starter_yaml
 
         path = Path(options.file or FILE)
-        found = look(path.parent)
-        _write(path, starter(found))
+        found = detect_app(path.parent)
+        _write(path, starter_yaml(found))
         return {"file": str(path), "dockerfile": found.dockerfile, "port": found.port}
 
     fields = run_sync(options, "init", work, lambda fields: fields)

@@ -80,10 +80,10 @@ def command(
 
 
 def _wanted(project: Project, names: Sequence[str]) -> Sequence[str]:
-    from ftl.config.select import chosen
+    from ftl.config.select import select_names
 
     known = [service.name for service in project.services] + [one.name for one in project.dependencies]
-    return chosen(names, known, kind="service or dependency")
+    return select_names(names, known, kind="service or dependency")
 
 
 def _shower(options: Options, *, timestamps: bool, prefix: bool, flush: bool) -> Show:

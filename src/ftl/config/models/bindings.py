@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from ftl.config.read.scalars import Unfit, port, volume_name
+from ftl.config.read.scalars import InvalidValue, port, volume_name
 
 _VOLUME_HINT = "write NAME:/path/in/the/container, or /path/on/the/server:/path/in/the/container"
 _FORWARD_HINT = "write HOST_PORT:CONTAINER_PORT, with ADDRESS: before it or /udp behind it"
@@ -55,20 +55,20 @@ def parse_volume(text: str) -> VolumeMount:
     """Read `name:/target`, `/path/on/server:/target`, each with `:ro` or `:rw` behind it.
 
     Raises:
-        Unfit: the text has another form.
+        InvalidValue: the text has another form.
     """
     source, _, rest = text.partition(":")
     target, _, mode = rest.partition(":")
     if not source or not target:
-        raise Unfit("is not a volume", _VOLUME_HINT)
+        raise InvalidValue("is not a volume", _VOLUME_HINT)
     if not source.startswith("/"):
         if source.startswith((".", "~")) or "/" in source:
-            raise Unfit("does not name a volume or an absolute path of the server", _VOLUME_HINT)
+            raise InvalidValue("does not name a volume or an absolute path of the server", _VOLUME_HINT)
         volume_name(source)
     if not target.startswith("/") or not target.strip("/"):
-        raise Unfit("does not end in an absolute path in the container", _VOLUME_HINT)
+        raise InvalidValue("does not end in an absolute path in the container", _VOLUME_HINT)
     if mode not in ("", "ro", "rw"):
-        raise Unfit(f"has the option `{mode}`; only ro and rw are known")
+        raise InvalidValue(f"has the option `{mode}`; only ro and rw are known")
     return VolumeMount(source, target, mode == "ro")
 
 
@@ -76,17 +76,17 @@ def parse_forward(text: str) -> Forward:
     """Read `[address:]host_port:container_port[/udp]`.
 
     Raises:
-        Unfit: the text has another form.
+        InvalidValue: the text has another form.
     """
     match = _FORWARD.fullmatch(text)
     if match is None:
         hint = f"write {text}:{text}" if re.fullmatch(r"[0-9]+", text) else _FORWARD_HINT
-        raise Unfit("is not a forward", "write one forward a port" if "-" in text else hint)
+        raise InvalidValue("is not a forward", "write one forward a port" if "-" in text else hint)
     address, host_port, container_port, protocol = match.groups()
     try:
         ports = port(host_port), port(container_port)
-    except Unfit as error:
-        raise Unfit(f"holds a number that {error.message}") from None
+    except InvalidValue as error:
+        raise InvalidValue(f"holds a number that {error.message}") from None
     return Forward(*ports, address or "", "udp" if protocol == "udp" else "tcp")
 
 

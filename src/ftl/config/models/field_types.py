@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class One:
+class Scalar:
     """A single value.
 
     Attributes:
         words: What it is called in messages and in the reference.
-        parse: Text -> value; raises `scalars.Unfit`.
+        parse: Text -> value; raises `scalars.InvalidValue`.
         schema: JSON Schema of the value as an editor sees it, variables aside.
     """
 
@@ -32,19 +32,19 @@ class One:
 
 
 @dataclass(frozen=True, slots=True)
-class Many:
+class ListOf:
     """A list of things of one kind."""
 
-    item: Kind
+    item: FieldType
 
 
 @dataclass(frozen=True, slots=True)
-class Pairs:
+class StringMap:
     """Names and texts: a map, or a list of `NAME=TEXT`. The texts are taken exactly as written."""
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class CommandLine:
     """A command: a text that is split as a shell splits words, or the list of words."""
 
 
@@ -61,7 +61,7 @@ class Nested:
     short: str | None = None
 
 
-Kind = One | Many | Pairs | Words | Nested
+FieldType = Scalar | ListOf | StringMap | CommandLine | Nested
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Key:
         default: How the reference tells the default where the model's says too little.
     """
 
-    kind: Kind
+    kind: FieldType
     text: str
     optional: bool = False
     required: bool = False
@@ -85,38 +85,38 @@ class Key:
 
 
 def key(
-    kind: Kind, text: str, *, optional: bool = False, private: bool = False, default: str | None = None
+    kind: FieldType, text: str, *, optional: bool = False, private: bool = False, default: str | None = None
 ) -> dict[str, Key]:
     """The metadata of a field that stands in ftl.yaml under the field's name."""
     return {"key": Key(kind, text, optional, False, private, default)}
 
 
-TEXT = One("text")
-PATH = One("path")
-BOOLEAN = One("true or false", scalars.boolean, {"type": "boolean"})
-PORT = One("port", scalars.port, {"type": "integer", "minimum": 1, "maximum": 65535})
-COUNT = One("whole number", scalars.count, {"type": "integer", "minimum": 1})
-LIMIT = One("whole number", scalars.limit, {"type": "integer", "minimum": -1})
-DURATION = One("duration", scalars.duration, {"type": "number", "minimum": 0})
-INTERVAL = One("duration", scalars.interval, {"type": "number", "exclusiveMinimum": 0})
-NAME = One("name", scalars.name, {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]*$", "maxLength": 63})
-DOMAIN = One("domain", scalars.domain, {"type": "string", "pattern": r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$"})
-ROUTE_HOST = One("domain", scalars.route_host, {"type": "string"})
-EMAIL = One("email address", scalars.email, {"type": "string", "pattern": r"^[^@\s]+@[^@\s]+\.[^@\s]+$"})
-SSH_HOST = One("host", scalars.ssh_host)
-SSH_USER = One("user name", scalars.ssh_user)
-IMAGE = One("image reference", scalars.image)
-REGISTRY = One("registry", scalars.registry)
-PLATFORM = One("platform", scalars.platform)
-URL_PATH = One("URL path", scalars.url_path, {"type": "string", "pattern": "^/"})
-PROBE_PATH = One("URL path", scalars.probe_path, {"type": "string", "pattern": "^/"})
-NETWORK = One("address range", scalars.network)
-ACME_URL = One("URL", scalars.acme_url, {"type": "string", "format": "uri"})
-TLS = One("`auto`, `internal` or `off`", scalars.tls, {"enum": ["auto", "internal", "off", False]})
-LIMIT_NAME = One("name of a limit", scalars.limit_name, {"enum": list(scalars.LIMITS)})
-VOLUME_NAME = One("volume name", scalars.volume_name)
-VOLUME = One("volume", bindings.volume, {"type": "string", "pattern": "^[^:]+:/[^:]+(:r[ow])?$"})
-FORWARD = One("forward", bindings.forward, {"type": "string", "pattern": "^.*[0-9]+:[0-9]+(/(tcp|udp))?$"})
+TEXT = Scalar("text")
+PATH = Scalar("path")
+BOOLEAN = Scalar("true or false", scalars.boolean, {"type": "boolean"})
+PORT = Scalar("port", scalars.port, {"type": "integer", "minimum": 1, "maximum": 65535})
+COUNT = Scalar("whole number", scalars.count, {"type": "integer", "minimum": 1})
+LIMIT = Scalar("whole number", scalars.limit, {"type": "integer", "minimum": -1})
+DURATION = Scalar("duration", scalars.duration, {"type": "number", "minimum": 0})
+INTERVAL = Scalar("duration", scalars.interval, {"type": "number", "exclusiveMinimum": 0})
+NAME = Scalar("name", scalars.name, {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]*$", "maxLength": 63})
+DOMAIN = Scalar("domain", scalars.domain, {"type": "string", "pattern": r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$"})
+ROUTE_HOST = Scalar("domain", scalars.route_host, {"type": "string"})
+EMAIL = Scalar("email address", scalars.email, {"type": "string", "pattern": r"^[^@\s]+@[^@\s]+\.[^@\s]+$"})
+SSH_HOST = Scalar("host", scalars.ssh_host)
+SSH_USER = Scalar("user name", scalars.ssh_user)
+IMAGE = Scalar("image reference", scalars.image)
+REGISTRY = Scalar("registry", scalars.registry)
+PLATFORM = Scalar("platform", scalars.platform)
+URL_PATH = Scalar("URL path", scalars.url_path, {"type": "string", "pattern": "^/"})
+PROBE_PATH = Scalar("URL path", scalars.probe_path, {"type": "string", "pattern": "^/"})
+NETWORK = Scalar("address range", scalars.network)
+ACME_URL = Scalar("URL", scalars.acme_url, {"type": "string", "format": "uri"})
+TLS = Scalar("`auto`, `internal` or `off`", scalars.tls, {"enum": ["auto", "internal", "off", False]})
+LIMIT_NAME = Scalar("name of a limit", scalars.limit_name, {"enum": list(scalars.LIMITS)})
+VOLUME_NAME = Scalar("volume name", scalars.volume_name)
+VOLUME = Scalar("volume", bindings.volume, {"type": "string", "pattern": "^[^:]+:/[^:]+(:r[ow])?$"})
+FORWARD = Scalar("forward", bindings.forward, {"type": "string", "pattern": "^.*[0-9]+:[0-9]+(/(tcp|udp))?$"})
 
 
 def keys_of(section: type[Any]) -> Mapping[str, Key]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ftl.config.variables import MASK, Filled
-from ftl.config.yaml.interpolated import Skipped, Texts
-from ftl.config.yaml.tree import Mapping, Mark, Node, Scalar, Sequence, is_null
+from ftl.config.variables import MASK, Interpolated
+from ftl.config.yaml.interpolated import AlreadyReported, Interpolator
+from ftl.config.yaml.tree import MappingNode, Mark, Node, ScalarNode, SequenceNode, is_null
 
 
 class Pairs:
@@ -15,7 +15,7 @@ class Pairs:
         masked: Those that came from variables, made unreadable.
     """
 
-    def __init__(self, texts: Texts, label: str) -> None:
+    def __init__(self, texts: Interpolator, label: str) -> None:
         self.texts: dict[str, str] = {}
         self.masked: dict[str, str] = {}
         self._source = texts
@@ -26,51 +26,51 @@ class Pairs:
         """Take in a map or a list.
 
         Raises:
-            Skipped: it is neither.
+            AlreadyReported: it is neither.
         """
         match node:
-            case Mapping():
+            case MappingNode():
                 for name, entry in node.entries.items():
                     self._add(name, entry.key, entry.value)
-            case Sequence():
+            case SequenceNode():
                 for item in node.items:
                     self._add_line(item)
-            case Scalar():
+            case ScalarNode():
                 hint = "write a map, or a list of NAME=VALUE"
                 self._report(node.mark, f"{self._label} must be a map or a list, not a single value", hint)
-                raise Skipped
+                raise AlreadyReported
 
     def _add(self, name: str, key: Mark, value: Node) -> None:
         if not _is_name(name):
             self._report(key, f"{self._label}: `{name}` is not the name of a variable")
             return
-        if is_null(value) and isinstance(value, Scalar) and not value.text:
-            self._keep(name, key, Filled("", ""))
+        if is_null(value) and isinstance(value, ScalarNode) and not value.text:
+            self._keep(name, key, Interpolated("", ""))
             return
         try:
             filled = self._source.get(value, f"{self._label}: {name}")
-        except Skipped:
+        except AlreadyReported:
             return
         self._keep(name, value.mark, filled)
 
     def _add_line(self, item: Node) -> None:
-        if isinstance(item, Mapping) and len(item.entries) == 1:
+        if isinstance(item, MappingNode) and len(item.entries) == 1:
             hint = f"write {next(iter(item.entries))}=VALUE, or leave out all the dashes to write a map"
             self._report(item.mark, f"{self._label}: a line of the list must be NAME=VALUE", hint)
             return
         try:
             filled = self._source.get(item, f"a line of {self._label}")
-        except Skipped:
+        except AlreadyReported:
             return
         name, equals, value = filled.text.partition("=")
         if equals and _is_name(name):
             own_name = filled.masked.startswith(f"{name}=")
             hidden = filled.masked.partition("=")[2] if own_name else MASK
-            self._keep(name, item.mark, Filled(value, hidden))
-        elif isinstance(item, Scalar):
+            self._keep(name, item.mark, Interpolated(value, hidden))
+        elif isinstance(item, ScalarNode):
             self._report(item.mark, f"{self._label}: `{item.text}` is not NAME=VALUE", _line_hint(item.text))
 
-    def _keep(self, name: str, mark: Mark, filled: Filled) -> None:
+    def _keep(self, name: str, mark: Mark, filled: Interpolated) -> None:
         if name in self._lines:
             message = f"{self._label}: `{name}` is given twice; the first is at line {self._lines[name]}"
             self._report(mark, message, "keep one of the two")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ftl.config.models import field_types
 from ftl.config.models.bindings import Forward, VolumeMount, parse_forward, parse_volume
-from ftl.config.models.field_types import Many, Nested, Pairs, Words, key
+from ftl.config.models.field_types import CommandLine, ListOf, Nested, StringMap, key
 from ftl.config.models.proxy import Proxy, Redirect, Registry
 from ftl.config.models.section import Section
 from ftl.config.models.service import (
@@ -136,7 +136,7 @@ class Service(Section):
         ),
     )
     routes: tuple[Route, ...] = field(
-        default=(), metadata=key(Many(Nested(Route, "path")), "Which public requests it gets.")
+        default=(), metadata=key(ListOf(Nested(Route, "path")), "Which public requests it gets.")
     )
     health_check: HealthCheck | None = field(
         default=None,
@@ -147,22 +147,22 @@ class Service(Section):
         ),
     )
     env: dict[str, str] = field(
-        default_factory=dict, metadata=key(Pairs(), "Environment; wins over `env_file`.", private=True)
+        default_factory=dict, metadata=key(StringMap(), "Environment; wins over `env_file`.", private=True)
     )
     volumes: tuple[str, ...] = field(
         default=(),
-        metadata=key(Many(field_types.VOLUME), "`NAME:/path[:ro]` or `/path/on/server:/path[:ro]`."),
+        metadata=key(ListOf(field_types.VOLUME), "`NAME:/path[:ro]` or `/path/on/server:/path[:ro]`."),
     )
     command: str | tuple[str, ...] | None = field(
-        default=None, metadata=key(Words(), "Instead of the image's.", private=True)
+        default=None, metadata=key(CommandLine(), "Instead of the image's.", private=True)
     )
     entrypoint: str | tuple[str, ...] | None = field(
-        default=None, metadata=key(Words(), "Instead of the image's.", private=True)
+        default=None, metadata=key(CommandLine(), "Instead of the image's.", private=True)
     )
     forwards: tuple[str, ...] = field(
         default=(),
         metadata=key(
-            Many(field_types.FORWARD),
+            ListOf(field_types.FORWARD),
             "Ports of the server that lead past the proxy: `[ADDRESS:]HOST_PORT:CONTAINER_PORT[/udp]`.",
         ),
     )
@@ -207,13 +207,13 @@ class Dependency(Section):
     image: str = field(metadata=key(field_types.IMAGE, "Used if the server has it, else pulled."))
     volumes: tuple[str, ...] = field(
         default=(),
-        metadata=key(Many(field_types.VOLUME), "`NAME:/path[:ro]` or `/path/on/server:/path[:ro]`."),
+        metadata=key(ListOf(field_types.VOLUME), "`NAME:/path[:ro]` or `/path/on/server:/path[:ro]`."),
     )
-    env: dict[str, str] = field(default_factory=dict, metadata=key(Pairs(), "Environment.", private=True))
+    env: dict[str, str] = field(default_factory=dict, metadata=key(StringMap(), "Environment.", private=True))
     ports: tuple[int, ...] = field(
         default=(),
         metadata=key(
-            Many(field_types.PORT), "Published on the server's 127.0.0.1 alone; what `ftl tunnels` reaches."
+            ListOf(field_types.PORT), "Published on the server's 127.0.0.1 alone; what `ftl tunnels` reaches."
         ),
     )
     container: Container = field(
@@ -239,18 +239,18 @@ class Project(Section):
     project: ProjectInfo = field(metadata=key(Nested(ProjectInfo), "Who this is."))
     server: Server = field(metadata=key(Nested(Server, "host"), "Where it goes.", optional=True))
     services: tuple[Service, ...] = field(
-        metadata=key(Many(Nested(Service)), "What is deployed; at least one.")
+        metadata=key(ListOf(Nested(Service)), "What is deployed; at least one.")
     )
     dependencies: tuple[Dependency, ...] = field(
         default=(),
         metadata=key(
-            Many(Nested(Dependency)), "What the services need: texts like `postgres:16`, or mappings."
+            ListOf(Nested(Dependency)), "What the services need: texts like `postgres:16`, or mappings."
         ),
     )
     volumes: tuple[str, ...] = field(
         default=(),
         metadata=key(
-            Many(field_types.VOLUME_NAME),
+            ListOf(field_types.VOLUME_NAME),
             "Named volumes. They need not be listed to be used, and FTL never removes one.",
         ),
     )
@@ -258,7 +258,7 @@ class Project(Section):
     registries: tuple[Registry, ...] = field(
         default=(),
         metadata=key(
-            Many(Nested(Registry)),
+            ListOf(Nested(Registry)),
             "How to log in to registries; those that are not listed go by `docker login` and its helpers.",
         ),
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ftl.config.models import field_types
-from ftl.config.models.field_types import Many, Nested, Words, key
+from ftl.config.models.field_types import CommandLine, ListOf, Nested, key
 from ftl.config.models.section import Section
 
 
@@ -54,14 +54,14 @@ class Proxy(Section):
     redirects: tuple[Redirect, ...] = field(
         default=(),
         metadata=field_types.key(
-            Many(Nested(Redirect)),
+            ListOf(Nested(Redirect)),
             "Hosts whose requests are sent on to another: `www.example.com: example.com`.",
         ),
     )
     trusted_proxies: tuple[str, ...] = field(
         default=(),
         metadata=field_types.key(
-            Many(field_types.NETWORK),
+            ListOf(field_types.NETWORK),
             "Address ranges of the load balancer or CDN in front: of these alone are `X-Forwarded-*` believed.",
         ),
     )
@@ -94,7 +94,7 @@ class Registry(Section):
     command: str | tuple[str, ...] | None = field(
         default=None,
         metadata=key(
-            Words(), "Run on this machine, without a shell; prints the password or token.", private=True
+            CommandLine(), "Run on this machine, without a shell; prints the password or token.", private=True
         ),
     )
     insecure: bool = field(

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from ftl.config.models.field_types import Many, Nested, keys_of
+from ftl.config.models.field_types import ListOf, Nested, keys_of
 
 if TYPE_CHECKING:
-    from ftl.config.models.field_types import Kind
+    from ftl.config.models.field_types import FieldType
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,10 @@ def _plain(value: object) -> Any:
     return dict(value) if isinstance(value, Mapping) else value
 
 
-def _restored(value: Any, kind: Kind) -> Any:
+def _restored(value: Any, kind: FieldType) -> Any:
     if isinstance(kind, Nested) and isinstance(value, Mapping):
         return kind.section.from_dict(value)
     if isinstance(value, list):
-        item = kind.item if isinstance(kind, Many) else None
+        item = kind.item if isinstance(kind, ListOf) else None
         return tuple(item.section.from_dict(one) if isinstance(item, Nested) else one for one in value)
     return value

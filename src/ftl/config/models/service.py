@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ftl.config.models import field_types
-from ftl.config.models.field_types import Many, Nested, Pairs, Words, key
+from ftl.config.models.field_types import CommandLine, ListOf, Nested, StringMap, key
 from ftl.config.models.section import Section
 
 
@@ -47,11 +47,13 @@ class Build(Section):
     args: dict[str, str] = field(
         default_factory=dict,
         metadata=key(
-            Pairs(), "Build arguments. They stay visible in the image: use secrets for secrets.", private=True
+            StringMap(),
+            "Build arguments. They stay visible in the image: use secrets for secrets.",
+            private=True,
         ),
     )
     secrets: tuple[BuildSecret, ...] = field(
-        default=(), metadata=key(Many(Nested(BuildSecret)), "BuildKit secrets.")
+        default=(), metadata=key(ListOf(Nested(BuildSecret)), "BuildKit secrets.")
     )
     platform: str | None = field(
         default=None,
@@ -133,7 +135,7 @@ class ContainerHealthCheck(Section):
     """`container.health_check:` Docker's own, run inside the container."""
 
     cmd: str | tuple[str, ...] = field(
-        metadata=key(Words(), "A text runs by the image's shell, a list runs as it is.", private=True)
+        metadata=key(CommandLine(), "A text runs by the image's shell, a list runs as it is.", private=True)
     )
     interval: float = field(default=10.0, metadata=key(field_types.INTERVAL, "Between two checks."))
     timeout: float = field(default=5.0, metadata=key(field_types.INTERVAL, "How long one check may take."))
@@ -161,5 +163,5 @@ class Container(Section):
         metadata=key(Nested(ContainerHealthCheck), "A check that Docker runs inside the container."),
     )
     ulimits: tuple[Ulimit, ...] = field(
-        default=(), metadata=key(Many(Nested(Ulimit)), "A list, or a map as in Compose (`nofile: 65535`).")
+        default=(), metadata=key(ListOf(Nested(Ulimit)), "A list, or a map as in Compose (`nofile: 65535`).")
     )

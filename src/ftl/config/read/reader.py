@@ -10,12 +10,12 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ftl.config.models import field_types
-from ftl.config.models.field_types import Key, Kind, Many, Nested, One, Words, keys_of
+from ftl.config.models.field_types import CommandLine, FieldType, Key, ListOf, Nested, Scalar, keys_of
 from ftl.config.models.pairs import Pairs
 from ftl.config.read import hints
-from ftl.config.read.scalars import Unfit, shell_words
-from ftl.config.yaml.interpolated import Skipped
-from ftl.config.yaml.tree import Mapping, Mark, Node, Scalar, Sequence, is_null, kind_of
+from ftl.config.read.scalars import InvalidValue, shell_words
+from ftl.config.yaml.interpolated import AlreadyReported
+from ftl.config.yaml.tree import MappingNode, Mark, Node, ScalarNode, SequenceNode, is_null, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.config.models.section import Section
-    from ftl.config.variables import Filled
-    from ftl.config.yaml.interpolated import Texts
+    from ftl.config.variables import Interpolated
+    from ftl.config.yaml.interpolated import Interpolator
 
-Way = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 """The way to a value from the top of the file: ("services", 0, "port")."""
 
 S = TypeVar("S", bound="Section")
 
 
 @dataclass(frozen=True, slots=True)
-class Shortening:
+class ShortForm:
     """What a section may be written for less than its declared form.
 
     Attributes:
@@ -42,14 +42,14 @@ class Shortening:
         beside: The keys that `expand` takes away, with their meanings.
     """
 
-    expand: Callable[[Reader, Mapping, Way], Mapping] | None = None
-    from_text: Callable[[Reader, Scalar], Mapping] | None = None
+    expand: Callable[[Reader, MappingNode, KeyPath], MappingNode] | None = None
+    from_text: Callable[[Reader, ScalarNode], MappingNode] | None = None
     beside: MappingType[str, str] = field(default_factory=dict)
 
 
-_LONG = Shortening()
-_WORD = One("text", str)
-_COMMAND = One("command", shell_words)
+_LONG = ShortForm()
+_WORD = Scalar("text", str)
+_COMMAND = Scalar("command", shell_words)
 
 
 _SHOWN = 80
@@ -75,23 +75,23 @@ class Reader:
 
     def __init__(
         self,
-        texts: Texts,
+        texts: Interpolator,
         folder: Path,
-        shortenings: MappingType[type[Any], Shortening],
+        shortenings: MappingType[type[Any], ShortForm],
     ) -> None:
         self.texts = texts
         self.folder = folder
-        self.marks: dict[Way, Mark] = {}
-        self.sections: set[Way] = set()
-        self.masked: dict[Way, str] = {}
-        self.base: dict[Way, dict[str, str]] = {}
+        self.marks: dict[KeyPath, Mark] = {}
+        self.sections: set[KeyPath] = set()
+        self.masked: dict[KeyPath, str] = {}
+        self.base: dict[KeyPath, dict[str, str]] = {}
         self._shortenings = shortenings
 
-    def section(self, section: type[S], node: Node, way: Way) -> S:
+    def section(self, section: type[S], node: Node, way: KeyPath) -> S:
         """Read a section.
 
         Raises:
-            Skipped: it is no mapping, and no text that stands for one.
+            AlreadyReported: it is no mapping, and no text that stands for one.
         """
         mapping = self._mapping(section, node, way)
         self.marks[way] = mapping.mark
@@ -102,7 +102,7 @@ class Reader:
         meant = self._reject_unknown(section, mapping, way)
         return self._made(section, self._values(section, mapping, way, meant))
 
-    def _shortening(self, section: type[Any]) -> Shortening:
+    def _shortening(self, section: type[Any]) -> ShortForm:
         return self._shortenings.get(section, _LONG)
 
     def _made(self, section: type[S], values: dict[str, Any]) -> S:
@@ -112,19 +112,19 @@ class Reader:
                 values[item.name] = self._nothing(keys_of(section)[item.name].kind)
         return section(**values)
 
-    def _mapping(self, section: type[Any], node: Node, way: Way) -> Mapping:
-        if isinstance(node, Mapping):
+    def _mapping(self, section: type[Any], node: Node, way: KeyPath) -> MappingNode:
+        if isinstance(node, MappingNode):
             return node
         from_text = self._shortening(section).from_text
-        if isinstance(node, Scalar) and from_text is not None:
+        if isinstance(node, ScalarNode) and from_text is not None:
             return from_text(self, node)
         hint = f"the keys below it: {', '.join(keys_of(section))}"
-        if isinstance(node, Scalar) and "name" in keys_of(section):
+        if isinstance(node, ScalarNode) and "name" in keys_of(section):
             hint = f"write `name: {node.text}`"
         self.texts.report(node.mark, f"{_label(way)} must be a mapping, not {kind_of(node)}", hint)
-        raise Skipped
+        raise AlreadyReported
 
-    def _reject_unknown(self, section: type[Any], mapping: Mapping, way: Way) -> set[str]:
+    def _reject_unknown(self, section: type[Any], mapping: MappingNode, way: KeyPath) -> set[str]:
         """Report the keys that the section does not have; return those that they were probably meant for."""
         known = (*keys_of(section), *self._shortening(section).beside)
         all_meant: set[str] = set()
@@ -136,7 +136,9 @@ class Reader:
                 all_meant |= {meant} if meant else set()
         return all_meant
 
-    def _values(self, section: type[Any], mapping: Mapping, way: Way, meant: set[str]) -> dict[str, Any]:
+    def _values(
+        self, section: type[Any], mapping: MappingNode, way: KeyPath, meant: set[str]
+    ) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for name, key in keys_of(section).items():
             node = mapping.get(name)
@@ -148,13 +150,13 @@ class Reader:
             self.marks[inner] = node.mark
             try:
                 value = self._value(key, node, inner)
-            except Skipped:
+            except AlreadyReported:
                 continue
             if value is not None:
                 values[name] = value
         return values
 
-    def _report_missing(self, name: str, mapping: Mapping, way: Way) -> None:
+    def _report_missing(self, name: str, mapping: MappingNode, way: KeyPath) -> None:
         label = f"`{name}` of {_label(way)}" if way else f"`{name}`"
         entry = mapping.entries.get(name)
         if entry is not None:
@@ -162,22 +164,22 @@ class Reader:
         else:
             self.texts.report(mapping.mark, f"{label} is missing")
 
-    def _value(self, key: Key, node: Node, way: Way) -> Any:
+    def _value(self, key: Key, node: Node, way: KeyPath) -> Any:
         match key.kind:
-            case One() as kind:
+            case Scalar() as kind:
                 return self._one(kind, node, way, key)
-            case Many(item):
+            case ListOf(item):
                 return self._many(item, node, way, key)
-            case field_types.Pairs():
+            case field_types.StringMap():
                 return self._pairs(node, way)
-            case Words():
+            case CommandLine():
                 return self._words(node, way, key)
             case Nested(section, short):
-                if short is not None and isinstance(node, Scalar):
-                    node = Mapping({}, node.mark).replace({short: node})
+                if short is not None and isinstance(node, ScalarNode):
+                    node = MappingNode({}, node.mark).replace({short: node})
                 return self.section(section, node, way)
 
-    def _one(self, kind: One, node: Node, way: Way, key: Key) -> Any:
+    def _one(self, kind: Scalar, node: Node, way: KeyPath, key: Key) -> Any:
         """A single value; None where it is empty and may be missing."""
         label = _name(way)
         filled = self.texts.get(node, label)
@@ -185,22 +187,24 @@ class Reader:
             return None
         try:
             value = kind.parse(filled.text)
-        except Unfit as error:
+        except InvalidValue as error:
             shown, hint = filled.text, error.hint
-            if filled.masked != filled.text and isinstance(node, Scalar):
+            if filled.masked != filled.text and isinstance(node, ScalarNode):
                 shown, hint = node.text, "its value comes from a variable"
             self.texts.report(node.mark, f"{label}: `{shortened(shown)}` {error.message}", hint)
-            raise Skipped from None
+            raise AlreadyReported from None
         self._remember(way, filled, key)
         return value
 
-    def _many(self, item: Kind, node: Node, way: Way, key: Key) -> tuple[Any, ...]:
-        if not isinstance(node, Sequence):
-            first = node.text if isinstance(node, Scalar) else next(iter(node.entries), "...")
-            named = isinstance(item, Nested) and "name" in keys_of(item.section) and isinstance(node, Mapping)
+    def _many(self, item: FieldType, node: Node, way: KeyPath, key: Key) -> tuple[Any, ...]:
+        if not isinstance(node, SequenceNode):
+            first = node.text if isinstance(node, ScalarNode) else next(iter(node.entries), "...")
+            named = (
+                isinstance(item, Nested) and "name" in keys_of(item.section) and isinstance(node, MappingNode)
+            )
             hint = f"write a list: `- name: {first}`" if named else f"write a list: `- {first}`"
             self.texts.report(node.mark, f"{_name(way)} must be a list, not {kind_of(node)}", hint)
-            raise Skipped
+            raise AlreadyReported
         if key.required and not node.items:
             self.texts.report(node.mark, f"{_name(way)} is empty", "it needs at least one item")
         found: list[Any] = []
@@ -213,52 +217,52 @@ class Reader:
                 continue
             try:
                 found.append(self._value(inner, one, (*way, index)))
-            except Skipped:
+            except AlreadyReported:
                 continue
         return tuple(found)
 
-    def _pairs(self, node: Node, way: Way) -> dict[str, str]:
+    def _pairs(self, node: Node, way: KeyPath) -> dict[str, str]:
         pairs = Pairs(self.texts, _name(way))
         pairs.read(node)
         self.masked |= {(*way, name): shown for name, shown in pairs.masked.items()}
         return self.base.get(way, {}) | pairs.texts
 
-    def _words(self, node: Node, way: Way, key: Key) -> str | tuple[str, ...]:
-        if not isinstance(node, Sequence):
+    def _words(self, node: Node, way: KeyPath, key: Key) -> str | tuple[str, ...]:
+        if not isinstance(node, SequenceNode):
             text: str = self._one(_COMMAND, node, way, Key(_COMMAND, "", required=True, private=key.private))
             return text
         return self._many(_WORD, node, way, Key(_WORD, key.text, required=True, private=key.private))
 
-    def _remember(self, way: Way, filled: Filled, key: Key) -> None:
+    def _remember(self, way: KeyPath, filled: Interpolated, key: Key) -> None:
         if key.private and filled.masked != filled.text:
             self.masked[way] = filled.masked
 
-    def _nothing(self, kind: Kind) -> Any:
+    def _nothing(self, kind: FieldType) -> Any:
         """What stands for a required value that the file does not give, or that could not be read."""
         match kind:
             case Nested(section):
                 return self._made(section, {})
-            case Many():
+            case ListOf():
                 return ()
-            case One() if kind is field_types.LIMIT:
+            case Scalar() if kind is field_types.LIMIT:
                 return 0
             case _:
                 return ""
 
 
-def _name(way: Way) -> str:
+def _name(way: KeyPath) -> str:
     """What messages call a value: its key, which an item of a list has from its list."""
     return str(next(step for step in reversed(way) if isinstance(step, str)))
 
 
-def _label(way: Way) -> str:
+def _label(way: KeyPath) -> str:
     """What messages call a section: `build`, `services[0]`."""
     if not way:
         return "the file"
     return f"{way[-2]}[{way[-1]}]" if isinstance(way[-1], int) else way[-1]
 
 
-def _section_name(way: Way) -> str:
+def _section_name(way: KeyPath) -> str:
     """How `hints` calls a section: "services", "container.health_check", "" for the top."""
     names = [step for step in way if isinstance(step, str)]
     return ".".join(names[1:] if len(names) > 1 and names[0] in ("services", "dependencies") else names)

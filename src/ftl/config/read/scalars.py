@@ -1,6 +1,6 @@
 """Text -> value, one function for each type of scalar in ftl.yaml.
 
-All of them raise Unfit with the end of a sentence whose beginning (the key and the text) the reader knows, so
+All of them raise InvalidValue with the end of a sentence whose beginning (the key and the text) the reader knows, so
 that no value which came from a variable is ever repeated in a message.
 """
 
@@ -35,7 +35,7 @@ LIMITS = (
 """The limits that Docker knows by name (setrlimit(2))."""
 
 
-class Unfit(ValueError):
+class InvalidValue(ValueError):
     """A text is no value of the type; `message` continues "key: TEXT ..."."""
 
     def __init__(self, message: str, hint: str | None = None) -> None:
@@ -47,7 +47,7 @@ class Unfit(ValueError):
 def text(value: str) -> str:
     """Any text but the empty one."""
     if not value.strip():
-        raise Unfit("is empty")
+        raise InvalidValue("is empty")
     return value
 
 
@@ -56,7 +56,7 @@ def boolean(value: str) -> bool:
     try:
         return _BOOLEANS[value.lower()]
     except KeyError:
-        raise Unfit("is neither true nor false") from None
+        raise InvalidValue("is neither true nor false") from None
 
 
 def whole(value: str, *, least: int, most: int | None = None, what: str = "a whole number") -> int:
@@ -65,7 +65,7 @@ def whole(value: str, *, least: int, most: int | None = None, what: str = "a who
         number = int(value)
         if least <= number and (most is None or number <= most):
             return number
-    raise Unfit(f"is not {what} from {least} " + (f"to {most}" if most is not None else "up"))
+    raise InvalidValue(f"is not {what} from {least} " + (f"to {most}" if most is not None else "up"))
 
 
 def port(value: str) -> int:
@@ -90,10 +90,10 @@ def duration(value: str) -> float:
     else:
         parts = _DURATION_PART.findall(value)
         if not parts or "".join(number + unit for number, unit in parts) != value:
-            raise Unfit("is not a duration", "write it like 500ms, 10s, 1m30s or 1h")
+            raise InvalidValue("is not a duration", "write it like 500ms, 10s, 1m30s or 1h")
         seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
     if seconds > _LONGEST:
-        raise Unfit("is longer than a year")
+        raise InvalidValue("is longer than a year")
     return seconds
 
 
@@ -101,7 +101,7 @@ def interval(value: str) -> float:
     """A duration longer than nothing."""
     seconds = duration(value)
     if seconds == 0:
-        raise Unfit("must be longer than 0")
+        raise InvalidValue("must be longer than 0")
     return seconds
 
 
@@ -111,7 +111,7 @@ def name(value: str) -> str:
         fixed = re.sub(r"[-_]*-[-_]*|_{3,}", "-", re.sub(r"[^a-z0-9_-]+", "-", value.lower())).strip("-_")[
             :63
         ]
-        raise Unfit(
+        raise InvalidValue(
             "is not a name (a-z, 0-9, and - or _ between them; at most 63 characters)",
             f"`{fixed}` would be one" if _NAME.fullmatch(fixed) else None,
         )
@@ -123,7 +123,7 @@ def domain(value: str) -> str:
     host = value.lower()
     if len(host) <= 253 and _DOMAIN.fullmatch(host):
         return host
-    raise Unfit("is not a domain", _domain_hint(host))
+    raise InvalidValue("is not a domain", _domain_hint(host))
 
 
 def route_host(value: str) -> str:
@@ -148,11 +148,11 @@ def email(value: str) -> str:
     """An address that an ACME authority takes as contact."""
     local, at, host = value.rpartition("@")
     if not at or not re.fullmatch(r"[^\s@<>\"(),;:\\]+", local) or "." not in host:
-        raise Unfit("is not an email address", "write it like ops@example.com")
+        raise InvalidValue("is not an email address", "write it like ops@example.com")
     try:
         domain(host)
-    except Unfit:
-        raise Unfit("is not an email address", "write it like ops@example.com") from None
+    except InvalidValue:
+        raise InvalidValue("is not an email address", "write it like ops@example.com") from None
     return value
 
 
@@ -161,16 +161,18 @@ def ssh_host(value: str) -> str:
     if re.fullmatch(r"[A-Za-z0-9_\[:][A-Za-z0-9_.:%\[\]-]*", value):
         if re.fullmatch(r"[^:]+:[0-9]+", value):
             host, _, number = value.partition(":")
-            raise Unfit("is not a host", f"write host: {host} and port: {number}")
+            raise InvalidValue("is not a host", f"write host: {host} and port: {number}")
         return value
     user, at, host = value.rpartition("@")
-    raise Unfit("is not a host", f"write host: {host} and user: {user.rpartition('/')[2]}" if at else None)
+    raise InvalidValue(
+        "is not a host", f"write host: {host} and user: {user.rpartition('/')[2]}" if at else None
+    )
 
 
 def ssh_user(value: str) -> str:
     """A login name; never anything that ssh would read as an option or as a host."""
     if not re.fullmatch(r"[A-Za-z0-9_][^\s:@/]*", value):
-        raise Unfit("is not a user name")
+        raise InvalidValue("is not a user name")
     return value
 
 
@@ -181,7 +183,7 @@ def image(value: str) -> str:
         return value
     lower = value.lower()
     hint = f"image names are in lower case: {lower}" if short and _IMAGE.fullmatch(lower) else None
-    raise Unfit(
+    raise InvalidValue(
         "is not an image reference", hint or "write it like redis:7 or registry.example.com/shop/web:1.2"
     )
 
@@ -195,7 +197,9 @@ def registry(value: str) -> str:
         return host
     bare = re.sub(r"^[a-z]+://", "", host).partition("/")[0]
     hint = f"write the host alone: {bare}" if bare != host and "." in bare else None
-    raise Unfit("is not a registry", hint or "write its host, like ghcr.io or registry.example.com:5000")
+    raise InvalidValue(
+        "is not a registry", hint or "write its host, like ghcr.io or registry.example.com:5000"
+    )
 
 
 def platform(value: str) -> str:
@@ -207,24 +211,24 @@ def platform(value: str) -> str:
         if _PLATFORM.fullmatch(f"linux/{value}")
         else "write it like linux/amd64 or linux/arm64"
     )
-    raise Unfit("is not a platform", hint)
+    raise InvalidValue("is not a platform", hint)
 
 
 def url_path(value: str) -> str:
     """The path of a URL, without query."""
     if not value.startswith("/"):
-        raise Unfit("must begin with /", f"write /{value.removeprefix('./')}")
+        raise InvalidValue("must begin with /", f"write /{value.removeprefix('./')}")
     if re.search(r"[\s?#*]", value):
-        raise Unfit("is not a path that requests are compared with: leave out *, ?, # and spaces")
+        raise InvalidValue("is not a path that requests are compared with: leave out *, ?, # and spaces")
     return value
 
 
 def probe_path(value: str) -> str:
     """What a health check asks for: a path, perhaps with a query."""
     if not value.startswith("/"):
-        raise Unfit("must begin with /", f"write /{value.removeprefix('./')}")
+        raise InvalidValue("must begin with /", f"write /{value.removeprefix('./')}")
     if re.search(r"[\s#]", value):
-        raise Unfit("is not a path: leave out # and spaces")
+        raise InvalidValue("is not a path: leave out # and spaces")
     return value
 
 
@@ -239,14 +243,16 @@ def network(value: str) -> str:
     try:
         whole = str(ipaddress.ip_network(value, strict=False))
     except ValueError:
-        raise Unfit("is not an address range", "write it like 198.51.100.0/24 or 2001:db8::/32") from None
-    raise Unfit("is not an address range: it has bits beyond its prefix", f"did you mean {whole}?")
+        raise InvalidValue(
+            "is not an address range", "write it like 198.51.100.0/24 or 2001:db8::/32"
+        ) from None
+    raise InvalidValue("is not an address range: it has bits beyond its prefix", f"did you mean {whole}?")
 
 
 def acme_url(value: str) -> str:
     """The directory of an ACME authority."""
     if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
-        raise Unfit("is not a URL", "write it like https://acme-v02.api.letsencrypt.org/directory")
+        raise InvalidValue("is not a URL", "write it like https://acme-v02.api.letsencrypt.org/directory")
     return value
 
 
@@ -263,13 +269,13 @@ def limit_name(value: str) -> str:
 def _one_of(value: str, known: tuple[str, ...]) -> str:
     if value in known:
         return value
-    raise Unfit(f"is none of {', '.join(known)}")
+    raise InvalidValue(f"is none of {', '.join(known)}")
 
 
 def volume_name(value: str) -> str:
     """A named volume (Docker's own rule)."""
     if not _VOLUME.fullmatch(value):
-        raise Unfit("is not a volume name (letters, digits, and _ . - after the first)")
+        raise InvalidValue("is not a volume name (letters, digits, and _ . - after the first)")
     return value
 
 
@@ -282,5 +288,7 @@ def shell_words(value: str) -> str:
         try:
             shlex.split(value)
         except ValueError as error:
-            raise Unfit(f"cannot be split into words: {str(error)[0].lower()}{str(error)[1:]}") from None
+            raise InvalidValue(
+                f"cannot be split into words: {str(error)[0].lower()}{str(error)[1:]}"
+            ) from None
     return value

@@ -11,34 +11,34 @@ from typing import TYPE_CHECKING
 from ftl.config.models.presets import PRESETS, Preset, environment
 from ftl.config.models.project import BuildSecret, Container, Dependency, Project, Proxy, Section, Service
 from ftl.config.read.hints import nearest
-from ftl.config.read.reader import Shortening, shortened
-from ftl.config.read.scalars import Unfit, image
+from ftl.config.read.reader import ShortForm, shortened
+from ftl.config.read.scalars import InvalidValue, image
 from ftl.config.variables import read_env_file, unreadable
-from ftl.config.yaml.interpolated import Skipped
-from ftl.config.yaml.tree import Entry, Mapping, Mark, Node, Scalar, Sequence, is_null
+from ftl.config.yaml.interpolated import AlreadyReported
+from ftl.config.yaml.tree import MappingEntry, MappingNode, Mark, Node, ScalarNode, SequenceNode, is_null
 from ftl.references import split
 
 if TYPE_CHECKING:
     from collections.abc import Mapping as MappingType
 
-    from ftl.config.read.reader import Reader, Way
+    from ftl.config.read.reader import KeyPath, Reader
 
 
-def project(reader: Reader, mapping: Mapping, _way: Way) -> Mapping:
+def project(reader: Reader, mapping: MappingNode, _way: KeyPath) -> MappingNode:
     """Take `volumes` as a map of names without options, as Compose has it."""
     volumes = mapping.get("volumes")
-    if not isinstance(volumes, Mapping):
+    if not isinstance(volumes, MappingNode):
         return mapping
     for name, entry in volumes.entries.items():
-        if not (is_null(entry.value) or (isinstance(entry.value, Mapping) and not entry.value.entries)):
+        if not (is_null(entry.value) or (isinstance(entry.value, MappingNode) and not entry.value.entries)):
             reader.texts.report(
                 entry.value.mark, f"volumes: `{name}` has options", "leave them out: names are enough"
             )
-    names = tuple(Scalar(name, entry.key, literal=True) for name, entry in volumes.entries.items())
-    return mapping.replace({"volumes": Sequence(names, volumes.mark)})
+    names = tuple(ScalarNode(name, entry.key, literal=True) for name, entry in volumes.entries.items())
+    return mapping.replace({"volumes": SequenceNode(names, volumes.mark)})
 
 
-def service(reader: Reader, mapping: Mapping, way: Way) -> Mapping:
+def service(reader: Reader, mapping: MappingNode, way: KeyPath) -> MappingNode:
     """Take `path: DIR` for a build, and put what env_file holds below env."""
     path, build, files = (mapping.get(name) for name in ("path", "build", "env_file"))
     changes: dict[str, Node | None] = {"path": None, "env_file": None}
@@ -48,17 +48,17 @@ def service(reader: Reader, mapping: Mapping, way: Way) -> Mapping:
                 path.mark, "path and build are both given", "keep `build`; `path` is its short form"
             )
         else:
-            changes["build"] = Mapping({}, path.mark).replace({"context": path})
+            changes["build"] = MappingNode({}, path.mark).replace({"context": path})
     if files is not None:
         reader.base[(*way, "env")] = _env_files(reader, files)
         if mapping.get("env") is None:
-            changes["env"] = Mapping({}, files.mark)
+            changes["env"] = MappingNode({}, files.mark)
     return mapping.replace(changes)
 
 
 def _env_files(reader: Reader, files: Node) -> dict[str, str]:
     found: dict[str, str] = {}
-    for file in files.items if isinstance(files, Sequence) else (files,):
+    for file in files.items if isinstance(files, SequenceNode) else (files,):
         name = reader.texts.find(file, "env_file")
         if name is not None:
             found |= _env_file(reader, name, file.mark)
@@ -81,37 +81,39 @@ def _env_file(reader: Reader, name: str, mark: Mark) -> dict[str, str]:
     return {}
 
 
-def container(_reader: Reader, mapping: Mapping, _way: Way) -> Mapping:
+def container(_reader: Reader, mapping: MappingNode, _way: KeyPath) -> MappingNode:
     """Take `ulimits` as a map, as Compose has it: `nofile: 65535` or `nofile: {soft: 1024, hard: 65535}`."""
     limits = mapping.get("ulimits")
-    if not isinstance(limits, Mapping):
+    if not isinstance(limits, MappingNode):
         return mapping
     items = tuple(_limit(name, entry) for name, entry in limits.entries.items())
-    return mapping.replace({"ulimits": Sequence(items, limits.mark)})
+    return mapping.replace({"ulimits": SequenceNode(items, limits.mark)})
 
 
-def _limit(name: str, entry: Entry) -> Mapping:
+def _limit(name: str, entry: MappingEntry) -> MappingNode:
     value = entry.value
-    named = {"name": Scalar(name, entry.key, literal=True)}
-    if isinstance(value, Mapping):
-        return Mapping(value.entries, entry.key).replace(named)
-    return Mapping({}, entry.key).replace({**named, "soft": value, "hard": value})
+    named = {"name": ScalarNode(name, entry.key, literal=True)}
+    if isinstance(value, MappingNode):
+        return MappingNode(value.entries, entry.key).replace(named)
+    return MappingNode({}, entry.key).replace({**named, "soft": value, "hard": value})
 
 
-def proxy(_reader: Reader, mapping: Mapping, _way: Way) -> Mapping:
+def proxy(_reader: Reader, mapping: MappingNode, _way: KeyPath) -> MappingNode:
     """Take `redirects` as a map of hosts."""
     redirects = mapping.get("redirects")
-    if not isinstance(redirects, Mapping):
+    if not isinstance(redirects, MappingNode):
         return mapping
     items = tuple(_redirect(name, entry) for name, entry in redirects.entries.items())
-    return mapping.replace({"redirects": Sequence(items, redirects.mark)})
+    return mapping.replace({"redirects": SequenceNode(items, redirects.mark)})
 
 
-def _redirect(host: str, entry: Entry) -> Mapping:
-    return Mapping({}, entry.key).replace({"host": Scalar(host, entry.key, literal=True), "to": entry.value})
+def _redirect(host: str, entry: MappingEntry) -> MappingNode:
+    return MappingNode({}, entry.key).replace(
+        {"host": ScalarNode(host, entry.key, literal=True), "to": entry.value}
+    )
 
 
-def build_secret(reader: Reader, node: Scalar) -> Mapping:
+def build_secret(reader: Reader, node: ScalarNode) -> MappingNode:
     """Read `NAME` (a variable), `ID=FILE`, or docker's own `id=ID,src=FILE` and `id=ID,env=NAME`."""
     text = reader.texts.get(node, "secrets").text
     if text.startswith("id="):
@@ -129,7 +131,7 @@ def build_secret(reader: Reader, node: Scalar) -> Mapping:
     return _literal({name: value for name, value in given.items() if value}, node.mark)
 
 
-def dependency(reader: Reader, node: Scalar) -> Mapping:
+def dependency(reader: Reader, node: ScalarNode) -> MappingNode:
     """Read `postgres:16`: a preset, or any other image under the last part of its name."""
     reference = reader.texts.get(node, "dependencies").text
     _check_image(reader, node, reference if "/" in reference else reference.lower())
@@ -141,57 +143,57 @@ def dependency(reader: Reader, node: Scalar) -> Mapping:
     if meant is not None:
         hint = f"did you mean `{meant}`? If it is another image, write `name` and `image`"
         reader.texts.report(node.mark, f"dependencies: `{repository}` is not known", hint)
-        raise Skipped
+        raise AlreadyReported
     _check_image(reader, node, reference)
     return _literal({"name": repository.rpartition("/")[2], "image": reference}, node.mark)
 
 
-def _check_image(reader: Reader, node: Scalar, reference: str) -> None:
+def _check_image(reader: Reader, node: ScalarNode, reference: str) -> None:
     """Say what is wrong with an image's name here: further on, what was made of it cannot be told from a variable."""
     try:
         image(reference)
-    except Unfit as error:
+    except InvalidValue as error:
         reader.texts.report(node.mark, f"dependencies: `{shortened(node.text)}` {error.message}", error.hint)
-        raise Skipped from None
+        raise AlreadyReported from None
 
 
-def _from_preset(reader: Reader, preset: Preset, version: str, tag: str, mark: Mark) -> Mapping:
+def _from_preset(reader: Reader, preset: Preset, version: str, tag: str, mark: Mark) -> MappingNode:
     env, missing = environment(preset, tag, reader.texts.variables)
     for name in missing:
         message = f"{preset.name} needs a password: the variable {name} is not set"
         reader.texts.report(mark, message, f"set {name} in the environment or in .env beside ftl.yaml")
     fields: dict[str, Node | None] = {
         "env": _literal(env, mark),
-        "ports": Sequence(tuple(_scalar(str(port), mark) for port in preset.ports), mark),
+        "ports": SequenceNode(tuple(_scalar(str(port), mark) for port in preset.ports), mark),
     }
     if preset.volume is not None:
-        fields["volumes"] = Sequence((_scalar(preset.volume, mark),), mark)
+        fields["volumes"] = SequenceNode((_scalar(preset.volume, mark),), mark)
     if preset.nofile is not None:
         limits = _literal({"nofile": str(preset.nofile)}, mark)
-        fields["container"] = Mapping({}, mark).replace({"ulimits": limits})
+        fields["container"] = MappingNode({}, mark).replace({"ulimits": limits})
     image_name = f"{preset.image}{version or ':latest'}"
     return _literal({"name": preset.name, "image": image_name}, mark).replace(fields)
 
 
-def _literal(texts: MappingType[str, str], mark: Mark) -> Mapping:
-    return Mapping({name: Entry(mark, _scalar(text, mark)) for name, text in texts.items()}, mark)
+def _literal(texts: MappingType[str, str], mark: Mark) -> MappingNode:
+    return MappingNode({name: MappingEntry(mark, _scalar(text, mark)) for name, text in texts.items()}, mark)
 
 
-def _scalar(text: str, mark: Mark) -> Scalar:
-    return Scalar(text, mark, literal=True)
+def _scalar(text: str, mark: Mark) -> ScalarNode:
+    return ScalarNode(text, mark, literal=True)
 
 
-SHORTENINGS: dict[type[Section], Shortening] = {
-    Project: Shortening(project),
-    Service: Shortening(
+SHORT_FORMS: dict[type[Section], ShortForm] = {
+    Project: ShortForm(project),
+    Service: ShortForm(
         service,
         beside={
             "path": "The original FTL's short form of `build: {context: DIR}`.",
             "env_file": "A file of NAME=VALUE lines, or a list of them; relative to ftl.yaml. `env` wins.",
         },
     ),
-    Container: Shortening(container),
-    Proxy: Shortening(proxy),
-    Dependency: Shortening(from_text=dependency),
-    BuildSecret: Shortening(from_text=build_secret),
+    Container: ShortForm(container),
+    Proxy: ShortForm(proxy),
+    Dependency: ShortForm(from_text=dependency),
+    BuildSecret: ShortForm(from_text=build_secret),
 }

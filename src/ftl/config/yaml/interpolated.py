@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.config.variables import MASK, Filled, VariableError, fill
-from ftl.config.yaml.tree import Fault, Mark, Node, Scalar, kind_of
+from ftl.config.variables import MASK, Interpolated, InterpolationError, interpolate
+from ftl.config.yaml.tree import Fault, Mark, Node, ScalarNode, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class Skipped(Exception):
+class AlreadyReported(Exception):
     """A value could not be read; it has been reported."""
 
 
-class Texts:
+class Interpolator:
     """One file's texts.
 
     Attributes:
@@ -36,39 +36,39 @@ class Texts:
             self._reported.add(fault)
             self.faults.append(fault)
 
-    def get(self, node: Node, label: str) -> Filled:
+    def get(self, node: Node, label: str) -> Interpolated:
         """The text of a node that must be a single value; messages call it `label`.
 
         Raises:
-            Skipped: it is a list or a mapping, or a variable in it has no value.
+            AlreadyReported: it is a list or a mapping, or a variable in it has no value.
         """
-        if not isinstance(node, Scalar):
+        if not isinstance(node, ScalarNode):
             self.report(node.mark, f"{label} must be a single value, not {kind_of(node)}")
-            raise Skipped
+            raise AlreadyReported
         filled = self._filled(node)
         if "\0" in filled.text:
             self.report(node.mark, f"{label} holds a NUL character")
-            raise Skipped
+            raise AlreadyReported
         return filled
 
     def find(self, node: Node, label: str) -> str | None:
         """The same text alone, or None."""
         try:
             return self.get(node, label).text
-        except Skipped:
+        except AlreadyReported:
             return None
 
-    def _filled(self, node: Scalar) -> Filled:
+    def _filled(self, node: ScalarNode) -> Interpolated:
         if node.literal:
-            return Filled(node.text, MASK)
+            return Interpolated(node.text, MASK)
         try:
-            return fill(node.text, self.variables)
-        except VariableError as error:
+            return interpolate(node.text, self.variables)
+        except InterpolationError as error:
             mark = self._locate(node, error.offset, error.expression)
             self.report(mark, error.message, error.hint)
-            raise Skipped from None
+            raise AlreadyReported from None
 
-    def _locate(self, node: Scalar, offset: int, expression: str) -> Mark:
+    def _locate(self, node: ScalarNode, offset: int, expression: str) -> Mark:
         """Where an expression of a scalar stands in the file: quotes, escapes and folding move it."""
         source, at = self._source, node.mark.offset
         for _ in range(node.text.count(expression, 0, offset) + 1):

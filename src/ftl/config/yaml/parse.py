@@ -13,7 +13,16 @@ from typing import Protocol
 
 import yaml
 
-from ftl.config.yaml.tree import Entry, Fault, Mapping, Mark, Node, Scalar, Sequence, is_null
+from ftl.config.yaml.tree import (
+    Fault,
+    MappingEntry,
+    MappingNode,
+    Mark,
+    Node,
+    ScalarNode,
+    SequenceNode,
+    is_null,
+)
 
 MAX_DEPTH = 40
 MAX_NODES = 100_000
@@ -26,7 +35,7 @@ _NOT_YAML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\U0010ffff]")
 _Loader: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class Unreadable(Exception):
+class InvalidYaml(Exception):
     """The text is no tree at all, so that nothing further can be said about it."""
 
     def __init__(self, fault: Fault) -> None:
@@ -48,11 +57,11 @@ def parse(text: str) -> tuple[Node, list[Fault]]:
         for event in yaml.parse(text, Loader=_Loader):
             builder.take(event)
     except yaml.MarkedYAMLError as error:
-        raise Unreadable(_syntax_fault(error, text)) from error
+        raise InvalidYaml(_syntax_fault(error, text)) from error
     except yaml.reader.ReaderError as error:
-        raise Unreadable(_character_fault(text)) from error
+        raise InvalidYaml(_character_fault(text)) from error
     if builder.root is None or is_null(builder.root):
-        raise Unreadable(Fault(Mark(1, 1, 0), "the file is empty", "`ftl init` writes one to start from"))
+        raise InvalidYaml(Fault(Mark(1, 1, 0), "the file is empty", "`ftl init` writes one to start from"))
     return builder.root, builder.faults
 
 
@@ -83,23 +92,25 @@ class _Builder:
             case yaml.DocumentStartEvent():
                 self._documents += 1
                 if self._documents > 1:
-                    raise Unreadable(
+                    raise InvalidYaml(
                         Fault(mark, "a second YAML document begins here", "one ftl.yaml holds one project")
                     )
             case yaml.ScalarEvent():
                 self._check_tag(event.tag, mark)
                 end = _mark(event.end_mark).offset
-                self._add(Scalar(event.value, mark, end, plain=not event.style), event.anchor, 1)
+                self._add(ScalarNode(event.value, mark, end, plain=not event.style), event.anchor, 1)
             case yaml.AliasEvent():
                 self._add_alias(event.anchor or "", mark)
             case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
                 self._check_tag(event.tag, mark)
                 if len(self._stack) == MAX_DEPTH:
-                    raise Unreadable(Fault(mark, f"the file is nested deeper than {MAX_DEPTH} levels"))
+                    raise InvalidYaml(Fault(mark, f"the file is nested deeper than {MAX_DEPTH} levels"))
                 self._stack.append(_Open(mark, event.anchor, isinstance(event, yaml.MappingStartEvent)))
             case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
                 done = self._stack.pop()
-                closed = self._mapping(done) if done.is_mapping else Sequence(tuple(done.children), done.mark)
+                closed = (
+                    self._mapping(done) if done.is_mapping else SequenceNode(tuple(done.children), done.mark)
+                )
                 self._add(closed, done.anchor, done.size)
 
     def _add(self, node: Node, anchor: str | None, size: int) -> None:
@@ -112,15 +123,15 @@ class _Builder:
         parent.children.append(node)
         parent.size += size
         if parent.size > MAX_NODES:
-            raise Unreadable(
+            raise InvalidYaml(
                 Fault(node.mark, f"the file has more than {MAX_NODES:,} values, aliases included")
             )
 
     def _add_alias(self, name: str, mark: Mark) -> None:
         if any(parent.anchor == name for parent in self._stack):
-            raise Unreadable(Fault(mark, f"the alias *{name} stands inside of its own anchor &{name}"))
+            raise InvalidYaml(Fault(mark, f"the alias *{name} stands inside of its own anchor &{name}"))
         if name not in self._anchors:
-            raise Unreadable(Fault(mark, f"the alias *{name} has no anchor &{name} above it"))
+            raise InvalidYaml(Fault(mark, f"the alias *{name} has no anchor &{name} above it"))
         node, size = self._anchors[name]
         self._add(node, None, size)
 
@@ -128,11 +139,11 @@ class _Builder:
         if tag not in (None, "!") and tag not in _CORE_TAGS:
             self.faults.append(Fault(mark, f"the YAML tag {tag} is not supported", "remove the tag"))
 
-    def _mapping(self, done: _Open) -> Mapping:
-        own: dict[str, Entry] = {}
-        merged: dict[str, Entry] = {}
+    def _mapping(self, done: _Open) -> MappingNode:
+        own: dict[str, MappingEntry] = {}
+        merged: dict[str, MappingEntry] = {}
         for key, value in zip(done.children[::2], done.children[1::2], strict=True):
-            if not isinstance(key, Scalar):
+            if not isinstance(key, ScalarNode):
                 self.faults.append(Fault(key.mark, "a key must be a single value"))
             elif key.plain and key.text == "<<":
                 self._merge(merged, value)
@@ -143,13 +154,13 @@ class _Builder:
                 message = f"`{key.text}` is given twice; the first is at line {first}"
                 self.faults.append(Fault(key.mark, message, "keep one of the two"))
             else:
-                own[key.text] = Entry(key.mark, value)
-        return Mapping(merged | own if merged else own, done.mark)
+                own[key.text] = MappingEntry(key.mark, value)
+        return MappingNode(merged | own if merged else own, done.mark)
 
-    def _merge(self, merged: dict[str, Entry], value: Node) -> None:
+    def _merge(self, merged: dict[str, MappingEntry], value: Node) -> None:
         """Take in what `<<` names; of several mappings the earlier wins, as YAML's merge type says."""
-        for source in value.items if isinstance(value, Sequence) else (value,):
-            if isinstance(source, Mapping):
+        for source in value.items if isinstance(value, SequenceNode) else (value,):
+            if isinstance(source, MappingNode):
                 for key, entry in source.entries.items():
                     merged.setdefault(key, entry)
             else:

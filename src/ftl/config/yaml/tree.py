@@ -19,7 +19,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Scalar:
+class ScalarNode:
     """A scalar's text, exactly as written: `1.10`, `0644` and `on` are no numbers and no booleans here.
 
     Attributes:
@@ -41,7 +41,7 @@ class Scalar:
 
 
 @dataclass(frozen=True, slots=True)
-class Sequence:
+class SequenceNode:
     """A list."""
 
     items: tuple[Node, ...]
@@ -49,7 +49,7 @@ class Sequence:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class MappingEntry:
     """A value in a mapping, and where its key stands."""
 
     key: Mark
@@ -57,10 +57,10 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Mapping:
+class MappingNode:
     """A mapping; merge keys are already merged, keys are unique."""
 
-    entries: MappingType[str, Entry]
+    entries: MappingType[str, MappingEntry]
     mark: Mark
 
     def get(self, key: str) -> Node | None:
@@ -68,33 +68,33 @@ class Mapping:
         entry = self.entries.get(key)
         return None if entry is None or is_null(entry.value) else entry.value
 
-    def replace(self, changes: MappingType[str, Node | None]) -> Mapping:
+    def replace(self, changes: MappingType[str, Node | None]) -> MappingNode:
         """A copy with other values for some keys; None takes a key out."""
         entries = dict(self.entries)
         for key, value in changes.items():
             if value is None:
                 entries.pop(key, None)
             else:
-                entries[key] = Entry(entries[key].key if key in entries else value.mark, value)
-        return Mapping(entries, self.mark)
+                entries[key] = MappingEntry(entries[key].key if key in entries else value.mark, value)
+        return MappingNode(entries, self.mark)
 
 
-Node = Scalar | Sequence | Mapping
+Node = ScalarNode | SequenceNode | MappingNode
 
 
 def is_null(node: Node) -> bool:
     """Whether a node stands for no value."""
-    return isinstance(node, Scalar) and node.is_null
+    return isinstance(node, ScalarNode) and node.is_null
 
 
 def kind_of(node: Node) -> str:
     """What a node is, in words."""
     match node:
-        case Scalar():
+        case ScalarNode():
             return "a single value"
-        case Sequence():
+        case SequenceNode():
             return "a list"
-        case Mapping():
+        case MappingNode():
             return "a mapping"
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ftl.config.models.bindings import Forward, VolumeMount, parse_forward, parse_volume
 from ftl.config.read import scalars
-from ftl.config.read.scalars import Unfit
+from ftl.config.read.scalars import InvalidValue
 
 Parse = Callable[[str], object]
 
@@ -121,7 +121,7 @@ def test_a_fitting_text_becomes_its_value(parse: Parse, text: str, value: object
 def test_an_unfitting_text_is_refused(parse: Parse, texts: list[str]) -> None:
     """Each type refuses what it does not promise, and never repeats the text, which may be a secret."""
     for text in texts:
-        with pytest.raises(Unfit) as caught:
+        with pytest.raises(InvalidValue) as caught:
             parse(text)
         assert caught.value.message
         assert len(text) < 6 or text not in caught.value.message
@@ -145,7 +145,7 @@ def test_an_unfitting_text_is_refused(parse: Parse, texts: list[str]) -> None:
 )
 def test_a_refusal_says_what_to_write(parse: Parse, text: str, hint: str) -> None:
     """Where it can be known what was meant, the hint says it."""
-    with pytest.raises(Unfit) as caught:
+    with pytest.raises(InvalidValue) as caught:
         parse(text)
     assert caught.value.hint == hint
 
@@ -162,7 +162,7 @@ def test_no_text_breaks_a_type(text: str) -> None:
     """Any text at all is taken or refused, never an accident."""
     kinds = (scalars.duration, scalars.name, scalars.domain, scalars.email, scalars.image, scalars.ssh_host)
     for parse in (*kinds, scalars.port, scalars.shell_words, parse_volume, parse_forward):
-        with suppress(Unfit):
+        with suppress(InvalidValue):
             parse(text)
 
 
@@ -188,7 +188,7 @@ NO_VOLUMES += ["./a:/b", "~/a:/b", "media:/a:z", "media:/a:ro:x", "C:\\data:/dat
 @pytest.mark.parametrize("text", NO_VOLUMES)
 def test_other_volumes_are_refused(text: str) -> None:
     """A relative path means nothing on a server, and options beside ro and rw are not known."""
-    with pytest.raises(Unfit):
+    with pytest.raises(InvalidValue):
         parse_volume(text)
 
 
@@ -212,7 +212,7 @@ def test_a_forward_has_an_address_two_ports_and_a_protocol(text: str, forward: F
 )
 def test_other_forwards_are_refused(text: str) -> None:
     """Ranges, single ports and other protocols are refused."""
-    with pytest.raises(Unfit):
+    with pytest.raises(InvalidValue):
         parse_forward(text)
 
 
