@@ -30,9 +30,10 @@ test-e2e: engine ## The tests against real engines and servers
 test-nightly: engine ## Every cell of the matrix of transfers: releases of Debian, engines, stores
 	FTL_TEST_SUITES=bookworm,trixie,sid $(PYTHON) -m pytest -n $(WORKERS) -m "nightly or server" tests/e2e/test_transfer*.py tests/e2e/test_sources.py
 
-lint: venv ## ruff: rules and format
+lint: venv ## ruff: rules and format; the first lines of docstrings
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
+	$(PYTHON) -m tools.prose
 
 types: venv ## mypy, strict
 	.venv/bin/mypy

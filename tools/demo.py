@@ -1,4 +1,4 @@
-"""`make demo`: a throwaway server, a deploy of examples/shop, and a second version of it under load.
+"""`make demo`: deploy examples/shop to a throwaway server, then a second version under load.
 
     python -m tools.demo up      prints a table, the URL and, as its last line, one JSON object
     python -m tools.demo down    removes what `up` made

@@ -1,6 +1,6 @@
-"""`make picture`: what a terminal shows after `ftl deploy`, as docs/deploy.svg. Nothing in it is made up.
+"""`make picture`: the terminal after a real `ftl deploy`, drawn as docs/deploy.svg.
 
-Needs the server of `make demo`: it deploys one more version of the shop there, on a terminal of its own.
+Needs the server of `make demo`: it deploys one more version of the shop there, in a separate pseudo-terminal.
 """
 
 from __future__ import annotations

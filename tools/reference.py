@@ -1,4 +1,4 @@
-"""The reference pages that are made from the program itself: `python -m tools.reference` writes them."""
+"""Generator of docs/reference from the program itself: `python -m tools.reference`."""
 
 from __future__ import annotations
 
