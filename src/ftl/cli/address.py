@@ -1,11 +1,19 @@
-"""What --server means: an address, `local`, or `sandbox`."""
+"""The address of --server (HOST, `local` or `sandbox`): how to reach that server, and URLs of what runs there."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ftl.config import Server
 from ftl.errors import UsageError
+
+if TYPE_CHECKING:
+    from ftl.config import Project
+    from ftl.deploy.deploying import DeployResult
+    from ftl.server.sandbox import SandboxAddress
+    from ftl.ssh.machine import Machine
 
 _ADDRESS = re.compile(
     r"(?:ssh://)?"
@@ -15,33 +23,75 @@ _ADDRESS = re.compile(
 )
 
 
-def resolve(text: str) -> Server:
-    """The server that --server names; `sandbox` is this machine's throwaway server, which must be up.
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A server that DNS leads to, or this machine."""
+
+    server: Server
+
+    def machine(self) -> Machine:
+        """The machine at this address, not connected yet."""
+        from ftl.ssh.approach import machine_of
+
+        return machine_of(self.server)
+
+    def urls(self, _project: Project, result: DeployResult) -> tuple[str, ...]:
+        """URLs at which a browser on this machine finds what was deployed."""
+        return result.urls
+
+    def host_requests(self, _project: Project) -> tuple[str, ...]:
+        """Commands that request each host of the routes from this server, where DNS does not lead to it."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Sandbox(Address):
+    """The throwaway server on this machine, whose ports 80 and 443 are published under other numbers."""
+
+    sandbox: SandboxAddress
+
+    def urls(self, project: Project, result: DeployResult) -> tuple[str, ...]:
+        tls = project.proxy.tls != "off"
+        return self.sandbox.urls_of(_hosts(project), tls=tls, by_address=result.by_address)
+
+    def host_requests(self, project: Project) -> tuple[str, ...]:
+        return tuple(self.sandbox.by_name(host) for host in _hosts(project))
+
+
+def resolve(text: str) -> Address:
+    """Resolve the value of --server; `sandbox` is this machine's throwaway server, which must be up.
 
     Raises:
-        UsageError: It is not an address.
+        UsageError: It is not an address, or there is no sandbox.
     """
     if text == "sandbox":
         from ftl.server.sandbox import address
 
-        return address().server
-    return parse(text)
+        sandbox = address()
+        return _Sandbox(sandbox.server, sandbox)
+    return Address(parse(text))
 
 
 def parse(text: str) -> Server:
-    """Read HOST, USER@HOST, HOST:PORT, [v6]:PORT or ssh://USER@HOST:PORT.
+    """Parse HOST, USER@HOST, HOST:PORT, [v6]:PORT or ssh://USER@HOST:PORT.
 
     A host or user that begins with a dash is refused: ssh would take it for an option.
 
     Raises:
         UsageError: It is none of these.
     """
-    found = _ADDRESS.fullmatch(text)
-    if found is None:
+    match = _ADDRESS.fullmatch(text)
+    if match is None:
         raise UsageError(
             f"`{text}` is not a server", hint="write HOST, USER@HOST, HOST:PORT or ssh://USER@HOST:PORT"
         )
-    port = int(found["port"]) if found["port"] else None
+    port = int(match["port"]) if match["port"] else None
     if port is not None and not 0 < port < 65536:
         raise UsageError(f"`{text}`: {port} is not a port", hint="ports go from 1 to 65535")
-    return Server(host=found["v6"] or found["host"], port=port, user=found["user"])
+    return Server(host=match["v6"] or match["host"], port=port, user=match["user"])
+
+
+def _hosts(project: Project) -> list[str]:
+    """Host names of all routes."""
+    hosts = {route.host or project.project.domain for service in project.services for route in service.routes}
+    return sorted(host for host in hosts if host)

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ftl.cli.address import Address
     from ftl.cli.options import Options
     from ftl.config import Project
 
 FILE = "ftl.yaml"
 
 
-def load_project(options: Options) -> tuple[Project, Path]:
-    """Read the project's file, with --server in place of its server.
+class LoadedProject(NamedTuple):
+    """A project and its surroundings.
 
-    Returns:
-        The project, and the folder of its file: what relative paths in it start from.
+    Attributes:
+        project: The resolved ftl.yaml.
+        root: The folder of the file: what relative paths in it start from.
+        address: The server of the project, or that of --server.
+    """
+
+    project: Project
+    root: Path
+    address: Address
+
+
+def load_project(options: Options) -> LoadedProject:
+    """Read the project's file, with --server in place of its server.
 
     Raises:
         UsageError: There is no such file, or --server is not an address.
@@ -28,15 +40,13 @@ def load_project(options: Options) -> tuple[Project, Path]:
     """
     from pathlib import Path
 
+    from ftl.cli.address import Address, resolve
     from ftl.config import load
 
     path = Path(find_file(options.file))
-    server = None
-    if options.server is not None:
-        from ftl.cli.address import resolve
-
-        server = resolve(options.server)
-    return load(path, environ=os.environ, server=server), path.resolve().parent
+    given = resolve(options.server) if options.server is not None else None
+    project = load(path, environ=os.environ, server=given.server if given is not None else None)
+    return LoadedProject(project, path.resolve().parent, given or Address(project.server))
 
 
 def find_file(given: str | None) -> str:

@@ -12,22 +12,14 @@ from pathlib import Path
 import click
 import pytest
 
-from ftl.cli import main, overview
+from ftl.cli import overview
 from ftl.cli.options import Options, add_global_options
 from ftl.cli.run import pass_options
+from tests.unit.cli.conftest import Cli, Outcome
 
 HEAVY = ("asyncio", "pydantic", "rich", "yaml", "aiodocker", "aiohttp")
 
 SHORT = {name: text for section in overview.COMMANDS.values() for name, text in section.items()}
-
-
-def ftl(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    """Run `ftl`: its exit code, stdout and stderr."""
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    out, err = capsys.readouterr()
-    assert isinstance(ended.value.code, int)
-    return ended.value.code, out, err
 
 
 @pytest.mark.parametrize("name", SHORT)
@@ -51,64 +43,58 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     assert done.stdout.splitlines()[-1] == "LOADED"
 
 
-def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_every_command(cli: Cli) -> None:
     """`ftl --help` names each command with what it does, and exits 0."""
-    code, out, _ = ftl(capsys, "--help")
-    assert code == 0
+    outcome = cli(["--help"])
+    assert outcome.code == 0
     for name in overview.names():
-        assert f"\n  {name} " in out
+        assert f"\n  {name} " in outcome.out
 
 
 @pytest.mark.parametrize("arguments", [["-h"], ["--json", "--help"]])
-def test_help_is_the_same_with_and_without_click(
-    arguments: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_help_is_the_same_with_and_without_click(arguments: list[str], cli: Cli) -> None:
     """However help is asked for, it says the same, and fits a terminal of 80 columns."""
-    _, expected, _ = ftl(capsys, "--help")
-    assert ftl(capsys, *arguments) == (0, expected, "")
-    assert max(map(len, expected.splitlines())) <= 80
+    expected = cli(["--help"])
+    assert cli(arguments) == expected
+    assert max(map(len, expected.out.splitlines())) <= 80
 
 
-def test_no_command_at_all_shows_help_as_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_command_at_all_shows_help_as_a_mistake(cli: Cli) -> None:
     """`ftl` alone prints its help to stderr and exits 2."""
-    code, out, err = ftl(capsys)
-    assert (code, out) == (2, "")
-    assert "Usage: ftl" in err
+    outcome = cli([])
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "Usage: ftl" in outcome.err
 
 
-def test_a_mistyped_command_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_mistyped_command_gets_a_suggestion(cli: Cli) -> None:
     """An unknown command exits 2 and names the one that was probably meant."""
-    code, out, err = ftl(capsys, "deplyo")
-    assert (code, out) == (2, "")
-    assert err == "error: there is no command `deplyo`\nhint: did you mean `deploy`?\n"
+    expected = "error: there is no command `deplyo`\nhint: did you mean `deploy`?\n"
+    assert cli(["deplyo"]) == Outcome(2, "", expected)
 
 
-def test_an_unknown_command_that_resembles_none(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_command_that_resembles_none(cli: Cli) -> None:
     """Where nothing is spelt alike, the hint says where the commands are listed."""
-    code, _, err = ftl(capsys, "xyzzy")
-    assert code == 2
-    assert "hint: `ftl --help`" in err
+    outcome = cli(["xyzzy"])
+    assert outcome.code == 2
+    assert "hint: `ftl --help`" in outcome.err
 
 
-def test_a_mistyped_option_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_mistyped_option_gets_a_suggestion(cli: Cli) -> None:
     """An unknown option exits 2 and names the one that was probably meant."""
-    code, _, err = ftl(capsys, "version", "--jsn")
-    assert code == 2
-    assert err == "error: there is no option `--jsn`\nhint: did you mean `--json`?\n"
+    expected = "error: there is no option `--jsn`\nhint: did you mean `--json`?\n"
+    assert cli(["version", "--jsn"]) == Outcome(2, "", expected)
 
 
 @pytest.mark.parametrize(
     "arguments", [["--json", "deplyo"], ["deplyo", "--json"], ["version", "--json", "--no"]]
 )
-def test_a_mistake_is_json_when_json_was_asked_for(
-    arguments: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_mistake_is_json_when_json_was_asked_for(arguments: list[str], cli: Cli) -> None:
     """With --json even a mistake on the command line ends in one result object on stdout."""
-    code, out, err = ftl(capsys, *arguments)
-    result = json.loads(out.splitlines()[-1])
-    assert (code, err) == (2, "")
-    assert (result["type"], result["ok"], result["exit_code"]) == ("result", False, 2)
-    assert result["error"]["message"]
+    outcome = cli(arguments)
+    assert (outcome.code, outcome.err) == (2, "")
+    assert outcome.result["type"] == "result"
+    assert (outcome.result["ok"], outcome.result["exit_code"]) == (False, 2)
+    assert outcome.result["error"]["message"]
 
 
 @pytest.fixture

@@ -6,17 +6,11 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 
-from ftl.cli import main
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Ftl = Callable[..., tuple[int, str, str]]
+from tests.unit.cli.conftest import Cli, Outcome
 
 TEXT = """\
 project:
@@ -34,42 +28,31 @@ HEAVY = ("asyncio", "pydantic", "rich", "aiodocker", "aiohttp", "dotenv")
 
 
 @pytest.fixture
-def ftl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ftl:
-    """Run `ftl` in a folder with a Dockerfile and an ftl.yaml: its exit code, stdout and stderr."""
+def ftl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli) -> Cli:
+    """`ftl` in a folder with a Dockerfile and an ftl.yaml."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TOKEN", "hunter2")
     Path("Dockerfile").write_text("FROM scratch\nEXPOSE 9000\n")
     Path("ftl.yaml").write_text(TEXT)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        code: object = 0
-        try:
-            main(arguments)
-        except SystemExit as ended:
-            code = ended.code or 0
-        out, err = capsys.readouterr()
-        assert isinstance(code, int)
-        return code, out, err
-
-    return call
+    return cli
 
 
-def test_validate_counts_what_there_is(ftl: Ftl) -> None:
+def test_validate_counts_what_there_is(ftl: Cli) -> None:
     """A valid file is told in one line."""
-    assert ftl("validate") == (0, "shop is valid: 1 service, 1 dependency, 2 routes\n", "")
+    assert ftl(["validate"]) == Outcome(0, "shop is valid: 1 service, 1 dependency, 2 routes\n", "")
 
 
-def test_validate_gives_programs_the_counts(ftl: Ftl) -> None:
+def test_validate_gives_programs_the_counts(ftl: Cli) -> None:
     """With --json the last line is the result."""
-    code, out, _ = ftl("validate", "--json")
+    code, out, _ = ftl(["validate", "--json"])
     result = json.loads(out)
     assert (code, result["ok"], result["services"], result["routes"]) == (0, True, 1, 2)
 
 
-def test_validate_shows_every_problem_with_its_line(ftl: Ftl) -> None:
+def test_validate_shows_every_problem_with_its_line(ftl: Cli) -> None:
     """Each problem comes with file, line, column, a caret and what to write; the exit code is 2."""
     Path("ftl.yaml").write_text(TEXT.replace("port: 8000", "prot: 8000").replace("redis", "rediss"))
-    code, out, err = ftl("validate")
+    code, out, err = ftl(["validate"])
     assert (code, out) == (2, "")
     assert "ftl.yaml:7:5" in err
     assert "did you mean `port`?" in err
@@ -77,66 +60,66 @@ def test_validate_shows_every_problem_with_its_line(ftl: Ftl) -> None:
     assert "did you mean `redis`?" in err
 
 
-def test_validate_gives_programs_the_problems(ftl: Ftl) -> None:
+def test_validate_gives_programs_the_problems(ftl: Cli) -> None:
     """With --json the problems are data: message, file, line, column, hint."""
     Path("ftl.yaml").write_text(TEXT.replace("port: 8000", "prot: 8000"))
-    code, out, _ = ftl("validate", "--json")
+    code, out, _ = ftl(["validate", "--json"])
     result = json.loads(out.splitlines()[-1])
     assert (code, result["ok"], result["exit_code"]) == (2, False, 2)
     assert "did you mean" in json.dumps(result)
 
 
-def test_config_prints_yaml_without_secrets(ftl: Ftl) -> None:
+def test_config_prints_yaml_without_secrets(ftl: Cli) -> None:
     """The resolved file is YAML, and no secret is in it unless asked for."""
-    code, out, _ = ftl("config")
+    code, out, _ = ftl(["config"])
     assert code == 0
     assert yaml.safe_load(out)["services"][0]["env"] == {"TOKEN": "********"}
     assert "hunter2" not in out
-    assert "hunter2" in ftl("config", "--show-secrets")[1]
+    assert "hunter2" in ftl(["config", "--show-secrets"]).out
 
 
-def test_config_gives_programs_the_project(ftl: Ftl) -> None:
+def test_config_gives_programs_the_project(ftl: Cli) -> None:
     """With --json the result's `config` is the resolved form."""
-    _, out, _ = ftl("config", "--json", "--show-secrets")
+    _, out, _ = ftl(["config", "--json", "--show-secrets"])
     config = json.loads(out.splitlines()[-1])["config"]
     assert config["services"][0]["routes"][1] == {"path": "/api", "strip_prefix": False, "host": None}
     assert config["volumes"] == ["redis_data"]
 
 
-def test_config_prints_the_schema_without_a_file(ftl: Ftl) -> None:
+def test_config_prints_the_schema_without_a_file(ftl: Cli) -> None:
     """The JSON Schema needs no ftl.yaml."""
     Path("ftl.yaml").unlink()
-    code, out, _ = ftl("config", "--schema")
+    code, out, _ = ftl(["config", "--schema"])
     assert code == 0
     assert json.loads(out)["title"] == "ftl.yaml"
 
 
-def test_init_writes_a_file_that_is_valid(ftl: Ftl) -> None:
+def test_init_writes_a_file_that_is_valid(ftl: Cli) -> None:
     """The first file loads as it is, with the port that the Dockerfile exposes."""
     Path("ftl.yaml").unlink()
-    code, out, _ = ftl("init")
+    code, out, _ = ftl(["init"])
     assert (code, "ftl validate" in out) == (0, True)
     assert "port: 9000" in Path("ftl.yaml").read_text()
-    assert ftl("validate")[0] == 0
+    assert ftl(["validate"]).code == 0
 
 
-def test_init_leaves_a_file_alone_that_is_there(ftl: Ftl) -> None:
+def test_init_leaves_a_file_alone_that_is_there(ftl: Cli) -> None:
     """Nothing is overwritten."""
-    code, _, err = ftl("init")
+    code, _, err = ftl(["init"])
     assert (code, "ftl.yaml is there already" in err) == (2, True)
     assert Path("ftl.yaml").read_text() == TEXT
 
 
-def test_init_says_that_a_dockerfile_is_missing(ftl: Ftl) -> None:
+def test_init_says_that_a_dockerfile_is_missing(ftl: Cli) -> None:
     """Without a Dockerfile the file is written all the same, and what is missing is told."""
     Path("ftl.yaml").unlink()
     Path("Dockerfile").unlink()
-    code, out, _ = ftl("init")
+    code, out, _ = ftl(["init"])
     assert (code, "no Dockerfile" in out) == (0, True)
 
 
 @pytest.mark.parametrize("valid", [True, False])
-def test_validate_imports_nothing_heavy(ftl: Ftl, *, valid: bool) -> None:
+def test_validate_imports_nothing_heavy(ftl: Cli, *, valid: bool) -> None:
     """It is to be instant: no event loop, no engine client, no terminal library."""
     if not valid:
         Path("ftl.yaml").write_text("project: 1\n")

@@ -1,4 +1,4 @@
-"""Which file and which server a command works on."""
+"""The project file of a command."""
 
 from __future__ import annotations
 
@@ -6,54 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.cli.address import parse
 from ftl.cli.project import find_file
-from ftl.config.models.project import Server
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-@pytest.mark.parametrize(
-    ("text", "host", "port", "user"),
-    [
-        ("shop.example.com", "shop.example.com", None, None),
-        ("deploy@shop.example.com", "shop.example.com", None, "deploy"),
-        ("shop.example.com:2222", "shop.example.com", 2222, None),
-        ("ssh://deploy@10.0.0.5:2222", "10.0.0.5", 2222, "deploy"),
-        ("ssh://shop/", "shop", None, None),
-        ("[2001:db8::1]:2222", "2001:db8::1", 2222, None),
-        ("root@[::1]", "::1", None, "root"),
-        ("local", "local", None, None),
-        ("my-host_alias", "my-host_alias", None, None),
-    ],
-)
-def test_addresses(text: str, host: str, port: int | None, user: str | None) -> None:
-    """--server takes every form in which people write an SSH address."""
-    assert parse(text) == Server(host=host, port=port, user=user)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "-oProxyCommand=x",
-        "a b",
-        "host:",
-        "host:0",
-        "host:65536",
-        "host:12x",
-        "@host",
-        "u@",
-        "a:1:2",
-        "-lroot@host",
-    ],
-)
-def test_what_is_no_address(text: str) -> None:
-    """What is no address is refused, above all what ssh would take for an option."""
-    with pytest.raises(UsageError):
-        parse(text)
 
 
 def test_the_file_is_found_upwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,7 @@ def command(
     """
 
     async def work(emit: Emit) -> _Outcome:
-        project, root = load_project(options)
+        project, root, _ = load_project(options)
         chosen = _chosen(project, services)
         from ftl.engine import Engine, local_url
         from ftl.image.building import build

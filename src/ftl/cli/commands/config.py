@@ -35,8 +35,7 @@ def command(options: Options, show_secrets: bool, schema: bool) -> None:
             return {"schema": json_schema()}
         from ftl.config import dump
 
-        project, _ = load_project(options)
-        return {"config": dump(project, show_secrets=show_secrets)}
+        return {"config": dump(load_project(options).project, show_secrets=show_secrets)}
 
     fields = run_sync(options, "config", work, lambda fields: fields)
     if options.json:

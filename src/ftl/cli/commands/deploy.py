@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ftl.cli.options import Options
-    from ftl.config import Project
     from ftl.deploy.deploying import DeployResult, ServiceResult
     from ftl.events import Emit
 
@@ -50,44 +48,28 @@ def command(
     Exit codes: 0 done, 1 failed, 2 ftl.yaml or the call is wrong, 3 the server cannot be reached, 4 another
     deploy is under way, 130 interrupted.
     """
-    project, root = load_project(options)
-    by_name: list[str] = []
+    project, root, address = load_project(options)
 
     async def work(emit: Emit) -> DeployResult:
         from ftl.deploy.deploying import deploy
-        from ftl.ssh.approach import machine_of
 
-        result = await deploy(
+        return await deploy(
             project,
             root,
-            machine_of(project.server),
+            address.machine(),
             services=services,
             build=build,
             upgrade_proxy=upgrade_proxy,
             emit=emit,
             lock_wait=wait_lock,
         )
-        if options.server == "sandbox":
-            from ftl.server.sandbox import address
 
-            there, hosts = address(), _hosts(project)
-            here = there.urls_of(hosts, tls=project.proxy.tls != "off", by_address=result.by_address)
-            result = replace(result, urls=here)
-            by_name.extend(there.by_name(host) for host in hosts)
-        return result
-
-    result = run(options, "deploy", work, _fields)
+    result = run(options, "deploy", work, lambda result: _fields(result, address.urls(project, result)))
     if not options.json:
-        _print(result, by_name)
+        _print(result, address.urls(project, result), address.host_requests(project))
 
 
-def _hosts(project: Project) -> list[str]:
-    """The host names of all routes."""
-    named = (route.host or project.project.domain for one in project.services for route in one.routes)
-    return sorted({host for host in named if host})
-
-
-def _fields(result: DeployResult) -> Fields:
+def _fields(result: DeployResult, urls: Sequence[str]) -> Fields:
     from dataclasses import asdict
 
     return {
@@ -98,12 +80,12 @@ def _fields(result: DeployResult) -> Fields:
         "services": {name: asdict(one) for name, one in result.services.items()},
         "dependencies": {name: asdict(one) for name, one in result.dependencies.items()},
         "removed": list(result.removed),
-        "urls": list(result.urls),
+        "urls": list(urls),
     }
 
 
-def _print(result: DeployResult, by_name: Sequence[str]) -> None:
-    """What was done, for people; `by_name` are commands that ask the sandbox for a host."""
+def _print(result: DeployResult, urls: Sequence[str], host_requests: Sequence[str]) -> None:
+    """Print what was done, where it answers, and the commands that request a host by its name."""
     from ftl.figures import duration
 
     rows = [_row(name, one) for name, one in {**result.dependencies, **result.services}.items()]
@@ -113,9 +95,9 @@ def _print(result: DeployResult, by_name: Sequence[str]) -> None:
         put(f"{name} was removed: ftl.yaml no longer names it")
     what = "is live" if result.changed else "is live already, nothing changed"
     put(f"{result.release} {what} on {result.server} ({duration(result.seconds)})")
-    for url in result.urls:
+    for url in urls:
         put(url)
-    for command_line in by_name:
+    for command_line in host_requests:
         put(f"by its name: {command_line}")
 
 

@@ -65,8 +65,8 @@ def _patient(options: Options) -> Patient:
         if options.file is not None:
             raise
         return Patient(None, _named(options), Path())
-    project, root = load_project(options)
-    return Patient(project, project.server if project.server.host else None, root)
+    project, root, address = load_project(options)
+    return Patient(project, address.server if address.server.host else None, root)
 
 
 def _named(options: Options) -> Server | None:
@@ -75,7 +75,7 @@ def _named(options: Options) -> Server | None:
         return None
     from ftl.cli.address import resolve
 
-    return resolve(options.server)
+    return resolve(options.server).server
 
 
 def _show(examination: Examination, options: Options) -> None:

@@ -58,7 +58,7 @@ def command(
     Without a SERVICE: of all of them. Each line begins with its container (replicas and releases are told
     apart). With -f, containers that a deploy starts join in, and those that end do not end it.
     """
-    project, _ = load_project(options)
+    project, _, address = load_project(options)
     start = _start(since)
 
     wanted = _wanted(project, names)
@@ -66,10 +66,9 @@ def command(
     async def work(_: Emit) -> None:
         from ftl.host.session import open_session
         from ftl.operations.logs import follow_logs, read_logs
-        from ftl.ssh.approach import machine_of
 
         show = _shower(options, timestamps=timestamps, prefix=not no_prefix, flush=follow)
-        async with open_session(machine_of(project.server)) as session:
+        async with open_session(address.machine()) as session:
             if follow:
                 tail = FOLLOWED if lines is None and start is None else lines
                 await follow_logs(session.engine, project.name, wanted, show, tail=tail, since=start)

@@ -31,16 +31,15 @@ def command(options: Options, services: tuple[str, ...], build: bool, upgrade_pr
     Builds the images on this machine (what a deploy does depends on what is in them), looks at the server,
     and prints what would happen to each service and why, and the steps in their order.
     """
-    project, root = load_project(options)
+    project, root, address = load_project(options)
 
     async def work(emit: Emit) -> Plan:
         from ftl.deploy.deploying import plan_only
-        from ftl.ssh.approach import machine_of
 
         return await plan_only(
             project,
             root,
-            machine_of(project.server),
+            address.machine(),
             services=services,
             build=build,
             upgrade_proxy=upgrade_proxy,

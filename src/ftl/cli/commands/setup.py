@@ -98,7 +98,7 @@ def command(
     from ftl.server.setup.plan.planner import Wanted
     from ftl.server.setup.setup import Access, setup
 
-    project, root = load_project(options)
+    project, root, _ = load_project(options)
     wanted = Wanted(
         firewall=firewall,
         allow=tuple(map(read_port, allow)),

@@ -29,14 +29,13 @@ def command(options: Options) -> None:
     and whether they answer their health check right now. Containers of a release that is not live (a
     deploy is under way, or was cut off) have a row of their own.
     """
-    project, _ = load_project(options)
+    project, _, address = load_project(options)
 
     async def work(_: Emit) -> Status:
         from ftl.host.session import open_session
         from ftl.operations.status import status
-        from ftl.ssh.approach import machine_of
 
-        async with open_session(machine_of(project.server)) as session:
+        async with open_session(address.machine()) as session:
             return await status(project, session)
 
     result = run(options, "status", work, _fields)

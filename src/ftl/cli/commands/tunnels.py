@@ -40,16 +40,15 @@ def command(options: Options, names: tuple[str, ...], ports: tuple[str, ...], of
     """
     from ftl.tunnels.tunnels import wanted_tunnels
 
-    project, _ = load_project(options)
+    project, _, address = load_project(options)
 
     async def work(emit: Emit) -> None:
         from ftl.host.session import open_session
-        from ftl.ssh.approach import machine_of
         from ftl.tunnels.tunnels import keep_tunnels
 
         wanted = wanted_tunnels(project, names, offset=offset, choices=[choice(text) for text in ports])
         await keep_tunnels(
-            lambda: open_session(machine_of(project.server)),
+            lambda: open_session(address.machine()),
             project.name,
             wanted,
             emit=emit,

@@ -26,7 +26,7 @@ def command(options: Options) -> None:
     """
 
     def work() -> Project:
-        project, root = load_project(options)
+        project, root, _ = load_project(options)
         if project.proxy.certificate or project.proxy.acme_ca_root:
             from ftl.deploy.plan.sites import read_files
 

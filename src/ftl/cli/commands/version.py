@@ -14,8 +14,8 @@ from ftl.cli.run import pass_options, run, run_sync
 from ftl.errors import FtlError
 
 if TYPE_CHECKING:
+    from ftl.cli.address import Address
     from ftl.cli.options import Options
-    from ftl.config import Server
     from ftl.events import Emit
 
 
@@ -27,14 +27,14 @@ def command(options: Options) -> None:
     The server is asked where there is one: that of ftl.yaml, or the one named with --server. If it cannot be
     reached the rest is printed all the same, and the exit code is 0.
     """
-    server = _server(options)
-    if server is None:
+    address = _address(options)
+    if address is None:
         fields = run_sync(options, "version", _local_fields, lambda fields: fields)
     else:
-        address = server
+        known = address
 
         async def work(_: Emit) -> Fields:
-            return {**_local_fields(), "server": await _server_fields(address)}
+            return {**_local_fields(), "server": await _server_fields(known)}
 
         fields = run(options, "version", work, lambda fields: fields)
     if not options.json:
@@ -45,27 +45,26 @@ def _local_fields() -> Fields:
     return {"ftl": __version__, "python": platform.python_version(), "system": platform.platform(terse=True)}
 
 
-def _server(options: Options) -> Server | None:
-    """Where to ask, if anywhere: a file that is missing or wrong matters only if it was asked for."""
+def _address(options: Options) -> Address | None:
+    """The server to ask, if any; a missing or wrong file is an error only where -f names it."""
     if options.server is not None:
         from ftl.cli.address import resolve
 
         return resolve(options.server)
     try:
-        return load_project(options)[0].server
+        return load_project(options).address
     except FtlError:
         if options.file is not None:
             raise
         return None
 
 
-async def _server_fields(server: Server) -> dict[str, str]:
-    """What the server says of itself, or why it does not."""
+async def _server_fields(address: Address) -> dict[str, str]:
+    """Version of the server's engine, or the error of asking for it."""
     from ftl.host.session import open_session
-    from ftl.ssh.approach import machine_of
 
     try:
-        async with open_session(machine_of(server)) as session:
+        async with open_session(address.machine()) as session:
             info = session.info
             return {
                 "name": session.name,
@@ -75,7 +74,7 @@ async def _server_fields(server: Server) -> dict[str, str]:
                 "store": info.store,
             }
     except FtlError as error:
-        return {"name": server.host, "error": error.message}
+        return {"name": address.server.host, "error": error.message}
 
 
 def _print(fields: Fields) -> None:
