@@ -20,15 +20,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.image.transfer.delivery.frames import THREADS
-from ftl.image.transfer.delta.base_layer import Basis
-from ftl.image.transfer.delta.delta import Windows
-from ftl.image.transfer.delta.members import Members
+from ftl.image.transfer.delta.base_layer import BaseLayer
+from ftl.image.transfer.delta.delta import DeltaEncoder
+from ftl.image.transfer.delta.members import MemberScanner
 from ftl.image.transfer.remote.perl import APPLY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from ftl.image.transfer.delta.delta import Frame, Window
+    from ftl.image.transfer.delta.delta import DeltaFrame, DeltaWindow
 
 _PIECE = 1 << 20
 
@@ -40,14 +40,14 @@ def pieces(path: Path) -> Iterator[bytes]:
             yield piece
 
 
-def windows(made: Windows, new: Path) -> Iterator[Window]:
+def windows(made: DeltaEncoder, new: Path) -> Iterator[DeltaWindow]:
     """What is to be compressed."""
     for piece in pieces(new):
         yield from made.feed(piece)
     yield from made.finish()
 
 
-def difference(old: Path, new: Path, indexed: Callable[[], None] = lambda: None) -> list[Frame]:
+def difference(old: Path, new: Path, indexed: Callable[[], None] = lambda: None) -> list[DeltaFrame]:
     """A new layer as the difference to an old one.
 
     Args:
@@ -55,15 +55,15 @@ def difference(old: Path, new: Path, indexed: Callable[[], None] = lambda: None)
         new: The new one's.
         indexed: Called when it is known where the members of the old one lie.
     """
-    reader = Members()
+    reader = MemberScanner()
     members = {extent.name: extent for piece in pieces(old) for extent in reader.feed(piece)}
     indexed()
     with old.open("rb") as file, ThreadPoolExecutor(THREADS) as pool:
-        made = Windows(Basis(file, old.stat().st_size, members))
+        made = DeltaEncoder(BaseLayer(file, old.stat().st_size, members))
         return [one.result() for one in [pool.submit(each.frame) for each in windows(made, new)]]
 
 
-def told(frames: Sequence[Frame]) -> bytes:
+def told(frames: Sequence[DeltaFrame]) -> bytes:
     """What travels of it."""
     heads = ("".join(f" {part.offset} {part.length}" for part in frame.basis) for frame in frames)
     return b"".join(

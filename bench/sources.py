@@ -20,16 +20,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.engine import Engine, local_url
-from ftl.image.transfer.sources.blob_cache import Remembered
-from ftl.image.transfer.sources.docker_save import Saving
+from ftl.image.transfer.sources.blob_cache import BlobCache
+from ftl.image.transfer.sources.docker_save import DockerSaveSource
 from ftl.image.transfer.sources.files import readable
-from ftl.image.transfer.sources.push import Push
-from ftl.image.transfer.sources.source import Wanted
+from ftl.image.transfer.sources.push import PushSource
+from ftl.image.transfer.sources.source import SourceImage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ftl.image.transfer.sources.source import Source
+    from ftl.image.transfer.sources.source import LayerSource
 
 
 def main() -> None:
@@ -49,8 +49,8 @@ async def _measure(reference: str, runs: int, memory: Path) -> None:
         image = await engine.image(reference)
         if image is None:
             raise SystemExit(f"no image {reference}")
-        wanted = [Wanted(reference, image.id, image.layers)]
-        learning = Push(engine, wanted, Remembered(memory))
+        wanted = [SourceImage(reference, image.id, image.layers)]
+        learning = PushSource(engine, wanted, BlobCache(memory))
         await learning.learn()
         ordered = sorted(image.layers, key=lambda layer: learning.sizes[layer])
         cases = {"all": image.layers, "largest": ordered[-1:], "smallest": ordered[:1]}
@@ -65,14 +65,14 @@ async def _measure(reference: str, runs: int, memory: Path) -> None:
                 _tell(name, case, sum(learning.sizes[layer] for layer in set(layers)), seconds)
 
 
-async def _sources(engine: Engine, wanted: Sequence[Wanted], memory: Path) -> list[Source]:
+async def _sources(engine: Engine, wanted: Sequence[SourceImage], memory: Path) -> list[LayerSource]:
     files = await readable(engine, wanted)
-    push = Push(engine, wanted, Remembered(memory))
-    saving = Saving(engine, {image.config: image.reference for image in wanted}, wanted)
+    push = PushSource(engine, wanted, BlobCache(memory))
+    saving = DockerSaveSource(engine, {image.config: image.reference for image in wanted}, wanted)
     return [*([files] if files else []), push, saving]
 
 
-async def _read(source: Source, layers: Sequence[str]) -> None:
+async def _read(source: LayerSource, layers: Sequence[str]) -> None:
     async with aclosing(source.layers(frozenset(layers), measure=False)) as found:
         async for layer in found:
             async for _ in layer.pieces:

@@ -26,14 +26,14 @@ from typing import TYPE_CHECKING, Any
 from ftl.engine import Engine, EngineInfo, local_url
 from ftl.events import Note, TransferProgress
 from ftl.image.transfer import send
-from ftl.image.transfer.archive.archive import Packed, blob, documents
-from ftl.image.transfer.archive.tar import END, header, padding
-from ftl.image.transfer.delivery.compress import codec_for, compressed
-from ftl.image.transfer.delivery.engine_api import flat
-from ftl.image.transfer.pack import Packing
-from ftl.image.transfer.progress.meter import Account, Meter
-from ftl.image.transfer.sources.docker_save import Saving
-from ftl.image.transfer.sources.source import Wanted
+from ftl.image.transfer.archive.archive import ArchivedImage, archive_documents, blob_path
+from ftl.image.transfer.archive.tar import END_OF_ARCHIVE, file_header, padding
+from ftl.image.transfer.delivery.compress import codec_for, compress_stream
+from ftl.image.transfer.delivery.engine_api import flatten
+from ftl.image.transfer.pack import ArchivePacker
+from ftl.image.transfer.progress.meter import ImageProgress, Meter
+from ftl.image.transfer.sources.docker_save import DockerSaveSource
+from ftl.image.transfer.sources.source import SourceImage
 from ftl.ssh.openssh import connect
 from ftl.ssh.target import Target
 
@@ -81,23 +81,23 @@ async def _make(megabytes: int) -> None:
     for piece in _layer(size):
         found.update(piece)
     diff_id = f"sha256:{found.hexdigest()}"
-    total = _FILE_HEADER + size + len(padding(size)) + len(END)
+    total = _FILE_HEADER + size + len(padding(size)) + len(END_OF_ARCHIVE)
     config = {
         "architecture": "amd64",
         "os": "linux",
         "config": {"Cmd": ["true"]},
         "rootfs": {"type": "layers", "diff_ids": [diff_id]},
     }
-    image = Packed(IMAGE, json.dumps(config).encode(), (diff_id,))
+    image = ArchivedImage(IMAGE, json.dumps(config).encode(), (diff_id,))
 
     async def archive() -> AsyncIterator[bytes]:
-        yield header(blob(diff_id), total)
+        yield file_header(blob_path(diff_id), total)
         for piece in _layer(size):
             yield piece
         yield padding(total)
-        for name, content in documents([image], {diff_id: total}).items():
-            yield header(name, len(content)) + content + padding(len(content))
-        yield END
+        for name, content in archive_documents([image], {diff_id: total}).items():
+            yield file_header(name, len(content)) + content + padding(len(content))
+        yield END_OF_ARCHIVE
 
     async with Engine(local_url(), name="this machine") as engine:
         await engine.load(archive())
@@ -105,14 +105,14 @@ async def _make(megabytes: int) -> None:
 
 def _layer(size: int) -> Iterator[bytes]:
     source = random.Random(1)
-    yield header("data", size)
+    yield file_header("data", size)
     for number in range(size // MEGABYTE):
         yield (
             source.randbytes(MEGABYTE)
             if number % 2
             else (b"line %d\n" % number).ljust(64, b".") * (MEGABYTE // 64)
         )
-    yield padding(size) + END
+    yield padding(size) + END_OF_ARCHIVE
 
 
 async def _remove() -> None:
@@ -172,10 +172,10 @@ async def _partial(stage: str, source: Engine, info: EngineInfo, image: str, lay
     if stage == "read":
         async with aclosing(source.save([IMAGE])) as stream:
             return sum([len(piece) async for piece in stream])
-    wanted = Wanted(IMAGE, image, layers)
-    meter = Meter([Account(THERE, len(layers), frozenset(layers), 0)], lambda _: None)
-    packing = Packing(
-        Saving(source, {image: IMAGE}, [wanted]),
+    wanted = SourceImage(IMAGE, image, layers)
+    meter = Meter([ImageProgress(THERE, len(layers), frozenset(layers), 0)], lambda _: None)
+    packing = ArchivePacker(
+        DockerSaveSource(source, {image: IMAGE}, [wanted]),
         {THERE: wanted},
         frozenset(layers),
         (),
@@ -184,8 +184,8 @@ async def _partial(stage: str, source: Engine, info: EngineInfo, image: str, lay
         server="server",
         store="overlay2",
     )
-    archive = flat(packing.parts(), meter)
-    out = archive if stage == "pick" else compressed(archive, codec_for(info))
+    archive = flatten(packing.parts(), meter)
+    out = archive if stage == "pick" else compress_stream(archive, codec_for(info))
     async with aclosing(out) as pieces:
         total = 0
         async for piece in pieces:

@@ -18,21 +18,21 @@ from tests.e2e.transfer_faults import Cut, Exchange, Fault, relay
 from tests.e2e.transfer_images import Made, engine_of, layer, load, run
 
 from ftl.engine import Engine, local_url
-from ftl.image.transfer.sources.blob_cache import Remembered
-from ftl.image.transfer.sources.docker_save import Saving
+from ftl.image.transfer.sources.blob_cache import BlobCache
+from ftl.image.transfer.sources.docker_save import DockerSaveSource
 from ftl.image.transfer.sources.files import Files, readable
-from ftl.image.transfer.sources.push import Push
-from ftl.image.transfer.sources.same_host import is_neighbour
-from ftl.image.transfer.sources.selection import choose, learn
-from ftl.image.transfer.sources.source import Unfit, Wanted
-from ftl.image.transfer.sources.upload_endpoint import Endpoint
+from ftl.image.transfer.sources.push import PushSource
+from ftl.image.transfer.sources.same_host import runs_on_this_host
+from ftl.image.transfer.sources.selection import choose_sources, learn_blobs
+from ftl.image.transfer.sources.source import SourceImage, SourceUnusable
+from ftl.image.transfer.sources.upload_endpoint import UploadEndpoint
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from lab.servers import Lab, Server
 
-    from ftl.image.transfer.sources.source import Source
+    from ftl.image.transfer.sources.source import LayerSource
 
 SUITES = [
     suite for suite in os.environ.get("FTL_TEST_SUITES", "bookworm,trixie").split(",") if suite != "bookworm"
@@ -90,20 +90,20 @@ def image(name: str, text: str, megabytes: int = 4) -> Made:
     return Made((layer({"base": base}), layer({"middle": name.encode()}), layer({"text": text.encode()})))
 
 
-async def loaded(engine: Engine, tag: str, made: Made) -> Wanted:
+async def loaded(engine: Engine, tag: str, made: Made) -> SourceImage:
     """Bring an image to an engine."""
     await load(engine, tag, made)
     return await wanted(engine, tag)
 
 
-async def wanted(engine: Engine, tag: str) -> Wanted:
+async def wanted(engine: Engine, tag: str) -> SourceImage:
     """An image that an engine has."""
     found = await engine.image(tag)
     assert found is not None
-    return Wanted(tag, found.id, found.layers)
+    return SourceImage(tag, found.id, found.layers)
 
 
-async def digests(source: Source, needed: frozenset[str], *, measure: bool = False) -> dict[str, str]:
+async def digests(source: LayerSource, needed: frozenset[str], *, measure: bool = False) -> dict[str, str]:
     """What a source hands out: the diffID that it says -> the digest of the bytes."""
     found: dict[str, str] = {}
     async with aclosing(source.layers(needed, measure=measure)) as layers:
@@ -118,7 +118,7 @@ async def digests(source: Source, needed: frozenset[str], *, measure: bool = Fal
     return found
 
 
-async def names(engine: Engine, *images: Wanted) -> list[str]:
+async def names(engine: Engine, *images: SourceImage) -> list[str]:
     """All names and digests of some images."""
     found = [await engine.image(image.config) for image in images]
     return [name for each in found if each is not None for name in (*each.tags, *each.digests)]
@@ -158,10 +158,10 @@ def test_files_are_what_docker_save_says(driver: str) -> None:
             assert files is not None
             found = await digests(files, layers)
             assert found == {layer: layer for layer in layers}
-            saving = Saving(source, {each.config: each.reference for each in both}, both)
+            saving = DockerSaveSource(source, {each.config: each.reference for each in both}, both)
             assert await digests(saving, layers) == found
             assert (files.configs, files.sizes) == (saving.configs, saving.sizes)
-            sources = await choose(source, both, layers, saving=saving)
+            sources = await choose_sources(source, both, layers, saving=saving)
             assert [each.name for each in sources] == ["files", "save"]
 
     run(work())
@@ -201,7 +201,7 @@ def test_a_file_that_was_changed_under_the_engine(driver: str, name: str) -> Non
             root = Path((await source.info()).root, "overlay2")
             (base,) = [path for path in root.glob("*/diff/middle") if path.read_text() == name]
             base.write_text(name[::-1])
-            with pytest.raises(Unfit, match="do not match"):
+            with pytest.raises(SourceUnusable, match="do not match"):
                 await digests(files, frozenset(made.layers))
 
     run(work())
@@ -213,13 +213,13 @@ def test_a_file_that_was_changed_under_the_engine(driver: str, name: str) -> Non
 async def pushes(engine: Engine, name: str, remembered: Path) -> None:
     """All that a push does, against one engine."""
 
-    def push(image: Wanted, budget: int) -> Push:
-        return Push(engine, [image], Remembered(remembered), budget=budget)
+    def push(image: SourceImage, budget: int) -> PushSource:
+        return PushSource(engine, [image], BlobCache(remembered), budget=budget)
 
     first = await loaded(engine, f"{name}:1", image(name, "one"))
     whole = push(first, 8 << 20)
     assert await digests(whole, frozenset(first.layers)) == {layer: layer for layer in first.layers}
-    saving = Saving(engine, {first.config: first.reference}, [first])
+    saving = DockerSaveSource(engine, {first.config: first.reference}, [first])
     await digests(saving, frozenset(), measure=True)
     assert whole.configs == saving.configs
 
@@ -233,12 +233,14 @@ async def pushes(engine: Engine, name: str, remembered: Path) -> None:
     assert await names(engine, first, second) == [f"{name}:1", f"{name}:2"]
 
     forgotten = forgetful(remembered)
-    await Push(engine, [second], forgotten).learn()
+    await PushSource(engine, [second], forgotten).learn()
     assert forgotten.unknown(second.layers) == set()
     assert forgotten.blobs.keys().isdisjoint({second.config})
 
-    with pytest.raises(Unfit, match="should remember"):
-        await digests(Push(engine, [second], forgetful(remembered), budget=20_000), frozenset({changed}))
+    with pytest.raises(SourceUnusable, match="should remember"):
+        await digests(
+            PushSource(engine, [second], forgetful(remembered), budget=20_000), frozenset({changed})
+        )
     third = await loaded(engine, f"{name}:3", image(f"{name} anew", "three"))
     async with aclosing(push(third, 8 << 20).layers(frozenset(third.layers), measure=False)) as layers:
         async for one in layers:
@@ -250,9 +252,9 @@ async def pushes(engine: Engine, name: str, remembered: Path) -> None:
         await engine.untag(tag)
 
 
-def forgetful(path: Path) -> Remembered:
+def forgetful(path: Path) -> BlobCache:
     """A memory that knows where the endpoint was, and nothing else."""
-    found = Remembered(path)
+    found = BlobCache(path)
     found.blobs.clear()
     return found
 
@@ -301,13 +303,13 @@ def test_an_ordinary_user_comes_to_push(driver: str, name: str, monkeypatch: pyt
         async with here() as source:
             made = [await loaded(source, f"{name}:{text}", image(name, text, 28)) for text in ("one", "two")]
             changed = made[1].layers[-1]
-            saving = Saving(source, {made[1].config: name}, made[1:])
+            saving = DockerSaveSource(source, {made[1].config: name}, made[1:])
 
-            async def chosen() -> list[Source]:
-                return await choose(source, made[1:], frozenset({changed}), saving=saving)
+            async def chosen() -> list[LayerSource]:
+                return await choose_sources(source, made[1:], frozenset({changed}), saving=saving)
 
             assert await chosen() == [saving]
-            await learn(source, made[:1])
+            await learn_blobs(source, made[:1])
             push, last = await chosen()
             assert (push.name, last) == ("push", saving)
             assert await digests(push, frozenset({changed})) == {changed: changed}
@@ -321,11 +323,11 @@ def test_an_ordinary_user_comes_to_push(driver: str, name: str, monkeypatch: pyt
 @pytest.mark.server
 def test_newer_engines_push_alike(server: Server, name: str, tmp_path: Path) -> None:
     """The same against their engine, whose loopback leads to ours."""
-    remembered = Remembered(tmp_path / "pushed.json")
+    remembered = BlobCache(tmp_path / "pushed.json")
 
     async def work() -> None:
         async with AsyncExitStack() as stack:
-            async with Endpoint(NoRegistry(), "free") as endpoint:
+            async with UploadEndpoint(NoRegistry(), "free") as endpoint:
                 remembered.port = endpoint.port
             remembered.save()
             await stack.enter_async_context(loopback(server, remembered.port))
@@ -342,14 +344,14 @@ def test_an_engine_that_does_not_reach_us_is_no_source(server: Server, name: str
     async def work() -> None:
         async with engine_of(server) as source:
             made = await loaded(source, f"{name}:1", image(name, "one"))
-            with pytest.raises(Unfit):
+            with pytest.raises(SourceUnusable):
                 await digests(
-                    Push(source, [made], Remembered(tmp_path / "pushed.json")), frozenset(made.layers)
+                    PushSource(source, [made], BlobCache(tmp_path / "pushed.json")), frozenset(made.layers)
                 )
-            await learn(source, [made])
+            await learn_blobs(source, [made])
             assert await names(source, made) == [f"{name}:1"]
-            saving = Saving(source, {made.config: made.reference}, [made])
-            sources = await choose(source, [made], frozenset(made.layers), saving=saving)
+            saving = DockerSaveSource(source, {made.config: made.reference}, [made])
+            sources = await choose_sources(source, [made], frozenset(made.layers), saving=saving)
             assert sources == [saving]
             await source.untag(f"{name}:1")
 
@@ -363,12 +365,12 @@ def test_only_an_engine_beside_us_is_asked_to_push(server: Server, engine: str) 
     async def work() -> None:
         async with engine_of(server) as there:
             assert await there.info()
-            assert not is_neighbour(there.url)
+            assert not runs_on_this_host(there.url)
 
     run(work())
-    assert is_neighbour(engine)
-    assert not is_neighbour("unix:///nowhere")
-    assert not is_neighbour("tcp://127.0.0.1:2375")
+    assert runs_on_this_host(engine)
+    assert not runs_on_this_host("unix:///nowhere")
+    assert not runs_on_this_host("tcp://127.0.0.1:2375")
 
 
 @pytest.mark.engine
@@ -380,8 +382,8 @@ def test_an_image_without_a_name_is_not_pushed(driver: str, name: str, tmp_path:
             first = await loaded(source, f"{name}:1", image(name, "one"))
             await load(source, f"{name}:1", image(name, "two"))
             unnamed = replace(first, reference=first.config)
-            with pytest.raises(Unfit, match="no name"):
-                await digests(Push(source, [unnamed], Remembered(tmp_path / "pushed.json")), frozenset())
+            with pytest.raises(SourceUnusable, match="no name"):
+                await digests(PushSource(source, [unnamed], BlobCache(tmp_path / "pushed.json")), frozenset())
             assert await source.image(first.config) is not None
             await source.untag(first.config)
 
@@ -406,7 +408,7 @@ class CutPush(Fault):
 def test_a_push_that_breaks_off(driver: str, name: str, tmp_path: Path) -> None:
     """The layer that was being read is not whole: the reader hears of it."""
 
-    async def read(push: Push, made: Wanted, reading: asyncio.Event) -> None:
+    async def read(push: PushSource, made: SourceImage, reading: asyncio.Event) -> None:
         async with aclosing(push.layers(frozenset(made.layers), measure=False)) as layers:
             async for one in layers:
                 async for _ in one.pieces:
@@ -421,8 +423,8 @@ def test_a_push_that_breaks_off(driver: str, name: str, tmp_path: Path) -> None:
             Engine(url, name="this machine") as source,
         ):
             made = await loaded(source, f"{name}:1", image(name, "one"))
-            push = Push(source, [made], Remembered(tmp_path / "pushed.json"))
-            with pytest.raises(Unfit):
+            push = PushSource(source, [made], BlobCache(tmp_path / "pushed.json"))
+            with pytest.raises(SourceUnusable):
                 await read(push, made, fault.reading)
             assert await names(source, made) == [f"{name}:1"]
 

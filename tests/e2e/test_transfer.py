@@ -12,7 +12,7 @@ from tests.e2e.transfer_stage import Bench, Fleet, left_behind, printed
 
 from ftl.events import Event, LayerFinished, Note, TransferFinished, TransferProgress, TransferStarted
 from ftl.image.transfer import TransferResult, send, send_many
-from ftl.image.transfer.archive.archive import digest
+from ftl.image.transfer.archive.archive import sha256_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -300,7 +300,9 @@ def test_events_tell_what_is_sent(target: Server, bench: Bench) -> None:
     assert isinstance(middle[-1], TransferProgress)
     assert middle[-1].bytes_done == middle[-1].bytes_total >= start.bytes_total > 0
     layers = [event for event in middle if isinstance(event, LayerFinished)]
-    assert [(event.layer, event.way) for event in layers] == [(digest(tar), "whole") for tar in made.layers]
+    assert [(event.layer, event.way) for event in layers] == [
+        (sha256_digest(tar), "whole") for tar in made.layers
+    ]
     assert sum(event.size for event in layers) == middle[-1].bytes_done
     assert sent.link_speed > 0
     assert end == TransferFinished(

@@ -37,7 +37,7 @@ from tests.e2e.transfer_stage import (
 
 from ftl.engine import Engine, local_url
 from ftl.errors import FtlError, TransferFailed
-from ftl.image.transfer.link_speed import remember
+from ftl.image.transfer.link_speed import remember_speed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -216,7 +216,7 @@ def test_a_link_that_goes_dead(server_factory: ServerFactory, bench: Bench, tmp_
 def test_several_channels_are_cut_and_go_on(target: Server, bench: Bench, tmp_path: Path) -> None:
     """On a link that the round trip limits: frames come by three, and a layer counts once all of its are there."""
     made = bench.of("one", *(packages(f"{bench.name} {at}", 200) for at in range(3)))
-    remember(target.name, 100e6, 1.0)
+    remember_speed(target.name, 100e6, 1.0)
 
     async def work() -> tuple[int, int]:
         async with (

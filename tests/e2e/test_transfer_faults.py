@@ -18,8 +18,8 @@ from ftl.engine import Engine, local_url
 from ftl.errors import EngineUnavailable, TransferFailed
 from ftl.events import Event, Note, TransferProgress, ignore
 from ftl.image.transfer import TransferResult, send, send_many
-from ftl.image.transfer.archive.archive import digest
-from ftl.image.transfer.staging import Incoming
+from ftl.image.transfer.archive.archive import sha256_digest
+from ftl.image.transfer.staging import StagedImages
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -296,7 +296,7 @@ def test_what_a_killed_transfer_left_goes_with_the_next_under_its_lock(
     async def work() -> set[str]:
         async with broken(server, tmp_path) as between:
             await load(between.source, scene.here, scene.image())
-            (left,) = Incoming(between.target, 1, scene.name).tags
+            (left,) = StagedImages(between.target, 1, scene.name).tags
             await send(
                 between.source,
                 scene.here,
@@ -330,7 +330,7 @@ def test_what_a_killed_transfer_left_goes_also_when_the_next_one_fails(
 
     async def work() -> None:
         async with broken(server, tmp_path) as between:
-            (left,) = Incoming(between.target, 1, scene.name).tags
+            (left,) = StagedImages(between.target, 1, scene.name).tags
             await load(between.direct, left, scene.image("old"))
             await load(between.source, scene.here, scene.image(size=8 * MEGABYTE))
             with pytest.raises(TransferFailed, match="no room"):
@@ -377,7 +377,7 @@ def test_nothing_to_send_is_one_round_trip(server: Server, scene: Scene, tmp_pat
         run(work())
     finally:
         server.docker("rmi", scene.there)
-    image = digest(scene.image().config)
+    image = sha256_digest(scene.image().config)
     assert sorted(there.paths) == ["images/json", f"images/{image}/tag"]
     assert here.paths == [f"images/{scene.here}/json"]
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from lab import images as lab_images
 
 from ftl.engine import Engine, EngineInfo, local_url
-from ftl.image.transfer.archive.archive import blob, digest
-from ftl.image.transfer.sources.saved_archive import Saved
-from ftl.image.transfer.sources.source import Wanted
+from ftl.image.transfer.archive.archive import blob_path, sha256_digest
+from ftl.image.transfer.sources.saved_archive import SavedArchive
+from ftl.image.transfer.sources.source import SourceImage
 from ftl.ssh.openssh import connect
 from ftl.ssh.target import Target
 
@@ -73,7 +73,7 @@ class Made:
                 "os": "linux",
                 "created": "2026-01-02T03:04:05Z",
                 "config": {"Cmd": ["/bin/busybox", "cat", "/text"], "Labels": dict(self.labels)},
-                "rootfs": {"type": "layers", "diff_ids": [digest(tar) for tar in self.layers]},
+                "rootfs": {"type": "layers", "diff_ids": [sha256_digest(tar) for tar in self.layers]},
                 "history": [{"created": "2026-01-02T03:04:05Z", "created_by": "a test"} for _ in self.layers],
             }
         ).encode()
@@ -84,8 +84,8 @@ def archive(tag: str, images: Sequence[Made], form: Form = "plain") -> bytes:
     files = {"oci-layout": b'{"imageLayoutVersion":"1.0.0"}'}
 
     def add(content: bytes, kind: str) -> dict[str, Any]:
-        files[blob(digest(content))] = content
-        return {"mediaType": kind, "digest": digest(content), "size": len(content)}
+        files[blob_path(sha256_digest(content))] = content
+        return {"mediaType": kind, "digest": sha256_digest(content), "size": len(content)}
 
     oci = "application/vnd.oci.image"
     ways: dict[str, Callable[[bytes], bytes]] = {
@@ -109,9 +109,9 @@ def archive(tag: str, images: Sequence[Made], form: Form = "plain") -> bytes:
         index = {"schemaVersion": 2, "mediaType": f"{oci}.index.v1+json", "manifests": described}
         described = [add(json.dumps(index).encode(), f"{oci}.index.v1+json")]
     else:
-        paths = [blob(each["digest"]) for each in layers]
+        paths = [blob_path(each["digest"]) for each in layers]
         files["manifest.json"] = json.dumps(
-            [{"Config": blob(digest(images[0].config)), "RepoTags": [tag], "Layers": paths}]
+            [{"Config": blob_path(sha256_digest(images[0].config)), "RepoTags": [tag], "Layers": paths}]
         ).encode()
     described[0]["annotations"] = {
         "io.containerd.image.name": f"docker.io/library/{tag}",
@@ -140,8 +140,10 @@ def busybox() -> bytes:
         async with Engine(local_url(), name="this machine") as engine:
             image = await engine.image(lab_images.BUSYBOX)
             assert image is not None
-            wanted = Wanted(lab_images.BUSYBOX, image.id, image.layers)
-            saved = Saved(engine.save([lab_images.BUSYBOX]), [wanted], frozenset(image.layers), measure=True)
+            wanted = SourceImage(lab_images.BUSYBOX, image.id, image.layers)
+            saved = SavedArchive(
+                engine.save([lab_images.BUSYBOX]), [wanted], frozenset(image.layers), measure=True
+            )
             async for found in saved.layers():
                 tar = b"".join([piece async for piece in found.pieces])
                 with tarfile.open(fileobj=io.BytesIO(tar)) as opened:

@@ -12,7 +12,7 @@ from tests.e2e.transfer_images import Ends, Made, layer, load
 from ftl.engine import Engine, local_url
 from ftl.events import ignore
 from ftl.image.transfer import send
-from ftl.image.transfer.link_speed import remember
+from ftl.image.transfer.link_speed import remember_speed
 from ftl.ssh.openssh import connect
 from ftl.ssh.target import Target
 
@@ -153,7 +153,7 @@ async def bring(
 
 def slow(server: Server) -> None:
     """Have the link to a server taken for one of 8 Mbit/s, on which the small layers of tests pay as differences."""
-    remember(server.name, 1e6, 1.0)
+    remember_speed(server.name, 1e6, 1.0)
 
 
 def kept(server: Server) -> dict[str, int]:

@@ -10,7 +10,7 @@ from ftl.figures import size
 if TYPE_CHECKING:
     from ftl.engine import Engine, Usage
 
-SPACE = 2
+LOAD_FACTOR = 2
 """`docker load` holds a layer twice for a while: graph drivers unpack the archive first and install it from
 there, the containerd store keeps the blob beside the unpacked files."""
 
@@ -23,17 +23,17 @@ _ASKING = 20.0
 _LOOK = "`docker system df` there shows what Docker holds, `docker image prune` frees what nothing uses"
 
 
-class NoRoom(TransferFailed):
+class NotEnoughSpace(TransferFailed):
     """The disk where the engine there keeps its images is too small."""
 
 
-class Full(NoRoom):
+class DiskFull(NotEnoughSpace):
     """It was too small, and filled up."""
 
 
-def no_room(server: str, needed: int, free: int) -> NoRoom:
+def not_enough_space(server: str, needed: int, free: int) -> NotEnoughSpace:
     """The error for a disk that is too small, found out before it is full."""
-    return NoRoom(
+    return NotEnoughSpace(
         f"the disk of {server} has no room for the image",
         cause=f"it needs at least {_megabytes(needed)}, {_megabytes(free)} are free: "
         f"{_megabytes(needed - free)} are missing",
@@ -41,21 +41,21 @@ def no_room(server: str, needed: int, free: int) -> NoRoom:
     )
 
 
-def full(server: str, words: str) -> Full:
+def disk_full(server: str, words: str) -> DiskFull:
     """The error for a disk that filled up, in the words of the engine there."""
-    return Full(
+    return DiskFull(
         f"the image could not be loaded on {server}; nothing was tagged there", cause=words, hint=_LOOK
     )
 
 
-def estimate(needed: int, free: int) -> str:
+def space_estimate(needed: int, free: int) -> str:
     """What a disk that filled up lacked, as far as it was known before."""
     return (
         f"the image takes about {_megabytes(needed)} there while it is loaded, {_megabytes(free)} were free"
     )
 
 
-async def freeable(engine: Engine, kept: int) -> str:
+async def reclaimable_space(engine: Engine, kept: int) -> str:
     """What could be freed, in words: asked only once there is no room, and as far as the engine can tell in time.
 
     Args:
@@ -66,10 +66,10 @@ async def freeable(engine: Engine, kept: int) -> str:
         usage = await engine.usage(seconds=_ASKING)
     except EngineError:
         return _LOOK
-    return advice(usage, kept)
+    return reclaim_hint(usage, kept)
 
 
-def advice(usage: Usage, kept: int) -> str:
+def reclaim_hint(usage: Usage, kept: int) -> str:
     """What could be freed, in words."""
     ways: list[str] = []
     if usage.unused_images >= _WORTH_IT:

@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from ftl.engine import Image
 
 
-def same(one: Image, other: Image) -> bool:
+def is_same_image(one: Image, other: Image) -> bool:
     """The same layers, configuration and platform: a container cannot tell them apart.
 
     An image ID is the digest of the config on graph drivers and that of the manifest on the containerd
-    store, so equal IDs say "same", but unequal ones say nothing.
+    store, so equal IDs say "is_same_image", but unequal ones say nothing.
     """
     return one.id == other.id or (
         one.layers == other.layers

@@ -6,32 +6,32 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftl.image.transfer.archive.archive import Packed, blob, digest, documents
-from ftl.image.transfer.archive.tar import END, header, padding
-from ftl.image.transfer.disk_space import SPACE, no_room
-from ftl.image.transfer.remote.capabilities import Kept
-from ftl.image.transfer.sources.source import Layer
+from ftl.image.transfer.archive.archive import ArchivedImage, archive_documents, blob_path, sha256_digest
+from ftl.image.transfer.archive.tar import END_OF_ARCHIVE, file_header, padding
+from ftl.image.transfer.disk_space import LOAD_FACTOR, not_enough_space
+from ftl.image.transfer.remote.capabilities import CachedLayer
+from ftl.image.transfer.sources.source import LayerStream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from ftl.engine import Store
     from ftl.image.transfer.progress.meter import Meter
-    from ftl.image.transfer.sources.source import Source, Wanted
+    from ftl.image.transfer.sources.source import LayerSource, SourceImage
 
 
 @dataclass(frozen=True, slots=True)
-class Raw:
+class RawBytes:
     """Bytes of the archive as they are."""
 
     content: bytes
 
 
-Part = Raw | Layer | Kept
+ArchivePart = RawBytes | LayerStream | CachedLayer
 """A piece of the archive: bytes, the tar of a layer from here, the tar of a layer that the server keeps."""
 
 
-class Packing:
+class ArchivePacker:
     """One archive in the making.
 
     Args:
@@ -47,10 +47,10 @@ class Packing:
 
     def __init__(
         self,
-        source: Source,
-        images: Mapping[str, Wanted],
+        source: LayerSource,
+        images: Mapping[str, SourceImage],
         needed: frozenset[str],
-        kept: Sequence[Kept],
+        kept: Sequence[CachedLayer],
         meter: Meter,
         *,
         free: int | None,
@@ -67,7 +67,7 @@ class Packing:
         self._store = store
         self._reserved = 0
 
-    async def parts(self) -> AsyncGenerator[Part, None]:
+    async def parts(self) -> AsyncGenerator[ArchivePart, None]:
         """The archive. Whoever takes a layer reads it to its end before the next part.
 
         Raises:
@@ -77,28 +77,28 @@ class Packing:
         for kept in self._kept:
             self._reserve(kept.size)
             self._meter.kept(kept.diff_id, kept.size, kept.compressed)
-            yield Raw(header(blob(kept.diff_id), kept.size))
+            yield RawBytes(file_header(blob_path(kept.diff_id), kept.size))
             yield kept
-            yield Raw(padding(kept.size))
+            yield RawBytes(padding(kept.size))
         measure = self._store == "containerd"
         async with aclosing(self._source.layers(self._needed, measure=measure)) as layers:
             async for layer in layers:
                 self._reserve(layer.size)
                 self._meter.layer(layer.diff_id)
-                yield Raw(header(blob(layer.diff_id), layer.size))
+                yield RawBytes(file_header(blob_path(layer.diff_id), layer.size))
                 yield layer
                 self._meter.layer_done()
-                yield Raw(padding(layer.size))
-        for name, content in documents(self._packed(), self._sizes()).items():
-            yield Raw(header(name, len(content)) + content + padding(len(content)))
-        yield Raw(END)
+                yield RawBytes(padding(layer.size))
+        for name, content in archive_documents(self._packed(), self._sizes()).items():
+            yield RawBytes(file_header(name, len(content)) + content + padding(len(content)))
+        yield RawBytes(END_OF_ARCHIVE)
 
     def ids(self) -> dict[str, str]:
         """The ID that each tag must have once the archive is loaded: nothing else was meant."""
         return {
             image.tag: image.config_digest
             if self._store == "overlay2"
-            else digest(image.manifest(self._sizes()))
+            else sha256_digest(image.manifest(self._sizes()))
             for image in self._packed()
         }
 
@@ -108,13 +108,13 @@ class Packing:
         unknown = {diff_id: 0 for image in self._images.values() for diff_id in image.layers}
         return unknown | known | dict(self._source.sizes)
 
-    def _packed(self) -> list[Packed]:
+    def _packed(self) -> list[ArchivedImage]:
         return [
-            Packed(tag, self._source.configs[image.config], image.layers)
+            ArchivedImage(tag, self._source.configs[image.config], image.layers)
             for tag, image in self._images.items()
         ]
 
     def _reserve(self, size: int) -> None:
-        self._reserved += SPACE * size
+        self._reserved += LOAD_FACTOR * size
         if self._free is not None and self._reserved > self._free:
-            raise no_room(self._server, self._reserved, self._free)
+            raise not_enough_space(self._server, self._reserved, self._free)

@@ -53,7 +53,7 @@ def estimated_sizes(layers: Sequence[str], steps: Sequence[int]) -> dict[str, in
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class PresentLayers:
     """The layers a server has: chainIDs on overlay2, diffIDs of uncompressed blobs on the containerd store."""
 
     store: Store
@@ -70,7 +70,7 @@ class Held:
         """
         return frozenset(diff_id for diff_id, there in zip(layers, self.of(layers), strict=True) if not there)
 
-    def adding(self, images: Iterable[Sequence[str]]) -> Held:
+    def adding(self, images: Iterable[Sequence[str]]) -> PresentLayers:
         """The same with the layers of these images."""
         names = {name for layers in images for name in self._names(layers)}
         return replace(self, ids=self.ids | names)
@@ -79,7 +79,7 @@ class Held:
         return layers if self.store == "containerd" else chain_ids(layers)
 
 
-def likeliest(images: Iterable[Image], repositories: Iterable[str]) -> list[Image]:
+def rank_by_likelihood(images: Iterable[Image], repositories: Iterable[str]) -> list[Image]:
     """Order images by how likely they share layers with ours: same repository, then the newest first."""
     ours = set(repositories)
 
@@ -89,13 +89,13 @@ def likeliest(images: Iterable[Image], repositories: Iterable[str]) -> list[Imag
     return sorted(sorted(images, key=lambda image: image.created, reverse=True), key=key)
 
 
-async def inspect(engine: Engine, images: Sequence[Image]) -> list[Image]:
+async def inspect_images(engine: Engine, images: Sequence[Image]) -> list[Image]:
     """Ask for images in full, side by side; those that are gone meanwhile are left out."""
     found = await gather_all(engine.image(image.id) for image in images[:_CANDIDATES])
     return [image for image in found if image is not None]
 
 
-def held(store: Store, images: Iterable[Image], loaded_by_ftl: Mapping[str, bool]) -> Held:
+def present_layers(store: Store, images: Iterable[Image], loaded_by_ftl: Mapping[str, bool]) -> PresentLayers:
     """What a server has, judged by its images in full.
 
     Args:
@@ -107,7 +107,7 @@ def held(store: Store, images: Iterable[Image], loaded_by_ftl: Mapping[str, bool
     """
     if store == "containerd":
         images = [image for image in images if loaded_by_ftl.get(image.id, _seems_loaded_by_ftl(image))]
-    return Held(store).adding(image.layers for image in images)
+    return PresentLayers(store).adding(image.layers for image in images)
 
 
 def _seems_loaded_by_ftl(image: Image) -> bool:

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 from ftl.aio import gather2, gather_all
 from ftl.errors import EngineError, TransferFailed
 from ftl.events import Emit, TransferStarted
-from ftl.image.transfer.equality import same
-from ftl.image.transfer.presence import held, inspect, likeliest
-from ftl.image.transfer.progress.result import TransferResult, finished
-from ftl.image.transfer.remote.capabilities import Depot, ask
-from ftl.image.transfer.sources.local_engine import Origin
-from ftl.image.transfer.staging import stale, sweep
-from ftl.image.transfer.transfer import Parcel, Shipment, There
+from ftl.image.transfer.equality import is_same_image
+from ftl.image.transfer.presence import inspect_images, present_layers, rank_by_likelihood
+from ftl.image.transfer.progress.result import TransferResult, report_finished
+from ftl.image.transfer.remote.capabilities import RemoteCapabilities, probe_server
+from ftl.image.transfer.sources.local_engine import LocalEngine
+from ftl.image.transfer.staging import remove_stale, stale_tags
+from ftl.image.transfer.transfer import Destination, PendingImage, Transfer
 from ftl.references import repository
 
 if TYPE_CHECKING:
@@ -125,11 +125,11 @@ async def send_many(
     if info.store == "containerd":  # it names what is half there, too, but does not list it
         named = {tag: image for tag, image in named.items() if image.id in {one.id for one in there.listed}}
     known: list[Image] = []
-    depot = Depot()
+    depot = RemoteCapabilities()
     present = named | _present({tag: image for tag, image in here.items() if tag not in named}, there)
     if len(present) < len(here):
         known, depot = await gather2(
-            inspect(target, likeliest(there.listed, map(repository, here))),
+            inspect_images(target, rank_by_likelihood(there.listed, map(repository, here))),
             _depot(machine, info, free_bytes),
         )
         present |= _twins({tag: image for tag, image in here.items() if tag not in present}, known)
@@ -138,13 +138,15 @@ async def send_many(
             await target.tag(image.id, tag)
     results = {tag: _reused(tag, here[tag], emit, began) for tag in present}
 
-    parcels = [Parcel(tag, images[tag], image) for tag, image in here.items() if tag not in present]
+    parcels = [PendingImage(tag, images[tag], image) for tag, image in here.items() if tag not in present]
     try:
         first = {parcel.image.id: parcel for parcel in reversed(parcels)}
         if first:
-            other = There(target, info, machine, depot, held(info.store, known, loaded_by_ftl or {}), known)
-            origin = Origin(source, info.platform, sources)
-            shipment = Shipment(
+            other = Destination(
+                target, info, machine, depot, present_layers(info.store, known, loaded_by_ftl or {}), known
+            )
+            origin = LocalEngine(source, info.platform, sources)
+            shipment = Transfer(
                 source,
                 other,
                 list(reversed(first.values())),
@@ -160,7 +162,7 @@ async def send_many(
                 sent = _reused(parcel.tag, parcel.image, emit, began)
                 results[parcel.tag] = replace(sent, loaded=True)
     finally:  # not before, as layers of theirs may serve; and whatever happens, or they would keep their room
-        await sweep(target, stale(there.listed, lock, time.time()))
+        await remove_stale(target, stale_tags(there.listed, lock, time.time()))
     return {tag: results[tag] for tag in images}
 
 
@@ -206,11 +208,11 @@ async def _named(target: Engine, images: Mapping[str, Image]) -> dict[str, Image
     return {tag: image for (tag, image), there in zip(images.items(), found, strict=True) if there}
 
 
-async def _depot(machine: Machine | None, info: EngineInfo, free: int | None) -> Depot:
+async def _depot(machine: Machine | None, info: EngineInfo, free: int | None) -> RemoteCapabilities:
     """What the server can do beside its engine, and the room there."""
     if machine is not None:
-        return await ask(machine, info.root, info.store)
-    return Depot(free=free)
+        return await probe_server(machine, info.root, info.store)
+    return RemoteCapabilities(free=free)
 
 
 def _present(here: Mapping[str, Image], there: _There) -> dict[str, Image]:
@@ -219,7 +221,7 @@ def _present(here: Mapping[str, Image], there: _There) -> dict[str, Image]:
     found: dict[str, Image] = {}
     for tag, image in here.items():
         tagged = there.tagged.get(tag)
-        if tagged is not None and same(tagged, image):
+        if tagged is not None and is_same_image(tagged, image):
             found[tag] = tagged
         elif image.id in by_id:
             found[tag] = by_id[image.id]
@@ -229,7 +231,8 @@ def _present(here: Mapping[str, Image], there: _There) -> dict[str, Image]:
 def _twins(missing: Mapping[str, Image], known: Sequence[Image]) -> dict[str, Image]:
     """Which images the server has under another ID: tag -> the image there."""
     twins = {
-        tag: next((image for image in known if same(image, ours)), None) for tag, ours in missing.items()
+        tag: next((image for image in known if is_same_image(image, ours)), None)
+        for tag, ours in missing.items()
     }
     return {tag: image for tag, image in twins.items() if image is not None}
 
@@ -237,4 +240,4 @@ def _twins(missing: Mapping[str, Image], known: Sequence[Image]) -> dict[str, Im
 def _reused(tag: str, image: Image, emit: Emit, began: float) -> TransferResult:
     layers = len(image.layers)
     emit(TransferStarted(tag, layers, layers, 0))
-    return finished(TransferResult(tag, 0, layers, 0, time.monotonic() - began), emit)
+    return report_finished(TransferResult(tag, 0, layers, 0, time.monotonic() - began), emit)

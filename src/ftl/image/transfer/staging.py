@@ -38,11 +38,11 @@ _GONE = (EngineError, ServerError)
 """What cleaning up ends with where the engine or the connection is gone: whoever cleans up has the better error."""
 
 
-class Doubt(Exception):
+class VerificationFailed(Exception):
     """The engine has not made of the archive what we meant; a whole one may do."""
 
 
-class Incoming:
+class StagedImages:
     """Temporary tags for so many images on one engine: they tell when they were made and under which lock.
 
     Args:
@@ -83,22 +83,24 @@ class Incoming:
         """
         listed = {tag for image in await self._engine.images() for tag in image.tags}
         if not listed.issuperset(self.tags):
-            raise Doubt("the engine does not list the image: it lacks the content of a layer")
+            raise VerificationFailed("the engine does not list the image: it lacks the content of a layer")
 
     async def _verify(self, tag: str, image_id: str, layers: tuple[str, ...]) -> None:
         image = await self._engine.image(tag)
         if image is None:
-            raise Doubt("the image is not there after it was loaded")
+            raise VerificationFailed("the image is not there after it was loaded")
         if image.id != image_id:
-            raise Doubt(f"the image loaded is {image.id} instead of {image_id}")
+            raise VerificationFailed(f"the image loaded is {image.id} instead of {image_id}")
         if image.layers != layers:
-            raise Doubt("the image loaded has other layers")
+            raise VerificationFailed("the image loaded has other layers")
         try:
             await self._try_out(tag)
         except EngineUnavailable:
             raise
         except EngineError as error:
-            raise Doubt(f"no container can be made of it: {error.cause or error.message}") from error
+            raise VerificationFailed(
+                f"no container can be made of it: {error.cause or error.message}"
+            ) from error
 
     async def _try_out(self, tag: str) -> None:
         """Make a container, which mounts every layer; it is never started."""
@@ -121,7 +123,7 @@ class Incoming:
     async def _discard(self) -> None:
         with suppress(*_GONE):
             await _removed(self._engine, self._tried)  # an image that has a container is not removed
-        await untag(self._engine, self.tags)
+        await remove_tags(self._engine, self.tags)
 
     async def _clear(self) -> None:
         """Remove the containers that were made to try the images out."""
@@ -129,7 +131,7 @@ class Incoming:
         self._tried.clear()
 
 
-def stale(images: Iterable[Image], lock: str, now: float) -> list[str]:
+def stale_tags(images: Iterable[Image], lock: str, now: float) -> list[str]:
     """The temporary tags that transfers which were killed have left behind.
 
     After a day, no transfer is under way any more. Those under a lock that is held by us are none, however young.
@@ -158,7 +160,7 @@ async def _removed(engine: Engine, containers: Iterable[str]) -> None:
     await gather_all(engine.remove(name, force=True) for name in containers)
 
 
-async def sweep(engine: Engine, tags: Iterable[str]) -> None:
+async def remove_stale(engine: Engine, tags: Iterable[str]) -> None:
     """Take away what killed transfers have left under these temporary tags."""
     names = list(tags)
     if names:
@@ -167,10 +169,10 @@ async def sweep(engine: Engine, tags: Iterable[str]) -> None:
 
 async def _swept(engine: Engine, names: Sequence[str]) -> None:
     await _removed(engine, map(_container, names))
-    await untag(engine, names)
+    await remove_tags(engine, names)
 
 
-async def untag(engine: Engine, tags: Iterable[str]) -> None:
+async def remove_tags(engine: Engine, tags: Iterable[str]) -> None:
     """Take tags away as far as it goes: what is left is stale some day."""
     for tag in tags:
         with suppress(*_GONE):

@@ -10,32 +10,39 @@ from typing import TYPE_CHECKING
 from ftl.aio import gather_all
 from ftl.errors import TransferFailed
 from ftl.events import Emit, Note
-from ftl.image.transfer.archive.memory import return_large_blocks
-from ftl.image.transfer.delivery.engine_api import Door, EngineDoor
+from ftl.image.transfer.archive.memory import return_freed_memory
+from ftl.image.transfer.delivery.engine_api import Delivery, EngineApiDelivery
 from ftl.image.transfer.delivery.frames import Pace
-from ftl.image.transfer.delivery.refusals import refused
-from ftl.image.transfer.delivery.script import Receiver
-from ftl.image.transfer.delta.bases import Bases
-from ftl.image.transfer.delta.candidates import candidates
-from ftl.image.transfer.delta.layer_index import ask
-from ftl.image.transfer.disk_space import SPACE, Full, NoRoom, estimate, freeable, no_room
-from ftl.image.transfer.link_speed import recall, remember
-from ftl.image.transfer.pack import Packing
-from ftl.image.transfer.presence import Held, estimated_sizes
-from ftl.image.transfer.progress.meter import Account, Meter
-from ftl.image.transfer.sources.oci_index import matches
-from ftl.image.transfer.sources.source import Unfit
-from ftl.image.transfer.staging import Doubt, Incoming, is_temporary
+from ftl.image.transfer.delivery.refusals import load_failed
+from ftl.image.transfer.delivery.script import ScriptDelivery
+from ftl.image.transfer.delta.bases import DeltaBases
+from ftl.image.transfer.delta.candidates import find_candidates
+from ftl.image.transfer.delta.layer_index import fetch_layer_index
+from ftl.image.transfer.disk_space import (
+    LOAD_FACTOR,
+    DiskFull,
+    NotEnoughSpace,
+    not_enough_space,
+    reclaimable_space,
+    space_estimate,
+)
+from ftl.image.transfer.link_speed import recall_speed, remember_speed
+from ftl.image.transfer.pack import ArchivePacker
+from ftl.image.transfer.presence import PresentLayers, estimated_sizes
+from ftl.image.transfer.progress.meter import ImageProgress, Meter
+from ftl.image.transfer.sources.oci_index import platform_matches
+from ftl.image.transfer.sources.source import SourceUnusable
+from ftl.image.transfer.staging import StagedImages, VerificationFailed, is_temporary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ftl.engine import Engine, EngineInfo, Image
-    from ftl.image.transfer.delta.layer_index import Ledger
+    from ftl.image.transfer.delta.layer_index import LayerIndex
     from ftl.image.transfer.progress.result import TransferResult
-    from ftl.image.transfer.remote.capabilities import Depot, Kept
-    from ftl.image.transfer.sources.local_engine import Origin
-    from ftl.image.transfer.sources.source import Source, Wanted
+    from ftl.image.transfer.remote.capabilities import CachedLayer, RemoteCapabilities
+    from ftl.image.transfer.sources.local_engine import LocalEngine
+    from ftl.image.transfer.sources.source import LayerSource, SourceImage
     from ftl.ssh.machine import Machine
 
 _LOOKED_AT = 8
@@ -46,7 +53,7 @@ _TELLING = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class PendingImage:
     """An image to bring: its name there, its name here, and itself."""
 
     tag: str
@@ -55,7 +62,7 @@ class Parcel:
 
 
 @dataclass(frozen=True, slots=True)
-class There:
+class Destination:
     """The other end of a transfer.
 
     Attributes:
@@ -70,8 +77,8 @@ class There:
     engine: Engine
     info: EngineInfo
     machine: Machine | None
-    depot: Depot
-    held: Held
+    depot: RemoteCapabilities
+    held: PresentLayers
     images: Sequence[Image]
 
     @property
@@ -79,12 +86,12 @@ class There:
         """It makes the archive itself, of the parts it is told."""
         return self.machine is not None and self.depot.receives
 
-    def as_if_empty(self) -> There:
+    def as_if_empty(self) -> Destination:
         """The same as if there were nothing to build on."""
-        return replace(self, depot=self.depot.without_kept(), held=Held(self.held.store), images=())
+        return replace(self, depot=self.depot.without_kept(), held=PresentLayers(self.held.store), images=())
 
 
-class Shipment:
+class Transfer:
     """One transfer of images that a server does not have.
 
     Args:
@@ -100,12 +107,12 @@ class Shipment:
     def __init__(
         self,
         here: Engine,
-        there: There,
-        parcels: Sequence[Parcel],
+        there: Destination,
+        parcels: Sequence[PendingImage],
         *,
         emit: Emit,
         began: float,
-        origin: Origin,
+        origin: LocalEngine,
         lock: str = "",
     ) -> None:
         self._here = here
@@ -115,7 +122,7 @@ class Shipment:
         self._began = began
         self._origin = origin
         self._lock = lock
-        self._pace = Pace(recall(there.engine.name, there.depot.round_trip))
+        self._pace = Pace(recall_speed(there.engine.name, there.depot.round_trip))
         self._sent = 0
         self._room = 0
 
@@ -127,22 +134,22 @@ class Shipment:
         """
         try:
             return await self._run()
-        except NoRoom as error:
+        except NotEnoughSpace as error:
             depot = self._there.depot
-            if isinstance(error, Full) and depot.free is not None:
-                error.cause = f"{error.cause}; {estimate(self._room, depot.free)}"
+            if isinstance(error, DiskFull) and depot.free is not None:
+                error.cause = f"{error.cause}; {space_estimate(self._room, depot.free)}"
             kept = sum(layer.compressed for layer in depot.kept.values())
-            error.hint = await freeable(self._there.engine, kept)
+            error.hint = await reclaimable_space(self._there.engine, kept)
             raise
 
     async def _run(self) -> dict[str, TransferResult]:
-        return_large_blocks()
+        return_freed_memory()
         wanted = await self._wanted()
         try:
             return await self._by_any(wanted, self._there)
-        except Doubt as doubt:
+        except VerificationFailed as doubt:
             if not self._leaves_out(wanted):
-                raise refused(self._there.engine.name, str(doubt)) from doubt
+                raise load_failed(self._there.engine.name, str(doubt)) from doubt
             self._emit(
                 Note(
                     f"{self._there.engine.name} lacks layers that it seemed to have: sending the whole image",
@@ -152,25 +159,25 @@ class Shipment:
             )
         try:
             return await self._by_any(wanted, self._there.as_if_empty())
-        except Doubt as doubt:
-            raise refused(self._there.engine.name, str(doubt)) from doubt
+        except VerificationFailed as doubt:
+            raise load_failed(self._there.engine.name, str(doubt)) from doubt
 
-    async def _wanted(self) -> list[Wanted]:
+    async def _wanted(self) -> list[SourceImage]:
         platform = self._there.info.platform
         wanted = await self._origin.wanted({parcel.reference: parcel.image for parcel in self._parcels})
         if (await self._here.info()).store != "containerd":
             for parcel in self._parcels:
-                if not matches(parcel.image.platform, platform):
+                if not platform_matches(parcel.image.platform, platform):
                     text = f"{parcel.tag} is for {parcel.image.platform}, {self._there.engine.name} is {platform}"
                     self._emit(Note(text, level="warning", hint="it runs there only where that is emulated"))
         return wanted
 
-    def _leaves_out(self, wanted: Sequence[Wanted]) -> bool:
+    def _leaves_out(self, wanted: Sequence[SourceImage]) -> bool:
         """Whether anything that the server has was not sent."""
         there = self._there
         return any(any(there.held.of(image.layers)) for image in wanted) or bool(there.depot.kept)
 
-    async def _by_any(self, wanted: Sequence[Wanted], there: There) -> dict[str, TransferResult]:
+    async def _by_any(self, wanted: Sequence[SourceImage], there: Destination) -> dict[str, TransferResult]:
         """Send by the best source of layers that can serve."""
         needed = frozenset[str]().union(*(there.held.lacks(image.layers) for image in wanted))
         images = {parcel.reference: parcel.image for parcel in self._parcels}
@@ -180,38 +187,43 @@ class Shipment:
             bases = await self._bases(there, at_hand=source.name == "files")
             try:
                 return await self._attempt(source, wanted, needed, there, bases)
-            except Unfit as error:
+            except SourceUnusable as error:
                 reason = str(error)
         raise TransferFailed("the images cannot be read from the engine on this machine", cause=reason)
 
-    async def _bases(self, there: There, *, at_hand: bool) -> Bases:
+    async def _bases(self, there: Destination, *, at_hand: bool) -> DeltaBases:
         """What is there already that new layers can be sent as differences to."""
         if not there.depot.bases():
-            return Bases({}, self._origin.old, self._describe, None)
+            return DeltaBases({}, self._origin.old, self._describe, None)
         tags = [tag for image in there.images[:_LOOKED_AT] for tag in image.tags if not is_temporary(tag)]
         found = await gather_all(self._here.image(tag) for tag in tags)
         here = {tag: image for tag, image in zip(tags, found, strict=True) if image is not None}
         layers = {parcel.tag: parcel.image.layers for parcel in self._parcels}
-        return Bases(
-            candidates(layers, there.images, here, there.depot.bases(), described=there.depot.describes),
+        return DeltaBases(
+            find_candidates(layers, there.images, here, there.depot.bases(), described=there.depot.describes),
             self._origin.old,
             self._describe,
-            recall(there.engine.name, there.depot.round_trip),
+            recall_speed(there.engine.name, there.depot.round_trip),
             at_hand=at_hand,
         )
 
-    async def _describe(self, kept: Kept) -> Ledger | None:
+    async def _describe(self, kept: CachedLayer) -> LayerIndex | None:
         machine = self._there.machine
-        return await ask(machine, kept) if machine is not None else None
+        return await fetch_layer_index(machine, kept) if machine is not None else None
 
     async def _attempt(
-        self, source: Source, wanted: Sequence[Wanted], needed: frozenset[str], there: There, bases: Bases
+        self,
+        source: LayerSource,
+        wanted: Sequence[SourceImage],
+        needed: frozenset[str],
+        there: Destination,
+        bases: DeltaBases,
     ) -> dict[str, TransferResult]:
-        incoming = Incoming(there.engine, len(wanted), self._lock)
+        incoming = StagedImages(there.engine, len(wanted), self._lock)
         accounts = await self._accounts(wanted, there)
         meter = Meter(accounts, self._emit, sent=self._sent, in_step=there.takes_parts)
         images = dict(zip(incoming.tags, wanted, strict=True))
-        packing = Packing(
+        packing = ArchivePacker(
             source,
             images,
             needed,
@@ -234,18 +246,18 @@ class Shipment:
             )
         finally:
             self._sent = meter.sent
-            remember(there.engine.name, self._pace.speed(_TELLING), there.depot.round_trip)
+            remember_speed(there.engine.name, self._pace.speed(_TELLING), there.depot.round_trip)
             await incoming.discard()
         return meter.finish(time.monotonic() - self._began)
 
-    def _door(self, there: There, bases: Bases, meter: Meter) -> Door:
+    def _door(self, there: Destination, bases: DeltaBases, meter: Meter) -> Delivery:
         if there.machine is not None and there.takes_parts:
-            return Receiver(there.machine, there.depot, bases, self._pace, meter)
-        return EngineDoor(there.engine, there.info, meter)
+            return ScriptDelivery(there.machine, there.depot, bases, self._pace, meter)
+        return EngineApiDelivery(there.engine, there.info, meter)
 
-    async def _accounts(self, wanted: Sequence[Wanted], there: There) -> list[Account]:
+    async def _accounts(self, wanted: Sequence[SourceImage], there: Destination) -> list[ImageProgress]:
         steps = await gather_all(self._here.layer_sizes(parcel.image.id) for parcel in self._parcels)
-        accounts: list[Account] = []
+        accounts: list[ImageProgress] = []
         held, free, self._room = there.held, there.depot.free, 0
         for parcel, image, of_steps in zip(self._parcels, wanted, steps, strict=True):
             sizes = estimated_sizes(image.layers, of_steps)
@@ -253,10 +265,10 @@ class Shipment:
             held = held.adding([image.layers])
             kept = needed & there.depot.kept.keys()
             expected = sum(sizes[layer] for layer in needed - kept)
-            accounts.append(Account(parcel.tag, len(image.layers), needed, expected, kept))
-            room = SPACE * sum(sizes[layer] for layer in needed)
+            accounts.append(ImageProgress(parcel.tag, len(image.layers), needed, expected, kept))
+            room = LOAD_FACTOR * sum(sizes[layer] for layer in needed)
             self._room += room
             # Only a whole image's size is known before its layers pass.
             if free is not None and needed >= set(image.layers) and room > free:
-                raise no_room(there.engine.name, room, free)
+                raise not_enough_space(there.engine.name, room, free)
         return accounts

@@ -16,10 +16,10 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ftl.image.transfer.delta.delta import Frame
+    from ftl.image.transfer.delta.delta import DeltaFrame
 
 
-def made_of(made: Sequence[Frame], old: bytes) -> bytes:
+def made_of(made: Sequence[DeltaFrame], old: bytes) -> bytes:
     """What the other side makes of it."""
     read = b""
     for each in made:

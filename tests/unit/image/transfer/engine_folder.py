@@ -12,7 +12,7 @@ from base64 import b64encode
 from typing import TYPE_CHECKING
 
 from ftl.image.transfer.presence import chain_ids
-from ftl.image.transfer.sources.source import Wanted
+from ftl.image.transfer.sources.source import SourceImage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +57,7 @@ def split(tar: bytes, record: Path, folder: Path) -> None:
         out.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 
-def install(root: Path, layers: Sequence[bytes], config: bytes = b"{}") -> Wanted:
+def install(root: Path, layers: Sequence[bytes], config: bytes = b"{}") -> SourceImage:
     """Put an image of these layers (tars, lowest first) into an engine's data directory."""
     diff_ids = tuple(map(digest, layers))
     configs = root / "image/overlay2/imagedb/content/sha256"
@@ -72,4 +72,4 @@ def install(root: Path, layers: Sequence[bytes], config: bytes = b"{}") -> Wante
             (kept / "diff").write_text(diff_id)
             (kept / "cache-id").write_text(chain_id[10:])
             split(tar, kept / "tar-split.json.gz", folder)
-    return Wanted("shop:1", digest(config), diff_ids)
+    return SourceImage("shop:1", digest(config), diff_ids)

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ftl.image.transfer.remote.capabilities import kept_name
+from ftl.image.transfer.remote.capabilities import cache_name
 from ftl.image.transfer.remote.scripts import DESCRIBE, RECEIVE
 
 if sys.version_info >= (3, 14):
@@ -27,7 +27,7 @@ PATIENCE = 30.0
 
 def name(content: bytes) -> str:
     """What a layer of that content is called there."""
-    return kept_name(f"sha256:{hashlib.sha256(content).hexdigest()}", len(content))
+    return cache_name(f"sha256:{hashlib.sha256(content).hexdigest()}", len(content))
 
 
 @dataclass

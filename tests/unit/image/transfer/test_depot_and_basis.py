@@ -9,8 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftl.engine import Image
-from ftl.image.transfer.delta.candidates import LEAST, Candidate, candidates, describing, pays
-from ftl.image.transfer.remote.capabilities import Depot, Kept, kept_name, read
+from ftl.image.transfer.delta.candidates import (
+    LEAST,
+    BaseCandidate,
+    delta_pays_off,
+    find_candidates,
+    index_seconds,
+)
+from ftl.image.transfer.remote.capabilities import CachedLayer, RemoteCapabilities, cache_name, parse_probe
 
 A, B, C, D, E = (f"sha256:{letter * 64}" for letter in "abcde")
 
@@ -29,14 +35,14 @@ layer {"b" * 64}-0 13
 
 def test_a_server_that_has_everything() -> None:
     """Kilobytes become bytes, names become layers."""
-    assert read(ANSWER, 0.5) == Depot(
+    assert parse_probe(ANSWER, 0.5) == RemoteCapabilities(
         receives=True,
         deltas=True,
         describes=True,
         free=1_024_000_000,
         room=2_048_000_000,
         keeps=204_800_000,
-        kept={A: Kept(A, 4_000_000, 1_000_000), B: Kept(B, 0, 13)},
+        kept={A: CachedLayer(A, 4_000_000, 1_000_000), B: CachedLayer(B, 0, 13)},
         round_trip=0.5,
     )
 
@@ -57,14 +63,14 @@ def test_a_server_that_has_everything() -> None:
 )
 def test_what_is_missing_is_done_without(line: str, instead: str, receives: bool, deltas: bool) -> None:
     """Without zstd, docker or GNU head the engine's API; without memory, or a perl of 64 bits, no differences."""
-    depot = read(ANSWER.replace(line, instead))
+    depot = parse_probe(ANSWER.replace(line, instead))
     assert (depot.receives, depot.deltas, bool(depot.kept)) == (receives, deltas, receives)
     assert bool(depot.bases()) == deltas
 
 
 def test_a_server_without_memory_for_differences_still_describes() -> None:
     """That takes none."""
-    depot = read(ANSWER.replace("memory 500000", "memory 1"))
+    depot = parse_probe(ANSWER.replace("memory 500000", "memory 1"))
     assert (depot.deltas, depot.describes) == (False, True)
 
 
@@ -84,33 +90,33 @@ def test_a_server_without_memory_for_differences_still_describes() -> None:
 )
 def test_lines_that_are_not_the_scripts_are_passed_over(line: str) -> None:
     """Login shells greet, and what lies in the folder may be anything."""
-    assert read(f"{line}\n{ANSWER}") == read(ANSWER)
+    assert parse_probe(f"{line}\n{ANSWER}") == parse_probe(ANSWER)
 
 
 @given(st.text())
 def test_no_answer_is_an_error(answer: str) -> None:
     """What cannot be understood means that the server can do nothing for us."""
-    assert not read(answer).kept
+    assert not parse_probe(answer).kept
 
 
 @pytest.mark.parametrize(("kilobytes", "bases"), [(19_531, [B]), (19_532, [A, B])])
 def test_a_layer_for_which_there_is_no_room_is_no_basis(kilobytes: int, bases: list[str]) -> None:
     """Five times its size must be free, or what comes would fill the disk; it may still be loaded as it is."""
-    depot = read(ANSWER.replace("home 2000000", f"home {kilobytes}"))
+    depot = parse_probe(ANSWER.replace("home 2000000", f"home {kilobytes}"))
     assert A in depot.kept
     assert list(depot.bases()) == bases
 
 
 def test_without_what_is_kept() -> None:
     """For a transfer that trusts nothing; the tools are still there."""
-    bare = read(ANSWER).without_kept()
+    bare = parse_probe(ANSWER).without_kept()
     assert (bare.receives, bare.bases(), bare.kept) == (True, {}, {})
-    assert bare == replace(read(ANSWER), kept={})
+    assert bare == replace(parse_probe(ANSWER), kept={})
 
 
-def kept(layer: str, size: int = 4 << 20) -> Kept:
+def kept(layer: str, size: int = 4 << 20) -> CachedLayer:
     """A layer that the server keeps."""
-    return Kept(layer, size, size // 3)
+    return CachedLayer(layer, size, size // 3)
 
 
 def image(tag: str, *layers: str) -> Image:
@@ -137,7 +143,7 @@ def test_the_old_layer_for_a_new_one(
 ) -> None:
     """The one that the new image has no more, nearest to the new one's place."""
     there = image("shop-web:r1", *old)
-    found = candidates(
+    found = find_candidates(
         {"shop-web:r2": new}, [there], {"shop-web:r1": there}, {layer: kept(layer) for layer in kept_there}
     )
     assert {layer: candidate.kept.diff_id for layer, candidate in found.items()} == expected
@@ -148,13 +154,13 @@ def test_only_an_image_of_the_same_service_that_is_here_too_counts() -> None:
     newest, other = image("shop-web:r3", A, B), image("blog-web:r9", A, C)
     stored = {layer: kept(layer) for layer in (B, C, D)}
     wanted = {"shop-web:r4": (A, E)}
-    assert candidates(wanted, [newest, other], {"blog-web:r9": other}, stored) == {}
-    assert candidates(wanted, [newest], {"shop-web:r3": image("shop-web:r3", A, D)}, stored) == {}
+    assert find_candidates(wanted, [newest, other], {"blog-web:r9": other}, stored) == {}
+    assert find_candidates(wanted, [newest], {"shop-web:r3": image("shop-web:r3", A, D)}, stored) == {}
     older = image("shop-web:r2", A, D)
     here = {"shop-web:r2": older, "shop-web:r3": newest}
-    assert candidates(wanted, [newest, older], here, stored) == {E: Candidate(kept(B), newest)}
+    assert find_candidates(wanted, [newest, older], here, stored) == {E: BaseCandidate(kept(B), newest)}
     del here["shop-web:r3"]
-    assert candidates(wanted, [newest, older], here, stored) == {E: Candidate(kept(D), older)}
+    assert find_candidates(wanted, [newest, older], here, stored) == {E: BaseCandidate(kept(D), older)}
 
 
 def test_a_server_that_can_describe_its_layers_serves_a_machine_that_never_had_them() -> None:
@@ -162,19 +168,23 @@ def test_a_server_that_can_describe_its_layers_serves_a_machine_that_never_had_t
     newest, older = image("shop-web:r3", A, B), image("shop-web:r2", A, D)
     stored = {layer: kept(layer) for layer in (B, D)}
     wanted = {"shop-web:r4": (A, E)}
-    assert candidates(wanted, [newest, older], {}, stored) == {}
-    assert candidates(wanted, [newest, older], {}, stored, described=True) == {E: Candidate(kept(B), None)}
+    assert find_candidates(wanted, [newest, older], {}, stored) == {}
+    assert find_candidates(wanted, [newest, older], {}, stored, described=True) == {
+        E: BaseCandidate(kept(B), None)
+    }
     here = {"shop-web:r2": older}
-    assert candidates(wanted, [newest, older], here, stored, described=True) == {E: Candidate(kept(D), older)}
+    assert find_candidates(wanted, [newest, older], here, stored, described=True) == {
+        E: BaseCandidate(kept(D), older)
+    }
     other = image("blog-web:r9", A, B)
-    assert candidates(wanted, [other], {}, stored, described=True) == {}
+    assert find_candidates(wanted, [other], {}, stored, described=True) == {}
 
 
 def test_a_description_pays_on_a_slow_link_alone() -> None:
     """It takes a second or two before anything travels."""
     old = kept(A, 150 << 20)
     for speed, pay in ((2.5e6, True), (12.5e6, True), (60e6, False)):
-        assert pays(old.size, old, speed, describing(old, speed)) is pay
+        assert delta_pays_off(old.size, old, speed, index_seconds(old, speed)) is pay
 
 
 def test_an_earlier_image_serves_where_the_latest_ones_layers_are_not_kept() -> None:
@@ -182,15 +192,15 @@ def test_an_earlier_image_serves_where_the_latest_ones_layers_are_not_kept() -> 
     latest, earlier = image("shop-web:r2", A, B), image("shop-web:r1", A, C)
     here = {"shop-web:r1": earlier, "shop-web:r2": latest}
     stored = {layer: kept(layer) for layer in (A, C)}
-    found = candidates({"shop-web:r3": (A, D)}, [latest, earlier], here, stored)
-    assert found == {D: Candidate(kept(C), earlier)}
-    assert candidates({"shop-web:r3": (A, B, D)}, [latest, earlier], here, stored) == {}
+    found = find_candidates({"shop-web:r3": (A, D)}, [latest, earlier], here, stored)
+    assert found == {D: BaseCandidate(kept(C), earlier)}
+    assert find_candidates({"shop-web:r3": (A, B, D)}, [latest, earlier], here, stored) == {}
 
 
 def test_services_have_old_layers_of_their_own() -> None:
     """In one transfer of several images."""
     web, api = image("shop-web:r1", A, B), image("shop-api:r1", A, C)
-    found = candidates(
+    found = find_candidates(
         {"shop-web:r2": (A, D), "shop-api:r2": (A, E)},
         [web, api],
         {"shop-web:r1": web, "shop-api:r1": api},
@@ -234,10 +244,10 @@ def test_what_arrives_first_is_chosen(
 ) -> None:
     """A fast link does not wait for a clever method, a small layer for nothing."""
     size = int(megabytes * MEGABYTE)
-    assert pays(size, kept(A, int(old * MEGABYTE)), speed, preparing) is expected
+    assert delta_pays_off(size, kept(A, int(old * MEGABYTE)), speed, preparing) is expected
     assert size >= LEAST or not expected
 
 
 def test_a_name_tells_the_size() -> None:
     """As the scripts call a layer."""
-    assert kept_name(A, 12) == kept(A, 12).name == "a" * 64 + "-12"
+    assert cache_name(A, 12) == kept(A, 12).name == "a" * 64 + "-12"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ftl.engine import Usage
-from ftl.image.transfer.disk_space import advice, estimate, no_room
+from ftl.image.transfer.disk_space import not_enough_space, reclaim_hint, space_estimate
 
 
 @pytest.mark.parametrize(
@@ -29,16 +29,16 @@ def test_what_could_be_freed_is_named_where_it_is_worth_it(
     usage: Usage, kept: int, expected: list[str]
 ) -> None:
     """Each command with what it frees; crumbs are not mentioned."""
-    ways = advice(usage, kept).split("; ")
+    ways = reclaim_hint(usage, kept).split("; ")
     assert len(ways) == len(expected)
     assert all(words in way for words, way in zip(expected, ways, strict=True))
 
 
 def test_how_much_is_missing_is_told() -> None:
     """Rounded up, so that whoever frees that much has enough."""
-    error = no_room("shop.example.com", 700_000_001, 600_000_000)
+    error = not_enough_space("shop.example.com", 700_000_001, 600_000_000)
     assert error.message == "the disk of shop.example.com has no room for the image"
     assert error.cause == "it needs at least 701 MB, 600 MB are free: 101 MB are missing"
-    assert estimate(700_000_001, 600_000_000).endswith(
+    assert space_estimate(700_000_001, 600_000_000).endswith(
         "about 701 MB there while it is loaded, 600 MB were free"
     )

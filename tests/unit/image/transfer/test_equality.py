@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from ftl.engine.values import Image
-from ftl.image.transfer.equality import same
+from ftl.image.transfer.equality import is_same_image
 
 IMAGE = Image(
     "sha256:1", ("web:r1",), (), ("a", "b"), {"Env": ["A=1"], "Cmd": ["run"]}, "linux/amd64", 10, "2026"
@@ -27,4 +27,4 @@ IMAGE = Image(
 )
 def test_images_are_the_same_if_a_container_could_not_tell(other: Image, equal: bool) -> None:
     """Stores give one image different IDs and engines spell out different empty fields; equal IDs are proof."""
-    assert same(IMAGE, other) is equal
+    assert is_same_image(IMAGE, other) is equal

@@ -19,14 +19,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftl.image.transfer.sources.files import Files
-from ftl.image.transfer.sources.source import Unfit
+from ftl.image.transfer.sources.source import SourceUnusable
 from ftl.image.transfer.sources.tarsplit import PIECE, assembled, entries, length
 from tests.unit.image.transfer.engine_folder import digest, install, split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ftl.image.transfer.sources.source import Wanted
+    from ftl.image.transfer.sources.source import SourceImage
 
 FOLDERS = st.lists(
     st.sampled_from([b"usr", b"lib", b"\xff\xfe", "größe".encode(), b"x" * 120, b'q\n"']), max_size=3
@@ -82,7 +82,7 @@ async def read(files: Files, needed: frozenset[str], *, measure: bool = False) -
     return found
 
 
-def looked_up(root: Path, *wanted: Wanted) -> Files:
+def looked_up(root: Path, *wanted: SourceImage) -> Files:
     """The source for these images."""
     files = Files(root, wanted)
     files.look_up()
@@ -196,7 +196,7 @@ def test_a_damaged_file_is_found_out(tmp_path: Path, damage: str) -> None:
     tar = tarball({b"srv/app": (tarfile.REGTYPE, SECRET)})
     files = looked_up(tmp_path, install(tmp_path, [tar]))
     DAMAGES[damage](next(tmp_path.glob("overlay2/*/diff/srv/app")))
-    with pytest.raises(Unfit):
+    with pytest.raises(SourceUnusable):
         asyncio.run(read(files, frozenset({digest(tar)})))
 
 
@@ -222,7 +222,7 @@ def test_a_damaged_record_is_found_out(tmp_path: Path, record: bytes) -> None:
     tar = layer(app=b"1")
     files = looked_up(tmp_path, install(tmp_path, [tar]))
     next(tmp_path.glob("image/*/layerdb/*/*/tar-split.json.gz")).write_bytes(gzip.compress(record))
-    with pytest.raises(Unfit):
+    with pytest.raises(SourceUnusable):
         asyncio.run(read(files, frozenset({digest(tar)})))
 
 
@@ -245,5 +245,5 @@ def test_a_folder_that_is_not_as_expected_is_not_used(
     found.unlink()
     if content is not None:
         found.write_bytes(content)
-    with pytest.raises(Unfit):
+    with pytest.raises(SourceUnusable):
         looked_up(tmp_path, image)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.image.files import cache_file
-from ftl.image.transfer.link_speed import recall, remember
+from ftl.image.transfer.link_speed import recall_speed, remember_speed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,13 +21,13 @@ def newcomer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_each_server_has_its_link() -> None:
     """The last word counts; no speed is no word."""
-    assert recall("shop", 0.05) is None
-    remember("shop", 2.5e6, 0.05)
-    remember("blog", 80e6, 0.001)
-    remember("shop", None, 0.05)
-    assert (recall("shop", 0.05), recall("blog", 0.001)) == (2.5e6, 80e6)
-    remember("shop", 3e6, 0.05)
-    assert recall("shop", 0.05) == 3e6
+    assert recall_speed("shop", 0.05) is None
+    remember_speed("shop", 2.5e6, 0.05)
+    remember_speed("blog", 80e6, 0.001)
+    remember_speed("shop", None, 0.05)
+    assert (recall_speed("shop", 0.05), recall_speed("blog", 0.001)) == (2.5e6, 80e6)
+    remember_speed("shop", 3e6, 0.05)
+    assert recall_speed("shop", 0.05) == 3e6
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,8 @@ def test_each_server_has_its_link() -> None:
 )
 def test_a_link_that_is_longer_is_another(then: float, now: float, same: bool) -> None:
     """A speed that was measured next to the server says nothing of a link across the country."""
-    remember("shop", 50e6, then)
-    assert recall("shop", now) == (50e6 if same else None)
+    remember_speed("shop", 50e6, then)
+    assert recall_speed("shop", now) == (50e6 if same else None)
 
 
 @pytest.mark.parametrize(
@@ -56,4 +56,4 @@ def test_a_file_that_says_something_else_is_no_memory(content: str) -> None:
     path = cache_file("links.json")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content)
-    assert recall("shop", 0.01) is None
+    assert recall_speed("shop", 0.01) is None

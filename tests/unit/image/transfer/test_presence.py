@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftl.engine.values import Image
-from ftl.image.transfer.presence import Held, chain_ids, estimated_sizes, held, likeliest
+from ftl.image.transfer.presence import (
+    PresentLayers,
+    chain_ids,
+    estimated_sizes,
+    present_layers,
+    rank_by_likelihood,
+)
 
 A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
 
@@ -50,7 +56,7 @@ def test_sizes_come_from_the_steps_that_made_the_layers(
 
 def test_on_overlay2_a_layer_on_another_base_is_another_layer() -> None:
     """The same diff counts as there only with everything below it."""
-    server = Held("overlay2").adding([[A, B]])
+    server = PresentLayers("overlay2").adding([[A, B]])
     assert server.of([A, B, C]) == (True, True, False)
     assert server.of([C, B]) == (False, False)
     assert server.lacks([C, B]) == {C, B}
@@ -58,12 +64,12 @@ def test_on_overlay2_a_layer_on_another_base_is_another_layer() -> None:
 
 def test_on_overlay2_a_layer_used_twice_is_sent_if_either_is_missing() -> None:
     """One file serves both places, so it must be in the archive."""
-    assert Held("overlay2").adding([[A, B]]).lacks([A, B, A]) == {A}
+    assert PresentLayers("overlay2").adding([[A, B]]).lacks([A, B, A]) == {A}
 
 
 def test_on_the_containerd_store_a_blob_counts_wherever_it_lies() -> None:
     """Blobs have no place in a chain."""
-    assert Held("containerd").adding([[A, B]]).lacks([C, B]) == {C}
+    assert PresentLayers("containerd").adding([[A, B]]).lacks([C, B]) == {C}
 
 
 @given(LAYERS, LAYERS, st.sampled_from(["overlay2", "containerd"]))
@@ -71,7 +77,7 @@ def test_what_is_sent_and_what_is_there_make_the_image(
     ours: list[str], theirs: list[str], store: str
 ) -> None:
     """Every layer is either there or sent, and an image that is there lacks nothing."""
-    server = Held(store).adding([theirs])  # type: ignore[arg-type]  # one of the two names
+    server = PresentLayers(store).adding([theirs])  # type: ignore[arg-type]  # one of the two names
     lacking = server.lacks(ours)
     assert all(there or layer in lacking for layer, there in zip(ours, server.of(ours), strict=True))
     assert not server.lacks(theirs)
@@ -80,7 +86,7 @@ def test_what_is_sent_and_what_is_there_make_the_image(
 
 def test_on_overlay2_any_image_counts() -> None:
     """It does not matter how a layer came: pulled, loaded or built."""
-    assert not held("overlay2", [image(A, tags=("debian:12",))], {}).lacks([A])
+    assert not present_layers("overlay2", [image(A, tags=("debian:12",))], {}).lacks([A])
 
 
 def test_on_the_containerd_store_only_what_ftl_seems_to_have_loaded_counts() -> None:
@@ -88,7 +94,7 @@ def test_on_the_containerd_store_only_what_ftl_seems_to_have_loaded_counts() -> 
     ours = image(A, tags=("shop-web:r1",), ftl_project="shop")
     pulled = image(B, tags=("registry.example.com/shop-web:r1",), ftl_project="shop")
     other = image(C, tags=("debian:12",))
-    assert held("containerd", [ours, pulled, other], {}).lacks([A, B, C]) == {B, C}
+    assert present_layers("containerd", [ours, pulled, other], {}).lacks([A, B, C]) == {B, C}
 
 
 @pytest.mark.parametrize(
@@ -107,7 +113,7 @@ def test_on_the_containerd_store_a_record_knows_better_than_names(
     """An image that was pulled and got one of FTL's names does not count, one that FTL brought does under any name."""
     named = image(A, tags=("shop-web:r1",), image_id="sha256:a", ftl_project="shop")
     foreign = image(B, tags=("debian:12",), image_id="sha256:b")
-    assert held("containerd", [named, foreign], brought).lacks([A, B]) == lacking
+    assert present_layers("containerd", [named, foreign], brought).lacks([A, B]) == lacking
 
 
 def test_the_likeliest_images_come_first() -> None:
@@ -115,4 +121,4 @@ def test_the_likeliest_images_come_first() -> None:
     old = image(tags=("shop-web:r1",), created="2026-01-01")
     new = image(tags=("shop-web:r2",), created="2026-02-01")
     other = image(tags=("debian:12",), created="2026-03-01")
-    assert likeliest([other, old, new], ["shop-web"]) == [new, old, other]
+    assert rank_by_likelihood([other, old, new], ["shop-web"]) == [new, old, other]

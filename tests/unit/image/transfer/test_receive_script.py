@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.image.transfer.delta.base_layer import Basis, Range
-from ftl.image.transfer.delta.delta import Windows
-from ftl.image.transfer.delta.members import Members
-from ftl.image.transfer.remote.capabilities import read
+from ftl.image.transfer.delta.base_layer import BaseLayer, ByteRange
+from ftl.image.transfer.delta.delta import DeltaEncoder
+from ftl.image.transfer.delta.members import MemberScanner
+from ftl.image.transfer.remote.capabilities import parse_probe
 from ftl.image.transfer.remote.scripts import ASK
 from tests.unit.image.transfer.differences import made_of
 from tests.unit.image.transfer.server_home import PATIENCE, Home, name
@@ -60,12 +60,12 @@ def difference(content: bytes, old: bytes, window: int = 100_000) -> bytes:
     """A layer in windows, each against two ranges of the old one that begin at another place."""
     told = b""
     for at in range(0, len(content), window):
-        known = [Range(at // 7, min(len(old) - at // 7, 120_000)), Range(0, 10)] if at else []
+        known = [ByteRange(at // 7, min(len(old) - at // 7, 120_000)), ByteRange(0, 10)] if at else []
         told += frame(literal(content[at : at + window]), old, known)
     return line(f"delta {name(content)}") + told + line("0")
 
 
-def frame(instructions: bytes, old: bytes, known: Sequence[Range] = ()) -> bytes:
+def frame(instructions: bytes, old: bytes, known: Sequence[ByteRange] = ()) -> bytes:
     """Instructions as they are sent, compressed against these ranges of the old layer."""
     prefix = b"".join(old[part.offset : part.end] for part in known)
     made = zstd.ZstdCompressor(zstd_dict=zstd.ZstdDict(prefix, is_raw=True).as_prefix if prefix else None)
@@ -128,7 +128,7 @@ def test_instructions_are_followed(home: Home) -> None:
     back = struct.pack("<cqL", b"C", 100, 10)
     new = old[1000:71_000] + b"new" + old[70_500:130_500] + header + old[612:622] + b"end"
     told = frame(copies[:13] + literal(b"new") + copies[13:], old)
-    told += frame(retimed + back + literal(b"end"), old, [Range(0, 512)])
+    told += frame(retimed + back + literal(b"end"), old, [ByteRange(0, 512)])
     home.keep(old)
     sent = (
         line(f"old {name(old)}") + line(f"delta {name(new)}") + told + line("0") + raw(b"tail") + line("end")
@@ -143,7 +143,9 @@ def test_a_basis_that_looks_like_a_dictionary(home: Home) -> None:
     filling = random.Random(4).randbytes(1_489_920)  # a window is full with the header that follows
     old = tarball(("trained", dictionary))
     new = tarball(("new", filling), ("trained", dictionary[:10_000] + b"changed" + dictionary[10_000:]))
-    windows = Windows(Basis(io.BytesIO(old), len(old), {each.name: each for each in Members().feed(old)}))
+    windows = DeltaEncoder(
+        BaseLayer(io.BytesIO(old), len(old), {each.name: each for each in MemberScanner().feed(old)})
+    )
     made = [window.frame() for window in [*windows.feed(new), *windows.finish()]]
     assert len(made_of(made[:1], old)) == 512 + len(filling) + 512
     told = b""
@@ -433,7 +435,7 @@ def test_layers_are_found_whatever_the_user_likes(home: Home, environment: dict[
     home.keep(LAYER, age=5)
     env = {"PATH": os.environ["PATH"], "HOME": str(home.folder), **environment}
     said = subprocess.run(["sh", "-c", ASK, "sh", "/"], env=env, capture_output=True, check=True).stdout
-    depot = read(said.decode())
+    depot = parse_probe(said.decode())
     if depot.receives:
         sizes = {layer.size: layer.compressed for layer in depot.kept.values()}
         assert list(sizes) == [len(LAYER), len(OLD)]

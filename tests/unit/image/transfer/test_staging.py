@@ -6,7 +6,7 @@ import time
 
 from ftl.engine import Engine
 from ftl.engine.values import Image
-from ftl.image.transfer.staging import Incoming, is_temporary, stale
+from ftl.image.transfer.staging import StagedImages, is_temporary, stale_tags
 
 NOWHERE = Engine("unix:///nowhere", name="nowhere")
 
@@ -21,17 +21,17 @@ def test_temporary_tags_are_stale_after_a_day() -> None:
     day = 24 * 3600
     old, young = "ftl-incoming:100-ab-01234567-0", f"ftl-incoming:{day}-ab-01234567-0"
     image = listed(old, young, "ftl-incoming:latest", "web:100-ab-01234567-0")
-    assert stale([image], "", now=day + 200.0) == [old]
+    assert stale_tags([image], "", now=day + 200.0) == [old]
 
 
 def test_temporary_tags_under_the_lock_that_is_ours_are_stale_at_once() -> None:
     """Whoever made them cannot be at work any more."""
-    tags = [Incoming(NOWHERE, 1, lock).tags[0] for lock in ("shop", "blog", "")]
-    assert stale([listed(*tags)], "shop", now=time.time()) == tags[:1]
-    assert stale([listed(*tags)], "", now=time.time()) == []
+    tags = [StagedImages(NOWHERE, 1, lock).tags[0] for lock in ("shop", "blog", "")]
+    assert stale_tags([listed(*tags)], "shop", now=time.time()) == tags[:1]
+    assert stale_tags([listed(*tags)], "", now=time.time()) == []
 
 
 def test_what_is_temporary_is_known_by_its_name() -> None:
     """It is no image of anyone's that differences are made to."""
-    assert all(map(is_temporary, Incoming(NOWHERE, 2).tags))
+    assert all(map(is_temporary, StagedImages(NOWHERE, 2).tags))
     assert not is_temporary("ftl-incoming-web:r1")

@@ -24,18 +24,18 @@ _CONFIG = "application/vnd.oci.image.config.v1+json"
 _LAYER = "application/vnd.oci.image.layer.v1.tar"
 
 
-def digest(content: bytes) -> str:
+def sha256_digest(content: bytes) -> str:
     """The content's digest, "sha256:HEX"."""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def blob(name: str) -> str:
+def blob_path(name: str) -> str:
     """Where a blob lies in an OCI image layout."""
     return f"blobs/{name.replace(':', '/')}"
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
+class ArchivedImage:
     """An image inside an archive.
 
     Attributes:
@@ -51,7 +51,7 @@ class Packed:
     @property
     def config_digest(self) -> str:
         """The image ID on graph drivers."""
-        return digest(self.config)
+        return sha256_digest(self.config)
 
     def manifest(self, sizes: Mapping[str, int]) -> bytes:
         """The OCI manifest; its digest is the image ID on the containerd store.
@@ -72,22 +72,22 @@ class Packed:
         )
 
 
-def documents(images: Sequence[Packed], sizes: Mapping[str, int]) -> dict[str, bytes]:
+def archive_documents(images: Sequence[ArchivedImage], sizes: Mapping[str, int]) -> dict[str, bytes]:
     """Everything in the archive but the layers: name -> content, in the order to write it."""
     files = {"oci-layout": _json({"imageLayoutVersion": "1.0.0"})}
     described: list[dict[str, object]] = []
     for image in images:
         manifest = image.manifest(sizes)
-        files[blob(image.config_digest)] = image.config
-        files[blob(digest(manifest))] = manifest
+        files[blob_path(image.config_digest)] = image.config
+        files[blob_path(sha256_digest(manifest))] = manifest
         described.append(_described(image, manifest))
     files["index.json"] = _json({"schemaVersion": 2, "mediaType": _INDEX, "manifests": described})
     files["manifest.json"] = _json(
         [
             {
-                "Config": blob(image.config_digest),
+                "Config": blob_path(image.config_digest),
                 "RepoTags": [image.tag],
-                "Layers": [blob(layer) for layer in image.layers],
+                "Layers": [blob_path(layer) for layer in image.layers],
             }
             for image in images
         ]
@@ -95,13 +95,13 @@ def documents(images: Sequence[Packed], sizes: Mapping[str, int]) -> dict[str, b
     return files
 
 
-def _described(image: Packed, manifest: bytes) -> dict[str, object]:
+def _described(image: ArchivedImage, manifest: bytes) -> dict[str, object]:
     """The image's entry in `index.json`; containerd takes its name from the first annotation."""
     config = json.loads(image.config)
     platform = {key: config[key] for key in ("architecture", "os", "variant") if config.get(key)}
     return {
         "mediaType": _MANIFEST,
-        "digest": digest(manifest),
+        "digest": sha256_digest(manifest),
         "size": len(manifest),
         "platform": platform,
         "annotations": {

@@ -14,7 +14,7 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
-async def blocks(pieces: AsyncIterator[bytes], size: int) -> AsyncGenerator[bytes, None]:
+async def in_blocks(pieces: AsyncIterator[bytes], size: int) -> AsyncGenerator[bytes, None]:
     """The same bytes in blocks of at least so many, but the last; pieces that are as large pass as they are."""
     block = bytearray()
     async for piece in pieces:
@@ -29,7 +29,7 @@ async def blocks(pieces: AsyncIterator[bytes], size: int) -> AsyncGenerator[byte
         yield bytes(block)
 
 
-async def side_by_side(
+async def map_in_threads(
     items: AsyncIterator[T], work: Callable[[T], U], *, threads: int, ahead: int
 ) -> AsyncGenerator[U, None]:
     """What work makes of each item, in order; in so many threads, reading so many items ahead."""

@@ -16,7 +16,7 @@ _MMAP_THRESHOLD = -3
 _LARGE = 256 << 10
 
 
-def return_large_blocks() -> None:
+def return_freed_memory() -> None:
     """From now on, give large blocks back as soon as they are freed. Does nothing where there is no glibc."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _LARGE)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from ftl.errors import TransferFailed
-from ftl.image.transfer.archive.blocks import blocks
+from ftl.image.transfer.archive.blocks import in_blocks
 from ftl.image.transfer.archive.decompress import Decompressor
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _PIECE = 1 << 20
 
 
-class Spooled:
+class SpooledLayer:
     """A layer's tar: its digest and size, known now, and its bytes."""
 
     def __init__(self, file: BinaryIO, diff_id: str, size: int) -> None:
@@ -65,7 +65,7 @@ class _Unpacker:
 
 
 @asynccontextmanager
-async def spooled(pieces: AsyncIterator[bytes]) -> AsyncIterator[Spooled]:
+async def spool_layer(pieces: AsyncIterator[bytes]) -> AsyncIterator[SpooledLayer]:
     """Put a layer's blob aside, decompressed.
 
     The file lies in /var/tmp where there is one (/tmp is memory on many machines) and is gone with the
@@ -74,16 +74,16 @@ async def spooled(pieces: AsyncIterator[bytes]) -> AsyncIterator[Spooled]:
     Raises:
         TransferFailed: The blob is damaged, or the disk here is full.
     """
-    with await asyncio.to_thread(temporary) as file:
+    with await asyncio.to_thread(temporary_file) as file:
         unpacker = _Unpacker(file)
         try:
             diff_id = await _unpack(unpacker, pieces)
         except OSError as error:
-            raise not_put_aside(error) from error
-        yield Spooled(file, diff_id, unpacker.size)
+            raise spool_failed(error) from error
+        yield SpooledLayer(file, diff_id, unpacker.size)
 
 
-async def digested(pieces: AsyncIterator[bytes]) -> tuple[str, int]:
+async def digest_layer(pieces: AsyncIterator[bytes]) -> tuple[str, int]:
     """The diffID of a layer's blob and the size of its tar in bytes; nothing is kept.
 
     Raises:
@@ -95,12 +95,12 @@ async def digested(pieces: AsyncIterator[bytes]) -> tuple[str, int]:
 
 
 async def _unpack(unpacker: _Unpacker, pieces: AsyncIterator[bytes]) -> str:
-    async for block in blocks(pieces, _PIECE):
+    async for block in in_blocks(pieces, _PIECE):
         await asyncio.to_thread(unpacker.feed, block)
     return await asyncio.to_thread(unpacker.finish)
 
 
-def not_put_aside(error: OSError) -> TransferFailed:
+def spool_failed(error: OSError) -> TransferFailed:
     """What it means that a temporary file could not be written."""
     return TransferFailed(
         "a layer could not be put aside on this machine",
@@ -109,7 +109,7 @@ def not_put_aside(error: OSError) -> TransferFailed:
     )
 
 
-def temporary() -> BinaryIO:
+def temporary_file() -> BinaryIO:
     """A nameless file, gone when it is closed."""
     return tempfile.TemporaryFile(dir=_folder())
 

@@ -15,8 +15,8 @@ from ftl.errors import TransferFailed
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-BLOCK = 512
-END = bytes(2 * BLOCK)
+BLOCK_SIZE = 512
+END_OF_ARCHIVE = bytes(2 * BLOCK_SIZE)
 """Two empty blocks end an archive."""
 
 _EXTENSION_LIMIT = 1 << 20
@@ -24,7 +24,7 @@ _EXTENSION_LIMIT = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class TarEntry:
     """One entry of an archive; `size` is the length of its body in bytes, `target` where a link points."""
 
     name: str
@@ -33,7 +33,7 @@ class Member:
     target: str = ""
 
 
-def header(name: str, size: int) -> bytes:
+def file_header(name: str, size: int) -> bytes:
     """The header of a plain file, the same bytes for the same file at any time and for any user."""
     info = tarfile.TarInfo(name)
     info.size = size
@@ -43,7 +43,7 @@ def header(name: str, size: int) -> bytes:
 
 def padding(size: int) -> bytes:
     """The zeros that fill a body of `size` bytes up to a whole block."""
-    return bytes(-size % BLOCK)
+    return bytes(-size % BLOCK_SIZE)
 
 
 class _Pieces:
@@ -104,16 +104,16 @@ class TarReader:
         self._left = 0
         self._fill = 0
 
-    async def next(self) -> Member | None:
+    async def next(self) -> TarEntry | None:
         """Go to the next member; None at the end, when the source is read to its end too."""
         extended: dict[str, str] = {}
         while True:
             await self._pass_over()
-            info = self._parse(await self._pieces.exactly(BLOCK))
+            info = self._parse(await self._pieces.exactly(BLOCK_SIZE))
             if info is None:
                 await self._pieces.drain()
                 return None
-            self._left, self._fill = info.size, -info.size % BLOCK
+            self._left, self._fill = info.size, -info.size % BLOCK_SIZE
             if info.type == tarfile.XHDTYPE:
                 extended |= self._records(await self.read(_EXTENSION_LIMIT))
             elif info.type in (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK):
@@ -160,17 +160,17 @@ class TarReader:
         except tarfile.HeaderError as error:
             raise TransferFailed(f"{self._what} is damaged", cause=str(error)) from error
 
-    def _member(self, info: tarfile.TarInfo, extended: dict[str, str]) -> Member:
+    def _member(self, info: tarfile.TarInfo, extended: dict[str, str]) -> TarEntry:
         if "size" in extended:
             self._left = int(extended["size"])
-            self._fill = -self._left % BLOCK
+            self._fill = -self._left % BLOCK_SIZE
         if not (info.isreg() or info.isdir() or info.issym() or info.islnk()):
-            return Member(info.name, self._left, "other")
+            return TarEntry(info.name, self._left, "other")
         kind: Literal["file", "link", "other"] = (
             "file" if info.isreg() else "link" if info.issym() or info.islnk() else "other"
         )
         name = extended.get("path", info.name).removeprefix("./")
-        return Member(name, self._left, kind, extended.get("linkpath", info.linkname))
+        return TarEntry(name, self._left, kind, extended.get("linkpath", info.linkname))
 
 
 def pax_records(records: bytes) -> dict[str, str]:

@@ -14,7 +14,7 @@ _AHEAD = 2
 
 
 @asynccontextmanager
-async def pumped(stream: AsyncGenerator[bytes, None]) -> AsyncIterator[AsyncIterator[bytes]]:
+async def run_in_background(stream: AsyncGenerator[bytes, None]) -> AsyncIterator[AsyncIterator[bytes]]:
     """Hand on a stream that ends with the context, closed.
 
     An HTTP client reads a request's body in a task of its own, which may still be inside the body's generator when

@@ -19,7 +19,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from ftl.image.transfer.archive.blocks import blocks, side_by_side
+from ftl.image.transfer.archive.blocks import in_blocks, map_in_threads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -101,7 +101,7 @@ def codec_for(engine: EngineInfo) -> Codec:
     return ZSTD if major.isdecimal() and int(major) >= _READS_ZSTD else GZIP
 
 
-async def compressed(
+async def compress_stream(
     pieces: AsyncGenerator[bytes, None], codec: Codec, *, threads: int = _THREADS
 ) -> AsyncGenerator[bytes, None]:
     """The stream in compressed form; closes it.
@@ -109,8 +109,8 @@ async def compressed(
     Reads ahead by as many blocks as there are threads, and no further.
     """
     compressor = codec.begin(threads)
-    chunks = side_by_side(
-        blocks(pieces, _BLOCK), compressor.compress, threads=threads if codec.apart else 1, ahead=threads
+    chunks = map_in_threads(
+        in_blocks(pieces, _BLOCK), compressor.compress, threads=threads if codec.apart else 1, ahead=threads
     )
     async with aclosing(pieces), aclosing(chunks):
         async for chunk in chunks:

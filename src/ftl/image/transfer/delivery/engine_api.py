@@ -6,17 +6,17 @@ import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from ftl.errors import EngineError, EngineUnavailable
-from ftl.image.transfer.delivery.background import pumped
-from ftl.image.transfer.delivery.compress import codec_for, compressed
-from ftl.image.transfer.delivery.refusals import judged, refused
-from ftl.image.transfer.pack import Raw
-from ftl.image.transfer.sources.source import Layer
+from ftl.image.transfer.delivery.background import run_in_background
+from ftl.image.transfer.delivery.compress import codec_for, compress_stream
+from ftl.image.transfer.delivery.refusals import load_failed, load_refused
+from ftl.image.transfer.pack import RawBytes
+from ftl.image.transfer.sources.source import LayerStream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
     from ftl.engine import Engine, EngineInfo
-    from ftl.image.transfer.pack import Part
+    from ftl.image.transfer.pack import ArchivePart
     from ftl.image.transfer.progress.meter import Meter
 
 STALL = 900.0
@@ -24,10 +24,10 @@ STALL = 900.0
 byte, and the one there unpacks it after the last."""
 
 
-class Door(Protocol):
+class Delivery(Protocol):
     """A way to hand an archive to the engine there."""
 
-    async def deliver(self, parts: AsyncGenerator[Part, None]) -> None:
+    async def deliver(self, parts: AsyncGenerator[ArchivePart, None]) -> None:
         """Hand over the archive, and have it loaded.
 
         Raises:
@@ -37,7 +37,7 @@ class Door(Protocol):
         ...
 
 
-class EngineDoor:
+class EngineApiDelivery:
     """`POST /images/load`: works wherever the engine answers. It keeps no layers, so all parts come from here.
 
     Args:
@@ -51,26 +51,26 @@ class EngineDoor:
         self._info = info
         self._meter = meter
 
-    async def deliver(self, parts: AsyncGenerator[Part, None]) -> None:
+    async def deliver(self, parts: AsyncGenerator[ArchivePart, None]) -> None:
         """Send the archive as one compressed stream; see Door."""
-        archive = compressed(flat(parts, self._meter), codec_for(self._info))
+        archive = compress_stream(flatten(parts, self._meter), codec_for(self._info))
         try:
-            async with pumped(archive) as chunks, asyncio.timeout(STALL) as limit:
+            async with run_in_background(archive) as chunks, asyncio.timeout(STALL) as limit:
                 await self._target.load(_counted(chunks, self._meter, limit))
         except TimeoutError as error:
-            raise refused(self._target.name, f"nothing moved for {STALL / 60:.0f} minutes") from error
+            raise load_failed(self._target.name, f"nothing moved for {STALL / 60:.0f} minutes") from error
         except EngineUnavailable as error:
-            raise refused(self._target.name, error.cause or error.message) from error
+            raise load_failed(self._target.name, error.cause or error.message) from error
         except EngineError as error:
-            raise judged(self._target.name, error.cause or error.message) from error
+            raise load_refused(self._target.name, error.cause or error.message) from error
 
 
-async def flat(parts: AsyncGenerator[Part, None], meter: Meter) -> AsyncGenerator[bytes, None]:
+async def flatten(parts: AsyncGenerator[ArchivePart, None], meter: Meter) -> AsyncGenerator[bytes, None]:
     """The archive as one stream of bytes, for an engine that keeps no layers beside its images."""
     async for part in parts:
-        if isinstance(part, Raw):
+        if isinstance(part, RawBytes):
             yield part.content
-        elif isinstance(part, Layer):
+        elif isinstance(part, LayerStream):
             async for piece in part.pieces:
                 meter.passed(len(piece))
                 yield piece

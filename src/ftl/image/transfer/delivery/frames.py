@@ -16,7 +16,7 @@ import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from ftl.image.transfer.archive.blocks import blocks, side_by_side
+from ftl.image.transfer.archive.blocks import in_blocks, map_in_threads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -68,16 +68,18 @@ class Pace:
         return self._bytes / self._seconds if self._bytes >= least and self._seconds > 0 else None
 
 
-def frame(block: bytes, level: int) -> bytes:
+def compress_frame(block: bytes, level: int) -> bytes:
     """One frame; blocking, several may run side by side."""
     options: dict[int, int] = {zstd.CompressionParameter.compression_level: level}
     return zstd.ZstdCompressor(options=options).compress(block, zstd.ZstdCompressor.FLUSH_FRAME)
 
 
-async def frames(pieces: AsyncIterator[bytes], pace: Pace) -> AsyncGenerator[bytes, None]:
+async def compress_frames(pieces: AsyncIterator[bytes], pace: Pace) -> AsyncGenerator[bytes, None]:
     """The layer in frames; how long each takes until the next is asked for sets the pace."""
-    whole = blocks(pieces, BLOCK)
-    work = side_by_side(whole, lambda block: frame(block, pace.level), threads=THREADS, ahead=THREADS)
+    whole = in_blocks(pieces, BLOCK)
+    work = map_in_threads(
+        whole, lambda block: compress_frame(block, pace.level), threads=THREADS, ahead=THREADS
+    )
     async with aclosing(work) as made:
         async for each in made:
             began = time.monotonic()

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from ftl.errors import TransferFailed
-from ftl.image.transfer.disk_space import full
-from ftl.image.transfer.staging import Doubt
+from ftl.image.transfer.disk_space import disk_full
+from ftl.image.transfer.staging import VerificationFailed
 
 
-def judged(server: str, words: str) -> Doubt | TransferFailed:
+def load_refused(server: str, words: str) -> VerificationFailed | TransferFailed:
     """What an engine's refusal means: a full disk is no reason to try again, anything else may be."""
     if "no space left on device" in words.lower():
-        return full(server, words)
-    return Doubt(words)
+        return disk_full(server, words)
+    return VerificationFailed(words)
 
 
-def refused(server: str, words: str, hint: str | None = None) -> TransferFailed:
+def load_failed(server: str, words: str, hint: str | None = None) -> TransferFailed:
     """The error for an archive that was not loaded."""
     return TransferFailed(
         f"the image could not be loaded on {server}; nothing was tagged there", cause=words, hint=hint

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 from ftl import child
 from ftl.aio import shielded
-from ftl.image.transfer.archive.blocks import blocks, side_by_side
+from ftl.image.transfer.archive.blocks import in_blocks, map_in_threads
 from ftl.image.transfer.delivery.channels import lanes_for, opened
 from ftl.image.transfer.delivery.engine_api import STALL
-from ftl.image.transfer.delivery.frames import THREADS, frames
-from ftl.image.transfer.delivery.refusals import judged, refused
-from ftl.image.transfer.delta.delta import Window, Windows
-from ftl.image.transfer.pack import Raw
-from ftl.image.transfer.remote.capabilities import Kept, kept_name
+from ftl.image.transfer.delivery.frames import THREADS, compress_frames
+from ftl.image.transfer.delivery.refusals import load_failed, load_refused
+from ftl.image.transfer.delta.delta import DeltaEncoder, DeltaWindow
+from ftl.image.transfer.pack import RawBytes
+from ftl.image.transfer.remote.capabilities import CachedLayer, cache_name
 from ftl.image.transfer.remote.scripts import RECEIVE
 
 if TYPE_CHECKING:
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
     from ftl.image.transfer.delivery.channels import Lanes
     from ftl.image.transfer.delivery.frames import Pace
-    from ftl.image.transfer.delta.bases import Bases, Old
-    from ftl.image.transfer.pack import Part
+    from ftl.image.transfer.delta.bases import DeltaBase, DeltaBases
+    from ftl.image.transfer.pack import ArchivePart
     from ftl.image.transfer.progress.meter import Meter
-    from ftl.image.transfer.remote.capabilities import Depot
-    from ftl.image.transfer.sources.source import Layer
+    from ftl.image.transfer.remote.capabilities import RemoteCapabilities
+    from ftl.image.transfer.sources.source import LayerStream
     from ftl.ssh.machine import Machine
 
 _READ = 512 << 10
@@ -48,7 +48,7 @@ _ASIDE = 64 << 20
 _RESUME = "run it again: the layers that have arrived are not sent again"
 
 
-class Receiver:
+class ScriptDelivery:
     """A way to hand an archive to the engine there; see Door.
 
     Args:
@@ -59,14 +59,16 @@ class Receiver:
         meter: Told what passes.
     """
 
-    def __init__(self, machine: Machine, depot: Depot, bases: Bases, pace: Pace, meter: Meter) -> None:
+    def __init__(
+        self, machine: Machine, depot: RemoteCapabilities, bases: DeltaBases, pace: Pace, meter: Meter
+    ) -> None:
         self._machine = machine
         self._depot = depot
         self._bases = bases
         self._pace = pace
         self._meter = meter
 
-    async def deliver(self, parts: AsyncGenerator[Part, None]) -> None:
+    async def deliver(self, parts: AsyncGenerator[ArchivePart, None]) -> None:
         """Tell the script part by part; see Door."""
         run = secrets.token_hex(8)
         load = ["docker", "--host", f"unix://{self._machine.engine_socket}", "load", "--quiet"]
@@ -78,7 +80,7 @@ class Receiver:
             async with opened(self._machine, run, count, self._meter) as lanes:
                 said, complaint = await self._converse(process, lanes, parts, listening)
         except TimeoutError as error:
-            raise refused(
+            raise load_failed(
                 self._machine.name, f"nothing moved for {STALL / 60:.0f} minutes", _RESUME
             ) from error
         finally:
@@ -90,7 +92,7 @@ class Receiver:
         self,
         process: Process,
         lanes: Lanes,
-        parts: AsyncGenerator[Part, None],
+        parts: AsyncGenerator[ArchivePart, None],
         listening: asyncio.Future[tuple[str, str]],
     ) -> tuple[str, str]:
         """Send everything, and wait for the script's end; it may end before it has read all."""
@@ -106,10 +108,10 @@ class Receiver:
             await process.wait()
             return heard
 
-    async def _tell(self, line: _Line, part: Part) -> None:
-        if isinstance(part, Raw):
+    async def _tell(self, line: _Line, part: ArchivePart) -> None:
+        if isinstance(part, RawBytes):
             await line.raw(part.content)
-        elif isinstance(part, Kept):
+        elif isinstance(part, CachedLayer):
             await line.say(f"kept {part.name}")
         else:
             async with self._bases.to(part) as old:
@@ -118,37 +120,37 @@ class Receiver:
                 else:
                     await self._delta(line, part, old)
 
-    async def _whole(self, line: _Line, layer: Layer) -> None:
-        await line.say(f"whole {kept_name(layer.diff_id, layer.size)}")
-        async with aclosing(frames(self._passing(layer), self._pace)) as made:
+    async def _whole(self, line: _Line, layer: LayerStream) -> None:
+        await line.say(f"whole {cache_name(layer.diff_id, layer.size)}")
+        async with aclosing(compress_frames(self._passing(layer), self._pace)) as made:
             async for each in made:
                 await line.frame(each)
         await line.say("0")
 
-    async def _delta(self, line: _Line, layer: Layer, old: Old) -> None:
+    async def _delta(self, line: _Line, layer: LayerStream, old: DeltaBase) -> None:
         await line.say(f"old {old.kept.name}")  # it is unpacked there while it is read here
         basis, layer = await old.prepare(layer)
         if basis is None:
             await self._whole(line, layer)
             return
-        windows = Windows(basis)
+        windows = DeltaEncoder(basis)
         self._meter.difference(old.instead(layer.size))
-        await line.say(f"delta {kept_name(layer.diff_id, layer.size)}")
+        await line.say(f"delta {cache_name(layer.diff_id, layer.size)}")
         cut = self._windows(layer, windows)
-        async with aclosing(side_by_side(cut, Window.frame, threads=THREADS, ahead=1)) as made:
+        async with aclosing(map_in_threads(cut, DeltaWindow.frame, threads=THREADS, ahead=1)) as made:
             async for each in made:
                 ranges = "".join(f" {part.offset} {part.length}" for part in each.basis)
                 await line.send(f"{len(each.content)}{ranges}\n".encode(), each.content)
         await line.say("0")
 
-    async def _windows(self, layer: Layer, windows: Windows) -> AsyncGenerator[Window, None]:
-        async for block in blocks(self._passing(layer), _READ):
+    async def _windows(self, layer: LayerStream, windows: DeltaEncoder) -> AsyncGenerator[DeltaWindow, None]:
+        async for block in in_blocks(self._passing(layer), _READ):
             async for window in _in_thread(windows.feed(block)):
                 yield window
         async for window in _in_thread(windows.finish()):
             yield window
 
-    async def _passing(self, layer: Layer) -> AsyncIterator[bytes]:
+    async def _passing(self, layer: LayerStream) -> AsyncIterator[bytes]:
         async for piece in layer.pieces:
             self._meter.passed(len(piece))
             yield piece
@@ -166,12 +168,12 @@ class Receiver:
         if status == 0 and not unpacking and not ours:
             return
         if status == _SSH_FAILED or not (lines or unpacking):
-            raise refused(self._machine.name, "the connection was lost", _RESUME)
+            raise load_failed(self._machine.name, "the connection was lost", _RESUME)
         full = [line for line in lines if "no space left on device" in line.lower()]
         gone = [line for line in lines if line.lower().startswith(_GONE)]
         if gone:
-            raise refused(self._machine.name, gone[0], _RESUME)
-        raise judged(self._machine.name, (full or unpacking or ours or lines)[-1])
+            raise load_failed(self._machine.name, gone[0], _RESUME)
+        raise load_refused(self._machine.name, (full or unpacking or ours or lines)[-1])
 
 
 _OURS = "ftl: "
@@ -235,7 +237,7 @@ class _Line:
         self._limit.reschedule(asyncio.get_running_loop().time() + STALL)
 
 
-async def _in_thread(windows: Iterator[Window]) -> AsyncIterator[Window]:
+async def _in_thread(windows: Iterator[DeltaWindow]) -> AsyncIterator[DeltaWindow]:
     """What a blocking iterator yields."""
     while (window := await asyncio.to_thread(next, windows, None)) is not None:
         yield window

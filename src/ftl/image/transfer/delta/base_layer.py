@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import BinaryIO
 
-    from ftl.image.transfer.delta.members import Extent
+    from ftl.image.transfer.delta.members import MemberExtent
 
 GAP = 16 << 10
 """Parts no further apart than this count as one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class ByteRange:
     """Bytes of the old layer's tar."""
 
     offset: int
@@ -30,7 +30,7 @@ class Range:
         return self.offset + self.length
 
 
-class Basis:
+class BaseLayer:
     """An old layer: its tar in a file, and where its members lie.
 
     Args:
@@ -41,62 +41,66 @@ class Basis:
     """
 
     def __init__(
-        self, file: BinaryIO, size: int, members: Mapping[bytes, Extent], unknown: Sequence[Range] = ()
+        self,
+        file: BinaryIO,
+        size: int,
+        members: Mapping[bytes, MemberExtent],
+        unknown: Sequence[ByteRange] = (),
     ) -> None:
         self._file = file
         self._members = members
         self._size = size
         self._unknown = unknown
 
-    def member(self, name: bytes) -> Extent | None:
+    def member(self, name: bytes) -> MemberExtent | None:
         """The member of that name."""
         return self._members.get(name)
 
-    def read(self, part: Range) -> bytes:
+    def read(self, part: ByteRange) -> bytes:
         """The bytes of a range; none where not all of them are there and known. Blocking."""
         if self.within(part) != part or (self._unknown and self.known(part) != [part]):
             return b""
         self._file.seek(part.offset)
         return self._file.read(part.length)
 
-    def within(self, part: Range) -> Range:
+    def within(self, part: ByteRange) -> ByteRange:
         """What of a range is in the tar."""
         offset = min(max(0, part.offset), self._size)
-        return Range(offset, max(0, min(part.end, self._size) - offset))
+        return ByteRange(offset, max(0, min(part.end, self._size) - offset))
 
-    def known(self, part: Range) -> list[Range]:
+    def known(self, part: ByteRange) -> list[ByteRange]:
         """What of a range is known."""
-        found: list[Range] = []
+        found: list[ByteRange] = []
         offset = part.offset
         first = bisect_right(self._unknown, part.offset, key=lambda one: one.end)
         for hole in islice(self._unknown, first, None):
             if hole.offset >= part.end:
                 break
             if hole.offset > offset:
-                found.append(Range(offset, hole.offset - offset))
+                found.append(ByteRange(offset, hole.offset - offset))
             offset = hole.end
-        return [*found, Range(offset, part.end - offset)] if offset < part.end else found
+        return [*found, ByteRange(offset, part.end - offset)] if offset < part.end else found
 
 
-class Ranges:
+class JoinedRanges:
     """Parts of an old layer, joined where they (nearly) touch the one before."""
 
     def __init__(self) -> None:
-        self._parts: list[Range] = []
+        self._parts: list[ByteRange] = []
         self.total = 0
 
-    def add(self, part: Range) -> None:
+    def add(self, part: ByteRange) -> None:
         """One more."""
         last = self._parts[-1] if self._parts else None
         if last is not None and last.offset <= part.offset <= last.end + GAP:
-            joined = Range(last.offset, max(last.end, part.end) - last.offset)
+            joined = ByteRange(last.offset, max(last.end, part.end) - last.offset)
             self.total += joined.length - last.length
             self._parts[-1] = joined
         elif part.length:
             self._parts.append(part)
             self.total += part.length
 
-    def take(self) -> Sequence[Range]:
+    def take(self) -> Sequence[ByteRange]:
         """All of them; what follows begins anew."""
         parts = tuple(self._parts)
         self._parts.clear()

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ftl.engine import Image
-    from ftl.image.transfer.remote.capabilities import Kept
+    from ftl.image.transfer.remote.capabilities import CachedLayer
 
 LEAST = 64 << 10
 """Bytes of a layer below which it is sent as it is: it is there before an old one is unpacked."""
@@ -36,7 +36,7 @@ a second; its description is 250 times smaller. Measured by `python -m bench.tra
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class BaseCandidate:
     """An old layer for a new one.
 
     Attributes:
@@ -44,18 +44,18 @@ class Candidate:
         image: An image here that has it; None where the server has to say what it is like.
     """
 
-    kept: Kept
+    kept: CachedLayer
     image: Image | None
 
 
-def candidates(
+def find_candidates(
     images: Mapping[str, Sequence[str]],
     there: Sequence[Image],
     here: Mapping[str, Image],
-    kept: Mapping[str, Kept],
+    kept: Mapping[str, CachedLayer],
     *,
     described: bool = False,
-) -> dict[str, Candidate]:
+) -> dict[str, BaseCandidate]:
     """The old layer for each new one for which there is any.
 
     It is the layer in the latest image of the same service that stands nearest to the new one's place, of those
@@ -69,7 +69,7 @@ def candidates(
         kept: The layers that the server keeps.
         described: Whether the server can say what an old layer is like that is not here.
     """
-    found: dict[str, Candidate] = {}
+    found: dict[str, BaseCandidate] = {}
     for tag, layers in images.items():
         earlier = [image for image in there if _serves(image, tag)]
         ours = [here[name] for image in earlier for name in image.tags if _is_same(here.get(name), image)]
@@ -80,10 +80,10 @@ def candidates(
 
 
 def _match(
-    found: dict[str, Candidate],
+    found: dict[str, BaseCandidate],
     layers: Sequence[str],
     earlier: Sequence[Image],
-    kept: Mapping[str, Kept],
+    kept: Mapping[str, CachedLayer],
     *,
     here: bool,
 ) -> None:
@@ -94,7 +94,7 @@ def _match(
         for place, layer in enumerate(layers):
             if usable and layer not in old.layers:
                 nearest = min(usable, key=lambda other: abs(other - place))
-                found.setdefault(layer, Candidate(kept[old.layers[nearest]], old if here else None))
+                found.setdefault(layer, BaseCandidate(kept[old.layers[nearest]], old if here else None))
         if usable or not gone:
             break
 
@@ -108,7 +108,7 @@ def _is_same(ours: Image | None, theirs: Image) -> bool:
     return ours is not None and ours.layers == theirs.layers
 
 
-def pays(size: int, kept: Kept, speed: float | None, preparing: float = 0.0) -> bool:
+def delta_pays_off(size: int, kept: CachedLayer, speed: float | None, preparing: float = 0.0) -> bool:
     """Whether a layer arrives sooner as a difference.
 
     Args:
@@ -125,6 +125,6 @@ def pays(size: int, kept: Kept, speed: float | None, preparing: float = 0.0) -> 
     return delta <= whole * _SHARE + _UNNOTICED
 
 
-def describing(kept: Kept, speed: float | None) -> float:
+def index_seconds(kept: CachedLayer, speed: float | None) -> float:
     """Seconds until it is known here what an old layer is like that only the server has."""
     return kept.size / _DESCRIBE + kept.size / _DESCRIBED / (speed or _UNKNOWN_SPEED)

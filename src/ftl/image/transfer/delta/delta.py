@@ -16,9 +16,9 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftl.image.transfer.delta.base_layer import GAP, Basis, Range, Ranges
+from ftl.image.transfer.delta.base_layer import GAP, BaseLayer, ByteRange, JoinedRanges
 from ftl.image.transfer.delta.instructions import Instructions, is_retimed
-from ftl.image.transfer.delta.members import Extent, Members
+from ftl.image.transfer.delta.members import MemberExtent, MemberScanner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,22 +53,22 @@ _LEVEL = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class DeltaFrame:
     """One window: a zstd frame of instructions that is read with ranges of the old layer before it."""
 
-    basis: Sequence[Range]
+    basis: Sequence[ByteRange]
     content: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class DeltaWindow:
     """Instructions, and what to compress them against, ready for a thread."""
 
     instructions: bytes
-    basis: Sequence[Range]
+    basis: Sequence[ByteRange]
     prefix: bytes
 
-    def frame(self) -> Frame:
+    def frame(self) -> DeltaFrame:
         """Compress it; blocking, several may run side by side."""
         parameter = zstd.CompressionParameter
         spanned = len(self.prefix) + len(self.instructions)
@@ -79,30 +79,30 @@ class Window:
         }
         prefix = zstd.ZstdDict(self.prefix, is_raw=True).as_prefix if self.prefix else None
         compressor = zstd.ZstdCompressor(options=options, zstd_dict=prefix)
-        return Frame(self.basis, compressor.compress(self.instructions, zstd.ZstdCompressor.FLUSH_FRAME))
+        return DeltaFrame(self.basis, compressor.compress(self.instructions, zstd.ZstdCompressor.FLUSH_FRAME))
 
 
-class Windows:
+class DeltaEncoder:
     """Compares a new layer with an old one as its bytes pass; blocking, for a thread.
 
     Args:
         basis: The old layer.
     """
 
-    def __init__(self, basis: Basis) -> None:
+    def __init__(self, basis: BaseLayer) -> None:
         self._basis = basis
-        self._members = Members()
-        self._known: deque[Extent] = deque()
+        self._members = MemberScanner()
+        self._known: deque[MemberExtent] = deque()
         self._gathered = bytearray()
         self._passed = 0
-        self._new: Extent | None = None
-        self._old: Extent | None = None
+        self._new: MemberExtent | None = None
+        self._old: MemberExtent | None = None
         self._made = Instructions()
-        self._like = Ranges()
+        self._like = JoinedRanges()
         self._cursor = 0
         self._begun = 0
 
-    def feed(self, data: bytes) -> Iterator[Window]:
+    def feed(self, data: bytes) -> Iterator[DeltaWindow]:
         """The windows that are whole with these bytes, one after the other."""
         self._known.extend(self._members.feed(data))
         self._gathered += data
@@ -110,7 +110,7 @@ class Windows:
             if self._is_full():
                 yield self._cut()
 
-    def finish(self) -> Iterator[Window]:
+    def finish(self) -> Iterator[DeltaWindow]:
         """The rest."""
         while self._gathered:
             self._put(self._take(min(len(self._gathered), _STEP)), None)
@@ -131,10 +131,10 @@ class Windows:
             return True
         return False
 
-    def _header(self, new: Extent) -> None:
+    def _header(self, new: MemberExtent) -> None:
         header = self._take(new.content - self._passed)
         old = self._basis.member(new.name)
-        part = Range(old.start, max(0, old.content - old.start)) if old is not None else None
+        part = ByteRange(old.start, max(0, old.content - old.start)) if old is not None else None
         before = self._basis.read(part) if part is not None and part.length == len(header) else None
         if part is None or before is None:
             self._put(header, part)
@@ -148,7 +148,7 @@ class Windows:
         if new.end > new.content:
             self._new, self._old = new, old
 
-    def _content(self, new: Extent, old: Extent | None) -> bool:
+    def _content(self, new: MemberExtent, old: MemberExtent | None) -> bool:
         """The next piece of a member's content: as it was, or as much of it as has changed."""
         if not self._gathered:
             return False
@@ -159,12 +159,12 @@ class Windows:
         if old is None:
             self._put(piece, None)
         elif old.size == new.size:
-            self._compare(piece, Range(old.content + at, len(piece)))
+            self._compare(piece, ByteRange(old.content + at, len(piece)))
         else:
             self._put(piece, self._around(old, at, len(piece)))
         return True
 
-    def _compare(self, piece: bytes, part: Range) -> None:
+    def _compare(self, piece: bytes, part: ByteRange) -> None:
         """A piece that should stand at the same place of a member of the same size."""
         before = self._basis.read(part)
         if piece == before:
@@ -180,25 +180,25 @@ class Windows:
         last = last if len(piece) - last >= _SHORT else len(piece)
         if first:
             self._copy(part.offset, first)
-        self._put(piece[first:last], Range(part.offset + first - _NEAR, last - first + 2 * _NEAR))
+        self._put(piece[first:last], ByteRange(part.offset + first - _NEAR, last - first + 2 * _NEAR))
         if last < len(piece):
             self._copy(part.offset + last, len(piece) - last)
 
     @staticmethod
-    def _around(old: Extent, at: int, length: int) -> Range:
+    def _around(old: MemberExtent, at: int, length: int) -> ByteRange:
         """The part of an old content that stands where a piece stands in the new one, and some more."""
         first = max(old.content, min(old.content + at, old.end) - _MARGIN)
-        return Range(first, max(0, min(old.content + at + length + _MARGIN, old.end) - first))
+        return ByteRange(first, max(0, min(old.content + at + length + _MARGIN, old.end) - first))
 
     def _copy(self, offset: int, length: int) -> None:
         self._made.copy(offset, length)
         self._cursor = offset + length
 
-    def _put(self, content: bytes, like: Range | None) -> None:
+    def _put(self, content: bytes, like: ByteRange | None) -> None:
         """Bytes that travel. Those that are like nothing we know go on where the ones before them ended."""
         self._made.put(content)
         if like is None:
-            like = Range(self._cursor - _MARGIN, len(content) + 2 * _MARGIN)
+            like = ByteRange(self._cursor - _MARGIN, len(content) + 2 * _MARGIN)
         part = self._basis.within(like)
         self._like.add(part)
         self._cursor = max(self._cursor, part.end - _MARGIN)
@@ -218,13 +218,13 @@ class Windows:
             or self._passed - self._begun >= STRETCH
         )
 
-    def _cut(self) -> Window:
+    def _cut(self) -> DeltaWindow:
         self._begun = self._passed
         parts = [known for part in self._like.take() for known in self._basis.known(part)]
         prefix = b"".join(map(self._basis.read, parts))
         if len(prefix) < _LEAST or prefix.startswith(_DICTIONARY):
             parts, prefix = [], b""
-        return Window(self._made.take(), parts, prefix)
+        return DeltaWindow(self._made.take(), parts, prefix)
 
 
 def _alike(one: bytes, other: bytes) -> int:

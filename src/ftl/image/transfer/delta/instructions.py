@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import struct
 
-from ftl.image.transfer.archive.tar import BLOCK
+from ftl.image.transfer.archive.tar import BLOCK_SIZE
 
-MOST = (1 << 32) - 1
+MAX_COPY = (1 << 32) - 1
 """The longest copy."""
 
 _TIME = slice(136, 148)
@@ -38,7 +38,7 @@ class Instructions:
 
     def copy(self, offset: int, length: int) -> None:
         """Bytes of the old layer; copies of what lies together become one."""
-        if self._copied and offset == self._place and self._copied + length <= MOST:
+        if self._copied and offset == self._place and self._copied + length <= MAX_COPY:
             self._copied += length
             _COPY.pack_into(self._made, len(self._made) - _COPY.size, b"C", self._distance, self._copied)
         else:
@@ -49,7 +49,7 @@ class Instructions:
     def retime(self, offset: int, header: bytes) -> None:
         """The header at a place of the old layer with the time of this one; see `is_retimed`."""
         self._made += _HEADER.pack(b"H", offset - self._place, header[_TIME])
-        self._place, self._copied = offset + BLOCK, 0
+        self._place, self._copied = offset + BLOCK_SIZE, 0
 
     def put(self, content: bytes) -> None:
         """Bytes that are not in the old layer."""
@@ -67,7 +67,11 @@ class Instructions:
 
 def is_retimed(new: bytes, old: bytes) -> bool:
     """Whether a header is the old one but for its time, and its sum is written as everybody does."""
-    if len(new) != BLOCK or new[: _TIME.start] != old[: _TIME.start] or new[_SUM.stop :] != old[_SUM.stop :]:
+    if (
+        len(new) != BLOCK_SIZE
+        or new[: _TIME.start] != old[: _TIME.start]
+        or new[_SUM.stop :] != old[_SUM.stop :]
+    ):
         return False
     total = sum(new[: _SUM.start]) + sum(new[_SUM.stop :]) + 8 * ord(" ")
     return new[_SUM] == b"%06o\0 " % total

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftl.errors import ServerError
-from ftl.image.transfer.archive.tar import BLOCK
-from ftl.image.transfer.delta.base_layer import Basis, Range
-from ftl.image.transfer.delta.members import EXTENSIONS, Extent, Members, kind_and_size
+from ftl.image.transfer.archive.tar import BLOCK_SIZE
+from ftl.image.transfer.delta.base_layer import BaseLayer, ByteRange
+from ftl.image.transfer.delta.members import EXTENSIONS, MemberExtent, MemberScanner, kind_and_size
 from ftl.image.transfer.remote.scripts import DESCRIBE
 
 if sys.version_info >= (3, 14):
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import BinaryIO
 
-    from ftl.image.transfer.remote.capabilities import Kept
+    from ftl.image.transfer.remote.capabilities import CachedLayer
     from ftl.ssh.machine import Machine
 
 _SECONDS = 120.0
@@ -45,7 +45,7 @@ _PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
+class LayerIndex:
     """What is known of an old layer.
 
     Attributes:
@@ -59,10 +59,10 @@ class Ledger:
     size: int
     told: bytes
     known: tuple[tuple[int, int, int], ...]
-    members: dict[bytes, tuple[Extent, int]]
-    holes: tuple[Range, ...]
+    members: dict[bytes, tuple[MemberExtent, int]]
+    holes: tuple[ByteRange, ...]
 
-    def basis(self, file: BinaryIO, new: BinaryIO, extents: Iterable[Extent]) -> Basis:
+    def basis(self, file: BinaryIO, new: BinaryIO, extents: Iterable[MemberExtent]) -> BaseLayer:
         """A tar that is like the old one; blocking.
 
         Args:
@@ -81,9 +81,9 @@ class Ledger:
                 holes.pop(old.content + HEAD, None)
         file.flush()
         members = {name: old for name, (old, _) in self.members.items()}
-        return Basis(file, self.size, members, tuple(holes.values()))
+        return BaseLayer(file, self.size, members, tuple(holes.values()))
 
-    def _take(self, file: BinaryIO, new: BinaryIO, extent: Extent) -> Extent | None:
+    def _take(self, file: BinaryIO, new: BinaryIO, extent: MemberExtent) -> MemberExtent | None:
         """Put the content of a member of the new layer where the old one has it, if that has the same: there."""
         old, told = self.members.get(extent.name, (None, 0))
         if old is None or old.size != extent.size or checksum(new, extent) != told:
@@ -95,16 +95,16 @@ class Ledger:
         return old
 
 
-async def ask(machine: Machine, kept: Kept) -> Ledger | None:
+async def fetch_layer_index(machine: Machine, kept: CachedLayer) -> LayerIndex | None:
     """What a server tells of a layer that it keeps; None where it does not, or nothing that can be understood."""
     try:
         done = await machine.run(["sh", "-c", DESCRIBE, "sh", kept.name], timeout=_SECONDS)
     except ServerError:
         return None
-    return await asyncio.to_thread(read, done.stdout, kept.size)
+    return await asyncio.to_thread(parse_layer_index, done.stdout, kept.size)
 
 
-def read(answer: bytes, size: int) -> Ledger | None:
+def parse_layer_index(answer: bytes, size: int) -> LayerIndex | None:
     """Understand what DESCRIBE said of a layer whose tar has so many bytes; blocking."""
     try:
         told = zstd.ZstdDecompressor().decompress(answer, _LIMIT)
@@ -112,10 +112,10 @@ def read(answer: bytes, size: int) -> Ledger | None:
         return None
     if not told.endswith(_END):
         return None
-    reader, at, position = Members(), 0, 0
+    reader, at, position = MemberScanner(), 0, 0
     known: list[tuple[int, int, int]] = []
-    members: dict[bytes, tuple[Extent, int]] = {}
-    holes: list[Range] = []
+    members: dict[bytes, tuple[MemberExtent, int]] = {}
+    holes: list[ByteRange] = []
 
     def take(count: int) -> bytes:
         nonlocal at, position
@@ -123,11 +123,11 @@ def read(answer: bytes, size: int) -> Ledger | None:
         at, position = at + count, position + count
         return told[at - count : at]
 
-    while at + BLOCK <= len(told) - len(_END):
-        header = take(BLOCK)
+    while at + BLOCK_SIZE <= len(told) - len(_END):
+        header = take(BLOCK_SIZE)
         found = reader.feed(header)
         kind, length = kind_and_size(header)
-        body = (length or 0) + -(length or 0) % BLOCK
+        body = (length or 0) + -(length or 0) % BLOCK_SIZE
         if body and kind in EXTENSIONS:
             reader.feed(take(body))
             continue
@@ -135,16 +135,16 @@ def read(answer: bytes, size: int) -> Ledger | None:
         if body:
             head = take(min(length or 0, HEAD))
             if (length or 0) > HEAD:
-                holes.append(Range(position, (length or 0) - HEAD))
+                holes.append(ByteRange(position, (length or 0) - HEAD))
             position += body - len(head)
             reader.pass_over(body)
             total = int.from_bytes(told[at : at + _WORD], "little")
             at += _WORD
         members |= {extent.name: (extent, total) for extent in found}
-    return Ledger(size, told, tuple(known), members, tuple(holes)) if position <= size else None
+    return LayerIndex(size, told, tuple(known), members, tuple(holes)) if position <= size else None
 
 
-def checksum(tar: BinaryIO, extent: Extent) -> int:
+def checksum(tar: BinaryIO, extent: MemberExtent) -> int:
     """The sum of a member's content but the head, as DESCRIBE reckons it; blocking."""
     tar.seek(extent.content + HEAD)
     total = 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import tarfile
 from dataclasses import dataclass, field
 
-from ftl.image.transfer.archive.tar import BLOCK, pax_records
+from ftl.image.transfer.archive.tar import BLOCK_SIZE, pax_records
 
 _EXTENSION_LIMIT = 1 << 20
 """Bytes of a long name or of pax records beyond which this is no layer of ours to understand."""
@@ -20,7 +20,7 @@ EXTENSIONS = (tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLIN
 
 
 @dataclass(frozen=True, slots=True)
-class Extent:
+class MemberExtent:
     """A member with all of its headers: the bytes from `start` up to `end`; its content has `size` of them."""
 
     name: bytes
@@ -31,10 +31,10 @@ class Extent:
     @property
     def content(self) -> int:
         """Where its content starts."""
-        return self.end - self.size - -self.size % BLOCK
+        return self.end - self.size - -self.size % BLOCK_SIZE
 
 
-class Members:
+class MemberScanner:
     """Reads a tar piece by piece and tells the members whose headers have passed.
 
     What it cannot read it does not report: it only ever serves to find bytes that are alike, and a wrong answer costs
@@ -51,9 +51,9 @@ class Members:
         self._kind = b""
         self._over = False
 
-    def feed(self, data: bytes) -> list[Extent]:
+    def feed(self, data: bytes) -> list[MemberExtent]:
         """Take the next bytes; the members that are known now and were not before."""
-        found: list[Extent] = []
+        found: list[MemberExtent] = []
         at = 0
         while at < len(data) and not self._over:
             if self._skip:
@@ -62,7 +62,7 @@ class Members:
                 self._position += step
                 at += step
                 continue
-            wanted = self._extension or BLOCK
+            wanted = self._extension or BLOCK_SIZE
             taken = data[at : at + wanted - len(self._held)]
             self._held += taken
             self._position += len(taken)
@@ -87,20 +87,20 @@ class Members:
         self._skip -= count
         self._position += count
 
-    def _header(self, block: bytes) -> Extent | None:
+    def _header(self, block: bytes) -> MemberExtent | None:
         """A header: an extension announces a name, anything else is a member."""
         kind, size = kind_and_size(block)
         if size is None or not any(block):
             self._over = True  # the end of the archive, or nothing that we understand
             return None
-        body = size + -size % BLOCK
+        body = size + -size % BLOCK_SIZE
         if self._start is None:
-            self._start = self._position - BLOCK
+            self._start = self._position - BLOCK_SIZE
         if kind in EXTENSIONS:
             self._over = body > _EXTENSION_LIMIT
             self._extension, self._kind = body, kind
             return None
-        extent = Extent(self._name or _name(block), self._start, self._position + body, size)
+        extent = MemberExtent(self._name or _name(block), self._start, self._position + body, size)
         self._start = self._name = None
         self._skip = body
         return extent

@@ -14,7 +14,7 @@ from ftl.events import (
     TransferStarted,
 )
 from ftl.image.transfer.progress.rate import Rate
-from ftl.image.transfer.progress.result import TransferResult, finished
+from ftl.image.transfer.progress.result import TransferResult, report_finished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,7 +27,7 @@ _DOCUMENTS = 4096
 
 
 @dataclass(slots=True)
-class Account:
+class ImageProgress:
     """One image of a transfer; sizes are of uncompressed layers, in bytes.
 
     Attributes:
@@ -80,7 +80,7 @@ class Meter:
 
     def __init__(
         self,
-        accounts: Iterable[Account],
+        accounts: Iterable[ImageProgress],
         emit: Emit,
         *,
         sent: int = 0,
@@ -154,7 +154,7 @@ class Meter:
         """The images are there."""
         return {account.image: self._finish(account, seconds) for account in self._accounts}
 
-    def _finish(self, account: Account, seconds: float) -> TransferResult:
+    def _finish(self, account: ImageProgress, seconds: float) -> TransferResult:
         self._emit(self._progress(account))
         took = self._last - self._began
         sent = TransferResult(
@@ -169,9 +169,9 @@ class Meter:
             link_speed=(self.sent - self._in_vain) / took if took > 0 and account.layers_sent else 0.0,
             loaded=True,
         )
-        return finished(sent, self._emit)
+        return report_finished(sent, self._emit)
 
-    def _account(self, diff_id: str) -> Account:
+    def _account(self, diff_id: str) -> ImageProgress:
         return next(account for account in self._accounts if diff_id in account.needed)
 
     def _tell(self) -> None:
@@ -181,7 +181,7 @@ class Meter:
             account.rate.sample(now, account.done)
             self._emit(self._progress(account))
 
-    def _progress(self, account: Account) -> TransferProgress:
+    def _progress(self, account: ImageProgress) -> TransferProgress:
         layer = self._layer if account is self._current else None
         layers = len(account.needed) - len(account.kept)
         through = account.layers_sent == layers
@@ -199,7 +199,7 @@ class Meter:
             seconds_left=0.0 if through else account.rate.left(total),
         )
 
-    def _share(self, account: Account) -> int:
+    def _share(self, account: ImageProgress) -> int:
         """The compressed bytes of one image; where blocks hold layers of several, they are shared out by size."""
         if self._in_step:
             return account.sent

@@ -36,7 +36,7 @@ class TransferResult:
     loaded: bool = False
 
 
-def finished(sent: TransferResult, emit: Emit) -> TransferResult:
+def report_finished(sent: TransferResult, emit: Emit) -> TransferResult:
     """Tell that an image is on the server."""
     emit(
         TransferFinished(

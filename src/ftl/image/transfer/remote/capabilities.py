@@ -33,11 +33,11 @@ _SUM = str(int.from_bytes(b"abcdefgh", "little"))
 _LAYER = re.compile(r"([0-9a-f]{64})-(0|[1-9][0-9]{0,14}) ([0-9]{1,15})")
 _NUMBER = re.compile(r"[0-9]{1,15}")
 
-_NONE: Mapping[str, Kept] = {}
+_NONE: Mapping[str, CachedLayer] = {}
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class CachedLayer:
     """A layer that the server keeps, compressed.
 
     Attributes:
@@ -53,16 +53,16 @@ class Kept:
     @property
     def name(self) -> str:
         """What the scripts call it."""
-        return kept_name(self.diff_id, self.size)
+        return cache_name(self.diff_id, self.size)
 
 
-def kept_name(diff_id: str, size: int) -> str:
+def cache_name(diff_id: str, size: int) -> str:
     """What the scripts call a layer: its size is told by its name."""
     return f"{diff_id.removeprefix('sha256:')}-{size}"
 
 
 @dataclass(frozen=True, slots=True)
-class Depot:
+class RemoteCapabilities:
     """A server's answer.
 
     Attributes:
@@ -82,10 +82,10 @@ class Depot:
     free: int | None = None
     room: int = 0
     keeps: int = 0
-    kept: Mapping[str, Kept] = field(default_factory=lambda: _NONE)
+    kept: Mapping[str, CachedLayer] = field(default_factory=lambda: _NONE)
     round_trip: float = 0.0
 
-    def bases(self) -> dict[str, Kept]:
+    def bases(self) -> dict[str, CachedLayer]:
         """The layers that others can be sent as differences to: each is unpacked there, beside what comes."""
         return {
             name: layer
@@ -93,12 +93,12 @@ class Depot:
             if self.deltas and _ROOM * layer.size <= self.room
         }
 
-    def without_kept(self) -> Depot:
+    def without_kept(self) -> RemoteCapabilities:
         """The same server as if it kept nothing: for a transfer that trusts nothing."""
         return replace(self, kept=_NONE)
 
 
-async def ask(machine: Machine, root: str, store: Store) -> Depot:
+async def probe_server(machine: Machine, root: str, store: Store) -> RemoteCapabilities:
     """Ask a server, in one round trip. One that cannot answer can do nothing for us.
 
     Args:
@@ -111,13 +111,13 @@ async def ask(machine: Machine, root: str, store: Store) -> Depot:
     """
     began = time.monotonic()
     done = await machine.run(["sh", "-c", ASK, "sh", root, store], timeout=_ASK_SECONDS)
-    return read(done.stdout.decode("ascii", "replace"), time.monotonic() - began)
+    return parse_probe(done.stdout.decode("ascii", "replace"), time.monotonic() - began)
 
 
-def read(answer: str, round_trip: float = 0.0) -> Depot:
+def parse_probe(answer: str, round_trip: float = 0.0) -> RemoteCapabilities:
     """Understand what the script said; lines that are not its own are passed over."""
     said: dict[str, str] = {}
-    kept: dict[str, Kept] = {}
+    kept: dict[str, CachedLayer] = {}
     for line in answer.splitlines():
         word, _, rest = line.partition(" ")
         if word == "layer":
@@ -129,7 +129,7 @@ def read(answer: str, round_trip: float = 0.0) -> Depot:
     receives = bool(said.get("zstd") and said.get("docker")) and said.get("exact") == "cd"
     home = _kilobytes(said, "home") or 0
     describes = receives and said.get("perl") == _SUM
-    return Depot(
+    return RemoteCapabilities(
         receives=receives,
         describes=describes,
         deltas=describes and (_kilobytes(said, "memory") or 0) >= _MEMORY,
@@ -141,9 +141,9 @@ def read(answer: str, round_trip: float = 0.0) -> Depot:
     )
 
 
-def _layer(line: str) -> Kept | None:
+def _layer(line: str) -> CachedLayer | None:
     found = _LAYER.fullmatch(line)
-    return Kept(f"sha256:{found[1]}", int(found[2]), int(found[3])) if found else None
+    return CachedLayer(f"sha256:{found[1]}", int(found[2]), int(found[3])) if found else None
 
 
 def _kilobytes(said: Mapping[str, str], key: str) -> int | None:

@@ -25,7 +25,7 @@ _MOST = 4000
 
 
 @dataclass(frozen=True, slots=True)
-class Blob:
+class KnownBlob:
     """A layer as an engine uploads it.
 
     Attributes:
@@ -39,7 +39,7 @@ class Blob:
     packed: int
 
 
-class Remembered:
+class BlobCache:
     """A file in the user's cache folder, for them alone: the name in it keeps others on this machine out.
 
     Args:
@@ -73,9 +73,9 @@ class Remembered:
         return raw if raw.get("format") == _FORMAT else {}
 
 
-def _blobs(raw: dict[str, object]) -> dict[str, Blob]:
+def _blobs(raw: dict[str, object]) -> dict[str, KnownBlob]:
     return {
-        digest: Blob(as_str(value[0]), as_int(value[1]), as_int(value[2]))
+        digest: KnownBlob(as_str(value[0]), as_int(value[1]), as_int(value[2]))
         for digest, value in as_object(raw.get("blobs")).items()
         if isinstance(value, list) and len(value) == 3
     }

@@ -27,16 +27,16 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import shielded
 from ftl.errors import EngineError
-from ftl.image.transfer.archive.archive import digest
+from ftl.image.transfer.archive.archive import sha256_digest
 from ftl.image.transfer.presence import chain_ids
-from ftl.image.transfer.sources.source import DOCUMENT_LIMIT, Layer, Unfit
+from ftl.image.transfer.sources.source import DOCUMENT_LIMIT, LayerStream, SourceUnusable
 from ftl.image.transfer.sources.tarsplit import assembled, entries, length
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
 
     from ftl.engine import Engine
-    from ftl.image.transfer.sources.source import Wanted
+    from ftl.image.transfer.sources.source import SourceImage
     from ftl.image.transfer.sources.tarsplit import Content
 
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
@@ -46,7 +46,7 @@ _FEW = 30_000
 _CACHE_ID = re.compile(r"[0-9a-z]{1,128}")
 
 
-async def readable(engine: Engine, wanted: Sequence[Wanted]) -> Files | None:
+async def readable(engine: Engine, wanted: Sequence[SourceImage]) -> Files | None:
     """The engine's files, if this process may read them and these images are in them; else None. Never raises.
 
     Takes a few milliseconds: the layers are looked up, not read.
@@ -62,11 +62,11 @@ async def readable(engine: Engine, wanted: Sequence[Wanted]) -> Files | None:
         if info.store != "overlay2":
             return None
         return await asyncio.to_thread(_found, Path(info.root), wanted)
-    except (EngineError, Unfit):
+    except (EngineError, SourceUnusable):
         return None
 
 
-def _found(root: Path, wanted: Sequence[Wanted]) -> Files:
+def _found(root: Path, wanted: Sequence[SourceImage]) -> Files:
     files = Files(root, wanted)
     files.look_up()
     return files
@@ -101,7 +101,7 @@ class _Kept:
             found.update(piece)
             yield piece
         if f"sha256:{found.hexdigest()}" != self.diff_id:
-            raise Unfit(f"the engine's files of layer {self.diff_id} do not match its digest")
+            raise SourceUnusable(f"the engine's files of layer {self.diff_id} do not match its digest")
 
 
 class Files:
@@ -118,7 +118,7 @@ class Files:
 
     name = "files"
 
-    def __init__(self, root: Path, wanted: Sequence[Wanted]) -> None:
+    def __init__(self, root: Path, wanted: Sequence[SourceImage]) -> None:
         self._root = root
         self._wanted = wanted
         self._kept: dict[str, _Kept] = {}
@@ -138,24 +138,24 @@ class Files:
                     if diff_id not in self._kept:
                         self._kept[diff_id] = self._layer(diff_id, chain_id)
         except (OSError, ValueError) as error:
-            raise Unfit(f"the engine's files are not as expected: {error}") from error
+            raise SourceUnusable(f"the engine's files are not as expected: {error}") from error
 
-    async def layers(self, needed: frozenset[str], *, measure: bool) -> AsyncGenerator[Layer, None]:
+    async def layers(self, needed: frozenset[str], *, measure: bool) -> AsyncGenerator[LayerStream, None]:
         """Hand out the needed layers, as `Source.layers`."""
         if missing := needed - self._kept.keys():
-            raise Unfit(f"the engine's files hold no layer {', '.join(sorted(missing))}")
+            raise SourceUnusable(f"the engine's files hold no layer {', '.join(sorted(missing))}")
         for diff_id, kept in self._kept.items():
             if diff_id in needed:
                 self.sizes[diff_id], tar = await asyncio.to_thread(kept.tar)
                 async with aclosing(_ahead(tar)) as pieces:
-                    yield Layer(diff_id, self.sizes[diff_id], pieces)
+                    yield LayerStream(diff_id, self.sizes[diff_id], pieces)
             elif measure:
                 self.sizes[diff_id] = await asyncio.to_thread(kept.size)
 
     def _config(self, name: str) -> bytes:
         with (self._root / "image/overlay2/imagedb/content/sha256" / _hex(name)).open("rb") as file:
             content = file.read(DOCUMENT_LIMIT)
-        if digest(content) != name:
+        if sha256_digest(content) != name:
             raise ValueError(f"config {name} is damaged")
         return content
 

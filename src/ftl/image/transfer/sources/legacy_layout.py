@@ -55,7 +55,7 @@ def v1_ids(layers: Sequence[str]) -> tuple[str, ...]:
     return tuple(ids)
 
 
-class LegacyNames:
+class LegacyLayerNames:
     """Which layer lies in which directory of a legacy archive of these images."""
 
     def __init__(self, images: Iterable[Sequence[str]]) -> None:

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import gather_all
 from ftl.errors import EngineError
-from ftl.image.transfer.sources.docker_save import Saving, saved
-from ftl.image.transfer.sources.oci_index import survey
-from ftl.image.transfer.sources.selection import choose, learn
-from ftl.image.transfer.sources.source import Wanted
+from ftl.image.transfer.sources.docker_save import DockerSaveSource, docker_save
+from ftl.image.transfer.sources.oci_index import read_oci_index
+from ftl.image.transfer.sources.selection import choose_sources, learn_blobs
+from ftl.image.transfer.sources.source import SourceImage
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from ftl.engine import Engine, Image
-    from ftl.image.transfer.sources.source import Source
+    from ftl.image.transfer.sources.source import LayerSource
 
 
 async def warm_blob_cache(engine: Engine, references: Iterable[str]) -> None:
@@ -33,10 +33,10 @@ async def warm_blob_cache(engine: Engine, references: Iterable[str]) -> None:
         if (await engine.info()).store == "overlay2":
             found = await gather_all(engine.image(reference) for reference in references)
             images = [image for image in found if image is not None]
-            await learn(engine, [Wanted(image.id, image.id, image.layers) for image in images])
+            await learn_blobs(engine, [SourceImage(image.id, image.id, image.layers) for image in images])
 
 
-class Origin:
+class LocalEngine:
     """The engine here.
 
     Args:
@@ -50,7 +50,7 @@ class Origin:
         self._platform = platform
         self._allowed = sources
 
-    async def wanted(self, images: Mapping[str, Image]) -> list[Wanted]:
+    async def wanted(self, images: Mapping[str, Image]) -> list[SourceImage]:
         """What the images are made of: by what messages call them.
 
         Raises:
@@ -58,19 +58,21 @@ class Origin:
         """
         if (await self._engine.info()).store == "containerd":
             ids = {reference: image.id for reference, image in images.items()}
-            async with aclosing(saved(self._engine, {id_: name for name, id_ in ids.items()})) as stream:
-                return await survey(stream, ids, self._platform)
-        return [Wanted(reference, image.id, image.layers) for reference, image in images.items()]
+            async with aclosing(
+                docker_save(self._engine, {id_: name for name, id_ in ids.items()})
+            ) as stream:
+                return await read_oci_index(stream, ids, self._platform)
+        return [SourceImage(reference, image.id, image.layers) for reference, image in images.items()]
 
     async def sources(
-        self, images: Mapping[str, Image], wanted: Sequence[Wanted], needed: frozenset[str]
-    ) -> list[Source]:
+        self, images: Mapping[str, Image], wanted: Sequence[SourceImage], needed: frozenset[str]
+    ) -> list[LayerSource]:
         """The ways to these layers, the best first; the last one is sure, but the slowest."""
-        saving = Saving(self._engine, {image.id: name for name, image in images.items()}, wanted)
-        found = await choose(self._engine, wanted, needed, saving=saving)
+        saving = DockerSaveSource(self._engine, {image.id: name for name, image in images.items()}, wanted)
+        found = await choose_sources(self._engine, wanted, needed, saving=saving)
         return [source for source in found if self._allowed is None or source.name in self._allowed]
 
-    async def old(self, image: Image, layer: str) -> list[Source]:
+    async def old(self, image: Image, layer: str) -> list[LayerSource]:
         """The ways to one layer of an older image."""
         images = {image.id: image}
         return await self.sources(images, await self.wanted(images), frozenset({layer}))

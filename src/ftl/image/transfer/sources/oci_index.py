@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ftl.errors import TransferFailed
 from ftl.image.transfer.archive.tar import TarReader
-from ftl.image.transfer.sources.source import DOCUMENT_LIMIT, Wanted
+from ftl.image.transfer.sources.source import DOCUMENT_LIMIT, SourceImage
 from ftl.json_fields import as_object, as_objects, as_str, as_strs
 
 if TYPE_CHECKING:
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from ftl.json_fields import Json
 
 
-async def survey(stream: AsyncIterator[bytes], images: Mapping[str, str], platform: str) -> list[Wanted]:
+async def read_oci_index(
+    stream: AsyncIterator[bytes], images: Mapping[str, str], platform: str
+) -> list[SourceImage]:
     """Find the images in what the engine saves.
 
     Args:
@@ -36,7 +38,7 @@ async def survey(stream: AsyncIterator[bytes], images: Mapping[str, str], platfo
     return [_wanted(documents, reference, image, platform) for reference, image in images.items()]
 
 
-def matches(known: str, platform: str) -> bool:
+def platform_matches(known: str, platform: str) -> bool:
     """Whether an image's platform is a server's: system and architecture, and the variant where both name one."""
     ours, theirs = known.split("/"), platform.split("/")
     return min(len(ours), len(theirs)) >= 2 and all(
@@ -71,14 +73,14 @@ def _parsed(content: bytes) -> Json | None:
         return None
 
 
-def _wanted(documents: Mapping[str, Json], reference: str, image: str, platform: str) -> Wanted:
+def _wanted(documents: Mapping[str, Json], reference: str, image: str, platform: str) -> SourceImage:
     manifest = _manifest(documents, reference, documents.get(image), platform)
     config = as_str(as_object(manifest.get("config")).get("digest"))
     layers = as_strs(as_object(documents.get(config, {}).get("rootfs")).get("diff_ids"))
     blobs = [as_str(descriptor.get("digest")) for descriptor in as_objects(manifest.get("layers"))]
     if not layers or len(layers) != len(blobs):
         raise _incomplete(reference)
-    return Wanted(reference, config, layers, dict(zip(blobs, layers, strict=True)))
+    return SourceImage(reference, config, layers, dict(zip(blobs, layers, strict=True)))
 
 
 def _manifest(documents: Mapping[str, Json], reference: str, document: Json | None, platform: str) -> Json:
@@ -89,7 +91,7 @@ def _manifest(documents: Mapping[str, Json], reference: str, document: Json | No
     if not entries:
         return document
     named = {_platform(as_object(entry.get("platform"))): as_str(entry.get("digest")) for entry in entries}
-    matching = [digest for known, digest in named.items() if matches(known, platform)]
+    matching = [digest for known, digest in named.items() if platform_matches(known, platform)]
     if not matching:
         others = sorted(known for known in named if not known.startswith("unknown"))
         raise TransferFailed(

@@ -20,18 +20,18 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import shielded
 from ftl.errors import EngineError, TransferFailed
-from ftl.image.transfer.archive.spool import digested, spooled
-from ftl.image.transfer.sources.blob_cache import Blob
-from ftl.image.transfer.sources.source import DOCUMENT_LIMIT, Layer, Unfit
-from ftl.image.transfer.sources.upload_endpoint import Cut, Endpoint
+from ftl.image.transfer.archive.spool import digest_layer, spool_layer
+from ftl.image.transfer.sources.blob_cache import KnownBlob
+from ftl.image.transfer.sources.source import DOCUMENT_LIMIT, LayerStream, SourceUnusable
+from ftl.image.transfer.sources.upload_endpoint import UploadEndpoint, UploadInterrupted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
     from ftl.engine import Engine
-    from ftl.image.transfer.archive.spool import Spooled
-    from ftl.image.transfer.sources.blob_cache import Remembered
-    from ftl.image.transfer.sources.source import Wanted
+    from ftl.image.transfer.archive.spool import SpooledLayer
+    from ftl.image.transfer.sources.blob_cache import BlobCache
+    from ftl.image.transfer.sources.source import SourceImage
 
 REACH_SECONDS = 2.0
 """After so long an engine that has not asked anything cannot reach this machine's loopback."""
@@ -49,11 +49,11 @@ _AUTH = {"username": "ftl", "password": "none"}
 class _Arrived:
     """A layer that waits to be read; the upload is answered once it is."""
 
-    layer: Spooled
+    layer: SpooledLayer
     read: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-class Push:
+class PushSource:
     """A push of images to an endpoint in this process; a Source for graph drivers.
 
     Args:
@@ -71,7 +71,12 @@ class Push:
     name = "push"
 
     def __init__(
-        self, engine: Engine, wanted: Sequence[Wanted], remembered: Remembered, *, budget: int | None = None
+        self,
+        engine: Engine,
+        wanted: Sequence[SourceImage],
+        remembered: BlobCache,
+        *,
+        budget: int | None = None,
     ) -> None:
         self._engine = engine
         self._wanted = wanted
@@ -86,7 +91,7 @@ class Push:
         self.configs: dict[str, bytes] = {}
         self.sizes = {blob.diff_id: blob.size for blob in remembered.blobs.values()}
 
-    async def layers(self, needed: frozenset[str], *, measure: bool) -> AsyncGenerator[Layer, None]:
+    async def layers(self, needed: frozenset[str], *, measure: bool) -> AsyncGenerator[LayerStream, None]:
         """Hand out the needed layers, as `Source.layers`.
 
         Raises:
@@ -98,11 +103,11 @@ class Push:
             while (arrived := await self._arrived.get()) is not None:
                 if isinstance(arrived, Exception):
                     raise arrived
-                yield Layer(arrived.layer.diff_id, arrived.layer.size, self._pieces(arrived.layer))
+                yield LayerStream(arrived.layer.diff_id, arrived.layer.size, self._pieces(arrived.layer))
                 arrived.read.set()
         layers = {layer for image in self._wanted for layer in image.layers} if measure else set[str]()
         if missing := self._missing | self._needed | (layers - self.sizes.keys()):
-            raise Unfit(f"the engine did not push {', '.join(sorted(missing))}")
+            raise SourceUnusable(f"the engine did not push {', '.join(sorted(missing))}")
 
     async def learn(self) -> None:
         """Let the engine upload what is not remembered; nothing is kept but digests and sizes.
@@ -131,19 +136,19 @@ class Push:
         """Take an upload, hand it on if it is needed, and return its tar's digest and size."""
         try:
             if not self._missing and not self._needed:
-                return await digested(self._within_budget(pieces))
-            async with spooled(self._within_budget(pieces)) as layer:
+                return await digest_layer(self._within_budget(pieces))
+            async with spool_layer(self._within_budget(pieces)) as layer:
                 if layer.diff_id in self._missing:
                     self.configs[layer.diff_id] = await _document(layer)
                     self._missing.discard(layer.diff_id)
                 elif layer.diff_id in self._needed:
                     await self._hand_over(layer)
                 return layer.diff_id, layer.size
-        except (Unfit, TransferFailed) as error:
+        except (SourceUnusable, TransferFailed) as error:
             self._arrived.put_nowait(error)
             raise
-        except Cut as error:
-            self._arrived.put_nowait(Unfit(f"the engine stopped in the middle of a layer: {error}"))
+        except UploadInterrupted as error:
+            self._arrived.put_nowait(SourceUnusable(f"the engine stopped in the middle of a layer: {error}"))
             raise
 
     def learn_blob(self, digest: str, packed: int, received: tuple[str, int]) -> None:
@@ -151,7 +156,7 @@ class Push:
         diff_id, size = received
         if diff_id not in self._documents:  # each has its own: they are always needed
             self.sizes[diff_id] = size
-            self._remembered.blobs[digest] = Blob(diff_id, size, packed)
+            self._remembered.blobs[digest] = KnownBlob(diff_id, size, packed)
 
     # --- the push -----------------------------------------------------------------------------
 
@@ -171,7 +176,7 @@ class Push:
         try:
             async with (
                 asyncio.timeout(None) as self._limit,
-                Endpoint(self, self._remembered.name, self._remembered.port) as endpoint,
+                UploadEndpoint(self, self._remembered.name, self._remembered.port) as endpoint,
             ):
                 self._remembered.port = endpoint.port
                 await self._clean(endpoint)
@@ -181,11 +186,11 @@ class Push:
                         async for _ in self._engine.push(reference, auth=_AUTH):
                             pass
         except TimeoutError:
-            last = Unfit("the engine does not reach a port of this machine, or nothing moved")
+            last = SourceUnusable("the engine does not reach a port of this machine, or nothing moved")
         except EngineError as error:
-            last = Unfit(f"the engine could not push: {error.cause or error.message}")
+            last = SourceUnusable(f"the engine could not push: {error.cause or error.message}")
         except OSError as error:
-            last = Unfit(f"no port of this machine can be listened on: {error.strerror}")
+            last = SourceUnusable(f"no port of this machine can be listened on: {error.strerror}")
         except Exception as error:  # noqa: BLE001  # handed to the reader, who raises it and waits no longer
             last = error
         finally:
@@ -197,7 +202,7 @@ class Push:
         if self._limit is not None:
             self._limit.reschedule(asyncio.get_running_loop().time() + seconds)
 
-    async def _clean(self, endpoint: Endpoint) -> None:
+    async def _clean(self, endpoint: UploadEndpoint) -> None:
         """Take away names that a push which was killed has left."""
         for image in await self._engine.images():
             for tag in image.tags:
@@ -205,11 +210,13 @@ class Push:
                     await self._engine.untag(tag)
 
     @asynccontextmanager
-    async def _tagged(self, endpoint: Endpoint, image: Wanted) -> AsyncIterator[str]:
+    async def _tagged(self, endpoint: UploadEndpoint, image: SourceImage) -> AsyncIterator[str]:
         """A name to push an image by. With it the engine's note of what was pushed there goes, too."""
         found = await self._engine.image(image.config)
         if found is None or not found.tags:
-            raise Unfit(f"{image.reference} has no name: it would be gone with the one that a push needs")
+            raise SourceUnusable(
+                f"{image.reference} has no name: it would be gone with the one that a push needs"
+            )
         reference = f"{endpoint.repository}:{secrets.token_hex(6)}"
         try:
             await self._engine.tag(image.config, reference)
@@ -222,30 +229,30 @@ class Push:
             async with asyncio.timeout(_CLEANING_SECONDS):
                 await self._engine.untag(reference)
 
-    async def _hand_over(self, layer: Spooled) -> None:
+    async def _hand_over(self, layer: SpooledLayer) -> None:
         self._needed.discard(layer.diff_id)
         self.sizes[layer.diff_id] = layer.size
         arrived = _Arrived(layer)
         self._arrived.put_nowait(arrived)
         await arrived.read.wait()
 
-    async def _pieces(self, layer: Spooled) -> AsyncIterator[bytes]:
+    async def _pieces(self, layer: SpooledLayer) -> AsyncIterator[bytes]:
         try:
             async for piece in layer.pieces():
                 self.heard()
                 yield piece
         except ValueError as error:  # its file was closed with the push
-            raise Unfit("the push ended before its layers were read") from error
+            raise SourceUnusable("the push ended before its layers were read") from error
 
     async def _within_budget(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         async for piece in pieces:
             self._taken += len(piece)
             if self._budget is not None and self._taken > self._budget:
-                raise Unfit("the engine uploads layers that it should remember from earlier pushes")
+                raise SourceUnusable("the engine uploads layers that it should remember from earlier pushes")
             yield piece
 
 
-async def _document(layer: Spooled) -> bytes:
+async def _document(layer: SpooledLayer) -> bytes:
     if layer.size > DOCUMENT_LIMIT:
-        raise Unfit(f"an image's config has {layer.size} bytes")
+        raise SourceUnusable(f"an image's config has {layer.size} bytes")
     return b"".join([piece async for piece in layer.pieces()])

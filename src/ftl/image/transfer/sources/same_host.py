@@ -21,7 +21,7 @@ _ENGINES = {"dockerd", "systemd", "init"}
 of its own), ssh, and the programs that lead to a virtual machine."""
 
 
-def is_neighbour(url: str) -> bool:
+def runs_on_this_host(url: str) -> bool:
     """Whether the engine at this URL is a process of this machine, with our loopback. Blocking, for milliseconds."""
     if sys.platform != "linux" or not url.startswith("unix://"):
         return False

@@ -16,19 +16,19 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from ftl.errors import TransferFailed
-from ftl.image.transfer.archive.archive import digest
-from ftl.image.transfer.archive.spool import digested, spooled
-from ftl.image.transfer.archive.tar import Member, TarReader
-from ftl.image.transfer.sources.legacy_layout import LegacyNames
-from ftl.image.transfer.sources.source import DOCUMENT_LIMIT, Layer
+from ftl.image.transfer.archive.archive import sha256_digest
+from ftl.image.transfer.archive.spool import digest_layer, spool_layer
+from ftl.image.transfer.archive.tar import TarEntry, TarReader
+from ftl.image.transfer.sources.legacy_layout import LegacyLayerNames
+from ftl.image.transfer.sources.source import DOCUMENT_LIMIT, LayerStream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
-    from ftl.image.transfer.sources.source import Wanted
+    from ftl.image.transfer.sources.source import SourceImage
 
 
-class Saved:
+class SavedArchive:
     """The images inside a stream of `docker save`.
 
     Args:
@@ -46,7 +46,7 @@ class Saved:
     def __init__(
         self,
         stream: AsyncIterator[bytes],
-        wanted: Sequence[Wanted],
+        wanted: Sequence[SourceImage],
         needed: frozenset[str],
         *,
         measure: bool,
@@ -58,11 +58,11 @@ class Saved:
         self._configs = {image.config for image in wanted}
         self._all = {layer for image in wanted for layer in image.layers}
         self._blobs = {blob: layer for image in wanted for blob, layer in image.blobs.items()}
-        self._legacy = LegacyNames(image.layers for image in wanted)
+        self._legacy = LegacyLayerNames(image.layers for image in wanted)
         self.configs: dict[str, bytes] = {}
         self.sizes: dict[str, int] = {}
 
-    async def layers(self) -> AsyncGenerator[Layer, None]:
+    async def layers(self) -> AsyncGenerator[LayerStream, None]:
         """Hand out the needed layers, each once, in the order in which they pass.
 
         Raises:
@@ -88,11 +88,11 @@ class Saved:
 
     async def _config(self, name: str) -> bytes:
         content = await self._reader.read(DOCUMENT_LIMIT)
-        if digest(content) != name:
+        if sha256_digest(content) != name:
             raise self._damaged(f"its config {name}")
         return content
 
-    async def _layer(self, member: Member) -> AsyncGenerator[Layer, None]:
+    async def _layer(self, member: TarEntry) -> AsyncGenerator[LayerStream, None]:
         """Hand out the member if it is a layer that is needed, else at most take note of its size."""
         name = _digest_in(member.name)
         legacy = member.name.endswith("/layer.tar")
@@ -101,7 +101,7 @@ class Saved:
             return
         plain = legacy or name == diff_id
         if diff_id is None or (diff_id in self._needed and not plain):
-            async with spooled(self._reader.body()) as layer:
+            async with spool_layer(self._reader.body()) as layer:
                 if diff_id not in {None, layer.diff_id}:
                     raise self._damaged(f"layer {diff_id}")
                 if layer.diff_id in self._needed:
@@ -110,16 +110,16 @@ class Saved:
             yield self._hand_out(diff_id, member.size, self._checked(diff_id))
         elif diff_id not in self.sizes:
             as_it_is = plain or not self._measure
-            self.sizes[diff_id] = member.size if as_it_is else (await digested(self._reader.body()))[1]
+            self.sizes[diff_id] = member.size if as_it_is else (await digest_layer(self._reader.body()))[1]
 
     def _diff_id(self, blob: str) -> str | None:
         """The layer in a blob of that digest, which is its own where blobs are plain."""
         return self._blobs.get(blob) or (blob if blob in self._all else None)
 
-    def _hand_out(self, diff_id: str, size: int, pieces: AsyncIterator[bytes]) -> Layer:
+    def _hand_out(self, diff_id: str, size: int, pieces: AsyncIterator[bytes]) -> LayerStream:
         self._needed.discard(diff_id)
         self.sizes[diff_id] = size
-        return Layer(diff_id, size, pieces)
+        return LayerStream(diff_id, size, pieces)
 
     async def _checked(self, diff_id: str) -> AsyncIterator[bytes]:
         found = hashlib.sha256()
@@ -146,5 +146,5 @@ def _digest_in(name: str) -> str:
     return ""
 
 
-def _parent(member: Member) -> str:
+def _parent(member: TarEntry) -> str:
     return PurePosixPath(member.name).parent.name

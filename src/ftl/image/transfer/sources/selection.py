@@ -19,16 +19,16 @@ from typing import TYPE_CHECKING
 from ftl.aio import gather_all
 from ftl.errors import EngineError, TransferFailed
 from ftl.image.transfer.presence import estimated_sizes
-from ftl.image.transfer.sources.blob_cache import Remembered
+from ftl.image.transfer.sources.blob_cache import BlobCache
 from ftl.image.transfer.sources.files import readable
-from ftl.image.transfer.sources.same_host import is_neighbour
-from ftl.image.transfer.sources.source import Unfit
+from ftl.image.transfer.sources.same_host import runs_on_this_host
+from ftl.image.transfer.sources.source import SourceUnusable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ftl.engine import Engine
-    from ftl.image.transfer.sources.source import Source, Wanted
+    from ftl.image.transfer.sources.source import LayerSource, SourceImage
 
 SAVE_SPEED = 130e6
 _PUSH_SPEED = 25e6
@@ -42,9 +42,9 @@ _SLACK = 8 << 20
 """Bytes that a push may have above what is expected: sizes of layers are those of their files."""
 
 
-async def choose(
-    engine: Engine, wanted: Sequence[Wanted], needed: frozenset[str], *, saving: Source
-) -> list[Source]:
+async def choose_sources(
+    engine: Engine, wanted: Sequence[SourceImage], needed: frozenset[str], *, saving: LayerSource
+) -> list[LayerSource]:
     """The sources that can serve, in the order to try them.
 
     Args:
@@ -60,7 +60,7 @@ async def choose(
     return [saving]
 
 
-async def learn(engine: Engine, wanted: Sequence[Wanted]) -> None:
+async def learn_blobs(engine: Engine, wanted: Sequence[SourceImage]) -> None:
     """Make a push the fast way for the next time, where it can be and the files are not faster anyway.
 
     The engine compresses and uploads what is not remembered, with one thread a layer, so this is for the time
@@ -70,18 +70,18 @@ async def learn(engine: Engine, wanted: Sequence[Wanted]) -> None:
         engine: The engine here.
         wanted: Its images.
     """
-    remembered = await asyncio.to_thread(Remembered)
+    remembered = await asyncio.to_thread(BlobCache)
     layers = {layer for image in wanted for layer in image.layers}
     if not remembered.unknown(layers) or await readable(engine, wanted) is not None:
         return
-    with suppress(Unfit, EngineError, TransferFailed):
+    with suppress(SourceUnusable, EngineError, TransferFailed):
         if await _pushes(engine):
-            from ftl.image.transfer.sources.push import Push
+            from ftl.image.transfer.sources.push import PushSource
 
-            await Push(engine, wanted, remembered).learn()
+            await PushSource(engine, wanted, remembered).learn()
 
 
-async def _push(engine: Engine, wanted: Sequence[Wanted], needed: frozenset[str]) -> Source | None:
+async def _push(engine: Engine, wanted: Sequence[SourceImage], needed: frozenset[str]) -> LayerSource | None:
     """A push, if it pays."""
     try:
         if not await _pushes(engine):
@@ -92,20 +92,22 @@ async def _push(engine: Engine, wanted: Sequence[Wanted], needed: frozenset[str]
     sizes: dict[str, int] = {}
     for image, of_steps in zip(wanted, steps, strict=True):
         sizes |= estimated_sizes(image.layers, of_steps)
-    remembered = await asyncio.to_thread(Remembered)
+    remembered = await asyncio.to_thread(BlobCache)
     uploaded = sum(sizes.get(layer, 0) for layer in needed | remembered.unknown(sizes))
-    if not pays(uploaded, sum(sizes.values())):
+    if not push_is_faster(uploaded, sum(sizes.values())):
         return None
-    from ftl.image.transfer.sources.push import Push  # brings an HTTP server
+    from ftl.image.transfer.sources.push import PushSource  # brings an HTTP server
 
-    return Push(engine, wanted, remembered, budget=uploaded + _SLACK)
+    return PushSource(engine, wanted, remembered, budget=uploaded + _SLACK)
 
 
 async def _pushes(engine: Engine) -> bool:
     """Whether an engine can push to us, and does it layer by layer."""
-    return (await engine.info()).store == "overlay2" and await asyncio.to_thread(is_neighbour, engine.url)
+    return (await engine.info()).store == "overlay2" and await asyncio.to_thread(
+        runs_on_this_host, engine.url
+    )
 
 
-def pays(uploaded: int, size: int) -> bool:
+def push_is_faster(uploaded: int, size: int) -> bool:
     """Whether a push that hands over so many bytes is done before images of `size` bytes are saved."""
     return _PUSH_SECONDS + uploaded / _PUSH_SPEED < size / SAVE_SPEED

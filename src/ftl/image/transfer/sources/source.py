@@ -15,7 +15,7 @@ _EMPTY: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SourceImage:
     """An image to be read out of the engine here.
 
     Attributes:
@@ -32,7 +32,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class LayerStream:
     """A layer on its way: `pieces` are the `size` bytes of its tar, and fail at the end if they are not it."""
 
     diff_id: str
@@ -40,11 +40,11 @@ class Layer:
     pieces: AsyncIterator[bytes]
 
 
-class Unfit(Exception):
+class SourceUnusable(Exception):
     """This source cannot serve after all, for the reason it names; another one must."""
 
 
-class Source(Protocol):
+class LayerSource(Protocol):
     """A way to get the layers of images out of an engine."""
 
     @property
@@ -59,7 +59,7 @@ class Source(Protocol):
     def sizes(self) -> Mapping[str, int]:
         """Layer by diffID -> bytes of the uncompressed tar: of the layers handed out, with `measure` of all."""
 
-    def layers(self, needed: frozenset[str], *, measure: bool) -> AsyncGenerator[Layer, None]:
+    def layers(self, needed: frozenset[str], *, measure: bool) -> AsyncGenerator[LayerStream, None]:
         """Hand out the needed layers, each once, in any order.
 
         The caller reads a layer's `pieces` to their end before it asks for the next.

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from ftl.image.transfer.sources.source import Unfit
+from ftl.image.transfer.sources.source import SourceUnusable
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -63,7 +63,7 @@ def entries(record: Path) -> Iterator[bytes | Content]:
                 if (entry := _entry(raw)) is not None:
                     yield entry
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Unfit(f"{record} cannot be read: {error}") from error
+        raise SourceUnusable(f"{record} cannot be read: {error}") from error
 
 
 def length(parts: Iterable[bytes | Content]) -> int:
@@ -99,7 +99,7 @@ class _Tree:
         try:
             self._folders = [os.open(root, _FOLDER)]
         except OSError as error:
-            raise Unfit(f"the engine's files of a layer cannot be read: {error}") from error
+            raise SourceUnusable(f"the engine's files of a layer cannot be read: {error}") from error
         self._names: list[bytes] = []
 
     def close(self) -> None:
@@ -115,7 +115,7 @@ class _Tree:
             finally:
                 os.close(file)
         except (OSError, ValueError) as error:
-            raise Unfit(f"the engine's copy of {_shown(content)} cannot be read: {error}") from error
+            raise SourceUnusable(f"the engine's copy of {_shown(content)} cannot be read: {error}") from error
 
     def _open(self, name: bytes) -> int:
         *folders, last = [part for part in name.split(b"/") if part not in {b"", b"."}]
@@ -137,12 +137,12 @@ class _Tree:
 
 def _read(file: int, content: Content) -> Iterator[bytes]:
     if not stat.S_ISREG(os.fstat(file).st_mode):
-        raise Unfit(f"the engine's copy of {_shown(content)} is not a file")
+        raise SourceUnusable(f"the engine's copy of {_shown(content)} is not a file")
     left = content.size
     while left:
         chunk = os.read(file, min(left, PIECE))
         if not chunk:
-            raise Unfit(f"the engine's copy of {_shown(content)} is too short")
+            raise SourceUnusable(f"the engine's copy of {_shown(content)} is too short")
         left -= len(chunk)
         yield chunk
 

@@ -30,7 +30,7 @@ _QUIET.addHandler(logging.NullHandler())
 _QUIET.propagate = False
 
 
-class Registry(Protocol):
+class UploadHandler(Protocol):
     """What stands behind the endpoint."""
 
     def heard(self) -> None:
@@ -46,7 +46,7 @@ class Registry(Protocol):
         """A blob is complete: its digest and its size, and what `receive` returned."""
 
 
-class Cut(Exception):
+class UploadInterrupted(Exception):
     """The engine's connection ended in the middle of a blob."""
 
 
@@ -59,7 +59,7 @@ class _Upload:
     received: tuple[str, int] = ("", 0)
 
 
-class Endpoint:
+class UploadEndpoint:
     """A server for one repository. An async context manager; what is under way when it ends is cut.
 
     Args:
@@ -68,7 +68,7 @@ class Endpoint:
         port: Where to listen if that is free.
     """
 
-    def __init__(self, registry: Registry, name: str, port: int = 0) -> None:
+    def __init__(self, registry: UploadHandler, name: str, port: int = 0) -> None:
         self._registry = registry
         self._prefix = f"/v2/{name}/"
         self._socket = _bound(port)
@@ -144,7 +144,7 @@ class Endpoint:
                 upload.size += len(piece)
                 yield piece
         except (OSError, ClientError, RequestPayloadError) as error:
-            raise Cut(str(error)) from error
+            raise UploadInterrupted(str(error)) from error
 
     async def _finished(self, request: web.BaseRequest, upload: _Upload) -> web.Response:
         if not upload.size:

@@ -13,15 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftl.errors import TransferFailed
-from ftl.image.transfer.archive.archive import Packed, blob, digest, documents
-from ftl.image.transfer.archive.tar import END, Member, TarReader, header, padding
+from ftl.image.transfer.archive.archive import ArchivedImage, archive_documents, blob_path, sha256_digest
+from ftl.image.transfer.archive.tar import END_OF_ARCHIVE, TarEntry, TarReader, file_header, padding
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 CONFIG = json.dumps({"architecture": "arm64", "os": "linux", "variant": "v8", "rootfs": {}}).encode()
-LOWER, UPPER = digest(b"lower"), digest(b"upper")
-IMAGE = Packed("ftl-incoming:1-a-0", CONFIG, (LOWER, UPPER))
+LOWER, UPPER = sha256_digest(b"lower"), sha256_digest(b"upper")
+IMAGE = ArchivedImage("ftl-incoming:1-a-0", CONFIG, (LOWER, UPPER))
 SIZES = {LOWER: 5, UPPER: 7}
 
 
@@ -31,12 +31,12 @@ async def pieces(content: bytes, size: int) -> AsyncIterator[bytes]:
         yield content[start : start + size]
 
 
-def read(content: bytes, size: int = 100) -> list[tuple[Member, bytes]]:
+def read(content: bytes, size: int = 100) -> list[tuple[TarEntry, bytes]]:
     """All members of an archive with their bodies, through the streaming reader."""
 
-    async def run() -> list[tuple[Member, bytes]]:
+    async def run() -> list[tuple[TarEntry, bytes]]:
         reader = TarReader(pieces(content, size), what="the archive")
-        found: list[tuple[Member, bytes]] = []
+        found: list[tuple[TarEntry, bytes]] = []
         while member := await reader.next():
             found.append((member, b"".join([piece async for piece in reader.body()])))
         return found
@@ -44,13 +44,13 @@ def read(content: bytes, size: int = 100) -> list[tuple[Member, bytes]]:
     return asyncio.run(run())
 
 
-def packed(images: list[Packed], sizes: dict[str, int]) -> dict[str, bytes]:
+def packed(images: list[ArchivedImage], sizes: dict[str, int]) -> dict[str, bytes]:
     """The documents as Python's own tar reader finds them."""
     written = b"".join(
-        header(name, len(content)) + content + padding(len(content))
-        for name, content in documents(images, sizes).items()
+        file_header(name, len(content)) + content + padding(len(content))
+        for name, content in archive_documents(images, sizes).items()
     )
-    with tarfile.open(fileobj=io.BytesIO(written + END)) as archive:
+    with tarfile.open(fileobj=io.BytesIO(written + END_OF_ARCHIVE)) as archive:
         return {member.name: archive.extractfile(member).read() for member in archive}  # type: ignore[union-attr]
 
 
@@ -58,16 +58,16 @@ def test_the_archive_is_an_oci_layout_and_dockers_own() -> None:
     """Both kinds of store find what they read, and what they find agrees."""
     files = packed([IMAGE], SIZES)
     index = json.loads(files["index.json"])["manifests"][0]
-    manifest_bytes = files[blob(index["digest"])]
+    manifest_bytes = files[blob_path(index["digest"])]
     manifest = json.loads(manifest_bytes)
     docker = json.loads(files["manifest.json"])[0]
 
     assert json.loads(files["oci-layout"]) == {"imageLayoutVersion": "1.0.0"}
-    assert (digest(manifest_bytes), len(manifest_bytes)) == (index["digest"], index["size"])
-    assert files[blob(manifest["config"]["digest"])] == CONFIG
+    assert (sha256_digest(manifest_bytes), len(manifest_bytes)) == (index["digest"], index["size"])
+    assert files[blob_path(manifest["config"]["digest"])] == CONFIG
     assert [(layer["digest"], layer["size"]) for layer in manifest["layers"]] == [(LOWER, 5), (UPPER, 7)]
-    assert docker["Layers"] == [blob(LOWER), blob(UPPER)]
-    assert docker["Config"] == blob(digest(CONFIG))
+    assert docker["Layers"] == [blob_path(LOWER), blob_path(UPPER)]
+    assert docker["Config"] == blob_path(sha256_digest(CONFIG))
 
 
 def test_an_image_is_named_for_both_readers() -> None:
@@ -81,7 +81,7 @@ def test_an_image_is_named_for_both_readers() -> None:
 
 def test_an_archive_carries_several_images() -> None:
     """Two images of one deploy share the archive, each under its own tag."""
-    other = Packed("ftl-incoming:1-a-1", CONFIG.replace(b"arm64", b"amd64"), (LOWER,))
+    other = ArchivedImage("ftl-incoming:1-a-1", CONFIG.replace(b"arm64", b"amd64"), (LOWER,))
     files = packed([IMAGE, other], SIZES)
     assert [image["RepoTags"][0] for image in json.loads(files["manifest.json"])] == [IMAGE.tag, other.tag]
     assert len(json.loads(files["index.json"])["manifests"]) == 2
@@ -95,8 +95,10 @@ def test_what_is_written_is_read_back(files: dict[str, bytes], piece: int) -> No
     named = {
         f"blobs/{number}-{name.replace('/', '_')}": body for number, (name, body) in enumerate(files.items())
     }
-    content = b"".join(header(name, len(body)) + body + padding(len(body)) for name, body in named.items())
-    assert {member.name: body for member, body in read(content + END, piece)} == named
+    content = b"".join(
+        file_header(name, len(body)) + body + padding(len(body)) for name, body in named.items()
+    )
+    assert {member.name: body for member, body in read(content + END_OF_ARCHIVE, piece)} == named
 
 
 @pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
@@ -117,13 +119,13 @@ def test_long_names_and_links_are_read(form: int) -> None:
 
 def test_a_size_beyond_eight_gigabytes_fits_a_header() -> None:
     """The octal field of a tar header ends at 8 GiB; a layer does not."""
-    assert tarfile.TarInfo.frombuf(header("blob", 1 << 35), "utf-8", "strict").size == 1 << 35
+    assert tarfile.TarInfo.frombuf(file_header("blob", 1 << 35), "utf-8", "strict").size == 1 << 35
 
 
 @pytest.mark.parametrize("cut", [100, 600, 1024, 2047])
 def test_an_archive_that_ends_early_is_an_error(cut: int) -> None:
     """Whether inside a header, inside a body or before the end mark."""
-    whole = header("blob", 1000) + bytes(1000) + padding(1000) + END
+    whole = file_header("blob", 1000) + bytes(1000) + padding(1000) + END_OF_ARCHIVE
     with pytest.raises(TransferFailed, match="ended early"):
         read(whole[:cut])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from ftl.image.transfer.archive.blocks import blocks, side_by_side
+from ftl.image.transfer.archive.blocks import in_blocks, map_in_threads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ def test_blocks_hold_at_least_so_much() -> None:
             yield b"abc"
 
     async def work() -> list[int]:
-        return [len(block) async for block in blocks(pieces(), 5)]
+        return [len(block) async for block in in_blocks(pieces(), 5)]
 
     assert asyncio.run(work()) == [6, 6, 6, 3]
 
@@ -34,7 +34,7 @@ def test_work_is_done_in_order_and_not_far_ahead() -> None:
             yield number
 
     async def work() -> list[int]:
-        doubled = side_by_side(numbers(), lambda number: number * 2, threads=2, ahead=3)
+        doubled = map_in_threads(numbers(), lambda number: number * 2, threads=2, ahead=3)
         first = await anext(doubled)
         assert len(taken) <= 4
         return [first, *[number async for number in doubled]]

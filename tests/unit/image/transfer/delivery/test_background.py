@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.errors import TransferFailed
-from ftl.image.transfer.delivery.background import pumped
+from ftl.image.transfer.delivery.background import run_in_background
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -32,7 +32,7 @@ def test_a_pump_ends_its_stream_while_someone_still_reads() -> None:
 
     async def work() -> None:
         begun = asyncio.Event()
-        async with pumped(endless()) as chunks:
+        async with run_in_background(endless()) as chunks:
             reader = asyncio.create_task(read(chunks, begun))
             await begun.wait()
         assert ended == [True]
@@ -51,7 +51,7 @@ def test_a_pump_hands_on_content_and_errors() -> None:
         raise TransferFailed("broken")
 
     async def work() -> list[bytes]:
-        async with pumped(failing()) as chunks:
+        async with run_in_background(failing()) as chunks:
             seen = [await anext(chunks), await anext(chunks)]
             with pytest.raises(TransferFailed, match="broken"):
                 await anext(chunks)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.engine.values import EngineInfo
-from ftl.image.transfer.delivery.compress import GZIP, ZSTD, Codec, codec_for, compressed
+from ftl.image.transfer.delivery.compress import GZIP, ZSTD, Codec, codec_for, compress_stream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -34,7 +34,7 @@ def squeeze(content: bytes, codec: Codec, threads: int) -> bytes:
     """Content through the compressor."""
 
     async def run() -> bytes:
-        return b"".join([chunk async for chunk in compressed(stream(content), codec, threads=threads)])
+        return b"".join([chunk async for chunk in compress_stream(stream(content), codec, threads=threads)])
 
     return asyncio.run(run())
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftl.image.transfer.delivery.frames import BLOCK, Pace, frames
+from ftl.image.transfer.delivery.frames import BLOCK, Pace, compress_frames
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -34,7 +34,7 @@ def made(pieces: Iterable[bytes], pace: Pace | None = None) -> list[bytes]:
     """The frames of these pieces."""
 
     async def work() -> list[bytes]:
-        return [each async for each in frames(stream(pieces), pace or Pace())]
+        return [each async for each in compress_frames(stream(pieces), pace or Pace())]
 
     return asyncio.run(work())
 
@@ -96,7 +96,7 @@ def test_an_error_of_the_stream_comes_through() -> None:
         raise OSError("gone")
 
     async def work() -> None:
-        async for _ in frames(broken(), Pace()):
+        async for _ in compress_frames(broken(), Pace()):
             pass
 
     with pytest.raises(OSError, match="gone"):

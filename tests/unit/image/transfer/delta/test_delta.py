@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftl.image.transfer.delta.base_layer import Basis
-from ftl.image.transfer.delta.delta import REACH, WINDOW, Windows
-from ftl.image.transfer.delta.members import Extent, Members
+from ftl.image.transfer.delta.base_layer import BaseLayer
+from ftl.image.transfer.delta.delta import REACH, WINDOW, DeltaEncoder
+from ftl.image.transfer.delta.members import MemberExtent, MemberScanner
 from tests.unit.image.transfer.differences import made_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ftl.image.transfer.delta.delta import Frame
+    from ftl.image.transfer.delta.delta import DeltaFrame
 
 NOISE = random.Random(7).randbytes(6 << 20)
 NAMES = st.sampled_from(["a", "b", "lib/c.py", "lib/" + "long" * 40, "größe", "z" * 120])
@@ -46,20 +46,20 @@ def tarball(members: Iterable[tuple[str, bytes]], *, mtime: int = 0) -> bytes:
     return out.getvalue()
 
 
-def basis(old: bytes, members: Mapping[bytes, Extent] | None = None) -> Basis:
+def basis(old: bytes, members: Mapping[bytes, MemberExtent] | None = None) -> BaseLayer:
     """An old layer, as it is found before a new one is sent."""
-    known = {extent.name: extent for extent in Members().feed(old)} if members is None else members
-    return Basis(io.BytesIO(old), len(old), known)
+    known = {extent.name: extent for extent in MemberScanner().feed(old)} if members is None else members
+    return BaseLayer(io.BytesIO(old), len(old), known)
 
 
-def frames(new: bytes, against: Basis, *, piece: int = 1 << 20) -> list[Frame]:
+def frames(new: bytes, against: BaseLayer, *, piece: int = 1 << 20) -> list[DeltaFrame]:
     """The new layer as a difference."""
-    windows = Windows(against)
+    windows = DeltaEncoder(against)
     cut = [window for at in range(0, len(new), piece) for window in windows.feed(new[at : at + piece])]
     return [window.frame() for window in [*cut, *windows.finish()]]
 
 
-def size(made: Iterable[Frame]) -> int:
+def size(made: Iterable[DeltaFrame]) -> int:
     """Bytes to send."""
     return sum(len(each.content) for each in made)
 
@@ -86,7 +86,7 @@ def test_what_is_no_tar_comes_out_again_too(old: bytes, new: bytes) -> None:
     extents=st.dictionaries(
         st.sampled_from([b"a", b"b", b"c"]),
         st.builds(
-            Extent,
+            MemberExtent,
             st.just(b""),
             st.integers(0, 1 << 20) | st.integers(0, 1 << 40),
             st.integers(0, 1 << 20) | st.integers(0, 1 << 40),
@@ -96,7 +96,7 @@ def test_what_is_no_tar_comes_out_again_too(old: bytes, new: bytes) -> None:
     new=TARS,
 )
 def test_wrong_places_cost_compression_and_nothing_else(
-    extents: dict[bytes, Extent], new: list[tuple[str, bytes]]
+    extents: dict[bytes, MemberExtent], new: list[tuple[str, bytes]]
 ) -> None:
     """A header may lie about what follows it."""
     before, after = NOISE[: 1 << 20], tarball([("a", b"x" * 5000), *new, ("b", NOISE[:5000])])
@@ -132,7 +132,7 @@ def test_what_lies_between_changes_is_not_gathered() -> None:
     new = tarball([(f"lib/{at}", NOISE[at * 1000 : at * 1000 + 400]) for at in range(200)])
     against = basis(old)
     tracemalloc.start()
-    made = [len(window.prefix) for window in Windows(against).feed(new)]
+    made = [len(window.prefix) for window in DeltaEncoder(against).feed(new)]
     reached = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert sum(made) > 6 * REACH
@@ -144,7 +144,7 @@ def test_memory_does_not_grow_with_the_layer() -> None:
 
     def peak(megabytes: int) -> int:
         old = tarball([(str(at), NOISE[:50_000]) for at in range(megabytes * 20)])
-        windows = Windows(basis(old))
+        windows = DeltaEncoder(basis(old))
         tracemalloc.start()
         for at in range(0, len(old), 1 << 20):
             for window in windows.feed(old[at : at + (1 << 20)]):

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftl.image.transfer.delta.base_layer import Range
-from ftl.image.transfer.delta.delta import Windows
-from ftl.image.transfer.delta.layer_index import HEAD, checksum, read
-from ftl.image.transfer.delta.members import Members
+from ftl.image.transfer.delta.base_layer import ByteRange
+from ftl.image.transfer.delta.delta import DeltaEncoder
+from ftl.image.transfer.delta.layer_index import HEAD, checksum, parse_layer_index
+from ftl.image.transfer.delta.members import MemberScanner
 from tests.unit.image.transfer.differences import made_of
 from tests.unit.image.transfer.server_home import Home, name
 
@@ -29,8 +29,8 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ftl.image.transfer.delta.layer_index import Ledger
-    from ftl.image.transfer.delta.members import Extent
+    from ftl.image.transfer.delta.layer_index import LayerIndex
+    from ftl.image.transfer.delta.members import MemberExtent
 
 pytestmark = pytest.mark.skipif(shutil.which("zstd") is None, reason="zstd is not installed here")
 
@@ -48,15 +48,15 @@ def tarball(files: Mapping[str, bytes], *, layout: int = tarfile.PAX_FORMAT, mti
     return out.getvalue()
 
 
-def described(old: bytes) -> Ledger | None:
+def described(old: bytes) -> LayerIndex | None:
     """What a server tells of a layer."""
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder))
         home.keep(old)
-        return read(home.describe(name(old)), len(old))
+        return parse_layer_index(home.describe(name(old)), len(old))
 
 
-def imagined(ledger: Ledger, new: bytes) -> bytes:
+def imagined(ledger: LayerIndex, new: bytes) -> bytes:
     """The tar that is like the old one."""
     with tempfile.TemporaryFile() as file:
         ledger.basis(file, io.BytesIO(new), members(new))
@@ -64,9 +64,9 @@ def imagined(ledger: Ledger, new: bytes) -> bytes:
         return file.read()
 
 
-def members(tar: bytes) -> list[Extent]:
+def members(tar: bytes) -> list[MemberExtent]:
     """Where a tar's members lie."""
-    return Members().feed(tar)
+    return MemberScanner().feed(tar)
 
 
 @settings(max_examples=25, deadline=None)
@@ -98,7 +98,7 @@ def test_what_changed_is_not_compared_with() -> None:
     made = imagined(ledger, new)
     with tempfile.TemporaryFile() as file:
         basis = ledger.basis(file, io.BytesIO(new), members(new))
-        known = basis.known(Range(0, len(old)))
+        known = basis.known(ByteRange(0, len(old)))
     where = {extent.name: extent for extent in members(old)}
     for path in (b"a", b"c"):
         extent = where[path]
@@ -127,8 +127,8 @@ def test_of_two_members_of_one_name_the_first_is_not_known() -> None:
     assert ledger is not None
     with tempfile.TemporaryFile() as file:
         basis = ledger.basis(file, io.BytesIO(new), members(new))
-        assert basis.known(Range(0, 2048)) == [Range(0, 512 + HEAD), Range(1012, 1036)]
-        windows = Windows(basis)
+        assert basis.known(ByteRange(0, 2048)) == [ByteRange(0, 512 + HEAD), ByteRange(1012, 1036)]
+        windows = DeltaEncoder(basis)
         made = [window.frame() for window in [*windows.feed(new), *windows.finish()]]
     assert made_of(made, old) == new
 
@@ -141,7 +141,7 @@ def test_a_difference_to_it_is_read_with_the_old_layer_itself(tmp_path: Path) ->
     ledger = described(old)
     assert ledger is not None
     with (tmp_path / "like").open("w+b") as file:
-        windows = Windows(ledger.basis(file, io.BytesIO(new), members(new)))
+        windows = DeltaEncoder(ledger.basis(file, io.BytesIO(new), members(new)))
         made = [window.frame() for window in [*windows.feed(new), *windows.finish()]]
     assert made_of(made, old) == new
     assert sum(len(frame.content) for frame in made) < len(noise) / 100
@@ -178,13 +178,13 @@ def test_what_cannot_be_understood_is_no_description() -> None:
     old = tarball(OLD)
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder))
-        assert read(home.describe(name(old)), len(old)) is None
+        assert parse_layer_index(home.describe(name(old)), len(old)) is None
         path = home.keep(old)
         whole = home.describe(name(old))
-        assert read(whole, len(old)) is not None
-        assert read(whole, 1000) is None
-        assert read(whole[:-5], len(old)) is None
+        assert parse_layer_index(whole, len(old)) is not None
+        assert parse_layer_index(whole, 1000) is None
+        assert parse_layer_index(whole[:-5], len(old)) is None
         path.write_bytes(path.read_bytes()[:-100])
-        assert read(home.describe(name(old)), len(old)) is None
+        assert parse_layer_index(home.describe(name(old)), len(old)) is None
         path.write_bytes(zstd.compress(b"no tar at all"))
-        assert read(home.describe(name(old)), len(old)) is None
+        assert parse_layer_index(home.describe(name(old)), len(old)) is None

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ftl.image.transfer.archive.tar import BLOCK, header, pax_records
-from ftl.image.transfer.delta.members import Extent, Members
+from ftl.image.transfer.archive.tar import BLOCK_SIZE, file_header, pax_records
+from ftl.image.transfer.delta.members import MemberExtent, MemberScanner
 
 NAMES = st.one_of(
     st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]), min_size=1, max_size=20),
@@ -35,9 +35,9 @@ def tarball(members: list[tuple[str, bytes]], layout: int) -> bytes:
     return out.getvalue()
 
 
-def found(tar: bytes, piece: int) -> list[Extent]:
+def found(tar: bytes, piece: int) -> list[MemberExtent]:
     """What is found, in pieces of that size."""
-    reader = Members()
+    reader = MemberScanner()
     return [extent for at in range(0, len(tar), piece) for extent in reader.feed(tar[at : at + piece])]
 
 
@@ -60,13 +60,15 @@ def test_members_lie_where_tarfile_sees_them(
     names = [os.fsencode(name) for name, _ in members for name in (name, "link")]
     assert [extent.name for extent in extents] == names
     assert [extent.start for extent in extents] == [info.offset for info in seen]
-    ends = [info.offset_data + info.size + -info.size % BLOCK for info in seen]
+    ends = [info.offset_data + info.size + -info.size % BLOCK_SIZE for info in seen]
     assert [extent.end for extent in extents] == ends
 
 
 def test_a_size_may_be_binary() -> None:
     """GNU's form, for files of 8 GB and more; their bytes are not looked at."""
-    assert found(header("large", 9 << 30), BLOCK) == [Extent(b"large", 0, BLOCK + (9 << 30))]
+    assert found(file_header("large", 9 << 30), BLOCK_SIZE) == [
+        MemberExtent(b"large", 0, BLOCK_SIZE + (9 << 30))
+    ]
 
 
 def test_nothing_follows_the_end() -> None:
@@ -78,9 +80,9 @@ def test_nothing_follows_the_end() -> None:
 @pytest.mark.parametrize("size", [b"-0000001000\0", b"-1", b"+1_0", b"\xff" * 12, b"\x80" + b"\xff" * 11])
 def test_a_size_that_is_none_ends_the_reading(size: bytes) -> None:
     """A negative one must not lead back."""
-    block = bytearray(header("a", 0))
+    block = bytearray(file_header("a", 0))
     block[124:136] = size.ljust(12, b"\0")
-    extents = found(bytes(block) + tarball([("b", b"y")], tarfile.GNU_FORMAT), BLOCK)
+    extents = found(bytes(block) + tarball([("b", b"y")], tarfile.GNU_FORMAT), BLOCK_SIZE)
     assert all(extent.start < extent.end for extent in extents)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftl.events import Event, LayerFinished, TransferFinished, TransferProgress, TransferStarted
-from ftl.image.transfer.progress.meter import Account, Meter
+from ftl.image.transfer.progress.meter import ImageProgress, Meter
 from ftl.image.transfer.progress.rate import WINDOW, Rate
 
 
@@ -20,9 +20,9 @@ class Clock:
         return self.now
 
 
-def account(image: str, *needed: str, layers: int = 0, expected: int = 0, kept: str = "") -> Account:
+def account(image: str, *needed: str, layers: int = 0, expected: int = 0, kept: str = "") -> ImageProgress:
     """An image of at least the layers that are needed; `kept` are one-letter names."""
-    return Account(image, layers or len(needed), frozenset(needed), expected, frozenset(kept))
+    return ImageProgress(image, layers or len(needed), frozenset(needed), expected, frozenset(kept))
 
 
 def progress(events: list[Event]) -> list[TransferProgress]:

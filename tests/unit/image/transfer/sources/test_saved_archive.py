@@ -16,9 +16,9 @@ import pytest
 
 from ftl.errors import TransferFailed
 from ftl.image.transfer.sources.legacy_layout import v1_ids
-from ftl.image.transfer.sources.oci_index import survey
-from ftl.image.transfer.sources.saved_archive import Saved
-from ftl.image.transfer.sources.source import Wanted
+from ftl.image.transfer.sources.oci_index import read_oci_index
+from ftl.image.transfer.sources.saved_archive import SavedArchive
+from ftl.image.transfer.sources.source import SourceImage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 ONE = "sha256:da9a6a88e3366e85dda8ad5dc6fb380065b76b25027e07ffcac89207aa8661e7"
 TWO = "sha256:23f8618e2c5949ca8e241106c71d8109615537de3bf0e56a9f24517ba6210f30"
 THREE = "sha256:7d8380959958cb2351d0c5dd7772c16b2d58bbd9317ba459143153d0a7ac3afa"
-FIRST = Wanted(
+FIRST = SourceImage(
     "shop-rec:first",
     "sha256:760c396acda1868ae1fd1d2760c92bf9686eb512d8d59ee268ba3f71e34728aa",
     (ONE, TWO, ONE, TWO),
 )
-SECOND = Wanted(
+SECOND = SourceImage(
     "shop-rec:second",
     "sha256:7fe6959d93ed9af8b7b21ac3b4ca831abfea74e94b356ac6f7410559f63e2426",
     (ONE, TWO, ONE, TWO, THREE),
@@ -54,20 +54,20 @@ async def stream(content: bytes) -> AsyncIterator[bytes]:
         yield content[start : start + 700]
 
 
-def wanted(engine: str, content: bytes) -> list[Wanted]:
+def wanted(engine: str, content: bytes) -> list[SourceImage]:
     """The images as they are known before the layers pass: by inspecting, or by a survey of the containerd store."""
     if engine == CONTAINERD:
-        return asyncio.run(survey(stream(content), MANIFESTS, "linux/amd64"))
+        return asyncio.run(read_oci_index(stream(content), MANIFESTS, "linux/amd64"))
     return [FIRST, SECOND]
 
 
 def read(
-    content: bytes, images: list[Wanted], needed: set[str], *, measure: bool = True
-) -> tuple[list[tuple[str, int]], Saved]:
+    content: bytes, images: list[SourceImage], needed: set[str], *, measure: bool = True
+) -> tuple[list[tuple[str, int]], SavedArchive]:
     """The layers that are handed out, with the size that was announced, and the reader."""
 
-    async def run() -> tuple[list[tuple[str, int]], Saved]:
-        saved = Saved(stream(content), images, frozenset(needed), measure=measure)
+    async def run() -> tuple[list[tuple[str, int]], SavedArchive]:
+        saved = SavedArchive(stream(content), images, frozenset(needed), measure=measure)
         found: list[tuple[str, int]] = []
         async for layer in saved.layers():
             body = b"".join([piece async for piece in layer.pieces])
@@ -258,7 +258,7 @@ def test_of_several_platforms_the_servers_is_taken(platform: str, layer: str) ->
     content, image = index(
         ("linux/amd64", "sha256:amd"), ("linux/arm64/v8", "sha256:arm"), ("unknown/unknown", "sha256:proof")
     )
-    (found,) = asyncio.run(survey(stream(content), {"shop-web": image}, platform))
+    (found,) = asyncio.run(read_oci_index(stream(content), {"shop-web": image}, platform))
     assert found.layers == (layer,)
     assert found.blobs == {f"{layer}-gz": layer}
 
@@ -267,14 +267,16 @@ def test_a_platform_that_is_missing_is_named_with_those_that_are_there() -> None
     """The message says what to build for."""
     content, image = index(("linux/arm64/v8", "sha256:arm"), ("unknown/unknown", "sha256:proof"))
     with pytest.raises(TransferFailed, match="not there for linux/amd64") as caught:
-        asyncio.run(survey(stream(content), {"shop-web": image}, "linux/amd64"))
+        asyncio.run(read_oci_index(stream(content), {"shop-web": image}, "linux/amd64"))
     assert caught.value.cause == "it is for linux/arm64/v8"
 
 
 def test_an_image_that_is_not_whole_is_an_error() -> None:
     """A store may have an image's name without its content."""
     with pytest.raises(TransferFailed, match="did not save all of shop-rec:first"):
-        asyncio.run(survey(stream(recorded(CONTAINERD)), {"shop-rec:first": "sha256:0"}, "linux/amd64"))
+        asyncio.run(
+            read_oci_index(stream(recorded(CONTAINERD)), {"shop-rec:first": "sha256:0"}, "linux/amd64")
+        )
 
 
 def test_a_wrong_guess_about_a_blob_is_found_out() -> None:

@@ -11,10 +11,10 @@ import aiohttp
 import pytest
 
 from ftl.errors import TransferFailed
-from ftl.image.transfer.archive.spool import digested
-from ftl.image.transfer.sources.blob_cache import Blob, Remembered
-from ftl.image.transfer.sources.selection import pays
-from ftl.image.transfer.sources.upload_endpoint import Cut, Endpoint
+from ftl.image.transfer.archive.spool import digest_layer
+from ftl.image.transfer.sources.blob_cache import BlobCache, KnownBlob
+from ftl.image.transfer.sources.selection import push_is_faster
+from ftl.image.transfer.sources.upload_endpoint import UploadEndpoint, UploadInterrupted
 from tests.unit.image.transfer.engine_folder import digest
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ class Shelf:
     async def receive(self, pieces: AsyncIterator[bytes]) -> tuple[str, int]:
         """Digest it."""
         try:
-            return await digested(pieces)
-        except Cut:
+            return await digest_layer(pieces)
+        except UploadInterrupted:
             self.cut += 1
             raise
 
@@ -58,7 +58,7 @@ def test_a_blob_is_uploaded_as_engines_do_it() -> None:
     shelf = Shelf()
 
     async def work() -> None:
-        async with Endpoint(shelf, "secret/name") as endpoint, aiohttp.ClientSession() as session:
+        async with UploadEndpoint(shelf, "secret/name") as endpoint, aiohttp.ClientSession() as session:
             base = f"http://127.0.0.1:{endpoint.port}"
             assert endpoint.repository == f"127.0.0.1:{endpoint.port}/secret/name"
             blob = f"{base}/v2/secret/name/blobs/{digest(PACKED)}"
@@ -91,7 +91,7 @@ def test_a_blob_may_come_with_its_end() -> None:
     shelf = Shelf()
 
     async def work() -> int:
-        async with Endpoint(shelf, "name") as endpoint, aiohttp.ClientSession() as session:
+        async with UploadEndpoint(shelf, "name") as endpoint, aiohttp.ClientSession() as session:
             base = f"http://127.0.0.1:{endpoint.port}"
             begun = await session.post(f"{base}/v2/name/blobs/uploads/")
             place = base + begun.headers["Location"]
@@ -106,7 +106,7 @@ def test_what_is_not_the_blob_it_says_is_refused() -> None:
     shelf = Shelf()
 
     async def work() -> int:
-        async with Endpoint(shelf, "name") as endpoint, aiohttp.ClientSession() as session:
+        async with UploadEndpoint(shelf, "name") as endpoint, aiohttp.ClientSession() as session:
             base = f"http://127.0.0.1:{endpoint.port}"
             begun = await session.post(f"{base}/v2/name/blobs/uploads/")
             place = base + begun.headers["Location"]
@@ -123,7 +123,7 @@ def test_blobs_that_need_not_come_are_there() -> None:
     shelf.known[digest(PACKED)] = 77
 
     async def work() -> tuple[int, str]:
-        async with Endpoint(shelf, "name") as endpoint, aiohttp.ClientSession() as session:
+        async with UploadEndpoint(shelf, "name") as endpoint, aiohttp.ClientSession() as session:
             answer = await session.head(f"http://127.0.0.1:{endpoint.port}/v2/name/blobs/{digest(PACKED)}")
             return answer.status, answer.headers["Content-Length"]
 
@@ -146,7 +146,7 @@ def test_everything_else_is_not_there(method: str, path: str) -> None:
     """Above all what does not begin with the name that only the engine was told."""
 
     async def work() -> int:
-        async with Endpoint(Shelf(), "name") as endpoint, aiohttp.ClientSession() as session:
+        async with UploadEndpoint(Shelf(), "name") as endpoint, aiohttp.ClientSession() as session:
             return (await session.request(method, f"http://127.0.0.1:{endpoint.port}{path}")).status
 
     assert asyncio.run(work()) == 404
@@ -157,7 +157,7 @@ def test_an_upload_that_breaks_off_is_told() -> None:
     shelf = Shelf()
 
     async def work() -> None:
-        async with Endpoint(shelf, "name") as endpoint, aiohttp.ClientSession() as session:
+        async with UploadEndpoint(shelf, "name") as endpoint, aiohttp.ClientSession() as session:
             begun = await session.post(f"http://127.0.0.1:{endpoint.port}/v2/name/blobs/uploads/")
             _, writer = await asyncio.open_connection("127.0.0.1", endpoint.port)
             writer.write(
@@ -178,11 +178,11 @@ def test_a_port_that_is_taken_is_no_obstacle() -> None:
     """The last one is taken again if it is free, another one if not, or if what was remembered is no port."""
 
     async def work() -> None:
-        async with Endpoint(Shelf(), "name") as one, Endpoint(Shelf(), "name", one.port) as other:
+        async with UploadEndpoint(Shelf(), "name") as one, UploadEndpoint(Shelf(), "name", one.port) as other:
             assert other.port not in {0, one.port}
-        async with Endpoint(Shelf(), "name", one.port) as again:
+        async with UploadEndpoint(Shelf(), "name", one.port) as again:
             assert again.port == one.port
-        async with Endpoint(Shelf(), "name", 70_000) as elsewhere:
+        async with UploadEndpoint(Shelf(), "name", 70_000) as elsewhere:
             assert 0 < elsewhere.port < 65_536
 
     asyncio.run(work())
@@ -193,7 +193,7 @@ def test_an_end_does_not_wait_for_uploads() -> None:
     shelf = Shelf()
 
     async def work() -> None:
-        async with asyncio.timeout(10), Endpoint(shelf, "name") as endpoint:
+        async with asyncio.timeout(10), UploadEndpoint(shelf, "name") as endpoint:
             _, writer = await asyncio.open_connection("127.0.0.1", endpoint.port)
             writer.write(b"POST /v2/name/manifests/1 HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n1")
             await writer.drain()
@@ -206,7 +206,7 @@ def test_a_damaged_blob_is_refused(damaged: bytes) -> None:
     """Cut or changed."""
 
     async def work() -> None:
-        await digested(in_pieces(damaged))
+        await digest_layer(in_pieces(damaged))
 
     with pytest.raises(TransferFailed):
         asyncio.run(work())
@@ -215,15 +215,15 @@ def test_a_damaged_blob_is_refused(damaged: bytes) -> None:
 def test_what_is_remembered_is_there_the_next_time(tmp_path: Path) -> None:
     """The blobs of runs side by side add up; the name stays, and nobody else may read it."""
     path = tmp_path / "cache" / "pushed.json"
-    one, other = Remembered(path), Remembered(path)
+    one, other = BlobCache(path), BlobCache(path)
     one.port = 4001
-    one.blobs["sha256:1"] = Blob("sha256:a", 10, 5)
+    one.blobs["sha256:1"] = KnownBlob("sha256:a", 10, 5)
     one.save()
     other.name = one.name
-    other.blobs["sha256:2"] = Blob("sha256:b", 20, 6)
+    other.blobs["sha256:2"] = KnownBlob("sha256:b", 20, 6)
     other.save()
-    again = Remembered(path)
-    assert again.blobs == {"sha256:1": Blob("sha256:a", 10, 5), "sha256:2": Blob("sha256:b", 20, 6)}
+    again = BlobCache(path)
+    assert again.blobs == {"sha256:1": KnownBlob("sha256:a", 10, 5), "sha256:2": KnownBlob("sha256:b", 20, 6)}
     assert again.name == one.name
     assert again.unknown(["sha256:a", "sha256:c"]) == {"sha256:c"}
     assert path.stat().st_mode & 0o077 == 0
@@ -243,7 +243,7 @@ def test_what_is_not_readable_is_forgotten(tmp_path: Path, content: str) -> None
     """It can be learnt again."""
     path = tmp_path / "pushed.json"
     path.write_text(content)
-    remembered = Remembered(path)
+    remembered = BlobCache(path)
     assert (remembered.blobs, remembered.port, len(remembered.name)) == ({}, 0, 32)
     remembered.save()
     assert json.loads(path.read_text())["name"] == remembered.name
@@ -262,4 +262,4 @@ def test_what_is_not_readable_is_forgotten(tmp_path: Path, content: str) -> None
 )
 def test_a_push_is_for_small_changes_of_large_images(uploaded: int, size: int, *, paid: bool) -> None:
     """All else is saved."""
-    assert pays(uploaded, size) is paid
+    assert push_is_faster(uploaded, size) is paid
