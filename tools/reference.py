@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from dataclasses import fields
 from inspect import cleandoc, getdoc
 from pathlib import Path
 from types import NoneType
@@ -13,7 +14,7 @@ import click
 from ftl import events
 from ftl.cli.app import Commands, cli
 from ftl.cli.overview import COMMANDS, OPTIONS
-from ftl.events import Event, type_name
+from ftl.events import Event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,10 +103,11 @@ def _events() -> Iterator[str]:
     for kind in kinds:
         if kind is Event:
             continue
-        yield f"## {type_name(kind)}\n\n{_prose(getdoc(kind) or '')}\n\n"
+        yield f"## {kind.type}\n\n{_prose(getdoc(kind) or '')}\n\n"
         yield "| field | type |\n|---|---|\n"
-        for name, annotation in get_type_hints(kind).items():
-            yield f"| `{name}` | {_kind(annotation)} |\n"
+        hints = get_type_hints(kind)
+        for field in fields(kind):
+            yield f"| `{field.name}` | {_kind(hints[field.name])} |\n"
         yield "\n"
 
 

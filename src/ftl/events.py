@@ -1,8 +1,8 @@
-"""What the core tells the outside while it works: frozen values, in the order in which things happen.
+"""Progress events: frozen values that the core emits while it works.
 
-The core calls an `Emit`; `ftl.ui` draws what arrives (rich on a terminal, plain lines elsewhere, JSON lines
-with `--json`), and tests collect it. An event's JSON `type` is its class name in snake_case; its fields keep
-their names. No event ever holds a secret.
+The core calls an `Emit`; `ftl.ui` draws the events (rich on a terminal, plain lines elsewhere, JSON lines with
+`--json`), and tests collect them. Their `type` and field names are what `--json` prints, a public contract
+(tests/unit/test_contract.py). No event ever carries a secret.
 """
 
 from __future__ import annotations
@@ -10,29 +10,37 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """The root of all events."""
+    """Base class of all events.
+
+    Attributes:
+        type: The event's `type` in JSON. Every kind states its own, so that renaming a class does not change it.
+    """
+
+    type: ClassVar[str]
 
 
 Emit = Callable[[Event], None]
 
 
 def type_name(kind: type[object]) -> str:
-    """BuildStarted -> "build_started": what JSON calls an event, and events call a step."""
+    """The snake_case form of a class name, `StartContainers` -> "start_containers": the name of a step in events."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
 
 
 def ignore(_event: Event) -> None:
-    """An Emit for callers who do not listen."""
+    """An Emit that discards every event."""
 
 
 @dataclass(frozen=True, slots=True)
 class Note(Event):
     """A sentence for the user; `hint` says what to do about it, if anything."""
+
+    type: ClassVar[str] = "note"
 
     text: str
     level: Literal["info", "warning"] = "info"
@@ -46,6 +54,8 @@ class Note(Event):
 class BuildStarted(Event):
     """A service's image is being built for `platform` ("linux/amd64")."""
 
+    type: ClassVar[str] = "build_started"
+
     service: str
     image: str
     platform: str | None = None
@@ -55,6 +65,8 @@ class BuildStarted(Event):
 class BuildContext(Event):
     """How much was sent to the builder as context, in bytes."""
 
+    type: ClassVar[str] = "build_context"
+
     service: str
     bytes: int
 
@@ -62,6 +74,8 @@ class BuildContext(Event):
 @dataclass(frozen=True, slots=True)
 class BuildStep(Event):
     """One instruction of the Dockerfile changed state; `seconds` once it is over."""
+
+    type: ClassVar[str] = "build_step"
 
     service: str
     name: str
@@ -73,6 +87,8 @@ class BuildStep(Event):
 class BuildOutput(Event):
     """A line printed by a running build step."""
 
+    type: ClassVar[str] = "build_output"
+
     service: str
     step: str
     line: str
@@ -81,6 +97,8 @@ class BuildOutput(Event):
 @dataclass(frozen=True, slots=True)
 class BuildFinished(Event):
     """A service's image is there. `built` is false when every step came from the cache."""
+
+    type: ClassVar[str] = "build_finished"
 
     service: str
     image: str
@@ -105,6 +123,8 @@ class TransferStarted(Event):
     Of the layers that are reused, `layers_kept` were kept on the server from an earlier transfer.
     """
 
+    type: ClassVar[str] = "transfer_started"
+
     image: str
     layers: int
     layers_reused: int
@@ -119,6 +139,8 @@ class TransferProgress(Event):
     `speed` is how many bytes were lately done in a second, `seconds_left` how long the rest takes at that speed.
     `layer` is the layer at hand (its diffID), one of the `layers_total` that travel, and `way` how it does.
     """
+
+    type: ClassVar[str] = "transfer_progress"
 
     image: str
     bytes_done: int
@@ -140,6 +162,8 @@ class LayerFinished(Event):
     layers travel in one compressed stream.
     """
 
+    type: ClassVar[str] = "layer_finished"
+
     image: str
     layer: str
     way: LayerWay
@@ -156,6 +180,8 @@ class TransferFinished(Event):
     earlier transfer. `link_speed` is the average of bytes a second on the wire.
     """
 
+    type: ClassVar[str] = "transfer_finished"
+
     image: str
     layers_sent: int
     layers_reused: int
@@ -171,6 +197,8 @@ class TransferFinished(Event):
 class PullProgress(Event):
     """The engine pulls an image: its own status text."""
 
+    type: ClassVar[str] = "pull_progress"
+
     image: str
     status: str
 
@@ -178,6 +206,8 @@ class PullProgress(Event):
 @dataclass(frozen=True, slots=True)
 class PushProgress(Event):
     """An image is pushed to the registry it names: the docker CLI's own status text."""
+
+    type: ClassVar[str] = "push_progress"
 
     image: str
     status: str
@@ -189,6 +219,8 @@ class PushProgress(Event):
 @dataclass(frozen=True, slots=True)
 class SetupPlanned(Event):
     """What will be changed on a server that runs `system` ("Debian GNU/Linux 12 (bookworm)"), one line a step."""
+
+    type: ClassVar[str] = "setup_planned"
 
     server: str
     system: str
@@ -202,6 +234,8 @@ class SetupPlanned(Event):
 class Planned(Event):
     """What will be done, one line a step."""
 
+    type: ClassVar[str] = "planned"
+
     server: str
     release: str
     steps: tuple[str, ...]
@@ -211,6 +245,8 @@ class Planned(Event):
 class StepStarted(Event):
     """A step of the plan begins. `step` is its stable name ("start_containers", "wait_healthy", ...)."""
 
+    type: ClassVar[str] = "step_started"
+
     step: str
     text: str
     service: str | None = None
@@ -219,6 +255,8 @@ class StepStarted(Event):
 @dataclass(frozen=True, slots=True)
 class StepFinished(Event):
     """A step of the plan is done."""
+
+    type: ClassVar[str] = "step_finished"
 
     step: str
     text: str
@@ -230,6 +268,8 @@ class StepFinished(Event):
 class StepFailed(Event):
     """A step failed; the error itself follows by the ordinary way."""
 
+    type: ClassVar[str] = "step_failed"
+
     step: str
     text: str
     service: str | None = None
@@ -238,6 +278,8 @@ class StepFailed(Event):
 @dataclass(frozen=True, slots=True)
 class StepUndone(Event):
     """A step was taken back because the release will not be."""
+
+    type: ClassVar[str] = "step_undone"
 
     step: str
     text: str
@@ -251,6 +293,8 @@ class Probed(Event):
     `seconds` is how long the container has been waited for, `limit` how long it may take.
     """
 
+    type: ClassVar[str] = "probed"
+
     service: str
     container: str
     outcome: str
@@ -263,6 +307,8 @@ class Probed(Event):
 class HookOutput(Event):
     """A line printed by a hook."""
 
+    type: ClassVar[str] = "hook_output"
+
     service: str
     hook: str
     line: str
@@ -272,6 +318,8 @@ class HookOutput(Event):
 class Switched(Event):
     """New requests for these services go to `release` from here on."""
 
+    type: ClassVar[str] = "switched"
+
     release: str
     services: tuple[str, ...]
 
@@ -279,6 +327,8 @@ class Switched(Event):
 @dataclass(frozen=True, slots=True)
 class Draining(Event):
     """So many requests are still in flight on the old containers of a service."""
+
+    type: ClassVar[str] = "draining"
 
     service: str
     in_flight: int

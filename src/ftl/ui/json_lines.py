@@ -6,7 +6,6 @@ import json
 from dataclasses import fields
 from typing import TYPE_CHECKING, TextIO
 
-from ftl.events import type_name
 from ftl.ui.stream import silence
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ class JsonLines:
 
 def as_record(event: Event) -> dict[str, object]:
     """The event as the JSON object that --json prints."""
-    record: dict[str, object] = {"type": type_name(type(event))}
+    record: dict[str, object] = {"type": event.type}
     for field in fields(event):
         record[field.name] = getattr(event, field.name)
     return record

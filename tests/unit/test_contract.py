@@ -1,0 +1,172 @@
+"""The public contract, in literal values: event types, labels, exit codes and names on the server.
+
+Programs read the events, scripts test the exit codes, and servers that an older FTL deployed to have the labels and
+names. Renaming a class or a constant must not change any of them; adding to a table here is a decision.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from ftl import errors, events
+from ftl.engine import labels
+from ftl.proxy import names
+from ftl.proxy.names import Installation
+from ftl.ui.json_lines import as_record
+from tests.unit.ui.samples import EVERY
+
+EVENTS = {
+    "note": ("text", "level", "hint"),
+    "build_started": ("service", "image", "platform"),
+    "build_context": ("service", "bytes"),
+    "build_step": ("service", "name", "state", "seconds"),
+    "build_output": ("service", "step", "line"),
+    "build_finished": (
+        "service",
+        "image",
+        "seconds",
+        "built",
+        "first_miss",
+        "miss_seconds",
+        "miss_reason",
+    ),
+    "transfer_started": ("image", "layers", "layers_reused", "bytes_total", "layers_kept"),
+    "transfer_progress": (
+        "image",
+        "bytes_done",
+        "bytes_total",
+        "bytes_sent",
+        "layers_done",
+        "layers_total",
+        "layer",
+        "way",
+        "speed",
+        "seconds_left",
+    ),
+    "layer_finished": ("image", "layer", "way", "size", "bytes_sent", "instead_of"),
+    "transfer_finished": (
+        "image",
+        "layers_sent",
+        "layers_reused",
+        "bytes_sent",
+        "seconds",
+        "bytes_saved",
+        "layers_delta",
+        "layers_kept",
+        "link_speed",
+    ),
+    "pull_progress": ("image", "status"),
+    "push_progress": ("image", "status"),
+    "setup_planned": ("server", "system", "steps"),
+    "planned": ("server", "release", "steps"),
+    "step_started": ("step", "text", "service"),
+    "step_finished": ("step", "text", "seconds", "service"),
+    "step_failed": ("step", "text", "service"),
+    "step_undone": ("step", "text", "service"),
+    "probed": ("service", "container", "outcome", "healthy", "seconds", "limit"),
+    "hook_output": ("service", "hook", "line"),
+    "switched": ("release", "services"),
+    "draining": ("service", "in_flight"),
+}
+
+LABELS = {
+    "PROJECT": "ftl.project",
+    "SERVICE": "ftl.service",
+    "RELEASE": "ftl.release",
+    "ROLE": "ftl.role",
+    "CONFIG": "ftl.config",
+    "CONTENT": "ftl.content",
+    "COMMIT": "ftl.commit",
+    "ROLE_SERVICE": "service",
+    "ROLE_DEPENDENCY": "dependency",
+    "ROLE_PROXY": "proxy",
+    "ROLE_STATE": "state",
+    "ROLE_HOOK": "hook",
+    "ROLE_NETWORK": "network",
+    "ROLE_VOLUME": "volume",
+    "ROLE_TRANSFER": "transfer",
+    "ROLE_HOLD": "hold",
+}
+
+EXIT_CODES = {
+    "FtlError": 1,
+    "ConfigError": 2,
+    "UsageError": 2,
+    "ServerError": 3,
+    "HostKeyChanged": 3,
+    "LoginRefused": 3,
+    "LockHeld": 4,
+    "Interrupted": 130,
+    "EngineError": 1,
+    "EngineUnavailable": 1,
+    "BuildFailed": 1,
+    "TransferFailed": 1,
+    "Unhealthy": 1,
+    "HookFailed": 1,
+}
+
+
+def test_event_types_and_their_fields_are_fixed() -> None:
+    """`--json` prints exactly these types, each with these fields in this order, whatever the classes are called."""
+    kinds = [
+        kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, events.Event)
+    ]
+    concrete = [kind for kind in kinds if kind is not events.Event]
+    assert {kind.type: tuple(field.name for field in fields(kind)) for kind in concrete} == EVENTS
+    assert len(concrete) == len(EVENTS)
+
+
+@pytest.mark.parametrize("event", EVERY, ids=lambda event: type(event).__name__)
+def test_the_printed_object_has_the_type_and_the_fields(event: events.Event) -> None:
+    """The JSON object of an event is its type, then its fields."""
+    type_, *names_ = as_record(event)
+    assert type_ == "type"
+    assert tuple(names_) == EVENTS[event.type]
+
+
+def test_labels_are_fixed() -> None:
+    """Servers that were deployed to carry these labels, and FTL finds its objects by them."""
+    assert {name: value for name, value in vars(labels).items() if name.isupper()} == LABELS
+
+
+def test_exit_codes_are_fixed() -> None:
+    """Scripts tell the kinds of failure apart by these numbers."""
+    kinds = [
+        kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.FtlError)
+    ]
+    assert {kind.__name__: kind.exit_code for kind in kinds} == EXIT_CODES
+
+
+def test_names_of_the_proxys_objects_are_fixed() -> None:
+    """The container, network, volumes and ports of the proxy that every project on a server shares."""
+    installation = Installation()
+    assert installation.container == "ftl-proxy"
+    assert installation.network == "ftl-edge"
+    assert installation.config_volume == "ftl-proxy-config"
+    assert installation.data_volume == "ftl-proxy-data"
+    assert (installation.http_port, installation.https_port) == (80, 443)
+
+
+def test_names_of_a_projects_objects_are_fixed() -> None:
+    """A project's network, its interface and the alias of a release, as running containers have them."""
+    assert names.project_network("shop") == "ftl-p-shop"
+    assert names.project_bridge("shop") == "ftl-8d9001d32c6"
+    assert names.release_alias("shop", "web", "r5") == "r5-web-shop-97375646"
+    long_alias = "r12-under-scored-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-989d66b9"
+    assert names.release_alias("a" * 50, "under_scored", "r12") == long_alias
+
+
+def test_files_in_the_proxy_are_fixed() -> None:
+    """Where the proxy's volumes hold the configuration, the live files and the certificates."""
+    assert names.ADMIN == "127.0.0.1:2019"
+    assert names.CONFIG_FILE == "/config/ftl/caddy.json"
+    assert names.STORAGE == "/data/caddy"
+    assert names.CERTIFICATES == "/data/caddy/certificates"
+    assert names.live_file("shop", "web") == "/config/live/shop.web"
+    assert names.authority_file("PEM") == "/data/ftl/authorities/384fb9a44fabe158.crt"
+    assert names.certificate_files("0123") == (
+        "/data/ftl/certificates/0123.crt",
+        "/data/ftl/certificates/0123.key",
+    )
