@@ -17,10 +17,9 @@ from ftl.deploy.plan.changes import LocalImage
 from ftl.deploy.plan.planner import Author, make_plan
 from ftl.engine import Engine, local_url
 from ftl.errors import UsageError
-from ftl.image import platforms
-from ftl.image.building import build as build_images
-from ftl.image.commit import git_commit
-from ftl.image.identity import content_id
+from ftl.image.building import build_images
+from ftl.image.identity import content_id, git_commit
+from ftl.image.platforms import remember_platform
 from ftl.image.registry.build_logins import build_logins
 from ftl.image.registry.keyring import Keyring
 
@@ -86,7 +85,7 @@ async def gather(
         BuildFailed: An image could not be built.
     """
     meant = select_services(project, only)
-    platforms.remember(project.server.host, session.info.platform)
+    remember_platform(project.server.host, session.info.platform)
     images, observed = await gather2(
         _images(project, meant, root, session.info.platform, build=build, emit=emit),
         observe(session.engine, session.info, project.name, session.name),

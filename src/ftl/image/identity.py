@@ -1,13 +1,18 @@
-"""What an image is, apart from when and by which engine it was built."""
+"""Identity of an image: a digest of its content, and the git commit it was built from."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from ftl.child import complete
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ftl.engine import Image
 
 _FIELDS = (
@@ -24,6 +29,9 @@ _FIELDS = (
 )
 """The parts of the config that a container runs by. The others are left over from the classic builder
 (Hostname, Image, AttachStdin, ...) or differ with the engine's version (ArgsEscaped, OnBuild, Domainname)."""
+
+_GIT_SECONDS = 3.0
+_COMMIT = re.compile(r"[0-9a-f]{40,64}(?:-dirty)?")
 
 
 def content_id(image: Image) -> str:
@@ -57,3 +65,14 @@ def _normal(name: str, value: object) -> object:
     if name in ("ExposedPorts", "Volumes") and isinstance(value, Mapping):  # sets, written as maps to {}
         return sorted(value)
     return value
+
+
+async def git_commit(folder: Path, environ: Mapping[str, str]) -> str | None:
+    """The full id, with `-dirty` behind it where tracked files were changed; None outside of a checkout."""
+    argv = ["git", "--no-optional-locks", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=64"]
+    try:
+        done = await complete([*argv, "--exclude=*"], seconds=_GIT_SECONDS, env=environ, cwd=folder)
+    except (OSError, TimeoutError):
+        return None
+    text = done.stdout.decode(errors="replace").strip()
+    return text if done.exit_code == 0 and _COMMIT.fullmatch(text) else None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.e2e.building.stage import SOURCE, built, inspect, warnings
 
-from ftl.image.building.context import walk
+from ftl.image.building.context import walk_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -182,7 +182,7 @@ def test_the_context_is_counted_as_the_builder_takes_it(
     )
     outcome = made.run("--json", "build", "--no-cache").ok()
     taken = {event["line"].removeprefix("./") for event in outcome.events("build_output")}
-    counted = walk(made.folder, made.folder / "Dockerfile")
+    counted = walk_context(made.folder, made.folder / "Dockerfile")
     assert set(counted.files) == taken
 
 

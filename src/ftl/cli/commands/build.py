@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ftl.config import Project, Service
     from ftl.engine import Engine
     from ftl.events import Emit
-    from ftl.image.building import Built
+    from ftl.image.building import BuildResult
     from ftl.image.explain import Explanation
     from ftl.image.registry.keyring import Keyring
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class _Outcome:
     """Built images, explanations and pushed references, each by service."""
 
-    built: Mapping[str, Built]
+    built: Mapping[str, BuildResult]
     explained: Mapping[str, Explanation]
     pushed: Mapping[str, str]
 
@@ -58,7 +58,7 @@ def command(
         project, root, _ = load_project(options)
         chosen = _chosen(project, services)
         from ftl.engine import Engine, local_url
-        from ftl.image.building import build
+        from ftl.image.building import build_images
         from ftl.image.registry.build_logins import build_logins
         from ftl.image.registry.keyring import Keyring
 
@@ -67,7 +67,7 @@ def command(
             async with build_logins(
                 chosen, project.registries, keyring, root=root, environ=os.environ
             ) as docker_config:
-                built = await build(
+                built = await build_images(
                     project,
                     chosen,
                     root=root,
@@ -92,7 +92,7 @@ def command(
 
 
 async def _push(
-    project: Project, built: Mapping[str, Built], engine: Engine, keyring: Keyring, emit: Emit
+    project: Project, built: Mapping[str, BuildResult], engine: Engine, keyring: Keyring, emit: Emit
 ) -> dict[str, str]:
     """Push the images that name a registry; what was pushed, by service."""
     from ftl.image.registry.push_pull import push
@@ -125,11 +125,11 @@ def _chosen(project: Project, names: tuple[str, ...]) -> list[Service]:
 def _platform(project: Project, emit: Emit) -> str | None:
     """The server's platform, if it was ever asked; else the engine's own is taken, and said so."""
     from ftl.events import Note
-    from ftl.image.platforms import recall
+    from ftl.image.platforms import recall_platform
 
     if project.server.is_local:
         return None
-    known = recall(project.server.host)
+    known = recall_platform(project.server.host)
     if known is None:
         emit(
             Note(
@@ -152,7 +152,7 @@ def _fields(outcome: _Outcome) -> Fields:
     }
 
 
-def _service_fields(built: Built, explanation: Explanation | None) -> Fields:
+def _service_fields(built: BuildResult, explanation: Explanation | None) -> Fields:
     """One service of the JSON result."""
     fields: dict[str, object] = {
         "image": built.reference,
@@ -173,7 +173,7 @@ def _service_fields(built: Built, explanation: Explanation | None) -> Fields:
     return fields
 
 
-def _drawn(explanation: Explanation, built: Built) -> str:
+def _drawn(explanation: Explanation, built: BuildResult) -> str:
     """An explanation as text: the figures, then the advice."""
     lines = [
         f"{explanation.service}: {figures.size(explanation.size)}, of it {figures.size(explanation.base_size)} from "

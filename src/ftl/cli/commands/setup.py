@@ -136,7 +136,7 @@ def _fields(outcome: _Outcome) -> Fields:
 async def _log_in(project: Project, root: Path, emit: Emit, *, store: bool) -> tuple[str, ...]:
     """See to the logins to registries; which of them work."""
     from ftl.image.registry.keyring import Keyring
-    from ftl.image.registry.names import shown
+    from ftl.image.registry.names import display_name
     from ftl.server.setup.registries import log_in_to_registries
     from ftl.server.setup.registries import store_credentials as keep_there
     from ftl.ssh.target import target_of
@@ -145,7 +145,7 @@ async def _log_in(project: Project, root: Path, emit: Emit, *, store: bool) -> t
     found = await log_in_to_registries(project, keyring, _ask_login, environ=os.environ, emit=emit)
     if store and found:
         await keep_there(target_of(project.server), found, emit=emit)
-    return tuple(shown(one.registry) for one in found)
+    return tuple(display_name(one.registry) for one in found)
 
 
 def _print(plan: SetupPlan, *, dry_run: bool) -> None:

@@ -1,6 +1,6 @@
 """Building images on this machine: the docker CLI's call, what it prints, and why its cache was of no use."""
 
-from ftl.image.building.built import Built
-from ftl.image.building.services import build
+from ftl.image.building.built import BuildResult
+from ftl.image.building.parallel import build_images
 
-__all__ = ["Built", "build"]
+__all__ = ["BuildResult", "build_images"]

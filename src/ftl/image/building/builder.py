@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from ftl.errors import BuildFailed
-from ftl.image.files import cache_file, read_json, write_json
+from ftl.image.json_files import cache_file, read_json, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Kind = Literal["buildx", "buildkit", "classic"]
+BuilderKind = Literal["buildx", "buildkit", "classic"]
 """In order of preference: the plugin, the one inside a CLI before 23.0, the builder before BuildKit."""
 
 _FILE = "builders.json"
@@ -35,7 +35,7 @@ _PLUGINS = (
     "/opt/homebrew/lib/docker/cli-plugins",
 )
 
-NO_CLI = (
+_INSTALL_CLI = (
     "install the docker CLI with buildx (Debian: `apt-get install docker-cli docker-buildx`, "
     "or docker.io before Debian 13)"
 )
@@ -46,7 +46,7 @@ class Builder:
     """A docker CLI that builds."""
 
     docker: str
-    kind: Kind
+    kind: BuilderKind
 
     @property
     def has_buildkit(self) -> bool:
@@ -74,7 +74,7 @@ def find_builder(environ: Mapping[str, str]) -> Builder:
 
 def _restored(known: Mapping[str, object]) -> Builder | None:
     docker = known.get("docker")
-    kind = next((kind for kind in get_args(Kind) if kind == known.get("kind")), None)
+    kind = next((kind for kind in get_args(BuilderKind) if kind == known.get("kind")), None)
     return Builder(docker, kind) if isinstance(docker, str) and kind is not None else None
 
 
@@ -105,13 +105,13 @@ def _stamp(path: str) -> str:
 
 def _best(candidates: list[str], environ: Mapping[str, str]) -> Builder:
     if not candidates:
-        raise BuildFailed("there is no docker CLI on PATH to build with", hint=NO_CLI)
+        raise BuildFailed("there is no docker CLI on PATH to build with", hint=_INSTALL_CLI)
     builders = [builder for path in candidates if (builder := _probe(path, environ)) is not None]
     if not builders:
         raise BuildFailed(
-            f"`{candidates[0]}` is not Docker's own CLI, and there is no other on PATH", hint=NO_CLI
+            f"`{candidates[0]}` is not Docker's own CLI, and there is no other on PATH", hint=_INSTALL_CLI
         )
-    order: tuple[Kind, ...] = get_args(Kind)
+    order: tuple[BuilderKind, ...] = get_args(BuilderKind)
     return min(builders, key=lambda builder: order.index(builder.kind))
 
 

@@ -8,7 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from ftl.events import BuildOutput, BuildStep, Event
-from ftl.image.building.progress import OUTPUT_KEPT, State, Step, clean
+from ftl.image.building.progress import OUTPUT_KEPT, ProgressStep, StepState, clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,12 +34,12 @@ class ClassicProgress:
         self._service = service
         self._dockerfile = dockerfile
         self._clock = clock
-        self._steps: list[Step] = []
+        self._steps: list[ProgressStep] = []
         self._started = clock()
         self._tail: deque[str] = deque(maxlen=OUTPUT_KEPT)
 
     @property
-    def steps(self) -> tuple[Step, ...]:
+    def steps(self) -> tuple[ProgressStep, ...]:
         """All steps seen."""
         return tuple(self._steps)
 
@@ -80,12 +80,12 @@ class ClassicProgress:
         events = self._end("done")
         instructions = self._dockerfile.instructions
         instruction = instructions[number - 1] if number <= len(instructions) else None
-        step = Step(text, instruction)
+        step = ProgressStep(text, instruction)
         self._steps.append(step)
         self._started = self._clock()
         return (*events, BuildStep(self._service, step.name, "running"))
 
-    def _end(self, state: State) -> tuple[Event, ...]:
+    def _end(self, state: StepState) -> tuple[Event, ...]:
         if not self._steps or self._steps[-1].state != "running":
             return ()
         step = self._steps[-1]

@@ -9,15 +9,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from ftl.image.building.build_secrets import ResolvedSecret
     from ftl.image.building.builder import Builder
-    from ftl.image.building.secrets import Secret
 
 _OURS = ("PATH", "HOME", "USER", "LANG", "TMPDIR", "SSH_AUTH_SOCK")
 _OURS_PREFIXES = ("DOCKER_", "BUILDX_", "LD_", "LC_", "DYLD_", "XDG_", "SSL_")
 
 
 @dataclass(frozen=True, slots=True)
-class BuildCall:
+class BuildRequest:
     """What is built, apart from who builds it.
 
     Attributes:
@@ -32,13 +32,13 @@ class BuildCall:
     tags: tuple[str, ...]
     labels: Mapping[str, str]
     args: Mapping[str, str]
-    secrets: tuple[Secret, ...]
+    secrets: tuple[ResolvedSecret, ...]
     target: str | None
     platform: str | None
     no_cache: bool = False
 
 
-def arguments(builder: Builder, call: BuildCall, *, id_file: Path | None = None) -> list[str]:
+def build_arguments(builder: Builder, call: BuildRequest, *, id_file: Path | None = None) -> list[str]:
     """The argument list. A build arg's value is not in it: process lists are public.
 
     Args:
@@ -64,9 +64,9 @@ def arguments(builder: Builder, call: BuildCall, *, id_file: Path | None = None)
     return [*argv, "--", str(call.context)]
 
 
-def environment(
+def build_environment(
     builder: Builder,
-    call: BuildCall,
+    call: BuildRequest,
     *,
     host: str,
     environ: Mapping[str, str],
@@ -83,7 +83,7 @@ def environment(
         environ: What the CLI itself works by.
         variables: Where the secrets' values are.
     """
-    env = client_environment(host, environ)
+    env = cli_environment(host, environ)
     env |= {name: value for name, value in call.args.items() if _may_be_variable(name, call)}
     env |= {secret.env: variables[secret.env] for secret in call.secrets if secret.env is not None}
     if builder.kind == "buildx":
@@ -93,7 +93,7 @@ def environment(
     return env
 
 
-def client_environment(host: str, environ: Mapping[str, str]) -> dict[str, str]:
+def cli_environment(host: str, environ: Mapping[str, str]) -> dict[str, str]:
     """Ours, with the docker CLI turned to the engine at `host`, in English and without its hints."""
     env = {
         name: value for name, value in environ.items() if name not in ("DOCKER_CONTEXT", "DOCKER_BUILDKIT")
@@ -101,7 +101,7 @@ def client_environment(host: str, environ: Mapping[str, str]) -> dict[str, str]:
     return env | {"DOCKER_HOST": host, "DOCKER_CLI_HINTS": "false", "LC_ALL": "C"}
 
 
-def _may_be_variable(name: str, call: BuildCall) -> bool:
+def _may_be_variable(name: str, call: BuildRequest) -> bool:
     """Whether a build arg may travel as a variable: not if the CLI works by it, or a secret has its name."""
     taken = name in _OURS or name.startswith(_OURS_PREFIXES)
     return not taken and all(secret.env != name for secret in call.secrets)

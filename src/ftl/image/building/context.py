@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ftl import figures
-from ftl.image.building.ignore import Ignore, Matches, read_ignore
+from ftl.image.building.dockerignore import DockerIgnore, Matches, read_dockerignore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,7 +37,7 @@ DISPENSABLE = frozenset({
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class ContextFile:
     """A file of the context: what tells that it changed without reading it."""
 
     size: int
@@ -59,7 +59,7 @@ class Context:
 
     root: Path
     size: int = 0
-    files: dict[str, File] = field(default_factory=dict)
+    files: dict[str, ContextFile] = field(default_factory=dict)
     folders: tuple[tuple[str, int], ...] = ()
     ignore: Path | None = None
     whole: bool = True
@@ -80,10 +80,10 @@ def folders_text(folders: Sequence[tuple[str, int]], count: int = 3) -> str:
     return ", ".join(f"{path} {figures.size(size)}" for path, size in folders[:count])
 
 
-def walk(root: Path, dockerfile: Path) -> Context:
+def walk_context(root: Path, dockerfile: Path) -> Context:
     """Walk a context with its ignore file; links are not followed, as builders do."""
-    ignore = read_ignore(root, dockerfile)
-    files: dict[str, File] = {}
+    ignore = read_dockerignore(root, dockerfile)
+    files: dict[str, ContextFile] = {}
     sizes: dict[str, int] = {}
     deadline = time.monotonic() + _SECONDS
     whole = True
@@ -91,7 +91,7 @@ def walk(root: Path, dockerfile: Path) -> Context:
         if count >= _ENTRIES or (count % 256 == 0 and time.monotonic() > deadline):
             whole = False
             break
-        files[path] = File(status.st_size, status.st_mtime_ns, status.st_mode)
+        files[path] = ContextFile(status.st_size, status.st_mtime_ns, status.st_mode)
         if folder := _named_folder(path):
             sizes[folder] = sizes.get(folder, 0) + status.st_size
     folders = tuple(sorted(sizes.items(), key=lambda item: -item[1]))
@@ -107,7 +107,9 @@ def _named_folder(path: str) -> str:
     return parts[0] if parts else ""
 
 
-def _entries(root: Path, folder: str, ignore: Ignore, above: Matches) -> Iterator[tuple[str, os.stat_result]]:
+def _entries(
+    root: Path, folder: str, ignore: DockerIgnore, above: Matches
+) -> Iterator[tuple[str, os.stat_result]]:
     try:
         entries = sorted(os.scandir(root / folder), key=lambda entry: entry.name)
     except OSError:  # not ours to read: the builder will say so if it needs it

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _DIRECTIVE = re.compile(r"^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S+)\s*$")
 _HEREDOC = re.compile(r"<<(-?)\s*(['\"]?)([A-Za-z0-9_.]+)\2")
 _WITH_HEREDOC = ("RUN", "COPY", "ADD")
-LAYERS = ("RUN", "COPY", "ADD", "WORKDIR")
+LAYER_KEYWORDS = ("RUN", "COPY", "ADD", "WORKDIR")
 """The instructions that BuildKit shows (and counts) as steps; all others only change the image's config."""
 
 
@@ -57,7 +57,7 @@ class Instruction:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class BuildStage:
     """One FROM and what follows it; `name` is in lower case, as builders compare it."""
 
     index: int
@@ -76,9 +76,9 @@ class Dockerfile:
 
     path: str
     instructions: tuple[Instruction, ...]
-    stages: tuple[Stage, ...] = field(default=())
+    stages: tuple[BuildStage, ...] = field(default=())
 
-    def base_stage(self, stage: Stage) -> Stage | None:
+    def base_stage(self, stage: BuildStage) -> BuildStage | None:
         """The earlier stage that `stage` continues, if its base is not an image."""
         return next((other for other in self.stages[: stage.index] if other.name == stage.base.lower()), None)
 
@@ -86,7 +86,7 @@ class Dockerfile:
         """What the result of `instruction` was made from: its base stages and its own, up to and with it."""
         if instruction.stage < 0:
             return (instruction,)
-        stage: Stage | None = self.stages[instruction.stage]
+        stage: BuildStage | None = self.stages[instruction.stage]
         chain = [
             step for step in self.stages[instruction.stage].instructions if step.line <= instruction.line
         ]
@@ -118,7 +118,7 @@ class Dockerfile:
         stage = self._stage(stage_name)
         if stage is None:
             return None
-        counted = [step for step in stage.instructions if step.keyword in LAYERS]
+        counted = [step for step in stage.instructions if step.keyword in LAYER_KEYWORDS]
         if self.base_stage(stage) is None and stage.base.lower() != "scratch":
             counted.insert(0, stage.instructions[0])
         return counted[number - 1] if 0 < number <= len(counted) else None
@@ -130,7 +130,7 @@ class Dockerfile:
         stage = self._stage(target) if target else self.stages[-1]
         return self.chain(stage.instructions[-1]) if stage is not None else ()
 
-    def _stage(self, name: str | None) -> Stage | None:
+    def _stage(self, name: str | None) -> BuildStage | None:
         if name is None:
             return self.stages[0] if len(self.stages) == 1 else None
         return next((stage for stage in reversed(self.stages) if stage.is_called(name)), None)
@@ -150,8 +150,8 @@ def parse(text: str, path: str = "Dockerfile", args: Mapping[str, str] | None = 
     return Dockerfile(path, tuple(instructions), _stages(instructions, args or {}))
 
 
-def _stages(instructions: list[Instruction], args: Mapping[str, str]) -> tuple[Stage, ...]:
-    stages: list[Stage] = []
+def _stages(instructions: list[Instruction], args: Mapping[str, str]) -> tuple[BuildStage, ...]:
+    stages: list[BuildStage] = []
     values = _global_arguments(instructions)
     values |= {name: value for name, value in args.items() if name in values}
     for step in instructions:
@@ -160,7 +160,7 @@ def _stages(instructions: list[Instruction], args: Mapping[str, str]) -> tuple[S
             name = words[2].lower() if len(words) >= 3 and words[1].upper() == "AS" else None
             base = _expand(words[0], values) if words else ""
             own = tuple(other for other in instructions if other.stage == step.stage)
-            stages.append(Stage(step.stage, name, base, own))
+            stages.append(BuildStage(step.stage, name, base, own))
     return tuple(stages)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.events import Note
-from ftl.image.building.miss import covers, sources_of
+from ftl.image.building.cache_miss import context_sources, source_covers
 
 if TYPE_CHECKING:
     from ftl.image.building.context import Context
@@ -18,10 +18,15 @@ _SAMPLES = (".example", ".sample", ".template", ".dist")
 def private_files(context: Context, dockerfile: Dockerfile) -> list[tuple[str, int]]:
     """Each file of variables that an instruction copies: its path in the context, and the instruction's line."""
     reading = [
-        (step.line, sources_of(step)) for step in dockerfile.instructions if step.keyword in ("COPY", "ADD")
+        (step.line, context_sources(step))
+        for step in dockerfile.instructions
+        if step.keyword in ("COPY", "ADD")
     ]
     found = [
-        (path, next((line for line, sources in reading if any(covers(one, path) for one in sources)), 0))
+        (
+            path,
+            next((line for line, sources in reading if any(source_covers(one, path) for one in sources)), 0),
+        )
         for path in sorted(context.files)
         if _is_private(path)
     ]

@@ -29,11 +29,11 @@ _STATUS = re.compile(
     r"^(?:sha256:|transferring |extracting |resolve |exporting |writing image|naming to|sending tarball|"
     r"unpacking |loading layer|importing |preparing |pushing |CANCELED|\.\.\.$|\[output clipped)"
 )
-State = Literal["running", "cached", "done", "failed"]
+StepState = Literal["running", "cached", "done", "failed"]
 
 
 @dataclass(slots=True)
-class Step:
+class ProgressStep:
     """One step of a build as far as it got.
 
     Attributes:
@@ -46,7 +46,7 @@ class Step:
 
     name: str
     instruction: Instruction | None = None
-    state: State = "running"
+    state: StepState = "running"
     seconds: float = 0.0
     output: deque[str] = field(default_factory=lambda: deque(maxlen=OUTPUT_KEPT))
     error: str = ""
@@ -67,7 +67,7 @@ class Progress(Protocol):
     """A reader of a builder's lines."""
 
     @property
-    def steps(self) -> tuple[Step, ...]:
+    def steps(self) -> tuple[ProgressStep, ...]:
         """All steps seen, in the order in which they were first seen."""
 
     @property
@@ -96,11 +96,11 @@ class PlainProgress:
     def __init__(self, service: str, dockerfile: Dockerfile) -> None:
         self._service = service
         self._dockerfile = dockerfile
-        self._steps: dict[str, Step] = {}
+        self._steps: dict[str, ProgressStep] = {}
         self._tail: deque[str] = deque(maxlen=4 * OUTPUT_KEPT)
 
     @property
-    def steps(self) -> tuple[Step, ...]:
+    def steps(self) -> tuple[ProgressStep, ...]:
         """All steps seen."""
         return tuple(self._steps.values())
 
@@ -130,11 +130,11 @@ class PlainProgress:
     def _open(self, identity: str, name: str) -> tuple[Event, ...]:
         if name == "..." or name.startswith("building with "):
             return ()
-        step = Step(_without_digest(name), self._instruction(name))
+        step = ProgressStep(_without_digest(name), self._instruction(name))
         self._steps[identity] = step
         return self._event(step)
 
-    def _advance(self, step: Step, rest: str) -> tuple[Event, ...]:
+    def _advance(self, step: ProgressStep, rest: str) -> tuple[Event, ...]:
         if output := _OUTPUT.match(rest):
             return self._output(step, output["text"] or "")
         if done := _DONE.match(rest):
@@ -152,12 +152,12 @@ class PlainProgress:
             return ()
         return self._output(step, rest)
 
-    def _output(self, step: Step, printed: str) -> tuple[Event, ...]:
+    def _output(self, step: ProgressStep, printed: str) -> tuple[Event, ...]:
         text = clean(printed)  # only now: BuildKit writes its `#7 0.1 ` once, before all states of a line
         step.output.append(text)
         return (BuildOutput(self._service, step.name, text),)
 
-    def _event(self, step: Step) -> tuple[Event, ...]:
+    def _event(self, step: ProgressStep) -> tuple[Event, ...]:
         if step.is_internal and step.state != "failed":
             return ()
         return (BuildStep(self._service, step.name, step.state, step.seconds),)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ftl.image.building.dockerfile import Instruction
-    from ftl.image.explain.facts import Facts
+    from ftl.image.explain.facts import ImageFacts
 
 WORTH = 1_000_000
 """Bytes below which a layer's waste is not worth a sentence."""
@@ -34,6 +34,6 @@ class Advice:
     seconds: float = 0.0
 
 
-def about_layer(rule: str, step: Instruction, facts: Facts, text: str, hint: str) -> Advice:
+def about_layer(rule: str, step: Instruction, facts: ImageFacts, text: str, hint: str) -> Advice:
     """Advice whose figure is the size of an instruction's layer."""
     return Advice(rule, text, hint, line=step.line, bytes=facts.weighs(step))

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import gather
 from ftl.child import complete
+from ftl.image.building.build_record import BuildRecord, load_record, record_path
 from ftl.image.building.builder import Builder, find_builder
-from ftl.image.building.command import client_environment
-from ftl.image.building.record import Record, load_record, record_path
-from ftl.image.explain.facts import Entry, Facts, read_history
+from ftl.image.building.command import cli_environment
+from ftl.image.explain.facts import HistoryEntry, ImageFacts, read_history
 from ftl.image.explain.rules import advise
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ftl.config import Service
     from ftl.engine import Engine
-    from ftl.image.building.built import Built
+    from ftl.image.building.built import BuildResult
     from ftl.image.explain.advice import Advice
 
 _SECONDS = 30.0
@@ -47,7 +47,7 @@ class Explanation:
 
 
 async def explain(
-    services: Sequence[Service], built: Mapping[str, Built], *, root: Path, engine: Engine
+    services: Sequence[Service], built: Mapping[str, BuildResult], *, root: Path, engine: Engine
 ) -> dict[str, Explanation]:
     """Explain the images that were just built.
 
@@ -66,10 +66,10 @@ async def explain(
 
 
 async def _explain(
-    service: Service, built: Built, root: Path, engine: Engine, builder: Builder
+    service: Service, built: BuildResult, root: Path, engine: Engine, builder: Builder
 ) -> Explanation:
     record = await asyncio.to_thread(load_record, record_path(root, service.name))
-    facts = Facts(
+    facts = ImageFacts(
         service=service.name,
         dockerfile=built.dockerfile,
         target=service.build.target if service.build else None,
@@ -89,16 +89,16 @@ async def _explain(
     )
 
 
-def _seconds(built: Built, record: Record | None) -> dict[int, float]:
+def _seconds(built: BuildResult, record: BuildRecord | None) -> dict[int, float]:
     if record is None:
         return {}
     return {step.line: taken for step in built.dockerfile.instructions if (taken := record.taken(step))}
 
 
-async def _history(image: str, engine: Engine, builder: Builder) -> tuple[Entry, ...]:
+async def _history(image: str, engine: Engine, builder: Builder) -> tuple[HistoryEntry, ...]:
     """The layers of an image; empty where the docker CLI cannot say."""
     argv = [builder.docker, "history", "--no-trunc", "--human=false", "--format", "{{json .}}", image]
-    env = client_environment(engine.url, os.environ)
+    env = cli_environment(engine.url, os.environ)
     try:
         done = await complete(argv, seconds=_SECONDS, env=env)
     except (OSError, TimeoutError):

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftl.image.building.dockerfile import LAYERS, Dockerfile, Instruction
+from ftl.image.building.dockerfile import LAYER_KEYWORDS, Dockerfile, Instruction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ _CLASSIC_CONFIG = re.compile(r"^/bin/sh -c #\(nop\)\s+(?!COPY|ADD|WORKDIR)")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class HistoryEntry:
     """A line of an image's history: what made it and how many bytes it added."""
 
     created_by: str
@@ -34,7 +34,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ImageFacts:
     """One service's image and build.
 
     Attributes:
@@ -49,7 +49,7 @@ class Facts:
     target: str | None
     context: Context
     size: int
-    history: tuple[Entry, ...]
+    history: tuple[HistoryEntry, ...]
     seconds: Mapping[int, float]
 
     @property
@@ -63,7 +63,7 @@ class Facts:
 
         The history names no lines, so it is read from its end: the image's own steps are its last ones.
         """
-        steps = [step for step in self.result if step.keyword in LAYERS]
+        steps = [step for step in self.result if step.keyword in LAYER_KEYWORDS]
         made = [entry for entry in self.history if entry.makes_layer]
         return {step.line: entry.size for step, entry in zip(reversed(steps), reversed(made), strict=False)}
 
@@ -87,18 +87,18 @@ class Facts:
         return self.sizes.get(instruction.line, 0)
 
 
-def read_history(lines: Iterable[str]) -> tuple[Entry, ...]:
+def read_history(lines: Iterable[str]) -> tuple[HistoryEntry, ...]:
     """The output of `docker history --no-trunc --human=false --format '{{json .}}'`, oldest first."""
-    entries: list[Entry] = []
+    entries: list[HistoryEntry] = []
     for line in lines:
         try:
             raw = json.loads(line)
-            entries.append(Entry(str(raw["CreatedBy"]), int(raw["Size"])))
+            entries.append(HistoryEntry(str(raw["CreatedBy"]), int(raw["Size"])))
         except (ValueError, KeyError, TypeError):
             continue
     return tuple(reversed(entries))
 
 
-def total(facts: Facts, instructions: Sequence[Instruction]) -> int:
+def total(facts: ImageFacts, instructions: Sequence[Instruction]) -> int:
     """Bytes of several layers."""
     return sum(facts.weighs(step) for step in instructions)

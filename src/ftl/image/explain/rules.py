@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from ftl import figures
+from ftl.image.building.cache_miss import context_sources
 from ftl.image.building.context import folders_text
-from ftl.image.building.miss import sources_of
 from ftl.image.explain.advice import WORTH, Advice
 from ftl.image.explain.waste import doubled, left_behind, many_layers, multi_stage
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ftl.image.building.dockerfile import Instruction
-    from ftl.image.explain.facts import Facts
+    from ftl.image.explain.facts import ImageFacts
 
 _LARGE_IMAGE = 300_000_000
 _SLOW = 10.0
@@ -38,13 +38,13 @@ _INSTALLERS = (
 _SECRET_NAME = re.compile(r"\b(\w*(?:TOKEN|PASSWORD|PASSWD|SECRET|API_?KEY|PRIVATE_KEY)\w*)\b", re.IGNORECASE)
 
 
-def advise(facts: Facts) -> tuple[Advice, ...]:
+def advise(facts: ImageFacts) -> tuple[Advice, ...]:
     """All advice, in the order of what it is likely to be worth: time first, then size."""
     found = [advice for rule in _RULES for advice in rule(facts)]
     return tuple(sorted(found, key=lambda advice: (-advice.seconds, -advice.bytes, advice.line)))
 
 
-def _order(facts: Facts) -> Iterator[Advice]:
+def _order(facts: ImageFacts) -> Iterator[Advice]:
     """Dependencies are installed after the whole source was copied."""
     for stage in facts.dockerfile.stages:
         broad = next((step for step in stage.instructions if _copies_all(step)), None)
@@ -70,7 +70,7 @@ def _order(facts: Facts) -> Iterator[Advice]:
                 )
 
 
-def _context(facts: Facts) -> Iterator[Advice]:
+def _context(facts: ImageFacts) -> Iterator[Advice]:
     """The context holds what images are seldom made of, or is large."""
     context = facts.context
     spare = sum(size for _, size in context.dispensable)
@@ -87,7 +87,7 @@ def _context(facts: Facts) -> Iterator[Advice]:
     )
 
 
-def _base(facts: Facts) -> Iterator[Advice]:
+def _base(facts: ImageFacts) -> Iterator[Advice]:
     """The base image has no tag of its own, or is the large variant of one that has a small one."""
     base, size = facts.base, facts.base_size
     name, _, tag = base.rpartition("/")[2].partition("@")[0].partition(":")
@@ -117,7 +117,7 @@ def _base(facts: Facts) -> Iterator[Advice]:
         )
 
 
-def _largest(facts: Facts) -> Iterator[Advice]:
+def _largest(facts: ImageFacts) -> Iterator[Advice]:
     """What a large image is made of."""
     if facts.size < _LARGE_IMAGE:
         return
@@ -137,7 +137,7 @@ def _largest(facts: Facts) -> Iterator[Advice]:
     )
 
 
-def _slow(facts: Facts) -> Iterator[Advice]:
+def _slow(facts: ImageFacts) -> Iterator[Advice]:
     """A slow installation that starts from nothing each time it is repeated."""
     for step in facts.dockerfile.instructions:
         slow = facts.took(step) >= _SLOW and "--mount=type=cache" not in step.text
@@ -151,7 +151,7 @@ def _slow(facts: Facts) -> Iterator[Advice]:
             )
 
 
-def _secrets(facts: Facts) -> Iterator[Advice]:
+def _secrets(facts: ImageFacts) -> Iterator[Advice]:
     """Values that look like secrets can be read out of the image's history."""
     for step in facts.result:
         if step.keyword not in ("ARG", "ENV"):
@@ -168,7 +168,7 @@ def _secrets(facts: Facts) -> Iterator[Advice]:
                 )
 
 
-_RULES: tuple[Callable[[Facts], Iterator[Advice]], ...] = (
+_RULES: tuple[Callable[[ImageFacts], Iterator[Advice]], ...] = (
     _order, _context, multi_stage, left_behind, doubled, many_layers, _base, _largest, _slow, _secrets,
 )  # fmt: skip
 
@@ -176,11 +176,11 @@ _RULES: tuple[Callable[[Facts], Iterator[Advice]], ...] = (
 def _copies_all(step: Instruction) -> bool:
     """Whether a COPY or ADD takes the whole context."""
     return step.keyword in ("COPY", "ADD") and any(
-        source.strip("/") in ("", ".", "*") for source in sources_of(step)
+        source.strip("/") in ("", ".", "*") for source in context_sources(step)
     )
 
 
-def _manifests(step: Instruction, facts: Facts) -> tuple[str, ...] | None:
+def _manifests(step: Instruction, facts: ImageFacts) -> tuple[str, ...] | None:
     """The files that an installation goes by, those that the context has; None for no installation."""
     for pattern, names in _INSTALLERS:
         if pattern.search(step.text):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ftl import figures
 from ftl.image.explain.advice import WORTH, Advice, about_layer
-from ftl.image.explain.facts import Facts, total
+from ftl.image.explain.facts import ImageFacts, total
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +77,7 @@ _WASTES = (
 )
 
 
-def multi_stage(facts: Facts) -> Iterator[Advice]:
+def multi_stage(facts: ImageFacts) -> Iterator[Advice]:
     """Tools that only a build needs are in the image."""
     for step in facts.result:
         if step.keyword != "RUN" or _REMOVED.search(step.text):
@@ -106,7 +106,7 @@ def multi_stage(facts: Facts) -> Iterator[Advice]:
             )
 
 
-def left_behind(facts: Facts) -> Iterator[Advice]:
+def left_behind(facts: ImageFacts) -> Iterator[Advice]:
     """Package managers' lists and caches stay in a layer."""
     settings = " ".join(step.text for step in facts.result if step.keyword == "ENV")
     for step in facts.result:
@@ -118,7 +118,7 @@ def left_behind(facts: Facts) -> Iterator[Advice]:
                 yield about_layer(waste.rule, step, facts, text, waste.hint)
 
 
-def doubled(facts: Facts) -> Iterator[Advice]:
+def doubled(facts: ImageFacts) -> Iterator[Advice]:
     """A recursive chown or chmod copies every file it touches into one more layer."""
     for step in facts.result:
         command = re.search(r"\bch(?:own|mod) -\w*R\w*\b", step.text)
@@ -134,7 +134,7 @@ def doubled(facts: Facts) -> Iterator[Advice]:
             )
 
 
-def many_layers(facts: Facts) -> Iterator[Advice]:
+def many_layers(facts: ImageFacts) -> Iterator[Advice]:
     """A long row of RUNs."""
     row: list[Instruction] = []
     for step in [*facts.result, None]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from ftl import references
 from ftl.aio import gather
 from ftl.errors import EngineError
+from ftl.image.registry.failures import needs_credentials
 from ftl.image.registry.names import registry_of
-from ftl.image.registry.refusals import asks_for_login
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _OFFICIAL = f"{references.HUB}/library/"
 
 
-def pulled_from(project: Project) -> Mapping[str, tuple[str, ...]]:
+def pulled_images(project: Project) -> Mapping[str, tuple[str, ...]]:
     """The images that a project's server pulls by itself, by registry (as docker's config file calls it).
 
     Those of services without `build`, of dependencies, and the proxy's; but for Docker Hub's official ones, which
@@ -50,5 +50,5 @@ async def _is_closed(engine: Engine, image: str, seconds: float) -> bool:
     try:
         await engine.at_registry(image, seconds=seconds)
     except EngineError as error:
-        return asks_for_login(error.cause or "")
+        return needs_credentials(error.cause or "")
     return False

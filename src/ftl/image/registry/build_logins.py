@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl import references
-from ftl.image.registry.docker_config import CONFIG_FILE, read_config, user_folder
-from ftl.image.registry.names import filed
+from ftl.image.registry.docker_config import CONFIG_FILE, config_folder, read_config
+from ftl.image.registry.names import config_key
 from ftl.json_fields import as_object
 from ftl.private_folder import private_folder
 
@@ -51,13 +51,13 @@ async def build_logins(
     """
     named = [one for one in registries if one.password or one.token or one.command]
     wanted = [one for one in named if _mentioned(one, services, root)]
-    logins = [await keyring.login_to(filed(one.server)) for one in wanted]
+    logins = [await keyring.for_registry(config_key(one.server)) for one in wanted]
     credentials = [one.credentials for one in logins if one.credentials is not None]
     if not credentials:
         yield None
         return
     with private_folder(_PREFIX) as folder:
-        _fill(folder, user_folder(environ), credentials, read_config(environ))
+        _fill(folder, config_folder(environ), credentials, read_config(environ))
         yield folder
 
 
@@ -84,7 +84,7 @@ def _fill(folder: Path, own: Path, credentials: Sequence[Credentials], config: M
                 (folder / entry.name).symlink_to(entry.absolute())
     # An empty helper turns the store off for a registry: the file counts.
     helpers = {**as_object(config.get("credHelpers")), **{one.registry: "" for one in credentials}}
-    entries = {**as_object(config.get("auths")), **{one.registry: one.entry() for one in credentials}}
+    entries = {**as_object(config.get("auths")), **{one.registry: one.config_entry() for one in credentials}}
     file = folder / CONFIG_FILE
     file.touch(mode=0o600)
     file.write_text(json.dumps({**config, "credHelpers": helpers, "auths": entries}))

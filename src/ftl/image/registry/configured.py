@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ftl.child import complete
 from ftl.errors import FtlError
 from ftl.image.registry.credentials import Credentials, token_user
-from ftl.image.registry.names import filed
+from ftl.image.registry.names import config_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,9 @@ COMMAND_SECONDS = 60.0
 """How long the command of a registry may take: it may ask a cloud, or a person for a fingerprint."""
 
 
-async def listed(registry: Registry, *, root: Path, environ: Mapping[str, str]) -> Credentials | None:
+async def configured_credentials(
+    registry: Registry, *, root: Path, environ: Mapping[str, str]
+) -> Credentials | None:
     """The credentials that an entry of `registries` gives; None where it gives none.
 
     Raises:
@@ -32,7 +34,7 @@ async def listed(registry: Registry, *, root: Path, environ: Mapping[str, str]) 
     if not secret:
         return None
     username = registry.username or token_user(registry.server)
-    return Credentials(filed(registry.server), username, secret, "`registries` in ftl.yaml")
+    return Credentials(config_key(registry.server), username, secret, "`registries` in ftl.yaml")
 
 
 async def _printed(registry: Registry, root: Path, environ: Mapping[str, str]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-IDENTITY = "<token>"
+IDENTITY_TOKEN_USER = "<token>"  # noqa: S105  # a user name
 """The user name by which Docker marks an identity token (an OAuth 2 refresh token) in place of a password."""
 
 # Who logs in with a token where the registry does not care, or has one name for all. From the registries' own manuals.
@@ -38,26 +38,26 @@ class Credentials:
     origin: str
 
     @property
-    def is_identity(self) -> bool:
+    def is_identity_token(self) -> bool:
         """Whether the secret is an identity token."""
-        return self.username == IDENTITY
+        return self.username == IDENTITY_TOKEN_USER
 
-    def auth(self) -> Mapping[str, str]:
+    def auth_config(self) -> Mapping[str, str]:
         """The fields of the engine API's X-Registry-Auth."""
-        if self.is_identity:
+        if self.is_identity_token:
             return {"identitytoken": self.secret, "serveraddress": self.registry}
         return {"username": self.username, "password": self.secret, "serveraddress": self.registry}
 
-    def entry(self) -> dict[str, str]:
+    def config_entry(self) -> dict[str, str]:
         """The entry below `auths` in docker's config file."""
-        if self.is_identity:
-            return {"auth": _coded(f"{IDENTITY}:"), "identitytoken": self.secret}
+        if self.is_identity_token:
+            return {"auth": _coded(f"{IDENTITY_TOKEN_USER}:"), "identitytoken": self.secret}
         return {"auth": _coded(f"{self.username}:{self.secret}")}
 
 
 def token_user(host: str) -> str:
     """The user name that goes with a bare token for a registry; IDENTITY where none is known."""
-    return next((user for pattern, user in _TOKEN_USERS if pattern.fullmatch(host)), IDENTITY)
+    return next((user for pattern, user in _TOKEN_USERS if pattern.fullmatch(host)), IDENTITY_TOKEN_USER)
 
 
 def _coded(text: str) -> str:

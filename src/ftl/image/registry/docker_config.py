@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ftl.child import complete
 from ftl.errors import FtlError
-from ftl.image.registry.credentials import IDENTITY, Credentials
+from ftl.image.registry.credentials import IDENTITY_TOKEN_USER, Credentials
 from ftl.json_fields import as_object, as_str
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class HelperFailed(FtlError):
     """A credential helper could not say what it has."""
 
 
-async def stored(registry: str, environ: Mapping[str, str]) -> Credentials | None:
+async def stored_credentials(registry: str, environ: Mapping[str, str]) -> Credentials | None:
     """The credentials that docker keeps for a registry; None where there are none.
 
     Read in docker's own order: the registry's helper (`credHelpers`), else the store (`credsStore`); then the file
@@ -58,7 +58,7 @@ async def stored(registry: str, environ: Mapping[str, str]) -> Credentials | Non
     return found or _from_file(config, registry)
 
 
-def user_folder(environ: Mapping[str, str]) -> Path:
+def config_folder(environ: Mapping[str, str]) -> Path:
     """Where docker keeps its configuration."""
     return Path(environ.get("DOCKER_CONFIG") or Path(environ.get("HOME") or Path.home()) / ".docker")
 
@@ -66,7 +66,7 @@ def user_folder(environ: Mapping[str, str]) -> Path:
 def read_config(environ: Mapping[str, str]) -> Json:
     """What is in docker's config file; nothing where there is none that can be read."""
     try:
-        return as_object(json.loads((user_folder(environ) / CONFIG_FILE).read_text()))
+        return as_object(json.loads((config_folder(environ) / CONFIG_FILE).read_text()))
     except (OSError, ValueError):
         return {}
 
@@ -99,7 +99,7 @@ def _from_file(config: Json, registry: str) -> Credentials | None:
     names = (registry, f"https://{registry}", f"https://{registry}/v1/", f"https://{registry}/v2/")
     entry = next((as_object(entries[name]) for name in names if name in entries), {})
     if token := as_str(entry.get("identitytoken")):
-        return _credentials(registry, IDENTITY, token, "docker's config file")
+        return _credentials(registry, IDENTITY_TOKEN_USER, token, "docker's config file")
     try:
         username, _, password = base64.b64decode(as_str(entry.get("auth"))).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):

@@ -6,9 +6,9 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftl.image.registry.configured import listed
-from ftl.image.registry.docker_config import HelperFailed, stored
-from ftl.image.registry.names import filed, registry_of
+from ftl.image.registry.configured import configured_credentials
+from ftl.image.registry.docker_config import HelperFailed, stored_credentials
+from ftl.image.registry.names import config_key, registry_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
+class RegistryLogin:
     """What is known about logging in to a registry.
 
     Attributes:
         registry: As docker's config file calls it.
         credentials: None where there are none: the registry may well be public.
-        complaint: Why they could not be had, if something failed.
+        error: Why they could not be had, if something failed.
     """
 
     registry: str
     credentials: Credentials | None = None
-    complaint: str | None = None
+    error: str | None = None
 
     @property
-    def auth(self) -> Mapping[str, str] | None:
+    def auth_config(self) -> Mapping[str, str] | None:
         """For the engine."""
-        return self.credentials.auth() if self.credentials is not None else None
+        return self.credentials.auth_config() if self.credentials is not None else None
 
 
 class Keyring:
@@ -49,17 +49,17 @@ class Keyring:
             root: The folder of ftl.yaml: where their commands run.
             environ: Theirs, and where docker's config file is found by.
         """
-        self._listed = {filed(registry.server): registry for registry in registries}
+        self._listed = {config_key(registry.server): registry for registry in registries}
         self._root = root
         self._environ = environ
-        self._found: dict[str, Login] = {}
+        self._found: dict[str, RegistryLogin] = {}
         self._looking = asyncio.Lock()
 
-    async def login(self, reference: str) -> Login:
-        """How to log in to the registry that a reference names; see `login_to`."""
-        return await self.login_to(registry_of(reference))
+    async def for_image(self, reference: str) -> RegistryLogin:
+        """How to log in to the registry that a reference names; see `for_registry`."""
+        return await self.for_registry(registry_of(reference))
 
-    async def login_to(self, registry: str) -> Login:
+    async def for_registry(self, registry: str) -> RegistryLogin:
         """How to log in to a registry, as docker's config file calls it.
 
         Raises:
@@ -70,13 +70,13 @@ class Keyring:
                 self._found[registry] = await self._look(registry)
         return self._found[registry]
 
-    async def _look(self, registry: str) -> Login:
+    async def _look(self, registry: str) -> RegistryLogin:
         entry = self._listed.get(registry)
         if entry is not None:
-            found = await listed(entry, root=self._root, environ=self._environ)
+            found = await configured_credentials(entry, root=self._root, environ=self._environ)
             if found is not None:
-                return Login(registry, found)
+                return RegistryLogin(registry, found)
         try:
-            return Login(registry, await stored(registry, self._environ))
+            return RegistryLogin(registry, await stored_credentials(registry, self._environ))
         except HelperFailed as error:
-            return Login(registry, complaint=f"{error.message}: {error.cause}")
+            return RegistryLogin(registry, error=f"{error.message}: {error.cause}")

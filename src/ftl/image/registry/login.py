@@ -11,11 +11,11 @@ from ftl.child import complete
 from ftl.engine import local_url
 from ftl.errors import FtlError
 from ftl.image.building.builder import find_builder
-from ftl.image.building.command import client_environment
+from ftl.image.building.command import cli_environment
 from ftl.image.registry.credentials import Credentials
-from ftl.image.registry.keyring import Login
-from ftl.image.registry.names import shown
-from ftl.image.registry.refusals import Attempt, asking, refused
+from ftl.image.registry.failures import RegistryRequest, transfer_error, translate_errors
+from ftl.image.registry.keyring import RegistryLogin
+from ftl.image.registry.names import display_name
 from ftl.json_fields import as_object, as_str
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ mv -f "$target.ftl" "$target"
 _READ = 'test ! -e "$HOME/.docker/config.json" || cat "$HOME/.docker/config.json"'
 
 
-def entered(registry: str, username: str, secret: str) -> Credentials:
+def typed_credentials(registry: str, username: str, secret: str) -> Credentials:
     """Credentials that somebody typed."""
     return Credentials(registry, username, secret, _ORIGIN)
 
@@ -51,13 +51,15 @@ async def verify(engine: Engine, credentials: Credentials) -> None:
         TransferFailed: The registry does not take them, or cannot be reached from there.
     """
     registry = credentials.registry
-    attempt = Attempt(f"log in to {shown(registry)}", engine.name, Login(registry, credentials))
-    with asking(attempt):
+    attempt = RegistryRequest(
+        f"log in to {display_name(registry)}", engine.name, RegistryLogin(registry, credentials)
+    )
+    with translate_errors(attempt):
         async with asyncio.timeout(LOGIN_SECONDS):
-            await engine.log_in(credentials.auth())
+            await engine.log_in(credentials.auth_config())
 
 
-async def remember(credentials: Credentials, environ: Mapping[str, str]) -> None:
+async def docker_login(credentials: Credentials, environ: Mapping[str, str]) -> None:
     """Keep credentials where docker keeps them on this machine (`docker login --password-stdin`, which tries them).
 
     Raises:
@@ -66,21 +68,23 @@ async def remember(credentials: Credentials, environ: Mapping[str, str]) -> None
     """
     builder = await asyncio.to_thread(find_builder, environ)
     registry = credentials.registry
-    attempt = Attempt(f"log in to {shown(registry)}", "this machine", Login(registry, credentials))
-    with asking(attempt):
+    attempt = RegistryRequest(
+        f"log in to {display_name(registry)}", "this machine", RegistryLogin(registry, credentials)
+    )
+    with translate_errors(attempt):
         done = await complete(
             [builder.docker, "login", "--username", credentials.username, "--password-stdin", registry],
             stdin=credentials.secret.encode(),
             seconds=LOGIN_SECONDS,
-            env=client_environment(local_url(environ), environ),
+            env=cli_environment(local_url(environ), environ),
             cwd=Path.cwd(),
         )
     if done.exit_code != 0:
         words = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        raise refused(attempt, words.removeprefix("Error response from daemon: "))
+        raise transfer_error(attempt, words.removeprefix("Error response from daemon: "))
 
 
-async def store_there(machine: Machine, credentials: Sequence[Credentials]) -> None:
+async def store_on_server(machine: Machine, credentials: Sequence[Credentials]) -> None:
     """Keep credentials on a server, in the docker config file of who logs in there (mode 0600, merged).
 
     For images that the server must pull by itself; no deploy needs it.
@@ -106,7 +110,7 @@ async def store_there(machine: Machine, credentials: Sequence[Credentials]) -> N
         if helper:
             hint = f"log in there by hand: `docker login {one.registry}`"
             raise FtlError(message, cause=f"docker there keeps them by docker-credential-{helper}", hint=hint)
-    entries = {one.registry: one.entry() for one in credentials}
+    entries = {one.registry: one.config_entry() for one in credentials}
     merged = {**config, "auths": {**as_object(config.get("auths")), **entries}}
     done = await machine.run(["sh", "-c", _WRITE], stdin=json.dumps(merged, indent=2).encode())
     if done.exit_code != 0:

@@ -15,15 +15,15 @@ HUB = "https://index.docker.io/v1/"
 
 def registry_of(reference: str) -> str:
     """The registry that a reference names, as docker's config file calls it."""
-    return filed(references.registry(reference))
+    return config_key(references.registry(reference))
 
 
-def filed(host: str) -> str:
+def config_key(host: str) -> str:
     """A registry's host as docker's config file calls it."""
     return HUB if host in (references.HUB, "index.docker.io") else host
 
 
-def shown(registry: str) -> str:
+def display_name(registry: str) -> str:
     """A registry as people call it."""
     return "Docker Hub" if registry == HUB else registry
 
@@ -33,12 +33,12 @@ def login_command(registry: str) -> str:
     return "`docker login`" if registry == HUB else f"`docker login {registry}`"
 
 
-def pushed_to(project: Project) -> tuple[str, ...]:
+def push_registries(project: Project) -> tuple[str, ...]:
     """The registries that a project pushes to, as docker's config file calls them: these ask for credentials."""
     named = (registry_of(one.image) for one in project.services if one.build is not None and one.image)
     return tuple(dict.fromkeys(named))
 
 
-def insecure(project: Project) -> tuple[str, ...]:
+def insecure_registries(project: Project) -> tuple[str, ...]:
     """The registries that ftl.yaml names insecure: for `insecure-registries` of a server's daemon.json."""
     return tuple(one.server for one in project.registries if one.insecure)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ftl import references
 from ftl.errors import TransferFailed
 from ftl.events import PullProgress, PushProgress
-from ftl.image.registry.refusals import Attempt, asking
+from ftl.image.registry.failures import RegistryRequest, translate_errors
 
 if TYPE_CHECKING:
     from ftl.engine import Engine
@@ -37,13 +37,13 @@ async def push(engine: Engine, reference: str, keyring: Keyring, *, emit: Emit) 
     Raises:
         TransferFailed: The registry refused it or was not reached.
     """
-    login = await keyring.login(reference)
-    attempt = Attempt(f"push {reference}", engine.name, login, writes=True)
+    login = await keyring.for_image(reference)
+    attempt = RegistryRequest(f"push {reference}", engine.name, login, writes=True)
     loop = asyncio.get_running_loop()
     digest = ""
-    with asking(attempt, late=f"the registry did not answer for {STALL_SECONDS:.0f} s"):
+    with translate_errors(attempt, late=f"the registry did not answer for {STALL_SECONDS:.0f} s"):
         async with asyncio.timeout(STALL_SECONDS) as limit:
-            async for update in engine.push(reference, auth=login.auth):
+            async for update in engine.push(reference, auth=login.auth_config):
                 limit.reschedule(loop.time() + STALL_SECONDS)
                 digest = update.digest or digest
                 if update.status:
@@ -77,12 +77,12 @@ async def pull(
     Raises:
         TransferFailed: The registry refused, was not reached, or brought nothing for PULL_SECONDS.
     """
-    login = await keyring.login(reference)
-    attempt = Attempt(f"pull {reference}", engine.name, login)
+    login = await keyring.for_image(reference)
+    attempt = RegistryRequest(f"pull {reference}", engine.name, login)
     loop = asyncio.get_running_loop()
-    with asking(attempt):
+    with translate_errors(attempt):
         async with asyncio.timeout(patience or PULL_SECONDS) as limit:
-            async for status in engine.pull(reference, platform=platform, auth=login.auth):
+            async for status in engine.pull(reference, platform=platform, auth=login.auth_config):
                 if "Pulling" in status or "Download" in status:
                     limit.reschedule(loop.time() + PULL_SECONDS)
                 emit(PullProgress(reference, status))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ftl.image.files import cache_file, read_json, write_json
+from ftl.image.json_files import cache_file, read_json, write_json
 from ftl.json_fields import as_object
 
 _FILE = "links.json"

@@ -10,9 +10,9 @@ from ftl.aio import gather
 from ftl.engine import Engine, local_url
 from ftl.errors import FtlError, TransferFailed
 from ftl.events import Note
-from ftl.image.registry.access import needs_login, pulled_from
-from ftl.image.registry.login import entered, remember, store_there, verify
-from ftl.image.registry.names import filed, login_command, pushed_to, shown
+from ftl.image.registry.access import needs_login, pulled_images
+from ftl.image.registry.login import docker_login, store_on_server, typed_credentials, verify
+from ftl.image.registry.names import config_key, display_name, login_command, push_registries
 from ftl.ssh.openssh import connect
 from ftl.ssh.target import target_of
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ftl.config import Project
     from ftl.events import Emit
     from ftl.image.registry.credentials import Credentials
-    from ftl.image.registry.keyring import Keyring, Login
+    from ftl.image.registry.keyring import Keyring, RegistryLogin
     from ftl.ssh.target import Target
 
 ATTEMPTS = 3
@@ -60,7 +60,7 @@ class _Tried:
         failure: Why it does not take the credentials that there are, or was not reached.
     """
 
-    login: Login
+    login: RegistryLogin
     needed: bool
     failure: TransferFailed | None = None
 
@@ -96,14 +96,14 @@ async def log_in_to_registries(
         ServerError: The server, which would pull, cannot be reached.
     """
     found: list[Credentials] = []
-    pushed = pushed_to(project)
+    pushed = push_registries(project)
     if pushed:
         async with Engine(local_url(environ), name="this machine") as engine:
             desk = _Desk(engine, "which `ftl build` pushes to", ask, environ, emit)
             tried = await gather(_try_here(engine, keyring, one) for one in pushed)
             found += await _see_to(desk, tried)
-    pulled = pulled_from(project)
-    listed = (filed(one.server) for one in project.registries)
+    pulled = pulled_images(project)
+    listed = (config_key(one.server) for one in project.registries)
     there = [one for one in dict.fromkeys((*pulled, *listed)) if one not in pushed]
     if there:
         async with (
@@ -117,19 +117,19 @@ async def log_in_to_registries(
 
 
 async def _try_here(engine: Engine, keyring: Keyring, registry: str) -> _Tried:
-    return await _try(engine, await keyring.login_to(registry), needed=True)
+    return await _try(engine, await keyring.for_registry(registry), needed=True)
 
 
 async def _try_there(engine: Engine, keyring: Keyring, registry: str, images: Sequence[str]) -> _Tried:
     """Try a registry from the server: needed it is for images that are not there yet."""
-    login = await keyring.login_to(registry)
+    login = await keyring.for_registry(registry)
     lacking = [image for image in images if await engine.image(image) is None]
     if login.credentials is None:
         return _Tried(login, needed=await needs_login(engine, lacking, seconds=LOOK_SECONDS))
     return await _try(engine, login, needed=bool(lacking))
 
 
-async def _try(engine: Engine, login: Login, *, needed: bool) -> _Tried:
+async def _try(engine: Engine, login: RegistryLogin, *, needed: bool) -> _Tried:
     if login.credentials is None:
         return _Tried(login, needed)
     try:
@@ -147,7 +147,7 @@ async def _see_to(desk: _Desk, tried: Sequence[_Tried]) -> list[Credentials]:
     """
     found = []
     for one in tried:
-        credentials, name = one.login.credentials, shown(one.login.registry)
+        credentials, name = one.login.credentials, display_name(one.login.registry)
         if credentials is None:
             typed = await _enter(desk, one.login.registry) if one.needed else None
             found += [typed] if typed is not None else []
@@ -168,13 +168,13 @@ def _told(error: FtlError) -> str:
 async def _enter(desk: _Desk, registry: str) -> Credentials | None:
     """Ask for credentials until the registry takes them; None where nobody can be asked."""
     for attempt in range(ATTEMPTS):
-        answer = await desk.ask(shown(registry))
+        answer = await desk.ask(display_name(registry))
         if answer is None:
-            text = f"there are no credentials for {shown(registry)}, {desk.use}"
+            text = f"there are no credentials for {display_name(registry)}, {desk.use}"
             hint = f"run {login_command(registry)} here, or list it below `registries` in ftl.yaml"
             desk.emit(Note(text, "warning", hint=hint))
             return None
-        credentials = entered(registry, *answer)
+        credentials = typed_credentials(registry, *answer)
         try:
             await verify(desk.engine, credentials)
         except TransferFailed as error:
@@ -189,9 +189,9 @@ async def _enter(desk: _Desk, registry: str) -> Credentials | None:
 
 async def _keep(desk: _Desk, credentials: Credentials) -> None:
     """Have docker remember what was entered; without a docker here, or a way to the registry, it is not kept."""
-    name = shown(credentials.registry)
+    name = display_name(credentials.registry)
     try:
-        await remember(credentials, desk.environ)
+        await docker_login(credentials, desk.environ)
     except FtlError as error:
         text = f"{name} takes them, but docker does not keep them on this machine: {_told(error)}"
         desk.emit(Note(text, "warning", hint="list the registry below `registries` in ftl.yaml"))
@@ -207,6 +207,6 @@ async def store_credentials(target: Target, credentials: tuple[Credentials, ...]
         ServerError: The server cannot be reached.
     """
     async with connect(target) as machine:
-        await store_there(machine, credentials)
-    names = ", ".join(shown(one.registry) for one in credentials)
+        await store_on_server(machine, credentials)
+    names = ", ".join(display_name(one.registry) for one in credentials)
     emit(Note(f"the credentials for {names} are on {target.host}, in ~/.docker/config.json"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ftl.errors import UsageError, at
 from ftl.events import Emit, Note, SetupPlanned
-from ftl.image.registry.names import insecure
+from ftl.image.registry.names import insecure_registries
 from ftl.server.setup.apply.executor import apply
 from ftl.server.setup.observe.login import Ask, Question, log_in
 from ftl.server.setup.observe.public_keys import bodies, public_keys
@@ -67,7 +67,7 @@ async def setup(
         wanted,
         keys=await public_keys(server, resolved),
         forwards=tuple(_forwards(project)),
-        insecure=insecure(project),
+        insecure=insecure_registries(project),
     )
     question = Question(user, bodies(wanted.keys))
     with at(server=server.host):

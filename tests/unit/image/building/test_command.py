@@ -10,17 +10,17 @@ import pytest
 
 from ftl.config.models.project import BuildSecret
 from ftl.errors import BuildFailed
+from ftl.image.building.build_secrets import ResolvedSecret, resolve_secrets
 from ftl.image.building.builder import Builder, find_builder
-from ftl.image.building.command import BuildCall, arguments, environment
-from ftl.image.building.secrets import Secret, find_secrets
+from ftl.image.building.command import BuildRequest, build_arguments, build_environment
 
-CALL = BuildCall(
+CALL = BuildRequest(
     context=Path("/app"),
     dockerfile=Path("/app/Dockerfile"),
     tags=("shop-web:latest",),
     labels={"ftl.project": "shop"},
     args={"VERSION": "1 2"},
-    secrets=(Secret("npm", env="NPM_TOKEN"), Secret("ca", source=Path("/etc/ca.pem"))),
+    secrets=(ResolvedSecret("npm", env="NPM_TOKEN"), ResolvedSecret("ca", source=Path("/etc/ca.pem"))),
     target="run",
     platform="linux/arm64",
 )
@@ -117,8 +117,8 @@ BUILDERS = [Builder("/usr/bin/docker", "buildx"), Builder("/usr/bin/docker", "bu
 def test_no_value_of_a_secret_or_build_arg_is_in_the_arguments(builder: Builder) -> None:
     """Process lists are public: values travel in the environment."""
     call = replace(CALL, args={"VERSION": TOKEN})
-    argv = arguments(builder, call)
-    env = environment(builder, call, host="unix:///x", environ={}, variables={"NPM_TOKEN": TOKEN})
+    argv = build_arguments(builder, call)
+    env = build_environment(builder, call, host="unix:///x", environ={}, variables={"NPM_TOKEN": TOKEN})
     assert not [word for word in argv if TOKEN in word]
     assert (env["VERSION"], env["NPM_TOKEN"]) == (TOKEN, TOKEN)
     assert "--build-arg=VERSION" in argv
@@ -130,8 +130,8 @@ def test_no_value_of_a_secret_or_build_arg_is_in_the_arguments(builder: Builder)
 def test_a_build_arg_does_not_change_how_the_cli_works(name: str) -> None:
     """An arg with the name of a variable that the CLI or a secret needs is given as an argument."""
     call = replace(CALL, args={name: "value"})
-    env = environment(BUILDERS[0], call, host="unix:///x", environ={}, variables={"NPM_TOKEN": TOKEN})
-    assert f"--build-arg={name}=value" in arguments(BUILDERS[0], call)
+    env = build_environment(BUILDERS[0], call, host="unix:///x", environ={}, variables={"NPM_TOKEN": TOKEN})
+    assert f"--build-arg={name}=value" in build_arguments(BUILDERS[0], call)
     assert env.get(name) != "value"
 
 
@@ -151,9 +151,9 @@ def test_each_builder_is_called_its_own_way(kind: str, words: list[str], variabl
     """Plain progress where there is one, the image loaded, no attestations, and always the same engine."""
     builder = Builder("/usr/bin/docker", kind)  # type: ignore[arg-type]
     call = replace(CALL, secrets=())
-    argv = arguments(builder, call)
+    argv = build_arguments(builder, call)
     environ = {"DOCKER_CONTEXT": "elsewhere", "DOCKER_HOST": "tcp://elsewhere", "KEPT": "yes"}
-    env = environment(builder, call, host="unix:///here.sock", environ=environ, variables={})
+    env = build_environment(builder, call, host="unix:///here.sock", environ=environ, variables={})
     assert argv[1 : len(words) + 1] == words
     assert argv[-2:] == ["--", "/app"]
     assert {
@@ -174,11 +174,11 @@ def test_secrets_are_looked_for_before_the_build(tmp_path: Path) -> None:
         BuildSecret(id="npm", env="NPM_TOKEN"),
         BuildSecret(id="BARE"),
     ]
-    found = find_secrets(wanted, root=tmp_path, environ={"NPM_TOKEN": "1", "BARE": "2"})
+    found = resolve_secrets(wanted, root=tmp_path, environ={"NPM_TOKEN": "1", "BARE": "2"})
     assert found == (
-        Secret("ca", source=tmp_path / "ca.pem"),
-        Secret("npm", env="NPM_TOKEN"),
-        Secret("BARE", env="BARE"),
+        ResolvedSecret("ca", source=tmp_path / "ca.pem"),
+        ResolvedSecret("npm", env="NPM_TOKEN"),
+        ResolvedSecret("BARE", env="BARE"),
     )
 
 
@@ -188,6 +188,6 @@ def test_secrets_are_looked_for_before_the_build(tmp_path: Path) -> None:
 def test_a_secret_that_is_not_there_stops_the_build(secret: BuildSecret, tmp_path: Path) -> None:
     """The error names the secret and what is missing."""
     with pytest.raises(BuildFailed, match="the build secret `x` is not there") as caught:
-        find_secrets([secret], root=tmp_path, environ={})
+        resolve_secrets([secret], root=tmp_path, environ={})
     assert caught.value.cause
     assert caught.value.hint

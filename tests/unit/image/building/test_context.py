@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftl.image.building.context import walk
-from ftl.image.building.ignore import Ignore, read_ignore
+from ftl.image.building.context import walk_context
+from ftl.image.building.dockerignore import DockerIgnore, read_dockerignore
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def ignores(ignore: Ignore, path: str) -> bool:
+def ignores(ignore: DockerIgnore, path: str) -> bool:
     """Whether one path stays behind, found by walking down to it."""
     matches = ignore.top
     parts = path.split("/")
@@ -62,7 +62,7 @@ def ignores(ignore: Ignore, path: str) -> bool:
 )
 def test_patterns_mean_what_docker_means(patterns: str, path: str, ignored: bool) -> None:
     """Go's matching a segment at a time, `**`, `!`, folders with all below them, the last match wins."""
-    assert ignores(Ignore(patterns.splitlines()), path) is ignored
+    assert ignores(DockerIgnore(patterns.splitlines()), path) is ignored
 
 
 @given(
@@ -71,7 +71,7 @@ def test_patterns_mean_what_docker_means(patterns: str, path: str, ignored: bool
 )
 def test_a_folder_is_only_passed_over_when_nothing_below_it_stays(patterns: list[str], path: str) -> None:
     """Not looking into an ignored folder never loses a file that a `!` takes back."""
-    ignore = Ignore(patterns)
+    ignore = DockerIgnore(patterns)
     if not ignores(ignore, path):
         folders = path.split("/")[:-1]
         for end in range(1, len(folders) + 1):
@@ -92,7 +92,7 @@ def test_the_size_is_of_what_is_not_ignored(tmp_path: Path) -> None:
     """Ignored files and folders do not count."""
     root = tree(tmp_path, app=100, node_modules__a=5000, logs__x=700)
     (root / ".dockerignore").write_text("node_modules\nlogs\n")
-    context = walk(root, root / "Dockerfile")
+    context = walk_context(root, root / "Dockerfile")
     assert set(context.files) == {"app", ".dockerignore"}
     assert context.size == 100 + len("node_modules\nlogs\n")
     assert context.ignore == root / ".dockerignore"
@@ -101,7 +101,7 @@ def test_the_size_is_of_what_is_not_ignored(tmp_path: Path) -> None:
 def test_the_folders_that_make_it_large_are_named(tmp_path: Path) -> None:
     """Folders that images are seldom made of are counted by themselves, wherever they are."""
     root = tree(tmp_path, dot_git__x=300, web__node_modules__a__b=2000, web__src__c=10, data__d=500, top=1)
-    context = walk(root, root / "Dockerfile")
+    context = walk_context(root, root / "Dockerfile")
     assert context.folders == (("web/node_modules", 2000), ("data", 500), (".git", 300), ("web", 10))
     assert context.dispensable == (("web/node_modules", 2000), (".git", 300))
 
@@ -111,9 +111,9 @@ def test_a_dockerfiles_own_ignore_file_goes_first(tmp_path: Path) -> None:
     root = tree(tmp_path, a=1, b=1)
     (root / ".dockerignore").write_text("a\n")
     (root / "Dockerfile.prod.dockerignore").write_text("b\n")
-    assert ignores(read_ignore(root, root / "Dockerfile.prod"), "b")
-    assert not ignores(read_ignore(root, root / "Dockerfile.prod"), "a")
-    assert ignores(read_ignore(root, root / "Dockerfile"), "a")
+    assert ignores(read_dockerignore(root, root / "Dockerfile.prod"), "b")
+    assert not ignores(read_dockerignore(root, root / "Dockerfile.prod"), "a")
+    assert ignores(read_dockerignore(root, root / "Dockerfile"), "a")
 
 
 def test_links_are_not_followed(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
     root = tree(tmp_path, a=1000)
     (root / "loop").symlink_to(root, target_is_directory=True)
     (root / "gone").symlink_to("/nowhere/at/all")
-    context = walk(root, root / "Dockerfile")
+    context = walk_context(root, root / "Dockerfile")
     assert set(context.files) == {"a", "loop", "gone"}
 
 
@@ -129,4 +129,4 @@ def test_a_folder_taken_back_is_walked(tmp_path: Path) -> None:
     """`*` with `!src` sends src and nothing else."""
     root = tree(tmp_path, src__a=1, src__deep__b=1, other__c=1)
     (root / ".dockerignore").write_text("*\n!src\n")
-    assert set(walk(root, root / "Dockerfile").files) == {"src/a", "src/deep/b"}
+    assert set(walk_context(root, root / "Dockerfile").files) == {"src/a", "src/deep/b"}

@@ -7,11 +7,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.image.building.context import walk
+from ftl.image.building.build_record import (
+    changed_paths,
+    fingerprint_files,
+    load_record,
+    next_record,
+    record_path,
+    save_record,
+)
+from ftl.image.building.context import walk_context
 from ftl.image.building.dockerfile import parse
-from ftl.image.building.record import changed, keep_files, load_record, next_record, record_path, save_record
-from ftl.image.files import read_json, write_json
-from ftl.image.platforms import recall, remember, same
+from ftl.image.json_files import read_json, write_json
+from ftl.image.platforms import recall_platform, remember_platform, same_platform
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +44,7 @@ def test_a_record_comes_back_as_it_was_saved(tmp_path: Path) -> None:
         args={"A": "1"},
         bases={"x": "sha256:1"},
         settings={"target": ""},
-        files=keep_files(walk(tmp_path, tmp_path / "Dockerfile"), None),
+        files=fingerprint_files(walk_context(tmp_path, tmp_path / "Dockerfile"), None),
         seconds=[(dockerfile.instructions[1], 2.5)],
         content="sha256:c",
     )
@@ -68,14 +75,14 @@ def test_files_are_read_once(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("one")
     (tmp_path / "b").write_text("two")
     dockerfile = parse("FROM x\n")
-    first = keep_files(walk(tmp_path, tmp_path / "Dockerfile"), None)
+    first = fingerprint_files(walk_context(tmp_path, tmp_path / "Dockerfile"), None)
     record = next_record(
         None, dockerfile=dockerfile, args={}, bases={}, settings={}, files=first, seconds=[], content=""
     )
     (tmp_path / "b").write_text("2wo")
-    second = keep_files(walk(tmp_path, tmp_path / "Dockerfile"), record)
+    second = fingerprint_files(walk_context(tmp_path, tmp_path / "Dockerfile"), record)
     assert second["a"] is not None
-    assert changed(second, first) == ["b"]
+    assert changed_paths(second, first) == ["b"]
 
 
 def test_a_home_that_cannot_be_written_to_costs_no_build(tmp_path: Path) -> None:
@@ -88,9 +95,13 @@ def test_a_home_that_cannot_be_written_to_costs_no_build(tmp_path: Path) -> None
 
 def test_a_servers_platform_is_remembered() -> None:
     """Asked once, known to every later build; a server that was never asked has none."""
-    remember("shop.example.com", "linux/arm64")
-    remember("other.example.com", "linux/amd64")
-    assert (recall("shop.example.com"), recall("other.example.com"), recall("third")) == (
+    remember_platform("shop.example.com", "linux/arm64")
+    remember_platform("other.example.com", "linux/amd64")
+    assert (
+        recall_platform("shop.example.com"),
+        recall_platform("other.example.com"),
+        recall_platform("third"),
+    ) == (
         "linux/arm64",
         "linux/amd64",
         None,
@@ -108,4 +119,4 @@ def test_a_servers_platform_is_remembered() -> None:
 )
 def test_platforms_are_compared_whatever_their_spelling(one: str, other: str, equal: bool) -> None:
     """Engines and people spell one platform in several ways."""
-    assert same(one, other) is equal
+    assert same_platform(one, other) is equal

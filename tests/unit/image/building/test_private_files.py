@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from ftl.image.building.context import Context, File
+from ftl.image.building.context import Context, ContextFile
 from ftl.image.building.dockerfile import parse
 from ftl.image.building.private_files import private_files, private_note
 
 
 def context(*paths: str) -> Context:
     """A context of these files."""
-    return Context(Path("/app"), 0, {path: File(1, 1, 0o600) for path in paths})
+    return Context(Path("/app"), 0, {path: ContextFile(1, 1, 0o600) for path in paths})
 
 
 @pytest.mark.parametrize(

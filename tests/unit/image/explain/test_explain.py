@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ftl.image.building.context import Context, File
-from ftl.image.building.dockerfile import LAYERS, parse
-from ftl.image.explain.facts import Entry, Facts, read_history
+from ftl.image.building.context import Context, ContextFile
+from ftl.image.building.dockerfile import LAYER_KEYWORDS, parse
+from ftl.image.explain.facts import HistoryEntry, ImageFacts, read_history
 from ftl.image.explain.rules import advise
 
 MB = 1_000_000
@@ -22,26 +22,26 @@ def facts(
     seconds: dict[int, float] | None = None,
     base: int = 50 * MB,
     context: Context | None = None,
-    history: tuple[Entry, ...] | None = None,
+    history: tuple[HistoryEntry, ...] | None = None,
     target: str | None = None,
-) -> Facts:
+) -> ImageFacts:
     """The facts of an image built from `source`, with layers of these sizes by line."""
     dockerfile = parse(source)
     sizes = sizes or {}
-    layers = [step for step in dockerfile.result(target) if step.keyword in LAYERS]
-    made = tuple(Entry(f"{step.text} # buildkit", sizes.get(step.line, 0)) for step in layers)
-    return Facts(
+    layers = [step for step in dockerfile.result(target) if step.keyword in LAYER_KEYWORDS]
+    made = tuple(HistoryEntry(f"{step.text} # buildkit", sizes.get(step.line, 0)) for step in layers)
+    return ImageFacts(
         service="web",
         dockerfile=dockerfile,
         target=target,
-        context=context or Context(Path("/app"), files={"requirements.txt": File(1, 1, 0o644)}),
+        context=context or Context(Path("/app"), files={"requirements.txt": ContextFile(1, 1, 0o644)}),
         size=base + sum(entry.size for entry in made),
-        history=(Entry("ADD file:1 in /", base), *made) if history is None else history,
+        history=(HistoryEntry("ADD file:1 in /", base), *made) if history is None else history,
         seconds=seconds or {},
     )
 
 
-def given(about: Facts, rule: str) -> list[tuple[int, str, str]]:
+def given(about: ImageFacts, rule: str) -> list[tuple[int, str, str]]:
     """(line, text, hint) of one rule's advice."""
     return [(advice.line, advice.text, advice.hint) for advice in advise(about) if advice.rule == rule]
 
@@ -203,8 +203,8 @@ def test_a_slow_installation_deserves_a_cache() -> None:
 def test_a_secret_in_the_history_is_counted() -> None:
     """A token that was given as ARG can be read by whoever has the image."""
     history = (
-        Entry("RUN |1 NPM_TOKEN=abc /bin/sh -c npm ci # buildkit", 1),
-        Entry("RUN |1 NPM_TOKEN=abc /bin/sh -c x", 1),
+        HistoryEntry("RUN |1 NPM_TOKEN=abc /bin/sh -c npm ci # buildkit", 1),
+        HistoryEntry("RUN |1 NPM_TOKEN=abc /bin/sh -c x", 1),
     )
     [(line, text, hint)] = given(
         facts("FROM x:1\nARG NPM_TOKEN\nRUN npm ci\nRUN x\n", history=history), "secret"
@@ -234,7 +234,7 @@ def test_advice_is_sorted_by_what_it_is_worth() -> None:
 )
 def test_the_history_of_both_builders_is_read(created: str, layer: bool) -> None:
     """Only what made a layer is matched with a step of the Dockerfile."""
-    assert Entry(created, 1).makes_layer is layer
+    assert HistoryEntry(created, 1).makes_layer is layer
 
 
 def test_the_history_is_read_oldest_first() -> None:
@@ -242,14 +242,19 @@ def test_the_history_is_read_oldest_first() -> None:
     lines = [
         json.dumps({"CreatedBy": name, "Size": size}) for name, size in (("RUN b", "20"), ("RUN a", "10"))
     ]
-    assert read_history([*lines, "not json", ""]) == (Entry("RUN a", 10), Entry("RUN b", 20))
+    assert read_history([*lines, "not json", ""]) == (HistoryEntry("RUN a", 10), HistoryEntry("RUN b", 20))
 
 
 def test_layers_are_matched_from_the_end() -> None:
     """A base image has a history of its own, of unknown length."""
     about = facts(
         "FROM x:1\nRUN a\nCOPY b c\n",
-        history=(Entry("RUN base", 7), Entry("COPY old", 8), Entry("RUN a", 100), Entry("COPY b c", 200)),
+        history=(
+            HistoryEntry("RUN base", 7),
+            HistoryEntry("COPY old", 8),
+            HistoryEntry("RUN a", 100),
+            HistoryEntry("COPY b c", 200),
+        ),
         sizes={2: 100, 3: 200},
         base=15,
     )

@@ -14,8 +14,8 @@ import pytest
 from ftl.config import Build, Registry, Service
 from ftl.errors import FtlError
 from ftl.image.registry.build_logins import build_logins
-from ftl.image.registry.credentials import IDENTITY, Credentials, token_user
-from ftl.image.registry.keyring import Keyring, Login
+from ftl.image.registry.credentials import IDENTITY_TOKEN_USER, Credentials, token_user
+from ftl.image.registry.keyring import Keyring, RegistryLogin
 from ftl.image.registry.names import HUB, registry_of
 
 if TYPE_CHECKING:
@@ -64,10 +64,10 @@ class Home:
         """A credential helper on PATH."""
         self.program(f"docker-credential-{name}", script)
 
-    def login(self, reference: str) -> Login:
+    def login(self, reference: str) -> RegistryLogin:
         """What a push or pull of this image goes by."""
         keyring = Keyring(self.registries, root=self.folder, environ=self.environ)
-        return asyncio.run(keyring.login(reference))
+        return asyncio.run(keyring.for_image(reference))
 
     def found(self, reference: str) -> tuple[str, str] | None:
         """The user name and the secret."""
@@ -105,7 +105,7 @@ def test_an_identity_token_in_the_file_is_found(home: Home) -> None:
     """Registries with OAuth leave a token there, which goes to the engine as such."""
     entry = {**coded("00000000-0000-0000-0000-000000000000", ""), "identitytoken": "long"}
     home.config({"auths": {"registry.example.com": entry}})
-    assert home.login("registry.example.com/app").auth == {
+    assert home.login("registry.example.com/app").auth_config == {
         "identitytoken": "long",
         "serveraddress": "registry.example.com",
     }
@@ -125,7 +125,7 @@ def test_an_identity_token_in_the_file_is_found(home: Home) -> None:
 def test_without_a_login_there_are_no_credentials(config: object, home: Home) -> None:
     """No entry, another registry's, or one that cannot be read: the registry may be public."""
     home.config(config)
-    assert home.login("registry.example.com/app") == Login("registry.example.com")
+    assert home.login("registry.example.com/app") == RegistryLogin("registry.example.com")
 
 
 def test_a_credential_helper_is_asked_for_its_registry(home: Home) -> None:
@@ -133,12 +133,12 @@ def test_a_credential_helper_is_asked_for_its_registry(home: Home) -> None:
     home.config({"credsStore": "store", "credHelpers": {"registry.example.com": "own"}})
     home.helper("own", 'read r; echo "{\\"Username\\": \\"$r\\", \\"Secret\\": \\"own\\"}"')
     home.helper("store", 'echo "{\\"Username\\": \\"<token>\\", \\"Secret\\": \\"stored\\"}"')
-    assert home.login("registry.example.com/app").auth == {
+    assert home.login("registry.example.com/app").auth_config == {
         "username": "registry.example.com",
         "password": "own",
         "serveraddress": "registry.example.com",
     }
-    assert home.login("me/app").auth == {"identitytoken": "stored", "serveraddress": HUB}
+    assert home.login("me/app").auth_config == {"identitytoken": "stored", "serveraddress": HUB}
 
 
 @pytest.mark.parametrize("script", ["exit 1", "echo nonsense", "echo '[]'"])
@@ -155,16 +155,16 @@ def test_why_a_helper_failed_is_kept(home: Home) -> None:
     home.helper("ecr-login", "echo 'no credentials in the environment'; exit 1")
     login = home.login("registry.example.com/app")
     assert login.credentials is None
-    assert login.complaint is not None
-    assert "docker-credential-ecr-login" in login.complaint
-    assert "no credentials in the environment" in login.complaint
+    assert login.error is not None
+    assert "docker-credential-ecr-login" in login.error
+    assert "no credentials in the environment" in login.error
 
 
 def test_a_helper_without_credentials_is_no_failure(home: Home) -> None:
     """Helpers end with 1 for a registry that they do not know, and with a sentence that is always the same."""
     home.config({"credsStore": "store"})
     home.helper("store", "echo 'credentials not found in native keychain'; exit 1")
-    assert home.login("registry.example.com/app") == Login("registry.example.com")
+    assert home.login("registry.example.com/app") == RegistryLogin("registry.example.com")
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_a_helper_without_credentials_is_no_failure(home: Home) -> None:
     [
         ({"username": "me", "password": "p"}, ("me", "p")),
         ({"username": "me", "token": "t"}, ("me", "t")),
-        ({"token": "t"}, (IDENTITY, "t")),
+        ({"token": "t"}, (IDENTITY_TOKEN_USER, "t")),
         ({"username": "me", "command": ("printf", "%s\\n", "from a command")}, ("me", "from a command")),
         ({"username": "me", "command": "sh -c 'echo $HOME'"}, ("me", None)),
         ({}, ("docker", "login")),
@@ -217,8 +217,8 @@ def test_a_command_that_fails_is_named(command: tuple[str, ...], cause: str, hom
         ("eu.gcr.io", "oauth2accesstoken"),
         ("europe-west3-docker.pkg.dev", "oauth2accesstoken"),
         ("shop.azurecr.io", "00000000-0000-0000-0000-000000000000"),
-        ("ghcr.io.example.com", IDENTITY),
-        ("registry.example.com", IDENTITY),
+        ("ghcr.io.example.com", IDENTITY_TOKEN_USER),
+        ("registry.example.com", IDENTITY_TOKEN_USER),
     ],
 )
 def test_a_bare_token_has_the_user_that_its_registry_expects(host: str, user: str) -> None:
@@ -234,8 +234,8 @@ def test_credentials_are_looked_up_once(home: Home) -> None:
 
     async def twice() -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(keyring.login("a.example.com/one"))
-            group.create_task(keyring.login("a.example.com/two"))
+            group.create_task(keyring.for_image("a.example.com/one"))
+            group.create_task(keyring.for_image("a.example.com/two"))
 
     asyncio.run(twice())
     assert count.read_text() == "x\n"

@@ -20,10 +20,10 @@ from ftl.config.models.project import (
     Service,
 )
 from ftl.errors import FtlError
-from ftl.image.registry.access import pulled_from
+from ftl.image.registry.access import pulled_images
 from ftl.image.registry.credentials import Credentials
-from ftl.image.registry.login import store_there
-from ftl.image.registry.names import HUB, insecure, pushed_to
+from ftl.image.registry.login import store_on_server
+from ftl.image.registry.names import HUB, insecure_registries, push_registries
 from ftl.ssh.local import Local
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def store() -> None:
 
     async def work() -> None:
         async with Local() as machine:
-            await store_there(machine, [ME])
+            await store_on_server(machine, [ME])
 
     asyncio.run(work())
 
@@ -63,7 +63,7 @@ def test_a_login_is_added_to_what_is_there(there: Path) -> None:
 def test_the_first_login_makes_the_file(there: Path) -> None:
     """With its folder, both for the user alone."""
     store()
-    assert json.loads(there.read_text()) == {"auths": {ME.registry: ME.entry()}}
+    assert json.loads(there.read_text()) == {"auths": {ME.registry: ME.config_entry()}}
     assert stat.S_IMODE(there.parent.stat().st_mode) == 0o700
 
 
@@ -78,7 +78,7 @@ def test_a_file_that_is_a_link_stays_one(there: Path, tmp_path: Path) -> None:
             kept.write_text(content)
         store()
         assert there.is_symlink()
-        assert json.loads(kept.read_text())["auths"] == {ME.registry: ME.entry()}
+        assert json.loads(kept.read_text())["auths"] == {ME.registry: ME.config_entry()}
         assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert json.loads(kept.read_text())["detachKeys"] == "ctrl-x"
     assert [one.name for one in kept.parent.iterdir()] == ["docker.json"]
@@ -112,9 +112,9 @@ def test_registries_that_are_pushed_to_need_a_login() -> None:
         services=services,
         registries=(Registry(server="10.0.0.5:5000", insecure=True), Registry(server="ghcr.io", token="t")),
     )
-    assert pushed_to(project) == ("ghcr.io", HUB)
-    assert pulled_from(project) == {"quay.io": ("quay.io/shop/d",)}
-    assert insecure(project) == ("10.0.0.5:5000",)
+    assert push_registries(project) == ("ghcr.io", HUB)
+    assert pulled_images(project) == {"quay.io": ("quay.io/shop/d",)}
+    assert insecure_registries(project) == ("10.0.0.5:5000",)
 
 
 def test_images_that_the_server_pulls() -> None:
@@ -131,7 +131,7 @@ def test_images_that_the_server_pulls() -> None:
         ),
         proxy=Proxy(image="mirror.example.com:5000/caddy:2"),
     )
-    assert pulled_from(project) == {
+    assert pulled_images(project) == {
         "ghcr.io": ("ghcr.io/shop/a:1", "ghcr.io/shop/queue:3"),
         HUB: ("shop/search:2",),
         "mirror.example.com:5000": ("mirror.example.com:5000/caddy:2",),

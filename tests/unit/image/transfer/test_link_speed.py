@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.image.files import cache_file
+from ftl.image.json_files import cache_file
 from ftl.image.transfer.link_speed import recall_speed, remember_speed
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftl.image.files import cache_file, read_json, write_json
+from ftl.image.json_files import cache_file, read_json, write_json
 from ftl.json_fields import as_int, as_object, as_str
 
 if TYPE_CHECKING:

@@ -9,10 +9,17 @@ from typing import TYPE_CHECKING
 from ftl.aio import gather
 from ftl.engine import Engine, local_url
 from ftl.errors import EngineError, FtlError
-from ftl.image.registry.access import needs_login, pulled_from
-from ftl.image.registry.keyring import Keyring, Login
+from ftl.image.registry.access import needs_login, pulled_images
+from ftl.image.registry.keyring import Keyring, RegistryLogin
 from ftl.image.registry.login import verify
-from ftl.image.registry.names import HUB, filed, login_command, pushed_to, registry_of, shown
+from ftl.image.registry.names import (
+    HUB,
+    config_key,
+    display_name,
+    login_command,
+    push_registries,
+    registry_of,
+)
 from ftl.server.doctor.finding import Finding
 
 if TYPE_CHECKING:
@@ -47,7 +54,7 @@ class Tried:
     registry: str
     who: str
     pushes: bool = False
-    login: Login | None = None
+    login: RegistryLogin | None = None
     failure: FtlError | None = None
     late: bool = False
     closed: bool = False
@@ -64,9 +71,9 @@ class Logins:
             root: The folder of ftl.yaml.
             environ: The process environment.
         """
-        self.pushed = pushed_to(project) if project else ()
+        self.pushed = push_registries(project) if project else ()
         self.used = used_by(project) if project else ()
-        self.pulled = pulled_from(project) if project else {}
+        self.pulled = pulled_images(project) if project else {}
         self._keyring = Keyring(project.registries if project else (), root=root, environ=environ)
 
     async def try_here(self) -> list[Tried]:
@@ -105,7 +112,7 @@ class Logins:
         pushes = registry in self.pushed
         try:
             async with asyncio.timeout(KEYRING_SECONDS):
-                login = await self._keyring.login_to(registry)
+                login = await self._keyring.for_registry(registry)
         except TimeoutError:
             return Tried(registry, engine.name, pushes, late=True)
         except FtlError as error:
@@ -127,7 +134,7 @@ def used_by(project: Project) -> tuple[str, ...]:
     images = [service.image for service in project.services if service.image]
     images += [dependency.image for dependency in project.dependencies]
     named = [registry_of(image) for image in [*images, project.proxy.image]]
-    return tuple(dict.fromkeys([*named, *(filed(one.server) for one in project.registries)]))
+    return tuple(dict.fromkeys([*named, *(config_key(one.server) for one in project.registries)]))
 
 
 def judge(tried: Sequence[Tried]) -> list[Finding]:
@@ -145,7 +152,7 @@ def _has_credentials(tried: Tried) -> bool:
 
 def judge_login(tried: Tried) -> Finding:
     """One login."""
-    name = shown(tried.registry)
+    name = display_name(tried.registry)
     login, failure = tried.login, tried.failure
     if failure is not None:
         what = f"{failure.message}: {failure.cause}" if failure.cause else failure.message
@@ -154,14 +161,14 @@ def judge_login(tried: Tried) -> Finding:
         what = f"the login from {tried.who} could not be tried: no answer in time"
         return Finding("registries", name, "warning", what, f"can {tried.who} reach {name}?")
     if login is not None and login.credentials is not None:
-        user = "a token" if login.credentials.is_identity else login.credentials.username
+        user = "a token" if login.credentials.is_identity_token else login.credentials.username
         what = f"takes the login of {user} ({login.credentials.origin}) from {tried.who}"
         return Finding("registries", name, "ok", what)
-    complaint = login.complaint if login is not None else None
+    error = login.error if login is not None else None
     fix = f"{login_command(tried.registry)}, or list it below `registries` in ftl.yaml"
-    if complaint is not None:
+    if error is not None:
         level: Level = "problem" if tried.pushes or tried.closed else "warning"
-        return Finding("registries", name, level, complaint, fix)
+        return Finding("registries", name, level, error, fix)
     if tried.closed:
         what = f"there is no login, and {tried.who} cannot pull the project's images without one"
         return Finding("registries", name, "problem", what, fix)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ftl.errors import BuildFailed
 from ftl.image.building.known_failures import BASE, DISTRUST, DISTRUST_HINT, ENGINE, EXIT_HINTS, OTHER
-from ftl.image.building.progress import OUTPUT_KEPT, Progress, Step
+from ftl.image.building.progress import OUTPUT_KEPT, Progress, ProgressStep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,14 +48,14 @@ _MISSING = re.compile(
 _CHATTER = re.compile(r"^(?:-{3,}|\s+>|\s*\d+ \||View build details|\s*\d+ warnings? found|\s+- \w+:)")
 
 
-class StepUnknown(BuildFailed):
+class StepNotReported(BuildFailed):
     """A build failed in a step of which it heard nothing.
 
     BuildKit carries out a step that several builds share once, and may tell about it to one of them alone.
     """
 
 
-def failure(
+def build_failure(
     progress: Progress, dockerfile: Dockerfile, context: Context, *, status: int, target: str | None = None
 ) -> BuildFailed:
     """What a build that ended with `status` is reported as.
@@ -88,12 +88,12 @@ def failure(
     return error
 
 
-def _failed(steps: Sequence[Step]) -> Step | None:
+def _failed(steps: Sequence[ProgressStep]) -> ProgressStep | None:
     failed = [step for step in steps if step.state == "failed"]
     return next((step for step in failed if not step.is_internal), failed[0] if failed else None)
 
 
-def _words(step: Step | None, tail: Sequence[str]) -> str:
+def _words(step: ProgressStep | None, tail: Sequence[str]) -> str:
     """The builder's own sentence, without the names of the layers that it came through."""
     if step is not None and step.error:
         return _WRAPPING.sub("", step.error)
@@ -140,7 +140,7 @@ def _target(words: str, dockerfile: Dockerfile, target: str | None) -> BuildFail
     return BuildFailed(f"{dockerfile.path} has no stage `{target}`", hint=hint)
 
 
-def _base(step: Step | None, words: str, dockerfile: Dockerfile) -> BuildFailed | None:
+def _base(step: ProgressStep | None, words: str, dockerfile: Dockerfile) -> BuildFailed | None:
     image = _pulled(step)
     if image is None:
         return None
@@ -159,7 +159,7 @@ def _base(step: Step | None, words: str, dockerfile: Dockerfile) -> BuildFailed 
     return BuildFailed(_at(line, dockerfile, f"the base image {image} cannot be used"), cause=words)
 
 
-def _pulled(step: Step | None) -> str | None:
+def _pulled(step: ProgressStep | None) -> str | None:
     """The image that a step was about to pull, as short as a Dockerfile has it."""
     if step is None:
         return None
@@ -224,7 +224,7 @@ def _other(instruction: Instruction | None, words: str, dockerfile: Dockerfile) 
     return None
 
 
-def _command(step: Step | None, words: str, dockerfile: Dockerfile) -> BuildFailed | None:
+def _command(step: ProgressStep | None, words: str, dockerfile: Dockerfile) -> BuildFailed | None:
     found = _EXIT.search(words)
     if found is None:
         return None
@@ -235,13 +235,13 @@ def _command(step: Step | None, words: str, dockerfile: Dockerfile) -> BuildFail
     )
 
 
-def _by_output(step: Step | None) -> str | None:
+def _by_output(step: ProgressStep | None) -> str | None:
     said = step.output if step is not None else ()
     return DISTRUST_HINT if any(DISTRUST.search(line) for line in said) else None
 
 
-def _whatever(step: Step | None) -> type[BuildFailed]:
-    return BuildFailed if step is not None else StepUnknown
+def _whatever(step: ProgressStep | None) -> type[BuildFailed]:
+    return BuildFailed if step is not None else StepNotReported
 
 
 def _at(instruction: Instruction | None, dockerfile: Dockerfile, sentence: str) -> str:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from ftl.image.registry.credentials import IDENTITY, Credentials
-from ftl.image.registry.keyring import Login
+from ftl.image.registry.credentials import IDENTITY_TOKEN_USER, Credentials
+from ftl.image.registry.failures import RegistryRequest, needs_credentials, transfer_error
+from ftl.image.registry.keyring import RegistryLogin
 from ftl.image.registry.names import HUB
-from ftl.image.registry.refusals import Attempt, asks_for_login, refused
 
 REGISTRY = "registry.example.com"
-NOBODY = Login(REGISTRY)
-ME = Login(REGISTRY, Credentials(REGISTRY, "me", "x", "docker's config file"))
-TOKEN = Login(REGISTRY, Credentials(REGISTRY, IDENTITY, "x", "`registries` in ftl.yaml"))
-BROKEN = Login(REGISTRY, complaint="the credential helper docker-credential-x failed: expired")
+NOBODY = RegistryLogin(REGISTRY)
+ME = RegistryLogin(REGISTRY, Credentials(REGISTRY, "me", "x", "docker's config file"))
+TOKEN = RegistryLogin(REGISTRY, Credentials(REGISTRY, IDENTITY_TOKEN_USER, "x", "`registries` in ftl.yaml"))
+BROKEN = RegistryLogin(REGISTRY, error="the credential helper docker-credential-x failed: expired")
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ BROKEN = Login(REGISTRY, complaint="the credential helper docker-credential-x fa
             "docker login registry",
         ),
         (
-            Login(HUB),
+            RegistryLogin(HUB),
             "unauthorized: authentication required",
             "Docker Hub asks for credentials",
             "`docker login` here",
@@ -130,10 +130,12 @@ BROKEN = Login(REGISTRY, complaint="the credential helper docker-credential-x fa
         ),
     ],
 )
-def test_a_refusal_says_what_is_wrong_and_what_to_do(login: Login, words: str, wrong: str, hint: str) -> None:
+def test_a_refusal_says_what_is_wrong_and_what_to_do(
+    login: RegistryLogin, words: str, wrong: str, hint: str
+) -> None:
     """Who could not do what, why in a sentence, the engine's own words, and the next step."""
     image = f"{REGISTRY}/shop/web:1"
-    error = refused(Attempt(f"push {image}", "this machine", login, writes=True), words)
+    error = transfer_error(RegistryRequest(f"push {image}", "this machine", login, writes=True), words)
     assert error.message.startswith(f"this machine could not push {image}: ")
     assert wrong in error.message
     assert error.cause == words
@@ -144,14 +146,16 @@ def test_a_refusal_says_what_is_wrong_and_what_to_do(login: Login, words: str, w
 def test_a_missing_image_is_none_to_be_created() -> None:
     """Where only reading was tried, the name is wrong."""
     words = "manifest for registry.example.com/shop/web:2 not found: manifest unknown: manifest unknown"
-    error = refused(Attempt("pull registry.example.com/shop/web:2", "shop.example.com", ME), words)
+    error = transfer_error(
+        RegistryRequest("pull registry.example.com/shop/web:2", "shop.example.com", ME), words
+    )
     assert "has no such image" in error.message
     assert error.hint == "check its name and tag"
 
 
 def test_unknown_words_are_passed_on() -> None:
     """Nothing is made up about what is not known."""
-    error = refused(Attempt("pull x", "shop.example.com", ME), "quota exceeded for blobs.")
+    error = transfer_error(RegistryRequest("pull x", "shop.example.com", ME), "quota exceeded for blobs.")
     assert (error.message, error.cause, error.hint) == (
         "shop.example.com could not pull x",
         "quota exceeded for blobs",
@@ -175,4 +179,4 @@ def test_unknown_words_are_passed_on() -> None:
 )
 def test_who_asks_for_a_login(words: str, expected: bool) -> None:
     """A registry that is down, asked too often or without the image wants no password of anybody."""
-    assert asks_for_login(words) is expected
+    assert needs_credentials(words) is expected

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ftl.image.building.build_record import BuildRecord, FileFingerprint, changed_paths, next_record
+from ftl.image.building.cache_miss import CacheMiss, CurrentBuild, context_sources, first_cache_miss
 from ftl.image.building.dockerfile import Instruction, parse
-from ftl.image.building.miss import Miss, Now, first_miss, sources_of
-from ftl.image.building.progress import Step
-from ftl.image.building.record import Kept, Record, changed, next_record
+from ftl.image.building.progress import ProgressStep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,23 +25,23 @@ ENV A=1
 RUN make
 """
 FILES = {
-    "requirements.txt": Kept(10, 1, False, "r1"),
-    "app.py": Kept(10, 1, False, "a1"),
-    "lib/x.py": Kept(10, 1, False, "x1"),
-    "lib/y.py": Kept(10, 1, False, "y1"),
-    "lib/z.py": Kept(10, 1, False, "z1"),
+    "requirements.txt": FileFingerprint(10, 1, False, "r1"),
+    "app.py": FileFingerprint(10, 1, False, "a1"),
+    "lib/x.py": FileFingerprint(10, 1, False, "x1"),
+    "lib/y.py": FileFingerprint(10, 1, False, "y1"),
+    "lib/z.py": FileFingerprint(10, 1, False, "z1"),
 }
 
 
-def now(source: str = SOURCE, **others: object) -> Now:
+def now(source: str = SOURCE, **others: object) -> CurrentBuild:
     """A build of `source` that differs from the last one in what is given."""
-    default = Now(
+    default = CurrentBuild(
         parse(source), args={}, bases={"debian:bookworm": "sha256:1"}, settings={"target": ""}, files=FILES
     )
     return replace(default, **others)  # type: ignore[arg-type]
 
 
-def recorded(build: Now, seconds: Mapping[int, float] | None = None) -> Record:
+def recorded(build: CurrentBuild, seconds: Mapping[int, float] | None = None) -> BuildRecord:
     """The record that a build leaves."""
     taken = [
         (step, (seconds or {})[step.line])
@@ -60,11 +60,11 @@ def recorded(build: Now, seconds: Mapping[int, float] | None = None) -> Record:
     )
 
 
-def missed(build: Now, *lines: int, last: Record | None) -> Miss:
+def missed(build: CurrentBuild, *lines: int, last: BuildRecord | None) -> CacheMiss:
     """The first miss when the steps of `lines` (in that order) were carried out for a second each."""
     by_line = {step.line: step for step in build.dockerfile.instructions}
-    steps = [Step(by_line[line].text, by_line[line], "done", 1.0) for line in lines]
-    miss = first_miss(steps, build, last)
+    steps = [ProgressStep(by_line[line].text, by_line[line], "done", 1.0) for line in lines]
+    miss = first_cache_miss(steps, build, last)
     assert miss is not None
     return miss
 
@@ -72,12 +72,12 @@ def missed(build: Now, *lines: int, last: Record | None) -> Miss:
 def test_a_build_from_the_cache_missed_nothing() -> None:
     """Cached steps, FROM and the builder's own steps are no miss."""
     build = now()
-    steps = [Step(step.text, step, "cached") for step in build.dockerfile.instructions]
+    steps = [ProgressStep(step.text, step, "cached") for step in build.dockerfile.instructions]
     steps += [
-        Step("FROM", build.dockerfile.instructions[0], "done", 9.0),
-        Step("exporting to image", None, "done", 1.0),
+        ProgressStep("FROM", build.dockerfile.instructions[0], "done", 9.0),
+        ProgressStep("exporting to image", None, "done", 1.0),
     ]
-    assert first_miss(steps, build, recorded(build)) is None
+    assert first_cache_miss(steps, build, recorded(build)) is None
 
 
 def test_the_first_miss_is_the_first_line_and_costs_all_that_follow() -> None:
@@ -89,11 +89,11 @@ def test_the_first_miss_is_the_first_line_and_costs_all_that_follow() -> None:
 @pytest.mark.parametrize(
     ("build", "line", "reason"),
     [
-        (now(files={**FILES, "requirements.txt": Kept(11, 2, False, "r2")}), 3, "requirements.txt changed"),
-        (now(files={**FILES, "new.py": Kept(1, 2, False, "n")}), 5, "new.py changed"),
+        (now(files={**FILES, "requirements.txt": FileFingerprint(11, 2, False, "r2")}), 3, "requirements.txt changed"),
+        (now(files={**FILES, "new.py": FileFingerprint(1, 2, False, "n")}), 5, "new.py changed"),
         (now(files={path: kept for path, kept in FILES.items() if path != "app.py"}), 5, "app.py changed"),
-        (now(files={**FILES, "app.py": Kept(10, 2, True, "a1")}), 5, "app.py changed"),
-        (now(files={path: Kept(11, 2, False, "new") for path in FILES}), 5,
+        (now(files={**FILES, "app.py": FileFingerprint(10, 2, True, "a1")}), 5, "app.py changed"),
+        (now(files={path: FileFingerprint(11, 2, False, "new") for path in FILES}), 5,
          "app.py, lib/x.py, lib/y.py and 2 more changed"),
         (now(SOURCE.replace("RUN make", "RUN make all")), 7, "the instruction is new or was changed"),
         (now(SOURCE.replace("ENV A=1", "ENV A=2")), 7, "line 6 is new or was changed: ENV A=2"),
@@ -104,17 +104,19 @@ def test_the_first_miss_is_the_first_line_and_costs_all_that_follow() -> None:
         (now(), 3, "the builder no longer has its result (its cache was pruned, or another builder was used)"),
     ],
 )  # fmt: skip
-def test_the_reason_is_what_changed_there(build: Now, line: int, reason: str) -> None:
+def test_the_reason_is_what_changed_there(build: CurrentBuild, line: int, reason: str) -> None:
     """A file, the instruction, one before it, a build arg, the base, the platform; else the cache itself."""
     assert missed(build, line, 7, last=recorded(now())).reason == reason
 
 
 def test_a_base_is_not_blamed_when_steps_on_it_were_cached() -> None:
     """Whatever became of the base image, a cached step after it proves that it did not matter."""
-    build = now(bases={"debian:bookworm": "sha256:2"}, files={**FILES, "app.py": Kept(11, 2, False, "a2")})
+    build = now(
+        bases={"debian:bookworm": "sha256:2"}, files={**FILES, "app.py": FileFingerprint(11, 2, False, "a2")}
+    )
     by_line = {step.line: step for step in build.dockerfile.instructions}
-    steps = [Step("COPY", by_line[3], "cached"), Step("COPY", by_line[5], "done", 1.0)]
-    miss = first_miss(steps, build, recorded(now()))
+    steps = [ProgressStep("COPY", by_line[3], "cached"), ProgressStep("COPY", by_line[5], "done", 1.0)]
+    miss = first_cache_miss(steps, build, recorded(now()))
     assert miss is not None
     assert miss.reason == "app.py changed"
 
@@ -127,12 +129,12 @@ def test_a_build_without_a_record_is_the_first() -> None:
 def test_a_file_that_was_only_touched_has_not_changed() -> None:
     """A new time alone changes nothing where the content is known, as after a fresh checkout."""
     touched = {path: replace(kept, mtime_ns=99) for path, kept in FILES.items()}
-    assert changed(touched, FILES) == []
+    assert changed_paths(touched, FILES) == []
 
 
 def test_a_large_file_is_judged_by_its_time() -> None:
     """Without a digest, another time of the same size counts as a change."""
-    assert changed({"a": Kept(1, 2, False)}, {"a": Kept(1, 1, False)}) == ["a"]
+    assert changed_paths({"a": FileFingerprint(1, 2, False)}, {"a": FileFingerprint(1, 1, False)}) == ["a"]
 
 
 def only(text: str) -> Instruction:
@@ -157,7 +159,7 @@ def only(text: str) -> Instruction:
 )
 def test_what_an_instruction_reads_from_the_context_is_known(text: str, sources: tuple[str, ...]) -> None:
     """Only COPY, ADD and bind mounts read the context, and not where they name a stage or a URL."""
-    assert sources_of(only(text)) == sources
+    assert context_sources(only(text)) == sources
 
 
 def test_a_record_holds_no_text_that_could_be_a_secret() -> None:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.image.building.context import Context, File
+from ftl.image.building.context import Context, ContextFile
 from ftl.image.building.dockerfile import parse
-from ftl.image.building.failure import failure
+from ftl.image.building.failures import build_failure
 from ftl.image.building.progress import PlainProgress
 from tests.unit.image.building.recordings import dockerfile, replay
 
@@ -23,7 +23,7 @@ BUILDERS = ("buildkit-20.10", "buildx-0.13", "classic-20.10")
 def recorded(builder: str, case: str, root: Path) -> BuildFailed:
     """The error for a recorded failure."""
     progress, _ = replay(f"{builder}-failed-{case}", f"failed-{case}", failed=True)
-    return failure(progress, dockerfile(f"failed-{case}"), Context(root), status=1)
+    return build_failure(progress, dockerfile(f"failed-{case}"), Context(root), status=1)
 
 
 @pytest.mark.parametrize("builder", BUILDERS)
@@ -67,15 +67,15 @@ def test_a_missing_file_that_is_ignored_is_called_so(tmp_path: Path) -> None:
     (tmp_path / "nothere.txt").write_text("here after all")
     progress, _ = replay("buildkit-20.10-failed-copy", "failed-copy", failed=True)
     context = Context(tmp_path, ignore=tmp_path / ".dockerignore")
-    error = failure(progress, dockerfile("failed-copy"), context, status=1)
+    error = build_failure(progress, dockerfile("failed-copy"), context, status=1)
     assert error.hint == "the file is there, but .dockerignore keeps it out of the build context"
 
 
 def test_a_misspelt_file_gets_a_suggestion(tmp_path: Path) -> None:
     """A file with nearly that name in the context is what was meant."""
     progress, _ = replay("buildkit-20.10-failed-copy", "failed-copy", failed=True)
-    context = Context(tmp_path, files={"not-here.txt": File(1, 1, 0o644)})
-    error = failure(progress, dockerfile("failed-copy"), context, status=1)
+    context = Context(tmp_path, files={"not-here.txt": ContextFile(1, 1, 0o644)})
+    error = build_failure(progress, dockerfile("failed-copy"), context, status=1)
     assert error.hint == "did you mean `not-here.txt`?"
 
 
@@ -84,7 +84,7 @@ def told(lines: str, source: str, tmp_path: Path, target: str | None = None) -> 
     progress = PlainProgress("web", parse(source))
     for line in lines.splitlines():
         progress.feed(line)
-    return failure(progress, parse(source), Context(tmp_path), status=1, target=target)
+    return build_failure(progress, parse(source), Context(tmp_path), status=1, target=target)
 
 
 @pytest.mark.parametrize(

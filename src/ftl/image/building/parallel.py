@@ -12,9 +12,9 @@ from ftl.engine import labels
 from ftl.errors import at
 from ftl.events import Note
 from ftl.image.building.builder import find_builder
-from ftl.image.building.failure import StepUnknown
-from ftl.image.building.job import NO_BUILDKIT, Batch, build_one
-from ftl.image.commit import git_commit
+from ftl.image.building.failures import StepNotReported
+from ftl.image.building.service_build import NO_BUILDKIT, Batch, build_image
+from ftl.image.identity import git_commit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ftl.config import Project, Service
     from ftl.engine import Engine
     from ftl.events import Emit
-    from ftl.image.building.built import Built
+    from ftl.image.building.built import BuildResult
 
 AT_ONCE = 8
 """Builds that run side by side; an engine shares what they have in common."""
@@ -32,7 +32,7 @@ SHARED_STEP_SECONDS = 2.0
 """How long a failed build that knows no more waits for another one that knows the step."""
 
 
-async def build(
+async def build_images(
     project: Project,
     services: Sequence[Service],
     *,
@@ -42,7 +42,7 @@ async def build(
     emit: Emit,
     no_cache: bool = False,
     docker_config: Path | None = None,
-) -> dict[str, Built]:
+) -> dict[str, BuildResult]:
     """Build the images of those `services` that have a `build`, side by side.
 
     Args:
@@ -96,11 +96,11 @@ async def _native(engine: Engine, platforms: Sequence[str | None]) -> str | None
     return (await engine.info()).platform if any(platforms) else None
 
 
-async def _build(batch: Batch, service: Service) -> Built:
+async def _build(batch: Batch, service: Service) -> BuildResult:
     with at(server="this machine", service=service.name, step="build"):
         try:
-            return await build_one(batch, service)
-        except StepUnknown:
+            return await build_image(batch, service)
+        except StepNotReported:
             # The build that does know the step is about to fail as well: its error comes first, and ends this wait.
             await asyncio.sleep(SHARED_STEP_SECONDS)
             raise

@@ -13,14 +13,14 @@ import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ftl.image.files import read_json, state_file, write_json
+from ftl.image.json_files import read_json, state_file, write_json
 from ftl.json_fields import as_object, as_str_map, as_strs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from ftl.image.building.context import Context, File
+    from ftl.image.building.context import Context, ContextFile
     from ftl.image.building.dockerfile import Dockerfile, Instruction
 
 _FORMAT = 1
@@ -30,7 +30,7 @@ _HASHED_TOTAL = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class FileFingerprint:
     """A file as it was: `digest` is empty where it was not read."""
 
     size: int
@@ -40,7 +40,7 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class BuildRecord:
     """A service's last build.
 
     Attributes:
@@ -59,7 +59,7 @@ class Record:
     args: Mapping[str, str] = field(default_factory=dict)
     bases: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
-    files: Mapping[str, Kept] = field(default_factory=dict)
+    files: Mapping[str, FileFingerprint] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     content: str = ""
 
@@ -82,7 +82,7 @@ def record_path(root: Path, service: str) -> Path:
     return state_file(f"builds/{name}-{service}.json")
 
 
-def load_record(path: Path) -> Record | None:
+def load_record(path: Path) -> BuildRecord | None:
     """The record in a file; None where there is none of this format."""
     raw = read_json(path)
     if raw.get("format") != _FORMAT:
@@ -93,15 +93,15 @@ def load_record(path: Path) -> Record | None:
         return None
 
 
-def _record(raw: Mapping[str, object]) -> Record:
+def _record(raw: Mapping[str, object]) -> BuildRecord:
     files = as_object(raw["files"])
     kept = {
-        path: Kept(int(size), int(mtime), bool(executable), str(digest))
+        path: FileFingerprint(int(size), int(mtime), bool(executable), str(digest))
         for path, value in files.items()
         if isinstance(value, list)
         for size, mtime, executable, digest in [value]
     }
-    return Record(
+    return BuildRecord(
         salt=str(raw["salt"]),
         instructions=as_strs(raw["instructions"]),
         args=as_str_map(raw["args"]),
@@ -113,45 +113,44 @@ def _record(raw: Mapping[str, object]) -> Record:
     )
 
 
-def save_record(path: Path, as_object: Record) -> None:
+def save_record(path: Path, record: BuildRecord) -> None:
     """Replace the record in a file."""
     files = {
-        name: [file.size, file.mtime_ns, file.executable, file.digest]
-        for name, file in as_object.files.items()
+        name: [file.size, file.mtime_ns, file.executable, file.digest] for name, file in record.files.items()
     }
     write_json(
         path,
         {
             "format": _FORMAT,
-            "salt": as_object.salt,
-            "instructions": list(as_object.instructions),
-            "args": dict(as_object.args),
-            "bases": dict(as_object.bases),
-            "settings": dict(as_object.settings),
+            "salt": record.salt,
+            "instructions": list(record.instructions),
+            "args": dict(record.args),
+            "bases": dict(record.bases),
+            "settings": dict(record.settings),
             "files": files,
-            "seconds": dict(as_object.seconds),
-            "content": as_object.content,
+            "seconds": dict(record.seconds),
+            "content": record.content,
         },
     )
 
 
 def next_record(
-    last: Record | None,
+    last: BuildRecord | None,
     *,
     dockerfile: Dockerfile,
     args: Mapping[str, str],
     bases: Mapping[str, str],
     settings: Mapping[str, str],
-    files: Mapping[str, Kept],
+    files: Mapping[str, FileFingerprint],
     seconds: Iterable[tuple[Instruction, float]],
     content: str,
-) -> Record:
+) -> BuildRecord:
     """The record after a build; what a step took is carried on from the last one while it stays as it is."""
-    blank = Record(salt=last.salt) if last is not None else Record()
+    blank = BuildRecord(salt=last.salt) if last is not None else BuildRecord()
     keys = tuple(blank.key(step) for step in dockerfile.instructions)
     taken = dict(last.seconds) if last is not None else {}
     taken |= {blank.key(step): spent for step, spent in seconds}
-    return Record(
+    return BuildRecord(
         salt=blank.salt,
         instructions=keys,
         args={name: blank.hashed(value) for name, value in args.items()},
@@ -163,30 +162,30 @@ def next_record(
     )
 
 
-def keep_files(context: Context, last: Record | None) -> dict[str, Kept]:
+def fingerprint_files(context: Context, last: BuildRecord | None) -> dict[str, FileFingerprint]:
     """The context's files as a record keeps them; only those are read whose size or time is new."""
     known = last.files if last is not None else {}
     budget = _HASHED_TOTAL
-    kept: dict[str, Kept] = {}
+    kept: dict[str, FileFingerprint] = {}
     for path, file in context.files.items():
         before = known.get(path)
         if before is not None and (before.size, before.mtime_ns) == (file.size, file.mtime_ns):
-            kept[path] = Kept(file.size, file.mtime_ns, _executable(file), before.digest)
+            kept[path] = FileFingerprint(file.size, file.mtime_ns, _executable(file), before.digest)
             continue
         readable = file.size <= min(_HASHED_FILE, budget)
         digest = _digest(context.root / path, file) if readable else ""
         budget -= file.size if readable else 0
-        kept[path] = Kept(file.size, file.mtime_ns, _executable(file), digest)
+        kept[path] = FileFingerprint(file.size, file.mtime_ns, _executable(file), digest)
     return kept
 
 
-def changed(now: Mapping[str, Kept], before: Mapping[str, Kept]) -> list[str]:
+def changed_paths(now: Mapping[str, FileFingerprint], before: Mapping[str, FileFingerprint]) -> list[str]:
     """Paths that were added, removed or changed, in order. A file that was only touched has not changed."""
     paths = {path for path in now.keys() | before.keys() if _differs(now.get(path), before.get(path))}
     return sorted(paths)
 
 
-def _differs(now: Kept | None, before: Kept | None) -> bool:
+def _differs(now: FileFingerprint | None, before: FileFingerprint | None) -> bool:
     if now is None or before is None:
         return True
     if now.size != before.size or now.executable != before.executable:
@@ -196,11 +195,11 @@ def _differs(now: Kept | None, before: Kept | None) -> bool:
     return now.mtime_ns != before.mtime_ns
 
 
-def _executable(file: File) -> bool:
+def _executable(file: ContextFile) -> bool:
     return bool(file.mode & stat.S_IXUSR)
 
 
-def _digest(path: Path, file: File) -> str:
+def _digest(path: Path, file: ContextFile) -> str:
     """The hash of a file's content, of a link's target; empty where it cannot be read."""
     try:
         content = os.fsencode(path.readlink()) if stat.S_ISLNK(file.mode) else path.read_bytes()

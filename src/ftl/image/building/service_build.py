@@ -16,19 +16,26 @@ from ftl.child import lines_of
 from ftl.engine import labels
 from ftl.errors import BuildFailed
 from ftl.events import BuildContext, BuildFinished, BuildStarted, Note
-from ftl.image.building.built import Built
+from ftl.image.building.build_record import (
+    BuildRecord,
+    fingerprint_files,
+    load_record,
+    next_record,
+    record_path,
+    save_record,
+)
+from ftl.image.building.build_secrets import resolve_secrets
+from ftl.image.building.built import BuildResult
+from ftl.image.building.cache_miss import CacheMiss, CurrentBuild, first_cache_miss
 from ftl.image.building.classic import ClassicProgress
-from ftl.image.building.command import BuildCall, arguments, environment
-from ftl.image.building.context import Context, folders_text, walk
+from ftl.image.building.command import BuildRequest, build_arguments, build_environment
+from ftl.image.building.context import Context, folders_text, walk_context
 from ftl.image.building.dockerfile import Dockerfile, parse
-from ftl.image.building.failure import failure
-from ftl.image.building.miss import Miss, Now, first_miss
+from ftl.image.building.failures import build_failure
 from ftl.image.building.private_files import private_note
 from ftl.image.building.progress import PlainProgress, Progress
-from ftl.image.building.record import Record, keep_files, load_record, next_record, record_path, save_record
-from ftl.image.building.secrets import find_secrets
 from ftl.image.identity import content_id
-from ftl.image.platforms import same
+from ftl.image.platforms import same_platform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,7 +73,7 @@ class Batch:
     no_cache: bool
 
 
-async def build_one(batch: Batch, service: Service) -> Built:
+async def build_image(batch: Batch, service: Service) -> BuildResult:
     """Build one service's image.
 
     Raises:
@@ -87,34 +94,34 @@ async def build_one(batch: Batch, service: Service) -> Built:
         finally:
             measuring.cancel()
         if status != 0:
-            raise failure(progress, dockerfile, context, status=status, target=call.target)
+            raise build_failure(progress, dockerfile, context, status=status, target=call.target)
         image = await _image(batch.engine, id_file, call)
     return await _finish(batch, service, call, dockerfile, progress, context, image, started)
 
 
-def _call(batch: Batch, service: Service, config: Build) -> BuildCall:
+def _call(batch: Batch, service: Service, config: Build) -> BuildRequest:
     context = (batch.root / config.context).resolve()
     name = f"{batch.project}-{service.name}:latest"
     wanted = config.platform or batch.platform
-    foreign = wanted is not None and (batch.native is None or not same(wanted, batch.native))
+    foreign = wanted is not None and (batch.native is None or not same_platform(wanted, batch.native))
     if config.secrets and not batch.builder.has_buildkit:
         raise BuildFailed(
             "build secrets need BuildKit, and only the classic builder is here", hint=NO_BUILDKIT
         )
-    return BuildCall(
+    return BuildRequest(
         context=context,
         dockerfile=context / config.dockerfile,
         tags=(service.image, name) if service.image else (name,),
         labels={**batch.labels, labels.SERVICE: service.name},
         args=config.args,
-        secrets=find_secrets(config.secrets, root=batch.root, environ=batch.variables),
+        secrets=resolve_secrets(config.secrets, root=batch.root, environ=batch.variables),
         target=config.target,
         platform=wanted if foreign else None,
         no_cache=batch.no_cache,
     )
 
 
-def _read(call: BuildCall, config: Build) -> Dockerfile:
+def _read(call: BuildRequest, config: Build) -> Dockerfile:
     shown = os.path.relpath(call.dockerfile)
     if not call.context.is_dir():
         raise BuildFailed(
@@ -130,9 +137,9 @@ def _read(call: BuildCall, config: Build) -> Dockerfile:
         ) from None
 
 
-async def _measure(batch: Batch, service: Service, call: BuildCall, dockerfile: Dockerfile) -> Context:
+async def _measure(batch: Batch, service: Service, call: BuildRequest, dockerfile: Dockerfile) -> Context:
     """Walk the context while the builder works, and say what is found as soon as it is known."""
-    context = await asyncio.to_thread(walk, call.context, call.dockerfile)
+    context = await asyncio.to_thread(walk_context, call.context, call.dockerfile)
     batch.emit(BuildContext(service.name, context.size))
     if context.is_large:
         batch.emit(_large_context(service.name, context))
@@ -159,15 +166,15 @@ def _large_context(service: str, context: Context) -> Note:
 
 
 async def _run(
-    batch: Batch, service: Service, call: BuildCall, dockerfile: Dockerfile, id_file: Path
+    batch: Batch, service: Service, call: BuildRequest, dockerfile: Dockerfile, id_file: Path
 ) -> tuple[Progress, int]:
     progress: Progress = (
         PlainProgress(service.name, dockerfile)
         if batch.builder.has_buildkit
         else ClassicProgress(service.name, dockerfile)
     )
-    argv = arguments(batch.builder, call, id_file=id_file)
-    env = environment(
+    argv = build_arguments(batch.builder, call, id_file=id_file)
+    env = build_environment(
         batch.builder, call, host=batch.engine.url, environ=batch.environ, variables=batch.variables
     )
     async with lines_of(argv, env=env, cwd=call.context) as (lines, process):
@@ -180,7 +187,7 @@ async def _run(
     return progress, status
 
 
-async def _image(engine: Engine, id_file: Path, call: BuildCall) -> Image:
+async def _image(engine: Engine, id_file: Path, call: BuildRequest) -> Image:
     """The image that was just built, by its ID: another build of the same project may move its name.
 
     A buildx builder in a container of its own writes the ID that the image has there; then the name must do.
@@ -203,27 +210,27 @@ def _written(id_file: Path) -> str:
 async def _finish(
     batch: Batch,
     service: Service,
-    call: BuildCall,
+    call: BuildRequest,
     dockerfile: Dockerfile,
     progress: Progress,
     context: Context,
     image: Image,
     started: float,
-) -> Built:
+) -> BuildResult:
     content = content_id(image)
     path = record_path(batch.root, service.name)
     last = await asyncio.to_thread(load_record, path)
-    now = Now(
+    now = CurrentBuild(
         dockerfile,
         args=call.args,
         bases=await _bases(batch.engine, dockerfile, progress, last),
         settings={"target": call.target or "", "platform": call.platform or ""},
-        files=await asyncio.to_thread(keep_files, context, last),
+        files=await asyncio.to_thread(fingerprint_files, context, last),
         no_cache=call.no_cache,
     )
-    miss = first_miss(progress.steps, now, last)
+    miss = first_cache_miss(progress.steps, now, last)
     await asyncio.to_thread(_remember, path, last, now, progress, content)
-    built = Built(
+    built = BuildResult(
         service=service.name,
         reference=call.tags[0],
         image=image,
@@ -241,7 +248,7 @@ async def _finish(
 
 
 async def _bases(
-    engine: Engine, dockerfile: Dockerfile, progress: Progress, last: Record | None
+    engine: Engine, dockerfile: Dockerfile, progress: Progress, last: BuildRecord | None
 ) -> dict[str, str]:
     """The content ids of the base images. When nothing was carried out they are what they were."""
     if last is not None and not any(step.missed for step in progress.steps):
@@ -251,7 +258,9 @@ async def _bases(
     return {name: content_id(image) for name, image in zip(names, images, strict=True) if image is not None}
 
 
-def _remember(path: Path, last: Record | None, now: Now, progress: Progress, content: str) -> None:
+def _remember(
+    path: Path, last: BuildRecord | None, now: CurrentBuild, progress: Progress, content: str
+) -> None:
     record = next_record(
         last,
         dockerfile=now.dockerfile,
@@ -268,11 +277,11 @@ def _remember(path: Path, last: Record | None, now: Now, progress: Progress, con
         save_record(path, record)
 
 
-def _shown(miss: Miss | None) -> str | None:
+def _shown(miss: CacheMiss | None) -> str | None:
     return f"line {miss.instruction.line}: {miss.instruction.text}" if miss else None
 
 
-def _finished(built: Built) -> BuildFinished:
+def _finished(built: BuildResult) -> BuildFinished:
     return BuildFinished(
         built.service,
         built.reference,

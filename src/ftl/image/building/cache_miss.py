@@ -10,32 +10,32 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from ftl.image.building.record import Kept, Record, changed
+from ftl.image.building.build_record import BuildRecord, FileFingerprint, changed_paths
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ftl.image.building.dockerfile import Dockerfile, Instruction
-    from ftl.image.building.progress import Step
+    from ftl.image.building.progress import ProgressStep
 
 _NAMED_FILES = 3
 _CONTEXT_MOUNT = re.compile(r"--mount=(?P<options>\S*)")
 
 
 @dataclass(frozen=True, slots=True)
-class Now:
+class CurrentBuild:
     """This build, as far as the cache depends on it."""
 
     dockerfile: Dockerfile
     args: Mapping[str, str]
     bases: Mapping[str, str]
     settings: Mapping[str, str]
-    files: Mapping[str, Kept]
+    files: Mapping[str, FileFingerprint]
     no_cache: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Miss:
+class CacheMiss:
     """The first step, in the Dockerfile's order, that was not found in the cache.
 
     Attributes:
@@ -50,7 +50,9 @@ class Miss:
     files: tuple[str, ...] = ()
 
 
-def first_miss(steps: Sequence[Step], now: Now, last: Record | None) -> Miss | None:
+def first_cache_miss(
+    steps: Sequence[ProgressStep], now: CurrentBuild, last: BuildRecord | None
+) -> CacheMiss | None:
     """The first miss of a build; None when every step came from the cache."""
     missed = [step for step in steps if step.missed and step.instruction is not None]
     if not missed:
@@ -58,11 +60,11 @@ def first_miss(steps: Sequence[Step], now: Now, last: Record | None) -> Miss | N
     instructions = [step.instruction for step in missed if step.instruction is not None]
     first = min(instructions, key=lambda instruction: instruction.line)
     reason, files = _reason(first, steps, now, last)
-    return Miss(first, round(sum(step.seconds for step in missed), 1), reason, files)
+    return CacheMiss(first, round(sum(step.seconds for step in missed), 1), reason, files)
 
 
 def _reason(
-    instruction: Instruction, steps: Sequence[Step], now: Now, last: Record | None
+    instruction: Instruction, steps: Sequence[ProgressStep], now: CurrentBuild, last: BuildRecord | None
 ) -> tuple[str, tuple[str, ...]]:
     if now.no_cache:
         return "the cache was not to be used (--no-cache)", ()
@@ -79,12 +81,14 @@ def _reason(
     return "the builder no longer has its result (its cache was pruned, or another builder was used)", ()
 
 
-def _has_cached(steps: Sequence[Step], chain: Sequence[Instruction]) -> bool:
+def _has_cached(steps: Sequence[ProgressStep], chain: Sequence[Instruction]) -> bool:
     """Whether a step on the way here was in the cache: then what all of them rest on has not changed."""
     return any(step.state == "cached" and step.instruction in chain[1:] for step in steps)
 
 
-def _other_instruction(instruction: Instruction, chain: Sequence[Instruction], last: Record) -> str | None:
+def _other_instruction(
+    instruction: Instruction, chain: Sequence[Instruction], last: BuildRecord
+) -> str | None:
     """The first instruction on the way here that the last build did not have."""
     known = set(last.instructions)
     new = next((step for step in chain if last.key(step) not in known), None)
@@ -95,7 +99,7 @@ def _other_instruction(instruction: Instruction, chain: Sequence[Instruction], l
     return f"line {new.line} is new or was changed: {new.text}"
 
 
-def _other_argument(chain: Sequence[Instruction], now: Now, last: Record) -> str | None:
+def _other_argument(chain: Sequence[Instruction], now: CurrentBuild, last: BuildRecord) -> str | None:
     declared = {
         word.partition("=")[0] for step in chain if step.keyword == "ARG" for word in step.arguments.split()
     }
@@ -107,7 +111,7 @@ def _other_argument(chain: Sequence[Instruction], now: Now, last: Record) -> str
     return f"the build argument {', '.join(names)} changed" if names else None
 
 
-def _other_base(chain: Sequence[Instruction], now: Now, last: Record) -> str | None:
+def _other_base(chain: Sequence[Instruction], now: CurrentBuild, last: BuildRecord) -> str | None:
     for step in chain:
         stage = now.dockerfile.stages[step.stage] if step.keyword == "FROM" else None
         if stage is not None and now.bases.get(stage.base) != last.bases.get(
@@ -117,18 +121,18 @@ def _other_base(chain: Sequence[Instruction], now: Now, last: Record) -> str | N
     return None
 
 
-def _other_setting(now: Now, last: Record) -> str | None:
+def _other_setting(now: CurrentBuild, last: BuildRecord) -> str | None:
     names = [name for name, value in now.settings.items() if last.settings.get(name, "") != value]
     return f"the {' and the '.join(names)} changed" if names else None
 
 
-def _other_files(instruction: Instruction, now: Now, last: Record) -> tuple[str, ...]:
-    sources = sources_of(instruction)
-    paths = changed(now.files, last.files)
-    return tuple(path for path in paths if any(covers(source, path) for source in sources))
+def _other_files(instruction: Instruction, now: CurrentBuild, last: BuildRecord) -> tuple[str, ...]:
+    sources = context_sources(instruction)
+    paths = changed_paths(now.files, last.files)
+    return tuple(path for path in paths if any(source_covers(source, path) for source in sources))
 
 
-def sources_of(instruction: Instruction) -> tuple[str, ...]:
+def context_sources(instruction: Instruction) -> tuple[str, ...]:
     """What an instruction reads from the build context: paths and patterns; "." is all of it."""
     if instruction.keyword in ("COPY", "ADD"):
         if any(flag.startswith("--from=") for flag in instruction.flags):
@@ -154,7 +158,7 @@ def _bound(options: str) -> str:
     return fields.get("source") or fields.get("src") or "."
 
 
-def covers(source: str, path: str) -> bool:
+def source_covers(source: str, path: str) -> bool:
     """Whether what an instruction reads includes a path of the context."""
     wanted = [part for part in source.split("/") if part not in ("", ".")]
     actual = path.split("/")

@@ -27,7 +27,7 @@ Matches = tuple[bool, ...]
 """For each pattern, whether it matches a path or a folder above it."""
 
 
-class Ignore:
+class DockerIgnore:
     """The patterns of one file; `source` is the file, None where there is none."""
 
     def __init__(self, lines: Sequence[str] = (), source: Path | None = None) -> None:
@@ -57,14 +57,14 @@ class Ignore:
         )
 
 
-def read_ignore(context: Path, dockerfile: Path) -> Ignore:
+def read_dockerignore(context: Path, dockerfile: Path) -> DockerIgnore:
     """The ignore file in force: `NAME.dockerignore` beside the Dockerfile goes before `.dockerignore`."""
     for path in (dockerfile.with_name(dockerfile.name + ".dockerignore"), context / ".dockerignore"):
         try:
-            return Ignore(path.read_text(errors="replace").splitlines(), path)
+            return DockerIgnore(path.read_text(errors="replace").splitlines(), path)
         except OSError:
             continue
-    return Ignore()
+    return DockerIgnore()
 
 
 def _pattern(line: str) -> _Pattern | None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Secret:
+class ResolvedSecret:
     """A build secret and where its value is: in a variable of the environment, or in a file."""
 
     id: str
@@ -31,9 +31,9 @@ class Secret:
         return f"id={self.id},env={self.env}" if self.env is not None else f"id={self.id},src={self.source}"
 
 
-def find_secrets(
+def resolve_secrets(
     wanted: Sequence[BuildSecret], *, root: Path, environ: Mapping[str, str]
-) -> tuple[Secret, ...]:
+) -> tuple[ResolvedSecret, ...]:
     """The secrets of a service, each known to be there.
 
     Args:
@@ -47,7 +47,7 @@ def find_secrets(
     return tuple(_find(secret, root, environ) for secret in wanted)
 
 
-def _find(secret: BuildSecret, root: Path, environ: Mapping[str, str]) -> Secret:
+def _find(secret: BuildSecret, root: Path, environ: Mapping[str, str]) -> ResolvedSecret:
     if secret.file is not None:
         path = root / Path(secret.file).expanduser()
         if not path.exists() or path.is_dir():  # a device will do: /dev/null is an empty secret
@@ -56,7 +56,7 @@ def _find(secret: BuildSecret, root: Path, environ: Mapping[str, str]) -> Secret
                 cause=f"there is no file {path}",
                 hint="create the file, or correct its name under `build.secrets`",
             )
-        return Secret(secret.id, source=path.resolve())
+        return ResolvedSecret(secret.id, source=path.resolve())
     variable = secret.env or secret.id
     if variable not in environ:
         raise BuildFailed(
@@ -64,4 +64,4 @@ def _find(secret: BuildSecret, root: Path, environ: Mapping[str, str]) -> Secret
             cause=f"the variable {variable} is not set",
             hint=f"set {variable} in the environment, or in the .env beside ftl.yaml",
         )
-    return Secret(secret.id, env=variable)
+    return ResolvedSecret(secret.id, env=variable)
