@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ftl.cli.options import Options
     from ftl.config import Server
     from ftl.events import Emit
-    from ftl.server.doctor import Examination, Level, Patient
+    from ftl.server.doctor import DoctorRequest, Level, Report
 
 
 @click.command()
@@ -36,10 +36,10 @@ def command(options: Options) -> None:
     be reached.
     """
 
-    async def work(_: Emit) -> Examination:
-        from ftl.server.doctor import examine
+    async def work(_: Emit) -> Report:
+        from ftl.server.doctor import run_checks
 
-        examination = await examine(_patient(options))
+        examination = await run_checks(_patient(options))
         _show(examination, options)
         _raise_if_bad(examination)
         return examination
@@ -51,22 +51,22 @@ def command(options: Options) -> None:
         put(f"\nnothing stands in the way of a deploy{but}")
 
 
-def _fields(examination: Examination) -> Fields:
+def _fields(examination: Report) -> Fields:
     return {"problems": 0, "warnings": _count(examination, "warning")}
 
 
-def _patient(options: Options) -> Patient:
+def _patient(options: Options) -> DoctorRequest:
     """What is looked at: a file that is missing matters only if it was asked for."""
-    from ftl.server.doctor import Patient
+    from ftl.server.doctor import DoctorRequest
 
     try:
         find_file(options.file)
     except UsageError:
         if options.file is not None:
             raise
-        return Patient(None, _named(options), Path())
+        return DoctorRequest(None, _named(options), Path())
     project, root, address = load_project(options)
-    return Patient(project, address.server if address.server.host else None, root)
+    return DoctorRequest(project, address.server if address.server.host else None, root)
 
 
 def _named(options: Options) -> Server | None:
@@ -78,7 +78,7 @@ def _named(options: Options) -> Server | None:
     return resolve(options.server).server
 
 
-def _show(examination: Examination, options: Options) -> None:
+def _show(examination: Report, options: Options) -> None:
     """Print the findings: lines for people (with -q only what is not well), or objects."""
     if options.json:
         for finding in examination.findings:
@@ -94,11 +94,11 @@ def _show(examination: Examination, options: Options) -> None:
         put(line)
 
 
-def _count(examination: Examination, level: Level) -> int:
+def _count(examination: Report, level: Level) -> int:
     return sum(one.level == level for one in examination.findings)
 
 
-def _raise_if_bad(examination: Examination) -> None:
+def _raise_if_bad(examination: Report) -> None:
     """End as the findings demand.
 
     Raises:

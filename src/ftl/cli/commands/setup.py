@@ -95,11 +95,11 @@ def command(
     where there are no credentials for one, they are asked for, and kept where `docker login` keeps them on this
     machine.
     """
-    from ftl.server.setup.plan.planner import Wanted
-    from ftl.server.setup.setup import Access, setup
+    from ftl.server.setup.request import SetupRequest
+    from ftl.server.setup.setup import RootAccess, setup
 
     project, root, _ = load_project(options)
-    wanted = Wanted(
+    wanted = SetupRequest(
         firewall=firewall,
         allow=tuple(map(read_port, allow)),
         swap=read_size(swap) if swap is not None else 0,
@@ -107,7 +107,7 @@ def command(
         harden=harden,
         docker_repository=read_repository(docker_repository),
     )
-    access = Access(login, os.environ.get(PASSWORD, ""), _ask)
+    access = RootAccess(login, os.environ.get(PASSWORD, ""), _ask)
 
     async def work(emit: Emit) -> _Outcome:
         plan = await setup(project, wanted, access, dry_run=dry_run, emit=emit)

@@ -1,6 +1,6 @@
 """`ftl doctor`: what stands between a project and its server, found by looking alone, each with what helps."""
 
 from ftl.server.doctor.finding import Area, Finding, Level
-from ftl.server.doctor.report import Examination, Patient, examine
+from ftl.server.doctor.report import DoctorRequest, Report, run_checks
 
-__all__ = ["Area", "Examination", "Finding", "Level", "Patient", "examine"]
+__all__ = ["Area", "DoctorRequest", "Finding", "Level", "Report", "run_checks"]

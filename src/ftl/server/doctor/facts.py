@@ -54,7 +54,7 @@ true
 
 
 @dataclass(frozen=True, slots=True)
-class Listener:
+class ListeningPort:
     """A TCP port that something on the server listens on."""
 
     address: str
@@ -67,7 +67,7 @@ class Listener:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class FreeSpace:
     """Bytes (or inodes) of a file system: all that users may have, and what is left."""
 
     total: int
@@ -80,7 +80,7 @@ class Room:
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class ServerFacts:
     """What the server said.
 
     Attributes:
@@ -97,16 +97,16 @@ class Survey:
     skew: float
     memory: dict[str, int]
     root: str
-    disk: Room | None
-    inodes: Room | None
+    disk: FreeSpace | None
+    inodes: FreeSpace | None
     has_zstd: bool
     addresses: tuple[str, ...]
-    listeners: tuple[Listener, ...]
+    listeners: tuple[ListeningPort, ...]
     programs: tuple[str, ...]
     allowed: tuple[int, ...]
 
 
-async def survey(machine: Machine, *, root: str, store: str) -> Survey:
+async def gather_facts(machine: Machine, *, root: str, store: str) -> ServerFacts:
     """Ask a machine about itself: one command.
 
     Args:
@@ -122,7 +122,7 @@ async def survey(machine: Machine, *, root: str, store: str) -> Survey:
     return read(done.stdout.decode(errors="replace"), asked=before, answered=time.time())
 
 
-def read(output: str, *, asked: float, answered: float) -> Survey:
+def read(output: str, *, asked: float, answered: float) -> ServerFacts:
     """Read the script's output.
 
     Args:
@@ -135,7 +135,7 @@ def read(output: str, *, asked: float, answered: float) -> Survey:
         name, tab, value = line.partition("\t")
         if tab:
             said.setdefault(name, []).append(value)
-    return Survey(
+    return ServerFacts(
         user=_first(said, "user"),
         system=_first(said, "system"),
         skew=_skew(_first(said, "time"), asked, answered),
@@ -169,13 +169,13 @@ def _memory(lines: Sequence[str]) -> dict[str, int]:
     return {word[0].rstrip(":"): int(word[1]) * 1024 for word in words if len(word) > 1 and word[1].isdigit()}
 
 
-def _room(line: str, unit: int) -> Room | None:
+def _room(line: str, unit: int) -> FreeSpace | None:
     """A line of `df -P`: file system, total, used, free, capacity, mount point."""
     words = line.split()
     if len(words) < 6 or not (words[2].isdigit() and words[3].isdigit()):
         return None
     used, free = int(words[2]) * unit, int(words[3]) * unit
-    return Room(used + free, free)  # what is reserved for root is in neither
+    return FreeSpace(used + free, free)  # what is reserved for root is in neither
 
 
 def _addresses(lines: Sequence[str], connection: str) -> tuple[str, ...]:
@@ -193,7 +193,7 @@ def _is_address(text: str) -> bool:
         return False
 
 
-def listener(row: str) -> Listener | None:
+def listener(row: str) -> ListeningPort | None:
     """A row of /proc/net/tcp or tcp6 (proc(5)): the local address is hexadecimal words in the machine's order.
 
     All that FTL deploys to (amd64, arm64) is little-endian.
@@ -207,6 +207,6 @@ def listener(row: str) -> Listener | None:
         packed = b"".join(raw[start : start + 4][::-1] for start in range(0, len(raw), 4))
         address = ipaddress.ip_address(packed)
         mapped = getattr(address, "ipv4_mapped", None)
-        return Listener(str(mapped or address), int(port, 16))
+        return ListeningPort(str(mapped or address), int(port, 16))
     except ValueError:
         return None

@@ -32,6 +32,6 @@ class Finding:
     fix: str | None = None
 
 
-def softened(findings: Iterable[Finding]) -> list[Finding]:
+def downgraded(findings: Iterable[Finding]) -> list[Finding]:
     """The same with no problem among them: what would break a deploy evidently does not."""
     return [replace(one, level="warning") if one.level == "problem" else one for one in findings]

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ftl.engine import Container, EngineInfo
-    from ftl.server.doctor.checks.registries import Logins, Tried
-    from ftl.server.doctor.checks.ssh import Route, WayIn
+    from ftl.server.doctor.checks.registries import LoginAttempt, Logins
+    from ftl.server.doctor.checks.ssh import SshInspection, SshRoute
     from ftl.ssh.machine import Machine
     from ftl.ssh.target import Target
 
@@ -34,7 +34,7 @@ ENGINE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Docker:
+class EngineInspection:
     """The server's engine: what it is and all of its containers; or why it cannot be used."""
 
     info: EngineInfo | None = None
@@ -43,7 +43,7 @@ class Docker:
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class ServerInspection:
     """What was seen of the server.
 
     Attributes:
@@ -56,12 +56,12 @@ class Visit:
     """
 
     refusal: ServerError | None = None
-    survey: facts.Survey | None = None
-    docker: Docker = Docker()
+    survey: facts.ServerFacts | None = None
+    docker: EngineInspection = EngineInspection()
     reached: tuple[str, ...] = ()
-    knocks: tuple[ports.Knock, ...] | None = None
+    knocks: tuple[ports.PortResult, ...] | None = None
     served: tuple[certificates.Served, ...] = ()
-    tried: tuple[Tried, ...] = ()
+    tried: tuple[LoginAttempt, ...] = ()
 
     @property
     def is_rehearsal(self) -> bool:
@@ -75,9 +75,13 @@ class Visit:
         return tuple(dict.fromkeys((*self.reached, *own)))
 
 
-async def visit(
-    target: Target | None, way: asyncio.Task[WayIn] | None, *, hosts: Mapping[str, bool], logins: Logins
-) -> Visit:
+async def inspect_server(
+    target: Target | None,
+    way: asyncio.Task[SshInspection] | None,
+    *,
+    hosts: Mapping[str, bool],
+    logins: Logins,
+) -> ServerInspection:
     """Connect and look; what fails is part of what is seen.
 
     Args:
@@ -97,21 +101,21 @@ async def visit(
             )
             return replace(seen, reached=reached, served=tuple(served), tried=tuple(tried))
     except ServerError as error:
-        return Visit(refusal=error)
+        return ServerInspection(refusal=error)
 
 
-async def _docker(machine: Machine, stack: AsyncExitStack) -> tuple[Docker, Engine | None]:
+async def _docker(machine: Machine, stack: AsyncExitStack) -> tuple[EngineInspection, Engine | None]:
     """The engine, which stays open until the visit is over, and what it says."""
     try:
         url = await machine.engine_url()
         engine = await stack.enter_async_context(Engine(url, name=machine.name, explain=machine.explain))
         async with asyncio.timeout(ENGINE_SECONDS):
             info = await engine.info()
-            return Docker(info, tuple(await engine.containers())), engine
+            return EngineInspection(info, tuple(await engine.containers())), engine
     except TimeoutError:
-        return Docker(refusal=_stuck(machine.name)), None
+        return EngineInspection(refusal=_stuck(machine.name)), None
     except FtlError as error:
-        return Docker(refusal=error), None
+        return EngineInspection(refusal=error), None
 
 
 def _stuck(name: str) -> ServerError:
@@ -121,19 +125,19 @@ def _stuck(name: str) -> ServerError:
     )
 
 
-async def _look(machine: Machine, docker: Docker, outside: Sequence[str]) -> Visit:
+async def _look(machine: Machine, docker: EngineInspection, outside: Sequence[str]) -> ServerInspection:
     """What the machine says, and what answers outside."""
     root, store = (docker.info.root, docker.info.store) if docker.info else ("", "")
-    said = await facts.survey(machine, root=root or ROOT, store=store)
+    said = await facts.gather_facts(machine, root=root or ROOT, store=store)
     knocks = None
     if outside:
         tried = ports.candidates(said.listeners, docker.containers, outside)
-        knocks = tuple(await ports.knock(outside, tried))
-    return Visit(survey=said, docker=docker, knocks=knocks)
+        knocks = tuple(await ports.try_ports(outside, tried))
+    return ServerInspection(survey=said, docker=docker, knocks=knocks)
 
 
 async def _served(
-    machine: Machine, engine: Engine | None, docker: Docker, hosts: Mapping[str, bool]
+    machine: Machine, engine: Engine | None, docker: EngineInspection, hosts: Mapping[str, bool]
 ) -> list[certificates.Served]:
     """What the proxy shows to visitors, if there is one."""
     proxy = proxy_of(docker.containers)
@@ -147,7 +151,7 @@ async def _served(
         return served
 
 
-async def _reached(way: asyncio.Task[WayIn] | None) -> tuple[Route | None, tuple[str, ...]]:
+async def _reached(way: asyncio.Task[SshInspection] | None) -> tuple[SshRoute | None, tuple[str, ...]]:
     """The way, and what the server's name leads to; loopback behind a jump host is that one's own."""
     route = (await way).route if way is not None else None
     if route is None:
@@ -160,7 +164,7 @@ def _is_loopback(address: str) -> bool:
     return ipaddress.ip_address(address).is_loopback
 
 
-def _outside(route: Route | None, reached: Sequence[str]) -> tuple[str, ...]:
+def _outside(route: SshRoute | None, reached: Sequence[str]) -> tuple[str, ...]:
     """Where the server can be knocked at from outside of it; nowhere if nobody can tell from here."""
     if route is None or route.jumps or any(map(_is_loopback, reached)):
         return ()

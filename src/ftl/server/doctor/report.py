@@ -11,8 +11,8 @@ from ftl.aio import gather, gather2, task_group
 from ftl.config import Proxy
 from ftl.proxy import site_of
 from ftl.server.doctor.checks import certificates, dns, local, ports, registries, server, ssh
-from ftl.server.doctor.finding import Area, Finding, softened
-from ftl.server.doctor.gather import Visit, visit
+from ftl.server.doctor.finding import Area, Finding, downgraded
+from ftl.server.doctor.gather import ServerInspection, inspect_server
 from ftl.ssh.target import target_of
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Patient:
+class DoctorRequest:
     """What is examined; any part may be missing.
 
     Attributes:
@@ -65,14 +65,14 @@ class Patient:
 
 
 @dataclass(frozen=True, slots=True)
-class Examination:
+class Report:
     """The findings in the order of their areas; and why the server could not be looked at, if so."""
 
     findings: tuple[Finding, ...]
     unreachable: ServerError | None = None
 
 
-async def examine(patient: Patient) -> Examination:
+async def run_checks(patient: DoctorRequest) -> Report:
     """Look at everything there is to look at, all of it side by side."""
     logins = registries.Logins(patient.project, root=patient.root, environ=os.environ)
     (building, tried), ((way, seen), domains) = await gather2(
@@ -80,7 +80,7 @@ async def examine(patient: Patient) -> Examination:
         gather2(_server(patient, logins), gather(dns.gather(host) for host in patient.hosts)),
     )
     findings = [
-        *local.judge(building, local.Needs.of(patient.project)),
+        *local.judge(building, local.BuildNeeds.of(patient.project)),
         *_judged_login(patient, way, seen),
         *_judged_server(patient, way, seen),
         *_judged_visitors(patient, seen, domains, datetime.now(UTC)),
@@ -88,34 +88,40 @@ async def examine(patient: Patient) -> Examination:
     ]
     areas = get_args(Area)
     ordered = sorted(findings, key=lambda one: areas.index(one.area))
-    return Examination(tuple(ordered), seen.refusal)
+    return Report(tuple(ordered), seen.refusal)
 
 
-async def _server(patient: Patient, logins: registries.Logins) -> tuple[ssh.WayIn | None, Visit]:
+async def _server(
+    patient: DoctorRequest, logins: registries.Logins
+) -> tuple[ssh.SshInspection | None, ServerInspection]:
     """The way to the server (None: it is this machine), and what is seen there."""
     if patient.server is None:
-        return await ssh.look_here(None, os.environ), Visit()
+        return await ssh.inspect_ssh(None, os.environ), ServerInspection()
     if patient.server.is_local:
-        return None, await visit(None, None, hosts=patient.secured, logins=logins)
+        return None, await inspect_server(None, None, hosts=patient.secured, logins=logins)
     async with task_group() as group:
-        way = group.create_task(ssh.look_here(patient.target, os.environ))
-        seen = group.create_task(visit(patient.target, way, hosts=patient.secured, logins=logins))
+        way = group.create_task(ssh.inspect_ssh(patient.target, os.environ))
+        seen = group.create_task(inspect_server(patient.target, way, hosts=patient.secured, logins=logins))
     return way.result(), seen.result()
 
 
 # --- judging --------------------------------------------------------------------------------------------
 
 
-def _judged_login(patient: Patient, way: ssh.WayIn | None, seen: Visit) -> list[Finding]:
+def _judged_login(
+    patient: DoctorRequest, way: ssh.SshInspection | None, seen: ServerInspection
+) -> list[Finding]:
     """The way in: what is odd about a key is no problem where the login works all the same."""
     if way is None:
         return []
     named = patient.server is not None and patient.server.ssh_key is not None
     findings = ssh.judge(way, named=named, refusal=seen.refusal)
-    return findings if seen.refusal else softened(findings)
+    return findings if seen.refusal else downgraded(findings)
 
 
-def _judged_server(patient: Patient, way: ssh.WayIn | None, seen: Visit) -> list[Finding]:
+def _judged_server(
+    patient: DoctorRequest, way: ssh.SshInspection | None, seen: ServerInspection
+) -> list[Finding]:
     """The server itself."""
     if seen.refusal is not None:
         key = patient.target.key if patient.target else None
@@ -134,7 +140,7 @@ def _judged_server(patient: Patient, way: ssh.WayIn | None, seen: Visit) -> list
     return findings + ports.judge(seen.knocks, seen.docker.containers, ssh=way.route.port, meant=meant)
 
 
-def _place(patient: Patient, seen: Visit) -> dns.Place:
+def _place(patient: DoctorRequest, seen: ServerInspection) -> dns.Place:
     server = patient.server
     if seen.is_rehearsal or (server is not None and server.is_sandbox):
         return "rehearsal"
@@ -142,7 +148,7 @@ def _place(patient: Patient, seen: Visit) -> dns.Place:
 
 
 def _judged_visitors(
-    patient: Patient, seen: Visit, domains: Sequence[dns.Domain], now: datetime
+    patient: DoctorRequest, seen: ServerInspection, domains: Sequence[dns.Domain], now: datetime
 ) -> list[Finding]:
     """What visitors will meet: where the domains lead, and the certificates; one's own files first."""
     files = certificates.judge_own(patient.proxy, patient.root, patient.hosts, now)
@@ -156,4 +162,4 @@ def _judged_visitors(
         for one in domains
     ]
     met += [certificates.judge_served(one, patient.proxy, now) for one in seen.served]
-    return [*files, *(softened(met) if seen.is_rehearsal else met)]
+    return [*files, *(downgraded(met) if seen.is_rehearsal else met)]

@@ -9,18 +9,19 @@ from ftl.errors import UsageError, at
 from ftl.events import Emit, Note, SetupPlanned
 from ftl.image.registry.names import insecure_registries
 from ftl.server.setup.apply.executor import apply
-from ftl.server.setup.observe.login import Ask, Question, log_in
+from ftl.server.setup.observe.login import AskPassword, ObserveQuery, log_in
 from ftl.server.setup.observe.public_keys import bodies, public_keys
-from ftl.server.setup.plan.planner import SetupPlan, Wanted, make_plan
+from ftl.server.setup.plan.planner import SetupPlan, make_plan
 from ftl.ssh.configuration import resolve
 from ftl.ssh.target import target_of
 
 if TYPE_CHECKING:
     from ftl.config import Project
+    from ftl.server.setup.request import SetupRequest
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class RootAccess:
     """How to get in, and become root there.
 
     Attributes:
@@ -31,11 +32,11 @@ class Access:
 
     login: str | None
     password: str = field(repr=False)
-    ask: Ask
+    ask: AskPassword
 
 
 async def setup(
-    project: Project, wanted: Wanted, access: Access, *, dry_run: bool = False, emit: Emit
+    project: Project, wanted: SetupRequest, access: RootAccess, *, dry_run: bool = False, emit: Emit
 ) -> SetupPlan:
     """Make a server ready for deploys.
 
@@ -69,7 +70,7 @@ async def setup(
         forwards=tuple(_forwards(project)),
         insecure=insecure_registries(project),
     )
-    question = Question(user, bodies(wanted.keys))
+    question = ObserveQuery(user, bodies(wanted.keys))
     with at(server=server.host):
         async with log_in(
             target, question, login=access.login, password=access.password, ask=access.ask, emit=emit

@@ -6,23 +6,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftl.server.doctor.facts import Listener, Room, Survey, listener, read
+from ftl.server.doctor.facts import FreeSpace, ListeningPort, ServerFacts, listener, read
 from tests.unit.server.doctor.world import SURVEY
 
 
 def test_the_server_s_own_words() -> None:
     """The script's lines become values; chatter of login scripts and what is broken is passed over."""
-    expected = Survey(
+    expected = ServerFacts(
         user="deploy",
         system="Debian GNU/Linux 12 (bookworm)",
         skew=0.0,
         memory={"MemTotal": 4015976 * 1024, "MemAvailable": 1003994 * 1024, "SwapTotal": 0},
         root="/var/lib/docker",
-        disk=Room(38_000_000 * 1024, 8_000_000 * 1024),
-        inodes=Room(2_500_000, 2_400_000),
+        disk=FreeSpace(38_000_000 * 1024, 8_000_000 * 1024),
+        inodes=FreeSpace(2_500_000, 2_400_000),
         has_zstd=True,
         addresses=("203.0.113.5", "10.0.0.2", "2001:db8::5"),
-        listeners=(Listener("0.0.0.0", 5432), Listener("127.0.0.1", 3306), Listener("::", 22)),
+        listeners=(ListeningPort("0.0.0.0", 5432), ListeningPort("127.0.0.1", 3306), ListeningPort("::", 22)),
         programs=("nginx",),
         allowed=(22, 8443),
     )

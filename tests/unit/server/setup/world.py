@@ -5,16 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ftl.server.setup import scripts
-from ftl.server.setup.observe.state import Account, Firewall, Observed, RunningEngine, Sshd, System
-from ftl.server.setup.plan.firewall import WEB, wanted
+from ftl.server.setup.observe.state import (
+    DeployAccount,
+    InstalledFirewall,
+    ObservedServer,
+    OperatingSystem,
+    RunningEngine,
+    SshServer,
+)
+from ftl.server.setup.plan.firewall import firewall_conf
+from ftl.server.setup.ports import WEB
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBWKXYvRgc8nQCvqNOGCB3xEHk4mmSQNcMqRBRrCAYVm me@laptop"
-BOOKWORM = System("debian", "12", "bookworm", "Debian GNU/Linux 12 (bookworm)", "amd64")
+BOOKWORM = OperatingSystem("debian", "12", "bookworm", "Debian GNU/Linux 12 (bookworm)", "amd64")
 SETTINGS = (
     b'{"live-restore": true, "log-driver": "json-file", "log-opts": {"max-size": "10m", "max-file": "3"}}'
 )
 
-BARE = Observed(
+BARE = ObservedServer(
     login="root",
     user="deploy",
     system=BOOKWORM,
@@ -30,7 +38,7 @@ BARE = Observed(
     engine=None,
     engine_arguments=(),
     account=None,
-    sshd=Sshd(
+    sshd=SshServer(
         ports=(22,),
         key_files=(".ssh/authorized_keys", ".ssh/authorized_keys2"),
         authorised=False,
@@ -40,7 +48,7 @@ BARE = Observed(
     ),
     ufw=None,
     firewalld=False,
-    firewall=Firewall(rules=None, script=None, unit=None, enabled=False, holds=False),
+    firewall=InstalledFirewall(rules=None, script=None, unit=None, enabled=False, holds=False),
     listening=frozenset({(22, "tcp")}),
     tunnels=frozenset(),
     published=frozenset(),
@@ -56,10 +64,10 @@ READY = replace(
     daemon=SETTINGS,
     engine=RunningEngine(live_restore=True, swarm=False, containers=3),
     engine_arguments=("/usr/bin/dockerd", "-H", "fd://"),
-    account=Account("/home/deploy", frozenset({"deploy", "docker"}), sudoer=False),
+    account=DeployAccount("/home/deploy", frozenset({"deploy", "docker"}), sudoer=False),
     sshd=replace(BARE.sshd, authorised=True),
-    firewall=Firewall(
-        rules=wanted(None, WEB, left=((22, "tcp"),), owner="own"),
+    firewall=InstalledFirewall(
+        rules=firewall_conf(None, WEB, left=((22, "tcp"),), owner="own"),
         script=scripts.firewall(),
         unit=scripts.firewall_unit(),
         enabled=True,

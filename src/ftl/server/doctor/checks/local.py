@@ -23,7 +23,7 @@ BUILDX = "`apt-get install docker-buildx`, or docker-buildx-plugin from Docker's
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
+class BuildNeeds:
     """What a project asks of the machine that deploys it; without a project nothing is known to be asked.
 
     Attributes:
@@ -35,25 +35,25 @@ class Needs:
     secrets: bool = False
 
     @classmethod
-    def of(cls, project: Project | None) -> Needs:
+    def of(cls, project: Project | None) -> BuildNeeds:
         """Read them off a project."""
         builds = [one.build for one in project.services if one.build is not None] if project else []
         return cls(bool(builds), any(build.secrets for build in builds))
 
 
 @dataclass(frozen=True, slots=True)
-class Here:
+class LocalTools:
     """The builder and the engine of this machine, or why there is none."""
 
     builder: Builder | BuildFailed
     engine: EngineInfo | FtlError
 
 
-async def gather() -> Here:
+async def gather() -> LocalTools:
     """Look for the docker command and ask this machine's engine."""
     builder = asyncio.to_thread(_builder)
     found, engine = await asyncio.gather(builder, _engine())
-    return Here(found, engine)
+    return LocalTools(found, engine)
 
 
 def _builder() -> Builder | BuildFailed:
@@ -73,12 +73,12 @@ async def _engine() -> EngineInfo | FtlError:
         return error
 
 
-def judge(here: Here, needs: Needs) -> list[Finding]:
+def judge(here: LocalTools, needs: BuildNeeds) -> list[Finding]:
     """What there is to say about building on this machine."""
     return [judge_builder(here.builder, needs), judge_engine(here.engine, needs)]
 
 
-def judge_builder(builder: Builder | BuildFailed, needs: Needs) -> Finding:
+def judge_builder(builder: Builder | BuildFailed, needs: BuildNeeds) -> Finding:
     """The docker command: BuildKit is needed for secrets, and better for all else."""
     if isinstance(builder, BuildFailed):
         if not needs.builds:
@@ -94,7 +94,7 @@ def judge_builder(builder: Builder | BuildFailed, needs: Needs) -> Finding:
     return Finding("here", "docker", "warning" if needs.builds else "ok", what, BUILDX)
 
 
-def judge_engine(engine: EngineInfo | FtlError, needs: Needs) -> Finding:
+def judge_engine(engine: EngineInfo | FtlError, needs: BuildNeeds) -> Finding:
     """This machine's engine, which builds."""
     if not isinstance(engine, FtlError):
         return Finding("here", "engine", "ok", f"Docker {engine.version}, {engine.platform}, {engine.store}")

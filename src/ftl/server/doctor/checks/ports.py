@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from ftl.engine import Container
-    from ftl.server.doctor.facts import Listener
+    from ftl.server.doctor.facts import ListeningPort
 
 SECONDS = 1.5
 """For a connection; one that takes longer is taken for dropped by a firewall."""
@@ -57,7 +57,7 @@ _KNOWN = {
 
 
 @dataclass(frozen=True, slots=True)
-class Knock:
+class PortResult:
     """A port that was tried at one of the server's addresses."""
 
     port: int
@@ -66,7 +66,7 @@ class Knock:
 
 
 def candidates(
-    listeners: Sequence[Listener], containers: Sequence[Container], addresses: Collection[str]
+    listeners: Sequence[ListeningPort], containers: Sequence[Container], addresses: Collection[str]
 ) -> list[int]:
     """The ports worth a try: what listens on all addresses or on one of these, and what Docker publishes there.
 
@@ -94,26 +94,27 @@ def by_family(addresses: Iterable[str]) -> tuple[str, ...]:
     return tuple(first.values())
 
 
-async def knock(addresses: Sequence[str], ports: Sequence[int]) -> list[Knock]:
+async def try_ports(addresses: Sequence[str], ports: Sequence[int]) -> list[PortResult]:
     """Try to connect to each port at each address, and hang up."""
-    tries = (_knock(address, port) for port in ports for address in addresses)
+    tries = (try_port(address, port) for port in ports for address in addresses)
     return await gather(tries, limit=AT_ONCE)
 
 
-async def _knock(address: str, port: int) -> Knock:
+async def try_port(address: str, port: int) -> PortResult:
+    """Try to connect to one port, and disconnect."""
     try:
         async with asyncio.timeout(SECONDS):
             _, writer = await asyncio.open_connection(address, port)
     except TimeoutError:
-        return Knock(port, "silent", address)
+        return PortResult(port, "silent", address)
     except OSError:
-        return Knock(port, "closed", address)
+        return PortResult(port, "closed", address)
     writer.transport.abort()
-    return Knock(port, "open", address)
+    return PortResult(port, "open", address)
 
 
 def judge(
-    knocks: Sequence[Knock], containers: Sequence[Container], *, ssh: int, meant: Collection[int]
+    knocks: Sequence[PortResult], containers: Sequence[Container], *, ssh: int, meant: Collection[int]
 ) -> list[Finding]:
     """What is reachable and should not be, and what is not and should be.
 
@@ -136,7 +137,7 @@ def judge(
     return findings + [judge_web(one) for one in _hidden(knocks) if _serves(one.port, containers)]
 
 
-def _hidden(knocks: Sequence[Knock]) -> list[Knock]:
+def _hidden(knocks: Sequence[PortResult]) -> list[PortResult]:
     """The web's ports that do not answer where others do; where none does, there may be no way from here."""
     lively = {one.address for one in knocks if one.outcome == "open"}
     tried = [one for one in knocks if one.port in WEB and (one.address in lively or not lively)]
@@ -153,11 +154,11 @@ def _serves(port: int, containers: Sequence[Container]) -> bool:
     return proxy is not None and proxy.state == "running" and holder(port, containers) == proxy
 
 
-def judge_stray(knock: Knock, container: Container | None) -> Finding:
+def judge_stray(result: PortResult, container: Container | None) -> Finding:
     """A port that anybody can reach, and nobody meant to open."""
-    port = knock.port
+    port = result.port
     name = f"port {port}"
-    outside = f"can be reached from outside{_over(knock)}"
+    outside = f"can be reached from outside{_over(result)}"
     if container is None:
         known = f" ({_KNOWN[port]})" if port in _KNOWN else ""
         fix = (
@@ -177,16 +178,16 @@ def judge_stray(knock: Knock, container: Container | None) -> Finding:
     return Finding("there", name, "warning", what, fix)
 
 
-def judge_web(knock: Knock) -> Finding:
+def judge_web(result: PortResult) -> Finding:
     """The proxy listens, and the way to it does not stand."""
-    hidden = f"this machine cannot reach it{_over(knock)}: a firewall is in between"
+    hidden = f"this machine cannot reach it{_over(result)}: a firewall is in between"
     fix = (
         f"open it with the provider; in the server's own firewall `ftl setup` does, unless ufw has a rule about "
-        f"{knock.port} (`sudo ufw status`)"
+        f"{result.port} (`sudo ufw status`)"
     )
-    what = f"the proxy listens on {knock.port}, and {hidden}"
-    return Finding("there", f"port {knock.port} outside", "warning", what, fix)
+    what = f"the proxy listens on {result.port}, and {hidden}"
+    return Finding("there", f"port {result.port} outside", "warning", what, fix)
 
 
-def _over(knock: Knock) -> str:
-    return f" at {knock.address}" if ":" in knock.address else ""
+def _over(result: PortResult) -> str:
+    return f" at {result.address}" if ":" in result.address else ""

@@ -39,7 +39,7 @@ HERE = "this machine"
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class LoginAttempt:
     """One registry, and what came of logging in.
 
     Attributes:
@@ -76,7 +76,7 @@ class Logins:
         self.pulled = pulled_images(project) if project else {}
         self._keyring = Keyring(project.registries if project else (), root=root, environ=environ)
 
-    async def try_here(self) -> list[Tried]:
+    async def try_here(self) -> list[LoginAttempt]:
         """Log in to what is pushed to, with this machine's engine, which pushes."""
         if not self.pushed:
             return []
@@ -86,14 +86,14 @@ class Logins:
         except FtlError:  # no engine here: that is a finding of its own
             return []
 
-    async def try_there(self, engine: Engine | None) -> list[Tried]:
+    async def try_there(self, engine: Engine | None) -> list[LoginAttempt]:
         """Log in to all of them with the server's engine, which pulls."""
         if engine is None:
             return []
         tried = await self.try_on(engine, self.used)
         return await gather(self._looked_at(engine, one) for one in tried)
 
-    async def _looked_at(self, engine: Engine, tried: Tried) -> Tried:
+    async def _looked_at(self, engine: Engine, tried: LoginAttempt) -> LoginAttempt:
         """Without a login it counts whether the images that the server still lacks are everybody's."""
         if tried.login is None or tried.login.credentials is not None:
             return tried
@@ -104,29 +104,29 @@ class Logins:
             return tried
         return replace(tried, closed=await needs_login(engine, lacking, seconds=SECONDS))
 
-    async def try_on(self, engine: Engine, registries: Sequence[str]) -> list[Tried]:
+    async def try_on(self, engine: Engine, registries: Sequence[str]) -> list[LoginAttempt]:
         """Log in with one engine."""
         return await gather(self._try(engine, registry) for registry in registries)
 
-    async def _try(self, engine: Engine, registry: str) -> Tried:
+    async def _try(self, engine: Engine, registry: str) -> LoginAttempt:
         pushes = registry in self.pushed
         try:
             async with asyncio.timeout(KEYRING_SECONDS):
                 login = await self._keyring.for_registry(registry)
         except TimeoutError:
-            return Tried(registry, engine.name, pushes, late=True)
+            return LoginAttempt(registry, engine.name, pushes, late=True)
         except FtlError as error:
-            return Tried(registry, engine.name, pushes, failure=error)
+            return LoginAttempt(registry, engine.name, pushes, failure=error)
         if login.credentials is None:
-            return Tried(registry, engine.name, pushes, login)
+            return LoginAttempt(registry, engine.name, pushes, login)
         try:
             async with asyncio.timeout(SECONDS):
                 await verify(engine, login.credentials)
         except TimeoutError:
-            return Tried(registry, engine.name, pushes, login, late=True)
+            return LoginAttempt(registry, engine.name, pushes, login, late=True)
         except FtlError as error:
-            return Tried(registry, engine.name, pushes, login, error)
-        return Tried(registry, engine.name, pushes, login)
+            return LoginAttempt(registry, engine.name, pushes, login, error)
+        return LoginAttempt(registry, engine.name, pushes, login)
 
 
 def used_by(project: Project) -> tuple[str, ...]:
@@ -137,7 +137,7 @@ def used_by(project: Project) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*named, *(config_key(one.server) for one in project.registries)]))
 
 
-def judge(tried: Sequence[Tried]) -> list[Finding]:
+def judge(tried: Sequence[LoginAttempt]) -> list[Finding]:
     """What there is to say about logins: nothing of Docker Hub where nobody logs in."""
     return [
         judge_login(one)
@@ -146,11 +146,11 @@ def judge(tried: Sequence[Tried]) -> list[Finding]:
     ]
 
 
-def _has_credentials(tried: Tried) -> bool:
+def _has_credentials(tried: LoginAttempt) -> bool:
     return tried.login is not None and tried.login.credentials is not None
 
 
-def judge_login(tried: Tried) -> Finding:
+def judge_login(tried: LoginAttempt) -> Finding:
     """One login."""
     name = display_name(tried.registry)
     login, failure = tried.login, tried.failure

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from ftl.engine import Container, EngineInfo
     from ftl.errors import FtlError, ServerError
-    from ftl.server.doctor.facts import Room, Survey
-    from ftl.server.doctor.gather import Docker
+    from ftl.server.doctor.facts import FreeSpace, ServerFacts
+    from ftl.server.doctor.gather import EngineInspection
 
 GB = 1000**3
 
@@ -56,13 +56,13 @@ def judge_unreachable(error: ServerError, login: str, key: str | None) -> Findin
     )
 
 
-def judge_system(survey: Survey) -> Finding:
+def judge_system(survey: ServerFacts) -> Finding:
     """The way in stands: as whom, and into what."""
     system = f" ({survey.system})" if survey.system else ""
     return Finding("there", "connection", "ok", f"reached as {survey.user}{system}")
 
 
-def judge_docker(docker: Docker, survey: Survey) -> list[Finding]:
+def judge_docker(docker: EngineInspection, survey: ServerFacts) -> list[Finding]:
     """The engine: whether it can be used, what it is, and how images get there."""
     if docker.info is None:
         return [judge_refusal(docker.refusal, "docker")] if docker.refusal else []
@@ -91,7 +91,7 @@ def judge_zstd(info: EngineInfo, *, has_program: bool) -> Finding:
     )
 
 
-def judge_machine(survey: Survey) -> list[Finding]:
+def judge_machine(survey: ServerFacts) -> list[Finding]:
     """Disk, memory and clock."""
     return [
         *judge_disk(survey.disk, survey.inodes, survey.root),
@@ -100,7 +100,7 @@ def judge_machine(survey: Survey) -> list[Finding]:
     ]
 
 
-def judge_disk(disk: Room | None, inodes: Room | None, root: str) -> list[Finding]:
+def judge_disk(disk: FreeSpace | None, inodes: FreeSpace | None, root: str) -> list[Finding]:
     """The room where Docker keeps images."""
     fix = "`docker system df` there shows what takes the room, `docker image prune` frees what nothing uses"
     if disk is None:
@@ -161,7 +161,7 @@ def holder(port: int, containers: Iterable[Container]) -> Container | None:
     )
 
 
-def judge_port(port: int, survey: Survey, containers: Sequence[Container]) -> Finding:
+def judge_port(port: int, survey: ServerFacts, containers: Sequence[Container]) -> Finding:
     """Whether one of the proxy's ports is free or the proxy's."""
     name = f"port {port}"
     taken = holder(port, containers)

@@ -28,7 +28,7 @@ _ENTRY = re.compile(r"^(?!#)(?:@\S+ )?\S+ (?P<kind>\S+) (?P<key>AAAA\S+)", re.MU
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class SshRoute:
     """The way to the server as ssh's own configuration describes it (`ssh -G`).
 
     Attributes:
@@ -55,11 +55,11 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class WayIn:
+class SshInspection:
     """All that was gathered about the way in. `route` is None where ssh cannot say it."""
 
     client: str | None
-    route: Route | None = None
+    route: SshRoute | None = None
     keys: tuple[KeyFile, ...] = ()
     agent: Agent = NO_AGENT
     entries: tuple[tuple[str, str], ...] = ()
@@ -68,7 +68,7 @@ class WayIn:
 # --- gathering ------------------------------------------------------------------------------------------
 
 
-async def look_here(target: Target | None, environ: Mapping[str, str]) -> WayIn:
+async def inspect_ssh(target: Target | None, environ: Mapping[str, str]) -> SshInspection:
     """Look at the client, the key, the agent and known_hosts; no connection is made.
 
     Args:
@@ -76,20 +76,22 @@ async def look_here(target: Target | None, environ: Mapping[str, str]) -> WayIn:
         environ: The process environment.
     """
     if target is None:
-        return WayIn(await printed(["ssh", "-V"]))
+        return SshInspection(await printed(["ssh", "-V"]))
     client, answer = await gather2(
         printed(["ssh", "-V"]), printed(["ssh", "-G", *options.options(target), "--", target.address])
     )
     if client is None or answer is None:
-        return WayIn(client)
+        return SshInspection(client)
     route = read_route(answer, target, environ)
     paths = [target.key] if target.key is not None else [path for path in route.keys if path.exists()]
     looked, agent = await gather2(gather(keys.look_at(path) for path in paths), keys.ask_agent(route.agent))
     entries = await gather(_entries(route.known_as, path) for path in route.known_hosts)
-    return WayIn(client, route, tuple(looked), agent, tuple(entry for found in entries for entry in found))
+    return SshInspection(
+        client, route, tuple(looked), agent, tuple(entry for found in entries for entry in found)
+    )
 
 
-def read_route(answer: str, target: Target, environ: Mapping[str, str]) -> Route:
+def read_route(answer: str, target: Target, environ: Mapping[str, str]) -> SshRoute:
     """Read `ssh -G`; see ssh_config(5) for the words."""
     words = {line.split(" ", 1)[0]: line.split(" ", 1)[1] for line in answer.splitlines() if " " in line}
     resolved = options.resolved(answer)
@@ -98,7 +100,7 @@ def read_route(answer: str, target: Target, environ: Mapping[str, str]) -> Route
     port = int(resolved.port)
     agent = words.get("identityagent", "SSH_AUTH_SOCK")
     files = [str(target.known_hosts)] if target.known_hosts else words.get("userknownhostsfile", "").split()
-    return Route(
+    return SshRoute(
         hostname=hostname,
         user=resolved.user,
         port=port,
@@ -120,7 +122,7 @@ async def _entries(name: str, file: Path) -> list[tuple[str, str]]:
 # --- judging --------------------------------------------------------------------------------------------
 
 
-def judge(way: WayIn, *, named: bool, refusal: ServerError | None) -> list[Finding]:
+def judge(way: SshInspection, *, named: bool, refusal: ServerError | None) -> list[Finding]:
     """What there is to say about the way in.
 
     Args:
@@ -154,7 +156,7 @@ def judge_client(version: str | None) -> Finding:
 
 
 def judge_known(
-    entries: Sequence[tuple[str, str]], route: Route, refusal: ServerError | None
+    entries: Sequence[tuple[str, str]], route: SshRoute, refusal: ServerError | None
 ) -> list[Finding]:
     """What known_hosts says of the server, or ssh where it showed another host key than the known one."""
     name = route.known_as

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from ftl.errors import FtlError, LoginRefused, ServerError, at
 from ftl.events import Emit, StepFailed, StepFinished, StepStarted, StepUndone
-from ftl.server.setup.apply.root_shell import Hand
+from ftl.server.setup.apply.root_shell import RootShell
 from ftl.server.setup.plan.steps import HardenSsh, Keep, Revert
 from ftl.ssh.openssh import connect
 
 if TYPE_CHECKING:
-    from ftl.server.setup.observe.login import Login
+    from ftl.server.setup.observe.login import RootLogin
     from ftl.server.setup.plan.planner import SetupPlan
-    from ftl.server.setup.plan.steps import Step
+    from ftl.server.setup.plan.steps import SetupStep
     from ftl.ssh.machine import Machine
     from ftl.ssh.target import Target
 
@@ -24,7 +24,7 @@ _PAUSE = 3.0
 """Tries of a new connection, and seconds between two: together well within GUARD_SECONDS of steps/guarded.py."""
 
 
-async def apply(plan: SetupPlan, login: Login, deployer: Target, *, emit: Emit) -> None:
+async def apply(plan: SetupPlan, login: RootLogin, deployer: Target, *, emit: Emit) -> None:
     """Do all steps of a plan.
 
     Args:
@@ -44,7 +44,7 @@ async def apply(plan: SetupPlan, login: Login, deployer: Target, *, emit: Emit) 
             with at(server=plan.server, step="prove"):
                 await proof.complete()
         return
-    async with Hand(login.machine, user=login.user, password=login.password, emit=emit) as hand:
+    async with RootShell(login.machine, user=login.user, password=login.password, emit=emit) as hand:
         for step in plan.steps:
             with at(server=plan.server, step=step.kind):
                 await _run(step, hand, proof, emit)
@@ -52,7 +52,7 @@ async def apply(plan: SetupPlan, login: Login, deployer: Target, *, emit: Emit) 
         await proof.complete()
 
 
-async def _run(step: Step, hand: Hand, proof: _Proof, emit: Emit) -> None:
+async def _run(step: SetupStep, hand: RootShell, proof: _Proof, emit: Emit) -> None:
     emit(StepStarted(step.kind, step.text))
     began = time.monotonic()
     if isinstance(step, HardenSsh):
@@ -67,7 +67,7 @@ async def _run(step: Step, hand: Hand, proof: _Proof, emit: Emit) -> None:
     emit(StepFinished(step.kind, step.text, time.monotonic() - began))
 
 
-async def _confirm(step: Step, hand: Hand, proof: _Proof, emit: Emit) -> None:
+async def _confirm(step: SetupStep, hand: RootShell, proof: _Proof, emit: Emit) -> None:
     """Keep what a step did if a new connection is let in after it, else take it back.
 
     Raises:

@@ -13,7 +13,7 @@ from ftl.errors import FtlError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ftl.server.setup.plan.steps import Step
+    from ftl.server.setup.plan.steps import SetupStep
 
 _LINES = 15
 
@@ -52,7 +52,7 @@ _TABLE: tuple[tuple[str, str], ...] = (
 )
 
 
-def step_failed(step: Step, log: Sequence[str], *, server: str) -> FtlError:
+def step_failed(step: SetupStep, log: Sequence[str], *, server: str) -> FtlError:
     """The error for a step that failed, with the last lines that were printed there as details.
 
     Args:

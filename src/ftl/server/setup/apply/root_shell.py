@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from types import TracebackType
 
-    from ftl.server.setup.plan.steps import Step
+    from ftl.server.setup.plan.steps import SetupStep
     from ftl.ssh.machine import Machine
 
 _OPENING_SECONDS = 30.0
@@ -31,7 +31,7 @@ def _busy(server: str) -> LockHeld:
     )
 
 
-class Hand:
+class RootShell:
     """An async context manager: entering it becomes root there. When it ends, so does what it started.
 
     Args:
@@ -55,11 +55,11 @@ class Hand:
             ServerError: We are not root there.
             LockHeld: Another setup is at work there.
         """
-        self._process = await self._machine.start(sudo.command(scripts.hand()))
+        self._process = await self._machine.start(sudo.root_command(scripts.hand()))
         try:
             async with asyncio.timeout(_OPENING_SECONDS):
-                await self._write(sudo.first_line(self._password))
-                while (found := sudo.read([await self._line()])) is None:
+                await self._write(sudo.password_line(self._password))
+                while (found := sudo.read_result([await self._line()])) is None:
                     pass
                 answer, _ = found
                 if answer.outcome != "ok":
@@ -84,7 +84,7 @@ class Hand:
         else:
             await self._close()
 
-    async def do(self, step: Step) -> None:
+    async def do(self, step: SetupStep) -> None:
         """Have a step done.
 
         Raises:

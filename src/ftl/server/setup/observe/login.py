@@ -16,12 +16,12 @@ from ftl.ssh.openssh import connect
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from ftl.server.setup.observe.state import Observed
-    from ftl.server.setup.observe.sudo import Answer
+    from ftl.server.setup.observe.state import ObservedServer
+    from ftl.server.setup.observe.sudo import SudoResult
     from ftl.ssh.machine import Machine
     from ftl.ssh.target import Target
 
-Ask = Callable[[str], Awaitable[str | None]]
+AskPassword = Callable[[str], Awaitable[str | None]]
 """Asks for a password on the terminal, given the words to ask with; None: there is no terminal."""
 
 _OBSERVE_SECONDS = 60.0
@@ -29,7 +29,7 @@ ROOT = "root"
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ObserveQuery:
     """What a server is asked about: its deploy user, and whether one of these keys (bodies, a line each) is known."""
 
     user: str
@@ -37,7 +37,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
+class RootLogin:
     """We are on the server, can be root there, and know what it has.
 
     Attributes:
@@ -51,14 +51,14 @@ class Login:
     target: Target
     user: str
     password: str = field(repr=False)
-    observed: Observed
+    observed: ObservedServer
     deployer_enters: bool = False
 
 
 @asynccontextmanager
 async def log_in(
-    target: Target, question: Question, *, login: str | None, password: str, ask: Ask, emit: Emit
-) -> AsyncIterator[Login]:
+    target: Target, question: ObserveQuery, *, login: str | None, password: str, ask: AskPassword, emit: Emit
+) -> AsyncIterator[RootLogin]:
     """Connect, become root and look.
 
     Args:
@@ -87,7 +87,7 @@ async def log_in(
             emit(Note(f"logged in as root: {question.user} cannot log in yet"))
             yield instead
             return
-        if isinstance(found, Login) or found.answer.is_wrong or found.user == ROOT:
+        if isinstance(found, RootLogin) or found.answer.is_wrong or found.user == ROOT:
             yield replace(await visitor.insist(found), deployer_enters=True)
             return
         try:
@@ -106,18 +106,18 @@ class _Unable:
     machine: Machine
     target: Target
     user: str
-    answer: Answer
+    answer: SudoResult
 
 
 class _Visitor:
     """Goes to a server and asks; the password is asked for once at most."""
 
-    def __init__(self, question: Question, password: str, ask: Ask) -> None:
+    def __init__(self, question: ObserveQuery, password: str, ask: AskPassword) -> None:
         self._question = question
         self._password = password
         self._ask = ask
 
-    async def enter(self, stack: AsyncExitStack, target: Target) -> Login | _Unable:
+    async def enter(self, stack: AsyncExitStack, target: Target) -> RootLogin | _Unable:
         """Log in and look; a password is asked for where there is likely to be one."""
         machine = await stack.enter_async_context(connect(target))
         found = await self._look(machine, target)
@@ -125,7 +125,7 @@ class _Visitor:
             return await self._with_password(found)
         return found
 
-    async def enter_as_root(self, stack: AsyncExitStack, target: Target, refused: LoginRefused) -> Login:
+    async def enter_as_root(self, stack: AsyncExitStack, target: Target, refused: LoginRefused) -> RootLogin:
         """Log in as root in place of a user who is not let in."""
         try:
             return await self.insist(await self.enter(stack, replace(target, user=ROOT)))
@@ -136,7 +136,7 @@ class _Visitor:
                 hint=f"{error.hint}; or name a user who may log in and use sudo: `--as USER`",
             ) from None
 
-    async def insist(self, found: Login | _Unable) -> Login:
+    async def insist(self, found: RootLogin | _Unable) -> RootLogin:
         """Be root here; there is no other way.
 
         Raises:
@@ -148,7 +148,7 @@ class _Visitor:
             raise sudo.refusal(found.answer, user=found.user, server=found.machine.name)
         return found
 
-    async def _with_password(self, found: _Unable) -> Login | _Unable:
+    async def _with_password(self, found: _Unable) -> RootLogin | _Unable:
         password = await self._ask(f"{found.user}'s password for sudo on {found.machine.name}")
         if not password:
             return found
@@ -158,13 +158,13 @@ class _Visitor:
             raise sudo.refusal(again.answer, user=again.user, server=again.machine.name)
         return again
 
-    async def _look(self, machine: Machine, target: Target) -> Login | _Unable:
+    async def _look(self, machine: Machine, target: Target) -> RootLogin | _Unable:
         """Ask the server our question, as root if that is possible with what we know."""
-        argv = sudo.command(scripts.observe(), self._question.user, self._question.keys)
-        stdin = sudo.first_line(self._password)
+        argv = sudo.root_command(scripts.observe(), self._question.user, self._question.keys)
+        stdin = sudo.password_line(self._password)
         done = await machine.run(argv, stdin=stdin, timeout=_OBSERVE_SECONDS)
         lines = done.stdout.decode(errors="replace").splitlines()
-        found = sudo.read(lines)
+        found = sudo.read_result(lines)
         if found is None:
             said = done.stderr.decode(errors="replace").strip().splitlines()
             raise ServerError(
@@ -174,4 +174,4 @@ class _Visitor:
         if answer.outcome != "ok":
             return _Unable(machine, target, target.user or self._question.user, answer)
         seen = state.read("\n".join(lines[taken:]).encode(), name=machine.name)
-        return Login(machine, target, seen.login, self._password, seen)
+        return RootLogin(machine, target, seen.login, self._password, seen)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ftl.server.setup.plan.firewall import Port
+    from ftl.server.setup.ports import Port
 
 TUNNELS: frozenset[Port] = frozenset({(1194, "udp"), (41641, "udp"), (51820, "udp")})
 """Where OpenVPN, Tailscale and WireGuard listen unless told otherwise."""

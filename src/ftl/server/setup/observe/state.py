@@ -13,13 +13,13 @@ from ftl.server.setup.observe import reachable
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ftl.server.setup.plan.firewall import Port
+    from ftl.server.setup.ports import Port
 
 Facts = dict[str, list[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class System:
+class OperatingSystem:
     """What runs on the machine, from /etc/os-release.
 
     Attributes:
@@ -53,7 +53,7 @@ class RunningEngine:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class DeployAccount:
     """The deploy user, who is there.
 
     Attributes:
@@ -66,7 +66,7 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Sshd:
+class SshServer:
     """The SSH server.
 
     Attributes:
@@ -87,7 +87,7 @@ class Sshd:
 
 
 @dataclass(frozen=True, slots=True)
-class Firewall:
+class InstalledFirewall:
     """FTL's own files there, and whether their rules are in force.
 
     Attributes:
@@ -104,7 +104,7 @@ class Firewall:
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
+class ObservedServer:
     """A server.
 
     Attributes:
@@ -131,7 +131,7 @@ class Observed:
 
     login: str
     user: str
-    system: System
+    system: OperatingSystem
     systemd: bool
     free: int
     memory: int
@@ -143,18 +143,18 @@ class Observed:
     daemon: bytes | None
     engine: RunningEngine | None
     engine_arguments: tuple[str, ...]
-    account: Account | None
-    sshd: Sshd
+    account: DeployAccount | None
+    sshd: SshServer
     ufw: tuple[str, ...] | None
     firewalld: bool
-    firewall: Firewall
+    firewall: InstalledFirewall
     listening: frozenset[Port]
     tunnels: frozenset[Port]
     published: frozenset[Port]
     forwarded: frozenset[Port]
 
 
-def read(output: bytes, *, name: str) -> Observed:
+def read(output: bytes, *, name: str) -> ObservedServer:
     """Read what the script said.
 
     Raises:
@@ -183,12 +183,12 @@ def read(output: bytes, *, name: str) -> Observed:
         raise ServerError(f"{name} says of itself what makes no sense", cause=str(error)) from error
 
 
-def _observed(facts: Facts) -> Observed:
+def _observed(facts: Facts) -> ObservedServer:
     engine = _first(facts, "engine")
     ufw = _blob(facts, "ufw")
     wireguard = {(int(port), "udp") for port in facts.get("wireguard", ()) if port != "0"}
     listening = reachable.listening(_lines(_blob(facts, "listening")), wireguard)
-    return Observed(
+    return ObservedServer(
         login=facts["login"][0],
         user=facts["user"][0],
         system=_system(_blob(facts, "os-release") or b"", _first(facts, "architecture") or ""),
@@ -207,7 +207,7 @@ def _observed(facts: Facts) -> Observed:
         sshd=_sshd(facts),
         ufw=None if ufw is None else _lines(ufw),
         firewalld="firewalld" in facts,
-        firewall=Firewall(
+        firewall=InstalledFirewall(
             rules=_blob(facts, "firewall-rules"),
             script=_blob(facts, "firewall-script"),
             unit=_blob(facts, "firewall-unit"),
@@ -221,11 +221,11 @@ def _observed(facts: Facts) -> Observed:
     )
 
 
-def _system(release: bytes, architecture: str) -> System:
+def _system(release: bytes, architecture: str) -> OperatingSystem:
     """Read /etc/os-release, which is shell text that is not run: NAME=value or NAME="value" (os-release(5))."""
     pairs = (line.partition("=") for line in release.decode(errors="replace").splitlines())
     fields = {name.strip(): _shown(value.strip().strip("\"'")) for name, _, value in pairs}
-    return System(
+    return OperatingSystem(
         id=fields.get("ID", ""),
         version=fields.get("VERSION_ID", ""),
         codename=fields.get("VERSION_CODENAME", ""),
@@ -248,15 +248,15 @@ def _engine(words: Sequence[str]) -> RunningEngine | None:
     )
 
 
-def _account(facts: Facts) -> Account | None:
+def _account(facts: Facts) -> DeployAccount | None:
     entry = _first(facts, "account")
     if entry is None:
         return None
     groups = frozenset((_first(facts, "groups") or "").split())
-    return Account(home=entry.split(":")[5], groups=groups, sudoer="sudoer" in facts)
+    return DeployAccount(home=entry.split(":")[5], groups=groups, sudoer="sudoer" in facts)
 
 
-def _sshd(facts: Facts) -> Sshd:
+def _sshd(facts: Facts) -> SshServer:
     ports = [int(port) for port in facts.get("ssh-port", ()) if port.isdigit()]
     connection = (_first(facts, "connection") or "").split()
     if len(connection) == 4:
@@ -274,7 +274,7 @@ def _sshd(facts: Facts) -> Sshd:
             "challengeresponseauthentication",
         )
     )
-    return Sshd(
+    return SshServer(
         ports=tuple(sorted(set(ports))),
         key_files=tuple(facts.get("keys-file", ())),
         authorised="authorised" in facts,

@@ -11,7 +11,7 @@ from ftl.server.setup import scripts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Outcome = Literal["ok", "no-sudo", "password", "refused"]
+SudoOutcome = Literal["ok", "no-sudo", "password", "refused"]
 
 _MARK = "ftl-root\t"
 
@@ -23,7 +23,7 @@ _NO_SUDOER = ("not in the sudoers", "not allowed", "may not run")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SudoResult:
     """What came of it.
 
     Attributes:
@@ -32,7 +32,7 @@ class Answer:
         words: sudo's own; for "password" the groups of who logged in.
     """
 
-    outcome: Outcome
+    outcome: SudoOutcome
     words: str = ""
 
     @property
@@ -46,12 +46,12 @@ class Answer:
         return self.outcome == "password" and bool(_SUDO_GROUPS & set(self.words.split()))
 
 
-def command(script: str, *arguments: str) -> list[str]:
+def root_command(script: str, *arguments: str) -> list[str]:
     """The argument list that runs a script as root; see scripts/root.sh for what it reads and says."""
     return ["sh", "-c", scripts.as_root(), "sh", script, *arguments]
 
 
-def first_line(password: str) -> bytes:
+def password_line(password: str) -> bytes:
     """What its stdin begins with.
 
     Raises:
@@ -62,7 +62,7 @@ def first_line(password: str) -> bytes:
     return f"{password}\n".encode()
 
 
-def read(lines: Sequence[str]) -> tuple[Answer, int] | None:
+def read_result(lines: Sequence[str]) -> tuple[SudoResult, int] | None:
     """The answer among lines of output, and how many lines it took; None while it is not there.
 
     A login script's chatter may come before it.
@@ -70,12 +70,12 @@ def read(lines: Sequence[str]) -> tuple[Answer, int] | None:
     for number, line in enumerate(lines, 1):
         if line.startswith(_MARK):
             outcome, _, words = line.removeprefix(_MARK).partition("\t")
-            if outcome in get_args(Outcome):
-                return Answer(cast("Outcome", outcome), words.strip()), number
+            if outcome in get_args(SudoOutcome):
+                return SudoResult(cast("SudoOutcome", outcome), words.strip()), number
     return None
 
 
-def refusal(answer: Answer, *, user: str, server: str) -> ServerError:
+def refusal(answer: SudoResult, *, user: str, server: str) -> ServerError:
     """Why we are not root, in words."""
     if answer.outcome == "no-sudo":
         return ServerError(

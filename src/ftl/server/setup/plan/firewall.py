@@ -8,13 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-Port = tuple[int, str]
-"""A port and its protocol, "tcp" or "udp"."""
-
-WEB: tuple[Port, ...] = ((80, "tcp"), (443, "tcp"), (443, "udp"))
-
-SWARM: tuple[Port, ...] = ((2377, "tcp"), (7946, "tcp"), (7946, "udp"), (4789, "udp"))
-"""What the engines of a swarm say to each other (docs.docker.com/engine/swarm/swarm-tutorial, "Open protocols")."""
+    from ftl.server.setup.ports import Port
 
 _HEAD = """\
 # What FTL's part of the firewall lets through to this server, beside what `forwards` in a deployed ftl.yaml names.
@@ -23,11 +17,8 @@ _HEAD = """\
 """
 _LINE = re.compile(r"(allow|leave) (\d{1,5})/(tcp|udp)")
 
-# So many ports in a row are shown as a range.
-_RUN = 3
 
-
-def wanted(
+def firewall_conf(
     there: bytes | None, ports: Iterable[Port], *, left: Iterable[Port] = (), owner: Literal["own", "ufw"]
 ) -> bytes:
     """The file as it should be: what it says already, and these.
@@ -58,25 +49,3 @@ def untouched(content: bytes | None) -> tuple[Port, ...]:
 def _named(word: str, content: bytes | None) -> tuple[Port, ...]:
     matches = map(_LINE.fullmatch, (content or b"").decode(errors="replace").splitlines())
     return tuple((int(found[2]), found[3]) for found in matches if found is not None and found[1] == word)
-
-
-def listed(ports: Iterable[Port]) -> str:
-    """Ports for people: "22, 80, 443 (tcp), 443, 10000-10100 (udp)"."""
-    given = tuple(ports)
-    kinds = {protocol: [port for port, kind in given if kind == protocol] for protocol in ("tcp", "udp")}
-    return ", ".join(f"{', '.join(_ranges(numbers))} ({kind})" for kind, numbers in kinds.items() if numbers)
-
-
-def _ranges(numbers: list[int]) -> list[str]:
-    """Numbers that follow each other, together."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    return [
-        text
-        for run in runs
-        for text in ([f"{run[0]}-{run[-1]}"] if len(run) >= _RUN else [str(number) for number in run])
-    ]

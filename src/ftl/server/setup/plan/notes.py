@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.server.setup.plan import daemon, firewall, ufw
+from ftl.server.setup.plan import daemon, ufw
 from ftl.server.setup.plan.steps import ApplyFirewall
+from ftl.server.setup.ports import SWARM, format_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ftl.server.setup.observe.state import Observed
-    from ftl.server.setup.plan.planner import Wanted
-    from ftl.server.setup.plan.steps import Step
+    from ftl.server.setup.observe.state import ObservedServer
+    from ftl.server.setup.plan.steps import SetupStep
+    from ftl.server.setup.request import SetupRequest
 
 
-def about(wanted: Wanted, observed: Observed, steps: Sequence[Step]) -> Iterator[str]:
+def about(wanted: SetupRequest, observed: ObservedServer, steps: Sequence[SetupStep]) -> Iterator[str]:
     """A sentence for each.
 
     Args:
@@ -28,7 +29,7 @@ def about(wanted: Wanted, observed: Observed, steps: Sequence[Step]) -> Iterator
         yield from _of_the_firewall(wanted, observed, steps)
 
 
-def _of_the_engine(wanted: Wanted, observed: Observed) -> Iterator[str]:
+def _of_the_engine(wanted: SetupRequest, observed: ObservedServer) -> Iterator[str]:
     if observed.dockerd is not None and observed.dockerd.startswith("/snap/"):
         yield "Docker is a snap there, which has settings of its own: they are left alone"
     if observed.engine is not None and observed.engine.swarm:
@@ -40,10 +41,12 @@ def _of_the_engine(wanted: Wanted, observed: Observed) -> Iterator[str]:
         )
 
 
-def _of_the_firewall(wanted: Wanted, observed: Observed, steps: Sequence[Step]) -> Iterator[str]:
-    swarm = firewall.SWARM if observed.engine is not None and observed.engine.swarm else ()
+def _of_the_firewall(
+    wanted: SetupRequest, observed: ObservedServer, steps: Sequence[SetupStep]
+) -> Iterator[str]:
+    swarm = SWARM if observed.engine is not None and observed.engine.swarm else ()
     if observed.ufw is not None and (missing := ufw.missing(observed.ufw, swarm)):
-        yield f"ufw has no rule about the swarm's {firewall.listed(missing)}: allow its other nodes alone there"
+        yield f"ufw has no rule about the swarm's {format_ports(missing)}: allow its other nodes alone there"
     applies = next((step for step in steps if isinstance(step, ApplyFirewall)), None)
     if applies is None or observed.firewall.rules is not None:
         return
@@ -52,4 +55,4 @@ def _of_the_firewall(wanted: Wanted, observed: Observed, steps: Sequence[Step]) 
     programs = sorted(observed.listening - observed.published - stays) if applies.own_input else []
     for who, closing in (("something listens", programs), ("containers publish ports", containers)):
         if closing:
-            yield f"{who} on {firewall.listed(closing)}, which will be closed: `--allow PORT` keeps it open"
+            yield f"{who} on {format_ports(closing)}, which will be closed: `--allow PORT` keeps it open"

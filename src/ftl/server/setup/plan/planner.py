@@ -10,12 +10,14 @@ from ftl.figures import binary, size
 from ftl.server.setup import scripts
 from ftl.server.setup.plan import daemon, firewall, notes, systems, ufw
 from ftl.server.setup.plan import steps as s
+from ftl.server.setup.ports import SWARM, WEB
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ftl.server.setup.observe.state import Observed, RunningEngine
-    from ftl.server.setup.plan.firewall import Port
+    from ftl.server.setup.observe.state import ObservedServer, RunningEngine
+    from ftl.server.setup.ports import Port
+    from ftl.server.setup.request import SetupRequest
 
 # What Docker's packages take when unpacked, their archives, and some room for images; for other packages.
 _ROOM_DOCKER = 1_500_000_000
@@ -32,45 +34,17 @@ ChallengeResponseAuthentication no
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What `ftl setup` was asked for.
-
-    Attributes:
-        keys: The public keys that ssh would log in with here, the first of them for a server that knows none.
-        docker_repository: Where Docker's own packages are, without the distribution's name.
-        firewall: Whether to touch the firewall at all.
-        allow: More ports that stay open.
-        forwards: The ports that ftl.yaml opens past the proxy; the rules let them through as soon as they are
-            deployed.
-        insecure: The registries that the engine may use without a certificate that it trusts.
-        swap: Bytes of swap, if the server has none.
-        unattended_upgrades: Whether security updates are to install themselves.
-        harden: Whether to end root's login and logins by password.
-    """
-
-    keys: tuple[str, ...] = ()
-    docker_repository: str = "https://download.docker.com/linux"
-    firewall: bool = True
-    allow: tuple[Port, ...] = ()
-    forwards: tuple[Port, ...] = ()
-    insecure: tuple[str, ...] = ()
-    swap: int = 0
-    unattended_upgrades: bool = False
-    harden: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class SetupPlan:
     """What will be done on a server; `notes` are sentences about what will not, and what follows from it."""
 
     server: str
     system: str
     user: str
-    steps: tuple[s.Step, ...]
+    steps: tuple[s.SetupStep, ...]
     notes: tuple[str, ...] = ()
 
 
-def make_plan(wanted: Wanted, observed: Observed, *, server: str) -> SetupPlan:
+def make_plan(wanted: SetupRequest, observed: ObservedServer, *, server: str) -> SetupPlan:
     """Compare.
 
     Args:
@@ -93,7 +67,7 @@ def make_plan(wanted: Wanted, observed: Observed, *, server: str) -> SetupPlan:
     return SetupPlan(server, observed.system.name, observed.user, found, said)
 
 
-def _packages(wanted: Wanted, observed: Observed, _server: str) -> Iterator[s.Step]:
+def _packages(wanted: SetupRequest, observed: ObservedServer, _server: str) -> Iterator[s.SetupStep]:
     """What is missing, unless it comes with the engine: each call of apt takes a second by itself.
 
     Docker's repository cannot be asked over HTTPS before the server knows any authority.
@@ -105,11 +79,11 @@ def _packages(wanted: Wanted, observed: Observed, _server: str) -> Iterator[s.St
         yield s.InstallPackages((_AUTHORITIES,))
 
 
-def _lacks_authorities(wanted: Wanted, observed: Observed) -> bool:
+def _lacks_authorities(wanted: SetupRequest, observed: ObservedServer) -> bool:
     return _AUTHORITIES not in observed.packages and wanted.docker_repository.startswith("https:")
 
 
-def _missing(wanted: Wanted, observed: Observed) -> tuple[str, ...]:
+def _missing(wanted: SetupRequest, observed: ObservedServer) -> tuple[str, ...]:
     needed = [_AUTHORITIES, "zstd"]
     if observed.dockerd is not None and not observed.has_docker and not _is_snap(observed):
         needed += systems.command_packages(observed.system, observed.packages)
@@ -122,7 +96,7 @@ def _missing(wanted: Wanted, observed: Observed) -> tuple[str, ...]:
     return tuple(one for one in needed if one not in observed.packages)
 
 
-def _engine(wanted: Wanted, observed: Observed, server: str) -> Iterator[s.Step]:
+def _engine(wanted: SetupRequest, observed: ObservedServer, server: str) -> Iterator[s.SetupStep]:
     """The settings come before the packages, so that a new engine starts with them."""
     if not _is_snap(observed):
         swarm = observed.engine is not None and observed.engine.swarm
@@ -159,7 +133,7 @@ def _settings(
     )
 
 
-def _user(wanted: Wanted, observed: Observed, server: str) -> Iterator[s.Step]:
+def _user(wanted: SetupRequest, observed: ObservedServer, server: str) -> Iterator[s.SetupStep]:
     user = observed.user
     if observed.account is None:
         yield s.CreateUser(user)
@@ -185,7 +159,7 @@ def _user(wanted: Wanted, observed: Observed, server: str) -> Iterator[s.Step]:
     yield s.AuthoriseKey(user, own, wanted.keys[0])
 
 
-def _comforts(wanted: Wanted, observed: Observed, server: str) -> Iterator[s.Step]:
+def _comforts(wanted: SetupRequest, observed: ObservedServer, server: str) -> Iterator[s.SetupStep]:
     if wanted.swap and not observed.swap:
         if observed.free < wanted.swap + _ROOM:
             raise FtlError(
@@ -198,12 +172,12 @@ def _comforts(wanted: Wanted, observed: Observed, server: str) -> Iterator[s.Ste
         yield s.EnableUpgrades()
 
 
-def _engine_runs(_wanted: Wanted, observed: Observed, _server: str) -> Iterator[s.Step]:
+def _engine_runs(_wanted: SetupRequest, observed: ObservedServer, _server: str) -> Iterator[s.SetupStep]:
     if observed.engine is None:
         yield s.StartEngine()
 
 
-def _firewall(wanted: Wanted, observed: Observed, server: str) -> Iterator[s.Step]:
+def _firewall(wanted: SetupRequest, observed: ObservedServer, server: str) -> Iterator[s.SetupStep]:
     if not wanted.firewall:
         return
     if not observed.sshd.ports:
@@ -212,14 +186,14 @@ def _firewall(wanted: Wanted, observed: Observed, server: str) -> Iterator[s.Ste
             cause="neither `sshd -T` nor the connection names one, and a firewall must leave it open",
             hint="`ftl setup --no-firewall` does all the rest",
         )
-    ports, left = (*firewall.WEB, *wanted.allow), _left(observed)
+    ports, left = (*WEB, *wanted.allow), _left(observed)
     uses_ufw = observed.ufw is not None
     if observed.ufw is not None:
         if missing := ufw.missing(observed.ufw, ports):
             yield s.AllowInUfw(missing)
         ports += tuple(one for one in ufw.opened(observed.ufw, sorted(observed.published)) if one not in left)
     there = observed.firewall
-    rules = firewall.wanted(there.rules, ports, left=left, owner="ufw" if uses_ufw else "own")
+    rules = firewall.firewall_conf(there.rules, ports, left=left, owner="ufw" if uses_ufw else "own")
     script, unit = scripts.firewall(), scripts.firewall_unit()
     files = (there.rules, there.script) == (rules, script)
     starts = not observed.systemd or (there.unit == unit and there.enabled)
@@ -228,18 +202,18 @@ def _firewall(wanted: Wanted, observed: Observed, server: str) -> Iterator[s.Ste
         yield s.ApplyFirewall(rules, script, unit, stay, own_input=not uses_ufw)
 
 
-def _left(observed: Observed) -> tuple[Port, ...]:
+def _left(observed: ObservedServer) -> tuple[Port, ...]:
     """The ways in: who restricted them meant it, and where nothing restricts them, they stay open.
 
     No container publishes a swarm's own ports, and where ufw decides, our rules are about containers alone.
     """
     ssh = ((port, "tcp") for port in observed.sshd.ports)
     is_asked = observed.ufw is None and observed.engine is not None and observed.engine.swarm
-    swarm = firewall.SWARM if is_asked else ()
+    swarm = SWARM if is_asked else ()
     return (*ssh, *swarm, *sorted(observed.tunnels))
 
 
-def _hardening(wanted: Wanted, observed: Observed, server: str) -> Iterator[s.Step]:
+def _hardening(wanted: SetupRequest, observed: ObservedServer, server: str) -> Iterator[s.SetupStep]:
     if not wanted.harden:
         return
     if observed.user == "root":
@@ -260,7 +234,7 @@ def _hardening(wanted: Wanted, observed: Observed, server: str) -> Iterator[s.St
     yield s.HardenSsh(HARDENED)
 
 
-PLANNERS: tuple[Callable[[Wanted, Observed, str], Iterator[s.Step]], ...] = (
+PLANNERS: tuple[Callable[[SetupRequest, ObservedServer, str], Iterator[s.SetupStep]], ...] = (
     _packages,
     _engine,
     _user,
@@ -273,15 +247,15 @@ PLANNERS: tuple[Callable[[Wanted, Observed, str], Iterator[s.Step]], ...] = (
 engine starts while the firewall is seen to; what could lock us out for good comes last."""
 
 
-def _repository(wanted: Wanted, observed: Observed) -> str:
+def _repository(wanted: SetupRequest, observed: ObservedServer) -> str:
     return f"{wanted.docker_repository.rstrip('/')}/{observed.system.id}"
 
 
-def _is_snap(observed: Observed) -> bool:
+def _is_snap(observed: ObservedServer) -> bool:
     return observed.dockerd is not None and observed.dockerd.startswith("/snap/")
 
 
-def _refuse_firewalld(wanted: Wanted, observed: Observed, server: str) -> None:
+def _refuse_firewalld(wanted: SetupRequest, observed: ObservedServer, server: str) -> None:
     if wanted.firewall and observed.firewalld:
         raise FtlError(
             f"firewalld runs on {server}, and `ftl setup` does not know it",
@@ -290,7 +264,7 @@ def _refuse_firewalld(wanted: Wanted, observed: Observed, server: str) -> None:
         )
 
 
-def _refuse_full(steps: tuple[s.Step, ...], observed: Observed, server: str) -> None:
+def _refuse_full(steps: tuple[s.SetupStep, ...], observed: ObservedServer, server: str) -> None:
     installs = any(isinstance(step, s.InstallPackages) for step in steps)
     docker = any(isinstance(step, s.InstallDocker) for step in steps)
     needed = _ROOM_DOCKER if docker else _ROOM if installs else 0

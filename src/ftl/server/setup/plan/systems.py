@@ -9,7 +9,7 @@ from ftl.errors import FtlError
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from ftl.server.setup.observe.state import System
+    from ftl.server.setup.observe.state import OperatingSystem
 
 SUPPORTED = {"debian": ("Debian", (11,), (13,)), "ubuntu": ("Ubuntu", (20, 4), (24, 4))}
 """ID in /etc/os-release -> its name, the oldest and the newest version."""
@@ -24,7 +24,7 @@ _BY_HAND = (
 )
 
 
-def refuse_unknown(system: System, *, name: str, user: str) -> None:
+def refuse_unknown(system: OperatingSystem, *, name: str, user: str) -> None:
     """Let only systems through whose packages and habits are known.
 
     Raises:
@@ -45,21 +45,21 @@ def refuse_unknown(system: System, *, name: str, user: str) -> None:
         )
 
 
-def docker_packages(system: System) -> tuple[str, ...]:
+def docker_packages(system: OperatingSystem) -> tuple[str, ...]:
     """The distribution's own packages of the engine and its command."""
     if system.id == "debian" and _version(system.version) >= (_SPLIT_FROM,):
         return ("docker.io", "docker-cli")
     return ("docker.io",)
 
 
-def command_packages(system: System, there: Collection[str]) -> tuple[str, ...]:
+def command_packages(system: OperatingSystem, there: Collection[str]) -> tuple[str, ...]:
     """What brings the docker command to an engine that came without it, as far as packages brought the engine."""
     if "docker-ce" in there:
         return ("docker-ce-cli",)
     return docker_packages(system)[1:] if "docker.io" in there else ()
 
 
-def _is_known(system: System) -> bool:
+def _is_known(system: OperatingSystem) -> bool:
     if system.id not in SUPPORTED:
         return False
     _, first, last = SUPPORTED[system.id]

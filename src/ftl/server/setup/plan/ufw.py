@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from ftl.server.setup.plan.firewall import Port
+    from ftl.server.setup.ports import Port
 
 # Profiles that the openssh-server package brings to ufw.
 _SSH_PROFILES = ("OpenSSH", "SSH")

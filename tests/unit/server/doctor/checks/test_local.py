@@ -7,9 +7,9 @@ import pytest
 from ftl.engine import EngineInfo
 from ftl.errors import BuildFailed, EngineUnavailable
 from ftl.image.building.builder import Builder
-from ftl.server.doctor.checks.local import Needs, judge_builder, judge_engine
+from ftl.server.doctor.checks.local import BuildNeeds, judge_builder, judge_engine
 
-NOTHING, BUILDS, SECRETS = Needs(), Needs(builds=True), Needs(builds=True, secrets=True)
+NOTHING, BUILDS, SECRETS = BuildNeeds(), BuildNeeds(builds=True), BuildNeeds(builds=True, secrets=True)
 MISSING = BuildFailed("there is no docker CLI on PATH to build with", hint="install it")
 SILENT = EngineUnavailable("no Docker engine answers on this machine", cause="no such file")
 
@@ -26,7 +26,7 @@ SILENT = EngineUnavailable("no Docker engine answers on this machine", cause="no
         (MISSING, NOTHING, "ok"),
     ],
 )
-def test_the_builder(builder: Builder | BuildFailed, needs: Needs, level: str) -> None:
+def test_the_builder(builder: Builder | BuildFailed, needs: BuildNeeds, level: str) -> None:
     """What is missing here matters as far as the project builds, and needs BuildKit for it."""
     found = judge_builder(builder, needs)
     assert found.level == level
@@ -34,7 +34,7 @@ def test_the_builder(builder: Builder | BuildFailed, needs: Needs, level: str) -
 
 
 @pytest.mark.parametrize(("needs", "level"), [(BUILDS, "problem"), (NOTHING, "ok")])
-def test_no_engine(needs: Needs, level: str) -> None:
+def test_no_engine(needs: BuildNeeds, level: str) -> None:
     """Without an engine here nothing can be built, which matters to a project that is built here."""
     assert judge_engine(SILENT, needs).level == level
 

@@ -8,7 +8,7 @@ from ftl.errors import TransferFailed
 from ftl.image.registry.credentials import Credentials
 from ftl.image.registry.keyring import RegistryLogin
 from ftl.image.registry.names import HUB
-from ftl.server.doctor.checks.registries import Tried, judge, judge_login
+from ftl.server.doctor.checks.registries import LoginAttempt, judge, judge_login
 
 GHCR = RegistryLogin("ghcr.io", Credentials("ghcr.io", "me", "s3cret", "docker's config file"))
 REFUSED = TransferFailed("shop could not log in", cause="401 Unauthorized", hint="`docker login ghcr.io`")
@@ -17,43 +17,53 @@ REFUSED = TransferFailed("shop could not log in", cause="401 Unauthorized", hint
 @pytest.mark.parametrize(
     ("tried", "level", "words", "fix"),
     [
-        (Tried("ghcr.io", "shop", login=GHCR), "ok", "takes the login of me", None),
-        (Tried("ghcr.io", "shop", login=GHCR, failure=REFUSED), "problem", "401", "`docker login ghcr.io`"),
-        (Tried("ghcr.io", "shop", login=GHCR, late=True), "warning", "no answer in time", "reach ghcr.io"),
+        (LoginAttempt("ghcr.io", "shop", login=GHCR), "ok", "takes the login of me", None),
         (
-            Tried("ghcr.io", "shop", True, RegistryLogin("ghcr.io")),
+            LoginAttempt("ghcr.io", "shop", login=GHCR, failure=REFUSED),
+            "problem",
+            "401",
+            "`docker login ghcr.io`",
+        ),
+        (
+            LoginAttempt("ghcr.io", "shop", login=GHCR, late=True),
+            "warning",
+            "no answer in time",
+            "reach ghcr.io",
+        ),
+        (
+            LoginAttempt("ghcr.io", "shop", True, RegistryLogin("ghcr.io")),
             "warning",
             "no login",
             "`docker login ghcr.io`",
         ),
-        (Tried("ghcr.io", "shop", False, RegistryLogin("ghcr.io")), "ok", "public", None),
+        (LoginAttempt("ghcr.io", "shop", False, RegistryLogin("ghcr.io")), "ok", "public", None),
         (
-            Tried("ghcr.io", "shop", login=RegistryLogin("ghcr.io"), closed=True),
+            LoginAttempt("ghcr.io", "shop", login=RegistryLogin("ghcr.io"), closed=True),
             "problem",
             "cannot pull",
             "docker login",
         ),
         (
-            Tried("ghcr.io", "shop", login=RegistryLogin("ghcr.io", error="no helper"), closed=True),
+            LoginAttempt("ghcr.io", "shop", login=RegistryLogin("ghcr.io", error="no helper"), closed=True),
             "problem",
             "no helper",
             "login",
         ),
         (
-            Tried("ghcr.io", "shop", True, RegistryLogin("ghcr.io", error="no helper")),
+            LoginAttempt("ghcr.io", "shop", True, RegistryLogin("ghcr.io", error="no helper")),
             "problem",
             "no helper",
             "login",
         ),
         (
-            Tried("ghcr.io", "shop", False, RegistryLogin("ghcr.io", error="no helper")),
+            LoginAttempt("ghcr.io", "shop", False, RegistryLogin("ghcr.io", error="no helper")),
             "warning",
             "no helper",
             "login",
         ),
     ],
 )
-def test_a_login(tried: Tried, level: str, words: str, fix: str | None) -> None:
+def test_a_login(tried: LoginAttempt, level: str, words: str, fix: str | None) -> None:
     """A login works, is refused, cannot be tried or is not there; which matters more where images are pushed."""
     found = judge_login(tried)
     assert (found.name, found.level) == ("ghcr.io", level)
@@ -64,6 +74,6 @@ def test_a_login(tried: Tried, level: str, words: str, fix: str | None) -> None:
 
 def test_docker_hub_without_a_login() -> None:
     """Nothing is said of Docker Hub where nobody logs in: everybody pulls from there."""
-    assert judge([Tried(HUB, "shop", login=RegistryLogin(HUB))]) == []
-    assert len(judge([Tried(HUB, "shop", True, RegistryLogin(HUB))])) == 1
-    assert len(judge([Tried(HUB, "shop", login=RegistryLogin(HUB), closed=True)])) == 1
+    assert judge([LoginAttempt(HUB, "shop", login=RegistryLogin(HUB))]) == []
+    assert len(judge([LoginAttempt(HUB, "shop", True, RegistryLogin(HUB))])) == 1
+    assert len(judge([LoginAttempt(HUB, "shop", login=RegistryLogin(HUB), closed=True)])) == 1

@@ -10,8 +10,8 @@ import pytest
 from ftl.engine import EngineInfo
 from ftl.errors import ServerError
 from ftl.server.doctor.checks import server
-from ftl.server.doctor.facts import Listener, Room
-from ftl.server.doctor.gather import Docker
+from ftl.server.doctor.facts import FreeSpace, ListeningPort
+from ftl.server.doctor.gather import EngineInspection
 from tests.unit.server.doctor.world import PROXY, SURVEY, container, published
 
 if TYPE_CHECKING:
@@ -29,14 +29,14 @@ def test_a_clock_that_is_off(skew: float, level: str) -> None:
 @pytest.mark.parametrize(
     ("disk", "inodes", "level"),
     [
-        (Room(40 * GB, 20 * GB), Room(1000, 900), "ok"),
-        (Room(40 * GB, 4 * GB), Room(1000, 900), "warning"),
-        (Room(40 * GB, GB // 2), None, "problem"),
-        (Room(40 * GB, 20 * GB), Room(1000, 3), "problem"),
-        (Room(40 * GB, 20 * GB), Room(0, 0), "ok"),
+        (FreeSpace(40 * GB, 20 * GB), FreeSpace(1000, 900), "ok"),
+        (FreeSpace(40 * GB, 4 * GB), FreeSpace(1000, 900), "warning"),
+        (FreeSpace(40 * GB, GB // 2), None, "problem"),
+        (FreeSpace(40 * GB, 20 * GB), FreeSpace(1000, 3), "problem"),
+        (FreeSpace(40 * GB, 20 * GB), FreeSpace(0, 0), "ok"),
     ],
 )
-def test_the_disk(disk: Room, inodes: Room | None, level: str) -> None:
+def test_the_disk(disk: FreeSpace, inodes: FreeSpace | None, level: str) -> None:
     """Docker's disk needs bytes for an image, and inodes for its files (btrfs has no count of them)."""
     (found,) = server.judge_disk(disk, inodes, "/var/lib/docker")
     assert found.level == level
@@ -56,7 +56,7 @@ def test_memory(total: float, available: float, swap: float, level: str) -> None
 def test_an_engine() -> None:
     """An engine that answers is named, and how images get there; an old one is a warning."""
     info = EngineInfo("20.10.24", "1.41", "linux/amd64", "overlay2", "/var/lib/docker")
-    found = server.judge_docker(Docker(info), SURVEY)
+    found = server.judge_docker(EngineInspection(info), SURVEY)
     assert [(one.name, one.level) for one in found] == [
         ("docker group", "ok"),
         ("engine", "ok"),
@@ -81,7 +81,7 @@ def test_an_engine_that_refuses() -> None:
     error = ServerError(
         "me may not use Docker", cause="permission denied", hint="`sudo usermod -aG docker me`"
     )
-    (found,) = server.judge_docker(Docker(refusal=error), SURVEY)
+    (found,) = server.judge_docker(EngineInspection(refusal=error), SURVEY)
     assert (found.level, found.fix) == ("problem", "`sudo usermod -aG docker me`")
     assert found.what == "me may not use Docker: permission denied"
 
@@ -105,7 +105,7 @@ def test_the_proxy_s_ports(
     fix: str | None,
 ) -> None:
     """Ports 80 and 443 are free, the proxy's, or somebody's who is named as far as that can be seen."""
-    listeners = tuple(Listener("0.0.0.0", port) for port in listening)
+    listeners = tuple(ListeningPort("0.0.0.0", port) for port in listening)
     found = server.judge_port(80, replace(SURVEY, listeners=listeners, programs=programs), containers)
     assert found.level == level
     assert (found.fix is None) if fix is None else (fix in (found.fix or ""))

@@ -12,13 +12,13 @@ import pytest
 
 from ftl.errors import HostKeyChanged, LoginRefused, ServerError
 from ftl.server.doctor.checks import ssh
-from ftl.server.doctor.checks.ssh import Route
+from ftl.server.doctor.checks.ssh import SshRoute
 from ftl.ssh.target import Target
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-ROUTE = Route(
+ROUTE = SshRoute(
     hostname="203.0.113.5",
     user="deploy",
     port=2222,
@@ -124,5 +124,5 @@ def test_hashed_names_are_found(tmp_path: Path) -> None:
     known.write_text(f"@cert-authority *.example {' '.join(public)}\n[127.0.0.1]:2200 {' '.join(public)}\n")
     subprocess.run(["ssh-keygen", "-q", "-H", "-f", known], check=True, capture_output=True)
     target = Target("127.0.0.1", 2200, "me", tmp_path / "host", known)
-    found = asyncio.run(ssh.look_here(target, os.environ))
+    found = asyncio.run(ssh.inspect_ssh(target, os.environ))
     assert found.entries == (("ssh-ed25519", public[1]),)

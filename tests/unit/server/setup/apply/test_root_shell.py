@@ -9,7 +9,7 @@ import pytest
 
 from ftl.child import READ_LIMIT
 from ftl.errors import ServerError
-from ftl.server.setup.apply.root_shell import Hand
+from ftl.server.setup.apply.root_shell import RootShell
 from ftl.ssh.local import Local
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def test_a_line_without_end_is_a_sentence() -> None:
     """Not a traceback; and nothing of it is kept."""
 
     async def work() -> None:
-        async with Babbler() as machine, Hand(machine, user="me", password="", emit=lambda _: None):
+        async with Babbler() as machine, RootShell(machine, user="me", password="", emit=lambda _: None):
             pass
 
     with pytest.raises(ServerError, match="cannot be read") as caught:

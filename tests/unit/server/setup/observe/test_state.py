@@ -12,7 +12,7 @@ from ftl.server.setup.observe.state import read
 from ftl.server.setup.plan.systems import refuse_unknown
 
 if TYPE_CHECKING:
-    from ftl.server.setup.plan import firewall
+    from ftl.server.setup import ports
 
 
 def blob(text: str) -> str:
@@ -69,7 +69,7 @@ def test_what_a_server_says_is_read() -> None:
         ("udp 00000000:0044", None),
     ],
 )
-def test_what_listens_for_others_is_told_from_what_does_not(line: str, port: firewall.Port | None) -> None:
+def test_what_listens_for_others_is_told_from_what_does_not(line: str, port: ports.Port | None) -> None:
     """Loopback, a DHCP client's port and those of outgoing UDP do not count; a VPN's do, however high."""
     found = read(facts(listening=blob(line)), name="shop")
     assert found.listening == ({port} if port else set())
@@ -94,7 +94,7 @@ def test_a_wireguard_at_a_port_of_its_own_is_known() -> None:
         ("0.0.0.0:9000-9002->9000-9002/tcp, 22/tcp", {(9000, "tcp"), (9001, "tcp"), (9002, "tcp")}),
     ],
 )
-def test_what_containers_publish_is_read(shown: str, expected: set[firewall.Port]) -> None:
+def test_what_containers_publish_is_read(shown: str, expected: set[ports.Port]) -> None:
     """As docker 20.10 and newer ones show it; what is bound to loopback is for nobody else."""
     assert read(facts(foreign_ports=shown), name="shop").published == expected
 

@@ -20,7 +20,7 @@ from ftl.server.setup.observe import sudo
 )
 def test_why_we_are_not_root_is_said_with_a_next_step(line: str, message: str, may_ask: bool) -> None:
     """Each reason has its sentence; a password is asked for where there may be one."""
-    found = sudo.read(["Welcome!", line, "more"])
+    found = sudo.read_result(["Welcome!", line, "more"])
     assert found is not None
     answer, taken = found
     assert taken == 2
@@ -32,6 +32,6 @@ def test_why_we_are_not_root_is_said_with_a_next_step(line: str, message: str, m
 
 def test_a_password_is_one_line() -> None:
     """Otherwise its second line would be the script's input."""
-    assert sudo.first_line("s3cret") == b"s3cret\n"
+    assert sudo.password_line("s3cret") == b"s3cret\n"
     with pytest.raises(ServerError):
-        sudo.first_line("s3\ncret")
+        sudo.password_line("s3\ncret")

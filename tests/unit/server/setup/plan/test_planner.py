@@ -7,20 +7,24 @@ from dataclasses import replace
 import pytest
 
 from ftl.errors import FtlError, UsageError
-from ftl.server.setup.observe.state import Account, Observed, RunningEngine
+from ftl.server.setup.observe.state import DeployAccount, ObservedServer, RunningEngine
 from ftl.server.setup.plan import firewall, steps
-from ftl.server.setup.plan.planner import Wanted, make_plan
+from ftl.server.setup.plan.planner import make_plan
+from ftl.server.setup.ports import WEB
+from ftl.server.setup.request import SetupRequest
 from tests.unit.server.setup.world import BARE, BOOKWORM, KEY, READY
 
-WANTED = Wanted(keys=(KEY,))
+WANTED = SetupRequest(keys=(KEY,))
 
 
-def kinds(observed: Observed, wanted: Wanted = WANTED) -> list[str]:
+def kinds(observed: ObservedServer, wanted: SetupRequest = WANTED) -> list[str]:
     """The steps of a plan, by their stable names."""
     return [step.kind for step in make_plan(wanted, observed, server="shop").steps]
 
 
-def one(observed: Observed, kind: type[steps.Step], wanted: Wanted = WANTED) -> steps.Step:
+def one(
+    observed: ObservedServer, kind: type[steps.SetupStep], wanted: SetupRequest = WANTED
+) -> steps.SetupStep:
     """The plan's only step of a kind."""
     (found,) = (step for step in make_plan(wanted, observed, server="shop").steps if isinstance(step, kind))
     return found
@@ -64,7 +68,7 @@ def test_a_server_that_has_everything_is_left_alone() -> None:
         ({"engine": None}, ["start_engine"]),
         ({"daemon": None}, ["write_daemon_settings"]),
         (
-            {"account": replace(READY.account or Account("", frozenset(), False), groups=frozenset())},
+            {"account": replace(READY.account or DeployAccount("", frozenset(), False), groups=frozenset())},
             ["join_docker_group"],
         ),
         ({"sshd": replace(READY.sshd, authorised=False)}, ["authorise_key"]),
@@ -107,7 +111,7 @@ def test_a_swarms_ports_are_opened_to_nobody_who_had_no_way_in() -> None:
     assert {(2377, "tcp"), (4789, "udp")} <= set(firewall.untouched(applied.rules))
     plan = make_plan(WANTED, replace(swarm, ufw=("ufw allow 2377/tcp",)), server="shop")
     (allows,) = (step for step in plan.steps if isinstance(step, steps.AllowInUfw))
-    assert set(allows.ports) == set(firewall.WEB)
+    assert set(allows.ports) == set(WEB)
     (applied,) = (step for step in plan.steps if isinstance(step, steps.ApplyFirewall))
     assert applied.text.endswith("the firewall, too: 22, 80, 443 (tcp), 443 (udp) stay open")
     assert any("the swarm's 7946 (tcp), 7946, 4789 (udp)" in note for note in plan.notes)
@@ -120,10 +124,10 @@ def test_ssh_is_let_in_by_nobody_but_who_let_it_in_before(ufw: tuple[str, ...] |
     plan = make_plan(WANTED, server, server="shop")
     (applied,) = (step for step in plan.steps if isinstance(step, steps.ApplyFirewall))
     assert firewall.untouched(applied.rules) == ((22, "tcp"), (2222, "tcp"))
-    assert firewall.allowed(applied.rules) == firewall.WEB
+    assert firewall.allowed(applied.rules) == WEB
     assert {(22, "tcp"), (2222, "tcp")} <= set(applied.ports)
     opened = [step.ports for step in plan.steps if isinstance(step, steps.AllowInUfw)]
-    assert opened == ([] if ufw is None else [firewall.WEB])
+    assert opened == ([] if ufw is None else [WEB])
     asked = one(server, steps.ApplyFirewall, replace(WANTED, allow=((2222, "tcp"),)))
     assert (2222, "tcp") in firewall.allowed(getattr(asked, "rules", None))
 
@@ -156,7 +160,7 @@ def test_comforts_come_only_when_asked_for_and_missing() -> None:
 
 def test_root_may_deploy_but_not_end_its_own_login() -> None:
     """Root needs no group; hardening would leave nobody."""
-    root = replace(READY, user="root", account=Account("/root", frozenset({"root"}), sudoer=True))
+    root = replace(READY, user="root", account=DeployAccount("/root", frozenset({"root"}), sudoer=True))
     assert kinds(root) == []
     with pytest.raises(UsageError, match="root is the user who deploys"):
         kinds(root, replace(WANTED, harden=True))
@@ -259,7 +263,7 @@ def test_an_insecure_registry_that_the_engine_is_not_told_of_is_named() -> None:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_server_that_cannot_be_set_up_is_refused_before_anything_is_done(
-    observed: Observed, wanted: Wanted, message: str
+    observed: ObservedServer, wanted: SetupRequest, message: str
 ) -> None:
     """Each with a sentence, and with a next step."""
     with pytest.raises(FtlError, match=message) as caught:
@@ -271,7 +275,7 @@ def test_a_server_that_cannot_be_set_up_is_refused_before_anything_is_done(
 @pytest.mark.parametrize(
     "step", make_plan(replace(WANTED, swap=2**30, harden=True), BARE, server="s").steps, ids=lambda s: s.kind
 )
-def test_every_word_is_one_line(step: steps.Step) -> None:
+def test_every_word_is_one_line(step: steps.SetupStep) -> None:
     """The server reads a step's words line by line."""
     assert not any("\n" in word for word in step.words)
     assert step.text

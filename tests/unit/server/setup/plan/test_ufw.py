@@ -9,7 +9,7 @@ import pytest
 from ftl.server.setup.plan import ufw
 
 if TYPE_CHECKING:
-    from ftl.server.setup.plan.firewall import Port
+    from ftl.server.setup.ports import Port
 
 UFW = """\
 Added user rules (see 'ufw status' for running firewall):

@@ -1,7 +1,7 @@
 """What setup can do on a server: each step is a value, done there by the function of its verb in scripts/."""
 
 from ftl.server.setup.plan.steps.account import AuthoriseKey, CreateUser, GrantSudo, JoinDockerGroup
-from ftl.server.setup.plan.steps.base import Step
+from ftl.server.setup.plan.steps.base import SetupStep
 from ftl.server.setup.plan.steps.guarded import AllowInUfw, ApplyFirewall, HardenSsh, Keep, Revert
 from ftl.server.setup.plan.steps.machine import AddSwap, StartEngine, WriteDaemonSettings
 from ftl.server.setup.plan.steps.packages import (
@@ -26,7 +26,7 @@ __all__ = [
     "Keep",
     "RefreshPackages",
     "Revert",
+    "SetupStep",
     "StartEngine",
-    "Step",
     "WriteDaemonSettings",
 ]

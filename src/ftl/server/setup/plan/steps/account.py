@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ftl.server.setup.plan.steps.base import Step
+from ftl.server.setup.plan.steps.base import SetupStep
 
 
 @dataclass(frozen=True, slots=True)
-class CreateUser(Step):
+class CreateUser(SetupStep):
     """Create the deploy user, without a password."""
 
     verb = "user"
@@ -24,7 +24,7 @@ class CreateUser(Step):
 
 
 @dataclass(frozen=True, slots=True)
-class JoinDockerGroup(Step):
+class JoinDockerGroup(SetupStep):
     """Let the deploy user use Docker."""
 
     verb = "group"
@@ -40,7 +40,7 @@ class JoinDockerGroup(Step):
 
 
 @dataclass(frozen=True, slots=True)
-class AuthoriseKey(Step):
+class AuthoriseKey(SetupStep):
     """Let the deploy user in by our key; `file` is one of sshd's AuthorizedKeysFile."""
 
     verb = "key"
@@ -59,7 +59,7 @@ class AuthoriseKey(Step):
 
 
 @dataclass(frozen=True, slots=True)
-class GrantSudo(Step):
+class GrantSudo(SetupStep):
     """Let the deploy user become root: who is in the group docker can, and root's own login is about to end."""
 
     verb = "sudoer"

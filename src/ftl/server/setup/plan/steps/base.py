@@ -10,7 +10,7 @@ from ftl.events import type_name
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class SetupStep:
     """One step.
 
     Attributes:

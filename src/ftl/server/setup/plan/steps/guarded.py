@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ftl.server.setup.plan.firewall import Port, listed
-from ftl.server.setup.plan.steps.base import Step, encoded
+from ftl.server.setup.plan.steps.base import SetupStep, encoded
+from ftl.server.setup.ports import Port, format_ports
 
 GUARD_SECONDS = 45
 """After so many seconds the server takes back what nobody confirmed."""
 
 
 @dataclass(frozen=True, slots=True)
-class AllowInUfw(Step):
+class AllowInUfw(SetupStep):
     """Open ports in ufw, which decides about what is meant for the server itself."""
 
     verb = "ufw"
@@ -20,7 +20,7 @@ class AllowInUfw(Step):
 
     @property
     def text(self) -> str:
-        return f"allow {listed(self.ports)} in ufw"
+        return f"allow {format_ports(self.ports)} in ufw"
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -28,7 +28,7 @@ class AllowInUfw(Step):
 
 
 @dataclass(frozen=True, slots=True)
-class ApplyFirewall(Step):
+class ApplyFirewall(SetupStep):
     """Put the firewall's rules in force; they go away again unless somebody comes in after that."""
 
     verb = "firewall"
@@ -42,8 +42,8 @@ class ApplyFirewall(Step):
     @property
     def text(self) -> str:
         if self.own_input:
-            return f"close every port but {listed(self.ports)}, those of containers too"
-        return f"have containers' ports obey the firewall, too: {listed(self.ports)} stay open"
+            return f"close every port but {format_ports(self.ports)}, those of containers too"
+        return f"have containers' ports obey the firewall, too: {format_ports(self.ports)} stay open"
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -51,7 +51,7 @@ class ApplyFirewall(Step):
 
 
 @dataclass(frozen=True, slots=True)
-class HardenSsh(Step):
+class HardenSsh(SetupStep):
     """End root's login and all logins by password; undone unless the deploy user comes in after that."""
 
     verb = "harden"
@@ -68,7 +68,7 @@ class HardenSsh(Step):
 
 
 @dataclass(frozen=True, slots=True)
-class Keep(Step):
+class Keep(SetupStep):
     """Keep what a guarded step did."""
 
     verb = "keep"
@@ -79,7 +79,7 @@ class Keep(Step):
 
 
 @dataclass(frozen=True, slots=True)
-class Revert(Step):
+class Revert(SetupStep):
     """Take back what a guarded step did."""
 
     verb = "revert"

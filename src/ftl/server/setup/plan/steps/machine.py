@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ftl.figures import binary
-from ftl.server.setup.plan.steps.base import Step, encoded
+from ftl.server.setup.plan.steps.base import SetupStep, encoded
 
 
 @dataclass(frozen=True, slots=True)
-class WriteDaemonSettings(Step):
+class WriteDaemonSettings(SetupStep):
     """Write the engine's daemon.json; restart an engine that runs already.
 
     Attributes:
@@ -42,7 +42,7 @@ class WriteDaemonSettings(Step):
 
 
 @dataclass(frozen=True, slots=True)
-class StartEngine(Step):
+class StartEngine(SetupStep):
     """Have the engine run, now and after a reboot, and answer."""
 
     verb = "engine"
@@ -54,7 +54,7 @@ class StartEngine(Step):
 
 
 @dataclass(frozen=True, slots=True)
-class AddSwap(Step):
+class AddSwap(SetupStep):
     """Make a swap file."""
 
     verb = "swap"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ftl.server.setup.plan.steps.base import Step, encoded
+from ftl.server.setup.plan.steps.base import SetupStep, encoded
 
 APT_SECONDS = 1200.0
 """Packages may have to wait for another apt (300 s), and come over a slow line."""
@@ -13,7 +13,7 @@ AUTO_UPGRADES = b'APT::Periodic::Update-Package-Lists "1";\nAPT::Periodic::Unatt
 
 
 @dataclass(frozen=True, slots=True)
-class RefreshPackages(Step):
+class RefreshPackages(SetupStep):
     """Fetch the lists of packages; and meanwhile see whether Docker's own repository answers, if it is named."""
 
     verb = "refresh"
@@ -30,7 +30,7 @@ class RefreshPackages(Step):
 
 
 @dataclass(frozen=True, slots=True)
-class InstallPackages(Step):
+class InstallPackages(SetupStep):
     """Install packages of the distribution."""
 
     verb = "install"
@@ -47,7 +47,7 @@ class InstallPackages(Step):
 
 
 @dataclass(frozen=True, slots=True)
-class InstallDocker(Step):
+class InstallDocker(SetupStep):
     """Install the engine: from Docker's own repository where it answered, else the distribution's.
 
     Attributes:
@@ -75,7 +75,7 @@ class InstallDocker(Step):
 
 
 @dataclass(frozen=True, slots=True)
-class EnableUpgrades(Step):
+class EnableUpgrades(SetupStep):
     """Have apt install security updates by itself."""
 
     verb = "unattended"
