@@ -1,27 +1,44 @@
-"""A whole deploy: connect, gather, plan, apply, and what it came to."""
+"""A whole deploy: connect, build and observe, plan, apply under the lock, and its result."""
 
 from __future__ import annotations
 
+import asyncio
 import time
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from ftl.aio import gather2
 from ftl.config.select import select_services
-from ftl.deploy.apply.context import Traffic, Work
+from ftl.deploy.apply.context import DeployContext, Resources, Traffic
+from ftl.deploy.apply.executor import Executor
+from ftl.deploy.backend import STANDALONE
+from ftl.deploy.inputs import author, built_images
+from ftl.deploy.observe.state import observe
+from ftl.deploy.plan.planner import Inputs
 from ftl.deploy.plan.sites import read_files
-from ftl.deploy.request import gather
-from ftl.deploy.under_lock import apply_under_lock
-from ftl.host.lock import holder_of
+from ftl.errors import FtlError
+from ftl.events import Note, Planned
+from ftl.host.fleet import Fleet
+from ftl.host.lock import holder_of, locked
 from ftl.host.session import open_session
+from ftl.image.platforms import remember_platform
+from ftl.releases import store
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Coroutine, Mapping
 
     from ftl.config import Project
+    from ftl.deploy.backend import Backend
+    from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.model import Change, Plan
+    from ftl.deploy.request import DeployRequest
     from ftl.events import Emit
+    from ftl.host.session import Session
     from ftl.ssh.machine import Machine
+
+RECORD_SECONDS = 15.0
+"""Limit for recording a failure when the deploy itself has already failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +62,7 @@ class DeployResult:
         changed: Whether there was anything to do.
         removed: Services and dependencies that ftl.yaml no longer names.
         urls: Where the project answers.
-        by_address: Whether it answers by the server's address as well, as the only project there with routes.
+        by_address: Whether it also answers by the server's address, as the only project there with routes.
     """
 
     server: str
@@ -60,103 +77,181 @@ class DeployResult:
 
 
 async def deploy(
-    project: Project,
-    root: Path,
-    machine: Machine,
-    *,
-    services: Sequence[str] = (),
-    build: bool = True,
-    upgrade_proxy: bool = False,
-    emit: Emit,
-    lock_wait: float = 0.0,
+    request: DeployRequest, machine: Machine, *, emit: Emit, backend: Backend = STANDALONE
 ) -> DeployResult:
     """Bring the server to what the project says, without a failed request.
 
     Args:
-        project: The resolved ftl.yaml.
-        root: Its folder: what relative paths start from.
-        machine: Its server, not entered yet.
-        services: Only these; all when empty.
-        build: Build first; otherwise the images of the last build are used.
-        upgrade_proxy: Replace a proxy that runs, too, where it is another than the project names.
-        emit: Is told all that happens.
-        lock_wait: Seconds to wait for another deploy of the project to end.
+        request: What is asked for.
+        machine: The project's server, not entered yet.
+        emit: Receives progress events.
+        backend: Makes the plan and executes it.
 
     Raises:
-        UsageError: A service that the project does not have; no built image and `build` is false.
+        UsageError: A service that the project does not have; no built image and `request.build` is false.
         ConfigError: A certificate or key that cannot be read, or cannot serve the routes.
         ServerError, LockHeld, BuildFailed, TransferFailed, Unhealthy, HookFailed, EngineError.
     """
-    select_services(project, services)  # before anything is asked of a server
-    files = read_files(project, root)
     began = time.monotonic()
-    async with open_session(machine) as session:
-        request, observed = await gather(
-            project,
-            root,
-            session,
-            files=files,
-            only=services,
-            build=build,
-            upgrade_proxy=upgrade_proxy,
-            emit=emit,
-        )
-        plan = request.plan(observed)
-        work = Work(project, root, session.machine, session.engine, session.info, emit)
-        try:
-            if not plan.empty:
-                plan = await apply_under_lock(request, work, session, lock_wait=lock_wait)
-        finally:
-            await work.close()
-    return _result(project, plan, work.traffic, time.monotonic() - began)
+    async with _prepared(request, machine, emit) as (session, inputs, observed):
+        plan = backend.plan(request, inputs, observed)
+        traffic: Mapping[str, Traffic] = {}
+        if not plan.empty:
+            plan, traffic = await _apply_under_lock(request, inputs, session, backend, emit)
+    return _result(request.project, plan, traffic, time.monotonic() - began)
 
 
 async def plan_only(
-    project: Project,
-    root: Path,
-    machine: Machine,
-    *,
-    services: Sequence[str] = (),
-    build: bool = True,
-    upgrade_proxy: bool = False,
-    emit: Emit,
+    request: DeployRequest, machine: Machine, *, emit: Emit, backend: Backend = STANDALONE
 ) -> Plan:
     """What `deploy` would do now. Builds images here, if asked to, and changes nothing on the server."""
-    select_services(project, services)
-    files = read_files(project, root)
+    async with _prepared(request, machine, emit) as (session, inputs, observed):
+        plan = backend.plan(request, inputs, observed)
+        holder = await holder_of(session.machine, request.project.name)
+    return plan if holder is None else replace(plan, notes=(_in_progress(holder), *plan.notes))
+
+
+@asynccontextmanager
+async def _prepared(
+    request: DeployRequest, machine: Machine, emit: Emit
+) -> AsyncIterator[tuple[Session, Inputs, Observed]]:
+    """Connect; then build here and observe the server at the same time."""
+    project = request.project
+    select_services(project, request.services)  # before anything is asked of a server
+    files = read_files(project, request.root)
     async with open_session(machine) as session:
-        request, observed = await gather(
-            project,
-            root,
-            session,
-            files=files,
-            only=services,
-            build=build,
-            upgrade_proxy=upgrade_proxy,
-            emit=emit,
+        platform = session.info.platform
+        remember_platform(project.server.host, platform)
+        built, observed = await gather2(
+            built_images(request, platform, emit),
+            observe(session.engine, session.info, project.name, session.name),
         )
-        plan = request.plan(observed)
-        holder = await holder_of(session.machine, project.name)
-    return plan if holder is None else replace(plan, notes=(_under_way(holder), *plan.notes))
+        yield session, Inputs(await author(request.root), built, files), observed
 
 
-def _under_way(holder: str) -> str:
+def _in_progress(holder: str) -> str:
     return (
-        f"a deploy by {holder} is under way: this is what would be left to do if it ended here and now; "
+        f"a deploy by {holder} is in progress: this is what would be left to do if it ended here and now; "
         "what it has started counts as left behind"
     )
 
 
+# --- under the lock ---------------------------------------------------------------------------------
+
+
+async def _apply_under_lock(
+    request: DeployRequest, inputs: Inputs, session: Session, backend: Backend, emit: Emit
+) -> tuple[Plan, Mapping[str, Traffic]]:
+    """Take the lock, observe again (another deploy may have ended meanwhile), and apply the plan.
+
+    Returns:
+        The plan that was applied, and what bringing each image took.
+
+    Raises:
+        LockHeld: Another deploy has the lock, and `request.lock_wait` seconds were not enough.
+        FtlError: As `Executor.run`.
+    """
+    project = request.project
+    holder = f"{inputs.author.name} since {time.strftime('%H:%M:%S')}"
+    async with locked(
+        session.machine, project.name, holder=holder, wait=request.lock_wait, emit=emit
+    ) as heartbeat:
+        observed = await observe(session.engine, session.info, project.name, session.name)
+        plan = backend.plan(request, inputs, observed)
+        for note in plan.notes:
+            emit(Note(note))
+        emit(Planned(plan.server, plan.release, tuple(step.text for step in plan.steps)))
+        context = DeployContext(
+            project=project,
+            root=request.root,
+            fleet=Fleet([session]),
+            session=session,
+            observed=observed,
+            release=plan.release,
+            emit=emit,
+            resources=Resources(project, request.root),
+        )
+        try:
+            await _cancel_if_lock_lost(heartbeat, _apply(plan, backend, context))
+        finally:
+            await context.resources.close()
+    return plan, {name: image.traffic for name, image in context.images.items()}
+
+
+async def _cancel_if_lock_lost(heartbeat: asyncio.Task[None], work: Coroutine[None, None, None]) -> None:
+    """Run work that may only go on while the lock is held.
+
+    Raises:
+        ServerError: The lock was lost.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({task, heartbeat}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task})
+    if task.cancelled():
+        heartbeat.result()
+    task.result()
+
+
+async def _apply(plan: Plan, backend: Backend, context: DeployContext) -> None:
+    """Execute the plan; a failure is told with what holds now, and goes into the release's record."""
+    executor = Executor(plan, backend.runners, context)
+    try:
+        await executor.run()
+    except BaseException as error:
+        if note := _outcome_note(plan, executor):
+            context.emit(note)
+        if not executor.committed and plan.record is not None:
+            await _record_failure(plan, context, error)
+        raise
+
+
+def _outcome_note(plan: Plan, executor: Executor) -> Note | None:
+    """What holds on the server after a failure."""
+    if executor.incomplete:
+        return Note(
+            f"{plan.release} is live, but the deploy did not finish",
+            "warning",
+            hint="`ftl deploy` again finishes what is left: routes, old containers; hooks do not run again",
+        )
+    if executor.committed:
+        return Note(f"{plan.release} is live, and everything is done except its post hooks", "warning")
+    if any(change.kind == "service" and change.action != "created" for change in plan.changes):
+        return Note("nothing was switched: the release that was live goes on")
+    return None
+
+
+async def _record_failure(plan: Plan, context: DeployContext, error: BaseException) -> None:
+    assert plan.record is not None
+    failed = replace(
+        plan.record,
+        outcome="failed",
+        seconds=max(0.0, time.time() - plan.record.started),
+        error=error.message if isinstance(error, FtlError) else "interrupted",
+    )
+    try:
+        async with asyncio.timeout(RECORD_SECONDS):
+            await store.write(context.engine, plan.project, failed)
+    except (FtlError, TimeoutError):
+        return  # the server is out of reach: the record stays "started", which says the same
+
+
+# --- result -----------------------------------------------------------------------------------------
+
+
 def _result(project: Project, plan: Plan, traffic: Mapping[str, Traffic], seconds: float) -> DeployResult:
-    def told(change: Change) -> ServiceResult:
-        one = traffic.get(change.name, Traffic())
+    def result(change: Change) -> ServiceResult:
+        moved = traffic.get(change.name, Traffic())
         return ServiceResult(
             change.image,
             change.action,
-            one.layers_sent,
-            one.layers_reused,
-            one.bytes_sent,
-            one.bytes_saved,
+            moved.layers_sent,
+            moved.layers_reused,
+            moved.bytes_sent,
+            moved.bytes_saved,
         )
 
     return DeployResult(
@@ -165,21 +260,23 @@ def _result(project: Project, plan: Plan, traffic: Mapping[str, Traffic], second
         seconds=seconds,
         changed=not plan.empty,
         services={
-            one.name: told(one) for one in plan.changes if one.kind == "service" and one.action != "removed"
+            change.name: result(change)
+            for change in plan.changes
+            if change.kind == "service" and change.action != "removed"
         },
-        dependencies={one.name: told(one) for one in plan.changes if one.kind == "dependency"},
-        removed=tuple(one.name for one in plan.changes if one.action == "removed"),
+        dependencies={change.name: result(change) for change in plan.changes if change.kind == "dependency"},
+        removed=tuple(change.name for change in plan.changes if change.action == "removed"),
         urls=urls(project),
         by_address=plan.by_address,
     )
 
 
 def urls(project: Project) -> tuple[str, ...]:
-    """Where the project answers, by its routes."""
+    """URLs of the project's routes."""
     scheme = "http" if project.proxy.tls == "off" else "https"
-    found = {
+    addresses = {
         f"{scheme}://{route.host or project.project.domain}{'' if route.path == '/' else route.path}"
         for service in project.services
         for route in service.routes
     }
-    return tuple(sorted(found))
+    return tuple(sorted(addresses))

@@ -1,139 +1,42 @@
-"""What a deploy is asked for: the project, its images on this machine, who asks."""
+"""Deploy request: what the user asks for, as one value from the command line to the planner."""
 
 from __future__ import annotations
 
-import getpass
-import os
-import platform as this_platform
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftl import __version__
-from ftl.aio import gather2
-from ftl.config.select import select_services
-from ftl.deploy.observe.state import observe
-from ftl.deploy.plan.changes import LocalImage
-from ftl.deploy.plan.planner import Author, make_plan
-from ftl.engine import Engine, local_url
-from ftl.errors import UsageError
-from ftl.image.building import build_images
-from ftl.image.identity import content_id, git_commit
-from ftl.image.platforms import remember_platform
-from ftl.image.registry.build_logins import build_logins
-from ftl.image.registry.keyring import Keyring
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from ftl.config import Project, Service
-    from ftl.deploy.observe.state import Observed
-    from ftl.deploy.plan.model import Plan
-    from ftl.events import Emit
-    from ftl.host.session import Session
-    from ftl.proxy import TlsFiles
+    from ftl.config import Project
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """Everything about a deploy that does not depend on the server's state.
+class DeployRequest:
+    """A deploy as the user asks for it.
 
     Attributes:
-        root: The folder of ftl.yaml: what relative paths start from.
-        images: The built images on this machine, by service.
-        only: The services that were named; empty for all.
-        upgrade_proxy: Replace a proxy that runs, too, where it is another than the project names.
+        project: The resolved ftl.yaml.
+        root: Its folder, which relative paths start from.
+        services: Only these, and nothing else is touched or removed; empty for all.
+        build: Build first; otherwise the images of the last build are used.
+        upgrade_proxy: Replace a running proxy, too, where it is another than the project names.
+        lock_wait: Seconds to wait for another deploy of the project to end.
     """
 
     project: Project
     root: Path
-    images: Mapping[str, LocalImage]
-    author: Author
-    files: TlsFiles
-    only: tuple[str, ...]
+    services: tuple[str, ...] = ()
+    build: bool = True
     upgrade_proxy: bool = False
-
-    def plan(self, observed: Observed) -> Plan:
-        """What has to be done on a server as it was observed."""
-        return make_plan(
-            self.project,
-            observed,
-            self.images,
-            self.author,
-            files=self.files,
-            only=self.only,
-            upgrade_proxy=self.upgrade_proxy,
-        )
+    lock_wait: float = 0.0
 
 
-async def gather(
-    project: Project,
-    root: Path,
-    session: Session,
-    *,
-    files: TlsFiles,
-    only: Sequence[str],
-    build: bool,
-    upgrade_proxy: bool = False,
-    emit: Emit,
-) -> tuple[Request, Observed]:
-    """Build here and look there at the same time.
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who deploys, and from which commit: goes into the release record."""
 
-    Raises:
-        UsageError: A service that the project does not have; no built image and `build` is false.
-        BuildFailed: An image could not be built.
-    """
-    meant = select_services(project, only)
-    remember_platform(project.server.host, session.info.platform)
-    images, observed = await gather2(
-        _images(project, meant, root, session.info.platform, build=build, emit=emit),
-        observe(session.engine, session.info, project.name, session.name),
-    )
-    return Request(project, root, images, await _author(root), files, tuple(only), upgrade_proxy), observed
-
-
-async def _images(
-    project: Project, meant: Sequence[Service], root: Path, platform: str, *, build: bool, emit: Emit
-) -> dict[str, LocalImage]:
-    """The images of the services that are built here: built now, or as the last build left them."""
-    services = [service for service in meant if service.build is not None]
-    if not services:
-        return {}
-    async with Engine(local_url(), name="this machine") as here:
-        if build:
-            keyring = Keyring(project.registries, root=root, environ=os.environ)
-            async with build_logins(
-                services, project.registries, keyring, root=root, environ=os.environ
-            ) as docker_config:
-                built = await build_images(
-                    project,
-                    services,
-                    root=root,
-                    engine=here,
-                    platform=platform,
-                    emit=emit,
-                    docker_config=docker_config,
-                )
-            return {name: LocalImage(one.image.id, one.content) for name, one in built.items()}
-        return {service.name: await _last_build(project, service, here) for service in services}
-
-
-async def _last_build(project: Project, service: Service, here: Engine) -> LocalImage:
-    image = await here.image(f"{project.name}-{service.name}:latest")
-    if image is None:
-        raise UsageError(
-            f"there is no built image of {service.name} on this machine",
-            hint="leave out --no-build, or run `ftl build` first",
-        )
-    return LocalImage(image.id, content_id(image))
-
-
-async def _author(root: Path) -> Author:
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = "someone"
-    return Author(
-        f"{user}@{this_platform.node()}", await git_commit(root, os.environ), __version__, time.time()
-    )
+    name: str
+    commit: str | None = None
+    version: str = ""
+    time: float = 0.0

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from ftl.aio import gather
-from ftl.deploy.apply.external_images import named
 from ftl.deploy.observe.state import observe
 from ftl.deploy.plan.checks import dependency_check, service_check
+from ftl.deploy.plan.pins import configured_reference
 from ftl.engine import labels
 from ftl.errors import FtlError
 from ftl.health.wait import Check, ask
@@ -165,7 +165,7 @@ async def _unit(session: Session, group: _Group) -> Unit:
         live=group.live,
         running=len(up),
         wanted=group.wanted,
-        image=named(group.containers[0].image) if group.containers else "",
+        image=configured_reference(group.containers[0].image) if group.containers else "",
         healthy=not bad if states else None,
         health=bad[0].health if bad else "healthy" if states else "not running",
         since=max((one.since for one in up), default=""),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.config.models.project import Build, Dependency, Project, ProjectInfo, Route, Server, Service
+from ftl.deploy.names import container_names, volume_name
 from ftl.deploy.observe.state import Observed
-from ftl.deploy.plan.changes import LocalImage
-from ftl.deploy.plan.planner import Author, make_plan
-from ftl.deploy.plan.specs import container_names, dependency_container, service_container, volume_name
+from ftl.deploy.plan.planner import Inputs, make_plan
+from ftl.deploy.plan.sources import BuiltImage
+from ftl.deploy.plan.specs import dependency_container, service_container
+from ftl.deploy.request import Author, DeployRequest
 from ftl.engine import labels
 from ftl.engine.values import Container, Endpoint, EngineInfo, Image, Network, Volume
 from ftl.proxy import ProxyState, project_network, release_alias, render, site_of
@@ -41,10 +44,10 @@ def project(*services: Service, **settings: object) -> Project:
     )
 
 
-def images(asked: Project, content: str = "sha256:one") -> dict[str, LocalImage]:
+def images(asked: Project, content: str = "sha256:one") -> dict[str, BuiltImage]:
     """What a build of the project left here."""
     return {
-        one.name: LocalImage(f"shop-{one.name}:latest", content)
+        one.name: BuiltImage(f"shop-{one.name}:latest", content)
         for one in asked.services
         if one.build is not None
     }
@@ -158,8 +161,8 @@ def plan(
     upgrade_proxy: bool = False,
 ) -> Plan:
     """The plan for a project whose images were built as `content`."""
-    author = Author("me@here")
-    return make_plan(asked, observed, images(asked, content), author, only=only, upgrade_proxy=upgrade_proxy)
+    request = DeployRequest(asked, Path(), only, upgrade_proxy=upgrade_proxy)
+    return make_plan(request, Inputs(Author("me@here"), images(asked, content)), observed)
 
 
 def kinds(found: Plan) -> list[str]:

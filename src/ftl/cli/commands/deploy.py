@@ -52,17 +52,12 @@ def command(
 
     async def work(emit: Emit) -> DeployResult:
         from ftl.deploy.deploying import deploy
+        from ftl.deploy.request import DeployRequest
 
-        return await deploy(
-            project,
-            root,
-            address.machine(),
-            services=services,
-            build=build,
-            upgrade_proxy=upgrade_proxy,
-            emit=emit,
-            lock_wait=wait_lock,
+        request = DeployRequest(
+            project, root, services, build=build, upgrade_proxy=upgrade_proxy, lock_wait=wait_lock
         )
+        return await deploy(request, address.machine(), emit=emit)
 
     result = run(options, "deploy", work, lambda result: _fields(result, address.urls(project, result)))
     if not options.json:

@@ -35,16 +35,10 @@ def command(options: Options, services: tuple[str, ...], build: bool, upgrade_pr
 
     async def work(emit: Emit) -> Plan:
         from ftl.deploy.deploying import plan_only
+        from ftl.deploy.request import DeployRequest
 
-        return await plan_only(
-            project,
-            root,
-            address.machine(),
-            services=services,
-            build=build,
-            upgrade_proxy=upgrade_proxy,
-            emit=emit,
-        )
+        request = DeployRequest(project, root, services, build=build, upgrade_proxy=upgrade_proxy)
+        return await plan_only(request, address.machine(), emit=emit)
 
     plan = run(options, "plan", work, _fields)
     if not options.json:

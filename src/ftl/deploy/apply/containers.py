@@ -1,4 +1,4 @@
-"""How a plan's containers start, become healthy, run hooks and go."""
+"""Runners that create, start, check, stop and remove containers."""
 
 from __future__ import annotations
 
@@ -7,133 +7,145 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, shielded
-from ftl.deploy.apply.external_images import held_fast
-from ftl.deploy.apply.hooks import run_local_hook, run_remote_hook
+from ftl.deploy.apply.images import resolve
+from ftl.deploy.apply.runners import Runners
 from ftl.deploy.plan.cleanup import DEPENDENCY_STOP
-from ftl.deploy.plan.specs import aside
+from ftl.deploy.plan.steps import (
+    EnsureVolume,
+    RestartContainers,
+    StartContainers,
+    StartDependency,
+    StopAndRemove,
+    StopOld,
+    WaitHealthy,
+)
 from ftl.engine import labels
 from ftl.errors import EngineError
 from ftl.events import Note
 from ftl.health.wait import wait_healthy
 
 if TYPE_CHECKING:
-    from ftl.deploy.apply.context import Work
-    from ftl.deploy.plan.steps import (
-        EnsureVolume,
-        RunHook,
-        StartAgain,
-        StartContainers,
-        StartDependency,
-        StopAndRemove,
-        StopOld,
-        WaitHealthy,
-    )
-    from ftl.engine import ContainerSpec, Engine
+    from collections.abc import Iterable
+
+    from ftl.deploy.apply.context import DeployContext
+    from ftl.deploy.plan.steps import ContainerRef
+    from ftl.engine import ContainerSpec
+
+RUNNERS = Runners()
 
 
-async def ensure_volume(work: Work, step: EnsureVolume) -> None:
+@RUNNERS.runs(EnsureVolume)
+async def ensure_volume(context: DeployContext, step: EnsureVolume) -> None:
     """Create a named volume with the project's labels."""
-    await work.engine.create_volume(
+    await context.engine.create_volume(
         step.name, {labels.PROJECT: step.project, labels.ROLE: labels.ROLE_VOLUME}
     )
 
 
-async def start_dependency(work: Work, step: StartDependency) -> None:
-    """Create and start a dependency; the one it replaces waits aside until the release is decided."""
+@RUNNERS.runs(StartDependency)
+async def start_dependency(context: DeployContext, step: StartDependency) -> None:
+    """Create and start a dependency; the one that it replaces is parked until the release is decided."""
     if step.replaces is not None:
-        work.on_failure(step, lambda: _put_back(work, step.container))
-        await work.engine.stop(step.container, timeout=DEPENDENCY_STOP)
-        await work.engine.rename(step.container, aside(step.container))
-    image = await held_fast(work, step.service, step.spec.image)
-    await create_and_start(work.engine, step.container, replace(step.spec, image=image))
+        old = step.replaces
+        context.undo.add(step, lambda: _unpark(context, old))
+        await context.engine.stop(old.id, timeout=DEPENDENCY_STOP)
+        await context.engine.rename(old.id, step.parked)
+    image = await resolve(context, step.service, step.image)
+    context.undo.add(step, lambda: _remove_created(context, [step.container]))
+    await create_and_start(context, step.container, replace(step.spec, image=image.reference))
 
 
-async def _put_back(work: Work, container: str) -> None:
-    if await work.engine.container(aside(container)) is not None:
-        await work.engine.remove(container, force=True)
-        await work.engine.rename(aside(container), container)
-    await work.engine.start(container)
+async def _unpark(context: DeployContext, old: ContainerRef) -> None:
+    state = await context.engine.container(old.id)
+    if state is not None and state.name != old.name:
+        await context.engine.rename(old.id, old.name)
+    await context.engine.start(old.id)
 
 
-async def start_containers(work: Work, step: StartContainers) -> None:
+@RUNNERS.runs(StartContainers)
+async def start_containers(context: DeployContext, step: StartContainers) -> None:
     """Create and start the containers of a new release, side by side."""
-    spec = replace(step.spec, image=await held_fast(work, step.service, step.spec.image))
-    work.on_failure(step, lambda: _remove(work, step.names))
-    await gather(create_and_start(work.engine, name, spec) for name in step.names)
+    image = await resolve(context, step.service, step.image)
+    spec = replace(step.spec, image=image.reference)
+    context.undo.add(step, lambda: _remove_created(context, step.containers))
+    await gather(create_and_start(context, name, spec) for name in step.containers)
 
 
-async def create_and_start(engine: Engine, name: str, spec: ContainerSpec) -> None:
-    """Create and start a container.
+async def create_and_start(context: DeployContext, name: str, spec: ContainerSpec) -> None:
+    """Create and start a container, and note its ID: only what this run created is ever undone.
 
     Neither call is given up half way: the engine would go on with it, and make a container that nobody removes.
     """
-    await shielded(engine.create(name, spec))
-    await shielded(engine.start(name))
+    await shielded(_create(context, name, spec))
+    await shielded(context.engine.start(context.created[name]))
 
 
-async def start_again(work: Work, step: StartAgain) -> None:
+async def _create(context: DeployContext, name: str, spec: ContainerSpec) -> None:
+    context.created[name] = await context.engine.create(name, spec)
+
+
+async def _remove_created(context: DeployContext, names: Iterable[str]) -> None:
+    for name in names:
+        if name in context.created:
+            await context.engine.remove(context.created[name], force=True)
+
+
+@RUNNERS.runs(RestartContainers)
+async def restart_containers(context: DeployContext, step: RestartContainers) -> None:
     """Start containers that were stopped."""
-    for name in step.names:
-        await work.engine.start(name)
+    for container in step.containers:
+        await context.engine.start(container.id)
 
 
-async def wait(work: Work, step: WaitHealthy) -> None:
+@RUNNERS.runs(WaitHealthy)
+async def wait(context: DeployContext, step: WaitHealthy) -> None:
     """Wait until all of a service's containers are healthy."""
     await gather(
         wait_healthy(
-            work.engine,
-            work.machine,
+            context.engine,
+            context.machine,
             service=step.service,
-            container=name,
+            container=container.name,
             check=step.check,
-            emit=work.emit,
+            emit=context.emit,
         )
-        for name in step.names
+        for container in step.containers
     )
 
 
-async def stop_old(work: Work, step: StopOld) -> None:
-    """Stop the old containers first; they are started again if the release does not come to be."""
-    work.on_failure(step, lambda: _start(work, step.names))
-    await gather(work.engine.stop(name, timeout=step.timeout) for name in step.names)
+@RUNNERS.runs(StopOld)
+async def stop_old(context: DeployContext, step: StopOld) -> None:
+    """Stop the old containers first; they are started again if the release is not decided."""
+    context.undo.add(step, lambda: _start(context, step.containers))
+    await gather(context.engine.stop(container.id, timeout=step.timeout) for container in step.containers)
 
 
-async def stop_and_remove(work: Work, step: StopAndRemove) -> None:
+async def _start(context: DeployContext, containers: Iterable[ContainerRef]) -> None:
+    for container in containers:
+        await context.engine.start(container.id)
+
+
+@RUNNERS.runs(StopAndRemove)
+async def stop_and_remove(context: DeployContext, step: StopAndRemove) -> None:
     """Stop containers side by side, then remove them."""
-    await gather(_retire(work, name, step.timeout) for name in step.names)
+    await gather(_retire(context, container, step.timeout) for container in step.containers)
 
 
-async def _retire(work: Work, name: str, timeout: float) -> None:
+async def _retire(context: DeployContext, container: ContainerRef, timeout: float) -> None:
     began = time.monotonic()
+    name = container.name
     try:
-        await work.engine.stop(name, timeout=timeout)
+        await context.engine.stop(container.id, timeout=timeout)
         if 0 < timeout <= time.monotonic() - began:
-            work.emit(
-                Note(f"{name} did not end on its stop signal, and was killed after {timeout:g} s", hint=_DEAF)
-            )
+            text = f"{name} did not end on its stop signal, and was killed after {timeout:g} s"
+            context.emit(Note(text, hint=_IGNORES_SIGNAL))
     except EngineError as error:
         if error.status == 404:
             return
-        work.emit(Note(f"{name} could not be stopped: {error.cause or error.message}", "warning"))
-    await work.engine.remove(name, force=True)
+        context.emit(Note(f"{name} could not be stopped: {error.cause or error.message}", "warning"))
+    await context.engine.remove(container.id, force=True)
 
 
-_DEAF = "a deploy takes as much longer: have the app end on SIGTERM (or start it below an init, such as tini)"
-
-
-async def _remove(work: Work, names: tuple[str, ...]) -> None:
-    for name in names:
-        await work.engine.remove(name, force=True)
-
-
-async def _start(work: Work, names: tuple[str, ...]) -> None:
-    for name in names:
-        await work.engine.start(name)
-
-
-async def run_hook(work: Work, step: RunHook) -> None:
-    """Run a hook where it belongs."""
-    if step.where == "local":
-        await run_local_hook(work, step)
-    else:
-        await run_remote_hook(work, step)
+_IGNORES_SIGNAL = (
+    "a deploy takes that much longer: have the app end on SIGTERM (or start it below an init, such as tini)"
+)

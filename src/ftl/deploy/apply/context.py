@@ -1,37 +1,36 @@
-"""What the steps of a plan work with: the server, this machine's engine, and what to take back on failure."""
+"""Deploy context: what the runners of a plan's steps work with, and what they leave for each other."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from ftl.deploy.apply.undo import UndoStack
 from ftl.engine import Engine, local_url
-from ftl.errors import FtlError
-from ftl.events import StepUndone
 from ftl.image.registry.keyring import Keyring
 from ftl.proxy import ProxyControl
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Mapping
+    from collections.abc import Coroutine
     from pathlib import Path
 
     from ftl.config import Project
-    from ftl.deploy.plan.steps import Step
+    from ftl.deploy.observe.state import Observed
+    from ftl.deploy.plan.steps import ContainerRef
     from ftl.engine import EngineInfo
     from ftl.events import Emit
+    from ftl.host.fleet import Fleet
+    from ftl.host.session import Session
     from ftl.image.transfer import TransferResult
     from ftl.ssh.machine import Machine
-
-UNDO_SECONDS = 90.0
-"""How long taking back may last in all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What bringing the image of a service or dependency cost."""
+    """What it took to bring the image of a service or dependency to the server."""
 
     layers_sent: int = 0
     layers_reused: int = 0
@@ -39,85 +38,59 @@ class Traffic:
     bytes_saved: int = 0
 
     @classmethod
-    def of(cls, sent: TransferResult) -> Traffic:
-        """What a transfer came to."""
-        return cls(sent.layers_sent, sent.layers_reused, sent.bytes_sent, sent.bytes_saved)
+    def of(cls, result: TransferResult) -> Traffic:
+        """The traffic of a transfer."""
+        return cls(result.layers_sent, result.layers_reused, result.bytes_sent, result.bytes_saved)
 
 
 @dataclass(frozen=True, slots=True)
-class Undo:
-    """How a step is taken back."""
+class ResolvedImage:
+    """The image of a service or dependency, as the server has it.
 
-    step: Step
-    act: Callable[[], Awaitable[object]]
+    Attributes:
+        reference: What containers are created from: a tag of FTL's own, or a reference with a digest.
+        id: Its ID on the server.
+        pulled: Digest reference by which a registry gave it: `nginx@sha256:...`; empty where it was sent.
+        layers: Its diffIDs, if FTL's own archive brought it.
+    """
+
+    reference: str
+    id: str
+    pulled: str = ""
+    layers: tuple[str, ...] = ()
+    traffic: Traffic = Traffic()
 
 
 @dataclass(slots=True)
-class Work:
-    """One run of a plan.
-
-    Attributes:
-        engine: The server's.
-        committed: The release is decided; nothing is taken back any more.
-        cut_short: Something that comes after that was not done, and is left for the next deploy.
-        traffic: By service or dependency.
-        image_ids: Image ids on the server, by service or dependency.
-        pulled: What came from a registry, by service or dependency: `NAME@sha256:...`.
-        exact: What containers of registries' images are created from, likewise: `NAME:TAG@sha256:...`.
-        origins: What the images of earlier releases were pulled as, by image id; empty for those that were sent.
-        sent: Images of registries that had to be sent from here, by reference.
-        fetched: Images that the server pulled in this deploy, by reference.
-        layers: The diffIDs of images that FTL's own archive brought, by service.
-    """
+class Resources:
+    """What a run of a plan opens on this machine when it first needs it."""
 
     project: Project
     root: Path
-    machine: Machine
-    engine: Engine
-    info: EngineInfo
-    emit: Emit
-    release: str = ""
-    committed: bool = False
-    cut_short: bool = False
-    traffic: dict[str, Traffic] = field(default_factory=dict)
-    image_ids: dict[str, str] = field(default_factory=dict)
-    pulled: dict[str, str] = field(default_factory=dict)
-    exact: dict[str, str] = field(default_factory=dict)
-    origins: Mapping[str, str] = field(default_factory=dict)
-    sent: dict[str, TransferResult] = field(default_factory=dict)
-    fetched: set[str] = field(default_factory=set)
-    layers: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    _undo: list[Undo] = field(default_factory=list)
-    _here: Engine | None = None
+    _engine: Engine | None = None
     _keyring: Keyring | None = None
     _closing: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     @property
-    def proxy(self) -> ProxyControl:
-        """The server's proxy."""
-        return ProxyControl(self.engine, self.machine)
-
-    @property
     def keyring(self) -> Keyring:
-        """The credentials for registries, each looked up once in a deploy."""
+        """Credentials for registries; each is looked up once in a deploy."""
         if self._keyring is None:
             self._keyring = Keyring(self.project.registries, root=self.root, environ=os.environ)
         return self._keyring
 
-    async def here(self) -> Engine:
-        """This machine's engine, opened when first asked for.
+    async def local_engine(self) -> Engine:
+        """This machine's engine.
 
         Raises:
             EngineUnavailable: None answers.
         """
-        if self._here is None:
-            url = local_url()
-            engine = Engine(url, name="this machine")
-            self._here = await self._closing.enter_async_context(engine)
-        return self._here
+        if self._engine is None:
+            engine = Engine(local_url(), name="this machine")
+            self._engine = await self._closing.enter_async_context(engine)
+        return self._engine
 
-    def beside(self, work: Coroutine[None, None, None]) -> None:
-        """Do something while the deploy goes on; it is cancelled where that ends, and must not mind."""
+    def background(self, work: Coroutine[None, None, None]) -> None:
+        """Run something while the deploy goes on; it is cancelled when that ends, and must tolerate it."""
         task = asyncio.create_task(work)
 
         async def end() -> None:
@@ -127,24 +100,60 @@ class Work:
         self._closing.push_async_callback(end)
 
     async def close(self) -> None:
-        """Let go of what was opened here."""
+        """Close what was opened."""
         await self._closing.aclose()
 
-    def on_failure(self, step: Step, act: Callable[[], Awaitable[object]]) -> None:
-        """Remember how to take back what a step is about to do."""
-        self._undo.append(Undo(step, act))
 
-    async def take_back(self) -> None:
-        """Undo everything remembered, last first; one that fails does not stop the others. Bounded."""
-        try:
-            async with asyncio.timeout(UNDO_SECONDS):
-                while self._undo:
-                    undo = self._undo.pop()
-                    step = undo.step
-                    try:
-                        await undo.act()
-                    except FtlError:
-                        continue
-                    self.emit(StepUndone(step.kind, step.text, step.subject))
-        except TimeoutError:
-            self._undo.clear()
+@dataclass(slots=True)
+class DeployContext:
+    """One run of a plan, at one of its servers; the servers share everything but `session`.
+
+    Attributes:
+        session: The server that the current step runs on.
+        observed: The server as the plan saw it.
+        release: The release that the plan makes.
+        undo: How to undo what was done, until the release is decided.
+        images: Service or dependency -> its image on the server, once it is there.
+        created: Name -> ID of the containers that this run created.
+    """
+
+    project: Project
+    root: Path
+    fleet: Fleet
+    session: Session
+    observed: Observed
+    release: str
+    emit: Emit
+    resources: Resources
+    undo: UndoStack = field(default_factory=UndoStack)
+    images: dict[str, ResolvedImage] = field(default_factory=dict)
+    created: dict[str, str] = field(default_factory=dict)
+
+    def at(self, host: str) -> DeployContext:
+        """The same run at another server; empty: the project's only one."""
+        session = self.fleet.at(host)
+        return self if session is self.session else replace(self, session=session)
+
+    @property
+    def engine(self) -> Engine:
+        """The server's engine."""
+        return self.session.engine
+
+    @property
+    def machine(self) -> Machine:
+        """The server."""
+        return self.session.machine
+
+    @property
+    def info(self) -> EngineInfo:
+        """Facts about the server's engine."""
+        return self.session.info
+
+    @property
+    def proxy(self) -> ProxyControl:
+        """The server's proxy."""
+        return ProxyControl(self.engine, self.machine)
+
+    def id_of(self, container: ContainerRef) -> str:
+        """The ID of a container, whether it was observed or created by this run."""
+        return container.id or self.created[container.name]

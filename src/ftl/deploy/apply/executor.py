@@ -1,100 +1,92 @@
-"""Run a plan: stages in turn, tracks side by side, and the same way back for failure and for Ctrl-C."""
+"""Executor: runs a plan's stages in turn and their tracks concurrently, and undoes it all on failure or Ctrl-C."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ftl.aio import gather, shielded
-from ftl.deploy.apply import containers, images, proxy, records
-from ftl.deploy.plan import steps as s
 from ftl.errors import FtlError, HookFailed, at
 from ftl.events import StepFailed, StepFinished, StepStarted
 
 if TYPE_CHECKING:
-    from ftl.deploy.apply.context import Work
+    from ftl.deploy.apply.context import DeployContext
+    from ftl.deploy.apply.runners import Runners
     from ftl.deploy.plan.model import Plan, Stage, Track
     from ftl.deploy.plan.steps import Step
 
-Runner = Callable[["Work", Any], Awaitable[None]]
 
-RUNNERS: dict[type[s.Step], Runner] = {
-    s.EnsureNetwork: proxy.ensure_network,
-    s.EnsureVolume: containers.ensure_volume,
-    s.BringImage: images.bring_image,
-    s.SendImages: images.send_images,
-    s.PushPull: images.push_pull,
-    s.TagPulled: images.tag_pulled,
-    s.DropTags: images.drop_tags,
-    s.EnsureProxy: proxy.ensure_proxy,
-    s.EnsureStore: records.ensure_store,
-    s.UpgradeProxy: proxy.upgrade_proxy,
-    s.Attach: proxy.attach,
-    s.ApplySite: proxy.apply_site,
-    s.AwaitCertificates: proxy.await_certificates,
-    s.OpenName: proxy.open_name,
-    s.PointAgain: proxy.point_again,
-    s.Switch: proxy.switch,
-    s.Drain: proxy.drain,
-    s.Forget: proxy.forget,
-    s.Record: records.record,
-    s.StartDependency: containers.start_dependency,
-    s.StartContainers: containers.start_containers,
-    s.StartAgain: containers.start_again,
-    s.WaitHealthy: containers.wait,
-    s.StopOld: containers.stop_old,
-    s.StopAndRemove: containers.stop_and_remove,
-    s.RunHook: containers.run_hook,
-}
-"""How each step is done; a test asks that none is missing."""
+class Executor:
+    """One run of a plan.
 
-
-async def apply(plan: Plan, work: Work) -> None:
-    """Do all steps of a plan. Before the switch, a failure or an interruption takes everything back.
-
-    Raises:
-        FtlError: Of the first step that failed.
+    Attributes:
+        committed: The release is decided; nothing is undone any more. Set by the decisions of the deciding stage alone.
+        incomplete: Something after that was not done, and is left for the next deploy.
     """
-    work.release = plan.release
-    late: FtlError | None = None
-    try:
-        for stage in plan.stages:
-            try:
-                running = _run_stage(stage, work)
-                await (shielded(running) if stage.decides else running)
-            except FtlError as error:
-                if not work.committed:
-                    raise
-                late = late or error
-                work.cut_short |= not isinstance(error, HookFailed)  # hooks do not run again
-    except BaseException:
-        if not work.committed:
-            await shielded(work.take_back())
-        work.cut_short = work.committed
-        raise
-    if late is not None:
-        raise late
 
+    def __init__(self, plan: Plan, runners: Runners, context: DeployContext) -> None:
+        self.committed = False
+        self.incomplete = False
+        self._plan = plan
+        self._runners = runners
+        self._context = context
+        self._late_error: FtlError | None = None
 
-async def _run_stage(stage: Stage, work: Work) -> None:
-    """Run a stage's tracks side by side; the first error ends the others."""
-    await gather(_run_track(track, work) for track in stage.tracks)
+    async def run(self) -> None:
+        """Execute all steps. Before the release is decided, a failure or an interruption undoes everything.
 
+        After it the plan goes on to its end, and the first error is raised then.
 
-async def _run_track(track: Track, work: Work) -> None:
-    for step in track:
-        await _run_step(step, work)
+        Raises:
+            FtlError: Of the first step that failed.
+        """
+        try:
+            for stage in self._plan.stages:
+                try:
+                    running = self._run_stage(stage)
+                    await (shielded(running) if stage.decides else running)
+                except FtlError as error:
+                    if not self.committed:
+                        raise
+                    self._remember(error)
+        except BaseException:
+            if not self.committed:
+                await shielded(self._context.undo.run(self._context.emit))
+            self.incomplete = self.committed
+            raise
+        if self._late_error is not None:
+            raise self._late_error
 
+    def _remember(self, error: FtlError) -> None:
+        self._late_error = self._late_error or error
+        self.incomplete |= not isinstance(error, HookFailed)  # hooks do not run again
 
-async def _run_step(step: Step, work: Work) -> None:
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    work.emit(StepStarted(step.kind, step.text, step.subject))
-    try:
-        with at(server=work.machine.name, service=step.subject, step=step.text):
-            await RUNNERS[type(step)](work, step)
-    except FtlError:
-        work.emit(StepFailed(step.kind, step.text, step.subject))
-        raise
-    work.emit(StepFinished(step.kind, step.text, loop.time() - began, step.subject))
+    async def _run_stage(self, stage: Stage) -> None:
+        """Run a stage's tracks concurrently; the first error cancels the others."""
+        await gather(self._run_track(track) for track in stage.tracks)
+
+    async def _run_track(self, track: Track) -> None:
+        for step in track:
+            await self._run_step(step)
+
+    async def _run_step(self, step: Step) -> None:
+        context = self._context.at(step.host)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        context.emit(StepStarted(step.kind, step.text, step.subject))
+        try:
+            with at(server=context.session.name, service=step.subject, step=step.text):
+                decision = await self._runners.of(step)(context, step)
+                if decision is not None:
+                    self._commit(decision.committed)
+                    if decision.error is not None:
+                        raise decision.error
+        except FtlError:
+            context.emit(StepFailed(step.kind, step.text, step.subject))
+            raise
+        context.emit(StepFinished(step.kind, step.text, loop.time() - began, step.subject))
+
+    def _commit(self, committed: bool) -> None:
+        if committed and not self.committed:
+            self.committed = True
+            self._context.undo.close()

@@ -1,162 +1,226 @@
-"""How a plan's images come to the server."""
+"""Runners that bring images to the server, resolve them, and drop old ones."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ftl.deploy.apply.context import Traffic
-from ftl.deploy.apply.external_images import digest_of, noted
+from ftl.deploy.apply.context import ResolvedImage, Traffic
+from ftl.deploy.apply.runners import Runners
+from ftl.deploy.plan.pins import digest_of, origin_digest, with_digest
+from ftl.deploy.plan.steps import BringImage, DropTags, PushPull, SendImages, TagPulled
 from ftl.errors import EngineError, EngineUnavailable, FtlError, TransferFailed
 from ftl.events import Note
 from ftl.image.registry.push_pull import pull, push
 from ftl.image.transfer import send, send_many, warm_blob_cache
 from ftl.references import repository
+from ftl.releases.record import origins
 
 if TYPE_CHECKING:
-    from ftl.deploy.apply.context import Work
-    from ftl.deploy.plan.steps import BringImage, DropTags, PushPull, SendImages, TagPulled
-    from ftl.engine import Engine
+    from ftl.deploy.apply.context import DeployContext
+    from ftl.engine import Engine, Image
     from ftl.image.transfer import TransferResult
 
+RUNNERS = Runners()
+
 PULL_START_SECONDS = 15.0
-"""When this machine has the image, the server must begin to receive it within so long, or it is sent from here."""
+"""When this machine has the image, the server must begin to receive it within this time, or it is sent from here."""
 
 
-async def send_images(work: Work, step: SendImages) -> None:
-    """Send built images; on this machine's own engine there is nothing to send, only to name."""
-    here = await work.here()
+async def resolve(context: DeployContext, owner: str, reference: str) -> ResolvedImage:
+    """The image that containers of a service or dependency are created from.
+
+    The steps that bring an image have resolved it; one that the server had is looked up once, when its first container
+    is created.
+
+    Args:
+        context: Keeps the result, for later steps and the release record.
+        owner: The service or dependency.
+        reference: Its image as the plan names it.
+
+    Raises:
+        TransferFailed: The image is not there (any more).
+    """
+    if owner not in context.images:
+        image = await _image(context, reference)
+        recorded = origins(context.observed.releases).get(image.id)
+        context.images[owner] = _external(context, reference, image, recorded)
+    return context.images[owner]
+
+
+async def _image(context: DeployContext, reference: str) -> Image:
+    image = await context.engine.image(reference)
+    if image is None:
+        raise TransferFailed(f"{reference} is not on the server after it was brought there")
+    return image
+
+
+def _external(context: DeployContext, reference: str, image: Image, recorded: str | None) -> ResolvedImage:
+    """An image of a registry: pinned to the digest by which it was pulled, if it was."""
+    digest = origin_digest(reference, image, context.info.store, recorded)
+    if not digest:
+        return ResolvedImage(reference, image.id)
+    return ResolvedImage(with_digest(reference, digest), image.id, pulled=f"{repository(reference)}@{digest}")
+
+
+@RUNNERS.runs(SendImages)
+async def send_images(context: DeployContext, step: SendImages) -> None:
+    """Send built images; on this machine's own engine there is nothing to send, only to tag."""
+    local = await context.resources.local_engine()
     for image in step.images:
-        await here.tag(image.local, image.tag)
-    sent: dict[str, TransferResult] = {}
-    if not work.project.server.is_local:
-        pairs = {image.tag: image.local for image in step.images}
-        sent = await send_many(
-            here,
-            pairs,
-            work.engine,
-            info=work.info,
-            emit=work.emit,
-            machine=work.machine,
+        await local.tag(image.local, image.tag)
+    results: dict[str, TransferResult] = {}
+    if not context.project.server.is_local:
+        results = await send_many(
+            local,
+            {image.tag: image.local for image in step.images},
+            context.engine,
+            info=context.info,
+            emit=context.emit,
+            machine=context.machine,
             loaded_by_ftl=step.brought,
-            lock=work.project.name,
+            lock=context.project.name,
         )
-        for image in step.images:
-            work.traffic[image.service] = Traffic.of(sent[image.tag])
-        work.beside(warm_blob_cache(here, [image.local for image in step.images]))
+        context.resources.background(warm_blob_cache(local, [image.local for image in step.images]))
     for image in step.images:
-        there = await noted(work, image.service, image.tag)
-        if image.tag in sent and (sent[image.tag].loaded or step.brought.get(there.id)):
-            work.layers[image.service] = there.layers
+        remote = await _image(context, image.tag)
+        result = results.get(image.tag)
+        ours = result is not None and (result.loaded or step.brought.get(remote.id))
+        context.images[image.service] = ResolvedImage(
+            image.tag,
+            remote.id,
+            layers=remote.layers if ours else (),
+            traffic=Traffic() if result is None else Traffic.of(result),
+        )
 
 
-async def push_pull(work: Work, step: PushPull) -> None:
+@RUNNERS.runs(PushPull)
+async def push_pull(context: DeployContext, step: PushPull) -> None:
     """Push a built image to the registry the user named, and let the server pull exactly what was pushed."""
-    here = await work.here()
-    await here.tag(step.local, step.reference)
-    pushed = await push(here, step.reference, work.keyring, emit=work.emit)
-    await pull(work.engine, pushed, work.keyring, platform=step.platform, emit=work.emit)
-    await work.engine.tag(pushed, step.tag)
-    work.pulled[step.service] = pushed
-    await noted(work, step.service, step.tag)
+    local = await context.resources.local_engine()
+    await local.tag(step.local, step.reference)
+    keyring = context.resources.keyring
+    pushed = await push(local, step.reference, keyring, emit=context.emit)
+    await pull(context.engine, pushed, keyring, platform=step.platform, emit=context.emit)
+    await context.engine.tag(pushed, step.tag)
+    image = await _image(context, step.tag)
+    context.images[step.service] = ResolvedImage(step.tag, image.id, pulled=pushed)
 
 
-async def tag_pulled(work: Work, step: TagPulled) -> None:
-    """Give an image that an earlier release pulled the name of the new one."""
-    await work.engine.tag(step.pulled, step.tag)
-    work.pulled[step.service] = step.pulled
-    await noted(work, step.service, step.tag)
+@RUNNERS.runs(TagPulled)
+async def tag_pulled(context: DeployContext, step: TagPulled) -> None:
+    """Give an image that an earlier release pulled the tag of the new one."""
+    await context.engine.tag(step.pulled, step.tag)
+    image = await _image(context, step.tag)
+    context.images[step.service] = ResolvedImage(step.tag, image.id, pulled=step.pulled)
 
 
-async def bring_image(work: Work, step: BringImage) -> None:
+@RUNNERS.runs(BringImage)
+async def bring_image(context: DeployContext, step: BringImage) -> None:
     """Get an image that FTL did not build onto the server."""
-    await _bring(work, step.reference, step.platform)
+    result = await _bring(context, step.reference, step.platform)
+    if not step.owners:
+        return
+    image = await _image(context, step.reference)
+    if result is None:
+        resolved = _external(context, step.reference, image, recorded=None)
+    else:
+        layers = image.layers if result.loaded else ()
+        resolved = ResolvedImage(step.reference, image.id, layers=layers, traffic=Traffic.of(result))
+    for owner in step.owners:
+        context.images[owner] = resolved
 
 
-async def _bring(work: Work, reference: str, platform: str) -> None:
-    """Have an image pulled by the server, else send it from here."""
-    here = await _engine_with(work, reference)
+async def _bring(context: DeployContext, reference: str, platform: str) -> TransferResult | None:
+    """Have an image pulled by the server, else send it from here.
+
+    Returns:
+        The transfer; None where the server pulled.
+    """
+    local = await _engine_with(context, reference)
     try:
         await pull(
-            work.engine,
+            context.engine,
             reference,
-            work.keyring,
+            context.resources.keyring,
             platform=platform,
-            emit=work.emit,
-            patience=PULL_START_SECONDS if here else None,
+            emit=context.emit,
+            patience=PULL_START_SECONDS if local else None,
         )
     except FtlError as error:
-        if here is None:
+        if local is None:
             raise TransferFailed(
                 f"the server cannot pull {reference}, and this machine does not have it",
                 cause=f"{error.message}: {error.cause}" if error.cause else error.message,
                 hint=error.hint
                 or f"`docker pull {reference}` here, and deploy again: FTL then sends it over SSH",
             ) from error
-        work.emit(Note(f"the server cannot pull {reference}: sending it from here"))
-        work.sent[reference] = await send(
-            here,
+        context.emit(Note(f"the server cannot pull {reference}: sending it from here"))
+        return await send(
+            local,
             reference,
-            work.engine,
+            context.engine,
             tag=reference,
-            info=work.info,
-            emit=work.emit,
-            machine=work.machine,
+            info=context.info,
+            emit=context.emit,
+            machine=context.machine,
         )
-    else:
-        work.fetched.add(reference)
-        if work.info.store == "containerd":
-            await _name_by_digest(work, reference, platform)
+    if context.info.store == "containerd":
+        await _name_by_digest(context, reference, platform)
+    return None
 
 
-async def _name_by_digest(work: Work, reference: str, platform: str) -> None:
+async def _name_by_digest(context: DeployContext, reference: str, platform: str) -> None:
     """Have the containerd store keep what was pulled when its tag moves, as other stores do by themselves.
 
     The layers are there: the registry is asked for no more than the manifest. Before Docker 27 the store forgets an
     image whose tag a pull moves, since then it keeps it without its name.
     """
-    image = await work.engine.image(reference)
+    image = await context.engine.image(reference)
     digest = digest_of(reference, image.digests) if image is not None and "@" not in reference else ""
     if digest:
-        exact = f"{repository(reference)}@{digest}"
-        with suppress(TransferFailed):  # the image is there; it is only not held
-            await pull(work.engine, exact, work.keyring, platform=platform, emit=work.emit)
+        pinned = f"{repository(reference)}@{digest}"
+        with suppress(TransferFailed):  # the image is there; it is only not kept
+            await pull(
+                context.engine, pinned, context.resources.keyring, platform=platform, emit=context.emit
+            )
 
 
-async def newest_image(work: Work, reference: str) -> None:
-    """Have the server pull what a name stands for now; what it has already does where it cannot."""
-    if await work.engine.image(reference) is None:
-        await _bring(work, reference, work.info.platform)
+async def newest_image(context: DeployContext, reference: str) -> None:
+    """Have the server pull the current image of a name; where it cannot, the one that it has will do."""
+    if await context.engine.image(reference) is None:
+        await _bring(context, reference, context.info.platform)
         return
     try:
         await pull(
-            work.engine,
+            context.engine,
             reference,
-            work.keyring,
-            platform=work.info.platform,
-            emit=work.emit,
+            context.resources.keyring,
+            platform=context.info.platform,
+            emit=context.emit,
             patience=PULL_START_SECONDS,
         )
     except TransferFailed as error:
-        text = f"the server cannot pull {reference}, and uses what it has"
-        work.emit(Note(f"{text}: {error.cause or error.message}"))
+        text = f"the server cannot pull {reference}, and uses the image that it has"
+        context.emit(Note(f"{text}: {error.cause or error.message}"))
 
 
-async def drop_tags(work: Work, step: DropTags) -> None:
-    """Untag old releases' images, on the server and where they were sent from; a failure costs room, no release."""
+@RUNNERS.runs(DropTags)
+async def drop_tags(context: DeployContext, step: DropTags) -> None:
+    """Untag old releases' images, on the server and where they were sent from; a failure costs only disk space."""
     for tag in step.tags:
         try:
-            await _untag_there(work.engine, tag)
-            if not work.project.server.is_local:
-                await (await work.here()).untag(tag)
+            await _untag(context.engine, tag)
+            if not context.project.server.is_local:
+                await (await context.resources.local_engine()).untag(tag)
         except EngineError as error:
-            work.emit(
+            context.emit(
                 Note(f"the image {tag} could not be removed: {error.cause or error.message}", "warning")
             )
 
 
-async def _untag_there(engine: Engine, tag: str) -> None:
-    """Untag, and when that was the last tag drop the digests too: an image that was pulled by its digest stays else."""
+async def _untag(engine: Engine, tag: str) -> None:
+    """Untag, and when that was the last tag the digests too: an image that was pulled by digest would stay."""
     image = await engine.image(tag)
     await engine.untag(tag)
     if image is not None and set(image.tags) <= {tag}:
@@ -164,12 +228,12 @@ async def _untag_there(engine: Engine, tag: str) -> None:
             await engine.untag(digest)
 
 
-async def _engine_with(work: Work, reference: str) -> Engine | None:
+async def _engine_with(context: DeployContext, reference: str) -> Engine | None:
     """This machine's engine if it has the image, and is not the server's."""
-    if work.project.server.is_local:
+    if context.project.server.is_local:
         return None
     try:
-        here = await work.here()
-        return here if await here.image(reference) is not None else None
+        local = await context.resources.local_engine()
+        return local if await local.image(reference) is not None else None
     except EngineUnavailable:
         return None

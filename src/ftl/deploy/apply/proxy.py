@@ -1,4 +1,4 @@
-"""How a plan's steps reach the proxy, and the network between it and the containers."""
+"""Runners that start, configure and switch the proxy, and connect it to the containers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,20 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import gather
 from ftl.deploy.apply.images import newest_image
+from ftl.deploy.apply.runners import Decision, Runners
+from ftl.deploy.plan.steps import (
+    ApplySite,
+    AwaitCertificates,
+    ConnectProxy,
+    Drain,
+    EnsureNetwork,
+    EnsureProxy,
+    PublishName,
+    RemoveRoutes,
+    RepairSwitch,
+    Switch,
+    UpgradeProxy,
+)
 from ftl.engine import labels
 from ftl.errors import EngineError, FtlError
 from ftl.events import Note, Switched
@@ -13,136 +27,139 @@ from ftl.health.diagnosis import Ended, ended, explain
 from ftl.proxy import drained, ensure_project_network, likely_cause
 
 if TYPE_CHECKING:
-    from ftl.deploy.apply.context import Work
-    from ftl.deploy.plan.steps import (
-        ApplySite,
-        Attach,
-        AwaitCertificates,
-        Drain,
-        EnsureNetwork,
-        EnsureProxy,
-        Forget,
-        OpenName,
-        PointAgain,
-        Switch,
-        UpgradeProxy,
-    )
+    from ftl.deploy.apply.context import DeployContext
+
+RUNNERS = Runners()
 
 CERTIFICATE_SECONDS = 20.0
 """How long a deploy waits for certificates of new hosts. Let's Encrypt takes three to ten seconds."""
 
 
-async def ensure_network(work: Work, step: EnsureNetwork) -> None:
-    """The project's private network; where the release does not come to be it goes again, if nobody is in it."""
-    work.on_failure(step, lambda: _leave_network(work, step.name))
-    await ensure_project_network(work.engine, step.project)
+@RUNNERS.runs(EnsureNetwork)
+async def ensure_network(context: DeployContext, step: EnsureNetwork) -> None:
+    """Create the project's private network; undoing removes it again, if nothing is connected to it."""
+    context.undo.add(step, lambda: _leave_network(context, step.name))
+    await ensure_project_network(context.engine, step.project)
 
 
-async def _leave_network(work: Work, network: str) -> None:
-    await work.proxy.detach(network)
-    await work.engine.remove_network(network)
+async def _leave_network(context: DeployContext, network: str) -> None:
+    await context.proxy.detach(network)
+    await context.engine.remove_network(network)
 
 
-async def ensure_proxy(work: Work, step: EnsureProxy) -> None:
-    """The server's proxy, running."""
-    await work.proxy.ensure(step.image)
+@RUNNERS.runs(EnsureProxy)
+async def ensure_proxy(context: DeployContext, step: EnsureProxy) -> None:
+    """Start the server's proxy."""
+    await context.proxy.ensure(step.image)
 
 
-async def upgrade_proxy(work: Work, step: UpgradeProxy) -> None:
-    """The newest image, and a proxy that runs it."""
-    await newest_image(work, step.image)
-    if not await work.proxy.upgrade(step.image):
-        work.emit(Note(f"the proxy is {step.image} as it is now: left as it is"))
+@RUNNERS.runs(UpgradeProxy)
+async def upgrade_proxy(context: DeployContext, step: UpgradeProxy) -> None:
+    """Pull the current image, and replace a proxy that runs another."""
+    await newest_image(context, step.image)
+    if not await context.proxy.upgrade(step.image):
+        context.emit(Note(f"the proxy already runs the current {step.image}: nothing to upgrade"))
 
 
-async def attach(work: Work, step: Attach) -> None:
-    """The proxy in the project's network."""
-    await work.proxy.attach(step.network, step.aliases)
+@RUNNERS.runs(ConnectProxy)
+async def connect_proxy(context: DeployContext, step: ConnectProxy) -> None:
+    """Connect the proxy to the project's network."""
+    await context.proxy.attach(step.network, step.aliases)
 
 
-async def apply_site(work: Work, step: ApplySite) -> None:
-    """Tell the proxy about the project; before the release is decided, what it knew is put back on failure."""
-    if not work.committed:
-        state = await work.proxy.observe()
+@RUNNERS.runs(ApplySite)
+async def apply_site(context: DeployContext, step: ApplySite) -> None:
+    """Configure the proxy for the project; undoing restores the project's site as the proxy had it before."""
+    if context.undo.open:
+        state = await context.proxy.observe()
         before = state.site(step.site.project) if state is not None else None
         project = step.site.project
-        work.on_failure(
-            step, lambda: work.proxy.apply(before) if before is not None else work.proxy.forget(project)
+        context.undo.add(
+            step, lambda: context.proxy.apply(before) if before is not None else context.proxy.forget(project)
         )
-    await work.proxy.apply(step.site, step.certificate)
+    await context.proxy.apply(step.site, step.certificate)
 
 
-async def await_certificates(work: Work, step: AwaitCertificates) -> None:
-    """Wait for certificates of new hosts, within bounds; what goes wrong is a warning: the release is live."""
+@RUNNERS.runs(AwaitCertificates)
+async def await_certificates(context: DeployContext, step: AwaitCertificates) -> None:
+    """Wait for certificates of new hosts; a failure is a warning, since the release is live."""
     try:
-        found = await work.proxy.issuance(step.files, seconds=CERTIFICATE_SECONDS)
+        issuance = await context.proxy.issuance(step.files, seconds=CERTIFICATE_SECONDS)
     except EngineError as error:
-        text = "it could not be seen whether there are certificates"
-        work.emit(Note(f"{text}: {error.message}", "warning", hint="`ftl doctor` looks at them"))
+        text = "cannot tell whether there are certificates"
+        context.emit(Note(f"{text}: {error.message}", "warning", hint="`ftl doctor` checks them"))
         return
     for host in step.hosts:
-        words = found.words(host)
-        if host in found.issued:
+        words = issuance.words(host)
+        if host in issuance.issued:
             continue
         if words:
             text = f"there is no certificate for {host} yet: {words}"
-            work.emit(Note(text, "warning", hint=likely_cause(words)))
+            context.emit(Note(text, "warning", hint=likely_cause(words)))
         else:
-            text = f"there is no certificate for {host} yet: the authority is still at work"
-            work.emit(Note(text, hint="until then HTTP answers; `ftl doctor` tells how it stands"))
+            text = f"there is no certificate for {host} yet: the authority has not answered yet"
+            context.emit(
+                Note(text, hint="until then the site answers over HTTP only; `ftl doctor` shows the state")
+            )
 
 
-async def open_name(work: Work, step: OpenName) -> None:
-    """Let a service that never was live answer by its name, before the others are decided."""
-    work.on_failure(step, lambda: work.proxy.forget(step.project, [step.service]))
-    await work.proxy.switch(step.project, {step.service: step.alias})
+@RUNNERS.runs(PublishName)
+async def publish_name(context: DeployContext, step: PublishName) -> None:
+    """Make the name of a service that never was live answer, before the release is decided."""
+    context.undo.add(step, lambda: context.proxy.forget(step.project, [step.service]))
+    await context.proxy.switch(step.project, {step.service: step.alias})
 
 
-async def point_again(work: Work, step: PointAgain) -> None:
-    """Write what the proxy should have known: true whether the deploy comes to its end or not."""
-    await work.proxy.switch(step.project, step.aliases)
+@RUNNERS.runs(RepairSwitch)
+async def repair_switch(context: DeployContext, step: RepairSwitch) -> None:
+    """Write the live release again: it is true whether the deploy succeeds or not."""
+    await context.proxy.switch(step.project, step.aliases)
 
 
-async def switch(work: Work, step: Switch) -> None:
-    """Send new requests to the new release: from here on the release is decided."""
-    await _refuse_ended(work, step)
+@RUNNERS.runs(Switch)
+async def switch(context: DeployContext, step: Switch) -> Decision:
+    """Send new requests to the new release: this decides it."""
+    await _refuse_ended(context, step)
     try:
-        await work.proxy.switch(step.project, step.aliases)
-    except FtlError:
-        work.committed = await _has_switched(work, step)
-        raise
-    work.committed = True
-    work.emit(Switched(step.release, tuple(sorted(step.aliases))))
+        await context.proxy.switch(step.project, step.aliases)
+    except FtlError as error:
+        return Decision(committed=await _has_switched(context, step), error=error)
+    context.emit(Switched(step.release, tuple(sorted(step.aliases))))
+    return Decision(committed=True)
 
 
-async def _refuse_ended(work: Work, step: Switch) -> None:
-    """Hooks take their time: what was healthy before them must still run, and must have run all along."""
-    marks = {labels.PROJECT: step.project, labels.RELEASE: step.release, labels.ROLE: labels.ROLE_SERVICE}
-    new = await work.engine.containers(labels=marks)
-    states = await gather(work.engine.container(one.id) for one in new)
-    for one, state in zip(new, states, strict=True):
+async def _refuse_ended(context: DeployContext, step: Switch) -> None:
+    """Check that the new containers still run: hooks take their time, and a container may have ended meanwhile."""
+    own = {labels.PROJECT: step.project, labels.RELEASE: step.release, labels.ROLE: labels.ROLE_SERVICE}
+    new = await context.engine.containers(labels=own)
+    states = await gather(context.engine.container(container.id) for container in new)
+    for container, state in zip(new, states, strict=True):
         if ended(state):
-            raise await explain(work.engine, work.machine, one.labels[labels.SERVICE], one.name, Ended())
+            service = container.labels[labels.SERVICE]
+            raise await explain(context.engine, context.machine, service, container.name, Ended())
 
 
-async def _has_switched(work: Work, step: Switch) -> bool:
-    """Whether a switch of which we got no clear answer happened all the same."""
+async def _has_switched(context: DeployContext, step: Switch) -> bool:
+    """Whether a switch happened although its command failed."""
     try:
-        state = await work.proxy.observe()
+        state = await context.proxy.observe()
     except FtlError:
-        return True  # out of reach: nothing could be taken back, and the next deploy sees what is true
+        return True  # out of reach: nothing could be undone, and the next deploy sees the true state
     return state is not None and any(
         state.live.get((step.project, service)) == alias for service, alias in step.aliases.items()
     )
 
 
-async def drain(work: Work, step: Drain) -> None:
-    """Let old containers finish."""
-    left = await drained(work.proxy.in_flight, step.addresses, step.timeout, work.emit, service=step.service)
+@RUNNERS.runs(Drain)
+async def drain(context: DeployContext, step: Drain) -> None:
+    """Wait until old containers have finished their requests."""
+    left = await drained(
+        context.proxy.in_flight, step.addresses, step.timeout, context.emit, service=step.service
+    )
     if left:
         count = sum(left.values())
         requests = "request" if count == 1 else "requests"
-        work.emit(
+        context.emit(
             Note(
                 f"{step.service}: {count} {requests} still open after {step.timeout:g} s; they end now",
                 hint="`drain_timeout` gives them longer",
@@ -150,6 +167,7 @@ async def drain(work: Work, step: Drain) -> None:
         )
 
 
-async def forget(work: Work, step: Forget) -> None:
-    """Drop the live files of services that are gone."""
-    await work.proxy.forget(step.project, step.services)
+@RUNNERS.runs(RemoveRoutes)
+async def remove_routes(context: DeployContext, step: RemoveRoutes) -> None:
+    """Remove services that are no longer in the project."""
+    await context.proxy.forget(step.project, step.services)

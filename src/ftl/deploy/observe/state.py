@@ -1,4 +1,4 @@
-"""What is on a server now, asked once: a fixed number of engine calls, side by side, however many services."""
+"""Observed state of a server: a fixed number of concurrent engine calls, however many services."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftl.aio import task_group
-from ftl.deploy.plan.specs import is_aside
+from ftl.deploy.names import is_parked
 from ftl.engine import labels
 from ftl.proxy import observe as observe_proxy
 from ftl.proxy import release_alias
@@ -57,8 +57,19 @@ class Observed:
     @property
     def dependencies(self) -> Mapping[str, Container]:
         """The project's dependencies by name."""
-        found = (one for one in self.of_role(labels.ROLE_DEPENDENCY) if not is_aside(one))
-        return {one.labels[labels.SERVICE]: one for one in found}
+        active = (one for one in self.of_role(labels.ROLE_DEPENDENCY) if not is_parked(one))
+        return {container.labels[labels.SERVICE]: container for container in active}
+
+    @property
+    def parked_dependencies(self) -> tuple[Container, ...]:
+        """Dependencies' containers that an interrupted deploy had parked while it replaced them."""
+        return tuple(one for one in self.of_role(labels.ROLE_DEPENDENCY) if is_parked(one))
+
+    @property
+    def live_releases(self) -> set[str]:
+        """The releases that serve at least one service."""
+        services = {container.labels[labels.SERVICE] for container in self.services}
+        return {release for service in services if (release := self.live_release(service))}
 
     def has_image(self, reference: str) -> bool:
         """Whether the server has what this name stands for: the digest where it has one, else the tag.

@@ -1,89 +1,82 @@
-"""What has to go once a release is decided: old containers, what ftl.yaml no longer names, very old images."""
+"""Cleanup: what goes once a release is decided (old containers, removed services, images beyond the kept releases)."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from ftl.deploy.plan.changes import once_live
-from ftl.deploy.plan.steps import Drain, DropTags, Forget, StopAndRemove
+from ftl.deploy.plan.steps import ContainerRef, Drain, DropTags, RemoveRoutes, StopAndRemove
 from ftl.engine import labels
 from ftl.proxy import project_network
-from ftl.releases.record import release_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
     from ftl.config import Project
     from ftl.deploy.observe.state import Observed
-    from ftl.deploy.plan.changes import ServiceDecision
+    from ftl.deploy.plan.diff import Diff
     from ftl.deploy.plan.model import Track
     from ftl.deploy.plan.steps import Step
     from ftl.engine import Container
 
-KEPT_RELEASES = 5
-"""Images of so many releases of a service stay on the server, to go back to."""
+KEEP_RELEASES = 5
+"""Number of releases of a service whose images are kept for rollback, the live one included."""
 
 DRAIN_SECONDS = 30.0
 STOP_SECONDS = 10.0
-"""What containers get of which ftl.yaml no longer says anything."""
+"""For services that ftl.yaml no longer describes: how long they may drain, and how long they may take to stop."""
 
 DEPENDENCY_STOP = 30.0
-"""Seconds a dependency gets to end: databases write out what they hold."""
+"""Seconds a dependency gets to stop: databases write out what they hold."""
 
-Gone = tuple[str, tuple["Container", ...]]
+RemovedService = tuple[str, tuple["Container", ...]]
 """A service or dependency that ftl.yaml no longer names, with its containers."""
 
 
-def names(containers: Iterable[Container]) -> tuple[str, ...]:
-    """The containers' names."""
-    return tuple(one.name for one in containers)
+def refs(containers: Iterable[Container]) -> tuple[ContainerRef, ...]:
+    """Observed containers as steps name them."""
+    return tuple(ContainerRef(container.id, container.name) for container in containers)
 
 
-def find_gone(project: Project, observed: Observed) -> tuple[Gone, ...]:
+def removed_from_file(project: Project, observed: Observed) -> tuple[RemovedService, ...]:
     """Services and dependencies on the server that ftl.yaml no longer names. Volumes are never among them."""
-    known = {one.name for one in project.services} | {one.name for one in project.dependencies}
-    found: dict[str, list[Container]] = {}
-    for one in (*observed.services, *observed.dependencies.values()):
-        if one.labels[labels.SERVICE] not in known:
-            found.setdefault(one.labels[labels.SERVICE], []).append(one)
-    return tuple((name, tuple(containers)) for name, containers in sorted(found.items()))
+    known = {service.name for service in project.services}
+    known |= {dependency.name for dependency in project.dependencies}
+    removed: dict[str, list[Container]] = {}
+    for container in (*observed.services, *observed.dependencies.values()):
+        name = container.labels[labels.SERVICE]
+        if name not in known:
+            removed.setdefault(name, []).append(container)
+    return tuple((name, tuple(containers)) for name, containers in sorted(removed.items()))
 
 
-def clean_tracks(
-    project: Project,
-    observed: Observed,
-    decisions: Sequence[ServiceDecision],
-    gone: Sequence[Gone],
-    *,
-    replaced: Sequence[str],
-    proxied: bool,
-) -> Iterator[Track]:
-    """The tracks of the last stage: each lets its containers finish, stops and removes them.
-
-    Args:
-        project: What was deployed.
-        observed: What was there before.
-        decisions: What happened to each service.
-        gone: What ftl.yaml no longer names.
-        replaced: The dependencies' containers that were set aside.
-        proxied: Whether requests come through the proxy, so that there is something to drain.
-    """
-    for one in decisions:
-        old = [*once_live(one), *(one.current if one.starts else ())]
-        service = one.service
+def clean_tracks(diff: Diff) -> Iterator[Track]:
+    """The tracks of the last stage: each lets its containers finish, stops and removes them."""
+    project = diff.project
+    for change in diff.services:
+        old = [*change.once_live, *(change.current if change.starts else ())]
+        service = change.service
         if old:
-            yield _retire(
-                project, service.name, old, service.drain_timeout if proxied else 0, service.stop_timeout
-            )
-    for name, containers in gone:
-        forget = (Forget(project.name, (name,)),) if proxied else ()
-        drain = DRAIN_SECONDS if proxied else 0
-        yield (*_retire(project, name, containers, drain, STOP_SECONDS, "no longer in ftl.yaml"), *forget)
-    if replaced:
-        yield (StopAndRemove("dependencies", tuple(replaced), DEPENDENCY_STOP),)
-    tags = tuple(_old_tags(project, observed, decisions))
+            drain = service.drain_timeout if diff.proxied else 0
+            yield _retire(project, service.name, old, drain, service.stop_timeout)
+    for name, containers in diff.removed:
+        drain = DRAIN_SECONDS if diff.proxied else 0
+        track = _retire(project, name, containers, drain, STOP_SECONDS, "no longer in ftl.yaml")
+        yield (*track, *((RemoveRoutes(project.name, (name,)),) if diff.proxied else ()))
+    parked = [*refs(diff.observed.parked_dependencies), *_replaced_dependencies(diff)]
+    if parked:
+        yield (StopAndRemove("dependencies", tuple(parked), DEPENDENCY_STOP),)
+    starting = {change.name for change in diff.starting}
+    tags = unused(diff.observed, starting, keep=KEEP_RELEASES - 1)  # the release being made is one more
     if tags:
         yield (DropTags(tags),)
+
+
+def _replaced_dependencies(diff: Diff) -> Iterator[ContainerRef]:
+    """Containers that this plan parks, under the name that they had when they were observed."""
+    for change in diff.dependencies:
+        if change.current is not None and change.action == "replaced":
+            yield ContainerRef(change.current.id, change.current.name)
 
 
 def _retire(
@@ -96,33 +89,52 @@ def _retire(
 ) -> Track:
     network = project_network(project.name)
     addresses = tuple(
-        place.address
-        for one in containers
-        for place in one.endpoints
-        if one.state == "running" and place.network == network and place.address
+        endpoint.address
+        for container in containers
+        for endpoint in container.endpoints
+        if container.state == "running" and endpoint.network == network and endpoint.address
     )
     steps: list[Step] = []
     if addresses and drain > 0:
         steps.append(Drain(name, addresses, drain))
-    steps.append(StopAndRemove(name, names(containers), stop, why))
+    steps.append(StopAndRemove(name, refs(containers), stop, why))
     return tuple(steps)
 
 
-def _old_tags(project: Project, observed: Observed, decisions: Sequence[ServiceDecision]) -> Iterator[str]:
-    """Tags that nobody goes back to: of releases that failed, and of live ones that are too old.
+def unused(observed: Observed, services: Set[str], *, keep: int) -> tuple[str, ...]:
+    """Image tags that no rollback needs: of releases that never were live, and of live ones beyond `keep`.
 
-    An image that a container uses is left alone whatever its age.
+    A tag that a container uses stays, whatever its age. Pure: the same for a deploy and for a prune.
+
+    Args:
+        observed: The server.
+        services: Services whose images are looked at.
+        keep: Number of releases to keep of each service, newest first.
     """
-    used = {one.image for one in observed.containers}
-    failed = {record.release for record in observed.releases if record.outcome == "failed"}
-    for one in decisions:
-        if not one.starts:
-            continue
-        stem = f"{project.name}-{one.service.name}:"
-        tags = (tag for image in observed.images for tag in image.tags if tag.startswith(stem))
-        by_number = {release_number(tag.removeprefix(stem)): tag for tag in tags}
-        releases = [(number, by_number[number]) for number in sorted(by_number) if number]
-        good = [tag for _, tag in releases if tag.removeprefix(stem) not in failed]
-        # The release that is being made adds one to the good ones.
-        kept = set(good[max(0, len(good) - KEPT_RELEASES + 1) :]) | used
-        yield from (tag for _, tag in releases if tag not in kept)
+    used = {container.image for container in observed.containers}
+    never_live = _never_live(observed)
+    unused: list[str] = []
+    for service in sorted(services):
+        tags = _release_tags(observed, service)
+        numbers = sorted(tags)
+        good = [number for number in numbers if number not in never_live]
+        kept = set(good[max(0, len(good) - keep) :])
+        unused += [tags[number] for number in numbers if number not in kept and tags[number] not in used]
+    return tuple(unused)
+
+
+def _release_tags(observed: Observed, service: str) -> Mapping[int, str]:
+    """Release number -> the tag of a service's image, as far as the server has it."""
+    pattern = re.compile(re.escape(f"{observed.project}-{service}:") + r"r([0-9]+)")
+    matches = (pattern.fullmatch(tag) for image in observed.images for tag in image.tags)
+    return {int(match[1]): match[0] for match in matches if match is not None}
+
+
+def _never_live(observed: Observed) -> set[int]:
+    """Numbers of releases that failed or were interrupted before their switch."""
+    live = observed.live_releases
+    return {
+        record.number
+        for record in observed.releases
+        if record.outcome != "live" and record.release not in live
+    }

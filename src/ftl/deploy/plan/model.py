@@ -1,4 +1,4 @@
-"""A plan: what a deploy does to each service and why, and the steps that do it, in their order. Data only."""
+"""Plan: what a deploy does to each service and why, and its steps in order. Data only."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     from ftl.releases.record import ReleaseRecord
 
 Track = tuple[Step, ...]
-"""Steps that follow one another."""
+"""Steps that run one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Tracks that run side by side; a stage begins when the one before it is over.
+    """Tracks that run concurrently; a stage begins when the one before it has ended.
 
     Attributes:
-        decides: The release is decided in this stage: it runs to its end whatever comes, and after it nothing is
-            taken back.
+        decides: The release is decided in this stage: it runs to its end even when interrupted, and after it nothing
+            is undone.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a deploy does, from what there is to what the project asks for.
+    """What a deploy does to get from the observed server to the desired project.
 
     Attributes:
         release: The release it makes; the current one where there is nothing to do.
@@ -63,7 +63,7 @@ class Plan:
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """All steps, in the order in which they are told."""
+        """All steps, in the order in which `ftl plan` prints them."""
         return tuple(step for stage in self.stages for track in stage.tracks for step in track)
 
     @property

@@ -1,4 +1,4 @@
-"""What the live release's images are held fast by: the digests they were pulled by, by its record. Pure.
+"""Image pins: the digest by which the image of each live service was pulled.
 
 A tag may have been moved meanwhile, on the server too (a `docker pull` by hand): a change of the configuration alone
 must not change the image with it.
@@ -9,70 +9,134 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl import references
-from ftl.deploy.apply.external_images import exactly, named, pulled
 from ftl.json_fields import as_objects, as_str
+from ftl.releases.record import origins
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ftl.deploy.observe.state import Observed
-    from ftl.deploy.plan.changes import DependencyDecision, ServiceDecision
-    from ftl.engine import Container
+    from ftl.deploy.plan.changes import DependencyChange, ServiceChange
+    from ftl.engine import Container, Image
+    from ftl.engine.values import Store
     from ftl.releases.record import DependencyRecord, ReleaseRecord, ServiceRecord
 
 
-def of_service(observed: Observed, one: ServiceDecision) -> str:
-    """The exact reference that a service with an image of somebody else's goes on with.
+def service_pin(observed: Observed, change: ServiceChange) -> str:
+    """Pinned reference of a service's live image that FTL did not build.
 
     Returns:
         `nginx:1.27@sha256:...`; empty where ftl.yaml names a digest itself or another image than before, and for an
         image that was not pulled.
     """
     live = _live(observed)
-    entry = live.services.get(one.service.name) if live else None
-    return _exact(one.service.image or "", entry, one.current[0] if one.current else None)
+    entry = live.services.get(change.name) if live else None
+    return _pin(change.service.image or "", entry, change.current[0] if change.current else None)
 
 
-def of_dependency(observed: Observed, one: DependencyDecision) -> str:
+def dependency_pin(observed: Observed, change: DependencyChange) -> str:
     """The same for a dependency."""
     live = _live(observed)
-    entry = live.dependencies.get(one.dependency.name) if live else None
-    return _exact(one.dependency.image, entry, one.current)
+    entry = live.dependencies.get(change.name) if live else None
+    return _pin(change.dependency.image, entry, change.current)
 
 
-def by_registry(observed: Observed, one: ServiceDecision) -> str:
-    """What a service that is built here was last pulled as, if that very image would be pushed and pulled once more.
+def registry_pin(observed: Observed, change: ServiceChange) -> str:
+    """Digest reference of a built image that the server pulled before, if a push would push the same once more.
 
     Returns:
         `registry.example.com/shop/web@sha256:...`; empty where the content or the name to push to is another, or the
         server does not have it any more.
     """
     live = _live(observed)
-    entry = live.services.get(one.service.name) if live else None
-    if entry is None or not entry.pulled or entry.content != one.content:
+    entry = live.services.get(change.name) if live else None
+    if entry is None or not entry.pulled or entry.content != change.source.content:
         return ""
-    made = next((each for each in observed.releases if each.release == entry.release), None)
-    same = made is not None and _pushed_as(made, one.service.name) == one.service.image
+    made = next((release for release in observed.releases if release.release == entry.release), None)
+    same = made is not None and _pushed_as(made, change.name) == change.service.image
     return entry.pulled if same and observed.has_image(entry.pulled) else ""
 
 
+def pin_on_server(observed: Observed, reference: str) -> str:
+    """Pinned form of a reference that the server has: `nginx:1.27@sha256:...`; empty where no digest is known."""
+    wanted = references.familiar(reference)
+    image = next((image for image in observed.images if wanted in map(references.familiar, image.tags)), None)
+    if image is None or "@" in reference:
+        return ""
+    recorded = origins(observed.releases).get(image.id)
+    digest = origin_digest(reference, image, observed.info.store, recorded)
+    return with_digest(reference, digest) if digest else ""
+
+
 def _live(observed: Observed) -> ReleaseRecord | None:
-    return next((one for one in reversed(observed.releases) if one.outcome == "live"), None)
+    return next((release for release in reversed(observed.releases) if release.outcome == "live"), None)
 
 
-def _exact(reference: str, entry: ServiceRecord | DependencyRecord | None, runs: Container | None) -> str:
-    """By the record; where that was lost, by what the container says that runs."""
+def _pin(reference: str, entry: ServiceRecord | DependencyRecord | None, running: Container | None) -> str:
+    """By the record; where that was lost, by the image that the running container names."""
     if not reference or "@" in reference:
         return ""
     if entry is not None:
-        before, where_from = entry.image, entry.pulled
-    elif runs is not None:
-        before, where_from = named(runs.image), pulled(runs.image)
+        before, pulled = entry.image, entry.pulled
+    elif running is not None:
+        before, pulled = configured_reference(running.image), pull_reference(running.image)
     else:
         return ""
     same = references.familiar(before) == references.familiar(reference)
-    return exactly(reference, where_from.partition("@")[2]) if same and where_from else ""
+    return with_digest(reference, pulled.partition("@")[2]) if same and pulled else ""
 
 
 def _pushed_as(release: ReleaseRecord, service: str) -> str:
     """What ftl.yaml named for a service's image in that release."""
-    named_so = (one for one in as_objects(release.project.get("services")) if one.get("name") == service)
-    return next((as_str(one.get("image")) for one in named_so), "")
+    entries = as_objects(release.project.get("services"))
+    return next((as_str(entry.get("image")) for entry in entries if entry.get("name") == service), "")
+
+
+# --- digests in references --------------------------------------------------------------------------
+
+
+def origin_digest(reference: str, image: Image, store: Store, recorded: str | None) -> str:
+    """The digest by which an image was pulled; empty where it was sent, as far as that can be known.
+
+    Args:
+        reference: `nginx:1.27`.
+        image: What that stands for.
+        store: The containerd store lists a digest for images that were loaded, too: one that no registry knows.
+        recorded: What the last release with the image was pulled as, empty if it was sent; None where no record says
+            so, or it was pulled since.
+    """
+    return "" if store == "containerd" and recorded == "" else digest_of(reference, image.digests)
+
+
+def digest_of(reference: str, digests: Sequence[str]) -> str:
+    """The digest by which an image is known in the reference's repository; empty where it came from no registry.
+
+    Args:
+        reference: `nginx:1.27`; of one with a digest (`nginx:1.27@sha256:...`) only that one counts.
+        digests: All its names by digest, in every repository: `nginx@sha256:...`.
+    """
+    repository = references.familiar(references.repository(reference))
+    requested = reference.partition("@")[2]
+    pairs = (name.partition("@") for name in digests)
+    own = [digest for name, _, digest in pairs if references.familiar(name) == repository]
+    return next((digest for digest in own if digest == requested or not requested), "")
+
+
+def with_digest(reference: str, digest: str) -> str:
+    """A reference with its tag, for people, and a digest, which is what the engine goes by."""
+    if "@" in reference:
+        return reference
+    name, tag = references.split(reference)
+    return f"{name}:{tag}@{digest}"
+
+
+def configured_reference(image: str) -> str:
+    """A container's image without the digest that `with_digest` added to its tag: as ftl.yaml names it."""
+    name, _, digest = image.partition("@")
+    return name if digest and ":" in name.rpartition("/")[2] else image
+
+
+def pull_reference(image: str) -> str:
+    """Digest reference that a container's image was pulled by: `nginx@sha256:...`; empty where it names no digest."""
+    name, at, digest = image.partition("@")
+    return f"{references.repository(name)}@{digest}" if at else ""

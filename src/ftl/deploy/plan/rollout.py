@@ -1,30 +1,31 @@
-"""The tracks of a plan up to the switch: ground, images, dependencies, new containers, hooks."""
+"""Rollout: the tracks of a plan up to the switch (network, images, dependencies, new containers, hooks)."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
+from ftl.deploy.names import container_names, parked_name, volume_name
 from ftl.deploy.plan import pins
-from ftl.deploy.plan.changes import never_live
 from ftl.deploy.plan.checks import dependency_check, service_check
-from ftl.deploy.plan.cleanup import names
-from ftl.deploy.plan.specs import container_names, hook_spec, release_spec, volume_name
+from ftl.deploy.plan.cleanup import refs
+from ftl.deploy.plan.sources import BuiltImage, ImageOnServer, NamedImage
+from ftl.deploy.plan.specs import hook_spec, release_spec
 from ftl.deploy.plan.steps import (
     ApplySite,
-    Attach,
     BringImage,
+    ConnectProxy,
+    ContainerRef,
     EnsureNetwork,
     EnsureProxy,
     EnsureStore,
     EnsureVolume,
-    OpenName,
-    Outgoing,
-    PointAgain,
+    OutgoingImage,
+    PublishName,
     PushPull,
+    RepairSwitch,
+    RestartContainers,
     RunHook,
     SendImages,
-    StartAgain,
     StartContainers,
     StartDependency,
     Step,
@@ -41,152 +42,163 @@ from ftl.releases.record import brought
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ftl.deploy.plan.changes import DependencyDecision, ServiceDecision
-    from ftl.deploy.plan.diff import Comparison
+    from ftl.deploy.plan.changes import DependencyChange, ServiceChange
+    from ftl.deploy.plan.diff import Diff
     from ftl.deploy.plan.model import Track
 
-CUT_OFF = "left by a deploy that was cut off"
+INTERRUPTED = "left by an interrupted deploy"
 
 
-def prepare_tracks(compared: Comparison) -> Iterator[Track]:
-    """Network and volumes; the proxy and the place for records; what dead deploys left goes."""
-    project, observed = compared.project, compared.observed
+def prepare_tracks(diff: Diff) -> Iterator[Track]:
+    """Create network, volumes, proxy and record store; remove what interrupted deploys left."""
+    project, observed = diff.project, diff.observed
     network = project_network(project.name)
     ground: list[Step] = []
     if network not in {one.name for one in observed.networks}:
         ground.append(EnsureNetwork(project.name, network))
-    there = {one.name for one in observed.volumes}
+    existing = {volume.name for volume in observed.volumes}
     volumes = (volume_name(project.name, name) for name in project.volumes)
-    ground += [EnsureVolume(project.name, name) for name in volumes if name not in there]
+    ground += [EnsureVolume(project.name, name) for name in volumes if name not in existing]
     yield tuple(ground)
-    yield tuple(_shared(compared))
-    for one in compared.services:
-        dead = never_live(one)
-        if dead:
-            yield (StopAndRemove(one.service.name, names(dead), 0.0, CUT_OFF),)
+    yield tuple(_shared(diff))
+    for change in diff.services:
+        if change.never_live:
+            yield (StopAndRemove(change.name, refs(change.never_live), 0.0, INTERRUPTED),)
     hooks = observed.of_role(labels.ROLE_HOOK)
     if hooks:
-        yield (StopAndRemove("hooks", names(hooks), 0.0, CUT_OFF),)
+        yield (StopAndRemove("hooks", refs(hooks), 0.0, INTERRUPTED),)
 
 
-def _shared(compared: Comparison) -> Iterator[Step]:
-    """What all projects on the server share: the proxy, and the place for records."""
-    observed, image = compared.observed, compared.project.proxy.image
-    needs_proxy = compared.proxied and (observed.proxy is None or not observed.proxy.running)
-    needs_store = compared.makes_release and not any(
-        one.labels.get(labels.ROLE) == labels.ROLE_STATE for one in observed.containers
+def _shared(diff: Diff) -> Iterator[Step]:
+    """What all projects on the server share: the proxy, and the store of release records."""
+    observed, image = diff.observed, diff.project.proxy.image
+    needs_proxy = diff.proxied and (observed.proxy is None or not observed.proxy.running)
+    needs_store = diff.makes_release and not any(
+        container.labels.get(labels.ROLE) == labels.ROLE_STATE for container in observed.containers
     )
-    if needs_proxy or needs_store:
-        yield from _bring(compared, image)
+    if (needs_proxy or needs_store) and not observed.has_image(image):
+        yield BringImage(image, observed.info.platform)
     if needs_proxy:
         yield EnsureProxy(image)
-    elif compared.upgrade_proxy and compared.proxied:
+    elif diff.request.upgrade_proxy and diff.proxied:
         yield UpgradeProxy(image)
     if needs_store:
         yield EnsureStore(image)
 
 
-def _bring(compared: Comparison, reference: str) -> Iterator[Step]:
-    if not compared.observed.has_image(reference):
-        yield BringImage(reference, compared.observed.info.platform)
-
-
-def image_tracks(compared: Comparison) -> Iterator[Track]:
+def image_tracks(diff: Diff) -> Iterator[Track]:
     """Built images are sent together; the others come from registries, each by itself."""
-    direct = []
-    for one in compared.starting:
-        name, reference = one.service.name, one.service.image
-        if name in compared.images and reference is None:
-            direct.append(Outgoing(name, compared.images[name].id, compared.image_of(one), one.content))
-        elif name in compared.images and reference is not None:
-            yield (_by_registry(compared, one, reference),)
-    if direct:
-        yield (SendImages(tuple(direct), brought(compared.observed.releases)),)
-    foreign = [
-        compared.source_of(one) for one in compared.starting if one.service.name not in compared.images
-    ]
-    foreign += [compared.source_of_dependency(one) for one in compared.dependencies if one.starts]
-    for image in dict.fromkeys(foreign):
-        yield tuple(_bring(compared, image))
+    outgoing: list[OutgoingImage] = []
+    owners: dict[str, list[str]] = {}
+    for change in diff.starting:
+        match change.source:
+            case BuiltImage(local, content):
+                if change.service.image is None:
+                    outgoing.append(OutgoingImage(change.name, local, diff.configured_image(change), content))
+                else:
+                    yield (_through_registry(diff, change, local, change.service.image),)
+            case ImageOnServer(reference):
+                yield (TagPulled(change.name, reference, diff.configured_image(change)),)
+            case NamedImage():
+                owners.setdefault(diff.service_image(change), []).append(change.name)
+    if outgoing:
+        yield (SendImages(tuple(outgoing), brought(diff.observed.releases)),)
+    for dependency in diff.dependencies:
+        if dependency.starts:
+            owners.setdefault(diff.dependency_image(dependency), []).append(dependency.name)
+    for image, names in owners.items():
+        if not diff.observed.has_image(image):
+            yield (BringImage(image, diff.observed.info.platform, tuple(names)),)
 
 
-def _by_registry(compared: Comparison, one: ServiceDecision, reference: str) -> Step:
+def _through_registry(diff: Diff, change: ServiceChange, local: str, reference: str) -> Step:
     """Pushed and pulled; an image that was pulled before, for other settings, needs no registry."""
-    name, tag = one.service.name, compared.image_of(one)
-    there = pins.by_registry(compared.observed, one)
-    if there:
-        return TagPulled(name, there, tag)
-    return PushPull(name, compared.images[name].id, reference, tag, compared.observed.info.platform)
+    tag = diff.configured_image(change)
+    pulled = pins.registry_pin(diff.observed, change)
+    if pulled:
+        return TagPulled(change.name, pulled, tag)
+    return PushPull(change.name, local, reference, tag, diff.observed.info.platform)
 
 
-def proxy_track(compared: Comparison) -> Track:
+def proxy_track(diff: Diff) -> Track:
     """The proxy joins the project's network and learns its inner names, before any container needs them."""
-    early = compared.early
-    if early is None:
+    site = diff.transitional_site
+    if site is None:
         return ()
-    network = project_network(compared.project.name)
-    proxy, known = compared.observed.proxy, compared.observed.site
-    aliases = tuple(sorted({one.service for one in early.internal}))
-    attached = (
+    network = project_network(diff.project.name)
+    proxy, known = diff.observed.proxy, diff.observed.site
+    aliases = tuple(sorted({name.service for name in site.internal}))
+    connected = (
         proxy is not None
         and network in proxy.networks
-        and network in {one.name for one in compared.observed.networks}
+        and network in {one.name for one in diff.observed.networks}
         and known is not None
-        and set(aliases) <= {one.service for one in known.internal}
+        and set(aliases) <= {name.service for name in known.internal}
     )
-    steps: list[Step] = [] if attached else [Attach(network, aliases)]
-    if known != early or (proxy is not None and not proxy.up_to_date):
-        steps.append(ApplySite(early, compared.certificate))
-    if compared.forgotten:
-        steps.append(PointAgain(compared.project.name, compared.forgotten))
+    steps: list[Step] = [] if connected else [ConnectProxy(network, aliases)]
+    if known != site or (proxy is not None and not proxy.up_to_date):
+        steps.append(ApplySite(site, diff.certificate))
+    if diff.unswitched:
+        steps.append(RepairSwitch(diff.project.name, diff.unswitched))
     return tuple(steps)
 
 
-def dependency_track(compared: Comparison, one: DependencyDecision) -> Track:
-    """A dependency starts (again), and is healthy before any service starts."""
-    name = one.dependency.name
-    container = f"{compared.project.name}-{name}"
-    wait = WaitHealthy(name, (container,), dependency_check(one.dependency))
-    if one.starts:
-        replaces = one.current.name if one.current else None
-        spec = replace(one.wanted.spec, image=compared.source_of_dependency(one))
-        return (StartDependency(name, container, spec, replaces, one.why), wait)
-    return (StartAgain(name, (container,)), wait) if one.action == "restarted" else ()
+def dependency_track(diff: Diff, change: DependencyChange) -> Track:
+    """A dependency starts, or starts again, and is healthy before any service starts."""
+    name, current = change.name, change.current
+    check = dependency_check(change.dependency)
+    if change.starts:
+        container = f"{diff.project.name}-{name}"
+        start = StartDependency(
+            name,
+            container,
+            change.desired.spec,
+            diff.dependency_image(change),
+            replaces=ContainerRef(current.id, current.name) if current else None,
+            parked=parked_name(current) if current else "",
+            why=change.why,
+        )
+        return (start, WaitHealthy(name, (ContainerRef("", container),), check))
+    if change.action == "restarted" and current is not None:
+        return (RestartContainers(name, refs([current])), WaitHealthy(name, refs([current]), check))
+    return ()
 
 
-def service_track(compared: Comparison, one: ServiceDecision) -> Track:
-    """A service's new containers start beside the old (or after them, where both cannot run) and become healthy."""
-    service, name, project = one.service, one.service.name, compared.project.name
-    check = service_check(compared.project, service)
-    if one.action == "restarted":
-        return (StartAgain(name, one.stopped), WaitHealthy(name, one.stopped, check))
-    if not one.starts:
+def service_track(diff: Diff, change: ServiceChange) -> Track:
+    """New containers start beside the old ones (or after them, where both cannot run) and become healthy."""
+    service, name, project = change.service, change.name, diff.project.name
+    check = service_check(diff.project, service)
+    if change.action == "restarted":
+        stopped = refs(change.stopped)
+        return (RestartContainers(name, stopped), WaitHealthy(name, stopped, check))
+    if not change.starts:
         return ()
-    containers = container_names(project, name, compared.release, service.replicas)
-    image = compared.source_of(one)
-    spec = release_spec(project, one.wanted, release=compared.release, image=image, content=one.content)
-    steps: list[Step] = [StopOld(name, names(one.current), service.stop_timeout)] if one.old_first else []
-    steps += [StartContainers(name, containers, spec, one.why), WaitHealthy(name, containers, check)]
-    if one.live is None and service.port and not service.routes:
-        steps.append(OpenName(name, project, compared.alias(name)))
+    containers = container_names(project, name, diff.release, service.replicas)
+    spec = release_spec(project, change.desired, release=diff.release, content=change.source.content)
+    steps: list[Step] = []
+    if change.old_first:
+        steps.append(StopOld(name, refs(change.current), service.stop_timeout))
+    steps.append(StartContainers(name, containers, spec, diff.service_image(change), change.why))
+    steps.append(WaitHealthy(name, tuple(ContainerRef("", container) for container in containers), check))
+    if change.live is None and service.port and not service.routes:
+        steps.append(PublishName(name, project, diff.alias(name)))
     return tuple(steps)
 
 
-def hook_track(compared: Comparison, when: Literal["pre", "post"]) -> Track:
+def hook_track(diff: Diff, when: Literal["pre", "post"]) -> Track:
     """The hooks of all services that change, one after the other, in the order of ftl.yaml."""
-    return tuple(step for one in compared.starting for step in _hooks(compared, one, when))
+    return tuple(step for change in diff.starting for step in _hooks(diff, change, when))
 
 
-def _hooks(compared: Comparison, one: ServiceDecision, when: Literal["pre", "post"]) -> Iterator[RunHook]:
-    hook = one.service.hooks.pre if when == "pre" else one.service.hooks.post
+def _hooks(diff: Diff, change: ServiceChange, when: Literal["pre", "post"]) -> Iterator[RunHook]:
+    hook = change.service.hooks.pre if when == "pre" else change.service.hooks.post
     if hook is None:
         return
-    project, name, release = compared.project.name, one.service.name, compared.release
-    container = f"{project}-{name}-{release}-{when}"
-    image = compared.source_of(one)
+    project, name, release = diff.project.name, change.name, diff.release
+    container, image = f"{project}-{name}-{release}-{when}", diff.service_image(change)
     if hook.local:
-        spec = hook_spec(project, one.wanted, release=release, image=image, command=hook.local)
-        yield RunHook(name, when, "local", hook.local, spec, container)
+        spec = hook_spec(project, change.desired, release=release, command=hook.local)
+        yield RunHook(name, when, "local", hook.local, spec, image, container)
     if hook.remote:
-        spec = hook_spec(project, one.wanted, release=release, image=image, command=hook.remote)
-        yield RunHook(name, when, "remote", hook.remote, spec, container)
+        spec = hook_spec(project, change.desired, release=release, command=hook.remote)
+        yield RunHook(name, when, "remote", hook.remote, spec, image, container)

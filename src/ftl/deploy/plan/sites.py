@@ -1,4 +1,4 @@
-"""What the proxy is told about a project while it is deployed: first the names, then the routes."""
+"""Sites: the project's proxy configuration during a deploy (names first) and after it (routes)."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ if TYPE_CHECKING:
     from ftl.proxy import Site
 
 
-def final_site(project: Project, observed: Observed, serving: Collection[str], files: TlsFiles) -> Site:
+def target_site(project: Project, observed: Observed, serving: Collection[str], files: TlsFiles) -> Site:
     """The project's site once the deploy is done; `serving` are the services that will be live then."""
     network = project_network(project.name)
     subnets = next((one.subnets for one in observed.networks if one.name == network), ())
     return site_of(project, subnets=subnets, services=tuple(serving), files=files)
 
 
-def early_site(final: Site, observed: Observed) -> Site:
-    """The site while new containers become healthy: new names already answer, all that was there is still there."""
+def transitional_site(target: Site, observed: Observed) -> Site:
+    """The site while new containers become healthy: new names already answer, all old routes stay."""
     known = observed.site
     if known is None:
-        return replace(final, routes=())
-    names = {*known.internal, *final.internal}
+        return replace(target, routes=())
+    names = {*known.internal, *target.internal}
     internal = tuple(sorted(names, key=lambda name: (name.service, name.port)))
-    return replace(final, routes=known.routes, internal=internal)
+    return replace(target, routes=known.routes, internal=internal)
 
 
-def moves_port(final: Site, observed: Observed) -> bool:
+def moves_port(target: Site, observed: Observed) -> bool:
     """Whether a service that is served now listens on another port from this release on."""
     known = {name.service: name.port for name in observed.site.internal} if observed.site else {}
-    return any(known.get(name.service, name.port) != name.port for name in final.internal)
+    return any(known.get(name.service, name.port) != name.port for name in target.internal)
 
 
 def read_files(project: Project, root: Path) -> TlsFiles:
-    """The files for TLS that the project names, relative to ftl.yaml.
+    """Read the TLS files that the project names, relative to ftl.yaml.
 
     Raises:
         ConfigError: One of them cannot be read, or the certificate cannot serve the hosts of the routes.

@@ -1,4 +1,4 @@
-"""Project -> the containers it asks for: pure, and the same for planning, starting and recording."""
+"""Desired container specs: what the project asks of each container. Pure."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import shlex
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
+from ftl.deploy.names import volume_name
 from ftl.engine import ContainerSpec, Healthcheck, Limit, Mount, Publish, labels
 from ftl.proxy import project_network, release_alias
 
@@ -16,20 +17,19 @@ if TYPE_CHECKING:
 
     from ftl.config import Container as ContainerSection
     from ftl.config import Dependency, Project, Service, VolumeMount
-    from ftl.engine import Container
 
 
-_UNSAID = asdict(ContainerSpec(image="", labels={}))
-"""A spec that says nothing."""
+DEFAULT_SPEC = asdict(ContainerSpec(image="", labels={}))
+"""All settings at their defaults: what a spec leaves out."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """A container as the project asks for it, before it is known which release starts it.
+class DesiredContainer:
+    """A container as the project asks for it, whatever release starts it.
 
     Attributes:
-        spec: What the engine is told, without the parts that name a release.
-        config: A hash of `spec` and the port: a running container with another one has to be replaced.
+        spec: Its settings, without image, labels and alias of a release.
+        config: Hash of `spec` and the port: a running container with another one has to be replaced.
     """
 
     name: str
@@ -37,8 +37,8 @@ class Wanted:
     config: str
 
 
-def service_container(project: Project, service: Service) -> Wanted:
-    """What a service's containers look like, whatever the release."""
+def service_container(project: Project, service: Service) -> DesiredContainer:
+    """The desired container of a service."""
     spec = ContainerSpec(
         image="",
         labels={},
@@ -54,11 +54,11 @@ def service_container(project: Project, service: Service) -> Wanted:
         healthcheck=_healthcheck(service.container),
         stop_timeout=service.stop_timeout,
     )
-    return Wanted(service.name, spec, fingerprint(spec, port=service.port))
+    return DesiredContainer(service.name, spec, fingerprint(spec, port=service.port))
 
 
-def dependency_container(project: Project, dependency: Dependency) -> Wanted:
-    """What a dependency's container looks like; its ports are published on the server's loopback alone."""
+def dependency_container(project: Project, dependency: Dependency) -> DesiredContainer:
+    """The desired container of a dependency; its ports are published on the server's loopback only."""
     spec = ContainerSpec(
         image=dependency.image,
         labels={},
@@ -70,37 +70,35 @@ def dependency_container(project: Project, dependency: Dependency) -> Wanted:
         networks={project_network(project.name): (dependency.name,)},
     )
     config = fingerprint(spec)
-    marks = {
+    own_labels = {
         labels.PROJECT: project.name,
         labels.SERVICE: dependency.name,
         labels.ROLE: labels.ROLE_DEPENDENCY,
         labels.CONFIG: config,
     }
-    return Wanted(dependency.name, replace(spec, labels=marks), config)
+    return DesiredContainer(dependency.name, replace(spec, image="", labels=own_labels), config)
 
 
-def release_spec(project: str, wanted: Wanted, *, release: str, image: str, content: str) -> ContainerSpec:
-    """A service's container as one release starts it: its image, its labels, its alias in the network."""
+def release_spec(project: str, desired: DesiredContainer, *, release: str, content: str) -> ContainerSpec:
+    """A service's container as one release starts it: its labels, its alias in the network."""
     return replace(
-        wanted.spec,
-        image=image,
+        desired.spec,
         labels={
             labels.PROJECT: project,
-            labels.SERVICE: wanted.name,
+            labels.SERVICE: desired.name,
             labels.RELEASE: release,
             labels.ROLE: labels.ROLE_SERVICE,
-            labels.CONFIG: wanted.config,
+            labels.CONFIG: desired.config,
             labels.CONTENT: content,
         },
-        networks={project_network(project): (release_alias(project, wanted.name, release),)},
+        networks={project_network(project): (release_alias(project, desired.name, release),)},
     )
 
 
-def hook_spec(project: str, wanted: Wanted, *, release: str, image: str, command: str) -> ContainerSpec:
-    """A container of the new image that runs one command and ends: same env, volumes and network, no ports."""
+def hook_spec(project: str, desired: DesiredContainer, *, release: str, command: str) -> ContainerSpec:
+    """A container that runs one command and ends: the service's env, volumes and network, but no ports."""
     return replace(
-        wanted.spec,
-        image=image,
+        desired.spec,
         entrypoint=("/bin/sh", "-c"),
         command=(command,),
         publish=(),
@@ -108,34 +106,12 @@ def hook_spec(project: str, wanted: Wanted, *, release: str, image: str, command
         restart="no",
         labels={
             labels.PROJECT: project,
-            labels.SERVICE: wanted.name,
+            labels.SERVICE: desired.name,
             labels.RELEASE: release,
             labels.ROLE: labels.ROLE_HOOK,
         },
         networks={project_network(project): ()},
     )
-
-
-def container_names(project: str, service: str, release: str, replicas: int) -> tuple[str, ...]:
-    """PROJECT-SERVICE-RELEASE, numbered from 1 where there are several."""
-    stem = f"{project}-{service}-{release}"
-    return (stem,) if replicas == 1 else tuple(f"{stem}-{number}" for number in range(1, replicas + 1))
-
-
-def aside(container: str) -> str:
-    """What a dependency that is being replaced is called until the release is decided."""
-    return f"{container}-old"
-
-
-def is_aside(container: Container) -> bool:
-    """Whether a dependency's container is one that was set aside."""
-    project, name = container.labels[labels.PROJECT], container.labels[labels.SERVICE]
-    return container.name == aside(f"{project}-{name}")
-
-
-def volume_name(project: str, volume: str) -> str:
-    """A project's named volume as the engine knows it."""
-    return f"{project}_{volume}"
 
 
 def _mounts(project: str, mounts: Iterable[VolumeMount]) -> tuple[Mount, ...]:
@@ -146,18 +122,18 @@ def _mounts(project: str, mounts: Iterable[VolumeMount]) -> tuple[Mount, ...]:
 
 
 def fingerprint(spec: ContainerSpec, *, port: int | None = None) -> str:
-    """A hash of all that is said to the engine; equal specs have equal ones on every machine.
+    """Hash of a container's settings; equal specs have equal hashes on every machine.
 
-    What is left at its default is not said, so that an FTL that knows more settings replaces no container.
+    Settings at their defaults are left out, so that an FTL that knows more settings replaces no container.
 
     Args:
-        spec: What the engine is told.
-        port: Where requests go. The engine is not told, but a container that was never healthy at this port
+        spec: The container's settings.
+        port: Where requests go. The engine does not get it, but a container that was never healthy at this port
             must prove itself before requests are sent there: moving the routes alone would lose them all.
     """
-    told = {name: value for name, value in asdict(spec).items() if value != _UNSAID[name]}
-    told |= {} if port is None else {"port": port}
-    canonical = json.dumps(told, sort_keys=True, separators=(",", ":"))
+    settings = {name: value for name, value in asdict(spec).items() if value != DEFAULT_SPEC[name]}
+    settings |= {} if port is None else {"port": port}
+    canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 

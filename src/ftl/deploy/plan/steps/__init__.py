@@ -1,30 +1,30 @@
-"""The steps of a plan: what will be done, as data. `ftl plan` prints them, `ftl.deploy.apply.executor` does them.
+"""The steps of a plan, as data: `ftl plan` prints them, the runners in `ftl.deploy.apply` execute them.
 
-Each module has the steps that the `ftl.deploy.run_*` of its name carries out.
+Each module holds the steps that the module of its name in `apply` runs.
 """
 
-from ftl.deploy.plan.steps.base import ServiceStep, Step
+from ftl.deploy.plan.steps.base import ContainerRef, ServiceStep, Step
 from ftl.deploy.plan.steps.containers import (
     EnsureVolume,
+    RestartContainers,
     RunHook,
-    StartAgain,
     StartContainers,
     StartDependency,
     StopAndRemove,
     StopOld,
     WaitHealthy,
 )
-from ftl.deploy.plan.steps.images import BringImage, DropTags, Outgoing, PushPull, SendImages, TagPulled
+from ftl.deploy.plan.steps.images import BringImage, DropTags, OutgoingImage, PushPull, SendImages, TagPulled
 from ftl.deploy.plan.steps.proxy import (
     ApplySite,
-    Attach,
     AwaitCertificates,
+    ConnectProxy,
     Drain,
     EnsureNetwork,
     EnsureProxy,
-    Forget,
-    OpenName,
-    PointAgain,
+    PublishName,
+    RemoveRoutes,
+    RepairSwitch,
     Switch,
     UpgradeProxy,
 )
@@ -32,25 +32,26 @@ from ftl.deploy.plan.steps.records import EnsureStore, Record
 
 __all__ = [
     "ApplySite",
-    "Attach",
     "AwaitCertificates",
     "BringImage",
+    "ConnectProxy",
+    "ContainerRef",
     "Drain",
     "DropTags",
     "EnsureNetwork",
     "EnsureProxy",
     "EnsureStore",
     "EnsureVolume",
-    "Forget",
-    "OpenName",
-    "Outgoing",
-    "PointAgain",
+    "OutgoingImage",
+    "PublishName",
     "PushPull",
     "Record",
+    "RemoveRoutes",
+    "RepairSwitch",
+    "RestartContainers",
     "RunHook",
     "SendImages",
     "ServiceStep",
-    "StartAgain",
     "StartContainers",
     "StartDependency",
     "Step",

@@ -1,38 +1,60 @@
-"""The root of all steps."""
+"""Base classes of the steps of a plan."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import ClassVar
 
-from ftl.events import type_name
+
+@dataclass(frozen=True, slots=True)
+class ContainerRef:
+    """A container: acted on by `id`, shown by `name`.
+
+    A name can belong to another container by the time a step runs (another project's, or one that somebody made by
+    hand); an ID cannot.
+
+    Attributes:
+        id: Empty for a container that the plan itself creates: the engine gives the ID then.
+    """
+
+    id: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The root of all steps."""
+    """One action of a plan, as data.
 
-    @property
-    def kind(self) -> str:
-        """Its stable name: "start_containers"."""
-        return type_name(type(self))
+    Attributes:
+        kind: Stable name in `--json` output and events. Part of the public contract; class names are not.
+        host: Server it runs on, by its name in the fleet; empty: the project's only server.
+    """
+
+    kind: ClassVar[str]
+    host: str = field(default="", kw_only=True)
 
     @property
     def text(self) -> str:
-        """What it does, for people, in the imperative."""
+        """Description for people, in the imperative."""
         raise NotImplementedError
 
     @property
     def subject(self) -> str | None:
-        """The service or dependency it is about, if it is about one."""
+        """The service or dependency it is about; None where it is about neither."""
         return None
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceStep(Step):
-    """The root of the steps that are about one service or dependency."""
+    """Base class of the steps about one service or dependency."""
 
     service: str
 
     @property
     def subject(self) -> str:
         return self.service
+
+
+def names(containers: tuple[ContainerRef, ...]) -> str:
+    """The containers' names, for a step's text."""
+    return ", ".join(container.name for container in containers)

@@ -1,11 +1,11 @@
-"""Steps that start, watch and end containers, and what these need."""
+"""Steps that start, check, stop and remove containers, and create what they need."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from ftl.deploy.plan.steps.base import ServiceStep, Step
+from ftl.deploy.plan.steps.base import ContainerRef, ServiceStep, Step, names
 
 if TYPE_CHECKING:
     from ftl.engine import ContainerSpec
@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class EnsureVolume(Step):
-    """A named volume exists; what is there is kept as it is."""
+    """Create a named volume if it does not exist; its data is never touched."""
 
+    kind: ClassVar[str] = "ensure_volume"
     project: str
     name: str
 
@@ -26,11 +27,21 @@ class EnsureVolume(Step):
 
 @dataclass(frozen=True, slots=True)
 class StartDependency(ServiceStep):
-    """A dependency's container is created, in place of `replaces` if there is one."""
+    """Create and start a dependency's container, in place of `replaces` if there is one.
 
+    Attributes:
+        container: Name of the new container.
+        spec: Its settings, without the image.
+        image: Reference of its image; with a digest where one is known.
+        parked: Name that the replaced container gets until the release is decided.
+    """
+
+    kind: ClassVar[str] = "start_dependency"
     container: str
     spec: ContainerSpec
-    replaces: str | None
+    image: str
+    replaces: ContainerRef | None
+    parked: str
     why: str
 
     @property
@@ -40,33 +51,43 @@ class StartDependency(ServiceStep):
 
 @dataclass(frozen=True, slots=True)
 class StartContainers(ServiceStep):
-    """The containers of a new release, beside the old ones."""
+    """Create and start the containers of a new release beside the old ones.
 
-    names: tuple[str, ...]
+    Attributes:
+        containers: Names of the new containers.
+        spec: Their settings, without the image.
+        image: Reference of their image; with a digest where one is known.
+    """
+
+    kind: ClassVar[str] = "start_containers"
+    containers: tuple[str, ...]
     spec: ContainerSpec
+    image: str
     why: str
 
     @property
     def text(self) -> str:
-        return f"start {', '.join(self.names)} ({self.why})"
+        return f"start {', '.join(self.containers)} ({self.why})"
 
 
 @dataclass(frozen=True, slots=True)
-class StartAgain(ServiceStep):
-    """Containers that are right but stopped are started again."""
+class RestartContainers(ServiceStep):
+    """Start containers that are as they should be, but stopped."""
 
-    names: tuple[str, ...]
+    kind: ClassVar[str] = "start_again"
+    containers: tuple[ContainerRef, ...]
 
     @property
     def text(self) -> str:
-        return f"start {', '.join(self.names)} again"
+        return f"start {names(self.containers)} again"
 
 
 @dataclass(frozen=True, slots=True)
 class WaitHealthy(ServiceStep):
-    """Every one of these containers answers its check."""
+    """Wait until each of the containers passes the health check."""
 
-    names: tuple[str, ...]
+    kind: ClassVar[str] = "wait_healthy"
+    containers: tuple[ContainerRef, ...]
     check: Check
 
     @property
@@ -76,41 +97,45 @@ class WaitHealthy(ServiceStep):
 
 @dataclass(frozen=True, slots=True)
 class StopOld(ServiceStep):
-    """The old containers stop before the new ones start (`recreate`, or a port that only one can hold)."""
+    """Stop the old containers before the new ones start (`recreate`, or a port that only one can bind)."""
 
-    names: tuple[str, ...]
+    kind: ClassVar[str] = "stop_old"
+    containers: tuple[ContainerRef, ...]
     timeout: float
 
     @property
     def text(self) -> str:
-        return f"stop {', '.join(self.names)} first"
+        return f"stop {names(self.containers)} first"
 
 
 @dataclass(frozen=True, slots=True)
 class RunHook(ServiceStep):
-    """A hook runs: in a container of the new image, or on this machine."""
+    """Run a hook: in a container of the new image, or on this machine."""
 
+    kind: ClassVar[str] = "run_hook"
     hook: Literal["pre", "post"]
     where: Literal["remote", "local"]
     command: str
     spec: ContainerSpec
+    image: str
     container: str
 
     @property
     def text(self) -> str:
-        # Not the command: values of env may be in it.
+        # Not the command: it may contain values of env.
         where = "here" if self.where == "local" else "in the new image"
         return f"run the {self.hook} hook of {self.service} {where}"
 
 
 @dataclass(frozen=True, slots=True)
 class StopAndRemove(ServiceStep):
-    """Containers get their stop signal, `timeout` seconds to end, and are removed."""
+    """Send containers their stop signal, give them `timeout` seconds to end, and remove them."""
 
-    names: tuple[str, ...]
+    kind: ClassVar[str] = "stop_and_remove"
+    containers: tuple[ContainerRef, ...]
     timeout: float
     why: str = "replaced"
 
     @property
     def text(self) -> str:
-        return f"stop and remove {', '.join(self.names)} ({self.why})"
+        return f"stop and remove {names(self.containers)} ({self.why})"

@@ -1,9 +1,9 @@
-"""Steps that bring images to the server, and let old ones go."""
+"""Steps that bring images to the server and remove old ones."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ftl.deploy.plan.steps.base import ServiceStep, Step
 
@@ -13,10 +13,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class BringImage(Step):
-    """An image that FTL did not build is on the server: pulled there, else sent from here."""
+    """Have the server pull an image that FTL did not build; send it from here where it cannot.
 
+    Attributes:
+        owners: Services and dependencies that run it.
+    """
+
+    kind: ClassVar[str] = "bring_image"
     reference: str
     platform: str
+    owners: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -24,8 +30,8 @@ class BringImage(Step):
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A built image on its way: its ID here, and what it will be called there."""
+class OutgoingImage:
+    """A built image to send: its ID on this machine, and its tag on the server."""
 
     service: str
     local: str
@@ -35,13 +41,14 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class SendImages(Step):
-    """Built images travel over SSH, each layer once and only if the server lacks it.
+    """Send built images over SSH: each layer once, and only if the server lacks it.
 
     Attributes:
         brought: Image ID on the server -> whether FTL's own archive brought it, as far as records tell.
     """
 
-    images: tuple[Outgoing, ...]
+    kind: ClassVar[str] = "send_images"
+    images: tuple[OutgoingImage, ...]
     brought: Mapping[str, bool] = field(default_factory=dict)
 
     @property
@@ -51,12 +58,13 @@ class SendImages(Step):
 
 @dataclass(frozen=True, slots=True)
 class PushPull(ServiceStep):
-    """A built image goes through the registry that the user named: pushed from here, pulled there.
+    """Push a built image to the registry that ftl.yaml names, and have the server pull it.
 
     Attributes:
-        local: The image's ID here.
+        local: The image's ID on this machine.
     """
 
+    kind: ClassVar[str] = "push_pull"
     local: str
     reference: str
     tag: str
@@ -69,12 +77,13 @@ class PushPull(ServiceStep):
 
 @dataclass(frozen=True, slots=True)
 class TagPulled(ServiceStep):
-    """An image that the server pulled for an earlier release gets the new one's name: no registry is asked.
+    """Give an image that the server pulled for an earlier release the new release's tag; no registry is asked.
 
     Attributes:
         pulled: `NAME@sha256:...`.
     """
 
+    kind: ClassVar[str] = "tag_pulled"
     pulled: str
     tag: str
 
@@ -85,8 +94,9 @@ class TagPulled(ServiceStep):
 
 @dataclass(frozen=True, slots=True)
 class DropTags(Step):
-    """Images of releases that are too old to go back to lose their names, and with them their room."""
+    """Untag images of releases beyond those kept for rollback, which frees their disk space."""
 
+    kind: ClassVar[str] = "drop_tags"
     tags: tuple[str, ...]
 
     @property

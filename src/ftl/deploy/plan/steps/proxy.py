@@ -1,9 +1,9 @@
-"""Steps about the proxy, and the network it reaches the containers by."""
+"""Steps about the proxy and the network between it and the containers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ftl.deploy.plan.steps.base import ServiceStep, Step
 
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class EnsureNetwork(Step):
-    """The project's private network exists."""
+    """Create the project's private network if it does not exist."""
 
+    kind: ClassVar[str] = "ensure_network"
     project: str
     name: str
 
@@ -27,8 +28,9 @@ class EnsureNetwork(Step):
 
 @dataclass(frozen=True, slots=True)
 class EnsureProxy(Step):
-    """The server's proxy runs."""
+    """Start the server's proxy if it does not run."""
 
+    kind: ClassVar[str] = "ensure_proxy"
     image: str
 
     @property
@@ -37,21 +39,23 @@ class EnsureProxy(Step):
 
 
 @dataclass(frozen=True, slots=True)
-class Attach(Step):
-    """The proxy is in the project's network, under the names by which services call each other."""
+class ConnectProxy(Step):
+    """Connect the proxy to the project's network, with the names by which services call each other."""
 
+    kind: ClassVar[str] = "attach"
     network: str
     aliases: tuple[str, ...]
 
     @property
     def text(self) -> str:
-        return f"join the proxy to {self.network}"
+        return f"connect the proxy to {self.network}"
 
 
 @dataclass(frozen=True, slots=True)
 class ApplySite(Step):
-    """The proxy knows the project's routes; it is reloaded only if they changed."""
+    """Give the proxy the project's routes; it reloads only if they changed."""
 
+    kind: ClassVar[str] = "apply_site"
     site: Site
     certificate: Certificate | None = None
 
@@ -63,23 +67,25 @@ class ApplySite(Step):
 
 @dataclass(frozen=True, slots=True)
 class UpgradeProxy(Step):
-    """The server's proxy runs the newest image of this name; if it did not, visitors wait a second or two."""
+    """Replace the server's proxy if a newer image has this name; visitors then wait a second or two."""
 
+    kind: ClassVar[str] = "upgrade_proxy"
     image: str
 
     @property
     def text(self) -> str:
-        return f"bring the proxy to {self.image} as it is now"
+        return f"upgrade the proxy to the current {self.image}"
 
 
 @dataclass(frozen=True, slots=True)
 class AwaitCertificates(Step):
-    """An authority was asked about new hosts: say whether it gave certificates. No release depends on it.
+    """Wait for certificates of new hosts and report them. No release depends on it.
 
     Attributes:
-        files: By host, the file that its certificate will be.
+        files: Host -> path of the file that its certificate will be.
     """
 
+    kind: ClassVar[str] = "await_certificates"
     files: Mapping[str, str]
 
     @property
@@ -93,21 +99,23 @@ class AwaitCertificates(Step):
 
 
 @dataclass(frozen=True, slots=True)
-class OpenName(ServiceStep):
-    """A service that nobody outside can reach and that was not live before answers by its name from here on."""
+class PublishName(ServiceStep):
+    """Make the name of a service without routes answer for the first time, before the release is decided."""
 
+    kind: ClassVar[str] = "open_name"
     project: str
     alias: str
 
     @property
     def text(self) -> str:
-        return f"let the project reach {self.service} by its name"
+        return f"make {self.service} reachable by its name in the project"
 
 
 @dataclass(frozen=True, slots=True)
-class PointAgain(Step):
-    """The proxy learns anew which release is live: it lost its volume, or its file says something else."""
+class RepairSwitch(Step):
+    """Write again which release is live: the proxy lost its volume, or its file says something else."""
 
+    kind: ClassVar[str] = "point_again"
     project: str
     aliases: Mapping[str, str]
 
@@ -118,8 +126,9 @@ class PointAgain(Step):
 
 @dataclass(frozen=True, slots=True)
 class Switch(Step):
-    """New requests go to the new release: the moment the deploy is decided."""
+    """Send new requests to the new release: the moment that decides the deploy."""
 
+    kind: ClassVar[str] = "switch"
     project: str
     release: str
     aliases: Mapping[str, str]
@@ -131,8 +140,9 @@ class Switch(Step):
 
 @dataclass(frozen=True, slots=True)
 class Drain(ServiceStep):
-    """Old containers finish the requests in flight on them, for at most `timeout` seconds."""
+    """Let old containers finish the requests in flight, for at most `timeout` seconds."""
 
+    kind: ClassVar[str] = "drain"
     addresses: tuple[str, ...]
     timeout: float
 
@@ -142,12 +152,13 @@ class Drain(ServiceStep):
 
 
 @dataclass(frozen=True, slots=True)
-class Forget(Step):
-    """The proxy forgets services that are no longer in the project."""
+class RemoveRoutes(Step):
+    """Remove services that are no longer in the project from the proxy."""
 
+    kind: ClassVar[str] = "forget"
     project: str
     services: tuple[str, ...]
 
     @property
     def text(self) -> str:
-        return f"forget {', '.join(self.services)}"
+        return f"remove {', '.join(self.services)} from the proxy"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ftl.deploy.plan.steps.base import Step
 
@@ -13,19 +13,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class EnsureStore(Step):
-    """There is a place for release records."""
+    """Create the place for release records if it does not exist."""
 
+    kind: ClassVar[str] = "ensure_store"
     image: str
 
     @property
     def text(self) -> str:
-        return "make room for release records"
+        return "create the store of release records"
 
 
 @dataclass(frozen=True, slots=True)
 class Record(Step):
-    """The release record is written; `outcome` is what it says."""
+    """Write a release record with its current outcome."""
 
+    kind: ClassVar[str] = "record"
     project: str
     record: ReleaseRecord
 

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.deploy.apply.external_images import digest_of, exactly, named, origin_digest, pulled
+from ftl.deploy.plan.pins import (
+    configured_reference,
+    digest_of,
+    origin_digest,
+    pull_reference,
+    with_digest,
+)
 from ftl.engine.values import Image
 
 if TYPE_CHECKING:
@@ -63,7 +69,7 @@ def test_a_digest_is_no_proof_of_a_pull(store: Store, recorded: str | None, expe
 )
 def test_a_reference_that_is_held_fast(reference: str, expected: str) -> None:
     """The digest comes after the tag; one that ftl.yaml names stays."""
-    assert exactly(reference, ONE) == expected
+    assert with_digest(reference, ONE) == expected
 
 
 @pytest.mark.parametrize(
@@ -78,5 +84,5 @@ def test_a_reference_that_is_held_fast(reference: str, expected: str) -> None:
 )
 def test_what_a_container_says_of_its_image(image: str, name: str, where_from: str) -> None:
     """People are shown the tag, records get the digest."""
-    assert named(image) == name
-    assert pulled(image) == where_from
+    assert configured_reference(image) == name
+    assert pull_reference(image) == where_from

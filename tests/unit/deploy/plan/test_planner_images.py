@@ -123,11 +123,12 @@ def test_a_new_configuration_changes_no_image_that_was_pulled(recorded: bool, ke
     )
     found = plan(asked, there)
     specs = [
-        step.spec.image
+        step.image
         for step in found.steps
         if isinstance(step, s.StartContainers | s.StartDependency | s.RunHook)
     ]
-    assert specs == ([db, web, web] if kept else ["postgres:16", "nginx:1.27", "nginx:1.27"])
+    current = f"nginx:1.27@{DIGESTS[1]}"
+    assert specs == ([db, web, web] if kept else [f"postgres:16@{DIGESTS[1]}", current, current])
     assert "BringImage" not in kinds(found)
     assert len([one for one in found.notes if "not on the server any more" in one]) == (
         2 if recorded and not kept else 0

@@ -28,7 +28,7 @@ def test_a_stopped_container_that_is_right_is_started_again() -> None:
     there = server(asked, *container(asked, "web", "r1", state="exited"), live={"web": "r1"})
     found = plan(asked, there)
     assert actions(found) == {"web": "restarted"}
-    assert kinds(found) == ["StartAgain", "WaitHealthy"]
+    assert kinds(found) == ["RestartContainers", "WaitHealthy"]
 
 
 @pytest.mark.parametrize("state", ["paused", "restarting", "dead"])
@@ -50,7 +50,9 @@ def test_leftovers_that_never_were_live_go_first() -> None:
     there = server(asked, *container(asked, "web", "r1"), *container(asked, "web", "r2"), live={"web": "r1"})
     found = plan(asked, there)
     assert actions(found) == {"web": "unchanged"}
-    assert [(step.names) for step in found.steps if isinstance(step, s.StopAndRemove)] == [("shop-web-r2",)]
+    assert [step.containers for step in found.steps if isinstance(step, s.StopAndRemove)] == [
+        (s.ContainerRef("id-shop-web-r2", "shop-web-r2"),)
+    ]
     assert plan(asked, there, "sha256:two").release == "r3"
 
 
@@ -109,7 +111,7 @@ def test_without_proxy_and_records_nothing_that_runs_is_removed_before_the_switc
     there = replace(server(asked, *container(asked, "web", "r4"), *container(asked, "job", "r3")), proxy=None)
     same = plan(asked, there)
     assert actions(same) == {"web": "unchanged", "job": "unchanged"}
-    assert [step.aliases for step in same.steps if isinstance(step, s.PointAgain)] == [
+    assert [step.aliases for step in same.steps if isinstance(step, s.RepairSwitch)] == [
         {"web": release_alias("shop", "web", "r4")}
     ]
     assert not [step for step in same.steps if isinstance(step, s.StopAndRemove)]
@@ -139,7 +141,7 @@ def test_a_proxy_that_forgot_what_is_live_is_told(lost: str) -> None:
     }
     proxy, told = proxies[lost]
     found = plan(asked, replace(there, proxy=proxy))
-    assert [step.aliases for step in found.steps if isinstance(step, s.PointAgain)] == [told]
+    assert [step.aliases for step in found.steps if isinstance(step, s.RepairSwitch)] == [told]
     assert actions(found) == {"web": "unchanged", "api": "unchanged"}
 
 

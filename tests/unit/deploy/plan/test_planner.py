@@ -43,7 +43,7 @@ def test_a_first_deploy_builds_everything_up_and_decides_last() -> None:
         "Record",
         "SendImages",
         "BringImage",
-        "Attach",
+        "ConnectProxy",
         "ApplySite",
         "StartDependency",
         "WaitHealthy",
@@ -196,7 +196,7 @@ def test_what_the_file_no_longer_names_is_drained_and_removed() -> None:
     )
     found = plan(project(service("web")), there)
     assert actions(found) == {"web": "unchanged", "old": "removed"}
-    assert kinds(found) == ["Record", "Record", "ApplySite", "Drain", "StopAndRemove", "Forget"]
+    assert kinds(found) == ["Record", "Record", "ApplySite", "Drain", "StopAndRemove", "RemoveRoutes"]
 
 
 def test_volumes_are_never_removed() -> None:
@@ -214,7 +214,10 @@ def test_a_dependency_is_replaced_in_place_and_the_old_one_goes_last() -> None:
     assert actions(found) == {"web": "unchanged", "db": "replaced"}
     last = found.steps[-1]
     assert isinstance(last, s.StopAndRemove)
-    assert last.names == ("shop-db-old",)
+    assert last.containers == (s.ContainerRef("id-db", "shop-db"),)
+    start = first(found, s.StartDependency)
+    assert isinstance(start, s.StartDependency)
+    assert (start.replaces, start.parked) == (s.ContainerRef("id-db", "shop-db"), "shop-db.old-id-db")
 
 
 def test_the_record_names_dependencies_and_where_they_came_from() -> None:
@@ -249,7 +252,7 @@ def test_a_new_inner_service_answers_by_name_before_the_switch() -> None:
     """A service without routes that was never live opens its name at once, so that others can become healthy."""
     asked = project(service("web"), service("api", routes=()))
     found = plan(asked, server(asked, ready=False))
-    opened = [step.subject for step in found.steps if isinstance(step, s.OpenName)]
+    opened = [step.subject for step in found.steps if isinstance(step, s.PublishName)]
     assert opened == ["api"]
 
 

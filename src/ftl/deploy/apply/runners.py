@@ -1,0 +1,77 @@
+"""Runners: the functions that execute steps, registered beside their definition."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ftl.deploy.plan.steps import Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ftl.deploy.apply.context import DeployContext
+    from ftl.errors import FtlError
+
+S = TypeVar("S", bound=Step)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a step of the deciding stage came to.
+
+    Attributes:
+        committed: The release is decided: nothing is undone any more.
+        error: Failure of the step although it committed; raised when the plan has come to its end.
+    """
+
+    committed: bool
+    error: FtlError | None = None
+
+
+Runner = Callable[["DeployContext", Any], Awaitable[Decision | None]]
+"""Executes one step. Steps of the deciding stage return a decision, all others None.
+
+Raises FtlError: The step failed.
+"""
+
+
+class Runners:
+    """A table of runners by step class: what a backend brings."""
+
+    def __init__(self, *tables: Runners) -> None:
+        self._by_step: dict[type[Step], Runner] = {}
+        for table in tables:
+            self._by_step |= {step: table.of_class(step) for step in table}
+
+    def runs(
+        self, step: type[S]
+    ) -> Callable[
+        [Callable[[DeployContext, S], Awaitable[Decision | None]]],
+        Callable[[DeployContext, S], Awaitable[Decision | None]],
+    ]:
+        """Decorator: register a function as the runner of `step`."""
+
+        def register(
+            runner: Callable[[DeployContext, S], Awaitable[Decision | None]],
+        ) -> Callable[[DeployContext, S], Awaitable[Decision | None]]:
+            self._by_step[step] = runner
+            return runner
+
+        return register
+
+    def __iter__(self) -> Iterator[type[Step]]:
+        return iter(self._by_step)
+
+    def of(self, step: Step) -> Runner:
+        """The runner of a step.
+
+        Raises:
+            KeyError: There is none; a test sees to it that no step of a plan lacks one.
+        """
+        return self.of_class(type(step))
+
+    def of_class(self, step: type[Step]) -> Runner:
+        """The runner of a step class."""
+        return self._by_step[step]

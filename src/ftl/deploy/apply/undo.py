@@ -1,0 +1,85 @@
+"""Undo stack: how the steps that were begun are undone when the release is not decided."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ftl.errors import FtlError
+from ftl.events import Note, StepUndone
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from ftl.deploy.plan.steps import Step
+    from ftl.events import Emit
+
+UNDO_SECONDS = 90.0
+"""Limit for undoing everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """How one step is undone."""
+
+    step: Step
+    action: Callable[[], Awaitable[object]]
+
+
+class UndoStack:
+    """Actions to run, last first, when a plan fails before its release is decided.
+
+    Attributes:
+        open: Whether the release is still undecided; once closed, nothing is remembered or undone.
+    """
+
+    def __init__(self, *, seconds: float = UNDO_SECONDS) -> None:
+        self.open = True
+        self._actions: list[Undo] = []
+        self._seconds = seconds
+
+    def add(self, step: Step, action: Callable[[], Awaitable[object]]) -> None:
+        """Remember how to undo what a step is about to do."""
+        if self.open:
+            self._actions.append(Undo(step, action))
+
+    def close(self) -> None:
+        """Forget everything: the release is decided."""
+        self.open = False
+        self._actions.clear()
+
+    async def run(self, emit: Emit) -> None:
+        """Undo everything, last first; a failure does not stop the others, and is reported as a warning."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                while self._actions:
+                    await _run(self._actions.pop(), emit)
+        except TimeoutError:
+            left = [undo.step.text for undo in reversed(self._actions)]
+            self._actions.clear()
+            emit(
+                Note(
+                    f"undoing took more than {self._seconds:g} s and was given up",
+                    "warning",
+                    hint=_left(left),
+                )
+            )
+
+
+async def _run(undo: Undo, emit: Emit) -> None:
+    step = undo.step
+    try:
+        await undo.action()
+    except FtlError as error:
+        reason = f"{error.message}: {error.cause}" if error.cause else error.message
+        emit(Note(f"could not undo `{step.text}`: {reason}", "warning", hint=_NEXT))
+        return
+    emit(StepUndone(step.kind, step.text, step.subject))
+
+
+_NEXT = "the next `ftl deploy` starts from whatever state the server is in; `ftl status` shows it"
+
+
+def _left(steps: list[str]) -> str:
+    return f"not undone: {', '.join(steps)}; {_NEXT}" if steps else _NEXT

@@ -1,0 +1,35 @@
+"""Backend: how plans are made and executed on one kind of server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ftl.deploy.apply import standalone
+from ftl.deploy.plan.planner import make_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ftl.deploy.apply.runners import Runners
+    from ftl.deploy.observe.state import Observed
+    from ftl.deploy.plan.model import Plan
+    from ftl.deploy.plan.planner import Inputs
+    from ftl.deploy.request import DeployRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """What a kind of server brings: a planner, and the runners of the steps that it plans.
+
+    Attributes:
+        plan: Request x inputs x observed server -> plan. Pure.
+        runners: One for each step class that `plan` uses.
+    """
+
+    plan: Callable[[DeployRequest, Inputs, Observed], Plan]
+    runners: Runners
+
+
+STANDALONE = Backend(make_plan, standalone.RUNNERS)
+"""Plain containers on one server."""

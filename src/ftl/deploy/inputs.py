@@ -1,0 +1,84 @@
+"""Inputs of a plan that come from this machine: built images, TLS files, author."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform as this_platform
+import time
+from typing import TYPE_CHECKING
+
+from ftl import __version__
+from ftl.config.select import select_services
+from ftl.deploy.plan.sources import BuiltImage
+from ftl.deploy.request import Author
+from ftl.engine import Engine, local_url
+from ftl.errors import UsageError
+from ftl.image.building import build_images
+from ftl.image.identity import content_id, git_commit
+from ftl.image.registry.build_logins import build_logins
+from ftl.image.registry.keyring import Keyring
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ftl.config import Project, Service
+    from ftl.deploy.request import DeployRequest
+    from ftl.events import Emit
+
+
+async def built_images(request: DeployRequest, platform: str, emit: Emit) -> dict[str, BuiltImage]:
+    """Build the images of the services that are built here, or find those of the last build.
+
+    Args:
+        request: What is asked for.
+        platform: The server's: "linux/amd64".
+        emit: Receives progress events.
+
+    Raises:
+        UsageError: There is no built image and `request.build` is false.
+        BuildFailed: An image could not be built.
+    """
+    project, root = request.project, request.root
+    selected = select_services(project, request.services)
+    services = [service for service in selected if service.build is not None]
+    if not services:
+        return {}
+    async with Engine(local_url(), name="this machine") as engine:
+        if not request.build:
+            return {service.name: await _last_build(project, service, engine) for service in services}
+        keyring = Keyring(project.registries, root=root, environ=os.environ)
+        async with build_logins(
+            services, project.registries, keyring, root=root, environ=os.environ
+        ) as docker_config:
+            built = await build_images(
+                project,
+                services,
+                root=root,
+                engine=engine,
+                platform=platform,
+                emit=emit,
+                docker_config=docker_config,
+            )
+        return {name: BuiltImage(result.image.id, result.content) for name, result in built.items()}
+
+
+async def _last_build(project: Project, service: Service, engine: Engine) -> BuiltImage:
+    image = await engine.image(f"{project.name}-{service.name}:latest")
+    if image is None:
+        raise UsageError(
+            f"there is no built image of {service.name} on this machine",
+            hint="leave out --no-build, or run `ftl build` first",
+        )
+    return BuiltImage(image.id, content_id(image))
+
+
+async def author(root: Path) -> Author:
+    """Who deploys: user, machine and commit."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "someone"
+    return Author(
+        f"{user}@{this_platform.node()}", await git_commit(root, os.environ), __version__, time.time()
+    )

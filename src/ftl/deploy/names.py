@@ -1,0 +1,35 @@
+"""Names on a server: containers, parked containers and volumes of a project."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.engine import labels
+
+if TYPE_CHECKING:
+    from ftl.engine import Container
+
+
+def container_names(project: str, service: str, release: str, replicas: int) -> tuple[str, ...]:
+    """PROJECT-SERVICE-RELEASE, numbered from 1 where there are several."""
+    stem = f"{project}-{service}-{release}"
+    return (stem,) if replicas == 1 else tuple(f"{stem}-{number}" for number in range(1, replicas + 1))
+
+
+def parked_name(container: Container) -> str:
+    """Name of a dependency's container that is being replaced, until the release is decided.
+
+    The dot keeps it apart from every name of a service or dependency, which have none.
+    """
+    return f"{container.name}.old-{container.id[:12]}"
+
+
+def is_parked(container: Container) -> bool:
+    """Whether a dependency's container is one that a deploy parked; 0.1.0 called them PROJECT-NAME-old."""
+    name = f"{container.labels[labels.PROJECT]}-{container.labels[labels.SERVICE]}"
+    return container.name == f"{name}-old" or container.name.startswith(f"{name}.old-")
+
+
+def volume_name(project: str, volume: str) -> str:
+    """A project's named volume as the engine knows it."""
+    return f"{project}_{volume}"

@@ -1,0 +1,63 @@
+"""Image sources: where the image of a service comes from when a plan starts containers of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ftl.references import familiar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ftl.config import Service
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltImage:
+    """An image that was built on this machine: sent over SSH, or through the registry that the service names.
+
+    Attributes:
+        id: Its ID on this machine's engine; tags may move.
+        content: Content ID: equal for equal images, whatever ID a store gives them.
+    """
+
+    id: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageOnServer:
+    """An image that the server has from an earlier release: nothing travels.
+
+    Attributes:
+        reference: Its tag or digest there: `shop-web:r3`, `nginx@sha256:...`.
+        content: Content ID, as in that release's record.
+    """
+
+    reference: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class NamedImage:
+    """An image that FTL did not build: pulled by the server, or sent from here where it cannot be pulled.
+
+    Attributes:
+        reference: As ftl.yaml names it: `nginx:1.27`.
+    """
+
+    reference: str
+
+    @property
+    def content(self) -> str:
+        """Content ID: the name is all that is known before a pull."""
+        return f"ref:{familiar(self.reference)}"
+
+
+ImageSource = BuiltImage | ImageOnServer | NamedImage
+
+
+def source_of(service: Service, built: Mapping[str, BuiltImage]) -> ImageSource:
+    """The image source of a service as ftl.yaml describes it: built here, or named."""
+    return built[service.name] if service.name in built else NamedImage(service.image or "")
