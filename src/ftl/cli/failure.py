@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ftl.cli.output import BrokenStdout, OutputLost, put_json
-from ftl.errors import FtlError, Interrupted, ServerError, UsageError
-from ftl.ui.failure import as_record, draw
+from ftl.errors import FtlError, Interrupted, LoginRefused, ServerError, UsageError
+from ftl.ui.failure import as_record, draw, hint
 from ftl.ui.stream import silence
 from ftl.ui.style import Style
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 INTERNAL_HINT = "this is a bug in FTL; run it again with -vv and report what it prints"
-NEXT_STEP = "`ftl doctor` examines this machine, the server and the way between them"
+SETUP = "on a new server `ftl setup` creates the user and installs Docker"
+DOCTOR = "`ftl doctor` checks this machine, the server and the connection between them"
 
 
 def report_and_exit_code(
@@ -39,24 +40,42 @@ def report_and_exit_code(
         return 0
     errors = _in_words(error)
     if verbose and not isinstance(error, click.ClickException):
-        import traceback
+        from traceback import format_exception
 
-        traceback.print_exception(error, file=sys.stderr)
+        _write(Style().line("".join(format_exception(error))))
     if as_json and not isinstance(errors[0], OutputLost):
         with suppress(BrokenStdout, OutputLost):  # nobody can be told
             put_json(_result(errors[0], command or _command_of(error)))
     else:
-        _tell(errors, command)
+        _print(errors, command)
     return errors[0].exit_code
 
 
-def _tell(errors: Sequence[FtlError], command: str | None) -> None:
+def _print(errors: Sequence[FtlError], command: str | None) -> None:
     style = Style.of(sys.stderr)
-    lines = [draw(each, style) for each in errors]
-    if command not in (None, "doctor") and any(isinstance(each, ServerError) for each in errors):
-        lines.append(f"{style.cyan('hint')}: {NEXT_STEP}")
+    lines = [draw(errors, style)]
+    next_step = _next_step(errors, command)
+    if next_step is not None:
+        lines.append(style.line(*hint(next_step)))
+    _write("".join(f"{line}\n" for line in lines))
+
+
+def _next_step(errors: Sequence[FtlError], command: str | None) -> str | None:
+    """The command that leads on from a server that cannot be reached or used; None where a hint names one already."""
+    refusals = [error for error in errors if isinstance(error, ServerError)]
+    if (
+        not refusals
+        or command in (None, "doctor")
+        or any("`ftl " in (error.hint or "") for error in refusals)
+    ):
+        return None
+    is_new = any(isinstance(error, LoginRefused) for error in refusals) and command != "setup"
+    return f"{SETUP}; {DOCTOR}" if is_new else DOCTOR
+
+
+def _write(text: str) -> None:
     try:
-        sys.stderr.write("".join(f"{line}\n" for line in lines))
+        sys.stderr.write(text)
         sys.stderr.flush()
     except OSError:  # the terminal is closed, the reader gone, the disk full
         silence(sys.stderr)

@@ -13,6 +13,8 @@ from ftl.ui.stream import silence
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from ftl.ui.style import Part
+
 Fields = Mapping[str, object]
 """The fields of the final `{"type": "result"}` object, beside `type`, `ok` and `command`."""
 
@@ -45,26 +47,45 @@ def writing() -> Iterator[None]:
         raise OutputLost("the output cannot be written", cause=error.strerror) from error
 
 
-def put(text: str) -> None:
-    """Write a line of data to stdout."""
-    with writing():
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
+def put(*parts: Part) -> None:
+    """Write a line of text for people to stdout, its control characters escaped."""
+    from ftl.ui.style import Style
+
+    _write(Style.of(sys.stdout).line(*parts))
 
 
 def put_json(record: Fields) -> None:
     """Write one JSON object as a line of stdout; tuples become lists, other values strings."""
     from json import dumps
 
-    put(dumps(record, default=str))
+    _write(dumps(record, default=str))
 
 
-def put_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table, as wide as the terminal; nothing is cut off when stdout is a file or a pipe."""
+def put_table(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    optional: Sequence[str] = (),
+    sentences: Sequence[str] = (),
+) -> None:
+    """Print a table, as wide as the terminal; nothing is left out when stdout is a file or a pipe.
+
+    Args:
+        header: The columns' names.
+        rows: Cells, as many as the header has.
+        optional: Columns that a narrow terminal does not show, the least important first.
+        sentences: Columns whose cells may go on in the next line, between words.
+    """
     from shutil import get_terminal_size
 
     from ftl.ui.table import table
 
     width = get_terminal_size().columns if sys.stdout.isatty() else None
-    for line in table(header, rows, width=width):
+    for line in table(header, rows, width=width, optional=optional, sentences=sentences):
         put(line)
+
+
+def _write(line: str) -> None:
+    with writing():
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()

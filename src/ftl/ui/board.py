@@ -59,8 +59,8 @@ class Board:
 
     @property
     def rows(self) -> tuple[Row, ...]:
-        """What goes on, oldest first; safe to read from the thread that draws."""
-        return tuple(self._rows.copy().values())
+        """Rows of what is under way, oldest first."""
+        return tuple(self._rows.values())
 
     def update(self, event: Event) -> None:
         """Take in what happened."""

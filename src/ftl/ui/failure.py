@@ -1,14 +1,17 @@
-"""An error as text for people and as a record for programs."""
+"""Draw errors as text for people; turn one into a record for programs."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from ftl.errors import ConfigError, FtlError, Interrupted, Place, Problem
-from ftl.ui.sanitize import printable
+from ftl.ui.sanitize import escaped, printable, shortened
+from ftl.ui.style import bold, cyan, dim, red
 
 if TYPE_CHECKING:
-    from ftl.ui.style import Style
+    from collections.abc import Iterator, Sequence
+
+    from ftl.ui.style import Part, Style
 
 TAB = "    "
 
@@ -16,80 +19,102 @@ WIDEST = 160
 """Characters of a line of ftl.yaml that are shown."""
 
 LONGEST = 2000
-"""Characters of a foreign line: apps log whole documents in one."""
+"""Characters of a line of output that are shown: apps log whole documents in one."""
+
+LONGEST_CAUSE = 400
+"""Characters of a line of a cause that are shown: an app may answer a health check with a page."""
+
+_Line = tuple["Part", ...]
 
 
-def draw(error: FtlError, style: Style) -> str:
-    """What happened, where, why, what to do next; readable without colour. No newline at its end."""
+def draw(errors: Sequence[FtlError], style: Style) -> str:
+    """Draw what happened, where, why and what to do next; readable without colour. No newline at its end.
+
+    Output that belongs to the errors (the last lines of a log) comes first: 30 lines of it would push the reason out
+    of a terminal of 24.
+    """
+    lines = [*_output(errors), *(line for error in errors for line in _error(error))]
+    return "\n".join(style.line(*line) for line in lines)
+
+
+def _output(errors: Sequence[FtlError]) -> Iterator[_Line]:
+    """Lines of output of all errors, with the service before each where there are several errors."""
+    any_output = False
+    for error in errors:
+        name = f"{error.place.service} " if len(errors) > 1 and error.place.service else ""
+        for line in error.details:
+            any_output = True
+            yield f"  {name}", dim("|"), f" {shortened(printable(line), LONGEST)}"
+    if any_output:
+        yield ("",)
+
+
+def _error(error: FtlError) -> Iterator[_Line]:
     if isinstance(error, ConfigError):
-        return _problems(error, style)
-    lines = [_headline(error, style)]
+        yield from _problems(error)
+        return
+    yield _headline(error)
     if str(error.place):
-        lines.append(f"  at {error.place}")
+        yield (f"  at {error.place}",)
     if error.cause:
-        first, *more = (_shown(line) for line in error.cause.splitlines())
-        lines.append(f"  because: {first}")
-        lines += [f"           {line}" for line in more]
-    lines += [f"  {style.dim('|')} {_shown(line)}" for line in error.details]
+        first, *more = (
+            shortened(printable(line), LONGEST_CAUSE) for line in error.cause.rstrip("\n").split("\n")
+        )
+        yield (f"  because: {first}",)
+        yield from ((f"           {line}",) for line in more)
     if error.hint:
-        gap = [""] if error.details else []  # foreign lines end here, and ours go on
-        lines += [*gap, _hint(error.hint, style)]
-    return "\n".join(lines)
+        yield hint(error.hint)
 
 
-def _shown(line: str) -> str:
-    """A foreign line that neither moves the cursor nor fills the screen; the JSON record has it as it is."""
-    clean = printable(line)
-    return (
-        clean if len(clean) <= LONGEST else f"{clean[:LONGEST]}... ({len(clean) - LONGEST} more characters)"
-    )
-
-
-def _headline(error: FtlError, style: Style) -> str:
-    """Stopping on request is no error."""
+def _headline(error: FtlError) -> _Line:
+    """The message; an interruption was asked for, and is no error."""
     if isinstance(error, Interrupted):
-        return error.message
-    return f"{style.red('error')}: {error.message}"
+        return (error.message,)
+    return red("error"), f": {error.message}"
 
 
-def _problems(error: ConfigError, style: Style) -> str:
+def hint(text: str) -> tuple[Part, ...]:
+    """The parts of a line that says what to do next."""
+    return cyan("hint"), f": {text}"
+
+
+def _problems(error: ConfigError) -> Iterator[_Line]:
     """Every problem with its place; a headline above when there are several."""
-    blocks = [_problem(problem, style) for problem in error.problems]
-    if len(blocks) > 1:
-        files = sorted({problem.file for problem in error.problems})
-        blocks.insert(0, f"{style.red('error')}: {len(blocks)} problems in {' and '.join(files)}")
-    return "\n\n".join(blocks)
+    problems = error.problems
+    if len(problems) > 1:
+        files = sorted({problem.file for problem in problems})
+        yield red("error"), f": {len(problems)} problems in {' and '.join(files)}"
+        yield ("",)
+    for number, problem in enumerate(problems):
+        if number:
+            yield ("",)
+        yield from _problem(problem)
 
 
-def _problem(problem: Problem, style: Style) -> str:
+def _problem(problem: Problem) -> Iterator[_Line]:
     place = ":".join(str(part) for part in (problem.file, problem.line, problem.column) if part)
-    lines = [f"{style.red('error')}: {problem.message}", f"  {style.bold(place)}"]
+    yield red("error"), f": {problem.message}"
+    yield "  ", bold(place)
     if problem.source and problem.line:
         margin = len(str(problem.line))
         source, caret = _excerpt(problem.source.rstrip("\n"), problem.column)
-        lines.append(style.dim(f"  {problem.line} | ") + source)
+        yield dim(f"  {problem.line} | "), source
         if problem.column:
-            lines.append(style.dim(f"  {' ' * margin} | ") + " " * caret + style.red("^"))
+            yield dim(f"  {' ' * margin} | "), " " * caret, red("^")
     if problem.hint:
-        lines.append(_hint(problem.hint, style))
-    return "\n".join(lines)
+        yield hint(problem.hint)
 
 
 def _excerpt(source: str, column: int) -> tuple[str, int]:
-    """A line as it is shown, of a very long one what is around the column; and how far in the caret stands."""
-    before, after = (
-        part.replace("\t", TAB) for part in (source[: max(0, column - 1)], source[max(0, column - 1) :])
-    )
+    """The shown part of a line (of a very long one the part around the column), and the caret's offset in it."""
+    at = max(0, column - 1)
+    before, after = (escaped(part).replace("\t", TAB) for part in (source[:at], source[at:]))
     if len(before) + len(after) <= WIDEST:
         return before + after, len(before)
     half = WIDEST // 2
     start = before if len(before) <= half else f"…{before[-half:]}"
     end = after if len(after) <= half else f"{after[:half]}…"
     return start + end, len(start)
-
-
-def _hint(text: str, style: Style) -> str:
-    return f"{style.cyan('hint')}: {text}"
 
 
 def as_record(error: FtlError) -> dict[str, object]:

@@ -1,11 +1,14 @@
-"""Lines of logs on a stream: prefixed, each container in a colour of its own."""
+"""Log lines on a stream, each container with a prefix in another colour."""
 
 from __future__ import annotations
 
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from ftl.ui.sanitize import printable
-from ftl.ui.style import Style
+from ftl.ui.style import Span, Style, dim
+
+if TYPE_CHECKING:
+    from ftl.ui.style import Part
 
 COLOURS = ("36", "33", "32", "35", "34", "96", "93", "92", "95", "94")
 
@@ -13,8 +16,8 @@ COLOURS = ("36", "33", "32", "35", "34", "96", "93", "92", "95", "94")
 class LogLines:
     """Writes log lines.
 
-    On a terminal, a line keeps its colours and loses what would move the cursor. In a file or a pipe it stays
-    exactly as it was written.
+    On a terminal, a line keeps its colours and loses what would move the cursor or reorder its text. In a file or a
+    pipe it stays exactly as it was written, for programs that read it.
 
     Args:
         stream: Where to.
@@ -35,14 +38,14 @@ class LogLines:
 
     def write(self, name: str, time: str, text: str) -> None:
         """Write a line of the container `name`."""
-        parts = []
+        prefix: list[Part] = []
         if self._prefix:
             colour = self._colours.setdefault(name, COLOURS[len(self._colours) % len(COLOURS)])
             self._width = max(self._width, len(name))
-            parts.append(self._style.marked(colour, f"{name.ljust(self._width)} |"))
+            prefix += [Span(f"{name.ljust(self._width)} |", colour), " "]
         if self._timestamps:
-            parts.append(self._style.dim(time))
-        parts.append(printable(text, colour=self._style.colour) if self._terminal else text)
-        self._stream.write(" ".join(parts) + "\n")
+            prefix += [dim(time), " "]
+        shown = printable(text, colour=self._style.colour) if self._terminal else text
+        self._stream.write(f"{self._style.line(*prefix)}{shown}\n")
         if self._flush:
             self._stream.flush()

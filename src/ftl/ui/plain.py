@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TextIO
 
 from ftl.ui.stream import silence
+from ftl.ui.style import Style
 
 if TYPE_CHECKING:
     from ftl.events import Event
@@ -47,7 +48,7 @@ class Plain:
         elif line.mark == "done" and text in self._begun:
             self._begun.remove(text)
             return
-        self._stream.write(text + "\n")
+        self._stream.write(Style().line(text) + "\n")
 
     def close(self) -> None:
         """Nothing to leave clean."""

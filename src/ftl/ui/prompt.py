@@ -10,6 +10,8 @@ import os
 import sys
 import termios
 
+from ftl.ui.style import Style
+
 
 async def ask(words: str, *, secret: bool = False) -> str | None:
     """Ask for a line.
@@ -33,7 +35,7 @@ async def ask(words: str, *, secret: bool = False) -> str | None:
     loop.add_reader(terminal, typed.set)
     try:
         termios.tcsetattr(terminal, termios.TCSAFLUSH, during)
-        _write(f"{words}: ")
+        _write(Style().line(f"{words}: "))
         await typed.wait()
         line = os.read(terminal, 4096)  # a terminal hands out whole lines (its canonical mode)
     finally:

@@ -1,21 +1,44 @@
-"""Text that other programs wrote, made safe for a terminal."""
+"""Sanitize text of other programs, files and servers for a terminal.
+
+Control characters move the cursor, set titles or write the clipboard; bidirectional controls reorder what is read
+(CVE-2021-42574); zero-width characters make two names look alike. Two ways out: a line that a program printed loses
+them (`printable`), everything else shows them as escapes (`escaped`), so that a wrong key in a file can be seen.
+"""
 
 from __future__ import annotations
 
 import re
 
+# Unicode's Cc without tab and newline; then Bidi_Control, zero-width and other invisible format characters, and the
+# two separators at which terminals and `str.splitlines` begin a line. U+00AD and emoji's variation selectors stay.
+_INVISIBLE = r"\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+_UNSAFE = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x9f{_INVISIBLE}]")
+
 _ESCAPE = re.compile(
     r"\x1b(?:"
-    r"\[(?P<csi>[0-?]*[ -/]*[@-~])"  # CSI: colour, cursor, erase (ECMA-48 5.4)
+    r"\[[0-?]*[ -/]*[@-~]"  # CSI: colour, cursor, erase (ECMA-48 5.4)
     r"|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?"  # OSC and other strings: titles, links, clipboard
     r"|[ -/]*[0-~])"
 )
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]")
-_COLOUR = re.compile(r"[0-9;:]*m")
+_RESET = "\x1b[0m"
+_COLOUR = re.compile(r"(\x1b\[[0-9;:]*m)")
+
+
+def escaped(text: str) -> str:
+    r"""Show control, bidirectional and zero-width characters as escapes: `\x1b`, `\u202e`. Idempotent.
+
+    Tabs and newlines stay.
+    """
+    return _UNSAFE.sub(lambda match: _escape(match[0]), text)
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def printable(line: str, *, colour: bool = False) -> str:
-    """A line that somebody else's program wrote, made safe for a terminal.
+    """Remove from a program's output what steers a terminal: escape sequences and unsafe characters.
 
     A build step or an app may move the cursor, set the window's title or clear the screen; here it may not.
     Of a line that draws itself anew with carriage returns (a progress bar), the last state is kept.
@@ -24,13 +47,15 @@ def printable(line: str, *, colour: bool = False) -> str:
         line: The line, without its newline.
         colour: Keep colours (SGR), and end them with the line.
     """
-    line = line.rstrip("\r").rpartition("\r")[2]
-
-    def kept(found: re.Match[str]) -> str:
-        sequence = found["csi"]
-        return found[0] if colour and sequence is not None and _COLOUR.fullmatch(sequence) else ""
-
-    clean = _CONTROL.sub("", _ESCAPE.sub(kept, line))
+    text = line.rstrip("\r").rpartition("\r")[2]
     if not colour:
-        return clean.replace("\x1b", "")
-    return clean + "\x1b[0m" if "\x1b[" in clean else clean
+        return _UNSAFE.sub("", _ESCAPE.sub("", text))
+    kept = _ESCAPE.sub(lambda match: match[0] if _COLOUR.fullmatch(match[0]) else "", text)
+    # The rest loses every ESC, so that removing what stands between two characters cannot make a sequence of them.
+    parts = [part if _COLOUR.fullmatch(part) else _UNSAFE.sub("", part) for part in _COLOUR.split(kept)]
+    return "".join(parts) + (_RESET if len(parts) > 1 else "")
+
+
+def shortened(text: str, limit: int) -> str:
+    """The first `limit` characters, and how many more there are."""
+    return text if len(text) <= limit else f"{text[:limit]}... ({len(text) - limit} more characters)"

@@ -1,4 +1,8 @@
-"""Colour for a few words, without the cost of a library: an error must be drawn as fast as help."""
+"""Colour for a few words of a line, without the cost of a library: an error must be drawn as fast as help.
+
+Text for people becomes a line here and nowhere else, so that nothing a server, a file or a program wrote steers the
+terminal: `Style.line` escapes its parts, then adds colour.
+"""
 
 from __future__ import annotations
 
@@ -6,38 +10,62 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
+from ftl.ui.sanitize import escaped
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """Text in a colour: a code of SGR (ECMA-48 8.3.117), "1;31"."""
+
+    text: str
+    code: str
+
+
+Part = str | Span
+"""A part of a line, with or without a colour."""
+
+
+def red(text: str) -> Span:
+    """Text of a failure."""
+    return Span(text, "1;31")
+
+
+def cyan(text: str) -> Span:
+    """Text of a hint."""
+    return Span(text, "36")
+
+
+def bold(text: str) -> Span:
+    """Text that stands out."""
+    return Span(text, "1")
+
+
+def dim(text: str) -> Span:
+    """Text for reference."""
+    return Span(text, "2")
+
+
+@dataclass(frozen=True, slots=True)
 class Style:
-    """Marks words for a stream that can show colour, and leaves them alone for one that cannot."""
+    """Renders lines for a stream that shows colour, or for one that does not."""
 
     colour: bool = False
 
     @classmethod
     def of(cls, stream: TextIO, environ: Mapping[str, str] | None = None) -> Style:
         """Colour on a terminal, unless NO_COLOR is set (https://no-color.org) or the terminal is "dumb"."""
-        given = os.environ if environ is None else environ
-        return cls(stream.isatty() and not given.get("NO_COLOR") and given.get("TERM") != "dumb")
+        variables = os.environ if environ is None else environ
+        return cls(stream.isatty() and not variables.get("NO_COLOR") and variables.get("TERM") != "dumb")
 
-    def red(self, text: str) -> str:
-        """What went wrong."""
-        return self.marked("1;31", text)
+    def line(self, *parts: Part) -> str:
+        """The parts as one text, safe for a terminal."""
+        return "".join(map(self._rendered, parts))
 
-    def cyan(self, text: str) -> str:
-        """What to do next."""
-        return self.marked("36", text)
-
-    def bold(self, text: str) -> str:
-        """What to look at."""
-        return self.marked("1", text)
-
-    def dim(self, text: str) -> str:
-        """What is there for reference."""
-        return self.marked("2", text)
-
-    def marked(self, code: str, text: str) -> str:
-        """The text in the colour of a code of SGR (ECMA-48 8.3.117)."""
-        return f"\x1b[{code}m{text}\x1b[0m" if self.colour and text else text
+    def _rendered(self, part: Part) -> str:
+        if isinstance(part, str):
+            return escaped(part)
+        text = escaped(part.text)
+        return f"\x1b[{part.code}m{text}\x1b[0m" if self.colour and text else text

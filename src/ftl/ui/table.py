@@ -1,53 +1,119 @@
-"""A table as text: columns line up, and where the terminal is too narrow the widest goes on in lines below."""
+"""Tables as text: columns line up, and a terminal that is too narrow gets fewer of them."""
 
 from __future__ import annotations
 
-import re
+import unicodedata
 from itertools import zip_longest
 from typing import TYPE_CHECKING
+
+from ftl.ui.sanitize import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 GAP = 2
-NARROWEST = 8
+
+NARROWEST = 16
+"""Columns that a sentence is left; where there are fewer, the line is longer than the terminal."""
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, width: int | None = None) -> list[str]:
-    """The lines of a table, its header first.
+def table(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    width: int | None = None,
+    optional: Sequence[str] = (),
+    sentences: Sequence[str] = (),
+) -> list[str]:
+    """Lines of a table, its header first.
+
+    A cell is never broken, but for sentences, between words: a name or a port in two pieces cannot be read or copied.
+    Where all this does not suffice, lines are longer than `width`.
 
     Args:
         header: The columns' names.
         rows: Cells, as many as the header has.
         width: Columns of the terminal; None where there is none: a row is one line then.
+        optional: Columns that are left out where the table is too wide, in this order, as few as possible.
+        sentences: Columns whose cells may go on in the next line, between words.
     """
-    widths = [max(len(cell) for cell in column) for column in zip(header, *rows, strict=True)]
+    columns = [
+        (name, [_one_line(cell) for cell in cells]) for name, *cells in zip(header, *rows, strict=True)
+    ]
     if width is not None:
-        _narrow(widths, width)
-    return [line for cells in (header, *rows) for line in _lines(cells, widths)]
+        columns = _without_optional(columns, width, optional, sentences)
+    widths = [_natural_width(name, cells) for name, cells in columns]
+    if width is not None:
+        _narrow(widths, [name in sentences for name, _ in columns], width)
+    lines = zip(*([name, *cells] for name, cells in columns), strict=True)
+    return [line for cells in lines for line in _lines(cells, widths)]
 
 
-def _narrow(widths: list[int], width: int) -> None:
-    """Take from the widest column, as long as there is one to take from."""
-    while sum(widths) + GAP * (len(widths) - 1) > width and max(widths) > NARROWEST:
-        widths[widths.index(max(widths))] -= 1
+_Column = tuple[str, list[str]]
+
+
+def _without_optional(
+    columns: list[_Column], width: int, optional: Sequence[str], sentences: Sequence[str]
+) -> list[_Column]:
+    for name in optional:
+        narrowest = [
+            min(_natural_width(*column), NARROWEST if column[0] in sentences else width) for column in columns
+        ]
+        if _total(narrowest) <= width:
+            break
+        columns = [column for column in columns if column[0] != name]
+    return columns
+
+
+def _narrow(widths: list[int], may_wrap: Sequence[bool], width: int) -> None:
+    """Take columns from the widest sentence, as long as there is one to take from."""
+    while _total(widths) > width:
+        wide = [number for number, wraps in enumerate(may_wrap) if wraps and widths[number] > NARROWEST]
+        if not wide:
+            return
+        widths[max(wide, key=lambda number: widths[number])] -= 1
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + GAP * (len(widths) - 1)
+
+
+def _natural_width(name: str, cells: Sequence[str]) -> int:
+    return max(map(display_width, (name, *cells)))
 
 
 def _lines(cells: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
     wrapped = (_wrapped(cell, width) for cell, width in zip(cells, widths, strict=True))
     for parts in zip_longest(*wrapped, fillvalue=""):
-        yield (" " * GAP).join(part.ljust(width) for part, width in zip(parts, widths, strict=True)).rstrip()
+        padded = (
+            part + " " * (width - display_width(part)) for part, width in zip(parts, widths, strict=True)
+        )
+        yield (" " * GAP).join(padded).rstrip()
 
 
-def _wrapped(cell: str, width: int) -> Sequence[str]:
-    """A cell in pieces of at most `width`: broken after spaces and what parts a name, else anywhere."""
-    if len(cell) <= width:
-        return (cell,)
-    pieces = [""]
-    for word in re.findall(r".+?(?:[ ,/:]+|$)", cell):
-        if len(pieces[-1]) + len(word.rstrip()) > width and pieces[-1]:
-            pieces.append("")
-        pieces[-1] += word
-        while len(pieces[-1].rstrip()) > width:
-            pieces[-1:] = [pieces[-1][:width], pieces[-1][width:]]
-    return [piece.rstrip() for piece in pieces]
+def _wrapped(cell: str, width: int) -> list[str]:
+    """The cell in lines of at most `width`, broken between words; a longer word stays whole."""
+    lines: list[str] = []
+    for word in cell.split(" "):
+        if lines and display_width(f"{lines[-1]} {word}") <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
+
+
+def _one_line(cell: str) -> str:
+    return escaped(" ".join(cell.split()))
+
+
+def display_width(text: str) -> int:
+    """Columns of a terminal that a text takes: two for East Asian wide characters, none for combining marks."""
+    if text.isascii():
+        return len(text)
+    return sum(map(_character_width, text))
+
+
+def _character_width(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1

@@ -36,7 +36,7 @@ from ftl.events import (
 )
 from ftl.figures import count, duration, size
 from ftl.ui import transfers
-from ftl.ui.sanitize import printable
+from ftl.ui.sanitize import printable, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -57,6 +57,10 @@ WAITING = 10
 
 INTERVAL = 5.0
 """Seconds between two lines about the same thing that goes on."""
+
+
+LONGEST_OUTCOME = 200
+"""Characters of a probe's outcome that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,14 +221,14 @@ class Transcript:
         """Every probe with -v; else that there is a wait, now and then, and when it is given up."""
         if self._verbose:
             mark: Mark = "done" if event.healthy else "info"
-            yield Line(mark, f"{event.container} answers: {event.outcome}", event.service)
+            yield Line(mark, f"{event.container} answers: {_outcome(event)}", event.service)
             return
         waits = int(event.seconds // WAITING)
         over = event.healthy or event.seconds >= event.limit
         if not over and waits > self._waits.get(event.container, 0):
             self._waits[event.container] = waits
             so_far = f"{duration(event.seconds)} of at most {duration(event.limit)}"
-            text = f"waiting until {event.container} is healthy, {so_far}: {event.outcome}"
+            text = f"waiting until {event.container} is healthy, {so_far}: {_outcome(event)}"
             yield Line("info", text, event.service, lasting=False)
 
     def _due(self, kind: str, subject: str) -> bool:
@@ -235,6 +239,11 @@ class Transcript:
             return False
         self._last[kind, subject] = now
         return True
+
+
+def _outcome(event: Probed) -> str:
+    """The outcome on one line: an app may answer with a page."""
+    return shortened(printable(" ".join(event.outcome.split())), LONGEST_OUTCOME)
 
 
 def _note(event: Note) -> Iterable[Line]:

@@ -69,6 +69,32 @@ def test_validate_gives_programs_the_problems(ftl: Cli) -> None:
     assert "did you mean" in json.dumps(result)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        TEXT.replace("port: 8000", r'"en\e]0;owned\av": x'),
+        TEXT.replace("name: web", r'name: "we\e[2Jb"'),
+        TEXT.replace("port: 8000", "port: 80\x0000"),
+    ],
+)
+def test_what_a_file_holds_does_not_steer_the_terminal(ftl: Cli, text: str) -> None:
+    """Escape sequences in keys, values and source lines are shown as text."""
+    Path("ftl.yaml").write_text(text)
+    outcome = ftl(["validate"])
+    assert outcome.code == 2
+    assert not [char for char in outcome.err if ord(char) < 32 and char != "\n"]
+
+
+def test_config_shows_bidirectional_controls_as_yaml_escapes(
+    ftl: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are seen, and a program that reads the YAML gets the value as it is."""
+    monkeypatch.setenv("TOKEN", "a\u202eb")
+    outcome = ftl(["config", "--show-secrets"])
+    assert r"a\u202Eb" in outcome.out
+    assert yaml.safe_load(outcome.out)["services"][0]["env"] == {"TOKEN": "a\u202eb"}
+
+
 def test_config_prints_yaml_without_secrets(ftl: Cli) -> None:
     """The resolved file is YAML, and no secret is in it unless asked for."""
     code, out, _ = ftl(["config"])

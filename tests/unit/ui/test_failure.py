@@ -12,21 +12,21 @@ PLAIN = Style()
 
 
 def test_an_error_says_what_where_why_and_what_next() -> None:
-    """An error has a headline, its place, the cause in its own words, the last lines, and a hint after a gap."""
+    """The last lines of output come first; then the headline, its place, the cause in its own words, and a hint."""
     error = FtlError(
         "web did not become healthy",
         cause="exited with code 1\nsee below",
         hint="look at the log: `ftl logs web`",
         place=Place("shop.example.com", "web", "wait until web is healthy"),
     ).with_details(["Traceback", "KeyError: 'DATABASE_URL'"])
-    assert draw(error, PLAIN).splitlines() == [
+    assert draw([error], PLAIN).splitlines() == [
+        "  | Traceback",
+        "  | KeyError: 'DATABASE_URL'",
+        "",
         "error: web did not become healthy",
         "  at shop.example.com, web, wait until web is healthy",
         "  because: exited with code 1",
         "           see below",
-        "  | Traceback",
-        "  | KeyError: 'DATABASE_URL'",
-        "",
         "hint: look at the log: `ftl logs web`",
     ]
 
@@ -35,7 +35,7 @@ def test_foreign_lines_are_made_safe_for_the_terminal() -> None:
     """What a container logged or a program complained can neither clear the screen nor fill it."""
     foreign = "\x1b[2J\x1b]0;title\x07\x1b[31mred\x1b[0m\x08"
     error = FtlError("failed", cause=foreign).with_details([foreign, "x" * 3_000_000])
-    _, because, first, second = draw(error, PLAIN).splitlines()
+    first, second, _, _, because = draw([error], PLAIN).splitlines()
     assert (because, first) == ("  because: red", "  | red")
     assert len(second) < 3000
     assert second.endswith("(2998000 more characters)")
@@ -44,13 +44,13 @@ def test_foreign_lines_are_made_safe_for_the_terminal() -> None:
 def test_a_hint_stands_right_below_words_of_ours() -> None:
     """Where no foreign lines come before it, the hint needs no gap."""
     error = FtlError("there is no ftl.yaml", hint="`ftl init` writes one")
-    assert draw(error, PLAIN).splitlines() == ["error: there is no ftl.yaml", "hint: `ftl init` writes one"]
+    assert draw([error], PLAIN).splitlines() == ["error: there is no ftl.yaml", "hint: `ftl init` writes one"]
 
 
 def test_a_problem_shows_its_line_with_a_caret() -> None:
     """A problem in a file names file, line and column, and points at it."""
     problem = Problem("unknown key `prot`", "ftl.yaml", 12, 5, "    prot: 8000", "did you mean `port`?")
-    assert draw(ConfigError([problem]), PLAIN).splitlines() == [
+    assert draw([ConfigError([problem])], PLAIN).splitlines() == [
         "error: unknown key `prot`",
         "  ftl.yaml:12:5",
         "  12 |     prot: 8000",
@@ -63,14 +63,14 @@ def test_of_a_very_long_line_the_part_around_the_caret_is_shown() -> None:
     """A line that would fill the screen is cut on both sides, and the caret stays below its character."""
     source = "a" * 3000 + "X" + "b" * 3000
     error = ConfigError([Problem("port: no", "ftl.yaml", 4, 3001, source)])
-    _, _, shown, caret = draw(error, PLAIN).splitlines()
+    _, _, shown, caret = draw([error], PLAIN).splitlines()
     assert len(shown) < 200
     assert shown[caret.index("^")] == "X"
 
 
 def test_the_caret_is_right_after_tabs() -> None:
     """A tab before the place does not shift the caret: both are drawn four wide."""
-    drawn = draw(ConfigError([Problem("tab", "ftl.yaml", 2, 2, "\tname: x")]), PLAIN)
+    drawn = draw([ConfigError([Problem("tab", "ftl.yaml", 2, 2, "\tname: x")])], PLAIN)
     assert drawn.splitlines()[2:] == ["  2 |     name: x", "    |     ^"]
 
 
@@ -81,7 +81,7 @@ def test_several_problems_are_counted_and_all_shown() -> None:
         Problem("two", ".env"),
         Problem("three", "ftl.yaml", 3),
     ]
-    drawn = draw(ConfigError(problems), PLAIN)
+    drawn = draw([ConfigError(problems)], PLAIN)
     assert drawn.startswith("error: 3 problems in .env and ftl.yaml\n\nerror: one\n  ftl.yaml:1:1\n")
     assert "error: two\n  .env\n" in drawn
     assert drawn.endswith("error: three\n  ftl.yaml:3")
@@ -92,14 +92,14 @@ def test_colour_adds_nothing_but_colour() -> None:
     import re
 
     error = FtlError("failed", cause="so", hint="do", place=Place("h")).with_details(["x"])
-    coloured = draw(error, Style(colour=True))
+    coloured = draw([error], Style(colour=True))
     assert "\x1b[" in coloured
-    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == draw(error, PLAIN)
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == draw([error], PLAIN)
 
 
 def test_stopping_on_request_is_no_error() -> None:
     """After Ctrl-C nothing is called an error."""
-    assert draw(Interrupted("stopped"), PLAIN) == "stopped"
+    assert draw([Interrupted("stopped")], PLAIN) == "stopped"
 
 
 def test_the_record_is_json_with_every_part() -> None:
@@ -112,3 +112,20 @@ def test_the_record_is_json_with_every_part() -> None:
     placed = as_record(FtlError("x", place=Place(server="h", step="s")).with_details(["a"]))
     assert placed["place"] == {"server": "h", "step": "s"}
     assert placed["details"] == ["a"]
+
+
+def test_of_several_errors_the_reasons_come_last() -> None:
+    """Output of all of them stands above, each line with its service, so that no reason scrolls away."""
+    web = FtlError("web failed", cause="exit 1", place=Place(service="web")).with_details(["a"])
+    api = FtlError("api failed", cause="exit 2", place=Place(service="api")).with_details(["b"])
+    assert draw([web, api], PLAIN).splitlines() == [
+        "  web | a",
+        "  api | b",
+        "",
+        "error: web failed",
+        "  at web",
+        "  because: exit 1",
+        "error: api failed",
+        "  at api",
+        "  because: exit 2",
+    ]

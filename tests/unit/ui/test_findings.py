@@ -6,6 +6,7 @@ from ftl.server.doctor import Finding
 from ftl.ui.findings import draw
 from ftl.ui.style import Style
 
+PLAIN = Style()
 FOUND = [
     Finding("here", "docker", "ok", "/usr/bin/docker, with buildx"),
     Finding("there", "port 5432", "warning", "can be reached from outside " * 4, "close it"),
@@ -15,13 +16,8 @@ FOUND = [
 
 def test_groups_and_marks() -> None:
     """Each area has its heading, each finding its mark, and what helps stands below it."""
-    lines = draw(
-        [*FOUND[:1], Finding("dns", "a.example", "problem", "leads nowhere", "`dig a.example`")],
-        Style(),
-        width=80,
-        is_unicode=True,
-    )
-    assert lines == [
+    findings = [*FOUND[:1], Finding("dns", "a.example", "problem", "leads nowhere", "`dig a.example`")]
+    assert [PLAIN.line(*parts) for parts in draw(findings, width=80, is_unicode=True)] == [
         "This machine",
         "  ✓ docker: /usr/bin/docker, with buildx",
         "",
@@ -33,7 +29,7 @@ def test_groups_and_marks() -> None:
 
 def test_narrow_terminals() -> None:
     """Sentences are broken to fit, commands are not: they are there to be copied."""
-    lines = draw(FOUND, Style(), width=40, is_unicode=False)
+    lines = [PLAIN.line(*parts) for parts in draw(FOUND, width=40, is_unicode=False)]
     assert all(len(line) <= 40 for line in lines)
     assert sum("`sudo usermod -aG docker me`" in line for line in lines) == 3
     assert lines[1].startswith("  + docker")
@@ -41,6 +37,6 @@ def test_narrow_terminals() -> None:
 
 def test_foreign_words_do_not_move_the_cursor() -> None:
     """What servers and programs said is shown without its control characters, and colour is ours alone."""
-    plain = "\n".join(draw(FOUND, Style(), width=80, is_unicode=True))
-    assert "\x1b" not in plain
-    assert "\x1b[1;31m✗\x1b[0m" in "\n".join(draw(FOUND, Style(colour=True), width=80, is_unicode=True))
+    lines = draw(FOUND, width=80, is_unicode=True)
+    assert not any("\x1b" in PLAIN.line(*parts) for parts in lines)
+    assert any("\x1b[1;31m✗\x1b[0m" in Style(colour=True).line(*parts) for parts in lines)

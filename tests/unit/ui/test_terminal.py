@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import threading
 
 import pytest
 from rich.console import Console
 
 from ftl.events import BuildStarted, BuildStep, Event, StepStarted, TransferProgress, TransferStarted
 from ftl.ui.board import Board
-from ftl.ui.terminal import Terminal
+from ftl.ui.terminal import REFRESH, Terminal
 from ftl.ui.transcript import Transcript
 from tests.unit.ui.samples import EVERY
 
@@ -210,3 +212,47 @@ def test_a_terminal_without_unicode_gets_ascii() -> None:
     assert b"+ web: healthy after 1.2 s" in raw.getvalue().replace(b"\x1b[1m", b"").replace(
         b"\x1b[0m", b""
     ).replace(b"\x1b[32m", b"")
+
+
+class Recorder(io.StringIO):
+    """A stream that remembers which threads wrote to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: set[int] = set()
+
+    def write(self, text: str) -> int:
+        self.threads.add(threading.get_ident())
+        return super().write(text)
+
+
+def test_all_is_drawn_by_the_event_loop() -> None:
+    """The spinner turns while nothing happens, without a thread that writes between the lines of the transcript."""
+    stream = Recorder()
+    reporter = terminal(stream)
+
+    async def work() -> str:
+        reporter.emit(BuildStarted("web", "shop-web"))
+        before = len(stream.getvalue())
+        await asyncio.sleep(3.5 / REFRESH)
+        return stream.getvalue()[before:]
+
+    redrawn = asyncio.run(work())
+    reporter.close()
+    assert redrawn.count("building") >= 2
+    assert stream.threads == {threading.get_ident()}
+
+
+def test_nothing_is_redrawn_after_the_close() -> None:
+    """The terminal is left alone once the reporter is closed."""
+    stream = io.StringIO()
+    reporter = terminal(stream)
+
+    async def work() -> str:
+        reporter.emit(BuildStarted("web", "shop-web"))
+        reporter.close()
+        before = len(stream.getvalue())
+        await asyncio.sleep(2 / REFRESH)
+        return stream.getvalue()[before:]
+
+    assert asyncio.run(work()) == ""

@@ -45,6 +45,16 @@ def command(options: Options, show_secrets: bool, schema: bool) -> None:
 
         put(dumps(fields["schema"], indent=2))
     else:
-        from yaml import safe_dump
+        put(_as_yaml(fields["config"]))
 
-        put(safe_dump(fields["config"], sort_keys=False, allow_unicode=True, width=1000).rstrip())
+
+def _as_yaml(config: object) -> str:
+    """YAML that reads back as the same values: text that a terminal must not show raw is escaped by YAML's rules."""
+    from yaml import safe_dump
+
+    from ftl.ui.sanitize import escaped
+
+    text = safe_dump(config, sort_keys=False, allow_unicode=True, width=1000)
+    if escaped(text) != text:
+        text = safe_dump(config, sort_keys=False, allow_unicode=False, width=1000)
+    return text.rstrip()

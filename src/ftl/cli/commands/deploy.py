@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ftl.events import Emit
 
 HEADER = ("SERVICE", "ACTION", "IMAGE", "SENT", "REUSED")
+OPTIONAL = ("IMAGE", "REUSED")
 
 
 @click.command()
@@ -85,7 +86,7 @@ def _print(result: DeployResult, urls: Sequence[str], host_requests: Sequence[st
 
     rows = [_row(name, one) for name, one in {**result.dependencies, **result.services}.items()]
     if rows:
-        put_table(HEADER, rows)
+        put_table(HEADER, rows, optional=OPTIONAL)
     for name in result.removed:
         put(f"{name} was removed: ftl.yaml no longer names it")
     what = "is live" if result.changed else "is live already, nothing changed"

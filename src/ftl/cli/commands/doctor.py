@@ -85,13 +85,12 @@ def _show(examination: Report, options: Options) -> None:
             put_json({"type": "finding", **asdict(finding)})
         return
     from ftl.ui.findings import draw
-    from ftl.ui.style import Style
 
     shown = [one for one in examination.findings if one.level != "ok" or not options.quiet]
     is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
     width = shutil.get_terminal_size().columns
-    for line in draw(shown, Style.of(sys.stdout), width=width, is_unicode=is_unicode):
-        put(line)
+    for line in draw(shown, width=width, is_unicode=is_unicode):
+        put(*line)
 
 
 def _count(examination: Report, level: Level) -> int:

@@ -60,7 +60,11 @@ def _fields(plan: Plan) -> Fields:
 
 def _print(plan: Plan) -> None:
     """The plan, for people."""
-    put_table(("SERVICE", "ACTION", "WHY"), [(one.name, one.action, one.why) for one in plan.changes])
+    put_table(
+        ("SERVICE", "ACTION", "WHY"),
+        [(change.name, change.action, change.why) for change in plan.changes],
+        sentences=("WHY",),
+    )
     for note in plan.notes:
         put(note)
     if plan.empty:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ftl.operations.status import Status, Unit
 
 HEADER = ("SERVICE", "RELEASE", "REPLICAS", "IMAGE", "HEALTH", "SINCE", "PORTS")
+OPTIONAL = ("PORTS", "IMAGE", "SINCE", "RELEASE")
+"""Columns that a narrow terminal does not show, the least important first."""
 
 
 @click.command()
@@ -56,7 +58,8 @@ def _print(status: Status) -> None:
     if not status.deployed:
         put(f"nothing of {status.project} is deployed on {status.server}; `ftl deploy` does it")
         return
-    put_table(HEADER, [_row(unit, datetime.now(UTC)) for unit in status.units])
+    rows = [_row(unit, datetime.now(UTC)) for unit in status.units]
+    put_table(HEADER, rows, optional=OPTIONAL, sentences=("HEALTH",))
 
 
 def _row(unit: Unit, now: datetime) -> tuple[str, ...]:

@@ -1,0 +1,176 @@
+"""Text of servers, files and programs reaches no output with control characters in it."""
+
+from __future__ import annotations
+
+import io
+import unicodedata
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from ftl.errors import ConfigError, FtlError, LockHeld, Place, Problem
+from ftl.server.doctor import Finding
+from ftl.ui import findings
+from ftl.ui.board import Board
+from ftl.ui.failure import draw
+from ftl.ui.log_lines import LogLines
+from ftl.ui.plain import Plain
+from ftl.ui.sanitize import escaped, printable
+from ftl.ui.style import Style, red
+from ftl.ui.table import table
+from ftl.ui.terminal import Terminal
+from ftl.ui.transcript import Transcript
+from tests.unit.ui.samples import EVERY
+
+if TYPE_CHECKING:
+    from ftl.events import Event
+
+BIDI_AND_ZERO_WIDTH = [
+    chr(code)
+    for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), *range(0x200B, 0x2010), 0xFEFF, 0x061C)
+]
+
+SEQUENCES = [
+    "\x1b[2J",
+    "\x1b]0;owned\x07",
+    "\x1b]52;c;ZXZpbA==\x07",
+    "\x1b[31m",
+    "\x1b",
+    "\x9b2J",
+    "\x00",
+    "\r",
+    "\x85",
+    *BIDI_AND_ZERO_WIDTH,
+]
+
+FOREIGN = st.lists(st.sampled_from(SEQUENCES) | st.text(max_size=4), min_size=1, max_size=5).map("".join)
+
+
+def unsafe(text: str) -> list[str]:
+    """Characters of a text that steer a terminal, reorder text or cannot be seen."""
+    controls = (one for one in text if unicodedata.category(one) == "Cc" and one not in "\n\t")
+    return [*controls, *(one for one in text if one in BIDI_AND_ZERO_WIDTH)]
+
+
+def with_text(event: Event, text: str) -> Event:
+    """The event with this text in every field that takes any."""
+    hints = get_type_hints(type(event))
+    texts: dict[str, Any] = {}
+    for field in fields(event):
+        if hints[field.name] in (str, str | None) and field.name not in ("step", "state"):
+            texts[field.name] = text
+        elif hints[field.name] == tuple[str, ...]:
+            texts[field.name] = (text, text)
+    return replace(event, **texts)
+
+
+@settings(deadline=None)
+@given(FOREIGN)
+def test_errors(text: str) -> None:
+    """Neither part of an error does, in whatever came before or after."""
+    failed = FtlError(text, cause=text, hint=text, place=Place(text, text, text)).with_details([text, text])
+    problem = Problem(text, text, 3, 2, text, text)
+    wrong = ConfigError([problem, problem])
+    assert unsafe(draw([failed, wrong], Style())) == []
+
+
+@settings(deadline=None)
+@given(FOREIGN, st.sampled_from(EVERY))
+def test_plain_lines(text: str, event: Event) -> None:
+    """No event does in a pipe or a file."""
+    stream = io.StringIO()
+    Plain(stream, Transcript(verbose=1)).emit(with_text(event, text))
+    assert unsafe(stream.getvalue()) == []
+
+
+@settings(deadline=None)
+@given(FOREIGN, st.sampled_from(EVERY))
+def test_the_terminal(text: str, event: Event) -> None:
+    """No event does on a terminal: what stays, and the live part."""
+    stream = io.StringIO()
+    plain = {"color_system": None, "width": 80, "height": 24}
+    reporter = Terminal(Console(file=stream, **plain), Transcript(verbose=1), Board())  # type: ignore[arg-type]
+    for each in (with_text(other, text) for other in EVERY[:8]):
+        reporter.emit(each)
+    reporter.emit(with_text(event, text))
+    live = Console(file=stream, **plain)  # type: ignore[arg-type]
+    live.print(reporter.now())
+    reporter.close()
+    assert unsafe(stream.getvalue()) == []
+
+
+@settings(deadline=None)
+@given(FOREIGN)
+def test_tables_and_findings(text: str) -> None:
+    """Neither cells nor findings do."""
+    lines = table(("A", "B"), [(text, "x"), ("y", text)], width=40, sentences=("B",))
+    found = [Finding("here", text, "problem", text, text)]
+    lines += (Style(colour=False).line(*parts) for parts in findings.draw(found, width=40, is_unicode=True))
+    assert unsafe("".join(lines)) == []
+
+
+@settings(deadline=None)
+@given(FOREIGN)
+def test_lines_with_colour(text: str) -> None:
+    """The only control characters of a coloured line are our own."""
+    coloured = Style(colour=True).line("a ", red(f"b{text}"), text)
+    start, end = "a \x1b[1;31mb", "\x1b[0m"
+    assert coloured.startswith(start)
+    assert unsafe(coloured.removeprefix(start).replace(end, "", 1)) == []
+
+
+@settings(deadline=None)
+@given(FOREIGN)
+def test_log_lines_on_a_terminal(text: str) -> None:
+    """A log line keeps at most its colours."""
+    clean = printable(text, colour=True)
+    for code in range(200):
+        clean = clean.replace(f"\x1b[{code}m", "")
+    assert unsafe(clean) == []
+    assert unsafe(printable(text)) == []
+
+
+@settings(deadline=None)
+@given(FOREIGN)
+def test_escapes_are_made_once(text: str) -> None:
+    """Text that was escaped before stays as it is."""
+    assert escaped(escaped(text)) == escaped(text)
+
+
+def test_escapes_can_be_read() -> None:
+    """A character that is not shown is named, so that a wrong key can be found."""
+    assert escaped("en\x1b]0;owned\x07v \u202e\x85\t\n") == "en\\x1b]0;owned\\x07v \\u202e\\x85\t\n"
+
+
+@pytest.mark.parametrize("line", ["\x1b\x00[2J", "\x1b\u200b[2J", "\x1b\x1b[3A[2J", "\x1b\x1b[31m[2J"])
+def test_what_is_removed_leaves_no_sequence_behind(line: str) -> None:
+    """Characters on both sides of a removed one do not become an escape sequence."""
+    assert "\x1b[2J" not in printable(line, colour=True)
+    assert "\x1b" not in printable(line)
+
+
+def test_the_holder_of_a_lock_is_shown_harmlessly() -> None:
+    """The text of a lock file on the server cannot write the clipboard."""
+    holder = "\x1b]52;c;ZXZpbA==\x07\x1b[2Jroot"
+    error = LockHeld(f"another deploy is under way, by {holder}", holder=holder)
+    assert draw([error], Style()) == (
+        "error: another deploy is under way, by \\x1b]52;c;ZXZpbA==\\x07\\x1b[2Jroot"
+    )
+
+
+def test_a_page_as_a_cause_is_shortened() -> None:
+    """An app that answers its health check with a page does not fill the screen."""
+    drawn = draw([FtlError("web is not healthy", cause="x" * 2000)], Style())
+    assert len(drawn) < 500
+    assert drawn.endswith("(1600 more characters)")
+
+
+def test_log_lines_in_a_pipe_stay_as_they_are() -> None:
+    """A program that reads `ftl logs` gets what was logged."""
+    stream = io.StringIO()
+    LogLines(stream, timestamps=False, prefix=False, flush=False).write("web", "t", "\u202eabc\x1b[31m")
+    assert stream.getvalue() == "\u202eabc\x1b[31m\n"
