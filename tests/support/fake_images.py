@@ -1,0 +1,115 @@
+"""The images of a fake engine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ftl import references
+from ftl.engine.values import EngineInfo, Image, Pushed
+from tests.support.engine_calls import RecordedEngine, carries
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Mapping
+
+INFO = EngineInfo("28.5.2", "1.51", "linux/amd64", "overlay2", "/var/lib/docker", "6.1.0-18-amd64")
+
+
+class FakeImages(RecordedEngine):
+    """The calls about images.
+
+    Attributes:
+        registry: What can be pulled, by reference; pushes add to it.
+    """
+
+    def __init__(self, name: str, info: EngineInfo, images: Iterable[str]) -> None:
+        super().__init__(name)
+        self.registry: dict[str, Image] = {}
+        self._engine_info = info
+        self._images: dict[str, Image] = {}
+        for reference in images:
+            self.add_image(reference)
+
+    def _in_use(self, image_id: str) -> bool:
+        """Whether a container was made from an image."""
+        raise NotImplementedError
+
+    def add_image(self, reference: str, image: Image | None = None, **changed: object) -> Image:
+        """Have an image under a tag (or digest)."""
+        image = image or Image(f"sha256:{next(self._numbers):064x}", (), (), (), {}, INFO.platform, 1000)
+        image = self._images.get(image.id, image)
+        kept = replace(image, **changed)  # type: ignore[arg-type]
+        self._images[kept.id] = kept
+        self._name(kept.id, reference)
+        return self._images[kept.id]
+
+    async def info(self) -> EngineInfo:
+        async with self._call("info", reads=True):
+            return self._engine_info
+
+    async def images(self, *, labels: Mapping[str, str] | None = None) -> list[Image]:
+        async with self._call("images", reads=True):
+            found = ((image, image.config.get("Labels")) for image in self._images.values())
+            return [image for image, own in found if carries(own if isinstance(own, dict) else {}, labels)]
+
+    async def image(self, reference: str) -> Image | None:
+        async with self._call("image", reference, reads=True):
+            return self._find_image(reference)
+
+    async def tag(self, reference: str, new: str) -> None:
+        async with self._call("tag", reference, new):
+            self._name(self._image(reference).id, new)
+
+    async def untag(self, reference: str) -> None:
+        async with self._call("untag", reference):
+            image = self._find_image(reference)
+            if image is None:
+                return
+            gone = {reference, references.listed(reference)}
+            tags = tuple(tag for tag in image.tags if tag not in gone)
+            digests = tuple(digest for digest in image.digests if digest not in gone)
+            if not tags and not digests:
+                if self._in_use(image.id):
+                    raise self._refuse(409, f"conflict: unable to remove {reference}: a container uses it")
+                del self._images[image.id]
+            else:
+                self._images[image.id] = replace(image, tags=tags, digests=digests)
+
+    async def pull(
+        self, reference: str, *, platform: str | None = None, auth: Mapping[str, str] | None = None
+    ) -> AsyncIterator[str]:
+        async with self._call("pull", reference):
+            yield f"Pulling {reference}"
+            if reference not in self.registry:
+                raise self._refuse(404, f"manifest for {reference} not found: manifest unknown")
+            self.add_image(reference, self.registry[reference])
+
+    async def push(self, reference: str, *, auth: Mapping[str, str] | None = None) -> AsyncIterator[Pushed]:
+        async with self._call("push", reference):
+            image = self._image(reference)
+            digest = f"sha256:{image.id[-8:]:d>64}"
+            self.registry[reference] = self.registry[f"{references.repository(reference)}@{digest}"] = image
+            yield Pushed(f"digest: {digest}", digest)
+
+    def _find_image(self, reference: str) -> Image | None:
+        names = {reference, references.listed(reference)}
+        for image in self._images.values():
+            if names & {image.id, *image.tags, *image.digests}:
+                return image
+        return None
+
+    def _image(self, reference: str) -> Image:
+        image = self._find_image(reference)
+        if image is None:
+            raise self._refuse(404, f"No such image: {reference}")
+        return image
+
+    def _name(self, image_id: str, reference: str) -> None:
+        name = references.listed(reference)
+        for other in list(self._images.values()):
+            self._images[other.id] = replace(other, tags=tuple(tag for tag in other.tags if tag != name))
+        image = self._images[image_id]
+        if "@" in name:
+            self._images[image_id] = replace(image, digests=tuple(dict.fromkeys((*image.digests, name))))
+        else:
+            self._images[image_id] = replace(image, tags=(*image.tags, name))
