@@ -23,7 +23,7 @@ from ftl.host.fleet import Fleet
 from ftl.host.lock import holder_of, locked
 from ftl.host.session import open_session
 from ftl.image.platforms import remember_platform
-from ftl.releases import store
+from ftl.releases.store import write_record
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Mapping
@@ -234,7 +234,7 @@ async def _record_failure(plan: Plan, context: DeployContext, error: BaseExcepti
     )
     try:
         async with asyncio.timeout(RECORD_SECONDS):
-            await store.write(context.engine, plan.project, failed)
+            await write_record(context.engine, plan.project, failed)
     except (FtlError, TimeoutError):
         return  # the server is out of reach: the record stays "started", which says the same
 

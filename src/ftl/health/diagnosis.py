@@ -1,84 +1,83 @@
-"""Why a container is not healthy, in the words of what it did: facts from the engine and the kernel -> an error."""
+"""Diagnosis of an unhealthy container, from the engine's and the kernel's facts."""
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ftl.clock import SYSTEM_CLOCK
 from ftl.errors import FtlError, Place, Unhealthy
-from ftl.health.probe import NO_HTTP, REFUSED
+from ftl.health.probe import NOT_HTTP, REFUSED
+from ftl.proc_net import parse_listeners
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ftl.clock import Clock
     from ftl.engine import ContainerState, Engine
-    from ftl.health.probe import Outcome
+    from ftl.health.probe import ProbeResult
+    from ftl.proc_net import ListeningSocket
     from ftl.ssh.machine import Machine
 
 LOG_LINES = 30
-LISTEN = "0A"
-"""TCP_LISTEN in /proc/net/tcp (Linux, include/net/tcp_states.h)."""
-
-LOOPBACK = ("127.", "::1")
 
 PLAIN_HTTP = "let the program speak plain HTTP there (TLS is the proxy's part)"
 
+# How often, and how many seconds apart, a container that restarts is inspected for a moment when it is down.
+_INSPECTIONS = 30
+_INSPECT_SECONDS = 0.1
+
+_PROC_SECONDS = 10.0
+
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """The container does not run any more."""
+class Exited:
+    """Symptom: the container stopped running."""
 
 
 @dataclass(frozen=True, slots=True)
-class Silent:
-    """It runs, and did not answer as it should: the last outcome."""
+class Unresponsive:
+    """Symptom: the container runs, and its last probe failed."""
 
     ports: tuple[int, ...]
-    outcome: Outcome
+    result: ProbeResult
 
 
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """A TCP socket that accepts connections inside a container."""
-
-    address: str
-    port: int
-
-    @property
-    def loopback(self) -> bool:
-        """Whether only the container itself can reach it."""
-        return self.address.startswith(LOOPBACK)
-
-
-async def explain(
-    engine: Engine, machine: Machine, service: str, container: str, symptom: Ended | Silent
+async def diagnose(
+    engine: Engine,
+    machine: Machine,
+    service: str,
+    container: str,
+    symptom: Exited | Unresponsive,
+    *,
+    clock: Clock = SYSTEM_CLOCK,
 ) -> FtlError:
-    """The error to raise: what, why, what next, and the container's last log lines."""
-    state = await _last_state(engine, container, symptom)
-    if isinstance(symptom, Ended):
-        cause, hint = why_ended(state)
+    """The error to raise: cause, hint and the container's last log lines."""
+    if isinstance(symptom, Exited):
+        state = await _state_while_down(engine, container, clock)
+        cause, hint = explain_exit(state)
         message = f"{service} did not become healthy: {container} ended"
     else:
-        listeners = await _listeners(machine, state) if symptom.outcome.text == REFUSED else ()
-        cause, hint = why_silent(symptom, listeners)
+        state = await engine.container(container)
+        listeners = await _listeners(machine, state) if symptom.result.text == REFUSED else ()
+        cause, hint = explain_response(symptom, listeners)
         message = f"{service} did not become healthy"
     lines = [line.text async for line in engine.logs(container, tail=LOG_LINES)] if state else []
     error = Unhealthy(message, cause=cause, hint=hint, place=Place(service=service))
     if not lines:
         return error.with_details([f"{container} logged nothing"])
-    many = f"the last {len(lines)} log lines" if len(lines) > 1 else "the only log line"
-    return error.with_details([f"{many} of {container}:", *lines])
+    heading = f"the last {len(lines)} log lines" if len(lines) > 1 else "the only log line"
+    return error.with_details([f"{heading} of {container}:", *lines])
 
 
-def ended(state: ContainerState | None) -> bool:
-    """Whether a container does not run, or has ended at least once and was started again by the engine."""
+def has_exited(state: ContainerState | None) -> bool:
+    """Whether a container is down, or has exited at least once and was restarted by the engine."""
     return state is None or not state.running or state.restarting or state.restarts > 0
 
 
-def why_ended(state: ContainerState | None) -> tuple[str, str | None]:
-    """Cause and hint for a container that ended."""
+def explain_exit(state: ContainerState | None) -> tuple[str, str | None]:
+    """Cause and hint for a container that exited."""
     if state is None:
         return "the container is gone; something else removed it", None
     if state.error:
@@ -103,47 +102,46 @@ def why_ended(state: ContainerState | None) -> tuple[str, str | None]:
     return f"it exited with code {code}", None
 
 
-def why_silent(symptom: Silent, listeners: Sequence[Listener]) -> tuple[str, str | None]:
-    """Cause and hint for a container that runs but did not answer as it should."""
-    outcome = symptom.outcome
+def explain_response(symptom: Unresponsive, listeners: Sequence[ListeningSocket]) -> tuple[str, str | None]:
+    """Cause and hint for a container that runs and failed its last probe."""
+    result = symptom.result
     port = symptom.ports[0] if symptom.ports else 0
-    if outcome.text == REFUSED:
-        return _not_listening(port, listeners)
-    if outcome.text.startswith(NO_HTTP):
-        return outcome.text, PLAIN_HTTP
-    if outcome.status is None:
-        return outcome.text, None
-    said = f"it answered {outcome.text}" + (f": {outcome.body}" if outcome.body else "")
-    if 300 <= outcome.status < 400:
-        return said, "let `health_check.path` name a page that answers 200 without a redirect"
-    if outcome.status == 404:
-        return said, "check `health_check.path`"
-    if outcome.status == 400:
-        return said, "if the app accepts certain hosts only, add the project's domain to them"
-    return said, None
+    if result.text == REFUSED:
+        return _explain_refusal(port, listeners)
+    if result.text.startswith(NOT_HTTP):
+        return result.text, PLAIN_HTTP
+    if result.status is None:
+        return result.text, None
+    cause = f"it answered {result.text}" + (f": {result.body}" if result.body else "")
+    if 300 <= result.status < 400:
+        return cause, "let `health_check.path` name a page that answers 200 without a redirect"
+    if result.status == 404:
+        return cause, "check `health_check.path`"
+    if result.status == 400:
+        return cause, "if the app accepts certain hosts only, add the project's domain to them"
+    return cause, None
 
 
-def _not_listening(port: int, listeners: Sequence[Listener]) -> tuple[str, str | None]:
-    here = [listener for listener in listeners if listener.port == port]
-    if here and all(listener.loopback for listener in here):
+def _explain_refusal(port: int, listeners: Sequence[ListeningSocket]) -> tuple[str, str | None]:
+    """Cause and hint for a refused connection, by the sockets that listen inside the container."""
+    on_port = [listener for listener in listeners if listener.port == port]
+    reachable = [listener for listener in on_port if not listener.loopback]
+    if on_port and not reachable:
         return (
-            f"it listens on {here[0].address}:{port}, which only the container itself can reach",
+            f"it listens on {on_port[0].address}:{port}, which only the container itself can reach",
             f"let the program listen on 0.0.0.0:{port}",
         )
-    reachable = [listener for listener in here if not listener.loopback]
     if reachable:
         # [::] is both families as a rule, and IPv6 alone where the program asked for that: it looks the same.
         maybe_ipv6 = all(":" in listener.address for listener in reachable)
-        other = f"; or on 0.0.0.0:{port}, if it listens on IPv6 alone" if maybe_ipv6 else ""
-        return f"it listens on port {port}, but closes connections without an answer", PLAIN_HTTP + other
-    others = sorted(
-        {listener.port for listener in listeners if not listener.loopback and listener.port != port}
-    )
-    if others:
-        ports = ", ".join(map(str, others))
+        ipv4_hint = f"; or on 0.0.0.0:{port}, if it listens on IPv6 alone" if maybe_ipv6 else ""
+        return f"it listens on port {port}, but closes connections without an answer", PLAIN_HTTP + ipv4_hint
+    other_ports = sorted({listener.port for listener in listeners if not listener.loopback})
+    if other_ports:
+        ports = ", ".join(map(str, other_ports))
         return (
             f"nothing listens on port {port}; it listens on {ports}",
-            f"set `port: {others[0]}`, or let the program listen on {port}",
+            f"set `port: {other_ports[0]}`, or let the program listen on {port}",
         )
     return (
         f"nothing listens on port {port}, nor on any other",
@@ -151,47 +149,22 @@ def _not_listening(port: int, listeners: Sequence[Listener]) -> tuple[str, str |
     )
 
 
-def parse_listeners(table: str) -> tuple[Listener, ...]:
-    """The listening sockets of a /proc/net/tcp or tcp6 (proc(5)): addresses are hex, in the machine's byte order."""
-    found = []
-    for line in table.splitlines():
-        fields = line.split()
-        if len(fields) < 4 or fields[3] != LISTEN or ":" not in fields[1]:
-            continue
-        address, port = fields[1].split(":")
-        found.append(Listener(_address(address), int(port, 16)))
-    return tuple(sorted(set(found), key=lambda one: (one.port, one.address)))
-
-
-def _address(text: str) -> str:
-    words = [bytes.fromhex(text[start : start + 8])[::-1] for start in range(0, len(text), 8)]
-    raw = b"".join(words)
-    if len(raw) == 4:
-        return ".".join(map(str, raw))
-    if raw[:15] == bytes(15):
-        return "::1" if raw[15] == 1 else "::"
-    if raw[:12] == bytes(10) + b"\xff\xff":
-        return ".".join(map(str, raw[12:]))
-    return ":".join(f"{raw[at]:02x}{raw[at + 1]:02x}" for at in range(0, 16, 2))
-
-
-async def _listeners(machine: Machine, state: ContainerState | None) -> tuple[Listener, ...]:
-    """What listens inside the container, from the machine's /proc; nothing where that cannot be read."""
+async def _listeners(machine: Machine, state: ContainerState | None) -> tuple[ListeningSocket, ...]:
+    """The sockets that listen inside the container, by the server's /proc; none where that cannot be read."""
     if state is None or state.pid <= 0:
         return ()
     files = (f"/proc/{state.pid}/net/tcp", f"/proc/{state.pid}/net/tcp6")
-    done = await machine.run(["cat", *files], timeout=10.0)
-    return parse_listeners(done.stdout.decode("ascii", "replace"))
+    done = await machine.run(["cat", *files], timeout=_PROC_SECONDS)
+    listeners = set(parse_listeners(done.stdout.decode("ascii", "replace")))
+    return tuple(sorted(listeners, key=lambda listener: (listener.port, listener.address)))
 
 
-async def _last_state(engine: Engine, container: str, symptom: Ended | Silent) -> ContainerState | None:
-    """The state to explain: for one that ended and is started again and again, a moment when it is down."""
+async def _state_while_down(engine: Engine, container: str, clock: Clock) -> ContainerState | None:
+    """The state of a container that exited; one that keeps restarting is caught at a moment when it is down."""
     state = await engine.container(container)
-    if isinstance(symptom, Silent):
-        return state
-    for _ in range(30):
+    for _ in range(_INSPECTIONS):
         if state is None or not state.running or state.restarting:
             break
-        await asyncio.sleep(0.1)
+        await clock.sleep(_INSPECT_SECONDS)
         state = await engine.container(container)
     return state

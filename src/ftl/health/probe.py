@@ -1,4 +1,7 @@
-"""One question to a container over the network, and its answer in words."""
+"""Health probe: one check of a container over the network.
+
+Probes come from the network, as the proxy's requests will: no program inside the image is needed.
+"""
 
 from __future__ import annotations
 
@@ -15,27 +18,36 @@ if TYPE_CHECKING:
 
     from aiohttp import ClientResponse
 
+    from ftl.engine import ContainerState, Engine
+    from ftl.health.spec import HealthSpec
     from ftl.ssh.machine import Machine
+
+SETTLE_SECONDS = 3.0
+"""Time that a container without a port must keep running to count as healthy."""
 
 REFUSED = "connection refused"
 
-NO_HTTP = "what it answers is not HTTP"
+ACCEPTED = "accepts connections"
 
-_GONE = (errno.ECONNREFUSED, errno.ECONNRESET, errno.EPIPE)
-"""How a port that nobody listens on looks at the near end of a forward."""
+NOT_HTTP = "what it answers is not HTTP"
 
-SHOWN = 200
-"""So many characters of an answer's body are kept for the user."""
+BODY_LIMIT = 200
+"""Characters of a failed answer's body that are kept for the user."""
+
+# How a port without a listener looks at the local end of an SSH forward.
+_REFUSED_ERRNOS = (errno.ECONNREFUSED, errno.ECONNRESET, errno.EPIPE)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came back.
+class ProbeResult:
+    """Result of one probe.
 
     Attributes:
+        ok: Whether the container passed.
         text: "200", "301 to https://...", "connection refused", "no answer within 5 s".
+        status: The HTTP status, if it answered with one.
         body: The beginning of an answer that was not 2xx.
-        final: Asking again will not help.
+        final: Another probe cannot succeed.
     """
 
     ok: bool
@@ -45,10 +57,54 @@ class Outcome:
     final: bool = False
 
 
+async def probe(
+    engine: Engine, machine: Machine, state: ContainerState, spec: HealthSpec, *, running_seconds: float
+) -> ProbeResult:
+    """Check a running container once.
+
+    Docker's own health check must pass too where ftl.yaml sets one; one that the image brings along is ignored.
+
+    Args:
+        engine: The server's engine.
+        machine: The server.
+        state: The container, as the engine has just described it.
+        spec: The check.
+        running_seconds: How long it has been seen running; decides for a container without a port.
+    """
+    if spec.docker_check is not None and state.health == "unhealthy":
+        output = state.health_log.strip() or "no output"
+        return ProbeResult(False, f"Docker's health check failed: {output}", final=True)
+    if spec.docker_check is not None and state.health == "starting":
+        return ProbeResult(False, "Docker's health check has not passed yet")
+    if not spec.ports:
+        settled = running_seconds >= SETTLE_SECONDS
+        return ProbeResult(settled, "running" if settled else "starting")
+    if not state.endpoints:
+        return ProbeResult(False, "it is in no network")
+    address = state.endpoints[0].address
+    if spec.path is not None:
+        return await probe_http(
+            machine,
+            address,
+            spec.ports[0],
+            path=spec.path,
+            host=spec.host,
+            https=spec.https,
+            timeout=spec.timeout,
+        )
+    for port in spec.ports:
+        result = await probe_port(
+            machine, address, port, timeout=spec.timeout, settled=lambda: engine.container(state.id)
+        )
+        if not result.ok:
+            return result
+    return ProbeResult(True, ACCEPTED)
+
+
 async def probe_http(
     machine: Machine, address: str, port: int, *, path: str, host: str, https: bool, timeout: float
-) -> Outcome:
-    """GET a path of the container as the proxy would; redirects are answers, not followed."""
+) -> ProbeResult:
+    """GET a path of the container as the proxy would; redirects are not followed."""
     import aiohttp
 
     from ftl.engine import connector
@@ -62,26 +118,26 @@ async def probe_http(
         async with aiohttp.ClientSession(connector=connector(url), timeout=limit, headers=headers) as session:
             try:
                 async with session.get(base + path, allow_redirects=False) as answer:
-                    return await _judge(answer)
+                    return await _result(answer)
             except TimeoutError:
-                return Outcome(False, f"no answer within {timeout:g} s")
+                return ProbeResult(False, f"no answer within {timeout:g} s")
             except aiohttp.ServerDisconnectedError:
-                return Outcome(False, REFUSED)
-            except aiohttp.ClientResponseError as error:  # its own words for bytes that it cannot read
-                words = " ".join(error.message.rstrip(" ^\n").split())
-                return Outcome(False, f"{NO_HTTP}: {words}")
+                return ProbeResult(False, REFUSED)
+            except aiohttp.ClientResponseError as error:  # bytes that its parser cannot read
+                reason = " ".join(error.message.rstrip(" ^\n").split())
+                return ProbeResult(False, f"{NOT_HTTP}: {reason}")
             except aiohttp.ClientError as error:
-                return Outcome(False, _words(error))
+                return ProbeResult(False, _reason(error))
 
 
-async def _judge(answer: ClientResponse) -> Outcome:
+async def _result(answer: ClientResponse) -> ProbeResult:
     status = answer.status
     if 200 <= status < 300:
-        return Outcome(True, str(status), status)
+        return ProbeResult(True, str(status), status)
     target = answer.headers.get("Location")
     text = f"{status} {answer.reason or ''}".strip() + (f" to {target}" if target else "")
-    body = (await answer.content.read(SHOWN * 4)).decode("utf-8", "replace")
-    return Outcome(False, text, status, " ".join(body.split())[:SHOWN])
+    body = (await answer.content.read(BODY_LIMIT * 4)).decode("utf-8", "replace")
+    return ProbeResult(False, text, status, " ".join(body.split())[:BODY_LIMIT])
 
 
 async def probe_port(
@@ -91,12 +147,12 @@ async def probe_port(
     *,
     timeout: float,
     settled: Callable[[], Awaitable[object]],
-) -> Outcome:
-    """Whether the port accepts a connection.
+) -> ProbeResult:
+    """Connect to a port of the container.
 
-    Behind an SSH forward the near end accepts at once, and closes as soon as the far end is refused. `settled` is
-    a question to the same server over the same connection, asked after ours: when it is answered, a refusal has
-    arrived too.
+    Behind an SSH forward the local end accepts at once, and closes as soon as the server's end is refused. `settled`
+    is a call to the same server over the same SSH connection, sent after ours: once it has been answered, a refusal
+    has arrived too.
     """
     async with machine.dial(address, port) as url:
         try:
@@ -107,26 +163,26 @@ async def probe_port(
                 finally:
                     writer.close()
         except TimeoutError:
-            return Outcome(False, f"no answer within {timeout:g} s")
+            return ProbeResult(False, f"no answer within {timeout:g} s")
         except OSError as error:
-            return Outcome(False, _words(error))
+            return ProbeResult(False, _reason(error))
 
 
-async def _still_open(reader: asyncio.StreamReader, settled: Callable[[], Awaitable[object]]) -> Outcome:
-    first = asyncio.ensure_future(reader.read(1))
+async def _still_open(reader: asyncio.StreamReader, settled: Callable[[], Awaitable[object]]) -> ProbeResult:
+    first_byte = asyncio.ensure_future(reader.read(1))
     try:
         await settled()
         await asyncio.sleep(0.02)
-        if not first.done():
-            return Outcome(True, "accepts connections")
-        closed = first.exception() is not None or first.result() == b""
-        return Outcome(not closed, REFUSED if closed else "accepts connections")
+        if not first_byte.done():
+            return ProbeResult(True, ACCEPTED)
+        closed = first_byte.exception() is not None or first_byte.result() == b""
+        return ProbeResult(not closed, REFUSED if closed else ACCEPTED)
     finally:
-        first.cancel()
+        first_byte.cancel()
 
 
-def _words(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     inner = error.__cause__ or error
-    if isinstance(inner, OSError) and inner.errno in _GONE:
+    if isinstance(inner, OSError) and inner.errno in _REFUSED_ERRNOS:
         return REFUSED
     return str(error) or type(error).__name__

@@ -1,4 +1,4 @@
-"""The logs of a project's containers as one stream, in the order of time. Read-only."""
+"""Logs of a project's containers, merged by time into one stream. Read-only."""
 
 from __future__ import annotations
 
@@ -16,21 +16,23 @@ from ftl.errors import EngineError, FtlError
 if TYPE_CHECKING:
     from ftl.engine import Container, Engine, LogLine
 
-LOOK = 1.0
-"""Seconds between two looks for new containers while following."""
+POLL_SECONDS = 1.0
+"""Seconds between two lists of the project's containers while following."""
 
-GONE = (404, 409)
-"""What an engine answers for a container that was removed, or is being removed, while we read it."""
+# The engine's answers for a container that was removed, or is being removed, while its log is read.
+_REMOVED_STATUSES = (404, 409)
 
 _ROLES = (labels.ROLE_SERVICE, labels.ROLE_DEPENDENCY)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LogEntry:
     """A line of a container's log.
 
     Attributes:
+        service: The service or dependency.
         name: The container without its project: "web-r5", "web-r5-2", "postgres". Tells replicas apart.
+        container: The container's ID.
         time: RFC 3339 with nanoseconds, UTC, by the server's clock.
     """
 
@@ -42,7 +44,7 @@ class Entry:
     text: str
 
 
-Show = Callable[[Entry], None]
+Show = Callable[[LogEntry], None]
 
 
 async def read_logs(
@@ -54,20 +56,21 @@ async def read_logs(
     tail: int | None = None,
     since: str | None = None,
 ) -> None:
-    """Show what the containers have logged until now, merged by time.
+    """Show the containers' logs up to the present, merged by time.
 
     Args:
         engine: The server's engine.
-        project: Whose containers.
-        names: Their services and dependencies.
+        project: The project's name.
+        names: Its services and dependencies to read.
         show: Called with each line, in order.
-        tail: Only the last so many lines of the merged log; None: all, held in memory one line a container.
+        tail: Only this number of lines, the last of the merged log; None: all, with one line of each container in
+            memory at a time.
         since: Only lines from then on (RFC 3339).
 
     Raises:
-        FtlError: None of them has a container.
+        FtlError: None of the names has a container.
     """
-    sources = await _existing(engine, project, names)
+    sources = await _require_containers(engine, project, names)
     async with aclosing(_merged(engine, project, sources, tail, since)) as merged:
         if tail is None:
             async for entry in merged:
@@ -87,36 +90,38 @@ async def follow_logs(
     tail: int | None = None,
     since: str | None = None,
 ) -> None:
-    """The same, and then go on with what they log from now on, until cancelled.
+    """Show the logs as `read_logs` does, then follow them until cancelled.
 
     A container that ends does not end the stream; containers that appear (a deploy starts them) join it, from
-    their first line. The past is merged by time; what is new is shown as it comes.
+    their first line. Past lines are merged by time; new ones are shown as they come.
     """
-    followed = _Followed(engine, project, show)
+    follower = _Follower(engine, project, show)
     hidden = tail == 0
     earliest = ""
 
-    def past(entry: Entry) -> None:
+    def past(entry: LogEntry) -> None:
         nonlocal earliest
         earliest = earliest or entry.time
-        followed.positions.setdefault(entry.container, _Position()).advance(entry.time)
+        follower.positions.setdefault(entry.container, _Position()).advance(entry.time)
         if not hidden:
             show(entry)
 
-    there = await _existing(engine, project, names)
+    containers = await _require_containers(engine, project, names)
     await read_logs(engine, project, names, past, tail=1 if hidden else tail, since=since)
-    for old in there:  # what it has is older than all that was shown, so only later lines are new
-        followed.positions.setdefault(old.id, _Position(earliest or since or ""))
+    for (
+        container
+    ) in containers:  # one of which nothing was shown: its lines so far are older than all that was
+        follower.positions.setdefault(container.id, _Position(earliest or since or ""))
     async with asyncio.TaskGroup() as group:
         while True:
             for container in await _containers(engine, project, names):
-                followed.join(group, container)
-            await asyncio.sleep(LOOK)
+                follower.join(group, container)
+            await asyncio.sleep(POLL_SECONDS)
 
 
 @dataclass(slots=True)
 class _Position:
-    """How far a container's log was shown: the time of the last line, and how many lines had that very time.
+    """How far a container's log was shown: the time of the last line, and the number of lines with exactly that time.
 
     The engine's `since` includes the moment that it names, so those lines come again.
     """
@@ -125,13 +130,13 @@ class _Position:
     lines: int = 0
 
     def advance(self, time: str) -> None:
-        """A line was shown."""
+        """Count a line that was shown."""
         self.lines = self.lines + 1 if time == self.time else 1
         self.time = time
 
 
-class _Followed:
-    """The containers whose logs are being followed, each by a task of its own."""
+class _Follower:
+    """Containers whose logs are followed, each by a separate task."""
 
     def __init__(self, engine: Engine, project: str, show: Show) -> None:
         self.positions: dict[str, _Position] = {}
@@ -141,7 +146,7 @@ class _Followed:
         self._reading: set[str] = set()
 
     def join(self, group: asyncio.TaskGroup, container: Container) -> None:
-        """Follow a container unless that is done already, or it ended and all of it was shown."""
+        """Follow a container unless a task does already, or it has ended and all its lines were shown."""
         new = container.id not in self.positions
         if container.id not in self._reading and (new or container.state in ("running", "restarting")):
             self._reading.add(container.id)
@@ -160,33 +165,36 @@ class _Followed:
                     position.advance(line.time)
                     self._show(_entry(self._project, container, line))
         except EngineError as error:
-            if error.status not in GONE:
+            if error.status not in _REMOVED_STATUSES:
                 raise
         finally:
             self._reading.discard(container.id)
 
 
-async def _existing(engine: Engine, project: str, names: Sequence[str]) -> list[Container]:
-    found = await _containers(engine, project, names)
-    if not found:
-        what = ", ".join(names)
-        raise FtlError(f"nothing of {what} runs on {engine.name}", hint="`ftl deploy` starts it")
-    return found
+async def _require_containers(engine: Engine, project: str, names: Sequence[str]) -> list[Container]:
+    containers = await _containers(engine, project, names)
+    if not containers:
+        raise FtlError(f"nothing of {', '.join(names)} runs on {engine.name}", hint="`ftl deploy` starts it")
+    return containers
 
 
 async def _containers(engine: Engine, project: str, names: Sequence[str]) -> list[Container]:
-    """The containers of these services and dependencies, of every release that is still there, by name."""
-    found = await engine.containers(labels={labels.PROJECT: project})
-    ours = (one for one in found if one.labels.get(labels.ROLE) in _ROLES)
-    return sorted((one for one in ours if one.labels.get(labels.SERVICE) in names), key=lambda one: one.name)
+    """The containers of these services and dependencies, of every release that still has some, by name."""
+    containers = await engine.containers(labels={labels.PROJECT: project})
+    selected = (
+        container
+        for container in containers
+        if container.labels.get(labels.ROLE) in _ROLES and container.labels.get(labels.SERVICE) in names
+    )
+    return sorted(selected, key=lambda container: container.name)
 
 
 async def _merged(
     engine: Engine, project: str, containers: Sequence[Container], tail: int | None, since: str | None
-) -> AsyncGenerator[Entry]:
-    """The logs as they stand, merged by time with one line of each in memory."""
+) -> AsyncGenerator[LogEntry]:
+    """The logs up to the present, merged by time with one line of each in memory."""
     sources = [_entries(engine, project, container, tail, since) for container in containers]
-    heads: list[tuple[str, int, Entry]] = []
+    heads: list[tuple[str, int, LogEntry]] = []
     try:
         firsts = await asyncio.gather(*(anext(source, None) for source in sources))
         heads = [(first.time, number, first) for number, first in enumerate(firsts) if first is not None]
@@ -206,19 +214,19 @@ async def _merged(
 
 async def _entries(
     engine: Engine, project: str, container: Container, tail: int | None, since: str | None
-) -> AsyncGenerator[Entry]:
+) -> AsyncGenerator[LogEntry]:
     lines = engine.logs(container.id, tail=tail, since=since)
     async with aclosing(lines):
         try:
             async for line in lines:
                 yield _entry(project, container, line)
         except EngineError as error:
-            if error.status not in GONE:
+            if error.status not in _REMOVED_STATUSES:
                 raise
 
 
-def _entry(project: str, container: Container, line: LogLine) -> Entry:
-    return Entry(
+def _entry(project: str, container: Container, line: LogLine) -> LogEntry:
+    return LogEntry(
         service=container.labels[labels.SERVICE],
         name=container.name.removeprefix(f"{project}-"),
         container=container.id,

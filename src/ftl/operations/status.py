@@ -1,4 +1,4 @@
-"""What of a project runs on a server, and how it is. Read-only."""
+"""Status of a project on its server: running containers, health, ports. Read-only."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Literal
 
 from ftl.aio import gather
 from ftl.deploy.observe.state import observe
-from ftl.deploy.plan.checks import dependency_check, service_check
 from ftl.deploy.plan.pins import configured_reference
 from ftl.engine import labels
 from ftl.errors import FtlError
-from ftl.health.wait import Check, ask
+from ftl.health.probe import probe
+from ftl.health.spec import HealthSpec, dependency_health, service_health
 from ftl.releases.record import release_number
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from ftl.engine import Container, ContainerState
     from ftl.host.session import Session
 
-PATIENCE = 3.0
-"""Seconds that a container has to answer its health check here."""
+PROBE_TIMEOUT = 3.0
+"""Limit of one health probe in seconds, also where the project allows more."""
 
-EVERYWHERE = ("", "0.0.0.0")  # noqa: S104 - what the engine writes; nothing is bound here
+ALL_ADDRESSES = ("", "0.0.0.0")  # noqa: S104 - as the engine writes it; nothing is bound here
 
 Kind = Literal["service", "dependency", "proxy"]
 
@@ -36,15 +36,15 @@ class Unit:
     """A service at one release, a dependency, or the proxy.
 
     Attributes:
-        release: The release of its containers; None for what has none.
+        release: The release of its containers; None for a dependency and the proxy.
         live: Whether requests go to it. Containers of a release that is not live are left over, or a deploy
             is under way.
-        running: How many of its containers run.
-        wanted: How many ftl.yaml asks for; 0 where it is not in ftl.yaml any more.
-        healthy: Whether all that run answer as they should; None where nothing runs.
-        health: The same in words: "healthy", "500 Internal Server Error", "exited (1)".
-        since: When the youngest of its running containers started: RFC 3339, empty where none runs.
-        ports: "8000" inside, "127.0.0.1:49153->5432" where the server itself listens.
+        running: Number of its containers that run.
+        wanted: Number of containers that ftl.yaml asks for; 0 where it is no longer in ftl.yaml.
+        healthy: Whether all of its containers run and pass their probe; None where it has none.
+        health: "healthy", or the reason why not: "500 Internal Server Error", "exited (1)".
+        since: Start of the youngest of its running containers: RFC 3339, empty where none runs.
+        ports: "8000" inside the network, "127.0.0.1:49153->5432" where the server itself listens.
     """
 
     name: str
@@ -76,32 +76,32 @@ class Status:
 
     @property
     def deployed(self) -> bool:
-        """Whether any container of the project is there."""
+        """Whether the project has any container on the server."""
         return any(unit.running or unit.image for unit in self.units if unit.kind != "proxy")
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
-    """The containers that make a unit, and how they are asked."""
+class _Members:
+    """The containers of one unit, and how their health is checked."""
 
     name: str
     kind: Kind
     release: str | None
     live: bool
     wanted: int
-    check: Check
+    check: HealthSpec
     containers: tuple[Container, ...]
 
 
 async def status(project: Project, session: Session) -> Status:
-    """Look at what there is, and ask every running container for its health once.
+    """Observe the server and probe every running container once.
 
     Raises:
         ServerError, EngineError: The server does not answer.
     """
     observed = await observe(session.engine, session.info, project.name, session.name)
-    groups = [*_services(project, observed), *_dependencies(project, observed), *_proxy(observed)]
-    units = await gather(_unit(session, group) for group in groups)
+    every = [*_services(project, observed), *_dependencies(project, observed), *_proxy(observed)]
+    units = await gather(_unit(session, members) for members in every)
     releases = [unit.release for unit in units if unit.live and unit.release]
     return Status(
         project=project.name,
@@ -112,70 +112,76 @@ async def status(project: Project, session: Session) -> Status:
     )
 
 
-def _services(project: Project, observed: Observed) -> Iterable[_Group]:
-    """Every service's live release, then what else of it is there; then what ftl.yaml does not know."""
+def _services(project: Project, observed: Observed) -> Iterable[_Members]:
+    """Each service's live release and its other releases; then services that are no longer in ftl.yaml."""
     for service in project.services:
         live = observed.live_release(service.name)
-        check = service_check(project, service)
-        found = _by_release(observed.services, service.name)
-        current = found.pop(live, ()) if live else ()
-        yield _Group(service.name, "service", live, live is not None, service.replicas, check, current)
-        for release, containers in found.items():
-            yield _Group(service.name, "service", release, False, 0, check, containers)
+        check = service_health(project, service)
+        by_release = _by_release(observed.services, service.name)
+        current = by_release.pop(live, ()) if live else ()
+        yield _Members(service.name, "service", live, live is not None, service.replicas, check, current)
+        for release, containers in by_release.items():
+            yield _Members(service.name, "service", release, False, 0, check, containers)
     known = {service.name for service in project.services}
     for name in sorted({container.labels[labels.SERVICE] for container in observed.services} - known):
         for release, containers in _by_release(observed.services, name).items():
             serves = observed.live_release(name) == release
-            yield _Group(name, "service", release, serves, 0, Check(), containers)
+            yield _Members(name, "service", release, serves, 0, HealthSpec(), containers)
 
 
 def _by_release(containers: Sequence[Container], service: str) -> dict[str, tuple[Container, ...]]:
-    found: dict[str, tuple[Container, ...]] = {}
+    by_release: dict[str, tuple[Container, ...]] = {}
     for container in containers:
         if container.labels[labels.SERVICE] == service:
             release = container.labels.get(labels.RELEASE, "")
-            found[release] = (*found.get(release, ()), container)
-    return found
+            by_release[release] = (*by_release.get(release, ()), container)
+    return by_release
 
 
-def _dependencies(project: Project, observed: Observed) -> Iterable[_Group]:
-    there = dict(observed.dependencies)
+def _dependencies(project: Project, observed: Observed) -> Iterable[_Members]:
+    unknown = dict(observed.dependencies)
     for dependency in project.dependencies:
-        container = there.pop(dependency.name, None)
+        container = unknown.pop(dependency.name, None)
         containers = () if container is None else (container,)
-        yield _Group(dependency.name, "dependency", None, True, 1, dependency_check(dependency), containers)
-    for name, container in sorted(there.items()):
-        yield _Group(name, "dependency", None, False, 0, Check(), (container,))
+        yield _Members(
+            dependency.name, "dependency", None, True, 1, dependency_health(dependency), containers
+        )
+    for name, container in sorted(unknown.items()):
+        yield _Members(name, "dependency", None, False, 0, HealthSpec(), (container,))
 
 
-def _proxy(observed: Observed) -> Iterable[_Group]:
-    containers = tuple(one for one in observed.containers if one.labels.get(labels.ROLE) == labels.ROLE_PROXY)
+def _proxy(observed: Observed) -> Iterable[_Members]:
+    containers = tuple(
+        container
+        for container in observed.containers
+        if container.labels.get(labels.ROLE) == labels.ROLE_PROXY
+    )
     if containers:
-        yield _Group("proxy", "proxy", None, True, 1, Check(), containers)
+        yield _Members("proxy", "proxy", None, True, 1, HealthSpec(), containers)
 
 
-async def _unit(session: Session, group: _Group) -> Unit:
-    states = await gather(_look(session, group.check, one) for one in group.containers)
-    up = [one for one in states if one.running]
-    bad = [one for one in states if not one.healthy]
+async def _unit(session: Session, members: _Members) -> Unit:
+    results = await gather(_check(session, members.check, container) for container in members.containers)
+    running = [result for result in results if result.running]
+    unhealthy = [result for result in results if not result.healthy]
     return Unit(
-        name=group.name,
-        kind=group.kind,
-        release=group.release,
-        live=group.live,
-        running=len(up),
-        wanted=group.wanted,
-        image=configured_reference(group.containers[0].image) if group.containers else "",
-        healthy=not bad if states else None,
-        health=bad[0].health if bad else "healthy" if states else "not running",
-        since=max((one.since for one in up), default=""),
-        ports=_ports(group.containers, group.check.ports),
+        name=members.name,
+        kind=members.kind,
+        release=members.release,
+        live=members.live,
+        running=len(running),
+        wanted=members.wanted,
+        image=configured_reference(members.containers[0].image) if members.containers else "",
+        healthy=not unhealthy if results else None,
+        health=unhealthy[0].health if unhealthy else "healthy" if results else "not running",
+        since=max((result.since for result in running), default=""),
+        ports=_ports(members.containers, members.check.ports),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
-    """How one container is."""
+class _ContainerHealth:
+    """State and health of one container."""
 
     running: bool
     healthy: bool
@@ -183,22 +189,22 @@ class _Look:
     since: str
 
 
-async def _look(session: Session, check: Check, container: Container) -> _Look:
-    """Inspect a container and, if it runs, ask it."""
+async def _check(session: Session, check: HealthSpec, container: Container) -> _ContainerHealth:
+    """Inspect a container and, if it runs, probe it once."""
     state = await session.engine.container(container.id)
     if state is None:
-        return _Look(False, False, "removed", "")
+        return _ContainerHealth(False, False, "removed", "")
     if state.restarting or not state.running:
-        return _Look(False, False, _ended(state), "")
+        return _ContainerHealth(False, False, _down_reason(state), "")
     try:
-        patient = replace(check, timeout=min(check.timeout, PATIENCE))
-        outcome = await ask(session.engine, session.machine, state, patient, waited=math.inf)
+        bounded = replace(check, timeout=min(check.timeout, PROBE_TIMEOUT))
+        result = await probe(session.engine, session.machine, state, bounded, running_seconds=math.inf)
     except FtlError as error:
-        return _Look(True, False, error.message, state.started)
-    return _Look(True, outcome.ok, "healthy" if outcome.ok else outcome.text, state.started)
+        return _ContainerHealth(True, False, error.message, state.started)
+    return _ContainerHealth(True, result.ok, "healthy" if result.ok else result.text, state.started)
 
 
-def _ended(state: ContainerState) -> str:
+def _down_reason(state: ContainerState) -> str:
     """Why a container does not run."""
     if state.restarting:
         return f"restarting (exited {state.exit_code})"
@@ -208,16 +214,16 @@ def _ended(state: ContainerState) -> str:
 
 
 def _ports(containers: Sequence[Container], inside: Sequence[int]) -> tuple[str, ...]:
-    """Where the server listens for it, and the ports inside that it does not publish."""
+    """Ports that the server listens on for a unit, and ports inside the network that it does not publish."""
     published = sorted(
-        (one.host_port, one.host_address, one.container_port, one.protocol)
+        (port.host_port, port.host_address, port.container_port, port.protocol)
         for container in containers
-        for one in container.published
-        if one.host_port and one.host_address != "::"  # the same port again, for IPv6
+        for port in container.published
+        if port.host_port and port.host_address != "::"  # the same port again, for IPv6
     )
-    hidden = {target for _, _, target, _ in published}
+    targets = {target for _, _, target, _ in published}
     listening = []
     for port, address, target, protocol in published:
-        where = f"{port}" if address in EVERYWHERE else f"{address}:{port}"
+        where = f"{port}" if address in ALL_ADDRESSES else f"{address}:{port}"
         listening.append(f"{where}->{target}" + ("/udp" if protocol == "udp" else ""))
-    return (*(str(port) for port in inside if port not in hidden), *dict.fromkeys(listening))
+    return (*(str(port) for port in inside if port not in targets), *dict.fromkeys(listening))

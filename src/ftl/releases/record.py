@@ -1,4 +1,4 @@
-"""Release record: what a rollback needs to know of one release. It holds secrets (env)."""
+"""Release record: everything a rollback needs about one release. It contains secrets (env)."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
-Outcome = Literal["started", "live", "failed"]
+ReleaseOutcome = Literal["started", "live", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceRecord:
-    """A service as a release left it.
+    """A service as deployed by a release.
 
     Attributes:
-        release: The release whose containers serve it (an earlier one where nothing changed).
+        release: The release whose containers run it (an earlier one where nothing changed).
         image: The reference it runs.
         image_id: That image's id on the server.
         content: Its content id.
         config: The hash of its containers' configuration.
-        pulled: What the server pulled for it, by digest: `registry.example.com/shop/web@sha256:...`; empty where the
-            image was sent.
-        layers: Its diffIDs, lowest first, if FTL's own archive brought the image; empty where it came otherwise.
+        pulled: The reference that the server pulled, by digest: `registry.example.com/shop/web@sha256:...`; empty
+            where FTL sent the image.
+        layers: Its diffIDs, lowest first, if FTL sent the image as an archive; empty otherwise.
     """
 
     release: str
@@ -56,16 +56,17 @@ class DependencyRecord:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseRecord:
-    """One release of a project. It holds secrets: the definitions with their env.
+    """One release of a project. It contains secrets: the definitions with their env.
 
     Attributes:
-        outcome: "started" until it ends; a record that stays so was interrupted.
-        started: Unix time in seconds; `seconds` is how long it took, 0 while it runs.
+        outcome: "started" until it ends; a record that stays "started" was interrupted.
+        started: Unix time in seconds.
+        seconds: How long the deploy took, 0 while it runs.
         project: The resolved ftl.yaml (`ftl config --show-secrets`).
     """
 
     release: str
-    outcome: Outcome
+    outcome: ReleaseOutcome
     started: float
     seconds: float = 0.0
     by: str = ""
@@ -82,14 +83,14 @@ class ReleaseRecord:
         return release_number(self.release)
 
     def to_json(self) -> bytes:
-        """The bytes that are stored."""
+        """The record as it is stored."""
         return json.dumps({"v": 1, **asdict(self)}, separators=(",", ":")).encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> ReleaseRecord | None:
-        """None where the bytes are no whole record (a write that was cut off).
+        """Read a stored record; None where the bytes are not a complete one (an interrupted write).
 
-        What a newer FTL writes beside what is known here is passed over.
+        Fields that this version does not know (a newer FTL wrote them) are ignored.
         """
         try:
             known = _known(cls, json.loads(data))
@@ -109,30 +110,32 @@ class ReleaseRecord:
 def _known(
     kind: type[ReleaseRecord | ServiceRecord | DependencyRecord], stored: Mapping[str, Any]
 ) -> dict[str, Any]:
-    names = {one.name for one in fields(kind)}
+    names = {known.name for known in fields(kind)}
     return {name: value for name, value in stored.items() if name in names}
 
 
-def brought(releases: Iterable[ReleaseRecord]) -> dict[str, bool]:
-    """Image ID on the server -> whether FTL's own archive brought it. What records do not tell is not in it."""
-    found: dict[str, bool] = {}
-    for service in (one for release in releases for one in release.services.values()):
+def loaded_by_ftl(releases: Iterable[ReleaseRecord]) -> dict[str, bool]:
+    """Image ID on the server -> whether FTL loaded it from an archive; others are left out."""
+    loaded: dict[str, bool] = {}
+    for service in (service for release in releases for service in release.services.values()):
         if service.image_id and (service.layers or service.pulled):
-            found[service.image_id] = found.get(service.image_id, False) or bool(service.layers)
-    return found
+            loaded[service.image_id] = loaded.get(service.image_id, False) or bool(service.layers)
+    return loaded
 
 
-def origins(releases: Iterable[ReleaseRecord]) -> dict[str, str]:
-    """Image ID on the server -> what the last live release with it says it was pulled as; empty: it was sent."""
-    found: dict[str, str] = {}
+def pull_references(releases: Iterable[ReleaseRecord]) -> dict[str, str]:
+    """Image ID on the server -> reference that live releases pulled it by; empty if FTL sent it."""
+    references: dict[str, str] = {}
     for release in releases:
         if release.outcome == "live":
-            found |= {one.image_id: one.pulled for one in release.services.values()}
-            found |= {one.image_id: one.pulled for one in release.dependencies.values()}
-    return found
+            references |= {service.image_id: service.pulled for service in release.services.values()}
+            references |= {
+                dependency.image_id: dependency.pulled for dependency in release.dependencies.values()
+            }
+    return references
 
 
 def release_number(release: str) -> int:
-    """12 for "r12"; 0 for what is no release name."""
+    """12 for "r12"; 0 for any other text."""
     digits = release[1:]
     return int(digits) if release[:1] == "r" and digits.isdigit() else 0

@@ -1,15 +1,16 @@
-"""A local port whose connections are passed on to wherever the target is at the time."""
+"""TCP relay: a local port whose connections are forwarded to the current target."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.errors import FtlError, UsageError
+from ftl.proc_net import parse_listeners
 from ftl.ssh.streams import open_stream
-from ftl.tunnels.ports import holder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,7 +21,7 @@ CHUNK = 256 * 1024
 
 
 class PortTaken(UsageError):
-    """Something on this machine listens on the port already."""
+    """The port of this machine is in use."""
 
 
 @asynccontextmanager
@@ -29,15 +30,15 @@ async def relay(port: int, target: Callable[[], str]) -> AsyncIterator[int]:
 
     Args:
         port: 0 takes any that is free.
-        target: Asked for each connection: "unix:///path" or "tcp://host:port". Where that cannot be reached,
-            the connection is closed, as if the far end had refused it.
+        target: Called for each connection; returns "unix:///path" or "tcp://host:port". Where that cannot be
+            reached, the connection is closed, as if the far end had refused it.
 
     Yields:
         The port that is listened on.
 
     Raises:
-        PortTaken: Somebody else has the port.
-        UsageError: It is a port that only root may have.
+        PortTaken: Another program listens on the port.
+        UsageError: Only root may listen on the port.
     """
     connections: set[asyncio.Task[None]] = set()
 
@@ -46,7 +47,7 @@ async def relay(port: int, target: Callable[[], str]) -> AsyncIterator[int]:
         assert task is not None
         connections.add(task)
         try:
-            await _pass_on((reader, writer), target())
+            await _forward((reader, writer), target())
         finally:
             connections.discard(task)
 
@@ -67,15 +68,16 @@ async def _listen(
         return await asyncio.start_server(accept, "127.0.0.1", port)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            by = holder(port)
-            raise PortTaken(f"port {port} of this machine is taken{f' by {by}' if by else ''}") from None
+            program = _port_owner(port)
+            by = f" by {program}" if program else ""
+            raise PortTaken(f"port {port} of this machine is taken{by}") from None
         if error.errno in (errno.EACCES, errno.EPERM):
             raise UsageError(f"port {port} of this machine is for root alone") from None
         raise FtlError(f"port {port} of this machine cannot be used", cause=error.strerror) from error
 
 
-async def _pass_on(near: Streams, url: str) -> None:
-    """Copy both ways until both ends have said all they wanted to."""
+async def _forward(near: Streams, url: str) -> None:
+    """Copy both ways until both ends have closed."""
     try:
         with suppress(OSError):
             far = await open_stream(url)
@@ -102,3 +104,21 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         await writer.drain()
     if writer.can_write_eof():
         writer.write_eof()
+
+
+def _port_owner(port: int) -> str:
+    """The program that listens on a port, "postgres (pid 812)"; empty where that cannot be seen.
+
+    From /proc (Linux): the socket's inode is in net/tcp, and the process that has it open links to it from its fd/.
+    """
+    links: set[str] = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with suppress(OSError):
+            sockets = parse_listeners(Path(table).read_text())
+            links |= {f"socket:[{socket.inode}]" for socket in sockets if socket.port == port}
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # other users' processes, and those that end meanwhile
+            for descriptor in (process / "fd").iterdir():
+                if descriptor.readlink().name in links:
+                    return f"{(process / 'comm').read_text().strip()} (pid {process.name})"
+    return ""

@@ -1,4 +1,4 @@
-"""Ports of this machine that lead to the dependencies on the server."""
+"""Tunnels: local ports that lead to the dependencies on the server."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
     from ftl.host.session import Session
     from ftl.ssh.machine import Machine
 
-LOOK = 5.0
-"""Seconds between two looks at whether the connection lives and the dependencies are where they were."""
+POLL_SECONDS = 5.0
+"""Seconds between two checks of the connection and of the dependencies' addresses."""
 
-ANSWER = 20.0
-"""Seconds after which a server that does not answer such a look is taken for gone."""
+POLL_TIMEOUT = 20.0
+"""Seconds after which a server that does not answer such a check counts as lost."""
 
 LOOPBACK = "127.0.0.1"
 
-NOWHERE = "unix:///dev/null"
-"""Where a dependency is reached that does not run: connecting to it fails."""
+UNREACHABLE = "unix:///dev/null"
+"""Target for a dependency that does not run: connecting to it fails."""
 
 Key = tuple[str, int]
 """A dependency and one of its ports."""
 
 Address = tuple[str, int]
 
-PAUSES = (1.0, 2.0, 5.0, 10.0)
+RECONNECT_PAUSES = (1.0, 2.0, 5.0, 10.0)
 """Seconds before each new attempt to connect; the last one repeats."""
 
 
@@ -53,16 +53,16 @@ class Tunnel:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """What the user said about one dependency's local port: `NAME=LOCAL` or `NAME:PORT=LOCAL`."""
+class PortChoice:
+    """The user's choice of a dependency's local port: `NAME=LOCAL` or `NAME:PORT=LOCAL`."""
 
     name: str
     local: int
     port: int | None = None
 
 
-def wanted_tunnels(
-    project: Project, names: Sequence[str] = (), *, offset: int = 0, choices: Sequence[Choice] = ()
+def plan_tunnels(
+    project: Project, names: Sequence[str] = (), *, offset: int = 0, choices: Sequence[PortChoice] = ()
 ) -> tuple[Tunnel, ...]:
     """A tunnel for every port of these dependencies (of all, where none is named).
 
@@ -87,11 +87,11 @@ def wanted_tunnels(
             "there is nothing to reach: no dependency has a port",
             hint="`ports: [5432]` under a dependency names them; the presets know theirs",
         )
-    _refuse_clashes(tunnels)
+    _check_local_ports(tunnels)
     return tunnels
 
 
-def _port_of(choice: Choice, ports: Sequence[int]) -> int:
+def _port_of(choice: PortChoice, ports: Sequence[int]) -> int:
     listed = ", ".join(map(str, ports)) or "none"
     if choice.port is None and len(ports) == 1:
         return ports[0]
@@ -105,10 +105,10 @@ def _port_of(choice: Choice, ports: Sequence[int]) -> int:
     return choice.port
 
 
-def _refuse_clashes(tunnels: Sequence[Tunnel]) -> None:
-    holders: dict[int, Tunnel] = {}
+def _check_local_ports(tunnels: Sequence[Tunnel]) -> None:
+    by_port: dict[int, Tunnel] = {}
     for tunnel in tunnels:
-        other = holders.setdefault(tunnel.local, tunnel)
+        other = by_port.setdefault(tunnel.local, tunnel)
         if not 0 < tunnel.local < 65536:
             raise UsageError(f"{tunnel.local} is not a port", hint="ports go from 1 to 65535")
         if other is not tunnel:
@@ -126,7 +126,7 @@ async def keep_tunnels(
     emit: Emit,
     opened: Callable[[str], None],
 ) -> None:
-    """Hold the tunnels open until cancelled, also across deploys and lost connections.
+    """Keep the tunnels open until cancelled, also across deploys and lost connections.
 
     The local ports stay open all the time. When a deploy replaces a dependency's container, new connections
     reach the new one. When the connection is lost, it is made again.
@@ -135,11 +135,11 @@ async def keep_tunnels(
         connect: Makes a connection to the server.
         project: The project's name.
         tunnels: What to open.
-        emit: Is told when the connection is lost and when it is back.
+        emit: Receives a note when the connection is lost and when it is back.
         opened: Called once, with the server's name, when all tunnels lead somewhere.
 
     Raises:
-        PortTaken: A local port is.
+        PortTaken: A local port is in use.
         FtlError: The first connection fails, or a dependency does not run.
     """
     urls: dict[Key, str] = {}
@@ -148,7 +148,7 @@ async def keep_tunnels(
     def ready(session: Session) -> None:
         nonlocal lost
         if lost is None:
-            _refuse_absent(tunnels, urls, project, session.name)
+            _check_running(tunnels, urls, project, session.name)
             opened(session.name)
         elif lost:
             emit(Note(f"connected to {session.name} again"))
@@ -160,13 +160,13 @@ async def keep_tunnels(
         while True:
             try:
                 async with connect() as session:
-                    await _hold(session, project, tunnels, urls, ready)
+                    await _serve(session, project, tunnels, urls, ready)
             except (FtlError, TimeoutError) as error:
                 if lost is None:
                     raise
-                pause = PAUSES[min(lost, len(PAUSES) - 1)]
+                pause = RECONNECT_PAUSES[min(lost, len(RECONNECT_PAUSES) - 1)]
                 lost += 1
-                why = str(error) or f"no answer within {ANSWER:g} s"
+                why = str(error) or f"no answer within {POLL_TIMEOUT:g} s"
                 emit(Note(f"connection lost ({why}); trying again in {pause:g} s", "warning"))
                 await asyncio.sleep(pause)
 
@@ -175,27 +175,27 @@ async def keep_tunnels(
 async def dependency_tunnels(
     machine: Machine, engine: Engine, project: Project
 ) -> AsyncIterator[Mapping[str, int]]:
-    """Tunnels to all dependencies that run, for a hook on this machine.
+    """Tunnels to all running dependencies, for a hook on this machine.
 
     Yields:
-        Dependency -> the local port that leads to its first port: the usual one, or where something on this
-        machine has that, any that is free.
+        Dependency -> the local port that leads to its first port: the same number, or any free one where that is
+        in use on this machine.
     """
-    found = await _addresses(engine, project.name)
+    addresses = await _addresses(engine, project.name)
     ports: dict[str, int] = {}
     async with AsyncExitStack() as stack:
         for dependency in project.dependencies:
             for port in dependency.ports:
-                where = found.get((dependency.name, port))
-                if where is None:
+                address = addresses.get((dependency.name, port))
+                if address is None:
                     continue
-                url = await stack.enter_async_context(machine.dial(*where))
-                local = await _usual_or_any(stack, port, url)
+                url = await stack.enter_async_context(machine.dial(*address))
+                local = await _same_or_free_port(stack, port, url)
                 ports.setdefault(dependency.name, local)
         yield ports
 
 
-async def _usual_or_any(stack: AsyncExitStack, port: int, url: str) -> int:
+async def _same_or_free_port(stack: AsyncExitStack, port: int, url: str) -> int:
     try:
         return await stack.enter_async_context(relay(port, lambda: url))
     except UsageError:
@@ -206,7 +206,7 @@ async def _usual_or_any(stack: AsyncExitStack, port: int, url: str) -> int:
 async def _relayed(tunnel: Tunnel, urls: Mapping[Key, str]) -> AsyncIterator[int]:
     """The local end of a tunnel."""
     try:
-        async with relay(tunnel.local, lambda: urls.get((tunnel.name, tunnel.port), NOWHERE)) as port:
+        async with relay(tunnel.local, lambda: urls.get((tunnel.name, tunnel.port), UNREACHABLE)) as port:
             yield port
     except PortTaken as error:
         raise PortTaken(
@@ -216,49 +216,50 @@ async def _relayed(tunnel: Tunnel, urls: Mapping[Key, str]) -> AsyncIterator[int
         ) from None
 
 
-async def _hold(
+async def _serve(
     session: Session,
     project: str,
     tunnels: Sequence[Tunnel],
     urls: dict[Key, str],
     ready: Callable[[Session], None],
 ) -> None:
-    """Keep `urls` true over one connection, until that ends."""
+    """Keep `urls` up to date over one connection, until that ends."""
     known: dict[Key, Address] = {}
     async with AsyncExitStack() as stack:
         try:
             while True:
-                async with asyncio.timeout(ANSWER):
-                    found = await _addresses(session.engine, project)
+                async with asyncio.timeout(POLL_TIMEOUT):
+                    addresses = await _addresses(session.engine, project)
                     for key in [(tunnel.name, tunnel.port) for tunnel in tunnels]:
-                        if key not in found:
+                        if key not in addresses:
                             urls.pop(key, None)
-                        elif found[key] != known.get(key) or key not in urls:
-                            urls[key] = await stack.enter_async_context(session.machine.dial(*found[key]))
-                known = found
+                        elif addresses[key] != known.get(key) or key not in urls:
+                            urls[key] = await stack.enter_async_context(session.machine.dial(*addresses[key]))
+                known = addresses
                 ready(session)
-                await asyncio.sleep(LOOK)
+                await asyncio.sleep(POLL_SECONDS)
         finally:
             urls.clear()
 
 
-def _refuse_absent(tunnels: Sequence[Tunnel], urls: Mapping[Key, str], project: str, server: str) -> None:
-    absent = sorted({tunnel.name for tunnel in tunnels if (tunnel.name, tunnel.port) not in urls})
-    if absent:
-        what = " and ".join(absent)
+def _check_running(tunnels: Sequence[Tunnel], urls: Mapping[Key, str], project: str, server: str) -> None:
+    missing = sorted({tunnel.name for tunnel in tunnels if (tunnel.name, tunnel.port) not in urls})
+    if missing:
+        names = " and ".join(missing)
         raise FtlError(
-            f"{what} of {project} {'does' if len(absent) == 1 else 'do'} not run on {server}",
+            f"{names} of {project} {'does' if len(missing) == 1 else 'do'} not run on {server}",
             hint="`ftl deploy` starts what is missing, `ftl status` shows what is there",
         )
 
 
 async def _addresses(engine: Engine, project: str) -> dict[Key, Address]:
-    """Where the ports of the running dependencies are, as seen from the server."""
+    """Addresses of the running dependencies' ports, as seen from the server."""
     marks = {labels.PROJECT: project, labels.ROLE: labels.ROLE_DEPENDENCY}
-    found: dict[Key, Address] = {}
+    addresses: dict[Key, Address] = {}
     for container in await engine.containers(labels=marks):
         if container.state == "running":
             for port in container.published:
                 if port.host_port and port.protocol == "tcp":
-                    found[container.labels[labels.SERVICE], port.container_port] = (LOOPBACK, port.host_port)
-    return found
+                    service = container.labels[labels.SERVICE]
+                    addresses[service, port.container_port] = (LOOPBACK, port.host_port)
+    return addresses

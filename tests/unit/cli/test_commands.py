@@ -12,7 +12,7 @@ from ftl.cli.commands.setup import read_port, read_repository, read_size
 from ftl.cli.commands.status import since
 from ftl.cli.commands.tunnels import choice
 from ftl.errors import UsageError
-from ftl.tunnels.tunnels import Choice
+from ftl.tunnels.tunnels import PortChoice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,11 +46,11 @@ def test_since_refuses_the_rest(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("postgres=15432", Choice("postgres", 15432)),
-        ("rabbitmq:15672=25672", Choice("rabbitmq", 25672, 15672)),
+        ("postgres=15432", PortChoice("postgres", 15432)),
+        ("rabbitmq:15672=25672", PortChoice("rabbitmq", 25672, 15672)),
     ],
 )
-def test_port_choices(text: str, expected: Choice) -> None:
+def test_port_choices(text: str, expected: PortChoice) -> None:
     """-p says which local port a dependency gets, or one port of it."""
     assert choice(text) == expected
 

@@ -15,11 +15,11 @@ from ftl.releases.record import (
     DependencyRecord,
     ReleaseRecord,
     ServiceRecord,
-    brought,
-    origins,
+    loaded_by_ftl,
+    pull_references,
     release_number,
 )
-from ftl.releases.store import packed, unpacked
+from ftl.releases.store import pack_record, parse_records
 
 texts = st.text(max_size=20)
 layers = st.lists(texts, max_size=3).map(tuple)
@@ -73,7 +73,7 @@ def test_the_number_of_a_record_that_cannot_be_read_is_not_given_again() -> None
     """Its file's name tells the release; what is no release's file is passed over."""
     good = ReleaseRecord("r3", "live", 1.0)
     files = {"shop/r12.json": b"{", "shop/r3.json": good.to_json(), "shop/notes.txt": b"?"}
-    found = unpacked(files)
+    found = parse_records(files)
     assert [(one.release, one.outcome) for one in found] == [("r3", "live"), ("r12", "started")]
 
 
@@ -109,8 +109,8 @@ def test_records_tell_which_images_ftl_brought(
 ) -> None:
     """By their IDs on the server: sent once is brought, pulled alone is not, and of the others nothing is known."""
     releases = [ReleaseRecord(one.release, "live", 1.0, services={"web": one}) for one in services]
-    assert brought(releases) == expected
-    assert brought(reversed(releases)) == expected
+    assert loaded_by_ftl(releases) == expected
+    assert loaded_by_ftl(reversed(releases)) == expected
 
 
 def test_the_last_live_release_tells_where_an_image_came_from() -> None:
@@ -121,12 +121,12 @@ def test_the_last_live_release_tells_where_an_image_came_from() -> None:
         ReleaseRecord("r2", "live", 0.0, dependencies={"one": one}),
         ReleaseRecord("r3", "failed", 0.0, dependencies={"one": replace(one, pulled="")}),
     )
-    assert origins(releases) == {"A": "a@sha256:1", "B": ""}
+    assert pull_references(releases) == {"A": "a@sha256:1", "B": ""}
 
 
 def test_records_are_private() -> None:
     """The stored file and its folder can be read by their owner alone."""
-    with tarfile.open(fileobj=io.BytesIO(packed("shop", ReleaseRecord("r1", "live", 1.0)))) as tar:
+    with tarfile.open(fileobj=io.BytesIO(pack_record("shop", ReleaseRecord("r1", "live", 1.0)))) as tar:
         assert {entry.name: entry.mode for entry in tar} == {"shop": 0o700, "shop/r1.json": 0o600}
 
 

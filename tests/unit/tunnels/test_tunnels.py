@@ -13,7 +13,7 @@ import pytest
 from ftl.config.models.project import Dependency, Project, ProjectInfo, Server
 from ftl.errors import UsageError
 from ftl.tunnels.relay import PortTaken, relay
-from ftl.tunnels.tunnels import Choice, Tunnel, wanted_tunnels
+from ftl.tunnels.tunnels import PortChoice, Tunnel, plan_tunnels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -38,20 +38,20 @@ SHOP = project(postgres=(5432,), rabbitmq=(5672, 15672))
     [
         ((), 0, (), [("postgres", 5432, 5432), ("rabbitmq", 5672, 5672), ("rabbitmq", 15672, 15672)]),
         (("postgres",), 10000, (), [("postgres", 5432, 15432)]),
-        (("postgres",), 10000, (Choice("postgres", 6000),), [("postgres", 5432, 6000)]),
+        (("postgres",), 10000, (PortChoice("postgres", 6000),), [("postgres", 5432, 6000)]),
         (
             ("rabbitmq",),
             0,
-            (Choice("rabbitmq", 6000, 15672),),
+            (PortChoice("rabbitmq", 6000, 15672),),
             [("rabbitmq", 5672, 5672), ("rabbitmq", 15672, 6000)],
         ),
     ],
 )
 def test_local_ports(
-    names: tuple[str, ...], offset: int, choices: tuple[Choice, ...], expected: list[tuple[str, int, int]]
+    names: tuple[str, ...], offset: int, choices: tuple[PortChoice, ...], expected: list[tuple[str, int, int]]
 ) -> None:
     """The local port is the dependency's own, moved by the offset, unless one was chosen for it."""
-    assert wanted_tunnels(SHOP, names, offset=offset, choices=choices) == tuple(
+    assert plan_tunnels(SHOP, names, offset=offset, choices=choices) == tuple(
         Tunnel(*one) for one in expected
     )
 
@@ -60,10 +60,10 @@ def test_local_ports(
     ("given", "names", "offset", "choices", "words"),
     [
         (SHOP, ("postgers",), 0, (), "no dependency `postgers`"),
-        (SHOP, (), 0, (Choice("redis", 1),), "no dependency `redis`"),
-        (SHOP, (), 0, (Choice("rabbitmq", 1),), "has 2 ports"),
-        (SHOP, (), 0, (Choice("postgres", 1, 2),), "has no port 2"),
-        (SHOP, (), 0, (Choice("postgres", 5672),), "postgres and rabbitmq both want port 5672"),
+        (SHOP, (), 0, (PortChoice("redis", 1),), "no dependency `redis`"),
+        (SHOP, (), 0, (PortChoice("rabbitmq", 1),), "has 2 ports"),
+        (SHOP, (), 0, (PortChoice("postgres", 1, 2),), "has no port 2"),
+        (SHOP, (), 0, (PortChoice("postgres", 5672),), "postgres and rabbitmq both want port 5672"),
         (SHOP, (), 60000, (), "65672 is not a port"),
         (project(), (), 0, (), "nothing to reach"),
         (project(app=()), (), 0, (), "nothing to reach"),
@@ -71,11 +71,11 @@ def test_local_ports(
     ],
 )
 def test_what_cannot_be_opened(
-    given: Project, names: tuple[str, ...], offset: int, choices: tuple[Choice, ...], words: str
+    given: Project, names: tuple[str, ...], offset: int, choices: tuple[PortChoice, ...], words: str
 ) -> None:
     """An unknown dependency or port, and two tunnels on one port, are mistakes told before anything is opened."""
     with pytest.raises(UsageError, match=words):
-        wanted_tunnels(given, names, offset=offset, choices=choices)
+        plan_tunnels(given, names, offset=offset, choices=choices)
 
 
 def asynchronous(test: Callable[..., Coroutine[None, None, None]]) -> Callable[..., None]:

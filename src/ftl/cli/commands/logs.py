@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ftl.cli.options import Options
     from ftl.config import Project
     from ftl.events import Emit
-    from ftl.operations.logs import Entry, Show
+    from ftl.operations.logs import LogEntry, Show
 
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _PART = re.compile(r"([0-9.]+)(ms|s|m|h|d)")
@@ -94,14 +94,14 @@ def _shower(options: Options, *, timestamps: bool, prefix: bool, flush: bool) ->
 
     printer = LogLines(sys.stdout, timestamps=timestamps, prefix=prefix, flush=flush)
 
-    def show(entry: Entry) -> None:
+    def show(entry: LogEntry) -> None:
         with writing():
             printer.write(entry.name, entry.time, entry.text)
 
     return show
 
 
-def _put_record(entry: Entry) -> None:
+def _put_record(entry: LogEntry) -> None:
     put_json(
         {
             "type": "log",

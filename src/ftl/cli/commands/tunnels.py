@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ftl.cli.options import Options
     from ftl.events import Emit
-    from ftl.tunnels.tunnels import Choice, Tunnel
+    from ftl.tunnels.tunnels import PortChoice, Tunnel
 
 
 @click.command()
@@ -38,7 +38,7 @@ def command(options: Options, names: tuple[str, ...], ports: tuple[str, ...], of
     Every port of every dependency is open at 127.0.0.1, under the same number, until Ctrl-C:
     `psql -h 127.0.0.1` is the project's database. The tunnels live through deploys and lost connections.
     """
-    from ftl.tunnels.tunnels import wanted_tunnels
+    from ftl.tunnels.tunnels import plan_tunnels
 
     project, _, address = load_project(options)
 
@@ -46,7 +46,7 @@ def command(options: Options, names: tuple[str, ...], ports: tuple[str, ...], of
         from ftl.host.session import open_session
         from ftl.tunnels.tunnels import keep_tunnels
 
-        wanted = wanted_tunnels(project, names, offset=offset, choices=[choice(text) for text in ports])
+        wanted = plan_tunnels(project, names, offset=offset, choices=[choice(text) for text in ports])
         await keep_tunnels(
             lambda: open_session(address.machine()),
             project.name,
@@ -58,18 +58,18 @@ def command(options: Options, names: tuple[str, ...], ports: tuple[str, ...], of
     run(options, "tunnels", work, lambda _: {})
 
 
-def choice(text: str) -> Choice:
+def choice(text: str) -> PortChoice:
     """Read NAME=PORT or NAME:ITS_PORT=PORT.
 
     Raises:
         UsageError: It is neither.
     """
-    from ftl.tunnels.tunnels import Choice
+    from ftl.tunnels.tunnels import PortChoice
 
     found = re.fullmatch(r"([^:=]+)(?::([0-9]{1,5}))?=([0-9]{1,5})", text)
     if found is None:
         raise UsageError(f"-p: `{text}` is not a port", hint="write `-p postgres=15432`")
-    return Choice(found[1], int(found[3]), int(found[2]) if found[2] else None)
+    return PortChoice(found[1], int(found[3]), int(found[2]) if found[2] else None)
 
 
 def _print(options: Options, server: str, tunnels: Sequence[Tunnel]) -> None:

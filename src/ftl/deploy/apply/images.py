@@ -14,7 +14,7 @@ from ftl.events import Note
 from ftl.image.registry.push_pull import pull, push
 from ftl.image.transfer import send, send_many, warm_blob_cache
 from ftl.references import repository
-from ftl.releases.record import origins
+from ftl.releases.record import pull_references
 
 if TYPE_CHECKING:
     from ftl.deploy.apply.context import DeployContext
@@ -43,7 +43,7 @@ async def resolve(context: DeployContext, owner: str, reference: str) -> Resolve
     """
     if owner not in context.images:
         image = await _image(context, reference)
-        recorded = origins(context.observed.releases).get(image.id)
+        recorded = pull_references(context.observed.releases).get(image.id)
         context.images[owner] = _external(context, reference, image, recorded)
     return context.images[owner]
 

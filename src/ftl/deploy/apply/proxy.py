@@ -23,7 +23,7 @@ from ftl.deploy.plan.steps import (
 from ftl.engine import labels
 from ftl.errors import EngineError, FtlError
 from ftl.events import Note, Switched
-from ftl.health.diagnosis import Ended, ended, explain
+from ftl.health.diagnosis import Exited, diagnose, has_exited
 from ftl.proxy import drained, ensure_project_network, likely_cause
 
 if TYPE_CHECKING:
@@ -134,9 +134,9 @@ async def _refuse_ended(context: DeployContext, step: Switch) -> None:
     new = await context.engine.containers(labels=own)
     states = await gather(context.engine.container(container.id) for container in new)
     for container, state in zip(new, states, strict=True):
-        if ended(state):
+        if has_exited(state):
             service = container.labels[labels.SERVICE]
-            raise await explain(context.engine, context.machine, service, container.name, Ended())
+            raise await diagnose(context.engine, context.machine, service, container.name, Exited())
 
 
 async def _has_switched(context: DeployContext, step: Switch) -> bool:

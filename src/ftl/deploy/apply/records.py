@@ -28,7 +28,7 @@ async def write_record(context: DeployContext, step: Record) -> Decision:
     """Write a release record; one that says "live" decides a release that has nothing to switch."""
     record = step.record
     decides = record.release == context.release and record.outcome == "live"
-    await store.write(context.engine, step.project, _completed(record, context) if decides else record)
+    await store.write_record(context.engine, step.project, _completed(record, context) if decides else record)
     return Decision(committed=decides)
 
 

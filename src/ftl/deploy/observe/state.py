@@ -11,8 +11,8 @@ from ftl.engine import labels
 from ftl.proxy import observe as observe_proxy
 from ftl.proxy import release_alias
 from ftl.references import familiar, listed
-from ftl.releases import store
 from ftl.releases.record import release_number
+from ftl.releases.store import read_records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -138,7 +138,7 @@ async def observe(engine: Engine, info: EngineInfo, project: str, server: str) -
         images = group.create_task(engine.images())
         networks = group.create_task(engine.networks())
         volumes = group.create_task(engine.volumes())
-        releases = group.create_task(store.read(engine, project))
+        releases = group.create_task(read_records(engine, project))
         proxy = group.create_task(observe_proxy(engine))
     return Observed(
         server=server,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ftl import references
 from ftl.json_fields import as_objects, as_str
-from ftl.releases.record import origins
+from ftl.releases.record import pull_references
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +63,7 @@ def pin_on_server(observed: Observed, reference: str) -> str:
     image = next((image for image in observed.images if wanted in map(references.familiar, image.tags)), None)
     if image is None or "@" in reference:
         return ""
-    recorded = origins(observed.releases).get(image.id)
+    recorded = pull_references(observed.releases).get(image.id)
     digest = origin_digest(reference, image, observed.info.store, recorded)
     return with_digest(reference, digest) if digest else ""
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.sources import BuiltImage
     from ftl.deploy.request import Author, DeployRequest
     from ftl.engine import Container
-    from ftl.releases.record import Outcome
+    from ftl.releases.record import ReleaseOutcome
 
 
 NO_FILES = TlsFiles()
@@ -150,7 +150,7 @@ def _notes(diff: Diff) -> Iterator[str]:
         )
 
 
-def _record(diff: Diff, author: Author, outcome: Outcome) -> ReleaseRecord:
+def _record(diff: Diff, author: Author, outcome: ReleaseOutcome) -> ReleaseRecord:
     """The record of the release that is made; entries of unchanged services come from the last live one.
 
     Where the records were lost, they are made from the running containers.

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Literal
 
 from ftl.deploy.names import container_names, parked_name, volume_name
 from ftl.deploy.plan import pins
-from ftl.deploy.plan.checks import dependency_check, service_check
 from ftl.deploy.plan.cleanup import refs
 from ftl.deploy.plan.sources import BuiltImage, ImageOnServer, NamedImage
 from ftl.deploy.plan.specs import hook_spec, release_spec
@@ -36,8 +35,9 @@ from ftl.deploy.plan.steps import (
     WaitHealthy,
 )
 from ftl.engine import labels
+from ftl.health.spec import dependency_health, service_health
 from ftl.proxy import project_network
-from ftl.releases.record import brought
+from ftl.releases.record import loaded_by_ftl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,7 +102,7 @@ def image_tracks(diff: Diff) -> Iterator[Track]:
             case NamedImage():
                 owners.setdefault(diff.service_image(change), []).append(change.name)
     if outgoing:
-        yield (SendImages(tuple(outgoing), brought(diff.observed.releases)),)
+        yield (SendImages(tuple(outgoing), loaded_by_ftl(diff.observed.releases)),)
     for dependency in diff.dependencies:
         if dependency.starts:
             owners.setdefault(diff.dependency_image(dependency), []).append(dependency.name)
@@ -146,7 +146,7 @@ def proxy_track(diff: Diff) -> Track:
 def dependency_track(diff: Diff, change: DependencyChange) -> Track:
     """A dependency starts, or starts again, and is healthy before any service starts."""
     name, current = change.name, change.current
-    check = dependency_check(change.dependency)
+    check = dependency_health(change.dependency)
     if change.starts:
         container = f"{diff.project.name}-{name}"
         start = StartDependency(
@@ -167,7 +167,7 @@ def dependency_track(diff: Diff, change: DependencyChange) -> Track:
 def service_track(diff: Diff, change: ServiceChange) -> Track:
     """New containers start beside the old ones (or after them, where both cannot run) and become healthy."""
     service, name, project = change.service, change.name, diff.project.name
-    check = service_check(diff.project, service)
+    check = service_health(diff.project, service)
     if change.action == "restarted":
         stopped = refs(change.stopped)
         return (RestartContainers(name, stopped), WaitHealthy(name, stopped, check))

@@ -9,7 +9,7 @@ from ftl.deploy.plan.steps.base import ContainerRef, ServiceStep, Step, names
 
 if TYPE_CHECKING:
     from ftl.engine import ContainerSpec
-    from ftl.health.wait import Check
+    from ftl.health.spec import HealthSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class WaitHealthy(ServiceStep):
 
     kind: ClassVar[str] = "wait_healthy"
     containers: tuple[ContainerRef, ...]
-    check: Check
+    check: HealthSpec
 
     @property
     def text(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from ftl.config.models.project import Container, ContainerHealthCheck, HealthCheck, ProjectInfo, Proxy, Route
-from ftl.deploy.plan.checks import service_check
+from ftl.health.spec import service_health
 from tests.unit.deploy.world import project, service
 
 
@@ -18,20 +18,20 @@ from tests.unit.deploy.world import project, service
 def test_an_app_is_asked_by_the_name_its_visitors_use(routes: tuple[Route, ...], host: str) -> None:
     """Public services are asked for a public name, inner ones for their own."""
     asked = project(service(routes=routes))
-    assert service_check(asked, asked.services[0]).host == host
+    assert service_health(asked, asked.services[0]).host == host
 
 
 @pytest.mark.parametrize(("tls", "https"), [("auto", True), ("internal", True), ("off", False)])
 def test_an_app_that_will_be_served_by_https_is_told_so(tls: str, https: bool) -> None:
     """Apps that redirect plain HTTP are asked as the proxy will ask them."""
     asked = replace(project(), proxy=Proxy(tls=tls))  # type: ignore[arg-type]
-    assert service_check(asked, asked.services[0]).https is https
+    assert service_health(asked, asked.services[0]).https is https
 
 
 def test_retries_and_start_period_make_the_allowance() -> None:
     """The wait lasts as long as the check's numbers say."""
     asked = project(service(health_check=HealthCheck(path="/up", interval=2, retries=5, start_period=7)))
-    assert service_check(asked, asked.services[0]).allowance == 17
+    assert service_health(asked, asked.services[0]).allowance == 17
 
 
 def test_dockers_own_check_is_asked_only_where_the_file_sets_one() -> None:
@@ -46,11 +46,11 @@ def test_dockers_own_check_is_asked_only_where_the_file_sets_one() -> None:
             )
         ),
     )
-    assert service_check(plain, plain.services[0]).inside is None
-    assert service_check(set_here, set_here.services[0]).allowance == 30 + 60
+    assert service_health(plain, plain.services[0]).docker_check is None
+    assert service_health(set_here, set_here.services[0]).allowance == 30 + 60
 
 
 def test_a_service_without_a_port_must_keep_running() -> None:
     """There is nothing to ask a worker."""
     worker = replace(project(service(port=None, routes=())), project=ProjectInfo(name="shop"))
-    assert service_check(worker, worker.services[0]).ports == ()
+    assert service_health(worker, worker.services[0]).ports == ()

@@ -1,0 +1,102 @@
+"""Health specs: how FTL checks one container, derived from ftl.yaml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ftl.config import Container, Dependency, Project, Service
+
+DEPENDENCY_RETRIES = 120
+"""Probes of a dependency, one a second: a database initialises its data on its first start."""
+
+
+@dataclass(frozen=True, slots=True)
+class HealthSpec:
+    """Health check of one container. Times are seconds.
+
+    Attributes:
+        ports: All of them must accept connections; without any, the container must keep running.
+        path: GET this on the first port and expect 2xx; None: an accepted connection is enough.
+        host: The Host header of that request.
+        https: Send `X-Forwarded-Proto: https`, as the proxy will.
+        interval: The longest pause between two probes.
+        timeout: Limit of one probe.
+        retries: Times `interval`, how long the wait may last after `start_period`.
+        docker_check: Extra seconds for Docker's own health check, where ftl.yaml sets one; None where it does not.
+    """
+
+    ports: tuple[int, ...] = ()
+    path: str | None = None
+    host: str = "localhost"
+    https: bool = False
+    interval: float = 1.0
+    timeout: float = 5.0
+    retries: int = 30
+    start_period: float = 0.0
+    docker_check: float | None = None
+
+    @property
+    def allowance(self) -> float:
+        """Seconds after which a container that is still unhealthy fails the deploy."""
+        return self.start_period + self.interval * self.retries + (self.docker_check or 0.0)
+
+    def __str__(self) -> str:
+        if self.path is not None:
+            return f"GET :{self.ports[0]}{self.path}"
+        if self.ports:
+            return "port " + ", ".join(map(str, self.ports))
+        return "keeps running"
+
+
+def service_health(project: Project, service: Service) -> HealthSpec:
+    """The spec for a service's containers: the request that its visitors will send."""
+    docker_check = _docker_check_seconds(service.container)
+    if service.port is None:
+        return HealthSpec(docker_check=docker_check)
+    spec = HealthSpec(
+        ports=(service.port,),
+        host=_public_host(project, service),
+        https=bool(service.routes) and project.proxy.tls != "off",
+        docker_check=docker_check,
+    )
+    configured = service.health_check
+    if configured is None:
+        return spec
+    return HealthSpec(
+        ports=spec.ports,
+        path=configured.path,
+        host=spec.host,
+        https=spec.https,
+        interval=configured.interval,
+        timeout=configured.timeout,
+        retries=configured.retries,
+        start_period=configured.start_period,
+        docker_check=docker_check,
+    )
+
+
+def dependency_health(dependency: Dependency) -> HealthSpec:
+    """The spec for a dependency: all ports accept connections, Docker's check passes."""
+    return HealthSpec(
+        dependency.ports,
+        retries=DEPENDENCY_RETRIES,
+        docker_check=_docker_check_seconds(dependency.container),
+    )
+
+
+def _public_host(project: Project, service: Service) -> str:
+    """The host name that visitors use; a service without routes is called by its own name."""
+    if not service.routes:
+        return service.name
+    by_route = next((route.host for route in service.routes if route.host), None)
+    return by_route or project.project.domain or service.name
+
+
+def _docker_check_seconds(section: Container) -> float | None:
+    """The longest that Docker's own check may take to pass; its first run comes when an interval is over."""
+    check = section.health_check
+    if check is None:
+        return None
+    return check.start_period + (check.interval + check.timeout) * (check.retries + 1)
