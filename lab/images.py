@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import subprocess
 import sys
 import tempfile
@@ -14,16 +13,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftl.errors import FtlError
-from ftl.server.sandbox.docker import find
-from ftl.server.sandbox.image import bootstrap, pack
+from ftl.errors import EngineError, FtlError
+from ftl.json_fields import as_str_map
+from ftl.server.sandbox.image import bootstrap, build, pack, pull
+from ftl.server.sandbox.lifecycle import local_engine
 from lab import prepare
 from lab.place import LABEL, ROOT, STATE, LabError, exclusive, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
-    from ftl.server.sandbox.docker import Docker
+    from ftl.engine import Engine, Image
 
 SUITES = ("bullseye", "bookworm", "trixie", "sid")
 SELDOM = ("bullseye", "sid", "registry", "pebble")
@@ -64,19 +64,19 @@ def remove() -> None:
 
 
 async def _ensure(names: Sequence[str]) -> None:
-    shelf = Shelf(find())
-    await asyncio.gather(*(shelf.ensure(name) for name in names))
+    async with local_engine() as engine:
+        shelf = Shelf(engine)
+        await asyncio.gather(*(shelf.ensure(name) for name in names))
 
 
 async def _remove() -> None:
-    docker = find()
-    listed = await docker.run("images", "--quiet", "--filter", f"label={RECIPE_LABEL}")
-    for image in dict.fromkeys(listed.split()):
-        await docker.attempt("rmi", "--force", image)
-    if _BROUGHT.exists():
-        for reference in dict.fromkeys(_BROUGHT.read_text().split()):
-            await docker.attempt("rmi", reference)
-        _BROUGHT.unlink()
+    async with local_engine() as engine:
+        built = [image for image in await engine.images() if RECIPE_LABEL in _labels(image)]
+        brought = _BROUGHT.read_text().split() if _BROUGHT.exists() else []
+        for reference in dict.fromkeys((*(tag for image in built for tag in image.tags), *brought)):
+            with suppress(EngineError):  # a container uses it
+                await engine.untag(reference)
+    _BROUGHT.unlink(missing_ok=True)
 
 
 def _note_brought(reference: str) -> None:
@@ -87,8 +87,8 @@ def _note_brought(reference: str) -> None:
 class Shelf:
     """Images being made side by side, each once, whoever needs it."""
 
-    def __init__(self, docker: Docker) -> None:
-        self.docker = docker
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
         self._making: dict[str, asyncio.Task[None]] = {}
         self._lock = asyncio.Lock()
 
@@ -105,7 +105,7 @@ class Shelf:
                 if time.time() - _NO_REGISTRY.stat().st_mtime < _NO_REGISTRY_SECONDS:
                     return False
             say(f"pulling {reference}")
-            if await self.docker.pull(reference, patience=8):
+            if await pull(self.engine, reference, patience=8):
                 return True
             _NO_REGISTRY.touch()
             return False
@@ -116,14 +116,14 @@ def debian(suite: str) -> Callable[[Shelf], Coroutine[None, None, None]]:
 
     async def ensure_debian(shelf: Shelf) -> None:
         reference = f"debian:{suite}"
-        if await shelf.docker.has_image(reference):
+        if await shelf.engine.image(reference) is not None:
             return
         if await shelf.pull(f"{reference}-slim"):
-            await shelf.docker.run("tag", f"{reference}-slim", reference)
+            await shelf.engine.tag(f"{reference}-slim", reference)
             return
         prepare.ensure(prepare.BASES)
         say(f"making {reference} with mmdebstrap")
-        await bootstrap(shelf.docker, suite, reference)
+        await bootstrap(shelf.engine, suite, reference)
 
     return ensure_debian
 
@@ -131,7 +131,7 @@ def debian(suite: str) -> Callable[[Shelf], Coroutine[None, None, None]]:
 async def caddy(shelf: Shelf) -> None:
     """`caddy:2`, the proxy."""
     recipe = _Recipe("caddy", "caddy:2")
-    if await recipe.is_there(shelf.docker) or await shelf.pull(recipe.reference):
+    if await recipe.is_there(shelf.engine) or await shelf.pull(recipe.reference):
         return
     prepare.ensure(prepare.BUSYBOX)
     authorities = Path("/etc/ssl/certs/ca-certificates.crt").read_bytes()
@@ -146,7 +146,7 @@ async def caddy(shelf: Shelf) -> None:
 async def postgres(shelf: Shelf) -> None:
     """`postgres:16`."""
     recipe = _Recipe("postgres", "postgres:16", suite="trixie")
-    if await recipe.is_there(shelf.docker) or await shelf.pull(recipe.reference):
+    if await recipe.is_there(shelf.engine) or await shelf.pull(recipe.reference):
         return
     await recipe.build(shelf)
 
@@ -154,7 +154,7 @@ async def postgres(shelf: Shelf) -> None:
 async def python(shelf: Shelf) -> None:
     """`python-base:latest`, for apps."""
     recipe = _Recipe("python", "python-base:latest", suite="trixie")
-    if await recipe.is_there(shelf.docker):
+    if await recipe.is_there(shelf.engine):
         return
     await recipe.build(shelf)
 
@@ -164,7 +164,7 @@ def peer(name: str) -> Callable[[Shelf], Coroutine[None, None, None]]:
 
     async def ensure_peer(shelf: Shelf) -> None:
         recipe = _Recipe(name, f"ftl-lab-{name}:latest", suite="bookworm")
-        if not await recipe.is_there(shelf.docker):
+        if not await recipe.is_there(shelf.engine):
             await recipe.build(shelf)
 
     return ensure_peer
@@ -173,7 +173,7 @@ def peer(name: str) -> Callable[[Shelf], Coroutine[None, None, None]]:
 async def busybox(shelf: Shelf) -> None:
     """`ftl-lab-busybox:latest`, for containers that only have to be there."""
     recipe = _Recipe("busybox", BUSYBOX)
-    if await recipe.is_there(shelf.docker):
+    if await recipe.is_there(shelf.engine):
         return
     prepare.ensure(prepare.BUSYBOX)
     await recipe.build(shelf, extra=[("busybox", _busybox())], mode=0o755)
@@ -199,13 +199,10 @@ class _Recipe:
         self._files = sorted((path.name, path.read_bytes()) for path in (_RECIPES / folder).iterdir())
         self._hash = hashlib.sha256(repr((suite, self._files)).encode()).hexdigest()[:12]
 
-    async def is_there(self, docker: Docker) -> bool:
+    async def is_there(self, engine: Engine) -> bool:
         """Whether the engine has it: as it came from a registry, or as these files make it."""
-        done = await docker.attempt("image", "inspect", "--format", "{{json .Config.Labels}}", self.reference)
-        if done.exit_code:
-            return False
-        built_from = (json.loads(done.stdout) or {}).get(RECIPE_LABEL)
-        return built_from in (None, self._hash)
+        image = await engine.image(self.reference)
+        return image is not None and _labels(image).get(RECIPE_LABEL, self._hash) == self._hash
 
     async def build(
         self, shelf: Shelf, *, extra: Sequence[tuple[str, bytes]] = (), mode: int = 0o644
@@ -216,12 +213,17 @@ class _Recipe:
             await shelf.ensure(self._suite)
             arguments["BASE"] = f"debian:{self._suite}"
         say(f"building {self.reference}")
-        await shelf.docker.build(
+        await build(
+            shelf.engine,
             self.reference,
             pack([*self._files, *extra], mode=mode),
             arguments=arguments,
             labels={RECIPE_LABEL: self._hash, LABEL: "images"},
         )
+
+
+def _labels(image: Image) -> dict[str, str]:
+    return dict(as_str_map(image.config.get("Labels")))
 
 
 def _download_caddy() -> bytes:

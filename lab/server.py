@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ftl.server.sandbox import container
 from ftl.server.sandbox.container import USER
-from ftl.server.sandbox.docker import find
+from ftl.server.sandbox.lifecycle import local_engine
 from lab.place import LabError
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class Server:
         """Boot it again after `kill`, and wait until it is ready."""
         docker("start", self.container)
         has_engine = self.run("which", "dockerd", check=False).returncode == 0
-        wait(container.wait_ready(find(), self.container, has_engine=has_engine))
+        wait(_wait_ready(self.container, has_engine=has_engine))
 
     def stop_engine(self) -> None:
         """Stop its Docker engine, and all containers with it."""
@@ -145,7 +145,12 @@ class Server:
     def start_engine(self) -> None:
         """Start its Docker engine again, and wait until it answers."""
         self.run("engine", "start")
-        wait(container.wait_ready(find(), self.container))
+        wait(_wait_ready(self.container))
+
+
+async def _wait_ready(name: str, *, has_engine: bool = True) -> None:
+    async with local_engine() as engine:
+        await container.wait_ready(engine, name, has_engine=has_engine)
 
 
 def docker(

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Literal, Self
 from ftl.errors import EngineError
 from ftl.server.sandbox import container
 from ftl.server.sandbox.container import HTTP, HTTPS, SSH, USER, ServerSpec
-from ftl.server.sandbox.docker import find
 from ftl.server.sandbox.image import Recipe, ensure_image
-from ftl.server.sandbox.lifecycle import make_key
+from ftl.server.sandbox.lifecycle import local_engine, make_key
 from lab import images
 from lab.place import LABEL, STATE, LabError, exclusive, run_id, say
 from lab.server import Server, docker, wait
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
-    from ftl.server.sandbox.docker import Docker
 
 __all__ = ["INIT_SCRIPT", "PUT_INIT_SCRIPT", "Lab", "Server", "Store"]
 
@@ -106,16 +104,12 @@ class Lab:
             disk=disk,
             has_engine=not bare,
         )
-        engine = find()
-        if wait(container.state(engine, full)) is not None:
-            raise LabError(f"there is a server {name} in the run {self.run}")
-        found = wait(_create(engine, spec))
+        found, host_key = wait(_create(spec))
         for user in users:
             docker("exec", full, "useradd", "--create-home", "--shell", "/bin/bash", user)
         if bare:
             docker("exec", "--interactive", full, "sh", "-c", PUT_INIT_SCRIPT, stdin=INIT_SCRIPT.encode())
         known_hosts = self._folder / f"{name}.known_hosts"
-        host_key = wait(container.host_key(engine, full))
         known_hosts.write_text(f"[127.0.0.1]:{found.ports[SSH]} {host_key}\n")
         return Server(
             name=name,
@@ -130,7 +124,7 @@ class Lab:
 
     def remove(self, name: str) -> None:
         """Remove a server and all that it held; none of that name is no error."""
-        wait(container.remove(find(), f"{self.network}-{name}"))
+        wait(_remove(f"{self.network}-{name}"))
 
     def close(self) -> None:
         """Remove everything of this run."""
@@ -143,7 +137,7 @@ class Lab:
         if not docker("images", "--quiet", recipe.reference).stdout.strip():
             images.ensure(recipe.suite)
         with exclusive("server-image"):
-            return wait(ensure_image(find(), recipe, lambda event: say(getattr(event, "text", ""))))
+            return wait(_ensure_image(recipe))
 
     def ensure_network(self) -> None:
         """Have the network of the run."""
@@ -160,17 +154,35 @@ class Lab:
             return key.with_suffix(".pub").read_text().strip()
 
 
-async def _create(docker: Docker, spec: ServerSpec) -> container.ServerState:
-    """Create a server on ports that stay its own, and wait for it."""
-    for attempt in range(_PORT_ATTEMPTS):
-        try:
-            await container.create(docker, _with_ports(spec))
-            break
-        except EngineError as error:  # someone took a port between our look and Docker's
-            taken = "port is already allocated" in (error.cause or "") or "in use" in (error.cause or "")
-            if not taken or attempt == _PORT_ATTEMPTS - 1:
-                raise
-    return await container.wait_ready(docker, spec.name, has_engine=spec.has_engine)
+async def _create(spec: ServerSpec) -> tuple[container.ServerState, str]:
+    """Create a server on ports that stay its own, and wait for it; the server and its host key.
+
+    Raises:
+        LabError: There is one of that name.
+    """
+    async with local_engine() as engine:
+        if await container.state(engine, spec.name) is not None:
+            raise LabError(f"there is a server {spec.name} already")
+        for attempt in range(_PORT_ATTEMPTS):
+            try:
+                await container.create(engine, _with_ports(spec))
+                break
+            except EngineError as error:  # another process took a port between our look and Docker's
+                taken = "port is already allocated" in (error.cause or "") or "in use" in (error.cause or "")
+                if not taken or attempt == _PORT_ATTEMPTS - 1:
+                    raise
+        server = await container.wait_ready(engine, spec.name, has_engine=spec.has_engine)
+        return server, await container.host_key(engine, spec.name)
+
+
+async def _remove(name: str) -> None:
+    async with local_engine() as engine:
+        await container.remove(engine, name)
+
+
+async def _ensure_image(recipe: Recipe) -> str:
+    async with local_engine() as engine:
+        return await ensure_image(engine, recipe, lambda event: say(getattr(event, "text", "")))
 
 
 def _with_ports(spec: ServerSpec) -> ServerSpec:

@@ -6,8 +6,6 @@ import socket
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from ftl.server.sandbox.docker import find
-
 if TYPE_CHECKING:
     from tests.e2e.site import Site
 
@@ -22,9 +20,7 @@ def add_echo(site: Site, name: str = "cache") -> dict[str, Any]:
     """Give a project the dependency; returns its section, to be changed."""
     site.project.write({"echo/Dockerfile": DOCKERFILE})
     folder = site.project.folder / "echo"
-    subprocess.run(
-        [find().program, "build", "--quiet", "--tag", IMAGE, folder], check=True, capture_output=True
-    )
+    subprocess.run(["docker", "build", "--quiet", "--tag", IMAGE, folder], check=True, capture_output=True)
     section: dict[str, Any] = {"name": name, "image": IMAGE, "ports": [PORT]}
     site.config.setdefault("dependencies", []).append(section)
     return section

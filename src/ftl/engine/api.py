@@ -157,6 +157,28 @@ class Engine:
         """One archive with these images, in chunks of at most a few hundred KiB."""
         return images.save(self._client, references)
 
+    def build(
+        self,
+        tag: str,
+        context: bytes,
+        *,
+        arguments: Mapping[str, str] | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> AsyncGenerator[str]:
+        """Build an image with the engine's own builder, without BuildKit; yields its output, line by line.
+
+        Args:
+            tag: The image's name.
+            context: A tar with the Dockerfile at its top.
+            arguments: Build arguments.
+            labels: Labels of the image.
+        """
+        return images.build(self._client, tag, context, arguments=arguments or {}, labels=labels or {})
+
+    async def import_archive(self, reference: str, archive: AsyncIterator[bytes]) -> None:
+        """Make an image of one layer from the tar of a file system (`docker import`)."""
+        await images.import_archive(self._client, reference, archive)
+
     # --- containers ---------------------------------------------------------------------------
 
     async def containers(self, *, labels: Mapping[str, str] | None = None) -> list[Container]:
@@ -174,6 +196,10 @@ class Engine:
         all of them is removed again.
         """
         return await containers.create(self._client, name, spec)
+
+    async def create_raw(self, name: str, config: Mapping[str, object]) -> str:
+        """Create a container from a body of `POST /containers/create`, for options that ContainerSpec lacks; its ID."""
+        return await containers.create_raw(self._client, name, config)
 
     async def start(self, container: str) -> None:
         """Start a container; one that runs already is no error."""

@@ -148,18 +148,19 @@ class Client:
         *,
         query: Sequence[tuple[str, str]] = (),
         body: Mapping[str, object] | None = None,
+        data: AsyncIterator[bytes] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """A call for which aiodocker has no method of its own, over its public session: not bounded.
 
         These are: logs with their streams told apart, saving several images in one archive, an exec whose stdin can
-        be ended, what the engine's disk is used for, and what a registry has. The connection is closed afterwards,
-        for such a stream has no other end.
+        be ended, what the engine's disk is used for, what a registry has, and an import from a tar. The connection is
+        closed afterwards, for such a stream has no other end.
 
         Raises:
             DockerError: As the library would, to be mapped with the rest.
         """
         url = URL(f"{docker.docker_host}/{docker.api_version}/{path}").with_query(list(query))
-        async with docker.session.request(method, url, json=body, timeout=UNBOUNDED) as response:
+        async with docker.session.request(method, url, json=body, data=data, timeout=UNBOUNDED) as response:
             try:
                 if response.status >= 400:
                     answer = as_object(await response.json())

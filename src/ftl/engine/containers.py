@@ -72,6 +72,13 @@ async def create(client: Client, name: str, spec: ContainerSpec) -> str:
     return made.id
 
 
+async def create_raw(client: Client, name: str, config: Mapping[str, object]) -> str:
+    """`POST /containers/create` with a body in the API's own words."""
+    async with client.call(f"create {name}") as docker:
+        made = await docker.containers.create(dict(config), name=checked(name))  # type: ignore[arg-type]
+    return made.id
+
+
 async def start(client: Client, container: str) -> None:
     """`POST /containers/{id}/start`."""
     async with client.call(f"start {container}") as docker:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 from ftl import references
@@ -129,6 +131,48 @@ async def pull(
         updates = docker.images.pull(name, auth=credentials, platform=platform, stream=True)
         async for item in updates:
             yield _progress(as_object(item))
+
+
+async def build(
+    client: Client,
+    tag: str,
+    context: bytes,
+    *,
+    arguments: Mapping[str, str],
+    labels: Mapping[str, str],
+) -> AsyncGenerator[str]:
+    """`POST /build` by the engine's own builder: its output, line by line.
+
+    BuildKit reports its progress in protobuf, and wants a session besides (`docker build` opens one); the builder
+    before it is in every engine from 20.10 to 28 and answers with text.
+    """
+    async with client.call(f"build {tag}") as docker:
+        updates = docker.images.build(
+            fileobj=BytesIO(context),
+            encoding="identity",
+            tag=tag,
+            buildargs=dict(arguments),
+            labels=dict(labels),
+            forcerm=True,
+            stream=True,
+        )
+        async for item in updates:
+            for line in as_str(as_object(item).get("stream")).splitlines():
+                yield line
+
+
+async def import_archive(client: Client, reference: str, archive: AsyncIterator[bytes]) -> None:
+    """`POST /images/create?fromSrc=-`, which aiodocker has no method for: the file system as one layer."""
+    name, label = references.split(checked(reference))
+    query = [("fromSrc", "-"), ("repo", name), ("tag", label)]
+    async with (
+        client.call(f"import {reference}") as docker,
+        client.raw(docker, "POST", "images/create", query=query, data=archive) as response,
+    ):
+        async for line in response.content:
+            message = as_str(as_object(json.loads(line)).get("error"))
+            if message:
+                raise EngineError(f"the engine on {client.name} could not import {reference}", cause=message)
 
 
 async def at_registry(client: Client, reference: str, seconds: float) -> str:

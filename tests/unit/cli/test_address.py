@@ -89,7 +89,7 @@ def test_the_sandbox_answers_at_its_own_ports(
     monkeypatch.delenv("FTL_SANDBOX", raising=False)
     home = Home.of()
     home.folder.mkdir(parents=True)
-    home.remember(
+    home.save(
         SandboxAddress("127.0.0.1", 2222, "ftl", home.key, home.known_hosts, 8080, 8443), "ssh-ed25519 AAAA"
     )
 

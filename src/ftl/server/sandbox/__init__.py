@@ -1,4 +1,4 @@
-"""`ftl sandbox`: a throwaway server on this machine, for a first try, for CI and for rehearsals."""
+"""`ftl sandbox`: a disposable server on this machine, for first steps, CI and rehearsals."""
 
 from ftl.server.sandbox.home import SandboxAddress, address
 from ftl.server.sandbox.lifecycle import SandboxStatus, down, status, up

@@ -1,6 +1,6 @@
-"""Containers that are servers: machines of their own with an address, sshd and a Docker engine inside.
+"""Containers that act as servers: each has its own address, sshd and Docker engine.
 
-The sandbox is one of them; the repository's lab makes others from the same parts.
+The sandbox is one of them; the repository's lab builds others from the same parts.
 """
 
 from __future__ import annotations
@@ -12,51 +12,52 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftl.errors import EngineError, FtlError
-from ftl.server.sandbox.docker import SHORT, Docker
+from ftl.errors import EngineError, EngineUnavailable, FtlError
 from ftl.server.sandbox.image import pack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ftl.engine import Engine
+
 USER = "ftl"
 SSH, HTTP, HTTPS = 22, 80, 443
-BRIDGE = "bridge"  # Docker's default network, which knows no aliases
+BRIDGE = "bridge"  # Docker's default network, which has no aliases
 READY_SECONDS = 60.0
 
 _DATA = ("/var/lib/docker", "/var/lib/containerd")
 
-_PRIVILEGED = ("--privileged",)
-# What an engine in a container needs of all that, for machines that may not hand on CAP_SYS_RESOURCE. Docker 20.10
-# fails there with "unable to apply caps"; newer ones (26.1) leave out by themselves what the machine does not have,
-# and refuse to drop it by name.
-_WITHOUT_SYS_RESOURCE = (
-    "--cap-add=ALL",
-    "--cap-drop=SYS_RESOURCE",
-    "--security-opt=seccomp=unconfined",
-    "--security-opt=apparmor=unconfined",
-    "--security-opt=systempaths=unconfined",
-    "--cgroupns=host",
-    "--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw",
-)
+_PRIVILEGED: dict[str, object] = {"Privileged": True}
+# What an engine in a container needs of these rights, for machines that cannot grant CAP_SYS_RESOURCE. Docker 20.10
+# fails there with "unable to apply caps"; newer ones (26.1) leave out what the machine does not have, and refuse to
+# drop it by name. Empty path lists are what the CLI sends for `--security-opt systempaths=unconfined`.
+_WITHOUT_SYS_RESOURCE: dict[str, object] = {
+    "CapAdd": ["ALL"],
+    "CapDrop": ["SYS_RESOURCE"],
+    "SecurityOpt": ["seccomp=unconfined", "apparmor=unconfined"],
+    "MaskedPaths": [],
+    "ReadonlyPaths": [],
+    "CgroupnsMode": "host",
+}
+_CGROUPS = "/sys/fs/cgroup:/sys/fs/cgroup:rw"
 
 
 @dataclass(frozen=True, slots=True)
 class ServerSpec:
-    """All that is said when a server is created.
+    """Options for creating a server.
 
     Attributes:
-        name: Of the container; its volumes begin with it.
-        image: What `image.ensure_image` made.
-        hostname: What the server calls itself.
+        name: Of the container; its volumes' names begin with it.
+        image: The reference that `image.ensure_image` returned.
+        hostname: The server's host name.
         keys: User -> the public key that may log in as that user.
-        labels: On the container and its volumes.
+        labels: Set on the container and its volumes.
         daemon: The engine's /etc/docker/daemon.json.
-        network: The network to be in; in one that is not Docker's default, others find it by its hostname.
-        ports: The server's port -> the port of 127.0.0.1 that leads to it; 0: whichever is free, chosen at
-            every start.
-        disk: Bytes for /var/lib/docker, in memory; None: a volume, as large as this machine's disk.
-        has_engine: Whether to wait for an engine in it.
+        network: The network to join; in one that is not Docker's default, others find the server by its host name.
+        ports: The server's port -> the port of 127.0.0.1 that leads to it; 0: any free port, chosen anew at every
+            start.
+        disk: Bytes for /var/lib/docker, kept in memory; None: a volume, as large as this machine's disk.
+        has_engine: Whether to wait until its engine answers.
     """
 
     name: str
@@ -73,69 +74,92 @@ class ServerSpec:
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
-    """A server's container as the engine sees it.
+    """A server's container as the engine lists it.
 
     Attributes:
-        ports: The server's port -> the port of 127.0.0.1 at which it is reached from here.
-        addresses: Network -> the server's address there.
+        ports: The server's port -> the port of 127.0.0.1 that leads to it from this machine.
     """
 
     name: str
     running: bool
     labels: Mapping[str, str]
     ports: Mapping[int, int]
-    addresses: Mapping[str, str]
 
 
-async def create(docker: Docker, spec: ServerSpec) -> None:
-    """Create and start a server; nothing is left when that fails.
+async def create(engine: Engine, spec: ServerSpec) -> None:
+    """Create and start a server; on failure nothing is left behind.
 
-    Privileged where the machine allows it, else with what it allows: the first try tells.
+    Privileged where the machine allows it, otherwise with the rights that it can grant: the first attempt tells.
 
     Raises:
-        EngineError: In the engine's words.
+        EngineError: With the engine's message.
     """
     try:
         try:
-            await _create(docker, spec, _PRIVILEGED)
+            await _create(engine, spec, host_config(spec, _PRIVILEGED))
         except EngineError as error:
             if "unable to apply caps" not in (error.cause or ""):
                 raise
-            await remove(docker, spec.name)
-            await _create(docker, spec, _WITHOUT_SYS_RESOURCE)
+            await remove(engine, spec.name)
+            await _create(engine, spec, host_config(spec, _WITHOUT_SYS_RESOURCE))
     except BaseException:
-        await asyncio.shield(remove(docker, spec.name))
+        await asyncio.shield(remove(engine, spec.name))
         raise
 
 
-async def _create(docker: Docker, spec: ServerSpec, rights: tuple[str, ...]) -> None:
-    """Create the container, put its files in place, start it."""
-    labels = [f"--label={name}={value}" for name, value in spec.labels.items()]
-    options = ["--name", spec.name, "--hostname", spec.hostname, "--tmpfs=/run", *labels, *rights]
-    for port, here in spec.ports.items():
-        options += ["--publish", f"127.0.0.1:{here or ''}:{port}"]
-    for volume, path in zip(volumes(spec.name), _DATA, strict=True):
-        if path == _DATA[0] and spec.disk is not None:
-            options += ["--mount", f"type=tmpfs,destination={path},tmpfs-size={spec.disk},tmpfs-mode=0711"]
-            continue
-        await docker.run("volume", "create", *labels, volume)
-        options += ["--volume", f"{volume}:{path}"]
-    options += ["--network", spec.network]
-    if spec.network != BRIDGE:
-        options += ["--network-alias", spec.hostname]
-    await docker.run("create", *options, spec.image)
-    members = [(f"etc/ssh/authorized_keys/{user}", key.encode() + b"\n") for user, key in spec.keys.items()]
+async def _create(engine: Engine, spec: ServerSpec, host: Mapping[str, object]) -> None:
+    """Create volumes and container, write its files, start it."""
+    for volume in _data_volumes(spec):
+        await engine.create_volume(volume, spec.labels)
+    networks = {} if spec.network == BRIDGE else {spec.network: {"Aliases": [spec.hostname]}}
+    config = {
+        "Image": spec.image,
+        "Hostname": spec.hostname,
+        "Labels": dict(spec.labels),
+        "HostConfig": host,
+        "NetworkingConfig": {"EndpointsConfig": networks},
+    }
+    await engine.create_raw(spec.name, config)
+    files = [(f"etc/ssh/authorized_keys/{user}", key.encode() + b"\n") for user, key in spec.keys.items()]
     if spec.daemon is not None:
-        members.append(("etc/docker/daemon.json", json.dumps(spec.daemon).encode()))
-    await docker.run("cp", "-", f"{spec.name}:/", stdin=pack(members))
-    await docker.run("start", spec.name)
+        files.append(("etc/docker/daemon.json", json.dumps(spec.daemon).encode()))
+    await engine.put_archive(spec.name, "/", pack(files))
+    await engine.start(spec.name)
 
 
-async def wait_ready(docker: Docker, name: str, *, has_engine: bool = True) -> ServerState:
-    """Wait until sshd answers through the published port and the engine inside answers too.
+def host_config(spec: ServerSpec, rights: Mapping[str, object]) -> dict[str, object]:
+    """The `HostConfig` of a server's container."""
+    binds = [f"{volume}:{path}" for volume, path in _data_volumes(spec).items()]
+    if rights is not _PRIVILEGED:
+        binds.append(_CGROUPS)
+    mounts: list[dict[str, object]] = []
+    if spec.disk is not None:
+        options = {"SizeBytes": spec.disk, "Mode": 0o711}
+        mounts.append({"Type": "tmpfs", "Target": _DATA[0], "TmpfsOptions": options})
+    return {
+        **rights,
+        "Binds": binds,
+        "Mounts": mounts,
+        "NetworkMode": spec.network,
+        "PortBindings": {
+            f"{port}/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(host_port or "")}]
+            for port, host_port in spec.ports.items()
+        },
+        "Tmpfs": {"/run": ""},
+    }
+
+
+def _data_volumes(spec: ServerSpec) -> dict[str, str]:
+    """The volumes that a server gets, and where it mounts them."""
+    pairs = zip(volumes(spec.name), _DATA, strict=True)
+    return {volume: path for volume, path in pairs if path != _DATA[0] or spec.disk is None}
+
+
+async def wait_ready(engine: Engine, name: str, *, has_engine: bool = True) -> ServerState:
+    """Wait until sshd answers through the published port, and the engine inside answers too.
 
     Returns:
-        The server, running.
+        The running server.
 
     Raises:
         FtlError: It ended, or was not ready within READY_SECONDS; with the end of its log.
@@ -143,61 +167,57 @@ async def wait_ready(docker: Docker, name: str, *, has_engine: bool = True) -> S
     try:
         async with asyncio.timeout(READY_SECONDS):
             while True:
-                found = await state(docker, name)
-                if found is None or not found.running:
-                    raise FtlError(f"the server {name} ended while it started")
-                logs_in = await _greets(found.ports.get(SSH, 0))
-                if logs_in and (not has_engine or await _has_engine(docker, name)):
-                    return found
+                server = await state(engine, name)
+                if server is None or not server.running:
+                    raise FtlError(f"the server {name} stopped while it was starting")
+                logs_in = await _sshd_answers(server.ports.get(SSH, 0))
+                if logs_in and (not has_engine or await _engine_answers(engine, name)):
+                    return server
                 await asyncio.sleep(0.2)
     except TimeoutError:
         error = FtlError(f"the server {name} was not ready within {READY_SECONDS:.0f} s")
-        raise error.with_details(await log_tail(docker, name)) from None
+        raise error.with_details(await log_tail(engine, name)) from None
     except FtlError as error:
-        error.with_details(await log_tail(docker, name))
+        error.with_details(await log_tail(engine, name))
         raise
 
 
-async def state(docker: Docker, name: str) -> ServerState | None:
+async def state(engine: Engine, name: str) -> ServerState | None:
     """A server's container; None where there is none."""
-    found = await docker.inspect(name)
-    if found is None:
+    container = next((item for item in await engine.containers() if item.name == name), None)
+    if container is None:
         return None
-    ports: dict[int, int] = {}
-    for port, bindings in (found["NetworkSettings"]["Ports"] or {}).items():
-        for binding in bindings or ():
-            ports[int(port.partition("/")[0])] = int(binding["HostPort"])
-    networks = found["NetworkSettings"]["Networks"]
-    return ServerState(
-        name=name,
-        running=found["State"]["Running"],
-        labels=found["Config"]["Labels"] or {},
-        ports=ports,
-        addresses={network: endpoint["IPAddress"] for network, endpoint in networks.items()},
-    )
+    ports = {item.container_port: item.host_port for item in container.published if item.host_port}
+    return ServerState(name, container.state == "running", container.labels, ports)
 
 
-async def host_key(docker: Docker, name: str) -> str:
-    """The server's ed25519 host key ("ssh-ed25519 AAAA..."), read through the engine: nobody in between."""
-    key = await docker.run("exec", name, "cat", "/etc/ssh/ssh_host_ed25519_key.pub")
-    return " ".join(key.split()[:2])
+async def host_key(engine: Engine, name: str) -> str:
+    """The server's ed25519 host key ("ssh-ed25519 AAAA..."), read through the engine, past any network.
+
+    Raises:
+        EngineError: It cannot be read.
+    """
+    path = "/etc/ssh/ssh_host_ed25519_key.pub"
+    done = await engine.execute(name, ["cat", path])
+    if done.exit_code:
+        raise EngineError(
+            f"{path} of {name} cannot be read", cause=done.stderr.decode(errors="replace").strip()
+        )
+    return " ".join(done.stdout.decode().split()[:2])
 
 
-async def log_tail(docker: Docker, name: str, lines: int = 15) -> tuple[str, ...]:
-    """The last lines of what the server and its engine said; empty when not even that can be had."""
+async def log_tail(engine: Engine, name: str, lines: int = 15) -> tuple[str, ...]:
+    """The last lines of the server's log; empty where the engine does not have it."""
     with suppress(EngineError):
-        done = await docker.attempt("logs", "--tail", str(lines), name)
-        return tuple((done.stdout + done.stderr).decode(errors="replace").splitlines())
+        return tuple([line.text async for line in engine.logs(name, tail=lines)])
     return ()
 
 
-async def remove(docker: Docker, name: str) -> None:
+async def remove(engine: Engine, name: str) -> None:
     """Remove a server and its volumes; what is missing is no error."""
-    for argv in (("rm", "--force", "--volumes", name), ("volume", "rm", "--force", *volumes(name))):
-        done = await docker.attempt(*argv, timeout=SHORT)
-        complaint = done.stderr.decode(errors="replace")
-        if done.exit_code and "no such" not in complaint.lower():
-            raise EngineError(f"{name} could not be removed", cause=complaint.strip())
+    await engine.remove(name, force=True)
+    for volume in volumes(name):
+        await engine.remove_volume(volume)
 
 
 def volumes(name: str) -> tuple[str, ...]:
@@ -205,8 +225,8 @@ def volumes(name: str) -> tuple[str, ...]:
     return tuple(f"{name}-{Path(path).name}" for path in _DATA)
 
 
-async def _greets(port: int) -> bool:
-    """Whether an SSH server introduces itself at a port of 127.0.0.1 (RFC 4253, 4.2)."""
+async def _sshd_answers(port: int) -> bool:
+    """Whether an SSH server sends its version on a port of 127.0.0.1 (RFC 4253, 4.2)."""
     try:
         async with asyncio.timeout(2):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -220,6 +240,11 @@ async def _greets(port: int) -> bool:
         return False
 
 
-async def _has_engine(docker: Docker, name: str) -> bool:
-    """Whether the engine inside answers."""
-    return (await docker.attempt("exec", name, "docker", "version")).exit_code == 0
+async def _engine_answers(engine: Engine, name: str) -> bool:
+    """Whether the engine inside answers; a server that is still booting may refuse the command itself."""
+    try:
+        return (await engine.execute(name, ["docker", "version"])).exit_code == 0
+    except EngineUnavailable:
+        raise
+    except EngineError:
+        return False

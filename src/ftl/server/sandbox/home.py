@@ -1,4 +1,4 @@
-"""What this machine keeps of a sandbox: its key pair, its host key, and where it is reached."""
+"""Local state of a sandbox: its key pair, its host key and its address."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 @dataclass(frozen=True, slots=True)
 class SandboxAddress:
-    """Where a sandbox is reached from this machine, and with what.
+    """How this machine reaches a sandbox.
 
     Attributes:
         key: The private key that `user` logs in with.
@@ -46,7 +46,7 @@ class SandboxAddress:
 
     @property
     def server(self) -> Server:
-        """The same in the words of ftl.yaml, and where its host key is."""
+        """The same as the `server` section of an ftl.yaml, with its known_hosts file."""
         return Server(
             host=self.host,
             port=self.port,
@@ -57,16 +57,16 @@ class SandboxAddress:
 
     @property
     def urls(self) -> tuple[str, str]:
-        """The proxy's public addresses, for a browser on this machine."""
+        """The proxy's HTTP and HTTPS URLs, for a browser on this machine."""
         return f"http://{self.host}:{self.http_port}", f"https://{self.host}:{self.https_port}"
 
     def urls_of(self, hosts: Collection[str], *, tls: bool, by_address: bool) -> tuple[str, ...]:
-        """Where a browser on this machine finds a project.
+        """The URLs at which a browser on this machine reaches a project.
 
         Args:
-            hosts: Those of its routes. Only localhost and the names below it lead to this machine (RFC 6761).
-            tls: Whether it serves HTTPS, which it does by name alone: certificates are for names.
-            by_address: Whether requests by address are for this project, and not for none or another.
+            hosts: The hosts of its routes. Only localhost and names below it resolve to this machine (RFC 6761).
+            tls: Whether it serves HTTPS, which works by name only: certificates are for names.
+            by_address: Whether requests to the bare address reach this project, and not another or none.
         """
         if not hosts:
             return ()
@@ -76,17 +76,17 @@ class SandboxAddress:
         return (*([self.urls[0]] if by_address else named), *secured)
 
     def by_name(self, host: str) -> str:
-        """The command that asks for a host by its name, which leads somewhere else or nowhere yet."""
+        """The curl command that requests a host by its name while DNS does not lead here."""
         return f"curl --connect-to ::{self.host}:{self.http_port} http://{host}"
 
     @property
     def ssh(self) -> str:
-        """The command that logs in, ready to be pasted into a shell."""
+        """The ssh command that logs in, ready to be pasted into a shell."""
         options = ("-i", str(self.key), "-p", str(self.port), "-o", f"UserKnownHostsFile={self.known_hosts}")
         return shlex.join(("ssh", *options, f"{self.user}@{self.host}"))
 
     def fields(self) -> dict[str, object]:
-        """The same as JSON's values."""
+        """The same as JSON fields."""
         return {
             "host": self.host,
             "port": self.port,
@@ -100,23 +100,24 @@ class SandboxAddress:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """The private folder of one sandbox."""
+    """The folder in the user's state directory that belongs to one sandbox."""
 
     folder: Path
 
     @classmethod
     def of(cls, name: str | None = None) -> Home:
-        """The folder of the sandbox `name`; by default that of $FTL_SANDBOX, else of "sandbox".
+        """The folder of the sandbox `name`; by default $FTL_SANDBOX, else "sandbox".
 
         Raises:
-            UsageError: That is no name for a sandbox.
+            UsageError: The name is not valid.
         """
         from platformdirs import user_state_path
 
         name = name or os.environ.get(VARIABLE) or DEFAULT
         if not _NAME.fullmatch(name):
             raise UsageError(
-                f"`{name}` is no name for a sandbox", hint="use small letters, digits and dashes, 40 at most"
+                f"`{name}` is not a valid sandbox name",
+                hint="use lowercase letters, digits and dashes, at most 40",
             )
         return cls(user_state_path("ftl") / "sandbox" / name)
 
@@ -140,31 +141,31 @@ class Home:
         """The file with the host key."""
         return self.folder / "known_hosts"
 
-    def remember(self, address: SandboxAddress, host_key: str) -> None:
-        """Write down where the sandbox is and how it is recognised."""
+    def save(self, address: SandboxAddress, host_key: str) -> None:
+        """Write the sandbox's address and host key."""
         _write(self.known_hosts, f"[{address.host}]:{address.port} {host_key}\n")
         _write(self._record, json.dumps(address.fields()) + "\n")
 
     def address(self) -> SandboxAddress | None:
-        """What was written down last; None where nothing was."""
+        """The saved address; None where there is none."""
         try:
-            found = json.loads(self._record.read_text())
+            fields = json.loads(self._record.read_text())
         except FileNotFoundError:
             return None
         return SandboxAddress(
-            **{**found, "key": Path(found["key"]), "known_hosts": Path(found["known_hosts"])}
+            **{**fields, "key": Path(fields["key"]), "known_hosts": Path(fields["known_hosts"])}
         )
 
-    def forget(self) -> None:
+    def remove(self) -> None:
         """Remove the folder with its keys."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep a second `up` or `down` of the same sandbox out; the lock ends with this process.
+        """Exclude another `up` or `down` of the same sandbox; the lock ends with this process at the latest.
 
         Raises:
-            UsageError: Another one is under way.
+            UsageError: Another command has the lock.
         """
         path = self.folder.with_suffix(".lock")
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -172,7 +173,7 @@ class Home:
             if file is None:
                 raise UsageError(
                     f"another `ftl sandbox` command is working on the sandbox `{self.name}`",
-                    hint="wait until it is done, or choose another name with --name",
+                    hint="wait for it to finish, or choose another name with --name",
                 )
             yield
 
@@ -182,24 +183,24 @@ class Home:
 
 
 def address(name: str | None = None) -> SandboxAddress:
-    """Where a sandbox that is up is reached; by default $FTL_SANDBOX, else "sandbox".
+    """The address of a running sandbox; by default $FTL_SANDBOX, else "sandbox".
 
-    Reads what `ftl sandbox up` wrote down and asks no engine.
+    Reads what `ftl sandbox up` saved and does not ask the engine.
 
     Raises:
         UsageError: There is none.
     """
     home = Home.of(name)
-    found = home.address()
-    if found is None:
+    saved = home.address()
+    if saved is None:
         other = "" if home.name == DEFAULT else f" --name {home.name}"
         raise UsageError("no sandbox is running", hint=f"start one: `ftl sandbox up{other}`")
-    return found
+    return saved
 
 
 @contextmanager
 def _locked(path: Path) -> Iterator[TextIO | None]:
-    """Hold flock(2) on a file that is gone afterwards; None where someone else holds it."""
+    """Take flock(2) on a file, and remove it afterwards; None where another process has the lock."""
     import fcntl
 
     while True:
@@ -210,7 +211,7 @@ def _locked(path: Path) -> Iterator[TextIO | None]:
                 yield None
                 return
             if not path.exists() or not os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                continue  # its last holder removed it between our opening and our locking
+                continue  # its last owner removed it between our open and our lock
             try:
                 yield file
             finally:

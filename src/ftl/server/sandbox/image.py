@@ -1,24 +1,30 @@
-"""The image that a sandbox is made from: a plain Debian with sshd and Debian's own Docker, built once."""
+"""The image that sandboxes start from: a plain Debian with sshd and Debian's own Docker, built once."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import io
+import os
 import shutil
 import tarfile
 import tempfile
+from contextlib import aclosing
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.child import lines_of
-from ftl.errors import BuildFailed, UsageError
+from ftl.errors import BuildFailed, EngineError, EngineUnavailable, UsageError
 from ftl.events import Emit, Note
+from ftl.image.registry.docker_config import read_config
+from ftl.json_fields import as_object, as_str
 
 if TYPE_CHECKING:
-    from ftl.server.sandbox.docker import Docker
+    from collections.abc import AsyncIterator, Mapping
+
+    from ftl.engine import Engine
 
 REPOSITORY = "ftl-sandbox"
 LABEL = "ftl.sandbox.image"
@@ -27,6 +33,10 @@ _TEMPLATE = files("ftl.server.sandbox") / "template"
 _SERVER = ("ca-certificates", "curl", "iproute2", "iptables", "openssh-server", "passwd", "procps", "zstd")
 _COMFORT = ("python3-minimal", "sudo")
 _BOOTSTRAP_SECONDS = 300.0
+_BUILD_SECONDS = 600.0
+_PULL_SECONDS = 600.0
+_CHUNK = 1 << 20
+_PROXIES = {"httpProxy": "http_proxy", "httpsProxy": "https_proxy", "noProxy": "no_proxy"}
 # As in Docker Hub's slim images: no documentation but licences, and no fsync for files that a build can repeat.
 _SLIM = (
     "force-unsafe-io",
@@ -39,12 +49,12 @@ _SLIM = (
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What is in the image.
+    """The contents of a server's image.
 
     Attributes:
-        suite: Debian's: "bookworm", "trixie", "sid".
+        suite: Debian's suite: "bookworm", "trixie", "sid".
         docker: Whether Debian's Docker is installed; without it: a bare server.
-        comfort: Whether sudo and python3 are there, as on most servers.
+        comfort: Whether sudo and python3 are installed, as on most servers.
     """
 
     suite: str = "trixie"
@@ -63,14 +73,14 @@ class Recipe:
 
     @property
     def reference(self) -> str:
-        """The image's name: its tag changes with the recipe and with the files of the template."""
-        content = hashlib.sha256(" ".join(self.packages).encode())
-        for name, data in _template():
-            content.update(name.encode() + b"\0" + data)
-        return f"{REPOSITORY}:{self.suite}-{content.hexdigest()[:12]}"
+        """The image's name; its tag is a hash of the recipe and of the template's files."""
+        digest = hashlib.sha256(" ".join(self.packages).encode())
+        for name, content in _template():
+            digest.update(name.encode() + b"\0" + content)
+        return f"{REPOSITORY}:{self.suite}-{digest.hexdigest()[:12]}"
 
 
-async def ensure_image(docker: Docker, recipe: Recipe, emit: Emit) -> str:
+async def ensure_image(engine: Engine, recipe: Recipe, emit: Emit) -> str:
     """Build the image unless the engine has it.
 
     Returns:
@@ -78,14 +88,15 @@ async def ensure_image(docker: Docker, recipe: Recipe, emit: Emit) -> str:
 
     Raises:
         BuildFailed: It could not be built.
-        UsageError: There is nothing to build it on.
+        UsageError: There is no base image, and no way to get one.
     """
     reference = recipe.reference
-    if await docker.has_image(reference):
+    if await engine.image(reference) is not None:
         return reference
-    base = await ensure_base(docker, recipe.suite, emit)
+    base = await ensure_base(engine, recipe.suite, emit)
     emit(Note(f"building the server's image on {base} (once; about a minute)"))
-    await docker.build(
+    await build(
+        engine,
         reference,
         pack(_template()),
         arguments={"BASE": base, "PACKAGES": " ".join(recipe.packages)},
@@ -94,8 +105,46 @@ async def ensure_image(docker: Docker, recipe: Recipe, emit: Emit) -> str:
     return reference
 
 
-async def ensure_base(docker: Docker, suite: str, emit: Emit) -> str:
-    """A Debian image: the one that is here, else pulled, else made from Debian's packages.
+async def build(
+    engine: Engine, tag: str, context: bytes, *, arguments: Mapping[str, str], labels: Mapping[str, str]
+) -> None:
+    """Build an image from a tar, with the proxies of this machine's environment and docker configuration.
+
+    Raises:
+        BuildFailed: With the last lines of the build as details.
+    """
+    lines: list[str] = []
+    arguments = {**build_proxies(os.environ), **arguments}
+    try:
+        async with (
+            asyncio.timeout(_BUILD_SECONDS),
+            aclosing(engine.build(tag, context, arguments=arguments, labels=labels)) as output,
+        ):
+            async for line in output:
+                lines.append(line)  # noqa: PERF401 - those before a failure are its details
+    except EngineUnavailable:
+        raise
+    except (EngineError, TimeoutError) as error:
+        cause = (
+            error.cause if isinstance(error, EngineError) else f"it took longer than {_BUILD_SECONDS:.0f} s"
+        )
+        raise BuildFailed(f"the image {tag} could not be built", cause=cause).with_details(
+            lines[-20:]
+        ) from None
+
+
+def build_proxies(environ: Mapping[str, str]) -> dict[str, str]:
+    """The proxies for a build, as build arguments: the environment's, else those of docker's config file."""
+    default = as_object(as_object(read_config(environ).get("proxies")).get("default"))
+    proxies: dict[str, str] = {}
+    for key, name in _PROXIES.items():
+        for spelling in (name, name.upper()):
+            proxies[spelling] = environ.get(spelling) or as_str(default.get(key))
+    return {name: value for name, value in proxies.items() if value}
+
+
+async def ensure_base(engine: Engine, suite: str, emit: Emit) -> str:
+    """A Debian image: the one on this machine, else pulled, else made from Debian's packages.
 
     Returns:
         Its reference.
@@ -106,23 +155,41 @@ async def ensure_base(docker: Docker, suite: str, emit: Emit) -> str:
     """
     slim, full = f"debian:{suite}-slim", f"debian:{suite}"
     for reference in (slim, full):
-        if await docker.has_image(reference):
+        if await engine.image(reference) is not None:
             return reference
     emit(Note(f"pulling {slim}"))
-    if await docker.pull(slim):
+    if await pull(engine, slim):
         return slim
     if shutil.which("mmdebstrap") is None:
         raise UsageError(
-            f"{slim} cannot be pulled and is not here",
+            f"{slim} cannot be pulled and is not on this machine",
             cause="no image registry can be reached from this machine's engine",
-            hint=f"bring {full} here (`docker load`), or make it: `apt-get install mmdebstrap`",
+            hint=f"load {full} with `docker load`, or install mmdebstrap, which builds it: "
+            "`apt-get install mmdebstrap`",
         )
     emit(Note(f"no image registry can be reached: making {full} from Debian's packages"))
-    await bootstrap(docker, suite, full)
+    await bootstrap(engine, suite, full)
     return full
 
 
-async def bootstrap(docker: Docker, suite: str, reference: str) -> None:
+async def pull(engine: Engine, reference: str, *, patience: float = 10.0) -> bool:
+    """Pull an image, if its registry answers within `patience` seconds.
+
+    Returns:
+        Whether the image was pulled. The reason for a failure is dropped: callers have another way.
+    """
+    try:
+        async with asyncio.timeout(patience) as deadline:
+            async for _ in engine.pull(reference):
+                deadline.reschedule(asyncio.get_running_loop().time() + _PULL_SECONDS)
+    except EngineUnavailable:
+        raise
+    except (EngineError, TimeoutError):
+        return False
+    return True
+
+
+async def bootstrap(engine: Engine, suite: str, reference: str) -> None:
     """Make a base image with mmdebstrap, which takes the mirror from this machine's apt.
 
     Raises:
@@ -138,15 +205,22 @@ async def bootstrap(docker: Docker, suite: str, reference: str) -> None:
         try:
             async with (
                 asyncio.timeout(_BOOTSTRAP_SECONDS),
-                lines_of([*argv, suite, str(archive)]) as (lines, process),  # interrupted, it unmounts all
+                lines_of([*argv, suite, str(archive)]) as (output, process),  # interrupted, it unmounts all
             ):
-                said = [line async for line in lines]
+                lines = [line async for line in output]
                 status = await process.wait()
         except TimeoutError:
             raise BuildFailed(f"mmdebstrap took longer than {_BOOTSTRAP_SECONDS:.0f} s") from None
         if status:
-            raise BuildFailed(f"mmdebstrap could not make {reference}").with_details(said[-20:])
-        await docker.run("import", str(archive), reference, timeout=_BOOTSTRAP_SECONDS)
+            raise BuildFailed(f"mmdebstrap could not make {reference}").with_details(lines[-20:])
+        async with asyncio.timeout(_BOOTSTRAP_SECONDS):
+            await engine.import_archive(reference, _chunks(archive))
+
+
+async def _chunks(path: Path) -> AsyncIterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := await asyncio.to_thread(file.read, _CHUNK):
+            yield chunk
 
 
 def pack(members: list[tuple[str, bytes]], *, mode: int = 0o644) -> bytes:
@@ -162,5 +236,5 @@ def pack(members: list[tuple[str, bytes]], *, mode: int = 0o644) -> bytes:
 
 def _template() -> list[tuple[str, bytes]]:
     """The files of the image's build context, in a fixed order."""
-    found = [(entry.name, entry.read_bytes()) for entry in _TEMPLATE.iterdir() if entry.is_file()]
-    return sorted(found)
+    entries = [(entry.name, entry.read_bytes()) for entry in _TEMPLATE.iterdir() if entry.is_file()]
+    return sorted(entries)

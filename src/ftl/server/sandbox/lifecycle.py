@@ -1,17 +1,19 @@
-"""`ftl sandbox up`, `status` and `down`: a throwaway server on this machine."""
+"""`ftl sandbox up`, `status` and `down`: a disposable server on this machine."""
 
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ftl.child import complete
-from ftl.errors import FtlError, UsageError
+from ftl.engine import Engine, local_url
+from ftl.errors import EngineError, FtlError, UsageError
 from ftl.events import Emit, Note
+from ftl.json_fields import as_object
 from ftl.server.sandbox import container
 from ftl.server.sandbox.container import HTTP, HTTPS, SSH, USER, ServerSpec, ServerState
-from ftl.server.sandbox.docker import Docker, find
 from ftl.server.sandbox.home import Home, SandboxAddress
 from ftl.server.sandbox.image import LABEL as IMAGE_LABEL
 from ftl.server.sandbox.image import Recipe, ensure_image
@@ -28,77 +30,91 @@ _KEY_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class SandboxStatus:
-    """How a sandbox is; its address while it runs."""
+    """The state of a sandbox, and its address while it runs."""
 
     name: str
     state: Literal["running", "stopped", "absent"]
     address: SandboxAddress | None = None
 
 
-async def up(name: str | None, emit: Emit) -> SandboxAddress:
-    """Make sure that a sandbox runs: made where there is none, started where it is stopped.
-
-    Returns:
-        Where it is reached. Its host key is already in the file that goes with it.
+def local_engine() -> Engine:
+    """This machine's engine, not yet connected.
 
     Raises:
-        UsageError: A sandbox of that name belongs to another user, or nothing to make one from is here.
-        EngineUnavailable: No Docker engine answers on this machine.
-        FtlError: It does not come up; with the end of its log.
+        UsageError: The engine that the user's settings name is not this machine's.
     """
-    home, docker = Home.of(name), find()
-    with home.lock():
-        found = await _own(docker, home)
-        if found is not None and not home.key.exists():
-            await container.remove(docker, home.container)  # nobody can log in any more
-            found = None
-        if found is None:
-            await _make(docker, home, emit)
-        elif not found.running:
-            emit(Note("starting the sandbox, which was stopped"))
-            await docker.run("start", home.container)
-        ready = await container.wait_ready(docker, home.container)
-        there = _address(home, ready)
-        home.remember(there, await container.host_key(docker, home.container))
-    return there
+    return Engine(local_url(), name="this machine")
+
+
+async def up(name: str | None, emit: Emit) -> SandboxAddress:
+    """Make sure that a sandbox runs: create it where there is none, start it where it is stopped.
+
+    Returns:
+        Its address. The host key is in the known_hosts file that belongs to it.
+
+    Raises:
+        UsageError: A sandbox of that name belongs to another user, or there is no base image to build one from.
+        EngineUnavailable: No Docker engine answers on this machine.
+        FtlError: It does not start; with the end of its log.
+    """
+    home = Home.of(name)
+    async with local_engine() as engine:
+        with home.lock():
+            server = await _own(engine, home)
+            if server is not None and not home.key.exists():
+                await container.remove(engine, home.container)  # nobody can log in any more
+                server = None
+            if server is None:
+                await _create(engine, home, emit)
+            elif not server.running:
+                emit(Note("starting the sandbox, which was stopped"))
+                await engine.start(home.container)
+            ready = await container.wait_ready(engine, home.container)
+            address = _address(home, ready)
+            home.save(address, await container.host_key(engine, home.container))
+    return address
 
 
 async def status(name: str | None) -> SandboxStatus:
-    """How a sandbox is.
+    """The state of a sandbox.
 
     Raises:
         EngineUnavailable: No Docker engine answers on this machine.
     """
     home = Home.of(name)
-    found = await _own(find(), home)
-    if found is None:
+    async with local_engine() as engine:
+        server = await _own(engine, home)
+    if server is None:
         return SandboxStatus(home.name, "absent")
-    if not found.running:
+    if not server.running:
         return SandboxStatus(home.name, "stopped")
-    return SandboxStatus(home.name, "running", _address(home, found))
+    return SandboxStatus(home.name, "running", _address(home, server))
 
 
 async def down(name: str | None, *, images: bool = False) -> bool:
-    """Remove a sandbox with all that it held: container, volumes, keys; `images`: also what it is made from.
+    """Remove a sandbox: container, volumes, keys; with `images` also the images that sandboxes start from.
 
     Returns:
         Whether there was one.
     """
-    home, docker = Home.of(name), find()
-    with home.lock():
-        found = await _own(docker, home)
-        await container.remove(docker, home.container)
-        home.forget()
-    if images:
-        for image in (await docker.run("images", "--quiet", "--filter", f"label={IMAGE_LABEL}")).split():
-            await docker.attempt("rmi", image)  # another sandbox may be running on it
-    return found is not None
+    home = Home.of(name)
+    async with local_engine() as engine:
+        with home.lock():
+            server = await _own(engine, home)
+            await container.remove(engine, home.container)
+            home.remove()
+        if images:
+            for image in await engine.images():
+                if IMAGE_LABEL in as_object(image.config.get("Labels")):
+                    with suppress(EngineError):  # another sandbox may be running on it
+                        await engine.untag(image.id)
+    return server is not None
 
 
-async def _make(docker: Docker, home: Home, emit: Emit) -> None:
+async def _create(engine: Engine, home: Home, emit: Emit) -> None:
     """Create a sandbox from nothing, keys first."""
-    image = await ensure_image(docker, Recipe(), emit)
-    home.forget()
+    image = await ensure_image(engine, Recipe(), emit)
+    home.remove()
     public = await make_key(home.key, f"ftl sandbox {home.name}")
     emit(Note("starting the sandbox"))
     spec = ServerSpec(
@@ -109,9 +125,9 @@ async def _make(docker: Docker, home: Home, emit: Emit) -> None:
         labels={LABEL: home.name, HOME_LABEL: str(home.folder)},
     )
     try:
-        await container.create(docker, spec)
+        await container.create(engine, spec)
     except BaseException:
-        home.forget()
+        home.remove()
         raise
 
 
@@ -135,31 +151,31 @@ async def make_key(path: Path, comment: str) -> str:
     return path.with_suffix(".pub").read_text().strip()
 
 
-async def _own(docker: Docker, home: Home) -> ServerState | None:
-    """The sandbox's container, which must be ours: the name is one for the whole engine.
+async def _own(engine: Engine, home: Home) -> ServerState | None:
+    """The sandbox's container, which must be this user's: its name is shared by all users of the engine.
 
     Raises:
-        UsageError: It is another user's, or no sandbox at all.
+        UsageError: It is another user's, or not a sandbox.
     """
-    found = await container.state(docker, home.container)
-    if found is not None and found.labels.get(HOME_LABEL) != str(home.folder):
-        whose = found.labels.get(HOME_LABEL, "something else")
+    server = await container.state(engine, home.container)
+    if server is not None and server.labels.get(HOME_LABEL) != str(home.folder):
+        owner = server.labels.get(HOME_LABEL, "something else")
         raise UsageError(
             f"the name {home.container} is taken on this machine's engine",
-            cause=f"it belongs to {whose}",
+            cause=f"it belongs to {owner}",
             hint="choose another name: `--name NAME`, or the environment variable FTL_SANDBOX",
         )
-    return found
+    return server
 
 
-def _address(home: Home, running: ServerState) -> SandboxAddress:
+def _address(home: Home, server: ServerState) -> SandboxAddress:
     """Where a running sandbox is reached."""
     return SandboxAddress(
         host=HOST,
-        port=running.ports[SSH],
+        port=server.ports[SSH],
         user=USER,
         key=home.key,
         known_hosts=home.known_hosts,
-        http_port=running.ports[HTTP],
-        https_port=running.ports[HTTPS],
+        http_port=server.ports[HTTP],
+        https_port=server.ports[HTTPS],
     )
