@@ -141,7 +141,7 @@ def test_local_hooks_run_here(ftl: Callable[..., Project], server: Server) -> No
     app.service()["hooks"] = {"post": {"local": "exit 7"}}
     failed = app.run("deploy")
     assert (failed.exit_code, app.get(), app.containers()) == (1, (200, "two"), [f"{app.name}-web-r2"])
-    assert "all is done but what its post hooks are for" in failed.stderr
+    assert "everything is done except its post hooks" in failed.stderr
     assert "what is left" not in failed.stderr
 
 

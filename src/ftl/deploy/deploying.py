@@ -108,7 +108,7 @@ async def plan_only(
     async with _prepared(request, machine, emit) as (session, inputs, observed):
         plan = backend.plan(request, inputs, observed)
         holder = await holder_of(session.machine, request.project.name)
-    return plan if holder is None else replace(plan, notes=(_in_progress(holder), *plan.notes))
+    return plan if holder is None else replace(plan, notes=(_under_way(holder), *plan.notes))
 
 
 @asynccontextmanager
@@ -129,9 +129,9 @@ async def _prepared(
         yield session, Inputs(await author(request.root), built, files), observed
 
 
-def _in_progress(holder: str) -> str:
+def _under_way(holder: str) -> str:
     return (
-        f"a deploy by {holder} is in progress: this is what would be left to do if it ended here and now; "
+        f"a deploy by {holder} is under way: this is what would be left to do if it ended here and now; "
         "what it has started counts as left behind"
     )
 

@@ -97,6 +97,14 @@ class DependencyChange:
         return self.action in ("created", "replaced")
 
 
+@dataclass(frozen=True, slots=True)
+class RemovedService:
+    """A service or dependency that ftl.yaml no longer names, with its containers. Its volumes stay."""
+
+    name: str
+    containers: tuple[Container, ...]
+
+
 def service_change(
     project: Project, service: Service, observed: Observed, source: ImageSource
 ) -> ServiceChange:
@@ -155,3 +163,15 @@ def _outside_network(observed: Observed, containers: Iterable[Container]) -> boo
     return network is None or not all(
         any(endpoint.network_id == network.id for endpoint in container.endpoints) for container in containers
     )
+
+
+def removed_from_file(project: Project, observed: Observed) -> tuple[RemovedService, ...]:
+    """Services and dependencies on the server that ftl.yaml no longer names. Volumes are never among them."""
+    known = {service.name for service in project.services}
+    known |= {dependency.name for dependency in project.dependencies}
+    removed: dict[str, list[Container]] = {}
+    for container in (*observed.services, *observed.dependencies.values()):
+        name = container.labels[labels.SERVICE]
+        if name not in known:
+            removed.setdefault(name, []).append(container)
+    return tuple(RemovedService(name, tuple(containers)) for name, containers in sorted(removed.items()))

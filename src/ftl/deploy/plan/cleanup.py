@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING
 
 from ftl.deploy.plan.steps import ContainerRef, Drain, DropTags, RemoveRoutes, StopAndRemove
-from ftl.engine import labels
 from ftl.proxy import project_network
 
 if TYPE_CHECKING:
@@ -29,25 +28,10 @@ STOP_SECONDS = 10.0
 DEPENDENCY_STOP = 30.0
 """Seconds a dependency gets to stop: databases write out what they hold."""
 
-RemovedService = tuple[str, tuple["Container", ...]]
-"""A service or dependency that ftl.yaml no longer names, with its containers."""
-
 
 def refs(containers: Iterable[Container]) -> tuple[ContainerRef, ...]:
     """Observed containers as steps name them."""
     return tuple(ContainerRef(container.id, container.name) for container in containers)
-
-
-def removed_from_file(project: Project, observed: Observed) -> tuple[RemovedService, ...]:
-    """Services and dependencies on the server that ftl.yaml no longer names. Volumes are never among them."""
-    known = {service.name for service in project.services}
-    known |= {dependency.name for dependency in project.dependencies}
-    removed: dict[str, list[Container]] = {}
-    for container in (*observed.services, *observed.dependencies.values()):
-        name = container.labels[labels.SERVICE]
-        if name not in known:
-            removed.setdefault(name, []).append(container)
-    return tuple((name, tuple(containers)) for name, containers in sorted(removed.items()))
 
 
 def clean_tracks(diff: Diff) -> Iterator[Track]:
@@ -59,10 +43,12 @@ def clean_tracks(diff: Diff) -> Iterator[Track]:
         if old:
             drain = service.drain_timeout if diff.proxied else 0
             yield _retire(project, service.name, old, drain, service.stop_timeout)
-    for name, containers in diff.removed:
+    for removed in diff.removed:
         drain = DRAIN_SECONDS if diff.proxied else 0
-        track = _retire(project, name, containers, drain, STOP_SECONDS, "no longer in ftl.yaml")
-        yield (*track, *((RemoveRoutes(project.name, (name,)),) if diff.proxied else ()))
+        track = _retire(
+            project, removed.name, removed.containers, drain, STOP_SECONDS, "no longer in ftl.yaml"
+        )
+        yield (*track, *((RemoveRoutes(project.name, (removed.name,)),) if diff.proxied else ()))
     parked = [*refs(diff.observed.parked_dependencies), *_replaced_dependencies(diff)]
     if parked:
         yield (StopAndRemove("dependencies", tuple(parked), DEPENDENCY_STOP),)

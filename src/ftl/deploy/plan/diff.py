@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftl.deploy.plan import pins
-from ftl.deploy.plan.changes import dependency_change, service_change
-from ftl.deploy.plan.cleanup import removed_from_file
+from ftl.deploy.plan.changes import dependency_change, removed_from_file, service_change
 from ftl.deploy.plan.sites import moves_port, target_site, transitional_site
 from ftl.deploy.plan.sources import BuiltImage, ImageOnServer, NamedImage, source_of
 from ftl.errors import UsageError
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
 
     from ftl.config import Project
     from ftl.deploy.observe.state import Observed
-    from ftl.deploy.plan.changes import DependencyChange, ServiceChange
-    from ftl.deploy.plan.cleanup import RemovedService
+    from ftl.deploy.plan.changes import DependencyChange, RemovedService, ServiceChange
     from ftl.deploy.request import DeployRequest
     from ftl.proxy import Certificate, Site, TlsFiles
 

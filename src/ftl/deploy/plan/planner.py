@@ -133,8 +133,8 @@ def _changes(diff: Diff) -> Iterator[Change]:
         yield Change(change.name, change.action, change.why, image)
     for other in diff.dependencies:
         yield Change(other.name, other.action, other.why, other.dependency.image, "dependency")
-    for name, containers in diff.removed:
-        yield Change(name, "removed", "no longer in ftl.yaml", _first_image(containers))
+    for removed in diff.removed:
+        yield Change(removed.name, "removed", "no longer in ftl.yaml", _first_image(removed.containers))
 
 
 def _notes(diff: Diff) -> Iterator[str]:
