@@ -19,7 +19,8 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftl.engine import Engine, local_url
+from ftl.engine.api import Engine
+from ftl.engine.local import local_url
 from ftl.image.transfer.sources.blob_cache import BlobCache
 from ftl.image.transfer.sources.docker_save import DockerSaveSource
 from ftl.image.transfer.sources.files import readable

@@ -23,7 +23,8 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftl.engine import Engine, EngineInfo, local_url
+from ftl.engine.api import Engine
+from ftl.engine.local import local_url
 from ftl.events import Note, TransferProgress
 from ftl.image.transfer import send
 from ftl.image.transfer.archive.archive import ArchivedImage, archive_documents, blob_path
@@ -39,6 +40,8 @@ from ftl.ssh.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+
+    from ftl.engine.values import EngineInfo
 
 IMAGE = "ftl-bench-memory:here"
 THERE = "ftl-bench-memory:there"

@@ -23,7 +23,8 @@ from lab.place import LABEL, ROOT, STATE, LabError, exclusive, say
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
-    from ftl.engine import Engine, Image
+    from ftl.engine.api import Engine
+    from ftl.engine.values import Image
 
 SUITES = ("bullseye", "bookworm", "trixie", "sid")
 SELDOM = ("bullseye", "sid", "registry", "pebble")

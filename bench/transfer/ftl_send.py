@@ -44,7 +44,8 @@ def _load() -> None:
 
 
 async def _send(machine: Machine, reference: str, tag: str) -> dict[str, object]:
-    from ftl.engine import Engine, local_url
+    from ftl.engine.api import Engine
+    from ftl.engine.local import local_url
     from ftl.events import Note
     from ftl.host.session import open_session
     from ftl.image.transfer import send_many

@@ -14,7 +14,8 @@ from tests.e2e.transfer_images import busybox as shell_program
 from tests.e2e.transfer_images import run
 from tests.e2e.transfer_stage import Bench, Fleet, forget
 
-from ftl.engine import Engine, local_url
+from ftl.engine.api import Engine
+from ftl.engine.local import local_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,17 +15,14 @@ import pytest
 from lab import images
 from lab.load import Target
 
-from ftl.engine import ContainerSpec, Engine, archive, labels
-from ftl.proxy import (
-    Installation,
-    InternalName,
-    ProxyControl,
-    Site,
-    SiteRoute,
-    ensure_project_network,
-    project_network,
-    release_alias,
-)
+from ftl.engine import labels
+from ftl.engine.api import Engine
+from ftl.engine.tarball import archive
+from ftl.engine.values import ContainerSpec
+from ftl.proxy.control import ProxyControl
+from ftl.proxy.names import Installation, project_network, release_alias
+from ftl.proxy.networks import ensure_project_network
+from ftl.proxy.site import InternalName, Site, SiteRoute
 from ftl.ssh.local import Local
 from ftl.ssh.openssh import connect
 from ftl.ssh.target import Target as SshTarget

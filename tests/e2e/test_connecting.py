@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.e2e.sshd import Sshd, make_key
 
-from ftl.engine import Engine
+from ftl.engine.api import Engine
 from ftl.errors import ServerError
 from ftl.host.session import open_session
 from ftl.ssh.approach import approached

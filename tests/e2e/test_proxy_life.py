@@ -12,10 +12,12 @@ from lab.load import Load, Request, Target
 from lab.streams import Stream, hold
 from tests.e2e.proxy_stage import App, Stage, each_engine, stage_on
 
-from ftl.engine import ContainerSpec, Endpoint, Publish
+from ftl.engine.values import ContainerSpec, Endpoint, Publish
 from ftl.errors import FtlError
-from ftl.proxy import Installation, ProxyControl, Site, SiteRoute, project_network
+from ftl.proxy.control import ProxyControl
 from ftl.proxy.lifecycle.handover import kernel_settings
+from ftl.proxy.names import Installation, project_network
+from ftl.proxy.site import Site, SiteRoute
 
 pytestmark = pytest.mark.engine
 
@@ -165,8 +167,9 @@ def test_joining_networks_and_new_names_cost_no_request(
 
 JOINS = """
 import asyncio, sys
-from ftl.engine import Engine
-from ftl.proxy import Installation, ProxyControl
+from ftl.engine.api import Engine
+from ftl.proxy.names import Installation
+from ftl.proxy.control import ProxyControl
 from ftl.ssh.local import Local
 
 async def work(url, container, network, alias):

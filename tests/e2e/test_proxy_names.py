@@ -8,7 +8,7 @@ import pytest
 from lab.load import Target
 from tests.e2e.proxy_stage import App, Stage, staged
 
-from ftl.proxy import InternalName
+from ftl.proxy.site import InternalName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,10 +11,10 @@ from lab.load import Target
 from tests.e2e.authority import self_signed
 from tests.e2e.proxy_stage import Stage, staged
 
-from ftl.engine import archive
+from ftl.engine.tarball import archive
 from ftl.errors import FtlError, UsageError
-from ftl.proxy import Certificate, InternalName, Site, SiteRoute
 from ftl.proxy.names import CONFIG_FILE
+from ftl.proxy.site import Certificate, InternalName, Site, SiteRoute
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,8 @@ from lab.streams import Stream, hold
 from tests.e2e.proxy_stage import Stage, each_engine, stage_on
 
 from ftl.events import Draining, Event
-from ftl.proxy import drained, release_alias
+from ftl.proxy.drain import drained
+from ftl.proxy.names import release_alias
 
 pytestmark = pytest.mark.engine
 

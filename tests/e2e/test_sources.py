@@ -17,7 +17,8 @@ from lab import images as lab_images
 from tests.e2e.transfer_faults import Cut, Exchange, Fault, relay
 from tests.e2e.transfer_images import Made, engine_of, layer, load, run
 
-from ftl.engine import Engine, local_url
+from ftl.engine.api import Engine
+from ftl.engine.local import local_url
 from ftl.image.transfer.sources.blob_cache import BlobCache
 from ftl.image.transfer.sources.docker_save import DockerSaveSource
 from ftl.image.transfer.sources.files import Files, readable

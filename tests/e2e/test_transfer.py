@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from lab.servers import Server
 
-    from ftl.engine import Store
+    from ftl.engine.values import Store
 
 pytestmark = pytest.mark.server
 

@@ -35,7 +35,8 @@ from tests.e2e.transfer_stage import (
     reach,
 )
 
-from ftl.engine import Engine, local_url
+from ftl.engine.api import Engine
+from ftl.engine.local import local_url
 from ftl.errors import FtlError, TransferFailed
 from ftl.image.transfer.link_speed import remember_speed
 
@@ -82,7 +83,8 @@ def test_a_lost_connection_costs_the_layer_in_flight(target: Server, bench: Benc
 KILLED = """
 import asyncio, json, sys
 from pathlib import Path
-from ftl.engine import Engine, local_url
+from ftl.engine.api import Engine
+from ftl.engine.local import local_url
 from ftl.image.transfer import send
 from ftl.ssh.target import Target
 from ftl.ssh.openssh import connect

@@ -14,7 +14,8 @@ from tests.e2e.transfer_faults import Cut, Exchange, Fault, Reply, relay
 from tests.e2e.transfer_images import Ends, Made, engine_of, layer, load, run
 from tests.e2e.transfer_stage import unchanged
 
-from ftl.engine import Engine, local_url
+from ftl.engine.api import Engine
+from ftl.engine.local import local_url
 from ftl.errors import EngineUnavailable, TransferFailed
 from ftl.events import Event, Note, TransferProgress, ignore
 from ftl.image.transfer import TransferResult, send, send_many

@@ -18,7 +18,8 @@ from tests.e2e.transfer_faults import Exchange, Fault, relay
 from tests.e2e.transfer_images import Made, layer, load, run
 from tests.e2e.transfer_stage import Bench, bring, kept, packages, reach
 
-from ftl.engine import Engine, local_url
+from ftl.engine.api import Engine
+from ftl.engine.local import local_url
 from ftl.errors import TransferFailed
 from ftl.image.transfer import send
 

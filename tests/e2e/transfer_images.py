@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from lab import images as lab_images
 
-from ftl.engine import Engine, EngineInfo, local_url
+from ftl.engine.api import Engine
+from ftl.engine.local import local_url
 from ftl.image.transfer.archive.archive import blob_path, sha256_digest
 from ftl.image.transfer.sources.saved_archive import SavedArchive
 from ftl.image.transfer.sources.source import SourceImage
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 
     from lab.servers import Server
+
+    from ftl.engine.values import EngineInfo
 
 T = TypeVar("T")
 Form = Literal["plain", "gzip", "zstd"]

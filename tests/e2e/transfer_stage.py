@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from tests.e2e.transfer_images import Ends, Made, layer, load
 
-from ftl.engine import Engine, local_url
+from ftl.engine.api import Engine
+from ftl.engine.local import local_url
 from ftl.events import ignore
 from ftl.image.transfer import send
 from ftl.image.transfer.link_speed import remember_speed
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from lab.relay import Relay
     from lab.servers import Lab, Server
 
-    from ftl.engine import Store
+    from ftl.engine.values import Store
     from ftl.events import Emit
     from ftl.image.transfer import TransferResult
     from ftl.ssh.machine import Machine

@@ -12,7 +12,8 @@ from ftl import __version__
 from ftl.config.select import select_services
 from ftl.deploy.plan.sources import BuiltImage
 from ftl.deploy.request import Author
-from ftl.engine import Engine, local_url
+from ftl.engine.api import Engine
+from ftl.engine.local import local_url
 from ftl.errors import UsageError
 from ftl.image.building import build_images
 from ftl.image.identity import content_id, git_commit

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ftl.engine import labels
 
 if TYPE_CHECKING:
-    from ftl.engine import Container
+    from ftl.engine.values import Container
 
 
 def container_names(project: str, service: str, release: str, replicas: int) -> tuple[str, ...]:

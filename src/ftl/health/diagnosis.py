@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ftl.clock import Clock
-    from ftl.engine import ContainerState, Engine
+    from ftl.engine.api import Engine
+    from ftl.engine.values import ContainerState
     from ftl.health.probe import ProbeResult
     from ftl.proc_net import ListeningSocket
     from ftl.ssh.machine import Machine

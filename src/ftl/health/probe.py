@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from aiohttp import ClientResponse
 
-    from ftl.engine import ContainerState, Engine
+    from ftl.engine.api import Engine
+    from ftl.engine.values import ContainerState
     from ftl.health.spec import HealthSpec
     from ftl.ssh.machine import Machine
 
@@ -107,7 +108,7 @@ async def probe_http(
     """GET a path of the container as the proxy would; redirects are not followed."""
     import aiohttp
 
-    from ftl.engine import connector
+    from ftl.engine.client import connector
 
     headers = {"Host": host, "User-Agent": "ftl-health", "X-Forwarded-Host": host}
     if https:

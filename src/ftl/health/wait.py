@@ -11,7 +11,7 @@ from ftl.health.probe import probe
 
 if TYPE_CHECKING:
     from ftl.clock import Clock
-    from ftl.engine import Engine
+    from ftl.engine.api import Engine
     from ftl.events import Emit
     from ftl.health.spec import HealthSpec
     from ftl.ssh.machine import Machine

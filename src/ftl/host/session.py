@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather2
-from ftl.engine import Engine
+from ftl.engine.api import Engine
 from ftl.errors import EngineUnavailable, FtlError, ServerError, at
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from ftl.engine import EngineInfo
+    from ftl.engine.values import EngineInfo
     from ftl.ssh.machine import Machine
 
 

@@ -13,7 +13,7 @@ from ftl.child import complete
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ftl.engine import Image
+    from ftl.engine.values import Image
 
 _FIELDS = (
     "Cmd",

@@ -14,7 +14,8 @@ from ftl.engine import labels
 from ftl.errors import EngineError, FtlError
 
 if TYPE_CHECKING:
-    from ftl.engine import Container, Engine, LogLine
+    from ftl.engine.api import Engine
+    from ftl.engine.values import Container, LogLine
 
 POLL_SECONDS = 1.0
 """Seconds between two lists of the project's containers while following."""

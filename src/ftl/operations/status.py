@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ftl.config import Project
     from ftl.deploy.observe.state import Observed
-    from ftl.engine import Container, ContainerState
+    from ftl.engine.values import Container, ContainerState
     from ftl.host.session import Session
 
 PROBE_TIMEOUT = 3.0

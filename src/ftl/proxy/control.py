@@ -6,7 +6,7 @@ import json
 import secrets
 from typing import TYPE_CHECKING
 
-from ftl.engine import archive
+from ftl.engine.tarball import archive
 from ftl.errors import FtlError, UsageError
 from ftl.proxy import networks, scripts
 from ftl.proxy.caddy import render
@@ -19,7 +19,7 @@ from ftl.proxy.tls import issuance
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ftl.engine import Engine
+    from ftl.engine.api import Engine
     from ftl.proxy.tls.issuance import Issuance
     from ftl.ssh.machine import Machine
 

@@ -15,7 +15,8 @@ from ftl.proxy.names import project_bridge, project_network
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ftl.engine import Endpoint, Engine, Network
+    from ftl.engine.api import Engine
+    from ftl.engine.values import Endpoint, Network
     from ftl.proxy.site import Site
     from ftl.ssh.machine import Machine
 

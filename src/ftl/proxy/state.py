@@ -15,7 +15,8 @@ from ftl.proxy.site import Site
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ftl.engine import Container, Engine
+    from ftl.engine.api import Engine
+    from ftl.engine.values import Container
 
 _CONFIG = "config/ftl/caddy.json"
 _SITES = "config/ftl/sites/"

@@ -10,13 +10,15 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from ftl.engine import ContainerSpec, Mount, archive, labels
+from ftl.engine import labels
+from ftl.engine.tarball import archive
+from ftl.engine.values import ContainerSpec, Mount
 from ftl.releases.record import ReleaseRecord, release_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ftl.engine import Engine
+    from ftl.engine.api import Engine
 
 CONTAINER = "ftl-state"
 VOLUME = "ftl-state"

@@ -64,7 +64,7 @@ class Local:
 
     async def engine_url(self) -> str:
         """Where this machine's engine listens; see `ftl.engine.local_url`."""
-        from ftl.engine import local_url
+        from ftl.engine.local import local_url
 
         url = local_url()
         self.engine_socket = url.removeprefix("unix://") if url.startswith("unix://") else ""

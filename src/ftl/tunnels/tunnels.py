@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from ftl.config import Project
-    from ftl.engine import Engine
+    from ftl.engine.api import Engine
     from ftl.events import Emit
     from ftl.host.session import Session
     from ftl.ssh.machine import Machine

@@ -8,7 +8,8 @@ import tarfile
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from ftl.engine import ContainerSpec, Engine
+from ftl.engine.api import Engine
+from ftl.engine.values import ContainerSpec
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine

@@ -8,7 +8,7 @@ from contextlib import aclosing
 import pytest
 from tests.e2e.engine.stage import Bench, run, tar
 
-from ftl.engine import Healthcheck, Limit, Mount, Publish
+from ftl.engine.values import Healthcheck, Limit, Mount, Publish
 from ftl.errors import EngineError, EngineUnavailable
 
 pytestmark = pytest.mark.engine

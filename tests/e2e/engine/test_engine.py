@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.e2e.engine.stage import Bench, run
 
-from ftl.engine import Engine
+from ftl.engine.api import Engine
 from ftl.errors import EngineError, EngineUnavailable, ServerError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.e2e.engine.stage import Bench, run
 
-from ftl.engine import Engine
+from ftl.engine.api import Engine
 from ftl.errors import EngineError
 
 if TYPE_CHECKING:

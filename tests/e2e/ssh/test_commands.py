@@ -12,7 +12,7 @@ import pytest
 from tests.e2e.ssh.stage import PATIENCE, processes, run, until
 from tests.e2e.sshd import Sshd, free_port
 
-from ftl.engine import connector
+from ftl.engine.client import connector
 from ftl.errors import ServerError
 from ftl.ssh.local import Local
 from ftl.ssh.openssh import connect

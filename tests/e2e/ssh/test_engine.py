@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.e2e.sshd import Sshd
 
-from ftl.engine import ContainerSpec, Engine
+from ftl.engine.api import Engine
+from ftl.engine.values import ContainerSpec
 from ftl.errors import ServerError
 from ftl.ssh.openssh import connect
 from ftl.ssh.target import Target

@@ -15,7 +15,10 @@ from ftl.deploy.plan.specs import dependency_container, service_container
 from ftl.deploy.request import Author, DeployRequest
 from ftl.engine import labels
 from ftl.engine.values import Container, Endpoint, EngineInfo, Image, Network, Volume
-from ftl.proxy import ProxyState, project_network, release_alias, render, site_of
+from ftl.proxy.caddy import render
+from ftl.proxy.names import project_network, release_alias
+from ftl.proxy.site import site_of
+from ftl.proxy.state import ProxyState
 from ftl.releases.record import ReleaseRecord, ServiceRecord
 
 if TYPE_CHECKING:

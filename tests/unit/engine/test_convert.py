@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftl.engine import (
+from ftl.engine import body, convert
+from ftl.engine.values import (
     Container,
     ContainerSpec,
     Endpoint,
@@ -21,8 +22,6 @@ from ftl.engine import (
     Published,
     Usage,
     Volume,
-    body,
-    convert,
 )
 
 json_values = st.recursive(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.engine import local, local_url
+from ftl.engine import local
+from ftl.engine.local import local_url
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:

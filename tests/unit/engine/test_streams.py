@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftl.engine import LogLine
 from ftl.engine.streams import Stream, frames, log_lines
+from ftl.engine.values import LogLine
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

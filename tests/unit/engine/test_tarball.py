@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 
-from ftl.engine import archive
+from ftl.engine.tarball import archive
 
 
 def test_an_archive_has_its_files_and_the_folders_above_them() -> None:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftl.proxy import InternalName, Site, SiteRedirect, SiteRoute, caddy_config, render
+from ftl.proxy.caddy import caddy_config, render
+from ftl.proxy.site import InternalName, Site, SiteRedirect, SiteRoute
 from ftl.proxy.tls.policy import is_public
 
 SHOP = Site(

@@ -9,7 +9,8 @@ import pytest
 
 from ftl.errors import FtlError
 from ftl.events import Draining, Event
-from ftl.proxy import drain, drained
+from ftl.proxy import drain
+from ftl.proxy.drain import drained
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

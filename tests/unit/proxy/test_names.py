@@ -8,8 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftl.proxy import Installation, project_network, release_alias
-from ftl.proxy.names import issuer_folder, live_file, project_bridge, stored_as
+from ftl.proxy.names import (
+    Installation,
+    issuer_folder,
+    live_file,
+    project_bridge,
+    project_network,
+    release_alias,
+    stored_as,
+)
 
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,80}", fullmatch=True)
 

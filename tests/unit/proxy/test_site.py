@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ftl.config.models.project import Project, ProjectInfo, Proxy, Route, Server, Service
-from ftl.proxy import Certificate, InternalName, Site, SiteRedirect, SiteRoute, site_of
-from ftl.proxy.site import conflicts
+from ftl.proxy.site import Certificate, InternalName, Site, SiteRedirect, SiteRoute, conflicts, site_of
 
 SITE = Site(
     "shop",

@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from ftl.engine import ContainerSpec, Mount, Publish, archive
+from ftl.engine.tarball import archive
+from ftl.engine.values import ContainerSpec, Mount, Publish
 from ftl.errors import EngineError, ServerError
 from tests.support.clock import run
 from tests.support.fake_engine import Behavior, FakeEngine

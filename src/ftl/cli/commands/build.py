@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ftl.cli.options import Options
     from ftl.config import Project, Service
-    from ftl.engine import Engine
+    from ftl.engine.api import Engine
     from ftl.events import Emit
     from ftl.image.building import BuildResult
     from ftl.image.explain import Explanation
@@ -57,7 +57,8 @@ def command(
     async def work(emit: Emit) -> _Outcome:
         project, root, _ = load_project(options)
         chosen = _chosen(project, services)
-        from ftl.engine import Engine, local_url
+        from ftl.engine.api import Engine
+        from ftl.engine.local import local_url
         from ftl.image.building import build_images
         from ftl.image.registry.build_logins import build_logins
         from ftl.image.registry.keyring import Keyring

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from ftl.deploy.apply.context import DeployContext
     from ftl.deploy.plan.steps import ContainerRef
-    from ftl.engine import ContainerSpec
+    from ftl.engine.values import ContainerSpec
 
 RUNNERS = Runners()
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ftl.deploy.apply.undo import UndoStack
-from ftl.engine import Engine, local_url
+from ftl.engine.api import Engine
+from ftl.engine.local import local_url
 from ftl.image.registry.keyring import Keyring
-from ftl.proxy import ProxyControl
+from ftl.proxy.control import ProxyControl
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from ftl.config import Project
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.steps import ContainerRef
-    from ftl.engine import EngineInfo
+    from ftl.engine.values import EngineInfo
     from ftl.events import Emit
     from ftl.host.fleet import Fleet
     from ftl.host.session import Session

@@ -18,7 +18,8 @@ from ftl.releases.record import pull_references
 
 if TYPE_CHECKING:
     from ftl.deploy.apply.context import DeployContext
-    from ftl.engine import Engine, Image
+    from ftl.engine.api import Engine
+    from ftl.engine.values import Image
     from ftl.image.transfer import TransferResult
 
 RUNNERS = Runners()

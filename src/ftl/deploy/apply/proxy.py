@@ -24,7 +24,9 @@ from ftl.engine import labels
 from ftl.errors import EngineError, FtlError
 from ftl.events import Note, Switched
 from ftl.health.diagnosis import Exited, diagnose, has_exited
-from ftl.proxy import drained, ensure_project_network, likely_cause
+from ftl.proxy.drain import drained
+from ftl.proxy.networks import ensure_project_network
+from ftl.proxy.tls.issuance import likely_cause
 
 if TYPE_CHECKING:
     from ftl.deploy.apply.context import DeployContext

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from ftl.aio import task_group
 from ftl.deploy.names import is_parked
 from ftl.engine import labels
-from ftl.proxy import observe as observe_proxy
-from ftl.proxy import release_alias
+from ftl.proxy.names import release_alias
+from ftl.proxy.state import observe as observe_proxy
 from ftl.references import familiar, listed
 from ftl.releases.record import release_number
 from ftl.releases.store import read_records
@@ -17,8 +17,10 @@ from ftl.releases.store import read_records
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ftl.engine import Container, Engine, EngineInfo, Image, Network, Volume
-    from ftl.proxy import ProxyState, Site
+    from ftl.engine.api import Engine
+    from ftl.engine.values import Container, EngineInfo, Image, Network, Volume
+    from ftl.proxy.site import Site
+    from ftl.proxy.state import ProxyState
     from ftl.releases.record import ReleaseRecord
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ftl.deploy.observe.state import Observed, release_of
 from ftl.deploy.plan.specs import DesiredContainer, dependency_container, service_container
 from ftl.engine import labels
-from ftl.proxy import project_network
+from ftl.proxy.names import project_network
 from ftl.releases.record import release_number
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ftl.config import Dependency, Project, Service
     from ftl.deploy.plan.model import Action
     from ftl.deploy.plan.sources import ImageSource
-    from ftl.engine import Container
+    from ftl.engine.values import Container
 
 
 NOT_IN_NETWORK = "it is not in the project's network any more"

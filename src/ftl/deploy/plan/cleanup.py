@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ftl.deploy.plan.steps import ContainerRef, Drain, DropTags, RemoveRoutes, StopAndRemove
-from ftl.proxy import project_network
+from ftl.proxy.names import project_network
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.diff import Diff
     from ftl.deploy.plan.model import Track
     from ftl.deploy.plan.steps import Step
-    from ftl.engine import Container
+    from ftl.engine.values import Container
 
 KEEP_RELEASES = 5
 """Number of releases of a service whose images are kept for rollback, the live one included."""

@@ -10,7 +10,9 @@ from ftl.deploy.plan.changes import dependency_change, removed_from_file, servic
 from ftl.deploy.plan.sites import moves_port, target_site, transitional_site
 from ftl.deploy.plan.sources import BuiltImage, ImageOnServer, NamedImage, source_of
 from ftl.errors import UsageError
-from ftl.proxy import conflicts, only_site, release_alias
+from ftl.proxy.caddy import only_site
+from ftl.proxy.names import release_alias
+from ftl.proxy.site import conflicts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.changes import DependencyChange, RemovedService, ServiceChange
     from ftl.deploy.request import DeployRequest
-    from ftl.proxy import Certificate, Site, TlsFiles
+    from ftl.proxy.site import Certificate, Site, TlsFiles
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.changes import DependencyChange, ServiceChange
-    from ftl.engine import Container, Image
-    from ftl.engine.values import Store
+    from ftl.engine.values import Container, Image, Store
     from ftl.releases.record import DependencyRecord, ReleaseRecord, ServiceRecord
 
 

@@ -19,7 +19,8 @@ from ftl.deploy.plan.rollout import (
 )
 from ftl.deploy.plan.steps import ApplySite, AwaitCertificates, Record, Step, Switch
 from ftl.engine import labels
-from ftl.proxy import TlsFiles, newly_certified
+from ftl.proxy.site import TlsFiles
+from ftl.proxy.tls.issuance import newly_certified
 from ftl.releases.record import DependencyRecord, ReleaseRecord, ServiceRecord
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.diff import Diff
     from ftl.deploy.plan.sources import BuiltImage
     from ftl.deploy.request import Author, DeployRequest
-    from ftl.engine import Container
+    from ftl.engine.values import Container
     from ftl.releases.record import ReleaseOutcome
 
 

@@ -36,7 +36,7 @@ from ftl.deploy.plan.steps import (
 )
 from ftl.engine import labels
 from ftl.health.spec import dependency_health, service_health
-from ftl.proxy import project_network
+from ftl.proxy.names import project_network
 from ftl.releases.record import loaded_by_ftl
 
 if TYPE_CHECKING:

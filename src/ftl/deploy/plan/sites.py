@@ -6,7 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.errors import ConfigError
-from ftl.proxy import Certificate, TlsFiles, Unusable, check_certificate, project_network, site_of
+from ftl.proxy.names import project_network
+from ftl.proxy.site import Certificate, TlsFiles, site_of
+from ftl.proxy.tls.user_certificate import Unusable
+from ftl.proxy.tls.user_certificate import check as check_certificate
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 
     from ftl.config import Project
     from ftl.deploy.observe.state import Observed
-    from ftl.proxy import Site
+    from ftl.proxy.site import Site
 
 
 def target_site(project: Project, observed: Observed, serving: Collection[str], files: TlsFiles) -> Site:

@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from ftl.deploy.names import volume_name
-from ftl.engine import ContainerSpec, Healthcheck, Limit, Mount, Publish, labels
-from ftl.proxy import project_network, release_alias
+from ftl.engine import labels
+from ftl.engine.values import ContainerSpec, Healthcheck, Limit, Mount, Publish
+from ftl.proxy.names import project_network, release_alias
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

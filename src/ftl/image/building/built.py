@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ftl.engine import Image
+    from ftl.engine.values import Image
     from ftl.image.building.context import Context
     from ftl.image.building.dockerfile import Dockerfile
 

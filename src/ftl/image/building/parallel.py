@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.config import Project, Service
-    from ftl.engine import Engine
+    from ftl.engine.api import Engine
     from ftl.events import Emit
     from ftl.image.building.built import BuildResult
 

@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ftl.config import Build, Service
-    from ftl.engine import Engine, Image
+    from ftl.engine.api import Engine
+    from ftl.engine.values import Image
     from ftl.events import Emit
     from ftl.image.building.builder import Builder
 

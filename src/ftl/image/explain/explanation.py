@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.config import Service
-    from ftl.engine import Engine
+    from ftl.engine.api import Engine
     from ftl.image.building.built import BuildResult
     from ftl.image.explain.advice import Advice
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ftl.config import Project
-    from ftl.engine import Engine
+    from ftl.engine.api import Engine
 
 _OFFICIAL = f"{references.HUB}/library/"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.child import complete
-from ftl.engine import local_url
+from ftl.engine.local import local_url
 from ftl.errors import FtlError
 from ftl.image.building.builder import find_builder
 from ftl.image.building.command import cli_environment
@@ -21,7 +21,7 @@ from ftl.json_fields import as_object, as_str
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ftl.engine import Engine
+    from ftl.engine.api import Engine
     from ftl.ssh.machine import Machine
 
 LOGIN_SECONDS = 60.0

@@ -11,7 +11,7 @@ from ftl.events import PullProgress, PushProgress
 from ftl.image.registry.failures import RegistryRequest, translate_errors
 
 if TYPE_CHECKING:
-    from ftl.engine import Engine
+    from ftl.engine.api import Engine
     from ftl.events import Emit
     from ftl.image.registry.keyring import Keyring
 

@@ -8,7 +8,8 @@ from ftl.errors import EngineError, TransferFailed
 from ftl.figures import size
 
 if TYPE_CHECKING:
-    from ftl.engine import Engine, Usage
+    from ftl.engine.api import Engine
+    from ftl.engine.values import Usage
 
 LOAD_FACTOR = 2
 """`docker load` holds a layer twice for a while: graph drivers unpack the archive first and install it from

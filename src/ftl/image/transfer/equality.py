@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ftl.engine import Image
+    from ftl.engine.values import Image
 
 
 def is_same_image(one: Image, other: Image) -> bool:

@@ -15,7 +15,7 @@ from ftl.image.transfer.sources.source import LayerStream
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
-    from ftl.engine import Store
+    from ftl.engine.values import Store
     from ftl.image.transfer.progress.meter import Meter
     from ftl.image.transfer.sources.source import LayerSource, SourceImage
 

@@ -25,7 +25,8 @@ from ftl.references import repository
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from ftl.engine import Engine, Image, Store
+    from ftl.engine.api import Engine
+    from ftl.engine.values import Image, Store
 
 _CANDIDATES = 256
 """Images looked at, the likeliest first: a server with more has them from something other than deploys."""

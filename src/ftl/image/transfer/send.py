@@ -28,7 +28,8 @@ from ftl.references import repository
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from ftl.engine import Engine, EngineInfo, Image
+    from ftl.engine.api import Engine
+    from ftl.engine.values import EngineInfo, Image
     from ftl.ssh.machine import Machine
 
 _NOT_FOUND = 404

@@ -16,13 +16,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather2, gather_all, shielded
-from ftl.engine import ContainerSpec, Image, labels
+from ftl.engine import labels
+from ftl.engine.values import ContainerSpec, Image
 from ftl.errors import EngineError, EngineUnavailable, ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Mapping, Sequence
 
-    from ftl.engine import Engine
+    from ftl.engine.api import Engine
 
 _REPOSITORY = "ftl-incoming"
 

@@ -37,7 +37,8 @@ from ftl.image.transfer.staging import StagedImages, VerificationFailed, is_temp
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ftl.engine import Engine, EngineInfo, Image
+    from ftl.engine.api import Engine
+    from ftl.engine.values import EngineInfo, Image
     from ftl.image.transfer.delta.layer_index import LayerIndex
     from ftl.image.transfer.progress.result import TransferResult
     from ftl.image.transfer.remote.capabilities import CachedLayer, RemoteCapabilities

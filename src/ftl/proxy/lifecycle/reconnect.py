@@ -14,7 +14,7 @@ from ftl.proxy.lifecycle.docker_script import told
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ftl.engine import Endpoint
+    from ftl.engine.values import Endpoint
     from ftl.ssh.machine import Machine
 
 _SECONDS = 60.0

@@ -8,7 +8,9 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ftl.engine import Container, ContainerSpec, Mount, Publish, archive, labels
+from ftl.engine import labels
+from ftl.engine.tarball import archive
+from ftl.engine.values import Container, ContainerSpec, Mount, Publish
 from ftl.errors import EngineError, FtlError
 from ftl.proxy import networks, scripts
 from ftl.proxy.caddy import HTTP, HTTPS, render
@@ -17,7 +19,7 @@ from ftl.proxy.names import CONFIG_FILE, Installation
 from ftl.proxy.state import is_proxy, observe
 
 if TYPE_CHECKING:
-    from ftl.engine import Engine
+    from ftl.engine.api import Engine
     from ftl.ssh.machine import Machine
 
 _READY_SECONDS = 30.0

@@ -14,7 +14,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ftl.aio import shielded
-from ftl.engine import ContainerSpec, Mount, labels
+from ftl.engine import labels
+from ftl.engine.values import ContainerSpec, Mount
 from ftl.errors import EngineError, FtlError
 from ftl.proxy import networks
 from ftl.proxy.lifecycle import pause_connections, start
@@ -22,7 +23,7 @@ from ftl.proxy.lifecycle.docker_script import NO_DOCKER, told
 from ftl.proxy.names import ADMIN, CONFIG_FILE
 
 if TYPE_CHECKING:
-    from ftl.engine import Engine
+    from ftl.engine.api import Engine
     from ftl.proxy.names import Installation
     from ftl.ssh.machine import Machine
 

@@ -18,7 +18,7 @@ from ftl.proxy.tls import policy
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from ftl.engine import Engine
+    from ftl.engine.api import Engine
     from ftl.proxy.site import Site
 
 _INTERVAL = 0.5

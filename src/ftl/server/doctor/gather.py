@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, gather2
-from ftl.engine import Engine
+from ftl.engine.api import Engine
 from ftl.errors import EngineError, FtlError, ServerError
 from ftl.server.doctor import facts
 from ftl.server.doctor.checks import certificates, dns, ports
@@ -20,7 +20,7 @@ from ftl.ssh.openssh import connect
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ftl.engine import Container, EngineInfo
+    from ftl.engine.values import Container, EngineInfo
     from ftl.server.doctor.checks.registries import LoginAttempt, Logins
     from ftl.server.doctor.checks.ssh import SshInspection, SshRoute
     from ftl.ssh.machine import Machine

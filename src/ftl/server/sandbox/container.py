@@ -18,7 +18,7 @@ from ftl.server.sandbox.image import pack
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ftl.engine import Engine
+    from ftl.engine.api import Engine
 
 USER = "ftl"
 SSH, HTTP, HTTPS = 22, 80, 443

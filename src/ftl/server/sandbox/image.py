@@ -24,7 +24,7 @@ from ftl.json_fields import as_object, as_str
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from ftl.engine import Engine
+    from ftl.engine.api import Engine
 
 REPOSITORY = "ftl-sandbox"
 LABEL = "ftl.sandbox.image"

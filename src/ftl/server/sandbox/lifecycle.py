@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ftl.child import complete
-from ftl.engine import Engine, local_url
+from ftl.engine.api import Engine
+from ftl.engine.local import local_url
 from ftl.errors import EngineError, FtlError, UsageError
 from ftl.events import Emit, Note
 from ftl.json_fields import as_object

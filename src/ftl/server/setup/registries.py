@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather
-from ftl.engine import Engine, local_url
+from ftl.engine.api import Engine
+from ftl.engine.local import local_url
 from ftl.errors import FtlError, TransferFailed
 from ftl.events import Note
 from ftl.image.registry.access import needs_login, pulled_images

@@ -11,7 +11,7 @@ from ftl.config.models.project import Dependency, Hook, Hooks, Proxy, Registry, 
 from ftl.deploy.plan import steps as s
 from ftl.engine import labels
 from ftl.errors import UsageError
-from ftl.proxy import site_of
+from ftl.proxy.site import site_of
 from ftl.releases.record import DependencyRecord
 from tests.unit.deploy.world import (
     actions,

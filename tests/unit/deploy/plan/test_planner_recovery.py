@@ -8,7 +8,7 @@ import pytest
 
 from ftl.config.models.project import Dependency
 from ftl.deploy.plan import steps as s
-from ftl.proxy import release_alias
+from ftl.proxy.names import release_alias
 from tests.unit.deploy.world import (
     actions,
     container,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ftl.deploy.plan.specs import fingerprint
-from ftl.engine import ContainerSpec, Mount
+from ftl.engine.values import ContainerSpec, Mount
 
 
 def test_a_new_ftl_replaces_no_container() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftl.engine import Image
+from ftl.engine.values import Image
 from ftl.image.transfer.delta.candidates import (
     LEAST,
     BaseCandidate,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ftl.engine import Usage
+from ftl.engine.values import Usage
 from ftl.image.transfer.disk_space import not_enough_space, reclaim_hint, space_estimate
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from ftl.engine import Engine
+from ftl.engine.api import Engine
 from ftl.engine.values import Image
 from ftl.image.transfer.staging import StagedImages, is_temporary, stale_tags
 

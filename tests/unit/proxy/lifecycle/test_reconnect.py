@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.engine import Endpoint
+from ftl.engine.values import Endpoint
 from ftl.errors import ServerError
 from ftl.proxy.lifecycle import reconnect
 from ftl.ssh.local import Local

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from ftl.proxy import Site, SiteRedirect, SiteRoute, likely_cause, newly_certified
-from ftl.proxy.tls.issuance import refusals
+from ftl.proxy.site import Site, SiteRedirect, SiteRoute
+from ftl.proxy.tls.issuance import likely_cause, newly_certified, refusals
 
 SITE = Site("shop", routes=(SiteRoute("shop.example.com", "/", False, "web", 80),), tls="auto")
 HOST = "shop.example.com"

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.proxy import Certificate, Unusable, check_certificate
+from ftl.proxy.site import Certificate
+from ftl.proxy.tls.user_certificate import Unusable
+from ftl.proxy.tls.user_certificate import check as check_certificate
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ftl.engine import Container, Published, labels
+from ftl.engine import labels
+from ftl.engine.values import Container, Published
 from ftl.server.doctor.facts import read
 
 OUTPUT = """\

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from ftl.deploy.plan.steps.base import ContainerRef, ServiceStep, Step, names
 
 if TYPE_CHECKING:
-    from ftl.engine import ContainerSpec
+    from ftl.engine.values import ContainerSpec
     from ftl.health.spec import HealthSpec
 
 

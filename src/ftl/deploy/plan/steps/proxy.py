@@ -10,7 +10,7 @@ from ftl.deploy.plan.steps.base import ServiceStep, Step
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ftl.proxy import Certificate, Site
+    from ftl.proxy.site import Certificate, Site
 
 
 @dataclass(frozen=True, slots=True)

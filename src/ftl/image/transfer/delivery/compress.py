@@ -24,7 +24,7 @@ from ftl.image.transfer.archive.blocks import in_blocks, map_in_threads
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from ftl.engine import EngineInfo
+    from ftl.engine.values import EngineInfo
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -15,7 +15,8 @@ from ftl.image.transfer.sources.source import LayerStream
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
-    from ftl.engine import Engine, EngineInfo
+    from ftl.engine.api import Engine
+    from ftl.engine.values import EngineInfo
     from ftl.image.transfer.pack import ArchivePart
     from ftl.image.transfer.progress.meter import Meter
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
     from typing import BinaryIO
 
-    from ftl.engine import Image
+    from ftl.engine.values import Image
     from ftl.image.transfer.delta.candidates import BaseCandidate
     from ftl.image.transfer.delta.layer_index import LayerIndex
     from ftl.image.transfer.delta.members import MemberExtent

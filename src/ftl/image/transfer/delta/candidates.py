@@ -10,7 +10,7 @@ from ftl.references import repository
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ftl.engine import Image
+    from ftl.engine.values import Image
     from ftl.image.transfer.remote.capabilities import CachedLayer
 
 LEAST = 64 << 10

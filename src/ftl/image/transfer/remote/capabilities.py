@@ -12,7 +12,7 @@ from ftl.image.transfer.remote.scripts import ASK
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ftl.engine import Store
+    from ftl.engine.values import Store
     from ftl.ssh.machine import Machine
 
 _ASK_SECONDS = 20.0

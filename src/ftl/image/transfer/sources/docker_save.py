@@ -11,7 +11,7 @@ from ftl.image.transfer.sources.saved_archive import SavedArchive
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
-    from ftl.engine import Engine
+    from ftl.engine.api import Engine
     from ftl.image.transfer.sources.source import LayerStream, SourceImage
 
 

@@ -35,7 +35,7 @@ from ftl.image.transfer.sources.tarsplit import assembled, entries, length
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
 
-    from ftl.engine import Engine
+    from ftl.engine.api import Engine
     from ftl.image.transfer.sources.source import SourceImage
     from ftl.image.transfer.sources.tarsplit import Content
 

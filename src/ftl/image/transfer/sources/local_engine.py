@@ -15,7 +15,8 @@ from ftl.image.transfer.sources.source import SourceImage
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from ftl.engine import Engine, Image
+    from ftl.engine.api import Engine
+    from ftl.engine.values import Image
     from ftl.image.transfer.sources.source import LayerSource
 
 

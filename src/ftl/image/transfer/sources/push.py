@@ -28,7 +28,7 @@ from ftl.image.transfer.sources.upload_endpoint import UploadEndpoint, UploadInt
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
-    from ftl.engine import Engine
+    from ftl.engine.api import Engine
     from ftl.image.transfer.archive.spool import SpooledLayer
     from ftl.image.transfer.sources.blob_cache import BlobCache
     from ftl.image.transfer.sources.source import SourceImage

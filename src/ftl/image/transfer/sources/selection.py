@@ -27,7 +27,7 @@ from ftl.image.transfer.sources.source import SourceUnusable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ftl.engine import Engine
+    from ftl.engine.api import Engine
     from ftl.image.transfer.sources.source import LayerSource, SourceImage
 
 SAVE_SPEED = 130e6

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftl.proxy import Certificate
+from ftl.proxy.site import Certificate
 from ftl.proxy.tls import user_certificate, x509
 from ftl.proxy.tls.issuance import complaints, likely_cause
 from ftl.proxy.tls.policy import asks_authority
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from ftl.config import Proxy
-    from ftl.engine import Container, Engine
+    from ftl.engine.api import Engine
+    from ftl.engine.values import Container
     from ftl.ssh.machine import Machine
 
 SECONDS = 1.5

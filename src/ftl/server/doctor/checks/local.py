@@ -7,14 +7,15 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftl.engine import Engine, local_url
+from ftl.engine.api import Engine
+from ftl.engine.local import local_url
 from ftl.errors import BuildFailed, FtlError
 from ftl.image.building.builder import Builder, find_builder
 from ftl.server.doctor.finding import Finding
 
 if TYPE_CHECKING:
     from ftl.config import Project
-    from ftl.engine import EngineInfo
+    from ftl.engine.values import EngineInfo
 
 SECONDS = 1.5
 """For this machine's engine to say what it is."""

@@ -18,7 +18,7 @@ from ftl.server.doctor.finding import Finding
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from ftl.engine import Container
+    from ftl.engine.values import Container
     from ftl.server.doctor.facts import ListeningPort
 
 SECONDS = 1.5

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather
-from ftl.engine import Engine, local_url
+from ftl.engine.api import Engine
+from ftl.engine.local import local_url
 from ftl.errors import EngineError, FtlError
 from ftl.image.registry.access import needs_login, pulled_images
 from ftl.image.registry.keyring import Keyring, RegistryLogin

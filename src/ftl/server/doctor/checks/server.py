@@ -15,7 +15,7 @@ from ftl.server.doctor.finding import Finding
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ftl.engine import Container, EngineInfo
+    from ftl.engine.values import Container, EngineInfo
     from ftl.errors import FtlError, ServerError
     from ftl.server.doctor.facts import FreeSpace, ServerFacts
     from ftl.server.doctor.gather import EngineInspection

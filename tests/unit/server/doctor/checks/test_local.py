@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ftl.engine import EngineInfo
+from ftl.engine.values import EngineInfo
 from ftl.errors import BuildFailed, EngineUnavailable
 from ftl.image.building.builder import Builder
 from ftl.server.doctor.checks.local import BuildNeeds, judge_builder, judge_engine

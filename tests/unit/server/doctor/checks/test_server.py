@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.engine import EngineInfo
+from ftl.engine.values import EngineInfo
 from ftl.errors import ServerError
 from ftl.server.doctor.checks import server
 from ftl.server.doctor.facts import FreeSpace, ListeningPort
@@ -15,7 +15,7 @@ from ftl.server.doctor.gather import EngineInspection
 from tests.unit.server.doctor.world import PROXY, SURVEY, container, published
 
 if TYPE_CHECKING:
-    from ftl.engine import Container
+    from ftl.engine.values import Container
 
 GB = 1000**3
 
