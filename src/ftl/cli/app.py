@@ -33,26 +33,9 @@ class Commands(click.Group):
         add_global_options(command)
         return command
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, or suggest one that is spelt alike."""
-        name = args[0]
-        command = self.get_command(ctx, name)
-        if command is None and not name.startswith("-"):
-            raise click.exceptions.NoSuchCommand(name, possibilities=alike(name), ctx=ctx)
-        return super().resolve_command(ctx, args)
-
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the overview, the same as without click."""
         formatter.write(overview())
-
-
-def alike(name: str) -> list[str]:
-    """The commands that someone who typed `name` may have meant, best first."""
-    from difflib import get_close_matches
-
-    return get_close_matches(name, names(), n=2, cutoff=0.5)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ftl.cli.output import BrokenStdout, OutputLost, put_json
+from ftl.cli.suggestions import similar_commands, similar_options
 from ftl.errors import FtlError, Interrupted, LoginRefused, ServerError, UsageError
 from ftl.ui.failure import as_record, draw, hint
 from ftl.ui.stream import silence
@@ -120,10 +121,10 @@ def _translated(error: BaseException) -> FtlError:
 
 
 def _usage(error: click.UsageError) -> UsageError:
-    """A mistake on the command line, with what was probably meant."""
-    meant = getattr(error, "possibilities", None)
-    if meant:
-        hint = "did you mean " + " or ".join(f"`{word}`" for word in meant) + "?"
+    """A mistake on the command line, with a suggestion where there is one."""
+    suggestions = _suggestions(error)
+    if suggestions:
+        hint = "did you mean " + " or ".join(f"`{word}`" for word in suggestions) + "?"
     else:
         path = error.ctx.command_path if error.ctx else "ftl"
         hint = f"`{path} --help` shows how to call it"
@@ -132,6 +133,19 @@ def _usage(error: click.UsageError) -> UsageError:
     if isinstance(error, click.NoSuchOption):
         return UsageError(f"there is no option `{error.option_name}`", hint=hint)
     return UsageError(_sentence(error), hint=hint)
+
+
+def _suggestions(error: click.UsageError) -> Sequence[str]:
+    """Words that were probably meant; click's own are not close enough: `setup` for `stop`, `--file` for `--tail`."""
+    if error.ctx is None:
+        return ()
+    command = error.ctx.command
+    if isinstance(error, click.exceptions.NoSuchCommand) and isinstance(command, click.Group):
+        return similar_commands(error.command_name, command.list_commands(error.ctx))
+    if isinstance(error, click.NoSuchOption):
+        names = [name for parameter in command.params for name in parameter.opts if name.startswith("--")]
+        return similar_options(error.option_name, names)
+    return ()
 
 
 def _sentence(error: click.ClickException) -> str:

@@ -85,6 +85,40 @@ def test_a_mistyped_option_gets_a_suggestion(cli: Cli) -> None:
     assert cli(["version", "--jsn"]) == Outcome(2, "", expected)
 
 
+@pytest.mark.parametrize("word", ["stop", "start", "restart", "destroy", "kill", "set", "scale"])
+def test_no_suggestion_changes_more_than_what_was_typed(cli: Cli, word: str) -> None:
+    """A verb that FTL has not leads to none that is merely spelt like it: `stop` is no misspelling of `setup`."""
+    assert cli([word]) == Outcome(
+        2, "", f"error: there is no command `{word}`\nhint: `ftl --help` shows how to call it\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "suggestion"),
+    [
+        (["ps"], "status"),
+        (["log"], "logs"),
+        (["up"], "deploy"),
+        (["diff"], "plan"),
+        (["vaildate"], "validate"),
+        (["logs", "--tail", "5"], "--lines"),
+        (["logs", "--folow"], "--follow"),
+        (["deploy", "--upgrade-prxy"], "--upgrade-proxy"),
+    ],
+)
+def test_other_tools_words_lead_to_ours(cli: Cli, arguments: list[str], suggestion: str) -> None:
+    """What docker or Compose call so, and what was misspelt, is named."""
+    outcome = cli(arguments)
+    assert outcome.code == 2
+    assert outcome.err.endswith(f"hint: did you mean `{suggestion}`?\n")
+
+
+@pytest.mark.parametrize("arguments", [["deploy", "--only", "web"], ["plan", "--all"], ["logs", "--xyz"]])
+def test_no_option_is_suggested_for_its_letters(cli: Cli, arguments: list[str]) -> None:
+    """Where none means the same, the hint says where the options are listed."""
+    assert cli(arguments).err.endswith(f"hint: `ftl {arguments[0]} --help` shows how to call it\n")
+
+
 @pytest.mark.parametrize(
     "arguments", [["--json", "deplyo"], ["deplyo", "--json"], ["version", "--json", "--no"]]
 )

@@ -1,4 +1,4 @@
-"""What single commands make of their own arguments."""
+"""Arguments and messages of single commands."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.cli.commands.logs import moment
+from ftl.cli.commands.logs import moment, nothing_logged
 from ftl.cli.commands.setup import read_port, read_repository, read_size
 from ftl.cli.commands.status import since
 from ftl.cli.commands.tunnels import choice
@@ -16,6 +16,9 @@ from ftl.tunnels.tunnels import PortChoice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.unit.cli.conftest import Cli
 
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 
@@ -113,3 +116,34 @@ def test_a_mirror_s_password_does_not_belong_into_its_url() -> None:
         read_repository("https://me:s3cret@mirror.example.com/linux")
     assert "s3cret" not in f"{caught.value.message} {caught.value.hint}"
     assert "auth.conf.d" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("arguments", [["--name", "tried", "status"], ["status", "--name", "tried"]])
+def test_a_sandbox_is_named_before_or_after_the_subcommand(
+    cli: Cli, arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`ftl sandbox --name x status` is `ftl sandbox status --name x`."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    outcome = cli(["sandbox", *arguments, "--json"])
+    assert (outcome.result["name"], outcome.result["state"]) == ("tried", "absent")
+
+
+def test_the_name_after_the_subcommand_wins(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The environment names a sandbox only where the command line does not."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setenv("FTL_SANDBOX", "third")
+    outcome = cli(["sandbox", "--name", "first", "status", "--name", "second", "--json"])
+    assert outcome.result["name"] == "second"
+    assert cli(["sandbox", "--name", "first", "status", "--json"]).result["name"] == "first"
+    assert cli(["sandbox", "status", "--json"]).result["name"] == "third"
+
+
+@pytest.mark.parametrize(
+    ("since", "words"),
+    [(None, "web, db: nothing logged yet"), ("10m", "web, db: nothing logged since 10m")],
+)
+def test_silent_services(since: str | None, words: str) -> None:
+    """`ftl logs` of an app that logs nothing says so."""
+    assert nothing_logged(["web", "db"], since) == words

@@ -8,10 +8,10 @@ import sys
 import click
 import pytest
 
-from ftl.cli.failure import INTERNAL_HINT, report_and_exit_code
+from ftl.cli.failure import DOCTOR, INTERNAL_HINT, SETUP, report_and_exit_code
 from ftl.cli.options import Options, add_global_options
 from ftl.cli.run import pass_options, run, run_sync
-from ftl.errors import FtlError, Interrupted, LockHeld, ServerError, UsageError
+from ftl.errors import FtlError, Interrupted, LockHeld, LoginRefused, ServerError, UsageError
 
 
 def fails(error: BaseException) -> click.Command:
@@ -54,6 +54,24 @@ def test_a_server_out_of_reach_leads_to_doctor(
     """Who cannot reach the server is told of the command that looks for the reason, unless it was just that one."""
     report_and_exit_code(ServerError("c"), command=command)
     assert ("`ftl doctor`" in capsys.readouterr().err) is hinted
+
+
+@pytest.mark.parametrize(
+    ("error", "command", "hints"),
+    [
+        (LoginRefused("h does not let deploy in"), "deploy", [f"{SETUP}; {DOCTOR}"]),
+        (LoginRefused("h does not let deploy in"), "setup", [DOCTOR]),
+        (ServerError("no Docker on h", hint="`ftl setup` does it"), "deploy", ["`ftl setup` does it"]),
+        (ServerError("h is silent", hint="is it up?"), "deploy", ["is it up?", DOCTOR]),
+    ],
+)
+def test_a_bare_server_leads_to_setup(
+    error: ServerError, command: str, hints: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A new server has neither the user nor Docker: the next step is `ftl setup`, not a check."""
+    report_and_exit_code(error, command=command)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.removeprefix("hint: ") for line in lines if line.startswith("hint: ")] == hints
 
 
 def test_a_broken_pipe_that_is_not_stdout_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:

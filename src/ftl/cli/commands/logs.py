@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -12,9 +13,10 @@ from ftl.cli.output import put_json, writing
 from ftl.cli.project import load_project
 from ftl.cli.run import pass_options, run
 from ftl.errors import UsageError
+from ftl.events import Note
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from ftl.cli.options import Options
@@ -28,6 +30,9 @@ _AGO = re.compile(rf"({_PART.pattern})+")
 
 FOLLOWED = 100
 """Lines of the past that are shown when following, unless -n says otherwise."""
+
+SILENCE = 2.0
+"""Seconds of following without a line until that is noted."""
 
 
 @click.command()
@@ -60,33 +65,69 @@ def command(
     """
     project, _, address = load_project(options)
     start = _start(since)
+    chosen = _chosen(project, names)
 
-    wanted = _wanted(project, names)
-
-    async def work(_: Emit) -> None:
+    async def work(emit: Emit) -> None:
         from ftl.host.session import open_session
         from ftl.operations.logs import follow_logs, read_logs
 
-        show = _shower(options, timestamps=timestamps, prefix=not no_prefix, flush=follow)
+        show = _Counting(_printer(options, timestamps=timestamps, prefix=not no_prefix, flush=follow))
         async with open_session(address.machine()) as session:
             if follow:
                 tail = FOLLOWED if lines is None and start is None else lines
-                await follow_logs(session.engine, project.name, wanted, show, tail=tail, since=start)
+                with _noting_silence(show, chosen, emit):
+                    await follow_logs(session.engine, project.name, chosen, show, tail=tail, since=start)
             else:
-                await read_logs(session.engine, project.name, wanted, show, tail=lines, since=start)
+                await read_logs(session.engine, project.name, chosen, show, tail=lines, since=start)
+        if not show.count and lines != 0:
+            emit(Note(nothing_logged(chosen, since)))
 
     run(options, "logs", work, lambda _: {})
 
 
-def _wanted(project: Project, names: Sequence[str]) -> Sequence[str]:
+class _Counting:
+    """Shows entries and counts them."""
+
+    def __init__(self, show: Show) -> None:
+        self.count = 0
+        self._show = show
+
+    def __call__(self, entry: Entry) -> None:
+        self.count += 1
+        self._show(entry)
+
+
+@contextmanager
+def _noting_silence(show: _Counting, names: Sequence[str], emit: Emit) -> Iterator[None]:
+    """Note that nothing is logged yet, once a first line had time to come."""
+    from asyncio import get_running_loop
+
+    def note() -> None:
+        if not show.count:
+            emit(Note(f"{nothing_logged(names)}; waiting for lines, Ctrl-C ends it"))
+
+    timer = get_running_loop().call_later(SILENCE, note)
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def nothing_logged(names: Sequence[str], since: str | None = None) -> str:
+    """The note that these containers have logged nothing, or nothing since then."""
+    listed = ", ".join(names)
+    return f"{listed}: nothing logged since {since}" if since else f"{listed}: nothing logged yet"
+
+
+def _chosen(project: Project, names: Sequence[str]) -> Sequence[str]:
     from ftl.config.select import select_names
 
     known = [service.name for service in project.services] + [one.name for one in project.dependencies]
     return select_names(names, known, kind="service or dependency")
 
 
-def _shower(options: Options, *, timestamps: bool, prefix: bool, flush: bool) -> Show:
-    """What prints a line: a JSON object, or text with a prefix."""
+def _printer(options: Options, *, timestamps: bool, prefix: bool, flush: bool) -> Show:
+    """A function that prints a line, as a JSON object or as text with a prefix."""
     if options.json:
         return _put_record
 
@@ -138,6 +179,6 @@ def moment(text: str, *, now: datetime) -> str:
             then = datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
         raise UsageError(
-            f"--since: `{text}` is no time", hint="write 10m, 1h30m, 2d or 2026-01-31T12:00:00Z"
+            f"--since: `{text}` is not a time", hint="write 10m, 1h30m, 2d or 2026-01-31T12:00:00Z"
         ) from None
     return then.isoformat().replace("+00:00", "Z")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,27 +11,33 @@ from ftl.cli.output import Fields, put
 from ftl.cli.run import pass_options, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ftl.cli.options import Options
     from ftl.events import Emit
     from ftl.server.sandbox import SandboxAddress, SandboxStatus
 
-F = TypeVar("F", bound="Callable[..., object]")
+_NAME = "ftl.sandbox.name"
 
 
-def _named(function: F) -> F:
-    """The option that all three share."""
-    return click.option(
-        "--name",
-        envvar="FTL_SANDBOX",
-        metavar="NAME",
-        help="Which one, for several side by side; also $FTL_SANDBOX. [default: sandbox]",
-    )(function)
+def _remember(context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """Keep the name that was given before the subcommand; one after it comes later, and wins."""
+    if value is not None:
+        context.meta[_NAME] = value
+    name = context.meta.get(_NAME)
+    assert name is None or isinstance(name, str)
+    return name
+
+
+_name_option = click.option(
+    "--name",
+    metavar="NAME",
+    callback=_remember,
+    help="Which one, for several side by side; also $FTL_SANDBOX. [default: sandbox]",
+)
 
 
 @click.group()
-def command() -> None:
+@_name_option
+def command(name: str | None) -> None:
     """A throwaway server on this machine: to try things on, and for CI.
 
     It is a container with sshd and a Docker engine of its own. `ftl --server sandbox deploy` deploys to
@@ -40,7 +46,7 @@ def command() -> None:
 
 
 @command.command()
-@_named
+@_name_option
 @pass_options
 def up(options: Options, name: str | None) -> None:
     """Start the sandbox, if need be, and print where it is.
@@ -69,7 +75,7 @@ def _next(name: str | None) -> str:
 
 
 @command.command()
-@_named
+@_name_option
 @pass_options
 def status(options: Options, name: str | None) -> None:
     """Say whether the sandbox runs, and where.
@@ -112,7 +118,7 @@ def _as_failure(state: str) -> Fields:
 
 
 @command.command()
-@_named
+@_name_option
 @click.option("--images", is_flag=True, help="Also the image that sandboxes are made from.")
 @pass_options
 def down(options: Options, name: str | None, images: bool) -> None:
