@@ -73,6 +73,21 @@ def test_mistakes(ftl: Callable[..., Project], server: Server) -> None:
     assert "`ftl deploy` starts it" in nothing.stderr
 
 
+def test_a_silent_service_is_noted(ftl: Callable[..., Project], server: Server) -> None:
+    """Of a service that logs nothing the command says so on stderr, at once or, with -f, while it waits."""
+    app = site(ftl, server)
+    worker(app, "mute", ["sleep", "9999"])
+    app.deploy().ok()
+
+    silent = app.run("logs", "mute").ok()
+    assert (silent.stdout, silent.stderr) == ("", "mute: nothing logged yet\n")
+    assert app.run("logs", "mute", "-q").ok().stderr == ""
+    with app.project.start("logs", "-f", "mute") as process:
+        assert next(lines(process.stderr, 1)) == "mute: nothing logged yet; waiting for lines, Ctrl-C ends it"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+
+
 def test_following_neither_loses_nor_repeats_a_line(ftl: Callable[..., Project], server: Server) -> None:
     """From the last lines of the past to what comes, also over a restart, each line is there once."""
     app = site(ftl, server)

@@ -92,7 +92,7 @@ class _Counting:
         self.count = 0
         self._show = show
 
-    def __call__(self, entry: Entry) -> None:
+    def __call__(self, entry: LogEntry) -> None:
         self.count += 1
         self._show(entry)
 
