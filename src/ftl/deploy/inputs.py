@@ -61,7 +61,7 @@ async def built_images(request: DeployRequest, platform: str, emit: Emit) -> dic
                 emit=emit,
                 docker_config=docker_config,
             )
-        return {name: BuiltImage(result.image.id, result.content) for name, result in built.items()}
+        return {name: BuiltImage(result.image.id, result.content_id) for name, result in built.items()}
 
 
 async def _last_build(project: Project, service: Service, engine: Engine) -> BuiltImage:

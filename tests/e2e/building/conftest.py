@@ -1,4 +1,4 @@
-"""A project whose images go when its test is over."""
+"""A project whose images are removed after its test."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def name(testrun_uid: str, worker_id: str, request: pytest.FixtureRequest) -> str:
-    """A project's name that no other test and no other run has."""
+    """A project name that no other test or run uses."""
     return f"build-{testrun_uid[:6]}-{worker_id}-{abs(hash(request.node.name)) % 10**6}"
 
 
 @pytest.fixture
 def project(ftl: Callable[..., Project], busybox: str, name: str) -> Iterator[Callable[..., Project]]:
-    """Makes a project of services (each a dict, or only a name) and files; its images are removed afterwards."""
+    """Create a project of services and files; its images are removed afterwards."""
 
     def make(files: Mapping[str, str], services: Mapping[str, Mapping[str, object]] | None = None) -> Project:
         chosen = services or {"web": {"build": "."}}

@@ -1,4 +1,4 @@
-"""What `ftl build` is tested with."""
+"""Helpers for tests of `ftl build`."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ COPY . .
 
 
 def docker(*argv: str) -> str:
-    """What the docker CLI prints."""
+    """Output of the docker CLI."""
     return subprocess.run(["docker", *argv], capture_output=True, text=True, check=True).stdout
 
 
 def inspect(image: str) -> dict[str, Any]:
-    """An image as its engine has it."""
+    """`docker image inspect` of an image."""
     found: dict[str, Any] = json.loads(docker("image", "inspect", image))[0]
     return found
 
 
 def built(made: Project, *argv: str, env: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """The services of the result of a build that succeeded."""
+    """Build, and return the services of the result."""
     services: dict[str, Any] = made.run("--json", "build", *argv, env=env).ok().result["services"]
     return services
 
@@ -44,7 +44,7 @@ def warnings(outcome: Outcome) -> list[tuple[str, str]]:
 
 
 def command_lines(word: str) -> set[str]:
-    """The argument lists of all processes that mention a word."""
+    """Argument lists of all processes that contain a word."""
     found: set[str] = set()
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:

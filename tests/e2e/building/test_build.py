@@ -20,7 +20,7 @@ pytestmark = pytest.mark.engine
 
 
 def test_an_image_is_built_and_labelled(project: Callable[..., Project], name: str) -> None:
-    """The image is PROJECT-SERVICE:latest and says where it came from."""
+    """The image is PROJECT-SERVICE:latest, with labels for project, service and commit."""
     made = project({"Dockerfile": SOURCE})
     git = ["git", "-C", str(made.folder), "-c", "user.name=x", "-c", "user.email=x@example.com"]
     for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "x"]):
@@ -37,7 +37,7 @@ def test_an_image_is_built_and_labelled(project: Callable[..., Project], name: s
 
 
 def test_an_unchanged_tree_builds_nothing(project: Callable[..., Project]) -> None:
-    """The second build finds every step in the cache and leaves the image as it is, also after a mere touch."""
+    """A second build takes every step from the cache and leaves the image unchanged, also after `touch`."""
     made = project({"Dockerfile": SOURCE})
     first = built(made)["web"]
     (made.folder / "requirements.txt").touch()
@@ -49,7 +49,7 @@ def test_an_unchanged_tree_builds_nothing(project: Callable[..., Project]) -> No
 def test_a_commit_that_changes_no_file_of_the_image_changes_no_content(
     project: Callable[..., Project],
 ) -> None:
-    """Another git commit is another label, and still the same content: nothing has to be deployed."""
+    """Another git commit changes a label but not the content id: nothing has to be deployed."""
     made = project({"Dockerfile": "FROM ftl-lab-busybox\nCOPY requirements.txt .\n"})
     git = ["git", "-C", str(made.folder), "-c", "user.name=x", "-c", "user.email=x@example.com"]
     contents, ids = set(), set()
@@ -69,15 +69,15 @@ def test_a_commit_that_changes_no_file_of_the_image_changes_no_content(
         ({"requirements.txt": "NAME\n"}, "line 3: COPY requirements.txt .", "requirements.txt changed"),
         ({"app.py": "NAME\n"}, "line 5: COPY . .", "app.py changed"),
         ({"Dockerfile": SOURCE.replace("> installed", "> NAME")}, "line 4: RUN wc -l requirements.txt > NAME",
-         "the instruction is new or was changed"),
+         "the instruction is new or changed"),
     ],
 )  # fmt: skip
-def test_the_first_miss_and_its_reason_are_told(
+def test_the_first_cache_miss_and_its_reason_are_reported(
     project: Callable[..., Project], name: str, change: dict[str, str], miss: str, reason: str
 ) -> None:
-    """After a change, the first step that was carried out is named, and what changed there.
+    """After a change, the first executed step is reported, and what changed for it.
 
-    What changes holds the project's name, which no earlier run left in the builder's cache.
+    The change contains the project's name, which no earlier run left in the builder's cache.
     """
     made = project({"Dockerfile": SOURCE, ".dockerignore": "Dockerfile\nftl.yaml\n"})
     built(made)
@@ -86,16 +86,16 @@ def test_the_first_miss_and_its_reason_are_told(
     assert (web["built"], web["first_miss"], web["miss_reason"]) == (True, miss.replace("NAME", name), reason)
 
 
-def test_no_cache_carries_out_every_step(project: Callable[..., Project]) -> None:
-    """`--no-cache` is its own reason."""
+def test_no_cache_executes_every_step(project: Callable[..., Project]) -> None:
+    """`--no-cache` is given as the reason."""
     made = project({"Dockerfile": SOURCE})
     built(made)
     web = built(made, "--no-cache")["web"]
-    assert (web["built"], web["miss_reason"]) == (True, "the cache was not to be used (--no-cache)")
+    assert (web["built"], web["miss_reason"]) == (True, "the cache was disabled (--no-cache)")
 
 
 def test_target_and_args_shape_the_image(project: Callable[..., Project], name: str) -> None:
-    """The stage that is asked for is built, with the values that are given; they may hold anything."""
+    """The requested stage is built, with build args that may contain any characters."""
     value = "a b\"$HOME'`x`"
     made = project(
         {
@@ -108,8 +108,8 @@ def test_target_and_args_shape_the_image(project: Callable[..., Project], name: 
     assert f"SAID={value}" in inspect(f"{name}-web")["Config"]["Env"]
 
 
-def test_services_are_built_side_by_side(project: Callable[..., Project]) -> None:
-    """All builds have begun before the first has ended."""
+def test_services_are_built_in_parallel(project: Callable[..., Project]) -> None:
+    """All builds start before the first one finishes."""
     files = {
         f"{service}/Dockerfile": f"FROM ftl-lab-busybox\nRUN sleep 2 && echo {service}\n" for service in "abc"
     }
@@ -120,7 +120,7 @@ def test_services_are_built_side_by_side(project: Callable[..., Project]) -> Non
 
 
 def test_only_the_named_services_are_built(project: Callable[..., Project]) -> None:
-    """`ftl build b` leaves the others alone."""
+    """`ftl build b` builds only b."""
     files = {f"{service}/Dockerfile": "FROM ftl-lab-busybox\n" for service in "ab"}
     made = project(files, {service: {"build": service} for service in "ab"})
     assert set(built(made, "b")) == {"b"}
@@ -132,7 +132,7 @@ def test_only_the_named_services_are_built(project: Callable[..., Project]) -> N
 def test_a_service_that_cannot_be_built_is_a_usage_error(
     project: Callable[..., Project], argument: str, words: str
 ) -> None:
-    """A name that is no service's, or a service whose image is pulled, exits 2 and names what there is."""
+    """An unknown service, or one whose image is pulled, exits 2 and lists the services that can be built."""
     made = project({"Dockerfile": SOURCE}, {"web": {"build": "."}, "db": {"image": "postgres:16"}})
     outcome = made.run("build", argument)
     assert outcome.exit_code == 2
@@ -140,8 +140,8 @@ def test_a_service_that_cannot_be_built_is_a_usage_error(
     assert "web" in outcome.stderr.partition(words)[2]
 
 
-def test_a_large_context_is_told_and_warned_about(project: Callable[..., Project]) -> None:
-    """The size is of the whole context; the folders that make it large are named, with what to write where."""
+def test_a_large_context_is_warned_about(project: Callable[..., Project]) -> None:
+    """The warning lists the largest folders, and what to add to .dockerignore."""
     made = project({"Dockerfile": "FROM ftl-lab-busybox\nCOPY requirements.txt .\n", "node_modules/x": "x"})
     with (made.folder / "node_modules" / "large").open("wb") as file:
         file.truncate(60_000_000)
@@ -149,7 +149,7 @@ def test_a_large_context_is_told_and_warned_about(project: Callable[..., Project
     assert [event["bytes"] > 60_000_000 for event in outcome.events("build_context")] == [True]
     [(text, hint)] = warnings(outcome)
     assert "node_modules 60.0 MB" in text
-    assert "there is no .dockerignore" in hint
+    assert "create a .dockerignore" in hint
     made.write({".dockerignore": "node_modules\n"})
     assert warnings(made.run("--json", "build").ok()) == []
 
@@ -165,10 +165,10 @@ def test_a_large_context_is_told_and_warned_about(project: Callable[..., Project
         "src/**/deep/**\n  docs/keep  \n# comment\n",
     ],
 )
-def test_the_context_is_counted_as_the_builder_takes_it(
+def test_the_walked_context_is_what_the_builder_receives(
     project: Callable[..., Project], name: str, patterns: str
 ) -> None:
-    """What .dockerignore leaves is the same for us and for BuildKit, file by file."""
+    """FTL and BuildKit apply .dockerignore alike, file by file."""
     names = [
         "abc", "xbc", "README.md", "CHANGES.md", "src/a.py", "src/b.txt", "src/deep/x.pyc", "src/deep/y/z", "docs/a.md",
         "docs/keep/b.txt", "docs/c.txt", "node_modules/m/n.js", "web/node_modules/o.js", "lib/p.pyc",
@@ -181,13 +181,13 @@ def test_the_context_is_counted_as_the_builder_takes_it(
         }
     )
     outcome = made.run("--json", "build", "--no-cache").ok()
-    taken = {event["line"].removeprefix("./") for event in outcome.events("build_output")}
-    counted = walk_context(made.folder, made.folder / "Dockerfile")
-    assert set(counted.files) == taken
+    received = {event["line"].removeprefix("./") for event in outcome.events("build_output")}
+    walked = walk_context(made.folder, made.folder / "Dockerfile")
+    assert set(walked.files) == received
 
 
-def test_explain_turns_figures_into_advice(project: Callable[..., Project], name: str) -> None:
-    """Sizes of layers, seconds of steps, and advice with its figure, as text and as JSON."""
+def test_explain_reports_figures_and_advice(project: Callable[..., Project], name: str) -> None:
+    """Layer sizes, durations of steps, and advice with its figure, as text and as JSON."""
     made = project(
         {
             "Dockerfile": "FROM ftl-lab-busybox\nWORKDIR /app\nCOPY . .\n"
@@ -205,11 +205,11 @@ def test_explain_turns_figures_into_advice(project: Callable[..., Project], name
     assert rules["copied-twice"]["bytes"] >= 3_000_000
     text = made.run("build", "--explain").ok().stdout
     assert f"{name}" not in text
-    assert "Dockerfile:3: any changed file repeats" in text
+    assert "Dockerfile:3: any file change re-runs" in text
 
 
 def test_the_servers_platform_is_used_once_it_is_known(project: Callable[..., Project], name: str) -> None:
-    """Unknown, it is the engine's own, and that is said; `build.platform` decides over all."""
+    """While it is unknown, the engine's own is used, with a note; `build.platform` overrides both."""
     made = project({"Dockerfile": "FROM scratch\nCOPY requirements.txt /\n"})
     config = json.loads((made.folder / "ftl.yaml").read_text())
     config["server"]["host"] = "server.invalid"

@@ -1,4 +1,4 @@
-"""Builds that fail, and what they say."""
+"""Errors of failed builds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.engine
 
 
 def test_a_failing_step_shows_its_output_and_its_line(project: Callable[..., Project]) -> None:
-    """The step's last words, the Dockerfile's line and the status; the other service's build is stopped."""
+    """The step's last output, its line and its status; the other service's build is stopped."""
     made = project(
         {
             "web/Dockerfile": "FROM ftl-lab-busybox\n\nRUN echo first words; \\\n  echo last words >&2; exit 3\n",
@@ -30,15 +30,15 @@ def test_a_failing_step_shows_its_output_and_its_line(project: Callable[..., Pro
     error = outcome.result["error"]
     assert outcome.exit_code == 1
     assert error["message"].startswith("web/Dockerfile:3: a build step failed (RUN echo first words;")
-    assert error["cause"] == "it ended with status 3"
+    assert error["cause"] == "it exited with status 3"
     assert sorted(error["details"]) == ["first words", "last words"]
     assert error["place"] == {"server": "this machine", "service": "web", "step": "build"}
 
 
-def test_a_failing_step_that_two_services_share_is_told_by_the_one_that_knows_it(
+def test_a_failing_step_that_two_services_share_is_reported_with_its_output(
     project: Callable[..., Project],
 ) -> None:
-    """BuildKit tells one of two like builds about the step; that one's error is the one that is shown."""
+    """BuildKit reports the step to only one of two identical builds; that build's error is shown."""
     source = "FROM ftl-lab-busybox\nRUN sleep 1; echo last words; exit 3\n"
     made = project({"Dockerfile": source}, {"web": {"build": "."}, "worker": {"build": "."}})
     error = made.run("--json", "build", timeout=60).result["error"]
@@ -50,7 +50,7 @@ def test_a_failing_step_that_two_services_share_is_told_by_the_one_that_knows_it
     ("source", "words"),
     [
         ("FROM ftl-lab-busybox\nCOPY nothere /\n", ["Dockerfile:2", "`nothere` was not found"]),
-        ("FROM ftl-lab-busybox\nCOPY ignored /\n", ["Dockerfile:2", ".dockerignore keeps it out"]),
+        ("FROM ftl-lab-busybox\nCOPY ignored /\n", ["Dockerfile:2", ".dockerignore excludes it"]),
         ("FROM ftl-lab-busybox\nRNU x\n", ["Dockerfile:2", "unknown instruction: RNU", "did you mean RUN?"]),
         (
             "FROM registry.invalid/nothing:1\nRUN x\n",
@@ -61,10 +61,10 @@ def test_a_failing_step_that_two_services_share_is_told_by_the_one_that_knows_it
             ["Dockerfile:2", "build.secrets"],
         ),
         ("FROM ftl-lab-busybox\nRUN no-such-program\n", ["Dockerfile:2", "status 127", "not found"]),
-        ("", ["holds no instruction"]),
+        ("", ["has no instructions"]),
     ],
 )
-def test_what_is_wrong_with_a_dockerfile_is_said_in_words(
+def test_an_error_in_a_dockerfile_names_its_line(
     project: Callable[..., Project], source: str, words: list[str]
 ) -> None:
     """Exit code 1, the line, the cause, and no traceback."""
@@ -76,7 +76,7 @@ def test_what_is_wrong_with_a_dockerfile_is_said_in_words(
 
 
 def test_without_an_engine_the_error_says_so(project: Callable[..., Project]) -> None:
-    """Nobody is told about a Dockerfile when it is the engine that does not run."""
+    """The error is about the engine, not about the Dockerfile."""
     made = project({"Dockerfile": SOURCE})
     outcome = made.run("build", env={"DOCKER_HOST": "unix:///nowhere/docker.sock"})
     assert outcome.exit_code == 1
@@ -86,7 +86,7 @@ def test_without_an_engine_the_error_says_so(project: Callable[..., Project]) ->
 
 
 def test_an_interrupted_build_leaves_nothing_running(project: Callable[..., Project], name: str) -> None:
-    """Ctrl-C ends the builder's processes and the step in the engine, and exits 130."""
+    """Ctrl-C ends the builder's processes and the step in the engine; the exit code is 130."""
     made = project(
         {"Dockerfile": "FROM ftl-lab-busybox\nRUN echo $$NAME; sleep 987\n".replace("$$NAME", name)}
     )
@@ -103,8 +103,8 @@ def test_an_interrupted_build_leaves_nothing_running(project: Callable[..., Proj
     assert not command_lines(name)
 
 
-def test_a_registry_that_cannot_be_reached_fails_the_push_alone(project: Callable[..., Project]) -> None:
-    """The image is built and tagged; `--skip-push` leaves it at that."""
+def test_a_failed_push_keeps_the_image(project: Callable[..., Project]) -> None:
+    """If the registry cannot be reached, the image is still built and tagged; `--skip-push` succeeds."""
     made = project({"Dockerfile": SOURCE}, {"web": {"build": ".", "image": "localhost:9/app:1"}})
     outcome = made.run("--json", "build")
     assert outcome.exit_code == 1

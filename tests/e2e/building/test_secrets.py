@@ -1,4 +1,4 @@
-"""What builds are told that nobody else may know."""
+"""Build secrets reach the build and nothing else."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RUN --mount=type=secret,id=one --mount=type=secret,id=two --mount=type=secret,id
 
 
 def test_secrets_reach_the_build_and_nothing_else(project: Callable[..., Project], name: str) -> None:
-    """From a variable, from .env and from a file: none is in the image, its history, or any argument list."""
+    """Secrets from a variable, .env and a file are not in the image, its history, or any argument list."""
     made = project(
         {"Dockerfile": SECRET_SOURCE, ".env": f"FROM_DOTENV={TOKEN}\n", "token": TOKEN, ".dockerignore": "*"},
         {"web": {"build": {"context": ".", "secrets": [
@@ -46,8 +46,8 @@ def test_secrets_reach_the_build_and_nothing_else(project: Callable[..., Project
     assert int(length) == 3 * len(TOKEN)
 
 
-def test_a_device_may_be_an_empty_secret(project: Callable[..., Project]) -> None:
-    """`/dev/null` stands for "no such secret here", which keeps one Dockerfile for all machines."""
+def test_dev_null_is_an_empty_secret(project: Callable[..., Project]) -> None:
+    """`/dev/null` means "no such secret here", so that one Dockerfile works on all machines."""
     made = project(
         {"Dockerfile": "FROM ftl-lab-busybox\nRUN --mount=type=secret,id=ca test ! -s /run/secrets/ca\n"},
         {"web": {"build": {"context": ".", "secrets": [{"id": "ca", "file": "/dev/null"}]}}},
@@ -55,8 +55,8 @@ def test_a_device_may_be_an_empty_secret(project: Callable[..., Project]) -> Non
     built(made)
 
 
-def test_a_missing_secret_is_told_before_anything_is_built(project: Callable[..., Project]) -> None:
-    """The variable is named."""
+def test_a_missing_secret_fails_before_anything_is_built(project: Callable[..., Project]) -> None:
+    """The error names the variable."""
     made = project(
         {"Dockerfile": SOURCE}, {"web": {"build": {"context": ".", "secrets": ["NOT_SET_ANYWHERE"]}}}
     )

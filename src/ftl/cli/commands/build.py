@@ -158,8 +158,8 @@ def _service_fields(built: BuildResult, explanation: Explanation | None) -> Fiel
     fields: dict[str, object] = {
         "image": built.reference,
         "id": built.image.id,
-        "content": built.content,
-        "built": built.built,
+        "content": built.content_id,
+        "built": built.changed,
         "seconds": built.seconds,
         "size": built.image.size,
         "context_bytes": built.context.size,

@@ -1,6 +1,6 @@
-"""Building images on this machine: the docker CLI's call, what it prints, and why its cache was of no use."""
+"""Build images on this machine: run the docker CLI, parse its output, explain cache misses and failures."""
 
-from ftl.image.building.built import BuildResult
 from ftl.image.building.parallel import build_images
+from ftl.image.building.service_build import BuildResult
 
 __all__ = ["BuildResult", "build_images"]

@@ -1,7 +1,7 @@
-"""What is remembered about a service's last build, to say what changed when the next one misses the cache.
+"""Record of a service's last build, to explain what changed when the next one misses the cache.
 
-Kept in the user's state folder, readable by them alone. Values of build args and texts of instructions may
-hold secrets, so both are kept as salted hashes only.
+It is stored in the user's state folder, readable by them alone. Values of build args and texts of instructions may
+contain secrets, so both are stored as salted hashes only.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from ftl.image.building.dockerfile import Dockerfile, Instruction
 
 _FORMAT = 1
-_HASHED_FILE = 4 << 20
-_HASHED_TOTAL = 64 << 20
-"""A larger file, or one beyond this many bytes in all, is judged by size and time alone."""
+_MAX_HASHED_FILE = 4 << 20
+_MAX_HASHED_TOTAL = 64 << 20
+"""A larger file, or one beyond this total, is compared by size and time alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileFingerprint:
-    """A file as it was: `digest` is empty where it was not read."""
+    """State of a file, for comparison; `digest` is empty if the file was not read."""
 
     size: int
     mtime_ns: int
@@ -44,14 +44,14 @@ class BuildRecord:
     """A service's last build.
 
     Attributes:
-        salt: Of all hashes in it.
+        salt: Salt of all hashes.
         instructions: Hash of each instruction, in the Dockerfile's order.
-        args: Name -> hash of value.
-        bases: Base image -> its content id, where the engine had it.
-        settings: What else a build depends on: target, platform.
-        files: The context's files by path.
-        seconds: Instruction's hash -> what it took when it was last carried out.
-        content: The content id of the image.
+        args: Name -> hash of the value.
+        bases: Base image -> its content id, if the engine had it.
+        settings: Other inputs: target, platform.
+        files: Files of the context by path.
+        seconds: Hash of an instruction -> its duration when last executed.
+        content: Content id of the image.
     """
 
     salt: str = field(default_factory=lambda: secrets.token_hex(8))
@@ -63,27 +63,27 @@ class BuildRecord:
     seconds: Mapping[str, float] = field(default_factory=dict)
     content: str = ""
 
-    def hashed(self, text: str) -> str:
-        """A text as this record keeps it."""
+    def hash_text(self, text: str) -> str:
+        """Hash a text with this record's salt."""
         return hashlib.blake2b(text.encode(), key=self.salt.encode(), digest_size=12).hexdigest()
 
-    def key(self, instruction: Instruction) -> str:
-        """An instruction as this record keeps it."""
-        return self.hashed(f"{instruction.keyword} {instruction.body}")
+    def hash_instruction(self, instruction: Instruction) -> str:
+        """Hash an instruction with this record's salt."""
+        return self.hash_text(f"{instruction.keyword} {instruction.body}")
 
-    def taken(self, instruction: Instruction) -> float:
-        """Seconds that an instruction took when it was last carried out; 0 where unknown."""
-        return self.seconds.get(self.key(instruction), 0.0)
+    def duration(self, instruction: Instruction) -> float:
+        """Seconds that an instruction took when last executed; 0 if unknown."""
+        return self.seconds.get(self.hash_instruction(instruction), 0.0)
 
 
 def record_path(root: Path, service: str) -> Path:
-    """The file for one service of the project in `root`."""
+    """Path of the record for one service of the project in `root`."""
     name = hashlib.blake2b(str(root.resolve()).encode(), digest_size=8).hexdigest()
     return state_file(f"builds/{name}-{service}.json")
 
 
 def load_record(path: Path) -> BuildRecord | None:
-    """The record in a file; None where there is none of this format."""
+    """Load a record; None if there is none of this format."""
     raw = read_json(path)
     if raw.get("format") != _FORMAT:
         return None
@@ -94,10 +94,9 @@ def load_record(path: Path) -> BuildRecord | None:
 
 
 def _record(raw: Mapping[str, object]) -> BuildRecord:
-    files = as_object(raw["files"])
-    kept = {
+    files = {
         path: FileFingerprint(int(size), int(mtime), bool(executable), str(digest))
-        for path, value in files.items()
+        for path, value in as_object(raw["files"]).items()
         if isinstance(value, list)
         for size, mtime, executable, digest in [value]
     }
@@ -107,14 +106,14 @@ def _record(raw: Mapping[str, object]) -> BuildRecord:
         args=as_str_map(raw["args"]),
         bases=as_str_map(raw["bases"]),
         settings=as_str_map(raw["settings"]),
-        files=kept,
+        files=files,
         seconds={key: float(str(value)) for key, value in as_object(raw["seconds"]).items()},
         content=str(raw["content"]),
     )
 
 
 def save_record(path: Path, record: BuildRecord) -> None:
-    """Replace the record in a file."""
+    """Replace the record at `path`."""
     files = {
         name: [file.size, file.mtime_ns, file.executable, file.digest] for name, file in record.files.items()
     }
@@ -145,42 +144,42 @@ def next_record(
     seconds: Iterable[tuple[Instruction, float]],
     content: str,
 ) -> BuildRecord:
-    """The record after a build; what a step took is carried on from the last one while it stays as it is."""
+    """Make the record of a build. Durations of unchanged instructions are carried over from the last one."""
     blank = BuildRecord(salt=last.salt) if last is not None else BuildRecord()
-    keys = tuple(blank.key(step) for step in dockerfile.instructions)
-    taken = dict(last.seconds) if last is not None else {}
-    taken |= {blank.key(step): spent for step, spent in seconds}
+    hashes = tuple(blank.hash_instruction(step) for step in dockerfile.instructions)
+    durations = dict(last.seconds) if last is not None else {}
+    durations |= {blank.hash_instruction(step): duration for step, duration in seconds}
     return BuildRecord(
         salt=blank.salt,
-        instructions=keys,
-        args={name: blank.hashed(value) for name, value in args.items()},
+        instructions=hashes,
+        args={name: blank.hash_text(value) for name, value in args.items()},
         bases=bases,
         settings=settings,
         files=files,
-        seconds={key: spent for key, spent in taken.items() if key in keys},
+        seconds={key: duration for key, duration in durations.items() if key in hashes},
         content=content,
     )
 
 
 def fingerprint_files(context: Context, last: BuildRecord | None) -> dict[str, FileFingerprint]:
-    """The context's files as a record keeps them; only those are read whose size or time is new."""
-    known = last.files if last is not None else {}
-    budget = _HASHED_TOTAL
-    kept: dict[str, FileFingerprint] = {}
+    """Fingerprint the files of a context, reading only those whose size or time changed."""
+    previous = last.files if last is not None else {}
+    budget = _MAX_HASHED_TOTAL
+    fingerprints: dict[str, FileFingerprint] = {}
     for path, file in context.files.items():
-        before = known.get(path)
+        before = previous.get(path)
         if before is not None and (before.size, before.mtime_ns) == (file.size, file.mtime_ns):
-            kept[path] = FileFingerprint(file.size, file.mtime_ns, _executable(file), before.digest)
+            fingerprints[path] = FileFingerprint(file.size, file.mtime_ns, _executable(file), before.digest)
             continue
-        readable = file.size <= min(_HASHED_FILE, budget)
-        digest = _digest(context.root / path, file) if readable else ""
-        budget -= file.size if readable else 0
-        kept[path] = FileFingerprint(file.size, file.mtime_ns, _executable(file), digest)
-    return kept
+        is_hashed = file.size <= min(_MAX_HASHED_FILE, budget)
+        digest = _digest(context.root / path, file) if is_hashed else ""
+        budget -= file.size if is_hashed else 0
+        fingerprints[path] = FileFingerprint(file.size, file.mtime_ns, _executable(file), digest)
+    return fingerprints
 
 
 def changed_paths(now: Mapping[str, FileFingerprint], before: Mapping[str, FileFingerprint]) -> list[str]:
-    """Paths that were added, removed or changed, in order. A file that was only touched has not changed."""
+    """Sorted paths of files that were added, removed or changed; a touched file has not changed."""
     paths = {path for path in now.keys() | before.keys() if _differs(now.get(path), before.get(path))}
     return sorted(paths)
 
@@ -200,7 +199,7 @@ def _executable(file: ContextFile) -> bool:
 
 
 def _digest(path: Path, file: ContextFile) -> str:
-    """The hash of a file's content, of a link's target; empty where it cannot be read."""
+    """Hash of a file's content or a link's target; empty if it cannot be read."""
     try:
         content = os.fsencode(path.readlink()) if stat.S_ISLNK(file.mode) else path.read_bytes()
     except OSError:

@@ -1,4 +1,4 @@
-"""Build secrets, looked for before a build starts: a missing one should not cost the steps before its use."""
+"""Resolve build secrets before a build starts: a missing one fails at once, not at the step that uses it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedSecret:
-    """A build secret and where its value is: in a variable of the environment, or in a file."""
+    """A build secret and the source of its value: a variable of the environment, or a file."""
 
     id: str
     env: str | None = None
@@ -24,44 +24,44 @@ class ResolvedSecret:
 
     @property
     def flag(self) -> str:
-        """The value of `--secret`; names the place, never holds the secret.
+        """The value of `--secret`, which names the source and never contains the secret.
 
-        `env=` and `src=` are understood by CLI 20.10's built-in BuildKit and by every buildx.
+        `env=` and `src=` are supported by CLI 20.10's built-in BuildKit and by every buildx.
         """
         return f"id={self.id},env={self.env}" if self.env is not None else f"id={self.id},src={self.source}"
 
 
 def resolve_secrets(
-    wanted: Sequence[BuildSecret], *, root: Path, environ: Mapping[str, str]
+    secrets: Sequence[BuildSecret], *, root: Path, environ: Mapping[str, str]
 ) -> tuple[ResolvedSecret, ...]:
-    """The secrets of a service, each known to be there.
+    """Resolve the secrets of a service, checking that each exists.
 
     Args:
-        wanted: As ftl.yaml has them; without a place, the variable of the same name is meant.
-        root: Where relative files start.
-        environ: The variables that the builder will be given.
+        secrets: From ftl.yaml; one without a source is the variable of the same name.
+        root: Base of relative paths.
+        environ: The variables that are passed to the builder.
 
     Raises:
-        BuildFailed: A variable is not set, or a file is not there.
+        BuildFailed: A variable is not set, or a file does not exist.
     """
-    return tuple(_find(secret, root, environ) for secret in wanted)
+    return tuple(_resolve(secret, root, environ) for secret in secrets)
 
 
-def _find(secret: BuildSecret, root: Path, environ: Mapping[str, str]) -> ResolvedSecret:
+def _resolve(secret: BuildSecret, root: Path, environ: Mapping[str, str]) -> ResolvedSecret:
     if secret.file is not None:
         path = root / Path(secret.file).expanduser()
-        if not path.exists() or path.is_dir():  # a device will do: /dev/null is an empty secret
+        if not path.exists() or path.is_dir():  # a device is valid: /dev/null is an empty secret
             raise BuildFailed(
-                f"the build secret `{secret.id}` is not there",
-                cause=f"there is no file {path}",
+                f"the build secret `{secret.id}` was not found",
+                cause=f"{path} does not exist",
                 hint="create the file, or correct its name under `build.secrets`",
             )
         return ResolvedSecret(secret.id, source=path.resolve())
     variable = secret.env or secret.id
     if variable not in environ:
         raise BuildFailed(
-            f"the build secret `{secret.id}` is not there",
+            f"the build secret `{secret.id}` was not found",
             cause=f"the variable {variable} is not set",
-            hint=f"set {variable} in the environment, or in the .env beside ftl.yaml",
+            hint=f"set {variable} in the environment, or in .env next to ftl.yaml",
         )
     return ResolvedSecret(secret.id, env=variable)

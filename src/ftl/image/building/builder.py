@@ -1,7 +1,8 @@
-"""Which docker CLI builds, and how: buildx, BuildKit inside an older CLI, or the classic builder.
+"""Find a docker CLI with BuildKit on PATH: the buildx plugin, or the built-in one of older CLIs.
 
-A machine may hold several: a CLI from 23.0 on has no builder of its own and needs the buildx plugin, an older
-one brings BuildKit (from 18.09 on, with DOCKER_BUILDKIT=1). So all of PATH is looked at; the best is taken.
+A machine may hold several CLIs: from 23.0 on one has no builder of its own and needs the buildx plugin, an older one
+has BuildKit built in (from 18.09 on, with DOCKER_BUILDKIT=1; Debian 12's docker.io 20.10 is one). So all of PATH is
+searched, and the best CLI is taken. The classic builder, which CLIs fall back to without BuildKit, is not used.
 """
 
 from __future__ import annotations
@@ -19,15 +20,16 @@ from ftl.errors import BuildFailed
 from ftl.image.json_files import cache_file, read_json, write_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-BuilderKind = Literal["buildx", "buildkit", "classic"]
-"""In order of preference: the plugin, the one inside a CLI before 23.0, the builder before BuildKit."""
+BuilderKind = Literal["buildx", "buildkit"]
+"""In order of preference: the plugin, and BuildKit inside a CLI before 23.0."""
 
 _FILE = "builders.json"
 _PROBE_SECONDS = 10.0
 _VERSION = re.compile(r"Docker version (\d+)\.(\d+)", re.IGNORECASE)
-_PLUGINS = (
+_BUILTIN_SINCE, _BUILTIN_UNTIL = (18, 9), (23, 0)
+_PLUGIN_FOLDERS = (
     "/usr/local/lib/docker/cli-plugins",
     "/usr/local/libexec/docker/cli-plugins",
     "/usr/lib/docker/cli-plugins",
@@ -39,59 +41,91 @@ _INSTALL_CLI = (
     "install the docker CLI with buildx (Debian: `apt-get install docker-cli docker-buildx`, "
     "or docker.io before Debian 13)"
 )
+_INSTALL_BUILDX = (
+    "install the buildx plugin: `apt-get install docker-buildx` (Debian 13, Ubuntu), or docker-buildx-plugin from "
+    "Docker's own repository"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Builder:
-    """A docker CLI that builds."""
+    """A docker CLI with BuildKit.
+
+    Attributes:
+        docker: Path of the CLI.
+        kind: Where its BuildKit is.
+    """
 
     docker: str
     kind: BuilderKind
 
+
+@dataclass(frozen=True, slots=True)
+class _Cli:
+    """A docker CLI as probed."""
+
+    path: str
+    version: tuple[int, int]
+    has_buildx: bool
+
     @property
-    def has_buildkit(self) -> bool:
-        """Whether secrets, `RUN --mount` and parallel stages work."""
-        return self.kind != "classic"
+    def kind(self) -> BuilderKind | None:
+        if self.has_buildx:
+            return "buildx"
+        return "buildkit" if _BUILTIN_SINCE <= self.version < _BUILTIN_UNTIL else None
 
 
 def find_builder(environ: Mapping[str, str]) -> Builder:
-    """The best builder on PATH. What was found is remembered until a CLI or a plugin changes.
+    """Return the best builder on PATH. It is cached until a CLI or a plugin changes.
 
     Raises:
-        BuildFailed: There is no docker CLI at all.
+        BuildFailed: There is no docker CLI, or none of them has BuildKit.
     """
     candidates = _candidates(environ)
     fingerprint = _fingerprint(candidates, environ)
-    known = read_json(cache_file(_FILE))
-    if known.get("fingerprint") == fingerprint and (builder := _restored(known)) is not None:
+    cached = read_json(cache_file(_FILE))
+    if cached.get("fingerprint") == fingerprint and (builder := _restored(cached)) is not None:
         return builder
-    builder = _best(candidates, environ)
+    builder = _best(_probe_all(candidates, environ))
     write_json(
         cache_file(_FILE), {"fingerprint": fingerprint, "docker": builder.docker, "kind": builder.kind}
     )
     return builder
 
 
-def _restored(known: Mapping[str, object]) -> Builder | None:
-    docker = known.get("docker")
-    kind = next((kind for kind in get_args(BuilderKind) if kind == known.get("kind")), None)
+def find_cli(environ: Mapping[str, str]) -> str:
+    """Return the path of a docker CLI for commands other than `build`: the builder's, else the first on PATH.
+
+    Raises:
+        BuildFailed: There is no docker CLI.
+    """
+    try:
+        return find_builder(environ).docker
+    except BuildFailed:
+        return _probe_all(_candidates(environ), environ)[0].path
+
+
+def _restored(cached: Mapping[str, object]) -> Builder | None:
+    docker = cached.get("docker")
+    kind = next((kind for kind in get_args(BuilderKind) if kind == cached.get("kind")), None)
     return Builder(docker, kind) if isinstance(docker, str) and kind is not None else None
 
 
 def _candidates(environ: Mapping[str, str]) -> list[str]:
-    """All docker CLIs on PATH, each once, in its order."""
-    found: dict[str, str] = {}
+    """All `docker` programs on PATH, in its order, without duplicates."""
+    paths: dict[str, str] = {}
     for folder in environ.get("PATH", os.defpath).split(os.pathsep):
         path = shutil.which("docker", path=folder) if folder else None
         if path is not None:
-            found.setdefault(os.path.realpath(path), path)
-    return list(found.values())
+            paths.setdefault(os.path.realpath(path), path)
+    return list(paths.values())
 
 
-def _fingerprint(candidates: list[str], environ: Mapping[str, str]) -> str:
+def _fingerprint(candidates: Sequence[str], environ: Mapping[str, str]) -> str:
     """Changes when a CLI is replaced or a plugin folder gains or loses an entry."""
     config = environ.get("DOCKER_CONFIG") or str(Path(environ.get("HOME", "/")) / ".docker")
-    return " ".join(f"{path}:{_stamp(path)}" for path in [*candidates, f"{config}/cli-plugins", *_PLUGINS])
+    paths = [*candidates, f"{config}/cli-plugins", *_PLUGIN_FOLDERS]
+    return " ".join(f"{path}:{_stamp(path)}" for path in paths)
 
 
 def _stamp(path: str) -> str:
@@ -103,31 +137,47 @@ def _stamp(path: str) -> str:
     return f"{status.st_mtime_ns}:{size}"
 
 
-def _best(candidates: list[str], environ: Mapping[str, str]) -> Builder:
+def _best(clis: Sequence[_Cli]) -> Builder:
+    order: tuple[BuilderKind, ...] = get_args(BuilderKind)
+    builders = [Builder(cli.path, cli.kind) for cli in clis if cli.kind is not None]
+    if builders:
+        return min(builders, key=lambda builder: order.index(builder.kind))
+    cli = clis[0]
+    version = ".".join(str(part) for part in cli.version)
+    is_old = cli.version < _BUILTIN_SINCE
+    cause = f"Docker CLI {version} is too old" if is_old else f"Docker CLI {version} needs the buildx plugin"
+    raise BuildFailed(
+        f"`{cli.path}` has no BuildKit, which FTL builds with", cause=cause, hint=_INSTALL_BUILDX
+    )
+
+
+def _probe_all(candidates: Sequence[str], environ: Mapping[str, str]) -> list[_Cli]:
+    """Probe all candidates; at least one of them is Docker's own CLI.
+
+    Raises:
+        BuildFailed: There is none.
+    """
     if not candidates:
-        raise BuildFailed("there is no docker CLI on PATH to build with", hint=_INSTALL_CLI)
-    builders = [builder for path in candidates if (builder := _probe(path, environ)) is not None]
-    if not builders:
+        raise BuildFailed("there is no docker CLI on PATH", hint=_INSTALL_CLI)
+    clis = [cli for path in candidates if (cli := _probe(path, environ)) is not None]
+    if not clis:
         raise BuildFailed(
             f"`{candidates[0]}` is not Docker's own CLI, and there is no other on PATH", hint=_INSTALL_CLI
         )
-    order: tuple[BuilderKind, ...] = get_args(BuilderKind)
-    return min(builders, key=lambda builder: order.index(builder.kind))
+    return clis
 
 
-def _probe(path: str, environ: Mapping[str, str]) -> Builder | None:
-    """What a CLI can do; None for what is none (podman's stand-in speaks to no Docker engine)."""
-    version = _VERSION.search(_printed([path, "--version"], environ))
+def _probe(path: str, environ: Mapping[str, str]) -> _Cli | None:
+    """Ask a CLI for its version and plugin; None for podman's stand-in, which speaks to no Docker engine."""
+    version = _VERSION.search(_output([path, "--version"], environ))
     if version is None:
         return None
-    if "buildx" in _printed([path, "buildx", "version"], environ):
-        return Builder(path, "buildx")
-    is_builtin = (18, 9) <= (int(version[1]), int(version[2])) < (23, 0)
-    return Builder(path, "buildkit" if is_builtin else "classic")
+    has_buildx = "buildx" in _output([path, "buildx", "version"], environ)
+    return _Cli(path, (int(version[1]), int(version[2])), has_buildx)
 
 
-def _printed(argv: list[str], environ: Mapping[str, str]) -> str:
-    """What a command prints on stdout if it succeeds."""
+def _output(argv: list[str], environ: Mapping[str, str]) -> str:
+    """The stdout of a command that succeeds, else nothing."""
     try:
         done = subprocess.run(
             argv,

@@ -1,4 +1,4 @@
-"""Why a build could not use its cache: the first step that was carried out, what changed there, what it cost.
+"""Explain a cache miss: the first step that was executed, what changed for it, and its cost.
 
 A pure comparison of this build with the record of the last one.
 """
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from ftl.image.building.dockerfile import Dockerfile, Instruction
     from ftl.image.building.progress import ProgressStep
 
-_NAMED_FILES = 3
-_CONTEXT_MOUNT = re.compile(r"--mount=(?P<options>\S*)")
+_MAX_NAMED_FILES = 3
+_MOUNT = re.compile(r"--mount=(?P<options>\S*)")
 
 
 @dataclass(frozen=True, slots=True)
 class CurrentBuild:
-    """This build, as far as the cache depends on it."""
+    """Inputs of this build that the cache depends on."""
 
     dockerfile: Dockerfile
     args: Mapping[str, str]
@@ -36,12 +36,12 @@ class CurrentBuild:
 
 @dataclass(frozen=True, slots=True)
 class CacheMiss:
-    """The first step, in the Dockerfile's order, that was not found in the cache.
+    """The first instruction, in the Dockerfile's order, that was not in the cache.
 
     Attributes:
-        seconds: What this step and all later ones that were carried out took together.
+        seconds: Total duration of all steps that were executed.
         reason: A clause such as "requirements.txt changed".
-        files: The paths that changed, if that was the reason.
+        files: Paths that changed, if that was the reason.
     """
 
     instruction: Instruction
@@ -51,89 +51,89 @@ class CacheMiss:
 
 
 def first_cache_miss(
-    steps: Sequence[ProgressStep], now: CurrentBuild, last: BuildRecord | None
+    steps: Sequence[ProgressStep], current: CurrentBuild, last: BuildRecord | None
 ) -> CacheMiss | None:
-    """The first miss of a build; None when every step came from the cache."""
-    missed = [step for step in steps if step.missed and step.instruction is not None]
-    if not missed:
+    """Find the first cache miss of a build; None if every step came from the cache."""
+    executed = [step for step in steps if step.is_cache_miss]
+    instructions = [step.instruction for step in executed if step.instruction is not None]
+    if not instructions:
         return None
-    instructions = [step.instruction for step in missed if step.instruction is not None]
     first = min(instructions, key=lambda instruction: instruction.line)
-    reason, files = _reason(first, steps, now, last)
-    return CacheMiss(first, round(sum(step.seconds for step in missed), 1), reason, files)
+    reason, files = _reason(first, steps, current, last)
+    return CacheMiss(first, round(sum(step.seconds for step in executed), 1), reason, files)
 
 
 def _reason(
-    instruction: Instruction, steps: Sequence[ProgressStep], now: CurrentBuild, last: BuildRecord | None
+    instruction: Instruction, steps: Sequence[ProgressStep], current: CurrentBuild, last: BuildRecord | None
 ) -> tuple[str, tuple[str, ...]]:
-    if now.no_cache:
-        return "the cache was not to be used (--no-cache)", ()
+    if current.no_cache:
+        return "the cache was disabled (--no-cache)", ()
     if last is None:
-        return "it is the first build here", ()
-    chain = now.dockerfile.chain(instruction)
-    reason = _other_instruction(instruction, chain, last) or _other_argument(chain, now, last)
-    if reason is None and not _has_cached(steps, chain):
-        reason = _other_base(chain, now, last) or _other_setting(now, last)
+        return "first build on this machine", ()
+    chain = current.dockerfile.chain(instruction)
+    reason = _changed_instruction(instruction, chain, last) or _changed_argument(chain, current, last)
+    if reason is None and not _has_cached_step(steps, chain):
+        reason = _changed_base(chain, current, last) or _changed_setting(current, last)
     if reason is not None:
         return reason, ()
-    if files := _other_files(instruction, now, last):
-        return f"{_listed(files)} changed", files
-    return "the builder no longer has its result (its cache was pruned, or another builder was used)", ()
+    if files := _changed_files(instruction, current, last):
+        return f"{_enumerate(files)} changed", files
+    return "the builder's cache no longer has its result (pruned, or another builder was used)", ()
 
 
-def _has_cached(steps: Sequence[ProgressStep], chain: Sequence[Instruction]) -> bool:
-    """Whether a step on the way here was in the cache: then what all of them rest on has not changed."""
+def _has_cached_step(steps: Sequence[ProgressStep], chain: Sequence[Instruction]) -> bool:
+    """Whether a step of the chain came from the cache: then the base below it has not changed."""
     return any(step.state == "cached" and step.instruction in chain[1:] for step in steps)
 
 
-def _other_instruction(
+def _changed_instruction(
     instruction: Instruction, chain: Sequence[Instruction], last: BuildRecord
 ) -> str | None:
-    """The first instruction on the way here that the last build did not have."""
+    """The first instruction of the chain that the last build did not have."""
     known = set(last.instructions)
-    new = next((step for step in chain if last.key(step) not in known), None)
+    new = next((step for step in chain if last.hash_instruction(step) not in known), None)
     if new is None:
         return None
     if new is instruction:
-        return "the instruction is new or was changed"
-    return f"line {new.line} is new or was changed: {new.text}"
+        return "the instruction is new or changed"
+    return f"line {new.line} is new or changed: {new.text}"
 
 
-def _other_argument(chain: Sequence[Instruction], now: CurrentBuild, last: BuildRecord) -> str | None:
+def _changed_argument(chain: Sequence[Instruction], current: CurrentBuild, last: BuildRecord) -> str | None:
     declared = {
         word.partition("=")[0] for step in chain if step.keyword == "ARG" for word in step.arguments.split()
     }
     names = sorted(
         name
         for name in declared
-        if (last.hashed(now.args[name]) if name in now.args else None) != last.args.get(name)
+        if (last.hash_text(current.args[name]) if name in current.args else None) != last.args.get(name)
     )
     return f"the build argument {', '.join(names)} changed" if names else None
 
 
-def _other_base(chain: Sequence[Instruction], now: CurrentBuild, last: BuildRecord) -> str | None:
+def _changed_base(chain: Sequence[Instruction], current: CurrentBuild, last: BuildRecord) -> str | None:
     for step in chain:
-        stage = now.dockerfile.stages[step.stage] if step.keyword == "FROM" else None
-        if stage is not None and now.bases.get(stage.base) != last.bases.get(
-            stage.base, now.bases.get(stage.base)
+        stage = current.dockerfile.stages[step.stage] if step.keyword == "FROM" else None
+        if stage is not None and current.bases.get(stage.base) != last.bases.get(
+            stage.base, current.bases.get(stage.base)
         ):
             return f"the base image {stage.base} changed"
     return None
 
 
-def _other_setting(now: CurrentBuild, last: BuildRecord) -> str | None:
-    names = [name for name, value in now.settings.items() if last.settings.get(name, "") != value]
+def _changed_setting(current: CurrentBuild, last: BuildRecord) -> str | None:
+    names = [name for name, value in current.settings.items() if last.settings.get(name, "") != value]
     return f"the {' and the '.join(names)} changed" if names else None
 
 
-def _other_files(instruction: Instruction, now: CurrentBuild, last: BuildRecord) -> tuple[str, ...]:
+def _changed_files(instruction: Instruction, current: CurrentBuild, last: BuildRecord) -> tuple[str, ...]:
     sources = context_sources(instruction)
-    paths = changed_paths(now.files, last.files)
+    paths = changed_paths(current.files, last.files)
     return tuple(path for path in paths if any(source_covers(source, path) for source in sources))
 
 
 def context_sources(instruction: Instruction) -> tuple[str, ...]:
-    """What an instruction reads from the build context: paths and patterns; "." is all of it."""
+    """Paths and patterns that an instruction reads from the build context; "." is all of it."""
     if instruction.keyword in ("COPY", "ADD"):
         if any(flag.startswith("--from=") for flag in instruction.flags):
             return ()
@@ -143,15 +143,15 @@ def context_sources(instruction: Instruction) -> tuple[str, ...]:
         return tuple(source for source in quoted[:-1] if not source.startswith(("<<", "http://", "https://")))
     if instruction.keyword == "RUN":
         return tuple(
-            _bound(found["options"])
-            for found in _CONTEXT_MOUNT.finditer(instruction.text)
-            if _bound(found["options"])
+            source
+            for mount in _MOUNT.finditer(instruction.text)
+            if (source := _bind_source(mount["options"]))
         )
     return ()
 
 
-def _bound(options: str) -> str:
-    """The context's path that a `RUN --mount` shows; empty for other mounts."""
+def _bind_source(options: str) -> str:
+    """The context's path that a `RUN --mount` binds; empty for other mounts."""
     fields = dict(option.partition("=")[::2] for option in options.split(","))
     if fields.get("type", "bind") != "bind" or "from" in fields:
         return ""
@@ -159,15 +159,15 @@ def _bound(options: str) -> str:
 
 
 def source_covers(source: str, path: str) -> bool:
-    """Whether what an instruction reads includes a path of the context."""
-    wanted = [part for part in source.split("/") if part not in ("", ".")]
-    actual = path.split("/")
-    if len(wanted) > len(actual):
+    """Whether a path or pattern that an instruction reads includes `path`."""
+    patterns = [part for part in source.split("/") if part not in ("", ".")]
+    parts = path.split("/")
+    if len(patterns) > len(parts):
         return False
-    return all(fnmatchcase(part, pattern) for pattern, part in zip(wanted, actual, strict=False))
+    return all(fnmatchcase(part, pattern) for pattern, part in zip(patterns, parts, strict=False))
 
 
-def _listed(paths: Sequence[str]) -> str:
-    named = ", ".join(paths[:_NAMED_FILES])
-    more = len(paths) - _NAMED_FILES
+def _enumerate(paths: Sequence[str]) -> str:
+    named = ", ".join(paths[:_MAX_NAMED_FILES])
+    more = len(paths) - _MAX_NAMED_FILES
     return f"{named} and {more} more" if more > 0 else named

@@ -1,7 +1,7 @@
-"""A Dockerfile as instructions with their lines, enough to say where a step of a build came from.
+"""Parse a Dockerfile into instructions with line numbers, to map build steps back to their source.
 
-This reads what the builder will read, by the rules of the Dockerfile reference (parser directives, line
-continuation, here-documents); it checks nothing: that is the builder's work.
+It follows the Dockerfile reference (parser directives, line continuation, here-documents) and checks nothing: errors
+are reported by the builder.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 _DIRECTIVE = re.compile(r"^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S+)\s*$")
 _HEREDOC = re.compile(r"<<(-?)\s*(['\"]?)([A-Za-z0-9_.]+)\2")
-_WITH_HEREDOC = ("RUN", "COPY", "ADD")
+_HEREDOC_KEYWORDS = ("RUN", "COPY", "ADD")
 LAYER_KEYWORDS = ("RUN", "COPY", "ADD", "WORKDIR")
-"""The instructions that BuildKit shows (and counts) as steps; all others only change the image's config."""
+"""Instructions that BuildKit shows (and counts) as steps; all others only change the image's config."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +25,11 @@ class Instruction:
     """One instruction.
 
     Attributes:
-        keyword: In capitals: "RUN".
-        text: The instruction on one line, as a reader would write it: "RUN apt-get update && ...".
-        body: What follows the keyword, here-documents included, for comparing.
-        line: 1-based line of its first character.
-        end: 1-based line of its last character.
+        keyword: In upper case: "RUN".
+        text: The instruction joined on one line: "RUN apt-get update && ...".
+        body: Its source with here-documents, for comparison.
+        line: First line, from 1.
+        end: Last line, from 1.
         stage: Index of its stage; -1 for an ARG before the first FROM.
     """
 
@@ -42,7 +42,7 @@ class Instruction:
 
     @property
     def arguments(self) -> str:
-        """What follows the keyword on the joined line."""
+        """The text after the keyword."""
         return self.text[len(self.keyword) :].strip()
 
     @property
@@ -58,32 +58,32 @@ class Instruction:
 
 @dataclass(frozen=True, slots=True)
 class BuildStage:
-    """One FROM and what follows it; `name` is in lower case, as builders compare it."""
+    """One build stage: a FROM and its instructions; `name` is in lower case, as builders compare it."""
 
     index: int
     name: str | None
     base: str
     instructions: tuple[Instruction, ...]
 
-    def is_called(self, name: str) -> bool:
-        """Whether `--target` or a progress line means this stage by `name`."""
+    def has_name(self, name: str) -> bool:
+        """Whether `name`, from `--target` or a progress line, refers to this stage."""
         return name.lower() in (self.name, f"stage-{self.index}", str(self.index))
 
 
 @dataclass(frozen=True, slots=True)
 class Dockerfile:
-    """A parsed Dockerfile; `path` is the file as the user would name it."""
+    """A parsed Dockerfile; `path` is relative to the working directory."""
 
     path: str
     instructions: tuple[Instruction, ...]
     stages: tuple[BuildStage, ...] = field(default=())
 
     def base_stage(self, stage: BuildStage) -> BuildStage | None:
-        """The earlier stage that `stage` continues, if its base is not an image."""
-        return next((other for other in self.stages[: stage.index] if other.name == stage.base.lower()), None)
+        """The earlier stage that `stage` is built from; None if its base is an image."""
+        return next((base for base in self.stages[: stage.index] if base.name == stage.base.lower()), None)
 
     def chain(self, instruction: Instruction) -> tuple[Instruction, ...]:
-        """What the result of `instruction` was made from: its base stages and its own, up to and with it."""
+        """Instructions that `instruction` depends on: of its base stages and its own; it comes last."""
         if instruction.stage < 0:
             return (instruction,)
         stage: BuildStage | None = self.stages[instruction.stage]
@@ -95,13 +95,13 @@ class Dockerfile:
         return tuple(chain)
 
     def bases(self) -> tuple[str, ...]:
-        """The images it starts from: neither stages nor `scratch`, each once, in order."""
+        """Base images (neither stages nor `scratch`), in order, without duplicates."""
         names = {stage.name for stage in self.stages if stage.name}
         images = [stage.base for stage in self.stages if stage.base.lower() not in {*names, "scratch"}]
         return tuple(dict.fromkeys(images))
 
     def arguments(self) -> frozenset[str]:
-        """The names of all ARGs."""
+        """Names of all ARGs."""
         return frozenset(
             word.partition("=")[0]
             for step in self.instructions
@@ -123,8 +123,8 @@ class Dockerfile:
             counted.insert(0, stage.instructions[0])
         return counted[number - 1] if 0 < number <= len(counted) else None
 
-    def result(self, target: str | None) -> tuple[Instruction, ...]:
-        """The instructions that made the image: the target's (default: the last stage's) and its bases'."""
+    def image_instructions(self, target: str | None) -> tuple[Instruction, ...]:
+        """Instructions that made the image: those of the target (default: the last stage) and its bases."""
         if not self.stages:
             return ()
         stage = self._stage(target) if target else self.stages[-1]
@@ -133,11 +133,11 @@ class Dockerfile:
     def _stage(self, name: str | None) -> BuildStage | None:
         if name is None:
             return self.stages[0] if len(self.stages) == 1 else None
-        return next((stage for stage in reversed(self.stages) if stage.is_called(name)), None)
+        return next((stage for stage in reversed(self.stages) if stage.has_name(name)), None)
 
 
 def parse(text: str, path: str = "Dockerfile", args: Mapping[str, str] | None = None) -> Dockerfile:
-    """Read a Dockerfile's text; what makes no sense is kept as it stands. `args` may name base images."""
+    """Parse a Dockerfile; invalid parts are kept verbatim. `args` override ARG defaults in base image names."""
     instructions: list[Instruction] = []
     stage = -1
     for line, end, joined, body in _logical_lines(text):
@@ -145,8 +145,8 @@ def parse(text: str, path: str = "Dockerfile", args: Mapping[str, str] | None = 
         keyword = keyword.upper()
         if keyword == "FROM":
             stage += 1
-        text_ = f"{keyword} {rest.strip()}".strip()
-        instructions.append(Instruction(keyword, text_, body, line, end, stage))
+        statement = f"{keyword} {rest.strip()}".strip()
+        instructions.append(Instruction(keyword, statement, body, line, end, stage))
     return Dockerfile(path, tuple(instructions), _stages(instructions, args or {}))
 
 
@@ -159,13 +159,13 @@ def _stages(instructions: list[Instruction], args: Mapping[str, str]) -> tuple[B
             words = [word for word in step.arguments.split() if not word.startswith("--")]
             name = words[2].lower() if len(words) >= 3 and words[1].upper() == "AS" else None
             base = _expand(words[0], values) if words else ""
-            own = tuple(other for other in instructions if other.stage == step.stage)
-            stages.append(BuildStage(step.stage, name, base, own))
+            members = tuple(member for member in instructions if member.stage == step.stage)
+            stages.append(BuildStage(step.stage, name, base, members))
     return tuple(stages)
 
 
 def _global_arguments(instructions: list[Instruction]) -> dict[str, str]:
-    """The defaults of the ARGs before the first FROM, the only ones that a FROM may use."""
+    """Defaults of the ARGs before the first FROM, the only ones that a FROM may use."""
     pairs = [
         word.partition("=")
         for step in instructions
@@ -184,7 +184,7 @@ def _expand(text: str, values: dict[str, str]) -> str:
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, int, str, str]]:
-    """Each instruction as (first line, last line, joined on one line, joined with its here-documents)."""
+    """Yield each instruction as (first line, last line, text on one line, text with here-documents)."""
     lines = text.removeprefix("\ufeff").splitlines()
     escape = _escape(lines)
     position = 0
@@ -206,7 +206,7 @@ def _logical_lines(text: str) -> Iterator[tuple[int, int, str, str]]:
             parts.append(stripped[: -len(escape)].rstrip())
         joined = " ".join(piece.strip() for piece in parts if piece.strip())
         body = joined
-        if joined.partition(" ")[0].upper() in _WITH_HEREDOC:
+        if joined.partition(" ")[0].upper() in _HEREDOC_KEYWORDS:
             for dash, _, word in _HEREDOC.findall(joined):
                 document, position = _heredoc(lines, position, word, strip=bool(dash))
                 body = "\n".join([body, *document])
@@ -225,7 +225,7 @@ def _heredoc(lines: list[str], position: int, word: str, *, strip: bool) -> tupl
 
 
 def _escape(lines: list[str]) -> str:
-    """The escape character: parser directives stand before anything else."""
+    """The escape character. Parser directives come before anything else."""
     for line in lines:
         directive = _DIRECTIVE.match(line.strip())
         if directive is None:

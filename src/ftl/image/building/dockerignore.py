@@ -1,8 +1,8 @@
-"""`.dockerignore`: which files of a context never travel, by Docker's own rules.
+"""Match files against `.dockerignore` by Docker's rules.
 
-The rules (docs.docker.com, "Build context"; moby/patternmatcher): Go's filepath.Match a path segment at a
-time, `**` for any number of segments, `!` takes files back, the last match wins, and what matches a folder
-matches all below it.
+The rules (docs.docker.com, "Build context"; moby/patternmatcher): Go's filepath.Match for each path segment, `**` for
+any number of segments, `!` re-includes files, the last match wins, and a pattern that matches a folder matches
+everything below it.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ class _Pattern:
 
 
 Matches = tuple[bool, ...]
-"""For each pattern, whether it matches a path or a folder above it."""
+"""For each pattern, whether it matches a path or one of its parent folders."""
 
 
 class DockerIgnore:
-    """The patterns of one file; `source` is the file, None where there is none."""
+    """Patterns of one ignore file; `source` is the file, None if there is none."""
 
     def __init__(self, lines: Sequence[str] = (), source: Path | None = None) -> None:
         self.source = source
@@ -36,29 +36,29 @@ class DockerIgnore:
         self._has_negation = any(pattern.negated for pattern in self._patterns)
         self.top: Matches = (False,) * len(self._patterns)
 
-    def match(self, path: str, above: Matches) -> Matches:
-        """How the patterns take `path` (with `/`, from the root), given how they took its folder."""
+    def match(self, path: str, parent: Matches) -> Matches:
+        """Match `path` (with `/`, relative to the root), given the matches of its parent folder."""
         return tuple(
             inherited or pattern.regex.fullmatch(path) is not None
-            for pattern, inherited in zip(self._patterns, above, strict=True)
+            for pattern, inherited in zip(self._patterns, parent, strict=True)
         )
 
     def is_ignored(self, matches: Matches) -> bool:
-        """Whether a path with these matches stays behind: the last pattern that matches decides."""
+        """Whether a path with these matches is excluded: the last pattern that matches decides."""
         for pattern, matched in zip(reversed(self._patterns), reversed(matches), strict=True):
             if matched:
                 return not pattern.negated
         return False
 
-    def may_keep_below(self, folder: str) -> bool:
-        """Whether something below an ignored folder could be taken back by a `!` pattern."""
+    def may_reinclude_below(self, folder: str) -> bool:
+        """Whether a `!` pattern could re-include something below an ignored folder."""
         return self._has_negation and any(
             pattern.negated and _could_be_below(pattern.text, folder) for pattern in self._patterns
         )
 
 
 def read_dockerignore(context: Path, dockerfile: Path) -> DockerIgnore:
-    """The ignore file in force: `NAME.dockerignore` beside the Dockerfile goes before `.dockerignore`."""
+    """Read the ignore file in effect: `NAME.dockerignore` next to the Dockerfile takes precedence."""
     for path in (dockerfile.with_name(dockerfile.name + ".dockerignore"), context / ".dockerignore"):
         try:
             return DockerIgnore(path.read_text(errors="replace").splitlines(), path)
@@ -77,13 +77,13 @@ def _pattern(line: str) -> _Pattern | None:
         return None
     try:
         regex = re.compile(_regex("/".join(parts)), re.DOTALL)
-    except re.error:  # "[z-a]": the builder refuses it in its own words
+    except re.error:  # "[z-a]": the builder reports it
         return None
     return _Pattern("/".join(parts), regex, negated)
 
 
 def _regex(pattern: str) -> str:
-    """A pattern as a regular expression for the whole path."""
+    """Translate a pattern into a regular expression for the whole path."""
     out: list[str] = []
     position = 0
     while position < len(pattern):
@@ -94,13 +94,13 @@ def _regex(pattern: str) -> str:
             out.append(".*")
             position += 2
         else:
-            piece, position = _piece(pattern, position)
-            out.append(piece)
+            element, position = _element(pattern, position)
+            out.append(element)
     return "".join(out)
 
 
-def _piece(pattern: str, position: int) -> tuple[str, int]:
-    """One element of Go's filepath.Match."""
+def _element(pattern: str, position: int) -> tuple[str, int]:
+    """Translate one element of Go's filepath.Match."""
     char = pattern[position]
     if char == "*":
         return "[^/]*", position + 1
@@ -115,12 +115,12 @@ def _piece(pattern: str, position: int) -> tuple[str, int]:
 
 
 def _could_be_below(pattern: str, folder: str) -> bool:
-    """Whether a path that `pattern` matches may lie below `folder` (or above it, taking all of it back)."""
-    for wanted, actual in zip(pattern.split("/"), folder.split("/"), strict=False):
-        if "**" in wanted:
+    """Whether `pattern` may match a path below `folder`, or a parent of it, which re-includes all of it."""
+    for segment, actual in zip(pattern.split("/"), folder.split("/"), strict=False):
+        if "**" in segment:
             return True
-        if "[" in wanted:  # a class may hold a slash: better look than miss a file
+        if "[" in segment:  # a class may contain a slash: better walk a folder than miss a file
             return True
-        if re.fullmatch(_regex(wanted), actual) is None:
+        if re.fullmatch(_regex(segment), actual) is None:
             return False
     return True

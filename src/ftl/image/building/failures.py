@@ -1,7 +1,7 @@
-"""A failed build in words: which line of which Dockerfile, why, and what to do about it.
+"""Translate a failed build into an error: the Dockerfile's line, the cause, and a hint.
 
-The builders' sentences were recorded from engine 20.10.24 (BuildKit and classic) and buildx 0.13; those of
-newer BuildKits come from their public reports.
+The builders' messages were recorded from the BuildKit of CLI 20.10.24 and from buildx 0.13; those of newer BuildKits
+come from their public bug reports.
 """
 
 from __future__ import annotations
@@ -11,8 +11,15 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from ftl.errors import BuildFailed
-from ftl.image.building.known_failures import BASE, DISTRUST, DISTRUST_HINT, ENGINE, EXIT_HINTS, OTHER
-from ftl.image.building.progress import OUTPUT_KEPT, Progress, ProgressStep
+from ftl.image.building.known_failures import (
+    BASE_IMAGE,
+    ENGINE,
+    EXIT_HINTS,
+    OTHER,
+    UNTRUSTED_CERTIFICATE,
+    UNTRUSTED_CERTIFICATE_HINT,
+)
+from ftl.image.building.progress import MAX_OUTPUT_LINES, PlainProgress, ProgressStep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,110 +32,118 @@ KEYWORDS = (
     "ONBUILD", "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR",
 )  # fmt: skip
 
-_WRAPPING = re.compile(
+_WRAPPERS = re.compile(
     r"^(?:ERROR: |Error response from daemon: |failed to build: |failed to solve: |"
     r"rpc error: code = \w+ desc = |"
     r"failed to solve with frontend [\w.]+: |failed to create LLB definition: |failed to build LLB: |"
     r"failed to compute cache key: |failed to load cache key: |failed to calculate checksum of ref [^ ]+: |"
-    r"failed to do request: |COPY failed: |ADD failed: )+"
+    r"failed to do request: )+"
 )
 _EXIT = re.compile(
-    r"(?:executor failed running \[.*\]: |process \".*\" did not complete successfully: |"
-    r"The command '.*' returned a non-zero code: )(?:runc did not terminate successfully: )?"
+    r"(?:executor failed running \[.*\]: |process \".*\" did not complete successfully: )"
+    r"(?:runc did not terminate successfully: )?"
     r"(?:exit (?:code|status):? )?(?P<code>\d+)",
     re.DOTALL,
 )
-_PARSE_ERROR = re.compile(r"dockerfile parse error (?:on )?line (?P<line>\d+): (?P<words>.*)", re.IGNORECASE)
+_PARSE_ERROR = re.compile(r"dockerfile parse error (?:on )?line (?P<line>\d+): (?P<text>.*)", re.IGNORECASE)
 _EXCERPT = re.compile(r"^(?P<file>\S.*):(?P<line>\d+)$")
-_MISSING = re.compile(
-    r"\"/?(?P<buildkit>[^\"]*)\"(?::)? not found(?:: not found)?$|"
-    r"(?:file not found in build context or excluded by \.dockerignore: )?stat /?(?P<classic>[^:]+): "
-    r"(?:file does not exist|no such file)"
-)
-_CHATTER = re.compile(r"^(?:-{3,}|\s+>|\s*\d+ \||View build details|\s*\d+ warnings? found|\s+- \w+:)")
+_MISSING_FILE = re.compile(r"\"/?(?P<path>[^\"]*)\"(?::)? not found(?:: not found)?$")
+_NOISE = re.compile(r"^(?:-{3,}|\s+>|\s*\d+ \||View build details|\s*\d+ warnings? found|\s+- \w+:)")
 
 
 class StepNotReported(BuildFailed):
-    """A build failed in a step of which it heard nothing.
+    """A build failed in a step that was not reported to it.
 
-    BuildKit carries out a step that several builds share once, and may tell about it to one of them alone.
+    BuildKit executes a step that several builds share once, and may report it to only one of them.
     """
 
 
 def build_failure(
-    progress: Progress, dockerfile: Dockerfile, context: Context, *, status: int, target: str | None = None
+    progress: PlainProgress,
+    dockerfile: Dockerfile,
+    context: Context,
+    *,
+    status: int,
+    target: str | None = None,
 ) -> BuildFailed:
-    """What a build that ended with `status` is reported as.
+    """Make the error for a build that ended with `status`.
 
     Args:
-        progress: All that the builder printed.
-        dockerfile: Its path is shown.
-        context: To say whether a missing file is ignored.
+        progress: Everything that the builder printed.
+        dockerfile: The Dockerfile, for the line of the failing instruction.
+        context: The build context, to tell whether a missing file is ignored.
         status: The builder's exit status.
-        target: The stage that was asked for.
+        target: The requested stage.
     """
-    step = _failed(progress.steps)
-    words = _words(step, progress.tail)
-    said = words if step is not None else "\n".join(progress.tail)  # a step's own output blames no engine
+    step = _failed_step(progress.steps)
+    message = _builder_message(step, progress.tail)
     instruction = step.instruction if step is not None else None
+    engine_text = (
+        message if step is not None else "\n".join(progress.tail)
+    )  # a step's output is no engine error
     error = (
-        _engine(said)
-        or _syntax(words, progress.tail, dockerfile)
-        or _target(words, dockerfile, target)
-        or _base(step, words, dockerfile)
-        or _other(instruction, words, dockerfile)
-        or _missing(instruction, words, dockerfile, context)
-        or _command(step, words, dockerfile)
-        or _whatever(step)(
-            _at(instruction, dockerfile, "the build failed"), cause=words or f"status {status}"
+        _engine_failure(engine_text)
+        or _syntax_error(message, progress.tail, dockerfile)
+        or _missing_target(message, dockerfile, target)
+        or _base_image_failure(step, message, dockerfile)
+        or _other_failure(instruction, message, dockerfile)
+        or _missing_file(instruction, message, dockerfile, context)
+        or _command_failure(step, message, dockerfile)
+        or _error_type(step)(
+            _at(instruction, dockerfile, "the build failed"), cause=message or f"status {status}"
         )
     )
     if step is not None and step.output:
-        error.with_details(list(step.output)[-OUTPUT_KEPT:])
+        error.with_details(list(step.output)[-MAX_OUTPUT_LINES:])
     return error
 
 
-def _failed(steps: Sequence[ProgressStep]) -> ProgressStep | None:
+def _failed_step(steps: Sequence[ProgressStep]) -> ProgressStep | None:
     failed = [step for step in steps if step.state == "failed"]
     return next((step for step in failed if not step.is_internal), failed[0] if failed else None)
 
 
-def _words(step: ProgressStep | None, tail: Sequence[str]) -> str:
-    """The builder's own sentence, without the names of the layers that it came through."""
+def _builder_message(step: ProgressStep | None, tail: Sequence[str]) -> str:
+    """The builder's message, without the prefixes of the layers that passed it on."""
     if step is not None and step.error:
-        return _WRAPPING.sub("", step.error)
-    said = [line for line in tail if not _CHATTER.match(line) and not _EXCERPT.match(line)]
-    return _WRAPPING.sub("", said[-1]) if said else ""
+        return _WRAPPERS.sub("", step.error)
+    lines = [line for line in tail if not _NOISE.match(line) and not _EXCERPT.match(line)]
+    return _WRAPPERS.sub("", lines[-1]) if lines else ""
 
 
-def _engine(text: str) -> BuildFailed | None:
+def _engine_failure(text: str) -> BuildFailed | None:
     for known in ENGINE:
-        if found := known.pattern.search(text):
-            line = next((line for line in text.splitlines() if known.pattern.search(line)), found[0])
-            return BuildFailed(known.message, cause=_WRAPPING.sub("", line), hint=known.hint)
+        if match := known.pattern.search(text):
+            line = next((line for line in text.splitlines() if known.pattern.search(line)), match[0])
+            return BuildFailed(known.message, cause=_WRAPPERS.sub("", line), hint=known.hint)
     return None
 
 
-def _syntax(words: str, tail: Sequence[str], dockerfile: Dockerfile) -> BuildFailed | None:
-    if "cannot be empty" in words or "no instructions" in words:
-        return BuildFailed(f"{dockerfile.path} holds no instruction", hint="it starts with a FROM")
-    found = next((match for line in (words, *tail) if (match := _PARSE_ERROR.search(line))), None)
-    if found is None:
+def _syntax_error(message: str, tail: Sequence[str], dockerfile: Dockerfile) -> BuildFailed | None:
+    if "cannot be empty" in message or "no instructions" in message:
+        return BuildFailed(f"{dockerfile.path} has no instructions", hint="the first one must be FROM")
+    error = next((match for line in (message, *tail) if (match := _PARSE_ERROR.search(line))), None)
+    if error is None:
         return None
-    number = int(found["line"])
-    unknown = re.search(r"unknown instruction: (\S+)", found["words"], re.IGNORECASE)
-    close = get_close_matches(unknown[1].upper(), KEYWORDS, n=1) if unknown else []
+    number = int(error["line"])
     source = next((step.text for step in dockerfile.instructions if step.line <= number <= step.end), None)
     return BuildFailed(
-        f"{dockerfile.path}:{number}: {found['words']}",
-        cause=source,
-        hint=f"did you mean {close[0]}?" if close else None,
+        f"{dockerfile.path}:{number}: {error['text']}", cause=source, hint=_syntax_hint(error["text"])
     )
 
 
-def _target(words: str, dockerfile: Dockerfile, target: str | None) -> BuildFailed | None:
+def _syntax_hint(text: str) -> str | None:
+    if unknown := re.search(r"unknown instruction: (\S+)", text, re.IGNORECASE):
+        close = get_close_matches(unknown[1].upper(), KEYWORDS, n=1)
+        return f"did you mean {close[0]}?" if close else None
+    if re.search(r"unknown flag", text, re.IGNORECASE):
+        return "if it is a newer flag, `# syntax=docker/dockerfile:1` as the first line makes the builder support it"
+    return None
+
+
+def _missing_target(message: str, dockerfile: Dockerfile, target: str | None) -> BuildFailed | None:
     if target is None or not re.search(
-        r"target stage .* could not be found|failed to reach build target", words
+        r"target stage .* could not be found|failed to reach build target", message
     ):
         return None
     names = [stage.name for stage in dockerfile.stages if stage.name]
@@ -140,40 +155,40 @@ def _target(words: str, dockerfile: Dockerfile, target: str | None) -> BuildFail
     return BuildFailed(f"{dockerfile.path} has no stage `{target}`", hint=hint)
 
 
-def _base(step: ProgressStep | None, words: str, dockerfile: Dockerfile) -> BuildFailed | None:
-    image = _pulled(step)
+def _base_image_failure(
+    step: ProgressStep | None, message: str, dockerfile: Dockerfile
+) -> BuildFailed | None:
+    image = _pulled_image(step)
     if image is None:
         return None
-    line = _line_of_base(image, dockerfile)
+    instruction = _base_instruction(image, dockerfile)
     if step is not None and step.name.startswith("resolve image config"):
         return BuildFailed(
             f"the Dockerfile's syntax image {image} cannot be pulled",
-            cause=words,
-            hint=f"the builder knows most of the syntax itself: try without `# syntax=` in {dockerfile.path}",
+            cause=message,
+            hint=f"try without `# syntax=` in {dockerfile.path}: the builder itself supports most of the syntax",
         )
-    for known in BASE:
-        if known.pattern.search(words):
-            return BuildFailed(
-                _at(line, dockerfile, known.message.format(image=image)), cause=words, hint=known.hint
-            )
-    return BuildFailed(_at(line, dockerfile, f"the base image {image} cannot be used"), cause=words)
+    for known in BASE_IMAGE:
+        if known.pattern.search(message):
+            text = _at(instruction, dockerfile, known.message.format(image=image))
+            return BuildFailed(text, cause=message, hint=known.hint)
+    text = _at(instruction, dockerfile, f"the base image {image} cannot be used")
+    return BuildFailed(text, cause=message)
 
 
-def _pulled(step: ProgressStep | None) -> str | None:
-    """The image that a step was about to pull, as short as a Dockerfile has it."""
+def _pulled_image(step: ProgressStep | None) -> str | None:
+    """The image that a step was pulling, in the short form of Dockerfiles."""
     if step is None:
         return None
-    found = re.search(
+    match = re.search(
         r"^(?:\[internal\] load metadata for |resolve image config for (?:docker-image://)?|"
         r"(?:\[.*?\] )?FROM )(?P<image>[^ ]+)",
         step.name,
     )
-    if found is None:
-        return None
-    return re.sub(r"^docker\.io/(?:library/)?", "", found["image"])
+    return re.sub(r"^docker\.io/(?:library/)?", "", match["image"]) if match is not None else None
 
 
-def _line_of_base(image: str, dockerfile: Dockerfile) -> Instruction | None:
+def _base_instruction(image: str, dockerfile: Dockerfile) -> Instruction | None:
     bare = image.removesuffix(":latest")
     return next(
         (
@@ -186,66 +201,67 @@ def _line_of_base(image: str, dockerfile: Dockerfile) -> Instruction | None:
     )
 
 
-def _missing(
-    instruction: Instruction | None, words: str, dockerfile: Dockerfile, context: Context
+def _missing_file(
+    instruction: Instruction | None, message: str, dockerfile: Dockerfile, context: Context
 ) -> BuildFailed | None:
-    found = _MISSING.search(words)
-    if found is None or instruction is None or instruction.keyword not in ("COPY", "ADD", "RUN"):
+    match = _MISSING_FILE.search(message)
+    if match is None or instruction is None or instruction.keyword not in ("COPY", "ADD", "RUN"):
         return None
-    path = (found["buildkit"] or found["classic"]).strip("/")
-    message = _at(instruction, dockerfile, f"`{path}` was not found")
+    path = match["path"].strip("/")
+    text = _at(instruction, dockerfile, f"`{path}` was not found")
     source = next((flag for flag in instruction.flags if flag.startswith("--from=")), None)
     if source is not None:
-        return BuildFailed(
-            message, cause=words, hint=f"there is no such file in `{source.removeprefix('--from=')}`"
-        )
-    return BuildFailed(message, cause=words, hint=_missing_hint(path, context))
+        hint = f"`{source.removeprefix('--from=')}` has no such file"
+        return BuildFailed(text, cause=message, hint=hint)
+    return BuildFailed(text, cause=message, hint=_missing_file_hint(path, context))
 
 
-def _missing_hint(path: str, context: Context) -> str:
+def _missing_file_hint(path: str, context: Context) -> str:
     if (context.root / path).exists():
-        ignored_by = context.ignore.name if context.ignore else ".dockerignore"
-        return f"the file is there, but {ignored_by} keeps it out of the build context"
-    near = get_close_matches(path, list(context.files), n=1)
-    if near:
-        return f"did you mean `{near[0]}`?"
-    return f"paths in COPY and ADD start from the build context, {context.root}"
+        ignore = context.ignore.name if context.ignore else ".dockerignore"
+        return f"the file exists, but {ignore} excludes it from the build context"
+    close = get_close_matches(path, list(context.files), n=1)
+    if close:
+        return f"did you mean `{close[0]}`?"
+    return f"paths in COPY and ADD are relative to the build context, {context.root}"
 
 
-def _other(instruction: Instruction | None, words: str, dockerfile: Dockerfile) -> BuildFailed | None:
+def _other_failure(
+    instruction: Instruction | None, message: str, dockerfile: Dockerfile
+) -> BuildFailed | None:
     for known in OTHER:
-        if found := known.pattern.search(words):
-            identity = found.groupdict().get("id", "")
+        if match := known.pattern.search(message):
+            secret_id = match.groupdict().get("id", "")
             return BuildFailed(
-                _at(instruction, dockerfile, known.message.format(id=identity)),
-                cause=words,
-                hint=known.hint.format(id=identity),
+                _at(instruction, dockerfile, known.message.format(id=secret_id)),
+                cause=message,
+                hint=known.hint.format(id=secret_id),
             )
     return None
 
 
-def _command(step: ProgressStep | None, words: str, dockerfile: Dockerfile) -> BuildFailed | None:
-    found = _EXIT.search(words)
-    if found is None:
+def _command_failure(step: ProgressStep | None, message: str, dockerfile: Dockerfile) -> BuildFailed | None:
+    match = _EXIT.search(message)
+    if match is None:
         return None
-    code = int(found["code"])
-    message = _at(step.instruction if step else None, dockerfile, "a build step failed")
-    return _whatever(step)(
-        message, cause=f"it ended with status {code}", hint=EXIT_HINTS.get(code) or _by_output(step)
-    )
+    code = int(match["code"])
+    text = _at(step.instruction if step else None, dockerfile, "a build step failed")
+    hint = EXIT_HINTS.get(code) or _output_hint(step)
+    return _error_type(step)(text, cause=f"it exited with status {code}", hint=hint)
 
 
-def _by_output(step: ProgressStep | None) -> str | None:
-    said = step.output if step is not None else ()
-    return DISTRUST_HINT if any(DISTRUST.search(line) for line in said) else None
+def _output_hint(step: ProgressStep | None) -> str | None:
+    output = step.output if step is not None else ()
+    untrusted = any(UNTRUSTED_CERTIFICATE.search(line) for line in output)
+    return UNTRUSTED_CERTIFICATE_HINT if untrusted else None
 
 
-def _whatever(step: ProgressStep | None) -> type[BuildFailed]:
+def _error_type(step: ProgressStep | None) -> type[BuildFailed]:
     return BuildFailed if step is not None else StepNotReported
 
 
 def _at(instruction: Instruction | None, dockerfile: Dockerfile, sentence: str) -> str:
-    """The sentence with the Dockerfile's line, as editors open it, and the instruction, if they are known."""
+    """Add the Dockerfile's line, in the form that editors open, and the instruction, if they are known."""
     if instruction is None:
         return sentence
     text = instruction.text if len(instruction.text) <= 160 else f"{instruction.text[:157]}..."

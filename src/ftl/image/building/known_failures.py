@@ -1,4 +1,4 @@
-"""Failures that are recognised by the builders' words, with a sentence and a hint for each."""
+"""Patterns of known build failures, each with a message and a hint."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class KnownFailure:
-    """A failure that is recognised by the builder's words; braces take the pattern's groups."""
+    """A failure recognised in the builder's output; braces in the texts are groups of the pattern."""
 
     pattern: re.Pattern[str]
     message: str
@@ -22,8 +22,8 @@ def _failure(pattern: str, message: str, hint: str) -> KnownFailure:
 ENGINE = (
     _failure(
         r"permission denied.*(?:docker\.sock|daemon socket|dial unix)",
-        "the Docker engine refuses us",
-        "add yourself to its group: `sudo usermod -aG docker $USER`, then log in again",
+        "no permission to use the Docker engine on this machine",
+        "add yourself to the docker group: `sudo usermod -aG docker $USER`, then log in again",
     ),
     _failure(
         r"cannot connect to the docker daemon|is the docker daemon running|failed to dial gRPC",
@@ -38,31 +38,31 @@ ENGINE = (
     _failure(
         r"no space left on device",
         "the disk of the Docker engine is full",
-        "`docker builder prune` and `docker image prune` free what is not in use",
+        "free space with `docker builder prune` and `docker image prune`",
     ),
 )
 
-BASE = (
+BASE_IMAGE = (
     _failure(
         r"no match for platform|no matching manifest for|does not match the specified platform",
         "the base image {image} does not exist for this platform",
-        "take a base image that has it, or set `build.platform`",
+        "use a base image that exists for it, or set `build.platform`",
     ),
     _failure(
         r"no such host|connection refused|i/o timeout|deadline exceeded|handshake|unreachable|"
         r"proxyconnect|\bEOF\b|connection reset|x509|temporary failure",
         "the base image {image} cannot be pulled: its registry cannot be reached",
-        "check the network (and the engine's proxy), or bring the image here by other means (`docker load`)",
+        "check the network and the engine's proxy settings, or load the image from a file (`docker load`)",
     ),
     _failure(
         r"pull access denied|unauthorized|authorization failed|insufficient_scope|authentication required|"
         r"\bdenied\b|403 forbidden",
-        "the base image {image} cannot be pulled: it does not exist, or needs a login",
-        "check its name; for a private one run `docker login` first",
+        "the base image {image} cannot be pulled: it does not exist or needs a login",
+        "check its name; for a private image run `docker login` first",
     ),
     _failure(
         r"toomanyrequests|429",
-        "the base image {image} cannot be pulled: the registry's rate limit is used up",
+        "the base image {image} cannot be pulled: the registry's rate limit is exceeded",
         "log in (`docker login`), or wait",
     ),
     _failure(
@@ -75,37 +75,32 @@ BASE = (
 OTHER = (
     _failure(
         r"secret \"?(?P<id>[\w.-]+?)\"?:? not found",
-        "the build asks for the secret `{id}`, which it was not given",
-        "name it under build.secrets: `id={id},env=VARIABLE` or `id={id},src=FILE`",
-    ),
-    _failure(
-        r"requires BuildKit|unknown flag: (?:mount|link|chmod)",
-        "the Dockerfile needs BuildKit, and only the classic builder is here",
-        "install Docker's buildx plugin (Debian: `apt-get install docker-buildx`)",
+        "the build needs the secret `{id}`, which was not passed to it",
+        "add it to build.secrets: `id={id},env=VARIABLE` or `id={id},src=FILE`",
     ),
     _failure(
         r"exec format error",
-        "the image's programs are for another kind of processor",
+        "the image's programs are for another CPU architecture",
         "set `build.platform` to this machine's, or install emulation "
         "(Debian: `apt-get install qemu-user-static`)",
     ),
 )
 
 EXIT_HINTS = {
-    126: "status 126: the command was found but may not be executed (`chmod +x`?)",
-    127: "status 127: a command was not found; install it in an earlier step, or take another base image",
-    137: "status 137: it was killed, most often because memory ran out",
+    126: "status 126: the command is not executable (`chmod +x`?)",
+    127: "status 127: a command was not found; install it in an earlier step, or use another base image",
+    137: "status 137: it was killed, usually because memory ran out",
     139: "status 139: it crashed (SIGSEGV)",
 }
 
-# OpenSSL's words, as pip, curl, git and apt pass them on; Node's name for the same.
-DISTRUST = re.compile(
+# OpenSSL's messages, as pip, curl, git and apt print them; and Node's name for the same.
+UNTRUSTED_CERTIFICATE = re.compile(
     r"CERTIFICATE_VERIFY_FAILED|SELF_SIGNED_CERT_IN_CHAIN|self[- ]signed certificate in certificate chain|"
     r"unable to get local issuer certificate"
 )
-DISTRUST_HINT = (
-    "where the network has an authority of its own (a company's proxy), give the step what this machine trusts: "
+UNTRUSTED_CERTIFICATE_HINT = (
+    "behind a proxy with its own certificate authority, pass this machine's certificates to the step: "
     '`secrets: ["id=ca,src=/etc/ssl/certs/ca-certificates.crt"]`, and '
     "`RUN --mount=type=secret,id=ca PIP_CERT=/run/secrets/ca pip install ...`"
 )
-"""A step's program does not trust whom it talks to."""
+"""For a program in a step that does not trust its peer's certificate."""

@@ -1,7 +1,7 @@
-"""What BuildKit prints with `--progress=plain`, read line by line.
+"""Parse BuildKit's `--progress=plain` output line by line into steps and events.
 
-Recorded from CLI 20.10.24 with its built-in BuildKit and from buildx 0.13 under CLI 28.2; newer ones add a
-digest behind FROM and the Dockerfile's lines below a failure.
+The formats were recorded from CLI 20.10.24 with its built-in BuildKit and from buildx 0.13 under CLI 28.2; newer
+versions add a digest to FROM, and the Dockerfile's lines below a failure.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 import re
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from ftl.events import BuildOutput, BuildStep, Event
 
 if TYPE_CHECKING:
     from ftl.image.building.dockerfile import Dockerfile, Instruction
 
-OUTPUT_KEPT = 30
-"""Lines of a step's output that are kept for a failure's report."""
+MAX_OUTPUT_LINES = 30
+"""Last lines of a step's output, kept for the report of a failure."""
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _LINE = re.compile(r"^#(?P<id>\d+) (?P<rest>.*)$", re.DOTALL)
@@ -34,104 +34,84 @@ StepState = Literal["running", "cached", "done", "failed"]
 
 @dataclass(slots=True)
 class ProgressStep:
-    """One step of a build as far as it got.
+    """Progress of one build step (a BuildKit vertex).
 
     Attributes:
-        name: As the builder writes it, without the digest of a base image.
-        instruction: Where it stands in the Dockerfile; None for the builder's own steps.
-        seconds: What it took; 0 while unknown.
-        output: The last lines it printed.
-        error: The builder's words when it failed.
+        name: As the builder prints it, without the digest of a base image.
+        instruction: Its instruction in the Dockerfile; None for the builder's internal steps.
+        seconds: Its duration; 0 while unknown.
+        output: The last lines that it printed.
+        error: The builder's message if it failed.
     """
 
     name: str
     instruction: Instruction | None = None
     state: StepState = "running"
     seconds: float = 0.0
-    output: deque[str] = field(default_factory=lambda: deque(maxlen=OUTPUT_KEPT))
+    output: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_OUTPUT_LINES))
     error: str = ""
 
     @property
     def is_internal(self) -> bool:
-        """Whether the builder does this for itself (loading the Dockerfile, the context, metadata)."""
+        """Whether this is a step of the builder itself (loading the Dockerfile, the context, metadata)."""
         return self.name.startswith(("[internal]", "[auth]", "resolve image config", "building with"))
 
     @property
-    def missed(self) -> bool:
-        """Whether an instruction (other than FROM) was carried out rather than found in the cache."""
-        found = self.instruction is None or self.instruction.keyword == "FROM" or self.state == "cached"
-        return not found
+    def is_cache_miss(self) -> bool:
+        """Whether an instruction other than FROM was executed, not taken from the cache."""
+        instruction = self.instruction
+        return instruction is not None and instruction.keyword != "FROM" and self.state != "cached"
 
 
-class Progress(Protocol):
-    """A reader of a builder's lines."""
-
-    @property
-    def steps(self) -> tuple[ProgressStep, ...]:
-        """All steps seen, in the order in which they were first seen."""
-
-    @property
-    def tail(self) -> tuple[str, ...]:
-        """The last lines that belong to no step: the builder's own account of a failure."""
-
-    def feed(self, line: str) -> tuple[Event, ...]:
-        """Take the next line (without its end); returns what it means."""
-
-    def close(self, *, failed: bool) -> tuple[Event, ...]:
-        """The builder has ended: steps still open end with it."""
+def clean_line(line: str) -> str:
+    """Strip colour codes, and keep the last state of a line overwritten with carriage returns."""
+    return _strip_colours(line).rpartition("\r")[2].rstrip()
 
 
-def clean(line: str) -> str:
-    """A line without colour codes; where a program overwrote it with carriage returns, its last state."""
-    return _uncoloured(line).rpartition("\r")[2].rstrip()
-
-
-def _uncoloured(line: str) -> str:
+def _strip_colours(line: str) -> str:
     return _ANSI.sub("", line).rstrip("\r\n")
 
 
 class PlainProgress:
-    """Reads BuildKit's `--progress=plain`."""
+    """Parser of BuildKit's `--progress=plain`."""
 
     def __init__(self, service: str, dockerfile: Dockerfile) -> None:
         self._service = service
         self._dockerfile = dockerfile
         self._steps: dict[str, ProgressStep] = {}
-        self._tail: deque[str] = deque(maxlen=4 * OUTPUT_KEPT)
+        self._tail: deque[str] = deque(maxlen=4 * MAX_OUTPUT_LINES)
 
     @property
     def steps(self) -> tuple[ProgressStep, ...]:
-        """All steps seen."""
+        """All steps, in the order in which they first appeared.
+
+        Those still running when the builder ended did not fail themselves: they were cancelled.
+        """
         return tuple(self._steps.values())
 
     @property
     def tail(self) -> tuple[str, ...]:
-        """Lines outside of steps, the last ones."""
+        """Last lines that belong to no step: the builder's own report of a failure."""
         return tuple(self._tail)
 
     def feed(self, line: str) -> tuple[Event, ...]:
-        """Take a line such as `#7 0.169 installing`."""
+        """Parse a line such as `#7 0.169 installing`, and return its events."""
         match = _LINE.match(line)
         if match is None:
-            if text := clean(line):
+            if text := clean_line(line):
                 self._tail.append(text)
             return ()
-        identity, rest = match["id"], _uncoloured(match["rest"])
-        step = self._steps.get(identity)
+        step_id, rest = match["id"], _strip_colours(match["rest"])
+        step = self._steps.get(step_id)
         if step is None:
-            return self._open(identity, rest)
+            return self._start(step_id, rest)
         return self._advance(step, rest)
 
-    def close(self, *, failed: bool) -> tuple[Event, ...]:
-        """Steps still running when the builder ended did not fail themselves: they were given up."""
-        del failed
-        return ()
-
-    def _open(self, identity: str, name: str) -> tuple[Event, ...]:
+    def _start(self, step_id: str, name: str) -> tuple[Event, ...]:
         if name == "..." or name.startswith("building with "):
             return ()
         step = ProgressStep(_without_digest(name), self._instruction(name))
-        self._steps[identity] = step
+        self._steps[step_id] = step
         return self._event(step)
 
     def _advance(self, step: ProgressStep, rest: str) -> tuple[Event, ...]:
@@ -153,7 +133,7 @@ class PlainProgress:
         return self._output(step, rest)
 
     def _output(self, step: ProgressStep, printed: str) -> tuple[Event, ...]:
-        text = clean(printed)  # only now: BuildKit writes its `#7 0.1 ` once, before all states of a line
+        text = clean_line(printed)  # not earlier: BuildKit prints `#7 0.1 ` once, before all states of a line
         step.output.append(text)
         return (BuildOutput(self._service, step.name, text),)
 
@@ -163,14 +143,14 @@ class PlainProgress:
         return (BuildStep(self._service, step.name, step.state, step.seconds),)
 
     def _instruction(self, name: str) -> Instruction | None:
-        """Where a step such as `[linux/arm64 base 3/4] COPY a b` stands in the Dockerfile."""
+        """Find the instruction of a step such as `[linux/arm64 base 3/4] COPY a b`."""
         position = _POSITION.match(name)
         if position is None:
             return None
         stages = [word for word in position["words"].split() if "/" not in word and "->" not in word]
-        found = self._dockerfile.step(stages[-1] if stages else None, int(position["number"]))
+        instruction = self._dockerfile.step(stages[-1] if stages else None, int(position["number"]))
         keyword = position["text"].partition(" ")[0].upper()
-        return found if found is not None and found.keyword == keyword else None
+        return instruction if instruction is not None and instruction.keyword == keyword else None
 
 
 def _without_digest(name: str) -> str:

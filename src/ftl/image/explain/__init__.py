@@ -1,4 +1,4 @@
-"""`ftl build --explain`: an image's figures, and the advice that follows from them."""
+"""Figures and advice about built images, for `ftl build --explain`."""
 
 from ftl.image.explain.explanation import Explanation, explain
 

@@ -1,4 +1,4 @@
-"""`ftl build --explain`: measure an image, and turn the figures into advice."""
+"""Measure built images and derive advice, for `ftl build --explain`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather
-from ftl.child import complete
-from ftl.image.building.build_record import BuildRecord, load_record, record_path
-from ftl.image.building.builder import Builder, find_builder
-from ftl.image.building.command import cli_environment
-from ftl.image.explain.facts import HistoryEntry, ImageFacts, read_history
+from ftl.image.building.build_record import load_record, record_path
+from ftl.image.building.builder import find_cli
+from ftl.image.explain.facts import ImageFacts
+from ftl.image.explain.history import image_history
 from ftl.image.explain.rules import advise
 
 if TYPE_CHECKING:
@@ -21,20 +20,18 @@ if TYPE_CHECKING:
 
     from ftl.config import Service
     from ftl.engine.api import Engine
-    from ftl.image.building.built import BuildResult
-    from ftl.image.explain.advice import Advice
-
-_SECONDS = 30.0
+    from ftl.image.building import BuildResult
+    from ftl.image.explain.facts import Advice
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """An image's figures and what follows from them.
+    """Figures of an image, and advice.
 
     Attributes:
-        size: Bytes of the image; `base_size` of them came with its base.
+        size: Bytes of the image; `base_size` of them are the base image's.
         context: Bytes of the build context.
-        steps: (line, instruction, bytes of its layer, seconds when last carried out).
+        steps: (line, instruction, bytes of its layer, seconds when last executed).
     """
 
     service: str
@@ -47,60 +44,51 @@ class Explanation:
 
 
 async def explain(
-    services: Sequence[Service], built: Mapping[str, BuildResult], *, root: Path, engine: Engine
+    services: Sequence[Service], results: Mapping[str, BuildResult], *, root: Path, engine: Engine
 ) -> dict[str, Explanation]:
     """Explain the images that were just built.
 
     Args:
-        services: Those of `built`, in the order wanted.
-        built: What `build` returned.
+        services: Services in the order of the output; those without a result are skipped.
+        results: Build results by service.
         root: The folder of ftl.yaml.
-        engine: The one that holds the images.
+        engine: The engine that has the images.
     """
-    builder = await asyncio.to_thread(find_builder, os.environ)
-    wanted = [service for service in services if service.name in built]
-    explained = await gather(
-        _explain(service, built[service.name], root, engine, builder) for service in wanted
+    docker = await asyncio.to_thread(find_cli, os.environ)
+    built = [service for service in services if service.name in results]
+    explanations = await gather(
+        _explain(service, results[service.name], root, engine, docker) for service in built
     )
-    return {explanation.service: explanation for explanation in explained}
+    return {explanation.service: explanation for explanation in explanations}
 
 
 async def _explain(
-    service: Service, built: BuildResult, root: Path, engine: Engine, builder: Builder
+    service: Service, result: BuildResult, root: Path, engine: Engine, docker: str
 ) -> Explanation:
-    record = await asyncio.to_thread(load_record, record_path(root, service.name))
     facts = ImageFacts(
         service=service.name,
-        dockerfile=built.dockerfile,
+        dockerfile=result.dockerfile,
         target=service.build.target if service.build else None,
-        context=built.context,
-        size=built.image.size,
-        history=await _history(built.image.id, engine, builder),
-        seconds=_seconds(built, record),
+        context=result.context,
+        size=result.image.size,
+        history=await image_history(result.image.id, engine, docker),
+        seconds=await asyncio.to_thread(_durations, result, root),
     )
-    sizes = facts.sizes
+    sizes = facts.layer_sizes
     steps = tuple(
-        (step.line, step.text, sizes.get(step.line, 0), facts.took(step))
-        for step in facts.result
+        (step.line, step.text, sizes[step.line], facts.duration(step))
+        for step in facts.instructions
         if step.line in sizes
     )
     return Explanation(
-        service.name, facts.size, facts.base, facts.base_size, built.context.size, steps, advise(facts)
+        service.name, facts.size, facts.base, facts.base_size, result.context.size, steps, advise(facts)
     )
 
 
-def _seconds(built: BuildResult, record: BuildRecord | None) -> dict[int, float]:
+def _durations(result: BuildResult, root: Path) -> dict[int, float]:
+    """Line of an instruction -> its duration when last executed, from the service's build record."""
+    record = load_record(record_path(root, result.service))
     if record is None:
         return {}
-    return {step.line: taken for step in built.dockerfile.instructions if (taken := record.taken(step))}
-
-
-async def _history(image: str, engine: Engine, builder: Builder) -> tuple[HistoryEntry, ...]:
-    """The layers of an image; empty where the docker CLI cannot say."""
-    argv = [builder.docker, "history", "--no-trunc", "--human=false", "--format", "{{json .}}", image]
-    env = cli_environment(engine.url, os.environ)
-    try:
-        done = await complete(argv, seconds=_SECONDS, env=env)
-    except (OSError, TimeoutError):
-        return ()
-    return read_history(done.stdout.decode(errors="replace").splitlines()) if done.exit_code == 0 else ()
+    durations = {step.line: record.duration(step) for step in result.dockerfile.instructions}
+    return {line: seconds for line, seconds in durations.items() if seconds}

@@ -1,36 +1,41 @@
-"""What was measured about an image and its build: the ground of all advice."""
+"""Measured facts about an image and its build, and the advice that cites them."""
 
 from __future__ import annotations
 
-import json
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftl.image.building.dockerfile import LAYER_KEYWORDS, Dockerfile, Instruction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ftl.image.building.context import Context
+    from ftl.image.explain.history import HistoryEntry
 
-_LAYER = re.compile(r"^(?:RUN|COPY|ADD|WORKDIR) ")
-_CLASSIC_CONFIG = re.compile(r"^/bin/sh -c #\(nop\)\s+(?!COPY|ADD|WORKDIR)")
+MIN_BYTES = 1_000_000
+"""Smaller waste in a layer is not reported."""
 
 
 @dataclass(frozen=True, slots=True)
-class HistoryEntry:
-    """A line of an image's history: what made it and how many bytes it added."""
+class Advice:
+    """One possible improvement.
 
-    created_by: str
-    size: int
+    Attributes:
+        rule: A stable name ("order", "context", "multi-stage", ...).
+        text: The observation, with its figure.
+        hint: What to change.
+        line: Line of the Dockerfile; 0 if it is about none.
+        bytes: The figure, if it is a size.
+        seconds: The figure, if it is a duration.
+    """
 
-    @property
-    def makes_layer(self) -> bool:
-        """Whether an instruction that counts as a step made it; the others only change the config."""
-        if self.created_by.startswith("/bin/sh -c"):  # the classic builder
-            return _CLASSIC_CONFIG.match(self.created_by) is None
-        return _LAYER.match(self.created_by) is not None
+    rule: str
+    text: str
+    hint: str
+    line: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +45,8 @@ class ImageFacts:
     Attributes:
         target: The stage that was built; None for the last.
         size: Bytes of the whole image.
-        history: Oldest first.
-        seconds: Line of an instruction -> what it took when it was last carried out.
+        history: Oldest entry first.
+        seconds: Line of an instruction -> its duration when last executed.
     """
 
     service: str
@@ -53,52 +58,44 @@ class ImageFacts:
     seconds: Mapping[int, float]
 
     @property
-    def result(self) -> tuple[Instruction, ...]:
-        """The instructions that made the image, other stages' left out."""
-        return self.dockerfile.result(self.target)
+    def instructions(self) -> tuple[Instruction, ...]:
+        """The instructions that made the image, without those of other stages."""
+        return self.dockerfile.image_instructions(self.target)
 
     @property
-    def sizes(self) -> dict[int, int]:
+    def layer_sizes(self) -> dict[int, int]:
         """Line of an instruction -> bytes of its layer.
 
-        The history names no lines, so it is read from its end: the image's own steps are its last ones.
+        The history has no line numbers, so it is matched from its end: the image's own steps are its last entries.
         """
-        steps = [step for step in self.result if step.keyword in LAYER_KEYWORDS]
-        made = [entry for entry in self.history if entry.makes_layer]
-        return {step.line: entry.size for step, entry in zip(reversed(steps), reversed(made), strict=False)}
+        steps = [step for step in self.instructions if step.keyword in LAYER_KEYWORDS]
+        layers = [entry for entry in self.history if entry.makes_layer]
+        pairs = zip(reversed(steps), reversed(layers), strict=False)
+        return {step.line: layer.size for step, layer in pairs}
 
     @property
     def base_size(self) -> int:
-        """Bytes that came with the base image."""
-        return max(0, self.size - sum(self.sizes.values()))
+        """Bytes of the base image."""
+        return max(0, self.size - sum(self.layer_sizes.values()))
 
     @property
     def base(self) -> str:
-        """The image that the result starts from."""
-        first = self.result[0] if self.result else None
+        """The base image of the result."""
+        first = self.instructions[0] if self.instructions else None
         return self.dockerfile.stages[first.stage].base if first is not None and first.stage >= 0 else ""
 
-    def took(self, instruction: Instruction) -> float:
-        """Seconds of an instruction; 0 where it was never carried out here."""
+    def duration(self, instruction: Instruction) -> float:
+        """Seconds that an instruction took; 0 if it was never executed on this machine."""
         return self.seconds.get(instruction.line, 0.0)
 
-    def weighs(self, instruction: Instruction) -> int:
-        """Bytes of an instruction's layer; 0 where it is not in the image."""
-        return self.sizes.get(instruction.line, 0)
+    def layer_size(self, instruction: Instruction) -> int:
+        """Bytes of an instruction's layer; 0 if it has none in the image."""
+        return self.layer_sizes.get(instruction.line, 0)
 
+    def total_size(self, instructions: Sequence[Instruction]) -> int:
+        """Bytes of several instructions' layers."""
+        return sum(self.layer_size(instruction) for instruction in instructions)
 
-def read_history(lines: Iterable[str]) -> tuple[HistoryEntry, ...]:
-    """The output of `docker history --no-trunc --human=false --format '{{json .}}'`, oldest first."""
-    entries: list[HistoryEntry] = []
-    for line in lines:
-        try:
-            raw = json.loads(line)
-            entries.append(HistoryEntry(str(raw["CreatedBy"]), int(raw["Size"])))
-        except (ValueError, KeyError, TypeError):
-            continue
-    return tuple(reversed(entries))
-
-
-def total(facts: ImageFacts, instructions: Sequence[Instruction]) -> int:
-    """Bytes of several layers."""
-    return sum(facts.weighs(step) for step in instructions)
+    def layer_advice(self, rule: str, instruction: Instruction, text: str, hint: str) -> Advice:
+        """Make advice whose figure is the size of an instruction's layer."""
+        return Advice(rule, text, hint, line=instruction.line, bytes=self.layer_size(instruction))

@@ -1,4 +1,4 @@
-"""Advice about a Dockerfile, each piece resting on a figure that was measured: facts in, sentences out."""
+"""Rules that derive advice from measured facts about an image."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from ftl import figures
 from ftl.image.building.cache_miss import context_sources
 from ftl.image.building.context import folders_text
-from ftl.image.explain.advice import WORTH, Advice
-from ftl.image.explain.waste import doubled, left_behind, many_layers, multi_stage
+from ftl.image.explain.facts import MIN_BYTES, Advice
+from ftl.image.explain.waste import consecutive_runs, copied_twice, multi_stage, package_caches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _LARGE_IMAGE = 300_000_000
 _SLOW = 10.0
-"""Seconds from which on a step that is often repeated deserves a cache of its own."""
+"""Seconds from which on an installation step should have a cache mount."""
 
 _INSTALLERS = (
     (re.compile(r"\b(?:pip3?|uv pip) install\b"), ("requirements.txt", "pyproject.toml", "setup.py")),
@@ -39,13 +39,13 @@ _SECRET_NAME = re.compile(r"\b(\w*(?:TOKEN|PASSWORD|PASSWD|SECRET|API_?KEY|PRIVA
 
 
 def advise(facts: ImageFacts) -> tuple[Advice, ...]:
-    """All advice, in the order of what it is likely to be worth: time first, then size."""
-    found = [advice for rule in _RULES for advice in rule(facts)]
-    return tuple(sorted(found, key=lambda advice: (-advice.seconds, -advice.bytes, advice.line)))
+    """Apply all rules; the advice is ordered by time saved, then size, then line."""
+    advices = [advice for rule in _RULES for advice in rule(facts)]
+    return tuple(sorted(advices, key=lambda advice: (-advice.seconds, -advice.bytes, advice.line)))
 
 
 def _order(facts: ImageFacts) -> Iterator[Advice]:
-    """Dependencies are installed after the whole source was copied."""
+    """Dependencies are installed after the whole source is copied."""
     for stage in facts.dockerfile.stages:
         broad = next((step for step in stage.instructions if _copies_all(step)), None)
         if broad is None:
@@ -56,50 +56,53 @@ def _order(facts: ImageFacts) -> Iterator[Advice]:
                 and step.keyword == "RUN"
                 and (files := _manifests(step, facts)) is not None
             ):
-                seconds = facts.took(step)
+                seconds = facts.duration(step)
                 cost = f", {seconds:.1f} s" if seconds else ""
-                first = f"copy {' and '.join(files)} alone, install, then" if files else "install first, then"
+                first = (
+                    f"first copy only {' and '.join(files)} and install, then"
+                    if files
+                    else "install first, then"
+                )
                 yield Advice(
                     "order",
-                    f"any changed file repeats `{_short(step)}` (line {step.line}{cost}), "
+                    f"any file change re-runs `{_short(step)}` (line {step.line}{cost}), "
                     f"because `{broad.text}` comes before it",
                     f"{first} copy the rest",
                     line=broad.line,
                     seconds=seconds,
-                    bytes=facts.weighs(step),
+                    bytes=facts.layer_size(step),
                 )
 
 
 def _context(facts: ImageFacts) -> Iterator[Advice]:
-    """The context holds what images are seldom made of, or is large."""
+    """The context has folders that images rarely need, or is large."""
     context = facts.context
-    spare = sum(size for _, size in context.dispensable)
-    if spare < WORTH and not context.is_large:
+    dispensable = sum(size for _, size in context.dispensable)
+    if dispensable < MIN_BYTES and not context.is_large:
         return
-    named = folders_text(context.dispensable) or folders_text(context.folders)
-    where = "a .dockerignore" if context.ignore is None else context.ignore.name
+    largest = folders_text(context.dispensable) or folders_text(context.folders)
+    ignore = "a .dockerignore" if context.ignore is None else context.ignore.name
     yield Advice(
         "context",
-        f"the build context is {figures.size(context.size)} ({named})",
-        f"name in {where} what the image does not need: "
+        f"the build context is {figures.size(context.size)} ({largest})",
+        f"exclude what the image does not need in {ignore}: "
         + " ".join(path for path, _ in (context.dispensable or context.folders)[:5]),
-        bytes=spare or context.size,
+        bytes=dispensable or context.size,
     )
 
 
 def _base(facts: ImageFacts) -> Iterator[Advice]:
-    """The base image has no tag of its own, or is the large variant of one that has a small one."""
+    """The base image has no version tag, or is the large variant of one that has a smaller variant."""
     base, size = facts.base, facts.base_size
     name, _, tag = base.rpartition("/")[2].partition("@")[0].partition(":")
-    line = facts.result[0].line if facts.result else 0
+    line = facts.instructions[0].line if facts.instructions else 0
     if not base or base.lower() == "scratch":
         return
     if "@sha256:" not in base and tag in ("", "latest"):
         yield Advice(
             "unpinned",
-            f"`{base}` is whatever was newest when it was pulled; a new one changes every layer "
-            f"({figures.size(facts.size)} to send)",
-            f"name a version: `FROM {base.removesuffix(':latest')}:VERSION`",
+            f"`{base}` has no version tag: a newer image changes every layer ({figures.size(facts.size)} to send)",
+            f"pin a version: `FROM {base.removesuffix(':latest')}:VERSION`",
             line=line,
             bytes=facts.size,
         )
@@ -111,65 +114,65 @@ def _base(facts: ImageFacts) -> Iterator[Advice]:
         yield Advice(
             "base",
             f"the base image `{base}` is {figures.size(size)} of {figures.size(facts.size)}",
-            f"look for a smaller variant of it, such as `{name}:{tag}-slim`",
+            f"look for a smaller variant, such as `{name}:{tag}-slim`",
             line=line,
             bytes=size,
         )
 
 
 def _largest(facts: ImageFacts) -> Iterator[Advice]:
-    """What a large image is made of."""
+    """The largest parts of a large image."""
     if facts.size < _LARGE_IMAGE:
         return
-    heavy = sorted(facts.result, key=facts.weighs, reverse=True)[:3]
+    heavy = sorted(facts.instructions, key=facts.layer_size, reverse=True)[:3]
     parts = [f"base {figures.size(facts.base_size)}"]
     parts += [
-        f"line {step.line} {figures.size(facts.weighs(step))}"
+        f"line {step.line} {figures.size(facts.layer_size(step))}"
         for step in heavy
-        if facts.weighs(step) >= WORTH
+        if facts.layer_size(step) >= MIN_BYTES
     ]
     yield Advice(
         "size",
         f"the image is {figures.size(facts.size)}: {', '.join(parts)}",
-        "start with the largest; a layer that does not change is sent once, all others each time they do",
+        "start with the largest; an unchanged layer is sent only once, a changed one with each deploy",
         line=heavy[0].line if heavy else 0,
         bytes=facts.size,
     )
 
 
 def _slow(facts: ImageFacts) -> Iterator[Advice]:
-    """A slow installation that starts from nothing each time it is repeated."""
+    """A slow installation without a cache mount."""
     for step in facts.dockerfile.instructions:
-        slow = facts.took(step) >= _SLOW and "--mount=type=cache" not in step.text
+        slow = facts.duration(step) >= _SLOW and "--mount=type=cache" not in step.text
         if slow and step.keyword == "RUN" and _manifests(step, facts):
             yield Advice(
                 "cache-mount",
-                f"`{_short(step)}` took {facts.took(step):.1f} s and downloads everything each time it is repeated",
-                "give it a cache: `RUN --mount=type=cache,target=...` (needs BuildKit)",
+                f"`{_short(step)}` took {facts.duration(step):.1f} s and downloads everything again each time it runs",
+                "add a cache mount: `RUN --mount=type=cache,target=...`",
                 line=step.line,
-                seconds=facts.took(step),
+                seconds=facts.duration(step),
             )
 
 
 def _secrets(facts: ImageFacts) -> Iterator[Advice]:
-    """Values that look like secrets can be read out of the image's history."""
-    for step in facts.result:
+    """Values of variables with names like secrets are in the image's history."""
+    for step in facts.instructions:
         if step.keyword not in ("ARG", "ENV"):
             continue
         for name in dict.fromkeys(_SECRET_NAME.findall(step.arguments.partition("=")[0])):
-            shown = sum(f"{name}=" in entry.created_by for entry in facts.history)
-            if shown:
+            count = sum(f"{name}=" in entry.created_by for entry in facts.history)
+            if count:
                 yield Advice(
                     "secret",
-                    f"the value of `{name}` can be read in the image's history, in {shown} "
-                    f"{'place' if shown == 1 else 'places'}",
+                    f"the value of `{name}` can be read in the image's history, in {count} "
+                    f"{'place' if count == 1 else 'places'}",
                     "use `build.secrets` and `RUN --mount=type=secret`",
                     line=step.line,
                 )
 
 
 _RULES: tuple[Callable[[ImageFacts], Iterator[Advice]], ...] = (
-    _order, _context, multi_stage, left_behind, doubled, many_layers, _base, _largest, _slow, _secrets,
+    _order, _context, multi_stage, package_caches, copied_twice, consecutive_runs, _base, _largest, _slow, _secrets,
 )  # fmt: skip
 
 
@@ -181,7 +184,7 @@ def _copies_all(step: Instruction) -> bool:
 
 
 def _manifests(step: Instruction, facts: ImageFacts) -> tuple[str, ...] | None:
-    """The files that an installation goes by, those that the context has; None for no installation."""
+    """Dependency files of the context that an installation reads; None if it is no installation."""
     for pattern, names in _INSTALLERS:
         if pattern.search(step.text):
             return tuple(name for name in names if name in facts.context.files)

@@ -1,4 +1,4 @@
-"""Rules about bytes that an image carries and does not need."""
+"""Rules about bytes in an image that it does not need."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftl import figures
-from ftl.image.explain.advice import WORTH, Advice, about_layer
-from ftl.image.explain.facts import ImageFacts, total
+from ftl.image.explain.facts import MIN_BYTES, Advice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ftl.image.building.dockerfile import Instruction
+    from ftl.image.explain.facts import ImageFacts
 
 _MANY_RUNS = 5
 _SYSTEM_INSTALL = re.compile(r"\b(?:apt-get|apt|apk|dnf|yum|microdnf)\b[^&|;]*\b(?:install|add)\b[^&|;]*")
@@ -29,7 +29,7 @@ _COMPILES = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _Waste:
-    """Something that a command leaves in its layer, unless its text (or an ENV before it) says otherwise."""
+    """Files that a command leaves in its layer, unless its text (or an earlier ENV) prevents it."""
 
     rule: str
     pattern: re.Pattern[str]
@@ -50,7 +50,7 @@ _WASTES = (
         "apt-recommends",
         re.compile(r"\bapt(?:-get)?\b[^&|;]*\binstall\b"),
         re.compile(r"--no-install-recommends"),
-        "recommended packages come along in",
+        "recommended packages are installed in",
         "use `apt-get install --no-install-recommends`",
     ),
     _Waste(
@@ -78,8 +78,8 @@ _WASTES = (
 
 
 def multi_stage(facts: ImageFacts) -> Iterator[Advice]:
-    """Tools that only a build needs are in the image."""
-    for step in facts.result:
+    """The image contains tools that only its build needs."""
+    for step in facts.instructions:
         if step.keyword != "RUN" or _REMOVED.search(step.text):
             continue
         tools = [
@@ -88,66 +88,64 @@ def multi_stage(facts: ImageFacts) -> Iterator[Advice]:
         if tools:
             yield Advice(
                 "multi-stage",
-                f"build tools stay in the image: {', '.join(tools[:4])} came with a layer of "
-                f"{figures.size(facts.weighs(step))}",
-                "build in a stage of its own (`FROM ... AS build`) and `COPY --from=build` the result",
+                f"build tools stay in the image: {', '.join(tools[:4])}, in a layer of "
+                f"{figures.size(facts.layer_size(step))}",
+                "build in a separate stage (`FROM ... AS build`) and `COPY --from=build` the result",
                 line=step.line,
-                bytes=facts.weighs(step),
+                bytes=facts.layer_size(step),
             )
         elif compiled := _COMPILES.search(step.text):
-            carried = facts.base_size + facts.weighs(step)
+            size = facts.base_size + facts.layer_size(step)
             yield Advice(
                 "multi-stage",
-                f"`{compiled[0]}` runs in the image itself: with its base and what it left behind, "
-                f"{figures.size(carried)}",
-                "build in a stage of its own and `COPY --from=` the result into a small base",
+                f"`{compiled[0]}` runs in the final stage: the base and its output are {figures.size(size)}",
+                "build in a separate stage and `COPY --from=` the result into a small base",
                 line=step.line,
-                bytes=carried,
+                bytes=size,
             )
 
 
-def left_behind(facts: ImageFacts) -> Iterator[Advice]:
-    """Package managers' lists and caches stay in a layer."""
-    settings = " ".join(step.text for step in facts.result if step.keyword == "ENV")
-    for step in facts.result:
-        if step.keyword != "RUN" or facts.weighs(step) < WORTH:
+def package_caches(facts: ImageFacts) -> Iterator[Advice]:
+    """Lists and caches of package managers stay in a layer."""
+    settings = " ".join(step.text for step in facts.instructions if step.keyword == "ENV")
+    for step in facts.instructions:
+        if step.keyword != "RUN" or facts.layer_size(step) < MIN_BYTES:
             continue
         for waste in _WASTES:
             if waste.pattern.search(step.text) and not waste.unless.search(f"{settings} {step.text}"):
-                text = f"{waste.text} a layer of {figures.size(facts.weighs(step))}"
-                yield about_layer(waste.rule, step, facts, text, waste.hint)
+                text = f"{waste.text} a layer of {figures.size(facts.layer_size(step))}"
+                yield facts.layer_advice(waste.rule, step, text, waste.hint)
 
 
-def doubled(facts: ImageFacts) -> Iterator[Advice]:
-    """A recursive chown or chmod copies every file it touches into one more layer."""
-    for step in facts.result:
+def copied_twice(facts: ImageFacts) -> Iterator[Advice]:
+    """A recursive chown or chmod copies every file that it changes into another layer."""
+    for step in facts.instructions:
         command = re.search(r"\bch(?:own|mod) -\w*R\w*\b", step.text)
-        if step.keyword == "RUN" and command and facts.weighs(step) >= WORTH:
+        if step.keyword == "RUN" and command and facts.layer_size(step) >= MIN_BYTES:
             flag = "--chown=USER" if command[0].startswith("chown") else "--chmod=MODE"
-            yield about_layer(
+            yield facts.layer_advice(
                 "copied-twice",
                 step,
-                facts,
-                f"`{command[0]}` stores the files it touches a second time, in a layer of "
-                f"{figures.size(facts.weighs(step))}",
-                f"set it while copying: `COPY {flag}`",
+                f"`{command[0]}` stores the files that it changes a second time, in a layer of "
+                f"{figures.size(facts.layer_size(step))}",
+                f"set it in the copy: `COPY {flag}`",
             )
 
 
-def many_layers(facts: ImageFacts) -> Iterator[Advice]:
-    """A long row of RUNs."""
+def consecutive_runs(facts: ImageFacts) -> Iterator[Advice]:
+    """Many RUNs in a row."""
     row: list[Instruction] = []
-    for step in [*facts.result, None]:
+    for step in [*facts.instructions, None]:
         if step is not None and step.keyword == "RUN":
             row.append(step)
             continue
         if len(row) >= _MANY_RUNS:
             yield Advice(
                 "layers",
-                f"{len(row)} RUNs in a row make {len(row)} layers, {figures.size(total(facts, row))} in all; what "
-                "a later one deletes stays in the earlier one",
-                "join those that belong together with `&&`",
+                f"{len(row)} RUNs in a row make {len(row)} layers, {figures.size(facts.total_size(row))} in total; "
+                "files that a later one deletes stay in the earlier one",
+                "combine related ones with `&&`",
                 line=row[0].line,
-                bytes=total(facts, row),
+                bytes=facts.total_size(row),
             )
         row = []

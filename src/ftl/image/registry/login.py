@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ftl.child import complete
 from ftl.engine.local import local_url
 from ftl.errors import FtlError
-from ftl.image.building.builder import find_builder
+from ftl.image.building.builder import find_cli
 from ftl.image.building.command import cli_environment
 from ftl.image.registry.credentials import Credentials
 from ftl.image.registry.failures import RegistryRequest, transfer_error, translate_errors
@@ -66,14 +66,14 @@ async def docker_login(credentials: Credentials, environ: Mapping[str, str]) -> 
         TransferFailed: The registry does not take them.
         BuildFailed: There is no docker CLI.
     """
-    builder = await asyncio.to_thread(find_builder, environ)
+    docker = await asyncio.to_thread(find_cli, environ)
     registry = credentials.registry
     attempt = RegistryRequest(
         f"log in to {display_name(registry)}", "this machine", RegistryLogin(registry, credentials)
     )
     with translate_errors(attempt):
         done = await complete(
-            [builder.docker, "login", "--username", credentials.username, "--password-stdin", registry],
+            [docker, "login", "--username", credentials.username, "--password-stdin", registry],
             stdin=credentials.secret.encode(),
             seconds=LOGIN_SECONDS,
             env=cli_environment(local_url(environ), environ),

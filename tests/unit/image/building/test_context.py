@@ -1,4 +1,4 @@
-"""The build context: what .dockerignore leaves out, how large the rest is, and which folders make it so."""
+"""The build context: .dockerignore, its size, and the folders that make it large."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def ignores(ignore: DockerIgnore, path: str) -> bool:
-    """Whether one path stays behind, found by walking down to it."""
+    """Whether a path is ignored, evaluated folder by folder."""
     matches = ignore.top
     parts = path.split("/")
     for end in range(1, len(parts) + 1):
@@ -60,8 +60,8 @@ def ignores(ignore: DockerIgnore, path: str) -> bool:
         ("[z-a]", "z", False),
     ],
 )
-def test_patterns_mean_what_docker_means(patterns: str, path: str, ignored: bool) -> None:
-    """Go's matching a segment at a time, `**`, `!`, folders with all below them, the last match wins."""
+def test_patterns_match_as_in_docker(patterns: str, path: str, ignored: bool) -> None:
+    """Go's match for each segment, `**`, `!`, folders with everything below them; the last match wins."""
     assert ignores(DockerIgnore(patterns.splitlines()), path) is ignored
 
 
@@ -69,18 +69,18 @@ def test_patterns_mean_what_docker_means(patterns: str, path: str, ignored: bool
     st.lists(st.text(alphabet="ab*?!/[]\\.#", max_size=8), max_size=4),
     st.lists(st.sampled_from(["a", "b", "ab", "a.b"]), min_size=1, max_size=3).map("/".join),
 )
-def test_a_folder_is_only_passed_over_when_nothing_below_it_stays(patterns: list[str], path: str) -> None:
-    """Not looking into an ignored folder never loses a file that a `!` takes back."""
+def test_a_folder_is_skipped_only_if_nothing_below_it_is_included(patterns: list[str], path: str) -> None:
+    """Skipping an ignored folder never loses a file that a `!` pattern re-includes."""
     ignore = DockerIgnore(patterns)
     if not ignores(ignore, path):
         folders = path.split("/")[:-1]
         for end in range(1, len(folders) + 1):
             folder = "/".join(folders[:end])
-            assert not ignores(ignore, folder) or ignore.may_keep_below(folder)
+            assert not ignores(ignore, folder) or ignore.may_reinclude_below(folder)
 
 
 def tree(root: Path, **files: int) -> Path:
-    """A folder with files of these sizes; `__` stands for a slash, and a leading `dot_` for a dot."""
+    """Create files of these sizes; `__` in a name is a slash, and `dot_` a dot."""
     for name, size in files.items():
         path = root / name.replace("__", "/").replace("dot_", ".")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,8 +88,8 @@ def tree(root: Path, **files: int) -> Path:
     return root
 
 
-def test_the_size_is_of_what_is_not_ignored(tmp_path: Path) -> None:
-    """Ignored files and folders do not count."""
+def test_ignored_files_do_not_count(tmp_path: Path) -> None:
+    """The size is that of the files that are not ignored."""
     root = tree(tmp_path, app=100, node_modules__a=5000, logs__x=700)
     (root / ".dockerignore").write_text("node_modules\nlogs\n")
     context = walk_context(root, root / "Dockerfile")
@@ -98,15 +98,15 @@ def test_the_size_is_of_what_is_not_ignored(tmp_path: Path) -> None:
     assert context.ignore == root / ".dockerignore"
 
 
-def test_the_folders_that_make_it_large_are_named(tmp_path: Path) -> None:
-    """Folders that images are seldom made of are counted by themselves, wherever they are."""
+def test_sizes_are_summed_by_folder(tmp_path: Path) -> None:
+    """Folders that images rarely need are counted separately, at any depth."""
     root = tree(tmp_path, dot_git__x=300, web__node_modules__a__b=2000, web__src__c=10, data__d=500, top=1)
     context = walk_context(root, root / "Dockerfile")
     assert context.folders == (("web/node_modules", 2000), ("data", 500), (".git", 300), ("web", 10))
     assert context.dispensable == (("web/node_modules", 2000), (".git", 300))
 
 
-def test_a_dockerfiles_own_ignore_file_goes_first(tmp_path: Path) -> None:
+def test_a_dockerfiles_own_ignore_file_takes_precedence(tmp_path: Path) -> None:
     """`Dockerfile.prod.dockerignore` replaces `.dockerignore` for that Dockerfile."""
     root = tree(tmp_path, a=1, b=1)
     (root / ".dockerignore").write_text("a\n")
@@ -117,7 +117,7 @@ def test_a_dockerfiles_own_ignore_file_goes_first(tmp_path: Path) -> None:
 
 
 def test_links_are_not_followed(tmp_path: Path) -> None:
-    """A link counts as itself: builders send it as one, and a loop would never end."""
+    """Builders send a link as a link, and a loop would never end."""
     root = tree(tmp_path, a=1000)
     (root / "loop").symlink_to(root, target_is_directory=True)
     (root / "gone").symlink_to("/nowhere/at/all")
@@ -125,8 +125,8 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
     assert set(context.files) == {"a", "loop", "gone"}
 
 
-def test_a_folder_taken_back_is_walked(tmp_path: Path) -> None:
-    """`*` with `!src` sends src and nothing else."""
+def test_a_reincluded_folder_is_walked(tmp_path: Path) -> None:
+    """`*` with `!src` includes src and nothing else."""
     root = tree(tmp_path, src__a=1, src__deep__b=1, other__c=1)
     (root / ".dockerignore").write_text("*\n!src\n")
     assert set(walk_context(root, root / "Dockerfile").files) == {"src/a", "src/deep/b"}

@@ -1,4 +1,4 @@
-"""Reading a Dockerfile: instructions, their lines, stages, and the steps that a builder shows."""
+"""Dockerfile parser: instructions, their lines, stages, and the steps that a builder shows."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ CMD ["x"]
 """
 
 
-def test_every_instruction_knows_its_lines() -> None:
-    """Comments, blank lines and continuations are skipped or joined as the builder does it."""
+def test_every_instruction_has_its_lines() -> None:
+    """Comments and blank lines are skipped and continuations joined, as builders do."""
     steps = [(step.keyword, step.line, step.end, step.stage) for step in parse(TWO_STAGES).instructions]
     assert steps == [
         ("ARG", 2, 2, -1),
@@ -44,8 +44,8 @@ def test_every_instruction_knows_its_lines() -> None:
     ]
 
 
-def test_a_continued_instruction_is_shown_on_one_line() -> None:
-    """The text of an instruction is what a reader would write on one line."""
+def test_a_continued_instruction_is_joined_on_one_line() -> None:
+    """The text of an instruction is on one line, without comments."""
     texts = [step.text for step in parse(TWO_STAGES).instructions]
     assert "ENV A=1 B=2" in texts
     assert "RUN one && two" in texts
@@ -55,14 +55,14 @@ def test_a_continued_instruction_is_shown_on_one_line() -> None:
     ("stage", "number", "line"),
     [("base", 1, 3), ("base", 2, 5), ("base", 3, 10), ("base", 4, 11), ("stage-1", 1, 15), ("BASE", 2, 5)],
 )
-def test_a_builders_step_is_found_in_the_file(stage: str, number: int, line: int) -> None:
-    """`[base 3/4]` counts FROM (of an image) and the instructions that make layers, and nothing else."""
+def test_a_builders_step_number_is_mapped_to_an_instruction(stage: str, number: int, line: int) -> None:
+    """`[base 3/4]` counts FROM (of an image) and the instructions that make layers."""
     step = parse(TWO_STAGES).step(stage, number)
     assert step is not None
     assert step.line == line
 
 
-def test_from_scratch_is_no_step() -> None:
+def test_from_scratch_is_not_a_step() -> None:
     """A builder does not count `FROM scratch`."""
     step = parse("FROM scratch\nENV A=1\nCOPY . /\n").step(None, 1)
     assert step is not None
@@ -78,8 +78,8 @@ def test_a_base_image_may_come_from_an_argument(args: dict[str, str], base: str)
     assert parse(TWO_STAGES, args=args).bases() == (base,)
 
 
-def test_here_documents_belong_to_their_instruction() -> None:
-    """What stands in a here-document is no instruction, and changes the instruction's body."""
+def test_a_here_document_is_part_of_its_instruction() -> None:
+    """Lines of a here-document are not instructions, and are part of the instruction's body."""
     text = "FROM a\nRUN <<EOF\nFROM b\nRUN c\nEOF\nCOPY <<-'X' <<Y /d/\n\tx\n\tX\ny\nY\nUSER e\n"
     steps = parse(text).instructions
     assert [(step.keyword, step.line, step.end) for step in steps] == [
@@ -88,27 +88,27 @@ def test_here_documents_belong_to_their_instruction() -> None:
     assert steps[1].body != parse(text.replace("RUN c", "RUN d")).instructions[1].body
 
 
-def test_the_escape_directive_is_followed() -> None:
-    """With `# escape=`, a backslash at the end of a line continues nothing."""
+def test_the_escape_directive_is_honoured() -> None:
+    """With `# escape=`, a backslash at the end of a line is no continuation."""
     steps = parse("# escape=`\nFROM a\nCOPY x c:\\\nRUN one `\n two\n").instructions
     assert [step.text for step in steps] == ["FROM a", "COPY x c:\\", "RUN one two"]
 
 
-def test_the_result_is_made_of_the_target_and_its_bases() -> None:
-    """Stages that the target does not continue have no part in the image."""
+def test_an_image_is_made_by_the_target_and_its_base_stages() -> None:
+    """Instructions of stages that the target is not built from are left out."""
     text = "FROM a AS one\nRUN 1\nFROM b AS two\nRUN 2\nFROM one AS three\nRUN 3\n"
-    assert [step.text for step in parse(text).result(None)] == [
+    assert [step.text for step in parse(text).image_instructions(None)] == [
         "FROM a AS one",
         "RUN 1",
         "FROM one AS three",
         "RUN 3",
     ]
-    assert [step.text for step in parse(text).result("two")] == ["FROM b AS two", "RUN 2"]
+    assert [step.text for step in parse(text).image_instructions("two")] == ["FROM b AS two", "RUN 2"]
 
 
 @given(st.text(alphabet="FROMRUN cp\\\n#<EOF-`'\"${}=/.:", max_size=300))
-def test_nothing_that_is_written_breaks_the_reader(text: str) -> None:
-    """Any text is read; instructions come in order and stay within the file."""
+def test_the_parser_accepts_any_text(text: str) -> None:
+    """Instructions come in order and stay within the file."""
     dockerfile = parse(text)
     lines = [step.line for step in dockerfile.instructions]
     assert lines == sorted(lines)

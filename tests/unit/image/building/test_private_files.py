@@ -1,4 +1,4 @@
-"""Files that a build must not put into an image unsaid."""
+"""Warnings about `.env` files that a build copies into the image."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from ftl.image.building.context import Context, ContextFile
 from ftl.image.building.dockerfile import parse
-from ftl.image.building.private_files import private_files, private_note
+from ftl.image.building.private_files import private_files, private_files_note
 
 
 def context(*paths: str) -> Context:
@@ -29,17 +29,19 @@ def context(*paths: str) -> Context:
     ],
     ids=["all", "samples", "named", "folder", "below", "stage", "mounted"],
 )
-def test_files_that_an_instruction_copies(
+def test_copied_env_files_are_found(
     dockerfile: str, paths: tuple[str, ...], expected: list[tuple[str, int]]
 ) -> None:
-    """A file of variables is told with the line that copies it, and only then."""
+    """A `.env` file is reported with the line that copies it; samples are not."""
     assert private_files(context(*paths), parse(dockerfile, "Dockerfile", {})) == expected
 
 
-def test_the_warning_names_the_place_and_the_way_out() -> None:
-    """It says which line, which file and what to write where."""
-    note = private_note("web", context(".env"), parse("FROM scratch\nCOPY . .\n", "web/Dockerfile", {}))
+def test_the_warning_names_the_line_and_the_fix() -> None:
+    """It names the line, the file and the ignore file."""
+    note = private_files_note("web", context(".env"), parse("FROM scratch\nCOPY . .\n", "web/Dockerfile", {}))
     assert note is not None
-    assert "web/Dockerfile:2 puts .env" in note.text
-    assert note.hint == "name .env in .dockerignore"
-    assert private_note("web", context("a"), parse("FROM scratch\nCOPY . .\n", "Dockerfile", {})) is None
+    assert "web/Dockerfile:2 copies .env" in note.text
+    assert note.hint == "add .env to .dockerignore"
+    assert (
+        private_files_note("web", context("a"), parse("FROM scratch\nCOPY . .\n", "Dockerfile", {})) is None
+    )

@@ -1,15 +1,15 @@
-"""Advice from measured facts: each rule, its figure, and its silence where there is nothing to say."""
+"""Advice from measured facts: when each rule applies, its figure, and when it does not."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
 from ftl.image.building.context import Context, ContextFile
 from ftl.image.building.dockerfile import LAYER_KEYWORDS, parse
-from ftl.image.explain.facts import HistoryEntry, ImageFacts, read_history
+from ftl.image.explain.facts import ImageFacts
+from ftl.image.explain.history import HistoryEntry
 from ftl.image.explain.rules import advise
 
 MB = 1_000_000
@@ -25,36 +25,36 @@ def facts(
     history: tuple[HistoryEntry, ...] | None = None,
     target: str | None = None,
 ) -> ImageFacts:
-    """The facts of an image built from `source`, with layers of these sizes by line."""
+    """Facts about an image built from `source`, with layer sizes and durations by line."""
     dockerfile = parse(source)
     sizes = sizes or {}
-    layers = [step for step in dockerfile.result(target) if step.keyword in LAYER_KEYWORDS]
-    made = tuple(HistoryEntry(f"{step.text} # buildkit", sizes.get(step.line, 0)) for step in layers)
+    layers = [step for step in dockerfile.image_instructions(target) if step.keyword in LAYER_KEYWORDS]
+    entries = tuple(HistoryEntry(f"{step.text} # buildkit", sizes.get(step.line, 0)) for step in layers)
     return ImageFacts(
         service="web",
         dockerfile=dockerfile,
         target=target,
         context=context or Context(Path("/app"), files={"requirements.txt": ContextFile(1, 1, 0o644)}),
-        size=base + sum(entry.size for entry in made),
-        history=(HistoryEntry("ADD file:1 in /", base), *made) if history is None else history,
+        size=base + sum(entry.size for entry in entries),
+        history=(HistoryEntry("ADD file:1 in /", base), *entries) if history is None else history,
         seconds=seconds or {},
     )
 
 
-def given(about: ImageFacts, rule: str) -> list[tuple[int, str, str]]:
+def advice_of(about: ImageFacts, rule: str) -> list[tuple[int, str, str]]:
     """(line, text, hint) of one rule's advice."""
     return [(advice.line, advice.text, advice.hint) for advice in advise(about) if advice.rule == rule]
 
 
-def test_copying_everything_before_an_installation_costs_its_seconds() -> None:
-    """The order of steps: which line, what is repeated, how long that took, and which files to copy first."""
+def test_copying_everything_before_an_installation_is_reported() -> None:
+    """The line, the step that re-runs, its duration, and the files to copy first."""
     source = "FROM x:1\nCOPY . .\nRUN pip install -r requirements.txt\n"
-    assert given(facts(source, seconds={3: 34.2}), "order") == [
+    assert advice_of(facts(source, seconds={3: 34.2}), "order") == [
         (
             2,
-            "any changed file repeats `RUN pip install -r requirements.txt` (line 3, 34.2 s), because `COPY . .` "
+            "any file change re-runs `RUN pip install -r requirements.txt` (line 3, 34.2 s), because `COPY . .` "
             "comes before it",
-            "copy requirements.txt alone, install, then copy the rest",
+            "first copy only requirements.txt and install, then copy the rest",
         )
     ]
 
@@ -68,27 +68,27 @@ def test_copying_everything_before_an_installation_costs_its_seconds() -> None:
         "FROM x:1 AS a\nCOPY . .\nFROM x:1\nRUN pip install x\n",
     ],
 )
-def test_a_good_order_is_left_alone(source: str) -> None:
-    """Installing first, or in another stage, or not at all, needs no advice."""
-    assert given(facts(source), "order") == []
+def test_a_good_order_gets_no_advice(source: str) -> None:
+    """Installing first, in another stage, or not at all is fine."""
+    assert advice_of(facts(source), "order") == []
 
 
-def test_a_context_with_what_no_image_needs_names_it_with_its_size() -> None:
-    """Folders that images are seldom made of are named, with what they weigh."""
+def test_dispensable_folders_in_the_context_are_listed() -> None:
+    """Folders that images rarely need are listed with their sizes."""
     context = Context(Path("/app"), size=64 * MB, folders=(("node_modules", 60 * MB), (".git", 3 * MB)))
-    assert given(facts("FROM x:1\n", context=context), "context") == [
+    assert advice_of(facts("FROM x:1\n", context=context), "context") == [
         (
             0,
             "the build context is 64.0 MB (node_modules 60.0 MB, .git 3.0 MB)",
-            "name in a .dockerignore what the image does not need: node_modules .git",
+            "exclude what the image does not need in a .dockerignore: node_modules .git",
         )
     ]
 
 
-def test_a_small_context_needs_no_advice() -> None:
-    """Some kilobytes of .git are not worth a sentence."""
+def test_a_small_context_gets_no_advice() -> None:
+    """Some kilobytes of .git are not reported."""
     context = Context(Path("/app"), size=2 * MB, folders=((".git", 90_000),))
-    assert given(facts("FROM x:1\n", context=context), "context") == []
+    assert advice_of(facts("FROM x:1\n", context=context), "context") == []
 
 
 @pytest.mark.parametrize(
@@ -98,9 +98,9 @@ def test_a_small_context_needs_no_advice() -> None:
         ("apk add --no-cache build-base", "build-base"),
     ],
 )
-def test_build_tools_in_the_image_weigh_their_layer(run: str, words: str) -> None:
-    """Compilers and headers that stay in the image are for a stage of their own."""
-    [(line, text, hint)] = given(facts(f"FROM x:1\nRUN {run}\n", sizes={2: 172 * MB}), "multi-stage")
+def test_build_tools_in_the_image_are_reported(run: str, words: str) -> None:
+    """Compilers and headers belong in a separate build stage; the figure is their layer."""
+    [(line, text, hint)] = advice_of(facts(f"FROM x:1\nRUN {run}\n", sizes={2: 172 * MB}), "multi-stage")
     assert (line, words in text, "172.0 MB" in text, "COPY --from" in hint) == (2, True, True, True)
 
 
@@ -112,14 +112,14 @@ def test_build_tools_in_the_image_weigh_their_layer(run: str, words: str) -> Non
         "FROM x:1\nRUN apt-get install -y curl postgresql-client\n",
     ],
 )
-def test_build_tools_that_are_not_in_the_image_are_fine(source: str) -> None:
-    """Another stage, or the same RUN removing them, is what the advice asks for."""
-    assert given(facts(source, sizes={2: 99 * MB}), "multi-stage") == []
+def test_build_tools_outside_the_image_get_no_advice(source: str) -> None:
+    """Tools of another stage, or removed in the same RUN, are not in the image."""
+    assert advice_of(facts(source, sizes={2: 99 * MB}), "multi-stage") == []
 
 
-def test_compiling_in_the_image_itself_weighs_the_base() -> None:
-    """A toolchain's base image is carried along with the result."""
-    [(_, text, _)] = given(
+def test_compiling_in_the_final_stage_counts_the_base() -> None:
+    """The toolchain's base image is part of the result."""
+    [(_, text, _)] = advice_of(
         facts("FROM golang:1\nCOPY . .\nRUN go build ./...\n", base=800 * MB, sizes={3: 40 * MB}),
         "multi-stage",
     )
@@ -139,30 +139,30 @@ def test_compiling_in_the_image_itself_weighs_the_base() -> None:
         ("copied-twice", "chown -R app /srv", "chown app /srv"),
     ],
 )  # fmt: skip
-def test_what_a_command_leaves_in_its_layer(rule: str, wasteful: str, frugal: str) -> None:
-    """Lists, caches, recommended packages, second copies: named with the layer's size, unless avoided."""
-    [(line, text, hint)] = given(facts(f"FROM x:1\nRUN {wasteful}\n", sizes={2: 48 * MB}), rule)
+def test_unneeded_files_of_a_command_are_reported(rule: str, wasteful: str, frugal: str) -> None:
+    """Lists, caches, recommended packages, second copies: reported with the layer's size, unless avoided."""
+    [(line, text, hint)] = advice_of(facts(f"FROM x:1\nRUN {wasteful}\n", sizes={2: 48 * MB}), rule)
     assert (line, "48.0 MB" in text, bool(hint)) == (2, True, True)
-    assert given(facts(f"FROM x:1\nRUN {frugal}\n", sizes={2: 48 * MB}), rule) == []
+    assert advice_of(facts(f"FROM x:1\nRUN {frugal}\n", sizes={2: 48 * MB}), rule) == []
 
 
-def test_a_setting_before_it_counts() -> None:
-    """ENV PIP_NO_CACHE_DIR is as good as the flag."""
+def test_an_earlier_env_counts() -> None:
+    """ENV PIP_NO_CACHE_DIR has the same effect as the flag."""
     about = facts("FROM x:1\nENV PIP_NO_CACHE_DIR=1\nRUN pip install x\n", sizes={3: 48 * MB})
-    assert given(about, "pip-cache") == []
+    assert advice_of(about, "pip-cache") == []
 
 
-def test_a_tiny_layer_is_not_worth_a_sentence() -> None:
-    """Below a megabyte nothing is wasted that anyone would notice."""
-    assert given(facts("FROM x:1\nRUN apk add x\n", sizes={2: 90_000}), "apk-cache") == []
+def test_a_tiny_layer_gets_no_advice() -> None:
+    """Waste below a megabyte is not reported."""
+    assert advice_of(facts("FROM x:1\nRUN apk add x\n", sizes={2: 90_000}), "apk-cache") == []
 
 
-def test_a_row_of_runs_is_counted() -> None:
-    """Five RUNs in a row are five layers; four are not worth a word."""
+def test_consecutive_runs_are_counted() -> None:
+    """Five RUNs in a row are reported, four are not."""
     runs = "".join(f"RUN step {number}\n" for number in range(5))
-    [(line, text, _)] = given(facts(f"FROM x:1\n{runs}", sizes={2: 4 * MB, 4: 6 * MB}), "layers")
-    assert (line, text.startswith("5 RUNs in a row make 5 layers, 10.0 MB in all")) == (2, True)
-    assert given(facts(f"FROM x:1\n{runs.replace('RUN step 4', 'USER a')}"), "layers") == []
+    [(line, text, _)] = advice_of(facts(f"FROM x:1\n{runs}", sizes={2: 4 * MB, 4: 6 * MB}), "layers")
+    assert (line, text.startswith("5 RUNs in a row make 5 layers, 10.0 MB in total")) == (2, True)
+    assert advice_of(facts(f"FROM x:1\n{runs.replace('RUN step 4', 'USER a')}"), "layers") == []
 
 
 @pytest.mark.parametrize(
@@ -171,82 +171,56 @@ def test_a_row_of_runs_is_counted() -> None:
      (f"python@sha256:{'a' * 64}", False), ("scratch", False)],
 )  # fmt: skip
 def test_a_base_without_a_version_is_unpinned(base: str, unpinned: bool) -> None:
-    """No tag, or `latest`, means whatever was newest; a digest or a tag is a version."""
-    assert bool(given(facts(f"FROM {base}\nRUN x\n"), "unpinned")) is unpinned
+    """No tag, or `latest`, is no version; a digest or another tag is."""
+    assert bool(advice_of(facts(f"FROM {base}\nRUN x\n"), "unpinned")) is unpinned
 
 
 @pytest.mark.parametrize(
     ("base", "large"), [("python:3.12", True), ("python:3.12-slim", False), ("my/app:1", False)]
 )
-def test_a_large_base_with_a_small_variant_is_named(base: str, large: bool) -> None:
+def test_a_large_base_with_a_small_variant_is_reported(base: str, large: bool) -> None:
     """The figure is the base's share of the image."""
-    advice = given(facts(f"FROM {base}\nRUN x\n", base=900 * MB), "base")
+    advice = advice_of(facts(f"FROM {base}\nRUN x\n", base=900 * MB), "base")
     assert bool(advice) is large
     assert not large or "900.0 MB of 900.0 MB" in advice[0][1]
 
 
 def test_a_large_image_lists_its_largest_parts() -> None:
-    """What a large image is made of, largest first."""
+    """The largest layers and the base, largest first."""
     about = facts("FROM my/base:1\nCOPY a /\nRUN b\n", base=100 * MB, sizes={2: 5 * MB, 3: 400 * MB})
-    [(_, text, _)] = given(about, "size")
+    [(_, text, _)] = advice_of(about, "size")
     assert text == "the image is 505.0 MB: base 100.0 MB, line 3 400.0 MB, line 2 5.0 MB"
 
 
-def test_a_slow_installation_deserves_a_cache() -> None:
-    """From ten seconds on, downloading everything again is worth a cache mount."""
+def test_a_slow_installation_should_have_a_cache_mount() -> None:
+    """An installation that takes ten seconds or more is reported."""
     source = "FROM x:1\nCOPY requirements.txt .\nRUN pip install -r requirements.txt\n"
-    [(line, text, _)] = given(facts(source, seconds={3: 31.0}), "cache-mount")
+    [(line, text, _)] = advice_of(facts(source, seconds={3: 31.0}), "cache-mount")
     assert (line, "31.0 s" in text) == (3, True)
-    assert given(facts(source, seconds={3: 9.0}), "cache-mount") == []
+    assert advice_of(facts(source, seconds={3: 9.0}), "cache-mount") == []
 
 
 def test_a_secret_in_the_history_is_counted() -> None:
-    """A token that was given as ARG can be read by whoever has the image."""
+    """A token passed as ARG can be read by everyone who has the image."""
     history = (
         HistoryEntry("RUN |1 NPM_TOKEN=abc /bin/sh -c npm ci # buildkit", 1),
         HistoryEntry("RUN |1 NPM_TOKEN=abc /bin/sh -c x", 1),
     )
-    [(line, text, hint)] = given(
+    [(line, text, hint)] = advice_of(
         facts("FROM x:1\nARG NPM_TOKEN\nRUN npm ci\nRUN x\n", history=history), "secret"
     )
     assert (line, "in 2 places" in text, "build.secrets" in hint) == (2, True, True)
 
 
-def test_advice_is_sorted_by_what_it_is_worth() -> None:
-    """Seconds first, for they are paid at every change; then bytes."""
+def test_advice_is_sorted_by_time_then_size() -> None:
+    """Time comes first, because it is lost at every change."""
     source = "FROM x:1\nRUN apk add a\nCOPY . .\nRUN pip install --no-cache-dir x\n"
     rules = [advice.rule for advice in advise(facts(source, sizes={2: 70 * MB, 4: MB}, seconds={4: 9.0}))]
     assert rules == ["order", "apk-cache"]
 
 
-@pytest.mark.parametrize(
-    ("created", "layer"),
-    [
-        ("RUN /bin/sh -c make # buildkit", True),
-        ("COPY . . # buildkit", True),
-        ("WORKDIR /app", True),
-        ("ENV A=1", False),
-        ('CMD ["x"]', False),
-        ("/bin/sh -c make", True),
-        ("/bin/sh -c #(nop) COPY dir:1 in /app ", True),
-        ('/bin/sh -c #(nop)  CMD ["x"]', False),
-    ],
-)
-def test_the_history_of_both_builders_is_read(created: str, layer: bool) -> None:
-    """Only what made a layer is matched with a step of the Dockerfile."""
-    assert HistoryEntry(created, 1).makes_layer is layer
-
-
-def test_the_history_is_read_oldest_first() -> None:
-    """The docker CLI prints the newest layer first, one JSON object a line."""
-    lines = [
-        json.dumps({"CreatedBy": name, "Size": size}) for name, size in (("RUN b", "20"), ("RUN a", "10"))
-    ]
-    assert read_history([*lines, "not json", ""]) == (HistoryEntry("RUN a", 10), HistoryEntry("RUN b", 20))
-
-
 def test_layers_are_matched_from_the_end() -> None:
-    """A base image has a history of its own, of unknown length."""
+    """The base image adds an unknown number of entries at the start."""
     about = facts(
         "FROM x:1\nRUN a\nCOPY b c\n",
         history=(
@@ -258,4 +232,4 @@ def test_layers_are_matched_from_the_end() -> None:
         sizes={2: 100, 3: 200},
         base=15,
     )
-    assert (about.sizes, about.base_size) == ({2: 100, 3: 200}, 15)
+    assert (about.layer_sizes, about.base_size) == ({2: 100, 3: 200}, 15)

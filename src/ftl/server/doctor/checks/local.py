@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 SECONDS = 1.5
 """For this machine's engine to say what it is."""
 
-BUILDX = "`apt-get install docker-buildx`, or docker-buildx-plugin from Docker's own repository"
-
 
 @dataclass(frozen=True, slots=True)
 class BuildNeeds:
@@ -29,17 +27,15 @@ class BuildNeeds:
 
     Attributes:
         builds: Images are built here.
-        secrets: With build secrets, which the classic builder cannot do.
     """
 
     builds: bool = False
-    secrets: bool = False
 
     @classmethod
     def of(cls, project: Project | None) -> BuildNeeds:
         """Read them off a project."""
-        builds = [one.build for one in project.services if one.build is not None] if project else []
-        return cls(bool(builds), any(build.secrets for build in builds))
+        services = project.services if project is not None else ()
+        return cls(any(service.build is not None for service in services))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +76,14 @@ def judge(here: LocalTools, needs: BuildNeeds) -> list[Finding]:
 
 
 def judge_builder(builder: Builder | BuildFailed, needs: BuildNeeds) -> Finding:
-    """The docker command: BuildKit is needed for secrets, and better for all else."""
+    """The docker CLI and its BuildKit, needed where services are built."""
     if isinstance(builder, BuildFailed):
         if not needs.builds:
             return Finding("here", "docker", "ok", f"{builder.message}; nothing is built here")
-        return Finding("here", "docker", "problem", builder.message, builder.hint)
-    if builder.has_buildkit:
-        kind = "buildx" if builder.kind == "buildx" else "BuildKit inside"
-        return Finding("here", "docker", "ok", f"{builder.docker}, with {kind}")
-    if needs.secrets:
-        what = f"{builder.docker} has no BuildKit, which `build.secrets` need"
-        return Finding("here", "docker", "problem", what, BUILDX)
-    what = f"{builder.docker} has no BuildKit: builds are slower, and `RUN --mount` fails"
-    return Finding("here", "docker", "warning" if needs.builds else "ok", what, BUILDX)
+        what = f"{builder.message}: {builder.cause}" if builder.cause else builder.message
+        return Finding("here", "docker", "problem", what, builder.hint)
+    kind = "buildx" if builder.kind == "buildx" else "built-in BuildKit"
+    return Finding("here", "docker", "ok", f"{builder.docker}, with {kind}")
 
 
 def judge_engine(engine: EngineInfo | FtlError, needs: BuildNeeds) -> Finding:
