@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftl.clock import SYSTEM_CLOCK
 from ftl.errors import FtlError, Place, Unhealthy
 from ftl.health.probe import NOT_HTTP, REFUSED
 from ftl.proc_net import parse_listeners
@@ -14,7 +14,6 @@ from ftl.proc_net import parse_listeners
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ftl.clock import Clock
     from ftl.engine.api import Engine
     from ftl.engine.values import ContainerState
     from ftl.health.probe import ProbeResult
@@ -51,12 +50,10 @@ async def diagnose(
     service: str,
     container: str,
     symptom: Exited | Unresponsive,
-    *,
-    clock: Clock = SYSTEM_CLOCK,
 ) -> FtlError:
     """The error to raise: cause, hint and the container's last log lines."""
     if isinstance(symptom, Exited):
-        state = await _state_while_down(engine, container, clock)
+        state = await _state_while_down(engine, container)
         cause, hint = explain_exit(state)
         message = f"{service} did not become healthy: {container} ended"
     else:
@@ -160,12 +157,12 @@ async def _listeners(machine: Machine, state: ContainerState | None) -> tuple[Li
     return tuple(sorted(listeners, key=lambda listener: (listener.port, listener.address)))
 
 
-async def _state_while_down(engine: Engine, container: str, clock: Clock) -> ContainerState | None:
+async def _state_while_down(engine: Engine, container: str) -> ContainerState | None:
     """The state of a container that exited; one that keeps restarting is caught at a moment when it is down."""
     state = await engine.container(container)
     for _ in range(_INSPECTIONS):
         if state is None or not state.running or state.restarting:
             break
-        await clock.sleep(_INSPECT_SECONDS)
+        await asyncio.sleep(_INSPECT_SECONDS)
         state = await engine.container(container)
     return state

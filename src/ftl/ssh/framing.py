@@ -1,0 +1,131 @@
+"""Framing of a remote command's output by a random mark: the login's noise is dropped.
+
+sshd runs commands by the login shell, which reads ~/.bashrc (bash does so under sshd), and after ~/.ssh/rc. Whatever
+these print ("Welcome to prod", with or without a newline, on either stream) comes before the command's own output on
+the same streams. So the command line that is sent first prints a line with a mark that is new for each command, on
+stdout and on stderr, and then becomes the command. The login shell cannot add anything later: it is replaced
+(`exec`).
+
+    mark = new_mark()
+    process = await start(["ssh", HOST, "--", command_line(framed(argv, mark))], mark)   # streams without noise
+    output = strip_noise(completed.stdout, mark)                                         # or of a command that ended
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from asyncio.subprocess import PIPE, Process, SubprocessStreamProtocol
+from typing import TYPE_CHECKING
+
+from ftl.child import READ_LIMIT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Without single quotes and newlines it passes any login shell as one word. A noise line may lack its newline, so the
+# mark brings one. $$ stays the command's process ID over `exec`.
+_FRAMED = 'printf "\\n%s\\n" "$0"; printf "\\n%s %s\\n" "$0" "$$" >&2; exec "$@"'
+
+NOISE_KEPT = 200
+"""Bytes of noise that are kept, to be shown."""
+
+
+def new_mark() -> str:
+    """A mark that no output contains by chance, and that nobody can predict."""
+    return f"ftl-{secrets.token_hex(16)}"
+
+
+def framed(argv: Sequence[str], mark: str) -> list[str]:
+    """The command, which first prints the mark on both streams; on stderr with its process ID."""
+    return ["sh", "-c", _FRAMED, mark, *argv]
+
+
+class NoiseFilter:
+    """Drops one output stream's bytes up to the mark's line, and that line.
+
+    Attributes:
+        noise: The beginning of what was dropped.
+        label: The rest of the mark's line (the process ID on stderr); None while the mark has not come.
+    """
+
+    def __init__(self, mark: str) -> None:
+        self.noise = b""
+        self.label: str | None = None
+        self._mark = f"\n{mark}".encode()
+        self._pending = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """The part of `data` that belongs to the command; empty while the mark has not come."""
+        if self.label is not None:
+            return data
+        self._pending += data
+        start = self._pending.find(self._mark)
+        if start < 0:  # keep what may be the beginning of the mark
+            self._drop(max(0, len(self._pending) - len(self._mark)))
+            return b""
+        self._drop(start)
+        line, newline, output = self._pending[len(self._mark) :].partition(b"\n")
+        if not newline:
+            return b""
+        self.label, self._pending = line.decode(errors="replace").strip(), b""
+        return output
+
+    def _drop(self, count: int) -> None:
+        self.noise += self._pending[: min(count, NOISE_KEPT - len(self.noise))]
+        self._pending = self._pending[count:]
+
+
+def strip_noise(output: bytes, mark: str) -> bytes | None:
+    """A command's output without noise; None without the mark: the command was never started."""
+    noise = NoiseFilter(mark)
+    own = noise.feed(output)
+    return None if noise.label is None else own
+
+
+async def skip_noise(stream: asyncio.StreamReader, mark: str) -> bool:
+    """Read a stream past the mark's line; false where it ends before. The caller sets a limit."""
+    pattern = mark.encode()
+    while True:
+        try:
+            line = await stream.readline()
+        except ValueError:  # a line longer than the stream's limit, which is dropped with it
+            continue
+        if not line:
+            return False
+        if line.startswith(pattern):
+            return True
+
+
+async def start(argv: Sequence[str], mark: str) -> Process:
+    """Start a child with pipes, whose command was `framed`: its streams start after the mark.
+
+    It is the caller's to `ftl.child.stop`. A stream without a mark is empty: the command was never started.
+
+    Raises:
+        OSError: It cannot be started.
+    """
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.subprocess_exec(
+        lambda: _FramedStreams(mark, loop),
+        *argv,
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=PIPE,
+        start_new_session=True,
+    )
+    return Process(transport, protocol, loop)
+
+
+class _FramedStreams(SubprocessStreamProtocol):
+    """Pipes as asyncio's Process has them, less the noise."""
+
+    def __init__(self, mark: str, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(limit=READ_LIMIT, loop=loop)
+        self._filters = {1: NoiseFilter(mark), 2: NoiseFilter(mark)}
+
+    def pipe_data_received(self, fd: int, data: bytes | str) -> None:
+        assert isinstance(data, bytes)
+        own = self._filters[fd].feed(data)
+        if own:
+            super().pipe_data_received(fd, own)

@@ -1,0 +1,117 @@
+"""Output of remote commands without the login's noise."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ftl import child
+from ftl.ssh.framing import NOISE_KEPT, NoiseFilter, framed, new_mark, skip_noise, start, strip_noise
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MARK = "ftl-0123456789abcdef"
+
+
+@given(st.binary(max_size=80), st.binary(max_size=80), st.lists(st.integers(0, 200), max_size=8))
+def test_output_after_the_mark_is_kept_whole(noise: bytes, output: bytes, cuts: list[int]) -> None:
+    """However the stream is cut into pieces, nothing of the noise comes through and nothing of the output is lost."""
+    stream = noise + f"\n{MARK}\n".encode() + output
+    noise_filter = NoiseFilter(MARK)
+    edges = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
+    pieces = [stream[start:end] for start, end in itertools.pairwise(edges)]
+    assert b"".join(map(noise_filter.feed, pieces)) == output
+    assert noise_filter.noise == noise[:NOISE_KEPT]
+
+
+def test_the_rest_of_the_marks_line_is_its_label() -> None:
+    """On stderr it is the command's process ID."""
+    noise_filter = NoiseFilter(MARK)
+    assert noise_filter.feed(f"\n{MARK} 12".encode()) == b""
+    assert noise_filter.label is None
+    assert noise_filter.feed(b"34\nerror") == b"error"
+    assert noise_filter.label == "1234"
+
+
+def test_a_command_that_never_started_has_no_output() -> None:
+    """Noise alone (`This account is not available.`) is not taken for an answer."""
+    assert strip_noise(b"This account is not available.\n", MARK) is None
+    assert strip_noise(b"", MARK) is None
+
+
+def test_endless_noise_takes_no_memory() -> None:
+    """Only the beginning is kept."""
+    noise_filter = NoiseFilter(MARK)
+    for _ in range(1000):
+        assert noise_filter.feed(b"x" * 10_000) == b""
+    assert len(noise_filter.noise) == NOISE_KEPT
+    assert len(noise_filter._pending) <= len(MARK) + 1
+
+
+def test_marks_differ() -> None:
+    """A mark is used once."""
+    assert new_mark() != new_mark()
+
+
+@pytest.fixture
+def login(tmp_path: Path) -> dict[str, str]:
+    """An environment in which bash, as under sshd, reads a file that prints on both streams without a newline."""
+    noisy = tmp_path / "bashrc"
+    noisy.write_text("printf 'Welcome to prod'; printf 'You have mail' >&2\n")
+    return {**os.environ, "BASH_ENV": str(noisy)}
+
+
+def test_a_login_shells_noise_is_dropped_from_both_streams(login: dict[str, str]) -> None:
+    """What the login shell's files print comes first and goes; the command's status and output stay."""
+    argv = framed(["sh", "-c", "echo out; echo err >&2; exit 3"], MARK)
+    done = subprocess.run(
+        ["bash", "-c", 'exec "$@"', "bash", *argv], env=login, capture_output=True, check=False
+    )
+    assert done.stdout.startswith(b"Welcome to prod")
+    assert (strip_noise(done.stdout, MARK), strip_noise(done.stderr, MARK)) == (b"out\n", b"err\n")
+    assert done.returncode == 3
+
+
+def test_a_started_commands_streams_begin_after_the_noise(
+    login: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process can be talked to as any other; the process ID that it reports is its own."""
+    monkeypatch.setenv("BASH_ENV", login["BASH_ENV"])
+    argv = framed(["sh", "-c", "echo $$; cat; echo end >&2"], MARK)
+
+    async def talk() -> tuple[bytes, bytes]:
+        process = await start(["bash", "-c", 'exec "$@"', "bash", *argv], MARK)
+        try:
+            assert process.stdin is not None
+            process.stdin.write(b"hello\n")
+            process.stdin.close()
+            assert process.stdout is not None
+            assert process.stderr is not None
+            assert int(await process.stdout.readline()) == process.pid
+            return await process.stdout.read(), await process.stderr.read()
+        finally:
+            await child.stop(process)
+
+    assert asyncio.run(talk()) == (b"hello\n", b"end\n")
+
+
+def test_noise_of_a_plain_stream_is_skipped(login: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """For processes that another started: lines up to the mark are read, also one longer than the reader's limit."""
+
+    async def read(content: bytes) -> tuple[bool, bytes]:
+        stream = asyncio.StreamReader(limit=64)
+        stream.feed_data(content)
+        stream.feed_eof()
+        return await skip_noise(stream, MARK), await stream.read()
+
+    noise = b"Welcome\n" + b"x" * 300 + b"\nto prod"
+    assert asyncio.run(read(noise + f"\n{MARK}\nmine\n".encode())) == (True, b"mine\n")
+    assert asyncio.run(read(noise)) == (False, b"")
