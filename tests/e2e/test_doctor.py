@@ -91,7 +91,7 @@ def test_a_healthy_server(
     certificate = findings(deployed, "ok")["certificates localhost"]["what"]
     assert certificate.startswith("issued by Caddy Local Authority")
     assert all(len(line) <= 60 for line in plain.stdout.splitlines() if "`" not in line)
-    assert plain.stdout.splitlines()[-1] == "nothing stands in the way of a deploy"
+    assert plain.stdout.splitlines()[-1] == "ready to deploy"
     assert "\x1b" not in plain.stdout
 
 

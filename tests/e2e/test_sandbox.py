@@ -163,8 +163,8 @@ def test_two_projects_share_a_sandbox(sandbox: tuple[Project, str], busybox: str
     http = f"http://127.0.0.1:{there['http_port']}"
     assert [http in told[one].stdout.split() for one in told] == [True, False]
     for one, outcome in told.items():
-        (line,) = (line for line in outcome.stdout.splitlines() if line.startswith("by its name: "))
-        asked = shlex.split(line.removeprefix("by its name: "))
+        (line,) = (line for line in outcome.stdout.splitlines() if line.startswith("by host name: "))
+        asked = shlex.split(line.removeprefix("by host name: "))
         assert subprocess.run((*asked, "-sS"), capture_output=True, text=True, check=True).stdout == one
     settings = ssh(there, "docker exec ftl-proxy cat /config/ftl/caddy.json").stdout
     assert {issuer["module"] for issuer in issuers(json.loads(settings))} == {"internal"}

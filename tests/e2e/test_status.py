@@ -26,7 +26,7 @@ def test_before_the_first_deploy(ftl: Callable[..., Project], server: Server) ->
     """Where nothing is deployed, status says so and what to do, and that is no failure."""
     app = site(ftl, server)
     plain = app.run("status").ok()
-    assert plain.stdout == f"nothing of {app.name} is deployed on 127.0.0.1; `ftl deploy` does it\n"
+    assert plain.stdout == f"{app.name} is not deployed on 127.0.0.1; run `ftl deploy`\n"
     assert app.run("status", "--json").ok().result["deployed"] is False
 
 

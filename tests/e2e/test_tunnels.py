@@ -61,7 +61,7 @@ def test_a_dependency_is_within_reach(ftl: Callable[..., Project], server: Serve
         assert opened(process) == [
             "DEPENDENCY  PORT  OPEN AT",
             f"cache       {PORT}  127.0.0.1:{port}",
-            "connected to 127.0.0.1; Ctrl-C closes them",
+            "connected to 127.0.0.1; Ctrl-C closes the tunnels",
         ]
         assert ask(port) == b"hello\n"
 

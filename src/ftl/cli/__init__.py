@@ -1,4 +1,4 @@
-"""The command line: one module per command. It reads options, calls one function, picks the exit code."""
+"""The command line. A command reads options, calls one function and picks the exit code."""
 
 from ftl.cli.entry import main
 

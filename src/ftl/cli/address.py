@@ -1,4 +1,4 @@
-"""The address of --server (HOST, `local` or `sandbox`): how to reach that server, and URLs of what runs there."""
+"""Resolve --server (HOST, `local` or `sandbox`) to a machine and the URLs of its projects."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Address:
         return result.urls
 
     def host_requests(self, _project: Project) -> tuple[str, ...]:
-        """Commands that request each host of the routes from this server, where DNS does not lead to it."""
+        """Commands that request the hosts of the routes where DNS does not lead to this server."""
         return ()
 
 
@@ -59,10 +59,10 @@ class _Sandbox(Address):
 
 
 def resolve(text: str) -> Address:
-    """Resolve the value of --server; `sandbox` is this machine's throwaway server, which must be up.
+    """Resolve the value of --server; `sandbox` is the throwaway server on this machine.
 
     Raises:
-        UsageError: It is not an address, or there is no sandbox.
+        UsageError: It is not an address, or no sandbox is up.
     """
     if text == "sandbox":
         from ftl.server.sandbox import address

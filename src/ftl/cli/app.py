@@ -1,4 +1,4 @@
-"""`ftl` for click: commands that are imported when they are called, and the last line of defence around them."""
+"""`ftl` for click: a group that imports commands on demand, and a handler for any error."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class Commands(click.Group):
-    """A group whose commands are imported when they are called."""
+    """A group that imports a command's module when the command is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names in the table."""
+        """Names of the commands, from the table of the overview."""
         return names()
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -47,27 +47,26 @@ def cli() -> None:
 add_global_options(cli)
 
 
-def run(given: Sequence[str]) -> int:
+def run(arguments: Sequence[str]) -> int:
     """Run `ftl` with these arguments.
 
     Returns:
         The exit code (docs/reference/exit-codes.md); a command that failed exits by itself.
     """
-    if isinstance(
-        sys.stdout, TextIOWrapper
-    ):  # a terminal that cannot show a character must not end a command
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A terminal that cannot show a character must not end a command.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        return cli.main(args=list(given), prog_name="ftl", standalone_mode=False) or 0
+        return cli.main(args=list(arguments), prog_name="ftl", standalone_mode=False) or 0
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return error.exit_code
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last line of defence
         from ftl.cli.failure import report_and_exit_code
 
-        return report_and_exit_code(error, as_json="--json" in _own(given))
+        return report_and_exit_code(error, as_json="--json" in _before_dashes(arguments))
 
 
-def _own(given: Sequence[str]) -> Sequence[str]:
-    """The arguments that may be options of ours: where the options could not be read, they have to be guessed."""
-    return given[: given.index("--")] if "--" in given else given
+def _before_dashes(arguments: Sequence[str]) -> Sequence[str]:
+    """Arguments that may be options of FTL: where parsing failed, --json has to be looked for among them."""
+    return arguments[: arguments.index("--")] if "--" in arguments else arguments

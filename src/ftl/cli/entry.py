@@ -1,4 +1,4 @@
-"""Where the program begins: `ftl --help` and `ftl --version` at once, everything else with click."""
+"""Entry point: answers `ftl --help` and `ftl --version` at once, leaves the rest to click."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `ftl` and exit: 0, 1, 2, 3, 4 or 130 (docs/reference/exit-codes.md)."""
-    # What is left at the end is not to be searched for garbage: that took 25 ms where most of the program is loaded.
+    # Without a last garbage collection at exit: it took 25 ms where most of the program is loaded.
     atexit.register(gc.freeze)
-    _have_streams()
+    _open_missing_streams()
     given = sys.argv[1:] if arguments is None else list(arguments)
     if given in (["--help"], ["-h"]):
         from ftl.cli.overview import overview
@@ -36,19 +36,19 @@ def _write(text: str) -> int:
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
-    except OSError:  # as rare as it is slow to import what can handle it
+    except OSError:  # rare, and the modules that handle it are slow to import
         from ftl.cli.failure import report_and_exit_code
         from ftl.cli.output import writing
 
         try:
             with writing():
                 raise
-        except Exception as error:  # noqa: BLE001 - what `writing` made of it
+        except Exception as error:  # noqa: BLE001 - `writing` turned the OSError into one of ours
             return report_and_exit_code(error)
     return 0
 
 
-def _have_streams() -> None:
+def _open_missing_streams() -> None:
     """Put /dev/null where a standard stream was closed (`ftl deploy <&-`, some schedulers).
 
     Python has None there, and the next file that is opened would take the number: a socket as a child's stdin.

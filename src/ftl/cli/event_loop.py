@@ -1,4 +1,4 @@
-"""Run asynchronous work in an event loop, with a reporter, until it ends or a signal cancels it."""
+"""Run asynchronous work with a reporter until it ends or a signal cancels it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run_async(options: Options, command: str, work: Callable[[Emit], Awaitable[T]]) -> T:
-    """Run the work to its end; the terminal is left clean whatever happens."""
+    """Run the work; the terminal is left clean however it ends."""
     reporter = open_reporter(as_json=options.json, quiet=options.quiet, verbose=options.verbose)
     try:
         return asyncio.run(_run_until_signal(work, reporter, lambda: _give_up(options, command, reporter)))
@@ -31,21 +31,21 @@ def run_async(options: Options, command: str, work: Callable[[Emit], Awaitable[T
 
 
 def _give_up(options: Options, command: str, reporter: Reporter) -> NoReturn:
-    """End the program at once, and say so."""
+    """Report the interruption and exit at once."""
     from ftl.cli.failure import report_and_exit_code
 
     reporter.close()
-    error = Interrupted("stopped at once", cause="a second signal came before everything was cleaned up")
+    error = Interrupted("stopped at once", cause="a second signal arrived before the cleanup finished")
     os._exit(report_and_exit_code(error, command=command, as_json=options.json))
 
 
 async def _run_until_signal(
     work: Callable[[Emit], Awaitable[T]], reporter: Reporter, give_up: Callable[[], NoReturn]
 ) -> T:
-    """The work, cancelled by the first signal.
+    """Run the work; the first signal cancels it.
 
     Raises:
-        Interrupted: It was stopped by a signal; its cause says what else went wrong on the way back.
+        Interrupted: A signal stopped the work; its cause is an error of the cleanup, if there was one.
     """
     stop = _Stop(asyncio.current_task(), give_up)
     loop = asyncio.get_running_loop()
@@ -55,25 +55,25 @@ async def _run_until_signal(
     try:
         return await work(reporter.emit)
     except asyncio.CancelledError:
-        if stop.asked:
+        if stop.requested:
             raise Interrupted("stopped") from None
         raise
     except FtlError as error:
-        if stop.asked and not isinstance(error, Interrupted):
+        if stop.requested and not isinstance(error, Interrupted):
             raise Interrupted("stopped", cause=error.message, hint=error.hint) from error
         raise
 
 
 class _Stop:
-    """What signals do: the first cancels the work, which cleans up; the second ends the program at once."""
+    """Signal handler: the first signal cancels the work, which cleans up; the second exits at once."""
 
     def __init__(self, task: asyncio.Task[object] | None, give_up: Callable[[], NoReturn]) -> None:
-        self.asked = False
+        self.requested = False
         self._task = task
         self._give_up = give_up
 
     def __call__(self) -> None:
-        if self.asked or self._task is None:
+        if self.requested or self._task is None:
             self._give_up()
-        self.asked = True
+        self.requested = True
         self._task.cancel()

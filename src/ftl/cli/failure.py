@@ -1,4 +1,4 @@
-"""How a command ends when it fails: the error in words on stderr or as the JSON result, and the exit code."""
+"""Report the error that ended a command on stderr or as JSON; choose the exit code."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ DOCTOR = "`ftl doctor` checks this machine, the server and the connection betwee
 def report_and_exit_code(
     error: BaseException, *, command: str | None = None, as_json: bool = False, verbose: bool = False
 ) -> int:
-    """Tell the user what went wrong.
+    """Report an error to the user.
 
     Args:
-        error: Whatever ended the command.
-        command: Its name, for the JSON result; for a usage error click knows it.
+        error: The exception that ended the command.
+        command: Name of the command for the JSON result; for a usage error click knows it.
         as_json: Write the result object to stdout, as its last line.
         verbose: Print the traceback as well.
 
@@ -39,13 +39,13 @@ def report_and_exit_code(
     """
     if any(isinstance(leaf, BrokenStdout) for leaf in _leaves(error)):
         return 0
-    errors = _in_words(error)
+    errors = _translated_leaves(error)
     if verbose and not isinstance(error, click.ClickException):
         from traceback import format_exception
 
         _write(Style().line("".join(format_exception(error))))
     if as_json and not isinstance(errors[0], OutputLost):
-        with suppress(BrokenStdout, OutputLost):  # nobody can be told
+        with suppress(BrokenStdout, OutputLost):  # stdout is gone, and stderr is for people
             put_json(_result(errors[0], command or _command_of(error)))
     else:
         _print(errors, command)
@@ -62,7 +62,7 @@ def _print(errors: Sequence[FtlError], command: str | None) -> None:
 
 
 def _next_step(errors: Sequence[FtlError], command: str | None) -> str | None:
-    """The command that leads on from a server that cannot be reached or used; None where a hint names one already."""
+    """Next command where a server cannot be reached or used; None where a hint of the error names one."""
     refusals = [error for error in errors if isinstance(error, ServerError)]
     if (
         not refusals
@@ -92,14 +92,14 @@ def _result(error: FtlError, command: str | None) -> dict[str, object]:
     }
 
 
-def _in_words(error: BaseException) -> list[FtlError]:
-    """What to tell: at least one error; several when tasks failed side by side, each told once."""
-    told = {str(told): told for told in map(_translated, _leaves(error))}
-    return list(told.values())
+def _translated_leaves(error: BaseException) -> list[FtlError]:
+    """At least one error; several different ones where concurrent tasks failed."""
+    by_message = {str(leaf): leaf for leaf in map(_translated, _leaves(error))}
+    return list(by_message.values())
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
-    """The errors inside groups (asyncio.TaskGroup makes them), without the groups."""
+    """Exceptions of nested groups, which asyncio.TaskGroup raises, without the groups."""
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
             yield from _leaves(inner)
@@ -108,7 +108,7 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def _translated(error: BaseException) -> FtlError:
-    """The error as one of ours."""
+    """The FtlError for an exception."""
     if isinstance(error, FtlError):
         return error
     if isinstance(error, click.UsageError):
@@ -117,11 +117,11 @@ def _translated(error: BaseException) -> FtlError:
         return UsageError(_sentence(error))
     if isinstance(error, (click.Abort, KeyboardInterrupt)):
         return Interrupted("stopped")
-    return FtlError(f"something went wrong inside FTL: {type(error).__name__}: {error}", hint=INTERNAL_HINT)
+    return FtlError(f"internal error: {type(error).__name__}: {error}", hint=INTERNAL_HINT)
 
 
 def _usage(error: click.UsageError) -> UsageError:
-    """A mistake on the command line, with a suggestion where there is one."""
+    """The error for a mistake on the command line, with a suggestion where there is one."""
     suggestions = _suggestions(error)
     if suggestions:
         hint = "did you mean " + " or ".join(f"`{word}`" for word in suggestions) + "?"
@@ -136,7 +136,7 @@ def _usage(error: click.UsageError) -> UsageError:
 
 
 def _suggestions(error: click.UsageError) -> Sequence[str]:
-    """Words that were probably meant; click's own are not close enough: `setup` for `stop`, `--file` for `--tail`."""
+    """Words that were probably meant. Click suggests too much: `setup` for `stop`, `--file` for `--tail`."""
     if error.ctx is None:
         return ()
     command = error.ctx.command
@@ -149,7 +149,7 @@ def _suggestions(error: click.UsageError) -> Sequence[str]:
 
 
 def _sentence(error: click.ClickException) -> str:
-    """Click's own words in our form: no capital, no full stop, no quotation marks of its own kind."""
+    """Click's message in the form of ours: no capital, no full stop, backticks for quotation marks."""
     text = error.format_message().strip().rstrip(".").replace("'", "`")
     return text[:1].lower() + text[1:]
 

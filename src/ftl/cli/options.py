@@ -1,4 +1,4 @@
-"""The options of every command, before or after its name: `ftl --json deploy`, `ftl deploy --json`."""
+"""Global options, before or after the command: `ftl --json deploy`, `ftl deploy --json`."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Options:
     """The global options.
 
     Attributes:
-        file: The path given with -f; None: ftl.yaml, found upwards.
-        server: What was given with --server, unparsed.
-        json: One JSON object a line on stdout, and nothing else there.
-        quiet: Only errors and data.
-        verbose: How many -v: 1 shows the output of builds and hooks, 2 adds tracebacks.
+        file: Value of -f; None: ftl.yaml, searched upwards.
+        server: Value of --server, unparsed.
+        json: Print one JSON object a line on stdout, and nothing else there.
+        quiet: Print only errors and data.
+        verbose: Number of -v: 1 shows the output of builds and hooks, 2 adds tracebacks.
     """
 
     file: str | None = None
@@ -32,29 +32,29 @@ class Options:
 
 
 def options_of(context: click.Context) -> Options:
-    """The global options, wherever on the line they stood."""
+    """Global options of a call, wherever on the line they stood."""
     given = context.meta.get(_META, {})
     return Options(**given)
 
 
 def add_global_options(command: click.Command) -> None:
-    """Let `command`, and what is below it, take the global options; a flag of its own keeps its letter.
+    """Add the global options to a command and its subcommands, except flags the command defines.
 
-    Idempotent. (`ftl logs -f` follows, as everyone's fingers expect; there the file is `--file` only.)
+    Idempotent. (`ftl logs -f` follows, as in `docker logs` and `tail`; there the file is `--file` only.)
     """
-    own = {flag for parameter in command.params for flag in parameter.opts + parameter.secondary_opts}
-    if "--json" in own:
+    defined = {flag for parameter in command.params for flag in parameter.opts + parameter.secondary_opts}
+    if "--json" in defined:
         return
     for option in _global_options():
-        option.opts = [flag for flag in option.opts if flag not in own]
+        option.opts = [flag for flag in option.opts if flag not in defined]
         command.params.append(option)
     if isinstance(command, click.Group):
-        for below in command.commands.values():
-            add_global_options(below)
+        for subcommand in command.commands.values():
+            add_global_options(subcommand)
 
 
 def _global_options() -> list[click.Option]:
-    """New option objects, remembered in the context instead of being arguments of the command."""
+    """New option objects; their values go to the context and not to the command's function."""
     return [
         click.Option(
             flags,
@@ -70,7 +70,7 @@ def _global_options() -> list[click.Option]:
 
 
 def _remember(context: click.Context, parameter: click.Parameter, value: object) -> None:
-    """Keep what was given, for the command to gather; -v adds up."""
+    """Keep a value that was given in the context, for `options_of`; -v adds up."""
     if parameter.name is None or context.get_parameter_source(parameter.name) is ParameterSource.DEFAULT:
         return
     given = context.meta.setdefault(_META, {})

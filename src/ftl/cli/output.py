@@ -20,7 +20,7 @@ Fields = Mapping[str, object]
 
 
 class BrokenStdout(Exception):
-    """The reader of stdout closed it (`ftl logs | head`): the command ends, and that is no failure."""
+    """The reader closed stdout (`ftl logs | head`): the command ends, and that is no failure."""
 
 
 class OutputLost(FtlError):
@@ -68,7 +68,7 @@ def put_table(
     optional: Sequence[str] = (),
     sentences: Sequence[str] = (),
 ) -> None:
-    """Print a table, as wide as the terminal; nothing is left out when stdout is a file or a pipe.
+    """Print a table as wide as the terminal; a file or a pipe gets all of it.
 
     Args:
         header: The columns' names.

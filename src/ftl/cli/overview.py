@@ -1,4 +1,4 @@
-"""What `ftl --help` says: the tables of commands and of global options, and their text.
+"""Text of `ftl --help`, and the tables of commands and global options.
 
 The tables are kept here, and not read from the commands and from click, so that help needs to import neither: it is
 asked for more often than anything else, and click alone costs four times what Python needs to start.
@@ -8,62 +8,64 @@ from __future__ import annotations
 
 COMMANDS: dict[str, dict[str, str]] = {
     "Start": {
-        "init": "Write a first ftl.yaml for the app in this folder.",
-        "validate": "Check ftl.yaml and the files it names.",
+        "init": "Create an ftl.yaml for the app in this folder.",
+        "validate": "Check ftl.yaml and the files it refers to.",
         "config": "Print the resolved ftl.yaml.",
     },
     "Deploy": {
-        "plan": "Show what a deploy would do, and change nothing.",
+        "plan": "Show what a deploy would do, without doing it.",
         "build": "Build the images of all or some services.",
-        "deploy": "Build, send and start a new release without losing a request.",
+        "deploy": "Build, send and start a new release without downtime.",
     },
     "Look": {
         "status": "Show what runs on the server.",
         "logs": "Print the logs of services and dependencies, merged by time.",
-        "tunnels": "Reach the dependencies' ports from this machine.",
+        "tunnels": "Forward the dependencies' ports to this machine.",
         "version": "Print the versions of FTL, Python and the server's engine.",
     },
     "Servers": {
-        "setup": "Make a bare Debian or Ubuntu server ready for deploys.",
-        "doctor": "Check this machine, the server and what lies between; say what to do.",
-        "sandbox": "A throwaway server on this machine: to try things on, and for CI.",
+        "setup": "Prepare a bare Debian or Ubuntu server for deploys.",
+        "doctor": "Check this machine, the server and the connection; suggest fixes.",
+        "sandbox": "Run a throwaway server on this machine, for a first try or for CI.",
     },
 }
-"""Section -> name -> one-line help. The command `name` is `command` in the module `ftl.cli.name`; a test compares
-the help with the first line of the command's own."""
+"""Section -> name -> one-line help.
+
+The command `name` is `command` in the module `ftl.cli.commands.name`; a test compares its help with this one.
+"""
 
 OPTIONS: dict[str, tuple[tuple[str, ...], str, str]] = {
-    "file": (("-f", "--file"), "FILE", "Instead of the ftl.yaml here or in a folder above."),
-    "server": (("--server",), "HOST", "Instead of the file's: [USER@]HOST[:PORT], sandbox, local."),
-    "json": (("--json",), "", "One JSON object a line on stdout."),
+    "file": (("-f", "--file"), "FILE", "Use this file, not the ftl.yaml here or in a parent folder."),
+    "server": (("--server",), "HOST", "Use this server: [USER@]HOST[:PORT], sandbox or local."),
+    "json": (("--json",), "", "Print one JSON object a line on stdout."),
     "quiet": (("-q", "--quiet"), "", "Print errors and data only."),
-    "verbose": (("-v", "--verbose"), "", "Show what builds and hooks print; -vv: tracebacks too."),
+    "verbose": (("-v", "--verbose"), "", "Show the output of builds and hooks; -vv: tracebacks too."),
 }
-"""The options that every command takes: name -> flags, what follows them, help."""
+"""Global options: name -> flags, metavar, help."""
 
-_OWN = {"--version": "Print FTL's version.", "-h, --help": "Print this, or with a COMMAND, what it does."}
+_ROOT_OPTIONS = {"--version": "Print FTL's version.", "-h, --help": "Print this help, or that of a COMMAND."}
 
 INTRODUCTION = """\
 Usage: ftl [OPTIONS] COMMAND [ARGUMENTS]
 
 Deploy containerised apps to plain Linux servers over SSH.
 
-One file, `ftl.yaml`, says what runs where; `ftl deploy` makes it so, and no
-request fails meanwhile.
+`ftl.yaml` describes the services and their server; `ftl deploy` releases them
+without a failed request.
 """
 
 
 def names() -> list[str]:
-    """Every command's name, in the order of the table."""
+    """Names of all commands, in the order of the table."""
     return [name for section in COMMANDS.values() for name in section]
 
 
 def overview() -> str:
-    """The text of `ftl --help`, for 80 columns."""
+    """Text of `ftl --help` for 80 columns."""
     options = {
         ", ".join(flags) + (f" {word}" if word else ""): text for flags, word, text in OPTIONS.values()
     }
-    sections = {**COMMANDS, "Options, before or after the command": {**options, **_OWN}}
+    sections = {**COMMANDS, "Options, before or after the command": {**options, **_ROOT_OPTIONS}}
     return INTRODUCTION + "".join(_section(title, rows) for title, rows in sections.items())
 
 

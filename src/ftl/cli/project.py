@@ -1,4 +1,4 @@
-"""The project of a command: its ftl.yaml, and the server it is for."""
+"""The project of a command: its ftl.yaml and its server."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def load_project(options: Options) -> LoadedProject:
 
 
 def find_file(given: str | None) -> str:
-    """Path of the project's file: the given one, or ftl.yaml here or in the nearest folder above.
+    """Path of the project's file: the given one, or the nearest ftl.yaml here or above.
 
     Raises:
         UsageError: There is none.
@@ -70,6 +70,6 @@ def find_file(given: str | None) -> str:
         if parent == folder:
             raise UsageError(
                 f"there is no {FILE} here or in any folder above",
-                hint="`ftl init` writes one; `-f FILE` names one that lies elsewhere",
+                hint="`ftl init` creates one; `-f FILE` uses a file in another place",
             )
         folder = parent

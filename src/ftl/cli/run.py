@@ -1,4 +1,4 @@
-"""Run a command's work: report events, print the JSON result, turn a failure into words and an exit code."""
+"""Run a command's work: report events, print the JSON result, report a failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Suggest a command or an option for a word that is neither: a misspelling of one, or another tool's word for it.
+"""Suggestions for a mistyped command or option, and for another tool's word for it.
 
 A suggestion never does more than what was typed: `ftl stop` must not lead to `setup`, which changes the server, only
 because the two share letters.
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 CUTOFF = 0.77
-"""Likeness by difflib from which on a word is a misspelling: `deplyo` is 0.83 of `deploy`, `set` 0.75 of `setup`."""
+"""Least ratio (difflib) of a misspelling: 0.83 for `deplyo`, but 0.75 for `set` and `setup`."""
 
 COMMANDS = {
     "bash": "exec",
@@ -47,7 +47,7 @@ COMMANDS = {
     "uninstall": "remove",
     "up": "deploy",
 }
-"""Word of docker, Compose or Kamal -> the command that does the same; empty where none does."""
+"""Command of docker, Compose or Kamal -> the one that does the same; empty where none does."""
 
 OPTIONS = {
     "--config": "--file",
@@ -63,12 +63,12 @@ OPTIONS = {
 
 
 def similar_commands(word: str, commands: Iterable[str]) -> list[str]:
-    """Of these commands, those that were probably meant by `word`, the likeliest first."""
+    """The commands that were probably meant by `word`, the likeliest first."""
     return _similar(word, COMMANDS, list(commands))
 
 
 def similar_options(word: str, options: Iterable[str]) -> list[str]:
-    """Of these options, those that were probably meant by `word`, the likeliest first."""
+    """The options that were probably meant by `word`, the likeliest first."""
     return _similar(word, OPTIONS, list(options))
 
 

@@ -132,7 +132,7 @@ def test_init_writes_a_file_that_is_valid(ftl: Cli) -> None:
 def test_init_leaves_a_file_alone_that_is_there(ftl: Cli) -> None:
     """Nothing is overwritten."""
     code, _, err = ftl(["init"])
-    assert (code, "ftl.yaml is there already" in err) == (2, True)
+    assert (code, "ftl.yaml already exists" in err) == (2, True)
     assert Path("ftl.yaml").read_text() == TEXT
 
 

@@ -87,7 +87,7 @@ def test_a_bug_is_told_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None
     out, err = capsys.readouterr()
     assert ended.value.code == 1
     assert out == ""
-    assert err == f"error: something went wrong inside FTL: KeyError: 'x'\nhint: {INTERNAL_HINT}\n"
+    assert err == f"error: internal error: KeyError: 'x'\nhint: {INTERNAL_HINT}\n"
 
 
 def test_tracebacks_come_with_vv(capsys: pytest.CaptureFixture[str]) -> None:

@@ -36,20 +36,22 @@ class _Outcome:
 
 @click.command()
 @click.argument("services", nargs=-1, metavar="[SERVICE]...")
-@click.option("--no-cache", is_flag=True, help="Carry out every step, whatever the cache holds.")
-@click.option("--explain", is_flag=True, help="Say how the images could become smaller and build faster.")
-@click.option("--skip-push", is_flag=True, help="Do not push images that have a registry in `image`.")
+@click.option("--no-cache", is_flag=True, help="Run every step, without the build cache.")
+@click.option(
+    "--explain", is_flag=True, help="Suggest how to make the images smaller and their builds faster."
+)
+@click.option("--skip-push", is_flag=True, help="Do not push the images whose `image` names a registry.")
 @pass_options
 def command(
     options: Options, services: tuple[str, ...], no_cache: bool, explain: bool, skip_push: bool
 ) -> None:
     """Build the images of all or some services.
 
-    Services are built side by side, for the server's platform. An unchanged tree builds nothing; otherwise
-    the first step that was not in the cache is named, with what changed there and what that cost.
+    Services are built in parallel, for the server's platform. An unchanged build context builds nothing;
+    otherwise the first step that missed the cache is named, with the change that caused it and its duration.
 
-    A service with both `build` and `image` is also pushed to the registry that `image` names; `ftl deploy` has the
-    server pull it from there.
+    A service with both `build` and `image` is also pushed to the registry that `image` names; on `ftl deploy` the
+    server pulls it from there.
 
     Examples: `ftl build`, `ftl build web worker --explain`.
     """
@@ -89,42 +91,44 @@ def command(
     outcome = run(options, "build", work, _fields)
     if not options.json:
         for explanation in outcome.explained.values():
-            put(_drawn(explanation, outcome.built[explanation.service]))
+            put(_report(explanation, outcome.built[explanation.service]))
 
 
 async def _push(
     project: Project, built: Mapping[str, BuildResult], engine: Engine, keyring: Keyring, emit: Emit
 ) -> dict[str, str]:
-    """Push the images that name a registry; what was pushed, by service."""
+    """Push the images that name a registry; pushed references by service."""
     from ftl.image.registry.push_pull import push
 
-    named = {one.name: one.image for one in project.services if one.image and one.name in built}
-    return {name: await push(engine, image, keyring, emit=emit) for name, image in named.items()}
+    images = {
+        service.name: service.image for service in project.services if service.image and service.name in built
+    }
+    return {name: await push(engine, image, keyring, emit=emit) for name, image in images.items()}
 
 
 def _chosen(project: Project, names: tuple[str, ...]) -> list[Service]:
-    """The services to build: those named, else all that have a `build`.
+    """Services to build: those named, else all that have a `build`.
 
     Raises:
-        UsageError: A name is none of the project's services, or has nothing to build.
+        UsageError: A name is not a service of the project, or the service has no `build`.
     """
     from ftl.config.select import select_services
     from ftl.errors import UsageError
 
-    meant = select_services(project, names)
+    chosen = select_services(project, names)
     buildable = [service for service in project.services if service.build is not None]
-    for service in meant if names else ():
+    for service in chosen if names else ():
         if service not in buildable:
-            others = ", ".join(one.name for one in buildable) or "none"
+            others = ", ".join(other.name for other in buildable) or "none"
             raise UsageError(
                 f"`{service.name}` has no `build`: its image {service.image} is pulled by the server",
-                hint=f"services that are built: {others}",
+                hint=f"services with `build`: {others}",
             )
-    return [service for service in meant if service in buildable]
+    return [service for service in chosen if service in buildable]
 
 
 def _platform(project: Project, emit: Emit) -> str | None:
-    """The server's platform, if it was ever asked; else the engine's own is taken, and said so."""
+    """The server's platform, if it is known; else None, with a note that the local engine's is used."""
     from ftl.events import Note
     from ftl.image.platforms import recall_platform
 
@@ -134,8 +138,8 @@ def _platform(project: Project, emit: Emit) -> str | None:
     if known is None:
         emit(
             Note(
-                f"the platform of {project.server.host} is not known yet: building for this machine's",
-                hint="`ftl plan` or `ftl deploy` asks the server and remembers; `build.platform` sets it",
+                f"the platform of {project.server.host} is not known yet: building for this machine's platform",
+                hint="`ftl plan` and `ftl deploy` ask the server and remember it; `build.platform` sets it",
             )
         )
     return known
@@ -154,7 +158,7 @@ def _fields(outcome: _Outcome) -> Fields:
 
 
 def _service_fields(built: BuildResult, explanation: Explanation | None) -> Fields:
-    """One service of the JSON result."""
+    """Fields of one service in the JSON result."""
     fields: dict[str, object] = {
         "image": built.reference,
         "id": built.image.id,
@@ -174,19 +178,19 @@ def _service_fields(built: BuildResult, explanation: Explanation | None) -> Fiel
     return fields
 
 
-def _drawn(explanation: Explanation, built: BuildResult) -> str:
-    """An explanation as text: the figures, then the advice."""
+def _report(explanation: Explanation, built: BuildResult) -> str:
+    """Text of an explanation: the figures, then the advice."""
     lines = [
         f"{explanation.service}: {figures.size(explanation.size)}, of it {figures.size(explanation.base_size)} from "
         f"{explanation.base or 'scratch'}; build context {figures.size(explanation.context)}"
     ]
     for line, text, size, seconds in explanation.steps:
-        shown = text if len(text) <= 70 else f"{text[:67]}..."
-        taken = f"{seconds:.1f} s" if seconds else ""
-        lines.append(f"  {line:>4}  {figures.size(size):>9}  {taken:>8}  {shown}")
+        short_text = text if len(text) <= 70 else f"{text[:67]}..."
+        duration = f"{seconds:.1f} s" if seconds else ""
+        lines.append(f"  {line:>4}  {figures.size(size):>9}  {duration:>8}  {short_text}")
     for advice in explanation.advice:
         place = f"{built.dockerfile.path}:{advice.line}: " if advice.line else ""
         lines += ["", f"  {place}{advice.text}", f"    hint: {advice.hint}"]
     if not explanation.advice:
-        lines += ["", "  nothing to improve was found"]
+        lines += ["", "  no improvements found"]
     return "\n".join([*lines, ""])

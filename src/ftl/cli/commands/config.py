@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--show-secrets", is_flag=True, help="Print env and what came from variables as it is.")
+@click.option("--show-secrets", is_flag=True, help="Print values of env and of variables unmasked.")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of ftl.yaml instead.")
 @pass_options
 def command(options: Options, show_secrets: bool, schema: bool) -> None:
     """Print the resolved ftl.yaml.
 
-    Variables are filled in, short forms written out and defaults added. Secrets are masked: all values of env,
-    and in commands, hooks and build arguments what came from variables.
+    Variables are substituted, short forms expanded and defaults added. Secrets are masked: all values of env, and
+    values of variables in commands, hooks and build arguments.
 
-    `ftl config --schema > ftl.schema.json` makes editors check and complete ftl.yaml: begin the file with
+    For checks and completion in an editor, run `ftl config --schema > ftl.schema.json` and begin ftl.yaml with
     `# yaml-language-server: $schema=ftl.schema.json`.
     """
 
@@ -49,7 +49,7 @@ def command(options: Options, show_secrets: bool, schema: bool) -> None:
 
 
 def _as_yaml(config: object) -> str:
-    """YAML that reads back as the same values: text that a terminal must not show raw is escaped by YAML's rules."""
+    """YAML with the same values: characters that a terminal must not show are escaped by YAML's rules."""
     from yaml import safe_dump
 
     from ftl.ui.sanitize import escaped

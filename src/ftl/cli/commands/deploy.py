@@ -29,25 +29,25 @@ OPTIONAL = ("IMAGE", "REUSED")
     type=click.FloatRange(min=0),
     default=0.0,
     metavar="SECONDS",
-    help="How long to wait for another deploy of this project to end.",
+    help="Seconds to wait for another deploy of this project to end.",
 )
 @click.option(
     "--upgrade-proxy",
     is_flag=True,
-    help="Replace the server's proxy, too, if it is not the newest of proxy.image; visitors wait a second or two.",
+    help="Also upgrade a proxy that does not run the newest proxy.image; connections wait a second or two.",
 )
 @pass_options
 def command(
     options: Options, services: tuple[str, ...], build: bool, wait_lock: float, upgrade_proxy: bool
 ) -> None:
-    """Build, send and start a new release without losing a request.
+    """Build, send and start a new release without downtime.
 
-    New containers start beside the old ones and must answer their health check; then the pre hooks run, all
-    traffic moves at once, and the old containers finish their requests. When anything goes wrong before
-    that moment, the old release simply goes on, and the exit code is 1. What did not change is not touched.
+    New containers start beside the old ones and must pass their health check; then the pre hooks run, all
+    traffic switches at once, and the old containers finish their requests. If anything fails before the
+    switch, the old release stays live, and the exit code is 1. Services that did not change are not touched.
 
     Exit codes: 0 done, 1 failed, 2 ftl.yaml or the call is wrong, 3 the server cannot be reached, 4 another
-    deploy is under way, 130 interrupted.
+    deploy is in progress, 130 interrupted.
     """
     project, root, address = load_project(options)
 
@@ -73,8 +73,8 @@ def _fields(result: DeployResult, urls: Sequence[str]) -> Fields:
         "release": result.release,
         "seconds": round(result.seconds, 3),
         "changed": result.changed,
-        "services": {name: asdict(one) for name, one in result.services.items()},
-        "dependencies": {name: asdict(one) for name, one in result.dependencies.items()},
+        "services": {name: asdict(service) for name, service in result.services.items()},
+        "dependencies": {name: asdict(dependency) for name, dependency in result.dependencies.items()},
         "removed": list(result.removed),
         "urls": list(urls),
     }
@@ -84,24 +84,24 @@ def _print(result: DeployResult, urls: Sequence[str], host_requests: Sequence[st
     """Print what was done, where it answers, and the commands that request a host by its name."""
     from ftl.figures import duration
 
-    rows = [_row(name, one) for name, one in {**result.dependencies, **result.services}.items()]
+    rows = [_row(name, unit) for name, unit in {**result.dependencies, **result.services}.items()]
     if rows:
         put_table(HEADER, rows, optional=OPTIONAL)
     for name in result.removed:
-        put(f"{name} was removed: ftl.yaml no longer names it")
-    what = "is live" if result.changed else "is live already, nothing changed"
-    put(f"{result.release} {what} on {result.server} ({duration(result.seconds)})")
+        put(f"{name} was removed: it is no longer in ftl.yaml")
+    outcome = "is live" if result.changed else "is already live, nothing changed"
+    put(f"{result.release} {outcome} on {result.server} ({duration(result.seconds)})")
     for url in urls:
         put(url)
     for command_line in host_requests:
-        put(f"by its name: {command_line}")
+        put(f"by host name: {command_line}")
 
 
-def _row(name: str, one: ServiceResult) -> tuple[str, ...]:
+def _row(name: str, result: ServiceResult) -> tuple[str, ...]:
     from ftl.figures import count, size
 
-    sent = f"{count(one.layers_sent, 'layer')}, {size(one.bytes_sent)}" if one.layers_sent else "-"
-    if one.bytes_saved:
-        sent += f" instead of {size(one.bytes_sent + one.bytes_saved)}"
-    reused = count(one.layers_reused, "layer") if one.layers_reused else "-"
-    return name, one.action, one.image, sent, reused
+    sent = f"{count(result.layers_sent, 'layer')}, {size(result.bytes_sent)}" if result.layers_sent else "-"
+    if result.bytes_saved:
+        sent += f" instead of {size(result.bytes_sent + result.bytes_saved)}"
+    reused = count(result.layers_reused, "layer") if result.layers_reused else "-"
+    return name, result.action, result.image, sent, reused

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 @click.command()
 @pass_options
 def command(options: Options) -> None:
-    """Check this machine, the server and what lies between; say what to do.
+    """Check this machine, the server and the connection; suggest fixes.
 
-    Looks, and changes nothing: the tools and keys here, the server and its Docker, which of its ports can be
-    reached from outside, the domains, the certificates and the logins to registries. Each finding comes with
-    what helps. Without an ftl.yaml (and without --server) only this machine is looked at.
+    Checks the tools and keys on this machine, the server and its Docker, the server's ports that can be reached
+    from outside, the domains, the certificates and the logins to registries. Nothing is changed. Each problem comes
+    with its fix. Without an ftl.yaml (and without --server) only this machine is checked.
 
     The exit code is 1 when something would break a deploy or keep visitors away, and 3 when the server cannot
     be reached.
@@ -47,8 +47,8 @@ def command(options: Options) -> None:
     examination = run(options, "doctor", work, _fields)
     if not options.json and not options.quiet:
         warnings = _count(examination, "warning")
-        but = f" ({count(warnings, 'warning')})" if warnings else ""
-        put(f"\nnothing stands in the way of a deploy{but}")
+        suffix = f" ({count(warnings, 'warning')})" if warnings else ""
+        put(f"\nready to deploy{suffix}")
 
 
 def _fields(examination: Report) -> Fields:
@@ -56,7 +56,7 @@ def _fields(examination: Report) -> Fields:
 
 
 def _patient(options: Options) -> DoctorRequest:
-    """What is looked at: a file that is missing matters only if it was asked for."""
+    """The project and server to check; a missing file is an error only where -f names it."""
     from ftl.server.doctor import DoctorRequest
 
     try:
@@ -79,14 +79,14 @@ def _named(options: Options) -> Server | None:
 
 
 def _show(examination: Report, options: Options) -> None:
-    """Print the findings: lines for people (with -q only what is not well), or objects."""
+    """Print the findings, as text (with -q only problems and warnings) or as JSON."""
     if options.json:
         for finding in examination.findings:
             put_json({"type": "finding", **asdict(finding)})
         return
     from ftl.ui.findings import draw
 
-    shown = [one for one in examination.findings if one.level != "ok" or not options.quiet]
+    shown = [finding for finding in examination.findings if finding.level != "ok" or not options.quiet]
     is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
     width = shutil.get_terminal_size().columns
     for line in draw(shown, width=width, is_unicode=is_unicode):
@@ -94,18 +94,18 @@ def _show(examination: Report, options: Options) -> None:
 
 
 def _count(examination: Report, level: Level) -> int:
-    return sum(one.level == level for one in examination.findings)
+    return sum(finding.level == level for finding in examination.findings)
 
 
 def _raise_if_bad(examination: Report) -> None:
-    """End as the findings demand.
+    """Fail if a finding is a problem.
 
     Raises:
-        ServerError: The server cannot be reached; what could be looked at without it has been shown.
+        ServerError: The server cannot be reached; the findings of all other checks have been printed.
         FtlError: Something would break a deploy, or keep visitors from what is deployed.
     """
     refused, problems = examination.unreachable, _count(examination, "problem")
     if refused is not None:
-        raise ServerError(f"the server could not be looked at: {refused.message}", cause=refused.cause)
+        raise ServerError(f"the server could not be checked: {refused.message}", cause=refused.cause)
     if problems:
-        raise FtlError(f"{count(problems, 'problem')} found", hint="what helps stands below each")
+        raise FtlError(f"{count(problems, 'problem')} found", hint="see the fix listed under each problem")

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 @click.command()
 @pass_options
 def command(options: Options) -> None:
-    """Write a first ftl.yaml for the app in this folder.
+    """Create an ftl.yaml for the app in this folder.
 
-    The project is named after the folder, and the port is the one that the Dockerfile exposes. A file that is
-    there is left alone.
+    The project is named after the folder, and the port is the one that the Dockerfile exposes. An existing file
+    is not overwritten.
     """
 
     def work() -> Fields:
@@ -31,26 +31,26 @@ def command(options: Options) -> None:
         from ftl.config.starter import detect_app, starter_yaml
 
         path = Path(options.file or FILE)
-        found = detect_app(path.parent)
-        _write(path, starter_yaml(found))
-        return {"file": str(path), "dockerfile": found.dockerfile, "port": found.port}
+        app = detect_app(path.parent)
+        _write(path, starter_yaml(app))
+        return {"file": str(path), "dockerfile": app.dockerfile, "port": app.port}
 
     fields = run_sync(options, "init", work, lambda fields: fields)
     if options.json or options.quiet:
         return
-    put(f"wrote {fields['file']}: give it your domain, then `ftl validate`")
+    put(f"created {fields['file']}: set your domain in it, then run `ftl validate`")
     put("to try it without a server: `ftl sandbox up`, then `ftl deploy --server sandbox`")
     if not fields["dockerfile"]:
-        put("there is no Dockerfile beside it yet: `ftl build` needs one")
+        put("there is no Dockerfile next to it yet; `ftl build` needs one")
     elif fields["port"] is None:
-        put("the Dockerfile exposes no port: put the one your app listens on in place of 8000")
+        put("the Dockerfile exposes no port: replace 8000 with the port your app listens on")
 
 
 def _write(path: Path, text: str) -> None:
     """Create the file.
 
     Raises:
-        UsageError: It is there already, or cannot be written.
+        UsageError: It exists already, or cannot be written.
     """
     from ftl.errors import UsageError
 
@@ -58,6 +58,6 @@ def _write(path: Path, text: str) -> None:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise UsageError(f"{path} is there already", hint="`ftl validate` checks it") from None
+        raise UsageError(f"{path} already exists", hint="`ftl validate` checks it") from None
     except OSError as error:
         raise UsageError(f"{path} cannot be written", cause=error.strerror) from error

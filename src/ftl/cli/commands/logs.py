@@ -37,7 +37,7 @@ SILENCE = 2.0
 
 @click.command()
 @click.argument("names", metavar="[SERVICE]...", nargs=-1)
-@click.option("-f", "--follow", is_flag=True, help="Go on with what is logged from now on, until Ctrl-C.")
+@click.option("-f", "--follow", is_flag=True, help="Follow the log until Ctrl-C.")
 @click.option(
     "-n",
     "--lines",
@@ -45,9 +45,9 @@ SILENCE = 2.0
     metavar="N",
     help=f"Only the last N lines of the merged log. [all; {FOLLOWED} with -f]",
 )
-@click.option("--since", metavar="TIME", help="Only lines from then on: 10m, 1h30m, or 2026-01-31T12:00:00Z.")
-@click.option("-t", "--timestamps", is_flag=True, help="Put each line's time before it.")
-@click.option("--no-prefix", is_flag=True, help="Print the lines alone, without the container's name.")
+@click.option("--since", metavar="TIME", help="Only lines since then: 10m, 1h30m, or 2026-01-31T12:00:00Z.")
+@click.option("-t", "--timestamps", is_flag=True, help="Print each line's time before it.")
+@click.option("--no-prefix", is_flag=True, help="Print the lines without the container's name.")
 @pass_options
 def command(
     options: Options,
@@ -60,8 +60,8 @@ def command(
 ) -> None:
     """Print the logs of services and dependencies, merged by time.
 
-    Without a SERVICE: of all of them. Each line begins with its container (replicas and releases are told
-    apart). With -f, containers that a deploy starts join in, and those that end do not end it.
+    Without a SERVICE, the logs of all of them. Each line begins with its container, which tells replicas and
+    releases apart. With -f, containers that a deploy starts are added, and the command goes on when some exit.
     """
     project, _, address = load_project(options)
     start = _start(since)
@@ -162,23 +162,23 @@ def _start(since: str | None) -> str | None:
 
 
 def moment(text: str, *, now: datetime) -> str:
-    """A time in UTC as RFC 3339, from that form, or from how long ago it was.
+    """A time in UTC as RFC 3339, from that form or from a duration before `now`.
 
     Raises:
-        UsageError: It is neither.
+        UsageError: The text is neither.
     """
     from datetime import UTC, datetime, timedelta
 
     try:
         if _AGO.fullmatch(text):
             parts = _PART.findall(text)
-            then = now - sum(
+            time = now - sum(
                 (timedelta(**{_UNITS[unit]: float(number)}) for number, unit in parts), timedelta()
             )
         else:
-            then = datetime.fromisoformat(text).astimezone(UTC)
+            time = datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
         raise UsageError(
             f"--since: `{text}` is not a time", hint="write 10m, 1h30m, 2d or 2026-01-31T12:00:00Z"
         ) from None
-    return then.isoformat().replace("+00:00", "Z")
+    return time.isoformat().replace("+00:00", "Z")

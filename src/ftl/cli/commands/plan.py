@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 @click.option(
     "--upgrade-proxy",
     is_flag=True,
-    help="Replace the server's proxy, too, if it is not the newest of proxy.image; visitors wait a second or two.",
+    help="Also upgrade a proxy that does not run the newest proxy.image; connections wait a second or two.",
 )
 @pass_options
 def command(options: Options, services: tuple[str, ...], build: bool, upgrade_proxy: bool) -> None:
-    """Show what a deploy would do, and change nothing.
+    """Show what a deploy would do, without doing it.
 
-    Builds the images on this machine (what a deploy does depends on what is in them), looks at the server,
-    and prints what would happen to each service and why, and the steps in their order.
+    Builds the images on this machine (the plan depends on their content), queries the server, and prints the
+    action for each service with its reason, and the steps in order.
     """
     project, root, address = load_project(options)
 
@@ -59,7 +59,7 @@ def _fields(plan: Plan) -> Fields:
 
 
 def _print(plan: Plan) -> None:
-    """The plan, for people."""
+    """Print the plan as text."""
     put_table(
         ("SERVICE", "ACTION", "WHY"),
         [(change.name, change.action, change.why) for change in plan.changes],
@@ -68,7 +68,7 @@ def _print(plan: Plan) -> None:
     for note in plan.notes:
         put(note)
     if plan.empty:
-        put(f"nothing to do on {plan.server}: {plan.release} stays")
+        put(f"nothing to do on {plan.server}: {plan.release} stays live")
         return
     put(f"{plan.release} on {plan.server}:")
     for number, step in enumerate(plan.steps, 1):

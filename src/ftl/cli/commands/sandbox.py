@@ -31,17 +31,17 @@ _name_option = click.option(
     "--name",
     metavar="NAME",
     callback=_remember,
-    help="Which one, for several side by side; also $FTL_SANDBOX. [default: sandbox]",
+    help="Name of the sandbox, if there are several; also $FTL_SANDBOX. [default: sandbox]",
 )
 
 
 @click.group()
 @_name_option
 def command(name: str | None) -> None:
-    """A throwaway server on this machine: to try things on, and for CI.
+    """Run a throwaway server on this machine, for a first try or for CI.
 
-    It is a container with sshd and a Docker engine of its own. `ftl --server sandbox deploy` deploys to
-    it whatever the file's server is, exactly as to a real one: over SSH, as a user in the docker group.
+    The sandbox is a container with sshd and a separate Docker engine. `ftl --server sandbox deploy` deploys to it
+    instead of the file's server, exactly as to a real one: over SSH, as a user in the docker group.
     """
 
 
@@ -49,10 +49,10 @@ def command(name: str | None) -> None:
 @_name_option
 @pass_options
 def up(options: Options, name: str | None) -> None:
-    """Start the sandbox, if need be, and print where it is.
+    """Start the sandbox if it does not run, and print its addresses.
 
-    The first time makes its image, from Docker Hub's Debian or, where no registry is reachable, with
-    mmdebstrap. Its ports are published on 127.0.0.1 alone.
+    The first start builds its image, from Docker Hub's Debian or, where no registry is reachable, with
+    mmdebstrap. Its ports are published on 127.0.0.1 only.
     """
 
     async def work(emit: Emit) -> SandboxAddress:
@@ -67,18 +67,18 @@ def up(options: Options, name: str | None) -> None:
 
 
 def _next(name: str | None) -> str:
-    """The command that deploys to the sandbox; one named here alone has to be named there as well."""
+    """The command that deploys to the sandbox, with the name that only --name gave."""
     import os
 
-    elsewhere = name is not None and os.environ.get("FTL_SANDBOX") != name
-    return f"{f'FTL_SANDBOX={name} ' if elsewhere else ''}ftl deploy --server sandbox"
+    only_here = name is not None and os.environ.get("FTL_SANDBOX") != name
+    return f"{f'FTL_SANDBOX={name} ' if only_here else ''}ftl deploy --server sandbox"
 
 
 @command.command()
 @_name_option
 @pass_options
 def status(options: Options, name: str | None) -> None:
-    """Say whether the sandbox runs, and where.
+    """Show whether the sandbox runs, and its addresses.
 
     The exit code is 1 when it does not.
     """
@@ -109,7 +109,7 @@ def _address_fields(address: SandboxAddress) -> Fields:
 
 
 def _as_failure(state: str) -> Fields:
-    """Fields by which the result of a sandbox that does not run fails, in step with the exit code."""
+    """Fields of a failed result, in step with the exit code."""
     from ftl.errors import FtlError
     from ftl.ui.failure import as_record
 
@@ -119,10 +119,10 @@ def _as_failure(state: str) -> Fields:
 
 @command.command()
 @_name_option
-@click.option("--images", is_flag=True, help="Also the image that sandboxes are made from.")
+@click.option("--images", is_flag=True, help="Also remove the image that sandboxes are created from.")
 @pass_options
 def down(options: Options, name: str | None, images: bool) -> None:
-    """Remove the sandbox with everything on it, and its keys."""
+    """Remove the sandbox with all its data and keys."""
 
     async def work(_: Emit) -> bool:
         from ftl.server import sandbox
@@ -131,7 +131,7 @@ def down(options: Options, name: str | None, images: bool) -> None:
 
     removed = run(options, "sandbox down", work, lambda removed: {"removed": removed})
     if not options.json:
-        put("removed" if removed else "there was none")
+        put("removed" if removed else "there is no sandbox")
 
 
 def _print(address: SandboxAddress) -> None:

@@ -37,7 +37,7 @@ class _Outcome:
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Show what would change, and stop there.")
+@click.option("--dry-run", is_flag=True, help="Show the changes without making them.")
 @click.option(
     "--as",
     "login",
@@ -45,29 +45,31 @@ class _Outcome:
     help="Log in as this user: root, or one with sudo.  [default: server.user, else root]",
 )
 @click.option(
-    "--firewall/--no-firewall", default=True, help="Close all ports that nobody asked for, or leave them."
+    "--firewall/--no-firewall",
+    default=True,
+    help="Close all ports but those in use by FTL and --allow, or leave them open.",
 )
-@click.option("--allow", metavar="PORT", multiple=True, help="Keep this port open, too: 5432, 51820/udp.")
+@click.option("--allow", metavar="PORT", multiple=True, help="Also keep this port open: 5432, 51820/udp.")
 @click.option("--swap", metavar="SIZE", help="Add a swap file of this size if there is no swap: 2G, 512M.")
 @click.option(
-    "--unattended-upgrades", is_flag=True, help="Have the server install security updates by itself."
+    "--unattended-upgrades", is_flag=True, help="Let the server install security updates automatically."
 )
 @click.option(
     "--harden",
     is_flag=True,
-    help="End root's login and logins by password, once the user who deploys gets in by key.",
+    help="Disable root's login and password logins, once server.user can log in by key.",
 )
 @click.option(
     "--docker-repository",
     metavar="URL",
     default="https://download.docker.com/linux",
     show_default=True,
-    help="Where the server finds Docker's own packages; a mirror, or one of a company.",
+    help="The repository of Docker's packages, or a mirror of it.",
 )
 @click.option(
     "--store-credentials",
     is_flag=True,
-    help="Keep the logins to registries on the server, too, for images that it pulls by itself.",
+    help="Also store the logins to registries on the server, for pulls without FTL.",
 )
 @pass_options
 def command(
@@ -82,18 +84,17 @@ def command(
     docker_repository: str,
     store_credentials: bool,
 ) -> None:
-    """Make a bare Debian or Ubuntu server ready for deploys.
+    """Prepare a bare Debian or Ubuntu server for deploys.
 
-    Looks at the server, says what is missing, and does that and no more: Docker with bounded logs, the user
-    who deploys (server.user) with your key, a firewall that containers obey, too. Run it again at any time:
-    where nothing is missing, nothing changes.
+    Checks the server and adds only what is missing: Docker with bounded logs, the user who deploys (server.user)
+    with your key, and a firewall that also covers containers' ports. Run it again at any time: where nothing is
+    missing, nothing changes.
 
-    Where sudo wants a password, it is asked for on the terminal; without one it is read from the variable
-    FTL_SUDO_PASSWORD. It is kept nowhere.
+    If sudo requires a password, it is asked for on the terminal; without a terminal it is read from the variable
+    FTL_SUDO_PASSWORD. It is not stored.
 
-    Registries that are pushed to are tried, and those that the server pulls from and that are not open to all;
-    where there are no credentials for one, they are asked for, and kept where `docker login` keeps them on this
-    machine.
+    Logins are tried for the registries that images are pushed to, and for private ones that the server pulls from.
+    Missing credentials are asked for and stored where `docker login` stores them on this machine.
     """
     from ftl.server.setup.request import SetupRequest
     from ftl.server.setup.setup import RootAccess, setup
@@ -134,7 +135,7 @@ def _fields(outcome: _Outcome) -> Fields:
 
 
 async def _log_in(project: Project, root: Path, emit: Emit, *, store: bool) -> tuple[str, ...]:
-    """See to the logins to registries; which of them work."""
+    """Log in to the registries; names of those whose login works."""
     from ftl.image.registry.keyring import Keyring
     from ftl.image.registry.names import display_name
     from ftl.server.setup.registries import log_in_to_registries
@@ -149,35 +150,37 @@ async def _log_in(project: Project, root: Path, emit: Emit, *, store: bool) -> t
 
 
 def _print(plan: SetupPlan, *, dry_run: bool) -> None:
-    """What was done or would be, for people."""
+    """Print what was done or would be done."""
     if not plan.steps:
-        put(f"{plan.server} is ready: {plan.user} can deploy, nothing had to be changed")
+        put(f"{plan.server} is ready: {plan.user} can deploy; nothing had to change")
     elif dry_run:
-        put(f"`ftl setup` would do this on {plan.server}:")
+        put(f"`ftl setup` would make these changes on {plan.server}:")
         for number, step in enumerate(plan.steps, 1):
             put(f"{number:4}. {step.text}")
     else:
         put(f"{plan.server} is ready: {plan.user} can deploy")
 
 
-async def _ask(words: str) -> str | None:
-    """Ask for a password on the terminal, without showing it; None where there is none."""
+async def _ask(question: str) -> str | None:
+    """Ask for a password on the terminal without echo; None where there is no terminal."""
     from ftl.ui.prompt import ask
 
-    return await ask(words, secret=True)
+    return await ask(question, secret=True)
 
 
 async def _ask_login(registry: str) -> tuple[str, str] | None:
-    """Ask for a user name and a password on the terminal; None where there is none."""
+    """Ask for a user name and a password on the terminal; None where there is no terminal."""
     from ftl.ui.prompt import ask
 
-    username = await ask(f"{registry} wants a login, and there are no credentials for it here.\nUser name")
+    username = await ask(
+        f"{registry} requires a login, and this machine has no credentials for it.\nUser name"
+    )
     secret = await _ask("Password or token") if username else None
     return (username, secret) if username and secret else None
 
 
 def read_port(text: str) -> tuple[int, str]:
-    """Read PORT, PORT/tcp or PORT/udp."""
+    """Parse PORT, PORT/tcp or PORT/udp."""
     found = re.fullmatch(r"(\d{1,5})(?:/(tcp|udp))?", text)
     if found is None or not 0 < int(found[1]) < 65536:
         raise UsageError(f"`{text}` is not a port", hint="write 5432, 5432/tcp or 51820/udp")
@@ -185,7 +188,7 @@ def read_port(text: str) -> tuple[int, str]:
 
 
 def read_size(text: str) -> int:
-    """Read a number of bytes: 2G, 512M."""
+    """Parse a number of bytes: 2G, 512M."""
     found = re.fullmatch(r"([1-9]\d*)([MG]?)i?B?", text, re.IGNORECASE)
     number = int(found[1]) * _UNITS[found[2].upper()] if found is not None else 0
     if number < _UNITS["M"]:
@@ -194,9 +197,9 @@ def read_size(text: str) -> int:
 
 
 def read_repository(text: str) -> str:
-    """An http or https URL without anything that apt would read as more than that.
+    """Check an http or https URL: it holds nothing that apt would parse as another option.
 
-    Nor with a password: the URL is shown, and lies in a file that all users of the server may read.
+    It has no password either: the URL is printed, and stored in a file that all users of the server can read.
     """
     if "@" in text:
         raise UsageError(

@@ -27,9 +27,9 @@ OPTIONAL = ("PORTS", "IMAGE", "SINCE", "RELEASE")
 def command(options: Options) -> None:
     """Show what runs on the server.
 
-    A row for each service, dependency and the proxy: how many of its replicas run, which image they run,
-    and whether they answer their health check right now. Containers of a release that is not live (a
-    deploy is under way, or was cut off) have a row of their own.
+    One row for each service, each dependency and the proxy: the number of running replicas, their image, and the
+    result of their health check. Containers of a release that is not live (a deploy is in progress, or was
+    interrupted) have a separate row. A narrow terminal shows fewer columns; a pipe and --json get all.
     """
     project, _, address = load_project(options)
 
@@ -52,11 +52,11 @@ def _fields(status: Status) -> Fields:
 
 
 def _print(status: Status) -> None:
-    """The table, for people."""
+    """Print the status as a table."""
     from datetime import UTC, datetime
 
     if not status.deployed:
-        put(f"nothing of {status.project} is deployed on {status.server}; `ftl deploy` does it")
+        put(f"{status.project} is not deployed on {status.server}; run `ftl deploy`")
         return
     rows = [_row(unit, datetime.now(UTC)) for unit in status.units]
     put_table(HEADER, rows, optional=OPTIONAL, sentences=("HEALTH",))
@@ -78,7 +78,7 @@ def _row(unit: Unit, now: datetime) -> tuple[str, ...]:
 
 
 def since(started: str, *, now: datetime) -> str:
-    """How long ago the engine says it was, "-" where it does not say."""
+    """Age of an engine's timestamp; "-" where there is none."""
     from datetime import UTC, datetime
 
     from ftl.figures import age

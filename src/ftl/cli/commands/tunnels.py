@@ -28,15 +28,17 @@ if TYPE_CHECKING:
     "ports",
     multiple=True,
     metavar="NAME=PORT",
-    help="The local port for a dependency; NAME:ITS_PORT=PORT where it has several. Repeatable.",
+    help="Local port for a dependency; NAME:ITS_PORT=PORT if it has several. Repeatable.",
 )
-@click.option("--offset", type=int, default=0, metavar="N", help="Add N to all other local ports.")
+@click.option(
+    "--offset", type=int, default=0, metavar="N", help="Add N to the local ports that -p does not set."
+)
 @pass_options
 def command(options: Options, names: tuple[str, ...], ports: tuple[str, ...], offset: int) -> None:
-    """Reach the dependencies' ports from this machine.
+    """Forward the dependencies' ports to this machine.
 
-    Every port of every dependency is open at 127.0.0.1, under the same number, until Ctrl-C:
-    `psql -h 127.0.0.1` is the project's database. The tunnels live through deploys and lost connections.
+    Every port of every dependency is open on 127.0.0.1 under the same number, until Ctrl-C:
+    `psql -h 127.0.0.1` connects to the project's database. Tunnels survive deploys and lost connections.
     """
     from ftl.tunnels.tunnels import plan_tunnels
 
@@ -59,10 +61,10 @@ def command(options: Options, names: tuple[str, ...], ports: tuple[str, ...], of
 
 
 def choice(text: str) -> PortChoice:
-    """Read NAME=PORT or NAME:ITS_PORT=PORT.
+    """Parse NAME=PORT or NAME:ITS_PORT=PORT.
 
     Raises:
-        UsageError: It is neither.
+        UsageError: The text is neither.
     """
     from ftl.tunnels.tunnels import PortChoice
 
@@ -73,7 +75,7 @@ def choice(text: str) -> PortChoice:
 
 
 def _print(options: Options, server: str, tunnels: Sequence[Tunnel]) -> None:
-    """Say what is open, once it is."""
+    """Print the open tunnels."""
     if options.json:
         for tunnel in tunnels:
             address = f"127.0.0.1:{tunnel.local}"
@@ -84,4 +86,4 @@ def _print(options: Options, server: str, tunnels: Sequence[Tunnel]) -> None:
         [(tunnel.name, str(tunnel.port), f"127.0.0.1:{tunnel.local}") for tunnel in tunnels],
     )
     if not options.quiet:
-        put(f"connected to {server}; Ctrl-C closes them")
+        put(f"connected to {server}; Ctrl-C closes the tunnels")

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 @click.command()
 @pass_options
 def command(options: Options) -> None:
-    """Check ftl.yaml and the files it names.
+    """Check ftl.yaml and the files it refers to.
 
-    Reports everything that is wrong at once, each with its place, and exits 2 if anything is. No server and
-    no engine is asked, so it runs anywhere: in an editor, in a commit hook, in CI.
+    Reports all problems at once with their places, and exits 2 if there are any. Needs no server and no
+    engine, so it runs anywhere: in an editor, in a commit hook, in CI.
     """
 
     def work() -> Project:

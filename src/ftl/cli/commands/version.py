@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 def command(options: Options) -> None:
     """Print the versions of FTL, Python and the server's engine.
 
-    The server is asked where there is one: that of ftl.yaml, or the one named with --server. If it cannot be
-    reached the rest is printed all the same, and the exit code is 0.
+    The server is that of ftl.yaml or of --server, if there is one. If it cannot be reached, the rest is still
+    printed, and the exit code is 0.
     """
     address = _address(options)
     if address is None:
