@@ -17,7 +17,7 @@ from lab.load import Target
 
 from ftl.engine import labels
 from ftl.engine.api import Engine
-from ftl.engine.tarball import archive
+from ftl.engine.tarball import tar_archive
 from ftl.engine.values import ContainerSpec
 from ftl.proxy.control import ProxyControl
 from ftl.proxy.names import Installation, project_network, release_alias
@@ -133,7 +133,7 @@ class Stage:
         )
         await self.engine.create(name, spec)
         programs = {f"lab/{program}": (LAB / program).read_bytes() for program in PROGRAMS}
-        await self.engine.put_archive(name, "/", archive(programs))
+        await self.engine.put_archive(name, "/", tar_archive(programs))
         await self.engine.start(name)
         state = await self.engine.container(name)
         assert state is not None
@@ -174,7 +174,7 @@ class Stage:
         internal: Sequence[InternalName] | None = None,
     ) -> Site:
         """Attach the proxy and apply a site whose first service has the route `/`."""
-        await self.proxy.attach(await self.network(project), services)
+        await self.proxy.connect(await self.network(project), services)
         site = Site(
             project,
             routes=tuple(routes) if routes is not None else (SiteRoute(host, "/", False, services[0], port),),
@@ -226,7 +226,7 @@ class Stage:
 
     async def end_call(self, app: App) -> None:
         """End the calls that go out from an app's container."""
-        await self.engine.put_archive(app.container, "/", archive({"stop": b""}))
+        await self.engine.put_archive(app.container, "/", tar_archive({"stop": b""}))
 
     async def fetch(self, app: App, address: str, port: int, host: str) -> tuple[int, str]:
         """One request from inside an app's container: status (0: none) and what was said."""

@@ -15,7 +15,7 @@ from tests.e2e.proxy_stage import App, Stage, each_engine, stage_on
 from ftl.engine.values import ContainerSpec, Endpoint, Publish
 from ftl.errors import FtlError
 from ftl.proxy.control import ProxyControl
-from ftl.proxy.lifecycle.handover import kernel_settings
+from ftl.proxy.lifecycle.handover import sysctls
 from ftl.proxy.names import Installation, project_network
 from ftl.proxy.site import Site, SiteRoute
 
@@ -150,8 +150,8 @@ def test_joining_networks_and_new_names_cost_no_request(
                 for number in range(3):
                     # One name sorts before, one after the project's own.
                     other = stage.project(f"{'az'[number % 2]}{number}")
-                    await stage.proxy.attach(await stage.network(other), ["web"])
-                    await stage.proxy.attach(project_network(project), [f"more{number}"])
+                    await stage.proxy.connect(await stage.network(other), ["web"])
+                    await stage.proxy.connect(project_network(project), [f"more{number}"])
                     await asyncio.sleep(1)
             assert load.tally.failed == 0, load.tally.reasons
             assert load.tally.connections == 16
@@ -176,7 +176,7 @@ async def work(url, container, network, alias):
     async with Engine(url, name="this machine") as engine, Local() as machine:
         await engine.info()
         print("now", flush=True)
-        await ProxyControl(engine, machine, Installation(container)).attach(network, [alias])
+        await ProxyControl(engine, machine, Installation(container)).connect(network, [alias])
 
 asyncio.run(work(*sys.argv[1:]))
 """
@@ -189,7 +189,7 @@ def test_joining_again_comes_to_its_end_whoever_is_killed(proxy_image: str) -> N
         async with Stage() as stage:
             project = stage.project("shop")
             network = await stage.network(project)
-            await stage.proxy.attach(network, ["web"])
+            await stage.proxy.connect(network, ["web"])
             before = await _place(stage, network)
             assert before is not None
             added = 0
@@ -256,7 +256,7 @@ def test_new_configurations_reset_no_new_connection(proxy_image: str) -> None:
     async def work() -> None:
         async with Stage() as stage:
             kernel = (await stage.engine.info()).kernel
-            if not kernel_settings(kernel):
+            if not sysctls(kernel):
                 pytest.skip(f"Linux {kernel} cannot hand connections over")
             project = stage.project("shop")
             await stage.app(project, "web", "r1")
@@ -292,7 +292,7 @@ def test_projects_applied_at_once_are_all_served(proxy_image: str) -> None:
             assert state is not None
             assert set(state.sites) == set(projects)
             assert state.up_to_date
-            await asyncio.gather(*(stage.proxy.forget(one) for one in projects))
+            await asyncio.gather(*(stage.proxy.remove_routes(one) for one in projects))
             state = await stage.proxy.observe()
             assert state is not None
             assert not state.sites

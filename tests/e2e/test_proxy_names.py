@@ -91,7 +91,7 @@ def test_a_service_may_have_the_port_of_the_administration(two: tuple[Stage, dic
     assert stage.do(stage.proxy.in_flight()) is not None
     status, _ = stage.do(stage.fetch(apps["one/web"], "web", 2019, "127.0.0.1:2019"))
     assert status == 404
-    stage.do(stage.proxy.forget(project))
+    stage.do(stage.proxy.remove_routes(project))
 
 
 def test_names_of_releases_never_leave_the_machine(two: tuple[Stage, dict[str, App]]) -> None:

@@ -11,10 +11,10 @@ from lab.load import Target
 from tests.e2e.authority import self_signed
 from tests.e2e.proxy_stage import Stage, staged
 
-from ftl.engine.tarball import archive
+from ftl.engine.tarball import tar_archive
 from ftl.errors import FtlError, UsageError
 from ftl.proxy.names import CONFIG_FILE
-from ftl.proxy.site import Certificate, InternalName, Site, SiteRoute
+from ftl.proxy.site import InternalName, Site, SiteRoute, UserCertificate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +48,7 @@ def shop(proxy_image: str) -> Iterator[Shop]:
         project = stage.project("shop")
         stage.do(stage.app(project, "web", "r1"))
         stage.do(stage.app(project, "api", "r1"))
-        stage.do(stage.proxy.attach(stage.do(stage.network(project)), ["web", "api"]))
+        stage.do(stage.proxy.connect(stage.do(stage.network(project)), ["web", "api"]))
         stage.do(stage.go_live(project, web="r1", api="r1"))
         yield Shop(stage, project)
 
@@ -108,7 +108,7 @@ def test_of_two_sites_none_answers_by_address(shop: Shop) -> None:
     try:
         assert shop.get("127.0.0.1")[0] == 404
     finally:
-        stage.do(stage.proxy.forget(other))
+        stage.do(stage.proxy.remove_routes(other))
     assert shop.get("127.0.0.1")[0] == 200
 
 
@@ -143,7 +143,7 @@ def test_auto_tls_redirects_once_the_certificate_is_there(shop: Shop) -> None:
         ("127.0.0.1-1-directory", (308, "https://shop.example.com/a?b=c")),
     ):
         stored = {f"caddy/certificates/{authority}/{name}": b"a certificate"}
-        stage.do(stage.engine.put_archive(stage.names.container, "/data", archive(stored)))
+        stage.do(stage.engine.put_archive(stage.names.container, "/data", tar_archive(stored)))
         assert shop.get("shop.example.com", "/a?b=c") == answer, authority
     assert shop.get("shop.example.com", "/a?b=c") == (308, "https://shop.example.com/a?b=c")
 
@@ -151,7 +151,7 @@ def test_auto_tls_redirects_once_the_certificate_is_there(shop: Shop) -> None:
 def test_a_certificate_of_ones_own_is_used(shop: Shop) -> None:
     """A given certificate serves HTTPS at once, HTTP redirects, and its key is readable by the proxy alone."""
     chain, key = self_signed("own.example.com")
-    certificate = Certificate(chain, key)
+    certificate = UserCertificate(chain, key)
     site = Site(shop.project, routes=(route("own.example.com"),), tls="auto", certificate=certificate.id)
     stage = shop.stage
     stage.do(stage.proxy.apply(site, certificate))

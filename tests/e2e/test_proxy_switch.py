@@ -12,7 +12,7 @@ from lab.streams import Stream, hold
 from tests.e2e.proxy_stage import Stage, each_engine, stage_on
 
 from ftl.events import Draining, Event
-from ftl.proxy.drain import drained
+from ftl.proxy.drain import wait_drained
 from ftl.proxy.names import release_alias
 
 pytestmark = pytest.mark.engine
@@ -54,7 +54,7 @@ async def _switches(own: Stage) -> None:
                     await asyncio.sleep(0.2)
                     new = await stage.app(project, "web", f"r{number}")
                     await stage.go_live(project, web=f"r{number}")
-                    left = await drained(stage.proxy.in_flight, [old.address], 2.5)
+                    left = await wait_drained(stage.proxy.in_flight, [old.address], 2.5)
                     assert left == {f"{old.address}:8000": 2}, "the two streams were still open"
                     assert [stream.clean for stream in pair] == [None, None], "and not touched"
                     await stage.engine.stop(old.container, timeout=5)
@@ -86,7 +86,7 @@ def test_a_drain_waits_for_the_last_request_and_no_longer(proxy_image: str) -> N
             slow = asyncio.create_task(stage.get(HOST, "/slow?3"))
             await _until(lambda: stage.proxy.in_flight(), {f"{old.address}:8000": 1})
             await stage.go_live(project, web="r2")
-            left = await drained(stage.proxy.in_flight, [old.address], 60, events.append, service="web")
+            left = await wait_drained(stage.proxy.in_flight, [old.address], 60, events.append, service="web")
             assert left == {}
             assert (await asyncio.wait_for(slow, 1))[1]["version"].endswith("/r1/1")
             assert events == [Draining("web", 1), Draining("web", 0)]

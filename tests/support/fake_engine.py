@@ -25,7 +25,7 @@ from ftl.engine.values import (
     ExecResult,
     LogLine,
     Network,
-    Published,
+    PublishedPort,
     Volume,
 )
 from tests.support.engine_calls import carries
@@ -342,7 +342,7 @@ def _listed(one: FakeContainer) -> Container:
     running = one.state == "running"
     status = {"running": "Up 2 minutes", "exited": f"Exited ({one.exit_code})"}.get(one.state, "Created")
     published = [
-        Published(port.container_port, port.protocol, port.address or "0.0.0.0", port.host_port)
+        PublishedPort(port.container_port, port.protocol, port.address or "0.0.0.0", port.host_port)
         for port in one.spec.publish
     ]
     return Container(

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl import references
-from ftl.engine.values import EngineInfo, Image, Pushed
+from ftl.engine.values import EngineInfo, Image, PushUpdate
 from tests.support.engine_calls import RecordedEngine, carries
 
 if TYPE_CHECKING:
@@ -84,12 +84,14 @@ class FakeImages(RecordedEngine):
                 raise self._refuse(404, f"manifest for {reference} not found: manifest unknown")
             self.add_image(reference, self.registry[reference])
 
-    async def push(self, reference: str, *, auth: Mapping[str, str] | None = None) -> AsyncIterator[Pushed]:
+    async def push(
+        self, reference: str, *, auth: Mapping[str, str] | None = None
+    ) -> AsyncIterator[PushUpdate]:
         async with self._call("push", reference):
             image = self._image(reference)
             digest = f"sha256:{image.id[-8:]:d>64}"
             self.registry[reference] = self.registry[f"{references.repository(reference)}@{digest}"] = image
-            yield Pushed(f"digest: {digest}", digest)
+            yield PushUpdate(f"digest: {digest}", digest)
 
     def _find_image(self, reference: str) -> Image | None:
         names = {reference, references.listed(reference)}

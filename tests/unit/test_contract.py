@@ -165,7 +165,7 @@ def test_files_in_the_proxy_are_fixed() -> None:
     assert names.STORAGE == "/data/caddy"
     assert names.CERTIFICATES == "/data/caddy/certificates"
     assert names.live_file("shop", "web") == "/config/live/shop.web"
-    assert names.authority_file("PEM") == "/data/ftl/authorities/384fb9a44fabe158.crt"
+    assert names.ca_root_file("PEM") == "/data/ftl/authorities/384fb9a44fabe158.crt"
     assert names.certificate_files("0123") == (
         "/data/ftl/certificates/0123.crt",
         "/data/ftl/certificates/0123.key",

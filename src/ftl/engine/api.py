@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from ftl.engine import containers, execs, images, networks, volumes
+from ftl.engine import containers, images, networks, volumes
 from ftl.engine.client import Client
 
 if TYPE_CHECKING:
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
         Container,
         ContainerSpec,
         ContainerState,
+        DiskUsage,
         EngineInfo,
         ExecResult,
         Image,
         LogLine,
         Network,
-        Pushed,
-        Usage,
+        PushUpdate,
         Volume,
     )
 
@@ -82,7 +82,7 @@ class Engine:
         """How large an image's layers are, unpacked, lowest first; steps that made no layer are in it as 0."""
         return await images.layer_sizes(self._client, reference)
 
-    async def usage(self, *, seconds: float) -> Usage:
+    async def usage(self, *, seconds: float) -> DiskUsage:
         """What it holds and nothing uses. It walks through all of it, which takes seconds to minutes.
 
         Args:
@@ -122,7 +122,7 @@ class Engine:
         """
         return await images.at_registry(self._client, reference, seconds)
 
-    def push(self, reference: str, *, auth: Mapping[str, str] | None = None) -> AsyncIterator[Pushed]:
+    def push(self, reference: str, *, auth: Mapping[str, str] | None = None) -> AsyncIterator[PushUpdate]:
         """Let the engine push an image to the registry that its name begins with; yields its progress.
 
         Args:
@@ -241,7 +241,7 @@ class Engine:
             stdin: What it reads; then it sees the end. None gives it none at all.
             seconds: After so many EngineUnavailable is raised; Docker has no way to end the command.
         """
-        return await execs.execute(self._client, container, argv, stdin=stdin, seconds=seconds)
+        return await containers.execute(self._client, container, argv, stdin=stdin, seconds=seconds)
 
     def logs(
         self,

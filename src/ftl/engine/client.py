@@ -13,7 +13,7 @@ from yarl import URL
 
 from ftl.aio import gather
 from ftl.engine import convert
-from ftl.engine.errors import FOREIGN, Attempt, Explain, mapped
+from ftl.engine.errors import FOREIGN, EngineCall, Explain, mapped
 from ftl.errors import EngineError, EngineUnavailable
 from ftl.json_fields import as_object, as_str
 
@@ -176,7 +176,7 @@ class Client:
         try:
             yield self._docker
         except FOREIGN as error:
-            ours = mapped(Attempt(engine=self.name, action=action, seconds=seconds), error)
+            ours = mapped(EngineCall(engine=self.name, action=action, seconds=seconds), error)
             if isinstance(ours, EngineUnavailable) and self._explain is not None:
                 raise await self._explain() or ours from error
             raise ours from error

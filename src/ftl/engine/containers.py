@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+import re
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ftl.engine import body, convert, networks, streams
 from ftl.engine.client import UNBOUNDED, Client, bounded, checked
 from ftl.engine.errors import ignoring, none_if_missing
-from ftl.engine.times import unix_time
+from ftl.engine.values import ExecResult
+from ftl.errors import EngineError, UsageError
 from ftl.json_fields import as_int, as_object
 
 if TYPE_CHECKING:
     import tarfile
-    from collections.abc import AsyncGenerator, Iterable, Mapping
+    from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+
+    from aiohttp import ClientResponse
 
     from ftl.engine.values import Container, ContainerSpec, ContainerState, LogLine
 
@@ -33,6 +39,9 @@ _LISTED = (
 
 # Seconds that the engine may take to say that a container stopped, beyond what it gives the container.
 _STOP_GRACE = 30.0
+
+# Timestamps: the engine writes RFC 3339 with nanoseconds, and reads seconds since 1970.
+_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:\d\d)")
 
 
 async def listed(client: Client, labels: Mapping[str, str] | None) -> list[Container]:
@@ -120,6 +129,45 @@ async def wait(client: Client, container: str) -> int:
     return as_int(as_object(answer).get("StatusCode"))
 
 
+async def execute(
+    client: Client, container: str, argv: Sequence[str], *, stdin: bytes | None, seconds: float
+) -> ExecResult:
+    """Exec create, start and inspect: three round trips."""
+    action = f"run `{argv[0]}` in {container}"
+    async with client.call(action, seconds=seconds) as docker:
+        target = docker.containers.container(checked(container))
+        made = await target.exec(list(argv), stdin=stdin is not None)
+        async with (
+            asyncio.timeout(seconds),
+            client.raw(
+                docker, "POST", f"exec/{made.id}/start", body={"Detach": False, "Tty": False}
+            ) as response,
+        ):
+            if stdin is not None:
+                _send(response, stdin)
+            outputs: dict[streams.Stream, list[bytes]] = {"stdout": [], "stderr": []}
+            async for stream, content in streams.frames(response.content.iter_any()):
+                outputs[stream].append(content)
+        status = as_object(await made.inspect()).get("ExitCode")
+    return ExecResult(
+        exit_code=as_int(status), stdout=b"".join(outputs["stdout"]), stderr=b"".join(outputs["stderr"])
+    )
+
+
+def _send(response: ClientResponse, stdin: bytes) -> None:
+    """Write the command's stdin and end it: after the answer's head the connection is the command's own.
+
+    The transport holds what the engine has not taken yet; `stdin` is in memory anyway.
+    """
+    transport = response.connection.transport if response.connection is not None else None
+    if transport is None:  # the command was over before it could read
+        return
+    if not isinstance(transport, asyncio.WriteTransport):
+        raise EngineError("the connection to the engine cannot be written to")
+    transport.write(stdin)
+    transport.write_eof()
+
+
 async def logs(
     client: Client, container: str, *, tail: int | None, follow: bool, since: str | None, timestamps: bool
 ) -> AsyncGenerator[LogLine]:
@@ -137,6 +185,20 @@ async def logs(
         frames = streams.frames(response.content.iter_any())
         async for line in streams.log_lines(frames, timestamps=timestamps):
             yield line
+
+
+def unix_time(stamp: str) -> str:
+    """Write "2026-01-02T03:04:05.000000006Z" as "1767323045.000000006", no nanosecond lost.
+
+    Raises:
+        UsageError: It is not a timestamp.
+    """
+    found = _RFC3339.fullmatch(stamp)
+    if found is None:
+        raise UsageError(f"`{stamp}` is not a time", hint="write it like 2026-01-02T03:04:05Z")
+    whole, fraction, zone = found.groups()
+    seconds = int(datetime.fromisoformat(whole + zone).timestamp())
+    return f"{seconds}.{(fraction or '').ljust(9, '0')}"
 
 
 async def put_archive(client: Client, container: str, path: str, archive: bytes) -> None:

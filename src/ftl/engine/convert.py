@@ -11,13 +11,13 @@ from typing import Literal, get_args
 from ftl.engine.values import (
     Container,
     ContainerState,
+    DiskUsage,
     Endpoint,
     EngineInfo,
     Image,
     Network,
-    Published,
+    PublishedPort,
     Store,
-    Usage,
     Volume,
 )
 from ftl.json_fields import Json, as_bool, as_int, as_object, as_objects, as_str, as_str_map, as_strs
@@ -67,7 +67,7 @@ def _tags(value: object) -> tuple[str, ...]:
     return tuple(tag for tag in as_strs(value) if not tag.startswith("<none>"))
 
 
-def usage(answer: Json) -> Usage:
+def usage(answer: Json) -> DiskUsage:
     """`GET /system/df`: sizes that an engine does not know are -1, and count as nothing."""
     unused = (item for item in as_objects(answer.get("Images")) if item.get("Containers") == 0)
     cache = (
@@ -75,7 +75,7 @@ def usage(answer: Json) -> Usage:
         for item in as_objects(answer.get("BuildCache"))
         if not as_bool(item.get("InUse")) and not as_bool(item.get("Shared"))
     )
-    return Usage(
+    return DiskUsage(
         unused_images=sum(_unshared(item) for item in unused),
         build_cache=sum(max(0, as_int(item.get("Size"))) for item in cache),
     )
@@ -128,8 +128,8 @@ def _endpoints(settings: object) -> tuple[Endpoint, ...]:
     )
 
 
-def _published(item: Json) -> Published:
-    return Published(
+def _published(item: Json) -> PublishedPort:
+    return PublishedPort(
         container_port=as_int(item.get("PrivatePort")),
         protocol=as_str(item.get("Type")),
         host_address=as_str(item.get("IP")),

@@ -26,7 +26,7 @@ _NOT_CONNECTED = 900
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class EngineCall:
     """What was being done, for the sentence: "NAME: could not ACTION"."""
 
     engine: str
@@ -34,10 +34,10 @@ class Attempt:
     seconds: float
 
 
-Mapped = Callable[[Attempt, BaseException], EngineError]
+Mapped = Callable[[EngineCall, BaseException], EngineError]
 
 
-def _refused(attempt: Attempt, error: BaseException) -> EngineError:
+def _refused(attempt: EngineCall, error: BaseException) -> EngineError:
     """The engine answered with an error, or the client library could not reach it."""
     status = error.status if isinstance(error, docker.DockerError) else 0
     if status == _NOT_CONNECTED:
@@ -52,7 +52,7 @@ def _refused(attempt: Attempt, error: BaseException) -> EngineError:
     )
 
 
-def _unreachable(attempt: Attempt, error: BaseException) -> EngineError:
+def _unreachable(attempt: EngineCall, error: BaseException) -> EngineError:
     number = error.errno if isinstance(error, OSError) else None
     if number in (errno.EACCES, errno.EPERM):
         hint = "let your user talk to Docker: `sudo usermod -aG docker $USER`, then log in again"
@@ -63,20 +63,20 @@ def _unreachable(attempt: Attempt, error: BaseException) -> EngineError:
     )
 
 
-def _broken(attempt: Attempt, error: BaseException) -> EngineError:
+def _broken(attempt: EngineCall, error: BaseException) -> EngineError:
     return EngineUnavailable(
         f"the engine on {attempt.engine} went away while it was to {attempt.action}", cause=_words(error)
     )
 
 
-def _late(attempt: Attempt, _error: BaseException) -> EngineError:
+def _late(attempt: EngineCall, _error: BaseException) -> EngineError:
     return EngineUnavailable(
         f"the engine on {attempt.engine} did not {attempt.action} within {attempt.seconds:.0f} seconds",
         hint="the machine may be overloaded or its disk stuck; see whether `docker ps` answers there",
     )
 
 
-def _unreadable(attempt: Attempt, error: BaseException) -> EngineError:
+def _unreadable(attempt: EngineCall, error: BaseException) -> EngineError:
     return EngineError(
         f"what answered on {attempt.engine} when asked to {attempt.action} does not speak Docker's API",
         cause=_words(error),
@@ -95,7 +95,7 @@ TABLE: tuple[tuple[tuple[type[BaseException], ...], Mapped], ...] = (
 FOREIGN: tuple[type[BaseException], ...] = tuple(kind for kinds, _mapped in TABLE for kind in kinds)
 
 
-def mapped(attempt: Attempt, error: BaseException) -> EngineError:
+def mapped(attempt: EngineCall, error: BaseException) -> EngineError:
     """Our error for one of FOREIGN."""
     return next(make for kinds, make in TABLE if isinstance(error, kinds))(attempt, error)
 
@@ -131,7 +131,7 @@ def _words(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def _hint(attempt: Attempt, cause: str) -> str | None:
+def _hint(attempt: EngineCall, cause: str) -> str | None:
     if "no space left on device" in cause.lower():
         return f"the disk of {attempt.engine} is full: {FREE_ROOM}"
     if "non-overlapping" in cause:

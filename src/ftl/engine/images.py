@@ -12,7 +12,7 @@ from ftl import references
 from ftl.engine import body, convert
 from ftl.engine.client import UNBOUNDED, Client, checked
 from ftl.engine.errors import ignoring, none_if_missing
-from ftl.engine.values import Pushed
+from ftl.engine.values import PushUpdate
 from ftl.errors import EngineError, FtlError
 from ftl.json_fields import as_int, as_object, as_objects, as_str
 
@@ -21,7 +21,7 @@ _DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 
-    from ftl.engine.values import Image, Usage
+    from ftl.engine.values import DiskUsage, Image
     from ftl.json_fields import Json
 
 
@@ -49,7 +49,7 @@ async def layer_sizes(client: Client, reference: str) -> list[int]:
     return [as_int(step.get("Size")) for step in reversed(steps)]
 
 
-async def usage(client: Client, seconds: float) -> Usage:
+async def usage(client: Client, seconds: float) -> DiskUsage:
     """`GET /system/df`, which from API 1.42 on (Docker 23) can leave out what is slow to count and not of interest."""
     kinds = [("type", "image"), ("type", "build-cache")]
     async with (
@@ -186,7 +186,9 @@ async def at_registry(client: Client, reference: str, seconds: float) -> str:
         return as_str(as_object(as_object(await response.json()).get("Descriptor")).get("digest"))
 
 
-async def push(client: Client, reference: str, *, auth: Mapping[str, str] | None) -> AsyncIterator[Pushed]:
+async def push(
+    client: Client, reference: str, *, auth: Mapping[str, str] | None
+) -> AsyncIterator[PushUpdate]:
     """`POST /images/{name}/push`: the engine's own progress, and last the digest.
 
     Engines with overlay2 tell it in `aux`, those with the containerd store in their last line alone (seen on 26.1).
@@ -201,7 +203,7 @@ async def push(client: Client, reference: str, *, auth: Mapping[str, str] | None
             told = _DIGEST.search(line)
             digest = as_str(as_object(as_object(item).get("aux")).get("Digest")) or (told[1] if told else "")
             if line or digest:
-                yield Pushed(line, digest)
+                yield PushUpdate(line, digest)
 
 
 def _addressed(reference: str) -> str:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def archive(
+def tar_archive(
     files: Mapping[str, bytes],
     *,
     folders: tuple[str, ...] = (),

@@ -56,7 +56,7 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class DiskUsage:
     """What an engine holds and nothing uses, in bytes.
 
     Attributes:
@@ -69,7 +69,7 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class Pushed:
+class PushUpdate:
     """A line of a push's progress; `digest` is what was pushed, once that is known."""
 
     status: str
@@ -91,7 +91,7 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishedPort:
     """A port of the container that the machine listens on; `host_port` 0 where it is not (yet) bound."""
 
     container_port: int
@@ -113,7 +113,7 @@ class Container:
     status: str
     created: int
     endpoints: tuple[Endpoint, ...] = ()
-    published: tuple[Published, ...] = ()
+    published: tuple[PublishedPort, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ class Publish:
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class Ulimit:
     """A ulimit."""
 
     name: str
@@ -220,7 +220,7 @@ class ContainerSpec:
     networks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     mounts: tuple[Mount, ...] = ()
     publish: tuple[Publish, ...] = ()
-    ulimits: tuple[Limit, ...] = ()
+    ulimits: tuple[Ulimit, ...] = ()
     healthcheck: Healthcheck | None = None
     restart: Literal["no", "unless-stopped"] = "unless-stopped"
     stop_timeout: float | None = None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from ftl.proxy.lifecycle.handover import graceful
+from ftl.proxy.lifecycle.handover import graceful_app
 from ftl.proxy.names import ADMIN, STORAGE, live_file
 from ftl.proxy.tls import policy
 
@@ -36,7 +36,7 @@ def caddy_config(sites: Sequence[Site]) -> Json:
     """Caddy's JSON configuration for all the projects on a server, whatever the order of `sites`."""
     ordered = sorted(sites, key=lambda site: site.project)
     servers: dict[str, Json] = {"http": _server(HTTP, [*_internal(ordered, HTTP), *_public_http(ordered)])}
-    secured = policy.secured(ordered)
+    secured = policy.secured_hosts(ordered)
     if secured:
         routes = [*_redirects(ordered, only=secured), *_routes(ordered, only=secured), _not_found()]
         servers["https"] = {**_server(HTTPS, routes), "tls_connection_policies": [{}]}
@@ -47,7 +47,7 @@ def caddy_config(sites: Sequence[Site]) -> Json:
         "admin": {"listen": ADMIN, "config": {"persist": False}},
         "logging": {"logs": {"default": {"exclude": ["admin.api"]}}},
         "storage": {"module": "file_system", "root": STORAGE},
-        "apps": {"http": _http(ordered, servers), **policy.apps(ordered)},
+        "apps": {"http": _http(ordered, servers), **policy.tls_apps(ordered)},
     }
 
 
@@ -59,7 +59,7 @@ def only_site(sites: Sequence[Site]) -> Site | None:
 
 def _http(sites: Sequence[Site], servers: dict[str, Json]) -> Json:
     # With nobody to lose, the first deploy on a server need not wait for the empty configuration to go.
-    return graceful(servers) if any(site.routes for site in sites) else {"servers": servers}
+    return graceful_app(servers) if any(site.routes for site in sites) else {"servers": servers}
 
 
 def _server(port: int, routes: list[Json]) -> Json:
@@ -78,7 +78,7 @@ def _server(port: int, routes: list[Json]) -> Json:
 
 def _public_http(sites: Sequence[Site]) -> Iterator[Json]:
     yield from _redirects(sites)
-    yield from (one.redirect for one in policy.secured(sites).values() if one.redirect)
+    yield from (one.redirect for one in policy.secured_hosts(sites).values() if one.redirect)
     yield from _routes(sites)
     only = only_site(sites)
     if only is not None:

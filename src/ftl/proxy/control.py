@@ -6,13 +6,13 @@ import json
 import secrets
 from typing import TYPE_CHECKING
 
-from ftl.engine.tarball import archive
+from ftl.engine.tarball import tar_archive
 from ftl.errors import FtlError, UsageError
 from ftl.proxy import networks, scripts
 from ftl.proxy.caddy import render
 from ftl.proxy.lifecycle import start, upgrade
-from ftl.proxy.names import Installation, authority_file, certificate_files, live_file, project_network
-from ftl.proxy.site import Certificate, Site, conflicts
+from ftl.proxy.names import Installation, ca_root_file, certificate_files, live_file, project_network
+from ftl.proxy.site import Site, UserCertificate, conflicts
 from ftl.proxy.state import ProxyState, digest, observe, site_file
 from ftl.proxy.tls import issuance
 
@@ -73,21 +73,23 @@ class ProxyControl:
 
     # --- where it is reached ----------------------------------------------------------------------
 
-    async def attach(self, network: str, aliases: Iterable[str]) -> None:
+    async def connect(self, network: str, aliases: Iterable[str]) -> None:
         """Join it to a project's network under these names; it keeps those that it has.
 
         A new name for a network that it is in already needs a new endpoint. It gets the same address, so that
         connections survive (docs/explanation/switch.md). Once begun it comes to its end, whatever happens to us.
         """
-        await networks.attach(self._engine, self._machine, self._names.container, network, frozenset(aliases))
+        await networks.ensure_connected(
+            self._engine, self._machine, self._names.container, network, frozenset(aliases)
+        )
 
-    async def detach(self, network: str) -> None:
+    async def disconnect(self, network: str) -> None:
         """Take it out of a project's network; not being in it is no error."""
         await self._engine.disconnect(network, self._names.container)
 
     # --- what it serves ---------------------------------------------------------------------------
 
-    async def apply(self, site: Site, certificate: Certificate | None = None) -> bool:
+    async def apply(self, site: Site, certificate: UserCertificate | None = None) -> bool:
         """Make the proxy serve a site as it is now; whether anything had to change.
 
         An unchanged configuration is not loaded again; a new one takes over within two seconds (see
@@ -107,7 +109,7 @@ class ProxyControl:
         if certificate is not None:
             await self._upload_certificate(certificate)
         if site.acme_root is not None:
-            await self._upload({authority_file(site.acme_root): site.acme_root.encode()})
+            await self._upload({ca_root_file(site.acme_root): site.acme_root.encode()})
         return await self._change(site.project, site)
 
     async def switch(self, project: str, live: Mapping[str, str]) -> None:
@@ -126,7 +128,7 @@ class ProxyControl:
         if missing:
             raise FtlError("the proxy did not switch everything", cause=", ".join(sorted(missing)))
 
-    async def forget(self, project: str, services: Iterable[str] | None = None) -> None:
+    async def remove_routes(self, project: str, services: Iterable[str] | None = None) -> None:
         """Forget services that no site names any more, or (without `services`) the whole project."""
         state = await self.observe()
         if state is None:
@@ -135,7 +137,7 @@ class ProxyControl:
         if services is None:
             await self._change(project, None)
             if project_network(project) in state.networks:
-                await self.detach(project_network(project))
+                await self.disconnect(project_network(project))
         gone = sorted(known if services is None else known.intersection(services))
         if gone:
             files = [live_file(project, service) for service in gone]
@@ -152,14 +154,16 @@ class ProxyControl:
         except (ValueError, TypeError, KeyError) as error:
             raise FtlError("the proxy counts its requests in an unknown form", cause=str(error)) from error
 
-    async def issuance(self, files: Mapping[str, str], *, seconds: float) -> Issuance:
+    async def wait_for_certificates(self, files: Mapping[str, str], *, seconds: float) -> Issuance:
         """Whether the authority gave certificates for hosts: waits until that is clear, at most so long.
 
         Args:
             files: By host, as `newly_certified` has it.
             seconds: How long.
         """
-        return await issuance.watch(self._engine, self._names.container, files, seconds=seconds)
+        return await issuance.wait_for_certificates(
+            self._engine, self._names.container, files, seconds=seconds
+        )
 
     # --- how it is changed ------------------------------------------------------------------------
 
@@ -209,7 +213,7 @@ class ProxyControl:
         files = {f"ftl/next/{change}/caddy.json": config}
         if site is not None:
             files[f"ftl/next/{change}/site.json"] = site.to_json().encode()
-        await self._engine.put_archive(self._names.container, "/config", archive(files))
+        await self._engine.put_archive(self._names.container, "/config", tar_archive(files))
         argv = scripts.reload(change, seen, project)
         done = await self._engine.execute(self._names.container, argv, seconds=90.0)
         if done.exit_code == scripts.STALE:
@@ -221,13 +225,13 @@ class ProxyControl:
             )
         return True
 
-    async def _upload_certificate(self, certificate: Certificate) -> None:
+    async def _upload_certificate(self, certificate: UserCertificate) -> None:
         chain, key = certificate_files(certificate.id)
         await self._upload({chain: certificate.chain, key: certificate.key})
 
     async def _upload(self, files: Mapping[str, bytes]) -> None:
         """Put files into /data, for the proxy alone to read."""
-        content = archive({name.removeprefix("/data/"): data for name, data in files.items()}, mode=0o600)
+        content = tar_archive({name.removeprefix("/data/"): data for name, data in files.items()}, mode=0o600)
         await self._engine.put_archive(self._names.container, "/data", content)
 
     async def _run(self, what: str, argv: list[str]) -> bytes:

@@ -19,7 +19,7 @@ _INTERVAL = 0.25
 _QUIET = 2  # so many counts of 0 in a row
 
 
-async def drained(
+async def wait_drained(
     in_flight: Callable[[], Awaitable[Mapping[str, int]]],
     addresses: Iterable[str],
     timeout: float,  # not an error: what is left is the answer

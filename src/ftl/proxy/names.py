@@ -82,7 +82,7 @@ def live_file(project: str, service: str) -> str:
     return f"/config/live/{project}.{service}"
 
 
-def authority_file(root: str) -> str:
+def ca_root_file(root: str) -> str:
     """Where the proxy keeps the root certificate of a private authority."""
     return f"/data/ftl/authorities/{hashlib.sha256(root.encode()).hexdigest()[:16]}.crt"
 
@@ -92,17 +92,17 @@ def certificate_files(certificate: str) -> tuple[str, str]:
     return f"/data/ftl/certificates/{certificate}.crt", f"/data/ftl/certificates/{certificate}.key"
 
 
-def issuer_folder(directory: str) -> str:
+def issuer_key(directory: str) -> str:
     """In which folder Caddy keeps the certificates of an ACME authority, by its address.
 
     As certmagic (of Caddy 2.11) makes it in `ACMEIssuer.IssuerKey`: the host with its port, and the path.
     """
     address = urlsplit(directory)
     path = re.sub(r"[/\\]", "-", unquote(address.path)).strip("-")
-    return stored_as("-".join(filter(None, (address.netloc.rpartition("@")[2], path))))
+    return storage_key("-".join(filter(None, (address.netloc.rpartition("@")[2], path))))
 
 
-def stored_as(name: str) -> str:
+def storage_key(name: str) -> str:
     """What Caddy calls a file or folder of its storage: `KeyBuilder.Safe` of certmagic."""
     replaced = {" ": "_", "+": "_plus_", "*": "wildcard_", ":": "-", "..": ""}
     safe = re.sub(r" |\+|\*|:|\.\.", lambda found: replaced[found[0]], name.lower().strip())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.aio import shielded
 from ftl.engine import labels
 from ftl.errors import EngineError, FtlError
-from ftl.proxy.lifecycle.reconnect import join_again
+from ftl.proxy.lifecycle.reconnect import reconnect
 from ftl.proxy.names import project_bridge, project_network
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ async def with_subnets(engine: Engine, site: Site) -> Site:
     return site if network is None else replace(site, subnets=network.subnets)
 
 
-async def attach(
+async def ensure_connected(
     engine: Engine, machine: Machine, container: str, network: str, aliases: frozenset[str]
 ) -> None:
     """Have the proxy in a network under at least these names, at an address that does not change.
@@ -77,32 +77,32 @@ async def attach(
         raise FtlError(f"the proxy of {engine.name} is gone", hint="`ftl deploy` starts it")
     joined = next((one for one in state.endpoints if one.network == network), None)
     if joined is None:
-        await join(engine, container, network, aliases, await _own_address(engine, network))
+        await connect(engine, container, network, aliases, await _own_address(engine, network))
     elif not aliases <= set(joined.aliases):
         # Ctrl-C in between would leave the project without its proxy.
         await shielded(_join_again(engine, machine, state.id, joined, aliases | set(joined.aliases)))
 
 
-async def attach_all(engine: Engine, machine: Machine, container: str, sites: Iterable[Site]) -> None:
+async def connect_all(engine: Engine, machine: Machine, container: str, sites: Iterable[Site]) -> None:
     """Have a new proxy in the networks of all the sites that an older one served."""
     there = {one.name for one in await engine.networks()}
     for site in sites:
         if project_network(site.project) in there:
             names = frozenset(one.service for one in site.internal)
-            await attach(engine, machine, container, project_network(site.project), names)
+            await ensure_connected(engine, machine, container, project_network(site.project), names)
 
 
 async def _join_again(
     engine: Engine, machine: Machine, container: str, place: Endpoint, aliases: frozenset[str]
 ) -> None:
-    if place.address and await join_again(machine, container, place, aliases):
+    if place.address and await reconnect(machine, container, place, aliases):
         return
     address = place.address or await _own_address(engine, place.network)
     await engine.disconnect(place.network, container)
-    await join(engine, container, place.network, aliases, address)
+    await connect(engine, container, place.network, aliases, address)
 
 
-async def join(
+async def connect(
     engine: Engine, container: str, network: str, aliases: frozenset[str], address: str | None
 ) -> None:
     """Have a container in a network under these names, at this address if it can be had."""

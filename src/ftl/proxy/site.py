@@ -102,7 +102,7 @@ class Site:
 
 
 @dataclass(frozen=True, slots=True)
-class Certificate:
+class UserCertificate:
     """A certificate chain and its private key, PEM. The key is never shown."""
 
     chain: bytes
@@ -126,7 +126,7 @@ class TlsFiles:
         acme_root: The root certificate of a private ACME authority, PEM.
     """
 
-    certificate: Certificate | None = None
+    certificate: UserCertificate | None = None
     acme_root: str | None = None
 
 

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from ftl.engine import labels
-from ftl.engine.tarball import archive
+from ftl.engine.tarball import tar_archive
 from ftl.engine.values import ContainerSpec, Mount
 from ftl.releases.record import ReleaseRecord, release_number
 
@@ -52,7 +52,7 @@ async def write_record(engine: Engine, project: str, record: ReleaseRecord) -> N
 def pack_record(project: str, record: ReleaseRecord) -> bytes:
     """A tar archive of one record, readable by its owner alone, as its folder is."""
     files = {f"{project}/{record.release}.json": record.to_json()}
-    return archive(files, mode=0o600, folder_mode=0o700)
+    return tar_archive(files, mode=0o600, folder_mode=0o700)
 
 
 async def ensure_store(engine: Engine, image: str) -> None:

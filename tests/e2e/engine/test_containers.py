@@ -8,7 +8,7 @@ from contextlib import aclosing
 import pytest
 from tests.e2e.engine.stage import Bench, run, tar
 
-from ftl.engine.values import Healthcheck, Limit, Mount, Publish
+from ftl.engine.values import Healthcheck, Mount, Publish, Ulimit
 from ftl.errors import EngineError, EngineUnavailable
 
 pytestmark = pytest.mark.engine
@@ -30,7 +30,7 @@ def test_a_container_is_created_as_specified_and_listed(bench: Bench) -> None:
                 networks={first.name: ("one",), second.name: ("two",)},
                 mounts=(Mount(f"{bench.prefix}-v", "/data"),),
                 publish=(Publish(8000, 0, "127.0.0.1"),),
-                ulimits=(Limit("nofile", 123, 456),),
+                ulimits=(Ulimit("nofile", 123, 456),),
                 healthcheck=Healthcheck(("CMD", "busybox", "echo", "fine"), 0.2, 1.0, 1, 0.0),
             )
             (listed,) = await engine.containers(labels=bench.labels)

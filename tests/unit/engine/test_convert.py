@@ -12,15 +12,15 @@ from ftl.engine import body, convert
 from ftl.engine.values import (
     Container,
     ContainerSpec,
+    DiskUsage,
     Endpoint,
     Healthcheck,
     Image,
-    Limit,
     Mount,
     Network,
     Publish,
-    Published,
-    Usage,
+    PublishedPort,
+    Ulimit,
     Volume,
 )
 
@@ -123,7 +123,7 @@ def test_a_listed_container_is_read() -> None:
         status="Up 3 minutes",
         created=1767323045,
         endpoints=(Endpoint("a", "10.0.0.2"), Endpoint("b", "10.0.1.2")),
-        published=(Published(80, "tcp", "", 0), Published(81, "tcp", "127.0.0.1", 8081)),
+        published=(PublishedPort(80, "tcp", "", 0), PublishedPort(81, "tcp", "127.0.0.1", 8081)),
     )
 
 
@@ -169,7 +169,7 @@ def test_a_spec_becomes_the_body_of_a_create() -> None:
         networks={"first": ("web", "r5.web"), "second": ("x",)},
         mounts=(Mount("data", "/data", read_only=True), Mount("/srv/up", "/up")),
         publish=(Publish(80, 8080, "127.0.0.1"), Publish(80, 8081), Publish(53, 53, protocol="udp")),
-        ulimits=(Limit("nofile", 1, 2),),
+        ulimits=(Ulimit("nofile", 1, 2),),
         healthcheck=Healthcheck(("CMD", "true"), 1.5, 0.25, 3, 0.0),
         stop_timeout=2.5,
         sysctls={"net.ipv4.tcp_migrate_req": "1"},
@@ -229,8 +229,8 @@ def test_a_fixed_address_is_asked_for_by_its_family(address: str, key: str) -> N
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        ({}, Usage(0, 0)),
-        ({"Images": None, "BuildCache": None}, Usage(0, 0)),
+        ({}, DiskUsage(0, 0)),
+        ({"Images": None, "BuildCache": None}, DiskUsage(0, 0)),
         (
             {
                 "Images": [
@@ -246,10 +246,12 @@ def test_a_fixed_address_is_asked_for_by_its_family(address: str, key: str) -> N
                     {"InUse": False, "Shared": True, "Size": 4000},
                 ],
             },
-            Usage(77, 40),
+            DiskUsage(77, 40),
         ),
     ],
 )
-def test_what_nothing_uses_is_counted_where_it_is_known(answer: dict[str, object], expected: Usage) -> None:
+def test_what_nothing_uses_is_counted_where_it_is_known(
+    answer: dict[str, object], expected: DiskUsage
+) -> None:
     """Images without a container, by what they share with no other; cache that no build holds."""
     assert convert.usage(answer) == expected

@@ -10,10 +10,10 @@ import aiohttp
 import pytest
 from aiodocker import exceptions as docker
 
-from ftl.engine.errors import FOREIGN, Attempt, mapped
+from ftl.engine.errors import FOREIGN, EngineCall, mapped
 from ftl.errors import EngineError, EngineUnavailable
 
-ATTEMPT = Attempt(engine="shop", action="list its containers", seconds=120.0)
+ATTEMPT = EngineCall(engine="shop", action="list its containers", seconds=120.0)
 
 
 def foreign_exceptions() -> list[type[BaseException]]:

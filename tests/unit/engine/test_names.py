@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftl.engine.client import checked
-from ftl.engine.times import unix_time
+from ftl.engine.containers import unix_time
 from ftl.errors import EngineError, UsageError
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import tarfile
 
-from ftl.engine.tarball import archive
+from ftl.engine.tarball import tar_archive
 
 
 def test_an_archive_has_its_files_and_the_folders_above_them() -> None:
     """Folders come before what is in them, files are root's and have the mode that was asked for."""
-    made = archive({"a/b/key": b"secret", "top": b""}, folders=("a/empty",), mode=0o600)
+    made = tar_archive({"a/b/key": b"secret", "top": b""}, folders=("a/empty",), mode=0o600)
     with tarfile.open(fileobj=io.BytesIO(made)) as tar:
         members = {member.name: member for member in tar}
         assert list(members) == ["a", "a/b", "a/empty", "a/b/key", "top"]

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from ftl.proxy.names import (
     Installation,
-    issuer_folder,
+    issuer_key,
     live_file,
     project_bridge,
     project_network,
     release_alias,
-    stored_as,
+    storage_key,
 )
 
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,80}", fullmatch=True)
@@ -68,10 +68,10 @@ def test_a_networks_interface_has_a_name_that_the_firewall_knows(one: str, other
 )
 def test_an_issuer_has_a_folder_of_its_own(directory: str, folder: str) -> None:
     """By the address of the authority, as Caddy writes it."""
-    assert issuer_folder(directory) == folder
+    assert issuer_key(directory) == folder
 
 
 def test_a_file_is_called_as_caddy_calls_it() -> None:
     """What a file system might not take is written otherwise."""
-    assert stored_as("*.Shop.example.com") == "wildcard_.shop.example.com"
-    assert stored_as("2001:db8::1") == "2001-db8--1"
+    assert storage_key("*.Shop.example.com") == "wildcard_.shop.example.com"
+    assert storage_key("2001:db8::1") == "2001-db8--1"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ftl.config.models.project import Project, ProjectInfo, Proxy, Route, Server, Service
-from ftl.proxy.site import Certificate, InternalName, Site, SiteRedirect, SiteRoute, conflicts, site_of
+from ftl.proxy.site import InternalName, Site, SiteRedirect, SiteRoute, UserCertificate, conflicts, site_of
 
 SITE = Site(
     "shop",
@@ -88,10 +88,10 @@ def test_a_route_that_two_projects_have_is_a_conflict() -> None:
 
 def test_a_certificate_never_shows_its_key() -> None:
     """Its text form is its id, which changes with either part."""
-    one = Certificate(b"chain", b"secret")
+    one = UserCertificate(b"chain", b"secret")
     assert "secret" not in repr(one)
     assert one.id in repr(one)
-    assert len({one.id, Certificate(b"chain", b"other").id, Certificate(b"other", b"secret").id}) == 3
+    assert len({one.id, UserCertificate(b"chain", b"other").id, UserCertificate(b"other", b"secret").id}) == 3
 
 
 def test_a_redirected_host_is_no_other_projects() -> None:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from ftl.engine.tarball import archive
+from ftl.engine.tarball import tar_archive
 from ftl.engine.values import ContainerSpec, Mount, Publish
 from ftl.errors import EngineError, ServerError
 from tests.support.clock import run
@@ -128,7 +128,7 @@ def test_files_of_a_volume_outlive_a_container() -> None:
         for name in ("one", "two"):
             await engine.create(name, spec(mounts=(Mount("state", "/ftl"),)))
         assert await engine.get_archive("one", "/ftl/shop") is None
-        await engine.put_archive("one", "/ftl", archive({"shop/r1.json": b"{}"}))
+        await engine.put_archive("one", "/ftl", tar_archive({"shop/r1.json": b"{}"}))
         await engine.remove("one")
         assert await engine.get_archive("two", "/ftl/shop") == {"shop/r1.json": b"{}"}
         assert await engine.get_archive("two", "/ftl") == {"ftl/shop/r1.json": b"{}"}

@@ -24,7 +24,7 @@ from ftl.engine import labels
 from ftl.errors import EngineError, FtlError
 from ftl.events import Note, Switched
 from ftl.health.diagnosis import Exited, diagnose, has_exited
-from ftl.proxy.drain import drained
+from ftl.proxy.drain import wait_drained
 from ftl.proxy.networks import ensure_project_network
 from ftl.proxy.tls.issuance import likely_cause
 
@@ -45,7 +45,7 @@ async def ensure_network(context: DeployContext, step: EnsureNetwork) -> None:
 
 
 async def _leave_network(context: DeployContext, network: str) -> None:
-    await context.proxy.detach(network)
+    await context.proxy.disconnect(network)
     await context.engine.remove_network(network)
 
 
@@ -66,7 +66,7 @@ async def upgrade_proxy(context: DeployContext, step: UpgradeProxy) -> None:
 @RUNNERS.runs(ConnectProxy)
 async def connect_proxy(context: DeployContext, step: ConnectProxy) -> None:
     """Connect the proxy to the project's network."""
-    await context.proxy.attach(step.network, step.aliases)
+    await context.proxy.connect(step.network, step.aliases)
 
 
 @RUNNERS.runs(ApplySite)
@@ -77,7 +77,10 @@ async def apply_site(context: DeployContext, step: ApplySite) -> None:
         before = state.site(step.site.project) if state is not None else None
         project = step.site.project
         context.undo.add(
-            step, lambda: context.proxy.apply(before) if before is not None else context.proxy.forget(project)
+            step,
+            lambda: (
+                context.proxy.apply(before) if before is not None else context.proxy.remove_routes(project)
+            ),
         )
     await context.proxy.apply(step.site, step.certificate)
 
@@ -86,13 +89,13 @@ async def apply_site(context: DeployContext, step: ApplySite) -> None:
 async def await_certificates(context: DeployContext, step: AwaitCertificates) -> None:
     """Wait for certificates of new hosts; a failure is a warning, since the release is live."""
     try:
-        issuance = await context.proxy.issuance(step.files, seconds=CERTIFICATE_SECONDS)
+        issuance = await context.proxy.wait_for_certificates(step.files, seconds=CERTIFICATE_SECONDS)
     except EngineError as error:
         text = "cannot tell whether there are certificates"
         context.emit(Note(f"{text}: {error.message}", "warning", hint="`ftl doctor` checks them"))
         return
     for host in step.hosts:
-        words = issuance.words(host)
+        words = issuance.reason(host)
         if host in issuance.issued:
             continue
         if words:
@@ -108,7 +111,7 @@ async def await_certificates(context: DeployContext, step: AwaitCertificates) ->
 @RUNNERS.runs(PublishName)
 async def publish_name(context: DeployContext, step: PublishName) -> None:
     """Make the name of a service that never was live answer, before the release is decided."""
-    context.undo.add(step, lambda: context.proxy.forget(step.project, [step.service]))
+    context.undo.add(step, lambda: context.proxy.remove_routes(step.project, [step.service]))
     await context.proxy.switch(step.project, {step.service: step.alias})
 
 
@@ -155,7 +158,7 @@ async def _has_switched(context: DeployContext, step: Switch) -> bool:
 @RUNNERS.runs(Drain)
 async def drain(context: DeployContext, step: Drain) -> None:
     """Wait until old containers have finished their requests."""
-    left = await drained(
+    left = await wait_drained(
         context.proxy.in_flight, step.addresses, step.timeout, context.emit, service=step.service
     )
     if left:
@@ -172,4 +175,4 @@ async def drain(context: DeployContext, step: Drain) -> None:
 @RUNNERS.runs(RemoveRoutes)
 async def remove_routes(context: DeployContext, step: RemoveRoutes) -> None:
     """Remove services that are no longer in the project."""
-    await context.proxy.forget(step.project, step.services)
+    await context.proxy.remove_routes(step.project, step.services)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.changes import DependencyChange, RemovedService, ServiceChange
     from ftl.deploy.request import DeployRequest
-    from ftl.proxy.site import Certificate, Site, TlsFiles
+    from ftl.proxy.site import Site, TlsFiles, UserCertificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Diff:
     removed: tuple[RemovedService, ...]
     transitional_site: Site | None
     target_site: Site | None
-    certificate: Certificate | None
+    certificate: UserCertificate | None
     makes_release: bool
     release: str
 

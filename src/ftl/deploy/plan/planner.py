@@ -20,7 +20,7 @@ from ftl.deploy.plan.rollout import (
 from ftl.deploy.plan.steps import ApplySite, AwaitCertificates, Record, Step, Switch
 from ftl.engine import labels
 from ftl.proxy.site import TlsFiles
-from ftl.proxy.tls.issuance import newly_certified
+from ftl.proxy.tls.issuance import hosts_to_certify
 from ftl.releases.record import DependencyRecord, ReleaseRecord, ServiceRecord
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _routes(diff: Diff) -> Track:
 def _certificates(diff: Diff) -> Track:
     if diff.target_site is None:
         return ()
-    files = newly_certified(diff.target_site, diff.observed.site)
+    files = hosts_to_certify(diff.target_site, diff.observed.site)
     return (AwaitCertificates(files),) if files else ()
 
 

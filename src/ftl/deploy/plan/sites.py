@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from ftl.errors import ConfigError
 from ftl.proxy.names import project_network
-from ftl.proxy.site import Certificate, TlsFiles, site_of
-from ftl.proxy.tls.user_certificate import Unusable
-from ftl.proxy.tls.user_certificate import check as check_certificate
+from ftl.proxy.site import TlsFiles, UserCertificate, site_of
+from ftl.proxy.tls.user_certificate import InvalidCertificate, check_certificate
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -53,11 +52,11 @@ def read_files(project: Project, root: Path) -> TlsFiles:
     certificate = acme_root = None
     if proxy.certificate and proxy.key:
         chain, key = _read(project, root, "certificate"), _read(project, root, "key")
-        certificate = Certificate(chain, key)
+        certificate = UserCertificate(chain, key)
         try:
             check_certificate(certificate, site_of(project).hosts)
-        except Unusable as error:
-            problem = project.places.problem(error.message, "proxy", error.of, hint=error.hint)
+        except InvalidCertificate as error:
+            problem = project.places.problem(error.message, "proxy", error.field, hint=error.hint)
             raise ConfigError([problem]) from None
     if proxy.acme_ca_root:
         acme_root = _read(project, root, "acme_ca_root").decode("ascii", "replace")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ftl.deploy.names import volume_name
 from ftl.engine import labels
-from ftl.engine.values import ContainerSpec, Healthcheck, Limit, Mount, Publish
+from ftl.engine.values import ContainerSpec, Healthcheck, Mount, Publish, Ulimit
 from ftl.proxy.names import project_network, release_alias
 
 if TYPE_CHECKING:
@@ -144,8 +144,8 @@ def _words(command: str | tuple[str, ...] | None) -> tuple[str, ...] | None:
     return tuple(shlex.split(command))
 
 
-def _limits(section: ContainerSection) -> tuple[Limit, ...]:
-    return tuple(Limit(limit.name, limit.soft, limit.hard) for limit in section.ulimits)
+def _limits(section: ContainerSection) -> tuple[Ulimit, ...]:
+    return tuple(Ulimit(limit.name, limit.soft, limit.hard) for limit in section.ulimits)
 
 
 def _healthcheck(section: ContainerSection) -> Healthcheck | None:

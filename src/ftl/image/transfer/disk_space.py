@@ -9,7 +9,7 @@ from ftl.figures import size
 
 if TYPE_CHECKING:
     from ftl.engine.api import Engine
-    from ftl.engine.values import Usage
+    from ftl.engine.values import DiskUsage
 
 LOAD_FACTOR = 2
 """`docker load` holds a layer twice for a while: graph drivers unpack the archive first and install it from
@@ -70,7 +70,7 @@ async def reclaimable_space(engine: Engine, kept: int) -> str:
     return reclaim_hint(usage, kept)
 
 
-def reclaim_hint(usage: Usage, kept: int) -> str:
+def reclaim_hint(usage: DiskUsage, kept: int) -> str:
     """What could be freed, in words."""
     ways: list[str] = []
     if usage.unused_images >= _WORTH_IT:

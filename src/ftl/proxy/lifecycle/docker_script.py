@@ -22,7 +22,7 @@ docker() { command docker ${socket:+--host "unix://$socket"} "$@"; }
 """
 
 
-def told(machine: Machine, script: str, name: str, *arguments: str) -> list[str]:
+def docker_script(machine: Machine, script: str, name: str, *arguments: str) -> list[str]:
     """The command line for a script in which `docker` speaks to the machine's engine.
 
     Args:

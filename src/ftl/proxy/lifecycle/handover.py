@@ -26,7 +26,7 @@ _DELAY = "1s"
 _MIGRATES = (5, 14)
 
 
-def kernel_settings(kernel: str) -> dict[str, str]:
+def sysctls(kernel: str) -> dict[str, str]:
     """What the proxy's network namespace is told, for a kernel of this version ("6.1.0-18-amd64").
 
     With `tcp_migrate_req` connections that nobody accepted yet move to the new configuration's socket when the old
@@ -39,7 +39,7 @@ def kernel_settings(kernel: str) -> dict[str, str]:
     return {"net.ipv4.tcp_migrate_req": "1"}
 
 
-def graceful(servers: dict[str, Json]) -> Json:
+def graceful_app(servers: dict[str, Json]) -> Json:
     """Caddy's `http` app for these servers, whose successor will take over without loss."""
     generation = hashlib.sha256(json.dumps(servers, sort_keys=True).encode()).hexdigest()[:12]
     return {

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from ftl.engine import labels
 
-HOLD_SECONDS = 15
+PAUSE_SECONDS = 15
 
 # $1: seconds until it begins, $2: seconds that it lasts at most, $3: ports. Runs on the machine's own file system, for
 # its iptables. Ends by SIGTERM; the rules go with it.
@@ -28,7 +28,7 @@ each -D
 """
 
 
-def guard(name: str, image: str, delay: float, ports: str) -> list[str]:
+def pause_arguments(name: str, image: str, delay: float, ports: str) -> list[str]:
     """The arguments of `docker` that start the container; it is gone after HOLD_SECONDS, or when it is stopped.
 
     Args:
@@ -40,5 +40,5 @@ def guard(name: str, image: str, delay: float, ports: str) -> list[str]:
     options = ["--detach", "--rm", "--name", name, "--network", "host", "--volume", "/:/host"]
     options += ["--label", f"{labels.ROLE}={labels.ROLE_HOLD}"]
     rights = ["--cap-add", "NET_ADMIN", "--cap-add", "NET_RAW"]
-    script = ["/host", "sh", "-c", _HOLD, "ftl-hold", f"{delay:g}", str(HOLD_SECONDS), ports]
+    script = ["/host", "sh", "-c", _HOLD, "ftl-hold", f"{delay:g}", str(PAUSE_SECONDS), ports]
     return ["run", *options, *rights, "--entrypoint", "chroot", image, *script]

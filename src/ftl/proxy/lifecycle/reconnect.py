@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.errors import ServerError
-from ftl.proxy.lifecycle.docker_script import told
+from ftl.proxy.lifecycle.docker_script import docker_script
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,7 +32,7 @@ said=$(docker network connect "$@" "$network" "$container" 2>&1) || { echo "$sai
 """
 
 
-async def join_again(machine: Machine, container: str, place: Endpoint, aliases: Iterable[str]) -> bool:
+async def reconnect(machine: Machine, container: str, place: Endpoint, aliases: Iterable[str]) -> bool:
     """Have a container leave a network and join it at the same address under other names.
 
     Args:
@@ -48,7 +48,9 @@ async def join_again(machine: Machine, container: str, place: Endpoint, aliases:
         ServerError: It was not done in time. The server may still be at it, so nobody else should.
     """
     options = [word for alias in sorted(aliases) for word in ("--alias", alias)]
-    argv = told(machine, _JOIN_AGAIN, "ftl-join", container, place.network_id, place.address, *options)
+    argv = docker_script(
+        machine, _JOIN_AGAIN, "ftl-join", container, place.network_id, place.address, *options
+    )
     try:
         done = await machine.run(argv, timeout=_SECONDS)
     except ServerError as error:

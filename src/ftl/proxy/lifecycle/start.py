@@ -9,12 +9,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.engine import labels
-from ftl.engine.tarball import archive
+from ftl.engine.tarball import tar_archive
 from ftl.engine.values import Container, ContainerSpec, Mount, Publish
 from ftl.errors import EngineError, FtlError
 from ftl.proxy import networks, scripts
 from ftl.proxy.caddy import HTTP, HTTPS, render
-from ftl.proxy.lifecycle.handover import kernel_settings
+from ftl.proxy.lifecycle.handover import sysctls
 from ftl.proxy.names import CONFIG_FILE, Installation
 from ftl.proxy.state import is_proxy, observe
 
@@ -65,7 +65,7 @@ async def _rejoin(engine: Engine, machine: Machine, names: Installation) -> None
     """Join the networks of the projects that an earlier proxy served, which somebody removed."""
     state = await observe(engine, installation=names)
     if state is not None:
-        await networks.attach_all(engine, machine, names.container, state.sites.values())
+        await networks.connect_all(engine, machine, names.container, state.sites.values())
 
 
 async def find(engine: Engine, names: Installation) -> Container | None:
@@ -89,7 +89,7 @@ async def _create(engine: Engine, names: Installation, image: str) -> None:
     await engine.create_volume(names.config_volume, marks)
     await engine.create_volume(names.data_volume, marks)
     try:
-        await engine.create(names.container, await spec_of(engine, names, image))
+        await engine.create(names.container, await container_spec(engine, names, image))
     except EngineError as error:
         if error.status != _CONFLICT:
             raise
@@ -108,11 +108,11 @@ async def _provide_configuration(engine: Engine, names: Installation) -> None:
     """An empty configuration to begin with; a volume that an older proxy left has the right one."""
     if await engine.get_archive(names.container, CONFIG_FILE) is None:
         files = {"ftl/caddy.json": render(())}
-        content = archive(files, folders=("ftl/sites", "ftl/next", "live"))
+        content = tar_archive(files, folders=("ftl/sites", "ftl/next", "live"))
         await engine.put_archive(names.container, "/config", content)
 
 
-async def spec_of(engine: Engine, names: Installation, image: str) -> ContainerSpec:
+async def container_spec(engine: Engine, names: Installation, image: str) -> ContainerSpec:
     """The proxy's container as this version of FTL makes it; a label tells its settings from other versions'."""
     spec = ContainerSpec(
         image=image,
@@ -129,7 +129,7 @@ async def spec_of(engine: Engine, names: Installation, image: str) -> ContainerS
         ),
         # Names without a dot are answered by Docker alone (see `release_alias`).
         dns_options=("ndots:1",),
-        sysctls=kernel_settings((await engine.info()).kernel),
+        sysctls=sysctls((await engine.info()).kernel),
     )
     settings = hashlib.sha256(repr(replace(spec, image="")).encode()).hexdigest()[:16]
     return replace(spec, labels={**spec.labels, labels.CONFIG: settings})

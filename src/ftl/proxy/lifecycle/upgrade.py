@@ -19,7 +19,7 @@ from ftl.engine.values import ContainerSpec, Mount
 from ftl.errors import EngineError, FtlError
 from ftl.proxy import networks
 from ftl.proxy.lifecycle import pause_connections, start
-from ftl.proxy.lifecycle.docker_script import NO_DOCKER, told
+from ftl.proxy.lifecycle.docker_script import NO_DOCKER, docker_script
 from ftl.proxy.names import ADMIN, CONFIG_FILE
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ async def upgrade(engine: Engine, machine: Machine, names: Installation, image: 
     if old is None or old.state != "running":
         await start.ensure(engine, machine, names, image)
         old = await start.find(engine, names)
-    spec = await start.spec_of(engine, names, image)
+    spec = await start.container_spec(engine, names, image)
     wanted = await engine.image(image)
     if wanted is None or old is None:
         raise FtlError(f"{image} is not on {engine.name}")
@@ -137,7 +137,7 @@ async def _prepared(engine: Engine, names: Installation, spec: ContainerSpec) ->
         for place in places:
             # Docker adds a container's own ID to its names.
             aliases = [alias for alias in place.aliases if state is None or not state.id.startswith(alias)]
-            await networks.join(engine, new, place.network, frozenset(aliases), place.address or None)
+            await networks.connect(engine, new, place.network, frozenset(aliases), place.address or None)
     except BaseException:
         await engine.remove(new, force=True)
         raise
@@ -166,11 +166,11 @@ async def _swap(
     seconds, aside = GRACE_SECONDS + _DELAY_SECONDS, _aside(names, called)
     running = await start.find(engine, names)
     ports = f"{names.http_port},{names.https_port}"
-    waiting = pause_connections.guard(
+    waiting = pause_connections.pause_arguments(
         _aside(names, "hold"), running.image_id if running else "", _DELAY_SECONDS / 2, ports
     )
     arguments = [first, second, names.container, str(seconds), aside, ADMIN, *waiting]
-    argv = told(machine, _SWAP, "ftl-swap", *arguments)
+    argv = docker_script(machine, _SWAP, "ftl-swap", *arguments)
     done = await machine.run(argv, timeout=_SCRIPT_SECONDS)
     if done.exit_code == NO_DOCKER:
         await _swap_by_calls(engine, names, first, second, aside)

@@ -43,7 +43,7 @@ class Issuance:
     refused: Mapping[str, str] = field(default_factory=dict)
     trouble: str = ""
 
-    def words(self, host: str) -> str:
+    def reason(self, host: str) -> str:
         """Why a host has no certificate yet, as far as that is known."""
         return self.refused.get(host, self.trouble)
 
@@ -52,22 +52,28 @@ class Issuance:
         return all(host in self.issued or host in self.refused for host in hosts)
 
 
-def newly_certified(site: Site, before: Site | None) -> dict[str, str]:
+def hosts_to_certify(site: Site, before: Site | None) -> dict[str, str]:
     """The hosts that an authority is asked about for the first time, or for the first time by this project's way.
 
     Returns:
-        By host, the file that its certificate will be (see `Secured.stored`).
+        By host, the file that its certificate will be (see `SecuredHost.certificate_file`).
     """
     known = (
-        {host: one.issuer for host, one in policy.secured([before]).items() if one.by_acme} if before else {}
+        {host: one.issuer for host, one in policy.secured_hosts([before]).items() if one.uses_acme}
+        if before
+        else {}
     )
-    secured = policy.secured([site])
+    secured = policy.secured_hosts([site])
     return {
-        host: one.stored for host, one in secured.items() if one.by_acme and known.get(host) != one.issuer
+        host: one.certificate_file
+        for host, one in secured.items()
+        if one.uses_acme and known.get(host) != one.issuer
     }
 
 
-async def watch(engine: Engine, container: str, files: Mapping[str, str], *, seconds: float) -> Issuance:
+async def wait_for_certificates(
+    engine: Engine, container: str, files: Mapping[str, str], *, seconds: float
+) -> Issuance:
     """Wait until each host has its certificate or was refused one, at most so long.
 
     Args:
@@ -96,23 +102,23 @@ async def _look(engine: Engine, container: str, files: Mapping[str, str]) -> Iss
     issued = frozenset(done.stdout.decode().split())
     if issued.issuperset(files):
         return Issuance(issued)
-    told = await complaints(engine, container)
+    told = await failures_in_log(engine, container)
     refused = {host: words for host, words in told.refused.items() if host in files and host not in issued}
     return Issuance(issued, refused, told.trouble)
 
 
-async def complaints(engine: Engine, container: str) -> Issuance:
+async def failures_in_log(engine: Engine, container: str) -> Issuance:
     """What the proxy's log says of hosts that got no certificate.
 
     Raises:
         EngineError: The proxy cannot be asked.
     """
     lines = [line.text async for line in engine.logs(container, tail=_LOG_LINES)]
-    refused, trouble = refusals(lines)
+    refused, trouble = parse_log(lines)
     return Issuance(refused=refused, trouble=trouble)
 
 
-def refusals(lines: Iterable[str]) -> tuple[dict[str, str], str]:
+def parse_log(lines: Iterable[str]) -> tuple[dict[str, str], str]:
     """Why hosts have no certificate, by a log: what the last attempt for each came to, if it is over.
 
     Returns:

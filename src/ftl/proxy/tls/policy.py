@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from ftl.proxy.names import (
     CERTIFICATES,
-    authority_file,
+    ca_root_file,
     certificate_files,
-    issuer_folder,
-    stored_as,
+    issuer_key,
+    storage_key,
 )
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _PRIVATE = ("localhost", "local", "test", "example", "invalid", "onion", "intern
 
 
 @dataclass(frozen=True, slots=True)
-class Secured:
+class SecuredHost:
     """A host that is served by HTTPS.
 
     Attributes:
@@ -45,28 +45,28 @@ class Secured:
         return self.site.certificate
 
     @property
-    def by_acme(self) -> bool:
+    def uses_acme(self) -> bool:
         """Whether an authority certifies it, a private one any name; else the proxy's own does."""
         mine, private = self.certificate is not None, self.site.acme_root is not None
-        return asks_authority(self.host, self.site.tls, own_certificate=mine, own_authority=private)
+        return uses_acme(self.host, self.site.tls, user_certificate=mine, private_authority=private)
 
     @property
-    def stored(self) -> str:
+    def certificate_file(self) -> str:
         """The file below Caddy's certificates that is there once this issuer, and no other, has certified it."""
-        host = stored_as(self.host)
-        authority = issuer_folder(self.site.acme_ca or PUBLIC_CA) if self.by_acme else "local"
+        host = storage_key(self.host)
+        authority = issuer_key(self.site.acme_ca or PUBLIC_CA) if self.uses_acme else "local"
         return f"{authority}/{host}/{host}.crt"
 
     @property
     def issuer(self) -> Json:
         """Caddy's issuer module."""
-        if not self.by_acme:
+        if not self.uses_acme:
             return {"module": "internal"}
         root = self.site.acme_root
         given = {
             "email": self.site.email,
             "ca": self.site.acme_ca,
-            "trusted_roots_pem_files": [authority_file(root)] if root else None,
+            "trusted_roots_pem_files": [ca_root_file(root)] if root else None,
         }
         return {"module": "acme", **{key: value for key, value in given.items() if value}}
 
@@ -81,33 +81,33 @@ class Secured:
             return None
         if self.certificate:
             return _to_https({"host": [self.host]})
-        if not self.by_acme:
+        if not self.uses_acme:
             return None
-        issued = {"root": CERTIFICATES, "try_files": [f"/{self.stored}"]}
+        issued = {"root": CERTIFICATES, "try_files": [f"/{self.certificate_file}"]}
         return _to_https({"host": [self.host], "file": issued})
 
 
-def secured(sites: Sequence[Site]) -> Mapping[str, Secured]:
+def secured_hosts(sites: Sequence[Site]) -> Mapping[str, SecuredHost]:
     """The hosts that are served by HTTPS, sorted."""
-    found: dict[str, Secured] = {}
+    found: dict[str, SecuredHost] = {}
     for site in sorted(sites, key=lambda one: one.project):
         if site.tls == "off":
             continue
         for host in site.hosts:
-            found.setdefault(host, Secured(host, site))
+            found.setdefault(host, SecuredHost(host, site))
     return dict(sorted(found.items()))
 
 
-def asks_authority(host: str, mode: TlsMode, *, own_certificate: bool, own_authority: bool) -> bool:
+def uses_acme(host: str, mode: TlsMode, *, user_certificate: bool, private_authority: bool) -> bool:
     """Whether an ACME authority is asked to certify a host.
 
     Args:
         host: Its name.
         mode: `proxy.tls`.
-        own_certificate: There is one of the user's own, which is used instead.
-        own_authority: The root of a private authority is named: it certifies names of any kind.
+        user_certificate: There is one of the user's own, which is used instead.
+        private_authority: The root of a private authority is named: it certifies names of any kind.
     """
-    return mode == "auto" and not own_certificate and (own_authority or is_public(host))
+    return mode == "auto" and not user_certificate and (private_authority or is_public(host))
 
 
 def is_public(host: str) -> bool:
@@ -119,9 +119,9 @@ def is_public(host: str) -> bool:
     return False
 
 
-def apps(sites: Sequence[Site]) -> Json:
+def tls_apps(sites: Sequence[Site]) -> Json:
     """Caddy's `tls` and `pki` apps for these sites; nothing when none of them has TLS."""
-    found = secured(sites)
+    found = secured_hosts(sites)
     if not found:
         return {}
     managed = [one for one in found.values() if not one.certificate]
@@ -141,7 +141,7 @@ def apps(sites: Sequence[Site]) -> Json:
     }
 
 
-def _policies(managed: Sequence[Secured]) -> list[Json]:
+def _policies(managed: Sequence[SecuredHost]) -> list[Json]:
     """One policy for all the hosts of one issuer."""
     groups: list[tuple[Json, list[str]]] = []
     for one in managed:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from ftl.proxy.site import Certificate
+    from ftl.proxy.site import UserCertificate
 
 # X509_V_ERR_... of OpenSSL's x509_vfy.h
 _NOT_YET_VALID, _EXPIRED = 9, 10
@@ -28,40 +28,40 @@ _WEAK = re.compile(r"TOO_(SMALL|WEAK)$")
 _PREFIX = "ftl-certificate-"
 
 
-class Unusable(Exception):
+class InvalidCertificate(Exception):
     """A certificate that cannot serve.
 
     Attributes:
-        of: Which of the two files is to blame.
+        field: Which of the two files is to blame.
         hint: What to do about it.
     """
 
-    def __init__(self, of: str, message: str, hint: str) -> None:
+    def __init__(self, field: str, message: str, hint: str) -> None:
         super().__init__(message)
-        self.of = of
+        self.field = field
         self.message = message
         self.hint = hint
 
 
-def check(certificate: Certificate, hosts: Iterable[str]) -> None:
+def check_certificate(certificate: UserCertificate, hosts: Iterable[str]) -> None:
     """See that a certificate and its key can serve these hosts.
 
     Raises:
-        Unusable: They do not belong to each other, it does not cover a host, is not valid now, or is not PEM.
+        InvalidCertificate: They do not belong to each other, it does not cover a host, is not valid now, or is not PEM.
     """
     server = _server(certificate)
     leaf = _leaf(certificate)
     uncovered = [host for host in hosts if not _serves(server, leaf, host)]
     if uncovered:
         names = ", ".join(_names(leaf)) or "no host"
-        raise Unusable(
+        raise InvalidCertificate(
             "certificate",
             f"certificate: it does not cover {', '.join(uncovered)}",
             f"it is for {names}: get one for all hosts of the routes, or leave both keys out",
         )
 
 
-def _leaf(certificate: Certificate) -> str:
+def _leaf(certificate: UserCertificate) -> str:
     try:
         return x509.first_pem(certificate.chain.decode("ascii", "replace"))
     except ValueError:
@@ -76,7 +76,7 @@ def _names(leaf: str) -> tuple[str, ...]:
         return ()
 
 
-def _server(certificate: Certificate) -> ssl.SSLContext:
+def _server(certificate: UserCertificate) -> ssl.SSLContext:
     """What will serve. OpenSSL reads both from files alone: in a folder of our own, for a moment."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with private_folder(_PREFIX) as folder:
@@ -88,17 +88,19 @@ def _server(certificate: Certificate) -> ssl.SSLContext:
             context.load_cert_chain(chain, key, password=_refuse_password)
         except _Encrypted:
             hint = "the proxy has nobody to ask: `openssl pkey -in KEY -out NEW` takes the password away"
-            raise Unusable("key", "key: it is protected by a password", hint) from None
+            raise InvalidCertificate("key", "key: it is protected by a password", hint) from None
         except ssl.SSLError as error:
             if error.reason == "KEY_VALUES_MISMATCH":
                 hint = "take the key that the certificate was asked for with"
-                raise Unusable("key", "key: it is not the certificate's", hint) from None
+                raise InvalidCertificate("key", "key: it is not the certificate's", hint) from None
             if _WEAK.search(error.reason or ""):
                 words = (error.reason or "").lower().replace("_", " ")
                 hint = "visitors turn away from it: get one with a key of RSA 2048 or ECDSA P-256, signed by SHA-256"
-                raise Unusable("certificate", f"certificate: it is too weak ({words})", hint) from None
+                raise InvalidCertificate(
+                    "certificate", f"certificate: it is too weak ({words})", hint
+                ) from None
             hint = "it must be PEM: `-----BEGIN PRIVATE KEY-----`"
-            raise Unusable("key", "key: there is no private key in it", hint) from None
+            raise InvalidCertificate("key", "key: there is no private key in it", hint) from None
     return context
 
 
@@ -117,16 +119,16 @@ def _load(context: ssl.SSLContext, chain: Path) -> None:
         raise _no_certificate() from None
 
 
-def _no_certificate() -> Unusable:
+def _no_certificate() -> InvalidCertificate:
     hint = "it must be PEM: `-----BEGIN CERTIFICATE-----`, the server's own first, its chain after it"
-    return Unusable("certificate", "certificate: there is no certificate in it", hint)
+    return InvalidCertificate("certificate", "certificate: there is no certificate in it", hint)
 
 
 def _serves(server: ssl.SSLContext, leaf: str, host: str) -> bool:
     """Whether a visitor who trusts the certificate takes it for a host.
 
     Raises:
-        Unusable: Nobody takes it for anything.
+        InvalidCertificate: Nobody takes it for anything.
     """
     # A wildcard's own name is none that anybody asks for.
     asked = host.replace("*", "any", 1) if host.startswith("*.") else host
@@ -134,10 +136,10 @@ def _serves(server: ssl.SSLContext, leaf: str, host: str) -> bool:
         _shake_hands(server, _visitor(leaf), asked)
     except ssl.SSLCertVerificationError as error:
         if error.verify_code == _EXPIRED:
-            raise Unusable("certificate", "certificate: it has expired", "renew it") from None
+            raise InvalidCertificate("certificate", "certificate: it has expired", "renew it") from None
         if error.verify_code == _NOT_YET_VALID:
             hint = "wait, or set this machine's clock"
-            raise Unusable("certificate", "certificate: it is not valid yet", hint) from None
+            raise InvalidCertificate("certificate", "certificate: it is not valid yet", hint) from None
         return False
     return True
 

@@ -28,7 +28,7 @@ _PEM_END = "-----END CERTIFICATE-----"
 
 
 @dataclass(frozen=True, slots=True)
-class Certificate:
+class X509Certificate:
     """A certificate, as far as it is judged.
 
     Attributes:
@@ -61,7 +61,7 @@ def first_pem(text: str) -> str:
     return text[begin : end + len(_PEM_END)]
 
 
-def read_pem(text: str) -> Certificate:
+def read_pem(text: str) -> X509Certificate:
     """Read the first certificate of a PEM file.
 
     Raises:
@@ -70,7 +70,7 @@ def read_pem(text: str) -> Certificate:
     return read(ssl.PEM_cert_to_DER_cert(first_pem(text)))
 
 
-def read(der: bytes) -> Certificate:
+def read(der: bytes) -> X509Certificate:
     """Read a certificate.
 
     Raises:
@@ -82,12 +82,12 @@ def read(der: bytes) -> Certificate:
         raise ValueError("it is not a certificate") from error
 
 
-def _read(der: bytes) -> Certificate:
+def _read(der: bytes) -> X509Certificate:
     whole = next(_items(der))[1]
     body = [item for item in _items(next(_items(whole))[1]) if item[0] != _VERSION]
     _serial, _algorithm, issuer, validity, _subject, *rest = body
     begin, end = (_time(tag, content) for tag, content in _items(validity[1]))
-    return Certificate(_name(issuer[1]), tuple(_alternative_names(rest)), begin, end)
+    return X509Certificate(_name(issuer[1]), tuple(_alternative_names(rest)), begin, end)
 
 
 def _items(data: bytes) -> Iterator[tuple[int, bytes]]:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from ftl.engine.values import Usage
+from ftl.engine.values import DiskUsage
 from ftl.image.transfer.disk_space import not_enough_space, reclaim_hint, space_estimate
 
 
 @pytest.mark.parametrize(
     ("usage", "kept", "expected"),
     [
-        (Usage(0, 0), 0, ["holds nothing that is not in use"]),
-        (Usage(999_999, 999_999), 999_999, ["holds nothing that is not in use"]),
-        (Usage(1_200_000_000, 0), 0, ["`docker image prune --all` there frees about 1.2 GB"]),
+        (DiskUsage(0, 0), 0, ["holds nothing that is not in use"]),
+        (DiskUsage(999_999, 999_999), 999_999, ["holds nothing that is not in use"]),
+        (DiskUsage(1_200_000_000, 0), 0, ["`docker image prune --all` there frees about 1.2 GB"]),
         (
-            Usage(1_200_000_000, 300_000_000),
+            DiskUsage(1_200_000_000, 300_000_000),
             320_000_000,
             [
                 "frees about 1.2 GB",
@@ -26,7 +26,7 @@ from ftl.image.transfer.disk_space import not_enough_space, reclaim_hint, space_
     ],
 )
 def test_what_could_be_freed_is_named_where_it_is_worth_it(
-    usage: Usage, kept: int, expected: list[str]
+    usage: DiskUsage, kept: int, expected: list[str]
 ) -> None:
     """Each command with what it frees; crumbs are not mentioned."""
     ways = reclaim_hint(usage, kept).split("; ")

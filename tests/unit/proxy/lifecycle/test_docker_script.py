@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.proxy.lifecycle.docker_script import NO_DOCKER, told
+from ftl.proxy.lifecycle.docker_script import NO_DOCKER, docker_script
 from ftl.ssh.local import Local
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def run(script: str, *arguments: str) -> Completed:
     async def work() -> Completed:
         async with Local() as machine:
             await machine.engine_url()
-            return await machine.run(told(machine, script, "ftl-test", *arguments))
+            return await machine.run(docker_script(machine, script, "ftl-test", *arguments))
 
     return asyncio.run(work())
 

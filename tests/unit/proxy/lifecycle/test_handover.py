@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ftl.proxy.lifecycle.handover import kernel_settings
+from ftl.proxy.lifecycle.handover import sysctls
 
 
 @pytest.mark.parametrize(
@@ -21,4 +21,4 @@ from ftl.proxy.lifecycle.handover import kernel_settings
 )
 def test_a_kernel_is_asked_only_for_what_it_has(kernel: str, migrates: bool) -> None:
     """Connections are handed over from Linux 5.14 on; an older kernel would refuse to start the proxy."""
-    assert bool(kernel_settings(kernel)) is migrates
+    assert bool(sysctls(kernel)) is migrates

@@ -29,7 +29,7 @@ def join_again(docker: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> bo
     async def work() -> bool:
         async with Local() as machine:
             await machine.engine_url()
-            return await reconnect.join_again(machine, "proxy", PLACE, ["web"])
+            return await reconnect.reconnect(machine, "proxy", PLACE, ["web"])
 
     return asyncio.run(work())
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from ftl.proxy.site import Site, SiteRedirect, SiteRoute
-from ftl.proxy.tls.issuance import likely_cause, newly_certified, refusals
+from ftl.proxy.tls.issuance import hosts_to_certify, likely_cause, parse_log
 
 SITE = Site("shop", routes=(SiteRoute("shop.example.com", "/", False, "web", 80),), tls="auto")
 HOST = "shop.example.com"
@@ -31,21 +31,21 @@ def test_the_last_attempt_counts() -> None:
     """A refusal is told in the authority's words, and forgotten when the proxy tries again."""
     problem = "HTTP 400 urn:ietf:params:acme:error:dns - NXDOMAIN looking up A for shop.example.com"
     lines = [begins(), begins("b.test"), "not JSON", fails("old", "b.test"), fails(problem), begins("b.test")]
-    assert refusals(lines) == ({HOST: problem}, "")
+    assert parse_log(lines) == ({HOST: problem}, "")
 
 
 def test_what_caddy_adds_is_left_out() -> None:
     """The order's address says nothing to anybody."""
     words = "[a.test] solving challenges: none left (order=https://ca.test/order/1) (ca=https://ca.test/dir)"
-    assert refusals([fails(words)]) == ({HOST: "solving challenges: none left"}, "")
+    assert parse_log([fails(words)]) == ({HOST: "solving challenges: none left"}, "")
 
 
 def test_an_authority_out_of_reach_is_told() -> None:
     """Before an attempt is over, there is what the requests to the authority failed with."""
     words = 'performing request: Get "https://ca.test/dir": dial tcp: lookup ca.test: i/o timeout'
     retry = json.dumps({"msg": "HTTP request failed; retrying", "url": "https://ca.test/dir", "error": words})
-    assert refusals([begins(), retry]) == ({}, words)
-    assert refusals([begins(), retry, begins()]) == ({}, "")
+    assert parse_log([begins(), retry]) == ({}, words)
+    assert parse_log([begins(), retry, begins()]) == ({}, "")
 
 
 @pytest.mark.parametrize(
@@ -90,16 +90,16 @@ def test_an_authority_is_asked_about_new_hosts() -> None:
     """Hosts of routes and redirects that it was not asked about before, or not at this authority."""
     more = replace(SITE, redirects=(SiteRedirect("www.shop.example.com", HOST),))
     letsencrypt = "acme-v02.api.letsencrypt.org-directory"
-    assert newly_certified(SITE, None) == {HOST: f"{letsencrypt}/{HOST}/{HOST}.crt"}
-    assert newly_certified(SITE, SITE) == {}
-    assert list(newly_certified(more, SITE)) == ["www.shop.example.com"]
-    assert newly_certified(replace(SITE, tls="internal"), None) == {}
-    assert newly_certified(replace(SITE, certificate="abc"), None) == {}
+    assert hosts_to_certify(SITE, None) == {HOST: f"{letsencrypt}/{HOST}/{HOST}.crt"}
+    assert hosts_to_certify(SITE, SITE) == {}
+    assert list(hosts_to_certify(more, SITE)) == ["www.shop.example.com"]
+    assert hosts_to_certify(replace(SITE, tls="internal"), None) == {}
+    assert hosts_to_certify(replace(SITE, certificate="abc"), None) == {}
 
 
 def test_a_certificate_of_another_issuer_is_no_answer() -> None:
     """One that was kept from before is in another folder than the one that is waited for."""
     other = replace(SITE, acme_ca="https://ca.test:14000/dir")
-    assert newly_certified(other, SITE) == {HOST: f"ca.test-14000-dir/{HOST}/{HOST}.crt"}
+    assert hosts_to_certify(other, SITE) == {HOST: f"ca.test-14000-dir/{HOST}/{HOST}.crt"}
     for before in (other, replace(SITE, tls="internal"), replace(SITE, certificate="abc")):
-        assert newly_certified(SITE, before) == newly_certified(SITE, None)
+        assert hosts_to_certify(SITE, before) == hosts_to_certify(SITE, None)

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.proxy.site import Certificate
-from ftl.proxy.tls.user_certificate import Unusable
-from ftl.proxy.tls.user_certificate import check as check_certificate
+from ftl.proxy.site import UserCertificate
+from ftl.proxy.tls.user_certificate import InvalidCertificate, check_certificate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,43 +58,43 @@ def office(tmp_path: Path) -> Office:
 def test_a_certificate_for_all_hosts_is_taken(office: Office, tmp_path: Path) -> None:
     """By name or by wildcard; what follows it in the file is its chain."""
     key = (tmp_path / "key").read_bytes()
-    check_certificate(Certificate(office.certificate("key", *HOSTS), key), HOSTS)
+    check_certificate(UserCertificate(office.certificate("key", *HOSTS), key), HOSTS)
     wildcard = office.certificate("key", "*.example.com")
     check_certificate(
-        Certificate(wildcard + office.certificate("key", "other"), key), [*HOSTS, "*.example.com"]
+        UserCertificate(wildcard + office.certificate("key", "other"), key), [*HOSTS, "*.example.com"]
     )
 
 
 def test_a_host_that_is_not_covered_is_named(office: Office, tmp_path: Path) -> None:
     """With the names that it does cover."""
     chain = office.certificate("key", "shop.example.com")
-    with pytest.raises(Unusable, match=r"it does not cover www\.example\.com") as caught:
-        check_certificate(Certificate(chain, (tmp_path / "key").read_bytes()), HOSTS)
-    assert caught.value.of == "certificate"
+    with pytest.raises(InvalidCertificate, match=r"it does not cover www\.example\.com") as caught:
+        check_certificate(UserCertificate(chain, (tmp_path / "key").read_bytes()), HOSTS)
+    assert caught.value.field == "certificate"
     assert "it is for shop.example.com" in caught.value.hint
 
 
 def test_another_certificates_key_is_refused(office: Office) -> None:
     """The key is to blame, as the user will see."""
-    with pytest.raises(Unusable, match="it is not the certificate's") as caught:
-        check_certificate(Certificate(office.certificate("key", *HOSTS), office.key("other")), HOSTS)
-    assert caught.value.of == "key"
+    with pytest.raises(InvalidCertificate, match="it is not the certificate's") as caught:
+        check_certificate(UserCertificate(office.certificate("key", *HOSTS), office.key("other")), HOSTS)
+    assert caught.value.field == "key"
 
 
 def test_a_key_with_a_password_is_refused(office: Office, tmp_path: Path) -> None:
     """Nobody is asked for it here, and nobody could be there."""
     office.key("locked", "-aes256", "-pass", "pass:x")
     chain = office.certificate("key", *HOSTS)
-    with pytest.raises(Unusable, match="protected by a password"):
-        check_certificate(Certificate(chain, (tmp_path / "locked").read_bytes()), HOSTS)
+    with pytest.raises(InvalidCertificate, match="protected by a password"):
+        check_certificate(UserCertificate(chain, (tmp_path / "locked").read_bytes()), HOSTS)
 
 
 def test_a_certificate_that_is_too_weak_is_refused(office: Office) -> None:
     """It is the certificate's fault: its key is one, but too short."""
     short = office.short_key("short")
-    with pytest.raises(Unusable, match="it is too weak") as caught:
-        check_certificate(Certificate(office.certificate("short", *HOSTS), short), HOSTS)
-    assert caught.value.of == "certificate"
+    with pytest.raises(InvalidCertificate, match="it is too weak") as caught:
+        check_certificate(UserCertificate(office.certificate("short", *HOSTS), short), HOSTS)
+    assert caught.value.field == "certificate"
 
 
 def test_no_key_stays_behind(office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,15 +104,15 @@ def test_no_key_stays_behind(office: Office, tmp_path: Path, monkeypatch: pytest
     (folder / "ftl-certificate-x" / "key").write_text("secret")
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     key = (tmp_path / "key").read_bytes()
-    check_certificate(Certificate(office.certificate("key", *HOSTS), key), HOSTS)
+    check_certificate(UserCertificate(office.certificate("key", *HOSTS), key), HOSTS)
     assert list(folder.iterdir()) == []
 
 
 def test_an_expired_certificate_is_refused(office: Office, tmp_path: Path) -> None:
     """Visitors would turn away."""
     key = (tmp_path / "key").read_bytes()
-    with pytest.raises(Unusable, match="it has expired"):
-        check_certificate(Certificate(office.certificate("key", *HOSTS, days="-1"), key), HOSTS)
+    with pytest.raises(InvalidCertificate, match="it has expired"):
+        check_certificate(UserCertificate(office.certificate("key", *HOSTS, days="-1"), key), HOSTS)
 
 
 @pytest.mark.parametrize(
@@ -124,8 +123,8 @@ def test_what_is_no_pem_is_refused(
     chain: bytes | None, key: bytes | None, of: str, office: Office, tmp_path: Path
 ) -> None:
     """Files of other kinds: the one that is wrong is named."""
-    good = Certificate(office.certificate("key", *HOSTS), (tmp_path / "key").read_bytes())
-    given = Certificate(good.chain if chain is None else chain, good.key if key is None else key)
-    with pytest.raises(Unusable) as caught:
+    good = UserCertificate(office.certificate("key", *HOSTS), (tmp_path / "key").read_bytes())
+    given = UserCertificate(good.chain if chain is None else chain, good.key if key is None else key)
+    with pytest.raises(InvalidCertificate) as caught:
         check_certificate(given, HOSTS)
-    assert caught.value.of == of
+    assert caught.value.field == of

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ftl.engine import labels
-from ftl.engine.values import Container, Published
+from ftl.engine.values import Container, PublishedPort
 from ftl.server.doctor.facts import read
 
 OUTPUT = """\
@@ -37,15 +37,17 @@ allowed\tnonsense
 SURVEY = read(OUTPUT, asked=1000.2, answered=1000.4)
 
 
-def container(name: str, *published: Published, role: str | None = None) -> Container:
+def container(name: str, *published: PublishedPort, role: str | None = None) -> Container:
     """A container that runs, of ours if it has a role."""
     marks = {labels.ROLE: role} if role else {}
     return Container(name[0] * 12, name, f"{name}:1", "sha256:0", marks, "running", "Up", 0, (), published)
 
 
-def published(host_port: int, address: str = "0.0.0.0", inside: int = 0, protocol: str = "tcp") -> Published:
+def published(
+    host_port: int, address: str = "0.0.0.0", inside: int = 0, protocol: str = "tcp"
+) -> PublishedPort:
     """A port that the server listens on for a container."""
-    return Published(inside or host_port, protocol, address, host_port)
+    return PublishedPort(inside or host_port, protocol, address, host_port)
 
 
 PROXY = container("ftl-proxy", published(80), published(443), role=labels.ROLE_PROXY)

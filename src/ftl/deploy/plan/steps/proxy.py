@@ -10,7 +10,7 @@ from ftl.deploy.plan.steps.base import ServiceStep, Step
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ftl.proxy.site import Certificate, Site
+    from ftl.proxy.site import Site, UserCertificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class ApplySite(Step):
 
     kind: ClassVar[str] = "apply_site"
     site: Site
-    certificate: Certificate | None = None
+    certificate: UserCertificate | None = None
 
     @property
     def text(self) -> str:

@@ -10,10 +10,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftl.proxy.site import Certificate
+from ftl.proxy.site import UserCertificate
 from ftl.proxy.tls import user_certificate, x509
-from ftl.proxy.tls.issuance import complaints, likely_cause
-from ftl.proxy.tls.policy import asks_authority
+from ftl.proxy.tls.issuance import failures_in_log, likely_cause
+from ftl.proxy.tls.policy import uses_acme
 from ftl.server.doctor.checks.dns import some_host
 from ftl.server.doctor.finding import Finding
 
@@ -48,7 +48,7 @@ class Served:
     """
 
     host: str
-    certificate: x509.Certificate | None
+    certificate: x509.X509Certificate | None
     failure: str = ""
     refusal: str = ""
     distrust: str | None = None
@@ -106,10 +106,10 @@ async def with_refusals(
         return list(served)
     try:
         async with asyncio.timeout(SECONDS):
-            told = await complaints(engine, proxy.name)
+            told = await failures_in_log(engine, proxy.name)
     except TimeoutError:
         return list(served)
-    return [replace(one, refusal=told.words(one.host)) if one.host in missing else one for one in served]
+    return [replace(one, refusal=told.reason(one.host)) if one.host in missing else one for one in served]
 
 
 async def _shake(url: str, host: str, context: ssl.SSLContext) -> bytes | str:
@@ -161,9 +161,9 @@ def judge_own(proxy: Proxy, root: Path, hosts: Sequence[str], now: datetime) -> 
         what = f"{error.filename} cannot be read: {error.strerror}"
         return [Finding("certificates", proxy.certificate, "problem", what, "name files that are there")]
     try:
-        user_certificate.check(Certificate(chain, key), hosts)
+        user_certificate.check_certificate(UserCertificate(chain, key), hosts)
         certificate = x509.read_pem(chain.decode(errors="replace"))
-    except user_certificate.Unusable as error:
+    except user_certificate.InvalidCertificate as error:
         return [Finding("certificates", proxy.certificate, "problem", error.message, error.hint)]
     except ValueError as error:
         return [Finding("certificates", proxy.certificate, "warning", str(error), "is it whole?")]
@@ -173,30 +173,30 @@ def judge_own(proxy: Proxy, root: Path, hosts: Sequence[str], now: datetime) -> 
 def is_by_acme(proxy: Proxy, host: str) -> bool:
     """Whether an authority must reach the server by this name, or there will be no certificate."""
     mine, private = proxy.certificate is not None, proxy.acme_ca_root is not None
-    return asks_authority(host, proxy.tls, own_certificate=mine, own_authority=private)
+    return uses_acme(host, proxy.tls, user_certificate=mine, private_authority=private)
 
 
 def judge_served(served: Served, proxy: Proxy, now: datetime) -> Finding:
     """What visitors of a domain are shown."""
     host, certificate = served.host, served.certificate
-    by_acme = is_by_acme(proxy, host)
+    uses_acme = is_by_acme(proxy, host)
     if certificate is None and served.refusal:
         what = f"the authority gives no certificate: {served.refusal}"
         return Finding("certificates", host, "problem", what, likely_cause(served.refusal))
     if certificate is None:
         what = f"the server shows no certificate: {served.failure}"
-        fix = LOGS if by_acme else "`ftl deploy` gives the proxy its routes"
-        return Finding("certificates", host, "problem" if by_acme else "warning", what, fix)
+        fix = LOGS if uses_acme else "`ftl deploy` gives the proxy its routes"
+        return Finding("certificates", host, "problem" if uses_acme else "warning", what, fix)
     if not certificate.covers(some_host(host)):
         what = f"the server shows a certificate for {', '.join(certificate.names) or 'no name'}"
-        return Finding("certificates", host, "problem", what, LOGS if by_acme else "`ftl deploy`")
+        return Finding("certificates", host, "problem", what, LOGS if uses_acme else "`ftl deploy`")
     fix = (
         "put a new one into the files of `proxy.certificate`, and `ftl deploy`" if proxy.certificate else LOGS
     )
     finding = _judge_time(host, certificate, now, fix=fix)
     if finding.level != "ok" or served.distrust is None:
         return finding
-    if not by_acme and not proxy.certificate:
+    if not uses_acme and not proxy.certificate:
         what = f"{finding.what}; only who was told to trusts the proxy's own authority"
         return Finding("certificates", host, "ok", what)
     what = f"{finding.what}; this machine does not trust it: {served.distrust}"
@@ -208,7 +208,7 @@ def judge_served(served: Served, proxy: Proxy, now: datetime) -> Finding:
     return Finding("certificates", host, "warning", what, why)
 
 
-def _judge_time(name: str, certificate: x509.Certificate, now: datetime, *, fix: str) -> Finding:
+def _judge_time(name: str, certificate: x509.X509Certificate, now: datetime, *, fix: str) -> Finding:
     """How long a certificate is good for."""
     left = certificate.not_after - now
     said = f"issued by {certificate.issuer}"

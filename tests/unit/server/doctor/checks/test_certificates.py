@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
-GOOD = x509.Certificate(
+GOOD = x509.X509Certificate(
     "Let's Encrypt R11", ("shop.example.com",), NOW - timedelta(days=20), NOW + timedelta(days=70)
 )
 AUTO, INTERNAL = Proxy(), Proxy(tls="internal")
