@@ -1,4 +1,4 @@
-"""Letting old containers finish what they have begun."""
+"""Draining: waiting until old containers have finished their requests in flight."""
 
 from __future__ import annotations
 
@@ -11,53 +11,55 @@ from ftl.events import Draining, Emit, ignore
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
-GRACE = 1.2
-"""Seconds after a switch before a count of 0 is believed: a request may have read the live file just before the
-switch and not be counted yet."""
+SETTLE_SECONDS = 1.2
+"""Seconds after a switch before a count of 0 is believed.
+
+A request may have read the live file just before the switch and not be counted yet.
+"""
 
 _INTERVAL = 0.25
-_QUIET = 2  # so many counts of 0 in a row
+_ZEROS_IN_A_ROW = 2
 
 
 async def wait_drained(
     in_flight: Callable[[], Awaitable[Mapping[str, int]]],
     addresses: Iterable[str],
-    timeout: float,  # not an error: what is left is the answer
+    timeout: float,  # reaching it is no error: the open requests are the result
     emit: Emit = ignore,
     *,
     service: str = "",
 ) -> dict[str, int]:
-    """Wait until no request is in flight on containers that get no new ones; to be called right after the switch.
+    """Wait until no request is in flight on containers that get no new ones. Call it right after the switch.
 
     Args:
         in_flight: Asks the proxy: `ProxyControl.in_flight`.
         addresses: The containers' addresses, with or without a port.
-        timeout: After so many seconds it is over anyway.
-        emit: Is told how many requests are left, whenever that changes.
-        service: Whose containers they are, for those events.
+        timeout: Seconds after which it returns in any case.
+        emit: Receives the number of open requests whenever it changes.
+        service: The containers' service, for those events.
 
     Returns:
-        What was still in flight at the end, by address; empty when all is finished. A proxy that cannot be
-        asked counts as busy.
+        Requests still in flight at the end, by address; empty when all have finished. A proxy that does not answer
+        counts as busy.
     """
     hosts = {_host(address) for address in addresses}
     clock = asyncio.get_running_loop().time
-    begun = clock()
-    quiet, told = 0, -1
-    left: dict[str, int] = {}
+    start = clock()
+    zeros, reported = 0, -1
+    remaining: dict[str, int] = {}
     while True:
-        counted = await _count(in_flight, hosts)
-        if counted is not None:
-            left = counted
-            open_now = sum(left.values())
-            quiet = quiet + 1 if open_now == 0 else 0
-            if open_now != told and (open_now or told > 0):
-                emit(Draining(service, open_now))
-            told = open_now
-        passed = clock() - begun
-        if (quiet >= _QUIET and passed >= min(GRACE, timeout)) or passed >= timeout:
-            return left
-        await asyncio.sleep(min(_INTERVAL, timeout - passed))
+        counts = await _count(in_flight, hosts)
+        if counts is not None:
+            remaining = counts
+            total = sum(remaining.values())
+            zeros = zeros + 1 if total == 0 else 0
+            if total != reported and (total or reported > 0):
+                emit(Draining(service, total))
+            reported = total
+        elapsed = clock() - start
+        if (zeros >= _ZEROS_IN_A_ROW and elapsed >= min(SETTLE_SECONDS, timeout)) or elapsed >= timeout:
+            return remaining
+        await asyncio.sleep(min(_INTERVAL, timeout - elapsed))
 
 
 async def _count(

@@ -1,16 +1,14 @@
-"""Waiting for requests in flight: when it ends, and what it says."""
+"""Waiting for requests in flight."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
 
-import pytest
-
 from ftl.errors import FtlError
 from ftl.events import Draining, Event
-from ftl.proxy import drain
-from ftl.proxy.drain import wait_drained
+from ftl.proxy.drain import SETTLE_SECONDS, wait_drained
+from tests.support.clock import run
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -18,15 +16,8 @@ if TYPE_CHECKING:
 OLD = "10.83.0.3"
 
 
-@pytest.fixture(autouse=True)
-def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Milliseconds for seconds."""
-    monkeypatch.setattr(drain, "GRACE", 0.012)
-    monkeypatch.setattr(drain, "_INTERVAL", 0.002)
-
-
 def counts(*answers: int | None) -> Callable[[], Awaitable[Mapping[str, int]]]:
-    """What the proxy counts on the old container: one answer after the other, the last for ever; None: none."""
+    """A proxy that counts these requests on the old container, the last number for ever; None: no answer."""
     left = list(answers)
 
     async def in_flight() -> Mapping[str, int]:
@@ -38,35 +29,46 @@ def counts(*answers: int | None) -> Callable[[], Awaitable[Mapping[str, int]]]:
     return in_flight
 
 
+async def seconds_of(waiting: Awaitable[Mapping[str, int]]) -> float:
+    """Duration of a wait."""
+    await waiting
+    return asyncio.get_running_loop().time()
+
+
 def test_it_ends_when_nothing_is_in_flight() -> None:
-    """Requests on other containers are of no interest."""
+    """Each change of the count is an event; requests on other containers do not matter."""
     events: list[Event] = []
-    left = asyncio.run(wait_drained(counts(2, 1, 0), [OLD], 5, events.append, service="web"))
-    assert left == {}
+    assert run(wait_drained(counts(2, 1, 0), [OLD], 5, events.append, service="web")) == {}
     assert events == [Draining("web", 2), Draining("web", 1), Draining("web", 0)]
 
 
-def test_one_zero_is_not_believed() -> None:
-    """A request that was not counted yet shows up at the next look and is waited for."""
+def test_a_single_zero_is_not_believed() -> None:
+    """A request that was not counted yet appears in a later count and is waited for."""
     events: list[Event] = []
-    answers = counts(0, 0, 1, 1, 1, 0)
-    assert asyncio.run(wait_drained(answers, [OLD], 5, events.append)) == {}
+    assert run(wait_drained(counts(0, 0, 1, 1, 1, 0), [OLD], 5, events.append)) == {}
     assert Draining("", 1) in events
 
 
-def test_what_is_left_at_the_end_is_told() -> None:
-    """After the timeout the answer says what was still open, by address."""
-    assert asyncio.run(wait_drained(counts(3), [f"{OLD}:8000"], 0.02)) == {f"{OLD}:8000": 3}
+def test_zeros_are_believed_once_the_switch_has_settled() -> None:
+    """It takes no longer than the time in which an uncounted request could appear, plus one interval."""
+    seconds = run(seconds_of(wait_drained(counts(0), [OLD], 60)))
+    assert SETTLE_SECONDS <= seconds < SETTLE_SECONDS + 0.5
+
+
+def test_open_requests_are_returned_after_the_timeout() -> None:
+    """They are counted by address, and the wait lasts exactly as long as it may."""
+    assert run(wait_drained(counts(3), [f"{OLD}:8000"], 10)) == {f"{OLD}:8000": 3}
+    assert abs(run(seconds_of(wait_drained(counts(3), [OLD], 10))) - 10) < 0.01
 
 
 def test_an_idle_container_causes_no_event() -> None:
-    """Where nothing was in flight there is nothing to tell."""
+    """Where nothing was in flight, nothing is reported."""
     events: list[Event] = []
-    asyncio.run(wait_drained(counts(0), [OLD], 5, events.append))
+    run(wait_drained(counts(0), [OLD], 5, events.append))
     assert events == []
 
 
 def test_a_proxy_that_does_not_answer_counts_as_busy() -> None:
-    """Without an answer nobody is cut off early; a later answer counts again."""
-    assert asyncio.run(wait_drained(counts(2, None), [OLD], 0.02)) == {f"{OLD}:8000": 2}
-    assert asyncio.run(wait_drained(counts(None, None, None, 0), [OLD], 5)) == {}
+    """Without an answer no request is cut off early; a later answer counts again."""
+    assert run(wait_drained(counts(2, None), [OLD], 3)) == {f"{OLD}:8000": 2}
+    assert run(wait_drained(counts(None, None, None, 0), [OLD], 5)) == {}
