@@ -37,7 +37,6 @@ NOT_YET_CLEAN = (
     "src/ftl/references.py",
     "src/ftl/server",
     "src/ftl/ssh",
-    "src/ftl/ui",
     "tests",
     "lab",
     "bench",

@@ -1,4 +1,4 @@
-"""Events and errors for people (a terminal, plain lines) and for programs (JSON lines)."""
+"""Output of events and errors: on a terminal, as plain lines, as JSON lines."""
 
 from ftl.ui.reporter import Reporter, open_reporter
 

@@ -1,4 +1,4 @@
-"""What goes on right now: events -> rows that come and go. Knows nothing of how they are drawn."""
+"""Work in progress: turns events into rows that come and go. Independent of drawing."""
 
 from __future__ import annotations
 
@@ -33,13 +33,15 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Row:
-    """One thing that goes on.
+    """One activity in progress.
 
     Attributes:
-        started: By the board's clock.
-        detail: The latest about it: a line of output, a probe's outcome.
-        transfer: How far an image has come that is being sent.
-        number: How many of the same go on (replicas).
+        subject: The service or image it is about.
+        text: The activity.
+        started: Its start by the board's clock.
+        detail: The latest news: a line of output, a probe's outcome.
+        transfer: The progress of an image that is being sent.
+        number: The number of equal activities in progress (replicas).
     """
 
     subject: str
@@ -51,7 +53,7 @@ class Row:
 
 
 class Board:
-    """The rows, oldest first."""
+    """Rows of all activities in progress."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
@@ -59,11 +61,11 @@ class Board:
 
     @property
     def rows(self) -> tuple[Row, ...]:
-        """Rows of what is under way, oldest first."""
+        """Rows, oldest first."""
         return tuple(self._rows.values())
 
     def update(self, event: Event) -> None:
-        """Take in what happened."""
+        """Update the rows by an event."""
         match event:
             case BuildStarted() | BuildStep() | BuildOutput() | BuildFinished():
                 self._building(event)
@@ -115,7 +117,7 @@ class Board:
                 self._end(key)
 
     def _by_registry(self, event: PullProgress | PushProgress) -> None:
-        """An image on its way from or to a registry, in Docker's words; some of them are the last."""
+        """An image that is pulled or pushed, with Docker's status texts, of which some mark the end."""
         pulling = isinstance(event, PullProgress)
         key = ("pull" if pulling else "push", event.image)
         if event.status.startswith("Status:") if pulling else ": digest: " in event.status:

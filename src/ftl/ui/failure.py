@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 TAB = "    "
 
 WIDEST = 160
-"""Characters of a line of ftl.yaml that are shown."""
+"""Characters that are shown of a line of ftl.yaml."""
 
 LONGEST = 2000
-"""Characters of a line of output that are shown: apps log whole documents in one."""
+"""Characters that are shown of a line of output: apps log whole documents in one."""
 
 LONGEST_CAUSE = 400
-"""Characters of a line of a cause that are shown: an app may answer a health check with a page."""
+"""Characters that are shown of a line of a cause: health checks are answered with pages."""
 
 _Line = tuple["Part", ...]
 
 
 def draw(errors: Sequence[FtlError], style: Style) -> str:
-    """Draw what happened, where, why and what to do next; readable without colour. No newline at its end.
+    """Draw errors: what happened, where, why, what to do next. No newline at the end.
 
     Output that belongs to the errors (the last lines of a log) comes first: 30 lines of it would push the reason out
     of a terminal of 24.

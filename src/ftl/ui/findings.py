@@ -24,7 +24,7 @@ TITLES: dict[Area, str] = {
 }
 
 WIDEST = 100
-"""Columns beyond which a sentence is hard to read."""
+"""Width beyond which a sentence is hard to read."""
 
 _MARKS: dict[Level, tuple[str, str, str]] = {
     "ok": ("32", "✓", "+"),

@@ -1,4 +1,4 @@
-"""Events as JSON, one object a line: `type` is the name in snake_case, the fields keep their names."""
+"""Events as JSON lines: one object for each event, with its type and fields."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ if TYPE_CHECKING:
 
 
 class JsonLines:
-    """Writes each event as a line. When the stream fails, it falls silent: the work goes on.
+    """Writes each event as a line. When the stream fails, it stops writing and the work goes on.
 
-    A stream whose reader left is let go. One that cannot be written is not: writing the result fails as well then, and
-    that is an error of the command.
+    A stream whose reader closed it is silenced. One that cannot be written is not: writing the result fails as well
+    then, and that is an error of the command.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._read = True
+        self._open = True
 
     def emit(self, event: Event) -> None:
         """Write one event."""
-        if not self._read:
+        if not self._open:
             return
         try:
             self._stream.write(json.dumps(as_record(event), default=str) + "\n")
             self._stream.flush()
         except BrokenPipeError:
-            self._read = False
+            self._open = False
             silence(self._stream)
         except OSError:
-            self._read = False
+            self._open = False
 
     def close(self) -> None:
-        """Nothing to leave clean."""
+        """Do nothing: there is no live part."""
 
 
 def as_record(event: Event) -> dict[str, object]:
-    """The event as the JSON object that --json prints."""
+    """The JSON object that --json prints for an event."""
     record: dict[str, object] = {"type": event.type}
     for field in fields(event):
         record[field.name] = getattr(event, field.name)

@@ -20,10 +20,10 @@ class LogLines:
     pipe it stays exactly as it was written, for programs that read it.
 
     Args:
-        stream: Where to.
-        timestamps: Whether each line begins with its time.
-        prefix: Whether it names its container.
-        flush: Write each line through at once.
+        stream: The stream to write to.
+        timestamps: Begin each line with its time.
+        prefix: Begin each line with its container.
+        flush: Flush after each line.
     """
 
     def __init__(self, stream: TextIO, *, timestamps: bool, prefix: bool, flush: bool) -> None:

@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 class Plain:
     """Writes a line for each event that says something new.
 
-    When the stream fails (its reader left, its disk is full, its terminal is closed), it falls silent: the work goes
-    on.
+    When the stream fails (its reader closed it, its disk is full, its terminal is gone), it stops writing and the work
+    goes on.
 
     Args:
-        stream: Where to, stderr as a rule.
-        transcript: What is worth a line; None: nothing is (--quiet).
+        stream: The stream to write to, normally stderr.
+        transcript: Turns events into lines; None: no lines (--quiet).
     """
 
     def __init__(self, stream: TextIO, transcript: Transcript | None) -> None:
         self._stream = stream
         self._transcript = transcript
-        self._begun: set[str] = set()
+        self._started: set[str] = set()
 
     def emit(self, event: Event) -> None:
-        """Write what the event adds."""
+        """Write the lines of an event."""
         if self._transcript is None:
             return
         try:
@@ -41,21 +41,21 @@ class Plain:
             silence(self._stream)
 
     def _write(self, line: Line) -> None:
-        """Write a line, unless it says of something quick that it is done in the words that said it began."""
+        """Write a line, but not the end of a quick step that has the same text as its start."""
         text = text_of(line)
         if line.mark == "started":
-            self._begun.add(text)
-        elif line.mark == "done" and text in self._begun:
-            self._begun.remove(text)
+            self._started.add(text)
+        elif line.mark == "done" and text in self._started:
+            self._started.remove(text)
             return
         self._stream.write(Style().line(text) + "\n")
 
     def close(self) -> None:
-        """Nothing to leave clean."""
+        """Do nothing: there is no live part."""
 
 
 def text_of(line: Line) -> str:
-    """The line as text, with what it is about before it."""
+    """Text of a line, its subject first."""
     prefix = f"{line.subject}: " if line.subject else ""
     match line.mark:
         case "warning" | "hint":

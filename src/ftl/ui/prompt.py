@@ -1,4 +1,4 @@
-"""Asking on the terminal, in a way that Ctrl-C ends at once and that leaves the terminal as it was.
+"""Ask for a line on the terminal; Ctrl-C ends it at once and the terminal is restored.
 
 `input` and `getpass` would need a thread, which nothing ends but the Enter key.
 """
@@ -13,15 +13,15 @@ import termios
 from ftl.ui.style import Style
 
 
-async def ask(words: str, *, secret: bool = False) -> str | None:
+async def ask(question: str, *, secret: bool = False) -> str | None:
     """Ask for a line.
 
     Args:
-        words: What to ask; a colon follows them.
-        secret: What is typed is not shown.
+        question: Text of the question, without the colon.
+        secret: Turn the echo off.
 
     Returns:
-        What was typed; None where there is no terminal, or its input ended.
+        The line; None where there is no terminal, or its input ended.
     """
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return None
@@ -35,9 +35,9 @@ async def ask(words: str, *, secret: bool = False) -> str | None:
     loop.add_reader(terminal, typed.set)
     try:
         termios.tcsetattr(terminal, termios.TCSAFLUSH, during)
-        _write(Style().line(f"{words}: "))
+        _write(Style().line(f"{question}: "))
         await typed.wait()
-        line = os.read(terminal, 4096)  # a terminal hands out whole lines (its canonical mode)
+        line = os.read(terminal, 4096)  # in canonical mode a terminal returns whole lines
     finally:
         loop.remove_reader(terminal)
         termios.tcsetattr(terminal, termios.TCSAFLUSH, before)

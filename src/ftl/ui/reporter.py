@@ -1,4 +1,4 @@
-"""Who draws events: chosen once, from what the user asked for and where stderr goes."""
+"""Choose the reporter of events by the options and by the kind of stderr."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ if TYPE_CHECKING:
 
 
 class Reporter(Protocol):
-    """Draws events as they come. Owns stderr (or, for JSON, shares stdout) until it is closed."""
+    """Draws events. Owns stderr (or, for JSON, shares stdout) until it is closed."""
 
     def emit(self, event: Event) -> None:
-        """Draw one event. Never raises because of its stream: the work goes on."""
+        """Draw one event. A stream that fails raises nothing: the work goes on."""
         ...
 
     def close(self) -> None:
-        """Leave the stream clean. May be called twice."""
+        """Take the live part away. May be called twice."""
         ...
 
 
 def open_reporter(*, as_json: bool, quiet: bool, verbose: int) -> Reporter:
-    """The reporter for this call: JSON lines on stdout, else stderr, live if that is a terminal."""
+    """Open JSON lines on stdout, or a reporter on stderr that is live if that is a terminal."""
     if as_json:
         from ftl.ui.json_lines import JsonLines
 

@@ -25,9 +25,9 @@ _COLOUR = re.compile(r"(\x1b\[[0-9;:]*m)")
 
 
 def escaped(text: str) -> str:
-    r"""Show control, bidirectional and zero-width characters as escapes: `\x1b`, `\u202e`. Idempotent.
+    r"""Show control, bidirectional and zero-width characters as escapes such as `\x1b`.
 
-    Tabs and newlines stay.
+    Tabs and newlines stay. Idempotent.
     """
     return _UNSAFE.sub(lambda match: _escape(match[0]), text)
 
@@ -38,7 +38,7 @@ def _escape(character: str) -> str:
 
 
 def printable(line: str, *, colour: bool = False) -> str:
-    """Remove from a program's output what steers a terminal: escape sequences and unsafe characters.
+    """Remove escape sequences and unsafe characters from a line of a program's output.
 
     A build step or an app may move the cursor, set the window's title or clear the screen; here it may not.
     Of a line that draws itself anew with carriage returns (a progress bar), the last state is kept.
@@ -57,5 +57,5 @@ def printable(line: str, *, colour: bool = False) -> str:
 
 
 def shortened(text: str, limit: int) -> str:
-    """The first `limit` characters, and how many more there are."""
+    """The first `limit` characters, and the number of further ones."""
     return text if len(text) <= limit else f"{text[:limit]}... ({len(text) - limit} more characters)"

@@ -1,4 +1,4 @@
-"""The standard streams when something is wrong with them: nobody reads them, or they cannot be written."""
+"""Standard streams that fail: their reader is gone, or they cannot be written."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import IO
 
 
 def silence(stream: IO[str]) -> None:
-    """Write nothing more to a stream that failed.
+    """Discard all further output of a stream that failed.
 
-    What it still holds goes nowhere: Python would write that when it exits, complain, and end with 120.
+    Its buffer is discarded as well: Python would flush it at exit, print an error and exit with 120.
     """
-    with suppress(OSError, ValueError):  # a stream of a test has no descriptor; a closed one needs nothing
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
+    with suppress(OSError, ValueError):  # a stream of a test has no descriptor; a closed one is silent
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)

@@ -1,4 +1,4 @@
-"""Colour for a few words of a line, without the cost of a library: an error must be drawn as fast as help.
+"""Lines of text for people, with colour; no library, so an error is drawn as fast as help.
 
 Text for people becomes a line here and nowhere else, so that nothing a server, a file or a program wrote steers the
 terminal: `Style.line` escapes its parts, then adds colour.
@@ -56,12 +56,12 @@ class Style:
 
     @classmethod
     def of(cls, stream: TextIO, environ: Mapping[str, str] | None = None) -> Style:
-        """Colour on a terminal, unless NO_COLOR is set (https://no-color.org) or the terminal is "dumb"."""
+        """Colour on a terminal, but not with NO_COLOR (https://no-color.org) or TERM=dumb."""
         variables = os.environ if environ is None else environ
         return cls(stream.isatty() and not variables.get("NO_COLOR") and variables.get("TERM") != "dumb")
 
     def line(self, *parts: Part) -> str:
-        """The parts as one text, safe for a terminal."""
+        """Render parts as one text that is safe for a terminal."""
         return "".join(map(self._rendered, parts))
 
     def _rendered(self, part: Part) -> str:

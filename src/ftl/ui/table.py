@@ -1,4 +1,4 @@
-"""Tables as text: columns line up, and a terminal that is too narrow gets fewer of them."""
+"""Tables as text: columns are aligned, and a narrow terminal gets fewer of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 GAP = 2
 
 NARROWEST = 16
-"""Columns that a sentence is left; where there are fewer, the line is longer than the terminal."""
+"""Least width of a column of sentences; lines are longer than a narrower terminal."""
 
 
 def table(
@@ -66,7 +66,7 @@ def _without_optional(
 
 
 def _narrow(widths: list[int], may_wrap: Sequence[bool], width: int) -> None:
-    """Take columns from the widest sentence, as long as there is one to take from."""
+    """Narrow the widest columns of sentences until the table fits, or none can be narrowed."""
     while _total(widths) > width:
         wide = [number for number, wraps in enumerate(may_wrap) if wraps and widths[number] > NARROWEST]
         if not wide:
@@ -107,7 +107,7 @@ def _one_line(cell: str) -> str:
 
 
 def display_width(text: str) -> int:
-    """Columns of a terminal that a text takes: two for East Asian wide characters, none for combining marks."""
+    """Width on a terminal: 2 for an East Asian wide character, 0 for a combining mark."""
     if text.isascii():
         return len(text)
     return sum(map(_character_width, text))

@@ -1,4 +1,4 @@
-"""Draw events on a terminal: a transcript that grows, and below it a live part that shows what is under way."""
+"""Draw events on a terminal: a growing transcript, and below it the work in progress, live."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from ftl.ui.transcript import Line, Mark, Transcript
 
 REFRESH = 8
-"""Times a second that the live part is drawn."""
+"""Redraws of the live part a second."""
 
 WIDE, VERY_WIDE = 70, 100
-"""Columns from which on there is room for a bar, and for a long one."""
+"""Least widths of a terminal for a progress bar, and for a long one."""
 
 _STYLES: dict[Mark, str] = {
     "done": "green",
@@ -44,13 +44,13 @@ _MARKS: dict[Mark, tuple[str, str]] = {"done": ("✓", "+"), "failed": ("✗", "
 
 
 class Terminal:
-    """Draws on a terminal with rich. The live part starts with the first thing that goes on.
+    """Draws on a terminal with rich. The live part starts with the first activity.
 
-    What stays after `close` is the transcript alone, whether the work ended well, badly or by Ctrl-C.
+    After `close` only the transcript stays, whether the work succeeded, failed or was interrupted.
 
-    All of it is written by the event loop: rich's own refreshing thread moves the cursor up between the lines that
-    another thread is about to write, which left rows of the live part in the scrollback and lost lines of the
-    transcript (once or twice in 12 deploys of two services).
+    Only the event loop writes: rich's refresh thread moves the cursor up between the lines that another thread is
+    about to write, which left rows of the live part in the scrollback and lost lines of the transcript (once or twice
+    in 12 deploys of two services).
     """
 
     def __init__(self, console: Console, transcript: Transcript, board: Board) -> None:
@@ -77,21 +77,24 @@ class Terminal:
             self._fall_silent()
 
     def close(self) -> None:
-        """Take the live part away and give the cursor back."""
+        """Remove the live part and show the cursor again."""
         self._closed = True
         self._stop_redrawing()
         live, self._live = self._live, None
         if live is not None:
-            live.stop()
+            try:
+                live.stop()
+            except OSError:
+                silence(self._console.file)
 
     def _animate(self) -> None:
         if self._live is None and self._board.rows:
             self._live = Live(
-                get_renderable=self.now,
+                get_renderable=self.live_part,
                 console=self._console,
                 auto_refresh=False,
                 transient=True,
-                redirect_stdout=False,  # stdout is data, and may not be this terminal at all
+                redirect_stdout=False,  # stdout is data, and may be another stream than this terminal
             )
             self._live.start()
             with suppress(RuntimeError):  # no event loop runs: the live part changes with events alone
@@ -116,13 +119,13 @@ class Terminal:
             self._redraw.cancel()
 
     def _fall_silent(self) -> None:
-        """Draw no more: the terminal was closed. The work goes on, or takes back what it did."""
+        """Stop drawing, because the terminal is gone; the work goes on, or is rolled back."""
         self._closed = True
         self._stop_redrawing()
         silence(self._console.file)
 
     def _drawn(self, line: Line) -> RenderableType:
-        """A line of the transcript; a long one goes on below its own beginning."""
+        """A line of the transcript, with a hanging indent."""
         style = _STYLES.get(line.mark, "")
         if line.mark == "output":
             return _text(("  | " if line.subject is None else f"  {line.subject} | ", "dim"), line.text)
@@ -133,7 +136,7 @@ class Terminal:
         grid.add_row(Text(mark, style or "dim"), _text((_prefix(line.subject), "bold"), line.text))
         return grid
 
-    def now(self) -> RenderableType:
+    def live_part(self) -> RenderableType:
         """Render the live part, never higher than the terminal."""
         rows = _with_total(self._board.rows)
         room = max(self._console.height - 2, 1)
@@ -151,7 +154,7 @@ class Terminal:
         return grid
 
     def _progress(self, row: Row, width: int) -> RenderableType:
-        """How far a row has come: its text and time, or a bar (where there is room) with figures."""
+        """Progress of a row: its text and time, or figures with a bar where there is room."""
         if row.transfer is not None:
             return self._bar(row.transfer, width)
         text = _text(" ".join(row.text.split()))
@@ -163,11 +166,11 @@ class Terminal:
         return text
 
     def _bar(self, transfer: TransferProgress, width: int) -> RenderableType:
-        """A bar of a fixed width, so that it does not jump, and as many whole figures as there is room for."""
+        """A bar of a fixed width, so that it does not jump, and as many whole figures as fit."""
         terminal = self._console.width
         bar = 0 if terminal < WIDE or not transfer.bytes_total else 10 if terminal < VERY_WIDE else 24
-        text, *others = transfers.figures(transfer)
-        for figure in others:
+        text, *further = transfers.figures(transfer)
+        for figure in further:
             if len(text) + 2 + len(figure) > width - (bar + 1 if bar else 0):
                 break
             text += f"  {figure}"
@@ -176,19 +179,23 @@ class Terminal:
         grid = Table.grid(padding=(0, 1))
         grid.add_column(width=bar)
         grid.add_column(no_wrap=True, overflow="crop")
-        shown = ProgressBar(total=transfer.bytes_total, completed=transfer.bytes_done, width=bar)
-        grid.add_row(shown, Text(text))
+        progress = ProgressBar(total=transfer.bytes_total, completed=transfer.bytes_done, width=bar)
+        grid.add_row(progress, Text(text))
         return grid
 
 
 def _with_total(rows: Sequence[Row]) -> list[Row]:
-    """Where several images are being sent, how far all of it is comes below them."""
+    """Rows with a total below the images, where several are being sent."""
     sending = [row for row in rows if row.transfer is not None]
     if len(sending) < 2:
         return list(rows)
-    total = transfers.together([row.transfer for row in sending if row.transfer is not None])
+    all_images = transfers.total([row.transfer for row in sending if row.transfer is not None])
     last = max(rows.index(row) for row in sending)
-    return [*rows[: last + 1], replace(sending[0], subject=total.image, transfer=total), *rows[last + 1 :]]
+    return [
+        *rows[: last + 1],
+        replace(sending[0], subject=all_images.image, transfer=all_images),
+        *rows[last + 1 :],
+    ]
 
 
 def _text(*parts: str | tuple[str, str]) -> Text:

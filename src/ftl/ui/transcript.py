@@ -1,6 +1,6 @@
-"""What is worth a line: events -> the lines that stay, the same on a terminal and in a log file.
+"""Transcript of a command: turns events into lines, the same for a terminal and a log file.
 
-What builds and hooks print is left out unless asked for: when one fails, its error carries the last of it.
+The output of builds and hooks is left out without -v: when one fails, its error carries the last lines.
 """
 
 from __future__ import annotations
@@ -44,23 +44,23 @@ if TYPE_CHECKING:
 Mark = Literal["started", "done", "failed", "undone", "info", "warning", "hint", "output"]
 
 LONG_STEP = 2.0
-"""Seconds from which on a build step is worth a line of its own."""
+"""Least duration in seconds of a build step that gets a line."""
 
 SHORT_STEP = 0.1
-"""Seconds below which nobody wants to know how long a step took."""
+"""Least duration in seconds of a step that is shown with its duration."""
 
 MINOR_STEPS = ("record", "ensure_store", "send_images", "switch")
-"""Steps that are no news: bookkeeping, and what events of their own tell. With -v their end is told."""
+"""Steps without a line (bookkeeping, or specific events exist); with -v their end has one."""
 
 WAITING = 10
-"""Seconds between two lines about a container that is waited for."""
+"""Seconds between two lines about a container that is not healthy yet."""
 
 INTERVAL = 5.0
-"""Seconds between two lines about the same thing that goes on."""
+"""Seconds between two lines about the same activity."""
 
 
 LONGEST_OUTCOME = 200
-"""Characters of a probe's outcome that are shown."""
+"""Characters that are shown of a probe's outcome."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,8 @@ class Line:
 
     Attributes:
         subject: The service, dependency or image it is about; shown as its prefix.
-        lasting: Whether it matters after the fact. On a terminal, where the present is drawn live, the
-            others are left out.
+        lasting: Whether it matters after the event. A terminal, which draws the work in progress live, leaves out
+            the others.
     """
 
     mark: Mark
@@ -80,10 +80,10 @@ class Line:
 
 
 class Transcript:
-    """Turns events into lines, with just enough memory to say each thing once and at a bearable rate.
+    """Turns events into lines, each fact once and progress at a readable rate.
 
     Args:
-        verbose: 0 shows what changed; 1 also what builds, hooks and probes say.
+        verbose: 0 shows changes; 1 also the output of builds, hooks and probes.
         clock: Seconds, for the rate.
     """
 
@@ -95,7 +95,7 @@ class Transcript:
         self._waits: dict[str, int] = {}
 
     def lines(self, event: Event) -> list[Line]:
-        """What the event adds; often nothing."""
+        """Lines of an event; often none."""
         return [line for line in self._lines(event) if line.text]
 
     def _lines(self, event: Event) -> Iterable[Line]:
@@ -218,7 +218,7 @@ class Transcript:
                 yield Line("undone", f"undone: {event.text}", event.service)
 
     def _probed(self, event: Probed) -> Iterable[Line]:
-        """Every probe with -v; else that there is a wait, now and then, and when it is given up."""
+        """With -v every probe; else a line now and then while a container is not healthy."""
         if self._verbose:
             mark: Mark = "done" if event.healthy else "info"
             yield Line(mark, f"{event.container} answers: {_outcome(event)}", event.service)
@@ -232,7 +232,7 @@ class Transcript:
             yield Line("info", text, event.service, lasting=False)
 
     def _due(self, kind: str, subject: str) -> bool:
-        """Whether it is time for another line about this; the first one is."""
+        """Whether it is time for another line about this activity; the first call says yes."""
         now = self._clock()
         last = self._last.get((kind, subject))
         if last is not None and now - last < INTERVAL:

@@ -1,4 +1,4 @@
-"""How an image on its way to a server reads: how far it is, what became of a layer, and what it took."""
+"""Text for the transfer of an image: its progress, its layers, its result."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
     from ftl.events import LayerFinished, TransferFinished
 
-_TELLING = 1_000_000
-"""Bytes from which on a speed says something about the link."""
+_MEANINGFUL = 1_000_000
+"""Least number of bytes whose speed is that of the link."""
 
 
 def figures(event: TransferProgress) -> list[str]:
-    """Bytes, speed, time left and the layer at hand: what matters most comes first."""
+    """Bytes, speed, time left and current layer, the most important first."""
     parts = [part(event.bytes_done, event.bytes_total)] if event.bytes_total else []
     all_read = event.bytes_done >= event.bytes_total
     if all_read and event.layers_done >= event.layers_total:
-        return [*parts, "unpacking there"]
+        return [*parts, "unpacking on the server"]
     if event.speed > 0 and not all_read:
         parts.append(f"{size(int(event.speed))}/s")
     if event.seconds_left is not None and not all_read:
@@ -29,57 +29,56 @@ def figures(event: TransferProgress) -> list[str]:
     if event.layers_total:
         parts.append(f"layer {min(event.layers_done + 1, event.layers_total)}/{event.layers_total}")
     if event.bytes_sent:
-        as_difference = " as a difference" if event.way == "delta" else ""
-        parts.append(f"{size(event.bytes_sent)} sent{as_difference}")
+        as_delta = " as a delta" if event.way == "delta" else ""
+        parts.append(f"{size(event.bytes_sent)} sent{as_delta}")
     return parts
 
 
-def together(events: Sequence[TransferProgress]) -> TransferProgress:
-    """Several images of one transfer as if they were one: they go one after the other."""
-    done, total = sum(one.bytes_done for one in events), sum(one.bytes_total for one in events)
-    speed = max((one.speed for one in events if one.layer is not None), default=0.0)
+def total(events: Sequence[TransferProgress]) -> TransferProgress:
+    """Progress of several images of one transfer; they are sent one after the other."""
+    bytes_done = sum(event.bytes_done for event in events)
+    bytes_total = sum(event.bytes_total for event in events)
+    speed = max((event.speed for event in events if event.layer is not None), default=0.0)
     return TransferProgress(
-        image="in all",
-        bytes_done=done,
-        bytes_total=total,
-        bytes_sent=sum(one.bytes_sent for one in events),
-        layers_done=sum(one.layers_done for one in events),
-        layers_total=sum(one.layers_total for one in events),
+        image="total",
+        bytes_done=bytes_done,
+        bytes_total=bytes_total,
+        bytes_sent=sum(event.bytes_sent for event in events),
+        layers_done=sum(event.layers_done for event in events),
+        layers_total=sum(event.layers_total for event in events),
         speed=speed,
-        seconds_left=(total - done) / speed if speed > 0 else None,
+        seconds_left=(bytes_total - bytes_done) / speed if speed > 0 else None,
     )
 
 
 def layer(event: LayerFinished) -> str:
-    """What became of a layer."""
+    """Result of a layer."""
     name = event.layer.removeprefix("sha256:")[:12]
     match event.way:
         case "kept":
-            return f"layer {name}, {size(event.size)}: kept there from an earlier transfer"
+            return f"layer {name}, {size(event.size)}: kept on the server by an earlier transfer"
         case _ if event.bytes_sent is None:
             return f"layer {name}, {size(event.size)} sent"
         case "delta":
             saved = (event.instead_of or 0) > event.bytes_sent
             instead = f" instead of {size(event.instead_of)}" if event.instead_of and saved else ""
-            return (
-                f"layer {name}, {size(event.size)}: {size(event.bytes_sent)} sent{instead}, as a difference"
-            )
+            return f"layer {name}, {size(event.size)}: {size(event.bytes_sent)} sent{instead}, as a delta"
         case _:
             return f"layer {name}, {size(event.size)}: {size(event.bytes_sent)} sent"
 
 
 def summary(event: TransferFinished) -> str:
-    """What went over, what a difference saved, and what was there already."""
+    """Layers and bytes sent, bytes saved by deltas, and layers the server already had."""
     layers, in_images = event.layers_sent + event.layers_reused, event.layers_reused - event.layers_kept
     if in_images == layers:
-        return f"nothing to send, all {count(layers, 'layer')} are there"
+        return f"nothing to send, the server has all {count(layers, 'layer')}"
     parts = [_moved(event, layers)] if event.layers_sent else [f"none of {count(layers, 'layer')} sent"]
     if in_images:
-        parts.append(f"{in_images} there already")
+        parts.append(f"{in_images} already on the server")
     if event.layers_kept:
-        parts.append(f"{event.layers_kept} kept from an earlier transfer")
-    in_all = " in all" if _on_the_wire(event) is not None else ""
-    parts.append(duration(event.seconds) + in_all)
+        parts.append(f"{event.layers_kept} kept by an earlier transfer")
+    in_total = " in total" if _on_the_wire(event) is not None else ""
+    parts.append(duration(event.seconds) + in_total)
     return ", ".join(parts)
 
 
@@ -88,7 +87,7 @@ def _moved(event: TransferFinished, layers: int) -> str:
     if event.bytes_saved:
         moved += f" instead of {size(event.bytes_sent + event.bytes_saved)}"
     if event.layers_delta:
-        kind = "a difference" if event.layers_delta == 1 else "differences"
+        kind = "a delta" if event.layers_delta == 1 else "deltas"
         moved += f" ({event.layers_delta} as {kind})"
     wire = _on_the_wire(event)
     if wire is not None:
@@ -97,9 +96,9 @@ def _moved(event: TransferFinished, layers: int) -> str:
 
 
 def _on_the_wire(event: TransferFinished) -> float | None:
-    """The seconds that the link needed, without asking, unpacking and tagging.
+    """Seconds of the link alone, without requests, unpacking and tagging.
 
-    None where they tell nothing: of differences, whose making and applying takes the time, and of a few bytes.
+    None where they mean nothing: for deltas, whose computation takes the time, and for a few bytes.
     """
-    telling = event.bytes_sent >= _TELLING and event.link_speed > 0 and not event.layers_delta
-    return event.bytes_sent / event.link_speed if telling else None
+    meaningful = event.bytes_sent >= _MEANINGFUL and event.link_speed > 0 and not event.layers_delta
+    return event.bytes_sent / event.link_speed if meaningful else None

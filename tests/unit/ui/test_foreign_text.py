@@ -98,7 +98,7 @@ def test_the_terminal(text: str, event: Event) -> None:
         reporter.emit(each)
     reporter.emit(with_text(event, text))
     live = Console(file=stream, **plain)  # type: ignore[arg-type]
-    live.print(reporter.now())
+    live.print(reporter.live_part())
     reporter.close()
     assert unsafe(stream.getvalue()) == []
 

@@ -63,8 +63,8 @@ def test_only_the_transcript_stays() -> None:
         "✓ web: built shop-web in 12 s, context 4.2 MB",
         "• web: first step not in the cache: [2/3] RUN pip install flask (4.2 s): app.py",
         "  changed",
-        "✓ shop-web:r5: 2 of 9 layers sent: 14.0 MB in 3.5 s (4.0 MB/s), 7 there already,",
-        "  4.1 s in all",
+        "✓ shop-web:r5: 2 of 9 layers sent: 14.0 MB in 3.5 s (4.0 MB/s), 7 already on the",
+        "  server, 4.1 s in total",
         "• shop.example.com runs Debian GNU/Linux 12 (bookworm): 1 change",
         "• r5 on shop.example.com: 2 steps",
         "✓ web: healthy after 1.2 s",
@@ -108,7 +108,7 @@ def test_the_live_part_fits(width: int, rows: int) -> None:
         TransferProgress("registry.example.com/team/shop-web:r5", 20_000_000, 45_100_000, 7_000_000)
     )
     console = Console(file=io.StringIO(), width=width, height=24, color_system=None)
-    live = reporter.now()
+    live = reporter.live_part()
     reporter.close()
     with console.capture() as capture:
         console.print(live)
@@ -124,7 +124,7 @@ def test_the_live_part_fits(width: int, rows: int) -> None:
         (80, "━━━━       20.0/45.1 MB  4.0 MB/s  6.3 s left  layer 2/3"),
         (
             120,
-            "━━━━━━━━━━╸              20.0/45.1 MB  4.0 MB/s  6.3 s left  layer 2/3  7.0 MB sent as a difference",
+            "━━━━━━━━━━╸              20.0/45.1 MB  4.0 MB/s  6.3 s left  layer 2/3  7.0 MB sent as a delta",
         ),
     ],
 )
@@ -139,7 +139,7 @@ def test_a_transfer_shows_as_much_as_there_is_room_for(width: int, expected: str
     )
     console = Console(file=io.StringIO(), width=width, color_system=None)
     with console.capture() as capture:
-        console.print(reporter.now())
+        console.print(reporter.live_part())
     reporter.close()
     assert capture.get()[2:].rstrip() == f"shop-web:r5 {expected}"
 
@@ -156,14 +156,14 @@ def test_several_images_have_a_total_below_them() -> None:
     reporter.emit(StepStarted("start", "start x", "web"))
     console = Console(file=io.StringIO(), width=60, color_system=None)
     with console.capture() as capture:
-        console.print(reporter.now())
+        console.print(reporter.live_part())
     reporter.close()
     assert [line[2:].rstrip() for line in capture.get().splitlines()] == [
-        "       send i, j",
-        "i      20.0/40.0 MB  5.0 MB/s  4.0 s left  layer 2/2",
-        "j       0.0/10.0 MB  layer 1/1",
-        "in all 20.0/50.0 MB  5.0 MB/s  6.0 s left  layer 2/3",
-        "web    start x",
+        "      send i, j",
+        "i     20.0/40.0 MB  5.0 MB/s  4.0 s left  layer 2/2",
+        "j      0.0/10.0 MB  layer 1/1",
+        "total 20.0/50.0 MB  5.0 MB/s  6.0 s left  layer 2/3",
+        "web   start x",
     ]
 
 
@@ -173,9 +173,9 @@ def test_what_is_put_together_there_has_no_bar() -> None:
     reporter.emit(TransferStarted("i", 9, 9, 0, layers_kept=2))
     console = Console(file=io.StringIO(), width=80, color_system=None)
     with console.capture() as capture:
-        console.print(reporter.now())
+        console.print(reporter.live_part())
     reporter.close()
-    assert capture.get()[2:].rstrip() == "i unpacking there"
+    assert capture.get()[2:].rstrip() == "i unpacking on the server"
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_what_is_put_together_there_has_no_bar() -> None:
     [
         (
             TransferProgress("i", 44_000_000, 44_000_000, 7_000_000, 2, 2, None, None, 4e6, 0.0),
-            "unpacking there",
+            "unpacking on the server",
         ),
         (TransferProgress("i", 44_000_000, 44_000_000, 7_000_000, 1, 2, "a", "whole", 4e6, 0.0), "layer 2/2"),
     ],
@@ -195,7 +195,7 @@ def test_there_is_no_time_left_to_tell_once_all_is_read(progress: TransferProgre
     reporter.emit(progress)
     console = Console(file=io.StringIO(), width=80, color_system=None)
     with console.capture() as capture:
-        console.print(reporter.now())
+        console.print(reporter.live_part())
     reporter.close()
     assert f"44.0/44.0 MB  {expected}" in capture.get()
 

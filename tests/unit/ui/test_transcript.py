@@ -75,32 +75,32 @@ def test_every_event_says_something_with_v(event: Event) -> None:
         ),
         (
             TransferFinished("shop-web:r5", 2, 7, 14_000_000, 4.1),
-            ["shop-web:r5: 2 of 9 layers sent: 14.0 MB, 7 there already, 4.1 s"],
+            ["shop-web:r5: 2 of 9 layers sent: 14.0 MB, 7 already on the server, 4.1 s"],
         ),
         (
             TransferFinished("shop-web:r5", 3, 9, 1_600_000, 3.1, 43_400_000, 2, 0, 520_000.0),
             [
-                "shop-web:r5: 3 of 12 layers sent: 1.6 MB instead of 45.0 MB (2 as differences), "
-                "9 there already, 3.1 s"
+                "shop-web:r5: 3 of 12 layers sent: 1.6 MB instead of 45.0 MB (2 as deltas), "
+                "9 already on the server, 3.1 s"
             ],
         ),
         (
             TransferFinished("shop-web:r5", 9, 0, 48_000_000, 12.1, link_speed=5_900_000.0),
-            ["shop-web:r5: 9 of 9 layers sent: 48.0 MB in 8.1 s (5.9 MB/s), 12 s in all"],
+            ["shop-web:r5: 9 of 9 layers sent: 48.0 MB in 8.1 s (5.9 MB/s), 12 s in total"],
         ),
         (
             TransferFinished("shop-web:r5", 1, 2, 4_000, 0.2, 0, 1, 2, 20_000.0),
-            [
-                "shop-web:r5: 1 of 3 layers sent: 4.0 kB (1 as a difference), 2 kept from an earlier transfer, 0.2 s"
-            ],
+            ["shop-web:r5: 1 of 3 layers sent: 4.0 kB (1 as a delta), 2 kept by an earlier transfer, 0.2 s"],
         ),
         (
             TransferFinished("shop-web:r5", 0, 3, 0, 2.2, layers_kept=2),
-            ["shop-web:r5: none of 3 layers sent, 1 there already, 2 kept from an earlier transfer, 2.2 s"],
+            [
+                "shop-web:r5: none of 3 layers sent, 1 already on the server, 2 kept by an earlier transfer, 2.2 s"
+            ],
         ),
         (
             TransferFinished("shop-web:r5", 0, 9, 0, 0.1),
-            ["shop-web:r5: nothing to send, all 9 layers are there"],
+            ["shop-web:r5: nothing to send, the server has all 9 layers"],
         ),
         (BuildStep("web", "RUN make", "failed"), ["web: failed: RUN make"]),
         (BuildStep("web", "RUN make", "done", 0.1), []),
@@ -117,7 +117,7 @@ def test_every_event_says_something_with_v(event: Event) -> None:
             TransferProgress(
                 "shop-web:r5", 9_300_000, 45_100_000, 200_000, 1, 3, "sha256:b", "delta", 6e6, 6.0
             ),
-            ["shop-web:r5:  9.3/45.1 MB, 6.0 MB/s, 6.0 s left, layer 2/3, 200.0 kB sent as a difference"],
+            ["shop-web:r5:  9.3/45.1 MB, 6.0 MB/s, 6.0 s left, layer 2/3, 200.0 kB sent as a delta"],
         ),
         (LayerFinished("shop-web:r5", "sha256:ab", "delta", 100, 5, 40), []),
     ],
@@ -132,14 +132,14 @@ def test_words(event: Event, expected: list[str]) -> None:
     [
         (
             LayerFinished("i", "sha256:ab", "delta", 9000, 50, 4000),
-            "9.0 kB: 50 B sent instead of 4.0 kB, as a difference",
+            "9.0 kB: 50 B sent instead of 4.0 kB, as a delta",
         ),
-        (LayerFinished("i", "sha256:ab", "delta", 9000, 4000, 4000), "9.0 kB: 4.0 kB sent, as a difference"),
+        (LayerFinished("i", "sha256:ab", "delta", 9000, 4000, 4000), "9.0 kB: 4.0 kB sent, as a delta"),
         (LayerFinished("i", "sha256:ab", "whole", 9000, 4000, 4000), "9.0 kB: 4.0 kB sent"),
         (LayerFinished("i", "sha256:ab", "whole", 9000), "9.0 kB sent"),
         (
             LayerFinished("i", "sha256:ab", "kept", 9000, 0, 4000),
-            "9.0 kB: kept there from an earlier transfer",
+            "9.0 kB: kept on the server by an earlier transfer",
         ),
     ],
 )
