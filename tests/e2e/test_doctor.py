@@ -224,6 +224,6 @@ def test_logins_to_registries(ftl: Callable[..., Project], server: Server, lab: 
         found = app.run("doctor", "--json")
         assert found.exit_code == 1, found
         refused = findings(found, "problem")["registries doctor.test"]
-        assert "does not take the credentials of me" in refused["what"]
+        assert "rejects the credentials of me" in refused["what"]
         assert refused["fix"]
         assert "-word" not in json.dumps(found.lines)

@@ -1,4 +1,4 @@
-"""Images through registries with passwords and with tokens: pushed from one engine, pulled by another's."""
+"""Images through registries with passwords and with tokens: pushed from one engine, pulled by another."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from lab import images, peers
 from lab.servers import INIT_SCRIPT, PUT_INIT_SCRIPT
-from tests.e2e.registry_desk import (
+from tests.e2e.registry_deployer import (
     PASSWORD,
     READY,
     USERS,
-    Desk,
-    coded,
-    engine_of,
-    let_be_insecure,
-    registries_by_doctor,
-    secrets_on,
-    typed,
+    Deployer,
+    allow_insecure,
+    auth_entry,
+    credential_files,
+    forwarded_engine,
+    registry_findings,
+    run_on_terminal,
 )
 from tests.e2e.site import site, unique
 
@@ -50,40 +50,40 @@ def token(lab: Lab) -> Iterator[peers.Registry]:
 
 @pytest.fixture(scope="module")
 def builder(lab: Lab, basic: peers.Registry, token: peers.Registry) -> Iterator[Server]:
-    """The machine that builds."""
+    """The machine whose engine builds."""
     made = lab.server("builder")
     images.ensure("busybox", "caddy")
     made.load("ftl-lab-busybox:latest", "caddy:2")
     for registry in (basic, token):
         registry.trust(made)
-    made.stop_engine()  # its BuildKit looks at certificates when it starts
+    made.stop_engine()  # its BuildKit reads certificates when it starts
     made.start_engine()
     yield made
     lab.remove("builder")
 
 
 @pytest.fixture
-def desk(
+def deployer(
     ftl: Callable[..., Project], server: Server, builder: Server, tmp_path: Path
-) -> Iterator[Callable[[str], Desk]]:
-    """A desk at which the project's image has a name at a registry's host."""
+) -> Iterator[Callable[[str], Deployer]]:
+    """Create a deployer whose project's image has a name in a registry."""
     home = tmp_path / "docker"
     home.mkdir(mode=0o700)
-    with engine_of(builder, tmp_path) as engine:
+    with forwarded_engine(builder, tmp_path) as engine:
 
-        def make(host: str) -> Desk:
+        def make(host: str) -> Deployer:
             made = site(ftl, server)
-            return Desk(made, f"{host}/team/{made.name}:v1", home, engine)
+            return Deployer(made, f"{host}/team/{made.name}:v1", home, engine)
 
         yield make
 
 
-def test_what_was_pushed_is_what_is_pulled(
-    desk: Callable[[str], Desk], basic: peers.Registry, server: Server
+def test_the_server_pulls_the_pushed_digest(
+    deployer: Callable[[str], Deployer], basic: peers.Registry, server: Server
 ) -> None:
-    """Build tags and pushes, deploy has the server pull that digest, the record names it; nobody keeps the login."""
+    """Build pushes, deploy has the server pull that digest and records it; the login is stored nowhere."""
     basic.trust(server)
-    at = desk(basic.host)
+    at = deployer(basic.host)
     at.made.config["registries"] = [
         {"server": basic.host, "username": "me", "password": "${REGISTRY_PASSWORD}"}
     ]
@@ -101,32 +101,32 @@ def test_what_was_pushed_is_what_is_pulled(
     assert at.made.get() == (200, "one")
     assert at.release(server)["pulled"] == reference
     assert reference in server.docker("image", "inspect", "-f", "{{.RepoDigests}}", f"{at.made.name}-web:r1")
-    assert secrets_on(server) == ""
-    shown = at.ftl("config", env=env)
-    assert PASSWORD not in shown.stdout + deployed.stdout + pushed.stdout
-    assert not (at.home / "config.json").exists(), "nor was anything kept here"
+    assert credential_files(server) == ""
+    config = at.ftl("config", env=env)
+    assert PASSWORD not in config.stdout + deployed.stdout + pushed.stdout
+    assert not (at.home / "config.json").exists(), "nothing is stored on this machine"
     for version in ("two", "three", "four", "five", "six"):
         at.made.version(version)
         at.ftl("deploy", env=env).ok()
-    left = server.docker("images", "--digests", "--format", "{{.Digest}} {{.Repository}}:{{.Tag}}")
-    assert digest not in left, "the first release's image is gone, whatever its names were"
+    remaining = server.docker("images", "--digests", "--format", "{{.Digest}} {{.Repository}}:{{.Tag}}")
+    assert digest not in remaining, "the first release's image is removed with all its names"
     assert at.made.get() == (200, "six")
 
 
-def test_tokens_are_taken_wherever_they_come_from(
-    desk: Callable[[str], Desk], token: peers.Registry, server: Server
+def test_credentials_from_every_source(
+    deployer: Callable[[str], Deployer], token: peers.Registry, server: Server
 ) -> None:
-    """An identity token in docker's file, one that a command prints, a password that a helper keeps; then none."""
+    """An identity token in Docker's config file, one printed by a command, a password of a helper; then none."""
     token.trust(server)
-    at = desk(token.host)
-    at.logins(**{token.host: {**coded("me", ""), "identitytoken": "refresh-me"}})
+    at = deployer(token.host)
+    at.logins(**{token.host: {**auth_entry("me", ""), "identitytoken": "refresh-me"}})
     at.ftl("deploy").ok()
     assert at.made.get() == (200, "one")
     at.made.version("two")
-    at.logins(**{token.host: coded("me", "wrong")})
+    at.logins(**{token.host: auth_entry("me", "wrong")})
     at.made.config["registries"] = [{"server": token.host, "command": ["printf", "%s", "refresh-me"]}]
     at.ftl("deploy").ok()
-    assert at.made.get() == (200, "two"), "ftl.yaml goes before docker's file"
+    assert at.made.get() == (200, "two"), "ftl.yaml takes precedence over Docker's config file"
     at.made.version("three")
     del at.made.config["registries"]
     helper = at.home / "docker-credential-lab"
@@ -140,23 +140,23 @@ def test_tokens_are_taken_wherever_they_come_from(
     at.logins()
     refused = at.ftl("deploy")
     assert refused.exit_code == 1
-    assert "asks for credentials, and there are none" in refused.result["error"]["message"]
+    assert "requires a login, and there are no credentials" in refused.result["error"]["message"]
     assert f"docker login {token.host}" in refused.result["error"]["hint"]
-    assert at.made.get() == (200, "three"), "the old release goes on"
+    assert at.made.get() == (200, "three"), "the old release keeps running"
 
 
-def test_what_was_pulled_is_held_fast_by_its_digest(
-    desk: Callable[[str], Desk], lab: Lab, builder: Server, server: Server
+def test_pulled_images_are_pinned_by_digest(
+    deployer: Callable[[str], Deployer], lab: Lab, builder: Server, server: Server
 ) -> None:
-    """The record of a service and of a dependency says what was pulled, and that is what their containers are made of.
+    """Services and dependencies run the digest that was pulled, which the release record has.
 
-    Not what the tag is moved to, there or on the server: the next release says again what it runs. Neither that one
-    nor another configuration of what was pushed before needs the registry, nor an image named by tag and digest.
+    Moving the tag, in the registry or on the server, does not change what later releases run. Neither a new
+    configuration of an image that was pushed before nor an image named by tag and digest needs the registry.
     """
     with peers.registry(lab, f"{unique('held')}.test", "basic", users=USERS) as registry:
         for machine in (builder, server):
             registry.trust(machine)
-        at = desk(registry.host)
+        at = deployer(registry.host)
         at.made.config["registries"] = [{"server": registry.host, "username": "me", "password": PASSWORD}]
         web = at.made.service()
         built = {**web, "name": "built", "image": at.reference.replace(":v1", "-built:v1"), "routes": []}
@@ -177,18 +177,18 @@ def test_what_was_pulled_is_held_fast_by_its_digest(
         tagged = exact.replace("@", ":v1@")
         assert server.docker("inspect", "-f", "{{.Config.Image}}", *containers).split() == [tagged, tagged]
         at.docker("tag", "ftl-lab-busybox:latest", at.reference)
-        at.logins(**{registry.host: coded("me", PASSWORD)})
+        at.logins(**{registry.host: auth_entry("me", PASSWORD)})
         at.docker("push", at.reference)
         assert registry.digest(repository, "v1") not in exact, "the tag has moved"
     server.docker("tag", "caddy:2", at.reference)
-    server.docker("kill", f"{at.made.name}-peer")  # it is deaf to SIGTERM
+    server.docker("kill", f"{at.made.name}-peer")  # it ignores SIGTERM
     for one in (web, built, at.made.config["dependencies"][0]):
         one["env"] = {"COLOUR": "blue"}
     web["hooks"] = {"pre": {"remote": "test $COLOUR = blue && cat /www/index.html"}}
     actions = at.ftl("deploy").ok().result["services"]
     assert {name: one["action"] for name, one in actions.items()} == {"web": "replaced", "built": "replaced"}
     after = at.record(server)
-    assert after["dependencies"] == record["dependencies"], "another container of the same image"
+    assert after["dependencies"] == record["dependencies"], "a new container of the same image"
     for name in ("web", "built"):
         assert after["services"][name]["pulled"] == record["services"][name]["pulled"]
         assert after["services"][name]["image_id"] == record["services"][name]["image_id"]
@@ -209,9 +209,9 @@ def test_an_engine_with_the_containerd_store(
     server_factory: ServerFactory,
     tmp_path: Path,
 ) -> None:
-    """It holds pulled images fast as the other store does, and says when it does not trust a token server.
+    """Pulled images are pinned as with the other store, and an untrusted token server is reported.
 
-    That one is trusted by the system's certificates alone: what the hint says is done, and helps.
+    The store trusts token servers by the system's certificates only; following the hint fixes it.
     """
     server = server_factory("newer", suite="trixie", store="containerd")
     for registry in (basic, token):
@@ -219,19 +219,19 @@ def test_an_engine_with_the_containerd_store(
     home = tmp_path / "docker"
     home.mkdir(mode=0o700)
     server.load("caddy:2")
-    with engine_of(builder, tmp_path) as engine:
-        at = Desk(site(ftl, server), "", home, engine)
+    with forwarded_engine(builder, tmp_path) as engine:
+        at = Deployer(site(ftl, server), "", home, engine)
         name = f"team/{at.made.name}:v1"
-        known = {one.host: coded("me", PASSWORD) for one in (basic, token)}
-        at.logins(**known)
+        logins = {one.host: auth_entry("me", PASSWORD) for one in (basic, token)}
+        at.logins(**logins)
         for registry in (token, basic):
             at.made.service()["image"] = f"{registry.host}/{name}"
             at.ftl("build").ok()
-            at.docker("rmi", f"{registry.host}/{name}")  # or it would be sent from here
+            at.docker("rmi", f"{registry.host}/{name}")  # else it would be sent from this machine
         del at.made.service()["build"]
         at.logins()
-        assert "cannot pull" in registries_by_doctor(at)[0]["what"]
-        at.logins(**known)
+        assert "cannot pull" in registry_findings(at)[0]["what"]
+        at.logins(**logins)
         at.ftl("deploy").ok()
         exact = f"{basic.host}/{name.partition(':')[0]}@{basic.digest(name.partition(':')[0], 'v1')}"
         assert at.release(server)["pulled"] == exact
@@ -241,7 +241,7 @@ def test_an_engine_with_the_containerd_store(
         server.docker("tag", "caddy:2", f"{basic.host}/{name}")
         at.made.service()["env"] = {"COLOUR": "blue"}
         at.ftl("deploy").ok()
-        assert at.release(server)["pulled"] == exact, "the tag has moved, the image stayed"
+        assert at.release(server)["pulled"] == exact, "the tag has moved, the image has not"
         assert at.made.get() == (200, "one")
         at.made.service()["image"] = f"{token.host}/{name}"
         refused = at.ftl("deploy").result["error"]
@@ -256,17 +256,17 @@ def test_an_engine_with_the_containerd_store(
         assert at.made.get() == (200, "one")
 
 
-def test_a_private_base_image_is_found_by_the_login_in_ftl_yaml(
-    desk: Callable[[str], Desk], basic: peers.Registry
+def test_a_private_base_image_is_pulled_with_the_login_in_ftl_yaml(
+    deployer: Callable[[str], Deployer], basic: peers.Registry
 ) -> None:
-    """Builders are given the login for as long as the build lasts, beside what docker keeps here."""
-    at = desk(basic.host)
+    """The builder has the login while the build runs; Docker's own configuration is not changed."""
+    at = deployer(basic.host)
     base = f"{basic.host}/team/{at.made.name}-base:v1"
-    at.logins(**{basic.host: coded("me", PASSWORD)})
+    at.logins(**{basic.host: auth_entry("me", PASSWORD)})
     at.docker("tag", "ftl-lab-busybox:latest", base)
     at.docker("push", base)
     at.docker("rmi", base)
-    at.logins(**{basic.host: coded("me", "wrong")})
+    at.logins(**{basic.host: auth_entry("me", "wrong")})
     at.made.version("one", dockerfile=f"FROM {base}\nCOPY www /www\n")
     assert at.ftl("build", "--skip-push").exit_code == 1
     at.made.config["registries"] = [{"server": basic.host, "username": "me", "password": PASSWORD}]
@@ -274,16 +274,16 @@ def test_a_private_base_image_is_found_by_the_login_in_ftl_yaml(
     assert PASSWORD not in (at.home / "config.json").read_text()
 
 
-def test_each_refusal_says_what_to_do(
-    desk: Callable[[str], Desk],
+def test_each_registry_error_has_a_hint(
+    deployer: Callable[[str], Deployer],
     lab: Lab,
     basic: peers.Registry,
     token: peers.Registry,
     builder: Server,
     server: Server,
 ) -> None:
-    """A wrong password, an expired token, an unknown authority, a registry that is down, a name that is none."""
-    at = desk(basic.host)
+    """A wrong password, an expired token, an unknown authority, a registry that is down, an unknown host."""
+    at = deployer(basic.host)
 
     def refused(host: str, **login: object) -> dict[str, Any]:
         at.made.service()["image"] = f"{host}/team/{at.made.name}:v1"
@@ -295,55 +295,55 @@ def test_each_refusal_says_what_to_do(
         return found
 
     wrong = refused(basic.host, username="me", password="wrong")
-    assert "does not take the credentials of me" in wrong["message"]
+    assert "rejects the credentials of me" in wrong["message"]
     assert "wrong" not in json.dumps(wrong["message"]) + wrong["cause"]
     expired = refused(token.host, token="refresh-nobody")
-    assert "does not take the token" in expired["message"]
+    assert "rejects the token" in expired["message"]
     assert "expired or was revoked" in expired["hint"]
-    assert "finds no address" in refused("no-such-registry.test")["message"]
-    with peers.registry(lab, f"{unique('strange')}.test", "none") as strange:
-        unknown = refused(strange.host)
-        assert "does not trust the certificate" in unknown["message"]
-        assert f"/etc/docker/certs.d/{strange.host}/ca.crt" in unknown["hint"]
-        strange.trust(builder)
+    assert "cannot be resolved" in refused("no-such-registry.test")["message"]
+    with peers.registry(lab, f"{unique('untrusted')}.test", "none") as untrusted:
+        error = refused(untrusted.host)
+        assert "does not trust the certificate" in error["message"]
+        assert f"/etc/docker/certs.d/{untrusted.host}/ca.crt" in error["hint"]
+        untrusted.trust(builder)
         at.ftl("build").ok()
-        there = at.ftl("deploy")
-        assert there.exit_code == 1, "the server does not trust it yet"
-        assert "certificate" in there.result["error"]["message"]
+        deployed = at.ftl("deploy")
+        assert deployed.exit_code == 1, "the server does not trust it yet"
+        assert "certificate" in deployed.result["error"]["message"]
     assert "does not answer" in refused(f"{server.name}:5000")["message"]
 
 
-def test_plain_http_is_refused_unless_the_registry_is_named_insecure(
+def test_plain_http_needs_an_insecure_registry(
     ftl: Callable[..., Project],
     lab: Lab,
     builder: Server,
     server_factory: ServerFactory,
     tmp_path: Path,
 ) -> None:
-    """Neither engine pushes or pulls by HTTP until it is told: setup tells the server's, once ftl.yaml names it so."""
+    """Neither engine uses plain HTTP by default; with `insecure` in ftl.yaml, setup configures the server's."""
     server = server_factory("plain", daemon=READY)
     server.load("caddy:2")
     server.run("sh", "-c", PUT_INIT_SCRIPT, stdin=INIT_SCRIPT.encode())
     home = tmp_path / "docker"
     home.mkdir(mode=0o700)
     with (
-        engine_of(builder, tmp_path) as engine,
+        forwarded_engine(builder, tmp_path) as engine,
         peers.registry(lab, f"{unique('plain')}.test", "none", plain=True) as registry,
     ):
         host = f"{registry.host}:80"
         made = site(ftl, server)
-        at = Desk(made, f"{host}/team/{made.name}:v1", home, engine)
+        at = Deployer(made, f"{host}/team/{made.name}:v1", home, engine)
 
         def refused(*argv: str) -> dict[str, Any]:
             outcome = at.ftl(*argv)
             assert outcome.exit_code == 1
             found: dict[str, Any] = outcome.result["error"]
             assert f"{host} speaks plain HTTP" in found["message"]
-            assert "`insecure-registries` of /etc/docker/daemon.json" in found["hint"]
+            assert "`insecure-registries` in /etc/docker/daemon.json" in found["hint"]
             return found
 
         assert "daemon.json on this machine" in refused("build")["hint"]
-        let_be_insecure(builder, host)
+        allow_insecure(builder, host)
         at.ftl("build").ok()
         assert f"daemon.json on {server.section()['host']}" in refused("deploy")["hint"]
         setup = ("setup", "--no-firewall")
@@ -361,7 +361,7 @@ def test_plain_http_is_refused_unless_the_registry_is_named_insecure(
         assert made.get() == (200, "one")
 
 
-def test_the_registry_way_from_setup_to_deploy(
+def test_registries_from_setup_to_deploy(
     ftl: Callable[..., Project],
     lab: Lab,
     basic: peers.Registry,
@@ -369,53 +369,55 @@ def test_the_registry_way_from_setup_to_deploy(
     server_factory: ServerFactory,
     tmp_path: Path,
 ) -> None:
-    """Setup asks for the credentials and keeps them where docker does; build tags and pushes, the server pulls.
+    """Setup asks for credentials and stores them in Docker's configuration; build pushes, the server pulls.
 
-    It asks for those of images that are only pulled, too, unless everybody gets them; doctor says where they lack.
-    With --store-credentials the server has them, too, for its user alone.
+    It asks for those of private images that are only pulled, too, and doctor reports missing ones. With
+    --store-credentials they are stored on the server as well, readable by its user only.
     """
     server = server_factory("registries", daemon=READY)
     server.load("caddy:2")
     home = tmp_path / "docker"
     home.mkdir(mode=0o700)
     with (
-        engine_of(builder, tmp_path) as engine,
-        peers.registry(lab, f"{unique('shut')}.test", "basic", users=USERS) as shut,
-        peers.registry(lab, f"{unique('open')}.test", "none") as everybodys,
+        forwarded_engine(builder, tmp_path) as engine,
+        peers.registry(lab, f"{unique('private')}.test", "basic", users=USERS) as private,
+        peers.registry(lab, f"{unique('public')}.test", "none") as public,
     ):
         made = site(ftl, server)
-        at = Desk(made, f"{basic.host}/team/{made.name}:v1", home, engine)
+        at = Deployer(made, f"{basic.host}/team/{made.name}:v1", home, engine)
         at.ftl("build", "--skip-push").ok()
         basic.trust(server)
-        for registry in (shut, everybodys):
+        for registry in (private, public):
             registry.trust(server)
             registry.trust(builder)
-            at.logins(**{registry.host: coded("me", PASSWORD)})
+            at.logins(**{registry.host: auth_entry("me", PASSWORD)})
             at.docker("tag", f"{made.name}-web:latest", f"{registry.host}/team/peer:v1")
             at.docker("push", f"{registry.host}/team/peer:v1")
             at.docker("rmi", f"{registry.host}/team/peer:v1")
         (home / "config.json").unlink()
         made.config["dependencies"] = [
             {"name": one.host.partition(".")[0], "image": f"{one.host}/team/peer:v1"}
-            for one in (shut, everybodys)
+            for one in (private, public)
         ]
         made.config["registries"] = [{"server": "nowhere.test", "username": "me", "password": PASSWORD}]
         made.save()
         answers = ("me\n", f"{PASSWORD}\n")
-        said = typed(at, ("setup", "--no-firewall", "--store-credentials"), *answers, *answers)
-        assert said.count("User name:") == 2, said
-        assert PASSWORD not in said
-        assert "finds no address for nowhere.test" in said, "which nothing is pulled from: a warning"
+        screen = run_on_terminal(at, ("setup", "--no-firewall", "--store-credentials"), *answers, *answers)
+        assert screen.count("User name:") == 2, screen
+        assert PASSWORD not in screen
+        assert "host name of nowhere.test cannot be resolved" in screen, (
+            "a warning: nothing is pulled from it"
+        )
         del made.config["registries"]
-        kept = json.loads((home / "config.json").read_text())
-        assert set(kept["auths"]) == {basic.host, shut.host}
-        at.logins(**{basic.host: kept["auths"][basic.host]})
-        found = {one["name"]: one for one in registries_by_doctor(at)}
-        assert "cannot pull" in found[shut.host]["what"]
-        assert found[shut.host]["level"] == "problem"
-        assert found[everybodys.host]["level"] == "ok"
-        at.logins(**kept["auths"])
-        assert {one["level"] for one in registries_by_doctor(at)} == {"ok"}
+        stored = json.loads((home / "config.json").read_text())
+        assert set(stored["auths"]) == {basic.host, private.host}
+        at.logins(**{basic.host: stored["auths"][basic.host]})
+        found = {one["name"]: one for one in registry_findings(at)}
+        assert "cannot pull" in found[private.host]["what"]
+        assert found[private.host]["level"] == "problem"
+        assert found[public.host]["level"] == "ok"
+        at.logins(**stored["auths"])
+        assert {one["level"] for one in registry_findings(at)} == {"ok"}
         repository = f"team/{made.name}"
         at.ftl("build", "--skip-push").ok()
         assert basic.digest(repository, "v1") == "", "--skip-push does not push"
@@ -424,14 +426,16 @@ def test_the_registry_way_from_setup_to_deploy(
         at.ftl("deploy").ok()
         assert at.release(server)["pulled"] == f"{basic.host}/{repository}@{digest}"
         assert made.get() == (200, "one")
-        assert f"{shut.host}/team/peer:v1@sha256:" in server.docker(
+        assert f"{private.host}/team/peer:v1@sha256:" in server.docker(
             "ps", "--no-trunc", "--format", "{{.Image}}"
         )
         del made.service()["build"]
         without_docker = at.ftl("setup", "--no-firewall", env={"DOCKER_HOST": "unix:///nowhere"}).ok()
-        assert set(without_docker.result["registries"]) == {basic.host, shut.host}, "the server tried them"
-    stored = server.run("stat", "-c", "%a %U", "/home/ftl/.docker/config.json").stdout.decode().strip()
-    assert stored == "600 ftl"
+        assert set(without_docker.result["registries"]) == {basic.host, private.host}, (
+            "they were tried by the server"
+        )
+    mode = server.run("stat", "-c", "%a %U", "/home/ftl/.docker/config.json").stdout.decode().strip()
+    assert mode == "600 ftl"
     assert basic.host in json.loads(server.run("cat", "/home/ftl/.docker/config.json").stdout)["auths"]
     assert (
         server.run("runuser", "-u", "ftl", "--", "docker", "pull", at.reference, check=False).returncode == 0

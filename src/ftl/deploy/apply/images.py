@@ -146,7 +146,7 @@ async def _bring(context: DeployContext, reference: str, platform: str) -> Trans
             context.resources.keyring,
             platform=platform,
             emit=context.emit,
-            patience=PULL_START_SECONDS if local else None,
+            start_seconds=PULL_START_SECONDS if local else None,
         )
     except FtlError as error:
         if local is None:
@@ -199,7 +199,7 @@ async def newest_image(context: DeployContext, reference: str) -> None:
             context.resources.keyring,
             platform=context.info.platform,
             emit=context.emit,
-            patience=PULL_START_SECONDS,
+            start_seconds=PULL_START_SECONDS,
         )
     except TransferFailed as error:
         text = f"the server cannot pull {reference}, and uses the image that it has"

@@ -1,1 +1,1 @@
-"""Registries that users name: who logs in there, pushing from here, pulling on a server, and what they refuse."""
+"""Registries: credentials, pushing from this machine, pulling on a server, and error messages."""

@@ -1,4 +1,4 @@
-"""Images that a server pulls and nobody here pushes: where they are, and whether strangers get them."""
+"""Images that the server pulls: their registries, and whether these require a login."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ftl import references
 from ftl.aio import gather
 from ftl.errors import EngineError
-from ftl.image.registry.failures import needs_credentials
+from ftl.image.registry.failures import requires_login
 from ftl.image.registry.names import registry_of
 
 if TYPE_CHECKING:
@@ -16,39 +16,39 @@ if TYPE_CHECKING:
     from ftl.config import Project
     from ftl.engine.api import Engine
 
-_OFFICIAL = f"{references.HUB}/library/"
+_OFFICIAL_IMAGES = f"{references.HUB}/library/"
 
 
 def pulled_images(project: Project) -> Mapping[str, tuple[str, ...]]:
-    """The images that a project's server pulls by itself, by registry (as docker's config file calls it).
+    """Return the images that a project's server pulls, by registry (its key in Docker's config file).
 
-    Those of services without `build`, of dependencies, and the proxy's; but for Docker Hub's official ones, which
-    are everybody's.
+    These are the images of services without `build`, of dependencies, and the proxy's; without Docker Hub's official
+    images, which are public.
     """
-    images = [one.image for one in project.services if one.build is None and one.image]
-    images += [one.image for one in project.dependencies]
-    found: dict[str, tuple[str, ...]] = {}
+    images = [service.image for service in project.services if service.build is None and service.image]
+    images += [dependency.image for dependency in project.dependencies]
+    by_registry: dict[str, tuple[str, ...]] = {}
     for image in dict.fromkeys([*images, project.proxy.image]):
-        if not references.qualified(image).startswith(_OFFICIAL):
+        if not references.qualified(image).startswith(_OFFICIAL_IMAGES):
             registry = registry_of(image)
-            found[registry] = (*found.get(registry, ()), image)
-    return found
+            by_registry[registry] = (*by_registry.get(registry, ()), image)
+    return by_registry
 
 
 async def needs_login(engine: Engine, images: Sequence[str], *, seconds: float) -> bool:
-    """Whether a registry gives one of its images to those alone who log in, as an engine finds.
+    """Whether a registry denies one of its images without a login, as an engine finds.
 
     Args:
-        engine: The server's, which pulls.
-        images: All of one registry.
-        seconds: What is not told by then counts as no: a registry that does not answer asks for nothing.
+        engine: The server's engine, which pulls.
+        images: Images of one registry.
+        seconds: Timeout. A registry that does not answer counts as one that requires no login.
     """
-    return any(await gather(_is_closed(engine, image, seconds) for image in images))
+    return any(await gather(_is_denied(engine, image, seconds) for image in images))
 
 
-async def _is_closed(engine: Engine, image: str, seconds: float) -> bool:
+async def _is_denied(engine: Engine, image: str, seconds: float) -> bool:
     try:
         await engine.at_registry(image, seconds=seconds)
     except EngineError as error:
-        return needs_credentials(error.cause or "")
+        return requires_login(error.cause or "")
     return False

@@ -1,7 +1,8 @@
-"""Credentials for base images: builders know what docker's configuration folder holds, so they are given one.
+"""Pass credentials for base images to builders, in a temporary copy of Docker's configuration folder.
 
-It is the user's own (contexts, plugins, builders, other logins) with the logins of ftl.yaml on top, in a folder of
-mode 0700 that goes when the build is over, or with the next one if this process is killed.
+Builders read credentials from that folder only. The copy is the user's own folder (contexts, plugins, builders, other
+logins) with the logins of ftl.yaml on top. It has mode 0700 and is removed when the build ends, or by the next build if
+this process is killed.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl import references
-from ftl.image.registry.docker_config import CONFIG_FILE, config_folder, read_config
+from ftl.image.registry.docker_config import CONFIG_FILE, config_folder, read_config, with_credentials
 from ftl.image.registry.names import config_key
 from ftl.json_fields import as_object
 from ftl.private_folder import private_folder
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from ftl.config import Registry, Service
     from ftl.image.registry.credentials import Credentials
     from ftl.image.registry.keyring import Keyring
+    from ftl.json_fields import Json
 
 
 _PREFIX = "ftl-docker-"
@@ -37,22 +39,22 @@ async def build_logins(
     root: Path,
     environ: Mapping[str, str],
 ) -> AsyncIterator[Path | None]:
-    """A configuration folder for the builds of these services; None where the user's own does.
+    """Provide a Docker configuration folder for builds; None if the user's own is enough.
 
     Args:
-        services: What is built.
-        registries: Those of ftl.yaml.
-        keyring: Knows the credentials.
+        services: The services that are built.
+        registries: The entries of ftl.yaml.
+        keyring: Has the credentials.
         root: The folder of ftl.yaml.
-        environ: Says where the user's own folder is.
+        environ: Determines the location of the user's own folder.
 
     Raises:
-        FtlError: The command that ftl.yaml gives for one of the registries failed.
+        FtlError: The command that ftl.yaml lists for one of the registries failed.
     """
-    named = [one for one in registries if one.password or one.token or one.command]
-    wanted = [one for one in named if _mentioned(one, services, root)]
-    logins = [await keyring.for_registry(config_key(one.server)) for one in wanted]
-    credentials = [one.credentials for one in logins if one.credentials is not None]
+    listed = [registry for registry in registries if registry.password or registry.token or registry.command]
+    used = [registry for registry in listed if _may_be_used(registry, services, root)]
+    logins = [await keyring.for_registry(config_key(registry.server)) for registry in used]
+    credentials = [login.credentials for login in logins if login.credentials is not None]
     if not credentials:
         yield None
         return
@@ -61,30 +63,29 @@ async def build_logins(
         yield folder
 
 
-def _mentioned(registry: Registry, services: Sequence[Service], root: Path) -> bool:
-    """Whether a Dockerfile names the registry; Docker Hub's images mostly do not name theirs."""
+def _may_be_used(registry: Registry, services: Sequence[Service], root: Path) -> bool:
+    """Whether a Dockerfile mentions the registry; images of Docker Hub usually do not mention theirs."""
     return registry.server == references.HUB or any(
-        registry.server in _dockerfile(service, root) for service in services
+        registry.server in _dockerfile_text(service, root) for service in services
     )
 
 
-def _dockerfile(service: Service, root: Path) -> str:
+def _dockerfile_text(service: Service, root: Path) -> str:
     if service.build is None:
         return ""
     try:
         return (root / Path(service.build.context).expanduser() / service.build.dockerfile).read_text()
     except (OSError, ValueError):
-        return ""  # the build says what is wrong with it
+        return ""  # the build reports it
 
 
-def _fill(folder: Path, own: Path, credentials: Sequence[Credentials], config: Mapping[str, object]) -> None:
-    if own.is_dir():
-        for entry in own.iterdir():
+def _fill(folder: Path, user_folder: Path, credentials: Sequence[Credentials], config: Json) -> None:
+    if user_folder.is_dir():
+        for entry in user_folder.iterdir():
             if entry.name != CONFIG_FILE:
                 (folder / entry.name).symlink_to(entry.absolute())
-    # An empty helper turns the store off for a registry: the file counts.
+    # An empty helper turns the store off for a registry, so that the file is used.
     helpers = {**as_object(config.get("credHelpers")), **{one.registry: "" for one in credentials}}
-    entries = {**as_object(config.get("auths")), **{one.registry: one.config_entry() for one in credentials}}
     file = folder / CONFIG_FILE
     file.touch(mode=0o600)
-    file.write_text(json.dumps({**config, "credHelpers": helpers, "auths": entries}))
+    file.write_text(json.dumps({**with_credentials(config, credentials), "credHelpers": helpers}))

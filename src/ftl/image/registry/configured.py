@@ -1,4 +1,4 @@
-"""The credentials that ftl.yaml lists: a password or token as written there, or as a command prints it."""
+"""Credentials listed under `registries` in ftl.yaml: a password, a token, or the output of a command."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ if TYPE_CHECKING:
     from ftl.config import Registry
 
 COMMAND_SECONDS = 60.0
-"""How long the command of a registry may take: it may ask a cloud, or a person for a fingerprint."""
+"""Limit for the command of a registry, which may ask a cloud, or a person for a fingerprint."""
 
 
 async def configured_credentials(
     registry: Registry, *, root: Path, environ: Mapping[str, str]
 ) -> Credentials | None:
-    """The credentials that an entry of `registries` gives; None where it gives none.
+    """Return the credentials of an entry of `registries`; None if it has none.
 
     Raises:
         FtlError: Its command failed, printed nothing, or took too long.
     """
     secret = registry.password or registry.token
     if secret is None and registry.command:
-        secret = await _printed(registry, root, environ)
+        secret = await _command_output(registry, root, environ)
     if not secret:
         return None
     username = registry.username or token_user(registry.server)
     return Credentials(config_key(registry.server), username, secret, "`registries` in ftl.yaml")
 
 
-async def _printed(registry: Registry, root: Path, environ: Mapping[str, str]) -> str:
-    """What the command prints, without the line's end. It is nowhere shown: it may be a secret even on failure."""
+async def _command_output(registry: Registry, root: Path, environ: Mapping[str, str]) -> str:
+    """The stdout of the command without its newline. No message shows it: it may be a secret even on failure."""
     command = registry.command or ()
     argv = shlex.split(command) if isinstance(command, str) else list(command)
     message = f"the command for {registry.server} failed"
-    hint = f"run it by hand in {root}: it has to print the password or token"
+    hint = f"run it by hand in {root}: it must print the password or token"
     try:
         done = await complete(argv, seconds=COMMAND_SECONDS, env=environ, cwd=root)
     except TimeoutError:
@@ -50,8 +50,8 @@ async def _printed(registry: Registry, root: Path, environ: Mapping[str, str]) -
     except OSError as error:
         raise FtlError(message, cause=f"{argv[0]}: {error.strerror}", hint=hint) from error
     if done.exit_code != 0:
-        words = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        raise FtlError(message, cause=words or f"status {done.exit_code}", hint=hint)
+        last_line = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise FtlError(message, cause=last_line or f"status {done.exit_code}", hint=hint)
     secret = done.stdout.decode(errors="replace").strip()
     if not secret:
         raise FtlError(message, cause="it printed nothing", hint=hint)

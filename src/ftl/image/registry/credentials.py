@@ -1,4 +1,4 @@
-"""A login to one registry, and the forms in which Docker takes it."""
+"""Credentials for a registry, in the formats of the Engine API and of Docker's config file."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 IDENTITY_TOKEN_USER = "<token>"  # noqa: S105  # a user name
-"""The user name by which Docker marks an identity token (an OAuth 2 refresh token) in place of a password."""
+"""User name by which Docker marks an identity token (an OAuth 2 refresh token) in place of a password."""
 
-# Who logs in with a token where the registry does not care, or has one name for all. From the registries' own manuals.
+# User names for logging in with a token, where the registry ignores the name or has a fixed one. From their manuals.
 _TOKEN_USERS = (
     (re.compile(r"ghcr\.io"), "token"),
     (re.compile(r"[0-9]+\.dkr\.ecr[.-].*\.amazonaws\.com(\.cn)?|public\.ecr\.aws"), "AWS"),
@@ -24,12 +24,12 @@ _TOKEN_USERS = (
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A login to a registry.
+    """Credentials for one registry.
 
     Attributes:
-        registry: As docker's config file calls it.
-        username: Or IDENTITY.
-        origin: Where they come from, for messages.
+        registry: Its key in Docker's config file.
+        username: The user, or IDENTITY_TOKEN_USER.
+        origin: Where they were found, for messages.
     """
 
     registry: str
@@ -43,22 +43,22 @@ class Credentials:
         return self.username == IDENTITY_TOKEN_USER
 
     def auth_config(self) -> Mapping[str, str]:
-        """The fields of the engine API's X-Registry-Auth."""
+        """Return the AuthConfig of the Engine API, as in its X-Registry-Auth header."""
         if self.is_identity_token:
             return {"identitytoken": self.secret, "serveraddress": self.registry}
         return {"username": self.username, "password": self.secret, "serveraddress": self.registry}
 
     def config_entry(self) -> dict[str, str]:
-        """The entry below `auths` in docker's config file."""
+        """Return the entry under `auths` in Docker's config file."""
         if self.is_identity_token:
-            return {"auth": _coded(f"{IDENTITY_TOKEN_USER}:"), "identitytoken": self.secret}
-        return {"auth": _coded(f"{self.username}:{self.secret}")}
+            return {"auth": _base64(f"{IDENTITY_TOKEN_USER}:"), "identitytoken": self.secret}
+        return {"auth": _base64(f"{self.username}:{self.secret}")}
 
 
 def token_user(host: str) -> str:
-    """The user name that goes with a bare token for a registry; IDENTITY where none is known."""
+    """Return the user name for a token without one; IDENTITY_TOKEN_USER if the registry has none."""
     return next((user for pattern, user in _TOKEN_USERS if pattern.fullmatch(host)), IDENTITY_TOKEN_USER)
 
 
-def _coded(text: str) -> str:
+def _base64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()

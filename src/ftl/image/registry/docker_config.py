@@ -1,4 +1,4 @@
-"""What `docker login` left on this machine: the credentials file, the store and the helpers that it names."""
+"""Credentials in Docker's configuration: the config file, the credential store and credential helpers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ftl.image.registry.credentials import IDENTITY_TOKEN_USER, Credentials
 from ftl.json_fields import as_object, as_str
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ftl.json_fields import Json
 
@@ -23,56 +23,68 @@ CONFIG_FILE = "config.json"
 
 _HELPER_SECONDS = 20.0
 _HELPER_NAME = re.compile(r"[A-Za-z0-9_.-]+")
-# What helpers say for "I have none" (docker/docker-credential-helpers, `IsErrCredentialsNotFound`).
+# What helpers print if they have no credentials (docker/docker-credential-helpers, `IsErrCredentialsNotFound`).
 _NONE_STORED = "credentials not found in native keychain"
+_FILE_ORIGIN = "docker's config file"
 
 
 class HelperFailed(FtlError):
-    """A credential helper could not say what it has."""
+    """A credential helper failed or gave an invalid answer."""
 
 
 async def stored_credentials(registry: str, environ: Mapping[str, str]) -> Credentials | None:
-    """The credentials that docker keeps for a registry; None where there are none.
+    """Return the credentials that Docker has stored for a registry; None if there are none.
 
-    Read in docker's own order: the registry's helper (`credHelpers`), else the store (`credsStore`); then the file
-    itself (`auths`).
+    They are read in Docker's own order: the registry's helper (`credHelpers`), else the store (`credsStore`); then
+    the file itself (`auths`).
 
     Args:
-        registry: As the file calls it.
-        environ: Says where the file is, and where programs are.
+        registry: Its key in the file.
+        environ: Determines the location of the file, and of programs.
 
     Raises:
         HelperFailed: The helper failed, and the file has no credentials either.
     """
     config = read_config(environ)
-    helper = as_str(as_object(config.get("credHelpers")).get(registry)) or as_str(config.get("credsStore"))
+    helper = credential_helper(config, registry)
     if not _HELPER_NAME.fullmatch(helper):
         return _from_file(config, registry)
     try:
-        found = await _from_helper(f"docker-credential-{helper}", registry, environ)
+        credentials = await _from_helper(f"docker-credential-{helper}", registry, environ)
     except HelperFailed:
         in_file = _from_file(config, registry)
         if in_file is None:
             raise
         return in_file
-    return found or _from_file(config, registry)
+    return credentials or _from_file(config, registry)
 
 
 def config_folder(environ: Mapping[str, str]) -> Path:
-    """Where docker keeps its configuration."""
+    """Return Docker's configuration folder."""
     return Path(environ.get("DOCKER_CONFIG") or Path(environ.get("HOME") or Path.home()) / ".docker")
 
 
 def read_config(environ: Mapping[str, str]) -> Json:
-    """What is in docker's config file; nothing where there is none that can be read."""
+    """Read Docker's config file; empty if there is none, or none that can be read."""
     try:
         return as_object(json.loads((config_folder(environ) / CONFIG_FILE).read_text()))
     except (OSError, ValueError):
         return {}
 
 
+def credential_helper(config: Json, registry: str) -> str:
+    """Return the suffix of the helper program for a registry: its own, else the store's; may be empty."""
+    return as_str(as_object(config.get("credHelpers")).get(registry)) or as_str(config.get("credsStore"))
+
+
+def with_credentials(config: Json, credentials: Sequence[Credentials]) -> dict[str, object]:
+    """Return the content of a config file with credentials added under `auths`."""
+    entries = {one.registry: one.config_entry() for one in credentials}
+    return {**config, "auths": {**as_object(config.get("auths")), **entries}}
+
+
 async def _from_helper(program: str, registry: str, environ: Mapping[str, str]) -> Credentials | None:
-    """Ask a credential helper (docker/docker-credential-helpers: `get`, the registry on stdin, JSON back)."""
+    """Ask a credential helper (docker/docker-credential-helpers: `get`, the registry on stdin, JSON on stdout)."""
     message = f"the credential helper {program} failed"
     try:
         done = await complete(
@@ -82,11 +94,11 @@ async def _from_helper(program: str, registry: str, environ: Mapping[str, str]) 
         raise HelperFailed(message, cause=f"it did not answer within {_HELPER_SECONDS:.0f} s") from None
     except OSError as error:
         raise HelperFailed(message, cause=error.strerror) from error
-    said = (done.stdout or done.stderr).decode(errors="replace").strip()
+    output = (done.stdout or done.stderr).decode(errors="replace").strip()
     if done.exit_code != 0:
-        if _NONE_STORED in said:
+        if _NONE_STORED in output:
             return None
-        raise HelperFailed(message, cause=said or f"status {done.exit_code}")
+        raise HelperFailed(message, cause=output or f"status {done.exit_code}")
     try:
         answer = as_object(json.loads(done.stdout))
     except ValueError as error:
@@ -96,15 +108,15 @@ async def _from_helper(program: str, registry: str, environ: Mapping[str, str]) 
 
 def _from_file(config: Json, registry: str) -> Credentials | None:
     entries = as_object(config.get("auths"))
-    names = (registry, f"https://{registry}", f"https://{registry}/v1/", f"https://{registry}/v2/")
-    entry = next((as_object(entries[name]) for name in names if name in entries), {})
+    keys = (registry, f"https://{registry}", f"https://{registry}/v1/", f"https://{registry}/v2/")
+    entry = next((as_object(entries[key]) for key in keys if key in entries), {})
     if token := as_str(entry.get("identitytoken")):
-        return _credentials(registry, IDENTITY_TOKEN_USER, token, "docker's config file")
+        return _credentials(registry, IDENTITY_TOKEN_USER, token, _FILE_ORIGIN)
     try:
         username, _, password = base64.b64decode(as_str(entry.get("auth"))).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
         return None
-    return _credentials(registry, username, password.rstrip("\0"), "docker's config file")
+    return _credentials(registry, username, password.rstrip("\0"), _FILE_ORIGIN)
 
 
 def _credentials(registry: str, username: str, secret: str, origin: str) -> Credentials | None:

@@ -1,4 +1,4 @@
-"""Which credentials a push or pull goes by: each registry is looked up once in a run."""
+"""Look up credentials for registries, each once per run: from ftl.yaml, else from Docker's configuration."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RegistryLogin:
-    """What is known about logging in to a registry.
+    """The credentials for a registry, or the reason why there are none.
 
     Attributes:
-        registry: As docker's config file calls it.
-        credentials: None where there are none: the registry may well be public.
-        error: Why they could not be had, if something failed.
+        registry: Its key in Docker's config file.
+        credentials: None if there are none: the registry may be public.
+        error: Why they could not be read, if the lookup failed.
     """
 
     registry: str
@@ -34,48 +34,48 @@ class RegistryLogin:
 
     @property
     def auth_config(self) -> Mapping[str, str] | None:
-        """For the engine."""
+        """AuthConfig for the Engine API."""
         return self.credentials.auth_config() if self.credentials is not None else None
 
 
 class Keyring:
-    """The credentials of one run: those that ftl.yaml lists, else those that docker keeps on this machine."""
+    """Credentials of one run: those listed in ftl.yaml, else those that Docker has stored on this machine."""
 
     def __init__(self, registries: Sequence[Registry], *, root: Path, environ: Mapping[str, str]) -> None:
         """Prepare; nothing is looked up yet.
 
         Args:
-            registries: Those of ftl.yaml.
-            root: The folder of ftl.yaml: where their commands run.
-            environ: Theirs, and where docker's config file is found by.
+            registries: The entries of ftl.yaml.
+            root: The folder of ftl.yaml, where their commands run.
+            environ: Environment of the commands; determines the location of Docker's config file.
         """
-        self._listed = {config_key(registry.server): registry for registry in registries}
+        self._configured = {config_key(registry.server): registry for registry in registries}
         self._root = root
         self._environ = environ
-        self._found: dict[str, RegistryLogin] = {}
-        self._looking = asyncio.Lock()
+        self._logins: dict[str, RegistryLogin] = {}
+        self._lock = asyncio.Lock()
 
     async def for_image(self, reference: str) -> RegistryLogin:
-        """How to log in to the registry that a reference names; see `for_registry`."""
+        """Return the login for the registry of an image; see `for_registry`."""
         return await self.for_registry(registry_of(reference))
 
     async def for_registry(self, registry: str) -> RegistryLogin:
-        """How to log in to a registry, as docker's config file calls it.
+        """Return the login for a registry, given its key in Docker's config file.
 
         Raises:
-            FtlError: The command that ftl.yaml gives for it failed.
+            FtlError: The command that ftl.yaml lists for it failed.
         """
-        async with self._looking:
-            if registry not in self._found:
-                self._found[registry] = await self._look(registry)
-        return self._found[registry]
+        async with self._lock:
+            if registry not in self._logins:
+                self._logins[registry] = await self._look_up(registry)
+        return self._logins[registry]
 
-    async def _look(self, registry: str) -> RegistryLogin:
-        entry = self._listed.get(registry)
+    async def _look_up(self, registry: str) -> RegistryLogin:
+        entry = self._configured.get(registry)
         if entry is not None:
-            found = await configured_credentials(entry, root=self._root, environ=self._environ)
-            if found is not None:
-                return RegistryLogin(registry, found)
+            credentials = await configured_credentials(entry, root=self._root, environ=self._environ)
+            if credentials is not None:
+                return RegistryLogin(registry, credentials)
         try:
             return RegistryLogin(registry, await stored_credentials(registry, self._environ))
         except HelperFailed as error:

@@ -1,4 +1,4 @@
-"""Logging in to the registries that a project pushes to: what is missing, trying it, and keeping it where asked to."""
+"""Log in to registries: try credentials, and store them on this machine or on a server."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from ftl.errors import FtlError
 from ftl.image.building.builder import find_cli
 from ftl.image.building.command import cli_environment
 from ftl.image.registry.credentials import Credentials
-from ftl.image.registry.failures import RegistryRequest, transfer_error, translate_errors
+from ftl.image.registry.docker_config import credential_helper, with_credentials
+from ftl.image.registry.failures import RegistryRequest, registry_error, translated_errors
 from ftl.image.registry.keyring import RegistryLogin
 from ftl.image.registry.names import display_name
-from ftl.json_fields import as_object, as_str
+from ftl.json_fields import as_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
     from ftl.ssh.machine import Machine
 
 LOGIN_SECONDS = 60.0
-_ORIGIN = "what was entered"
+_TYPED_ORIGIN = "what was entered"
 
-# The file is written beside its place first: a cut connection leaves the old one. A symbolic link stays one.
+# The file is written next to its place first: a cut connection leaves the old one. A symbolic link stays one.
 _WRITE = """
 set -e
 umask 077
@@ -40,78 +41,73 @@ _READ = 'test ! -e "$HOME/.docker/config.json" || cat "$HOME/.docker/config.json
 
 
 def typed_credentials(registry: str, username: str, secret: str) -> Credentials:
-    """Credentials that somebody typed."""
-    return Credentials(registry, username, secret, _ORIGIN)
+    """Make credentials that the user typed."""
+    return Credentials(registry, username, secret, _TYPED_ORIGIN)
 
 
 async def verify(engine: Engine, credentials: Credentials) -> None:
-    """Have an engine try credentials on their registry; it does not keep them.
+    """Let an engine log in with credentials; it does not store them.
 
     Raises:
-        TransferFailed: The registry does not take them, or cannot be reached from there.
+        TransferFailed: The registry rejects them, or cannot be reached from there.
     """
-    registry = credentials.registry
-    attempt = RegistryRequest(
-        f"log in to {display_name(registry)}", engine.name, RegistryLogin(registry, credentials)
-    )
-    with translate_errors(attempt):
+    with translated_errors(_login_request(engine.name, credentials)):
         async with asyncio.timeout(LOGIN_SECONDS):
             await engine.log_in(credentials.auth_config())
 
 
 async def docker_login(credentials: Credentials, environ: Mapping[str, str]) -> None:
-    """Keep credentials where docker keeps them on this machine (`docker login --password-stdin`, which tries them).
+    """Store credentials in Docker's configuration on this machine (`docker login --password-stdin`).
 
     Raises:
-        TransferFailed: The registry does not take them.
+        TransferFailed: The registry rejects them.
         BuildFailed: There is no docker CLI.
     """
     docker = await asyncio.to_thread(find_cli, environ)
-    registry = credentials.registry
-    attempt = RegistryRequest(
-        f"log in to {display_name(registry)}", "this machine", RegistryLogin(registry, credentials)
-    )
-    with translate_errors(attempt):
+    request = _login_request("this machine", credentials)
+    user = ["--username", credentials.username, "--password-stdin"]
+    with translated_errors(request):
         done = await complete(
-            [docker, "login", "--username", credentials.username, "--password-stdin", registry],
+            [docker, "login", *user, credentials.registry],
             stdin=credentials.secret.encode(),
             seconds=LOGIN_SECONDS,
             env=cli_environment(local_url(environ), environ),
             cwd=Path.cwd(),
         )
     if done.exit_code != 0:
-        words = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        raise transfer_error(attempt, words.removeprefix("Error response from daemon: "))
+        last_line = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise registry_error(request, last_line.removeprefix("Error response from daemon: "))
 
 
 async def store_on_server(machine: Machine, credentials: Sequence[Credentials]) -> None:
-    """Keep credentials on a server, in the docker config file of who logs in there (mode 0600, merged).
+    """Store credentials in the Docker config file of the user on a server (mode 0600, merged).
 
-    For images that the server must pull by itself; no deploy needs it.
+    They are for images that the server pulls without FTL; no deploy needs them.
 
     Raises:
-        FtlError: The file there cannot be read or written, or leaves credentials to a helper.
+        FtlError: The file cannot be read or written, or leaves credentials to a helper.
         ServerError: The server cannot be reached.
     """
-    there = await machine.run(["sh", "-c", _READ])
     message = f"the credentials could not be stored on {machine.name}"
-    if there.exit_code != 0:
-        raise FtlError(message, cause=there.stderr.decode(errors="replace").strip() or None)
+    read = await machine.run(["sh", "-c", _READ])
+    if read.exit_code != 0:
+        raise FtlError(message, cause=read.stderr.decode(errors="replace").strip() or None)
     try:
-        config = dict(as_object(json.loads(there.stdout or b"{}")))
+        config = as_object(json.loads(read.stdout or b"{}"))
     except ValueError as error:
-        raise FtlError(
-            message, cause="~/.docker/config.json there is not JSON", hint="repair or remove it"
-        ) from error
+        cause = "~/.docker/config.json on the server is not JSON"
+        raise FtlError(message, cause=cause, hint="repair or remove it") from error
     for one in credentials:
-        helper = as_str(as_object(config.get("credHelpers")).get(one.registry)) or as_str(
-            config.get("credsStore")
-        )
-        if helper:
-            hint = f"log in there by hand: `docker login {one.registry}`"
-            raise FtlError(message, cause=f"docker there keeps them by docker-credential-{helper}", hint=hint)
-    entries = {one.registry: one.config_entry() for one in credentials}
-    merged = {**config, "auths": {**as_object(config.get("auths")), **entries}}
-    done = await machine.run(["sh", "-c", _WRITE], stdin=json.dumps(merged, indent=2).encode())
-    if done.exit_code != 0:
-        raise FtlError(message, cause=done.stderr.decode(errors="replace").strip() or None)
+        if helper := credential_helper(config, one.registry):
+            cause = f"docker on the server stores them with docker-credential-{helper}"
+            raise FtlError(message, cause=cause, hint=f"log in on the server: `docker login {one.registry}`")
+    text = json.dumps(with_credentials(config, credentials), indent=2)
+    written = await machine.run(["sh", "-c", _WRITE], stdin=text.encode())
+    if written.exit_code != 0:
+        raise FtlError(message, cause=written.stderr.decode(errors="replace").strip() or None)
+
+
+def _login_request(engine_name: str, credentials: Credentials) -> RegistryRequest:
+    registry = credentials.registry
+    action = f"log in to {display_name(registry)}"
+    return RegistryRequest(action, engine_name, RegistryLogin(registry, credentials))

@@ -1,4 +1,4 @@
-"""What registries are called: in references, in docker's config file, by people."""
+"""Names of registries: in image references, in Docker's config file, and for display."""
 
 from __future__ import annotations
 
@@ -10,35 +10,39 @@ if TYPE_CHECKING:
     from ftl.config import Project
 
 HUB = "https://index.docker.io/v1/"
-"""Docker Hub's name in docker's config file."""
+"""Docker Hub's key in Docker's config file."""
 
 
 def registry_of(reference: str) -> str:
-    """The registry that a reference names, as docker's config file calls it."""
+    """Return the registry of an image reference, as its key in Docker's config file."""
     return config_key(references.registry(reference))
 
 
 def config_key(host: str) -> str:
-    """A registry's host as docker's config file calls it."""
+    """Return the key of a registry's host in Docker's config file."""
     return HUB if host in (references.HUB, "index.docker.io") else host
 
 
 def display_name(registry: str) -> str:
-    """A registry as people call it."""
+    """Return the name of a registry (a key in Docker's config file) for messages."""
     return "Docker Hub" if registry == HUB else registry
 
 
 def login_command(registry: str) -> str:
-    """What makes docker remember credentials on this machine."""
+    """Return the command that stores a login to a registry in Docker's configuration."""
     return "`docker login`" if registry == HUB else f"`docker login {registry}`"
 
 
 def push_registries(project: Project) -> tuple[str, ...]:
-    """The registries that a project pushes to, as docker's config file calls them: these ask for credentials."""
-    named = (registry_of(one.image) for one in project.services if one.build is not None and one.image)
-    return tuple(dict.fromkeys(named))
+    """Return the registries that a project pushes to, as keys in Docker's config file."""
+    registries = (
+        registry_of(service.image)
+        for service in project.services
+        if service.build is not None and service.image
+    )
+    return tuple(dict.fromkeys(registries))
 
 
 def insecure_registries(project: Project) -> tuple[str, ...]:
-    """The registries that ftl.yaml names insecure: for `insecure-registries` of a server's daemon.json."""
-    return tuple(one.server for one in project.registries if one.insecure)
+    """Return the registries marked insecure in ftl.yaml, for the server's daemon.json."""
+    return tuple(registry.server for registry in project.registries if registry.insecure)

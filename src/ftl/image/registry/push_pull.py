@@ -1,4 +1,4 @@
-"""Pushing an image from this machine's engine, and letting a server's engine pull one."""
+"""Push an image from this machine's engine, and pull one on a server's engine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ftl import references
 from ftl.errors import TransferFailed
 from ftl.events import PullProgress, PushProgress
-from ftl.image.registry.failures import RegistryRequest, translate_errors
+from ftl.image.registry.failures import RegistryRequest, translated_errors
 
 if TYPE_CHECKING:
     from ftl.engine.api import Engine
@@ -16,32 +16,32 @@ if TYPE_CHECKING:
     from ftl.image.registry.keyring import Keyring
 
 STALL_SECONDS = 600.0
-"""A push that says nothing for so long is given up."""
+"""Timeout of a push without progress."""
 
 PULL_SECONDS = 1800.0
-"""A pull that brings nothing for so long is given up."""
+"""Timeout of a pull without progress."""
 
 
 async def push(engine: Engine, reference: str, keyring: Keyring, *, emit: Emit) -> str:
-    """Push an image to the registry that its name begins with; the credentials go in the request to the engine.
+    """Push an image to the registry in its name, with the credentials in the request to the engine.
 
     Args:
-        engine: This machine's, which has the image under that name.
-        reference: The name.
-        keyring: Knows the credentials.
-        emit: Told the engine's progress.
+        engine: This machine's engine, which has the image under that name.
+        reference: The image's name.
+        keyring: Has the credentials.
+        emit: Receives the engine's progress.
 
     Returns:
-        What was pushed: `registry.example.com/shop/web@sha256:...`.
+        The pushed image by digest: `registry.example.com/shop/web@sha256:...`.
 
     Raises:
-        TransferFailed: The registry refused it or was not reached.
+        TransferFailed: The registry refused it or could not be reached.
     """
     login = await keyring.for_image(reference)
-    attempt = RegistryRequest(f"push {reference}", engine.name, login, writes=True)
+    request = RegistryRequest(f"push {reference}", engine.name, login, writes=True)
     loop = asyncio.get_running_loop()
     digest = ""
-    with translate_errors(attempt, late=f"the registry did not answer for {STALL_SECONDS:.0f} s"):
+    with translated_errors(request, timeout_cause=f"the registry did not answer for {STALL_SECONDS:.0f} s"):
         async with asyncio.timeout(STALL_SECONDS) as limit:
             async for update in engine.push(reference, auth=login.auth_config):
                 limit.reschedule(loop.time() + STALL_SECONDS)
@@ -62,26 +62,25 @@ async def pull(
     *,
     platform: str,
     emit: Emit,
-    patience: float | None = None,
+    start_seconds: float | None = None,
 ) -> None:
-    """Let a server's engine pull an image; the credentials go in the request to it, and it does not keep them.
+    """Pull an image on a server's engine, with the credentials in the request; it does not store them.
 
     Args:
-        engine: The server's.
-        reference: By tag or digest.
-        keyring: Knows the credentials.
+        engine: The server's engine.
+        reference: An image by tag or digest.
+        keyring: Has the credentials.
         platform: "linux/arm64".
-        emit: Told the engine's progress.
-        patience: The first layer must come within so many seconds.
+        emit: Receives the engine's progress.
+        start_seconds: Timeout for the first layer, if another than PULL_SECONDS.
 
     Raises:
-        TransferFailed: The registry refused, was not reached, or brought nothing for PULL_SECONDS.
+        TransferFailed: The registry refused it, could not be reached, or made no progress for PULL_SECONDS.
     """
     login = await keyring.for_image(reference)
-    attempt = RegistryRequest(f"pull {reference}", engine.name, login)
     loop = asyncio.get_running_loop()
-    with translate_errors(attempt):
-        async with asyncio.timeout(patience or PULL_SECONDS) as limit:
+    with translated_errors(RegistryRequest(f"pull {reference}", engine.name, login)):
+        async with asyncio.timeout(start_seconds or PULL_SECONDS) as limit:
             async for status in engine.pull(reference, platform=platform, auth=login.auth_config):
                 if "Pulling" in status or "Download" in status:
                     limit.reschedule(loop.time() + PULL_SECONDS)

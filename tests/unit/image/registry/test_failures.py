@@ -1,87 +1,87 @@
-"""What engines and registries say, and what becomes of it. The words are recorded from engines 20.10, 26.1 and 28.5."""
+"""Errors of pushes, pulls and logins; the engines' texts were recorded from 20.10, 26.1 and 28.5."""
 
 from __future__ import annotations
 
 import pytest
 
 from ftl.image.registry.credentials import IDENTITY_TOKEN_USER, Credentials
-from ftl.image.registry.failures import RegistryRequest, needs_credentials, transfer_error
+from ftl.image.registry.failures import RegistryRequest, registry_error, requires_login
 from ftl.image.registry.keyring import RegistryLogin
 from ftl.image.registry.names import HUB
 
 REGISTRY = "registry.example.com"
-NOBODY = RegistryLogin(REGISTRY)
+ANONYMOUS = RegistryLogin(REGISTRY)
 ME = RegistryLogin(REGISTRY, Credentials(REGISTRY, "me", "x", "docker's config file"))
 TOKEN = RegistryLogin(REGISTRY, Credentials(REGISTRY, IDENTITY_TOKEN_USER, "x", "`registries` in ftl.yaml"))
-BROKEN = RegistryLogin(REGISTRY, error="the credential helper docker-credential-x failed: expired")
+FAILED_LOOKUP = RegistryLogin(REGISTRY, error="the credential helper docker-credential-x failed: expired")
 
 
 @pytest.mark.parametrize(
-    ("login", "words", "wrong", "hint"),
+    ("login", "text", "problem", "hint"),
     [
         (
-            NOBODY,
+            ANONYMOUS,
             "no basic auth credentials",
-            "asks for credentials, and there are none",
+            "requires a login, and there are no credentials",
             "docker login registry",
         ),
         (
             RegistryLogin(HUB),
             "unauthorized: authentication required",
-            "Docker Hub asks for credentials",
-            "`docker login` here",
+            "Docker Hub requires a login",
+            "`docker login` on this machine",
         ),
         (
-            NOBODY,
+            ANONYMOUS,
             "push access denied, repository does not exist or may require authorization: authorization failed: "
             "no basic auth credentials",
-            "asks for credentials, and there are none",
+            "requires a login, and there are no credentials",
             "docker login",
         ),
         (
-            NOBODY,
+            ANONYMOUS,
             "denied: requested access to the resource is denied",
-            "asks for credentials",
+            "requires a login",
             "docker login",
         ),
         (
-            BROKEN,
+            FAILED_LOOKUP,
             "no basic auth credentials",
-            "there are no credentials",
+            "credentials for registry.example.com could not be read",
             "docker-credential-x failed: expired",
         ),
         (
             ME,
             "unauthorized: incorrect username or password",
-            "does not take the credentials of me",
+            "rejects the credentials of me",
             "is wrong",
         ),
         (
             ME,
             "unauthorized: authentication required",
-            "does not take the credentials of me",
+            "rejects the credentials of me",
             "docker login registry",
         ),
         (
             ME,
             "unknown: unexpected status from HEAD request to https://registry.example.com/v2/x/blobs/y: "
             "401 Unauthorized",
-            "does not take the credentials of me",
+            "rejects the credentials of me",
             "a token has expired",
         ),
         (
             ME,
             "login attempt to https://registry.example.com/v2/ failed with status: 401 Unauthorized",
-            "does not take",
+            "rejects",
             "wrong",
         ),
         (
             TOKEN,
             "unauthorized: authentication required",
-            "does not take the token",
+            "rejects the token",
             "it has expired or was revoked",
         ),
-        (ME, "denied: requested access to the resource is denied", "does not let me push", "right"),
+        (ME, "denied: requested access to the resource is denied", "does not allow me to push", "permission"),
         (
             ME,
             'Get "https://registry.example.com/v2/": tls: failed to verify certificate: x509: certificate signed by '
@@ -107,55 +107,55 @@ BROKEN = RegistryLogin(REGISTRY, error="the credential helper docker-credential-
             ME,
             'Get "https://registry.example.com/v2/": dial tcp 192.0.2.1:443: connect: connection refused',
             "does not answer",
-            "check that it runs",
+            "check that it is running",
         ),
         (
             ME,
             'failed to do request: Head "https://registry.example.com/v2/x": dial tcp: lookup registry.example.com '
             "on 127.0.0.11:53: no such host",
-            "finds no address",
+            "cannot be resolved",
             "check the registry's name",
         ),
         (
             ME,
             "name unknown: The repository with name 'shop' does not exist in the registry with id '1'",
             "has no such repository",
-            "create it there first",
+            "create the repository",
         ),
         (
-            NOBODY,
+            ANONYMOUS,
             "toomanyrequests: You have reached your pull rate limit",
-            "grants no more requests",
+            "rate limit",
             "accounts have higher",
         ),
     ],
 )
-def test_a_refusal_says_what_is_wrong_and_what_to_do(
-    login: RegistryLogin, words: str, wrong: str, hint: str
+def test_a_known_error_has_a_problem_and_a_hint(
+    login: RegistryLogin, text: str, problem: str, hint: str
 ) -> None:
-    """Who could not do what, why in a sentence, the engine's own words, and the next step."""
+    """The message names the engine, the action and the problem; the cause is the engine's own text."""
     image = f"{REGISTRY}/shop/web:1"
-    error = transfer_error(RegistryRequest(f"push {image}", "this machine", login, writes=True), words)
+    error = registry_error(RegistryRequest(f"push {image}", "this machine", login, writes=True), text)
     assert error.message.startswith(f"this machine could not push {image}: ")
-    assert wrong in error.message
-    assert error.cause == words
+    assert problem in error.message
+    assert error.cause == text
     assert error.hint is not None
     assert hint in error.hint
 
 
-def test_a_missing_image_is_none_to_be_created() -> None:
-    """Where only reading was tried, the name is wrong."""
-    words = "manifest for registry.example.com/shop/web:2 not found: manifest unknown: manifest unknown"
-    error = transfer_error(
-        RegistryRequest("pull registry.example.com/shop/web:2", "shop.example.com", ME), words
+def test_a_missing_image_is_not_a_missing_repository() -> None:
+    """For a pull the hint is to check the name, not to create the repository."""
+    text = "manifest for registry.example.com/shop/web:2 not found: manifest unknown: manifest unknown"
+    error = registry_error(
+        RegistryRequest("pull registry.example.com/shop/web:2", "shop.example.com", ME), text
     )
     assert "has no such image" in error.message
     assert error.hint == "check its name and tag"
 
 
-def test_unknown_words_are_passed_on() -> None:
-    """Nothing is made up about what is not known."""
-    error = transfer_error(RegistryRequest("pull x", "shop.example.com", ME), "quota exceeded for blobs.")
+def test_an_unknown_error_is_passed_on() -> None:
+    """An unknown error has the engine's text as its cause, and no hint."""
+    error = registry_error(RegistryRequest("pull x", "shop.example.com", ME), "quota exceeded for blobs.")
     assert (error.message, error.cause, error.hint) == (
         "shop.example.com could not pull x",
         "quota exceeded for blobs",
@@ -164,7 +164,7 @@ def test_unknown_words_are_passed_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("text", "expected"),
     [
         ("no basic auth credentials", True),
         (
@@ -177,6 +177,6 @@ def test_unknown_words_are_passed_on() -> None:
         ("the engine has a new way to say it", False),
     ],
 )
-def test_who_asks_for_a_login(words: str, expected: bool) -> None:
-    """A registry that is down, asked too often or without the image wants no password of anybody."""
-    assert needs_credentials(words) is expected
+def test_errors_that_require_a_login(text: str, expected: bool) -> None:
+    """A registry that is down, limits requests or lacks the image does not require a login."""
+    assert requires_login(text) is expected

@@ -1,7 +1,7 @@
-"""Somebody who builds and deploys through registries: a project, a home with a docker configuration, an engine.
+"""Building and deploying through registries: a project, a Docker configuration and an engine that builds.
 
-The machine that builds is a server of the lab, too: its engine is what DOCKER_HOST leads to. So nothing of this
-machine's Docker is touched, and both ends can be any engine.
+The engine that builds is another server of the lab, by DOCKER_HOST. So this machine's Docker is not used, and both ends
+can be any engine.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ READY = {
     "log-opts": {"max-size": "10m", "max-file": "3"},
     "default-address-pools": [{"base": "10.210.0.0/16", "size": 24}],
 }
-"""An engine that `ftl setup` leaves as it is."""
+"""Settings of an engine that `ftl setup` does not change."""
 
 
 @contextmanager
-def engine_of(server: Server, folder: Path) -> Iterator[str]:
-    """A server's engine on this machine, for DOCKER_HOST."""
+def forwarded_engine(server: Server, folder: Path) -> Iterator[str]:
+    """Forward a server's engine to this machine, and yield the value of DOCKER_HOST."""
     socket = folder / f"{server.name}.sock"
     argv = server.ssh("-N", "-o", "ExitOnForwardFailure=yes", "-L", f"{socket}:/var/run/docker.sock")
     with subprocess.Popen(argv, stdin=subprocess.DEVNULL) as process:
@@ -52,11 +52,12 @@ def engine_of(server: Server, folder: Path) -> Iterator[str]:
             process.terminate()
 
 
-class Desk:
-    """Where somebody builds and deploys: a project, a home with a docker configuration, an engine that builds.
+class Deployer:
+    """A user who builds and deploys: a project, a Docker configuration, and an engine that builds.
 
     Attributes:
-        made: The project; its one service is pushed to `reference`.
+        made: The project; its service is pushed to `reference`.
+        home: The Docker configuration folder.
     """
 
     def __init__(self, made: Site, reference: str, home: Path, engine: str) -> None:
@@ -67,67 +68,66 @@ class Desk:
         made.service()["image"] = reference
 
     def ftl(self, *argv: str, env: Mapping[str, str] | None = None) -> Any:
-        """Run a command, with JSON lines."""
+        """Run an ftl command with `--json`."""
         return self.made.run(*argv, "--json", env={**self.env, **(env or {})})
 
     def logins(self, **entries: Mapping[str, str]) -> None:
-        """What docker keeps here."""
+        """Write the logins of the Docker configuration."""
         (self.home / "config.json").write_text(json.dumps({"auths": entries}))
 
     def docker(self, *argv: str) -> str:
-        """The docker command with the engine that builds."""
+        """Run the docker CLI with the engine that builds."""
         done = subprocess.run(
             ("docker", *argv), env={**os.environ, **self.env}, capture_output=True, text=True, check=True
         )
         return done.stdout.strip()
 
     def release(self, server: Server) -> dict[str, Any]:
-        """What the newest release's record says of the service."""
-        found: dict[str, Any] = self.record(server)["services"]["web"]
-        return found
+        """Return the service `web` of the newest release record."""
+        service: dict[str, Any] = self.record(server)["services"]["web"]
+        return service
 
     def record(self, server: Server) -> dict[str, Any]:
-        """The newest release's record."""
-        listing = server.docker("cp", f"ftl-state:/ftl/{self.made.name}", "/tmp/records", check=False)
+        """Return the newest release record."""
+        output = server.docker("cp", f"ftl-state:/ftl/{self.made.name}", "/tmp/records", check=False)
         newest = server.run("sh", "-c", "ls -v /tmp/records/*.json | tail -1").stdout.decode().strip()
-        record = json.loads(server.run("cat", newest).stdout)
+        record: dict[str, Any] = json.loads(server.run("cat", newest).stdout)
         server.run("rm", "-rf", "/tmp/records")
-        assert listing == ""
-        found: dict[str, Any] = record
-        return found
+        assert output == ""
+        return record
 
 
-def coded(username: str, password: str) -> dict[str, str]:
-    """An entry of docker's config file."""
+def auth_entry(username: str, password: str) -> dict[str, str]:
+    """Make an entry of `auths` in Docker's config file."""
     return {"auth": base64.b64encode(f"{username}:{password}".encode()).decode()}
 
 
-def secrets_on(server: Server) -> str:
-    """Every place of a server where credentials might have been left."""
-    places = "/root/.docker /home/ftl/.docker"
-    return server.run("sh", "-c", f"grep -rl . {places} 2>/dev/null; true").stdout.decode().strip()
+def credential_files(server: Server) -> str:
+    """List files on a server that may contain credentials; empty if there are none."""
+    folders = "/root/.docker /home/ftl/.docker"
+    return server.run("sh", "-c", f"grep -rl . {folders} 2>/dev/null; true").stdout.decode().strip()
 
 
-def let_be_insecure(server: Server, host: str) -> None:
-    """Have an engine use a registry by HTTP, as its administrator would; it takes that while it runs."""
+def allow_insecure(server: Server, host: str) -> None:
+    """Let an engine use a registry over HTTP, as its administrator would; the engine keeps running."""
     path = "/etc/docker/daemon.json"
-    there = json.loads(server.run("sh", "-c", f"cat {path} 2>/dev/null || echo '{{}}'").stdout)
-    server.write(path, json.dumps({**there, "insecure-registries": [host]}))
+    settings = json.loads(server.run("sh", "-c", f"cat {path} 2>/dev/null || echo '{{}}'").stdout)
+    server.write(path, json.dumps({**settings, "insecure-registries": [host]}))
     server.run("sh", "-c", "kill -HUP $(pidof dockerd)")
     end = time.monotonic() + 20
     while host not in server.docker("info", "-f", "{{.RegistryConfig.IndexConfigs}}"):
-        assert time.monotonic() < end, "the engine did not take it"
+        assert time.monotonic() < end, "the engine did not apply it"
         time.sleep(0.1)
 
 
-def registries_by_doctor(at: Desk) -> list[dict[str, Any]]:
-    """What doctor finds about registries."""
-    found: list[dict[str, Any]] = at.ftl("doctor").events("finding")
-    return [one for one in found if one["area"] == "registries"]
+def registry_findings(at: Deployer) -> list[dict[str, Any]]:
+    """Return doctor's findings about registries."""
+    findings: list[dict[str, Any]] = at.ftl("doctor").events("finding")
+    return [finding for finding in findings if finding["area"] == "registries"]
 
 
-def typed(at: Desk, argv: tuple[str, ...], *answers: str) -> str:
-    """Run a command on a terminal, and answer what it asks; what the terminal showed."""
+def run_on_terminal(at: Deployer, argv: tuple[str, ...], *answers: str) -> str:
+    """Run a command on a terminal and type answers to its prompts; returns all that it displayed."""
     ours, theirs = pty.openpty()
     env = {**at.made.project.environment, **at.env}
     with subprocess.Popen(
@@ -135,7 +135,7 @@ def typed(at: Desk, argv: tuple[str, ...], *answers: str) -> str:
         start_new_session=True,
     ) as process:  # fmt: skip
         os.close(theirs)
-        said, answered, left = "", 0, list(answers)
+        screen, answered, remaining = "", 0, list(answers)
         end = time.monotonic() + 120
         while time.monotonic() < end:
             if not select.select([ours], [], [], 1.0)[0]:
@@ -144,14 +144,14 @@ def typed(at: Desk, argv: tuple[str, ...], *answers: str) -> str:
                 piece = os.read(ours, 4096).decode(errors="replace")
             except OSError:
                 break
-            said += piece
-            if left and said[answered:].rstrip().endswith(("User name:", "Password or token:")):
-                os.write(ours, left.pop(0).encode())
-                said += "\n"
-                answered = len(said)
+            screen += piece
+            if remaining and screen[answered:].rstrip().endswith(("User name:", "Password or token:")):
+                os.write(ours, remaining.pop(0).encode())
+                screen += "\n"
+                answered = len(screen)
         else:
             process.kill()
         process.wait(30)
         os.close(ours)
-        assert process.returncode == 0, said
-    return said
+        assert process.returncode == 0, screen
+    return screen
