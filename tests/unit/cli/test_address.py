@@ -1,4 +1,4 @@
-"""--server: addresses, the machine behind them, and the URLs of what runs there."""
+"""--server: parsing an address, and the URLs of the projects on it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RESULT = DeployResult(
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """A project with one host."""
+    """A project with one host name."""
     (tmp_path / "Dockerfile").write_text("FROM scratch\n")
     file = tmp_path / "ftl.yaml"
     file.write_text(
@@ -48,7 +48,7 @@ def project(tmp_path: Path) -> Project:
     ],
 )
 def test_addresses(text: str, host: str, port: int | None, user: str | None) -> None:
-    """--server takes every form in which people write an SSH address."""
+    """--server accepts every common form of an SSH address."""
     assert parse(text) == Server(host=host, port=port, user=user)
 
 
@@ -69,7 +69,7 @@ def test_addresses(text: str, host: str, port: int | None, user: str | None) -> 
     ],
 )
 def test_invalid_addresses(text: str) -> None:
-    """An invalid address is refused, above all one that ssh would take for an option."""
+    """An invalid address is refused, especially one that ssh would parse as an option."""
     with pytest.raises(UsageError):
         parse(text)
 
@@ -84,7 +84,7 @@ def test_a_server_answers_at_the_urls_of_the_routes(project: Project) -> None:
 def test_the_sandbox_answers_at_its_own_ports(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """DNS does not lead to the sandbox: its URLs have the published ports, and curl requests each host by name."""
+    """URLs of the sandbox have its published ports, and curl requests each host by its name."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.delenv("FTL_SANDBOX", raising=False)
     home = Home.of()

@@ -24,7 +24,7 @@ SHORT = {name: text for section in overview.COMMANDS.values() for name, text in 
 
 @pytest.mark.parametrize("name", SHORT)
 def test_the_table_says_what_the_command_says(name: str) -> None:
-    """The help that is shown without importing a command is the first line of that command's own."""
+    """The one-line help in the overview is the first line of the command's docstring."""
     command = import_module(f"ftl.cli.commands.{name}").command
     assert isinstance(command, click.Command)
     assert command.help is not None
@@ -33,7 +33,7 @@ def test_the_table_says_what_the_command_says(name: str) -> None:
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["deplyo"], ["--json", "--help"]])
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
-    """Help, the version and a mistyped command are answered without the event loop, YAML or the HTTP client."""
+    """Help, the version and a mistyped command do not import the event loop, YAML or the HTTP client."""
     code = (
         "import sys, atexit\n"
         f"atexit.register(lambda: print('LOADED', *(m for m in {HEAVY!r} if m in sys.modules)))\n"
@@ -44,7 +44,7 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
 
 
 def test_help_lists_every_command(cli: Cli) -> None:
-    """`ftl --help` names each command with what it does, and exits 0."""
+    """`ftl --help` lists each command with its help and exits 0."""
     outcome = cli(["--help"])
     assert outcome.code == 0
     for name in overview.names():
@@ -53,7 +53,7 @@ def test_help_lists_every_command(cli: Cli) -> None:
 
 @pytest.mark.parametrize("arguments", [["-h"], ["--json", "--help"]])
 def test_help_is_the_same_with_and_without_click(arguments: list[str], cli: Cli) -> None:
-    """However help is asked for, it says the same, and fits a terminal of 80 columns."""
+    """`--help`, `-h` and help with other options print the same text, within 80 columns."""
     expected = cli(["--help"])
     assert cli(arguments) == expected
     assert max(map(len, expected.out.splitlines())) <= 80
@@ -67,27 +67,27 @@ def test_no_command_at_all_shows_help_as_a_mistake(cli: Cli) -> None:
 
 
 def test_a_mistyped_command_gets_a_suggestion(cli: Cli) -> None:
-    """An unknown command exits 2 and names the one that was probably meant."""
+    """An unknown command exits 2 and suggests a similar one."""
     expected = "error: there is no command `deplyo`\nhint: did you mean `deploy`?\n"
     assert cli(["deplyo"]) == Outcome(2, "", expected)
 
 
 def test_an_unknown_command_that_resembles_none(cli: Cli) -> None:
-    """Where nothing is spelt alike, the hint says where the commands are listed."""
+    """Without a similar command, the hint says how to list the commands."""
     outcome = cli(["xyzzy"])
     assert outcome.code == 2
     assert "hint: `ftl --help`" in outcome.err
 
 
 def test_a_mistyped_option_gets_a_suggestion(cli: Cli) -> None:
-    """An unknown option exits 2 and names the one that was probably meant."""
+    """An unknown option exits 2 and suggests a similar one."""
     expected = "error: there is no option `--jsn`\nhint: did you mean `--json`?\n"
     assert cli(["version", "--jsn"]) == Outcome(2, "", expected)
 
 
 @pytest.mark.parametrize("word", ["stop", "start", "restart", "destroy", "kill", "set", "scale"])
 def test_no_suggestion_changes_more_than_what_was_typed(cli: Cli, word: str) -> None:
-    """A verb that FTL has not leads to none that is merely spelt like it: `stop` is no misspelling of `setup`."""
+    """A verb that FTL lacks does not suggest one with similar letters: `stop` is no typo of `setup`."""
     assert cli([word]) == Outcome(
         2, "", f"error: there is no command `{word}`\nhint: `ftl --help` shows how to call it\n"
     )
@@ -107,7 +107,7 @@ def test_no_suggestion_changes_more_than_what_was_typed(cli: Cli, word: str) -> 
     ],
 )
 def test_other_tools_words_lead_to_ours(cli: Cli, arguments: list[str], suggestion: str) -> None:
-    """What docker or Compose call so, and what was misspelt, is named."""
+    """A word of docker or Compose, and a misspelling, suggest the equivalent in FTL."""
     outcome = cli(arguments)
     assert outcome.code == 2
     assert outcome.err.endswith(f"hint: did you mean `{suggestion}`?\n")
@@ -115,7 +115,7 @@ def test_other_tools_words_lead_to_ours(cli: Cli, arguments: list[str], suggesti
 
 @pytest.mark.parametrize("arguments", [["deploy", "--only", "web"], ["plan", "--all"], ["logs", "--xyz"]])
 def test_no_option_is_suggested_for_its_letters(cli: Cli, arguments: list[str]) -> None:
-    """Where none means the same, the hint says where the options are listed."""
+    """Without an equivalent option, the hint says how to list the options."""
     assert cli(arguments).err.endswith(f"hint: `ftl {arguments[0]} --help` shows how to call it\n")
 
 
@@ -123,7 +123,7 @@ def test_no_option_is_suggested_for_its_letters(cli: Cli, arguments: list[str]) 
     "arguments", [["--json", "deplyo"], ["deplyo", "--json"], ["version", "--json", "--no"]]
 )
 def test_a_mistake_is_json_when_json_was_asked_for(arguments: list[str], cli: Cli) -> None:
-    """With --json even a mistake on the command line ends in one result object on stdout."""
+    """With --json a usage error is a result object on stdout."""
     outcome = cli(arguments)
     assert (outcome.code, outcome.err) == (2, "")
     assert outcome.result["type"] == "result"
@@ -133,7 +133,7 @@ def test_a_mistake_is_json_when_json_was_asked_for(arguments: list[str], cli: Cl
 
 @pytest.fixture
 def echo() -> click.Group:
-    """A group with a command that prints its global options, one with a flag of its own, and one in a group."""
+    """A group of commands that print their options: one plain, one with `-f`, one nested."""
 
     @click.group()
     def root() -> None:
@@ -179,14 +179,14 @@ def echo() -> click.Group:
 def test_global_options_may_stand_anywhere(
     echo: click.Group, arguments: list[str], expected: dict[str, object], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Global options count before and after the command's name; a command's own -f is its own."""
+    """Global options are accepted before and after the command; -f of a command takes precedence."""
     echo.main(args=arguments, standalone_mode=False)
     found = json.loads(capsys.readouterr().out)
     assert found == {**asdict(Options()), **({"follow": False} if "follow" in arguments else {}), **expected}
 
 
 def test_adding_the_global_options_twice_adds_them_once(echo: click.Group) -> None:
-    """A command that is looked up again does not get its options again."""
+    """Adding the global options to a command is idempotent."""
     before = len(echo.params)
     add_global_options(echo)
     assert len(echo.params) == before
@@ -194,7 +194,7 @@ def test_adding_the_global_options_twice_adds_them_once(echo: click.Group) -> No
 
 @pytest.mark.parametrize("closed", [0, 1, 2])
 def test_a_closed_stream_is_no_trouble(closed: int) -> None:
-    """Where a scheduler starts `ftl` without one of the standard streams, it works, and keeps its exit code."""
+    """Without one of the standard streams (some schedulers), `ftl` works and keeps its exit code."""
     code = f"import os, sys; os.close({closed}); os.execv(sys.executable, [sys.executable, '-m', 'ftl', 'deplyo'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 2
@@ -205,7 +205,7 @@ def test_a_closed_stream_is_no_trouble(closed: int) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
 @pytest.mark.parametrize("arguments", [["--help"], ["config", "--schema"], ["version", "--json"]])
 def test_data_that_cannot_be_written_is_a_failure(arguments: list[str]) -> None:
-    """On a full disk the command fails with 1, without a traceback or a complaint of Python's own."""
+    """On a full disk the command exits 1, without a traceback or a message of Python."""
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "ftl", *arguments],

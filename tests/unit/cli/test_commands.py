@@ -35,13 +35,13 @@ NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
     ],
 )
 def test_since(text: str, expected: str) -> None:
-    """--since takes how long ago it was, or the time itself in any zone."""
+    """--since takes a duration before now, or a time in any zone."""
     assert moment(text, now=NOW) == expected
 
 
 @pytest.mark.parametrize("text", ["", "10", "m", "1.2.3s", "yesterday", "-5m", "99999999999d"])
 def test_since_refuses_the_rest(text: str) -> None:
-    """What is no time is a mistake of the command line."""
+    """An invalid time is a usage error."""
     with pytest.raises(UsageError):
         moment(text, now=NOW)
 
@@ -54,13 +54,13 @@ def test_since_refuses_the_rest(text: str) -> None:
     ],
 )
 def test_port_choices(text: str, expected: PortChoice) -> None:
-    """-p says which local port a dependency gets, or one port of it."""
+    """-p sets the local port of a dependency, or of one of its ports."""
     assert choice(text) == expected
 
 
 @pytest.mark.parametrize("text", ["postgres", "=1", "a=b", "a:b=1", "a=123456"])
 def test_port_choices_refuse_the_rest(text: str) -> None:
-    """What is no choice of a port is a mistake of the command line."""
+    """An invalid value of -p is a usage error."""
     with pytest.raises(UsageError):
         choice(text)
 
@@ -70,7 +70,7 @@ def test_port_choices_refuse_the_rest(text: str) -> None:
     [("2026-01-31T11:59:26.123456789Z", "34 s"), ("2026-01-28T12:00:00Z", "3 days"), ("", "-")],
 )
 def test_how_long_something_runs(started: str, expected: str) -> None:
-    """The engine's time of start becomes an age."""
+    """A timestamp of the engine is shown as an age."""
     assert since(started, now=NOW) == expected
 
 
@@ -78,18 +78,18 @@ def test_how_long_something_runs(started: str, expected: str) -> None:
     ("text", "expected"), [("5432", (5432, "tcp")), ("53/udp", (53, "udp")), ("65535/tcp", (65535, "tcp"))]
 )
 def test_ports_to_keep_open(text: str, expected: tuple[int, str]) -> None:
-    """TCP is what is meant where nothing is said."""
+    """--allow takes a port with a protocol, TCP by default."""
     assert read_port(text) == expected
 
 
 @pytest.mark.parametrize(("text", "expected"), [("2G", 2 << 30), ("512m", 512 << 20), ("1GiB", 1 << 30)])
 def test_sizes_of_swap(text: str, expected: int) -> None:
-    """In units as people write them."""
+    """--swap takes a size in common units."""
     assert read_size(text) == expected
 
 
 def test_a_mirror_is_named_by_its_url() -> None:
-    """With a port and a path."""
+    """--docker-repository takes a URL with a port and a path."""
     assert read_repository("http://mirror:8080/docker/linux") == "http://mirror:8080/docker/linux"
 
 
@@ -105,13 +105,13 @@ def test_a_mirror_is_named_by_its_url() -> None:
     ],
 )
 def test_setup_refuses_the_rest(read: Callable[[str], object], text: str) -> None:
-    """What is no port, no size and no URL is a mistake of the command line."""
+    """An invalid port, size or URL is a usage error."""
     with pytest.raises(UsageError):
         read(text)
 
 
 def test_a_mirror_s_password_does_not_belong_into_its_url() -> None:
-    """It would be shown, and lie where every user of the server reads it; the error does not repeat it."""
+    """A password in the mirror's URL is refused: all users of the server could read it."""
     with pytest.raises(UsageError) as caught:
         read_repository("https://me:s3cret@mirror.example.com/linux")
     assert "s3cret" not in f"{caught.value.message} {caught.value.hint}"
@@ -131,7 +131,7 @@ def test_a_sandbox_is_named_before_or_after_the_subcommand(
 def test_the_name_after_the_subcommand_wins(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The environment names a sandbox only where the command line does not."""
+    """The name after the subcommand wins over the one before it, and both over $FTL_SANDBOX."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setenv("FTL_SANDBOX", "third")
     outcome = cli(["sandbox", "--name", "first", "status", "--name", "second", "--json"])
@@ -145,5 +145,5 @@ def test_the_name_after_the_subcommand_wins(
     [(None, "web, db: nothing logged yet"), ("10m", "web, db: nothing logged since 10m")],
 )
 def test_silent_services(since: str | None, words: str) -> None:
-    """`ftl logs` of an app that logs nothing says so."""
+    """`ftl logs` reports that an app has logged nothing."""
     assert nothing_logged(["web", "db"], since) == words

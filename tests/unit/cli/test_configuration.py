@@ -38,19 +38,19 @@ def ftl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli) -> Cli:
 
 
 def test_validate_counts_what_there_is(ftl: Cli) -> None:
-    """A valid file is told in one line."""
+    """A valid file prints one line of counts."""
     assert ftl(["validate"]) == Outcome(0, "shop is valid: 1 service, 1 dependency, 2 routes\n", "")
 
 
 def test_validate_gives_programs_the_counts(ftl: Cli) -> None:
-    """With --json the last line is the result."""
+    """With --json the last line is the result with the counts."""
     code, out, _ = ftl(["validate", "--json"])
     result = json.loads(out)
     assert (code, result["ok"], result["services"], result["routes"]) == (0, True, 1, 2)
 
 
 def test_validate_shows_every_problem_with_its_line(ftl: Cli) -> None:
-    """Each problem comes with file, line, column, a caret and what to write; the exit code is 2."""
+    """Each problem is shown with file, line, column, a caret and a hint; the exit code is 2."""
     Path("ftl.yaml").write_text(TEXT.replace("port: 8000", "prot: 8000").replace("redis", "rediss"))
     code, out, err = ftl(["validate"])
     assert (code, out) == (2, "")
@@ -88,7 +88,7 @@ def test_what_a_file_holds_does_not_steer_the_terminal(ftl: Cli, text: str) -> N
 def test_config_shows_bidirectional_controls_as_yaml_escapes(
     ftl: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They are seen, and a program that reads the YAML gets the value as it is."""
+    """Bidirectional controls are visible, and a YAML parser reads the original value."""
     monkeypatch.setenv("TOKEN", "a\u202eb")
     outcome = ftl(["config", "--show-secrets"])
     assert r"a\u202Eb" in outcome.out
@@ -96,7 +96,7 @@ def test_config_shows_bidirectional_controls_as_yaml_escapes(
 
 
 def test_config_prints_yaml_without_secrets(ftl: Cli) -> None:
-    """The resolved file is YAML, and no secret is in it unless asked for."""
+    """The resolved file is YAML with secrets masked, unless --show-secrets is given."""
     code, out, _ = ftl(["config"])
     assert code == 0
     assert yaml.safe_load(out)["services"][0]["env"] == {"TOKEN": "********"}
@@ -113,7 +113,7 @@ def test_config_gives_programs_the_project(ftl: Cli) -> None:
 
 
 def test_config_prints_the_schema_without_a_file(ftl: Cli) -> None:
-    """The JSON Schema needs no ftl.yaml."""
+    """--schema prints the JSON Schema without an ftl.yaml."""
     Path("ftl.yaml").unlink()
     code, out, _ = ftl(["config", "--schema"])
     assert code == 0
@@ -121,7 +121,7 @@ def test_config_prints_the_schema_without_a_file(ftl: Cli) -> None:
 
 
 def test_init_writes_a_file_that_is_valid(ftl: Cli) -> None:
-    """The first file loads as it is, with the port that the Dockerfile exposes."""
+    """`ftl init` creates a valid file with the port that the Dockerfile exposes."""
     Path("ftl.yaml").unlink()
     code, out, _ = ftl(["init"])
     assert (code, "ftl validate" in out) == (0, True)
@@ -130,14 +130,14 @@ def test_init_writes_a_file_that_is_valid(ftl: Cli) -> None:
 
 
 def test_init_leaves_a_file_alone_that_is_there(ftl: Cli) -> None:
-    """Nothing is overwritten."""
+    """`ftl init` does not overwrite a file."""
     code, _, err = ftl(["init"])
     assert (code, "ftl.yaml already exists" in err) == (2, True)
     assert Path("ftl.yaml").read_text() == TEXT
 
 
 def test_init_says_that_a_dockerfile_is_missing(ftl: Cli) -> None:
-    """Without a Dockerfile the file is written all the same, and what is missing is told."""
+    """Without a Dockerfile the file is created, and a note says that `ftl build` needs one."""
     Path("ftl.yaml").unlink()
     Path("Dockerfile").unlink()
     code, out, _ = ftl(["init"])
@@ -146,7 +146,7 @@ def test_init_says_that_a_dockerfile_is_missing(ftl: Cli) -> None:
 
 @pytest.mark.parametrize("valid", [True, False])
 def test_validate_imports_nothing_heavy(ftl: Cli, *, valid: bool) -> None:
-    """It is to be instant: no event loop, no engine client, no terminal library."""
+    """`ftl validate` starts fast: no event loop, no engine client, no terminal library."""
     if not valid:
         Path("ftl.yaml").write_text("project: 1\n")
     program = "import sys; from ftl.cli import main\ntry: main(['validate'])\n"

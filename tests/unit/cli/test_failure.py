@@ -1,4 +1,4 @@
-"""How commands end when they fail."""
+"""Errors and exit codes of commands."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ftl.errors import FtlError, Interrupted, LockHeld, LoginRefused, ServerErro
 
 
 def fails(error: BaseException) -> click.Command:
-    """A command that raises this."""
+    """A command that raises this error."""
 
     @click.command("fails")
     @pass_options
@@ -42,7 +42,7 @@ def fails(error: BaseException) -> click.Command:
 def test_each_failure_has_its_words_and_code(
     error: BaseException, code: int, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A failure is told on stderr, once, and the exit code says of which kind it is."""
+    """An error is printed on stderr once, and its kind decides the exit code."""
     assert report_and_exit_code(error) == code
     assert capsys.readouterr() == ("", words)
 
@@ -51,7 +51,7 @@ def test_each_failure_has_its_words_and_code(
 def test_a_server_out_of_reach_leads_to_doctor(
     command: str | None, hinted: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Who cannot reach the server is told of the command that looks for the reason, unless it was just that one."""
+    """An unreachable server leads to `ftl doctor`, except from `ftl doctor`."""
     report_and_exit_code(ServerError("c"), command=command)
     assert ("`ftl doctor`" in capsys.readouterr().err) is hinted
 
@@ -75,13 +75,13 @@ def test_a_bare_server_leads_to_setup(
 
 
 def test_a_broken_pipe_that_is_not_stdout_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
-    """A connection that broke while we wrote to it does not pass for a reader who has seen enough."""
+    """A broken pipe of a connection is an error, unlike one of stdout."""
     assert report_and_exit_code(ExceptionGroup("tasks", [BrokenPipeError(32, "Broken pipe")])) == 1
     assert "Broken pipe" in capsys.readouterr().err
 
 
 def test_a_bug_is_told_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    """What nobody foresaw exits 1 with one sentence and a hint, and shows no traceback."""
+    """An unexpected exception exits 1 with one sentence and a hint, without a traceback."""
     with pytest.raises(SystemExit) as ended:
         fails(KeyError("x")).main([], standalone_mode=False)
     out, err = capsys.readouterr()
@@ -91,14 +91,14 @@ def test_a_bug_is_told_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_tracebacks_come_with_vv(capsys: pytest.CaptureFixture[str]) -> None:
-    """With -vv the traceback is printed as well."""
+    """With -vv the traceback is printed, too."""
     with pytest.raises(SystemExit):
         fails(KeyError("x")).main(["-vv"], standalone_mode=False)
     assert "Traceback" in capsys.readouterr().err
 
 
 def test_a_failure_is_the_last_json_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """With --json a failure is the result object, with the command's name and the exit code."""
+    """With --json an error is a result object with the command's name and the exit code."""
     with pytest.raises(SystemExit):
         fails(ServerError("no", hint="try", cause="because")).main(
             ["--json"], "ftl fails", standalone_mode=False
@@ -110,7 +110,7 @@ def test_a_failure_is_the_last_json_line(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_a_result_is_the_last_json_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """With --json success is the result object with the command's fields."""
+    """With --json success is a result object with the command's fields."""
 
     async def work(_: object) -> str:
         return "r5"
@@ -125,13 +125,13 @@ def test_a_result_is_the_last_json_line(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_without_json_nothing_is_printed_for_the_command(capsys: pytest.CaptureFixture[str]) -> None:
-    """Without --json the command itself prints what it has to say."""
+    """Without --json `run_sync` prints nothing: the command prints its result."""
     assert run_sync(Options(), "validate", lambda: 1, lambda number: {"ok": number}) == 1
     assert capsys.readouterr().out == ""
 
 
 def test_work_without_a_server_needs_no_event_loop() -> None:
-    """Commands that only read files run without importing asyncio."""
+    """Commands that only read files do not import asyncio."""
     import subprocess
 
     code = (

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def test_the_file_is_found_upwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """ftl.yaml is found from any folder below it, and named as seen from there."""
+    """ftl.yaml is found from any folder below it, as a relative path."""
     (tmp_path / "ftl.yaml").write_text("")
     below = tmp_path / "a" / "b"
     below.mkdir(parents=True)
@@ -25,13 +25,13 @@ def test_the_file_is_found_upwards(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_folder_means_the_file_in_it(tmp_path: Path) -> None:
-    """-f FOLDER is the ftl.yaml in that folder."""
+    """-f FOLDER means the ftl.yaml in that folder."""
     (tmp_path / "ftl.yaml").write_text("")
     assert find_file(str(tmp_path)) == str(tmp_path / "ftl.yaml")
 
 
 def test_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is no ftl.yaml, the error says how to get one."""
+    """Without an ftl.yaml, the error's hint says how to create one."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError) as caught:
         find_file(None)

@@ -1,4 +1,4 @@
-"""The reference pages that are made from the program."""
+"""Reference pages that are generated from the program."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ PAGES = pages()
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_the_page_says_what_the_program_does(path: Path) -> None:
-    """The pages in docs/reference are those that `make docs` writes now."""
+    """The pages in docs/reference are those that `make docs` generates."""
     assert path.read_text() == PAGES[path], "run `make docs`"
 
 
 def test_every_command_has_its_section() -> None:
-    """No command is missing from the page of commands."""
+    """The page of commands has a section for each command."""
     text = PAGES[FOLDER / "cli.md"]
     assert [name for name in names() if f"\n### ftl {name}\n" not in text] == []

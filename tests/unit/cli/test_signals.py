@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and readers that leave, against real processes."""
+"""Ctrl-C, SIGTERM and closed pipes, with real processes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ except BaseException as error:
 
 
 def start(cleanup: str, options: str = "") -> subprocess.Popen[str]:
-    """A command whose work lasts until it is stopped, and then cleans up."""
+    """Start a command that works until it is stopped, and then cleans up."""
     process = subprocess.Popen(
         [sys.executable, "-c", WORK.format(cleanup=cleanup, options=options)],
         stdout=subprocess.PIPE,
@@ -50,7 +50,7 @@ def start(cleanup: str, options: str = "") -> subprocess.Popen[str]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_cancels_the_work_which_cleans_up(number: signal.Signals) -> None:
-    """The first signal cancels the work; its cleaning up runs, and the exit code is 130."""
+    """The first signal cancels the work; its cleanup runs, and the exit code is 130."""
     process = start('print("cleaned", flush=True)')
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
@@ -59,7 +59,7 @@ def test_a_signal_cancels_the_work_which_cleans_up(number: signal.Signals) -> No
 
 @pytest.mark.parametrize("options", ["", "json=True"])
 def test_a_second_signal_does_not_wait(options: str) -> None:
-    """When cleaning up takes too long for the user, the second Ctrl-C ends the program at once, and says so."""
+    """A second Ctrl-C during the cleanup exits at once, with a message."""
     process = start('print("cleaning", flush=True); await asyncio.sleep(30)', options)
     process.send_signal(signal.SIGINT)
     assert process.stdout is not None
@@ -74,7 +74,7 @@ def test_a_second_signal_does_not_wait(options: str) -> None:
 
 
 def test_what_goes_wrong_while_stopping_is_told() -> None:
-    """A failure on the way back is the cause of the interruption, whose exit code stays."""
+    """An error of the cleanup is the cause of the interruption, which keeps its exit code."""
     process = start('raise FtlError("the server is gone")')
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
@@ -83,7 +83,7 @@ def test_what_goes_wrong_while_stopping_is_told() -> None:
 
 
 def test_an_ignored_hangup_stays_ignored() -> None:
-    """Under nohup the end of the terminal does not end a deploy."""
+    """Under nohup, closing the terminal does not stop a deploy."""
     code = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n" + WORK.format(
         cleanup="pass", options=""
     ).replace("await asyncio.sleep(30)", "import os; os.kill(os.getpid(), 1); await asyncio.sleep(0.2)")
@@ -94,7 +94,7 @@ def test_an_ignored_hangup_stays_ignored() -> None:
 
 
 def test_a_reader_that_leaves_is_no_failure(tmp_path: Path) -> None:
-    """`ftl ... | head -1`: when the reader of stdout is gone, the program ends in silence."""
+    """`ftl ... | head -1`: when the reader closes stdout, the program exits 0 without a message."""
     program = tmp_path / "many.py"
     program.write_text(
         "import sys\nfrom ftl.cli.output import put\nfrom ftl.cli.failure import report_and_exit_code\n"
@@ -113,7 +113,7 @@ def test_a_reader_that_leaves_is_no_failure(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("as_json", [True, False])
 def test_a_failure_keeps_its_code_when_nobody_reads(as_json: bool) -> None:
-    """A failure that cannot be told, because the reader is gone, still ends with its exit code, in silence."""
+    """An error that cannot be printed, because the pipe is closed, keeps its exit code."""
     code = (
         "import sys\nfrom ftl.cli.failure import report_and_exit_code\nfrom ftl.errors import ServerError\n"
         f"sys.exit(report_and_exit_code(ServerError('no'), as_json={as_json}))"

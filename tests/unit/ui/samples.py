@@ -1,4 +1,4 @@
-"""One event of every kind, and a whole deploy as the core tells it."""
+"""One event of every kind, in the order of a deploy."""
 
 from __future__ import annotations
 
@@ -58,6 +58,6 @@ EVERY: tuple[Event, ...] = (
 
 
 def kinds() -> set[type[Event]]:
-    """Every kind of event there is."""
+    """All kinds of events."""
     found = {kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, Event)}
     return found - {Event}

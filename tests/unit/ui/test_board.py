@@ -1,4 +1,4 @@
-"""What goes on right now."""
+"""The rows of work in progress."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ftl.ui.board import Board
 
 
 class Clock:
-    """A time that stands still until it is moved."""
+    """A clock that stands still until it is set."""
 
     now = 0.0
 
@@ -33,7 +33,7 @@ class Clock:
 
 
 def board(*events: Event) -> Board:
-    """A board after these events."""
+    """A board that was updated by these events."""
     result = Board(Clock())
     for event in events:
         result.update(event)
@@ -56,12 +56,12 @@ def board(*events: Event) -> Board:
     ],
 )
 def test_nothing_is_left_of_what_ended(events: tuple[Event, ...]) -> None:
-    """What ended, failed or never began has no row."""
+    """An activity that ended, failed or never started has no row."""
     assert board(*events).rows == ()
 
 
 def test_a_build_shows_its_step_and_the_last_line_of_it() -> None:
-    """A build's row says which step runs and what it printed last, until the next step."""
+    """A build's row shows the current step and its last line of output."""
     shown = board(
         BuildStarted("web", "shop-web"),
         BuildStep("web", "RUN pip install", "running"),
@@ -74,7 +74,7 @@ def test_a_build_shows_its_step_and_the_last_line_of_it() -> None:
 
 
 def test_a_probe_shows_at_the_step_that_waits_for_it() -> None:
-    """While a service is waited for, its row says what the last probe met."""
+    """The row of a service that is not healthy yet shows the outcome of the last probe."""
     shown = board(
         StepStarted("wait_healthy", "wait until web is healthy", "web"),
         Probed("web", "shop-web-r5", "connection refused", False),
@@ -83,7 +83,7 @@ def test_a_probe_shows_at_the_step_that_waits_for_it() -> None:
 
 
 def test_steps_of_one_kind_count() -> None:
-    """Two like steps side by side share a row, which stays until both are over."""
+    """Two equal steps in parallel share a row, which stays until both end."""
     start = StepStarted("bring_image", "bring image x")
     shown = board(start, start, StepFinished("bring_image", "bring image x", 1.0))
     assert len(shown.rows) == 1
@@ -92,7 +92,7 @@ def test_steps_of_one_kind_count() -> None:
 
 
 def test_a_transfer_shows_how_far_it_is() -> None:
-    """Its row has the latest figures, from the start on, and is gone with its end."""
+    """The row of a transfer shows the latest figures."""
     shown = board(TransferStarted("i", 3, 1, 1000))
     (row,) = shown.rows
     assert row.transfer == TransferProgress("i", 0, 1000, 0, layers_total=2)
@@ -102,5 +102,5 @@ def test_a_transfer_shows_how_far_it_is() -> None:
 
 
 def test_an_image_that_is_put_together_of_what_was_kept_has_a_row() -> None:
-    """No layer of it travels, but the engine there unpacks it, which takes time."""
+    """An image of which no layer is sent has a row: the server's engine unpacks it, which takes time."""
     assert len(board(TransferStarted("i", 3, 3, 0, layers_kept=2)).rows) == 1

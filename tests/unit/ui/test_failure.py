@@ -1,4 +1,4 @@
-"""Errors as people and programs meet them."""
+"""Errors as text and as JSON records."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PLAIN = Style()
 
 
 def test_an_error_says_what_where_why_and_what_next() -> None:
-    """The last lines of output come first; then the headline, its place, the cause in its own words, and a hint."""
+    """The last lines of output come first; then the message, its place, its cause and a hint."""
     error = FtlError(
         "web did not become healthy",
         cause="exited with code 1\nsee below",
@@ -32,7 +32,7 @@ def test_an_error_says_what_where_why_and_what_next() -> None:
 
 
 def test_foreign_lines_are_made_safe_for_the_terminal() -> None:
-    """What a container logged or a program complained can neither clear the screen nor fill it."""
+    """Output of containers and programs can neither clear the screen nor fill it."""
     foreign = "\x1b[2J\x1b]0;title\x07\x1b[31mred\x1b[0m\x08"
     error = FtlError("failed", cause=foreign).with_details([foreign, "x" * 3_000_000])
     first, second, _, _, because = draw([error], PLAIN).splitlines()
@@ -42,13 +42,13 @@ def test_foreign_lines_are_made_safe_for_the_terminal() -> None:
 
 
 def test_a_hint_stands_right_below_words_of_ours() -> None:
-    """Where no foreign lines come before it, the hint needs no gap."""
+    """The hint follows the message without an empty line."""
     error = FtlError("there is no ftl.yaml", hint="`ftl init` writes one")
     assert draw([error], PLAIN).splitlines() == ["error: there is no ftl.yaml", "hint: `ftl init` writes one"]
 
 
 def test_a_problem_shows_its_line_with_a_caret() -> None:
-    """A problem in a file names file, line and column, and points at it."""
+    """A problem in a file shows file, line and column, with a caret."""
     problem = Problem("unknown key `prot`", "ftl.yaml", 12, 5, "    prot: 8000", "did you mean `port`?")
     assert draw([ConfigError([problem])], PLAIN).splitlines() == [
         "error: unknown key `prot`",
@@ -60,7 +60,7 @@ def test_a_problem_shows_its_line_with_a_caret() -> None:
 
 
 def test_of_a_very_long_line_the_part_around_the_caret_is_shown() -> None:
-    """A line that would fill the screen is cut on both sides, and the caret stays below its character."""
+    """A very long line is cut on both sides, and the caret stays below its character."""
     source = "a" * 3000 + "X" + "b" * 3000
     error = ConfigError([Problem("port: no", "ftl.yaml", 4, 3001, source)])
     _, _, shown, caret = draw([error], PLAIN).splitlines()
@@ -69,13 +69,13 @@ def test_of_a_very_long_line_the_part_around_the_caret_is_shown() -> None:
 
 
 def test_the_caret_is_right_after_tabs() -> None:
-    """A tab before the place does not shift the caret: both are drawn four wide."""
+    """A tab before the place does not shift the caret: both use four columns."""
     drawn = draw([ConfigError([Problem("tab", "ftl.yaml", 2, 2, "\tname: x")])], PLAIN)
     assert drawn.splitlines()[2:] == ["  2 |     name: x", "    |     ^"]
 
 
 def test_several_problems_are_counted_and_all_shown() -> None:
-    """All problems of a file are told at once, below how many there are."""
+    """All problems of a file are shown below their number."""
     problems = [
         Problem("one", "ftl.yaml", 1, 1, "a"),
         Problem("two", ".env"),
@@ -88,7 +88,7 @@ def test_several_problems_are_counted_and_all_shown() -> None:
 
 
 def test_colour_adds_nothing_but_colour() -> None:
-    """The words are the same with and without colour."""
+    """The text is the same with and without colour."""
     import re
 
     error = FtlError("failed", cause="so", hint="do", place=Place("h")).with_details(["x"])
@@ -98,12 +98,12 @@ def test_colour_adds_nothing_but_colour() -> None:
 
 
 def test_stopping_on_request_is_no_error() -> None:
-    """After Ctrl-C nothing is called an error."""
+    """An interruption is not labelled an error."""
     assert draw([Interrupted("stopped")], PLAIN) == "stopped"
 
 
 def test_the_record_is_json_with_every_part() -> None:
-    """A program gets message, cause, hint, place, details and all problems."""
+    """The JSON record has message, cause, hint, place, details and all problems."""
     problem = Problem("unknown key `prot`", "ftl.yaml", 12, 5, "    prot: 8000", "did you mean `port`?")
     record = json.loads(json.dumps(as_record(ConfigError([problem]))))
     assert record["message"] == "unknown key `prot`"
@@ -115,7 +115,7 @@ def test_the_record_is_json_with_every_part() -> None:
 
 
 def test_of_several_errors_the_reasons_come_last() -> None:
-    """Output of all of them stands above, each line with its service, so that no reason scrolls away."""
+    """Output of all errors comes first, each line with its service; the reasons come last."""
     web = FtlError("web failed", cause="exit 1", place=Place(service="web")).with_details(["a"])
     api = FtlError("api failed", cause="exit 2", place=Place(service="api")).with_details(["b"])
     assert draw([web, api], PLAIN).splitlines() == [

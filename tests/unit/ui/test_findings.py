@@ -1,4 +1,4 @@
-"""How what doctor found looks to people."""
+"""Drawing of the findings of `ftl doctor`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FOUND = [
 
 
 def test_groups_and_marks() -> None:
-    """Each area has its heading, each finding its mark, and what helps stands below it."""
+    """Each area has a heading, each finding a mark and its fix below it."""
     findings = [*FOUND[:1], Finding("dns", "a.example", "problem", "leads nowhere", "`dig a.example`")]
     assert [PLAIN.line(*parts) for parts in draw(findings, width=80, is_unicode=True)] == [
         "This machine",
@@ -28,7 +28,7 @@ def test_groups_and_marks() -> None:
 
 
 def test_narrow_terminals() -> None:
-    """Sentences are broken to fit, commands are not: they are there to be copied."""
+    """Sentences are wrapped, but commands stay in one line, so that they can be copied."""
     lines = [PLAIN.line(*parts) for parts in draw(FOUND, width=40, is_unicode=False)]
     assert all(len(line) <= 40 for line in lines)
     assert sum("`sudo usermod -aG docker me`" in line for line in lines) == 3
@@ -36,7 +36,7 @@ def test_narrow_terminals() -> None:
 
 
 def test_foreign_words_do_not_move_the_cursor() -> None:
-    """What servers and programs said is shown without its control characters, and colour is ours alone."""
+    """Control characters of servers and programs are not printed; only FTL sets colours."""
     lines = draw(FOUND, width=80, is_unicode=True)
     assert not any("\x1b" in PLAIN.line(*parts) for parts in lines)
     assert any("\x1b[1;31m✗\x1b[0m" in Style(colour=True).line(*parts) for parts in lines)

@@ -1,4 +1,4 @@
-"""Text of servers, files and programs reaches no output with control characters in it."""
+"""No output contains control characters from servers, files or programs."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def unsafe(text: str) -> list[str]:
 
 
 def with_text(event: Event, text: str) -> Event:
-    """The event with this text in every field that takes any."""
+    """The event with this text in every field of text."""
     hints = get_type_hints(type(event))
     texts: dict[str, Any] = {}
     for field in fields(event):
@@ -71,7 +71,7 @@ def with_text(event: Event, text: str) -> Event:
 @settings(deadline=None)
 @given(FOREIGN)
 def test_errors(text: str) -> None:
-    """Neither part of an error does, in whatever came before or after."""
+    """No part of an error contains any."""
     failed = FtlError(text, cause=text, hint=text, place=Place(text, text, text)).with_details([text, text])
     problem = Problem(text, text, 3, 2, text, text)
     wrong = ConfigError([problem, problem])
@@ -81,7 +81,7 @@ def test_errors(text: str) -> None:
 @settings(deadline=None)
 @given(FOREIGN, st.sampled_from(EVERY))
 def test_plain_lines(text: str, event: Event) -> None:
-    """No event does in a pipe or a file."""
+    """No plain line of an event contains any."""
     stream = io.StringIO()
     Plain(stream, Transcript(verbose=1)).emit(with_text(event, text))
     assert unsafe(stream.getvalue()) == []
@@ -90,7 +90,7 @@ def test_plain_lines(text: str, event: Event) -> None:
 @settings(deadline=None)
 @given(FOREIGN, st.sampled_from(EVERY))
 def test_the_terminal(text: str, event: Event) -> None:
-    """No event does on a terminal: what stays, and the live part."""
+    """Neither the transcript nor the live part on a terminal contains any."""
     stream = io.StringIO()
     plain = {"color_system": None, "width": 80, "height": 24}
     reporter = Terminal(Console(file=stream, **plain), Transcript(verbose=1), Board())  # type: ignore[arg-type]
@@ -106,7 +106,7 @@ def test_the_terminal(text: str, event: Event) -> None:
 @settings(deadline=None)
 @given(FOREIGN)
 def test_tables_and_findings(text: str) -> None:
-    """Neither cells nor findings do."""
+    """Neither cells of tables nor findings contain any."""
     lines = table(("A", "B"), [(text, "x"), ("y", text)], width=40, sentences=("B",))
     found = [Finding("here", text, "problem", text, text)]
     lines += (Style(colour=False).line(*parts) for parts in findings.draw(found, width=40, is_unicode=True))
@@ -116,7 +116,7 @@ def test_tables_and_findings(text: str) -> None:
 @settings(deadline=None)
 @given(FOREIGN)
 def test_lines_with_colour(text: str) -> None:
-    """The only control characters of a coloured line are our own."""
+    """A coloured line contains only the colours that FTL sets."""
     coloured = Style(colour=True).line("a ", red(f"b{text}"), text)
     start, end = "a \x1b[1;31mb", "\x1b[0m"
     assert coloured.startswith(start)
@@ -126,7 +126,7 @@ def test_lines_with_colour(text: str) -> None:
 @settings(deadline=None)
 @given(FOREIGN)
 def test_log_lines_on_a_terminal(text: str) -> None:
-    """A log line keeps at most its colours."""
+    """A log line on a terminal keeps only its colours."""
     clean = printable(text, colour=True)
     for code in range(200):
         clean = clean.replace(f"\x1b[{code}m", "")
@@ -137,18 +137,18 @@ def test_log_lines_on_a_terminal(text: str) -> None:
 @settings(deadline=None)
 @given(FOREIGN)
 def test_escapes_are_made_once(text: str) -> None:
-    """Text that was escaped before stays as it is."""
+    """Escaping is idempotent."""
     assert escaped(escaped(text)) == escaped(text)
 
 
 def test_escapes_can_be_read() -> None:
-    """A character that is not shown is named, so that a wrong key can be found."""
+    """An escaped character can be identified, so that a wrong key can be found."""
     assert escaped("en\x1b]0;owned\x07v \u202e\x85\t\n") == "en\\x1b]0;owned\\x07v \\u202e\\x85\t\n"
 
 
 @pytest.mark.parametrize("line", ["\x1b\x00[2J", "\x1b\u200b[2J", "\x1b\x1b[3A[2J", "\x1b\x1b[31m[2J"])
 def test_what_is_removed_leaves_no_sequence_behind(line: str) -> None:
-    """Characters on both sides of a removed one do not become an escape sequence."""
+    """Removing a character does not make an escape sequence of its neighbours."""
     assert "\x1b[2J" not in printable(line, colour=True)
     assert "\x1b" not in printable(line)
 
@@ -163,14 +163,14 @@ def test_the_holder_of_a_lock_is_shown_harmlessly() -> None:
 
 
 def test_a_page_as_a_cause_is_shortened() -> None:
-    """An app that answers its health check with a page does not fill the screen."""
+    """A page as the answer to a health check does not fill the screen."""
     drawn = draw([FtlError("web is not healthy", cause="x" * 2000)], Style())
     assert len(drawn) < 500
     assert drawn.endswith("(1600 more characters)")
 
 
 def test_log_lines_in_a_pipe_stay_as_they_are() -> None:
-    """A program that reads `ftl logs` gets what was logged."""
+    """A program that reads `ftl logs` from a pipe gets the lines unchanged."""
     stream = io.StringIO()
     LogLines(stream, timestamps=False, prefix=False, flush=False).write("web", "t", "\u202eabc\x1b[31m")
     assert stream.getvalue() == "\u202eabc\x1b[31m\n"

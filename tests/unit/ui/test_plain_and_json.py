@@ -1,4 +1,4 @@
-"""Events for pipes and programs."""
+"""Events as plain lines and as JSON lines."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Failing(io.StringIO):
 
 @pytest.mark.parametrize("event", EVERY, ids=lambda event: type(event).__name__)
 def test_every_event_is_one_json_line(event: Event) -> None:
-    """With --json each event is an object on a line of its own, with its type and all its fields."""
+    """With --json each event is one line: an object with its type and all its fields."""
     stream = io.StringIO()
     JsonLines(stream).emit(event)
     (line,) = stream.getvalue().splitlines()
@@ -41,7 +41,7 @@ def test_every_event_is_one_json_line(event: Event) -> None:
 
 
 def test_plain_lines_carry_no_escape() -> None:
-    """In a log file there is neither colour nor cursor movement."""
+    """Plain lines have neither colours nor cursor movements."""
     stream = io.StringIO()
     reporter = Plain(stream, Transcript(verbose=1))
     for event in EVERY:
@@ -60,7 +60,7 @@ def test_plain_lines_carry_no_escape() -> None:
     ],
 )
 def test_no_line_is_written_twice(step: str, seconds: float, lines: list[str]) -> None:
-    """With -v a step that takes its time is told when it begins and when it ends, a quick one once."""
+    """With -v a slow step has a line at its start and at its end, a quick one only one."""
     stream = io.StringIO()
     reporter = Plain(stream, Transcript(verbose=1))
     reporter.emit(StepStarted(step, "record r2 as live"))
@@ -69,7 +69,7 @@ def test_no_line_is_written_twice(step: str, seconds: float, lines: list[str]) -
 
 
 def test_quiet_says_nothing() -> None:
-    """With --quiet no event makes a line."""
+    """With --quiet no event prints a line."""
     stream = io.StringIO()
     reporter = Plain(stream, None)
     for event in EVERY:
@@ -80,7 +80,7 @@ def test_quiet_says_nothing() -> None:
 @pytest.mark.parametrize("number", [errno.EPIPE, errno.EIO, errno.ENOSPC])
 @pytest.mark.parametrize("make", [JsonLines, lambda stream: Plain(stream, Transcript())])
 def test_a_stream_that_fails_does_not_stop_the_work(make: type[JsonLines], number: int) -> None:
-    """When the reader has gone, the terminal is closed or the disk is full, events fall silent and raise nothing."""
+    """Events raise nothing when the reader or terminal is gone, or the disk is full."""
     reporter = make(Failing(number))
     reporter.emit(Switched("r5", ("web",)))
     reporter.emit(Switched("r6", ("web",)))
@@ -88,7 +88,7 @@ def test_a_stream_that_fails_does_not_stop_the_work(make: type[JsonLines], numbe
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
 def test_a_full_disk_is_left_for_the_result_to_meet() -> None:
-    """Events that cannot be written are silent, but the stream goes on failing: a result that is lost is an error."""
+    """Events on a full disk raise nothing, but writing the result still fails."""
     with pytest.raises(OSError, match="No space"), Path("/dev/full").open("w") as full:  # noqa: PT012
         JsonLines(full).emit(Switched("r5", ("web",)))
         full.write("the result")

@@ -1,4 +1,4 @@
-"""Asking on a terminal."""
+"""Questions on a terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PROGRAM = "import asyncio; from ftl.ui.prompt import ask; print(repr(asyncio.run
 
 
 def at_a_terminal(reply: bytes) -> tuple[str, bool]:
-    """Run the program at a terminal and type; what was shown, and whether the terminal shows what is typed again."""
+    """Run the program on a terminal and type a reply; its output, and whether echo is on again."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
         (sys.executable, "-c", PROGRAM), stdin=theirs, stdout=theirs, stderr=theirs
@@ -34,7 +34,7 @@ def at_a_terminal(reply: bytes) -> tuple[str, bool]:
 
 
 def read_until(terminal: int, mark: bytes | None) -> bytes:
-    """What a terminal shows until then, or until nobody is left who writes."""
+    """Output of a terminal until the mark, or until its other end is closed."""
     read, over = b"", time.monotonic() + 20
     while (mark is None or mark not in read) and time.monotonic() < over:
         if select.select([terminal], [], [], 0.2)[0]:
@@ -46,7 +46,7 @@ def read_until(terminal: int, mark: bytes | None) -> bytes:
 
 
 def test_a_secret_is_read_and_not_shown() -> None:
-    """What is typed comes back to the caller alone."""
+    """A secret is returned and not echoed."""
     shown, echoes = at_a_terminal(b"s3cret\n")
     assert shown.count("s3cret") == 1  # the program's own
     assert shown.strip().endswith("'s3cret'")
@@ -54,14 +54,14 @@ def test_a_secret_is_read_and_not_shown() -> None:
 
 
 def test_an_interrupted_question_leaves_the_terminal_as_it_was() -> None:
-    """Ctrl-C ends it at once, and what is typed afterwards is shown again."""
+    """Ctrl-C ends the question at once, and echo is on again."""
     shown, echoes = at_a_terminal(b"")
     assert "KeyboardInterrupt" in shown
     assert echoes
 
 
 def test_without_a_terminal_nobody_is_asked() -> None:
-    """A pipe is no one to ask."""
+    """Without a terminal there is no question, and the answer is None."""
     done = subprocess.run((sys.executable, "-c", PROGRAM), input=b"s3cret\n", capture_output=True, check=True)
     assert done.stdout == b"None\n"
     assert done.stderr == b""

@@ -1,4 +1,4 @@
-"""Text that other programs wrote, made safe for a terminal."""
+"""Output of other programs, made safe for a terminal."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from ftl.ui.sanitize import printable
     ],
 )
 def test_printable_without_colour(given: str, expected: str) -> None:
-    """Foreign output loses all that steers a terminal, and a progress bar shows its last state."""
+    """Escape sequences are removed, and a progress bar shows its last state."""
     assert printable(given) == expected
 
 
 def test_printable_with_colour() -> None:
-    """Colours may stay, but end with their line; the cursor still may not be moved."""
+    """Colours can be kept, and end with the line; cursor movements are removed."""
     assert printable("\x1b[31mred\x1b[3A", colour=True) == "\x1b[31mred\x1b[0m"
 
 
 @given(st.text())
 def test_nothing_that_steers_a_terminal_survives(text: str) -> None:
-    """Whatever a program prints, no control character but the tab reaches the terminal."""
+    """No control character but the tab is left of any output."""
     kept = printable(text)
     assert not [char for char in kept if (ord(char) < 32 and char not in "\t\n") or 127 <= ord(char) < 160]

@@ -22,7 +22,7 @@ class Tty(io.StringIO):
 
 
 def test_columns_line_up() -> None:
-    """Cells begin below their header, and no line ends in spaces."""
+    """Columns are aligned, and no line ends in spaces."""
     assert table(HEADER, ROWS) == [
         "SERVICE      IMAGE",
         "web          registry.example.com/team/shop-web:r5",
@@ -38,12 +38,12 @@ WIDE_ROWS = [
 
 
 def narrow(width: int | None) -> list[str]:
-    """A table of which a narrow terminal shows less."""
+    """A table with optional columns."""
     return table(WIDE, WIDE_ROWS, width=width, optional=("PORTS", "IMAGE"), sentences=("HEALTH",))
 
 
 def test_the_least_important_columns_go_first() -> None:
-    """A narrow terminal shows fewer columns: as many as fit, the important ones."""
+    """A narrow terminal shows as many columns as fit, the least important go first."""
     assert narrow(None)[0].split() == ["SERVICE", "IMAGE", "HEALTH", "PORTS"]
     assert narrow(100)[0].split() == ["SERVICE", "IMAGE", "HEALTH", "PORTS"]
     assert narrow(80)[0].split() == ["SERVICE", "IMAGE", "HEALTH"]
@@ -52,7 +52,7 @@ def test_the_least_important_columns_go_first() -> None:
 
 @pytest.mark.parametrize("width", [100, 80, 60, 40, 30])
 def test_lines_fit_and_no_word_is_broken(width: int) -> None:
-    """Whatever the width, names and ports stay in one piece, and sentences go on below between their words."""
+    """At any width names and ports stay whole, and sentences are wrapped between words."""
     lines = narrow(width)
     assert max(map(len, lines)) <= width
     words = {word for row in (WIDE, *WIDE_ROWS) for cell in row for word in cell.split()}
@@ -61,22 +61,22 @@ def test_lines_fit_and_no_word_is_broken(width: int) -> None:
 
 
 def test_what_cannot_be_left_out_is_not_cut() -> None:
-    """Where no column may go, the line is longer than the terminal: an image's name can still be copied."""
+    """Without optional columns a line may be longer than the terminal, but no cell is cut."""
     assert table(HEADER, ROWS, width=20) == table(HEADER, ROWS)
 
 
 def test_wide_characters_take_two_columns() -> None:
-    """East Asian characters are as wide as two others, so the columns after them still line up."""
+    """East Asian characters count as two columns, so the next column stays aligned."""
     assert table(("A", "B"), [("日本", "x"), ("abcd", "y")]) == ["A     B", "日本  x", "abcd  y"]
 
 
 def test_an_empty_table_is_its_header() -> None:
-    """Without rows the header is as wide as its words."""
+    """A table without rows is its header."""
     assert table(HEADER, []) == ["SERVICE  IMAGE"]
 
 
 def test_log_lines_are_prefixed_and_raw_in_a_pipe() -> None:
-    """In a pipe a line is exactly what was logged, after its container's name."""
+    """In a pipe a line is unchanged, after its container's name."""
     stream = io.StringIO()
     lines = LogLines(stream, timestamps=False, prefix=True, flush=False)
     lines.write("web-r5", "t", "\x1b[31mred\x1b[0m\rx")
@@ -85,7 +85,7 @@ def test_log_lines_are_prefixed_and_raw_in_a_pipe() -> None:
 
 
 def test_log_lines_without_prefix_and_with_time() -> None:
-    """The name can be left out, and the time put in."""
+    """The container's name can be left out, and the time added."""
     stream = io.StringIO()
     lines = LogLines(stream, timestamps=True, prefix=False, flush=True)
     lines.write("web-r5", "2026-01-01T00:00:00.5Z", "one")
@@ -93,7 +93,7 @@ def test_log_lines_without_prefix_and_with_time() -> None:
 
 
 def test_each_container_has_its_colour_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a terminal names are told apart by colour, and a line may not move the cursor."""
+    """On a terminal each container has a colour, and no line moves the cursor."""
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
     stream = Tty()
@@ -112,6 +112,6 @@ def test_each_container_has_its_colour_on_a_terminal(monkeypatch: pytest.MonkeyP
     [({"TERM": "xterm"}, True), ({"TERM": "xterm", "NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)],
 )
 def test_who_gets_colour(environ: dict[str, str], expected: bool) -> None:
-    """A terminal gets colour unless NO_COLOR is set or it cannot show any; a pipe never does."""
+    """A terminal gets colour, but not with NO_COLOR or TERM=dumb; a pipe never does."""
     assert Style.of(Tty(), environ).colour is expected
     assert not Style.of(io.StringIO(), environ).colour

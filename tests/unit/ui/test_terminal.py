@@ -1,4 +1,4 @@
-"""The terminal: what stays on it, and what it looks like meanwhile."""
+"""The transcript and the live part on a terminal."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tests.unit.ui.samples import EVERY
 
 
 def terminal(stream: io.TextIOBase, width: int = 80, verbose: int = 0) -> Terminal:
-    """A reporter on a terminal of so many columns."""
+    """A reporter on a terminal of this width."""
     console = Console(file=stream, force_terminal=True, width=width, height=24, highlight=False)  # type: ignore[arg-type]
     return Terminal(console, Transcript(verbose=verbose), Board())
 
 
 def screen(text: str) -> list[str]:
-    """What a terminal shows after this output: enough of one for what rich writes."""
+    """Screen of a terminal after this output; implements the sequences that rich writes."""
     lines, row, column = [""], 0, 0
     import re
 
@@ -45,7 +45,7 @@ def screen(text: str) -> list[str]:
 
 
 def shown(*events: Event, width: int = 80, verbose: int = 0) -> tuple[list[str], str]:
-    """What is on the screen after these events and the close, and all that was written."""
+    """The screen after these events and the close, and all output."""
     stream = io.StringIO()
     reporter = terminal(stream, width, verbose)
     for event in events:
@@ -55,7 +55,7 @@ def shown(*events: Event, width: int = 80, verbose: int = 0) -> tuple[list[str],
 
 
 def test_only_the_transcript_stays() -> None:
-    """After a deploy the terminal shows what was done, and nothing of what was drawn meanwhile."""
+    """After a deploy the terminal shows the transcript, and nothing of the live part."""
     lines, _ = shown(*EVERY)
     assert lines == [
         "warning: the context is large",
@@ -75,14 +75,14 @@ def test_only_the_transcript_stays() -> None:
 
 
 def test_the_cursor_comes_back_when_work_is_cut_off() -> None:
-    """Closing in the middle of things (Ctrl-C) takes the live part away and shows the cursor again."""
+    """Closing during the work (Ctrl-C) removes the live part and shows the cursor again."""
     lines, written = shown(BuildStarted("web", "shop-web"), BuildStep("web", "RUN make", "running"))
     assert lines == []
     assert written.rindex("\x1b[?25h") > written.rindex("\x1b[?25l")
 
 
 def test_nothing_is_written_after_the_close() -> None:
-    """A task that still talks while everything ends does not disturb the terminal."""
+    """An event after the close is not drawn."""
     stream = io.StringIO()
     reporter = terminal(stream)
     reporter.emit(BuildStarted("web", "shop-web"))
@@ -96,7 +96,7 @@ def test_nothing_is_written_after_the_close() -> None:
 @pytest.mark.parametrize("width", [20, 40, 80, 200])
 @pytest.mark.parametrize("rows", [1, 40])
 def test_the_live_part_fits(width: int, rows: int) -> None:
-    """However narrow the terminal and however much goes on, no row wraps and none is beyond the bottom."""
+    """At any width and number of rows, no row wraps and none is below the bottom."""
     stream = io.StringIO()
     reporter = terminal(stream, width)
     for number in range(rows):
@@ -129,7 +129,7 @@ def test_the_live_part_fits(width: int, rows: int) -> None:
     ],
 )
 def test_a_transfer_shows_as_much_as_there_is_room_for(width: int, expected: str) -> None:
-    """A bar where there is room for one, and no figure cut in its middle."""
+    """A transfer shows a bar where there is room, and only whole figures."""
     reporter = terminal(io.StringIO(), width)
     reporter.emit(TransferStarted("shop-web:r5", 9, 6, 45_100_000))
     reporter.emit(
@@ -145,7 +145,7 @@ def test_a_transfer_shows_as_much_as_there_is_room_for(width: int, expected: str
 
 
 def test_several_images_have_a_total_below_them() -> None:
-    """They go one after the other, so the time left is that of all the bytes at the speed of the one at hand."""
+    """The total's time left is that of all bytes at the speed of the current image."""
     reporter = terminal(io.StringIO(), 60)
     reporter.emit(StepStarted("send_images", "send i, j"))
     reporter.emit(TransferStarted("i", 2, 0, 40_000_000))
@@ -168,7 +168,7 @@ def test_several_images_have_a_total_below_them() -> None:
 
 
 def test_what_is_put_together_there_has_no_bar() -> None:
-    """Nothing travels, so there is nothing to measure."""
+    """An image of which no layer is sent has no bar."""
     reporter = terminal(io.StringIO())
     reporter.emit(TransferStarted("i", 9, 9, 0, layers_kept=2))
     console = Console(file=io.StringIO(), width=80, color_system=None)
@@ -189,7 +189,7 @@ def test_what_is_put_together_there_has_no_bar() -> None:
     ],
 )
 def test_there_is_no_time_left_to_tell_once_all_is_read(progress: TransferProgress, expected: str) -> None:
-    """What the link and the engine there still have to do has a length that nobody knows."""
+    """Once all bytes are read there is no time left to show: the rest is not measurable."""
     reporter = terminal(io.StringIO())
     reporter.emit(TransferStarted("i", 9, 7, 45_100_000))
     reporter.emit(progress)
@@ -201,7 +201,7 @@ def test_there_is_no_time_left_to_tell_once_all_is_read(progress: TransferProgre
 
 
 def test_a_terminal_without_unicode_gets_ascii() -> None:
-    """Marks have a plain form for terminals that cannot show the others."""
+    """Marks have an ASCII form for terminals without Unicode."""
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii")
     reporter = terminal(stream)
@@ -227,7 +227,7 @@ class Recorder(io.StringIO):
 
 
 def test_all_is_drawn_by_the_event_loop() -> None:
-    """The spinner turns while nothing happens, without a thread that writes between the lines of the transcript."""
+    """The live part is redrawn between events, and only by the thread of the event loop."""
     stream = Recorder()
     reporter = terminal(stream)
 
@@ -244,7 +244,7 @@ def test_all_is_drawn_by_the_event_loop() -> None:
 
 
 def test_nothing_is_redrawn_after_the_close() -> None:
-    """The terminal is left alone once the reporter is closed."""
+    """Nothing is drawn after the close."""
     stream = io.StringIO()
     reporter = terminal(stream)
 

@@ -1,4 +1,4 @@
-"""Which events are worth a line, and how they read."""
+"""The lines of events."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.unit.ui.samples import EVERY, kinds
 
 
 class Clock:
-    """A time that stands still until it is moved."""
+    """A clock that stands still until it is set."""
 
     now = 0.0
 
@@ -34,19 +34,19 @@ class Clock:
 
 
 def told(*events: Event, verbose: int = 0) -> list[str]:
-    """The plain lines of these events."""
+    """Plain lines of these events."""
     transcript = Transcript(verbose=verbose, clock=Clock())
     return [text_of(line) for event in events for line in transcript.lines(event)]
 
 
 def test_there_is_a_sample_of_every_event() -> None:
-    """A new kind of event must be added to the samples, and so be drawn by every reporter."""
+    """A new kind of event must be added to the samples, so that every reporter is tested with it."""
     assert {type(event) for event in EVERY} == kinds()
 
 
 @pytest.mark.parametrize("event", EVERY, ids=lambda event: type(event).__name__)
 def test_every_event_says_something_with_v(event: Event) -> None:
-    """With -v no event goes unmentioned."""
+    """With -v every event has a line."""
     assert told(event, verbose=1)
 
 
@@ -123,7 +123,7 @@ def test_every_event_says_something_with_v(event: Event) -> None:
     ],
 )
 def test_words(event: Event, expected: list[str]) -> None:
-    """Each event reads as a sentence, and what few people need is left out."""
+    """Each event has its sentence, and details have none without -v."""
     assert told(event) == expected
 
 
@@ -144,12 +144,12 @@ def test_words(event: Event, expected: list[str]) -> None:
     ],
 )
 def test_with_v_each_layer_is_told(event: Event, expected: str) -> None:
-    """How it went, and what it cost where that is known."""
+    """With -v each layer has a line with its bytes, where they are known."""
     assert told(event, verbose=1) == [f"i: layer ab, {expected}"]
 
 
 def test_a_long_wait_is_told_now_and_then() -> None:
-    """Who is waited for, for how long and until when: a line every ten seconds, and none of a quick start."""
+    """A slow start has a line every ten seconds, a quick one has none."""
     probes = [Probed("web", "shop-web-r2", "connection refused", False, float(at), 30.0) for at in range(31)]
     assert told(*probes) == [
         "web: waiting until shop-web-r2 is healthy, 10 s of at most 30 s: connection refused",
@@ -159,13 +159,13 @@ def test_a_long_wait_is_told_now_and_then() -> None:
 
 
 def test_output_is_shown_with_v() -> None:
-    """With -v builds and hooks are heard, without what would steer the terminal."""
+    """With -v the output of builds and hooks is shown, without escape sequences."""
     events = (BuildOutput("web", "RUN x", "\x1b[1mloud\x1b[0m"), HookOutput("web", "pre", "migrating"))
     assert told(*events, verbose=1) == ["web | loud", "web pre hook | migrating"]
 
 
 def test_progress_is_told_at_a_bearable_rate() -> None:
-    """Thousands of progress events make one line every few seconds, and the end none."""
+    """Thousands of progress events make one line every few seconds."""
     clock = Clock()
     transcript = Transcript(clock=clock)
     lines: list[Line] = []
