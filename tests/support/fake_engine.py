@@ -34,7 +34,7 @@ from tests.support.fake_images import INFO, FakeImages
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 
-    from ftl.engine.values import ContainerSpec, EngineInfo
+    from ftl.engine.values import ContainerSpec, EngineInfo, RestartPolicy
 
 Files = dict[str, bytes | None]
 """Path -> content; None for a folder."""
@@ -86,7 +86,7 @@ class FakeContainer:
     def end(self, exit_code: int, *, oom_killed: bool = False, stopped: bool = False) -> None:
         """Let its process end: it then waits to be restarted, unless it was stopped or has no restart policy."""
         if self.state in ("running", "restarting"):
-            again = not stopped and self.spec.restart == "unless-stopped"
+            again = not stopped and self.spec.restart != "no"
             self.state = "restarting" if again else "exited"
             self.restarts += again
             self.exit_code, self.oom_killed, self.health = exit_code, oom_killed, ""
@@ -190,6 +190,11 @@ class FakeEngine(FakeImages):
             self._refuse_taken(name)
             self.by_name = {name if one is target else key: one for key, one in self.by_name.items()}
             target.name = name
+
+    async def set_restart_policy(self, container: str, policy: RestartPolicy) -> None:
+        async with self._call("set_restart_policy", container, policy):
+            target = self._get(container)
+            target.spec = replace(target.spec, restart=policy)
 
     async def wait(self, container: str) -> int:
         async with self._call("wait", container, reads=True):
@@ -356,6 +361,7 @@ def _listed(one: FakeContainer) -> Container:
         created=one.created,
         endpoints=tuple(one.endpoints.values()),
         published=tuple(published) if running else (),
+        mounts=one.spec.mounts,
     )
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         LogLine,
         Network,
         PushUpdate,
+        RestartPolicy,
         Volume,
     )
 
@@ -225,6 +226,10 @@ class Engine:
     async def rename(self, container: str, name: str) -> None:
         """Give a container another name."""
         await containers.rename(self._client, container, name)
+
+    async def set_restart_policy(self, container: str, policy: RestartPolicy) -> None:
+        """Change whether the engine starts a container again by itself; the container runs on."""
+        await containers.set_restart_policy(self._client, container, policy)
 
     async def wait(self, container: str) -> int:
         """Wait until a container does not run (any more); its exit status. Not bounded."""

@@ -152,9 +152,9 @@ class Client:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """A call for which aiodocker has no method of its own, over its public session: not bounded.
 
-        These are: logs with their streams told apart, saving several images in one archive, an exec whose stdin can
-        be ended, what the engine's disk is used for, what a registry has, and an import from a tar. The connection is
-        closed afterwards, for such a stream has no other end.
+        These are: a changed restart policy, logs with their streams told apart, saving several images in one
+        archive, an exec whose stdin can be ended, the engine's disk usage, a registry's digest, and an import from a
+        tar. The connection is closed afterwards, for such a stream has no other end.
 
         Raises:
             DockerError: As the library would, to be mapped with the rest.

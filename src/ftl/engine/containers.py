@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from aiohttp import ClientResponse
 
-    from ftl.engine.values import Container, ContainerSpec, ContainerState, LogLine
+    from ftl.engine.values import Container, ContainerSpec, ContainerState, LogLine, RestartPolicy
 
 # What is read of `GET /containers/json`: aiodocker's listed containers give their fields one by one.
 _LISTED = (
@@ -35,6 +35,7 @@ _LISTED = (
     "Created",
     "NetworkSettings",
     "Ports",
+    "Mounts",
 )
 
 # Seconds that the engine may take to say that a container stopped, beyond what it gives the container.
@@ -120,6 +121,16 @@ async def rename(client: Client, container: str, name: str) -> None:
     """`POST /containers/{id}/rename`."""
     async with client.call(f"rename {container}") as docker:
         await docker.containers.container(checked(container)).rename(checked(name))
+
+
+async def set_restart_policy(client: Client, container: str, policy: RestartPolicy) -> None:
+    """`POST /containers/{id}/update`: aiodocker has no method for it."""
+    path = f"containers/{checked(container)}/update"
+    async with (
+        client.call(f"set the restart policy of {container}") as docker,
+        client.raw(docker, "POST", path, body={"RestartPolicy": {"Name": policy}}) as response,
+    ):
+        await response.read()
 
 
 async def wait(client: Client, container: str) -> int:

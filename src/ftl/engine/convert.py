@@ -15,6 +15,7 @@ from ftl.engine.values import (
     Endpoint,
     EngineInfo,
     Image,
+    Mount,
     Network,
     PublishedPort,
     Store,
@@ -161,7 +162,15 @@ def listed_container(item: Json) -> Container:
         created=as_int(item.get("Created")),
         endpoints=_endpoints(item.get("NetworkSettings")),
         published=tuple(_published(port) for port in as_objects(item.get("Ports"))),
+        mounts=tuple(_mount(mount) for mount in as_objects(item.get("Mounts"))),
     )
+
+
+def _mount(item: Json) -> Mount:
+    """An entry of a listed container's `Mounts`: a volume by its name, a bind by the machine's path."""
+    volume = as_str(item.get("Type")) == "volume"
+    source = as_str(item.get("Name")) if volume else as_str(item.get("Source"))
+    return Mount(source, as_str(item.get("Destination")), read_only=not as_bool(item.get("RW")))
 
 
 def inspected_container(item: Json) -> ContainerState:

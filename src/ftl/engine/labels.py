@@ -7,6 +7,7 @@ ROLE = "ftl.role"
 CONFIG = "ftl.config"
 CONTENT = "ftl.content"
 COMMIT = "ftl.commit"
+RESTART = "ftl.restart"  # the restart policy that it was created with
 
 ROLE_SERVICE = "service"
 ROLE_DEPENDENCY = "dependency"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from ftl.json_fields import as_object, as_str_map
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -54,6 +56,18 @@ class Image:
     size: int
     created: str = ""
 
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Labels of the image."""
+        labels = self.config.get("Labels")
+        return as_str_map(labels)
+
+    @property
+    def declared_volumes(self) -> tuple[str, ...]:
+        """Paths that its Dockerfile declares as VOLUME, sorted; only known of an inspected image."""
+        volumes = self.config.get("Volumes")
+        return tuple(sorted(as_object(volumes)))
+
 
 @dataclass(frozen=True, slots=True)
 class DiskUsage:
@@ -101,6 +115,15 @@ class PublishedPort:
 
 
 @dataclass(frozen=True, slots=True)
+class Mount:
+    """A named volume or a path of the machine at `target` in the container."""
+
+    source: str
+    target: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Container:
     """A container as the engine lists it (one call for all)."""
 
@@ -114,6 +137,7 @@ class Container:
     created: int
     endpoints: tuple[Endpoint, ...] = ()
     published: tuple[PublishedPort, ...] = ()
+    mounts: tuple[Mount, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,15 +185,6 @@ class Volume:
 
 
 @dataclass(frozen=True, slots=True)
-class Mount:
-    """A named volume or a path of the machine at `target` in the container."""
-
-    source: str
-    target: str
-    read_only: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Publish:
     """Listen on the machine's `address:host_port` for the container's port."""
 
@@ -199,6 +214,14 @@ class Healthcheck:
     start_period: float
 
 
+RestartPolicy = Literal["no", "always", "unless-stopped"]
+"""When the engine starts a container again by itself.
+
+"always" is what runs on after `kill -9` of dockerd, which ends its containers too: those with "unless-stopped" stayed
+`Exited (0)` for ever (20.10 and 26.1). A container that is stopped on purpose gets "no" first.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class ContainerSpec:
     """All that is said when a container is created. Env travels in the request body only.
@@ -222,7 +245,7 @@ class ContainerSpec:
     publish: tuple[Publish, ...] = ()
     ulimits: tuple[Ulimit, ...] = ()
     healthcheck: Healthcheck | None = None
-    restart: Literal["no", "unless-stopped"] = "unless-stopped"
+    restart: RestartPolicy = "always"
     stop_timeout: float | None = None
     dns_options: tuple[str, ...] = ()
     sysctls: Mapping[str, str] = field(default_factory=dict)

@@ -191,7 +191,7 @@ def test_a_spec_becomes_the_body_of_a_create() -> None:
         "StopTimeout": 3,
         "NetworkingConfig": {"EndpointsConfig": {"first": {"Aliases": ["web", "r5.web"]}}},
         "HostConfig": {
-            "RestartPolicy": {"Name": "unless-stopped"},
+            "RestartPolicy": {"Name": "always"},
             "Mounts": [{"Type": "volume", "Source": "data", "Target": "/data", "ReadOnly": True}],
             "Binds": ["/srv/up:/up:rw"],
             "PortBindings": {
