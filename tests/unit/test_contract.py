@@ -6,14 +6,16 @@ names. Renaming a class or a constant must not change any of them; adding to a t
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import MISSING, fields
 
 import pytest
 
 from ftl import errors, events
+from ftl.deploy.plan import steps
 from ftl.engine import labels
 from ftl.proxy import names
 from ftl.proxy.names import Installation
+from ftl.releases.record import DependencyRecord, ReleaseRecord, ServiceRecord
 from ftl.ui.json_lines import as_record
 from tests.unit.ui.samples import EVERY
 
@@ -79,6 +81,7 @@ LABELS = {
     "CONFIG": "ftl.config",
     "CONTENT": "ftl.content",
     "COMMIT": "ftl.commit",
+    "RESTART": "ftl.restart",
     "ROLE_SERVICE": "service",
     "ROLE_DEPENDENCY": "dependency",
     "ROLE_PROXY": "proxy",
@@ -170,3 +173,41 @@ def test_files_in_the_proxy_are_fixed() -> None:
         "/data/ftl/certificates/0123.crt",
         "/data/ftl/certificates/0123.key",
     )
+
+
+STEP_KINDS = {
+    "ensure_network", "ensure_volume", "bring_image", "send_images", "push_pull", "tag_pulled", "drop_tags",
+    "ensure_proxy", "ensure_store", "upgrade_proxy", "attach", "apply_site", "await_certificates", "open_name",
+    "point_again", "switch", "drain", "forget", "record", "start_dependency", "start_containers", "start_again",
+    "wait_healthy", "stop_old", "stop_and_remove", "run_hook",
+}  # fmt: skip
+"""Step kinds that 0.1.0 wrote (`RUNNERS` in ftl/deploy/apply.py at 8666dae)."""
+
+
+def test_step_kinds_are_fixed() -> None:
+    """Every kind that 0.1.0 wrote still exists, and no two step classes share one."""
+    classes = [getattr(steps, name) for name in steps.__all__]
+    kinds = [one.kind for one in classes if issubclass(one, steps.Step) and "kind" in vars(one)]
+    assert set(kinds) >= STEP_KINDS
+    assert len(kinds) == len(set(kinds))
+
+
+RECORD_FIELDS = {
+    ReleaseRecord: (
+        "release", "outcome", "started", "seconds", "by", "commit", "version", "error", "services", "dependencies",
+        "project",
+    ),
+    ServiceRecord: ("release", "image", "image_id", "content", "config", "pulled", "layers"),
+    DependencyRecord: ("image", "image_id", "pulled"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("record", RECORD_FIELDS, ids=lambda record: record.__name__)
+def test_record_fields_are_fixed(
+    record: type[ReleaseRecord | ServiceRecord | DependencyRecord],
+) -> None:
+    """Records keep the fields that 0.1.0 wrote, in a file that it can read; new ones have defaults."""
+    names = [one.name for one in fields(record)]
+    assert set(names) >= set(RECORD_FIELDS[record])
+    added = [one for one in fields(record) if one.name not in RECORD_FIELDS[record]]
+    assert all(one.default is not MISSING or one.default_factory is not MISSING for one in added)
