@@ -46,7 +46,6 @@ format: venv ## Put every file in its format
 	.venv/bin/ruff format
 
 docs: venv ## Write the pages that are made from the program
-	$(PYTHON) -m ftl.config.reference > docs/reference/ftl-yaml.md
 	$(PYTHON) -m tools.reference
 
 picture: demo ## Deploy once more on the demo's server, and draw the terminal as docs/deploy.svg

@@ -22,7 +22,6 @@ ROOTS = ("src/ftl", "tests", "lab", "bench", "tools")
 NOT_YET_CLEAN = (
     "src/ftl/aio.py",
     "src/ftl/child.py",
-    "src/ftl/config",
     "src/ftl/deploy",
     "src/ftl/engine",
     "src/ftl/errors.py",

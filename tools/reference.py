@@ -10,6 +10,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 import click
+from tools import reference_yaml
 
 from ftl import events
 from ftl.cli.app import Commands, cli
@@ -49,7 +50,11 @@ secret.
 
 def pages() -> dict[Path, str]:
     """The pages by their files."""
-    return {FOLDER / "cli.md": "".join(_cli()), FOLDER / "events.md": "".join(_events())}
+    return {
+        FOLDER / "cli.md": "".join(_cli()),
+        FOLDER / "events.md": "".join(_events()),
+        FOLDER / "ftl-yaml.md": reference_yaml.page(),
+    }
 
 
 def _cli() -> Iterator[str]:

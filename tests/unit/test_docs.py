@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.config import load
+from ftl.config import load, read_variables
 from tests.harness import ROOT
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def test_files_can_be_loaded(shown: tuple[Path, str], tmp_path: Path) -> None:
     if "services:" not in text:
         text += "services: [{name: web, build: .}]\n"
     (tmp_path / "ftl.yaml").write_text(text)
-    assert load(tmp_path / "ftl.yaml", environ=SECRETS).name
+    assert load(tmp_path / "ftl.yaml", variables=read_variables(tmp_path, SECRETS)).name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)

@@ -41,11 +41,12 @@ def load_project(options: Options) -> LoadedProject:
     from pathlib import Path
 
     from ftl.cli.address import Address, resolve
-    from ftl.config import load
+    from ftl.config import load, read_variables
 
     path = Path(find_file(options.file))
     given = resolve(options.server) if options.server is not None else None
-    project = load(path, environ=os.environ, server=given.server if given is not None else None)
+    variables = read_variables(path.resolve().parent, os.environ)
+    project = load(path, variables=variables, server=given.server if given is not None else None)
     return LoadedProject(project, path.resolve().parent, given or Address(project.server))
 
 

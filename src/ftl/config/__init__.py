@@ -1,8 +1,7 @@
-"""ftl.yaml -> Project."""
+"""Configuration: ftl.yaml and the files it names -> Project."""
 
 from ftl.config.dump import dump
 from ftl.config.loading import load
-from ftl.config.models.bindings import Forward, VolumeMount
 from ftl.config.models.project import (
     Build,
     BuildSecret,
@@ -22,7 +21,8 @@ from ftl.config.models.project import (
     Service,
     Ulimit,
 )
-from ftl.config.variables import variables
+from ftl.config.values.bindings import Forward, VolumeMount
+from ftl.config.variables.sources import Variables, read_variables
 
 __all__ = [
     "Build",
@@ -43,8 +43,9 @@ __all__ = [
     "Server",
     "Service",
     "Ulimit",
+    "Variables",
     "VolumeMount",
     "dump",
     "load",
-    "variables",
+    "read_variables",
 ]

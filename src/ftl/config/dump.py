@@ -5,27 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ftl.config.variables import MASK
+from ftl.config.variables.interpolation import MASK
 
 if TYPE_CHECKING:
     from ftl.config.models.project import Project
+    from ftl.config.yaml.marks import KeyPath
 
 SSH_PORT = 22
 
 
 def dump(project: Project, *, show_secrets: bool) -> dict[str, Any]:
-    """A project as plain values with the file's key names: defaults filled in, short forms expanded.
+    """Convert a project to plain values with the keys of ftl.yaml.
 
-    Durations are numbers of seconds.
+    Defaults are added, short forms expanded, and durations are numbers of seconds.
 
     Args:
-        project: What `load` returned.
-        show_secrets: False masks every value of env, passwords and tokens and, in other places that may hold a
-            secret (commands, hooks, build arguments), what came from variables.
+        project: The result of `load`.
+        show_secrets: False masks every value of env, passwords and tokens, and the values of variables in other
+            places that may contain a secret (commands, hooks, build arguments).
     """
     plain = project.to_dict()
     plain["server"]["port"] = project.server.port or SSH_PORT
-    masked: Mapping[str, str] = {} if show_secrets else project.masked
+    masked: Mapping[KeyPath, str] = {} if show_secrets else project.masked
     shown: dict[str, Any] = _shown(plain, (), masked)
     if not show_secrets:
         for item in (*shown["services"], *shown["dependencies"]):
@@ -35,11 +36,11 @@ def dump(project: Project, *, show_secrets: bool) -> dict[str, Any]:
     return shown
 
 
-def _shown(value: Any, way: tuple[str, ...], masked: Mapping[str, str]) -> Any:
+def _shown(value: Any, path: KeyPath, masked: Mapping[KeyPath, str]) -> Any:
     if isinstance(value, Mapping):
-        return {name: _shown(one, (*way, name), masked) for name, one in value.items()}
+        return {name: _shown(item, (*path, name), masked) for name, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_shown(one, (*way, str(index)), masked) for index, one in enumerate(value)]
+        return [_shown(item, (*path, index), masked) for index, item in enumerate(value)]
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    return masked.get(".".join(way), value)
+    return masked.get(path, value)

@@ -1,104 +1,99 @@
-"""ftl.yaml -> Project: the steps in order, and their faults as one error with places."""
+"""ftl.yaml -> Project: parse, merge overlays, read, check; all problems in one error.
+
+Every node of a parsed file knows its file, and every variable the file that it was read from. What adds a kind of file
+(an overlay, a source of secrets) therefore adds nodes or variables here, and no step behind this one changes.
+"""
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from ftl.config.cross_checks import check
 from ftl.config.models.project import Project, Server
+from ftl.config.overlay import merge
+from ftl.config.read.interpolator import Interpolator
+from ftl.config.read.problems import Problems
 from ftl.config.read.reader import Reader
 from ftl.config.read.short_forms import SHORT_FORMS
-from ftl.config.variables import known_in
-from ftl.config.yaml.interpolated import Interpolator
-from ftl.config.yaml.parse import InvalidYaml, parse
-from ftl.config.yaml.places import Places
-from ftl.config.yaml.tree import Fault, MappingNode, kind_of
-from ftl.errors import ConfigError, Problem
+from ftl.config.yaml.marks import Mark, Marks, SourceFile, display_path
+from ftl.config.yaml.parse import parse
+from ftl.config.yaml.tree import MappingNode, describe_kind
+from ftl.errors import ConfigError
+from ftl.files import read_small_file
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping as MappingType
     from pathlib import Path
 
     from ftl.config.models.proxy import Proxy
-    from ftl.config.variables import Known
-
-MAX_BYTES = 1_000_000
-"""A larger ftl.yaml is some other file."""
+    from ftl.config.variables.sources import Variables
 
 
-def load(path: Path, *, environ: MappingType[str, str], server: Server | None = None) -> Project:
-    """Read a project's file, the .env beside it and the files it names.
+def load(path: Path, *overlays: Path, variables: Variables, server: Server | None = None) -> Project:
+    """Read a project's file and the files it names.
 
     Args:
         path: The file; relative paths in it start from its folder.
-        environ: The process environment; wins over .env.
-        server: Used instead of the file's.
+        overlays: Files of the same form that are merged over it, in this order (`overlay` has the rules).
+        variables: Values for `${...}`; their problems are reported with the file's.
+        server: Replaces the file's server.
 
     Returns:
-        The project with defaults filled in and short forms expanded. Every value in it is valid.
+        The project with defaults added and short forms expanded. Every value in it is valid.
 
     Raises:
-        ConfigError: with everything that is wrong, in the order of the file.
+        ConfigError: With all problems, in the order of the files.
     """
-    text = _read(path)
+    problems = Problems()
+    problems.extend(variables.problems)
+    root = reduce(merge, [_parse(file, problems) for file in (path, *overlays)])
     folder = path.resolve().parent
-    known = known_in(folder, environ)
-    problems = _env_problems(folder / ".env", known)
-    try:
-        root, faults = parse(text)
-    except InvalidYaml as error:
-        raise ConfigError([*problems, *_problems(path, text, [error.fault])]) from None
-    if not isinstance(root, MappingNode):
-        fault = Fault(root.mark, f"the file must be a mapping, not {kind_of(root)}", "begin with `project:`")
-        raise ConfigError([*problems, *_problems(path, text, [fault])])
-    texts = Interpolator(text, known.values)
-    reader = Reader(texts, folder, SHORT_FORMS)
+    reader = Reader(Interpolator(variables, problems), folder, SHORT_FORMS)
     project = _with_server(reader.section(Project, root, ()), server)
-    faults += texts.faults
-    faults += check(project, reader, folder)
-    if faults or problems:
-        raise ConfigError([*problems, *_problems(path, text, faults)])
-    masked = {".".join(map(str, way)): shown for way, shown in reader.masked.items()}
-    places = Places(_shown(path), tuple(_lines(text)), reader.marks)
-    return replace(project, volumes=_volumes(project), masked=masked, places=places)
+    check(project, reader)
+    if found := problems.sorted():
+        raise ConfigError(found)
+    volumes = _volumes(project)
+    return replace(project, volumes=volumes, masked=reader.masked, marks=Marks(reader.marks))
 
 
-def _read(path: Path) -> str:
-    """The file's text, its byte order mark and nothing else taken off.
+def _parse(path: Path, problems: Problems) -> MappingNode:
+    """Parse a file whose top must be a mapping.
 
     Raises:
-        ConfigError: it is not there, cannot be read, is too large or not UTF-8.
+        ConfigError: It cannot be parsed; with the problems that were found before.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise _whole(
-            path, "the file is not there", "`ftl init` writes one; `-f FILE` names another"
-        ) from None
-    except OSError as error:
-        raise _whole(path, f"the file cannot be read: {error.strerror}") from error
-    if len(data) > MAX_BYTES:
-        raise _whole(path, f"the file is larger than {MAX_BYTES:,} bytes")
+        root, more = parse(_read(path))
+        if not isinstance(root, MappingNode):
+            message = f"the file must be a mapping, not {describe_kind(root)}"
+            raise ConfigError([root.mark.problem(message, "begin with `project:`")])
+    except ConfigError as error:
+        problems.extend(error.problems)
+        raise ConfigError(problems.sorted()) from error.__cause__
+    problems.extend(more)
+    return root
+
+
+def _read(path: Path) -> SourceFile:
+    """Read a file, without its byte order mark; everything else in it is kept.
+
+    Raises:
+        ConfigError: It is missing, cannot be read, is not a regular file, too large, or not UTF-8.
+    """
+    file = SourceFile(display_path(path))
     try:
-        return data.decode("utf-8-sig")
+        data = read_small_file(path)
+        return SourceFile(file.name, data.decode("utf-8-sig"))
+    except FileNotFoundError:
+        hint = "`ftl init` writes one; `-f FILE` names another"
+        raise ConfigError([Mark(file).problem("the file does not exist", hint)]) from None
+    except OSError as error:
+        raise ConfigError([Mark(file).problem(f"the file cannot be read: {error.strerror}")]) from error
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ConfigError([Problem("the file is not UTF-8 text", _shown(path), line, 1)]) from error
-
-
-def _whole(path: Path, message: str, hint: str | None = None) -> ConfigError:
-    return ConfigError([Problem(message, _shown(path), hint=hint)])
-
-
-def _env_problems(file: Path, known: Known) -> list[Problem]:
-    hint = "quote a value that holds quotes or line breaks"
-    return [
-        Problem(message, _shown(file), line, min(line, 1), hint=hint if line else None)
-        for line, message in known.faults
-    ]
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError([Mark(file, line, 1).problem("the file is not UTF-8 text")]) from error
 
 
 def _with_server(project: Project, server: Server | None) -> Project:
@@ -106,50 +101,22 @@ def _with_server(project: Project, server: Server | None) -> Project:
         server = replace(project.server, host=project.project.domain)
     if server is None:
         return project
-    aimed = replace(project, server=server)
-    return replace(aimed, proxy=_rehearsed(aimed.proxy)) if server.is_sandbox else aimed
+    project = replace(project, server=server)
+    return replace(project, proxy=_sandbox_proxy(project.proxy)) if server.is_sandbox else project
 
 
-def _rehearsed(proxy: Proxy) -> Proxy:
-    """The proxy as a sandbox can have it.
+def _sandbox_proxy(proxy: Proxy) -> Proxy:
+    """The proxy for a sandbox, with certificates of its internal authority in place of ACME.
 
-    No authority's challenges get there, also not those of one's own (`acme_ca`): they go where the domain leads; and
-    public ones limit how often they are asked. With a certificate of one's own, too, HTTP answers and does not
-    redirect: a sandbox has HTTPS at another port, and the redirect would lead to the real server.
+    No authority's challenges reach a sandbox, not even those of a private one (`acme_ca`): they go where the domain
+    points to; and public authorities limit requests. With the user's own certificate, too, HTTP answers and does not
+    redirect: a sandbox has HTTPS on another port, and the redirect would lead to the real server.
     """
     return replace(proxy, tls="internal") if proxy.tls == "auto" else proxy
 
 
 def _volumes(project: Project) -> tuple[str, ...]:
-    """Every named volume that is listed or used, sorted."""
+    """All named volumes that are listed or used, sorted."""
     mounts = [mount for service in project.services for mount in service.mounts]
     mounts += [mount for dependency in project.dependencies for mount in dependency.mounts]
     return tuple(sorted({*project.volumes, *(mount.source for mount in mounts if mount.is_named)}))
-
-
-def _problems(path: Path, text: str, faults: list[Fault]) -> list[Problem]:
-    """Faults with the file's name and the line they are on, in the order of the file."""
-    lines = _lines(text)
-    shown = _shown(path)
-    return [
-        Problem(
-            fault.message,
-            shown,
-            fault.mark.line,
-            fault.mark.column,
-            lines[fault.mark.line - 1] if fault.mark.line <= len(lines) else "",
-            fault.hint,
-        )
-        for fault in sorted(faults, key=lambda fault: (fault.mark.line, fault.mark.column))
-    ]
-
-
-def _lines(text: str) -> list[str]:
-    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-
-
-def _shown(path: Path) -> str:
-    """The file as a user who stands here would name it."""
-    absolute = os.path.abspath(path)  # noqa: PTH100 -- without following links
-    relative = os.path.relpath(absolute)
-    return absolute if relative.startswith(os.path.join("..", "..", "..")) else relative  # noqa: PTH118

@@ -1,7 +1,7 @@
-"""JSON Schema (draft 2020-12) of ftl.yaml, made from the sections' own declarations.
+"""JSON Schema (draft 2020-12) of ftl.yaml, made from the declarations of the sections.
 
-It is for editors: it knows every key, its meaning and its short forms, and lets a variable stand wherever a
-value may. What only `load` can know (files, names that are taken, routes that collide) is not in it.
+It is for editors: it has every key with its description and short forms, and accepts a variable in place of any
+value. Checks that only `load` can do (files, duplicate names, conflicting routes) are not in it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 _TEXT: dict[str, Any] = {"type": ["string", "number", "boolean"]}
-"""YAML gives a program `1.10` as a number and `on` as a boolean; FTL takes both as text."""
+"""To an editor `1.10` is a number and `on` a boolean; FTL reads both as text."""
 
 _VARIABLE: dict[str, Any] = {"type": "string", "pattern": "\\$"}
 _DURATION = "^([0-9]*\\.?[0-9]+(ns|us|µs|ms|s|m|h)?)+$"
@@ -30,7 +30,7 @@ def schema() -> dict[str, Any]:
     """The schema of the whole file; each section is one of its `$defs`."""
     definitions: dict[str, Any] = {}
     top = _section(Project, definitions)
-    top["patternProperties"] = {"^x-": {"description": "Ignored: a place for anchors."}}
+    top["patternProperties"] = {"^x-": {"description": "Ignored: for anchors."}}
     return {"$schema": DIALECT, "title": "ftl.yaml", **top, "$defs": dict(sorted(definitions.items()))}
 
 
@@ -40,16 +40,16 @@ def _section(section: type[Any], definitions: dict[str, Any]) -> dict[str, Any]:
     for name, value in _defaults(section).items():
         properties[name]["default"] = value
     properties |= _extra(section, properties)
-    found: dict[str, Any] = {
+    result: dict[str, Any] = {
         "description": _first_line(section),
         "type": "object",
         "properties": properties,
         "additionalProperties": False,
     }
     if section is Service:
-        found["anyOf"] = [{"required": [name]} for name in ("build", "image", "path")]
+        result["anyOf"] = [{"required": [name]} for name in ("build", "image", "path")]
     required = [name for name, key in keys.items() if key.required]
-    return {**found, "required": required} if required else found
+    return {**result, "required": required} if required else result
 
 
 def _first_line(section: type[Any]) -> str:
@@ -57,23 +57,23 @@ def _first_line(section: type[Any]) -> str:
 
 
 def _defaults(section: type[Any]) -> dict[str, Any]:
-    """The defaults that a scalar has; None and empty lists say nothing that their absence does not."""
+    """Defaults of scalars; None and empty lists add nothing to the key being optional."""
     plain = (str, int, float, bool)
     return {item.name: item.default for item in fields(section) if isinstance(item.default, plain)}
 
 
 def _property(key: Key, definitions: dict[str, Any]) -> dict[str, Any]:
-    text = key.text if key.default is None else f"{key.text} Default: {key.default}."
-    accepted = _accepted(key.kind, definitions)
+    text = key.description if key.default is None else f"{key.description} Default: {key.default}."
+    accepted = _accepted(key.type, definitions)
     if not key.required:
         accepted = _any(accepted, {"type": "null"})
     return {"description": text.replace("`", ""), **accepted}
 
 
-def _accepted(kind: FieldType, definitions: dict[str, Any]) -> dict[str, Any]:
-    match kind:
+def _accepted(field_type: FieldType, definitions: dict[str, Any]) -> dict[str, Any]:
+    match field_type:
         case Scalar():
-            return _one(kind)
+            return _scalar(field_type)
         case ListOf(item):
             return {"type": "array", "items": _accepted(item, definitions)}
         case StringMap():
@@ -85,32 +85,32 @@ def _accepted(kind: FieldType, definitions: dict[str, Any]) -> dict[str, Any]:
             )
         case CommandLine():
             return _any(_TEXT, {"type": "array", "items": _TEXT, "minItems": 1})
-        case Nested(section, short):
-            return _nested(section, short, definitions)
+        case Nested(section, shorthand):
+            return _nested(section, shorthand, definitions)
 
 
-def _one(kind: Scalar) -> dict[str, Any]:
-    match kind.schema.get("type"):
-        case None if not kind.schema:
+def _scalar(scalar: Scalar) -> dict[str, Any]:
+    match scalar.json_schema.get("type"):
+        case None if not scalar.json_schema:
             return dict(_TEXT)
         case "integer":
-            return _any(dict(kind.schema), {"type": "string", "pattern": "\\$|^-?[0-9]+$"})
+            return _any(dict(scalar.json_schema), {"type": "string", "pattern": "\\$|^-?[0-9]+$"})
         case "number":
-            return _any(dict(kind.schema), {"type": "string", "pattern": f"\\$|{_DURATION}"})
+            return _any(dict(scalar.json_schema), {"type": "string", "pattern": f"\\$|{_DURATION}"})
         case "boolean":
             return _any({"type": "boolean"}, {"enum": ["true", "false", "yes", "no", "on", "off"]}, _VARIABLE)
         case _:
-            return _any(dict(kind.schema), _VARIABLE)
+            return _any(dict(scalar.json_schema), _VARIABLE)
 
 
-def _nested(section: type[Any], short: str | None, definitions: dict[str, Any]) -> dict[str, Any]:
+def _nested(section: type[Any], shorthand: str | None, definitions: dict[str, Any]) -> dict[str, Any]:
     name = section.__name__
     if name not in definitions:
-        definitions[name] = {}  # keeps its place while it is being described
+        definitions[name] = {}  # keeps its position while the sections below it are described
         definitions[name] = _section(section, definitions)
     long = {"$ref": f"#/$defs/{name}"}
-    if short is not None:
-        return _any(_accepted(keys_of(section)[short].kind, definitions), long)
+    if shorthand is not None:
+        return _any(_accepted(keys_of(section)[shorthand].type, definitions), long)
     if section in SHORT_FORMS and SHORT_FORMS[section].from_text is not None:
         return _any({"type": "string", **_examples(section)}, long)
     return long
@@ -121,13 +121,13 @@ def _examples(section: type[Any]) -> dict[str, Any]:
 
 
 def _extra(section: type[Any], properties: dict[str, Any]) -> dict[str, Any]:
-    """What `expanding` takes beside the section's own keys."""
+    """Keys and forms that `short_forms` converts."""
     if section is Service:
-        meanings = SHORT_FORMS[section].beside
+        descriptions = SHORT_FORMS[section].extra_keys
         files = _any({"type": "string"}, {"type": "array", "items": {"type": "string"}}, {"type": "null"})
         return {
-            "path": {"description": meanings["path"].replace("`", ""), "type": ["string", "null"]},
-            "env_file": {"description": meanings["env_file"].replace("`", ""), **files},
+            "path": {"description": descriptions["path"].replace("`", ""), "type": ["string", "null"]},
+            "env_file": {"description": descriptions["env_file"].replace("`", ""), **files},
         }
     if section is Container:
         limit = _any(
@@ -140,23 +140,23 @@ def _extra(section: type[Any], properties: dict[str, Any]) -> dict[str, Any]:
                 "additionalProperties": False,
             },
         )
-        return {"ulimits": _with(properties["ulimits"], {"type": "object", "additionalProperties": limit})}
+        return {"ulimits": _or(properties["ulimits"], {"type": "object", "additionalProperties": limit})}
     if section is Proxy:
         hosts = {"type": "object", "additionalProperties": {"type": "string"}}
-        return {"redirects": _with(properties["redirects"], hosts)}
+        return {"redirects": _or(properties["redirects"], hosts)}
     if section is Project:
         nothing = _any({"type": "null"}, {"type": "object", "maxProperties": 0})
-        return {"volumes": _with(properties["volumes"], {"type": "object", "additionalProperties": nothing})}
+        return {"volumes": _or(properties["volumes"], {"type": "object", "additionalProperties": nothing})}
     return {}
 
 
-def _with(schema: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    return {**schema, "anyOf": [*schema["anyOf"], other]}
+def _or(schema: dict[str, Any], choice: dict[str, Any]) -> dict[str, Any]:
+    return {**schema, "anyOf": [*schema["anyOf"], choice]}
 
 
 def _any(*schemas: dict[str, Any]) -> dict[str, Any]:
-    """One of several; what is itself a choice is laid open."""
+    """A choice of schemas; choices inside it are flattened."""
     choices: list[dict[str, Any]] = []
-    for one in schemas:
-        choices += one["anyOf"] if set(one) == {"anyOf"} else [one]
+    for item in schemas:
+        choices += item["anyOf"] if set(item) == {"anyOf"} else [item]
     return {"anyOf": choices}

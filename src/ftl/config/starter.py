@@ -1,4 +1,4 @@
-"""The ftl.yaml that `ftl init` writes: small, commented, and as right as a look at the folder can make it."""
+"""The first ftl.yaml, which `ftl init` writes: small, commented and adapted to the folder."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftl.config.read.scalars import InvalidValue, name
+from ftl.config.values.scalars import InvalidValue, name
+from ftl.files import read_small_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,12 +18,12 @@ _EXPOSE = re.compile(r"^\s*EXPOSE\s+([0-9]{1,5})(?:/tcp)?\b", re.IGNORECASE | re
 
 @dataclass(frozen=True, slots=True)
 class DetectedApp:
-    """What a folder shows of the app in it.
+    """The app in a folder.
 
     Attributes:
-        name: A project name made of the folder's.
-        dockerfile: Whether there is a Dockerfile.
-        port: What it exposes last, if anything.
+        name: A project name, made from the folder's.
+        dockerfile: Whether the folder has a Dockerfile.
+        port: The first port of the last EXPOSE in the Dockerfile.
     """
 
     name: str
@@ -31,34 +32,36 @@ class DetectedApp:
 
 
 def detect_app(folder: Path) -> DetectedApp:
-    """Look at a folder."""
-    file = folder / "Dockerfile"
-    text = file.read_text("utf-8", "replace") if file.is_file() else None
+    """Inspect the app in a folder."""
+    try:
+        text = read_small_file(folder / "Dockerfile").decode("utf-8", "replace")
+    except OSError:
+        text = None
     exposed = [int(port) for port in _EXPOSE.findall(text or "") if 0 < int(port) < 65536]
     return DetectedApp(_name(folder.resolve().name), text is not None, exposed[-1] if exposed else None)
 
 
 def _name(folder: str) -> str:
-    wanted = re.sub(r"[^a-z0-9]+", "-", folder.lower()).strip("-")[:63].strip("-")
+    candidate = re.sub(r"[^a-z0-9]+", "-", folder.lower()).strip("-")[:63].strip("-")
     try:
-        return name(wanted)
+        return name(candidate)
     except InvalidValue:
         return "app"
 
 
-def starter_yaml(found: DetectedApp) -> str:
+def starter_yaml(app: DetectedApp) -> str:
     """The text of a first ftl.yaml."""
-    return _TEXT.format(name=found.name, domain=f"{found.name}.example.com ", port=found.port or DEFAULT_PORT)
+    return _TEXT.format(name=app.name, domain=f"{app.name}.example.com ", port=app.port or DEFAULT_PORT)
 
 
 _TEXT = """\
-# What runs where. `ftl validate` checks this file, `ftl plan` shows what a deploy would do, `ftl deploy` does it.
+# `ftl validate` checks this file, `ftl plan` shows what a deploy would do, `ftl deploy` does it.
 project:
   name: {name}
   domain: {domain:<21}# its DNS must point to the server
-  email: ops@example.com       # contact for the authority that signs the certificate
+  email: ops@example.com       # contact for the authority that issues the certificate
 
-# Where it goes: the domain's server, as the current user, with ssh's own settings. Or:
+# The server to deploy to. Default: the domain's, as the current user, with ssh's settings. Or:
 # server:
 #   host: 203.0.113.7          # also a Host of ~/.ssh/config
 #   user: deploy
@@ -66,11 +69,11 @@ project:
 services:
   - name: web
     build: .                   # the folder with the Dockerfile
-    port: {port:<20} # what the app listens on inside
+    port: {port:<20} # port that the app listens on
     routes:
       - path: /
     health_check:
-      path: /                  # must answer 2xx before a new release gets requests
+      path: /                  # must respond with 2xx before a new release gets requests
     # env:
     #   DATABASE_URL: postgresql://postgres:${{POSTGRES_PASSWORD}}@postgres:5432/postgres
     # hooks:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather2
-from ftl.config.select import select_services
 from ftl.deploy.apply.context import DeployContext, Resources, Traffic
 from ftl.deploy.apply.executor import Executor
 from ftl.deploy.backend import STANDALONE
@@ -117,7 +116,7 @@ async def _prepared(
 ) -> AsyncIterator[tuple[Session, Inputs, Observed]]:
     """Connect; then build here and observe the server at the same time."""
     project = request.project
-    select_services(project, request.services)  # before anything is asked of a server
+    project.select_services(request.services)  # before anything is asked of a server
     files = read_files(project, request.root)
     async with open_session(machine) as session:
         platform = session.info.platform

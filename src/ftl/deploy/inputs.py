@@ -9,7 +9,6 @@ import time
 from typing import TYPE_CHECKING
 
 from ftl import __version__
-from ftl.config.select import select_services
 from ftl.deploy.plan.sources import BuiltImage
 from ftl.deploy.request import Author
 from ftl.engine.api import Engine
@@ -41,7 +40,7 @@ async def built_images(request: DeployRequest, platform: str, emit: Emit) -> dic
         BuildFailed: An image could not be built.
     """
     project, root = request.project, request.root
-    selected = select_services(project, request.services)
+    selected = project.select_services(request.services)
     services = [service for service in selected if service.build is not None]
     if not services:
         return {}

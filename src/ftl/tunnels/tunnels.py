@@ -7,10 +7,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftl.config.select import select_names
 from ftl.engine import labels
 from ftl.errors import FtlError, UsageError
 from ftl.events import Note
+from ftl.suggestions import select_names
 from ftl.tunnels.relay import PortTaken, relay
 
 if TYPE_CHECKING:

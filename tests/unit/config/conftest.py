@@ -1,4 +1,4 @@
-"""A folder with an app in it, and short ways to load an ftl.yaml there."""
+"""A folder with an app, and helpers that load an ftl.yaml in it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from ftl.config import Project, load
+from ftl.config import Project, Server, load, read_variables
 from ftl.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def loaded(folder: Path) -> Load:
     """Load a text."""
 
     def call(text: str, **environ: str) -> Project:
-        return load(written(folder, text), environ=environ)
+        return load_file(written(folder, text), environ)
 
     return call
 
@@ -68,10 +68,15 @@ def refused(folder: Path) -> Refuse:
 
     def call(text: str | bytes, **environ: str) -> tuple[Problem, ...]:
         with pytest.raises(ConfigError) as caught:
-            load(written(folder, text), environ=environ)
+            load_file(written(folder, text), environ)
         return caught.value.problems
 
     return call
+
+
+def load_file(path: Path, environ: Mapping[str, str] | None = None, server: Server | None = None) -> Project:
+    """Load a file as a command in this environment does."""
+    return load(path, variables=read_variables(path.resolve().parent, environ or {}), server=server)
 
 
 def written(folder: Path, text: str | bytes) -> Path:
@@ -81,8 +86,8 @@ def written(folder: Path, text: str | bytes) -> Path:
     return path
 
 
-def variables_of(case: Path) -> Mapping[str, str]:
-    """What NAME.env beside a case sets."""
+def environ_of(case: Path) -> Mapping[str, str]:
+    """The environment in NAME.env beside a case."""
     extra = case.with_suffix(".env")
     lines = extra.read_text().splitlines() if extra.exists() else []
     return dict(line.split("=", 1) for line in lines if line)

@@ -14,11 +14,11 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from ftl.config import dump, load
+from ftl.config import dump
 from ftl.config.schema import schema
 from ftl.errors import ConfigError
 
-from .conftest import variables_of
+from .conftest import environ_of, load_file
 
 CASES = Path(__file__).parents[2] / "configs"
 VALID = sorted(CASES.glob("valid/*.yaml"))
@@ -43,7 +43,7 @@ def at(value: Any, path: str) -> Any:
 @pytest.mark.parametrize("case", VALID, ids=lambda case: case.stem)
 def test_a_valid_file_has_the_values_it_is_meant_to_have(case: Path, folder: Path) -> None:
     """A valid file loads, and its resolved form holds the expected value at each path."""
-    config = dump(load(put(case, folder), environ=variables_of(case)), show_secrets=True)
+    config = dump(load_file(put(case, folder), environ_of(case)), show_secrets=True)
     expected = json.loads(case.with_suffix(".json").read_text())
     missing = object()
     found = {path: value_or(missing, config, path) for path in expected}
@@ -62,7 +62,7 @@ def value_or(missing: object, config: Any, path: str) -> Any:
 def test_an_invalid_file_is_refused_at_the_line_and_with_the_words(case: Path, folder: Path) -> None:
     """An invalid file is refused with problems that name the expected line and words."""
     with pytest.raises(ConfigError) as caught:
-        load(put(case, folder), environ=variables_of(case))
+        load_file(put(case, folder), environ_of(case))
     problems = caught.value.problems
     said = "\n".join(f"{p.file}:{p.line}:{p.column}: {p.message} {p.hint}" for p in problems).lower()
     line, *words = [word for word in case.with_suffix(".txt").read_text().splitlines() if word]
@@ -75,7 +75,7 @@ def test_problems_come_in_the_order_of_the_file_with_their_lines(case: Path, fol
     """Each problem carries the text of its line, with its column inside, and none comes before an earlier one."""
     path = put(case, folder)
     with pytest.raises(ConfigError) as caught:
-        load(path, environ=variables_of(case))
+        load_file(path, environ_of(case))
     problems = caught.value.problems
     lines = path.read_text().split("\n")
     assert [problem.source for problem in problems] == [lines[problem.line - 1] for problem in problems]

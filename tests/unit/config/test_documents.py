@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
+from tools.reference_yaml import SMALL, page
 
-from ftl.config import load
 from ftl.config.models.field_types import keys_of
 from ftl.config.models.project import Project, Service
-from ftl.config.read.hints import _FOREIGN
-from ftl.config.reference import SMALL, page
+from ftl.config.read.foreign_keys import _FOREIGN
 from ftl.config.schema import schema
 from ftl.config.starter import DetectedApp, detect_app, starter_yaml
 
-from .conftest import written
+from .conftest import load_file, written
 
 if TYPE_CHECKING:
     from .conftest import Load
@@ -91,7 +90,7 @@ def test_the_first_file_is_valid_as_it_is_and_with_its_comments_taken_off(
     if uncommented:
         lines = text.splitlines()
         text = "\n".join(line.replace("# ", "", 1) if _is_example(line) else line for line in lines)
-    project = load(written(folder, text), environ={"POSTGRES_PASSWORD": "x"})
+    project = load_file(written(folder, text), {"POSTGRES_PASSWORD": "x"})
     assert project.services[0].port == 3000
     assert len(project.dependencies) == (2 if uncommented else 0)
 

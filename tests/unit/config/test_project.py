@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from ftl.config import Project, Service, VolumeMount, dump, load
+from ftl.config import Project, Service, VolumeMount, dump
 from ftl.config.models import project
 from ftl.config.models.field_types import keys_of
 
-from .conftest import HEAD, SERVICE, variables_of
+from .conftest import HEAD, SERVICE, environ_of, load_file
 
 if TYPE_CHECKING:
     from ftl.config.models.section import Section
@@ -74,7 +74,7 @@ def test_a_project_comes_back_from_its_plain_form(case: Path, folder: Path) -> N
     """A release record gives back exactly the project that was deployed."""
     path = folder / "ftl.yaml"
     path.write_bytes(case.read_bytes())
-    project = load(path, environ=variables_of(case))
+    project = load_file(path, environ_of(case))
     assert Project.from_dict(json.loads(json.dumps(project.to_dict()))) == project
 
 
@@ -83,9 +83,9 @@ def test_the_resolved_form_is_itself_an_ftl_yaml(case: Path, folder: Path) -> No
     """What `ftl config` prints means the same when it is loaded again (its dollar signs doubled)."""
     path = folder / "ftl.yaml"
     path.write_bytes(case.read_bytes())
-    resolved = dump(load(path, environ=variables_of(case)), show_secrets=True)
+    resolved = dump(load_file(path, environ_of(case)), show_secrets=True)
     path.write_text(yaml.safe_dump(resolved).replace("$", "$$"))
-    assert dump(load(path, environ={}), show_secrets=True) == resolved
+    assert dump(load_file(path, environ_of(case)), show_secrets=True) == resolved
 
 
 def test_a_project_cannot_be_changed(loaded: Load) -> None:
@@ -111,5 +111,5 @@ def test_a_service_can_be_made_without_a_file() -> None:
 def test_every_field_is_a_key_with_a_meaning(section: type[Section]) -> None:
     """Each field of a section says what it means, or is no key of the file on purpose."""
     silent = {item.name for item in fields(section)} - set(keys_of(section))
-    assert silent <= {"masked", "places", "known_hosts"}
-    assert all(key.text.endswith((".", "...")) for key in keys_of(section).values())
+    assert silent <= {"masked", "marks", "known_hosts"}
+    assert all(key.description.endswith((".", "...")) for key in keys_of(section).values())

@@ -112,10 +112,9 @@ def _chosen(project: Project, names: tuple[str, ...]) -> list[Service]:
     Raises:
         UsageError: A name is not a service of the project, or the service has no `build`.
     """
-    from ftl.config.select import select_services
     from ftl.errors import UsageError
 
-    chosen = select_services(project, names)
+    chosen = project.select_services(names)
     buildable = [service for service in project.services if service.build is not None]
     for service in chosen if names else ():
         if service not in buildable:

@@ -120,7 +120,7 @@ def nothing_logged(names: Sequence[str], since: str | None = None) -> str:
 
 
 def _chosen(project: Project, names: Sequence[str]) -> Sequence[str]:
-    from ftl.config.select import select_names
+    from ftl.suggestions import select_names
 
     known = [service.name for service in project.services] + [one.name for one in project.dependencies]
     return select_names(names, known, kind="service or dependency")

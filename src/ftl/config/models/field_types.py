@@ -1,7 +1,7 @@
-"""What a key of ftl.yaml takes: the vocabulary in which `models` declares its fields.
+"""Field types: the vocabulary in which `models` declares the keys of ftl.yaml.
 
-A kind is data. `reading` turns nodes into values by it, `schema` writes JSON Schema from it, and `reference`
-names it in the documentation, so that the three cannot disagree.
+A field type is data. `read` parses nodes by it, `schema` writes JSON Schema from it and the reference page names it,
+so that the three cannot disagree.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from ftl.config.models import bindings
-from ftl.config.read import scalars
+from ftl.config.values import bindings, scalars
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -21,44 +20,44 @@ class Scalar:
     """A single value.
 
     Attributes:
-        words: What it is called in messages and in the reference.
+        noun: Its name in the reference.
         parse: Text -> value; raises `scalars.InvalidValue`.
-        schema: JSON Schema of the value as an editor sees it, variables aside.
+        json_schema: JSON Schema of the value without variables.
     """
 
-    words: str
+    noun: str
     parse: Callable[[str], object] = scalars.text
-    schema: Mapping[str, object] = field(default_factory=dict)
+    json_schema: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class ListOf:
-    """A list of things of one kind."""
+    """A list of items of one type."""
 
     item: FieldType
 
 
 @dataclass(frozen=True, slots=True)
 class StringMap:
-    """Names and texts: a map, or a list of `NAME=TEXT`. The texts are taken exactly as written."""
+    """Names with texts: a map, or a list of `NAME=TEXT`. The texts are taken exactly as written."""
 
 
 @dataclass(frozen=True, slots=True)
 class CommandLine:
-    """A command: a text that is split as a shell splits words, or the list of words."""
+    """A command: a text that is split into words as a shell splits it, or the list of words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Nested:
-    """A section of its own.
+    """A section inside another.
 
     Attributes:
         section: The dataclass that declares it.
-        short: The key that a single value in the section's place stands for.
+        shorthand: The key that a single value in place of the section sets.
     """
 
     section: type[Any]
-    short: str | None = None
+    shorthand: str | None = None
 
 
 FieldType = Scalar | ListOf | StringMap | CommandLine | Nested
@@ -69,30 +68,35 @@ class Key:
     """A key of a section.
 
     Attributes:
-        text: What it means, for the reference and for editors.
-        optional: May be left out although the model has no default for it: FTL finds the value elsewhere.
-        required: Must stand in the file. `keys_of` says so of every key without a default.
-        private: May hold a secret: what came from variables is masked where the project is shown.
-        default: How the reference tells the default where the model's says too little.
+        description: Its meaning, for the reference and for editors.
+        optional: May be missing although the model has no default for it: FTL finds the value elsewhere.
+        required: Must be in the file. `keys_of` sets it for every key that has no default and is not optional.
+        sensitive: May contain a secret: values of variables in it are masked where the project is shown.
+        default: The default as the reference describes it, if the model's says too little.
     """
 
-    kind: FieldType
-    text: str
+    type: FieldType
+    description: str
     optional: bool = False
     required: bool = False
-    private: bool = False
+    sensitive: bool = False
     default: str | None = None
 
 
 def key(
-    kind: FieldType, text: str, *, optional: bool = False, private: bool = False, default: str | None = None
+    type: FieldType,  # noqa: A002 -- as the attribute
+    description: str,
+    *,
+    optional: bool = False,
+    sensitive: bool = False,
+    default: str | None = None,
 ) -> dict[str, Key]:
-    """The metadata of a field that stands in ftl.yaml under the field's name."""
-    return {"key": Key(kind, text, optional, False, private, default)}
+    """Dataclass metadata that makes a field a key of ftl.yaml, under the field's name."""
+    return {"key": Key(type, description, optional, False, sensitive, default)}
 
 
 TEXT = Scalar("text")
-PATH = Scalar("path")
+PATH = Scalar("path", scalars.local_path)
 BOOLEAN = Scalar("true or false", scalars.boolean, {"type": "boolean"})
 PORT = Scalar("port", scalars.port, {"type": "integer", "minimum": 1, "maximum": 65535})
 COUNT = Scalar("whole number", scalars.count, {"type": "integer", "minimum": 1})
@@ -120,18 +124,18 @@ FORWARD = Scalar("forward", bindings.forward, {"type": "string", "pattern": "^.*
 
 
 def keys_of(section: type[Any]) -> Mapping[str, Key]:
-    """The keys of a section, in the order in which it declares them."""
-    if section not in _known:
-        _known[section] = dict(_declared(section))
-    return _known[section]
+    """The keys of a section, in the order of its declaration."""
+    if section not in _keys:
+        _keys[section] = dict(_declared(section))
+    return _keys[section]
 
 
-_known: dict[type[Any], Mapping[str, Key]] = {}
+_keys: dict[type[Any], Mapping[str, Key]] = {}
 
 
 def _declared(section: type[Any]) -> Iterator[tuple[str, Key]]:
     for item in fields(section):
         if "key" in item.metadata:
             declared: Key = item.metadata["key"]
-            bare = item.default is MISSING and item.default_factory is MISSING
-            yield item.name, replace(declared, required=bare and not declared.optional)
+            has_default = item.default is not MISSING or item.default_factory is not MISSING
+            yield item.name, replace(declared, required=not has_default and not declared.optional)

@@ -1,7 +1,7 @@
-"""What `- postgres:16` stands for: the databases and caches that FTL knows by name.
+"""Presets of dependencies: the databases and caches behind short forms like `- postgres:16`.
 
-A variable that is `required` is one without which the image itself refuses to start; the `optional` ones are
-handed on if they are set. Ports, data folders and variables are those of the images' own documentation.
+Without its `required` variables the image itself refuses to start; its `optional` ones are passed on if they are set.
+Ports, data folders and variables are from the documentation of the images.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """One known dependency.
+    """A preset.
 
     Attributes:
-        env: Set as it stands.
+        required: Variables without which the image does not start.
+        optional: Variables that are passed on if they are set.
+        env: Environment with fixed values.
+        nofile: Limit of open files.
     """
 
     name: str
@@ -77,13 +80,18 @@ PRESETS: Mapping[str, Preset] = {
         nofile=65535,
     ),
 }
-"""By the word in the short form; the original FTL's names, ports and volumes, so that its data is found again."""
+"""Presets by the name in the short form.
+
+Names, ports and volumes are those of the original FTL, so that its data is found.
+"""
 
 
-def environment(preset: Preset, tag: str, variables: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """The environment of a dependency, and the variables without which it cannot start.
+def preset_environment(
+    preset: Preset, tag: str, variables: Mapping[str, str]
+) -> tuple[dict[str, str], list[str]]:
+    """The environment of a preset's container, and its required variables that have no value.
 
-    From postgres 18 on the image keeps its data elsewhere by default and refuses to start over the old mount;
+    From postgres 18 on, the image keeps its data elsewhere by default and refuses to start with the old mount;
     PGDATA names the old place (docker-library/postgres, pull request 1259).
     """
     env = dict(preset.env)

@@ -1,6 +1,6 @@
-"""The sections of ftl.yaml as frozen values, defaults filled in: what the rest of FTL works on.
+"""The project: top sections of ftl.yaml as frozen values, with defaults.
 
-They are plain dataclasses: importing pydantic alone would take longer than all that `ftl validate` may
+They are plain dataclasses: importing pydantic alone would take longer than the whole of `ftl validate` may take
 (docs/decisions/0002-configuration-without-pydantic.md).
 """
 
@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ftl.config.models import field_types
-from ftl.config.models.bindings import Forward, VolumeMount, parse_forward, parse_volume
 from ftl.config.models.field_types import CommandLine, ListOf, Nested, StringMap, key
 from ftl.config.models.proxy import Proxy, Redirect, Registry
 from ftl.config.models.section import Section
@@ -25,11 +24,15 @@ from ftl.config.models.service import (
     Route,
     Ulimit,
 )
-from ftl.config.yaml.places import Places
+from ftl.config.values.bindings import Forward, VolumeMount, parse_forward, parse_volume
+from ftl.config.yaml.marks import Marks
+from ftl.suggestions import select_names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from ftl.config.yaml.marks import KeyPath
 
 __all__ = [
     "Build",
@@ -55,7 +58,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectInfo(Section):
-    """`project:` who this is."""
+    """`project:` name, domain and contact of the project."""
 
     name: str = field(
         metadata=key(field_types.NAME, "Part of the names of all images, containers, networks and volumes.")
@@ -64,57 +67,57 @@ class ProjectInfo(Section):
         default=None,
         metadata=key(
             field_types.DOMAIN,
-            "The host name of routes that name none, and the server's if that is not given.",
+            "Host name of the routes without `host`; also the server's address if `server.host` is not given.",
         ),
     )
     email: str | None = field(
         default=None,
-        metadata=key(field_types.EMAIL, "Contact for the authority that signs the certificates."),
+        metadata=key(field_types.EMAIL, "Contact address for the authority that issues the certificates."),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server(Section):
-    """`server:` where it goes; what is not given is left to ssh itself (its config file, the agent).
+    """`server:` the server to deploy to.
 
-    A single value is the host.
+    A single value is the host. For missing keys ssh decides (its configuration file, the agent).
 
     Attributes:
-        known_hosts: No key of ftl.yaml: the file with the host key of a server that FTL itself made (a sandbox).
+        known_hosts: Not a key of ftl.yaml: the file with the host key of a server that FTL created (a sandbox).
     """
 
     host: str = field(
         metadata=key(
             field_types.SSH_HOST,
-            "A name, an address or a Host of ~/.ssh/config; `local` is this machine's own engine, without SSH.",
+            "A name, an address or a Host of ~/.ssh/config; `local` is the engine of this machine, without SSH.",
             optional=True,
             default="`project.domain`",
         )
     )
     port: int | None = field(default=None, metadata=key(field_types.PORT, "SSH port.", default="22"))
     user: str | None = field(
-        default=None, metadata=key(field_types.SSH_USER, "Who logs in.", default="the current user")
+        default=None, metadata=key(field_types.SSH_USER, "SSH user.", default="the current user")
     )
     ssh_key: str | None = field(
         default=None,
-        metadata=key(field_types.PATH, "Private key file.", default="what ssh itself would use"),
+        metadata=key(field_types.PATH, "Private key file.", default="the keys that ssh would use"),
     )
     known_hosts: Path | None = None
 
     @property
     def is_local(self) -> bool:
-        """Whether this machine's own engine is meant, without SSH."""
+        """Whether it is the engine of this machine, without SSH."""
         return self.host == "local"
 
     @property
     def is_sandbox(self) -> bool:
-        """Whether it is a throwaway server on this machine, where no visitor comes and no authority."""
+        """Whether it is a throwaway server on this machine, which only this machine reaches."""
         return self.known_hosts is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service(Section):
-    """`services[]:` a container of your own code, or of an image, that FTL replaces without losing a request."""
+    """`services[]:` an app, built or from an image, that is replaced without losing a request."""
 
     name: str = field(
         metadata=key(
@@ -122,48 +125,50 @@ class Service(Section):
         )
     )
     port: int | None = field(
-        default=None, metadata=key(field_types.PORT, "What the app listens on inside; needed for routes.")
+        default=None,
+        metadata=key(field_types.PORT, "Port that the app listens on in the container; required for routes."),
     )
     build: Build | None = field(
-        default=None, metadata=key(Nested(Build, "context"), "How the image is built on this machine.")
+        default=None, metadata=key(Nested(Build, "context"), "How to build the image on this machine.")
     )
     image: str | None = field(
         default=None,
         metadata=key(
             field_types.IMAGE,
-            "With `build`: tag, push to that registry, pull on the server. Without: pulled only. "
-            "Absent: the built image goes to the server over SSH.",
+            "With `build`: the built image is pushed to this reference and pulled by the server. "
+            "Without `build`: the server pulls it. If missing, the built image is sent to the server over SSH.",
         ),
     )
     routes: tuple[Route, ...] = field(
-        default=(), metadata=key(ListOf(Nested(Route, "path")), "Which public requests it gets.")
+        default=(), metadata=key(ListOf(Nested(Route, "path")), "Public requests that the service receives.")
     )
     health_check: HealthCheck | None = field(
         default=None,
         metadata=key(
             Nested(HealthCheck, "path"),
-            "When a new container counts as healthy.",
+            "When a new container is healthy.",
             default="the port must accept a connection",
         ),
     )
     env: dict[str, str] = field(
-        default_factory=dict, metadata=key(StringMap(), "Environment; wins over `env_file`.", private=True)
+        default_factory=dict,
+        metadata=key(StringMap(), "Environment variables; override those of `env_file`.", sensitive=True),
     )
     volumes: tuple[str, ...] = field(
         default=(),
         metadata=key(ListOf(field_types.VOLUME), "`NAME:/path[:ro]` or `/path/on/server:/path[:ro]`."),
     )
     command: str | tuple[str, ...] | None = field(
-        default=None, metadata=key(CommandLine(), "Instead of the image's.", private=True)
+        default=None, metadata=key(CommandLine(), "Command, in place of the image's.", sensitive=True)
     )
     entrypoint: str | tuple[str, ...] | None = field(
-        default=None, metadata=key(CommandLine(), "Instead of the image's.", private=True)
+        default=None, metadata=key(CommandLine(), "Entrypoint, in place of the image's.", sensitive=True)
     )
     forwards: tuple[str, ...] = field(
         default=(),
         metadata=key(
             ListOf(field_types.FORWARD),
-            "Ports of the server that lead past the proxy: `[ADDRESS:]HOST_PORT:CONTAINER_PORT[/udp]`.",
+            "Ports of the server that are published without the proxy: `[ADDRESS:]HOST_PORT:CONTAINER_PORT[/udp]`.",
         ),
     )
     recreate: bool = field(
@@ -173,85 +178,92 @@ class Service(Section):
         ),
     )
     replicas: int = field(
-        default=1, metadata=key(field_types.COUNT, "How many containers share the requests.")
+        default=1, metadata=key(field_types.COUNT, "Number of containers that share the requests.")
     )
-    hooks: Hooks = field(default=Hooks(), metadata=key(Nested(Hooks), "Commands around the switch."))
+    hooks: Hooks = field(
+        default=Hooks(),
+        metadata=key(Nested(Hooks), "Commands before and after the switch to the new release."),
+    )
     container: Container = field(
-        default=Container(), metadata=key(Nested(Container), "Settings of the container itself.")
+        default=Container(), metadata=key(Nested(Container), "Settings of the container.")
     )
     stop_timeout: float = field(
-        default=10.0, metadata=key(field_types.DURATION, "Between the stop signal and SIGKILL.")
+        default=10.0, metadata=key(field_types.DURATION, "Time between the stop signal and SIGKILL.")
     )
     drain_timeout: float = field(
-        default=30.0, metadata=key(field_types.DURATION, "How long the old release may finish its requests.")
+        default=30.0,
+        metadata=key(field_types.DURATION, "Time that the old release has to finish its requests."),
     )
 
     @property
     def mounts(self) -> tuple[VolumeMount, ...]:
-        """`volumes`, taken apart."""
+        """`volumes`, parsed."""
         return tuple(parse_volume(text) for text in self.volumes)
 
     @property
     def published(self) -> tuple[Forward, ...]:
-        """`forwards`, taken apart."""
+        """`forwards`, parsed."""
         return tuple(parse_forward(text) for text in self.forwards)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dependency(Section):
-    """`dependencies[]:` a database or cache that the services need, presets filled in."""
+    """`dependencies[]:` a database or cache that the services need."""
 
     name: str = field(
         metadata=key(field_types.NAME, "Unique in the project. Services reach it by this name.")
     )
-    image: str = field(metadata=key(field_types.IMAGE, "Used if the server has it, else pulled."))
+    image: str = field(metadata=key(field_types.IMAGE, "Pulled if the server does not have it."))
     volumes: tuple[str, ...] = field(
         default=(),
         metadata=key(ListOf(field_types.VOLUME), "`NAME:/path[:ro]` or `/path/on/server:/path[:ro]`."),
     )
-    env: dict[str, str] = field(default_factory=dict, metadata=key(StringMap(), "Environment.", private=True))
+    env: dict[str, str] = field(
+        default_factory=dict, metadata=key(StringMap(), "Environment variables.", sensitive=True)
+    )
     ports: tuple[int, ...] = field(
         default=(),
         metadata=key(
-            ListOf(field_types.PORT), "Published on the server's 127.0.0.1 alone; what `ftl tunnels` reaches."
+            ListOf(field_types.PORT),
+            "Published on 127.0.0.1 of the server only; `ftl tunnels` forwards them.",
         ),
     )
     container: Container = field(
-        default=Container(), metadata=key(Nested(Container), "Settings of the container itself.")
+        default=Container(), metadata=key(Nested(Container), "Settings of the container.")
     )
 
     @property
     def mounts(self) -> tuple[VolumeMount, ...]:
-        """`volumes`, taken apart."""
+        """`volumes`, parsed."""
         return tuple(parse_volume(text) for text in self.volumes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project(Section):
-    """The keys at the top of ftl.yaml.
+    """Keys at the top of ftl.yaml.
 
     Attributes:
-        masked: "services.0.command" -> its text with what came from variables made unreadable, for the values
-            that are shown when secrets are not. No part of the file and of no plain form.
-        places: Where its values stand in the file; likewise.
+        masked: Masked texts of sensitive values that come from variables, by key path. Not part of the file, and
+            not of the plain form.
+        marks: Places of the values in their files; likewise.
     """
 
-    project: ProjectInfo = field(metadata=key(Nested(ProjectInfo), "Who this is."))
-    server: Server = field(metadata=key(Nested(Server, "host"), "Where it goes.", optional=True))
+    project: ProjectInfo = field(metadata=key(Nested(ProjectInfo), "The project."))
+    server: Server = field(metadata=key(Nested(Server, "host"), "The server to deploy to.", optional=True))
     services: tuple[Service, ...] = field(
-        metadata=key(ListOf(Nested(Service)), "What is deployed; at least one.")
+        metadata=key(ListOf(Nested(Service)), "The apps to deploy; at least one.")
     )
     dependencies: tuple[Dependency, ...] = field(
         default=(),
         metadata=key(
-            ListOf(Nested(Dependency)), "What the services need: texts like `postgres:16`, or mappings."
+            ListOf(Nested(Dependency)), "Databases and caches: texts like `postgres:16`, or mappings."
         ),
     )
     volumes: tuple[str, ...] = field(
         default=(),
         metadata=key(
             ListOf(field_types.VOLUME_NAME),
-            "Named volumes. They need not be listed to be used, and FTL never removes one.",
+            "Named volumes. Volumes can be used without being listed here, and FTL never removes one.",
         ),
     )
     proxy: Proxy = field(default=Proxy(), metadata=key(Nested(Proxy), "The proxy of the server."))
@@ -259,13 +271,22 @@ class Project(Section):
         default=(),
         metadata=key(
             ListOf(Nested(Registry)),
-            "How to log in to registries; those that are not listed go by `docker login` and its helpers.",
+            "Credentials for registries. For other registries, those of `docker login` and its helpers are used.",
         ),
     )
-    masked: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
-    places: Places = field(default=Places(), repr=False, compare=False)
+    masked: Mapping[KeyPath, str] = field(default_factory=dict, repr=False, compare=False)
+    marks: Marks = field(default=Marks(), repr=False, compare=False)
 
     @property
     def name(self) -> str:
         """The project's name."""
         return self.project.name
+
+    def select_services(self, names: Sequence[str]) -> tuple[Service, ...]:
+        """The services with these names; all of them if none is given.
+
+        Raises:
+            UsageError: As `select_names`.
+        """
+        selected = select_names(names, [service.name for service in self.services], kind="service")
+        return tuple(service for service in self.services if service.name in selected)

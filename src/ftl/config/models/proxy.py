@@ -1,4 +1,4 @@
-"""The sections about what is around a project's containers: the proxy before them, the registries behind them."""
+"""Sections about the proxy and the registries."""
 
 from __future__ import annotations
 
@@ -12,95 +12,107 @@ from ftl.config.models.section import Section
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redirect(Section):
-    """`proxy.redirects:` requests for one host are sent on to another, path and all. Written as `HOST: TO`."""
+    """`proxy.redirects:` redirects to another host, with the same path.
+
+    Written as `HOST: TO`.
+    """
 
     host: str = field(
-        metadata=key(field_types.DOMAIN, "The name that leads to this server, but is not the right one.")
+        metadata=key(field_types.DOMAIN, "A host name that resolves to this server and is to be redirected.")
     )
-    to: str = field(metadata=key(field_types.DOMAIN, "The host of one of the routes."))
+    to: str = field(metadata=key(field_types.DOMAIN, "The host of one of the routes, to redirect to."))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proxy(Section):
-    """`proxy:` the one proxy of the server."""
+    """`proxy:` the proxy of the server, which all projects on it share."""
 
     image: str = field(default="caddy:2", metadata=key(field_types.IMAGE, "A Caddy 2 image."))
     tls: Literal["auto", "internal", "off"] = field(
         default="auto",
         metadata=key(
             field_types.TLS,
-            "Certificates from an ACME authority, from the proxy's own authority, or no HTTPS.",
+            "Certificates from an ACME authority (`auto`) or from the proxy's internal one (`internal`), "
+            "or no HTTPS (`off`).",
         ),
     )
     certificate: str | None = field(
-        default=None, metadata=key(field_types.PATH, "A certificate of your own (PEM); needs `key`.")
+        default=None,
+        metadata=key(field_types.PATH, "Certificate file (PEM) to use in place of ACME; requires `key`."),
     )
     key: str | None = field(
-        default=None, metadata=key(field_types.PATH, "The certificate's private key (PEM).")
+        default=None, metadata=key(field_types.PATH, "Private key file (PEM) of `certificate`.")
     )
     acme_ca: str | None = field(
         default=None,
         metadata=field_types.key(
-            field_types.ACME_URL, "The directory of another ACME authority.", default="Let's Encrypt"
+            field_types.ACME_URL, "Directory URL of another ACME authority.", default="Let's Encrypt"
         ),
     )
     acme_ca_root: str | None = field(
         default=None,
         metadata=field_types.key(
             field_types.PATH,
-            "The root certificate (PEM) by which to trust the directory of a private authority.",
+            "Root certificate file (PEM) that verifies the directory of a private ACME authority.",
         ),
     )
     redirects: tuple[Redirect, ...] = field(
         default=(),
         metadata=field_types.key(
             ListOf(Nested(Redirect)),
-            "Hosts whose requests are sent on to another: `www.example.com: example.com`.",
+            "Hosts to redirect to another host: `www.example.com: example.com`.",
         ),
     )
     trusted_proxies: tuple[str, ...] = field(
         default=(),
         metadata=field_types.key(
             ListOf(field_types.NETWORK),
-            "Address ranges of the load balancer or CDN in front: of these alone are `X-Forwarded-*` believed.",
+            "Address ranges of the load balancer or CDN in front; only their `X-Forwarded-*` headers are trusted.",
         ),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registry(Section):
-    """`registries[]:` how to log in to a registry. Nothing of it is stored on the server.
+    """`registries[]:` credentials for a registry. They are not stored on the server.
 
-    One of `password`, `token` and `command` is the secret.
+    The secret is one of `password`, `token` and `command`.
     """
 
     server: str = field(
         metadata=key(
-            field_types.REGISTRY, "Its host as images name it: `ghcr.io`; `docker.io` is Docker Hub."
+            field_types.REGISTRY,
+            "Host of the registry as in image references: `ghcr.io`; `docker.io` is Docker Hub.",
         )
     )
     username: str | None = field(
         default=None,
-        metadata=key(field_types.TEXT, "Who logs in.", default="for tokens: what the registry expects"),
+        metadata=key(field_types.TEXT, "User name.", default="for tokens: what the registry expects"),
     )
     password: str | None = field(
         default=None,
-        metadata=key(field_types.TEXT, "The password. Write `${NAME}`, not the word itself.", private=True),
+        metadata=key(field_types.TEXT, "Password. Write `${NAME}`, not the password itself.", sensitive=True),
     )
     token: str | None = field(
         default=None,
-        metadata=key(field_types.TEXT, "A token in place of the password, likewise.", private=True),
+        metadata=key(
+            field_types.TEXT,
+            "Token in place of a password. Write `${NAME}`, not the token itself.",
+            sensitive=True,
+        ),
     )
     command: str | tuple[str, ...] | None = field(
         default=None,
         metadata=key(
-            CommandLine(), "Run on this machine, without a shell; prints the password or token.", private=True
+            CommandLine(),
+            "Command that prints the password or token; runs on this machine, without a shell.",
+            sensitive=True,
         ),
     )
     insecure: bool = field(
         default=False,
         metadata=key(
             field_types.BOOLEAN,
-            "`ftl setup` lets the server's engine use it by HTTP or an unknown certificate.",
+            "`ftl setup` allows the server's engine to use the registry over HTTP or with an unknown certificate.",
         ),
     )

@@ -1,4 +1,4 @@
-"""What all sections of ftl.yaml share."""
+"""Base class of the sections of ftl.yaml."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What all sections share: a plain form that JSON can carry (release records), and the way back."""
+    """A section: converts to plain JSON values (for release records) and back."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Every key under its name; tuples become lists, sections become maps."""
+        """Convert to plain values, by key; tuples become lists, sections become maps."""
         return {name: _plain(getattr(self, name)) for name in keys_of(type(self))}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The section that `to_dict` was called on; names it does not know are left out."""
+        """Restore the section from the result of `to_dict`; unknown keys are ignored."""
         known = keys_of(cls)
         return cls(
-            **{name: _restored(value, known[name].kind) for name, value in data.items() if name in known}
+            **{name: _restored(value, known[name].type) for name, value in data.items() if name in known}
         )
 
 
@@ -37,10 +37,12 @@ def _plain(value: object) -> Any:
     return dict(value) if isinstance(value, Mapping) else value
 
 
-def _restored(value: Any, kind: FieldType) -> Any:
-    if isinstance(kind, Nested) and isinstance(value, Mapping):
-        return kind.section.from_dict(value)
+def _restored(value: Any, field_type: FieldType) -> Any:
+    if isinstance(field_type, Nested) and isinstance(value, Mapping):
+        return field_type.section.from_dict(value)
     if isinstance(value, list):
-        item = kind.item if isinstance(kind, ListOf) else None
-        return tuple(item.section.from_dict(one) if isinstance(item, Nested) else one for one in value)
+        item_type = field_type.item if isinstance(field_type, ListOf) else None
+        return tuple(
+            item_type.section.from_dict(item) if isinstance(item_type, Nested) else item for item in value
+        )
     return value

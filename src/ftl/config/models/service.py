@@ -1,6 +1,6 @@
-"""The sections below a service or a dependency: how it is built, reached, checked and run.
+"""Sections below a service or dependency: build, routes, health checks, hooks, container.
 
-All durations are seconds.
+All durations are in seconds.
 """
 
 from __future__ import annotations
@@ -14,42 +14,42 @@ from ftl.config.models.section import Section
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildSecret(Section):
-    """`build.secrets[]:` a BuildKit secret, for `RUN --mount=type=secret,id=ID`; never part of the image.
+    """`build.secrets[]:` a BuildKit secret, never part of the image.
 
-    A single value is the name of a variable; `ID=FILE` is a file, and `id=ID,src=FILE` and `id=ID,env=NAME` are
-    docker's own way to say it.
+    The Dockerfile reads it in `RUN --mount=type=secret,id=ID`. A single value is the name of a variable; `ID=FILE` is
+    a file; docker's `id=ID,src=FILE` and `id=ID,env=NAME` work too.
     """
 
-    id: str = field(metadata=key(field_types.TEXT, "What the Dockerfile calls it."))
+    id: str = field(metadata=key(field_types.TEXT, "ID of the secret in the Dockerfile."))
     env: str | None = field(
         default=None,
-        metadata=key(field_types.TEXT, "The environment variable (or line of .env) that holds it."),
+        metadata=key(field_types.TEXT, "Variable (of the environment or .env) that contains the secret."),
     )
     file: str | None = field(
-        default=None, metadata=key(field_types.PATH, "The file that holds it, relative to ftl.yaml.")
+        default=None, metadata=key(field_types.PATH, "File that contains the secret, relative to ftl.yaml.")
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build(Section):
-    """`build:` how an image is made. A single value is the context."""
+    """`build:` how to build the image. A single value is the context."""
 
     context: str = field(
         default=".",
-        metadata=key(field_types.PATH, "The folder that is sent to the builder, relative to ftl.yaml."),
+        metadata=key(field_types.PATH, "Folder that is sent to the builder, relative to ftl.yaml."),
     )
     dockerfile: str = field(
-        default="Dockerfile", metadata=key(field_types.PATH, "The Dockerfile, relative to the context.")
+        default="Dockerfile", metadata=key(field_types.PATH, "Dockerfile, relative to the context.")
     )
     target: str | None = field(
-        default=None, metadata=key(field_types.TEXT, "The stage to build.", default="the last")
+        default=None, metadata=key(field_types.TEXT, "Stage to build.", default="the last")
     )
     args: dict[str, str] = field(
         default_factory=dict,
         metadata=key(
             StringMap(),
-            "Build arguments. They stay visible in the image: use secrets for secrets.",
-            private=True,
+            "Build arguments. They stay visible in the image: use `secrets` for secrets.",
+            sensitive=True,
         ),
     )
     secrets: tuple[BuildSecret, ...] = field(
@@ -65,23 +65,26 @@ class Build(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route(Section):
-    """`routes[]:` public requests for `host` below `path`; the longest path wins. A single value is the path."""
+    """`routes[]:` public requests for `host` below `path`; the longest path wins.
 
-    path: str = field(
-        default="/", metadata=key(field_types.URL_PATH, "Requests for it and for all below it.")
-    )
+    A single value is the path.
+    """
+
+    path: str = field(default="/", metadata=key(field_types.URL_PATH, "Path prefix of the requests."))
     strip_prefix: bool = field(
         default=False,
-        metadata=key(field_types.BOOLEAN, "Whether the service sees its requests without the path."),
+        metadata=key(
+            field_types.BOOLEAN, "Whether to remove the path from the requests that the service receives."
+        ),
     )
     host: str | None = field(
-        default=None, metadata=key(field_types.ROUTE_HOST, "The host name.", default="`project.domain`")
+        default=None, metadata=key(field_types.ROUTE_HOST, "Host name.", default="`project.domain`")
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthCheck(Section):
-    """`health_check:` probed from the network, never by a program inside the image.
+    """`health_check:` a probe over the network, which needs no program inside the image.
 
     A single value is the path.
     """
@@ -90,78 +93,100 @@ class HealthCheck(Section):
         default=None,
         metadata=key(
             field_types.PROBE_PATH,
-            "Must answer with a status from 200 to 299.",
-            private=True,
+            "Path that must respond with a status from 200 to 299.",
+            sensitive=True,
             default="the port must accept a connection",
         ),
     )
-    interval: float = field(default=1.0, metadata=key(field_types.INTERVAL, "Between two probes."))
-    timeout: float = field(default=5.0, metadata=key(field_types.INTERVAL, "How long one probe may take."))
-    retries: int = field(default=30, metadata=key(field_types.COUNT, "So many failures make it unhealthy."))
+    interval: float = field(default=1.0, metadata=key(field_types.INTERVAL, "Time between two probes."))
+    timeout: float = field(default=5.0, metadata=key(field_types.INTERVAL, "Maximum duration of one probe."))
+    retries: int = field(
+        default=30,
+        metadata=key(field_types.COUNT, "Number of failures after which the container is unhealthy."),
+    )
     start_period: float = field(
-        default=0.0, metadata=key(field_types.DURATION, "Failures this soon after the start do not count.")
+        default=0.0,
+        metadata=key(field_types.DURATION, "Time after the start in which failures do not count."),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hook(Section):
-    """A command in a container of the new image, or on this machine, or both. A single value is `remote`."""
+    """A command in a container of the new image, on this machine, or both.
+
+    A single value is `remote`.
+    """
 
     local: str | None = field(
         default=None,
-        metadata=key(field_types.TEXT, "Runs on this machine by `sh -c`, with tunnels open.", private=True),
+        metadata=key(
+            field_types.TEXT, "Runs on this machine with `sh -c`, with tunnels open.", sensitive=True
+        ),
     )
     remote: str | None = field(
         default=None,
         metadata=key(
-            field_types.TEXT, "Runs on the server by `sh -c` in a container of the new image.", private=True
+            field_types.TEXT,
+            "Runs on the server with `sh -c`, in a container of the new image.",
+            sensitive=True,
         ),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks(Section):
-    """`hooks:` before and after the switch."""
+    """`hooks:` commands before and after the switch to the new release."""
 
     pre: Hook | None = field(
         default=None,
-        metadata=key(Nested(Hook, "remote"), "Before the switch; when it fails, the old release stays."),
+        metadata=key(Nested(Hook, "remote"), "Runs before the switch; if it fails, the old release stays."),
     )
-    post: Hook | None = field(default=None, metadata=key(Nested(Hook, "remote"), "After the switch."))
+    post: Hook | None = field(default=None, metadata=key(Nested(Hook, "remote"), "Runs after the switch."))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerHealthCheck(Section):
-    """`container.health_check:` Docker's own, run inside the container."""
+    """`container.health_check:` a check that Docker runs inside the container."""
 
     cmd: str | tuple[str, ...] = field(
-        metadata=key(CommandLine(), "A text runs by the image's shell, a list runs as it is.", private=True)
+        metadata=key(
+            CommandLine(), "A text runs in the image's shell, a list without a shell.", sensitive=True
+        )
     )
-    interval: float = field(default=10.0, metadata=key(field_types.INTERVAL, "Between two checks."))
-    timeout: float = field(default=5.0, metadata=key(field_types.INTERVAL, "How long one check may take."))
-    retries: int = field(default=3, metadata=key(field_types.COUNT, "So many failures make it unhealthy."))
+    interval: float = field(default=10.0, metadata=key(field_types.INTERVAL, "Time between two checks."))
+    timeout: float = field(default=5.0, metadata=key(field_types.INTERVAL, "Maximum duration of one check."))
+    retries: int = field(
+        default=3,
+        metadata=key(
+            field_types.COUNT, "Number of consecutive failures after which the container is unhealthy."
+        ),
+    )
     start_period: float = field(
-        default=0.0, metadata=key(field_types.DURATION, "Failures this soon after the start do not count.")
+        default=0.0,
+        metadata=key(field_types.DURATION, "Time after the start in which failures do not count."),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ulimit(Section):
-    """`container.ulimits[]:` one limit of the container's processes; -1 is none."""
+    """`container.ulimits[]:` one limit of the container's processes; -1 is no limit."""
 
-    name: str = field(metadata=key(field_types.LIMIT_NAME, "`nofile`, `nproc`, `memlock`, ..."))
-    soft: int = field(metadata=key(field_types.LIMIT, "The limit that holds."))
-    hard: int = field(metadata=key(field_types.LIMIT, "How far a process may raise it."))
+    name: str = field(
+        metadata=key(field_types.LIMIT_NAME, "Name of the limit: `nofile`, `nproc`, `memlock`, ...")
+    )
+    soft: int = field(metadata=key(field_types.LIMIT, "Effective limit."))
+    hard: int = field(metadata=key(field_types.LIMIT, "Maximum to which a process may raise the limit."))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Container(Section):
-    """`container:` settings of the container itself."""
+    """`container:` settings of the container."""
 
     health_check: ContainerHealthCheck | None = field(
         default=None,
         metadata=key(Nested(ContainerHealthCheck), "A check that Docker runs inside the container."),
     )
     ulimits: tuple[Ulimit, ...] = field(
-        default=(), metadata=key(ListOf(Nested(Ulimit)), "A list, or a map as in Compose (`nofile: 65535`).")
+        default=(),
+        metadata=key(ListOf(Nested(Ulimit)), "Limits: a list, or a map as in Compose (`nofile: 65535`)."),
     )

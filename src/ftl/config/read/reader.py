@@ -1,7 +1,7 @@
-"""Tree -> Project: checks each value by its kind, and remembers where everything stood.
+"""Reader of the configuration: checks each value by its field type and records its place.
 
-Reading never stops at a mistake: what cannot be read is reported and takes its default (or an empty value), so
-that everything else in the file is looked at in the same run.
+Reading does not stop at a mistake: a value that cannot be read is reported and takes its default (or an empty value),
+so that everything else in the file is checked in the same run.
 """
 
 from __future__ import annotations
@@ -10,143 +10,153 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ftl.config.models import field_types
-from ftl.config.models.field_types import CommandLine, FieldType, Key, ListOf, Nested, Scalar, keys_of
-from ftl.config.models.pairs import Pairs
-from ftl.config.read import hints
-from ftl.config.read.scalars import InvalidValue, shell_words
-from ftl.config.yaml.interpolated import AlreadyReported
-from ftl.config.yaml.tree import MappingNode, Mark, Node, ScalarNode, SequenceNode, is_null, kind_of
+from ftl.config.models.field_types import (
+    CommandLine,
+    FieldType,
+    Key,
+    ListOf,
+    Nested,
+    Scalar,
+    StringMap,
+    keys_of,
+)
+from ftl.config.read import foreign_keys
+from ftl.config.read.interpolator import AlreadyReported
+from ftl.config.read.string_maps import StringMapReader
+from ftl.config.values.scalars import InvalidValue, shell_words
+from ftl.config.yaml.tree import MappingNode, Node, ScalarNode, SequenceNode, describe_kind, is_null
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from collections.abc import Mapping as MappingType
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from ftl.config.models.section import Section
-    from ftl.config.variables import Interpolated
-    from ftl.config.yaml.interpolated import Interpolator
-
-KeyPath = tuple[str | int, ...]
-"""The way to a value from the top of the file: ("services", 0, "port")."""
+    from ftl.config.read.interpolator import Interpolator, Text
+    from ftl.config.variables.env_file import Variable
+    from ftl.config.yaml.marks import KeyPath, Mark
 
 S = TypeVar("S", bound="Section")
 
 
 @dataclass(frozen=True, slots=True)
 class ShortForm:
-    """What a section may be written for less than its declared form.
+    """Shorter ways to write a section.
 
     Attributes:
-        expand: Brings a mapping into the declared form.
-        from_text: Makes a mapping of a single value.
-        beside: The keys that `expand` takes away, with their meanings.
+        expand: Converts a mapping to the declared form.
+        from_text: Makes a mapping from a single value.
+        extra_keys: Keys that `expand` removes, with their descriptions.
     """
 
     expand: Callable[[Reader, MappingNode, KeyPath], MappingNode] | None = None
     from_text: Callable[[Reader, ScalarNode], MappingNode] | None = None
-    beside: MappingType[str, str] = field(default_factory=dict)
+    extra_keys: Mapping[str, str] = field(default_factory=dict)
 
 
-_LONG = ShortForm()
+_NO_SHORT_FORM = ShortForm()
 _WORD = Scalar("text", str)
 _COMMAND = Scalar("command", shell_words)
 
 
-_SHOWN = 80
-"""Characters of a value that a message repeats."""
+_MAX_QUOTED = 80
+"""Characters of a value that a message quotes."""
 
 
-def shortened(text: str) -> str:
-    """A value as a message repeats it: a whole document pasted in the wrong place is told by its beginning."""
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+def quoted(text: str) -> str:
+    """Quote a value in a message.
+
+    Of a whole document pasted in the wrong place, only the beginning is quoted.
+    """
+    return f"`{text}`" if len(text) <= _MAX_QUOTED else f"`{text[:_MAX_QUOTED]}…`"
 
 
 class Reader:
-    """One reading of one file.
+    """Reads the sections of one configuration.
 
     Attributes:
-        texts: The file's texts; collects what is wrong.
-        folder: Where relative paths start.
-        marks: Where each value stands that the file gives, readable or not.
-        sections: The sections that the file gives as mappings: what these lack is really missing.
-        masked: The texts of private values with what came from variables made unreadable, by their way.
-        base: Names and texts that stand below those which the file gives at a way (env_file below env).
+        interpolator: Reads texts; has the variables and receives problems.
+        folder: Start of relative paths.
+        marks: Places of all values that the files give, valid or not.
+        sections: The sections that the files give as mappings: keys that these lack are really missing.
+        masked: Masked texts of sensitive values that come from variables.
+        env_files: Variables of the env files of a service, by the key path of its env, which wins over them.
     """
 
     def __init__(
-        self,
-        texts: Interpolator,
-        folder: Path,
-        shortenings: MappingType[type[Any], ShortForm],
+        self, interpolator: Interpolator, folder: Path, short_forms: Mapping[type[Any], ShortForm]
     ) -> None:
-        self.texts = texts
+        self.interpolator = interpolator
         self.folder = folder
         self.marks: dict[KeyPath, Mark] = {}
         self.sections: set[KeyPath] = set()
         self.masked: dict[KeyPath, str] = {}
-        self.base: dict[KeyPath, dict[str, str]] = {}
-        self._shortenings = shortenings
+        self.env_files: dict[KeyPath, dict[str, Variable]] = {}
+        self._short_forms = short_forms
 
-    def section(self, section: type[S], node: Node, way: KeyPath) -> S:
+    def report(self, mark: Mark, message: str, hint: str | None = None) -> None:
+        """Add a problem."""
+        self.interpolator.problems.add(mark, message, hint)
+
+    def section(self, section: type[S], node: Node, path: KeyPath) -> S:
         """Read a section.
 
         Raises:
-            AlreadyReported: it is no mapping, and no text that stands for one.
+            AlreadyReported: It is not a mapping, and not a text that is short for one.
         """
-        mapping = self._mapping(section, node, way)
-        self.marks[way] = mapping.mark
-        self.sections.add(way)
-        expand = self._shortening(section).expand
+        mapping = self._mapping(section, node, path)
+        self.marks[path] = mapping.mark
+        self.sections.add(path)
+        expand = self._short_form(section).expand
         if expand is not None:
-            mapping = expand(self, mapping, way)
-        meant = self._reject_unknown(section, mapping, way)
-        return self._made(section, self._values(section, mapping, way, meant))
+            mapping = expand(self, mapping, path)
+        misspelt = self._reject_unknown(section, mapping, path)
+        return self._build(section, self._values(section, mapping, path, misspelt))
 
-    def _shortening(self, section: type[Any]) -> ShortForm:
-        return self._shortenings.get(section, _LONG)
+    def _short_form(self, section: type[Any]) -> ShortForm:
+        return self._short_forms.get(section, _NO_SHORT_FORM)
 
-    def _made(self, section: type[S], values: dict[str, Any]) -> S:
-        """The section with these values, its defaults, and nothing for what is required and not there."""
+    def _build(self, section: type[S], values: dict[str, Any]) -> S:
+        """The section with these values, its defaults, and placeholders for required values that are missing."""
         for item in fields(section):
             if item.name not in values and item.default is MISSING and item.default_factory is MISSING:
-                values[item.name] = self._nothing(keys_of(section)[item.name].kind)
+                values[item.name] = self._placeholder(keys_of(section)[item.name].type)
         return section(**values)
 
-    def _mapping(self, section: type[Any], node: Node, way: KeyPath) -> MappingNode:
+    def _mapping(self, section: type[Any], node: Node, path: KeyPath) -> MappingNode:
         if isinstance(node, MappingNode):
             return node
-        from_text = self._shortening(section).from_text
+        from_text = self._short_form(section).from_text
         if isinstance(node, ScalarNode) and from_text is not None:
             return from_text(self, node)
-        hint = f"the keys below it: {', '.join(keys_of(section))}"
+        hint = f"its keys are {', '.join(keys_of(section))}"
         if isinstance(node, ScalarNode) and "name" in keys_of(section):
             hint = f"write `name: {node.text}`"
-        self.texts.report(node.mark, f"{_label(way)} must be a mapping, not {kind_of(node)}", hint)
+        self.report(node.mark, f"{_section_label(path)} must be a mapping, not {describe_kind(node)}", hint)
         raise AlreadyReported
 
-    def _reject_unknown(self, section: type[Any], mapping: MappingNode, way: KeyPath) -> set[str]:
-        """Report the keys that the section does not have; return those that they were probably meant for."""
-        known = (*keys_of(section), *self._shortening(section).beside)
-        all_meant: set[str] = set()
-        for word, entry in mapping.entries.items():
-            if word not in known and not (word.startswith("x-") and not way):
-                hint, meant = hints.for_key(word, known, _section_name(way))
-                where = f"of {_label(way)}" if way else "at the top of the file"
-                self.texts.report(entry.key, f"`{word}` is not a key {where}", hint)
-                all_meant |= {meant} if meant else set()
-        return all_meant
+    def _reject_unknown(self, section: type[Any], mapping: MappingNode, path: KeyPath) -> set[str]:
+        """Report keys that the section does not have; return the known keys of which they are misspellings."""
+        known = (*keys_of(section), *self._short_form(section).extra_keys)
+        misspelt: set[str] = set()
+        for name, entry in mapping.entries.items():
+            if name not in known and not (name.startswith("x-") and not path):
+                hint, match = foreign_keys.advice(name, known, _hint_section(path))
+                of_section = f"of {_section_label(path)}" if path else "at the top of the file"
+                self.report(entry.key, f"`{name}` is not a key {of_section}", hint)
+                misspelt |= {match} if match else set()
+        return misspelt
 
     def _values(
-        self, section: type[Any], mapping: MappingNode, way: KeyPath, meant: set[str]
+        self, section: type[Any], mapping: MappingNode, path: KeyPath, misspelt: set[str]
     ) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for name, key in keys_of(section).items():
             node = mapping.get(name)
             if node is None:
-                if key.required and name not in meant:
-                    self._report_missing(name, mapping, way)
+                if key.required and name not in misspelt:
+                    self._report_missing(name, mapping, path)
                 continue
-            inner = (*way, name)
+            inner = (*path, name)
             self.marks[inner] = node.mark
             try:
                 value = self._value(key, node, inner)
@@ -156,113 +166,123 @@ class Reader:
                 values[name] = value
         return values
 
-    def _report_missing(self, name: str, mapping: MappingNode, way: KeyPath) -> None:
-        label = f"`{name}` of {_label(way)}" if way else f"`{name}`"
+    def _report_missing(self, name: str, mapping: MappingNode, path: KeyPath) -> None:
+        label = f"`{name}` of {_section_label(path)}" if path else f"`{name}`"
         entry = mapping.entries.get(name)
         if entry is not None:
-            self.texts.report(entry.value.mark, f"{label} is empty")
+            self.report(entry.value.mark, f"{label} is empty")
         else:
-            self.texts.report(mapping.mark, f"{label} is missing")
+            self.report(mapping.mark, f"{label} is missing")
 
-    def _value(self, key: Key, node: Node, way: KeyPath) -> Any:
-        match key.kind:
-            case Scalar() as kind:
-                return self._one(kind, node, way, key)
+    def _value(self, key: Key, node: Node, path: KeyPath) -> Any:
+        match key.type:
+            case Scalar() as scalar:
+                return self._scalar(scalar, node, path, key)
             case ListOf(item):
-                return self._many(item, node, way, key)
-            case field_types.StringMap():
-                return self._pairs(node, way)
+                return self._list(item, node, path, key)
+            case StringMap():
+                return self._string_map(node, path)
             case CommandLine():
-                return self._words(node, way, key)
-            case Nested(section, short):
-                if short is not None and isinstance(node, ScalarNode):
-                    node = MappingNode({}, node.mark).replace({short: node})
-                return self.section(section, node, way)
+                return self._command_line(node, path, key)
+            case Nested(section, shorthand):
+                if shorthand is not None and isinstance(node, ScalarNode):
+                    node = MappingNode({}, node.mark).replace({shorthand: node})
+                return self.section(section, node, path)
 
-    def _one(self, kind: Scalar, node: Node, way: KeyPath, key: Key) -> Any:
-        """A single value; None where it is empty and may be missing."""
-        label = _name(way)
-        filled = self.texts.get(node, label)
-        if not filled.text and not key.required:
+    def _scalar(self, scalar: Scalar, node: Node, path: KeyPath, key: Key) -> Any:
+        """Read a single value; None if it is empty and optional."""
+        label = _label(path)
+        text = self.interpolator.read(node, label)
+        self.marks[path] = text.mark
+        if not text.text and not key.required:
             return None
         try:
-            value = kind.parse(filled.text)
+            value = scalar.parse(text.text)
         except InvalidValue as error:
-            shown, hint = filled.text, error.hint
-            if filled.masked != filled.text and isinstance(node, ScalarNode):
-                shown, hint = node.text, "its value comes from a variable"
-            self.texts.report(node.mark, f"{label}: `{shortened(shown)}` {error.message}", hint)
+            shown, hint = text.text, error.hint
+            if text.masked != text.text and isinstance(node, ScalarNode):
+                shown, hint = node.text, text.origin
+            self.report(text.mark, f"{label}: {quoted(shown)} {error.message}", hint)
             raise AlreadyReported from None
-        self._remember(way, filled, key)
+        self._record_masked(path, text, key)
         return value
 
-    def _many(self, item: FieldType, node: Node, way: KeyPath, key: Key) -> tuple[Any, ...]:
+    def _list(self, item: FieldType, node: Node, path: KeyPath, key: Key) -> tuple[Any, ...]:
         if not isinstance(node, SequenceNode):
-            first = node.text if isinstance(node, ScalarNode) else next(iter(node.entries), "...")
-            named = (
-                isinstance(item, Nested) and "name" in keys_of(item.section) and isinstance(node, MappingNode)
-            )
-            hint = f"write a list: `- name: {first}`" if named else f"write a list: `- {first}`"
-            self.texts.report(node.mark, f"{_name(way)} must be a list, not {kind_of(node)}", hint)
+            self._report_no_list(item, node, path)
             raise AlreadyReported
         if key.required and not node.items:
-            self.texts.report(node.mark, f"{_name(way)} is empty", "it needs at least one item")
-        found: list[Any] = []
-        inner = Key(item, key.text, required=True, private=key.private)
-        for one in node.items:
-            index = len(found)  # so that marks go with the values, also behind one that is left out
-            self.marks[(*way, index)] = one.mark
-            if is_null(one):
-                self.texts.report(one.mark, f"{_name(way)} has an empty item")
+            self.report(node.mark, f"{_label(path)} is empty", "it needs at least one item")
+        values: list[Any] = []
+        item_key = Key(item, key.description, required=True, sensitive=key.sensitive)
+        for item_node in node.items:
+            index = len(values)  # so that marks belong to the values, also behind one that is left out
+            self.marks[(*path, index)] = item_node.mark
+            if is_null(item_node):
+                self.report(item_node.mark, f"{_label(path)} has an empty item")
                 continue
             try:
-                found.append(self._value(inner, one, (*way, index)))
+                values.append(self._value(item_key, item_node, (*path, index)))
             except AlreadyReported:
                 continue
-        return tuple(found)
+        return tuple(values)
 
-    def _pairs(self, node: Node, way: KeyPath) -> dict[str, str]:
-        pairs = Pairs(self.texts, _name(way))
-        pairs.read(node)
-        self.masked |= {(*way, name): shown for name, shown in pairs.masked.items()}
-        return self.base.get(way, {}) | pairs.texts
+    def _report_no_list(self, item: FieldType, node: ScalarNode | MappingNode, path: KeyPath) -> None:
+        first = node.text if isinstance(node, ScalarNode) else next(iter(node.entries), "...")
+        by_name = (
+            isinstance(node, MappingNode) and isinstance(item, Nested) and "name" in keys_of(item.section)
+        )
+        hint = f"write a list: `- name: {first}`" if by_name else f"write a list: `- {first}`"
+        self.report(node.mark, f"{_label(path)} must be a list, not {describe_kind(node)}", hint)
 
-    def _words(self, node: Node, way: KeyPath, key: Key) -> str | tuple[str, ...]:
+    def _string_map(self, node: Node, path: KeyPath) -> dict[str, str]:
+        reader = StringMapReader(self.interpolator, _label(path))
+        reader.read(node)
+        from_files = self.env_files.get(path, {})
+        self.marks |= {(*path, name): file.mark for name, file in from_files.items() if file.mark is not None}
+        self.marks |= {(*path, name): mark for name, mark in reader.marks.items()}
+        self.masked |= {(*path, name): masked for name, masked in reader.masked.items()}
+        return {name: variable.value for name, variable in from_files.items()} | reader.texts
+
+    def _command_line(self, node: Node, path: KeyPath, key: Key) -> str | tuple[str, ...]:
         if not isinstance(node, SequenceNode):
-            text: str = self._one(_COMMAND, node, way, Key(_COMMAND, "", required=True, private=key.private))
+            command_key = Key(_COMMAND, "", required=True, sensitive=key.sensitive)
+            text: str = self._scalar(_COMMAND, node, path, command_key)
             return text
-        return self._many(_WORD, node, way, Key(_WORD, key.text, required=True, private=key.private))
+        return self._list(
+            _WORD, node, path, Key(_WORD, key.description, required=True, sensitive=key.sensitive)
+        )
 
-    def _remember(self, way: KeyPath, filled: Interpolated, key: Key) -> None:
-        if key.private and filled.masked != filled.text:
-            self.masked[way] = filled.masked
+    def _record_masked(self, path: KeyPath, text: Text, key: Key) -> None:
+        if key.sensitive and text.masked != text.text:
+            self.masked[path] = text.masked
 
-    def _nothing(self, kind: FieldType) -> Any:
-        """What stands for a required value that the file does not give, or that could not be read."""
-        match kind:
+    def _placeholder(self, field_type: FieldType) -> Any:
+        """Stands for a required value that is missing or cannot be read."""
+        match field_type:
             case Nested(section):
-                return self._made(section, {})
+                return self._build(section, {})
             case ListOf():
                 return ()
-            case Scalar() if kind is field_types.LIMIT:
+            case Scalar() if field_type is field_types.LIMIT:
                 return 0
             case _:
                 return ""
 
 
-def _name(way: KeyPath) -> str:
-    """What messages call a value: its key, which an item of a list has from its list."""
-    return str(next(step for step in reversed(way) if isinstance(step, str)))
+def _label(path: KeyPath) -> str:
+    """Name a value in messages: by its key, or by that of the list that it is in."""
+    return str(next(step for step in reversed(path) if isinstance(step, str)))
 
 
-def _label(way: KeyPath) -> str:
-    """What messages call a section: `build`, `services[0]`."""
-    if not way:
+def _section_label(path: KeyPath) -> str:
+    """Name a section in messages: `build`, `services[0]`."""
+    if not path:
         return "the file"
-    return f"{way[-2]}[{way[-1]}]" if isinstance(way[-1], int) else way[-1]
+    return f"{path[-2]}[{path[-1]}]" if isinstance(path[-1], int) else path[-1]
 
 
-def _section_name(way: KeyPath) -> str:
-    """How `hints` calls a section: "services", "container.health_check", "" for the top."""
-    names = [step for step in way if isinstance(step, str)]
+def _hint_section(path: KeyPath) -> str:
+    """Name a section as `foreign_keys` does: "services", "container.health_check", "" for the top."""
+    names = [step for step in path if isinstance(step, str)]
     return ".".join(names[1:] if len(names) > 1 and names[0] in ("services", "dependencies") else names)

@@ -1,88 +1,95 @@
-"""Short forms -> long forms, on the tree, before it is read: what a user may write for less.
+"""Short forms: converted to the declared form of their section before it is read.
 
-A single value in place of a section is no matter of this module where it only stands for one key of it (the
-kind `Nested` names that key).
+A single value in place of a section is not handled here if it only stands for one key of the section (the field type
+`Nested` names that key).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.config.models.presets import PRESETS, Preset, environment
+from ftl.config.models.presets import PRESETS, Preset, preset_environment
 from ftl.config.models.project import BuildSecret, Container, Dependency, Project, Proxy, Section, Service
-from ftl.config.read.hints import nearest
-from ftl.config.read.reader import ShortForm, shortened
-from ftl.config.read.scalars import InvalidValue, image
-from ftl.config.variables import read_env_file, unreadable
-from ftl.config.yaml.interpolated import AlreadyReported
-from ftl.config.yaml.tree import MappingEntry, MappingNode, Mark, Node, ScalarNode, SequenceNode, is_null
+from ftl.config.read.interpolator import AlreadyReported
+from ftl.config.read.reader import ShortForm, quoted
+from ftl.config.values.scalars import InvalidValue, image, local_path
+from ftl.config.variables.env_file import Variable, parse_env_file
+from ftl.config.yaml.marks import SourceFile, display_path
+from ftl.config.yaml.tree import MappingEntry, MappingNode, Node, ScalarNode, SequenceNode, is_null
+from ftl.files import read_small_text
 from ftl.references import split
+from ftl.suggestions import closest_match
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping as MappingType
+    from collections.abc import Mapping
 
-    from ftl.config.read.reader import KeyPath, Reader
+    from ftl.config.read.reader import Reader
+    from ftl.config.yaml.marks import KeyPath, Mark
 
 
-def project(reader: Reader, mapping: MappingNode, _way: KeyPath) -> MappingNode:
-    """Take `volumes` as a map of names without options, as Compose has it."""
+def project(reader: Reader, mapping: MappingNode, _path: KeyPath) -> MappingNode:
+    """Accept `volumes` as a map of names without options, as in Compose."""
     volumes = mapping.get("volumes")
     if not isinstance(volumes, MappingNode):
         return mapping
     for name, entry in volumes.entries.items():
         if not (is_null(entry.value) or (isinstance(entry.value, MappingNode) and not entry.value.entries)):
-            reader.texts.report(
-                entry.value.mark, f"volumes: `{name}` has options", "leave them out: names are enough"
-            )
+            hint = "remove them: volumes have no options here"
+            reader.report(entry.value.mark, f"volumes: `{name}` has options", hint)
     names = tuple(ScalarNode(name, entry.key, literal=True) for name, entry in volumes.entries.items())
     return mapping.replace({"volumes": SequenceNode(names, volumes.mark)})
 
 
-def service(reader: Reader, mapping: MappingNode, way: KeyPath) -> MappingNode:
-    """Take `path: DIR` for a build, and put what env_file holds below env."""
-    path, build, files = (mapping.get(name) for name in ("path", "build", "env_file"))
+def service(reader: Reader, mapping: MappingNode, path: KeyPath) -> MappingNode:
+    """Accept `path: DIR` for a build, and put the variables of env_file below env."""
+    context, build, files = (mapping.get(name) for name in ("path", "build", "env_file"))
     changes: dict[str, Node | None] = {"path": None, "env_file": None}
-    if path is not None:
+    if context is not None:
         if build is not None:
-            reader.texts.report(
-                path.mark, "path and build are both given", "keep `build`; `path` is its short form"
-            )
+            hint = "keep `build`; `path` is its short form"
+            reader.report(context.mark, "path and build are both given", hint)
         else:
-            changes["build"] = MappingNode({}, path.mark).replace({"context": path})
+            changes["build"] = MappingNode({}, context.mark).replace({"context": context})
     if files is not None:
-        reader.base[(*way, "env")] = _env_files(reader, files)
+        reader.env_files[(*path, "env")] = _env_files(reader, files)
         if mapping.get("env") is None:
             changes["env"] = MappingNode({}, files.mark)
     return mapping.replace(changes)
 
 
-def _env_files(reader: Reader, files: Node) -> dict[str, str]:
-    found: dict[str, str] = {}
+def _env_files(reader: Reader, files: Node) -> dict[str, Variable]:
+    variables: dict[str, Variable] = {}
     for file in files.items if isinstance(files, SequenceNode) else (files,):
-        name = reader.texts.find(file, "env_file")
-        if name is not None:
-            found |= _env_file(reader, name, file.mark)
-    return found
+        try:
+            name = reader.interpolator.read(file, "env_file")
+        except AlreadyReported:
+            continue
+        variables |= _env_file(reader, name.text, name.mark)
+    return variables
 
 
-def _env_file(reader: Reader, name: str, mark: Mark) -> dict[str, str]:
-    path = reader.folder / name
+def _env_file(reader: Reader, name: str, mark: Mark) -> dict[str, Variable]:
     try:
-        text = path.read_text("utf-8-sig")
+        path = reader.folder / local_path(name)
+        source = SourceFile(display_path(path), read_small_text(path), confidential=True)
+    except InvalidValue as error:
+        reader.report(mark, f"env_file {error.message}")
     except FileNotFoundError:
-        reader.texts.report(mark, f"env_file: there is no file {name}", "its place is relative to ftl.yaml")
-    except (OSError, ValueError) as error:
-        reader.texts.report(mark, f"env_file: {name} cannot be read: {unreadable(error)}")
+        reader.report(mark, f"env_file: there is no file {name}", "its path is relative to ftl.yaml")
+    except OSError as error:
+        reader.report(mark, f"env_file: {quoted(name)} cannot be read: {error.strerror}")
     else:
-        values, bad = read_env_file(text, reader.texts.variables)
-        for line in bad:
-            reader.texts.report(mark, f"env_file: line {line} of {name} is not NAME=VALUE")
-        return values
+        variables, problems = parse_env_file(source, reader.interpolator.variables)
+        reader.interpolator.problems.extend(problems)
+        return variables
     return {}
 
 
-def container(_reader: Reader, mapping: MappingNode, _way: KeyPath) -> MappingNode:
-    """Take `ulimits` as a map, as Compose has it: `nofile: 65535` or `nofile: {soft: 1024, hard: 65535}`."""
+def container(_reader: Reader, mapping: MappingNode, _path: KeyPath) -> MappingNode:
+    """Accept `ulimits` as a map, as in Compose.
+
+    `nofile: 65535` or `nofile: {soft: 1024, hard: 65535}`.
+    """
     limits = mapping.get("ulimits")
     if not isinstance(limits, MappingNode):
         return mapping
@@ -92,14 +99,14 @@ def container(_reader: Reader, mapping: MappingNode, _way: KeyPath) -> MappingNo
 
 def _limit(name: str, entry: MappingEntry) -> MappingNode:
     value = entry.value
-    named = {"name": ScalarNode(name, entry.key, literal=True)}
+    name_node = {"name": ScalarNode(name, entry.key, literal=True)}
     if isinstance(value, MappingNode):
-        return MappingNode(value.entries, entry.key).replace(named)
-    return MappingNode({}, entry.key).replace({**named, "soft": value, "hard": value})
+        return MappingNode(value.entries, entry.key).replace(name_node)
+    return MappingNode({}, entry.key).replace({**name_node, "soft": value, "hard": value})
 
 
-def proxy(_reader: Reader, mapping: MappingNode, _way: KeyPath) -> MappingNode:
-    """Take `redirects` as a map of hosts."""
+def proxy(_reader: Reader, mapping: MappingNode, _path: KeyPath) -> MappingNode:
+    """Accept `redirects` as a map of hosts."""
     redirects = mapping.get("redirects")
     if not isinstance(redirects, MappingNode):
         return mapping
@@ -108,60 +115,62 @@ def proxy(_reader: Reader, mapping: MappingNode, _way: KeyPath) -> MappingNode:
 
 
 def _redirect(host: str, entry: MappingEntry) -> MappingNode:
-    return MappingNode({}, entry.key).replace(
-        {"host": ScalarNode(host, entry.key, literal=True), "to": entry.value}
-    )
+    host_node = ScalarNode(host, entry.key, literal=True)
+    return MappingNode({}, entry.key).replace({"host": host_node, "to": entry.value})
 
 
 def build_secret(reader: Reader, node: ScalarNode) -> MappingNode:
-    """Read `NAME` (a variable), `ID=FILE`, or docker's own `id=ID,src=FILE` and `id=ID,env=NAME`."""
-    text = reader.texts.get(node, "secrets").text
+    """Parse `NAME` (a variable), `ID=FILE`, or docker's `id=ID,src=FILE` and `id=ID,env=NAME`."""
+    secret = reader.interpolator.read(node, "secrets")
+    text = secret.text
     if text.startswith("id="):
         parts = dict(part.partition("=")[::2] for part in text.split(","))
-        given = {
+        values = {
             "id": parts.get("id"),
             "file": parts.get("src") or parts.get("source"),
             "env": parts.get("env"),
         }
     elif "=" in text:
         identity, _, file = text.partition("=")
-        given = {"id": identity, "file": file}
+        values = {"id": identity, "file": file}
     else:
-        given = {"id": text, "env": text}
-    return _literal({name: value for name, value in given.items() if value}, node.mark)
+        values = {"id": text, "env": text}
+    return _literal({name: value for name, value in values.items() if value}, secret.mark)
 
 
 def dependency(reader: Reader, node: ScalarNode) -> MappingNode:
-    """Read `postgres:16`: a preset, or any other image under the last part of its name."""
-    reference = reader.texts.get(node, "dependencies").text
-    _check_image(reader, node, reference if "/" in reference else reference.lower())
+    """Parse `postgres:16`: a preset, or any image, named by the last part of its repository."""
+    text = reader.interpolator.read(node, "dependencies")
+    reference = text.text
+    _check_image(reader, node, text.mark, reference if "/" in reference else reference.lower())
     repository, tag = split(reference)
     preset = PRESETS.get(repository.lower())
     if preset is not None:
-        return _from_preset(reader, preset, reference[len(repository) :], tag, node.mark)
-    meant = nearest(repository, tuple(PRESETS), 0.85)
-    if meant is not None:
-        hint = f"did you mean `{meant}`? If it is another image, write `name` and `image`"
-        reader.texts.report(node.mark, f"dependencies: `{repository}` is not known", hint)
+        return _from_preset(reader, preset, reference[len(repository) :], tag, text.mark)
+    match = closest_match(repository, tuple(PRESETS), 0.85)
+    if match is not None:
+        hint = f"did you mean `{match}`? If it is another image, write `name` and `image`"
+        reader.report(text.mark, f"dependencies: `{repository}` is not known", hint)
         raise AlreadyReported
-    _check_image(reader, node, reference)
-    return _literal({"name": repository.rpartition("/")[2], "image": reference}, node.mark)
+    _check_image(reader, node, text.mark, reference)
+    return _literal({"name": repository.rpartition("/")[2], "image": reference}, text.mark)
 
 
-def _check_image(reader: Reader, node: ScalarNode, reference: str) -> None:
-    """Say what is wrong with an image's name here: further on, what was made of it cannot be told from a variable."""
+def _check_image(reader: Reader, node: ScalarNode, mark: Mark, reference: str) -> None:
+    """Report an invalid image here: later, the literal made of it hides that it came from a variable."""
     try:
         image(reference)
     except InvalidValue as error:
-        reader.texts.report(node.mark, f"dependencies: `{shortened(node.text)}` {error.message}", error.hint)
+        reader.report(mark, f"dependencies: {quoted(node.text)} {error.message}", error.hint)
         raise AlreadyReported from None
 
 
 def _from_preset(reader: Reader, preset: Preset, version: str, tag: str, mark: Mark) -> MappingNode:
-    env, missing = environment(preset, tag, reader.texts.variables)
+    variables = reader.interpolator.variables
+    env, missing = preset_environment(preset, tag, variables)
     for name in missing:
         message = f"{preset.name} needs a password: the variable {name} is not set"
-        reader.texts.report(mark, message, f"set {name} in the environment or in .env beside ftl.yaml")
+        reader.interpolator.problems.add_unset(name, mark, message, variables.advice(name))
     fields: dict[str, Node | None] = {
         "env": _literal(env, mark),
         "ports": SequenceNode(tuple(_scalar(str(port), mark) for port in preset.ports), mark),
@@ -175,7 +184,7 @@ def _from_preset(reader: Reader, preset: Preset, version: str, tag: str, mark: M
     return _literal({"name": preset.name, "image": image_name}, mark).replace(fields)
 
 
-def _literal(texts: MappingType[str, str], mark: Mark) -> MappingNode:
+def _literal(texts: Mapping[str, str], mark: Mark) -> MappingNode:
     return MappingNode({name: MappingEntry(mark, _scalar(text, mark)) for name, text in texts.items()}, mark)
 
 
@@ -187,9 +196,9 @@ SHORT_FORMS: dict[type[Section], ShortForm] = {
     Project: ShortForm(project),
     Service: ShortForm(
         service,
-        beside={
-            "path": "The original FTL's short form of `build: {context: DIR}`.",
-            "env_file": "A file of NAME=VALUE lines, or a list of them; relative to ftl.yaml. `env` wins.",
+        extra_keys={
+            "path": "Short form of `build: {context: DIR}`, from the original FTL.",
+            "env_file": "A file of NAME=VALUE lines, or a list of files; relative to ftl.yaml. `env` overrides it.",
         },
     ),
     Container: ShortForm(container),

@@ -1,32 +1,28 @@
-"""YAML text -> tree.
+"""Parser of YAML: text -> tree.
 
-Works on the parser's events, not on its nodes: the composer that builds nodes calls itself for each level
-and takes the whole process down on a deeply nested file (seen with PyYAML 6.0.3 and libyaml: a segmentation
-fault at some thousand levels), and only events tell a plain scalar from a quoted one.
+It uses PyYAML's events and not its nodes: the composer that builds nodes recurses for each level and crashes the
+process on a deeply nested file (seen with PyYAML 6.0.3 and libyaml: a segmentation fault at some thousand levels),
+and only events distinguish a plain scalar from a quoted one.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import yaml
 
-from ftl.config.yaml.tree import (
-    Fault,
-    MappingEntry,
-    MappingNode,
-    Mark,
-    Node,
-    ScalarNode,
-    SequenceNode,
-    is_null,
-)
+from ftl.config.yaml.marks import Mark, SourceFile
+from ftl.config.yaml.tree import MappingEntry, MappingNode, Node, ScalarNode, SequenceNode, is_null
+from ftl.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ftl.errors import Problem
 
 MAX_DEPTH = 40
 MAX_NODES = 100_000
-"""Nodes of the tree with all aliases written out: more is a mistake or an attack, not a configuration."""
+"""Limit of nodes, aliases expanded: more is a mistake or an attack, not a configuration."""
 
 _CORE_TAGS = frozenset(
     f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "map", "seq")
@@ -35,39 +31,32 @@ _NOT_YAML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\U0010ffff]")
 _Loader: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class InvalidYaml(Exception):
-    """The text is no tree at all, so that nothing further can be said about it."""
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.message)
-        self.fault = fault
-
-
-def parse(text: str) -> tuple[Node, list[Fault]]:
+def parse(source: SourceFile) -> tuple[Node, list[Problem]]:
     """Parse one YAML document.
 
     Returns:
-        The tree, and what is wrong in it without making it unreadable (duplicate keys, tags).
+        The tree, and problems that leave it readable (duplicate keys, tags).
 
     Raises:
-        Unreadable: not YAML, empty, more than one document, nested too deep or too large.
+        ConfigError: Not YAML, empty, more than one document, nested too deep or too large.
     """
-    builder = _Builder()
+    builder = _Builder(source)
     try:
-        for event in yaml.parse(text, Loader=_Loader):
-            builder.take(event)
+        for event in yaml.parse(source.text, Loader=_Loader):
+            builder.add_event(event)
     except yaml.MarkedYAMLError as error:
-        raise InvalidYaml(_syntax_fault(error, text)) from error
+        raise ConfigError([_syntax_problem(error, source)]) from error
     except yaml.reader.ReaderError as error:
-        raise InvalidYaml(_character_fault(text)) from error
+        raise ConfigError([_character_problem(source)]) from error
     if builder.root is None or is_null(builder.root):
-        raise InvalidYaml(Fault(Mark(1, 1, 0), "the file is empty", "`ftl init` writes one to start from"))
-    return builder.root, builder.faults
+        hint = "`ftl init` writes one to start from"
+        raise ConfigError([Mark(source, 1, 1).problem("the file is empty", hint)])
+    return builder.root, builder.problems
 
 
 @dataclass(slots=True)
 class _Open:
-    """A list or mapping whose end has not been seen yet."""
+    """A list or mapping whose end event has not come yet."""
 
     mark: Mark
     anchor: str | None
@@ -77,41 +66,44 @@ class _Open:
 
 
 class _Builder:
-    """Puts events together; one call an event, nothing recursive."""
+    """Builds the tree from events, without recursion."""
 
-    def __init__(self) -> None:
+    def __init__(self, source: SourceFile) -> None:
         self.root: Node | None = None
-        self.faults: list[Fault] = []
+        self.problems: list[Problem] = []
+        self._source = source
         self._stack: list[_Open] = []
         self._anchors: dict[str, tuple[Node, int]] = {}
         self._documents = 0
 
-    def take(self, event: yaml.Event) -> None:
-        mark = _mark(event.start_mark)
+    def add_event(self, event: yaml.Event) -> None:
+        mark = _mark(self._source, event.start_mark)
         match event:
             case yaml.DocumentStartEvent():
                 self._documents += 1
                 if self._documents > 1:
-                    raise InvalidYaml(
-                        Fault(mark, "a second YAML document begins here", "one ftl.yaml holds one project")
+                    raise _refused(
+                        mark, "a second YAML document begins here", "one ftl.yaml holds one project"
                     )
             case yaml.ScalarEvent():
                 self._check_tag(event.tag, mark)
-                end = _mark(event.end_mark).offset
+                end = _mark(self._source, event.end_mark).offset
                 self._add(ScalarNode(event.value, mark, end, plain=not event.style), event.anchor, 1)
             case yaml.AliasEvent():
                 self._add_alias(event.anchor or "", mark)
             case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
                 self._check_tag(event.tag, mark)
                 if len(self._stack) == MAX_DEPTH:
-                    raise InvalidYaml(Fault(mark, f"the file is nested deeper than {MAX_DEPTH} levels"))
+                    raise _refused(mark, f"the file is nested deeper than {MAX_DEPTH} levels")
                 self._stack.append(_Open(mark, event.anchor, isinstance(event, yaml.MappingStartEvent)))
             case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
-                done = self._stack.pop()
-                closed = (
-                    self._mapping(done) if done.is_mapping else SequenceNode(tuple(done.children), done.mark)
-                )
-                self._add(closed, done.anchor, done.size)
+                self._close(self._stack.pop())
+
+    def _close(self, opened: _Open) -> None:
+        node: Node = SequenceNode(tuple(opened.children), opened.mark)
+        if opened.is_mapping:
+            node = self._mapping(opened)
+        self._add(node, opened.anchor, opened.size)
 
     def _add(self, node: Node, anchor: str | None, size: int) -> None:
         if anchor is not None:
@@ -123,90 +115,96 @@ class _Builder:
         parent.children.append(node)
         parent.size += size
         if parent.size > MAX_NODES:
-            raise InvalidYaml(
-                Fault(node.mark, f"the file has more than {MAX_NODES:,} values, aliases included")
-            )
+            raise _refused(node.mark, f"the file has more than {MAX_NODES:,} values, aliases included")
 
     def _add_alias(self, name: str, mark: Mark) -> None:
         if any(parent.anchor == name for parent in self._stack):
-            raise InvalidYaml(Fault(mark, f"the alias *{name} stands inside of its own anchor &{name}"))
+            raise _refused(mark, f"the alias *{name} is inside the value of its anchor &{name}")
         if name not in self._anchors:
-            raise InvalidYaml(Fault(mark, f"the alias *{name} has no anchor &{name} above it"))
+            raise _refused(mark, f"the alias *{name} has no anchor &{name} above it")
         node, size = self._anchors[name]
         self._add(node, None, size)
 
     def _check_tag(self, tag: str | None, mark: Mark) -> None:
         if tag not in (None, "!") and tag not in _CORE_TAGS:
-            self.faults.append(Fault(mark, f"the YAML tag {tag} is not supported", "remove the tag"))
+            self._report(mark, f"the YAML tag {tag} is not supported", "remove the tag")
 
-    def _mapping(self, done: _Open) -> MappingNode:
-        own: dict[str, MappingEntry] = {}
+    def _mapping(self, opened: _Open) -> MappingNode:
+        entries: dict[str, MappingEntry] = {}
         merged: dict[str, MappingEntry] = {}
-        for key, value in zip(done.children[::2], done.children[1::2], strict=True):
+        for key, value in zip(opened.children[::2], opened.children[1::2], strict=True):
             if not isinstance(key, ScalarNode):
-                self.faults.append(Fault(key.mark, "a key must be a single value"))
+                self._report(key.mark, "a key must be a single value")
             elif key.plain and key.text == "<<":
                 self._merge(merged, value)
             elif is_null(key):
-                self.faults.append(Fault(key.mark, "a key is missing before the colon"))
-            elif key.text in own:
-                first = own[key.text].key.line
-                message = f"`{key.text}` is given twice; the first is at line {first}"
-                self.faults.append(Fault(key.mark, message, "keep one of the two"))
+                self._report(key.mark, "a key is missing before the colon")
+            elif key.text in entries:
+                first = entries[key.text].key.seen_from(key.mark)
+                message = f"`{key.text}` is given twice; the first one is at {first}"
+                self._report(key.mark, message, "keep one of the two")
             else:
-                own[key.text] = MappingEntry(key.mark, value)
-        return MappingNode(merged | own if merged else own, done.mark)
+                entries[key.text] = MappingEntry(key.mark, value)
+        return MappingNode(merged | entries if merged else entries, opened.mark)
 
     def _merge(self, merged: dict[str, MappingEntry], value: Node) -> None:
-        """Take in what `<<` names; of several mappings the earlier wins, as YAML's merge type says."""
+        """Resolve `<<`; of several mappings the earlier wins, as YAML's merge type says."""
         for source in value.items if isinstance(value, SequenceNode) else (value,):
             if isinstance(source, MappingNode):
                 for key, entry in source.entries.items():
                     merged.setdefault(key, entry)
             else:
                 message = "`<<` must name a mapping (or a list of mappings)"
-                self.faults.append(Fault(source.mark, message, "write `<<: *anchor`"))
+                self._report(source.mark, message, "write `<<: *anchor`")
+
+    def _report(self, mark: Mark, message: str, hint: str | None = None) -> None:
+        self.problems.append(mark.problem(message, hint))
+
+
+def _refused(mark: Mark, message: str, hint: str | None = None) -> ConfigError:
+    return ConfigError([mark.problem(message, hint)])
 
 
 class _YamlMark(Protocol):
-    """The marks of PyYAML and of libyaml have these in common; all three count from 0."""
+    """The common attributes of PyYAML's and libyaml's marks; all three count from 0."""
 
     index: int
     line: int
     column: int
 
 
-def _mark(mark: _YamlMark | None) -> Mark:
-    return Mark(mark.line + 1, mark.column + 1, mark.index) if mark else Mark(1, 1, 0)
+def _mark(source: SourceFile, mark: _YamlMark | None) -> Mark:
+    return Mark(source, mark.line + 1, mark.column + 1, mark.index) if mark else Mark(source, 1, 1)
 
 
-def _syntax_fault(error: yaml.MarkedYAMLError, text: str) -> Fault:
-    """The parser's complaint as a sentence, at the place where the user has to look."""
-    mark = _mark(error.problem_mark or error.context_mark)
-    if not text[mark.offset :].strip():  # something is open at the end of the file: say where it was opened
-        mark = _mark(error.context_mark)
-        mark = mark if text[mark.offset :].strip() else _end(text)
+def _syntax_problem(error: yaml.MarkedYAMLError, source: SourceFile) -> Problem:
+    """The parser's message as a sentence, at the place where the user has to look."""
+    text = source.text
+    mark = _mark(source, error.problem_mark or error.context_mark)
+    if not text[mark.offset :].strip():  # something is not closed at the end of the file: name its beginning
+        mark = _mark(source, error.context_mark)
+        mark = mark if text[mark.offset :].strip() else _end(source)
     lines = text.split("\n")
     line = lines[mark.line - 1] if mark.line <= len(lines) else ""
     if "\t" in line[: len(line) - len(line.lstrip())]:
-        mark = Mark(mark.line, line.index("\t") + 1, mark.offset)
-        return Fault(mark, "a tab cannot indent YAML", "use spaces instead of the tab")
+        mark = Mark(source, mark.line, line.index("\t") + 1, mark.offset)
+        return mark.problem("a tab cannot indent YAML", "use spaces instead of the tab")
     problem = (error.problem or "it cannot be parsed").removeprefix("but ")
     message = f"not valid YAML: {problem}"
     if error.context and error.context_mark:
         message += f" ({error.context} that begins at line {error.context_mark.line + 1})"
-    return Fault(mark, message, _syntax_hint(problem, line))
+    return mark.problem(message, _syntax_hint(problem, line))
 
 
-def _end(text: str) -> Mark:
-    """The place behind the last character that can be seen."""
-    seen = text.rstrip()
-    return Mark(seen.count("\n") + 1, len(seen) - seen.rfind("\n"), len(seen))
+def _end(source: SourceFile) -> Mark:
+    """The place behind the last visible character."""
+    visible = source.text.rstrip()
+    return Mark(source, visible.count("\n") + 1, len(visible) - visible.rfind("\n"), len(visible))
 
 
 def _syntax_hint(problem: str, line: str) -> str | None:
     if "mapping values are not allowed" in problem:
-        return "quote a value that has `: ` in it, and look at the indentation"
+        return "quote a value that contains `: `, and check the indentation"
     if "cannot start any token" in problem:
         return "quote a value that begins with one of @ ` % or has a tab before it"
     if "undefined alias" in problem or "*" in line.partition(": ")[2][:1]:
@@ -214,11 +212,12 @@ def _syntax_hint(problem: str, line: str) -> str | None:
     return None
 
 
-def _character_fault(text: str) -> Fault:
-    """Where the first character stands that YAML does not allow."""
-    found = _NOT_YAML.search(text)
+def _character_problem(source: SourceFile) -> Problem:
+    """A problem at the first character that YAML does not allow."""
+    found = _NOT_YAML.search(source.text)
     if found is None:
-        return Fault(Mark(1, 1, 0), "not valid YAML: it holds a character that is not allowed")
+        return Mark(source, 1, 1).problem("not valid YAML: it contains a character that is not allowed")
     offset = found.start()
-    mark = Mark(text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset), offset)
-    return Fault(mark, f"not valid YAML: the character U+{ord(found[0]):04X} is not allowed in a file")
+    line_start = source.text.rfind("\n", 0, offset)
+    mark = Mark(source, source.text.count("\n", 0, offset) + 1, offset - line_start, offset)
+    return mark.problem(f"not valid YAML: the character U+{ord(found[0]):04X} is not allowed in a file")

@@ -1,4 +1,4 @@
-"""The tree of a YAML file: scalars as they are written, each with its place."""
+"""The tree of a YAML file: scalars exactly as they are written, each node with its place."""
 
 from __future__ import annotations
 
@@ -6,26 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping as MappingType
+    from collections.abc import Mapping
 
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A place in the file: 1-based line and column, and the offset in the text."""
-
-    line: int
-    column: int
-    offset: int
+    from ftl.config.yaml.marks import Mark
 
 
 @dataclass(frozen=True, slots=True)
 class ScalarNode:
-    """A scalar's text, exactly as written: `1.10`, `0644` and `on` are no numbers and no booleans here.
+    """A scalar, exactly as written: `1.10`, `0644` and `on` are texts here.
 
     Attributes:
         end: Offset in the file behind its last character.
-        plain: Written without quotes and not as a block, so that `null`, `~` and nothing mean nothing.
-        literal: Made by FTL from a value that is final: variables in it are not looked for.
+        plain: Written without quotes and not as a block, so that `null`, `~` and nothing are null.
+        literal: Made by FTL from a final value: variables in it are not interpolated.
     """
 
     text: str
@@ -36,7 +29,7 @@ class ScalarNode:
 
     @property
     def is_null(self) -> bool:
-        """Whether it stands for no value."""
+        """Whether it is null."""
         return self.plain and self.text in ("", "~", "null", "Null", "NULL")
 
 
@@ -50,7 +43,7 @@ class SequenceNode:
 
 @dataclass(frozen=True, slots=True)
 class MappingEntry:
-    """A value in a mapping, and where its key stands."""
+    """A value of a mapping, and the place of its key."""
 
     key: Mark
     value: Node
@@ -58,18 +51,18 @@ class MappingEntry:
 
 @dataclass(frozen=True, slots=True)
 class MappingNode:
-    """A mapping; merge keys are already merged, keys are unique."""
+    """A mapping with unique keys; `<<` is already resolved."""
 
-    entries: MappingType[str, MappingEntry]
+    entries: Mapping[str, MappingEntry]
     mark: Mark
 
     def get(self, key: str) -> Node | None:
-        """The value of a key; None where it is missing or null."""
+        """The value of a key; None if it is missing or null."""
         entry = self.entries.get(key)
         return None if entry is None or is_null(entry.value) else entry.value
 
-    def replace(self, changes: MappingType[str, Node | None]) -> MappingNode:
-        """A copy with other values for some keys; None takes a key out."""
+    def replace(self, changes: Mapping[str, Node | None]) -> MappingNode:
+        """Copy the mapping with other values for some keys; None removes a key."""
         entries = dict(self.entries)
         for key, value in changes.items():
             if value is None:
@@ -83,12 +76,12 @@ Node = ScalarNode | SequenceNode | MappingNode
 
 
 def is_null(node: Node) -> bool:
-    """Whether a node stands for no value."""
+    """Whether a node is null."""
     return isinstance(node, ScalarNode) and node.is_null
 
 
-def kind_of(node: Node) -> str:
-    """What a node is, in words."""
+def describe_kind(node: Node) -> str:
+    """Name the kind of a node in a message."""
     match node:
         case ScalarNode():
             return "a single value"
@@ -96,12 +89,3 @@ def kind_of(node: Node) -> str:
             return "a list"
         case MappingNode():
             return "a mapping"
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Something wrong at a place in the file; `loading` turns it into a Problem."""
-
-    mark: Mark
-    message: str
-    hint: str | None = None

@@ -1,11 +1,12 @@
-"""Text -> value, one function for each type of scalar in ftl.yaml.
+"""Parsers of single values: a function, text -> value, for each scalar type of ftl.yaml.
 
-All of them raise InvalidValue with the end of a sentence whose beginning (the key and the text) the reader knows, so
-that no value which came from a variable is ever repeated in a message.
+All of them raise InvalidValue with the second half of a sentence. The reader knows the first half (the key and the
+text), so that no value that comes from a variable is ever quoted in a message.
 """
 
 from __future__ import annotations
 
+import os
 import re
 
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -16,7 +17,7 @@ _NUMBER = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
 _DURATION_PART = re.compile(rf"({_NUMBER})(ns|us|µs|μs|ms|s|m|h)")
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
-# The intersection of what FTL promises ([a-z0-9][a-z0-9_-]*), of Docker's path components and of DNS labels.
+# The intersection of FTL's documented names ([a-z0-9][a-z0-9_-]*), Docker's path components and DNS labels.
 _NAME = re.compile(r"[a-z0-9]+(?:(?:_|__|-+)[a-z0-9]+)*")
 # Docker's reference grammar: [domain[:port]/]path[:tag][@digest] (distribution/reference).
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -32,11 +33,11 @@ LIMITS = (
     "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice",
     "nofile", "nproc", "rss", "rtprio", "rttime", "sigpending", "stack",
 )  # fmt: skip
-"""The limits that Docker knows by name (setrlimit(2))."""
+"""Names of ulimits that Docker accepts (setrlimit(2))."""
 
 
 class InvalidValue(ValueError):
-    """A text is no value of the type; `message` continues "key: TEXT ..."."""
+    """A text is not a value of the type; `message` continues "key: TEXT ..."."""
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
@@ -45,10 +46,15 @@ class InvalidValue(ValueError):
 
 
 def text(value: str) -> str:
-    """Any text but the empty one."""
+    """Any text that is not blank."""
     if not value.strip():
         raise InvalidValue("is empty")
     return value
+
+
+def local_path(value: str) -> str:
+    """A path on this machine; `~` and `~USER` become the home folder here, and nowhere else."""
+    return os.path.expanduser(text(value))  # noqa: PTH111 -- pathlib's raises for an unknown user
 
 
 def boolean(value: str) -> bool:
@@ -59,28 +65,29 @@ def boolean(value: str) -> bool:
         raise InvalidValue("is neither true nor false") from None
 
 
-def whole(value: str, *, least: int, most: int | None = None, what: str = "a whole number") -> int:
-    """A decimal number; leading zeros are not octal: `0080` is 80."""
+def integer(value: str, *, minimum: int, maximum: int | None = None, noun: str = "a whole number") -> int:
+    """A decimal number; leading zeros do not make it octal: `0080` is 80."""
     if re.fullmatch(r"-?[0-9]+", value) and len(value) <= _MAX_DIGITS:
         number = int(value)
-        if least <= number and (most is None or number <= most):
+        if minimum <= number and (maximum is None or number <= maximum):
             return number
-    raise InvalidValue(f"is not {what} from {least} " + (f"to {most}" if most is not None else "up"))
+    limits = f"from {minimum} to {maximum}" if maximum is not None else f"of at least {minimum}"
+    raise InvalidValue(f"is not {noun} {limits}")
 
 
 def port(value: str) -> int:
     """A TCP or UDP port."""
-    return whole(value, least=1, most=65535, what="a port number")
+    return integer(value, minimum=1, maximum=65535, noun="a port number")
 
 
 def count(value: str) -> int:
-    """How many: 1 or more."""
-    return whole(value, least=1, most=10_000)
+    """A count: 1 or more."""
+    return integer(value, minimum=1, maximum=10_000)
 
 
 def limit(value: str) -> int:
     """A ulimit's value; -1 is no limit."""
-    return whole(value, least=-1)
+    return integer(value, minimum=-1)
 
 
 def duration(value: str) -> float:
@@ -98,7 +105,7 @@ def duration(value: str) -> float:
 
 
 def interval(value: str) -> float:
-    """A duration longer than nothing."""
+    """A duration longer than 0."""
     seconds = duration(value)
     if seconds == 0:
         raise InvalidValue("must be longer than 0")
@@ -106,7 +113,7 @@ def interval(value: str) -> float:
 
 
 def name(value: str) -> str:
-    """A project's, service's or dependency's name: part of image, container and network names and of DNS."""
+    """The name of a project, service or dependency, which images and DNS names contain."""
     if len(value) > 63 or not _NAME.fullmatch(value):
         fixed = re.sub(r"[-_]*-[-_]*|_{3,}", "-", re.sub(r"[^a-z0-9_-]+", "-", value.lower())).strip("-_")[
             :63
@@ -119,7 +126,7 @@ def name(value: str) -> str:
 
 
 def domain(value: str) -> str:
-    """A host name as browsers ask for it, in lower case."""
+    """A host name as browsers request it, in lower case."""
     host = value.lower()
     if len(host) <= 253 and _DOMAIN.fullmatch(host):
         return host
@@ -145,7 +152,7 @@ def _domain_hint(host: str) -> str:
 
 
 def email(value: str) -> str:
-    """An address that an ACME authority takes as contact."""
+    """An email address that an ACME authority accepts as contact."""
     local, at, host = value.rpartition("@")
     if not at or not re.fullmatch(r"[^\s@<>\"(),;:\\]+", local) or "." not in host:
         raise InvalidValue("is not an email address", "write it like ops@example.com")
@@ -157,7 +164,7 @@ def email(value: str) -> str:
 
 
 def ssh_host(value: str) -> str:
-    """What ssh is told to connect to: a name, an address, a Host of ~/.ssh/config, or `local`."""
+    """Destination of ssh: a name, an address, a Host of ~/.ssh/config, or `local`."""
     if re.fullmatch(r"[A-Za-z0-9_\[:][A-Za-z0-9_.:%\[\]-]*", value):
         if re.fullmatch(r"[^:]+:[0-9]+", value):
             host, _, number = value.partition(":")
@@ -170,7 +177,7 @@ def ssh_host(value: str) -> str:
 
 
 def ssh_user(value: str) -> str:
-    """A login name; never anything that ssh would read as an option or as a host."""
+    """A login name, and nothing that ssh would take for an option or a host."""
     if not re.fullmatch(r"[A-Za-z0-9_][^\s:@/]*", value):
         raise InvalidValue("is not a user name")
     return value
@@ -189,7 +196,7 @@ def image(value: str) -> str:
 
 
 def registry(value: str) -> str:
-    """A registry's host, perhaps with a port, as image references begin with it."""
+    """The host of a registry, optionally with a port, as in image references."""
     host = value.lower()
     if host in ("index.docker.io", "https://index.docker.io/v1/", "hub.docker.com", "registry-1.docker.io"):
         return "docker.io"
@@ -203,7 +210,7 @@ def registry(value: str) -> str:
 
 
 def platform(value: str) -> str:
-    """OS/ARCH[/VARIANT] as the builder knows it."""
+    """OS/ARCH[/VARIANT] in the builder's notation."""
     if _PLATFORM.fullmatch(value):
         return value
     hint = (
@@ -215,25 +222,25 @@ def platform(value: str) -> str:
 
 
 def url_path(value: str) -> str:
-    """The path of a URL, without query."""
+    """The path of a URL, without a query."""
     if not value.startswith("/"):
         raise InvalidValue("must begin with /", f"write /{value.removeprefix('./')}")
     if re.search(r"[\s?#*]", value):
-        raise InvalidValue("is not a path that requests are compared with: leave out *, ?, # and spaces")
+        raise InvalidValue("is not a URL path prefix: remove *, ?, # and spaces")
     return value
 
 
 def probe_path(value: str) -> str:
-    """What a health check asks for: a path, perhaps with a query."""
+    """Target of a health check: a URL path, optionally with a query."""
     if not value.startswith("/"):
         raise InvalidValue("must begin with /", f"write /{value.removeprefix('./')}")
     if re.search(r"[\s#]", value):
-        raise InvalidValue("is not a path: leave out # and spaces")
+        raise InvalidValue("is not a URL path: remove # and spaces")
     return value
 
 
 def network(value: str) -> str:
-    """A range of addresses (`198.51.100.0/24`, `2001:db8::/32`), or a single one."""
+    """A range of IP addresses (`198.51.100.0/24`, `2001:db8::/32`), or a single one."""
     import ipaddress
 
     try:
@@ -246,18 +253,18 @@ def network(value: str) -> str:
         raise InvalidValue(
             "is not an address range", "write it like 198.51.100.0/24 or 2001:db8::/32"
         ) from None
-    raise InvalidValue("is not an address range: it has bits beyond its prefix", f"did you mean {whole}?")
+    raise InvalidValue("is not an address range: bits are set behind its prefix", f"did you mean {whole}?")
 
 
 def acme_url(value: str) -> str:
-    """The directory of an ACME authority."""
+    """The directory URL of an ACME authority."""
     if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
         raise InvalidValue("is not a URL", "write it like https://acme-v02.api.letsencrypt.org/directory")
     return value
 
 
 def tls(value: str) -> str:
-    """How the proxy comes by certificates."""
+    """Source of the proxy's certificates."""
     return _one_of(value, ("auto", "internal", "off"))
 
 
@@ -269,18 +276,18 @@ def limit_name(value: str) -> str:
 def _one_of(value: str, known: tuple[str, ...]) -> str:
     if value in known:
         return value
-    raise InvalidValue(f"is none of {', '.join(known)}")
+    raise InvalidValue(f"is not one of {', '.join(known)}")
 
 
 def volume_name(value: str) -> str:
-    """A named volume (Docker's own rule)."""
+    """The name of a Docker volume, by Docker's rule."""
     if not _VOLUME.fullmatch(value):
         raise InvalidValue("is not a volume name (letters, digits, and _ . - after the first)")
     return value
 
 
 def shell_words(value: str) -> str:
-    """A command line that can be split into words the way a shell does."""
+    """A command line that can be split into words as a shell splits it."""
     text(value)
     if any(char in value for char in "\"'\\"):
         import shlex

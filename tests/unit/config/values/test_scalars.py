@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftl.config.models.bindings import Forward, VolumeMount, parse_forward, parse_volume
-from ftl.config.read import scalars
-from ftl.config.read.scalars import InvalidValue
+from ftl.config.values import scalars
+from ftl.config.values.bindings import Forward, VolumeMount, parse_forward, parse_volume
+from ftl.config.values.scalars import InvalidValue
 
 Parse = Callable[[str], object]
 

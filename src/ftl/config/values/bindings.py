@@ -1,4 +1,4 @@
-"""The two kinds of text that bind a part of the server to a container: volumes and forwards."""
+"""Volumes and forwards: texts that bind a path or a port of the server to a container."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from ftl.config.read.scalars import InvalidValue, port, volume_name
+from ftl.config.values.scalars import InvalidValue, port, volume_name
 
 _VOLUME_HINT = "write NAME:/path/in/the/container, or /path/on/the/server:/path/in/the/container"
-_FORWARD_HINT = "write HOST_PORT:CONTAINER_PORT, with ADDRESS: before it or /udp behind it"
+_FORWARD_HINT = "write HOST_PORT:CONTAINER_PORT, optionally with ADDRESS: before it or /udp behind it"
 _ADDRESS = r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}|\[[0-9a-fA-F:]+\]"
 _FORWARD = re.compile(rf"(?:({_ADDRESS}):)?([0-9]+):([0-9]+)(?:/(tcp|udp))?")
 
 
 @dataclass(frozen=True, slots=True)
 class VolumeMount:
-    """A named volume, or a path of the server, at `target` in the container."""
+    """A named volume, or a path of the server, mounted at `target` in the container."""
 
     source: str
     target: str
@@ -24,16 +24,16 @@ class VolumeMount:
 
     @property
     def is_named(self) -> bool:
-        """Whether the source is a named volume and no path of the server."""
+        """Whether the source is a named volume, not a path of the server."""
         return not self.source.startswith("/")
 
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """A port of the server that leads straight into the container, past the proxy.
+    """A port of the server published straight to the container, without the proxy.
 
     Attributes:
-        address: The server's address to listen on; empty for all.
+        address: Address of the server to listen on; empty for all.
     """
 
     host_port: int
@@ -44,18 +44,18 @@ class Forward:
     def collides(self, other: Forward) -> bool:
         """Whether the two cannot listen at the same time."""
         same_port = (self.host_port, self.protocol) == (other.host_port, other.protocol)
-        return same_port and (self.address == other.address or self._is_wild or other._is_wild)
+        return same_port and (self.address == other.address or self._is_wildcard or other._is_wildcard)
 
     @property
-    def _is_wild(self) -> bool:
+    def _is_wildcard(self) -> bool:
         return self.address in ("", "0.0.0.0", "[::]")  # noqa: S104 -- compared with, not listened on
 
 
 def parse_volume(text: str) -> VolumeMount:
-    """Read `name:/target`, `/path/on/server:/target`, each with `:ro` or `:rw` behind it.
+    """Parse `name:/target` or `/path/on/server:/target`, optionally followed by `:ro` or `:rw`.
 
     Raises:
-        InvalidValue: the text has another form.
+        InvalidValue: The text has another form.
     """
     source, _, rest = text.partition(":")
     target, _, mode = rest.partition(":")
@@ -63,40 +63,42 @@ def parse_volume(text: str) -> VolumeMount:
         raise InvalidValue("is not a volume", _VOLUME_HINT)
     if not source.startswith("/"):
         if source.startswith((".", "~")) or "/" in source:
-            raise InvalidValue("does not name a volume or an absolute path of the server", _VOLUME_HINT)
+            raise InvalidValue(
+                "does not begin with a volume name or an absolute path of the server", _VOLUME_HINT
+            )
         volume_name(source)
     if not target.startswith("/") or not target.strip("/"):
         raise InvalidValue("does not end in an absolute path in the container", _VOLUME_HINT)
     if mode not in ("", "ro", "rw"):
-        raise InvalidValue(f"has the option `{mode}`; only ro and rw are known")
+        raise InvalidValue(f"has the option `{mode}`; only ro and rw are supported")
     return VolumeMount(source, target, mode == "ro")
 
 
 def parse_forward(text: str) -> Forward:
-    """Read `[address:]host_port:container_port[/udp]`.
+    """Parse `[address:]host_port:container_port[/udp]`.
 
     Raises:
-        InvalidValue: the text has another form.
+        InvalidValue: The text has another form.
     """
     match = _FORWARD.fullmatch(text)
     if match is None:
         hint = f"write {text}:{text}" if re.fullmatch(r"[0-9]+", text) else _FORWARD_HINT
-        raise InvalidValue("is not a forward", "write one forward a port" if "-" in text else hint)
+        raise InvalidValue("is not a forward", "write one forward for each port" if "-" in text else hint)
     address, host_port, container_port, protocol = match.groups()
     try:
         ports = port(host_port), port(container_port)
     except InvalidValue as error:
-        raise InvalidValue(f"holds a number that {error.message}") from None
+        raise InvalidValue(f"contains a number that {error.message}") from None
     return Forward(*ports, address or "", "udp" if protocol == "udp" else "tcp")
 
 
 def volume(text: str) -> str:
-    """Check a volume and keep it as it is written."""
+    """Validate a volume and keep its text."""
     parse_volume(text)
     return text
 
 
 def forward(text: str) -> str:
-    """Check a forward and keep it as it is written."""
+    """Validate a forward and keep its text."""
     parse_forward(text)
     return text

@@ -1,8 +1,7 @@
-"""The reference page of ftl.yaml, made from the sections' own declarations: `python -m ftl.config.reference`."""
+"""Reference page of ftl.yaml, made from its declarations; `tools.reference` writes it."""
 
 from __future__ import annotations
 
-import sys
 from dataclasses import MISSING, fields
 from inspect import cleandoc
 from typing import TYPE_CHECKING, Any
@@ -22,10 +21,11 @@ _INTRODUCTION = """\
 
 <!-- Written by `make docs` from the program itself: change src/ftl/config, not this page. -->
 
-One file says what runs where. `ftl validate` checks it, `ftl config` prints what FTL makes of it, and
-`ftl config --schema` prints a JSON Schema with which editors check and complete it.
+The file describes a project: its services, its dependencies, and the server to deploy them to. `ftl validate` checks
+the file, `ftl config` prints it with defaults and variables filled in, and `ftl config --schema` prints a JSON Schema
+with which editors check and complete it.
 
-A small one:
+An example:
 
 ```yaml
 {small}```
@@ -34,26 +34,38 @@ A small one:
 
 - **Text** is taken exactly as written: `1.10`, `0644` and `on` stay what they are in `env` and `args`.
 - **Durations** are `500ms`, `10s`, `1m30s`, `1h`, or a number of seconds.
-- **Paths** start from the folder of ftl.yaml.
+- **Paths** on this machine are relative to the folder of ftl.yaml; `~` is your home folder. Files that FTL reads must
+  be regular files of at most 1 MB.
 - **Unknown keys** are errors. Keys at the top that begin with `x-` are ignored: put anchors (`&name`) there, and
   use them with `*name` or `<<: *name`.
 
 ## Variables
 
-Any value, but no key, may hold variables. They are filled in after the file has been parsed, so that nothing in a
-variable's value can change the file's form, and what a variable holds is never looked through for variables again.
+Any value, but no key, may contain variables. They are interpolated after the file has been parsed, so that the value
+of a variable cannot change the structure of the file, and the value itself is not interpolated again.
 
-| written | means |
+| expression | value |
 |---|---|
-| `${{NAME}}` | the value; an error if unset |
+| `${{NAME}}` | the variable; an error if unset |
 | `${{NAME:-word}}`, `${{NAME-word}}` | `word` if unset or empty; if unset |
 | `${{NAME:?message}}`, `${{NAME?message}}` | an error with that message if unset or empty; if unset |
 | `${{NAME:+word}}`, `${{NAME+word}}` | `word` if set and not empty; if set |
-| `$$` | a dollar sign: write `$${{HOME}}` for an expression that a shell in the container is to see |
+| `$$` | a dollar sign: write `$${{HOME}}` for an expression that a shell in the container evaluates |
 
-`word` and `message` may hold variables themselves. A `$` before anything else
-stands for itself: `$HOME` in a hook is its shell's.
+`word` and `message` may contain variables themselves. A `$` before anything else is an ordinary character: `$HOME` in a
+hook is evaluated by its shell.
 Variables come from the environment and from `.env` beside ftl.yaml; the environment wins.
+
+## .env and env files
+
+Lines are `NAME=VALUE`; a `NAME` alone takes its value from the environment. `export` before the name and comments after
+` #` are ignored. The rules are those of Compose:
+
+| written | value |
+|---|---|
+| `A=x y` | `x y`, with the expressions above interpolated from the environment and the lines before |
+| `A="x\\ty"` | with the escapes `\\n`, `\\t`, `\\\\`, `\\"`, and `\\$` for a dollar sign; several lines |
+| `A='x\\y${{B}}'` | exactly what is written, except that `\\'` is a quote; several lines |
 """
 
 SMALL = """\
@@ -81,13 +93,13 @@ dependencies:
 
 
 def page() -> str:
-    """The whole page, as Markdown."""
+    """The page, as Markdown."""
     parts = [_INTRODUCTION.format(small=SMALL), *_sections(Project, "The whole file", 2), _presets()]
     return "\n".join(parts)
 
 
 def _sections(section: type[Any], title: str, level: int) -> Iterator[str]:
-    """A section's own table, then those of the sections below it, each once."""
+    """The table of a section, then those of the sections below it, each once."""
     described: set[type[Any]] = {section}
     waiting = [(section, title)]
     while waiting:
@@ -106,13 +118,13 @@ def _sections(section: type[Any], title: str, level: int) -> Iterator[str]:
 def _below(section: type[Any], title: str) -> Iterator[tuple[str, type[Any]]]:
     prefix = "" if section is Project else f"{title}."
     for name, key in keys_of(section).items():
-        kind = key.kind.item if isinstance(key.kind, ListOf) else key.kind
-        if isinstance(kind, Nested):
-            yield f"{prefix}{name}{'[]' if isinstance(key.kind, ListOf) else ''}", kind.section
+        field_type = key.type.item if isinstance(key.type, ListOf) else key.type
+        if isinstance(field_type, Nested):
+            yield f"{prefix}{name}{'[]' if isinstance(key.type, ListOf) else ''}", field_type.section
 
 
 def _text(section: type[Any]) -> str:
-    """The section's docstring without the name that it begins with and without what is only for programmers."""
+    """The docstring of a section without its name, and without `Attributes:`, which is for programmers."""
     text = cleandoc(str(section.__doc__)).partition("\n\nAttributes:")[0]
     if text.startswith("`"):
         text = text.partition(":` ")[2]
@@ -121,29 +133,29 @@ def _text(section: type[Any]) -> str:
 
 def _table(section: type[Any]) -> str:
     rows = [
-        (name, _words(key.kind), _default(section, name, key), key.text)
+        (name, _noun(key.type), _default(section, name, key), key.description)
         for name, key in keys_of(section).items()
     ]
     if section in SHORT_FORMS:
-        rows += [(name, "path", "", text) for name, text in SHORT_FORMS[section].beside.items()]
-    lines = [f"| `{name}` | {kind} | {default} | {text} |" for name, kind, default, text in rows]
+        rows += [(name, "path", "", text) for name, text in SHORT_FORMS[section].extra_keys.items()]
+    lines = [f"| `{name}` | {noun} | {default} | {text} |" for name, noun, default, text in rows]
     return "\n".join(["| key | value | default | meaning |", "|---|---|---|---|", *lines, ""])
 
 
-def _words(kind: FieldType) -> str:
-    match kind:
-        case Scalar(words):
-            return words
+def _noun(field_type: FieldType) -> str:
+    match field_type:
+        case Scalar(noun):
+            return noun
         case ListOf(Nested()):
             return "list of mappings"
         case ListOf(item):
-            return f"list of {_words(item)}s"
+            return f"list of {_noun(item)}s"
         case StringMap():
             return "map, or list of `NAME=TEXT`"
         case CommandLine():
             return "text, or list of words"
-        case Nested(_, short):
-            return f"mapping, or its `{short}`" if short else "mapping"
+        case Nested(_, shorthand):
+            return f"mapping, or its `{shorthand}`" if shorthand else "mapping"
 
 
 def _default(section: type[Any], name: str, key: Key) -> str:
@@ -162,19 +174,16 @@ def _default(section: type[Any], name: str, key: Key) -> str:
 def _presets() -> str:
     lines = [
         "## Known dependencies\n",
-        "`- postgres:16` in `dependencies` stands for a mapping with the ports, the volume and the variables below;",
-        "the text behind the colon is the image's tag (`latest` without one). Variables are taken from the environment",
-        "or .env; those in bold must be set. Any other image can be named the same way, without ports and volume.\n",
+        "`- postgres:16` in `dependencies` is short for a mapping with the ports, the volume and the variables below;",
+        "the text after the colon is the tag of the image (default `latest`). Variables are taken from the environment",
+        "or .env; those in bold are required. Any other image can be written the same way, without ports and volume.\n",
         "| name | image | ports | volume | variables |",
         "|---|---|---|---|---|",
     ]
-    for word, preset in PRESETS.items():
+    for name, preset in PRESETS.items():
         ports = ", ".join(str(port) for port in preset.ports)
         volume = f"`{preset.volume}`" if preset.volume else ""
-        names = [f"**`{name}`**" for name in preset.required] + [f"`{name}`" for name in preset.optional]
-        lines.append(f"| `{word}` | `{preset.image}` | {ports} | {volume} | {', '.join(names)} |")
+        names = [f"**`{required}`**" for required in preset.required]
+        names += [f"`{optional}`" for optional in preset.optional]
+        lines.append(f"| `{name}` | `{preset.image}` | {ports} | {volume} | {', '.join(names)} |")
     return "\n".join([*lines, ""])
-
-
-if __name__ == "__main__":
-    sys.stdout.write(page())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ftl.config.select import select_names
 from ftl.errors import UsageError
+from ftl.suggestions import select_names
 
 
 def test_chosen_names() -> None:

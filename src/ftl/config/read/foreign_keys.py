@@ -1,8 +1,10 @@
-"""What to write instead of a key that FTL does not know: near misses, and words of Compose and Kamal."""
+"""Hints for unknown keys: misspellings, and keys of Compose, Kamal and the original FTL."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from ftl.suggestions import closest_match
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -14,11 +16,11 @@ _FOREIGN: dict[str, dict[str, str]] = {
         "domain": "write it as `domain` below `project`",
         "servers": "write `server`, with the `host` below it",
         "service": "write `services`, a list; the project's name is `name` below `project`",
-        "networks": "leave it out: each project has one private network of its own",
+        "networks": "leave it out: each project has one private network",
         "accessories": "write `dependencies`",
         "databases": "write `dependencies`",
-        "env": "write `env` below each service; an `x-...` key with an anchor can hold what they share",
-        "registry": "write `registries`, a list; what `docker login` keeps is used without",
+        "env": "write `env` below each service; put what they share under an `x-...` key with an anchor",
+        "registry": "write `registries`, a list; credentials of `docker login` are used without it",
         "builder": "write `build` below the service",
         "secrets": "write `secrets` below the service's `build`, or variables in `env`",
         "configs": "mount a folder of the server with `volumes`, or build the files into the image",
@@ -26,7 +28,7 @@ _FOREIGN: dict[str, dict[str, str]] = {
         "hooks": "write `hooks` below a service",
     },
     "services": {
-        "ports": "write `port` for what the app listens on (the proxy leads there), or `forwards` to go past the proxy",
+        "ports": "write `port`, which the proxy sends requests to, or `forwards` to publish a port without the proxy",
         "expose": "write `port`",
         "app_port": "write `port`",
         "environment": "write `env`",
@@ -39,7 +41,7 @@ _FOREIGN: dict[str, dict[str, str]] = {
         "deploy": "write `replicas` directly below the service",
         "scale": "write `replicas`",
         "labels": "leave it out: routes are written in `routes`",
-        "networks": "leave it out: each project has one private network of its own",
+        "networks": "leave it out: each project has one private network",
         "container_name": "leave it out: containers are named after project, service and release",
         "dockerfile": "write it below `build`",
         "context": "write it below `build`",
@@ -127,33 +129,30 @@ _FOREIGN: dict[str, dict[str, str]] = {
         "cert": "write `certificate`",
         "www": "write `redirects`: `{www.example.com: example.com}`",
         "redirect": "write `redirects`: `{www.example.com: example.com}`",
-        "forward_headers": "write `trusted_proxies`, the address ranges of what is in front",
+        "forward_headers": "write `trusted_proxies`, the address ranges of the load balancer or CDN in front",
         "acme": "write `acme_ca`",
         "host": "write it in the service's `routes`",
     },
 }
 
 
-def for_key(word: str, known: Collection[str], section: str) -> tuple[str, str | None]:
-    """What to write instead of a word in a section ("services", "container.health_check", "" for the top).
+def advice(key: str, known: Collection[str], section: str) -> tuple[str, str | None]:
+    """The hint for an unknown key.
+
+    Args:
+        key: The key as it is written.
+        known: The keys of the section.
+        section: "services", "container.health_check", "" for the top.
 
     Returns:
-        The hint, and the key that was meant if it is a near miss.
+        The hint, and the known key of which it is a misspelling, if it is one.
     """
     foreign = _FOREIGN.get(section, {})
-    bare = word.lower().replace("-", "_")
-    if bare in foreign:
-        return foreign[bare], None
-    meant = nearest(bare, known)
-    if meant is not None:
-        return f"did you mean `{meant}`?", meant
-    elsewhere = nearest(bare, foreign, 0.8)
-    return (foreign[elsewhere] if elsewhere else f"known here: {', '.join(known)}"), None
-
-
-def nearest(word: str, known: Collection[str], cutoff: float = 0.6) -> str | None:
-    """The known word that is most like this one, if any is much like it."""
-    import difflib
-
-    matches = difflib.get_close_matches(word, known, 1, cutoff)
-    return matches[0] if matches else None
+    normalized = key.lower().replace("-", "_")
+    if normalized in foreign:
+        return foreign[normalized], None
+    match = closest_match(normalized, known)
+    if match is not None:
+        return f"did you mean `{match}`?", match
+    similar = closest_match(normalized, foreign, 0.8)
+    return (foreign[similar] if similar else f"the keys here are {', '.join(known)}"), None

@@ -1,0 +1,104 @@
+"""Interpolated texts of scalar nodes, with the places that they come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ftl.config.variables.interpolation import MASK, InterpolationError, interpolate
+from ftl.config.yaml.marks import Mark
+from ftl.config.yaml.tree import Node, ScalarNode, describe_kind
+
+if TYPE_CHECKING:
+    from ftl.config.read.problems import Problems
+    from ftl.config.variables.sources import Variables
+
+
+class AlreadyReported(Exception):
+    """A value cannot be used, and the problem has been added."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The text of a scalar after interpolation.
+
+    Attributes:
+        text: With the values of its variables.
+        masked: With each value of a variable masked.
+        mark: The place that the text comes from: of the variable, if the text is its value and nothing else and if it
+            was read from a file; else of the scalar.
+        origin: For hints: where the values of its variables come from; None without variables.
+    """
+
+    text: str
+    masked: str
+    mark: Mark
+    origin: str | None = None
+
+
+class Interpolator:
+    """Reads the texts of scalar nodes.
+
+    Attributes:
+        variables: The values for `${...}`.
+        problems: Receives what is wrong.
+    """
+
+    def __init__(self, variables: Variables, problems: Problems) -> None:
+        self.variables = variables
+        self.problems = problems
+
+    def read(self, node: Node, label: str) -> Text:
+        """Read a node that must be a single value, called `label` in messages.
+
+        Raises:
+            AlreadyReported: It is a list or a mapping, or a variable in it has no value.
+        """
+        if not isinstance(node, ScalarNode):
+            self.problems.add(node.mark, f"{label} must be a single value, not {describe_kind(node)}")
+            raise AlreadyReported
+        text = Text(node.text, MASK, node.mark) if node.literal else self._interpolated(node)
+        if "\0" in text.text:
+            self.problems.add(text.mark, f"{label} contains a NUL character")
+            raise AlreadyReported
+        return text
+
+    def _interpolated(self, node: ScalarNode) -> Text:
+        try:
+            result = interpolate(node.text, self.variables.get)
+        except InterpolationError as error:
+            self._report(error, _locate(node, error.offset, error.expression))
+            raise AlreadyReported from None
+        if not result.variables:
+            return Text(result.text, result.masked, node.mark)
+        found = {name: self.variables.find(name) for name in result.variables}
+        source = found[result.source_variable].mark if result.source_variable else None
+        if source is not None:
+            return Text(
+                result.text, result.masked, source, f"its value is used at {node.mark.seen_from(source)}"
+            )
+        origins = " and ".join(f"{name} ({variable.origin})" for name, variable in found.items())
+        noun = "the variable" if len(found) == 1 else "the variables"
+        return Text(result.text, result.masked, node.mark, f"its value comes from {noun} {origins}")
+
+    def _report(self, error: InterpolationError, mark: Mark) -> None:
+        if error.variable is None:
+            self.problems.add(mark, error.message, error.hint)
+            return
+        advice = self.variables.advice(error.variable)
+        hint = f"{advice}, or {error.hint}" if error.hint else advice
+        self.problems.add_unset(error.variable, mark, error.message, hint)
+
+
+def _locate(node: ScalarNode, offset: int, expression: str) -> Mark:
+    """The place of an expression in the file: quotes, escapes and folding move it within a scalar."""
+    source, at = node.mark.file.text, node.mark.offset
+    found = at
+    for _ in range(node.text.count(expression, 0, offset) + 1):
+        found = source.find(expression, at, node.end)
+        if found < 0:
+            return node.mark
+        at = found + 1
+    line_start = max(source.rfind(end, 0, found) for end in "\n\r") + 1
+    line = node.mark.line + source.count("\n", node.mark.offset, found)
+    return Mark(node.mark.file, line, found - line_start + 1, found)

@@ -1,0 +1,51 @@
+"""Collector of the problems that are found while ftl.yaml is read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ftl.config.yaml.marks import Mark
+    from ftl.errors import Problem
+
+
+class Problems:
+    """Problems, each once, although an alias may lead to the same value twice."""
+
+    def __init__(self) -> None:
+        self._found: dict[Problem, None] = {}
+        self._unset: dict[str, dict[Mark, tuple[str, str | None]]] = {}
+
+    def add(self, mark: Mark, message: str, hint: str | None = None) -> None:
+        """Add a problem at a place."""
+        self._found[mark.problem(message, hint)] = None
+
+    def extend(self, problems: Iterable[Problem]) -> None:
+        """Add problems that already have their places."""
+        self._found |= dict.fromkeys(problems)
+
+    def add_unset(self, variable: str, mark: Mark, message: str, hint: str | None) -> None:
+        """Add a use of a variable that is not set; all uses of it become one problem."""
+        self._unset.setdefault(variable, {}).setdefault(mark, (message, hint))
+
+    def sorted(self) -> list[Problem]:
+        """All problems: file by file, in the order of their lines."""
+        problems = [*self._found, *(_merged(uses) for uses in self._unset.values())]
+        files = {name: rank for rank, name in enumerate(dict.fromkeys(problem.file for problem in problems))}
+        return sorted(problems, key=lambda problem: (files[problem.file], problem.line, problem.column))
+
+
+def _merged(uses: dict[Mark, tuple[str, str | None]]) -> Problem:
+    files = {mark.file: rank for rank, mark in enumerate(uses)}
+    first, *others = sorted(uses, key=lambda mark: (files[mark.file], mark.offset))
+    others = [mark for mark in others if (mark.file, mark.line) != (first.file, first.line)]
+    message, hint = uses[first]
+    problem = first.problem(message, hint)
+    if not others:
+        return problem
+    *most, last = dict.fromkeys(mark.seen_from(first) for mark in others)
+    places = f"{', '.join(most)} and {last}" if most else last
+    return replace(problem, message=f"{message}; also used at {places}")

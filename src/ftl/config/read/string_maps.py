@@ -1,0 +1,105 @@
+"""Reader of names with texts (env, build arguments): a map, or a list of NAME=TEXT."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.config.read.interpolator import AlreadyReported, Interpolator
+from ftl.config.variables.interpolation import MASK
+from ftl.config.yaml.tree import MappingNode, Node, ScalarNode, SequenceNode, is_null
+
+if TYPE_CHECKING:
+    from ftl.config.yaml.marks import Mark
+
+
+class StringMapReader:
+    """Collects names and texts, each name once.
+
+    Attributes:
+        texts: By name; exactly as written, so that `1.10`, `0644` and `on` stay what they are.
+        masked: Masked texts of those that come from variables.
+        marks: The places of the texts.
+    """
+
+    def __init__(self, interpolator: Interpolator, label: str) -> None:
+        self.texts: dict[str, str] = {}
+        self.masked: dict[str, str] = {}
+        self.marks: dict[str, Mark] = {}
+        self._interpolator = interpolator
+        self._label = label
+        self._written: dict[str, Mark] = {}
+
+    def read(self, node: Node) -> None:
+        """Read a map or a list.
+
+        Raises:
+            AlreadyReported: It is neither.
+        """
+        match node:
+            case MappingNode():
+                for name, entry in node.entries.items():
+                    self._add_entry(name, entry.key, entry.value)
+            case SequenceNode():
+                for item in node.items:
+                    self._add_line(item)
+            case ScalarNode():
+                message = f"{self._label} must be a map or a list, not a single value"
+                self._report(node.mark, message, "write a map, or a list of NAME=VALUE")
+                raise AlreadyReported
+
+    def _add_entry(self, name: str, key: Mark, value: Node) -> None:
+        if not _is_name(name):
+            self._report(key, f"{self._label}: `{name}` is not a variable name")
+            return
+        if is_null(value) and isinstance(value, ScalarNode) and not value.text:
+            self._keep(name, key, key, "", "")
+            return
+        try:
+            text = self._interpolator.read(value, f"{self._label}: {name}")
+        except AlreadyReported:
+            return
+        self._keep(name, value.mark, text.mark, text.text, text.masked)
+
+    def _add_line(self, item: Node) -> None:
+        if isinstance(item, MappingNode) and len(item.entries) == 1:
+            hint = f"write {next(iter(item.entries))}=VALUE, or remove all the dashes to write a map"
+            self._report(item.mark, f"{self._label}: a line of the list must be NAME=VALUE", hint)
+            return
+        try:
+            text = self._interpolator.read(item, f"a line of {self._label}")
+        except AlreadyReported:
+            return
+        name, equals, value = text.text.partition("=")
+        if equals and _is_name(name):
+            name_is_plain = text.masked.startswith(f"{name}=")
+            masked = text.masked.partition("=")[2] if name_is_plain else MASK
+            self._keep(name, item.mark, text.mark, value, masked)
+        elif isinstance(item, ScalarNode):
+            self._report(item.mark, f"{self._label}: `{item.text}` is not NAME=VALUE", _line_hint(item.text))
+
+    def _keep(self, name: str, written: Mark, mark: Mark, text: str, masked: str) -> None:
+        if name in self._written:
+            first = self._written[name].seen_from(written)
+            message = f"{self._label}: `{name}` is given twice; the first one is at {first}"
+            self._report(written, message, "keep one of the two")
+            return
+        self._written[name] = written
+        self.marks[name] = mark
+        self.texts[name] = text
+        if masked != text:
+            self.masked[name] = masked
+
+    def _report(self, mark: Mark, message: str, hint: str | None = None) -> None:
+        self._interpolator.problems.add(mark, message, hint)
+
+
+def _is_name(name: str) -> bool:
+    return bool(name) and not any(char.isspace() or char in "=\0" for char in name)
+
+
+def _line_hint(text: str) -> str | None:
+    if "=" in text:
+        return "write NAME=VALUE without spaces around ="
+    if text.isidentifier():
+        return f"write {text}=VALUE, or {text}=${{{text}}} to pass a variable on"
+    return None

@@ -1,0 +1,151 @@
+r"""Parser of `.env` and env files, with the rules of Compose.
+
+A statement is `NAME=VALUE` or `NAME: VALUE`, with `export` before it if the file is also sourced by a shell, or a NAME
+alone, which takes its value from the environment. In double quotes and without quotes, `${...}` is interpolated
+(`interpolation` has the grammar) from the environment and from the lines above; the environment wins. Double quotes
+also have the escapes of Compose: `\$` is a dollar sign. Single quotes keep everything as it is, backslashes too; only
+`\'` is a quote. Quoted values may have several lines. Unquoted ones end at white space followed by `#`.
+(compose-go, dotenv/parser.go; bash agrees but for `$NAME` without braces, which is ordinary text here, and for `\'`.)
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ftl.config.variables.interpolation import InterpolationError, interpolate
+from ftl.config.yaml.marks import Mark, SourceFile
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from ftl.errors import Problem
+
+_BLANK = re.compile(r"(?:\s+|#[^\n]*)*")
+_NAME = re.compile(r"""(?:export[ \t]+)?(?P<name>[^\s=:#'"]+)[ \t]*(?P<separator>[=:]|(?=\n|$|\#))""")
+_QUOTE = re.compile(r"""[ \t]*(?=['"])""")
+_SINGLE = re.compile(r"'((?:\\'|[^'])*)'")
+_DOUBLE = re.compile(r'"((?:\\.|[^"\\])*)"', re.DOTALL)
+_BARE = re.compile(r"[^\n]*")
+_COMMENT = re.compile(r"\s+#.*")
+_END_OF_LINE = re.compile(r"[ \t]*(?:#[^\n]*)?(?:\n|$)")
+_REST_OF_LINE = re.compile(r"[^\n]*(?:\n|$)")
+_ESCAPE = re.compile(r'\\([abfnrtv$"\\]|0[0-7]{0,3})')
+_ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "$": "$$"}
+
+_NO_STATEMENT = "this line is not NAME=VALUE"
+_QUOTE_IT = "quote a value that has quotes or line breaks in it"
+_SET_IT = "set it in the environment or in a line above"
+_KEEP_IT = "or put the value in single quotes to keep it as it is"
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """The value of a variable, and the place that it comes from.
+
+    Attributes:
+        mark: None for the process environment.
+    """
+
+    value: str
+    mark: Mark | None = None
+
+    @property
+    def origin(self) -> str:
+        """The place, as messages name it."""
+        return f"{self.mark.file.name}:{self.mark.line}" if self.mark else "the environment"
+
+
+def parse_env_file(
+    source: SourceFile, environment: Mapping[str, str], *, overridden: Collection[str] = ()
+) -> tuple[dict[str, Variable], list[Problem]]:
+    """Parse a file of variables.
+
+    Args:
+        source: The file.
+        environment: Variables that win over the file's in its `${...}`, and the values of NAMEs that stand alone.
+        overridden: Names whose values in the file are not used; nothing in them has to be set.
+
+    Returns:
+        The variables, and the lines that cannot be parsed, without their text, which may be a secret.
+    """
+    parser = _Parser(source, environment, overridden)
+    parser.parse()
+    return parser.variables, parser.problems
+
+
+class _Parser:
+    def __init__(
+        self, source: SourceFile, environment: Mapping[str, str], overridden: Collection[str]
+    ) -> None:
+        self.variables: dict[str, Variable] = {}
+        self.problems: list[Problem] = []
+        self._source = source
+        self._text = source.text.replace("\r\n", "\n").replace("\r", "\n")
+        self._environment = environment
+        self._overridden = overridden
+        self._line, self._line_start = 1, 0
+
+    def parse(self) -> None:
+        at = self._skip(_BLANK, 0)
+        while at < len(self._text):
+            at = self._skip(_BLANK, self._statement(at))
+
+    def _skip(self, pattern: re.Pattern[str], at: int) -> int:
+        match = pattern.match(self._text, at)
+        return match.end() if match else at
+
+    def _statement(self, start: int) -> int:
+        """Parse one statement; return the offset behind it."""
+        mark = self._mark(start)
+        match = _NAME.match(self._text, start)
+        if match is None:
+            return self._reject(start, mark)
+        name = match["name"]
+        if not match["separator"]:
+            if name in self._environment:
+                self.variables[name] = Variable(self._environment[name], mark)
+            return match.end()
+        value, end = self._value(match.end())
+        if value is None or not _END_OF_LINE.match(self._text, end):
+            return self._reject(start, mark)
+        if name not in self._overridden:
+            try:
+                self.variables[name] = Variable(interpolate(value, self._lookup).text, mark)
+            except InterpolationError as error:
+                advice = _SET_IT if error.variable else error.hint
+                self.problems.append(mark.problem(error.message, f"{advice}, {_KEEP_IT}"))
+        return end
+
+    def _lookup(self, name: str) -> str | None:
+        earlier = self.variables.get(name)
+        return self._environment.get(name, earlier.value if earlier else None)
+
+    def _value(self, start: int) -> tuple[str | None, int]:
+        """The value that begins here, its literal dollar signs doubled; None if its quote is not closed."""
+        text = self._text
+        quote = _QUOTE.match(text, start)
+        if quote is None:
+            end = self._skip(_BARE, start)
+            return _COMMENT.sub("", text[start:end], count=1).strip(), end
+        if text[quote.end()] == "'":
+            match = _SINGLE.match(text, quote.end())
+            return (match[1].replace("\\'", "'").replace("$", "$$"), match.end()) if match else (None, start)
+        match = _DOUBLE.match(text, quote.end())
+        return (_ESCAPE.sub(_unescaped, match[1]), match.end()) if match else (None, start)
+
+    def _reject(self, start: int, mark: Mark) -> int:
+        self.problems.append(mark.problem(_NO_STATEMENT, _QUOTE_IT))
+        return self._skip(_REST_OF_LINE, start)
+
+    def _mark(self, at: int) -> Mark:
+        """The place of an offset; offsets are asked for in ascending order."""
+        self._line += self._text.count("\n", self._line_start, at)
+        self._line_start = self._text.rfind("\n", 0, at) + 1
+        return Mark(self._source, self._line, at - self._line_start + 1, at)
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    escape = match[1]
+    return chr(int(escape, 8) & 0xFF) if escape[0] == "0" else _ESCAPES.get(escape, escape)

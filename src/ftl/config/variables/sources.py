@@ -1,0 +1,106 @@
+"""The variables of a project, from the process environment and .env, each with its place.
+
+A source is a mapping of names to `Variable`s, which may look a value up only when it is used. Another source (secrets,
+the .env of an environment) is another argument of `Variables`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from ftl.config.variables.env_file import Variable, parse_env_file
+from ftl.config.yaml.marks import Mark, SourceFile, display_path
+from ftl.files import read_small_text
+from ftl.suggestions import closest_match
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from ftl.errors import Problem
+
+ENV_FILE = ".env"
+EXAMPLE_FILE = ".env.example"
+
+_SET_IT = f"set it in the environment or in {ENV_FILE} beside ftl.yaml"
+_COPY_EXAMPLE = f"copy {EXAMPLE_FILE} to {ENV_FILE} and fill it in, or set it in the environment"
+
+Source = Mapping[str, Variable]
+
+
+class Variables(Mapping[str, str]):
+    """Values by name, of several sources; the first that has a name wins.
+
+    Attributes:
+        problems: Problems of the files that the sources were read from.
+    """
+
+    def __init__(self, *sources: Source, problems: Sequence[Problem] = (), how_to_set: str = _SET_IT) -> None:
+        self.problems = tuple(problems)
+        self._sources = sources
+        self._how_to_set = how_to_set
+
+    def __getitem__(self, name: str) -> str:
+        return self.find(name).value
+
+    def __contains__(self, name: object) -> bool:
+        return any(name in source for source in self._sources)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(name for source in self._sources for name in source))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def find(self, name: str) -> Variable:
+        """The variable of this name, with its place.
+
+        Raises:
+            KeyError: It is not set.
+        """
+        for source in self._sources:
+            if name in source:
+                return source[name]
+        raise KeyError(name)
+
+    def advice(self, name: str) -> str:
+        """The hint for a variable that is not set: a similar name, and where to set it."""
+        match = closest_match(name, tuple(self), 0.85)
+        return f"did you mean `{match}`? Or {self._how_to_set}" if match else self._how_to_set
+
+
+def read_variables(
+    folder: Path, environment: Mapping[str, str], files: Sequence[str] = (ENV_FILE,)
+) -> Variables:
+    """Read the variables for an ftl.yaml in `folder`, and for its builds on this machine.
+
+    Args:
+        folder: The folder of ftl.yaml.
+        environment: The process environment; wins over the files.
+        files: Names of files in the folder, which may be missing; a later one wins over an earlier.
+    """
+    sources: list[Source] = [{name: Variable(value) for name, value in environment.items()}]
+    problems: list[Problem] = []
+    missing = 0
+    for name in reversed(files):
+        try:
+            source, more = _read(folder / name, environment)
+        except FileNotFoundError:
+            missing += 1
+            continue
+        sources.append(source)
+        problems += more
+    copy_example = missing == len(files) and (folder / EXAMPLE_FILE).is_file()
+    return Variables(*sources, problems=problems, how_to_set=_COPY_EXAMPLE if copy_example else _SET_IT)
+
+
+def _read(path: Path, environment: Mapping[str, str]) -> tuple[Source, list[Problem]]:
+    file = SourceFile(display_path(path), confidential=True)
+    try:
+        file = SourceFile(file.name, read_small_text(path), confidential=True)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        return {}, [Mark(file).problem(f"{file.name} cannot be read: {error.strerror}")]
+    return parse_env_file(file, environment, overridden=environment)

@@ -1,0 +1,75 @@
+"""Bounded reads of regular files: configuration, env files, certificates and keys."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAX_BYTES = 1_000_000
+"""Default limit. A larger configuration, env file or certificate is some other file."""
+
+_KINDS = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFCHR: "a character device",
+    stat.S_IFBLK: "a block device",
+    stat.S_IFSOCK: "a socket",
+}
+
+
+def read_small_file(path: Path, limit: int = MAX_BYTES) -> bytes:
+    """Read a regular file of at most `limit` bytes.
+
+    Everything else is refused before a byte of it is read: a FIFO blocks until somebody writes to it, and /dev/zero
+    has no end.
+
+    Raises:
+        OSError: The file cannot be opened or read, is not a regular file, or is larger. `strerror` says which, and
+            `filename` is the path.
+    """
+    try:
+        _refuse_irregular(path, os.stat(path).st_mode)  # noqa: PTH116 -- as os.open below
+        # Between the two calls the path may become a FIFO: without O_NONBLOCK, opening it would wait for a writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    except ValueError:  # a NUL character, or one that the file system's encoding does not have
+        raise OSError(errno.EINVAL, "not a valid file name", str(path)) from None
+    try:
+        _refuse_irregular(path, os.fstat(descriptor).st_mode)
+        return _read(path, descriptor, limit)
+    finally:
+        os.close(descriptor)
+
+
+def read_small_text(path: Path, limit: int = MAX_BYTES) -> str:
+    """Read a regular file of at most `limit` bytes as UTF-8 text, without its byte order mark.
+
+    Raises:
+        OSError: As `read_small_file`, or the file is not UTF-8 text.
+    """
+    try:
+        return read_small_file(path, limit).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise OSError(errno.EILSEQ, "it is not UTF-8 text", str(path)) from error
+
+
+def _refuse_irregular(path: Path, mode: int) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "it is a directory", str(path))
+    if not stat.S_ISREG(mode):
+        kind = _KINDS.get(stat.S_IFMT(mode), "a special file")
+        raise OSError(errno.EINVAL, f"it is {kind}, not a regular file", str(path))
+
+
+def _read(path: Path, descriptor: int, limit: int) -> bytes:
+    chunks: list[bytes] = []
+    wanted = limit + 1
+    while wanted and (chunk := os.read(descriptor, wanted)):
+        chunks.append(chunk)
+        wanted -= len(chunk)
+    if not wanted:
+        raise OSError(errno.EFBIG, f"it is larger than {limit:,} bytes", str(path))
+    return b"".join(chunks)

@@ -1,0 +1,85 @@
+"""The variables of a project: which source wins, where they come from, and hints for those that are not set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.config import Variables, read_variables
+from ftl.config.variables.env_file import Variable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_the_environment_wins_over_the_file_beside(tmp_path: Path) -> None:
+    """.env sets what the environment does not have, and each variable knows its source."""
+    (tmp_path / ".env").write_text("A=file\nB=file\n")
+    variables = read_variables(tmp_path, {"A": "environment"})
+    assert dict(variables) == {"A": "environment", "B": "file"}
+    assert variables.find("A").origin == "the environment"
+    assert variables.find("B").origin.endswith(".env:2")
+
+
+def test_a_folder_without_env_has_the_environment_alone(tmp_path: Path) -> None:
+    """.env need not exist."""
+    assert dict(read_variables(tmp_path, {"A": "1"})) == {"A": "1"}
+
+
+def test_later_files_win(tmp_path: Path) -> None:
+    """Of several files the later one has the say, and one of them may be missing."""
+    (tmp_path / ".env").write_text("A=1\nB=1\n")
+    (tmp_path / ".env.production").write_text("B=2\n")
+    files = (".env", ".env.production", ".env.none")
+    assert dict(read_variables(tmp_path, {}, files)) == {"A": "1", "B": "2"}
+
+
+def test_a_misspelt_variable_is_recognised(tmp_path: Path) -> None:
+    """The hint names a similar variable that is set, never its value."""
+    advice = read_variables(tmp_path, {"SECRET_KEY": "s3cr3t", "PATH": "/bin"}).advice("SECRETKEY")
+    assert advice.startswith("did you mean `SECRET_KEY`? Or set it in the environment")
+    assert "s3cr3t" not in advice
+
+
+def test_an_example_is_named_while_there_is_no_env(tmp_path: Path) -> None:
+    """Beside .env.example, the hint is to copy it; once .env exists, it is not."""
+    (tmp_path / ".env.example").write_text("TOKEN=\n")
+    assert "copy .env.example to .env" in read_variables(tmp_path, {}).advice("TOKEN")
+    (tmp_path / ".env").write_text("")
+    assert ".env.example" not in read_variables(tmp_path, {}).advice("TOKEN")
+
+
+class Vault(Mapping[str, Variable]):
+    """A source that looks values up only when they are asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def __getitem__(self, name: str) -> Variable:
+        self.asked.append(name)
+        return Variable(f"secret {name}")
+
+    def __contains__(self, name: object) -> bool:
+        return name in ("TOKEN", "KEY")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("TOKEN", "KEY"))
+
+    def __len__(self) -> int:
+        return 2
+
+
+def test_a_source_may_be_lazy() -> None:
+    """Only the values that are used are looked up; names and hints cost nothing."""
+    vault = Vault()
+    variables = Variables({"KEY": Variable("here")}, vault)
+    assert list(variables) == ["KEY", "TOKEN"]
+    assert "TOKEN" in variables
+    assert variables["KEY"] == "here"
+    assert "did you mean `TOKEN`?" in variables.advice("TOKENS")
+    assert vault.asked == []
+    assert variables["TOKEN"] == "secret TOKEN"
+    with pytest.raises(KeyError):
+        variables["NONE"]
