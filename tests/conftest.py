@@ -6,6 +6,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from tests.harness import Project, environment
 
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+# Hypothesis' limit of 200 ms for an example measures how busy the machine is; pytest-timeout bounds a test that hangs.
+settings.register_profile("ftl", deadline=None)
+settings.load_profile("ftl")
 
 
 @pytest.fixture
