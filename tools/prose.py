@@ -27,7 +27,6 @@ NOT_YET_CLEAN = (
     "src/ftl/errors.py",
     "src/ftl/events.py",
     "src/ftl/figures.py",
-    "src/ftl/host/lock.py",
     "src/ftl/host/session.py",
     "src/ftl/image",
     "src/ftl/json_fields.py",

@@ -19,7 +19,7 @@ from ftl.deploy.plan.sites import read_files
 from ftl.errors import FtlError
 from ftl.events import Note, Planned
 from ftl.host.fleet import Fleet
-from ftl.host.lock import holder_of, locked
+from ftl.host.lock import DeployLock
 from ftl.host.session import open_session
 from ftl.image.platforms import remember_platform
 from ftl.releases.store import write_record
@@ -106,7 +106,7 @@ async def plan_only(
     """What `deploy` would do now. Builds images here, if asked to, and changes nothing on the server."""
     async with _prepared(request, machine, emit) as (session, inputs, observed):
         plan = backend.plan(request, inputs, observed)
-        holder = await holder_of(session.machine, request.project.name)
+        holder = await _lock(session, request.project).holder()
     return plan if holder is None else replace(plan, notes=(_under_way(holder), *plan.notes))
 
 
@@ -138,6 +138,10 @@ def _under_way(holder: str) -> str:
 # --- under the lock ---------------------------------------------------------------------------------
 
 
+def _lock(session: Session, project: Project) -> DeployLock:
+    return DeployLock(session.machine, project.name, session.info.id)
+
+
 async def _apply_under_lock(
     request: DeployRequest, inputs: Inputs, session: Session, backend: Backend, emit: Emit
 ) -> tuple[Plan, Mapping[str, Traffic]]:
@@ -152,9 +156,7 @@ async def _apply_under_lock(
     """
     project = request.project
     holder = f"{inputs.author.name} since {time.strftime('%H:%M:%S')}"
-    async with locked(
-        session.machine, project.name, holder=holder, wait=request.lock_wait, emit=emit
-    ) as heartbeat:
+    async with _lock(session, project).hold(holder, wait=request.lock_wait, emit=emit) as heartbeat:
         observed = await observe(session.engine, session.info, project.name, session.name)
         plan = backend.plan(request, inputs, observed)
         for note in plan.notes:

@@ -47,6 +47,7 @@ def engine_info(info: Json, api: str) -> EngineInfo:
         store=_store(info),
         root=as_str(info.get("DockerRootDir")),
         kernel=as_str(info.get("KernelVersion")),
+        id=as_str(info.get("ID")),
     )
 
 

@@ -24,6 +24,7 @@ class EngineInfo:
         store: Where images live; "overlay2" stands for every graph driver.
         root: The engine's data directory on its machine.
         kernel: "6.1.0-18-amd64", as its machine's uname has it; empty where the engine does not say.
+        id: Unique to the engine. It is kept in a file of root's, so only users of the engine know it.
     """
 
     version: str
@@ -32,6 +33,7 @@ class EngineInfo:
     store: Store
     root: str
     kernel: str = ""
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

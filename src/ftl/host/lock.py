@@ -1,18 +1,24 @@
-"""One deploy at a time per project and server: flock(2) on the server, held by a process that dies with us.
+"""Deploy lock: one deploy at a time per project and server, by flock(2) on the server.
 
-The holder is a small shell command on the server, fed with a heartbeat through its standard input. It ends, and
-the kernel drops the lock, when the connection closes or when no heartbeat has come for `PATIENCE` seconds (a cable
-that was pulled). The file itself means nothing and stays.
+A small shell command on the server holds the lock; it is fed with heartbeats through its standard input. It ends, and
+the kernel releases the lock, when the connection closes or when no heartbeat has come for `PATIENCE` seconds (a cable
+that was pulled). The lock file itself means nothing and stays. Only users of the engine can open it: see
+docs/decisions/0019-a-lock-for-users-of-the-engine.md.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from ftl.errors import FtlError, LockHeld, ServerError
 from ftl.events import Note
+from ftl.ssh.framing import framed, new_mark, skip_noise, strip_noise
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -24,111 +30,156 @@ if TYPE_CHECKING:
 HEARTBEAT = 5.0
 PATIENCE = 30
 RETRY = 2.0
-"""Seconds: between heartbeats, without one, and between two tries to get the lock."""
+"""Seconds: between heartbeats, until a missing one releases the lock, between two attempts."""
 
 ANSWER = 30.0
-"""Seconds within which the server must say whether we have the lock."""
+"""Seconds within which the server must say whether the lock is ours."""
 
-# $1: name of the lock, $2: who we are, $3: patience. The file is opened for reading only, so that any user of the
-# server may hold the lock whoever made the file (fs.protected_regular forbids them to create it anew).
-HOLD = r"""
-set -u
-dir=/run/lock; [ -d "$dir" ] && [ -w "$dir" ] || dir=/tmp
-file="$dir/ftl-$1.lock"
-[ -e "$file" ] || ( umask 0; : >>"$file" ) 2>/dev/null
-command -v flock >/dev/null || { echo "missing flock"; exit 3; }
-exec 9<"$file" || { echo "missing $file"; exit 3; }
-if ! flock -n 9; then printf 'held %s\n' "$(cat "$file")"; exit 4; fi
-printf '%s' "$2" | dd of="$file" conv=nocreat 2>/dev/null
-echo mine
-while [ "$(timeout "$3" head -n 1)" = beat ]; do :; done
-"""
+RELEASE = 5.0
+"""Seconds that the server's command has to end after its input was closed."""
+
+SHOWN = 160
+"""Characters of a holder's name, or of the server's reason, that are shown."""
 
 
-# Shared, so that two who look do not see each other.
-LOOK = r"""
-dir=/run/lock; [ -d "$dir" ] && [ -w "$dir" ] || dir=/tmp
-file="$dir/ftl-$1.lock"
-[ -e "$file" ] && exec 9<"$file" || exit 0
-flock -n -s 9 || cat "$file"
-"""
+@dataclass(frozen=True, slots=True)
+class DeployLock:
+    """The lock of a project on a server.
 
-
-async def holder_of(machine: Machine, name: str) -> str | None:
-    """Who holds the lock `name` on a machine at this moment, in the words they gave; None where nobody does."""
-    done = await machine.run(["sh", "-c", LOOK, "ftl-lock", name], timeout=ANSWER)
-    return done.stdout.decode("utf-8", "replace").strip() or None
-
-
-@asynccontextmanager
-async def locked(
-    machine: Machine, name: str, *, holder: str, wait: float, emit: Emit
-) -> AsyncIterator[asyncio.Task[None]]:
-    """Hold the lock `name` on a machine; yields a task that ends, with ServerError, only if the lock is lost.
-
-    Args:
-        machine: Where.
-        name: The project's name.
-        holder: Who we are, to be told to others who want it.
-        wait: Seconds to wait for another holder; 0 gives up at once.
-        emit: Is told when we wait.
-
-    Raises:
-        LockHeld: Another deploy has it.
+    Attributes:
+        machine: The server; its engine's socket must be known (`Machine.engine_url`).
+        project: The project's name.
+        engine_id: The engine's ID (`EngineInfo.id`), which only users of the engine can know.
     """
-    process = await _acquire(machine, name, holder=holder, wait=wait, emit=emit)
-    beating = asyncio.create_task(_beat(machine, process))
-    try:
-        yield beating
-    finally:
-        beating.cancel()
-        with suppress(asyncio.CancelledError, FtlError):
-            await beating
-        await _release(process)
 
+    machine: Machine
+    project: str
+    engine_id: str
 
-async def _acquire(machine: Machine, name: str, *, holder: str, wait: float, emit: Emit) -> Process:
-    loop = asyncio.get_running_loop()
-    give_up = loop.time() + wait
-    told = False
-    while True:
-        process = await machine.start(["sh", "-c", HOLD, "ftl-lock", name, holder, str(PATIENCE)])
+    async def holder(self) -> str | None:
+        """Name of the current holder; None if the lock is free or cannot be read."""
+        mark = new_mark()
+        done = await self.machine.run(
+            framed(self._command("look"), mark), stdin=self._request(""), timeout=ANSWER
+        )
+        answer = _Answer.parse(strip_noise(done.stdout, mark) or b"")
+        return answer.text or "someone" if answer.word == "held" else None
+
+    @asynccontextmanager
+    async def hold(self, holder: str, *, wait: float, emit: Emit) -> AsyncIterator[asyncio.Task[None]]:
+        """Hold the lock; yields a task that ends, with ServerError, only if the lock is lost.
+
+        Args:
+            holder: Our name, shown to others who want the lock.
+            wait: Seconds to wait for another holder; 0 gives up at once.
+            emit: Receives a note when we wait.
+
+        Raises:
+            LockHeld: Another deploy holds it.
+            ServerError: The server does not answer, or cannot lock.
+        """
+        process = await self._acquire(holder, wait=wait, emit=emit)
+        heartbeat = asyncio.create_task(_heartbeat(self.machine, process))
+        try:
+            yield heartbeat
+        finally:
+            heartbeat.cancel()
+            with suppress(asyncio.CancelledError, FtlError):
+                await heartbeat
+            await _release(process)
+
+    async def _acquire(self, holder: str, *, wait: float, emit: Emit) -> Process:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait
+        waiting = False
+        while True:
+            process, answer = await self._attempt(holder)
+            if answer.word == "mine":
+                return process
+            await _release(process)
+            if answer.word != "held":
+                raise self._failure(answer)
+            other = answer.text or "someone"
+            if loop.time() >= deadline:
+                raise LockHeld(
+                    f"another deploy of {self.project} to {self.machine.name} is under way, by {other}",
+                    holder=other,
+                    hint="wait for it with `--wait-lock SECONDS`, or try again later",
+                )
+            if not waiting:
+                emit(Note(f"waiting for {other} to finish a deploy of {self.project}"))
+                waiting = True
+            await asyncio.sleep(min(RETRY, max(0.0, deadline - loop.time())))
+
+    async def _attempt(self, holder: str) -> tuple[Process, _Answer]:
+        """Start the server's command and read its answer."""
+        mark = new_mark()
+        process = await self.machine.start(framed(self._command("hold"), mark))
+        assert process.stdin is not None
         assert process.stdout is not None
         try:
             async with asyncio.timeout(ANSWER):
-                said = (await process.stdout.readline()).decode("utf-8", "replace").strip()
+                with suppress(ConnectionError):  # it ended already, and its answer is empty
+                    process.stdin.write(self._request(holder))
+                    await process.stdin.drain()
+                started = await skip_noise(process.stdout, mark)
+                return process, _Answer.parse(await process.stdout.readline() if started else b"")
         except TimeoutError:
             await _release(process)
             raise ServerError(
-                f"{machine.name} does not answer",
-                cause=f"asked for the deploy lock, it said nothing for {ANSWER:g} s",
+                f"{self.machine.name} does not answer",
+                cause=f"there was no answer about the deploy lock for {ANSWER:g} s",
             ) from None
         except BaseException:
             await _release(process)
             raise
-        if said == "mine":
-            return process
-        await _release(process)
-        if not said.startswith("held"):
-            raise ServerError(
-                f"cannot take the deploy lock on {machine.name}",
-                cause=said or "the command ended without a word",
-            )
-        other = said.removeprefix("held").strip() or "someone"
-        if loop.time() >= give_up:
-            raise LockHeld(
-                f"another deploy of {name} to {machine.name} is under way, by {other}",
-                holder=other,
-                hint="wait for it with `--wait-lock SECONDS`, or try again later",
-            )
-        if not told:
-            emit(Note(f"waiting for {other} to finish a deploy of {name}"))
-            told = True
-        await asyncio.sleep(min(RETRY, max(0.0, give_up - loop.time())))
+
+    def _failure(self, answer: _Answer) -> ServerError:
+        message = f"cannot take the deploy lock on {self.machine.name}"
+        if answer.word != "foreign":
+            return ServerError(message, cause=answer.text or "the command ended without an answer")
+        path, _, description = answer.text.partition(" ")
+        return ServerError(
+            message,
+            cause=f"no user of the engine made {path}: {description}",
+            hint=f"on {self.machine.name}: `sudo rm -r {path}`",
+        )
+
+    def _command(self, action: str) -> list[str]:
+        return ["sh", "-c", _script(), "ftl-deploy-lock", action, self.machine.engine_socket, str(PATIENCE)]
+
+    def _request(self, holder: str) -> bytes:
+        """The script's input: by stdin, since every local user can read the arguments of a process."""
+        key = hashlib.sha256(f"ftl-lock\0{self.engine_id}\0{self.project}".encode()).hexdigest()
+        return f"{key}\n{self.project}\n{_shown(holder)}\n".encode()
 
 
-async def _beat(machine: Machine, process: Process) -> None:
-    """Say that we live until the holder on the server is gone."""
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """The script's answer: "mine", "free", "held HOLDER", "foreign FILE DESCRIPTION", "failed REASON"."""
+
+    word: str
+    text: str
+
+    @classmethod
+    def parse(cls, line: bytes) -> _Answer:
+        word, _, text = line.decode("utf-8", "replace").strip().partition(" ")
+        return cls(word, _shown(text))
+
+
+def _shown(text: str) -> str:
+    """One bounded line without control characters: a server's users write what others' terminals show."""
+    words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return words if len(words) <= SHOWN else f"{words[: SHOWN - 3]}..."
+
+
+@cache
+def _script() -> str:
+    return (files("ftl.host") / "lock.sh").read_text(encoding="utf-8")
+
+
+async def _heartbeat(machine: Machine, process: Process) -> None:
+    """Feed the server's command until it is gone."""
     assert process.stdin is not None
     with suppress(ConnectionError):
         while process.returncode is None:
@@ -144,12 +195,13 @@ async def _beat(machine: Machine, process: Process) -> None:
 
 
 async def _release(process: Process) -> None:
-    """Let go: end of input ends the holder; a deaf one is killed."""
+    """Close the command's input, which ends it; kill it where that does not."""
     if process.stdin is not None:
         process.stdin.close()
-    try:
-        async with asyncio.timeout(5.0):
-            await process.wait()
-    except TimeoutError:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(process.wait(), RELEASE)
+        return
+    with suppress(ProcessLookupError):
         process.kill()
-        await process.wait()
+    with suppress(TimeoutError):  # an ssh's pipes stay open as long as the command on the server runs
+        await asyncio.wait_for(process.wait(), RELEASE)

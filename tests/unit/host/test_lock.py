@@ -1,24 +1,229 @@
-"""The deploy lock where no server answers as it should."""
+"""The deploy lock as FTL sees it: the server's answers are scripted, and time passes by itself."""
 
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.errors import ServerError
-from ftl.host import lock
-from ftl.ssh.local import Local
+from ftl.child import Completed
+from ftl.errors import LockHeld, ServerError
+from ftl.events import Note
+from ftl.host.lock import ANSWER, HEARTBEAT, SHOWN, DeployLock
+from tests.support.clock import run
+from tests.support.fake_machine import Answer, FakeMachine, FakeProcess
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from collections.abc import Sequence
+
+    from ftl.events import Event
+
+ENGINE_ID = "7TRN:IPZB:QYBB"
 
 
-def test_a_server_that_says_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that froze after the connection was up is a server out of reach, not a bug of ours."""
-    monkeypatch.setattr(lock, "HOLD", "cat >/dev/null")
-    monkeypatch.setattr(lock, "ANSWER", 0.1)
+class LockServer(FakeMachine):
+    """A server whose script gives these answers in turn, the last one again and again.
 
-    async def take() -> None:
-        async with Local() as machine, lock.locked(machine, "shop", holder="me", wait=0, emit=lambda _: None):
-            raise AssertionError("there is no lock to be had")
+    Attributes:
+        noise: Printed before the answer, by the login shell.
+    """
 
-    with pytest.raises(ServerError, match="does not answer"):
-        asyncio.run(take())
+    def __init__(self, *lines: str, noise: bytes = b"") -> None:
+        super().__init__()
+        self.lines = list(lines)
+        self.noise = noise
+
+    def next_output(self, argv: Sequence[str]) -> tuple[str, bytes]:
+        """The next answer, and the output that it comes in: after the mark, which is an argument."""
+        line = self.lines.pop(0) if len(self.lines) > 1 else self.lines[0]
+        mark = next(word for word in argv if word.startswith("ftl-") and len(word) > 30)
+        return line, self.noise + f"\n{mark}\n{line}\n".encode()
+
+    async def start(self, argv: Sequence[str]) -> Process:
+        """Answer at once; the lock is held until the input is closed."""
+        self.commands.append(tuple(argv))
+        line, output = self.next_output(argv)
+        process = FakeProcess(Answer(stdout=output, stays=line == "mine"))
+        self.processes.append(process)
+        return process
+
+    async def run(
+        self, argv: Sequence[str], *, stdin: bytes | None = None, timeout: float = 60.0
+    ) -> Completed:
+        """Answer at once."""
+        self.commands.append(tuple(argv))
+        self.inputs.append(stdin)
+        return Completed(tuple(argv), 0, self.next_output(argv)[1], b"")
+
+
+def lock(machine: FakeMachine) -> DeployLock:
+    """The lock of the project `shop`."""
+    return DeployLock(machine, "shop", ENGINE_ID)
+
+
+def take(
+    machine: FakeMachine, *, wait: float = 0.0, seconds: float = 0.0, holder: str = "me"
+) -> tuple[list[Event], float]:
+    """Hold the lock for some seconds; the events, and the time when the lock was ours."""
+    events: list[Event] = []
+
+    async def work() -> float:
+        async with lock(machine).hold(holder, wait=wait, emit=events.append) as heartbeat:
+            taken = asyncio.get_running_loop().time()
+            if seconds:
+                await asyncio.wait({heartbeat}, timeout=seconds)
+            if heartbeat.done():
+                heartbeat.result()
+            return taken
+
+    return events, run(work())
+
+
+def test_a_free_lock_is_taken_at_once_and_released_at_the_end() -> None:
+    """Closing the input of the server's command releases the lock."""
+    machine = LockServer("mine")
+    assert take(machine) == ([], 0.0)
+    assert [process.returncode for process in machine.processes] == [0]
+
+
+def test_heartbeats_are_sent_while_the_lock_is_held() -> None:
+    """The server's command hears of us again and again, and would end without."""
+    machine = LockServer("mine")
+    take(machine, seconds=3.5 * HEARTBEAT)
+    assert machine.processes[0].received.endswith(b"me\n" + 4 * b"beat\n")
+
+
+def test_a_lock_that_is_held_is_an_error() -> None:
+    """Without a wait it is raised at once, and says who holds the lock."""
+    with pytest.raises(LockHeld, match="is under way, by ann since 12:00") as raised:
+        take(LockServer("held ann since 12:00"))
+    assert raised.value.holder == "ann since 12:00"
+    assert "--wait-lock" in (raised.value.hint or "")
+
+
+def test_waiting_is_noted_once() -> None:
+    """However many attempts it takes."""
+    events, taken = take(LockServer("held ann", "held ann", "held ann", "mine"), wait=60)
+    assert events == [Note("waiting for ann to finish a deploy of shop")]
+    assert taken == 6.0
+
+
+def test_the_wait_is_bounded() -> None:
+    """The last attempt is made when it is over, not before and not long after."""
+    machine = LockServer("held ann")
+
+    async def work() -> float:
+        with pytest.raises(LockHeld):
+            async with lock(machine).hold("me", wait=5, emit=lambda _: None):
+                pass
+        return asyncio.get_running_loop().time()
+
+    assert run(work()) == 5.0
+    assert len(machine.processes) == 4
+
+
+def test_a_holder_without_a_name_is_someone() -> None:
+    """The file may not have been written yet."""
+    with pytest.raises(LockHeld, match="by someone"):
+        take(LockServer("held"))
+    assert run(lock(LockServer("held")).holder()) == "someone"
+
+
+def test_a_lost_lock_ends_the_heartbeat_with_an_error() -> None:
+    """Whoever works under the lock waits for that task beside the work."""
+    machine = LockServer("mine")
+
+    async def work() -> None:
+        async with lock(machine).hold("me", wait=0, emit=lambda _: None) as heartbeat:
+            await asyncio.sleep(12)
+            machine.processes[0].end(255)
+            with pytest.raises(ServerError, match="was lost"):
+                await heartbeat
+
+    run(work())
+
+
+def test_a_silent_server_is_an_error() -> None:
+    """A machine that froze after the connection was up is a server out of reach, and nothing is left running."""
+    machine = FakeMachine()
+    machine.answer("ftl-deploy-lock", answer=Answer(stays=True))
+
+    async def work() -> float:
+        with pytest.raises(ServerError, match="does not answer"):
+            async with lock(machine).hold("me", wait=0, emit=lambda _: None):
+                pass
+        return asyncio.get_running_loop().time()
+
+    assert run(work()) == ANSWER
+    assert machine.processes[0].returncode is not None
+
+
+@pytest.mark.parametrize("noise", [b"Welcome to prod\n", b"no newline", b"held by nobody\nmine\n" * 1000])
+def test_noise_before_the_answer_is_passed_over(noise: bytes) -> None:
+    """A login shell's output is neither a holder, nor an error, nor the lock."""
+    assert take(LockServer("mine", noise=noise)) == ([], 0.0)
+    assert run(lock(LockServer("free", noise=noise)).holder()) is None
+    assert run(lock(LockServer("held ann", noise=noise)).holder()) == "ann"
+
+
+def test_noise_alone_is_no_answer() -> None:
+    """A forced command or a shell like nologin never runs the script."""
+    machine = FakeMachine()
+    machine.answer("ftl-deploy-lock", answer=Answer(stdout=b"mine\nThis account is not available.\n"))
+    with pytest.raises(ServerError, match="cannot take the deploy lock") as raised:
+        take(machine)
+    assert raised.value.cause == "the command ended without an answer"
+    assert run(lock(machine).holder()) is None
+
+
+def test_a_server_without_flock_is_an_error() -> None:
+    """The reason is the server's."""
+    with pytest.raises(ServerError) as raised:
+        take(LockServer("failed there is no `flock` on the server"))
+    assert raised.value.cause == "there is no `flock` on the server"
+
+
+def test_a_foreign_file_is_named_with_the_way_out() -> None:
+    """It lies where the lock's file should be."""
+    with pytest.raises(ServerError) as raised:
+        take(LockServer("foreign /run/lock/ftl-1f.lock fifo of eve, mode 666"))
+    assert raised.value.cause == "no user of the engine made /run/lock/ftl-1f.lock: fifo of eve, mode 666"
+    assert raised.value.hint == "on shop.example.com: `sudo rm -r /run/lock/ftl-1f.lock`"
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("\x1b]52;c;ZXZpbA==\x07\x1b[2Jroot", "]52;c;ZXZpbA== [2Jroot"),
+        ("a\u202eb\u200bc", "a b c"),
+        ("x" * 1000, "x" * (SHOWN - 3) + "..."),
+        ("Jörg since 12:00", "Jörg since 12:00"),
+    ],
+)
+def test_a_holders_name_is_shown_harmlessly(written: str, shown: str) -> None:
+    """Other users of the server write it: no control characters, no bidi marks, one bounded line."""
+    assert run(lock(LockServer(f"held {written}")).holder()) == shown
+
+
+def test_a_name_with_a_newline_stays_one_line_of_the_request() -> None:
+    """What follows in the input are heartbeats."""
+    machine = LockServer("mine")
+    take(machine, holder="me\nbeat\nyou")
+    key, *rest = machine.processes[0].received.splitlines()[:3]
+    assert rest == [b"shop", b"me beat you"]
+    assert len(key) == 64
+
+
+def test_the_engines_id_is_not_shown_to_other_users() -> None:
+    """Arguments are visible to all users of a server; the key goes by stdin, and is another for each project."""
+    machine = LockServer("free")
+    run(lock(machine).holder())
+    run(DeployLock(machine, "blog", ENGINE_ID).holder())
+    one, other = ((content or b"").split(b"\n")[0] for content in machine.inputs)
+    assert one != other
+    words = b" ".join(word.encode() for command in machine.commands for word in command)
+    for secret in (ENGINE_ID.encode(), one, other):
+        assert secret not in words
+    assert ENGINE_ID.encode() not in b"".join(content or b"" for content in machine.inputs)

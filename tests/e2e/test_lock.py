@@ -1,0 +1,370 @@
+"""The deploy lock on a real server: users of the engine exclude each other, nobody else can interfere."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import time
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.e2e.site import unique
+
+from ftl.errors import LockHeld, ServerError
+from ftl.events import Note
+from ftl.host.lock import DeployLock
+from ftl.host.session import open_session
+from ftl.ssh.openssh import connect
+from ftl.ssh.target import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterator
+
+    from lab.servers import Lab, Server
+
+    from ftl.events import Event
+
+pytestmark = [pytest.mark.server]
+
+MATE, STRANGER, ROOT = "mate", "stranger", "root"
+"""A user in the group docker, one outside of it, and root; all may log in."""
+
+SECONDS = 20.0
+"""More than any answer about the lock takes."""
+
+OLD_HOLD = r"""
+set -u
+dir=/run/lock; [ -d "$dir" ] && [ -w "$dir" ] || dir=/tmp
+file="$dir/ftl-$1.lock"
+[ -e "$file" ] || ( umask 0; : >>"$file" ) 2>/dev/null
+command -v flock >/dev/null || { echo "missing flock"; exit 3; }
+exec 9<"$file" || { echo "missing $file"; exit 3; }
+if ! flock -n 9; then printf 'held %s\n' "$(cat "$file")"; exit 4; fi
+printf '%s' "$2" | dd of="$file" conv=nocreat 2>/dev/null
+echo mine
+while [ "$(timeout "$3" head -n 1)" = beat ]; do :; done
+"""
+"""The script by which FTL 0.1.0 takes the lock."""
+
+NOISE = "echo Welcome to prod; printf 'no newline'; printf 'You have mail' >&2\n"
+
+RUN_LOCK = {"none": "true", "sticky": "mkdir -m 1777 /run/lock", "closed": "mkdir -m 755 /run/lock"}
+"""/run/lock as it is in containers, on Debian and Ubuntu, and with a recent systemd of its own."""
+
+
+@pytest.fixture(scope="module")
+def host(lab: Lab) -> Iterator[Server]:
+    """A server with three users besides root, one of them outside the group docker."""
+    server = lab.server("lock", users=(MATE, STRANGER))
+    server.run("usermod", "--append", "--groups", "docker", MATE)
+    server.run("cp", f"/etc/ssh/authorized_keys/{server.user}", "/etc/ssh/authorized_keys/root")
+    yield server
+    lab.remove("lock")
+
+
+@pytest.fixture
+def project(host: Server) -> str:
+    """A project name that no other test has; the folders for locks are as on Debian, and empty."""
+    set_up(host, RUN_LOCK["sticky"])
+    return unique("lock")
+
+
+def set_up(server: Server, run_lock: str) -> None:
+    """Remove all locks, and make /run/lock."""
+    shell(server, f"rm -rf /run/lock /tmp/ftl-*; {run_lock}")
+
+
+def run(work: Coroutine[None, None, None]) -> None:
+    """Run a test's work, bounded."""
+    asyncio.run(asyncio.wait_for(work, 120))
+
+
+class Deployers:
+    """Sessions of several users on one server, and the lock of a project as each of them sees it."""
+
+    def __init__(self, server: Server, project: str) -> None:
+        self._server = server
+        self._project = project
+        self._stack = AsyncExitStack()
+        self.events: list[Event] = []
+
+    async def __aenter__(self) -> Deployers:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def lock(self, user: str) -> DeployLock:
+        """The lock over a connection of this user."""
+        target = Target("127.0.0.1", self._server.port, user, self._server.key, self._server.known_hosts)
+        session = await self._stack.enter_async_context(open_session(connect(target)))
+        return DeployLock(session.machine, self._project, session.info.id)
+
+    async def take(self, lock: DeployLock, holder: str = "someone", *, wait: float = 0.0) -> AsyncExitStack:
+        """Hold the lock until the returned stack is closed."""
+        held = AsyncExitStack()
+        await held.enter_async_context(lock.hold(holder, wait=wait, emit=self.events.append))
+        self._stack.push_async_callback(held.aclose)
+        return held
+
+
+def shell(server: Server, script: str, *, user: str = "root") -> str:
+    """Run a script on the server, past SSH; returns its output."""
+    done = server.run("su", user, "-s", "/bin/sh", "-c", script)
+    return done.stdout.decode().strip()
+
+
+def lock_files(server: Server) -> list[str]:
+    """The lock files, newest first."""
+    return shell(server, "ls -td /run/lock/ftl-*.lock /tmp/ftl-*.lock 2>/dev/null || true").split()
+
+
+@contextmanager
+def kept(server: Server, script: str, *, user: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A shell of a user on the server that runs a script until the end of the block; back when it has said a line."""
+    argv = ("docker", "exec", "-i", server.container, "su", user, "-s", "/bin/sh", "-c", script)
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout.readline().strip() == b"mine"
+        try:
+            yield process
+        finally:
+            process.stdin.close()
+            process.wait(20)
+
+
+def flocked(path: str) -> str:
+    """A script that locks a file until its input ends."""
+    return f"exec 9<{path} && flock -n 9 && echo mine && cat >/dev/null"
+
+
+@pytest.mark.parametrize("run_lock", RUN_LOCK)
+@pytest.mark.parametrize(
+    ("first", "second"), [("ftl", MATE), (ROOT, "ftl"), ("ftl", ROOT)], ids=["users", "root", "user"]
+)
+def test_users_of_the_engine_exclude_each_other(
+    host: Server, project: str, run_lock: str, first: str, second: str
+) -> None:
+    """Whoever of them comes first, and whatever /run/lock is, only one has the lock; then it is the other's."""
+    set_up(host, RUN_LOCK[run_lock])
+
+    async def work() -> None:
+        async with Deployers(host, project) as deployers:
+            one, other = await deployers.lock(first), await deployers.lock(second)
+            assert await other.holder() is None
+            held = await deployers.take(one, "alice")
+            assert await other.holder() == "alice"
+            with pytest.raises(LockHeld, match="under way, by alice"):
+                await deployers.take(other)
+            await held.aclose()
+            assert await other.holder() is None
+            await deployers.take(other, "bob")
+            assert await one.holder() == "bob"
+
+    run(work())
+
+
+def test_a_second_deploy_may_wait(host: Server, project: str) -> None:
+    """With a wait it says for whom, and has the lock once the other lets go."""
+
+    async def work() -> None:
+        async with Deployers(host, project) as deployers:
+            held = await deployers.take(await deployers.lock(MATE), "alice")
+            other = await deployers.lock(host.user)
+            waiting = asyncio.create_task(deployers.take(other, "bob", wait=SECONDS))
+            await asyncio.sleep(1)
+            assert deployers.events == [Note(f"waiting for alice to finish a deploy of {project}")]
+            await held.aclose()
+            await waiting
+            assert await other.holder() == "bob"
+
+    run(work())
+
+
+def test_projects_do_not_exclude_each_other(host: Server, project: str) -> None:
+    """The lock is a project's: another one of the server is deployed meanwhile."""
+
+    async def work() -> None:
+        async with Deployers(host, project) as deployers, Deployers(host, f"{project}-b") as others:
+            await deployers.take(await deployers.lock(host.user))
+            await others.take(await others.lock(host.user))
+
+    run(work())
+
+
+def test_a_lost_connection_frees_the_lock(host: Server, project: str) -> None:
+    """Nothing has to be cleaned up when the holder's ssh is gone."""
+
+    async def work() -> None:
+        async with Deployers(host, project) as deployers, Deployers(host, project) as others:
+            lock = await deployers.lock(MATE)
+            async with lock.hold("alice", wait=0, emit=print) as heartbeat:
+                host.run("pkill", "-f", f"sshd: {MATE}")
+                await asyncio.wait({heartbeat}, timeout=SECONDS)
+                with pytest.raises(ServerError, match="was lost"):
+                    heartbeat.result()
+                await others.take(await others.lock(host.user), wait=SECONDS)
+
+    run(work())
+
+
+def test_strangers_cannot_open_the_lock(host: Server, project: str) -> None:
+    """A user outside the group docker neither reads who deploys, nor holds the lock, nor removes it."""
+
+    async def work() -> None:
+        async with Deployers(host, project) as deployers:
+            await deployers.take(await deployers.lock(host.user), "alice")
+            file = next(path for path in lock_files(host) if project not in path)
+            for script in (f"cat {file}", flocked(file), f"rm -f {file}", f"mv {file} {file}x"):
+                refused = host.run("su", STRANGER, "-s", "/bin/sh", "-c", script, check=False)
+                assert refused.returncode != 0, script
+            assert shell(host, f"cat {file}", user=MATE) == "alice"
+
+    run(work())
+
+
+@pytest.mark.parametrize("run_lock", ["sticky", "none"])
+def test_a_strangers_file_of_the_old_name_is_passed_over(host: Server, project: str, run_lock: str) -> None:
+    """0.1.0's lock has a name that everybody knows; what lies there delays nothing and leaves no process behind."""
+    set_up(host, RUN_LOCK[run_lock])
+    folder = "/run/lock" if run_lock == "sticky" else "/tmp"
+    traps = ("mkfifo {}", "mkfifo -m 666 {}", "ln -s /dev/zero {}", "mkdir {}", "install -m 600 /dev/null {}")
+    projects = [f"{project}-{number}" for number in range(len(traps))]
+    for name, trap in zip(projects, traps, strict=True):
+        shell(host, trap.format(f"{folder}/ftl-{name}.lock"), user=STRANGER)
+
+    async def work() -> None:
+        async with Deployers(host, project) as deployers:
+            any_lock = await deployers.lock(host.user)
+            for name in projects:
+                lock = replace(any_lock, project=name)
+                began = time.monotonic()
+                assert await lock.holder() is None
+                held = await deployers.take(lock)
+                assert time.monotonic() - began < 5
+                await held.aclose()
+
+    run(work())
+    assert shell(host, "pgrep -f ftl-deploy-loc[k] || true") == ""
+
+
+def test_a_stranger_who_locks_the_old_file_blocks_nobody(host: Server, project: str) -> None:
+    """Everybody may lock the file of 0.1.0; without a deploy of 0.1.0 that means nothing."""
+    old = f"/run/lock/ftl-{project}.lock"
+    shell(host, f": > {old}; chmod 666 {old}", user=MATE)
+
+    async def work() -> None:
+        async with Deployers(host, project) as deployers:
+            lock = await deployers.lock(host.user)
+            with kept(host, flocked(old), user=STRANGER):
+                assert await lock.holder() is None
+                await deployers.take(lock)
+
+    run(work())
+
+
+def test_a_strangers_file_in_the_locks_place_is_an_error(host: Server, project: str) -> None:
+    """Who learnt the name by the engine's ID can be in the way, but delays nothing, and the error says what to do."""
+
+    async def work() -> None:
+        async with Deployers(host, project) as deployers:
+            lock = await deployers.lock(host.user)
+            await (await deployers.take(lock)).aclose()
+            file = next(path for path in lock_files(host) if project not in path)
+            shell(host, f"rm {file}")
+            for trap in ("mkfifo -m 666 {}", "ln -s /dev/zero {}", "mkdir {}", "install -m 666 /dev/null {}"):
+                shell(host, trap.format(file), user=STRANGER)
+                began = time.monotonic()
+                with pytest.raises(ServerError) as raised:
+                    await deployers.take(lock)
+                assert time.monotonic() - began < 5
+                assert f"no user of the engine made {file}" in (raised.value.cause or "")
+                assert STRANGER in (raised.value.cause or "")
+                assert f"`sudo rm -r {file}`" in (raised.value.hint or "")
+                assert await lock.holder() is None
+                shell(host, f"rm -r {file}")
+            await deployers.take(lock)
+
+    run(work())
+
+
+def test_a_lock_that_is_removed_while_it_is_held_is_made_anew(host: Server, project: str) -> None:
+    """Cleaners of /tmp remove old files: the next holder's file is its own, and excludes as before."""
+
+    async def work() -> None:
+        async with Deployers(host, project) as deployers:
+            one, other = await deployers.lock(host.user), await deployers.lock(MATE)
+            await (await deployers.take(one)).aclose()
+            shell(host, f"rm {' '.join(lock_files(host))}")
+            await deployers.take(one, "alice")
+            with pytest.raises(LockHeld):
+                await deployers.take(other)
+
+    run(work())
+
+
+def test_a_holders_name_cannot_write_to_terminals(host: Server, project: str) -> None:
+    """Control characters that a user of the server puts into the file are not repeated, and its length is bounded."""
+
+    async def work() -> None:
+        async with Deployers(host, project) as deployers:
+            one, other = await deployers.lock(MATE), await deployers.lock(host.user)
+            await deployers.take(one, "alice")
+            file = next(path for path in lock_files(host) if project not in path)
+            text = r"\033]52;c;ZXZpbA==\a\033[2Jroot\342\200\256 x" + "y" * 1000
+            shell(host, f"printf '{text}' | dd of={file} conv=nocreat 2>/dev/null")
+            shown = await other.holder()
+            assert shown is not None
+            assert shown.isprintable()
+            assert "root" in shown
+            assert len(shown) < 200
+
+    run(work())
+
+
+def test_a_logins_noise_is_no_answer(host: Server, project: str) -> None:
+    """What .bashrc and .ssh/rc print before the answer is neither a holder nor an error."""
+    home = f"/home/{MATE}"
+    shell(host, f"mkdir -p {home}/.ssh; chown {MATE}: {home}/.ssh; cp {home}/.bashrc {home}/kept")
+    host.write(f"{home}/.bashrc", NOISE)
+    host.write(f"{home}/.ssh/rc", NOISE)
+
+    async def work() -> None:
+        async with Deployers(host, project) as deployers:
+            lock = await deployers.lock(MATE)
+            assert await lock.holder() is None
+            held = await deployers.take(lock, "alice")
+            assert await (await deployers.lock(host.user)).holder() == "alice"
+            await held.aclose()
+
+    try:
+        run(work())
+    finally:
+        shell(host, f"mv {home}/kept {home}/.bashrc; rm {home}/.ssh/rc")
+
+
+@pytest.mark.parametrize("run_lock", RUN_LOCK)
+@pytest.mark.parametrize("old_user", ["ftl", MATE, ROOT])
+def test_deploys_of_the_first_version_are_excluded(
+    host: Server, project: str, run_lock: str, old_user: str
+) -> None:
+    """A deploy by 0.1.0 that runs is seen, and one that comes later sees ours."""
+    set_up(host, RUN_LOCK[run_lock])
+    host.write("/tmp/old.sh", OLD_HOLD)
+    old = f'exec sh -c "$(cat /tmp/old.sh)" ftl-lock {project} "carol since 12:00" 30'
+
+    async def work() -> None:
+        async with Deployers(host, project) as deployers:
+            lock = await deployers.lock("ftl")
+            with kept(host, old, user=old_user):
+                assert await lock.holder() == "carol since 12:00"
+                with pytest.raises(LockHeld, match="carol"):
+                    await deployers.take(lock)
+            await deployers.take(lock, "alice")
+            late = host.run("su", old_user, "-s", "/bin/sh", "-c", old, check=False)
+            assert late.stdout.decode() == "held alice\n"
+
+    run(work())
