@@ -169,7 +169,7 @@ class Terminal:
         """A bar of a fixed width, so that it does not jump, and as many whole figures as fit."""
         terminal = self._console.width
         bar = 0 if terminal < WIDE or not transfer.bytes_total else 10 if terminal < VERY_WIDE else 24
-        text, *further = transfers.figures(transfer)
+        text, *further = transfers.progress(transfer)
         for figure in further:
             if len(text) + 2 + len(figure) > width - (bar + 1 if bar else 0):
                 break

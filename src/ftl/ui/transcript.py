@@ -192,10 +192,10 @@ class Transcript:
                     yield Line("started", text, image, lasting=False)
             case TransferProgress():
                 if event.bytes_done < event.bytes_total and self._due("transfer", image):
-                    yield Line("info", ", ".join(transfers.figures(event)), image, lasting=False)
+                    yield Line("info", ", ".join(transfers.progress(event)), image, lasting=False)
             case LayerFinished():
                 if self._verbose:
-                    yield Line("info", transfers.layer(event), image)
+                    yield Line("info", transfers.layer_result(event), image)
             case TransferFinished():
                 yield Line("done", transfers.summary(event), image)
 

@@ -16,7 +16,7 @@ _MEANINGFUL = 1_000_000
 """Least number of bytes whose speed is that of the link."""
 
 
-def figures(event: TransferProgress) -> list[str]:
+def progress(event: TransferProgress) -> list[str]:
     """Bytes, speed, time left and current layer, the most important first."""
     parts = [part(event.bytes_done, event.bytes_total)] if event.bytes_total else []
     all_read = event.bytes_done >= event.bytes_total
@@ -51,7 +51,7 @@ def total(events: Sequence[TransferProgress]) -> TransferProgress:
     )
 
 
-def layer(event: LayerFinished) -> str:
+def layer_result(event: LayerFinished) -> str:
     """Result of a layer."""
     name = event.layer.removeprefix("sha256:")[:12]
     match event.way:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.cli.commands.logs import moment, nothing_logged
-from ftl.cli.commands.setup import read_port, read_repository, read_size
-from ftl.cli.commands.status import since
-from ftl.cli.commands.tunnels import choice
+from ftl.cli.commands.logs import nothing_logged, parse_time
+from ftl.cli.commands.setup import parse_port, parse_repository, parse_size
+from ftl.cli.commands.status import age_since
+from ftl.cli.commands.tunnels import parse_choice
 from ftl.errors import UsageError
 from ftl.tunnels.tunnels import PortChoice
 
@@ -36,14 +36,14 @@ NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 )
 def test_since(text: str, expected: str) -> None:
     """--since takes a duration before now, or a time in any zone."""
-    assert moment(text, now=NOW) == expected
+    assert parse_time(text, now=NOW) == expected
 
 
 @pytest.mark.parametrize("text", ["", "10", "m", "1.2.3s", "yesterday", "-5m", "99999999999d"])
 def test_since_refuses_the_rest(text: str) -> None:
     """An invalid time is a usage error."""
     with pytest.raises(UsageError):
-        moment(text, now=NOW)
+        parse_time(text, now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -55,14 +55,14 @@ def test_since_refuses_the_rest(text: str) -> None:
 )
 def test_port_choices(text: str, expected: PortChoice) -> None:
     """-p sets the local port of a dependency, or of one of its ports."""
-    assert choice(text) == expected
+    assert parse_choice(text) == expected
 
 
 @pytest.mark.parametrize("text", ["postgres", "=1", "a=b", "a:b=1", "a=123456"])
 def test_port_choices_refuse_the_rest(text: str) -> None:
     """An invalid value of -p is a usage error."""
     with pytest.raises(UsageError):
-        choice(text)
+        parse_choice(text)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_port_choices_refuse_the_rest(text: str) -> None:
 )
 def test_how_long_something_runs(started: str, expected: str) -> None:
     """A timestamp of the engine is shown as an age."""
-    assert since(started, now=NOW) == expected
+    assert age_since(started, now=NOW) == expected
 
 
 @pytest.mark.parametrize(
@@ -79,27 +79,27 @@ def test_how_long_something_runs(started: str, expected: str) -> None:
 )
 def test_ports_to_keep_open(text: str, expected: tuple[int, str]) -> None:
     """--allow takes a port with a protocol, TCP by default."""
-    assert read_port(text) == expected
+    assert parse_port(text) == expected
 
 
 @pytest.mark.parametrize(("text", "expected"), [("2G", 2 << 30), ("512m", 512 << 20), ("1GiB", 1 << 30)])
 def test_sizes_of_swap(text: str, expected: int) -> None:
     """--swap takes a size in common units."""
-    assert read_size(text) == expected
+    assert parse_size(text) == expected
 
 
 def test_a_mirror_is_named_by_its_url() -> None:
     """--docker-repository takes a URL with a port and a path."""
-    assert read_repository("http://mirror:8080/docker/linux") == "http://mirror:8080/docker/linux"
+    assert parse_repository("http://mirror:8080/docker/linux") == "http://mirror:8080/docker/linux"
 
 
 @pytest.mark.parametrize(
     ("read", "text"),
     [
-        *((read_port, text) for text in ("", "0", "65536", "80/sctp", "http", "80 443")),
-        *((read_size, text) for text in ("", "0G", "10", "1T", "-1G")),
+        *((parse_port, text) for text in ("", "0", "65536", "80/sctp", "http", "80 443")),
+        *((parse_size, text) for text in ("", "0G", "10", "1T", "-1G")),
         *(
-            (read_repository, text)
+            (parse_repository, text)
             for text in ("ftp://x", "https://", "https://x y", "https://x\ndeb http://y")
         ),
     ],
@@ -113,7 +113,7 @@ def test_setup_refuses_the_rest(read: Callable[[str], object], text: str) -> Non
 def test_a_mirror_s_password_does_not_belong_into_its_url() -> None:
     """A password in the mirror's URL is refused: all users of the server could read it."""
     with pytest.raises(UsageError) as caught:
-        read_repository("https://me:s3cret@mirror.example.com/linux")
+        parse_repository("https://me:s3cret@mirror.example.com/linux")
     assert "s3cret" not in f"{caught.value.message} {caught.value.hint}"
     assert "auth.conf.d" in (caught.value.hint or "")
 

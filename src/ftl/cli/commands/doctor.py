@@ -64,12 +64,12 @@ def _patient(options: Options) -> DoctorRequest:
     except UsageError:
         if options.file is not None:
             raise
-        return DoctorRequest(None, _named(options), Path())
+        return DoctorRequest(None, _given_server(options), Path())
     project, root, address = load_project(options)
     return DoctorRequest(project, address.server if address.server.host else None, root)
 
 
-def _named(options: Options) -> Server | None:
+def _given_server(options: Options) -> Server | None:
     """The server of --server."""
     if options.server is None:
         return None

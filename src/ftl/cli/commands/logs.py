@@ -158,10 +158,10 @@ def _put_record(entry: LogEntry) -> None:
 def _start(since: str | None) -> str | None:
     from datetime import UTC, datetime
 
-    return None if since is None else moment(since, now=datetime.now(UTC))
+    return None if since is None else parse_time(since, now=datetime.now(UTC))
 
 
-def moment(text: str, *, now: datetime) -> str:
+def parse_time(text: str, *, now: datetime) -> str:
     """A time in UTC as RFC 3339, from that form or from a duration before `now`.
 
     Raises:

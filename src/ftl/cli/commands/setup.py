@@ -102,11 +102,11 @@ def command(
     project, root, _ = load_project(options)
     wanted = SetupRequest(
         firewall=firewall,
-        allow=tuple(map(read_port, allow)),
-        swap=read_size(swap) if swap is not None else 0,
+        allow=tuple(map(parse_port, allow)),
+        swap=parse_size(swap) if swap is not None else 0,
         unattended_upgrades=unattended_upgrades,
         harden=harden,
-        docker_repository=read_repository(docker_repository),
+        docker_repository=parse_repository(docker_repository),
     )
     access = RootAccess(login, os.environ.get(PASSWORD, ""), _ask)
 
@@ -139,14 +139,14 @@ async def _log_in(project: Project, root: Path, emit: Emit, *, store: bool) -> t
     from ftl.image.registry.keyring import Keyring
     from ftl.image.registry.names import display_name
     from ftl.server.setup.registries import log_in_to_registries
-    from ftl.server.setup.registries import store_credentials as keep_there
+    from ftl.server.setup.registries import store_credentials as store_on_server
     from ftl.ssh.target import target_of
 
     keyring = Keyring(project.registries, root=root, environ=os.environ)
-    found = await log_in_to_registries(project, keyring, _ask_login, environ=os.environ, emit=emit)
-    if store and found:
-        await keep_there(target_of(project.server), found, emit=emit)
-    return tuple(display_name(one.registry) for one in found)
+    logins = await log_in_to_registries(project, keyring, _ask_login, environ=os.environ, emit=emit)
+    if store and logins:
+        await store_on_server(target_of(project.server), logins, emit=emit)
+    return tuple(display_name(login.registry) for login in logins)
 
 
 def _print(plan: SetupPlan, *, dry_run: bool) -> None:
@@ -179,24 +179,24 @@ async def _ask_login(registry: str) -> tuple[str, str] | None:
     return (username, secret) if username and secret else None
 
 
-def read_port(text: str) -> tuple[int, str]:
+def parse_port(text: str) -> tuple[int, str]:
     """Parse PORT, PORT/tcp or PORT/udp."""
-    found = re.fullmatch(r"(\d{1,5})(?:/(tcp|udp))?", text)
-    if found is None or not 0 < int(found[1]) < 65536:
+    match = re.fullmatch(r"(\d{1,5})(?:/(tcp|udp))?", text)
+    if match is None or not 0 < int(match[1]) < 65536:
         raise UsageError(f"`{text}` is not a port", hint="write 5432, 5432/tcp or 51820/udp")
-    return int(found[1]), found[2] or "tcp"
+    return int(match[1]), match[2] or "tcp"
 
 
-def read_size(text: str) -> int:
+def parse_size(text: str) -> int:
     """Parse a number of bytes: 2G, 512M."""
-    found = re.fullmatch(r"([1-9]\d*)([MG]?)i?B?", text, re.IGNORECASE)
-    number = int(found[1]) * _UNITS[found[2].upper()] if found is not None else 0
+    match = re.fullmatch(r"([1-9]\d*)([MG]?)i?B?", text, re.IGNORECASE)
+    number = int(match[1]) * _UNITS[match[2].upper()] if match is not None else 0
     if number < _UNITS["M"]:
         raise UsageError(f"`{text}` is not a size for swap", hint="write 2G or 512M")
     return number
 
 
-def read_repository(text: str) -> str:
+def parse_repository(text: str) -> str:
     """Check an http or https URL: it holds nothing that apt would parse as another option.
 
     It has no password either: the URL is printed, and stored in a file that all users of the server can read.

@@ -72,18 +72,18 @@ def _row(unit: Unit, now: datetime) -> tuple[str, ...]:
         replicas,
         unit.image or "-",
         health,
-        since(unit.since, now=now),
+        age_since(unit.since, now=now),
         ", ".join(unit.ports) or "-",
     )
 
 
-def since(started: str, *, now: datetime) -> str:
+def age_since(timestamp: str, *, now: datetime) -> str:
     """Age of an engine's timestamp; "-" where there is none."""
     from datetime import UTC, datetime
 
     from ftl.figures import age
 
-    if not started:
+    if not timestamp:
         return "-"
-    then = datetime.fromisoformat(started[:19]).replace(tzinfo=UTC)  # the rest is nanoseconds and "Z"
-    return age((now - then).total_seconds())
+    start = datetime.fromisoformat(timestamp[:19]).replace(tzinfo=UTC)  # the rest is nanoseconds and "Z"
+    return age((now - start).total_seconds())

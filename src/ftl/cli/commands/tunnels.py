@@ -48,19 +48,19 @@ def command(options: Options, names: tuple[str, ...], ports: tuple[str, ...], of
         from ftl.host.session import open_session
         from ftl.tunnels.tunnels import keep_tunnels
 
-        wanted = plan_tunnels(project, names, offset=offset, choices=[choice(text) for text in ports])
+        tunnels = plan_tunnels(project, names, offset=offset, choices=[parse_choice(text) for text in ports])
         await keep_tunnels(
             lambda: open_session(address.machine()),
             project.name,
-            wanted,
+            tunnels,
             emit=emit,
-            opened=lambda server: _print(options, server, wanted),
+            opened=lambda server: _print(options, server, tunnels),
         )
 
     run(options, "tunnels", work, lambda _: {})
 
 
-def choice(text: str) -> PortChoice:
+def parse_choice(text: str) -> PortChoice:
     """Parse NAME=PORT or NAME:ITS_PORT=PORT.
 
     Raises:
@@ -68,10 +68,10 @@ def choice(text: str) -> PortChoice:
     """
     from ftl.tunnels.tunnels import PortChoice
 
-    found = re.fullmatch(r"([^:=]+)(?::([0-9]{1,5}))?=([0-9]{1,5})", text)
-    if found is None:
+    match = re.fullmatch(r"([^:=]+)(?::([0-9]{1,5}))?=([0-9]{1,5})", text)
+    if match is None:
         raise UsageError(f"-p: `{text}` is not a port", hint="write `-p postgres=15432`")
-    return PortChoice(found[1], int(found[3]), int(found[2]) if found[2] else None)
+    return PortChoice(match[1], int(match[3]), int(match[2]) if match[2] else None)
 
 
 def _print(options: Options, server: str, tunnels: Sequence[Tunnel]) -> None:
