@@ -1,8 +1,9 @@
-"""Listening TCP sockets in the text of Linux's /proc/net/tcp and tcp6 (proc(5))."""
+"""Listening sockets in the text of Linux's /proc/net/tcp, tcp6, udp and udp6 (proc(5))."""
 
 from __future__ import annotations
 
 import ipaddress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ LISTEN = "0A"
 
 @dataclass(frozen=True, slots=True)
 class ListeningSocket:
-    """A TCP socket that accepts connections.
+    """A socket that accepts connections or datagrams.
 
     Attributes:
         address: "0.0.0.0", "::", "127.0.0.1"; an IPv4 address mapped into IPv6 is written as IPv4.
@@ -31,23 +32,34 @@ class ListeningSocket:
         """Whether only its own network namespace can reach it."""
         return ipaddress.ip_address(self.address).is_loopback
 
+    @property
+    def wildcard(self) -> bool:
+        """Whether it listens on all addresses."""
+        return ipaddress.ip_address(self.address).is_unspecified
+
 
 def parse_listeners(table: str) -> Iterator[ListeningSocket]:
-    """Read one table, or several one after the other; lines of another form are skipped.
-
-    Addresses are hexadecimal words in the machine's byte order. Whatever FTL deploys to (amd64, arm64) is
-    little-endian.
-    """
+    """Read one TCP table, or several one after the other; lines of another form are skipped."""
     for line in table.splitlines():
         fields = line.split()
         if len(fields) < 10 or fields[3] != LISTEN:
             continue
-        digits, _, port = fields[1].partition(":")
-        try:
-            raw = bytes.fromhex(digits)
-            packed = b"".join(raw[start : start + 4][::-1] for start in range(0, len(raw), 4))
-            address = ipaddress.ip_address(packed)
-            mapped = getattr(address, "ipv4_mapped", None)
-            yield ListeningSocket(str(mapped or address), int(port, 16), int(fields[9]))
-        except ValueError:
-            continue
+        with suppress(ValueError):
+            yield parse_local_address(fields[1], inode=int(fields[9]))
+
+
+def parse_local_address(text: str, *, inode: int = 0) -> ListeningSocket:
+    """Read the second column of a table, "0100007F:1538".
+
+    Addresses are hexadecimal words in the machine's byte order. Whatever FTL deploys to (amd64, arm64) is
+    little-endian.
+
+    Raises:
+        ValueError: It has another form.
+    """
+    digits, _, port = text.partition(":")
+    raw = bytes.fromhex(digits)
+    packed = b"".join(raw[start : start + 4][::-1] for start in range(0, len(raw), 4))
+    address = ipaddress.ip_address(packed)
+    mapped = getattr(address, "ipv4_mapped", None)
+    return ListeningSocket(str(mapped or address), int(port, 16), inode)

@@ -141,7 +141,7 @@ def test_what_is_there_is_kept(
     wrong = app.run("setup", "--json", env={"FTL_SUDO_PASSWORD": "battery staple"})
     assert (without.exit_code, wrong.exit_code) == (3, 3)
     assert "FTL_SUDO_PASSWORD" in without.result["error"]["hint"]
-    assert "does not take the password" in wrong.result["error"]["message"]
+    assert "does not accept the password" in wrong.result["error"]["message"]
     assert snapshot(own) == before
 
     # Another apt is at work.
@@ -211,7 +211,7 @@ def test_nobody_is_locked_out(server_factory: ServerFactory, ftl: Callable[..., 
     let_in_once(own, "REJECT", "--reject-with", "tcp-reset")
     refused = app.run("setup", "--json")
     assert refused.exit_code == 3
-    assert "taken back" in refused.result["error"]["message"]
+    assert "was reverted" in refused.result["error"]["message"]
     assert [event["step"] for event in refused.events("step_undone")] == ["apply_firewall"]
     assert not has_rules(own)
 
@@ -220,11 +220,11 @@ def test_nobody_is_locked_out(server_factory: ServerFactory, ftl: Callable[..., 
     app.save()
     with app.project.start("setup", "--json", "--as", "root") as command:
         wait_until(lambda: has_rules(own))
-        hand = own.run("pgrep", "--oldest", "--full", "tell ftl-hand").stdout.decode().strip()
-        own.run("kill", "-s", "STOP", hand)
+        shell = own.run("pgrep", "--oldest", "--full", "answer ftl-ready").stdout.decode().strip()
+        own.run("kill", "-s", "STOP", shell)
         command.kill()
     wait_until(lambda: not has_rules(own), seconds=90)
-    own.run("kill", "-s", "KILL", hand)
+    own.run("kill", "-s", "KILL", shell)
 
     prober = server_factory("prober", bare=True)
     own.run("iptables", "-F", "INPUT")
@@ -274,7 +274,7 @@ def test_other_ways_in_are_closed_when_asked(
     own.run("rm", "/usr/bin/sudo")
     powerless = app.run("setup", "--json")
     assert powerless.exit_code == 3
-    assert "there is no sudo" in powerless.result["error"]["message"]
+    assert "sudo is not installed" in powerless.result["error"]["message"]
 
 
 def let_in_once(server: Server, *otherwise: str) -> None:

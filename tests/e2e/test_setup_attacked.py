@@ -53,7 +53,7 @@ def test_what_others_left_is_not_used_against_the_server(
         second = app.run("setup", "--json", "--as", "root")
         output, _ = first.communicate(timeout=200)
     assert second.exit_code == 4, second
-    assert "under way" in second.result["error"]["message"]
+    assert "another `ftl setup` is running" in second.result["error"]["message"]
     failed = json.loads(output.splitlines()[-1])
     assert first.returncode == 1, output
     assert failed["error"]["place"]["step"] == "authorise_key"

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from contextlib import suppress
 
-from ftl.proc_net import ListeningSocket, parse_listeners
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ftl.proc_net import ListeningSocket, parse_listeners, parse_local_address
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 TCP = (
@@ -43,8 +47,23 @@ def test_lines_of_another_form_are_skipped(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "loopback"), [("127.0.0.53", True), ("::1", True), ("0.0.0.0", False), ("::", False)]
+    ("address", "loopback", "wildcard"),
+    [
+        ("127.0.0.53", True, False),
+        ("::1", True, False),
+        ("0.0.0.0", False, True),
+        ("::", False, True),
+        ("192.0.2.1", False, False),
+    ],
 )
-def test_loopback_addresses(address: str, loopback: bool) -> None:
+def test_loopback_and_wildcard_addresses(address: str, loopback: bool, wildcard: bool) -> None:
     """All of 127.0.0.0/8 is out of reach from other network namespaces."""
-    assert ListeningSocket(address, 80).loopback is loopback
+    listener = ListeningSocket(address, 80)
+    assert (listener.loopback, listener.wildcard) == (loopback, wildcard)
+
+
+@given(st.text())
+def test_a_local_address_is_read_or_refused(text: str) -> None:
+    """Whatever the text, nothing but ValueError is raised."""
+    with suppress(ValueError):
+        parse_local_address(text)

@@ -1,1 +1,1 @@
-"""Servers of one's own making: the sandbox."""
+"""Servers: prepare one, diagnose one, run a disposable one on this machine."""

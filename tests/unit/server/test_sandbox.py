@@ -1,4 +1,4 @@
-"""The parts of the sandbox that need no engine: names, saved addresses, build and container options."""
+"""The sandbox without an engine: names, saved addresses, build and container options."""
 
 from __future__ import annotations
 

@@ -192,7 +192,7 @@ async def state(engine: Engine, name: str) -> ServerState | None:
 
 
 async def host_key(engine: Engine, name: str) -> str:
-    """The server's ed25519 host key ("ssh-ed25519 AAAA..."), read through the engine, past any network.
+    """The server's host key, "ssh-ed25519 AAAA...", read through the engine, not a network.
 
     Raises:
         EngineError: It cannot be read.
@@ -221,7 +221,7 @@ async def remove(engine: Engine, name: str) -> None:
 
 
 def volumes(name: str) -> tuple[str, ...]:
-    """The volumes of a server: overlay on overlay fails, so the engine's data needs a real file system."""
+    """The volumes of a server: an engine's data cannot be on overlay, which does not stack."""
     return tuple(f"{name}-{Path(path).name}" for path in _DATA)
 
 

@@ -27,7 +27,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 @dataclass(frozen=True, slots=True)
 class SandboxAddress:
-    """How this machine reaches a sandbox.
+    """Address of a sandbox, as this machine reaches it, and the key to log in with.
 
     Attributes:
         key: The private key that `user` logs in with.
@@ -46,7 +46,7 @@ class SandboxAddress:
 
     @property
     def server(self) -> Server:
-        """The same as the `server` section of an ftl.yaml, with its known_hosts file."""
+        """The address as a `server` section of an ftl.yaml, with its known_hosts file."""
         return Server(
             host=self.host,
             port=self.port,
@@ -86,7 +86,7 @@ class SandboxAddress:
         return shlex.join(("ssh", *options, f"{self.user}@{self.host}"))
 
     def fields(self) -> dict[str, object]:
-        """The same as JSON fields."""
+        """The address as JSON fields."""
         return {
             "host": self.host,
             "port": self.port,
@@ -162,7 +162,7 @@ class Home:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Exclude another `up` or `down` of the same sandbox; the lock ends with this process at the latest.
+        """Exclude other commands on the same sandbox; the lock ends with this process at the latest.
 
         Raises:
             UsageError: Another command has the lock.
@@ -200,7 +200,7 @@ def address(name: str | None = None) -> SandboxAddress:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[TextIO | None]:
-    """Take flock(2) on a file, and remove it afterwards; None where another process has the lock."""
+    """Take flock(2) on a file, and remove it afterwards; None: another process has it."""
     import fcntl
 
     while True:

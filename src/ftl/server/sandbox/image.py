@@ -1,4 +1,4 @@
-"""The image that sandboxes start from: a plain Debian with sshd and Debian's own Docker, built once."""
+"""The image of sandboxes: a plain Debian with sshd and Debian's Docker, built once."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Recipe:
 
     @property
     def packages(self) -> tuple[str, ...]:
-        """Debian's packages on top of the base. From trixie on, Docker's command is a package of its own."""
+        """Debian's packages on top of the base; trixie and later split off the docker command."""
         docker: tuple[str, ...] = ()
         if self.docker:
             docker = (
@@ -108,7 +108,7 @@ async def ensure_image(engine: Engine, recipe: Recipe, emit: Emit) -> str:
 async def build(
     engine: Engine, tag: str, context: bytes, *, arguments: Mapping[str, str], labels: Mapping[str, str]
 ) -> None:
-    """Build an image from a tar, with the proxies of this machine's environment and docker configuration.
+    """Build an image from a tar, with this machine's proxies.
 
     Raises:
         BuildFailed: With the last lines of the build as details.
@@ -134,7 +134,7 @@ async def build(
 
 
 def build_proxies(environ: Mapping[str, str]) -> dict[str, str]:
-    """The proxies for a build, as build arguments: the environment's, else those of docker's config file."""
+    """Proxies as build arguments: the environment's, else those of docker's config file."""
     default = as_object(as_object(read_config(environ).get("proxies")).get("default"))
     proxies: dict[str, str] = {}
     for key, name in _PROXIES.items():

@@ -48,7 +48,7 @@ def local_engine() -> Engine:
 
 
 async def up(name: str | None, emit: Emit) -> SandboxAddress:
-    """Make sure that a sandbox runs: create it where there is none, start it where it is stopped.
+    """Start a sandbox; create it if there is none.
 
     Returns:
         Its address. The host key is in the known_hosts file that belongs to it.
@@ -93,7 +93,7 @@ async def status(name: str | None) -> SandboxStatus:
 
 
 async def down(name: str | None, *, images: bool = False) -> bool:
-    """Remove a sandbox: container, volumes, keys; with `images` also the images that sandboxes start from.
+    """Remove a sandbox: container, volumes, keys; with `images` also its images.
 
     Returns:
         Whether there was one.

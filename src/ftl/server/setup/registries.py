@@ -1,4 +1,4 @@
-"""Logging in to the registries that a project uses, so that the first deploy need not stop for it."""
+"""Log in to a project's registries, so that the first deploy does not stop for it."""
 
 from __future__ import annotations
 
@@ -27,43 +27,44 @@ if TYPE_CHECKING:
     from ftl.ssh.target import Target
 
 ATTEMPTS = 3
-"""So often a person may mistype a password."""
+"""Number of times that a user may type a password."""
 
-LOOK_SECONDS = 10.0
-"""For the server to hear from a registry whether it gives an image to everybody."""
+ACCESS_SECONDS = 10.0
+"""Limit for the server to ask a registry whether an image is public."""
 
 AskLogin = Callable[[str], Awaitable[tuple[str, str] | None]]
-"""Given a registry's name, a user name and a password or token; None where nobody can be asked."""
+"""Asks for a user name and a password or token for a registry; None: there is no terminal."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Desk:
-    """Where credentials are tried and entered.
+class _Session:
+    """What it takes to verify credentials with one engine, and to ask for missing ones.
 
     Attributes:
-        engine: Tries them: of who pushes or pulls.
-        use: What for: "... which `ftl build` pushes to".
+        engine: Verifies them: the one that pushes or pulls.
+        purpose: Of the registries, for messages: "which `ftl build` pushes to".
     """
 
     engine: Engine
-    use: str
+    purpose: str
     ask: AskLogin
     environ: Mapping[str, str]
     emit: Emit
 
 
 @dataclass(frozen=True, slots=True)
-class _Tried:
-    """What is known of one registry.
+class _Verification:
+    """The result of verifying the credentials for one registry.
 
     Attributes:
-        needed: Without a login there the next deploy fails.
-        failure: Why it does not take the credentials that there are, or was not reached.
+        login: The credentials, if there are any.
+        required: Whether the next deploy fails without a login.
+        error: Why the registry rejected the credentials, or could not be reached.
     """
 
     login: RegistryLogin
-    needed: bool
-    failure: TransferFailed | None = None
+    required: bool
+    error: TransferFailed | None = None
 
 
 async def log_in_to_registries(
@@ -74,134 +75,138 @@ async def log_in_to_registries(
     environ: Mapping[str, str],
     emit: Emit,
 ) -> tuple[Credentials, ...]:
-    """See that there are credentials for each registry that needs some, and that it takes them.
+    """Verify the credentials for each registry; ask for missing ones where a login is required.
 
-    Needed they are for what is pushed to, which this machine's engine tries, and for images that the server pulls by
-    itself, still lacks, and that their registry does not give to everybody. Those, and all others that ftl.yaml lists,
-    the server's engine tries: this machine may have none, and not reach them. What is entered is kept where docker
-    keeps it on this machine. Nothing is asked where the project uses no registry of its own.
+    It is required for registries that are pushed to, which this machine's engine verifies, and for images that the
+    server pulls by itself, does not have yet, and that are not public. Those, and all others that ftl.yaml lists, are
+    verified by the server's engine: this machine may have no engine, and no access to them. Credentials that were
+    typed are stored in this machine's docker configuration. A project that uses no registry of its own asks nothing.
 
     Args:
-        project: Pushes to them, pulls from them, or lists them.
-        keyring: Knows what there is.
-        ask: Gets what there is not.
-        environ: Where docker's config file is found by.
-        emit: Hears of each.
+        project: The project whose registries are meant.
+        keyring: The known credentials.
+        ask: Asks for missing ones.
+        environ: Locates docker's config file.
+        emit: Receives the result for each registry.
 
     Returns:
-        The credentials that were taken.
+        The accepted credentials.
 
     Raises:
-        TransferFailed: A registry that is needed does not take them, or is not reached.
+        TransferFailed: A required registry rejects the credentials, or cannot be reached.
         EngineUnavailable: No engine answers on this machine, which would push.
         ServerError: The server, which would pull, cannot be reached.
     """
-    found: list[Credentials] = []
+    accepted: list[Credentials] = []
     pushed = push_registries(project)
     if pushed:
         async with Engine(local_url(environ), name="this machine") as engine:
-            desk = _Desk(engine, "which `ftl build` pushes to", ask, environ, emit)
-            tried = await gather(_try_here(engine, keyring, one) for one in pushed)
-            found += await _see_to(desk, tried)
+            session = _Session(engine, "which `ftl build` pushes to", ask, environ, emit)
+            results = await gather(_verify_push(engine, keyring, registry) for registry in pushed)
+            accepted += await _complete(session, results)
     pulled = pulled_images(project)
-    listed = (config_key(one.server) for one in project.registries)
-    there = [one for one in dict.fromkeys((*pulled, *listed)) if one not in pushed]
-    if there:
+    listed = (config_key(registry.server) for registry in project.registries)
+    on_server = [registry for registry in dict.fromkeys((*pulled, *listed)) if registry not in pushed]
+    if on_server:
         async with (
             connect(target_of(project.server)) as machine,
             Engine(await machine.engine_url(), name=machine.name, explain=machine.explain) as engine,
         ):
-            desk = _Desk(engine, "which the server pulls from", ask, environ, emit)
-            tried = await gather(_try_there(engine, keyring, one, pulled.get(one, ())) for one in there)
-            found += await _see_to(desk, tried)
-    return tuple(found)
+            session = _Session(engine, "which the server pulls from", ask, environ, emit)
+            results = await gather(
+                _verify_pull(engine, keyring, registry, pulled.get(registry, ())) for registry in on_server
+            )
+            accepted += await _complete(session, results)
+    return tuple(accepted)
 
 
-async def _try_here(engine: Engine, keyring: Keyring, registry: str) -> _Tried:
-    return await _try(engine, await keyring.for_registry(registry), needed=True)
+async def _verify_push(engine: Engine, keyring: Keyring, registry: str) -> _Verification:
+    return await _verify(engine, await keyring.for_registry(registry), required=True)
 
 
-async def _try_there(engine: Engine, keyring: Keyring, registry: str, images: Sequence[str]) -> _Tried:
-    """Try a registry from the server: needed it is for images that are not there yet."""
+async def _verify_pull(
+    engine: Engine, keyring: Keyring, registry: str, images: Sequence[str]
+) -> _Verification:
+    """Verify from the server; a login is required for images that it does not have yet."""
     login = await keyring.for_registry(registry)
-    lacking = [image for image in images if await engine.image(image) is None]
+    missing = [image for image in images if await engine.image(image) is None]
     if login.credentials is None:
-        return _Tried(login, needed=await needs_login(engine, lacking, seconds=LOOK_SECONDS))
-    return await _try(engine, login, needed=bool(lacking))
+        return _Verification(login, required=await needs_login(engine, missing, seconds=ACCESS_SECONDS))
+    return await _verify(engine, login, required=bool(missing))
 
 
-async def _try(engine: Engine, login: RegistryLogin, *, needed: bool) -> _Tried:
+async def _verify(engine: Engine, login: RegistryLogin, *, required: bool) -> _Verification:
     if login.credentials is None:
-        return _Tried(login, needed)
+        return _Verification(login, required)
     try:
         await verify(engine, login.credentials)
     except TransferFailed as error:
-        return _Tried(login, needed, error)
-    return _Tried(login, needed)
+        return _Verification(login, required, error)
+    return _Verification(login, required)
 
 
-async def _see_to(desk: _Desk, tried: Sequence[_Tried]) -> list[Credentials]:
-    """Say what came of it, and ask for what is needed, one after the other; what was taken.
+async def _complete(session: _Session, results: Sequence[_Verification]) -> list[Credentials]:
+    """Report each result, and ask for what is missing, one after the other; the accepted credentials.
 
     Raises:
-        TransferFailed: A registry that is needed does not take what there is.
+        TransferFailed: A required registry rejects the credentials.
     """
-    found = []
-    for one in tried:
-        credentials, name = one.login.credentials, display_name(one.login.registry)
+    accepted = []
+    for result in results:
+        credentials, name = result.login.credentials, display_name(result.login.registry)
         if credentials is None:
-            typed = await _enter(desk, one.login.registry) if one.needed else None
-            found += [typed] if typed is not None else []
-        elif one.failure is None:
-            desk.emit(Note(f"{name} takes the credentials from {credentials.origin}"))
-            found.append(credentials)
-        elif one.needed:
-            raise one.failure
+            typed = await _ask(session, result.login.registry) if result.required else None
+            accepted += [typed] if typed is not None else []
+        elif result.error is None:
+            session.emit(Note(f"{name} accepts the credentials from {credentials.origin}"))
+            accepted.append(credentials)
+        elif result.required:
+            raise result.error
         else:
-            desk.emit(Note(_told(one.failure), "warning", hint=one.failure.hint))
-    return found
+            session.emit(Note(_with_cause(result.error), "warning", hint=result.error.hint))
+    return accepted
 
 
-def _told(error: FtlError) -> str:
+def _with_cause(error: FtlError) -> str:
     return f"{error.message}: {error.cause}" if error.cause else error.message
 
 
-async def _enter(desk: _Desk, registry: str) -> Credentials | None:
-    """Ask for credentials until the registry takes them; None where nobody can be asked."""
+async def _ask(session: _Session, registry: str) -> Credentials | None:
+    """Ask for credentials until the registry accepts them; None where there is no terminal."""
     for attempt in range(ATTEMPTS):
-        answer = await desk.ask(display_name(registry))
+        answer = await session.ask(display_name(registry))
         if answer is None:
-            text = f"there are no credentials for {display_name(registry)}, {desk.use}"
-            hint = f"run {login_command(registry)} here, or list it below `registries` in ftl.yaml"
-            desk.emit(Note(text, "warning", hint=hint))
+            text = f"there are no credentials for {display_name(registry)}, {session.purpose}"
+            hint = f"run {login_command(registry)} on this machine, or list it under `registries` in ftl.yaml"
+            session.emit(Note(text, "warning", hint=hint))
             return None
         credentials = typed_credentials(registry, *answer)
         try:
-            await verify(desk.engine, credentials)
+            await verify(session.engine, credentials)
         except TransferFailed as error:
             if attempt == ATTEMPTS - 1:
                 raise
-            desk.emit(Note(error.message, "warning"))
+            session.emit(Note(error.message, "warning"))
         else:
-            await _keep(desk, credentials)
+            await _store_locally(session, credentials)
             return credentials
     return None
 
 
-async def _keep(desk: _Desk, credentials: Credentials) -> None:
-    """Have docker remember what was entered; without a docker here, or a way to the registry, it is not kept."""
+async def _store_locally(session: _Session, credentials: Credentials) -> None:
+    """Store typed credentials by `docker login`; without docker on this machine, or access, they are not stored."""
     name = display_name(credentials.registry)
     try:
-        await docker_login(credentials, desk.environ)
+        await docker_login(credentials, session.environ)
     except FtlError as error:
-        text = f"{name} takes them, but docker does not keep them on this machine: {_told(error)}"
-        desk.emit(Note(text, "warning", hint="list the registry below `registries` in ftl.yaml"))
+        text = f"{name} accepts them, but docker does not store them on this machine: {_with_cause(error)}"
+        session.emit(Note(text, "warning", hint="list the registry under `registries` in ftl.yaml"))
     else:
-        desk.emit(Note(f"{name} takes them; docker keeps them on this machine"))
+        session.emit(Note(f"{name} accepts them; docker stores them on this machine"))
 
 
 async def store_credentials(target: Target, credentials: tuple[Credentials, ...], *, emit: Emit) -> None:
-    """Keep credentials on the server, for whoever deploys there: only because that was asked for.
+    """Store credentials on the server, for everybody who deploys there; only on request.
 
     Raises:
         FtlError: They cannot be stored there.
@@ -209,5 +214,5 @@ async def store_credentials(target: Target, credentials: tuple[Credentials, ...]
     """
     async with connect(target) as machine:
         await store_on_server(machine, credentials)
-    names = ", ".join(display_name(one.registry) for one in credentials)
-    emit(Note(f"the credentials for {names} are on {target.host}, in ~/.docker/config.json"))
+    names = ", ".join(display_name(login.registry) for login in credentials)
+    emit(Note(f"stored the credentials for {names} on {target.host}, in ~/.docker/config.json"))

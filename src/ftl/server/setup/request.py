@@ -11,19 +11,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SetupRequest:
-    """What `ftl setup` was asked for.
+    """The desired setup.
 
     Attributes:
-        keys: The public keys that ssh would log in with here, the first of them for a server that knows none.
-        docker_repository: Where Docker's own packages are, without the distribution's name.
-        firewall: Whether to touch the firewall at all.
-        allow: More ports that stay open.
-        forwards: The ports that ftl.yaml opens past the proxy; the rules let them through as soon as they are
+        keys: The public keys that ssh would log in with from this machine; the first is authorised on a server that
+            accepts none of them.
+        docker_repository: The URL of Docker's own packages, without the distribution's name.
+        firewall: Whether to manage the firewall.
+        allow: Additional ports to keep open.
+        forwards: The ports that ftl.yaml publishes past the proxy; the firewall lets them through once they are
             deployed.
-        insecure: The registries that the engine may use without a certificate that it trusts.
-        swap: Bytes of swap, if the server has none.
-        unattended_upgrades: Whether security updates are to install themselves.
-        harden: Whether to end root's login and logins by password.
+        insecure: Registries that the engine may use without a trusted certificate.
+        swap: Bytes of swap to add if the server has none.
+        unattended_upgrades: Whether to enable automatic security updates.
+        harden: Whether to disable root login and password authentication.
     """
 
     keys: tuple[str, ...] = ()

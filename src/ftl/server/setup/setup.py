@@ -1,4 +1,4 @@
-"""`ftl setup`: look at a server, compare, and do what is missing."""
+"""`ftl setup`: observe a server, plan what is missing, apply the plan."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ftl.events import Emit, Note, SetupPlanned
 from ftl.image.registry.names import insecure_registries
 from ftl.server.setup.apply.executor import apply
 from ftl.server.setup.observe.login import AskPassword, ObserveQuery, log_in
-from ftl.server.setup.observe.public_keys import bodies, public_keys
+from ftl.server.setup.observe.public_keys import key_bodies, public_keys
 from ftl.server.setup.plan.planner import SetupPlan, make_plan
 from ftl.ssh.configuration import resolve
 from ftl.ssh.target import target_of
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RootAccess:
-    """How to get in, and become root there.
+    """Login and root access on the server.
 
     Attributes:
-        login: Log in as this user alone; None: as the one who deploys, else as root.
+        login: Log in as this user only; None: as the deploy user, else as root.
         password: For sudo; empty if none was given beforehand.
-        ask: Where to get one.
+        ask: Asks for the password if it is needed.
     """
 
     login: str | None
@@ -36,24 +36,24 @@ class RootAccess:
 
 
 async def setup(
-    project: Project, wanted: SetupRequest, access: RootAccess, *, dry_run: bool = False, emit: Emit
+    project: Project, request: SetupRequest, access: RootAccess, *, dry_run: bool = False, emit: Emit
 ) -> SetupPlan:
     """Make a server ready for deploys.
 
     Args:
-        project: Its server is set up; nothing of it is deployed.
-        wanted: What beyond the usual is asked for; the keys and the forwards are found here.
-        access: How to get in.
-        dry_run: Stop once it is known what would be done.
-        emit: Hears what is planned and done.
+        project: Its server is set up; nothing is deployed.
+        request: The options; keys, forwards and insecure registries are filled in here.
+        access: How to log in and become root.
+        dry_run: Stop after planning.
+        emit: Receives the plan, its notes and the progress.
 
     Returns:
-        What was done, or would be; no steps: nothing was missing.
+        The plan that was applied, or would be; without steps where nothing was missing.
 
     Raises:
-        UsageError: There is nothing that could be set up, or no key to let in.
-        ServerError: The server cannot be reached, or nobody becomes root there.
-        FtlError: It is none that we know how to set up, or a step failed.
+        UsageError: The server is this machine, or there is no key to authorise.
+        ServerError: The server cannot be reached, or root access is not possible.
+        FtlError: The system is not supported, or a step failed.
     """
     server = project.server
     if server.is_local:
@@ -64,18 +64,18 @@ async def setup(
     target = target_of(server)
     resolved = await resolve(target)
     user = server.user or resolved.user
-    wanted = replace(
-        wanted,
+    request = replace(
+        request,
         keys=await public_keys(server, resolved),
         forwards=tuple(_forwards(project)),
         insecure=insecure_registries(project),
     )
-    question = ObserveQuery(user, bodies(wanted.keys))
+    query = ObserveQuery(user, key_bodies(request.keys))
     with at(server=server.host):
         async with log_in(
-            target, question, login=access.login, password=access.password, ask=access.ask, emit=emit
+            target, query, login=access.login, password=access.password, ask=access.ask, emit=emit
         ) as login:
-            plan = make_plan(wanted, login.observed, server=server.host)
+            plan = make_plan(request, login.observed, server=server.host)
             emit(SetupPlanned(plan.server, plan.system, tuple(step.text for step in plan.steps)))
             for note in plan.notes:
                 emit(Note(note, "warning"))
@@ -85,5 +85,5 @@ async def setup(
 
 
 def _forwards(project: Project) -> list[tuple[int, str]]:
-    """The ports of the server that ftl.yaml opens past the proxy."""
-    return [(one.host_port, one.protocol) for service in project.services for one in service.published]
+    """The ports of the server that ftl.yaml publishes past the proxy."""
+    return [(port.host_port, port.protocol) for service in project.services for port in service.published]

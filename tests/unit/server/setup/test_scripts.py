@@ -1,7 +1,8 @@
-"""The scripts that run on servers."""
+"""The shell scripts that run on servers."""
 
 from __future__ import annotations
 
+import re
 import stat
 import subprocess
 from importlib.resources import files
@@ -16,25 +17,67 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+KINDS = {
+    "add_swap",
+    "allow_in_ufw",
+    "apply_firewall",
+    "authorise_key",
+    "create_user",
+    "enable_upgrades",
+    "grant_sudo",
+    "harden_ssh",
+    "install_docker",
+    "install_packages",
+    "join_docker_group",
+    "keep",
+    "refresh_packages",
+    "revert",
+    "start_engine",
+    "write_daemon_settings",
+}
+
+
 @pytest.mark.parametrize(
-    "script", [scripts.as_root(), scripts.observe(), scripts.hand(), scripts.firewall().decode()], ids=len
+    "script",
+    [scripts.as_root(), scripts.observe(), scripts.root_shell(), scripts.firewall().decode()],
+    ids=len,
 )
-def test_scripts_can_be_read_by_any_shell_and_passed_as_an_argument(script: str) -> None:
-    """They parse, and are shorter than one argument may be (MAX_ARG_STRLEN, 128 KiB), with room for quotes."""
+def test_scripts_parse_and_fit_into_an_argument(script: str) -> None:
+    """With room for quotes below the limit of one argument (MAX_ARG_STRLEN, 128 KiB)."""
     subprocess.run(("sh", "-n"), input=script.encode(), check=True)
     assert len(script.replace("'", "'\"'\"'")) < 100_000
 
 
-def test_every_step_is_one_that_the_server_knows() -> None:
-    """The dispatcher names the verb of each, and there is a function of that name."""
-    kinds = [
-        kind for kind in vars(steps).values() if isinstance(kind, type) and issubclass(kind, steps.SetupStep)
+def test_every_step_has_a_shell_function() -> None:
+    """And every function a step; kinds are a public contract, whatever the classes are called."""
+    classes = [
+        value
+        for value in vars(steps).values()
+        if isinstance(value, type) and issubclass(value, steps.SetupStep)
     ]
-    verbs = {kind.verb for kind in kinds if kind is not steps.SetupStep}
-    script = scripts.hand()
-    dispatched = next(line for line in script.splitlines() if line.strip().startswith("refresh |"))
-    assert verbs <= set(dispatched.strip().rstrip(")").split(" | "))
-    assert all(f"do_{verb}() {{" in script for verb in verbs)
+    kinds = {step.kind for step in classes if step is not steps.SetupStep}
+    assert kinds == set(re.findall(r"^do_(\w+)\(\) \{", scripts.root_shell(), re.MULTILINE))
+    assert kinds == KINDS
+
+
+def test_steps_run_in_their_order(tmp_path: Path) -> None:
+    """The shell reads each step's arguments line by line, and answers for each; an unknown step fails."""
+    script = files(scripts).joinpath("run_steps.sh").read_text()
+    functions = """
+        exec 3>&1
+        answer() { printf '%s\\n' "$1" >&3; }
+        has() { command -v "$1" > /dev/null; }
+        do_add() { echo "$# $2" >> "$calls"; }
+        do_fail() { echo why; return 1; }
+        do_revert() { echo reverted >> "$calls"; }
+    """
+    calls = tmp_path / "calls"
+    stdin = "add\n2\none\ntwo words\nfail\n0\nunknown\n0\nadd\n1\n"
+    argv = ("sh", "-c", f"{functions}calls={calls} log={tmp_path}/log\n{script}")
+    done = subprocess.run(argv, input=stdin, check=True, capture_output=True, text=True)
+    answers = ["ftl-ready", "done", "log\twhy", "failed", "log\tunknown step unknown", "failed"]
+    assert done.stdout.splitlines() == answers
+    assert calls.read_text().splitlines() == ["2 two words", "reverted"]
 
 
 @pytest.mark.parametrize(
@@ -50,8 +93,8 @@ def test_every_step_is_one_that_the_server_knows() -> None:
         ("/keys/*", "/keys/*"),
     ],
 )
-def test_where_sshd_looks_for_a_users_keys(file: str, expected: str) -> None:
-    """Its tokens are replaced once each, and every other sign is what it is."""
+def test_the_path_of_a_user_s_authorized_keys(file: str, expected: str) -> None:
+    """Each token is replaced once, and every other character is kept."""
     script = files(scripts).joinpath("keys_file.sh").read_text()
     stub = "id() { echo 1000; }\n"
     argv = ("sh", "-c", f'{script}{stub}keys_file "$@"', "sh", file, "me", "/home/a&b")
@@ -59,8 +102,8 @@ def test_where_sshd_looks_for_a_users_keys(file: str, expected: str) -> None:
     assert done.stdout == expected.format(uid=1000)
 
 
-def test_what_a_name_brings_is_not_replaced_again() -> None:
-    """A home folder with a percent sign in its name."""
+def test_inserted_text_is_not_expanded_again() -> None:
+    """A home folder may have a percent sign in its name."""
     script = files(scripts).joinpath("keys_file.sh").read_text()
     argv = ("sh", "-c", f'{script}keys_file "$@"', "sh", "%h/%u", "me", "/home/%u")
     assert subprocess.run(argv, check=True, capture_output=True, text=True).stdout == "/home/%u/me"
@@ -83,23 +126,23 @@ def test_what_a_name_brings_is_not_replaced_again() -> None:
         ("", False),
     ],
 )
-def test_who_becomes_root_by_sudo(rules: str, is_root: bool) -> None:
-    """Whoever may run anything without a password, by the last rule that fits; other rules make nobody root."""
+def test_rules_that_allow_root_without_a_password(rules: str, is_root: bool) -> None:
+    """Any command, by the last rule that matches; a rule for single commands is not enough."""
     head = "Matching Defaults entries for me on shop:\n    env_reset\n\nUser me may run the following:\n"
-    said = head + "".join(f"    {rule}\n" for rule in rules.split("|"))
+    output = head + "".join(f"    {rule}\n" for rule in rules.split("|"))
     script = files(scripts).joinpath("sudo_rules.sh").read_text()
-    done = subprocess.run(("sh", "-c", f"{script}make_root"), input=said, text=True, check=False)
+    done = subprocess.run(("sh", "-c", f"{script}make_root"), input=output, text=True, check=False)
     assert (done.returncode == 0) is is_root
 
 
-def test_a_user_comes_through_the_folder_of_its_keys(tmp_path: Path) -> None:
-    """A login reads the file as that user: a folder that we make outside the home folder is not for root alone."""
+def test_a_new_folder_for_keys_is_readable_for_its_user(tmp_path: Path) -> None:
+    """Sshd reads the file as that user, so a folder outside the home folder is not for root only."""
     stubs = "umask 022\ngetent() { echo me:x:1000:1000::/home/me:/bin/sh; }\nchown() { :; }\n"
     parts = "".join(files(scripts).joinpath(name).read_text() for name in ("keys_file.sh", "account.sh"))
     argv = (
         "sh",
         "-c",
-        f'{parts}{stubs}do_key "$@"',
+        f'{parts}{stubs}do_authorise_key "$@"',
         "sh",
         "me",
         f"{tmp_path}/keys/%u",
@@ -121,7 +164,7 @@ sleep() { :; }
 
 
 @pytest.mark.parametrize(
-    ("busy", "asked"),
+    ("busy", "expected"),
     [
         (0, ["allow 80/tcp", "allow 443/tcp"]),
         (1, ["allow 80/tcp", "reload", "allow 80/tcp", "allow 443/tcp"]),
@@ -129,28 +172,35 @@ sleep() { :; }
         (99, ["allow 80/tcp", *["reload"] * 10]),
     ],
 )
-def test_what_ufw_left_half_done_is_put_in_force(tmp_path: Path, busy: int, asked: list[str]) -> None:
-    """It fails while another program has the lock of iptables, and passes over a rule that is in its file by then."""
+def test_a_failed_ufw_is_retried_after_a_reload(tmp_path: Path, busy: int, expected: list[str]) -> None:
+    """It fails while another program has the lock of iptables, and then skips a rule that is in its file."""
     calls = tmp_path / "calls"
     script = files(scripts).joinpath("guarded.sh").read_text()
-    argv = ("sh", "-c", f'{script}{UFW}calls={calls} busy={busy}\ndo_ufw "$@"', "sh", "80/tcp", "443/tcp")
+    argv = (
+        "sh",
+        "-c",
+        f'{script}{UFW}calls={calls} busy={busy}\ndo_allow_in_ufw "$@"',
+        "sh",
+        "80/tcp",
+        "443/tcp",
+    )
     done = subprocess.run(argv, check=False)
-    assert calls.read_text().splitlines() == asked
-    assert (done.returncode == 0) is (busy < len(asked))
+    assert calls.read_text().splitlines() == expected
+    assert (done.returncode == 0) is (busy < len(expected))
 
 
-def test_ufw_is_heard_when_the_lock_of_iptables_is_free_again(tmp_path: Path) -> None:
-    """One that could not answer at once is not taken for one that is off."""
+def test_a_busy_ufw_is_asked_again(tmp_path: Path) -> None:
+    """One that fails at first is not mistaken for one that is inactive."""
     calls = tmp_path / "calls"
-    _, _, rest = scripts.observe().partition("ufw_says() {")
+    _, _, rest = scripts.observe().partition("retry_ufw() {")
     body, _, _ = rest.partition("\n}\n")
-    argv = ("sh", "-c", f"ufw_says() {{{body}\n}}\n{UFW}calls={calls} busy=2\nufw_says status")
+    argv = ("sh", "-c", f"retry_ufw() {{{body}\n}}\n{UFW}calls={calls} busy=2\nretry_ufw status")
     subprocess.run(argv, check=True)
     assert calls.read_text().splitlines() == ["status"] * 3
 
 
-def test_the_firewall_leaves_ssh_to_the_rules_that_were_there(tmp_path: Path) -> None:
-    """What is left comes back to them before anything of ours accepts or drops it; what is allowed is accepted."""
+def test_the_firewall_leaves_ssh_to_other_rules(tmp_path: Path) -> None:
+    """A port left to them returns before any of FTL's rules accepts or drops it; allowed ports are accepted."""
     conf = tmp_path / "firewall.conf"
     conf.write_text("input own\nleave 22/tcp\nallow 80/tcp\nallow 443/udp\nallow ; reboot\n")
     script, _, _ = scripts.firewall().decode().partition('case "${1-}" in')
@@ -167,7 +217,7 @@ def test_the_firewall_leaves_ssh_to_the_rules_that_were_there(tmp_path: Path) ->
     assert sum("--ctorigdstport" in rule for rule in rules) == 3
 
 
-# apt as the script calls it, and what it needs of the server: all of it harmless.
+# apt and what else the script calls, replaced by harmless functions.
 APT = r"""
 state=$1 log=$1/log own_source=$1/source own_key=$1/key has_key=$2 update=$3 own=$4 candidate=$5 others_have_it=$6
 printf '#!/bin/sh\necho "  Candidate: %s"\n' "$candidate" > "$state/apt-cache"
@@ -181,10 +231,10 @@ apt() {
     esac
 }
 fetch_key() { if [ "$has_key" = yes ]; then echo key > "$state/docker.asc"; fi; }
-named_by_others() { [ "$others_have_it" = yes ]; }
+added_by_others() { [ "$others_have_it" = yes ]; }
 note() { echo "$1" >> "$state/notes"; }
 has_systemd() { :; }
-do_docker https://mirror/linux/debian bookworm amd64 'zstd iptables' docker.io
+do_install_docker https://mirror/linux/debian bookworm amd64 'zstd iptables' docker.io
 """
 OFFLINE = "E: Unable to fetch some archives, maybe run apt-get update or try with --fix-missing?"
 BROKEN = "E: Sub-process /usr/bin/dpkg returned an error code (1)"
@@ -193,15 +243,15 @@ BROKEN = "E: Sub-process /usr/bin/dpkg returned an error code (1)"
 @pytest.mark.parametrize(
     ("has_key", "update", "own", "candidate", "others_have_it", "note", "installed"),
     [
-        ("yes", "0", "fine", "(none)", "no", "Docker comes from https://mirror", "own"),
+        ("yes", "0", "fine", "(none)", "no", "installing Docker from https://mirror", "own"),
         ("no", "0", "fine", "(none)", "no", "cannot be reached", "docker.io"),
         ("yes", "100", "fine", "(none)", "no", "cannot be reached", "docker.io"),
         ("yes", "0", OFFLINE, "(none)", "no", "cannot be fetched", "docker.io"),
-        ("yes", "0", BROKEN, "(none)", "no", "Docker comes from https://mirror", ""),
-        ("yes", "0", "fine", "5:27.0", "yes", "known there already", "own"),
+        ("yes", "0", BROKEN, "(none)", "no", "installing Docker from https://mirror", ""),
+        ("yes", "0", "fine", "5:27.0", "yes", "configured there already", "own"),
         ("yes", "0", OFFLINE, "5:27.0", "yes", "cannot be fetched", "docker.io"),
-        ("yes", "0", BROKEN, "5:27.0", "yes", "known there already", ""),
-        ("yes", "0", "fine", "(none)", "yes", "offers no docker-ce", "docker.io"),
+        ("yes", "0", BROKEN, "5:27.0", "yes", "configured there already", ""),
+        ("yes", "0", "fine", "(none)", "yes", "has no docker-ce", "docker.io"),
     ],
     ids=(
         "new",
@@ -215,7 +265,7 @@ BROKEN = "E: Sub-process /usr/bin/dpkg returned an error code (1)"
         "idle",
     ),
 )
-def test_the_distribution_s_engine_comes_only_where_docker_s_own_did_not_arrive(
+def test_the_distribution_s_engine_is_the_fallback(
     tmp_path: Path,
     has_key: str,
     update: str,
@@ -225,7 +275,7 @@ def test_the_distribution_s_engine_comes_only_where_docker_s_own_did_not_arrive(
     note: str,
     installed: str,
 ) -> None:
-    """An installation that failed is an error, and a source of ours is left only where its packages were had."""
+    """Only for a failed download: a failed installation is an error. The repository is kept only if it was used."""
     script = "asked=no\n" + files(scripts).joinpath("packages.sh").read_text() + APT
     argv = ("sh", "-c", script, "sh", str(tmp_path), has_key, update, own, candidate, others_have_it)
     done = subprocess.run(argv, check=False, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""Servers made up for the planner, which is pure: nothing is connected to."""
+"""Sample servers for the planner, which is pure: no connection is made."""
 
 from __future__ import annotations
 
@@ -28,13 +28,12 @@ BARE = ObservedServer(
     system=BOOKWORM,
     systemd=True,
     free=20_000_000_000,
-    memory=2_000_000_000,
     swap=0,
     packages=frozenset({"ca-certificates", "iptables"}),
     auto_upgrades=None,
     dockerd=None,
     has_docker=False,
-    daemon=None,
+    daemon_json=None,
     engine=None,
     engine_arguments=(),
     account=None,
@@ -46,32 +45,32 @@ BARE = ObservedServer(
         root_login="yes",
         password_login=True,
     ),
-    ufw=None,
+    ufw_rules=None,
     firewalld=False,
-    firewall=InstalledFirewall(rules=None, script=None, unit=None, enabled=False, holds=False),
+    firewall=InstalledFirewall(conf=None, script=None, unit=None, enabled=False, in_force=False),
     listening=frozenset({(22, "tcp")}),
-    tunnels=frozenset(),
-    published=frozenset(),
-    forwarded=frozenset(),
+    vpn_ports=frozenset(),
+    foreign_ports=frozenset(),
+    ftl_ports=frozenset(),
 )
-"""A machine that was just rented: root logs in."""
+"""A freshly rented machine: root logs in."""
 
 READY = replace(
     BARE,
     packages=frozenset({"ca-certificates", "iptables", "zstd"}),
     dockerd="/usr/bin/dockerd",
     has_docker=True,
-    daemon=SETTINGS,
+    daemon_json=SETTINGS,
     engine=RunningEngine(live_restore=True, swarm=False, containers=3),
     engine_arguments=("/usr/bin/dockerd", "-H", "fd://"),
     account=DeployAccount("/home/deploy", frozenset({"deploy", "docker"}), sudoer=False),
     sshd=replace(BARE.sshd, authorised=True),
     firewall=InstalledFirewall(
-        rules=firewall_conf(None, WEB, left=((22, "tcp"),), owner="own"),
+        conf=firewall_conf(None, WEB, left=((22, "tcp"),), owner="own"),
         script=scripts.firewall(),
         unit=scripts.firewall_unit(),
         enabled=True,
-        holds=True,
+        in_force=True,
     ),
 )
 """The same after `ftl setup`."""

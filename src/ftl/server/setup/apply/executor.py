@@ -1,4 +1,7 @@
-"""Running a plan on a server, step by step; what could lock us out is proved by a new connection before it stays."""
+"""Apply a setup plan, step by step.
+
+A change that could lock us out is kept only if a new connection works after it.
+"""
 
 from __future__ import annotations
 
@@ -21,99 +24,102 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 2
 _PAUSE = 3.0
-"""Tries of a new connection, and seconds between two: together well within GUARD_SECONDS of steps/guarded.py."""
+"""Attempts of a new connection, and seconds between two: together well within GUARD_SECONDS of steps/guarded.py."""
+
+PROVE = "prove"
+"""Name of the final check in errors, as if it were a step."""
 
 
 async def apply(plan: SetupPlan, login: RootLogin, deployer: Target, *, emit: Emit) -> None:
-    """Do all steps of a plan.
+    """Run all steps of a plan.
 
     Args:
-        plan: What is to be done; where it has no steps, it is only seen that the user who deploys is let in.
-        login: Our way in.
-        deployer: The way in of the user who deploys, by which new connections are made: to see that the firewall lets
-            them through, before other ways in are closed, and at the end.
-        emit: Hears of each step.
+        plan: The plan; without steps, only the deploy user's login is checked.
+        login: The connection with root access.
+        deployer: The server and the deploy user, for new connections: to check that the firewall lets them through,
+            before other logins are disabled, and at the end.
+        emit: Receives the progress of each step.
 
     Raises:
-        FtlError: A step failed; what was done before it stays.
-        ServerError: The connection broke, or a new one was not let in: then what closed it out was taken back.
+        FtlError: A step failed; the steps before it stay applied.
+        ServerError: The connection broke, or a new one does not work: then the change that prevents it was reverted.
     """
-    proof = _Proof(deployer)
+    check = _DeployerCheck(deployer)
     if not plan.steps:
-        if not login.deployer_enters:
-            with at(server=plan.server, step="prove"):
-                await proof.complete()
+        if not login.deployer_logged_in:
+            with at(server=plan.server, step=PROVE):
+                await check.complete()
         return
-    async with RootShell(login.machine, user=login.user, password=login.password, emit=emit) as hand:
+    async with RootShell(login.machine, user=login.user, password=login.password, emit=emit) as shell:
         for step in plan.steps:
             with at(server=plan.server, step=step.kind):
-                await _run(step, hand, proof, emit)
-    with at(server=plan.server, step="prove"):
-        await proof.complete()
+                await _run(step, shell, check, emit)
+    with at(server=plan.server, step=PROVE):
+        await check.complete()
 
 
-async def _run(step: SetupStep, hand: RootShell, proof: _Proof, emit: Emit) -> None:
+async def _run(step: SetupStep, shell: RootShell, check: _DeployerCheck, emit: Emit) -> None:
     emit(StepStarted(step.kind, step.text))
-    began = time.monotonic()
+    started = time.monotonic()
     if isinstance(step, HardenSsh):
-        await proof.complete()
+        await check.complete()
     try:
-        await hand.do(step)
+        await shell.run(step)
     except BaseException:
         emit(StepFailed(step.kind, step.text))
         raise
     if step.guarded:
-        await _confirm(step, hand, proof, emit)
-    emit(StepFinished(step.kind, step.text, time.monotonic() - began))
+        await _confirm(step, shell, check, emit)
+    emit(StepFinished(step.kind, step.text, time.monotonic() - started))
 
 
-async def _confirm(step: SetupStep, hand: RootShell, proof: _Proof, emit: Emit) -> None:
-    """Keep what a step did if a new connection is let in after it, else take it back.
+async def _confirm(step: SetupStep, shell: RootShell, check: _DeployerCheck, emit: Emit) -> None:
+    """Keep a guarded step's change if a new connection works, else revert it.
 
     Raises:
-        ServerError: It was taken back.
+        ServerError: It was reverted.
     """
     try:
-        await proof.renew(refusal_will_do=not isinstance(step, HardenSsh))
+        await check.connect(accept_refusal=not isinstance(step, HardenSsh))
     except FtlError as error:
-        await hand.do(Revert())
+        await shell.run(Revert())
         emit(StepFailed(step.kind, step.text))
         emit(StepUndone(step.kind, step.text))
         raise ServerError(
-            f"{proof.way.host} let no new connection in after this step, which was taken back: {step.text}",
+            f"{check.target.host} accepted no new connection after this step, which was reverted: {step.text}",
             cause=error.message,
             hint=error.hint,
         ) from error
-    await hand.do(Keep())
+    await shell.run(Keep())
 
 
-class _Proof:
-    """That the user who deploys is let in by a connection made now, and may use Docker."""
+class _DeployerCheck:
+    """Checks over a new connection that the deploy user can log in and use Docker."""
 
-    def __init__(self, way: Target) -> None:
-        self.way = way
-        self._missing: FtlError | None = None
-        self._tried = False
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self._problem: FtlError | None = None
+        self._connected = False
 
-    async def renew(self, *, refusal_will_do: bool) -> None:
-        """Connect anew.
+    async def connect(self, *, accept_refusal: bool) -> None:
+        """Make a new connection.
 
         Args:
-            refusal_will_do: Whether it is enough that the SSH server answers, even if it lets this user not in:
-                then no firewall stands between.
+            accept_refusal: Whether an SSH server that answers and refuses the user is good enough: then no firewall
+                is in between.
 
         Raises:
-            ServerError: It was not possible; twice, for a server that takes only so many connections at a time.
+            ServerError: No connection; after two attempts, for a server that limits the rate of connections.
         """
-        self._tried, self._missing = True, None
+        self._connected, self._problem = True, None
         for attempt in range(_ATTEMPTS):
             try:
-                async with connect(self.way) as machine:
-                    await self._look(machine)
+                async with connect(self.target) as machine:
+                    await self._check_docker(machine)
             except LoginRefused as error:
-                if not refusal_will_do:
+                if not accept_refusal:
                     raise
-                self._missing = error
+                self._problem = error
             except ServerError:
                 if attempt == _ATTEMPTS - 1:
                     raise
@@ -122,18 +128,18 @@ class _Proof:
             return
 
     async def complete(self) -> None:
-        """See to it that a connection was made since the last change, and that nothing was missing.
+        """Make sure that a connection was made since the last change, without any problem.
 
         Raises:
-            ServerError: The user who deploys is not let in, or may not use Docker.
+            ServerError: The deploy user cannot log in, or may not use Docker.
         """
-        if not self._tried or self._missing is not None:
-            await self.renew(refusal_will_do=False)
-        if self._missing is not None:
-            raise self._missing
+        if not self._connected or self._problem is not None:
+            await self.connect(accept_refusal=False)
+        if self._problem is not None:
+            raise self._problem
 
-    async def _look(self, machine: Machine) -> None:
+    async def _check_docker(self, machine: Machine) -> None:
         try:
             await machine.engine_url()
         except ServerError as error:
-            self._missing = error
+            self._problem = error

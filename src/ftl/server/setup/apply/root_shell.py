@@ -1,4 +1,4 @@
-"""Our hand on a server: one SSH command that does steps as they are handed to it, and says how each went."""
+"""A root shell on the server that runs setup steps one at a time and reports each result."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ _OPENING_SECONDS = 30.0
 
 def _busy(server: str) -> LockHeld:
     return LockHeld(
-        f"another `ftl setup` is under way on {server}",
+        f"another `ftl setup` is running on {server}",
         holder="another setup",
-        hint="wait until it has ended; one that was cut off finishes its step, and takes back what nobody confirmed",
+        hint="wait until it has ended; one that lost its connection finishes its step, and reverts unconfirmed changes",
     )
 
 
 class RootShell:
-    """An async context manager: entering it becomes root there. When it ends, so does what it started.
+    """A root shell; an async context manager. What it started ends with it.
 
     Args:
-        machine: Where; it must be connected.
-        user: Who we are there, for messages.
+        machine: The connected server.
+        user: The login user, for messages.
         password: For sudo; empty if none is needed.
-        emit: Hears what is worth knowing while a step is under way.
+        emit: Receives notes while a step runs.
     """
 
     def __init__(self, machine: Machine, *, user: str, password: str, emit: Emit) -> None:
@@ -49,27 +49,29 @@ class RootShell:
         self._process: Process | None = None
 
     async def __aenter__(self) -> Self:
-        """Begin.
+        """Start the shell.
 
         Raises:
-            ServerError: We are not root there.
-            LockHeld: Another setup is at work there.
+            ServerError: Root access is not possible.
+            LockHeld: Another setup is running on the server.
         """
-        self._process = await self._machine.start(sudo.root_command(scripts.hand()))
+        self._process = await self._machine.start(sudo.root_command(scripts.root_shell()))
         try:
             async with asyncio.timeout(_OPENING_SECONDS):
                 await self._write(sudo.password_line(self._password))
-                while (found := sudo.read_result([await self._line()])) is None:
+                while (answer := sudo.read_result([await self._line()])) is None:
                     pass
-                answer, _ = found
-                if answer.outcome != "ok":
-                    raise sudo.refusal(answer, user=self._user, server=self._machine.name)
-                while (line := await self._line()) != "ftl-hand":
+                result, _ = answer
+                if result.outcome != "ok":
+                    raise sudo.sudo_error(result, user=self._user, server=self._machine.name)
+                while (line := await self._line()) != "ftl-ready":
                     if line == "ftl-busy":
                         raise _busy(self._machine.name)
         except TimeoutError:
             await self._close()
-            raise ServerError(f"{self._machine.name} does not begin with what it is told") from None
+            raise ServerError(
+                f"the root shell on {self._machine.name} did not start within {_OPENING_SECONDS:.0f} s"
+            ) from None
         except BaseException:
             await self._close()
             raise
@@ -79,19 +81,19 @@ class RootShell:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, asyncio.CancelledError):
-            self._emit(Note(f"what is under way on {self._machine.name} is brought to its end there"))
-            await self._close(patience=0)
+            self._emit(Note(f"the running step is completed on {self._machine.name}"))
+            await self._close(grace=0)
         else:
             await self._close()
 
-    async def do(self, step: SetupStep) -> None:
-        """Have a step done.
+    async def run(self, step: SetupStep) -> None:
+        """Run a step.
 
         Raises:
-            FtlError: It failed, with the last lines of what was said there.
-            ServerError: The connection broke, or it takes too long.
+            FtlError: It failed, with the last lines of its output; or it takes too long.
+            ServerError: The connection broke.
         """
-        lines = [step.verb, str(len(step.words)), *step.words]
+        lines = [step.kind, str(len(step.arguments)), *step.arguments]
         await self._write("".join(f"{line}\n" for line in lines).encode())
         log: list[str] = []
         try:
@@ -106,14 +108,14 @@ class RootShell:
                         raise failures.step_failed(step, log, server=self._machine.name)
         except TimeoutError:
             raise FtlError(
-                f"it takes longer than {step.seconds:.0f} s on {self._machine.name} to {step.text}",
-                hint="it goes on there; look what holds it up, then run `ftl setup` again",
+                f"{self._machine.name} did not {step.text} within {step.seconds:.0f} s",
+                hint="it is still running there; see what delays it, then run `ftl setup` again",
             ) from None
 
     async def _write(self, content: bytes) -> None:
         assert self._process is not None
         assert self._process.stdin is not None
-        with suppress(ConnectionError):  # its end says why, and is read next
+        with suppress(ConnectionError):  # the end of its output says why, and is read next
             self._process.stdin.write(content)
             await self._process.stdin.drain()
 
@@ -124,29 +126,29 @@ class RootShell:
             line = await self._process.stdout.readline()
         except ValueError:  # of asyncio, for a line that does not end within the reader's limit
             raise ServerError(
-                f"what {self._machine.name} answers cannot be read",
+                f"the answers of {self._machine.name} cannot be read",
                 cause=f"a line of more than {child.READ_LIMIT >> 20} MiB",
-                hint="something there writes into the answers; see what the shell of that user runs at its start",
+                hint="something on the server writes into them; see what that user's shell runs at its start",
             ) from None
         if not line.endswith(b"\n"):
             raise ServerError(
-                f"the connection to {self._machine.name} was lost, or what ran there was ended",
-                hint="what was under way there is brought to its end; `ftl setup` goes on from what is there",
+                f"the connection to {self._machine.name} was lost, or the root shell there was killed",
+                hint="the running step is completed there; run `ftl setup` again to continue",
             )
         return line.decode(errors="replace").rstrip("\n")
 
-    async def _close(self, *, patience: float = child.GRACE_SECONDS) -> None:
-        """End it by the end of its input: what still waited for a confirmation is taken back there.
+    async def _close(self, *, grace: float = child.GRACE_SECONDS) -> None:
+        """End it by closing its stdin: the server then reverts an unconfirmed change.
 
         Args:
-            patience: Seconds to wait for its end. ssh itself ignores SIGTERM while its session is open.
+            grace: Seconds to wait for its end. ssh itself ignores SIGTERM while its session is open.
         """
         process = self._process
         if process is None or process.stdin is None:
             return
         process.stdin.close()
         with suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), patience)
+            await asyncio.wait_for(process.wait(), grace)
         if process.returncode is None:
             process.kill()
             await process.wait()

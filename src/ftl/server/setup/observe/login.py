@@ -1,4 +1,4 @@
-"""Who logs in to set a server up: the user who deploys, or root where that one cannot yet, or is not there yet."""
+"""Log in and become root: as the deploy user, or as root where that user cannot do so yet."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ftl.ssh.target import Target
 
 AskPassword = Callable[[str], Awaitable[str | None]]
-"""Asks for a password on the terminal, given the words to ask with; None: there is no terminal."""
+"""Asks for a password on the terminal with this prompt; None: there is no terminal."""
 
 _OBSERVE_SECONDS = 60.0
 ROOT = "root"
@@ -30,7 +30,7 @@ ROOT = "root"
 
 @dataclass(frozen=True, slots=True)
 class ObserveQuery:
-    """What a server is asked about: its deploy user, and whether one of these keys (bodies, a line each) is known."""
+    """Arguments of observe.sh: the deploy user, and the bodies of our public keys, a line each."""
 
     user: str
     keys: str
@@ -38,13 +38,13 @@ class ObserveQuery:
 
 @dataclass(frozen=True, slots=True)
 class RootLogin:
-    """We are on the server, can be root there, and know what it has.
+    """A connection over which root access works, with what was observed on the server.
 
     Attributes:
-        target: How we came in; a new connection that is to prove something takes the same way.
-        user: Who we are before sudo.
+        target: The address and user of this connection; a new connection that is to prove something uses the same.
+        user: The user before sudo.
         password: For sudo; empty if none is needed.
-        deployer_enters: Whether the user who deploys was let in on the way.
+        deployer_logged_in: Whether the deploy user was able to log in meanwhile.
     """
 
     machine: Machine
@@ -52,83 +52,85 @@ class RootLogin:
     user: str
     password: str = field(repr=False)
     observed: ObservedServer
-    deployer_enters: bool = False
+    deployer_logged_in: bool = False
 
 
 @asynccontextmanager
 async def log_in(
-    target: Target, question: ObserveQuery, *, login: str | None, password: str, ask: AskPassword, emit: Emit
+    target: Target, query: ObserveQuery, *, login: str | None, password: str, ask: AskPassword, emit: Emit
 ) -> AsyncIterator[RootLogin]:
-    """Connect, become root and look.
+    """Connect, become root and observe the server.
 
     Args:
-        target: The server, as the user who deploys reaches it.
-        question: What to ask it.
-        login: Log in as this user and no other; None: as the one who deploys, else as root.
+        target: The server, as the deploy user reaches it.
+        query: What to observe.
+        login: Log in as this user only; None: as the deploy user, else as root.
         password: For sudo, if it was given beforehand.
-        ask: Where to get one if it is needed.
-        emit: Hears who logs in where that is not the obvious.
+        ask: Asks for it if it is needed.
+        emit: Receives a note where another user than expected logs in.
 
     Raises:
-        ServerError: It cannot be reached, lets nobody in, or nobody becomes root there.
+        ServerError: The server cannot be reached, accepts no login, or root access is not possible.
     """
-    visitor = _Visitor(question, password, ask)
+    connector = _Connector(query, password, ask)
     async with AsyncExitStack() as stack:
         if login is not None:
-            there = await visitor.insist(await visitor.enter(stack, replace(target, user=login)))
-            yield replace(there, deployer_enters=login == question.user)
+            root = await connector.require_root(await connector.connect(stack, replace(target, user=login)))
+            yield replace(root, deployer_logged_in=login == query.user)
             return
         try:
-            found = await visitor.enter(stack, target)
+            attempt = await connector.connect(stack, target)
         except LoginRefused as error:
             if target.user == ROOT:
                 raise
-            instead = await visitor.enter_as_root(stack, target, error)
-            emit(Note(f"logged in as root: {question.user} cannot log in yet"))
-            yield instead
+            root = await connector.connect_as_root(stack, target, error)
+            emit(Note(f"logged in as root: {query.user} cannot log in yet"))
+            yield root
             return
-        if isinstance(found, RootLogin) or found.answer.is_wrong or found.user == ROOT:
-            yield replace(await visitor.insist(found), deployer_enters=True)
+        if isinstance(attempt, RootLogin) or attempt.sudo.is_wrong_password or attempt.user == ROOT:
+            yield replace(await connector.require_root(attempt), deployer_logged_in=True)
             return
         try:
-            instead = await visitor.insist(await visitor.enter(stack, replace(target, user=ROOT)))
+            root = await connector.require_root(await connector.connect(stack, replace(target, user=ROOT)))
         except LoginRefused:
-            yield replace(await visitor.insist(found), deployer_enters=True)
+            yield replace(await connector.require_root(attempt), deployer_logged_in=True)
             return
-        emit(Note(f"logged in as root: {question.user} cannot use sudo without a password, if at all"))
-        yield replace(instead, deployer_enters=True)
+        emit(Note(f"logged in as root: {query.user} may not use sudo, or only with a password"))
+        yield replace(root, deployer_logged_in=True)
 
 
 @dataclass(frozen=True, slots=True)
-class _Unable:
-    """A connection over which we are not root."""
+class _UserLogin:
+    """A connection over which root access does not work."""
 
     machine: Machine
     target: Target
     user: str
-    answer: SudoResult
+    sudo: SudoResult
 
 
-class _Visitor:
-    """Goes to a server and asks; the password is asked for once at most."""
+class _Connector:
+    """Logs in and observes; asks for the password at most once."""
 
-    def __init__(self, question: ObserveQuery, password: str, ask: AskPassword) -> None:
-        self._question = question
+    def __init__(self, query: ObserveQuery, password: str, ask: AskPassword) -> None:
+        self._query = query
         self._password = password
         self._ask = ask
 
-    async def enter(self, stack: AsyncExitStack, target: Target) -> RootLogin | _Unable:
-        """Log in and look; a password is asked for where there is likely to be one."""
+    async def connect(self, stack: AsyncExitStack, target: Target) -> RootLogin | _UserLogin:
+        """Log in and observe; ask for a password where there is likely to be one."""
         machine = await stack.enter_async_context(connect(target))
-        found = await self._look(machine, target)
-        if isinstance(found, _Unable) and found.answer.may_ask:
-            return await self._with_password(found)
-        return found
+        attempt = await self._observe(machine, target)
+        if isinstance(attempt, _UserLogin) and attempt.sudo.should_ask:
+            return await self._with_password(attempt)
+        return attempt
 
-    async def enter_as_root(self, stack: AsyncExitStack, target: Target, refused: LoginRefused) -> RootLogin:
-        """Log in as root in place of a user who is not let in."""
+    async def connect_as_root(
+        self, stack: AsyncExitStack, target: Target, refused: LoginRefused
+    ) -> RootLogin:
+        """Log in as root instead of a user who is not let in."""
         try:
-            return await self.insist(await self.enter(stack, replace(target, user=ROOT)))
+            return await self.require_root(await self.connect(stack, replace(target, user=ROOT)))
         except LoginRefused as error:
             raise LoginRefused(
                 f"{refused.message}, nor root",
@@ -136,42 +138,43 @@ class _Visitor:
                 hint=f"{error.hint}; or name a user who may log in and use sudo: `--as USER`",
             ) from None
 
-    async def insist(self, found: RootLogin | _Unable) -> RootLogin:
-        """Be root here; there is no other way.
+    async def require_root(self, attempt: RootLogin | _UserLogin) -> RootLogin:
+        """Become root over this connection: there is no other.
 
         Raises:
-            ServerError: We are not.
+            ServerError: Root access is not possible.
         """
-        if isinstance(found, _Unable) and found.answer.outcome == "password" and not self._password:
-            found = await self._with_password(found)
-        if isinstance(found, _Unable):
-            raise sudo.refusal(found.answer, user=found.user, server=found.machine.name)
-        return found
+        if isinstance(attempt, _UserLogin) and attempt.sudo.outcome == "password" and not self._password:
+            attempt = await self._with_password(attempt)
+        if isinstance(attempt, _UserLogin):
+            raise sudo.sudo_error(attempt.sudo, user=attempt.user, server=attempt.machine.name)
+        return attempt
 
-    async def _with_password(self, found: _Unable) -> RootLogin | _Unable:
-        password = await self._ask(f"{found.user}'s password for sudo on {found.machine.name}")
+    async def _with_password(self, attempt: _UserLogin) -> RootLogin | _UserLogin:
+        password = await self._ask(f"{attempt.user}'s password for sudo on {attempt.machine.name}")
         if not password:
-            return found
+            return attempt
         self._password = password
-        again = await self._look(found.machine, found.target)
-        if isinstance(again, _Unable):
-            raise sudo.refusal(again.answer, user=again.user, server=again.machine.name)
+        again = await self._observe(attempt.machine, attempt.target)
+        if isinstance(again, _UserLogin):
+            raise sudo.sudo_error(again.sudo, user=again.user, server=again.machine.name)
         return again
 
-    async def _look(self, machine: Machine, target: Target) -> RootLogin | _Unable:
-        """Ask the server our question, as root if that is possible with what we know."""
-        argv = sudo.root_command(scripts.observe(), self._question.user, self._question.keys)
+    async def _observe(self, machine: Machine, target: Target) -> RootLogin | _UserLogin:
+        """Run observe.sh, as root if that is possible with the password that we have."""
+        argv = sudo.root_command(scripts.observe(), self._query.user, self._query.keys)
         stdin = sudo.password_line(self._password)
         done = await machine.run(argv, stdin=stdin, timeout=_OBSERVE_SECONDS)
-        lines = done.stdout.decode(errors="replace").splitlines()
-        found = sudo.read_result(lines)
-        if found is None:
-            said = done.stderr.decode(errors="replace").strip().splitlines()
+        lines = done.stdout.decode(errors="replace").split("\n")
+        answer = sudo.read_result(lines)
+        if answer is None:
+            complaints = done.stderr.decode(errors="replace").strip().splitlines()
             raise ServerError(
-                f"{machine.name} does not run commands as it should", cause=said[-1] if said else None
+                f"{machine.name} does not run commands as expected",
+                cause=complaints[-1] if complaints else None,
             )
-        answer, taken = found
-        if answer.outcome != "ok":
-            return _Unable(machine, target, target.user or self._question.user, answer)
-        seen = state.read("\n".join(lines[taken:]).encode(), name=machine.name)
-        return RootLogin(machine, target, seen.login, self._password, seen)
+        result, taken = answer
+        if result.outcome != "ok":
+            return _UserLogin(machine, target, target.user or self._query.user, result)
+        observed = state.read("\n".join(lines[taken:]), name=machine.name)
+        return RootLogin(machine, target, observed.login, self._password, observed)

@@ -1,4 +1,4 @@
-"""The public keys that `ssh` would log in with from here."""
+"""The public keys that `ssh` would log in with from this machine."""
 
 from __future__ import annotations
 
@@ -28,44 +28,44 @@ _KEY = re.compile(
 async def public_keys(
     server: Server, resolved: Resolved, environ: Mapping[str, str] = os.environ
 ) -> tuple[str, ...]:
-    """The keys: `server.ssh_key`'s alone, or those of ssh's usual files and of the agent, the likeliest first.
+    """The keys: `server.ssh_key` only, or those of ssh's default files and then of the agent.
 
     Args:
-        server: Which.
-        resolved: What ssh makes of it.
-        environ: Where the agent's socket is named.
+        server: The server to log in to.
+        resolved: Its settings in ssh's own configuration.
+        environ: Names the agent's socket.
 
     Raises:
-        UsageError: `server.ssh_key` has no public half that could be read.
+        UsageError: The public key of `server.ssh_key` cannot be read.
     """
     if server.ssh_key is not None:
         if (key := await _of_file(server.ssh_key)) is not None:
             return (key,)
         raise UsageError(
             f"there is no public key for {server.ssh_key}",
-            cause=f"there is no {server.ssh_key}.pub, and the key itself cannot be read without a passphrase",
+            cause=f"{server.ssh_key}.pub does not exist, and the key itself cannot be read without a passphrase",
             hint=f"`ssh-keygen -y -f {server.ssh_key} > {server.ssh_key}.pub` writes it",
         )
-    found = [await _of_file(name) for name in resolved.keys]
-    agent = await _printed("ssh-add", "-L") if environ.get("SSH_AUTH_SOCK") else []
-    return tuple(dict.fromkeys(key for key in (*found, *agent) if key is not None))
+    in_files = [await _of_file(name) for name in resolved.keys]
+    in_agent = await _printed("ssh-add", "-L") if environ.get("SSH_AUTH_SOCK") else []
+    return tuple(dict.fromkeys(key for key in (*in_files, *in_agent) if key is not None))
 
 
-def bodies(keys: Iterable[str]) -> str:
-    """What tells each key, a line each: comments differ from place to place."""
+def key_bodies(keys: Iterable[str]) -> str:
+    """The base64 bodies of keys, a line each: they identify keys whose comments differ."""
     return "\n".join(key.split()[1] for key in keys)
 
 
 def parse(line: str) -> str | None:
     """A public key as it is written into authorized_keys; None for anything else."""
-    found = _KEY.fullmatch(line.strip())
-    return None if found is None else found[0]
+    match = _KEY.fullmatch(line.strip())
+    return None if match is None else match[0]
 
 
 async def _of_file(name: str) -> str | None:
-    """The public half of a key: the file beside it, else made from it."""
+    """The public half of a private key's file: from the .pub file beside it, else derived from it."""
     private = os.path.expanduser(name)  # noqa: ASYNC240, PTH111 - a look at the disk, once
-    key = _written(private)
+    key = _pub_file(private)
     if key is None and _is_file(private):
         key = next(iter(await _printed("ssh-keygen", "-y", "-P", "", "-f", private)), None)
     return key
@@ -75,14 +75,14 @@ def _is_file(path: str) -> bool:
     return Path(path).is_file()
 
 
-def _written(private: str) -> str | None:
+def _pub_file(private: str) -> str | None:
     with suppress(OSError, UnicodeDecodeError):
         return parse(Path(f"{private}.pub").read_text())
     return None
 
 
 async def _printed(*argv: str) -> list[str]:
-    """The keys that a program prints; none where it fails."""
+    """The public keys that a program prints; none where it fails."""
     with suppress(OSError, TimeoutError):
         done = await complete(argv, seconds=_SECONDS)
         if done.exit_code == 0:

@@ -1,4 +1,7 @@
-"""Becoming root on a server: as it is, or by sudo, whose password goes through stdin and nowhere else."""
+"""Privilege escalation: run a script as root, by sudo where needed.
+
+Its password goes through stdin only.
+"""
 
 from __future__ import annotations
 
@@ -15,47 +18,47 @@ SudoOutcome = Literal["ok", "no-sudo", "password", "refused"]
 
 _MARK = "ftl-root\t"
 
-# Debian's and Ubuntu's; whoever is in none of them has hardly a password for sudo.
+# Debian's and Ubuntu's; a user in none of them hardly has a password for sudo.
 _SUDO_GROUPS = frozenset({"sudo", "admin", "wheel"})
 
-# sudo's words, seen on 1.9.5 to 1.9.16
+# sudo's messages, seen on 1.9.5 to 1.9.16
 _NO_SUDOER = ("not in the sudoers", "not allowed", "may not run")
 
 
 @dataclass(frozen=True, slots=True)
 class SudoResult:
-    """What came of it.
+    """Result of becoming root.
 
     Attributes:
-        outcome: "ok": the script runs; "no-sudo": there is none; "password": sudo wants one; "refused": it does
-            not take the one it got.
-        words: sudo's own; for "password" the groups of who logged in.
+        outcome: "ok": the script runs; "no-sudo": sudo is not installed; "password": sudo wants one; "refused": it
+            does not accept the one it got.
+        message: sudo's own; for "password" the groups of the user who logged in.
     """
 
     outcome: SudoOutcome
-    words: str = ""
+    message: str = ""
 
     @property
-    def is_wrong(self) -> bool:
-        """Whether the password was wrong, for somebody who may use sudo."""
-        return self.outcome == "refused" and not any(words in self.words for words in _NO_SUDOER)
+    def is_wrong_password(self) -> bool:
+        """Whether the password was wrong, for a user who may use sudo."""
+        return self.outcome == "refused" and not any(words in self.message for words in _NO_SUDOER)
 
     @property
-    def may_ask(self) -> bool:
-        """Whether a password may be worth asking for."""
-        return self.outcome == "password" and bool(_SUDO_GROUPS & set(self.words.split()))
+    def should_ask(self) -> bool:
+        """Whether asking for a password makes sense."""
+        return self.outcome == "password" and bool(_SUDO_GROUPS & set(self.message.split()))
 
 
 def root_command(script: str, *arguments: str) -> list[str]:
-    """The argument list that runs a script as root; see scripts/root.sh for what it reads and says."""
+    """The argument list that runs a script as root; see scripts/as_root.sh for its protocol."""
     return ["sh", "-c", scripts.as_root(), "sh", script, *arguments]
 
 
 def password_line(password: str) -> bytes:
-    """What its stdin begins with.
+    """The first line of its stdin.
 
     Raises:
-        ServerError: No password has a line break.
+        ServerError: The password has a line break.
     """
     if "\n" in password:
         raise ServerError("the password for sudo has more than one line")
@@ -63,39 +66,39 @@ def password_line(password: str) -> bytes:
 
 
 def read_result(lines: Sequence[str]) -> tuple[SudoResult, int] | None:
-    """The answer among lines of output, and how many lines it took; None while it is not there.
+    """The result in lines of output, and the number of lines up to it; None: not printed yet.
 
     A login script's chatter may come before it.
     """
     for number, line in enumerate(lines, 1):
         if line.startswith(_MARK):
-            outcome, _, words = line.removeprefix(_MARK).partition("\t")
+            outcome, _, message = line.removeprefix(_MARK).partition("\t")
             if outcome in get_args(SudoOutcome):
-                return SudoResult(cast("SudoOutcome", outcome), words.strip()), number
+                return SudoResult(cast("SudoOutcome", outcome), message.strip()), number
     return None
 
 
-def refusal(answer: SudoResult, *, user: str, server: str) -> ServerError:
-    """Why we are not root, in words."""
-    if answer.outcome == "no-sudo":
+def sudo_error(result: SudoResult, *, user: str, server: str) -> ServerError:
+    """The error for a result that is not "ok"."""
+    if result.outcome == "no-sudo":
         return ServerError(
-            f"{user} is not root on {server}, and there is no sudo",
-            cause="setup installs packages and changes files of the system",
-            hint="`ftl setup --as root`, if root may log in; else, there: `su -c 'apt-get install sudo'`",
+            f"{user} is not root on {server}, and sudo is not installed there",
+            cause="setup installs packages and changes system files",
+            hint="`ftl setup --as root`, if root may log in; else, on the server: `su -c 'apt-get install sudo'`",
         )
-    if answer.outcome == "password":
+    if result.outcome == "password":
         return ServerError(
-            f"sudo wants {user}'s password on {server}, and there is no terminal to ask for it",
+            f"sudo on {server} wants the password of {user}, and there is no terminal to ask for it",
             hint="run it in a terminal, put the password into FTL_SUDO_PASSWORD, or `ftl setup --as root`",
         )
-    if answer.outcome == "refused" and not answer.is_wrong:
+    if result.outcome == "refused" and not result.is_wrong_password:
         return ServerError(
             f"{user} may not use sudo on {server}",
-            cause=answer.words,
-            hint=f"`ftl setup --as root`; or, there, as root: `usermod -aG sudo {user}`",
+            cause=result.message,
+            hint=f"`ftl setup --as root`; or, on the server, as root: `usermod -aG sudo {user}`",
         )
     return ServerError(
-        f"sudo does not take the password for {user} on {server}",
-        cause=answer.words or None,
-        hint=f"it is the password of {user} there, not of the key; nothing was changed",
+        f"sudo on {server} does not accept the password of {user}",
+        cause=result.message or None,
+        hint=f"it is the password of {user} on the server, not that of the SSH key; nothing was changed",
     )

@@ -1,4 +1,4 @@
-"""/etc/docker/daemon.json: what FTL would like in it, merged with what is there."""
+"""/etc/docker/daemon.json: FTL's recommended settings, merged with those on the server."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 PATH = "/etc/docker/daemon.json"
 
-# A container's log grows until the disk is full unless somebody says otherwise.
+# Without limits a container's log grows until the disk is full.
 _LOG_OPTIONS = {"max-size": "10m", "max-file": "3"}
 _LOG_DRIVER = "json-file"
 
 _INSECURE = "--insecure-registry"
 
-_WORDS = {
+_TOPICS = {
     "log rotation": ("log-driver", "log-opts"),
     "live-restore": ("live-restore",),
     "insecure registries": ("insecure-registries",),
@@ -33,20 +33,20 @@ def merged(
     insecure: Sequence[str] = (),
     name: str,
 ) -> bytes | None:
-    """The file as it should be; what is in it wins over what FTL would like.
+    """The desired file; settings on the server win over FTL's.
 
     Args:
-        content: The file; None: there is none.
+        content: The file on the server; None: there is none.
         arguments: The running engine's command line: an engine does not start when a setting is in both.
-        swarm: Whether it is in a swarm, where live-restore keeps it from starting.
-        insecure: The registries that ftl.yaml names so.
+        swarm: Whether the engine is in a swarm, where it does not start with live-restore.
+        insecure: The insecure registries of ftl.yaml.
         name: The server, for messages.
 
     Returns:
         None where nothing is missing.
 
     Raises:
-        FtlError: What is there is not a JSON object.
+        FtlError: The file on the server is not a JSON object.
     """
     settings = _parsed(content, name)
     before = json.dumps(settings)
@@ -61,46 +61,46 @@ def merged(
                 options.setdefault(key, value)
     registries = settings.get("insecure-registries", [])
     if insecure and _INSECURE not in flags and isinstance(registries, list):
-        added = [one for one in insecure if one not in registries]
+        added = [registry for registry in insecure if registry not in registries]
         settings |= {"insecure-registries": [*registries, *added]} if added else {}
     if json.dumps(settings) == before:
         return None
     return (json.dumps(settings, indent=2) + "\n").encode()
 
 
-def changed(before: bytes | None, after: bytes) -> tuple[str, ...]:
-    """What `merged` changed, in words: "log rotation", "live-restore", "insecure registries"."""
-    old, new = (json.loads(one) if one and one.strip() else {} for one in (before, after))
-    return tuple(words for words, keys in _WORDS.items() if any(old.get(key) != new.get(key) for key in keys))
+def changed_topics(before: bytes | None, after: bytes) -> tuple[str, ...]:
+    """The changed topics: "log rotation", "live-restore", "insecure registries"."""
+    old, new = (json.loads(content) if content and content.strip() else {} for content in (before, after))
+    return tuple(
+        topic for topic, keys in _TOPICS.items() if any(old.get(key) != new.get(key) for key in keys)
+    )
 
 
-def unheard(arguments: Sequence[str], insecure: Sequence[str]) -> tuple[str, ...]:
-    """The registries that daemon.json cannot name, because the engine's command line names some, and not these."""
+def missing_from_arguments(arguments: Sequence[str], insecure: Sequence[str]) -> tuple[str, ...]:
+    """The registries that daemon.json cannot list: the engine's command line lists others."""
     if _INSECURE not in _flags(arguments):
         return ()
-    named = {argument.removeprefix(f"{_INSECURE}=") for argument in arguments}
-    return tuple(one for one in insecure if one not in named)
+    listed = {argument.removeprefix(f"{_INSECURE}=") for argument in arguments}
+    return tuple(registry for registry in insecure if registry not in listed)
+
+
+def has_live_restore(content: bytes) -> bool:
+    """Whether a merged file enables live-restore."""
+    return json.loads(content).get("live-restore") is True
 
 
 def _flags(arguments: Sequence[str]) -> set[str]:
     return {argument.partition("=")[0] for argument in arguments}
 
 
-def has_live_restore(content: bytes) -> bool:
-    """Whether a file that was merged turns live-restore on."""
-    return json.loads(content).get("live-restore") is True
-
-
 def _parsed(content: bytes | None, name: str) -> dict[str, Any]:
+    hint = "correct it (Docker does not start with it either), then run `ftl setup` again"
     try:
         settings = json.loads(content) if content is not None and content.strip() else {}
     except ValueError as error:
         raise FtlError(
-            f"{PATH} on {name} is not JSON, and is left as it is", cause=str(error), hint=_CORRECT
+            f"{PATH} on {name} is not JSON; it was not changed", cause=str(error), hint=hint
         ) from None
     if not isinstance(settings, dict):
-        raise FtlError(f"{PATH} on {name} is no JSON object, and is left as it is", hint=_CORRECT)
+        raise FtlError(f"{PATH} on {name} is not a JSON object; it was not changed", hint=hint)
     return settings
-
-
-_CORRECT = "correct it (Docker would not start with it either), then run `ftl setup` again"

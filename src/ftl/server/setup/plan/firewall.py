@@ -1,4 +1,4 @@
-"""What the firewall lets through: the lines of /etc/ftl/firewall.conf."""
+"""/etc/ftl/firewall.conf: the ports that FTL's firewall opens, or leaves to other rules."""
 
 from __future__ import annotations
 
@@ -11,41 +11,46 @@ if TYPE_CHECKING:
     from ftl.server.setup.ports import Port
 
 _HEAD = """\
-# What FTL's part of the firewall lets through to this server, beside what `forwards` in a deployed ftl.yaml names.
-# allow PORT/tcp or allow PORT/udp opens a port to everybody; leave PORT/tcp (SSH) has the server's other rules decide.
-# A line that you add stays. To put it in force: ftl-firewall apply
+# The ports that FTL's firewall lets through to this server, besides the `forwards` of a deployed ftl.yaml.
+# allow PORT/tcp or allow PORT/udp opens a port to everybody; leave PORT/tcp (SSH) leaves it to the other rules.
+# Lines that you add are kept. To apply them: ftl-firewall apply
 """
 _LINE = re.compile(r"(allow|leave) (\d{1,5})/(tcp|udp)")
 
 
 def firewall_conf(
-    there: bytes | None, ports: Iterable[Port], *, left: Iterable[Port] = (), owner: Literal["own", "ufw"]
+    current: bytes | None,
+    open_ports: Iterable[Port],
+    *,
+    left: Iterable[Port] = (),
+    owner: Literal["own", "ufw"],
 ) -> bytes:
-    """The file as it should be: what it says already, and these.
+    """The desired file: the ports of the current one, and these.
 
     Args:
-        there: The file; None: there is none.
-        ports: What must be open to everybody.
-        left: What the other rules go on deciding about, unless it is open to everybody.
-        owner: Who decides about what is meant for the server itself: FTL's own chain or ufw.
+        current: The file on the server; None: there is none.
+        open_ports: Ports to open to everybody.
+        left: Ports to leave to the other rules, unless they are open to everybody.
+        owner: What decides about traffic to the server itself: FTL's own chain or ufw.
     """
-    allow = dict.fromkeys((*allowed(there), *ports))
-    leave = dict.fromkeys(one for one in (*untouched(there), *left) if one not in allow)
-    said = (*(("leave", *one) for one in leave), *(("allow", *one) for one in allow))
-    lines = [f"input {owner}", *(f"{word} {number}/{protocol}" for word, number, protocol in said)]
+    allow = dict.fromkeys((*allowed(current), *open_ports))
+    leave = dict.fromkeys(port for port in (*left_alone(current), *left) if port not in allow)
+    lines = [f"input {owner}"]
+    lines += [f"leave {number}/{protocol}" for number, protocol in leave]
+    lines += [f"allow {number}/{protocol}" for number, protocol in allow]
     return (_HEAD + "\n".join(lines) + "\n").encode()
 
 
 def allowed(content: bytes | None) -> tuple[Port, ...]:
-    """What such a file opens to everybody."""
-    return _named("allow", content)
+    """The ports that a file opens to everybody."""
+    return _ports("allow", content)
 
 
-def untouched(content: bytes | None) -> tuple[Port, ...]:
-    """What such a file leaves to the server's other rules."""
-    return _named("leave", content)
+def left_alone(content: bytes | None) -> tuple[Port, ...]:
+    """The ports that a file leaves to the server's other rules."""
+    return _ports("leave", content)
 
 
-def _named(word: str, content: bytes | None) -> tuple[Port, ...]:
+def _ports(verb: str, content: bytes | None) -> tuple[Port, ...]:
     matches = map(_LINE.fullmatch, (content or b"").decode(errors="replace").splitlines())
-    return tuple((int(found[2]), found[3]) for found in matches if found is not None and found[1] == word)
+    return tuple((int(match[2]), match[3]) for match in matches if match is not None and match[1] == verb)

@@ -1,4 +1,4 @@
-"""What people should know of a plan beside its steps: what is left undone on a server, and what follows from it."""
+"""Notes on a plan: what setup leaves unchanged on a server, and side effects of the steps."""
 
 from __future__ import annotations
 
@@ -16,43 +16,37 @@ if TYPE_CHECKING:
     from ftl.server.setup.request import SetupRequest
 
 
-def about(wanted: SetupRequest, observed: ObservedServer, steps: Sequence[SetupStep]) -> Iterator[str]:
-    """A sentence for each.
-
-    Args:
-        wanted: What was asked for.
-        observed: What is there.
-        steps: What will be done.
-    """
-    yield from _of_the_engine(wanted, observed)
-    if wanted.firewall:
-        yield from _of_the_firewall(wanted, observed, steps)
+def plan_notes(request: SetupRequest, observed: ObservedServer, steps: Sequence[SetupStep]) -> Iterator[str]:
+    """The notes, a sentence each."""
+    yield from _engine_notes(request, observed)
+    if request.firewall:
+        yield from _firewall_notes(request, observed, steps)
 
 
-def _of_the_engine(wanted: SetupRequest, observed: ObservedServer) -> Iterator[str]:
+def _engine_notes(request: SetupRequest, observed: ObservedServer) -> Iterator[str]:
     if observed.dockerd is not None and observed.dockerd.startswith("/snap/"):
-        yield "Docker is a snap there, which has settings of its own: they are left alone"
+        yield "Docker is installed as a snap, which has its own settings: they were not changed"
     if observed.engine is not None and observed.engine.swarm:
-        yield "its engine is in a swarm, which knows no live-restore: it is left off"
-    if unheard := daemon.unheard(observed.engine_arguments, wanted.insecure):
+        yield "the engine is in a swarm, which does not support live-restore: it stays off"
+    if missing := daemon.missing_from_arguments(observed.engine_arguments, request.insecure):
         yield (
-            f"its engine has --insecure-registry on its command line, and does not start when daemon.json names some, "
-            f"too: add {', '.join(unheard)} to that command line"
+            "the engine has --insecure-registry on its command line, and does not start when daemon.json lists "
+            f"insecure registries too: add {', '.join(missing)} to that command line"
         )
 
 
-def _of_the_firewall(
-    wanted: SetupRequest, observed: ObservedServer, steps: Sequence[SetupStep]
+def _firewall_notes(
+    request: SetupRequest, observed: ObservedServer, steps: Sequence[SetupStep]
 ) -> Iterator[str]:
     swarm = SWARM if observed.engine is not None and observed.engine.swarm else ()
-    if observed.ufw is not None and (missing := ufw.missing(observed.ufw, swarm)):
-        yield f"ufw has no rule about the swarm's {format_ports(missing)}: allow its other nodes alone there"
+    if observed.ufw_rules is not None and (missing := ufw.missing(observed.ufw_rules, swarm)):
+        yield f"ufw has no rule for the swarm's {format_ports(missing)}: allow them from the other nodes only"
     applies = next((step for step in steps if isinstance(step, ApplyFirewall)), None)
-    if applies is None or observed.firewall.rules is not None:
+    if applies is None or observed.firewall.conf is not None:
         return
-    stays = {*applies.ports, *wanted.forwards, *observed.forwarded}
-    containers = sorted(observed.published - stays)
-    programs = sorted(observed.listening - observed.published - stays) if applies.own_input else []
-    for who, closing in (("something listens", programs), ("containers publish ports", containers)):
-        if closing:
-            yield f"{who} on {format_ports(closing)}, which will be closed: `--allow PORT` keeps it open"
+    stays_open = {*applies.ports, *request.forwards, *observed.ftl_ports}
+    containers = sorted(observed.foreign_ports - stays_open)
+    programs = sorted(observed.listening - observed.foreign_ports - stays_open) if applies.own_input else []
+    for subject, ports in (("programs listen", programs), ("containers publish ports", containers)):
+        if ports:
+            yield f"{subject} on {format_ports(ports)}, which will be closed: `--allow PORT` keeps a port open"

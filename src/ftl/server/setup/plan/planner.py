@@ -1,4 +1,4 @@
-"""What has to be done on a server: a pure function of what was asked for and what is there."""
+"""The setup planner: a pure function from the request and the observed server to steps."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from ftl.errors import FtlError, UsageError
 from ftl.figures import binary, size
 from ftl.server.setup import scripts
-from ftl.server.setup.plan import daemon, firewall, notes, systems, ufw
+from ftl.server.setup.plan import daemon, firewall, systems, ufw
 from ftl.server.setup.plan import steps as s
+from ftl.server.setup.plan.notes import plan_notes
 from ftl.server.setup.ports import SWARM, WEB
 
 if TYPE_CHECKING:
@@ -19,14 +20,14 @@ if TYPE_CHECKING:
     from ftl.server.setup.ports import Port
     from ftl.server.setup.request import SetupRequest
 
-# What Docker's packages take when unpacked, their archives, and some room for images; for other packages.
-_ROOM_DOCKER = 1_500_000_000
-_ROOM = 200_000_000
+# Disk space for Docker's packages, unpacked and as archives, and some images; for other packages.
+_DOCKER_BYTES = 1_500_000_000
+_PACKAGES_BYTES = 200_000_000
 
-_AUTHORITIES = "ca-certificates"
+_CA_CERTIFICATES = "ca-certificates"
 
 HARDENED = b"""\
-# Written by `ftl setup --harden`, after it came in by key as the user who deploys.
+# Written by `ftl setup --harden`, after the deploy user logged in by key.
 PermitRootLogin no
 PasswordAuthentication no
 ChallengeResponseAuthentication no
@@ -35,7 +36,7 @@ ChallengeResponseAuthentication no
 
 @dataclass(frozen=True, slots=True)
 class SetupPlan:
-    """What will be done on a server; `notes` are sentences about what will not, and what follows from it."""
+    """The steps for a server; `notes` say what stays unchanged, and name side effects."""
 
     server: str
     system: str
@@ -44,190 +45,197 @@ class SetupPlan:
     notes: tuple[str, ...] = ()
 
 
-def make_plan(wanted: SetupRequest, observed: ObservedServer, *, server: str) -> SetupPlan:
-    """Compare.
+def make_plan(request: SetupRequest, observed: ObservedServer, *, server: str) -> SetupPlan:
+    """Plan what is missing.
 
     Args:
-        wanted: What was asked for.
-        observed: What is there.
-        server: What messages call it.
+        request: The options.
+        observed: The server's state.
+        server: Its name in messages.
 
     Raises:
-        FtlError: The server cannot be set up: its system, its disk, or a file there that we would have to guess at.
-        UsageError: What was asked for cannot be had there.
+        FtlError: The server cannot be set up: its system is not supported, its disk is full, or one of its files
+            cannot be read.
+        UsageError: An option does not fit this server.
     """
-    systems.refuse_unknown(observed.system, name=server, user=observed.user)
-    _refuse_firewalld(wanted, observed, server)
-    found = tuple(step for planner in PLANNERS for step in planner(wanted, observed, server))
-    _refuse_full(found, observed, server)
-    if any(isinstance(step, (s.InstallPackages, s.InstallDocker)) for step in found):
-        asks = observed.dockerd is None and not _lacks_authorities(wanted, observed)
-        found = (s.RefreshPackages(_repository(wanted, observed) if asks else ""), *found)
-    said = tuple(notes.about(wanted, observed, found))
-    return SetupPlan(server, observed.system.name, observed.user, found, said)
+    systems.refuse_unsupported(observed.system, name=server, user=observed.user)
+    _refuse_firewalld(request, observed, server)
+    steps = tuple(step for planner in PLANNERS for step in planner(request, observed, server))
+    _refuse_full_disk(steps, observed, server)
+    if any(isinstance(step, (s.InstallPackages, s.InstallDocker)) for step in steps):
+        checks_docker = observed.dockerd is None and not _lacks_ca_certificates(request, observed)
+        steps = (s.RefreshPackages(_repository(request, observed) if checks_docker else ""), *steps)
+    notes = tuple(plan_notes(request, observed, steps))
+    return SetupPlan(server, observed.system.name, observed.user, steps, notes)
 
 
-def _packages(wanted: SetupRequest, observed: ObservedServer, _server: str) -> Iterator[s.SetupStep]:
-    """What is missing, unless it comes with the engine: each call of apt takes a second by itself.
+def _packages(request: SetupRequest, observed: ObservedServer, _server: str) -> Iterator[s.SetupStep]:
+    """Missing packages, unless they come with the engine: each call of apt takes a second by itself.
 
-    Docker's repository cannot be asked over HTTPS before the server knows any authority.
+    Docker's repository cannot be reached over HTTPS before the server has CA certificates.
     """
-    missing = _missing(wanted, observed)
+    missing = _missing(request, observed)
     if missing and observed.dockerd is not None:
         yield s.InstallPackages(missing)
-    elif observed.dockerd is None and _lacks_authorities(wanted, observed):
-        yield s.InstallPackages((_AUTHORITIES,))
+    elif observed.dockerd is None and _lacks_ca_certificates(request, observed):
+        yield s.InstallPackages((_CA_CERTIFICATES,))
 
 
-def _lacks_authorities(wanted: SetupRequest, observed: ObservedServer) -> bool:
-    return _AUTHORITIES not in observed.packages and wanted.docker_repository.startswith("https:")
+def _lacks_ca_certificates(request: SetupRequest, observed: ObservedServer) -> bool:
+    return _CA_CERTIFICATES not in observed.packages and request.docker_repository.startswith("https:")
 
 
-def _missing(wanted: SetupRequest, observed: ObservedServer) -> tuple[str, ...]:
-    needed = [_AUTHORITIES, "zstd"]
+def _missing(request: SetupRequest, observed: ObservedServer) -> tuple[str, ...]:
+    needed = [_CA_CERTIFICATES, "zstd"]
     if observed.dockerd is not None and not observed.has_docker and not _is_snap(observed):
         needed += systems.command_packages(observed.system, observed.packages)
-    if wanted.firewall:
+    if request.firewall:
         needed.append("iptables")
-    if wanted.unattended_upgrades:
+    if request.unattended_upgrades:
         needed.append("unattended-upgrades")
-    if wanted.harden and observed.user != "root":
+    if request.harden and observed.user != "root":
         needed.append("sudo")
-    return tuple(one for one in needed if one not in observed.packages)
+    return tuple(package for package in needed if package not in observed.packages)
 
 
-def _engine(wanted: SetupRequest, observed: ObservedServer, server: str) -> Iterator[s.SetupStep]:
+def _engine(request: SetupRequest, observed: ObservedServer, server: str) -> Iterator[s.SetupStep]:
     """The settings come before the packages, so that a new engine starts with them."""
     if not _is_snap(observed):
-        swarm = observed.engine is not None and observed.engine.swarm
         content = daemon.merged(
-            observed.daemon, observed.engine_arguments, swarm=swarm, insecure=wanted.insecure, name=server
+            observed.daemon_json,
+            observed.engine_arguments,
+            swarm=_in_swarm(observed),
+            insecure=request.insecure,
+            name=server,
         )
         if content is not None:
-            yield _settings(content, daemon.changed(observed.daemon, content), observed.engine)
+            topics = daemon.changed_topics(observed.daemon_json, content)
+            yield _daemon_settings(content, topics, observed.engine)
     if observed.dockerd is None:
-        first = (_AUTHORITIES,) if _lacks_authorities(wanted, observed) else ()
+        installed_before = (_CA_CERTIFICATES,) if _lacks_ca_certificates(request, observed) else ()
+        missing = _missing(request, observed)
         yield s.InstallDocker(
-            repository=_repository(wanted, observed),
+            repository=_repository(request, observed),
             codename=observed.system.codename,
             architecture=observed.system.architecture,
             packages=systems.docker_packages(observed.system),
-            others=tuple(one for one in _missing(wanted, observed) if one not in first),
+            others=tuple(package for package in missing if package not in installed_before),
         )
 
 
-def _settings(
-    content: bytes, changed: tuple[str, ...], engine: RunningEngine | None
+def _daemon_settings(
+    content: bytes, topics: tuple[str, ...], engine: RunningEngine | None
 ) -> s.WriteDaemonSettings:
-    """An engine that runs is restarted only if no container stops with it; else it reads them when it starts."""
+    """Restart a running engine only if no container stops with it; else it reads the settings at its next start."""
     if engine is None:
-        return s.WriteDaemonSettings(content, changed, restart=False)
-    turns_on = not engine.live_restore and daemon.has_live_restore(content)
+        return s.WriteDaemonSettings(content, topics, restart=False)
+    enables_live_restore = not engine.live_restore and daemon.has_live_restore(content)
     return s.WriteDaemonSettings(
         content,
-        changed,
-        restart=turns_on or engine.live_restore or not engine.containers,
-        live=turns_on,
+        topics,
+        restart=enables_live_restore or engine.live_restore or not engine.containers,
+        live=enables_live_restore,
         later=bool(engine.containers),
         containers=engine.containers,
     )
 
 
-def _user(wanted: SetupRequest, observed: ObservedServer, server: str) -> Iterator[s.SetupStep]:
+def _user(request: SetupRequest, observed: ObservedServer, server: str) -> Iterator[s.SetupStep]:
     user = observed.user
     if observed.account is None:
         yield s.CreateUser(user)
     if user != "root" and (observed.account is None or "docker" not in observed.account.groups):
         yield s.JoinDockerGroup(user)
-    if observed.sshd.authorised or (user == observed.login and not wanted.keys):
+    if observed.sshd.authorised or (user == observed.login and not request.keys):
         return
-    if not wanted.keys:
+    if not request.keys:
         raise UsageError(
-            f"there is no key that could let {user} in on {server}",
-            cause="ssh has no key here, neither in a file nor in an agent",
+            f"there is no SSH key with which {user} could log in to {server}",
+            cause="ssh on this machine has no key, neither in a file nor in an agent",
             hint="`ssh-keygen -t ed25519` makes one; or name one in `server.ssh_key`",
         )
-    if not observed.sshd.key_files or observed.sshd.key_files == ("none",):
+    patterns = observed.sshd.key_files
+    if not patterns or patterns == ("none",):
         raise FtlError(
-            f"the SSH server of {server} reads no keys of its users",
+            f"the SSH server of {server} reads no authorized_keys files",
             cause="its AuthorizedKeysFile is `none`",
-            hint=f"let {user} in by the means it has, then run `ftl setup --as {user}`",
+            hint=f"authorise {user} in the way that it does use, then run `ftl setup --as {user}`",
         )
-    own = next(
-        (one for one in observed.sshd.key_files if not one.startswith("/")), observed.sshd.key_files[0]
-    )
-    yield s.AuthoriseKey(user, own, wanted.keys[0])
+    in_home = (pattern for pattern in patterns if not pattern.startswith("/"))
+    yield s.AuthoriseKey(user, next(in_home, patterns[0]), request.keys[0])
 
 
-def _comforts(wanted: SetupRequest, observed: ObservedServer, server: str) -> Iterator[s.SetupStep]:
-    if wanted.swap and not observed.swap:
-        if observed.free < wanted.swap + _ROOM:
+def _extras(request: SetupRequest, observed: ObservedServer, server: str) -> Iterator[s.SetupStep]:
+    if request.swap and not observed.swap:
+        if observed.free < request.swap + _PACKAGES_BYTES:
             raise FtlError(
-                f"{server} has no room for {binary(wanted.swap)} of swap ({size(wanted.swap)})",
+                f"{server} has no room for {binary(request.swap)} of swap ({size(request.swap)})",
                 cause=f"{size(observed.free)} are free",
-                hint="ask for less, or make room",
+                hint="ask for less, or free some space",
             )
-        yield s.AddSwap(wanted.swap)
-    if wanted.unattended_upgrades and observed.auto_upgrades is None:
+        yield s.AddSwap(request.swap)
+    if request.unattended_upgrades and observed.auto_upgrades is None:
         yield s.EnableUpgrades()
 
 
-def _engine_runs(_wanted: SetupRequest, observed: ObservedServer, _server: str) -> Iterator[s.SetupStep]:
+def _start_engine(_request: SetupRequest, observed: ObservedServer, _server: str) -> Iterator[s.SetupStep]:
     if observed.engine is None:
         yield s.StartEngine()
 
 
-def _firewall(wanted: SetupRequest, observed: ObservedServer, server: str) -> Iterator[s.SetupStep]:
-    if not wanted.firewall:
+def _firewall(request: SetupRequest, observed: ObservedServer, server: str) -> Iterator[s.SetupStep]:
+    if not request.firewall:
         return
     if not observed.sshd.ports:
         raise FtlError(
-            f"{server} does not say on which port its SSH server listens",
+            f"the port of the SSH server on {server} is unknown",
             cause="neither `sshd -T` nor the connection names one, and a firewall must leave it open",
             hint="`ftl setup --no-firewall` does all the rest",
         )
-    ports, left = (*WEB, *wanted.allow), _left(observed)
-    uses_ufw = observed.ufw is not None
-    if observed.ufw is not None:
-        if missing := ufw.missing(observed.ufw, ports):
+    open_ports, left = (*WEB, *request.allow), _left_alone(observed)
+    rules = observed.ufw_rules
+    if rules is not None:
+        if missing := ufw.missing(rules, open_ports):
             yield s.AllowInUfw(missing)
-        ports += tuple(one for one in ufw.opened(observed.ufw, sorted(observed.published)) if one not in left)
-    there = observed.firewall
-    rules = firewall.firewall_conf(there.rules, ports, left=left, owner="ufw" if uses_ufw else "own")
+        opened = ufw.opened(rules, sorted(observed.foreign_ports))
+        open_ports += tuple(port for port in opened if port not in left)
+    installed = observed.firewall
+    conf = firewall.firewall_conf(
+        installed.conf, open_ports, left=left, owner="own" if rules is None else "ufw"
+    )
     script, unit = scripts.firewall(), scripts.firewall_unit()
-    files = (there.rules, there.script) == (rules, script)
-    starts = not observed.systemd or (there.unit == unit and there.enabled)
-    if not (files and starts and there.holds):
-        stay = (*firewall.untouched(rules), *firewall.allowed(rules))
-        yield s.ApplyFirewall(rules, script, unit, stay, own_input=not uses_ufw)
+    is_current = (installed.conf, installed.script) == (conf, script)
+    starts_at_boot = not observed.systemd or (installed.unit == unit and installed.enabled)
+    if not (is_current and starts_at_boot and installed.in_force):
+        stay_open = (*firewall.left_alone(conf), *firewall.allowed(conf))
+        yield s.ApplyFirewall(conf, script, unit, stay_open, own_input=rules is None)
 
 
-def _left(observed: ObservedServer) -> tuple[Port, ...]:
-    """The ways in: who restricted them meant it, and where nothing restricts them, they stay open.
+def _left_alone(observed: ObservedServer) -> tuple[Port, ...]:
+    """The ports of SSH, VPNs and a swarm: a restriction of them is a decision, and without one they stay open.
 
-    No container publishes a swarm's own ports, and where ufw decides, our rules are about containers alone.
+    No container publishes a swarm's own ports, and with ufw our rules are about containers only.
     """
     ssh = ((port, "tcp") for port in observed.sshd.ports)
-    is_asked = observed.ufw is None and observed.engine is not None and observed.engine.swarm
-    swarm = SWARM if is_asked else ()
-    return (*ssh, *swarm, *sorted(observed.tunnels))
+    swarm = SWARM if observed.ufw_rules is None and _in_swarm(observed) else ()
+    return (*ssh, *swarm, *sorted(observed.vpn_ports))
 
 
-def _hardening(wanted: SetupRequest, observed: ObservedServer, server: str) -> Iterator[s.SetupStep]:
-    if not wanted.harden:
+def _hardening(request: SetupRequest, observed: ObservedServer, server: str) -> Iterator[s.SetupStep]:
+    if not request.harden:
         return
     if observed.user == "root":
         raise UsageError(
-            "`--harden` ends root's login, and root is the user who deploys",
-            hint="name another in `server.user`: `ftl setup` creates it",
+            "`--harden` disables root login, and the deploy user is root",
+            hint="name another user in `server.user`: `ftl setup` creates it",
         )
     if observed.sshd.root_login == "no" and not observed.sshd.password_login:
         return
     if not observed.sshd.includes:
         raise FtlError(
-            f"the SSH server of {server} reads no files of /etc/ssh/sshd_config.d",
+            f"the SSH server of {server} does not read /etc/ssh/sshd_config.d",
             cause="its sshd_config has no line `Include /etc/ssh/sshd_config.d/*.conf`",
-            hint="add that as its first line, then run this again",
+            hint="add that as its first line, then run `ftl setup` again",
         )
     if observed.account is None or not observed.account.sudoer:
         yield s.GrantSudo(observed.user)
@@ -238,39 +246,44 @@ PLANNERS: tuple[Callable[[SetupRequest, ObservedServer, str], Iterator[s.SetupSt
     _packages,
     _engine,
     _user,
-    _comforts,
+    _extras,
     _firewall,
-    _engine_runs,
+    _start_engine,
     _hardening,
 )
-"""Each says what is missing of one thing, in the order in which it is done. The new
-engine starts while the firewall is seen to; what could lock us out for good comes last."""
+"""One per topic, in the order of their steps.
+
+A new engine starts up while the firewall is applied; what could lock us out for good comes last."""
 
 
-def _repository(wanted: SetupRequest, observed: ObservedServer) -> str:
-    return f"{wanted.docker_repository.rstrip('/')}/{observed.system.id}"
+def _repository(request: SetupRequest, observed: ObservedServer) -> str:
+    return f"{request.docker_repository.rstrip('/')}/{observed.system.id}"
 
 
 def _is_snap(observed: ObservedServer) -> bool:
     return observed.dockerd is not None and observed.dockerd.startswith("/snap/")
 
 
-def _refuse_firewalld(wanted: SetupRequest, observed: ObservedServer, server: str) -> None:
-    if wanted.firewall and observed.firewalld:
+def _in_swarm(observed: ObservedServer) -> bool:
+    return observed.engine is not None and observed.engine.swarm
+
+
+def _refuse_firewalld(request: SetupRequest, observed: ObservedServer, server: str) -> None:
+    if request.firewall and observed.firewalld:
         raise FtlError(
-            f"firewalld runs on {server}, and `ftl setup` does not know it",
-            cause="two firewalls that do not know each other close what the other opens",
+            f"firewalld is running on {server}, and `ftl setup` does not support it",
+            cause="two firewalls that do not know each other close each other's ports",
             hint="`--no-firewall` leaves it alone: open 80 and 443 in it yourself",
         )
 
 
-def _refuse_full(steps: tuple[s.SetupStep, ...], observed: ObservedServer, server: str) -> None:
+def _refuse_full_disk(steps: tuple[s.SetupStep, ...], observed: ObservedServer, server: str) -> None:
     installs = any(isinstance(step, s.InstallPackages) for step in steps)
     docker = any(isinstance(step, s.InstallDocker) for step in steps)
-    needed = _ROOM_DOCKER if docker else _ROOM if installs else 0
+    needed = _DOCKER_BYTES if docker else _PACKAGES_BYTES if installs else 0
     if observed.free < needed:
         raise FtlError(
-            f"{server} has no room for what is to be installed",
+            f"{server} has not enough disk space for the packages to install",
             cause=f"{size(observed.free)} are free below /var; {size(needed)} are needed",
-            hint="`apt-get clean`, `journalctl --vacuum-size=100M` and old kernels are where to look",
+            hint="`apt-get clean`, `journalctl --vacuum-size=100M` and removing old kernels free space",
         )

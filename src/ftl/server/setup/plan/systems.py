@@ -1,4 +1,4 @@
-"""Which systems `ftl setup` knows."""
+"""Supported operating systems, and the names of their Docker packages."""
 
 from __future__ import annotations
 
@@ -12,54 +12,54 @@ if TYPE_CHECKING:
     from ftl.server.setup.observe.state import OperatingSystem
 
 SUPPORTED = {"debian": ("Debian", (11,), (13,)), "ubuntu": ("Ubuntu", (20, 4), (24, 4))}
-"""ID in /etc/os-release -> its name, the oldest and the newest version."""
+"""ID in /etc/os-release -> name, oldest and newest version."""
 
 ARCHITECTURES = ("amd64", "arm64")
 
-# Debian 13 made Docker's command a package of its own (docker.io 26.1); Ubuntu keeps both in one.
+# Debian 13 moved the docker command to a package of its own (docker.io 26.1); Ubuntu has both in one.
 _SPLIT_FROM = 13
 
 _BY_HAND = (
-    "by hand: install Docker 20.10 or newer, `usermod -aG docker {user}`, open 80 and 443; then `ftl deploy`"
+    "set it up by hand: install Docker 20.10 or newer, `usermod -aG docker {user}`, open ports 80 and 443"
 )
 
 
-def refuse_unknown(system: OperatingSystem, *, name: str, user: str) -> None:
-    """Let only systems through whose packages and habits are known.
+def refuse_unsupported(system: OperatingSystem, *, name: str, user: str) -> None:
+    """Refuse a system whose packages and defaults setup does not know.
 
     Raises:
-        FtlError: It is another one, with what to do by hand.
+        FtlError: The system is not supported; with the steps to do by hand.
     """
-    if not _is_known(system):
+    if not _is_supported(system):
         spans = (f"{title} {_dotted(first)} to {_dotted(last)}" for title, first, last in SUPPORTED.values())
         raise FtlError(
-            f"{name} runs {system.name}, which `ftl setup` does not know",
-            cause=f"it knows {' and '.join(spans)}",
+            f"{name} runs {system.name}, which `ftl setup` does not support",
+            cause=f"it supports {' and '.join(spans)}",
             hint=_BY_HAND.format(user=user),
         )
     if system.architecture not in ARCHITECTURES:
         raise FtlError(
-            f"{name} is a machine of the kind {system.architecture}, which `ftl setup` does not know",
-            cause=f"it knows {' and '.join(ARCHITECTURES)}",
+            f"{name} is a machine of the architecture {system.architecture}, which `ftl setup` does not support",
+            cause=f"it supports {' and '.join(ARCHITECTURES)}",
             hint=_BY_HAND.format(user=user),
         )
 
 
 def docker_packages(system: OperatingSystem) -> tuple[str, ...]:
-    """The distribution's own packages of the engine and its command."""
+    """The distribution's packages of the engine and the docker command."""
     if system.id == "debian" and _version(system.version) >= (_SPLIT_FROM,):
         return ("docker.io", "docker-cli")
     return ("docker.io",)
 
 
-def command_packages(system: OperatingSystem, there: Collection[str]) -> tuple[str, ...]:
-    """What brings the docker command to an engine that came without it, as far as packages brought the engine."""
-    if "docker-ce" in there:
+def command_packages(system: OperatingSystem, installed: Collection[str]) -> tuple[str, ...]:
+    """The packages of the docker command, for an engine that a package installed without it."""
+    if "docker-ce" in installed:
         return ("docker-ce-cli",)
-    return docker_packages(system)[1:] if "docker.io" in there else ()
+    return docker_packages(system)[1:] if "docker.io" in installed else ()
 
 
-def _is_known(system: OperatingSystem) -> bool:
+def _is_supported(system: OperatingSystem) -> bool:
     if system.id not in SUPPORTED:
         return False
     _, first, last = SUPPORTED[system.id]

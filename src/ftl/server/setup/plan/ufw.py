@@ -1,4 +1,4 @@
-"""What the rules of ufw say of ports, as `ufw show added` prints them: "ufw allow from 10.0.0.0/8 to any port 53"."""
+"""ufw's rules about ports, from `ufw show added`."""
 
 from __future__ import annotations
 
@@ -10,67 +10,67 @@ if TYPE_CHECKING:
 
     from ftl.server.setup.ports import Port
 
-# Profiles that the openssh-server package brings to ufw.
+# Profiles that the openssh-server package installs for ufw.
 _SSH_PROFILES = ("OpenSSH", "SSH")
 
 _COMMENT = re.compile(r" comment '.*$")
 _SENDER_PORT = re.compile(r"\bfrom \S+ port \S+")
 
-# What passes through, and what leaves: not about what comes to the server.
-_ELSEWHERE = re.compile(r"ufw route\b|ufw \w+ out\b")
+# Rules about forwarded and outgoing traffic.
+_NOT_INCOMING = re.compile(r"ufw route\b|ufw \w+ out\b")
 
 # A rule that opens ports to everybody, on every address: "80", "80,443/tcp", "6000:6007,6010/udp".
 _OPEN = re.compile(r"ufw (?:allow|limit) (?:in )?([\d:,]+)(?:/(tcp|udp))?")
 
 
 def missing(rules: Sequence[str], ports: Iterable[Port]) -> tuple[Port, ...]:
-    """The ports that ufw has no rule about.
+    """The ports that no rule mentions.
 
-    One that it has a rule about, whatever it says, is left alone: who allows a port from one network only means that.
+    A port that a rule mentions, whatever it says, is left alone: allowing it from one network only is a decision.
 
     Args:
         rules: The lines of `ufw show added`.
-        ports: What should be open.
+        ports: Ports that should be open.
     """
     incoming = tuple(_incoming(rules))
-    return tuple(port for port in ports if not any(_is_about(rule, port) for rule in incoming))
+    return tuple(port for port in ports if not any(_mentions(rule, port) for rule in incoming))
 
 
 def opened(rules: Sequence[str], ports: Iterable[Port]) -> tuple[Port, ...]:
-    """The ports that ufw opens to everybody, by a rule that says just that.
+    """The ports that ufw opens to everybody, by a rule without any restriction.
 
     Args:
         rules: The lines of `ufw show added`.
-        ports: Those in question.
+        ports: The ports to look for.
     """
-    rights = [found.groups() for found in map(_OPEN.fullmatch, _incoming(rules)) if found is not None]
+    grants = [match.groups() for match in map(_OPEN.fullmatch, _incoming(rules)) if match is not None]
     return tuple(
         (number, protocol)
         for number, protocol in ports
-        if any(said in (None, protocol) and _holds(numbers, number) for numbers, said in rights)
+        if any(granted in (None, protocol) and _contains(numbers, number) for numbers, granted in grants)
     )
 
 
-def _holds(numbers: str, number: int) -> bool:
-    """Whether "80,6000:6007" has a number in it."""
+def _contains(numbers: str, number: int) -> bool:
+    """Whether "80,6000:6007" contains a number."""
     spans = (span.partition(":") for span in numbers.split(",") if span)
     return any(int(first) <= number <= int(last or first) for first, _, last in spans if first)
 
 
 def _incoming(rules: Sequence[str]) -> Iterator[str]:
-    """The rules about what comes to the server, without their comments and without the ports of who sends it."""
+    """The rules about incoming traffic, without their comments and without the sender's ports."""
     for rule in rules:
         plain = _SENDER_PORT.sub("", _COMMENT.sub("", rule)).strip()
-        if not _ELSEWHERE.match(plain):
+        if not _NOT_INCOMING.match(plain):
             yield plain
 
 
-def _is_about(rule: str, port: Port) -> bool:
+def _mentions(rule: str, port: Port) -> bool:
     number, protocol = port
     if number == 22 and any(re.search(rf"\b{profile}\b", rule) for profile in _SSH_PROFILES):
         return True
-    found = re.search(rf"(?<![\w.:/]){number}(?:/(tcp|udp))?(?![\w.:/])", rule)
-    if found is None:
+    match = re.search(rf"(?<![\w.:/]){number}(?:/(tcp|udp))?(?![\w.:/])", rule)
+    if match is None:
         return False
-    said = found[1] or next((one for one in ("tcp", "udp") if f"proto {one}" in rule), protocol)
-    return said == protocol
+    in_rule = match[1] or next((name for name in ("tcp", "udp") if f"proto {name}" in rule), protocol)
+    return in_rule == protocol

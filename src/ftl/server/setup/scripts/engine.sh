@@ -26,8 +26,9 @@ restart_engine() {
     fi
 }
 
-# BASE64 RESTART LIVE: settings; yes restarts the engine for them. They are taken back if it does not take them.
-do_daemon() {
+# BASE64 RESTART LIVE: write daemon.json; "yes" restarts the engine for it. An engine that does not start with it gets
+# the old file back.
+do_write_daemon_settings() {
     rm -f "$state/daemon.json"
     mode=644
     if [ -f $daemon_file ]; then
@@ -36,21 +37,21 @@ do_daemon() {
     fi
     put $daemon_file "$mode" "$1" || return
     if [ "$2" != yes ]; then return; fi
-    # live-restore is one of the settings that an engine takes while it runs; with it, a restart stops no container.
-    # An engine that does not take it would not start with this file either, so it is not stopped.
-    if [ "$3" = yes ] && ! turn_live_restore_on; then
+    # live-restore is one of the settings that an engine reloads while it runs; with it, a restart stops no container.
+    # An engine that rejects it would not start with this file either, so it is not stopped.
+    if [ "$3" = yes ] && ! enable_live_restore; then
         engine_log
-        daemon_back
+        restore_daemon_file
         return 1
     fi
     if restart_engine && engine_answers 150; then return; fi
     engine_log
-    daemon_back
+    restore_daemon_file
     restart_engine
     return 1
 }
 
-turn_live_restore_on() {
+enable_live_restore() {
     pid=$(engine_pid) && kill -s HUP "$pid" || return
     for _ in $(seq 25); do
         if [ "$(docker info --format '{{.LiveRestoreEnabled}}' 2> /dev/null)" = true ]; then return; fi
@@ -63,7 +64,7 @@ engine_log() {
     if has_systemd; then journalctl --no-pager -q -o cat -u docker -n 15; else tail -n 15 /var/log/docker.log; fi
 }
 
-daemon_back() {
+restore_daemon_file() {
     if [ -f "$state/daemon.json" ]; then
         put $daemon_file "$mode" "$(base64 < "$state/daemon.json")"
     else
@@ -71,8 +72,8 @@ daemon_back() {
     fi
 }
 
-# The engine starts with the machine, and answers.
-do_engine() {
+# The engine runs, starts at boot, and answers.
+do_start_engine() {
     if has_systemd; then systemctl enable --now docker || return; fi
     if ! engine_answers 1; then
         start_engine

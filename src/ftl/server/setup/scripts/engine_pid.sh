@@ -1,4 +1,4 @@
-# The process of the machine's own engine. One of an engine in a container (Docker in Docker) has processes of its own.
+# The PID of the machine's own engine: an engine in a container (Docker in Docker) is in another PID namespace.
 engine_pid() {
     ours=$(readlink /proc/self/ns/pid)
     for candidate in $(cat /var/run/docker.pid 2> /dev/null) $(pidof dockerd 2> /dev/null); do

@@ -1,16 +1,16 @@
 #!/bin/sh
 # FTL's part of this server's firewall: ftl-firewall apply|remove|check
 #
-# /etc/ftl/firewall.conf says what is open. Everything is in two chains of our own: FTL-INPUT, for what is meant for
-# the server itself, and FTL-FORWARD, for ports that containers publish, which never pass INPUT. Other rules are left
-# alone, and those that come before ours keep their say. Of what is left to them (SSH) they decide all by themselves.
+# /etc/ftl/firewall.conf lists the open ports. All rules are in two chains of their own: FTL-INPUT for traffic to the
+# server itself, and FTL-FORWARD for ports that containers publish, which never pass INPUT. Other rules are not changed;
+# those before ours still apply, and they alone decide about ports marked "leave" (SSH).
 set -u
 export LC_ALL=C
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 conf=/etc/ftl/firewall.conf
 applied=/run/ftl-firewall.applied
 
-# The families this kernel has: a machine without IPv6 needs no rules for it.
+# The address families of this kernel: a machine without IPv6 needs no rules for it.
 tools() {
     echo iptables
     if [ -s /proc/net/if_inet6 ] && ip6tables -w 10 -S INPUT > /dev/null 2>&1; then echo ip6tables; fi
@@ -20,8 +20,8 @@ own_input() {
     grep -qx 'input own' "$conf"
 }
 
-# WORD: PROTOCOL PORT of each line "WORD PORT/PROTOCOL"; anything else is not for us.
-named() {
+# WORD: PROTOCOL PORT of each line "WORD PORT/PROTOCOL"; other lines are skipped.
+listed() {
     awk -F '[ /]' -v word="$1" '
         NF == 3 && $1 == word && $2 ~ /^[0-9]+$/ && $3 ~ /^(tcp|udp)$/ { print $3, $2 }' "$conf"
 }
@@ -31,11 +31,11 @@ rules() {
     echo ':FTL-INPUT - [0:0]'
     echo ':FTL-FORWARD - [0:0]'
     echo '-A FTL-INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT'
-    # As if we were not there: who limits SSH to one network goes on doing so.
-    named leave | while read -r protocol port; do
+    # Leave these ports to the other rules: SSH that is limited to one network stays so.
+    listed leave | while read -r protocol port; do
         echo "-A FTL-INPUT -p $protocol -m $protocol --dport $port -j RETURN"
     done
-    # This machine's own containers are not the outside.
+    # Traffic from this machine and its own containers.
     for inside in lo docker+ br-+ ftl-+; do echo "-A FTL-INPUT -i $inside -j ACCEPT"; done
     if [ "$1" = ip6tables ]; then
         echo '-A FTL-INPUT -p ipv6-icmp -j ACCEPT'
@@ -43,7 +43,7 @@ rules() {
     else
         echo '-A FTL-INPUT -p icmp -j ACCEPT'
     fi
-    named allow | while read -r protocol port; do
+    listed allow | while read -r protocol port; do
         echo "-A FTL-INPUT -p $protocol -m $protocol --dport $port -j ACCEPT"
     done
     echo '-A FTL-INPUT -j DROP'
@@ -53,19 +53,19 @@ rules() {
     if [ "$1" = iptables ]; then
         echo '-A FTL-FORWARD -m conntrack --ctorigdst 127.0.0.0/8 -j DROP'
     fi
-    # The networks that FTL makes: what their containers publish is what `forwards` names.
+    # FTL's own networks: their containers publish only the ports in `forwards`.
     echo '-A FTL-FORWARD -o ftl-+ -m conntrack --ctstate DNAT -j RETURN'
-    # The port that was asked for, before Docker put the container's in its place.
-    { named leave; named allow; } | while read -r protocol port; do
+    # The port that the client connected to, before Docker translated it to the container's.
+    { listed leave; listed allow; } | while read -r protocol port; do
         echo "-A FTL-FORWARD -p $protocol -m conntrack --ctstate DNAT --ctorigdstport $port -j RETURN"
     done
     echo '-A FTL-FORWARD -m conntrack --ctstate DNAT -j DROP'
-    # Neighbours who send to a container's own address.
+    # Packets that neighbours send to a container's own address.
     for inside in docker+ br-+ ftl-+; do echo "-A FTL-FORWARD -o $inside -j DROP"; done
     echo COMMIT
 }
 
-# TOOL CHAIN TARGET: jump there before the first rule that leaves nothing to those after it, else at the end.
+# TOOL CHAIN TARGET: insert a jump before the first rule that ends the chain for all traffic, else at the end.
 hook() {
     "$1" -w 10 -C "$2" -j "$3" 2> /dev/null && return
     position=$("$1" -w 10 -S "$2" | awk '
@@ -83,13 +83,13 @@ unhook() {
 }
 
 apply() {
-    if [ -z "$(named leave)$(named allow)" ]; then
-        echo "$conf allows nothing, not even SSH: nothing is changed" >&2
+    if [ -z "$(listed leave)$(listed allow)" ]; then
+        echo "$conf opens no port, not even for SSH: nothing was changed" >&2
         return 1
     fi
     for tool in $(tools); do
         rules "$tool" | "$tool-restore" -w 10 --noflush || return
-        # Docker finds the chain when it starts, and keeps what is in it.
+        # Docker uses the chain if it exists when it starts, and keeps its rules.
         "$tool" -w 10 -N DOCKER-USER 2> /dev/null
         hook "$tool" DOCKER-USER FTL-FORWARD || return
         if own_input; then
@@ -113,7 +113,7 @@ remove() {
     rm -f "$applied"
 }
 
-# What is in force, in iptables' own words, which differ between versions: so they are compared with themselves.
+# The rules in force, as iptables prints them; that differs between versions, so it is compared with an earlier output.
 live() {
     for tool in $(tools); do
         echo "$tool"

@@ -1,11 +1,11 @@
-# --- what could lock us out: it is taken back after some seconds, unless somebody who came in anew says `keep`
+# --- changes that could lock us out: each is reverted after a timeout, unless a new connection works and `keep` comes
 guarded=
 
 guard() { # NAME SECONDS
     guarded=$1
     touch "$state/$1.pending"
     (
-        sleep "$2" 9>&- # which outlives us when we are killed, and must not keep the lock
+        sleep "$2" 9>&- # it outlives us when we are killed, and must not keep the lock
         if [ -e "$state/$1.pending" ]; then "revert_$1"; fi
     ) > /dev/null 2>&1 3>&- < /dev/null &
     timer=$!
@@ -26,7 +26,7 @@ do_revert() {
 }
 
 do_keep() {
-    # Too late: it has been taken back.
+    # Too late: it has been reverted.
     if [ ! -e "$state/$guarded.pending" ]; then return 1; fi
     name=$guarded
     unguard
@@ -34,7 +34,7 @@ do_keep() {
 }
 
 # --- the firewall
-do_firewall() { # SECONDS CONF SCRIPT UNIT
+do_apply_firewall() { # SECONDS CONF SCRIPT UNIT
     rm -rf "$state/before"
     mkdir "$state/before"
     for file in /etc/ftl/firewall.conf /usr/local/sbin/ftl-firewall; do
@@ -66,27 +66,28 @@ keep_firewall() {
         put /etc/systemd/system/ftl-firewall.service 644 "$(base64 < "$state/unit" | tr -d '\n')" &&
             systemctl daemon-reload && systemctl -q enable ftl-firewall.service && systemctl restart ftl-firewall.service
     else
-        note "no systemd runs here: after a reboot the firewall is gone until \`ftl setup\` is run again"
+        note "systemd is not running here: after a reboot the firewall is off until \`ftl setup\` runs again"
     fi
 }
 
-do_ufw() { # PORT/PROTOCOL...
-    for port in "$@"; do ufw allow "$port" || allow_again "$port" || return; done
+do_allow_in_ufw() { # PORT/PROTOCOL...
+    for port in "$@"; do ufw allow "$port" || retry_allow "$port" || return; done
 }
 
-# ufw does not wait for iptables' lock, which an engine takes again and again while it starts. It may have emptied its
-# chains by then and have the new rule in its file, so that it would pass it over: only a reload puts all in force.
-allow_again() { # PORT/PROTOCOL
+# ufw does not wait for the lock of iptables, which an engine takes again and again while it starts. A failed
+# `ufw allow` may have flushed the chains and written the rule to ufw's file, so that the next one skips it: only a
+# reload puts all rules in force.
+retry_allow() { # PORT/PROTOCOL
     for _ in $(seq 10); do
         sleep 0.5
         if ufw reload && ufw allow "$1"; then return; fi
     done
-    # The server must not be left with half of its rules, whatever becomes of us.
+    # The server must not be left with half of its rules, even if this process ends.
     (for _ in $(seq 60); do sleep 5 && ufw reload && break; done) > /dev/null 2>&1 3>&- 9>&- < /dev/null &
     return 1
 }
 
-# --- the ways in
+# --- sshd
 drop_in=/etc/ssh/sshd_config.d/00-ftl.conf
 
 reload_sshd() {
@@ -97,7 +98,7 @@ reload_sshd() {
     fi
 }
 
-do_harden() { # SECONDS BASE64
+do_harden_ssh() { # SECONDS BASE64
     rm -f "$state/drop-in"
     if [ -e $drop_in ]; then cp -p $drop_in "$state/drop-in" || return; fi
     guard harden "$1"
@@ -106,12 +107,12 @@ do_harden() { # SECONDS BASE64
     return 1
 }
 
-# Whether it is what sshd goes by: another file may have been read before it.
+# Whether sshd uses these settings: a file that it reads earlier overrides them.
 hardened() {
     settings=$(sshd -T -C user=root,host=localhost,addr=127.0.0.1)
-    for wanted in 'permitrootlogin no' 'passwordauthentication no'; do
-        if ! printf '%s\n' "$settings" | grep -qx "$wanted"; then
-            echo "sshd does not take \"$wanted\" from $drop_in: another of its files says otherwise"
+    for setting in 'permitrootlogin no' 'passwordauthentication no'; do
+        if ! printf '%s\n' "$settings" | grep -qx "$setting"; then
+            echo "\"$setting\" in $drop_in is not in effect: another of sshd's files overrides it"
             return 1
         fi
     done

@@ -1,19 +1,20 @@
-# FILE NAME HOME: one of sshd's AuthorizedKeysFile for a user: its tokens (sshd_config(5)) replaced, below the home
-# folder unless it is absolute. From left to right, so that nothing that was put in is looked at again.
+# PATTERN USER HOME: the path of one of sshd's AuthorizedKeysFile patterns for a user: tokens (sshd_config(5)) are
+# replaced, and a relative path is below the home folder. It goes from left to right, so that inserted text is not
+# expanded again.
 keys_file() {
-    rest=$1 found=
+    rest=$1 path=
     while [ "$rest" != "${rest#*%}" ]; do
-        found=$found${rest%%\%*} rest=${rest#*%}
+        path=$path${rest%%\%*} rest=${rest#*%}
         case $rest in
-        u*) found=$found$2 ;;
-        h*) found=$found$3 ;;
-        U*) found=$found$(id -u "$2") ;;
-        %*) found=$found% ;;
+        u*) path=$path$2 ;;
+        h*) path=$path$3 ;;
+        U*) path=$path$(id -u "$2") ;;
+        %*) path=$path% ;;
         esac
         rest=${rest#?}
     done
-    found=$found$rest
-    case $found in /*) ;; *) found=$3/$found ;; esac
-    printf '%s' "$found"
+    path=$path$rest
+    case $path in /*) ;; *) path=$3/$path ;; esac
+    printf '%s' "$path"
 }
 

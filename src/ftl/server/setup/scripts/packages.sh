@@ -1,23 +1,23 @@
 # --- packages
-# apt waits for dpkg's lock by itself, but not for that of its own lists; in both cases somebody should hear why.
+# apt waits for dpkg's lock by itself, but not for that of its package lists; in both cases the user should know why.
 patience=300
 
-holder() {
+lock_owner() {
     sed -n 's/.*held by process \([0-9]*\) (\([^)]*\)).*/\2 (process \1)/p' "$log" | tail -n 1
 }
 
-waiting() {
+report_lock() {
     while kill -0 $$ && sleep 1 3>&- 9>&-; do
         if grep -q 'Could not get lock\|Waiting for cache lock' "$log"; then
-            who=$(holder)
-            note "waiting for ${who:-another program}, which holds the lock of apt; at most $((patience / 60)) minutes"
+            owner=$(lock_owner)
+            note "waiting for ${owner:-another program}, which holds the lock of apt; at most $((patience / 60)) minutes"
             return
         fi
     done
 }
 
 apt() {
-    waiting > /dev/null 2>&1 &
+    report_lock > /dev/null 2>&1 &
     watcher=$!
     attempt=0
     while :; do
@@ -35,8 +35,8 @@ apt() {
     return $status
 }
 
-# [DOCKER-REPOSITORY]: the lists of packages; meanwhile whether Docker's own repository answers.
-do_refresh() {
+# [DOCKER-REPOSITORY]: update the package lists; meanwhile check whether Docker's own repository answers.
+do_refresh_packages() {
     rm -f "$state/docker.asc"
     asked=no
     if [ -n "${1-}" ]; then
@@ -55,47 +55,47 @@ fetch_key() { # REPOSITORY
         -o Acquire::https::Timeout=5 download-file "$1/gpg" "$state/docker.asc" > "$state/docker.log" 2>&1
 }
 
-do_install() {
+do_install_packages() {
     apt install --no-install-recommends "$@"
 }
 
-# REPOSITORY CODENAME ARCHITECTURE OTHERS PACKAGE...: Docker's own packages where its repository answers, else these;
-# and others beside either, whose names are in one word.
-do_docker() {
+# REPOSITORY CODENAME ARCHITECTURE OTHERS PACKAGE...: Docker's own packages if its repository answers, else PACKAGE...
+# With either come the packages in OTHERS, one word.
+do_install_docker() {
     repository=$1 codename=$2 architecture=$3 others=$4
     shift 4
     if apt-cache policy docker-ce 2> /dev/null | grep -q 'Candidate: [0-9]'; then
-        note "Docker comes from its own packages: their source is known there already"
-        install_docker_own || instead "its own packages cannot be fetched" "$@" || return
+        note "installing Docker's own packages: their repository is configured there already"
+        install_docker_own || fall_back "its own packages cannot be fetched" "$@" || return
     elif docker_source; then
-        note "Docker comes from $repository"
-        install_docker_own || instead "the packages of $repository cannot be fetched" "$@" || return
+        note "installing Docker from $repository"
+        install_docker_own || fall_back "the packages of $repository cannot be fetched" "$@" || return
     else
-        note "$why: Docker comes from the distribution ($1)"
+        note "$why: installing the distribution's Docker ($1)"
         install_docker "$@" || return
     fi
     has_systemd || start_engine
 }
 
-# WHY PACKAGE...: the distribution's packages, where Docker's own did not arrive. apt fetches all before it unpacks the
-# first; what failed later is no matter of the source, and nothing else may be put over it.
-instead() {
+# WHY PACKAGE...: install the distribution's packages, where Docker's own could not be downloaded. apt downloads all
+# before it unpacks the first; a later failure has another cause, and no other packages may be installed over it.
+fall_back() {
     if ! tail -n 5 "$log" | grep -q 'Unable to fetch some archives'; then return 1; fi
-    note "$1: Docker comes from the distribution ($2)"
+    note "$1: installing the distribution's Docker ($2)"
     shift
-    forget_docker_source
+    remove_docker_source
     install_docker "$@"
 }
 
 own_source=/etc/apt/sources.list.d/ftl-docker.list
 own_key=/etc/apt/keyrings/ftl-docker.asc
 
-# Make Docker's repository one of apt's sources, if it answers; else it is in $why. Of a repository that somebody else
-# named there we keep off: apt refuses all of its sources if two of them have different keys for the same one.
+# Add Docker's repository to apt's sources, if it answers; else the reason is in $why. A repository that somebody else
+# added is left alone: apt refuses all sources if two of them have different keys for the same repository.
 docker_source() {
     why="$repository cannot be reached from the server"
-    if named_by_others; then
-        why="$repository is one of the server's package sources, and offers no docker-ce"
+    if added_by_others; then
+        why="$repository is one of the server's package sources, and has no docker-ce"
         return 1
     fi
     if [ "$asked" = no ]; then fetch_key "$repository" 3>&- 9>&-; fi
@@ -104,16 +104,16 @@ docker_source() {
         echo "deb [arch=$architecture signed-by=$own_key] $repository $codename stable" > $own_source &&
         apt update -o Dir::Etc::sourcelist=$own_source -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 \
             -o Acquire::Retries=0 -o Acquire::https::Timeout=10 -o APT::Update::Error-Mode=any && return
-    forget_docker_source
+    remove_docker_source
     return 1
 }
 
-named_by_others() {
+added_by_others() {
     grep -rhsF --include='*.list' --include='*.sources' --exclude=ftl-docker.list "$repository" \
         /etc/apt/sources.list /etc/apt/sources.list.d | grep -qv '^[[:space:]]*#'
 }
 
-forget_docker_source() {
+remove_docker_source() {
     rm -f $own_source $own_key
 }
 
@@ -125,6 +125,6 @@ install_docker() { # PACKAGE...
     apt install --no-install-recommends "$@" $others
 }
 
-do_unattended() { # BASE64
+do_enable_upgrades() { # BASE64
     put /etc/apt/apt.conf.d/20auto-upgrades 644 "$1"
 }

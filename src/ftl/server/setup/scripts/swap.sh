@@ -1,8 +1,8 @@
 # --- swap
-do_swap() { # BYTES
+do_add_swap() { # BYTES
     file=/swapfile
     if [ -e $file ]; then
-        echo "$file is there already, and not in use as swap"
+        echo "$file exists already, and is not in use as swap"
         return 1
     fi
     { fallocate -l "$1" $file || dd if=/dev/zero of=$file bs=1M count=$(($1 / 1048576)); } &&

@@ -1,4 +1,4 @@
-"""What apt's words become."""
+"""Errors of failed steps."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from ftl.server.setup.plan import steps
 
 
 @pytest.mark.parametrize(
-    ("said", "hint"),
+    ("output", "hint"),
     [
-        ("E: You don't have enough free space in /var/cache/apt/archives/.", "make room"),
-        ("dpkg: error processing archive x: cannot write: No space left on device", "make room"),
+        ("E: You don't have enough free space in /var/cache/apt/archives/.", "free disk space"),
+        ("dpkg: error processing archive x: cannot write: No space left on device", "free disk space"),
         (
             "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 7 (apt)",
             "another program",
@@ -21,14 +21,14 @@ from ftl.server.setup.plan import steps
         ("E: dpkg was interrupted, you must manually run 'dpkg --configure -a'", "dpkg --configure -a"),
         ("Err:1 http://mirror.example.com stable\n  Could not resolve 'mirror.example.com'", "cannot reach"),
         ("E: Unable to locate package docker.io", "package sources"),
-        ("something new", "stays"),
+        ("something new", "stay applied"),
     ],
 )
-def test_what_apt_says_becomes_a_next_step(said: str, hint: str) -> None:
-    """The cause in apt's words, and its last lines below."""
-    error = failures.step_failed(steps.InstallPackages(("zstd",)), ["", *said.splitlines()], server="shop")
+def test_known_failures_have_a_hint(output: str, hint: str) -> None:
+    """The cause is the program's own message, the details are its last lines, and the hint says what to do."""
+    error = failures.step_failed(steps.InstallPackages(("zstd",)), ["", *output.splitlines()], server="shop")
     assert error.message == "shop could not install zstd"
     assert error.cause is not None
-    assert error.cause.strip() in said
+    assert error.cause.strip() in output
     assert hint in (error.hint or "")
-    assert error.details[-1] in said
+    assert error.details[-1] in output

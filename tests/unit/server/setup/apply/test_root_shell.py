@@ -1,4 +1,4 @@
-"""What our hand on a server makes of answers that are none."""
+"""The root shell, with a machine whose answers are not answers."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class Babbler(Local):
-    """A machine whose shell writes without end, whatever it is to run."""
+class NoisyMachine(Local):
+    """A machine whose shell writes a line without end before it runs anything."""
 
     async def start(self, argv: Sequence[str]) -> Process:
-        """Start that."""
+        """Start that shell."""
         return await super().start(
             ["sh", "-c", f"head -c {2 * READ_LIMIT} /dev/zero | tr '\\0' x; cat", *argv]
         )
 
 
-def test_a_line_without_end_is_a_sentence() -> None:
-    """Not a traceback; and nothing of it is kept."""
+def test_an_endless_line_is_an_error() -> None:
+    """A message instead of a traceback; and the line is not kept in memory."""
 
     async def work() -> None:
-        async with Babbler() as machine, RootShell(machine, user="me", password="", emit=lambda _: None):
+        async with NoisyMachine() as machine, RootShell(machine, user="me", password="", emit=lambda _: None):
             pass
 
     with pytest.raises(ServerError, match="cannot be read") as caught:

@@ -1,7 +1,8 @@
-"""Which key lets the user who deploys in."""
+"""The public keys to authorise for the deploy user."""
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
         (f'command="sh" {KEY}', False),
     ],
 )
-def test_only_a_public_key_is_written_into_authorized_keys(line: str, is_key: bool) -> None:
-    """One key, and nothing that would give it more or less rights."""
+def test_only_a_plain_public_key_is_accepted(line: str, is_key: bool) -> None:
+    """What goes into authorized_keys is one key, without options that change its rights."""
     assert (public_keys.parse(line) is not None) is is_key
 
 
@@ -41,18 +42,16 @@ async def keys_of(server: Server, *files: Path) -> tuple[str, ...]:
 
 
 def test_the_key_is_the_one_that_ssh_would_use(tmp_path: Path) -> None:
-    """`server.ssh_key` alone if it is named, made from the private half if need be; else ssh's usual files."""
-    import asyncio
-
-    one, other = tmp_path / "one", tmp_path / "other"
-    for key in (one, other):
+    """`server.ssh_key` only, derived from the private key if need be; else ssh's default files."""
+    configured, default = tmp_path / "configured", tmp_path / "default"
+    for key in (configured, default):
         subprocess.run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)), check=True)
-    written = other.with_suffix(".pub").read_text().strip()
-    body = one.with_suffix(".pub").read_text().split()[1]
-    one.with_suffix(".pub").unlink()
+    default_public = default.with_suffix(".pub").read_text().strip()
+    body = configured.with_suffix(".pub").read_text().split()[1]
+    configured.with_suffix(".pub").unlink()
 
-    named = asyncio.run(keys_of(Server(host="shop", ssh_key=str(one)), other))
-    assert [key.split()[1] for key in named] == [body]
-    assert asyncio.run(keys_of(Server(host="shop"), tmp_path / "none", other)) == (written,)
+    keys = asyncio.run(keys_of(Server(host="shop", ssh_key=str(configured)), default))
+    assert [key.split()[1] for key in keys] == [body]
+    assert asyncio.run(keys_of(Server(host="shop"), tmp_path / "none", default)) == (default_public,)
     with pytest.raises(UsageError, match="no public key"):
         asyncio.run(keys_of(Server(host="shop", ssh_key=str(tmp_path / "none"))))

@@ -1,4 +1,4 @@
-"""What a server says of itself, read into values."""
+"""Facts about a server, read into values."""
 
 from __future__ import annotations
 
@@ -9,82 +9,89 @@ import pytest
 
 from ftl.errors import FtlError, ServerError
 from ftl.server.setup.observe.state import read
-from ftl.server.setup.plan.systems import refuse_unknown
+from ftl.server.setup.plan.systems import refuse_unsupported
 
 if TYPE_CHECKING:
-    from ftl.server.setup import ports
+    from ftl.server.setup.ports import Port
+
+UBUNTU = ('NAME="Ubuntu"', "ID=ubuntu", 'VERSION_ID="24.04"', "VERSION_CODENAME=noble")
 
 
 def blob(text: str) -> str:
-    """A fact with lines of its own."""
+    """A value that may have line breaks."""
     return base64.b64encode(text.encode()).decode()
 
 
-def facts(**more: str) -> bytes:
-    """What the script says of a server that has little."""
-    said = {
+def facts(*release: str, **more: str) -> str:
+    """The script's output on a minimal server."""
+    values = {
         "login": "ubuntu",
         "user": "deploy",
-        "os-release": blob('NAME="Ubuntu"\nID=ubuntu\nVERSION_ID="24.04"\nVERSION_CODENAME=noble\n'),
         "architecture": "arm64",
-        "free": "5000",
+        "disk": "/dev/vda1 100 40 50 45% /",
+        "memory": "SwapTotal: 1024 kB",
         "ssh-port": "22",
         "connection": "192.0.2.1 50000 192.0.2.9 2222",
         "end": "yes",
         **{name.replace("_", "-"): value for name, value in more.items()},
     }
-    return "".join(f"{name}\t{value}\n" for name, value in said.items()).encode()
+    lines = [
+        *(f"os-release\t{line}" for line in release or UBUNTU),
+        *(f"{name}\t{value}" for name, value in values.items()),
+    ]
+    return "".join(f"{line}\n" for line in lines)
 
 
-def test_a_firewall_that_does_not_answer_is_not_taken_for_none() -> None:
-    """Its rules would be passed over."""
+def test_a_silent_ufw_is_an_error() -> None:
+    """It is not mistaken for an inactive one, whose rules would be ignored."""
     with pytest.raises(ServerError, match="ufw does not answer on shop") as caught:
-        read(facts(**{"ufw-silent": "yes"}), name="shop")
+        read(facts(ufw_silent="yes"), name="shop")
     assert "sudo ufw status" in (caught.value.hint or "")
 
 
-def test_what_a_server_says_is_read() -> None:
-    """Its system, and all ports of its SSH server: configured, the socket's, and the one that we came in by."""
-    found = read(facts(ssh_socket="[::]:2022 (Stream)", ufw=blob("ufw allow 22")), name="shop")
-    assert (found.system.id, found.system.version, found.system.codename) == ("ubuntu", "24.04", "noble")
-    assert found.sshd.ports == (22, 2022, 2222)
-    assert found.ufw == ("ufw allow 22",)
-    assert found.account is None
-    assert found.engine is None
-    assert found.free == 5000
+def test_a_minimal_server_is_read() -> None:
+    """Its system, and all ports of its SSH server: configured, the socket's, and the one of this connection."""
+    server = read(facts(ssh_socket="[::]:2022 (Stream)", ufw=blob("ufw allow 22")), name="shop")
+    assert (server.system.id, server.system.version, server.system.codename) == ("ubuntu", "24.04", "noble")
+    assert server.sshd.ports == (22, 2022, 2222)
+    assert server.ufw_rules == ("ufw allow 22",)
+    assert server.account is None
+    assert server.engine is None
+    assert (server.free, server.swap) == (50 * 1024, 2**20)
 
 
 @pytest.mark.parametrize(
-    ("line", "port"),
+    ("protocol", "address", "port"),
     [
-        ("tcp 00000000:0016", (22, "tcp")),
-        ("tcp6 00000000000000000000000000000000:1538", (5432, "tcp")),
-        ("udp 0A00000A:CA6C", (51820, "udp")),
-        ("udp 0A00000A:CA6D", None),
-        ("udp 0A00000A:EE48", (61000, "udp")),
-        ("udp 00000000:0035", (53, "udp")),
-        ("tcp 0100007F:1538", None),
-        ("tcp6 00000000000000000000000001000000:1538", None),
-        ("tcp6 0000000000000000FFFF00000100007F:1538", None),
-        ("udp 00000000:0044", None),
+        ("tcp", "00000000:0016", (22, "tcp")),
+        ("tcp", "00000000000000000000000000000000:1538", (5432, "tcp")),
+        ("udp", "0A00000A:CA6C", (51820, "udp")),
+        ("udp", "0A00000A:CA6D", None),
+        ("udp", "0A00000A:EE48", (61000, "udp")),
+        ("udp", "00000000:0035", (53, "udp")),
+        ("tcp", "0100007F:1538", None),
+        ("tcp", "00000000000000000000000001000000:1538", None),
+        ("tcp", "0000000000000000FFFF00000100007F:1538", None),
+        ("udp", "00000000:0044", None),
+        ("tcp", "nonsense", None),
     ],
 )
-def test_what_listens_for_others_is_told_from_what_does_not(line: str, port: ports.Port | None) -> None:
-    """Loopback, a DHCP client's port and those of outgoing UDP do not count; a VPN's do, however high."""
-    found = read(facts(listening=blob(line)), name="shop")
-    assert found.listening == ({port} if port else set())
-    assert found.tunnels == ({port} if port == (51820, "udp") else set())
+def test_ports_that_other_machines_can_reach(protocol: str, address: str, port: Port | None) -> None:
+    """Loopback, a DHCP client's port and those of UDP clients do not count; a VPN's do, however high."""
+    server = read(facts(**{protocol: address}), name="shop")
+    assert server.listening == ({port} if port else set())
+    assert server.vpn_ports == ({port} if port == (51820, "udp") else set())
 
 
-def test_a_wireguard_at_a_port_of_its_own_is_known() -> None:
-    """`wg` says where it listens; an interface that is down listens nowhere."""
-    found = read(facts(wireguard="40000"), name="shop")
-    assert found.listening == found.tunnels == {(40000, "udp")}
+def test_wireguard_on_another_port_is_a_vpn() -> None:
+    """`wg` prints its port; an interface that is down listens nowhere."""
+    server = read(facts(wireguard="40000"), name="shop")
+    assert server.listening == server.vpn_ports == {(40000, "udp")}
     assert read(facts(wireguard="0"), name="shop").listening == set()
 
 
 @pytest.mark.parametrize(
-    ("shown", "expected"),
+    ("column", "expected"),
     [
         ("", set()),
         ("5000/tcp", set()),
@@ -94,29 +101,29 @@ def test_a_wireguard_at_a_port_of_its_own_is_known() -> None:
         ("0.0.0.0:9000-9002->9000-9002/tcp, 22/tcp", {(9000, "tcp"), (9001, "tcp"), (9002, "tcp")}),
     ],
 )
-def test_what_containers_publish_is_read(shown: str, expected: set[ports.Port]) -> None:
-    """As docker 20.10 and newer ones show it; what is bound to loopback is for nobody else."""
-    assert read(facts(foreign_ports=shown), name="shop").published == expected
+def test_published_ports_are_read(column: str, expected: set[Port]) -> None:
+    """As docker 20.10 and newer ones print them; ports bound to loopback are out of others' reach."""
+    assert read(facts(foreign_ports=column), name="shop").foreign_ports == expected
 
 
-def test_an_engine_that_does_not_answer() -> None:
-    """Newer docker commands print zeros for an engine that is down, and call that a success."""
+def test_an_engine_that_is_down_is_no_engine() -> None:
+    """Newer docker commands print zeros for it, and exit with 0."""
     assert read(facts(engine="false  0"), name="shop").engine is None
 
 
-def test_a_system_s_name_does_not_move_the_cursor() -> None:
-    """What the server calls itself is shown without its control characters."""
-    release = 'ID=debian\nVERSION_ID=²\nPRETTY_NAME="Debian \x1b]0;mine\x07 12"\n'
-    system = read(facts(**{"os-release": blob(release)}), name="shop").system
+def test_control_characters_are_removed_from_the_system_s_name() -> None:
+    """What the server calls itself cannot move the terminal's cursor."""
+    release = ("ID=debian", "VERSION_ID=²", 'PRETTY_NAME="Debian \x1b]0;mine\x07 12"')
+    system = read(facts(*release), name="shop").system
     assert system.name == "Debian ]0;mine 12"
-    with pytest.raises(FtlError, match="does not know"):
-        refuse_unknown(system, name="shop", user="deploy")
+    with pytest.raises(FtlError, match="does not support"):
+        refuse_unsupported(system, name="shop", user="deploy")
 
 
 @pytest.mark.parametrize(
-    "said", [b"", b"login\troot\n", facts(free="many"), facts(engine="true inactive many"), facts(daemon="{")]
+    "output", ["", "login\troot\n", facts(user=""), facts(engine="true inactive many"), facts(daemon="{")]
 )
-def test_a_server_that_makes_no_sense_is_an_error_in_words(said: bytes) -> None:
-    """However little it says."""
+def test_facts_that_make_no_sense_are_an_error(output: str) -> None:
+    """With the server's name, however little it printed."""
     with pytest.raises(ServerError, match="shop"):
-        read(said, name="shop")
+        read(output, name="shop")

@@ -1,4 +1,4 @@
-"""What sudo answers, and what goes to it."""
+"""Privilege escalation: sudo's answers and its password."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from ftl.server.setup.observe import sudo
 
 
 @pytest.mark.parametrize(
-    ("line", "message", "may_ask"),
+    ("line", "message", "should_ask"),
     [
-        ("ftl-root\tno-sudo\t", "there is no sudo", False),
-        ("ftl-root\tpassword\tdeploy docker", "wants deploy's password", False),
-        ("ftl-root\tpassword\tdeploy sudo", "wants deploy's password", True),
+        ("ftl-root\tno-sudo\t", "sudo is not installed", False),
+        ("ftl-root\tpassword\tdeploy docker", "wants the password of deploy", False),
+        ("ftl-root\tpassword\tdeploy sudo", "wants the password of deploy", True),
         ("ftl-root\trefused\tdeploy is not in the sudoers file.", "may not use sudo", False),
-        ("ftl-root\trefused\tSorry, try again.", "does not take the password", False),
+        ("ftl-root\trefused\tSorry, try again.", "does not accept the password", False),
     ],
 )
-def test_why_we_are_not_root_is_said_with_a_next_step(line: str, message: str, may_ask: bool) -> None:
-    """Each reason has its sentence; a password is asked for where there may be one."""
-    found = sudo.read_result(["Welcome!", line, "more"])
-    assert found is not None
-    answer, taken = found
+def test_each_failure_of_sudo_has_an_error(line: str, message: str, should_ask: bool) -> None:
+    """With a hint; a password is asked for only where the user may have one."""
+    answer = sudo.read_result(["Welcome!", line, "more"])
+    assert answer is not None
+    result, taken = answer
     assert taken == 2
-    assert answer.may_ask is may_ask
-    error = sudo.refusal(answer, user="deploy", server="shop")
+    assert result.should_ask is should_ask
+    error = sudo.sudo_error(result, user="deploy", server="shop")
     assert message in error.message
     assert error.hint
 
 
 def test_a_password_is_one_line() -> None:
-    """Otherwise its second line would be the script's input."""
+    """A second line would become the script's input."""
     assert sudo.password_line("s3cret") == b"s3cret\n"
     with pytest.raises(ServerError):
         sudo.password_line("s3\ncret")

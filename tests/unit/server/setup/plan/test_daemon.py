@@ -1,4 +1,4 @@
-"""What Docker is told in daemon.json."""
+"""The settings merged into daemon.json."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ NAMES = st.sampled_from(["live-restore", "log-driver", "log-opts", "debug", "dns
 
 
 @given(st.dictionaries(NAMES, JSON, max_size=6))
-def test_what_docker_is_told_stays_as_it_is(there: dict[str, object]) -> None:
-    """Every key that was there keeps its value (log-opts may gain some), and merging again changes nothing."""
-    made = daemon.merged(json.dumps(there).encode(), name="shop")
-    after: dict[str, Any] = there if made is None else json.loads(made)
-    for key, value in there.items():
+def test_existing_settings_are_kept(settings: dict[str, object]) -> None:
+    """Each keeps its value (log-opts may gain some), and merging again changes nothing."""
+    made = daemon.merged(json.dumps(settings).encode(), name="shop")
+    after: dict[str, Any] = settings if made is None else json.loads(made)
+    for key, value in settings.items():
         if key == "log-opts" and isinstance(value, dict):
             assert value.items() <= after[key].items()
         else:
@@ -34,7 +34,7 @@ def test_what_docker_is_told_stays_as_it_is(there: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("there", "arguments", "swarm", "expected"),
+    ("content", "arguments", "swarm", "expected"),
     [
         (None, (), False, {"live-restore", "log-driver", "log-opts"}),
         (b"", (), False, {"live-restore", "log-driver", "log-opts"}),
@@ -44,19 +44,19 @@ def test_what_docker_is_told_stays_as_it_is(there: dict[str, object]) -> None:
         (None, (), True, {"log-driver", "log-opts"}),
     ],
 )
-def test_docker_is_told_nothing_that_it_would_not_start_with(
-    there: bytes | None, arguments: tuple[str, ...], swarm: bool, expected: set[str]
+def test_settings_that_keep_docker_from_starting_are_left_out(
+    content: bytes | None, arguments: tuple[str, ...], swarm: bool, expected: set[str]
 ) -> None:
-    """No settings that its command line has, none of another log driver, no live-restore in a swarm."""
-    made = daemon.merged(there, arguments, swarm=swarm, name="shop")
+    """Those that are on its command line, options of another log driver, and live-restore in a swarm."""
+    made = daemon.merged(content, arguments, swarm=swarm, name="shop")
     assert made is not None
     assert json.loads(made).keys() == expected
 
 
-def test_registries_that_are_named_insecure_are_added() -> None:
-    """To those that the file has; nothing is added twice, and nothing where ftl.yaml names none."""
-    there = b'{"insecure-registries": ["10.0.0.9:5000"]}'
-    made = daemon.merged(there, insecure=("10.0.0.5:5000", "10.0.0.9:5000"), name="shop")
+def test_insecure_registries_are_added() -> None:
+    """To those in the file, without duplicates; none where ftl.yaml lists none."""
+    content = b'{"insecure-registries": ["10.0.0.9:5000"]}'
+    made = daemon.merged(content, insecure=("10.0.0.5:5000", "10.0.0.9:5000"), name="shop")
     assert made is not None
     assert json.loads(made)["insecure-registries"] == ["10.0.0.9:5000", "10.0.0.5:5000"]
     assert daemon.merged(made, insecure=("10.0.0.5:5000",), name="shop") is None
@@ -73,10 +73,10 @@ def test_registries_that_are_named_insecure_are_added() -> None:
         (b'{"log-driver": "local"}', ("10.0.0.5:5000",), ("live-restore", "insecure registries")),
     ],
 )
-def test_what_changes_is_named(
+def test_changed_topics_are_named(
     before: bytes | None, insecure: tuple[str, ...], expected: tuple[str, ...]
 ) -> None:
-    """Nothing else: a plan promises no more than it does."""
+    """And only those: a plan lists exactly what changes."""
     after = daemon.merged(before, insecure=insecure, name="shop")
     assert after is not None
-    assert daemon.changed(before, after) == expected
+    assert daemon.changed_topics(before, after) == expected

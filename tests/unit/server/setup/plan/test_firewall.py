@@ -1,41 +1,25 @@
-"""What the firewall lets through."""
+"""firewall.conf: the ports that are open, and those left to other rules."""
 
 from __future__ import annotations
 
-import pytest
-
-from ftl.server.setup import ports as setup_ports
-from ftl.server.setup.plan import firewall
+from ftl.server.setup.plan.firewall import allowed, firewall_conf, left_alone
+from ftl.server.setup.ports import WEB
 
 SSH = (22, "tcp")
 
 
-def test_lines_that_somebody_added_to_the_firewall_stay() -> None:
-    """What is open stays open, what is left to other rules stays so; ports are added once."""
-    first = firewall.firewall_conf(None, setup_ports.WEB, left=[SSH], owner="own")
-    more = first + b"allow 51820/udp\nleave 25/tcp\nallow nonsense\n"
-    second = firewall.firewall_conf(more, setup_ports.WEB, left=[SSH, (2222, "tcp")], owner="own")
-    assert firewall.allowed(second) == (*setup_ports.WEB, (51820, "udp"))
-    assert firewall.untouched(second) == (SSH, (25, "tcp"), (2222, "tcp"))
-    assert firewall.firewall_conf(second, setup_ports.WEB, left=[SSH], owner="own") == second
+def test_lines_that_a_user_added_are_kept() -> None:
+    """Open ports stay open, ports left to other rules stay so, and none is listed twice."""
+    first = firewall_conf(None, WEB, left=[SSH], owner="own")
+    edited = first + b"allow 51820/udp\nleave 25/tcp\nallow nonsense\n"
+    second = firewall_conf(edited, WEB, left=[SSH, (2222, "tcp")], owner="own")
+    assert allowed(second) == (*WEB, (51820, "udp"))
+    assert left_alone(second) == (SSH, (25, "tcp"), (2222, "tcp"))
+    assert firewall_conf(second, WEB, left=[SSH], owner="own") == second
 
 
-def test_a_port_that_is_opened_to_everybody_is_left_to_no_other_rule() -> None:
-    """Who asks for `--allow 22` gets it."""
-    rules = firewall.firewall_conf(None, [*setup_ports.WEB, SSH], left=[SSH], owner="own")
-    assert SSH in firewall.allowed(rules)
-    assert firewall.untouched(rules) == ()
-
-
-@pytest.mark.parametrize(
-    ("ports", "expected"),
-    [
-        ((), ""),
-        (((22, "tcp"), *setup_ports.WEB), "22, 80, 443 (tcp), 443 (udp)"),
-        (tuple((port, "udp") for port in (53, *range(10000, 10201))), "53, 10000-10200 (udp)"),
-        (((80, "tcp"), (81, "tcp")), "80, 81 (tcp)"),
-    ],
-)
-def test_ports_for_people(ports: tuple[setup_ports.Port, ...], expected: str) -> None:
-    """Those in a row are a range."""
-    assert setup_ports.format_ports(ports) == expected
+def test_a_port_that_is_open_to_everybody_is_not_left_to_other_rules() -> None:
+    """`--allow 22` opens the port of SSH."""
+    conf = firewall_conf(None, [*WEB, SSH], left=[SSH], owner="own")
+    assert SSH in allowed(conf)
+    assert left_alone(conf) == ()

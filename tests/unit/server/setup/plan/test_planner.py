@@ -1,4 +1,4 @@
-"""What setup does to a server, by what is there and what is asked for."""
+"""The steps of a setup plan, by the request and the server's state."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from ftl.server.setup.ports import WEB
 from ftl.server.setup.request import SetupRequest
 from tests.unit.server.setup.world import BARE, BOOKWORM, KEY, READY
 
-WANTED = SetupRequest(keys=(KEY,))
+REQUEST = SetupRequest(keys=(KEY,))
 
 
-def kinds(observed: ObservedServer, wanted: SetupRequest = WANTED) -> list[str]:
-    """The steps of a plan, by their stable names."""
-    return [step.kind for step in make_plan(wanted, observed, server="shop").steps]
+def kinds(observed: ObservedServer, options: SetupRequest = REQUEST) -> list[str]:
+    """The kinds of a plan's steps."""
+    return [step.kind for step in make_plan(options, observed, server="shop").steps]
 
 
-def one(
-    observed: ObservedServer, kind: type[steps.SetupStep], wanted: SetupRequest = WANTED
+def only_step(
+    observed: ObservedServer, kind: type[steps.SetupStep], options: SetupRequest = REQUEST
 ) -> steps.SetupStep:
-    """The plan's only step of a kind."""
-    (found,) = (step for step in make_plan(wanted, observed, server="shop").steps if isinstance(step, kind))
-    return found
+    """The plan's only step of a class."""
+    (match,) = (step for step in make_plan(options, observed, server="shop").steps if isinstance(step, kind))
+    return match
 
 
-def test_a_bare_server_gets_everything_in_an_order_that_works() -> None:
-    """Lists before packages, settings before the engine that reads them, and last what could lock us out."""
+def test_the_steps_for_a_bare_server() -> None:
+    """Package lists before packages, settings before the engine that reads them, and last what could lock us out."""
     assert kinds(BARE) == [
         "refresh_packages",
         "write_daemon_settings",
@@ -44,19 +44,19 @@ def test_a_bare_server_gets_everything_in_an_order_that_works() -> None:
     ]
 
 
-def test_what_is_missing_comes_with_the_engine() -> None:
-    """In one call of apt: each takes a second by itself."""
-    step = one(BARE, steps.InstallDocker)
-    assert step.words[3] == "zstd"
+def test_missing_packages_are_installed_with_the_engine() -> None:
+    """In one call of apt, for each takes a second by itself."""
+    step = only_step(BARE, steps.InstallDocker)
+    assert step.arguments[3] == "zstd"
     assert step.text == (
         "install Docker, zstd (Docker from https://download.docker.com/linux/debian if the server reaches it, "
         "else docker.io)"
     )
 
 
-def test_a_server_that_has_everything_is_left_alone() -> None:
-    """No step, and no note."""
-    plan = make_plan(WANTED, READY, server="shop")
+def test_a_complete_server_is_not_changed() -> None:
+    """The plan has no steps and no notes."""
+    plan = make_plan(REQUEST, READY, server="shop")
     assert plan.steps == ()
     assert plan.notes == ()
 
@@ -66,80 +66,82 @@ def test_a_server_that_has_everything_is_left_alone() -> None:
     [
         ({"packages": READY.packages - {"zstd"}}, ["refresh_packages", "install_packages"]),
         ({"engine": None}, ["start_engine"]),
-        ({"daemon": None}, ["write_daemon_settings"]),
+        ({"daemon_json": None}, ["write_daemon_settings"]),
         (
             {"account": replace(READY.account or DeployAccount("", frozenset(), False), groups=frozenset())},
             ["join_docker_group"],
         ),
         ({"sshd": replace(READY.sshd, authorised=False)}, ["authorise_key"]),
         ({"sshd": replace(READY.sshd, ports=(22, 2222))}, ["apply_firewall"]),
-        ({"firewall": replace(READY.firewall, holds=False)}, ["apply_firewall"]),
+        ({"firewall": replace(READY.firewall, in_force=False)}, ["apply_firewall"]),
         ({"firewall": replace(READY.firewall, enabled=False)}, ["apply_firewall"]),
         ({"firewall": replace(READY.firewall, script=b"older")}, ["apply_firewall"]),
-        ({"ufw": ()}, ["allow_in_ufw", "apply_firewall"]),
+        ({"ufw_rules": ()}, ["allow_in_ufw", "apply_firewall"]),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_only_what_is_missing_is_done(missing: dict[str, object], expected: list[str]) -> None:
-    """One thing that is missing makes the steps for that thing."""
+def test_only_missing_parts_are_planned(missing: dict[str, object], expected: list[str]) -> None:
+    """One missing part leads to the steps for that part."""
     assert kinds(replace(READY, **missing)) == expected  # type: ignore[arg-type]
 
 
-def test_an_engine_that_runs_is_restarted_for_its_settings_and_one_that_does_not_is_not() -> None:
-    """A restart is done where it is needed, and said."""
-    running = one(replace(READY, daemon=None), steps.WriteDaemonSettings)
-    assert "restart Docker while its containers go on" in running.text
-    assert running.words[1] == "yes"
-    assert one(BARE, steps.WriteDaemonSettings).words[1] == "no"
+def test_only_a_running_engine_is_restarted_for_its_settings() -> None:
+    """The step's text says so."""
+    running = only_step(replace(READY, daemon_json=None), steps.WriteDaemonSettings)
+    assert "restart Docker, with its containers running on" in running.text
+    assert running.arguments[1] == "yes"
+    assert only_step(BARE, steps.WriteDaemonSettings).arguments[1] == "no"
 
 
-def test_a_swarms_engine_gets_no_live_restore() -> None:
-    """It would not start with it."""
-    swarm = replace(READY, daemon=None, engine=RunningEngine(live_restore=False, swarm=True, containers=1))
-    step = one(swarm, steps.WriteDaemonSettings)
+def test_a_swarm_s_engine_gets_no_live_restore() -> None:
+    """It does not start with it."""
+    swarm = replace(
+        READY, daemon_json=None, engine=RunningEngine(live_restore=False, swarm=True, containers=1)
+    )
+    step = only_step(swarm, steps.WriteDaemonSettings)
     assert isinstance(step, steps.WriteDaemonSettings)
     assert b"live-restore" not in step.content
     assert not step.restart  # its container would stop
     assert "for Docker's next start" in step.text
 
 
-def test_a_swarms_ports_are_opened_to_nobody_who_had_no_way_in() -> None:
-    """Our rules leave them to the others; ufw gets no rule, and its owner a note."""
+def test_a_swarm_s_ports_are_left_to_other_rules() -> None:
+    """FTL's firewall leaves them alone; ufw gets no rule, and the plan a note."""
     swarm = replace(READY, engine=RunningEngine(live_restore=False, swarm=True, containers=1))
-    applied = one(swarm, steps.ApplyFirewall)
+    applied = only_step(swarm, steps.ApplyFirewall)
     assert isinstance(applied, steps.ApplyFirewall)
-    assert {(2377, "tcp"), (4789, "udp")} <= set(firewall.untouched(applied.rules))
-    plan = make_plan(WANTED, replace(swarm, ufw=("ufw allow 2377/tcp",)), server="shop")
+    assert {(2377, "tcp"), (4789, "udp")} <= set(firewall.left_alone(applied.conf))
+    plan = make_plan(REQUEST, replace(swarm, ufw_rules=("ufw allow 2377/tcp",)), server="shop")
     (allows,) = (step for step in plan.steps if isinstance(step, steps.AllowInUfw))
     assert set(allows.ports) == set(WEB)
     (applied,) = (step for step in plan.steps if isinstance(step, steps.ApplyFirewall))
-    assert applied.text.endswith("the firewall, too: 22, 80, 443 (tcp), 443 (udp) stay open")
+    assert applied.text == "close the ports that containers publish, except 22, 80, 443 (tcp), 443 (udp)"
     assert any("the swarm's 7946 (tcp), 7946, 4789 (udp)" in note for note in plan.notes)
 
 
 @pytest.mark.parametrize("ufw", [None, (), ("ufw allow from 203.0.113.5",), ("ufw allow in on tailscale0",)])
-def test_ssh_is_let_in_by_nobody_but_who_let_it_in_before(ufw: tuple[str, ...] | None) -> None:
-    """Neither our rules nor ufw open its ports: somebody may have limited them; `--allow` does it on request."""
-    server = replace(BARE, ufw=ufw, sshd=replace(BARE.sshd, ports=(22, 2222)))
-    plan = make_plan(WANTED, server, server="shop")
+def test_ssh_is_not_opened_further(ufw: tuple[str, ...] | None) -> None:
+    """Neither FTL's firewall nor ufw opens its ports, which may be restricted; `--allow` does it on request."""
+    server = replace(BARE, ufw_rules=ufw, sshd=replace(BARE.sshd, ports=(22, 2222)))
+    plan = make_plan(REQUEST, server, server="shop")
     (applied,) = (step for step in plan.steps if isinstance(step, steps.ApplyFirewall))
-    assert firewall.untouched(applied.rules) == ((22, "tcp"), (2222, "tcp"))
-    assert firewall.allowed(applied.rules) == WEB
+    assert firewall.left_alone(applied.conf) == ((22, "tcp"), (2222, "tcp"))
+    assert firewall.allowed(applied.conf) == WEB
     assert {(22, "tcp"), (2222, "tcp")} <= set(applied.ports)
     opened = [step.ports for step in plan.steps if isinstance(step, steps.AllowInUfw)]
     assert opened == ([] if ufw is None else [WEB])
-    asked = one(server, steps.ApplyFirewall, replace(WANTED, allow=((2222, "tcp"),)))
-    assert (2222, "tcp") in firewall.allowed(getattr(asked, "rules", None))
+    asked = only_step(server, steps.ApplyFirewall, replace(REQUEST, allow=((2222, "tcp"),)))
+    assert (2222, "tcp") in firewall.allowed(getattr(asked, "conf", None))
 
 
-def test_a_snaps_settings_are_left_alone() -> None:
+def test_a_snap_s_settings_are_not_changed() -> None:
     """Docker as a snap has its settings elsewhere."""
-    assert kinds(replace(READY, dockerd="/snap/bin/dockerd", daemon=None)) == []
+    assert kinds(replace(READY, dockerd="/snap/bin/dockerd", daemon_json=None)) == []
 
 
-def test_comforts_come_only_when_asked_for_and_missing() -> None:
-    """Swap, updates and closed ways in."""
-    asked = replace(WANTED, swap=2**31, unattended_upgrades=True, harden=True)
+def test_options_are_applied_only_where_missing() -> None:
+    """Swap, automatic updates and hardening."""
+    asked = replace(REQUEST, swap=2**31, unattended_upgrades=True, harden=True)
     assert kinds(READY, asked) == [
         "refresh_packages",
         "install_packages",
@@ -158,62 +160,62 @@ def test_comforts_come_only_when_asked_for_and_missing() -> None:
     assert kinds(done, asked) == []
 
 
-def test_root_may_deploy_but_not_end_its_own_login() -> None:
-    """Root needs no group; hardening would leave nobody."""
+def test_root_may_deploy_but_not_harden() -> None:
+    """Root needs no group; hardening would leave no user who can log in."""
     root = replace(READY, user="root", account=DeployAccount("/root", frozenset({"root"}), sudoer=True))
     assert kinds(root) == []
-    with pytest.raises(UsageError, match="root is the user who deploys"):
-        kinds(root, replace(WANTED, harden=True))
+    with pytest.raises(UsageError, match="the deploy user is root"):
+        kinds(root, replace(REQUEST, harden=True))
 
 
-def test_without_the_firewall_nothing_of_it_is_touched() -> None:
-    """Neither ufw nor our own rules."""
-    assert kinds(replace(BARE, ufw=()), replace(WANTED, firewall=False)).count("apply_firewall") == 0
-    assert kinds(replace(READY, firewalld=True), replace(WANTED, firewall=False)) == []
+def test_no_firewall_means_no_firewall_steps() -> None:
+    """Neither ufw nor FTL's own rules are changed, and firewalld is no error."""
+    assert kinds(replace(BARE, ufw_rules=()), replace(REQUEST, firewall=False)).count("apply_firewall") == 0
+    assert kinds(replace(READY, firewalld=True), replace(REQUEST, firewall=False)) == []
 
 
-def test_what_will_be_closed_is_said_before() -> None:
-    """Ports that something listens on are named, but not those that a project of FTL's opens; VPNs stay."""
-    tunnel = (51820, "udp")
+def test_programs_whose_ports_will_be_closed_are_noted() -> None:
+    """But not ports that a project deployed by FTL publishes; VPNs stay open."""
+    vpn = (51820, "udp")
     busy = replace(
         BARE,
-        listening=frozenset({(22, "tcp"), (5432, "tcp"), (8025, "tcp"), (2525, "tcp"), tunnel}),
-        tunnels=frozenset({tunnel}),
-        forwarded=frozenset({(2525, "tcp")}),
+        listening=frozenset({(22, "tcp"), (5432, "tcp"), (8025, "tcp"), (2525, "tcp"), vpn}),
+        vpn_ports=frozenset({vpn}),
+        ftl_ports=frozenset({(2525, "tcp")}),
     )
-    plan = make_plan(replace(WANTED, forwards=((8025, "tcp"),)), busy, server="shop")
+    plan = make_plan(replace(REQUEST, forwards=((8025, "tcp"),)), busy, server="shop")
     assert [note for note in plan.notes if "closed" in note] == [
-        "something listens on 5432 (tcp), which will be closed: `--allow PORT` keeps it open"
+        "programs listen on 5432 (tcp), which will be closed: `--allow PORT` keeps a port open"
     ]
-    kept = make_plan(replace(WANTED, allow=((5432, "tcp"),)), busy, server="shop")
-    assert any("something listens on 8025 (tcp)" in note for note in kept.notes)
+    kept = make_plan(replace(REQUEST, allow=((5432, "tcp"),)), busy, server="shop")
+    assert any("programs listen on 8025 (tcp)" in note for note in kept.notes)
     (applied,) = (step for step in plan.steps if isinstance(step, steps.ApplyFirewall))
-    assert firewall.untouched(applied.rules) == ((22, "tcp"), tunnel)
+    assert firewall.left_alone(applied.conf) == ((22, "tcp"), vpn)
     assert "51820, 443 (udp)" in applied.text
 
 
 @pytest.mark.parametrize("ufw", [None, ("ufw allow 8099", "ufw allow from 10.0.0.0/8 to any port 5432")])
-def test_containers_whose_ports_will_be_closed_are_named(ufw: tuple[str, ...] | None) -> None:
-    """With ufw, too, which does not rule them; what it opens to everybody stays open."""
-    busy = replace(BARE, ufw=ufw, published=frozenset({(8099, "tcp"), (5432, "tcp"), (80, "tcp")}))
-    plan = make_plan(WANTED, busy, server="shop")
+def test_containers_whose_ports_will_be_closed_are_noted(ufw: tuple[str, ...] | None) -> None:
+    """With ufw as well, which does not restrict them; a port that it opens to everybody stays open."""
+    busy = replace(BARE, ufw_rules=ufw, foreign_ports=frozenset({(8099, "tcp"), (5432, "tcp"), (80, "tcp")}))
+    plan = make_plan(REQUEST, busy, server="shop")
     (applied,) = (step for step in plan.steps if isinstance(step, steps.ApplyFirewall))
-    assert ((8099, "tcp") in firewall.allowed(applied.rules)) is bool(ufw)
+    assert ((8099, "tcp") in firewall.allowed(applied.conf)) is bool(ufw)
     (note,) = plan.notes
     assert note.startswith(f"containers publish ports on {'5432' if ufw else '5432, 8099'} (tcp), which")
-    assert make_plan(WANTED, replace(READY, published=busy.published), server="shop").notes == ()
+    assert make_plan(REQUEST, replace(READY, foreign_ports=busy.foreign_ports), server="shop").notes == ()
 
 
-def test_without_authorities_docker_s_repository_is_asked_when_they_are_there() -> None:
-    """Over HTTPS nothing could be fetched before; over HTTP it is asked at once."""
+def test_docker_s_repository_is_checked_once_there_are_ca_certificates() -> None:
+    """Over HTTPS it cannot be reached before; over HTTP it is checked at once."""
     server = replace(BARE, packages=BARE.packages - {"ca-certificates"})
-    refresh, first, _, docker, *_ = make_plan(WANTED, server, server="shop").steps
-    assert refresh.words == ("",)
-    assert first.words == ("ca-certificates",)
+    refresh, first, _, docker, *_ = make_plan(REQUEST, server, server="shop").steps
+    assert refresh.arguments == ("",)
+    assert first.arguments == ("ca-certificates",)
     assert isinstance(docker, steps.InstallDocker)
     assert docker.others == ("zstd",)
-    plain = make_plan(replace(WANTED, docker_repository="http://mirror/linux"), server, server="shop")
-    assert plain.steps[0].words == ("http://mirror/linux/debian",)
+    plain = make_plan(replace(REQUEST, docker_repository="http://mirror/linux"), server, server="shop")
+    assert plain.steps[0].arguments == ("http://mirror/linux/debian",)
     assert "install_packages" not in [step.kind for step in plain.steps]
 
 
@@ -224,58 +226,58 @@ def test_without_authorities_docker_s_repository_is_asked_when_they_are_there() 
 def test_an_engine_without_the_docker_command_gets_it(
     version: str, package: str, command: str | None
 ) -> None:
-    """Debian 13 has it in a package of its own, and Docker always had."""
+    """Debian 13 has it in a package of its own, as Docker always had."""
     system = replace(BOOKWORM, version=version)
     server = replace(READY, system=system, has_docker=False, engine=None, packages=READY.packages | {package})
-    plan = make_plan(WANTED, server, server="shop")
+    plan = make_plan(REQUEST, server, server="shop")
     installed = [step.packages for step in plan.steps if isinstance(step, steps.InstallPackages)]
     assert installed == ([(command,)] if command else [])
 
 
-def test_an_insecure_registry_that_the_engine_is_not_told_of_is_named() -> None:
-    """Its command line has some, and with both it would not start."""
+def test_an_insecure_registry_that_must_go_on_the_command_line_is_noted() -> None:
+    """The engine's command line lists others, and with both it does not start."""
     arguments = ("dockerd", "--insecure-registry=10.0.0.9:5000")
     server = replace(READY, engine_arguments=arguments)
-    wanted = replace(WANTED, insecure=("10.0.0.5:5000", "10.0.0.9:5000"))
-    (note,) = make_plan(wanted, server, server="shop").notes
+    options = replace(REQUEST, insecure=("10.0.0.5:5000", "10.0.0.9:5000"))
+    (note,) = make_plan(options, server, server="shop").notes
     assert "add 10.0.0.5:5000 to that command line" in note
 
 
 @pytest.mark.parametrize(
-    ("observed", "wanted", "message"),
+    ("observed", "options", "message"),
     [
-        (replace(BARE, system=replace(BOOKWORM, id="fedora", name="Fedora 40")), WANTED, "Fedora 40"),
-        (replace(BARE, system=replace(BOOKWORM, version="10")), WANTED, "does not know"),
-        (replace(BARE, system=replace(BOOKWORM, architecture="riscv64")), WANTED, "riscv64"),
-        (replace(BARE, free=900_000_000), WANTED, "no room for what is to be installed"),
-        (replace(READY, free=2**30), replace(WANTED, swap=2**31), r"no room for 2G of swap \(2.1 GB\)"),
-        (replace(READY, firewalld=True), WANTED, "firewalld"),
-        (replace(READY, daemon=b"{'live-restore': true}"), WANTED, "is not JSON"),
-        (replace(READY, daemon=b"[]"), WANTED, "no JSON object"),
-        (BARE, replace(WANTED, keys=()), "no key that could let deploy in"),
-        (replace(BARE, sshd=replace(BARE.sshd, key_files=("none",))), WANTED, "reads no keys"),
+        (replace(BARE, system=replace(BOOKWORM, id="fedora", name="Fedora 40")), REQUEST, "Fedora 40"),
+        (replace(BARE, system=replace(BOOKWORM, version="10")), REQUEST, "does not support"),
+        (replace(BARE, system=replace(BOOKWORM, architecture="riscv64")), REQUEST, "riscv64"),
+        (replace(BARE, free=900_000_000), REQUEST, "not enough disk space for the packages"),
+        (replace(READY, free=2**30), replace(REQUEST, swap=2**31), r"no room for 2G of swap \(2.1 GB\)"),
+        (replace(READY, firewalld=True), REQUEST, "firewalld"),
+        (replace(READY, daemon_json=b"{'live-restore': true}"), REQUEST, "is not JSON"),
+        (replace(READY, daemon_json=b"[]"), REQUEST, "not a JSON object"),
+        (BARE, replace(REQUEST, keys=()), "no SSH key with which deploy could log in"),
+        (replace(BARE, sshd=replace(BARE.sshd, key_files=("none",))), REQUEST, "reads no authorized_keys"),
         (
             replace(READY, sshd=replace(READY.sshd, includes=False)),
-            replace(WANTED, harden=True),
+            replace(REQUEST, harden=True),
             "sshd_config.d",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_server_that_cannot_be_set_up_is_refused_before_anything_is_done(
-    observed: ObservedServer, wanted: SetupRequest, message: str
+def test_a_server_that_cannot_be_set_up_is_an_error(
+    observed: ObservedServer, options: SetupRequest, message: str
 ) -> None:
-    """Each with a sentence, and with a next step."""
+    """With the server's name and a hint, before anything is changed."""
     with pytest.raises(FtlError, match=message) as caught:
-        make_plan(wanted, observed, server="shop")
+        make_plan(options, observed, server="shop")
     assert caught.value.hint
     assert "shop" in caught.value.message
 
 
 @pytest.mark.parametrize(
-    "step", make_plan(replace(WANTED, swap=2**30, harden=True), BARE, server="s").steps, ids=lambda s: s.kind
+    "step", make_plan(replace(REQUEST, swap=2**30, harden=True), BARE, server="s").steps, ids=lambda s: s.kind
 )
-def test_every_word_is_one_line(step: steps.SetupStep) -> None:
-    """The server reads a step's words line by line."""
-    assert not any("\n" in word for word in step.words)
+def test_every_argument_is_one_line(step: steps.SetupStep) -> None:
+    """The root shell reads a step's arguments line by line."""
+    assert not any("\n" in argument for argument in step.arguments)
     assert step.text

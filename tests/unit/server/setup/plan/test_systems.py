@@ -1,16 +1,18 @@
-"""Which systems are set up."""
+"""Supported operating systems."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 
 from ftl.errors import FtlError
-from ftl.server.setup.plan.systems import docker_packages, refuse_unknown
+from ftl.server.setup.plan.systems import docker_packages, refuse_unsupported
 from tests.unit.server.setup.world import BOOKWORM
 
 
 @pytest.mark.parametrize(
-    ("id_", "version", "known"),
+    ("id_", "version", "supported"),
     [
         ("debian", "10", False),
         ("debian", "11", True),
@@ -25,15 +27,13 @@ from tests.unit.server.setup.world import BOOKWORM
         ("linuxmint", "22", False),
     ],
 )
-def test_systems_are_known_by_their_version(id_: str, version: str, known: bool) -> None:
-    """Debian 11 to 13, Ubuntu 20.04 to 24.04, and nothing that is merely like them."""
-    from dataclasses import replace
-
+def test_supported_versions(id_: str, version: str, supported: bool) -> None:
+    """Debian 11 to 13 and Ubuntu 20.04 to 24.04, but no derivatives."""
     system = replace(BOOKWORM, id=id_, version=version)
-    if known:
-        refuse_unknown(system, name="shop", user="deploy")
+    if supported:
+        refuse_unsupported(system, name="shop", user="deploy")
         assert docker_packages(system)[0] == "docker.io"
         return
-    with pytest.raises(FtlError, match="does not know") as caught:
-        refuse_unknown(system, name="shop", user="deploy")
+    with pytest.raises(FtlError, match="does not support") as caught:
+        refuse_unsupported(system, name="shop", user="deploy")
     assert "by hand" in (caught.value.hint or "")

@@ -1,4 +1,4 @@
-"""What ufw says of ports already."""
+"""ufw's rules about ports."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ ufw allow in 9100:9105,9200/udp
         ((6881, "tcp"), True),
     ],
 )
-def test_a_port_that_ufw_has_a_rule_about_is_left_to_it(port: Port, is_missing: bool) -> None:
-    """Whatever the rule says: who restricted a port meant it; but it has to be about that port, and incoming."""
+def test_a_port_that_a_rule_mentions_is_not_missing(port: Port, is_missing: bool) -> None:
+    """Whatever the rule says, for a restriction is a decision; but it has to be about incoming traffic to that port."""
     assert bool(ufw.missing(UFW, [port])) is is_missing
 
 
@@ -74,6 +74,6 @@ def test_a_port_that_ufw_has_a_rule_about_is_left_to_it(port: Port, is_missing: 
         ((3306, "tcp"), False),
     ],
 )
-def test_what_ufw_opens_to_everybody_is_told_from_what_it_opens_to_some(port: Port, is_open: bool) -> None:
-    """Only the first counts for containers, whose ports ufw does not rule."""
+def test_ports_open_to_everybody(port: Port, is_open: bool) -> None:
+    """A port that is open to some only does not stay open for containers, which ufw does not restrict."""
     assert ufw.opened(UFW, [port]) == ((port,) if is_open else ())

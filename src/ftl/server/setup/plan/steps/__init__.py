@@ -1,4 +1,4 @@
-"""What setup can do on a server: each step is a value, done there by the function of its verb in scripts/."""
+"""The steps of setup plans: values, run by the shell function `do_KIND` of scripts/."""
 
 from ftl.server.setup.plan.steps.account import AuthoriseKey, CreateUser, GrantSudo, JoinDockerGroup
 from ftl.server.setup.plan.steps.base import SetupStep

@@ -1,4 +1,4 @@
-"""Steps about the user who deploys."""
+"""Steps about the deploy user's account."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ftl.server.setup.plan.steps.base import SetupStep
 class CreateUser(SetupStep):
     """Create the deploy user, without a password."""
 
-    verb = "user"
+    kind = "create_user"
     user: str
 
     @property
@@ -19,7 +19,7 @@ class CreateUser(SetupStep):
         return f"create the user {self.user}"
 
     @property
-    def words(self) -> tuple[str, ...]:
+    def arguments(self) -> tuple[str, ...]:
         return (self.user,)
 
 
@@ -27,23 +27,27 @@ class CreateUser(SetupStep):
 class JoinDockerGroup(SetupStep):
     """Let the deploy user use Docker."""
 
-    verb = "group"
+    kind = "join_docker_group"
     user: str
 
     @property
     def text(self) -> str:
-        return f"add {self.user} to the group docker"
+        return f"add {self.user} to the docker group"
 
     @property
-    def words(self) -> tuple[str, ...]:
+    def arguments(self) -> tuple[str, ...]:
         return (self.user,)
 
 
 @dataclass(frozen=True, slots=True)
 class AuthoriseKey(SetupStep):
-    """Let the deploy user in by our key; `file` is one of sshd's AuthorizedKeysFile."""
+    """Authorise our key for the deploy user.
 
-    verb = "key"
+    Attributes:
+        file: One of sshd's AuthorizedKeysFile patterns.
+    """
+
+    kind = "authorise_key"
     user: str
     file: str
     key: str
@@ -51,18 +55,21 @@ class AuthoriseKey(SetupStep):
     @property
     def text(self) -> str:
         kind, body, *_ = self.key.split()
-        return f"let {self.user} in by the key {kind} ...{body[-12:]}"
+        return f"authorise the key {kind} ...{body[-12:]} for {self.user}"
 
     @property
-    def words(self) -> tuple[str, ...]:
+    def arguments(self) -> tuple[str, ...]:
         return (self.user, self.file, self.key)
 
 
 @dataclass(frozen=True, slots=True)
 class GrantSudo(SetupStep):
-    """Let the deploy user become root: who is in the group docker can, and root's own login is about to end."""
+    """Let the deploy user use sudo, before root login is disabled.
 
-    verb = "sudoer"
+    Members of the docker group can become root anyway.
+    """
+
+    kind = "grant_sudo"
     user: str
 
     @property
@@ -70,5 +77,5 @@ class GrantSudo(SetupStep):
         return f"let {self.user} use sudo without a password"
 
     @property
-    def words(self) -> tuple[str, ...]:
+    def arguments(self) -> tuple[str, ...]:
         return (self.user,)

@@ -1,4 +1,4 @@
-"""The root of all steps."""
+"""Base class of the steps of a setup plan."""
 
 from __future__ import annotations
 
@@ -6,39 +6,33 @@ import base64
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ftl.events import type_name
-
 
 @dataclass(frozen=True, slots=True)
 class SetupStep:
-    """One step.
+    """One action of a setup plan, as data.
 
     Attributes:
-        verb: Its name in scripts/serve.sh.
-        seconds: How long it may take.
-        guarded: Whether it is taken back there unless a new connection is made after it.
+        kind: Stable name in `--json` output and events, and of the shell function that runs it: `do_KIND`. Part of the
+            public contract; class names are not.
+        seconds: Time limit.
+        guarded: Whether the server reverts it unless a new connection works afterwards.
     """
 
-    verb: ClassVar[str]
+    kind: ClassVar[str]
     seconds: ClassVar[float] = 60.0
     guarded: ClassVar[bool] = False
 
     @property
-    def kind(self) -> str:
-        """Its stable name, for events: "install_docker"."""
-        return type_name(type(self))
-
-    @property
     def text(self) -> str:
-        """What it does, for people."""
+        """Description for people, in the imperative."""
         raise NotImplementedError
 
     @property
-    def words(self) -> tuple[str, ...]:
-        """The arguments of its verb: no word has lines."""
+    def arguments(self) -> tuple[str, ...]:
+        """The arguments of its shell function, without line breaks."""
         return ()
 
 
 def encoded(content: bytes) -> str:
-    """Content as one word."""
+    """Content in base64, as one argument."""
     return base64.b64encode(content).decode()

@@ -1,4 +1,4 @@
-"""Steps that could lock us out, and what settles them: the firewall, the ways in."""
+"""Steps that could lock us out (firewall, sshd), and the steps that confirm or revert them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from ftl.server.setup.plan.steps.base import SetupStep, encoded
 from ftl.server.setup.ports import Port, format_ports
 
 GUARD_SECONDS = 45
-"""After so many seconds the server takes back what nobody confirmed."""
+"""Time after which the server reverts an unconfirmed change."""
 
 
 @dataclass(frozen=True, slots=True)
 class AllowInUfw(SetupStep):
-    """Open ports in ufw, which decides about what is meant for the server itself."""
+    """Open ports in ufw, which decides about traffic to the server itself."""
 
-    verb = "ufw"
+    kind = "allow_in_ufw"
     ports: tuple[Port, ...]
 
     @property
@@ -23,17 +23,25 @@ class AllowInUfw(SetupStep):
         return f"allow {format_ports(self.ports)} in ufw"
 
     @property
-    def words(self) -> tuple[str, ...]:
-        return tuple(f"{port}/{protocol}" for port, protocol in self.ports)
+    def arguments(self) -> tuple[str, ...]:
+        return tuple(f"{number}/{protocol}" for number, protocol in self.ports)
 
 
 @dataclass(frozen=True, slots=True)
 class ApplyFirewall(SetupStep):
-    """Put the firewall's rules in force; they go away again unless somebody comes in after that."""
+    """Install FTL's firewall and put its rules in force.
 
-    verb = "firewall"
+    Attributes:
+        conf: Content of /etc/ftl/firewall.conf.
+        script: Content of /usr/local/sbin/ftl-firewall.
+        unit: Content of its systemd unit.
+        ports: The ports that stay open.
+        own_input: Whether it also decides about traffic to the server itself; else ufw does.
+    """
+
+    kind = "apply_firewall"
     guarded = True
-    rules: bytes
+    conf: bytes
     script: bytes
     unit: bytes
     ports: tuple[Port, ...]
@@ -41,49 +49,50 @@ class ApplyFirewall(SetupStep):
 
     @property
     def text(self) -> str:
+        ports = format_ports(self.ports)
         if self.own_input:
-            return f"close every port but {format_ports(self.ports)}, those of containers too"
-        return f"have containers' ports obey the firewall, too: {format_ports(self.ports)} stay open"
+            return f"close all ports except {ports}, including those that containers publish"
+        return f"close the ports that containers publish, except {ports}"
 
     @property
-    def words(self) -> tuple[str, ...]:
-        return (str(GUARD_SECONDS), encoded(self.rules), encoded(self.script), encoded(self.unit))
+    def arguments(self) -> tuple[str, ...]:
+        return (str(GUARD_SECONDS), encoded(self.conf), encoded(self.script), encoded(self.unit))
 
 
 @dataclass(frozen=True, slots=True)
 class HardenSsh(SetupStep):
-    """End root's login and all logins by password; undone unless the deploy user comes in after that."""
+    """Disable root login and password authentication."""
 
-    verb = "harden"
+    kind = "harden_ssh"
     guarded = True
     settings: bytes
 
     @property
     def text(self) -> str:
-        return "end root's login and logins by password"
+        return "disable root login and password authentication"
 
     @property
-    def words(self) -> tuple[str, ...]:
+    def arguments(self) -> tuple[str, ...]:
         return (str(GUARD_SECONDS), encoded(self.settings))
 
 
 @dataclass(frozen=True, slots=True)
 class Keep(SetupStep):
-    """Keep what a guarded step did."""
+    """Keep the change of a guarded step."""
 
-    verb = "keep"
+    kind = "keep"
 
     @property
     def text(self) -> str:
-        return "keep it"
+        return "keep the change"
 
 
 @dataclass(frozen=True, slots=True)
 class Revert(SetupStep):
-    """Take back what a guarded step did."""
+    """Revert the change of a guarded step."""
 
-    verb = "revert"
+    kind = "revert"
 
     @property
     def text(self) -> str:
-        return "take it back"
+        return "revert the change"

@@ -1,4 +1,4 @@
-"""Steps about the machine's engine and its memory."""
+"""Steps about the machine: its engine and its swap."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from ftl.server.setup.plan.steps.base import SetupStep, encoded
 
 @dataclass(frozen=True, slots=True)
 class WriteDaemonSettings(SetupStep):
-    """Write the engine's daemon.json; restart an engine that runs already.
+    """Write the engine's daemon.json; restart a running engine if that stops no container.
 
     Attributes:
-        settings: What changes in it, in words.
-        live: Whether live-restore is in it and not yet in force: then the engine takes it before it restarts.
-        later: Whether an engine that runs is left alone, because its containers would stop with it.
-        containers: How many run.
+        topics: The settings that change, in words.
+        live: Whether it enables live-restore: then the running engine reloads that before it restarts.
+        later: Whether a running engine is not restarted, because its containers would stop with it.
+        containers: The number of running containers.
     """
 
-    verb = "daemon"
+    kind = "write_daemon_settings"
     seconds = 120.0
     content: bytes
-    settings: tuple[str, ...]
+    topics: tuple[str, ...]
     restart: bool
     live: bool = False
     later: bool = False
@@ -30,22 +30,22 @@ class WriteDaemonSettings(SetupStep):
 
     @property
     def text(self) -> str:
-        what = f"write Docker's settings ({', '.join(self.settings)}) to /etc/docker/daemon.json"
+        change = f"write Docker's settings ({', '.join(self.topics)}) to /etc/docker/daemon.json"
         if not self.restart:
-            return f"{what}, for Docker's next start" if self.later else what
-        stays = " while its containers go on" if self.containers else ""
-        return f"{what} and restart Docker{stays}"
+            return f"{change}, for Docker's next start" if self.later else change
+        containers = ", with its containers running on" if self.containers else ""
+        return f"{change} and restart Docker{containers}"
 
     @property
-    def words(self) -> tuple[str, ...]:
-        return (encoded(self.content), *("yes" if one else "no" for one in (self.restart, self.live)))
+    def arguments(self) -> tuple[str, ...]:
+        return (encoded(self.content), *("yes" if flag else "no" for flag in (self.restart, self.live)))
 
 
 @dataclass(frozen=True, slots=True)
 class StartEngine(SetupStep):
-    """Have the engine run, now and after a reboot, and answer."""
+    """Start the engine, now and at boot, and wait until it answers."""
 
-    verb = "engine"
+    kind = "start_engine"
     seconds = 120.0
 
     @property
@@ -55,9 +55,9 @@ class StartEngine(SetupStep):
 
 @dataclass(frozen=True, slots=True)
 class AddSwap(SetupStep):
-    """Make a swap file."""
+    """Add a swap file."""
 
-    verb = "swap"
+    kind = "add_swap"
     seconds = 300.0
     bytes: int
 
@@ -66,5 +66,5 @@ class AddSwap(SetupStep):
         return f"add {binary(self.bytes)} of swap, /swapfile"
 
     @property
-    def words(self) -> tuple[str, ...]:
+    def arguments(self) -> tuple[str, ...]:
         return (str(self.bytes),)

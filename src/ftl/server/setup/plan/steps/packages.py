@@ -7,25 +7,25 @@ from dataclasses import dataclass
 from ftl.server.setup.plan.steps.base import SetupStep, encoded
 
 APT_SECONDS = 1200.0
-"""Packages may have to wait for another apt (300 s), and come over a slow line."""
+"""Packages may have to wait for another apt (300 s), and come over a slow link."""
 
 AUTO_UPGRADES = b'APT::Periodic::Update-Package-Lists "1";\nAPT::Periodic::Unattended-Upgrade "1";\n'
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshPackages(SetupStep):
-    """Fetch the lists of packages; and meanwhile see whether Docker's own repository answers, if it is named."""
+    """Update the package lists; meanwhile check whether Docker's repository answers, if given."""
 
-    verb = "refresh"
+    kind = "refresh_packages"
     seconds = APT_SECONDS
     docker_repository: str = ""
 
     @property
     def text(self) -> str:
-        return "fetch the lists of packages"
+        return "update the package lists"
 
     @property
-    def words(self) -> tuple[str, ...]:
+    def arguments(self) -> tuple[str, ...]:
         return (self.docker_repository,)
 
 
@@ -33,7 +33,7 @@ class RefreshPackages(SetupStep):
 class InstallPackages(SetupStep):
     """Install packages of the distribution."""
 
-    verb = "install"
+    kind = "install_packages"
     seconds = APT_SECONDS
     packages: tuple[str, ...]
 
@@ -42,20 +42,20 @@ class InstallPackages(SetupStep):
         return f"install {', '.join(self.packages)}"
 
     @property
-    def words(self) -> tuple[str, ...]:
+    def arguments(self) -> tuple[str, ...]:
         return self.packages
 
 
 @dataclass(frozen=True, slots=True)
 class InstallDocker(SetupStep):
-    """Install the engine: from Docker's own repository where it answered, else the distribution's.
+    """Install the engine from Docker's own repository if it answers, else from the distribution.
 
     Attributes:
-        packages: The distribution's that make an engine.
-        others: What else is missing, and comes with it.
+        packages: The distribution's packages of the engine.
+        others: Other missing packages, installed in the same call of apt.
     """
 
-    verb = "docker"
+    kind = "install_docker"
     seconds = APT_SECONDS
     repository: str
     codename: str
@@ -69,21 +69,21 @@ class InstallDocker(SetupStep):
         return f"install {', '.join(('Docker', *self.others))} (Docker {source})"
 
     @property
-    def words(self) -> tuple[str, ...]:
+    def arguments(self) -> tuple[str, ...]:
         others = " ".join(self.others)
         return (self.repository, self.codename, self.architecture, others, *self.packages)
 
 
 @dataclass(frozen=True, slots=True)
 class EnableUpgrades(SetupStep):
-    """Have apt install security updates by itself."""
+    """Let apt install security updates automatically."""
 
-    verb = "unattended"
+    kind = "enable_upgrades"
 
     @property
     def text(self) -> str:
-        return "have security updates installed every day"
+        return "enable automatic security updates"
 
     @property
-    def words(self) -> tuple[str, ...]:
+    def arguments(self) -> tuple[str, ...]:
         return (encoded(AUTO_UPGRADES),)

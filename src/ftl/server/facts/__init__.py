@@ -1,0 +1,1 @@
+"""Facts that shell scripts print about a server: the part that setup and doctor share."""
