@@ -1,4 +1,4 @@
-"""Building and deploying through registries: a project, a Docker configuration and an engine that builds.
+"""A user who builds and deploys through registries, with an engine that builds.
 
 The engine that builds is another server of the lab, by DOCKER_HOST. So this machine's Docker is not used, and both ends
 can be any engine.

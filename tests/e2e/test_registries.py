@@ -1,4 +1,4 @@
-"""Images through registries with passwords and with tokens: pushed from one engine, pulled by another."""
+"""Images through registries with passwords and tokens: push from one engine, pull by another."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Images: building them here, bringing them to a server, what tells two of them apart, the user's registries."""
+"""Images: build, explain, transfer to a server, push and pull, identify."""

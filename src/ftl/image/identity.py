@@ -27,38 +27,41 @@ _FIELDS = (
     "Volumes",
     "WorkingDir",
 )
-"""The parts of the config that a container runs by. The others are left over from the classic builder
-(Hostname, Image, AttachStdin, ...) or differ with the engine's version (ArgsEscaped, OnBuild, Domainname)."""
+"""Fields of the config that affect containers.
+
+The others are left over from the classic builder (Hostname, Image, AttachStdin, ...) or differ between engine versions
+(ArgsEscaped, OnBuild, Domainname).
+"""
 
 _GIT_SECONDS = 3.0
 _COMMIT = re.compile(r"[0-9a-f]{40,64}(?:-dirty)?")
 
 
 def content_id(image: Image) -> str:
-    """A digest of the layers and of what a container of the image would run.
+    """Return a digest of the layers and of the config that containers run with.
 
-    Stable across engines (20.10 to 28) and their stores, and across builds that differ in time, git commit or
-    other `ftl.*` labels alone: equal ids mean that a container need not be replaced. Empty values (null, {},
-    [], "") are left out, since engines differ in which of them they write.
+    Stable across engines (20.10 to 28) and their stores, and across builds that differ only in time, git commit or
+    other `ftl.*` labels: if the ids are equal, a container need not be replaced. Empty values (null, {}, [], "") are
+    left out, because engines differ in which of them they write.
     """
     config = {name: _normal(name, image.config.get(name)) for name in _FIELDS}
     labels = image.config.get("Labels")
-    own = (
+    user_labels = (
         {key: value for key, value in labels.items() if not key.startswith("ftl.")}
         if isinstance(labels, Mapping)
         else {}
     )
     content = {
         "layers": list(image.layers),
-        "config": {name: value for name, value in {**config, "Labels": own}.items() if value},
+        "config": {name: value for name, value in {**config, "Labels": user_labels}.items() if value},
     }
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def _normal(name: str, value: object) -> object:
-    """A value as all engines would write it. The order of lists stays: Cmd and Env mean it."""
-    if name == "WorkingDir" and value == "/":  # BuildKit writes the default down
+    """Normalize differences between engines. The order of lists is kept: it matters for Cmd and Env."""
+    if name == "WorkingDir" and value == "/":  # BuildKit writes the default explicitly
         return ""
     if name == "Healthcheck" and isinstance(value, Mapping):  # durations of 0 are the defaults
         return {key: item for key, item in value.items() if item}
@@ -68,7 +71,10 @@ def _normal(name: str, value: object) -> object:
 
 
 async def git_commit(folder: Path, environ: Mapping[str, str]) -> str | None:
-    """The full id, with `-dirty` behind it where tracked files were changed; None outside of a checkout."""
+    """Return the commit ID of a checkout, with the suffix `-dirty` if tracked files changed.
+
+    None outside of a checkout.
+    """
     argv = ["git", "--no-optional-locks", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=64"]
     try:
         done = await complete([*argv, "--exclude=*"], seconds=_GIT_SECONDS, env=environ, cwd=folder)

@@ -1,4 +1,4 @@
-"""Small JSON files that FTL keeps on this machine: replaced whole, for their owner alone, never required."""
+"""Small JSON files in the user's cache and state folders: private, atomic, optional."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 def cache_file(name: str) -> Path:
-    """Where something is kept that can be found out again."""
+    """Return the path of a file for data that can be determined again."""
     return user_cache_path("ftl", appauthor=False) / name
 
 
 def state_file(name: str) -> Path:
-    """Where something is kept about earlier runs."""
+    """Return the path of a file for data about earlier runs."""
     return user_state_path("ftl", appauthor=False) / name
 
 
 def read_json(path: Path) -> dict[str, object]:
-    """The object in a file; empty where there is none, or none that can be read."""
+    """Read the object in a file; empty if there is none, or none that can be read."""
     try:
         value = json.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -35,7 +35,7 @@ def read_json(path: Path) -> dict[str, object]:
 
 
 def write_json(path: Path, value: Mapping[str, object]) -> None:
-    """Put an object into a file in one step. A home that cannot be written to costs memory, not the work."""
+    """Write an object to a file atomically. A file that cannot be written is ignored."""
     with suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

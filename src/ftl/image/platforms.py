@@ -1,4 +1,4 @@
-"""Which platform each server has: asked once by whoever speaks to it, remembered for builds without one."""
+"""Platforms of servers, remembered for builds that do not connect to the server."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ _ALIASES = {"x86_64": "amd64", "aarch64": "arm64", "arm64/v8": "arm64", "armv7l"
 
 
 def remember_platform(server: str, platform: str) -> None:
-    """Note that `server` (as ftl.yaml names it) has `platform` ("linux/arm64")."""
+    """Remember the platform ("linux/arm64") of a server (its host in ftl.yaml)."""
     known = read_json(cache_file(_FILE))
     if known.get(server) != platform:
         write_json(cache_file(_FILE), {**known, server: platform})
 
 
 def recall_platform(server: str) -> str | None:
-    """The platform that `server` had when it was last asked; None where it never was."""
+    """Return the platform of a server when it was last asked; None if it never was."""
     platform = read_json(cache_file(_FILE)).get(server)
     return platform if isinstance(platform, str) else None
 
 
-def same_platform(one: str, other: str) -> bool:
-    """Whether two platforms are one, whatever their spelling ("linux/arm64" and "linux/arm64/v8")."""
-    return _normal(one) == _normal(other)
+def same_platform(first: str, second: str) -> bool:
+    """Whether two platforms are the same in any spelling ("linux/arm64", "linux/arm64/v8")."""
+    return _normalized(first) == _normalized(second)
 
 
-def _normal(platform: str) -> str:
+def _normalized(platform: str) -> str:
     system, _, machine = platform.lower().partition("/")
     return f"{system}/{_ALIASES.get(machine, machine)}"

@@ -6,7 +6,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.building.stage import docker
+from tests.e2e.building.support import docker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -7,7 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.building.stage import SOURCE, built, inspect, warnings
+from tests.e2e.building.support import SOURCE, built, inspect, warnings
 
 from ftl.image.building.context import walk_context
 

@@ -7,7 +7,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.building.stage import warnings
+from tests.e2e.building.support import warnings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

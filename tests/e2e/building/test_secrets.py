@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.building.stage import SOURCE, built, command_lines, docker
+from tests.e2e.building.support import SOURCE, built, command_lines, docker
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Build images on this machine: run the docker CLI, parse its output, explain cache misses and failures."""
+"""Build images with the docker CLI; explain cache misses and failures."""
 
 from ftl.image.building.parallel import build_images
 from ftl.image.building.service_build import BuildResult

@@ -1,4 +1,4 @@
-"""Record of a service's last build, to explain what changed when the next one misses the cache.
+"""Record of a service's last build, which the next build is compared with.
 
 It is stored in the user's state folder, readable by them alone. Values of build args and texts of instructions may
 contain secrets, so both are stored as salted hashes only.
@@ -144,7 +144,7 @@ def next_record(
     seconds: Iterable[tuple[Instruction, float]],
     content: str,
 ) -> BuildRecord:
-    """Make the record of a build. Durations of unchanged instructions are carried over from the last one."""
+    """Make the record of a build, with durations of unchanged instructions from the last one."""
     blank = BuildRecord(salt=last.salt) if last is not None else BuildRecord()
     hashes = tuple(blank.hash_instruction(step) for step in dockerfile.instructions)
     durations = dict(last.seconds) if last is not None else {}

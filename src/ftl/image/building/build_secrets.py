@@ -1,4 +1,7 @@
-"""Resolve build secrets before a build starts: a missing one fails at once, not at the step that uses it."""
+"""Resolve build secrets.
+
+This is done before a build starts, so that a missing secret fails at once, not at the step that uses it.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Find a docker CLI with BuildKit on PATH: the buildx plugin, or the built-in one of older CLIs.
+"""Find a docker CLI with BuildKit on PATH.
 
-A machine may hold several CLIs: from 23.0 on one has no builder of its own and needs the buildx plugin, an older one
-has BuildKit built in (from 18.09 on, with DOCKER_BUILDKIT=1; Debian 12's docker.io 20.10 is one). So all of PATH is
-searched, and the best CLI is taken. The classic builder, which CLIs fall back to without BuildKit, is not used.
+A CLI from 23.0 on needs the buildx plugin to build. An older one has BuildKit built in (from 18.09 on, with
+DOCKER_BUILDKIT=1; Debian 12's docker.io 20.10 is one). A machine may have several, so all of PATH is searched and the
+best CLI is used. The classic builder, which CLIs fall back to without BuildKit, is not used.
 """
 
 from __future__ import annotations
@@ -94,7 +94,9 @@ def find_builder(environ: Mapping[str, str]) -> Builder:
 
 
 def find_cli(environ: Mapping[str, str]) -> str:
-    """Return the path of a docker CLI for commands other than `build`: the builder's, else the first on PATH.
+    """Return the path of a docker CLI for commands other than `build`.
+
+    It is the builder's, if there is one, else the first on PATH.
 
     Raises:
         BuildFailed: There is no docker CLI.

@@ -93,7 +93,7 @@ def build_environment(
 
 
 def cli_environment(host: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return `environ` for a docker CLI that speaks to the engine at `host`, in English and without hints."""
+    """Return the environment of a docker CLI for the engine at `host`, in English."""
     env = {
         name: value for name, value in environ.items() if name not in ("DOCKER_CONTEXT", "DOCKER_BUILDKIT")
     }

@@ -72,7 +72,7 @@ class Context:
 
     @property
     def dispensable(self) -> tuple[tuple[str, int], ...]:
-        """Those folders that images rarely need."""
+        """(path, bytes) of the folders that images rarely need."""
         return tuple((path, size) for path, size in self.folders if path.rpartition("/")[2] in DISPENSABLE)
 
 

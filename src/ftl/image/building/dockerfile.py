@@ -1,4 +1,4 @@
-"""Parse a Dockerfile into instructions with line numbers, to map build steps back to their source.
+"""Parse a Dockerfile into instructions with line numbers, and map build steps to them.
 
 It follows the Dockerfile reference (parser directives, line continuation, here-documents) and checks nothing: errors
 are reported by the builder.
@@ -17,7 +17,7 @@ _DIRECTIVE = re.compile(r"^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S+)\s*$")
 _HEREDOC = re.compile(r"<<(-?)\s*(['\"]?)([A-Za-z0-9_.]+)\2")
 _HEREDOC_KEYWORDS = ("RUN", "COPY", "ADD")
 LAYER_KEYWORDS = ("RUN", "COPY", "ADD", "WORKDIR")
-"""Instructions that BuildKit shows (and counts) as steps; all others only change the image's config."""
+"""Instructions that BuildKit shows (and counts) as steps; others only change the config."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Instruction:
 
 @dataclass(frozen=True, slots=True)
 class BuildStage:
-    """One build stage: a FROM and its instructions; `name` is in lower case, as builders compare it."""
+    """A FROM and its instructions; `name` is in lower case, as builders compare it."""
 
     index: int
     name: str | None
@@ -124,7 +124,7 @@ class Dockerfile:
         return counted[number - 1] if 0 < number <= len(counted) else None
 
     def image_instructions(self, target: str | None) -> tuple[Instruction, ...]:
-        """Instructions that made the image: those of the target (default: the last stage) and its bases."""
+        """Instructions that made the image: of the target (default: last stage) and its bases."""
         if not self.stages:
             return ()
         stage = self._stage(target) if target else self.stages[-1]
@@ -137,7 +137,7 @@ class Dockerfile:
 
 
 def parse(text: str, path: str = "Dockerfile", args: Mapping[str, str] | None = None) -> Dockerfile:
-    """Parse a Dockerfile; invalid parts are kept verbatim. `args` override ARG defaults in base image names."""
+    """Parse a Dockerfile, with `args` for base image names; invalid parts are kept verbatim."""
     instructions: list[Instruction] = []
     stage = -1
     for line, end, joined, body in _logical_lines(text):

@@ -58,7 +58,7 @@ class DockerIgnore:
 
 
 def read_dockerignore(context: Path, dockerfile: Path) -> DockerIgnore:
-    """Read the ignore file in effect: `NAME.dockerignore` next to the Dockerfile takes precedence."""
+    """Read `NAME.dockerignore` next to the Dockerfile, else `.dockerignore` of the context."""
     for path in (dockerfile.with_name(dockerfile.name + ".dockerignore"), context / ".dockerignore"):
         try:
             return DockerIgnore(path.read_text(errors="replace").splitlines(), path)

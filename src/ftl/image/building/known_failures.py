@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class KnownFailure:
-    """A failure recognised in the builder's output; braces in the texts are groups of the pattern."""
+    """A failure recognised by its message; braces in the texts are groups of the pattern."""
 
     pattern: re.Pattern[str]
     message: str

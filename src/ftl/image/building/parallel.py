@@ -28,7 +28,7 @@ MAX_PARALLEL = 8
 """Builds that run at the same time; an engine executes steps that they share once."""
 
 SHARED_STEP_SECONDS = 2.0
-"""How long a build whose failing step was not reported to it waits for the build that has the report."""
+"""Delay of the error of a build to which its failing step was not reported."""
 
 
 async def build_images(

@@ -53,7 +53,7 @@ class ProgressStep:
 
     @property
     def is_internal(self) -> bool:
-        """Whether this is a step of the builder itself (loading the Dockerfile, the context, metadata)."""
+        """Whether it is a step of the builder itself (loading the Dockerfile, metadata, ...)."""
         return self.name.startswith(("[internal]", "[auth]", "resolve image config", "building with"))
 
     @property

@@ -1,4 +1,4 @@
-"""Build the image of one service: run the docker CLI, follow its progress, compare with the last build."""
+"""Build the image of one service, and compare the build with the last one."""
 
 from __future__ import annotations
 

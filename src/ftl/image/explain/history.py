@@ -29,7 +29,7 @@ class HistoryEntry:
 
     @property
     def makes_layer(self) -> bool:
-        """Whether it is an instruction that BuildKit counts as a step; the others only change the config."""
+        """Whether BuildKit counts it as a step; other entries only change the config."""
         return _LAYER.match(self.created_by) is not None
 
 

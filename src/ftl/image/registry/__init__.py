@@ -1,1 +1,1 @@
-"""Registries: credentials, pushing from this machine, pulling on a server, and error messages."""
+"""Registries: credentials, push from this machine, pull on a server, and error messages."""

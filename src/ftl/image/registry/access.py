@@ -20,10 +20,10 @@ _OFFICIAL_IMAGES = f"{references.HUB}/library/"
 
 
 def pulled_images(project: Project) -> Mapping[str, tuple[str, ...]]:
-    """Return the images that a project's server pulls, by registry (its key in Docker's config file).
+    """Return the images that a project's server pulls, by registry.
 
-    These are the images of services without `build`, of dependencies, and the proxy's; without Docker Hub's official
-    images, which are public.
+    Registries are keys in Docker's config file; the images are those of services without `build`, of dependencies and
+    of the proxy. Docker Hub's official images are left out, because they are public.
     """
     images = [service.image for service in project.services if service.build is None and service.image]
     images += [dependency.image for dependency in project.dependencies]

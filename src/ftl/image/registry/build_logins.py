@@ -1,8 +1,8 @@
-"""Pass credentials for base images to builders, in a temporary copy of Docker's configuration folder.
+"""Pass credentials for base images to builders in a temporary configuration folder.
 
-Builders read credentials from that folder only. The copy is the user's own folder (contexts, plugins, builders, other
-logins) with the logins of ftl.yaml on top. It has mode 0700 and is removed when the build ends, or by the next build if
-this process is killed.
+Builders read credentials only from Docker's configuration folder. The temporary one has what the user's has (contexts,
+plugins, builders, other logins) and the logins of ftl.yaml. It has mode 0700 and is removed when the build ends, or by
+the next build if this process is killed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Credentials listed under `registries` in ftl.yaml: a password, a token, or the output of a command."""
+"""Credentials under `registries` in ftl.yaml: password, token, or output of a command."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 IDENTITY_TOKEN_USER = "<token>"  # noqa: S105  # a user name
-"""User name by which Docker marks an identity token (an OAuth 2 refresh token) in place of a password."""
+"""Docker's user name for an identity token (OAuth 2 refresh token) in place of a password."""
 
 # User names for logging in with a token, where the registry ignores the name or has a fixed one. From their manuals.
 _TOKEN_USERS = (
@@ -56,7 +56,7 @@ class Credentials:
 
 
 def token_user(host: str) -> str:
-    """Return the user name for a token without one; IDENTITY_TOKEN_USER if the registry has none."""
+    """Return the registry's user name for tokens; IDENTITY_TOKEN_USER if it has none."""
     return next((user for pattern, user in _TOKEN_USERS if pattern.fullmatch(host)), IDENTITY_TOKEN_USER)
 
 

@@ -1,4 +1,4 @@
-"""Credentials in Docker's configuration: the config file, the credential store and credential helpers."""
+"""Credentials in Docker's configuration: config file, credential store and helpers."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def read_config(environ: Mapping[str, str]) -> Json:
 
 
 def credential_helper(config: Json, registry: str) -> str:
-    """Return the suffix of the helper program for a registry: its own, else the store's; may be empty."""
+    """Return the name of a registry's helper, else of the store; empty if there is none."""
     return as_str(as_object(config.get("credHelpers")).get(registry)) or as_str(config.get("credsStore"))
 
 

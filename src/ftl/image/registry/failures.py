@@ -59,7 +59,7 @@ def registry_error(request: RegistryRequest, text: str) -> TransferFailed:
 
 
 def requires_login(text: str) -> bool:
-    """Whether an engine's or a registry's error text means that a login with sufficient rights is missing."""
+    """Whether an engine's or a registry's error text means that a login is missing."""
     return _diagnose_function(text) in (_unauthorized, _denied)
 
 
@@ -67,7 +67,9 @@ def requires_login(text: str) -> bool:
 def translated_errors(
     request: RegistryRequest, *, timeout_cause: str = "the registry did not answer in time"
 ) -> Iterator[None]:
-    """Translate errors of an engine's request to a registry; `timeout_cause` is the cause of a timeout.
+    """Translate errors of an engine's request to a registry.
+
+    `timeout_cause` is the cause in the error for a timeout.
 
     Raises:
         TransferFailed: The registry refused, or could not be reached.

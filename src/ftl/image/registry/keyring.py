@@ -1,4 +1,4 @@
-"""Look up credentials for registries, each once per run: from ftl.yaml, else from Docker's configuration."""
+"""Look up credentials for registries, each once per run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class RegistryLogin:
 
 
 class Keyring:
-    """Credentials of one run: those listed in ftl.yaml, else those that Docker has stored on this machine."""
+    """Credentials of one run: from ftl.yaml, else from Docker's configuration."""
 
     def __init__(self, registries: Sequence[Registry], *, root: Path, environ: Mapping[str, str]) -> None:
         """Prepare; nothing is looked up yet.

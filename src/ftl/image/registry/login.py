@@ -57,7 +57,7 @@ async def verify(engine: Engine, credentials: Credentials) -> None:
 
 
 async def docker_login(credentials: Credentials, environ: Mapping[str, str]) -> None:
-    """Store credentials in Docker's configuration on this machine (`docker login --password-stdin`).
+    """Store credentials in Docker's configuration on this machine, with `docker login`.
 
     Raises:
         TransferFailed: The registry rejects them.

@@ -23,7 +23,9 @@ PULL_SECONDS = 1800.0
 
 
 async def push(engine: Engine, reference: str, keyring: Keyring, *, emit: Emit) -> str:
-    """Push an image to the registry in its name, with the credentials in the request to the engine.
+    """Push an image to the registry in its name.
+
+    The credentials are in the request to the engine, which does not store them.
 
     Args:
         engine: This machine's engine, which has the image under that name.
@@ -64,7 +66,9 @@ async def pull(
     emit: Emit,
     start_seconds: float | None = None,
 ) -> None:
-    """Pull an image on a server's engine, with the credentials in the request; it does not store them.
+    """Pull an image on a server's engine.
+
+    The credentials are in the request to the engine, which does not store them.
 
     Args:
         engine: The server's engine.

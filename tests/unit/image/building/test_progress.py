@@ -1,4 +1,4 @@
-"""Builder output is parsed into steps and events: recordings of built-in BuildKit and of buildx."""
+"""Builder output is parsed into steps and events, for built-in BuildKit and buildx."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors of pushes, pulls and logins; the engines' texts were recorded from 20.10, 26.1 and 28.5."""
+"""Errors of pushes, pulls and logins, for texts recorded from engines 20.10, 26.1, 28.5."""
 
 from __future__ import annotations
 
