@@ -152,5 +152,6 @@ def environment(home: Path) -> dict[str, str]:
         "XDG_CACHE_HOME": str(home / ".cache"),
         "XDG_CONFIG_HOME": str(home / ".config"),
         "XDG_STATE_HOME": str(home / ".state"),
+        "CI": "true",  # no connection is kept: none outlives its test
         "NO_COLOR": "1",
     }

@@ -2,8 +2,7 @@
 
     python -m bench.transfer.ftl_send SERVER IMAGE TAG
 
-SERVER is a JSON object (host, port, user, key, known_hosts). Prints what FTL says of it as one JSON object. As in a
-deploy, ssh begins to connect first, and the program is loaded meanwhile.
+SERVER is a JSON object (host, port, user, key, known_hosts). Prints what FTL says of it as one JSON object.
 """
 
 from __future__ import annotations
@@ -12,38 +11,19 @@ import atexit
 import gc
 import json
 import sys
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftl.ssh.configuration import resolve_at_once
-from ftl.ssh.connecting import begin
+from ftl.ssh.openssh import connect
 from ftl.ssh.target import Target
 
 if TYPE_CHECKING:
     from ftl.events import Event
-    from ftl.ssh.connecting import Begun
     from ftl.ssh.machine import Machine
 
 
-async def send(begun: Begun, reference: str, tag: str) -> dict[str, object]:
+async def send(machine: Machine, reference: str, tag: str) -> dict[str, object]:
     """Bring the image to the server."""
-    from asyncio import to_thread
-
-    from ftl.ssh.approach import approached
-    from ftl.ssh.openssh import arriving
-
-    async with approached(arriving(begun)) as machine:
-        await to_thread(_load)
-        return await _send(machine, reference, tag)
-
-
-def _load() -> None:
-    for name in ("ftl.host.session", "ftl.image.transfer"):
-        import_module(name)
-
-
-async def _send(machine: Machine, reference: str, tag: str) -> dict[str, object]:
     from ftl.engine.api import Engine
     from ftl.engine.local import local_url
     from ftl.events import Note
@@ -79,11 +59,10 @@ def main() -> None:
     target = Target(
         server["host"], server["port"], server["user"], Path(server["key"]), Path(server["known_hosts"])
     )
-    begun = begin(target, resolve_at_once(target), interactive=False)
 
     from asyncio import run
 
-    print(json.dumps(run(send(begun, *sys.argv[2:4]))), flush=True)
+    print(json.dumps(run(send(connect(target, interactive=False), *sys.argv[2:4]))), flush=True)
 
 
 if __name__ == "__main__":

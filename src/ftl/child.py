@@ -72,10 +72,21 @@ class Stoppable(Protocol):
 # --- pipes left to the caller -----------------------------------------------------------------------
 
 
-async def start(argv: Sequence[str]) -> Process:
-    """Start a child with pipes; it is the caller's to `stop`."""
+async def start(argv: Sequence[str], *, group: int | None = None) -> Process:
+    """Start a child with pipes; it is the caller's to `stop`.
+
+    Args:
+        argv: The program and its arguments.
+        group: The process group that it joins, to be ended with that; None: a session of its own.
+    """
     return await asyncio.create_subprocess_exec(
-        *argv, stdin=PIPE, stdout=PIPE, stderr=PIPE, limit=READ_LIMIT, start_new_session=True
+        *argv,
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=PIPE,
+        limit=READ_LIMIT,
+        start_new_session=group is None,
+        process_group=group,
     )
 
 
@@ -159,6 +170,7 @@ async def complete(
     seconds: float,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    group: int | None = None,
     give_up: Callable[[asyncio.SubprocessTransport, Capture], Awaitable[None]] = terminate,
 ) -> Completed:
     """Run a child to its end.
@@ -169,6 +181,7 @@ async def complete(
         seconds: Its bound.
         env: Its environment; None: ours.
         cwd: Where it runs; None: here.
+        group: As in `start`.
         give_up: What is done before it is killed, when the bound is reached or this is cancelled.
 
     Raises:
@@ -181,7 +194,8 @@ async def complete(
         stdin=DEVNULL if stdin is None else PIPE,
         env=env,
         cwd=cwd,
-        start_new_session=True,
+        start_new_session=group is None,
+        process_group=group,
     )
     try:
         _feed(transport, stdin)

@@ -121,7 +121,7 @@ class Sshd:
     def stop(self) -> None:
         """End it, and every connection it has."""
         if self.process is not None:
-            for child in _descendants(self.process.pid):
+            for child in descendants(self.process.pid):
                 with suppress(ProcessLookupError):
                     os.kill(child, signal.SIGKILL)
             self.process.kill()
@@ -143,7 +143,7 @@ def _program() -> str:
     return program
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
     """The processes below one, by /proc."""
     parents: dict[int, int] = {}
     for entry in Path("/proc").glob("[0-9]*"):

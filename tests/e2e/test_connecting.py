@@ -1,4 +1,4 @@
-"""Connecting to a server while something else is done, and asking its engine where it most likely is."""
+"""Connecting to a server and, meanwhile, to its engine's usual socket."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from tests.e2e.sshd import Sshd, make_key
 from ftl.engine.api import Engine
 from ftl.errors import ServerError
 from ftl.host.session import open_session
-from ftl.ssh.approach import approached
 from ftl.ssh.openssh import connect
 
 if TYPE_CHECKING:
@@ -73,18 +72,18 @@ async def nothing_left(folder: Path) -> None:
 def test_a_session_speaks_to_the_engine_that_it_asked_early(
     tmp_path: Path, folder: Path, engine: str
 ) -> None:
-    """The usual socket is the one that the greeting names, so what was asked there counts; entering is once."""
+    """The usual socket is the one that the server reports, so the early answer counts; there is one connection."""
 
     async def work() -> None:
         with server(tmp_path) as sshd:
-            async with approached(connect(sshd.target())) as machine:
-                likely = await machine.likely_engine_url()
-                async with open_session(machine) as session, Engine(engine, name="this machine") as here:
-                    assert session.engine.url == likely
-                    assert session.info == await here.info()
-                    assert session.machine.engine_socket == "/var/run/docker.sock"
-                    assert len(running(f"-M\0-S\0{folder}/")) == 1
+            machine = connect(sshd.target())
+            likely = await machine.likely_engine_url()
+            async with open_session(machine) as session, Engine(engine, name="this machine") as here:
+                assert session.engine.url == likely
+                assert session.info == await here.info()
+                assert session.machine.engine_socket == "/var/run/docker.sock"
             await nothing_left(folder)
+            assert sshd.log.count("Accepted publickey") == 1
 
     run(work())
 
@@ -121,7 +120,7 @@ def test_a_refusal_is_told_as_by_entering_alone(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, refusing: Any
 ) -> None:
     """Whichever way it is met first."""
-    monkeypatch.setattr("ftl.ssh.master._LOGIN_SECONDS", 3.0)
+    monkeypatch.setattr("ftl.ssh.connection._LOGIN_SECONDS", 3.0)
     said: list[tuple[str, str | None]] = []
 
     async def entering(target: Target) -> None:
@@ -132,12 +131,8 @@ def test_a_refusal_is_told_as_by_entering_alone(
         async with open_session(connect(target, interactive=False)):
             pass
 
-    async def approaching(target: Target) -> None:
-        async with approached(connect(target, interactive=False)) as machine, open_session(machine):
-            pass
-
     with refusing(tmp_path) as target:
-        for way in (entering, asking, approaching):
+        for way in (entering, asking):
             with pytest.raises(ServerError) as caught:
                 run(way(target))
             said.append((caught.value.message, caught.value.cause))
@@ -151,7 +146,7 @@ def test_whoever_stops_while_connecting_leaves_nothing(tmp_path: Path, folder: P
 
     async def work() -> None:
         async def deploy() -> None:
-            async with approached(connect(sshd.target())) as machine, open_session(machine):
+            async with open_session(connect(sshd.target())):
                 await asyncio.sleep(PATIENCE)
 
         task = asyncio.create_task(deploy())

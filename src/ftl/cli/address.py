@@ -29,11 +29,11 @@ class Address:
 
     server: Server
 
-    def machine(self) -> Machine:
-        """The machine at this address, not connected yet."""
-        from ftl.ssh.approach import machine_of
+    def machine(self, *, project: str = "", keep: bool = True) -> Machine:
+        """The machine at this address, not connected yet; see `machine_of`."""
+        from ftl.ssh.machine import machine_of
 
-        return machine_of(self.server)
+        return machine_of(self.server, project=project, keep=keep)
 
     def urls(self, _project: Project, result: DeployResult) -> tuple[str, ...]:
         """URLs at which a browser on this machine finds what was deployed."""

@@ -1,4 +1,4 @@
-"""A connection to the project's server: the machine, its engine, and what that engine is."""
+"""A session with the project's server: the machine, its engine, and the engine's info."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ if TYPE_CHECKING:
     from ftl.engine.values import EngineInfo
     from ftl.ssh.machine import Machine
 
-
 _LIKELY_SECONDS = 10.0
-"""For an answer from where the engine most likely is; then it is asked again, and has all the time that it needs."""
+"""For an answer from the engine's usual socket; after that it is asked again, with all the time that it needs."""
 
 _CONNECTIONS = 6
-"""Opened while the engine says what it is, for the questions that follow side by side."""
+"""Opened while the first call is under way, for the calls that follow side by side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ class Session:
 async def open_session(machine: Machine) -> AsyncIterator[Session]:
     """Connect to a server and its engine; everything is closed at the end.
 
-    The engine is asked what it is where it most likely answers, while the machine still says where it does.
+    The engine's usual socket is asked already while the machine still reports which socket it is.
 
     Args:
         machine: The server, not entered yet.
@@ -54,15 +53,16 @@ async def open_session(machine: Machine) -> AsyncIterator[Session]:
     async with AsyncExitStack() as stack:
         stack.push_async_callback(machine.close)
         likely = await _likely(machine, stack)
-        _, info = await gather2(stack.enter_async_context(machine), _said(likely))
+        asking = asyncio.create_task(_first_answer(likely))
+        stack.callback(asking.cancel)
+        await stack.enter_async_context(machine)
         stack.enter_context(at(server=machine.name))
         url = await machine.engine_url()
-        if likely is not None and info is not None and likely.url == url:
-            engine = likely
-        else:
-            engine = await stack.enter_async_context(Engine(url, name=machine.name, explain=machine.explain))
-            info = await _ask(engine, machine.name)
-        yield Session(machine.name, machine, engine, info)
+        info = await asking if likely is not None and likely.url == url else None
+        if likely is None or info is None:
+            likely = await stack.enter_async_context(Engine(url, name=machine.name, explain=machine.explain))
+            info = await _ask(likely, machine.name)
+        yield Session(machine.name, machine, likely, info)
 
 
 async def _likely(machine: Machine, stack: AsyncExitStack) -> Engine | None:
@@ -72,8 +72,8 @@ async def _likely(machine: Machine, stack: AsyncExitStack) -> Engine | None:
     return await stack.enter_async_context(Engine(url, name=machine.name, explain=machine.explain))
 
 
-async def _said(engine: Engine | None) -> EngineInfo | None:
-    """What an engine is, if it answers: one that is not there may be elsewhere."""
+async def _first_answer(engine: Engine | None) -> EngineInfo | None:
+    """The info of an engine, if it answers; None: it may be at another socket."""
     if engine is None:
         return None
     with suppress(FtlError, TimeoutError):

@@ -1,12 +1,13 @@
-"""What ssh's own configuration makes of a server: ssh is asked (`ssh -G`), and makes no connection."""
+"""Apply ssh's own configuration to a server's address: `ssh -G`, which makes no connection."""
 
 from __future__ import annotations
 
-import subprocess
 from typing import TYPE_CHECKING
 
+from ftl.child import complete
 from ftl.errors import ServerError
-from ftl.ssh.target import Resolved, options, resolved
+from ftl.ssh import failures
+from ftl.ssh.target import UNRESOLVED, Resolved, options, resolved
 
 if TYPE_CHECKING:
     from ftl.ssh.target import Target
@@ -21,54 +22,19 @@ async def resolve(target: Target) -> Resolved:
     Raises:
         ServerError: There is no ssh here, or its configuration is not as it should be.
     """
-    from ftl.child import complete
-
     try:
-        answer = await complete(_question(target), seconds=_SECONDS)
+        answer = await complete(["ssh", "-G", *options(target), "--", target.address], seconds=_SECONDS)
     except FileNotFoundError:
-        raise _missing() from None
+        raise ServerError(
+            "there is no `ssh` on this machine",
+            hint="install OpenSSH's client (Debian, Ubuntu: `apt install openssh-client`)",
+        ) from None
     except TimeoutError as error:
-        raise _hanging() from error
-    return _understood(target, answer.exit_code, answer.stdout, answer.stderr)
-
-
-def resolve_at_once(target: Target) -> Resolved:
-    """The same where there is no event loop yet."""
-    try:
-        answer = subprocess.run(
-            _question(target),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_SECONDS,
-            check=False,
-            start_new_session=True,
-        )
-    except FileNotFoundError:
-        raise _missing() from None
-    except subprocess.TimeoutExpired as error:
-        raise _hanging() from error
-    return _understood(target, answer.returncode, answer.stdout, answer.stderr)
-
-
-def _question(target: Target) -> list[str]:
-    return ["ssh", "-G", *options(target), "--", target.address]
-
-
-def _understood(target: Target, status: int, said: bytes, complaint: bytes) -> Resolved:
-    if status != 0:
-        from ftl.ssh.failures import Attempt, failure
-
-        nothing = Resolved("", "", "22", strict=False)
-        raise failure(Attempt(target, nothing), complaint.decode(errors="replace"))
-    return resolved(said.decode(errors="replace"))
-
-
-def _missing() -> ServerError:
-    return ServerError(
-        "there is no `ssh` on this machine",
-        hint="install OpenSSH's client (Debian, Ubuntu: `apt install openssh-client`)",
-    )
-
-
-def _hanging() -> ServerError:
-    return ServerError("ssh does not come to terms with its configuration (`ssh -G` hangs)")
+        raise ServerError(
+            "ssh does not come to terms with its configuration (`ssh -G` hangs)",
+            hint="does a `Match exec` in ~/.ssh/config run a program that does not end?",
+        ) from error
+    if answer.exit_code != 0:
+        attempt = failures.Attempt(target, UNRESOLVED)
+        raise failures.failure(attempt, answer.stderr.decode(errors="replace"))
+    return resolved(answer.stdout.decode(errors="replace"))

@@ -1,8 +1,13 @@
-"""A machine that FTL works on: a server over OpenSSH, or this one. The seam that the rest is written against."""
+"""Interface of a machine that FTL works on: a server over OpenSSH, or this machine."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, Self
+
+from ftl.ssh.kept import Keep
+from ftl.ssh.local import Local
+from ftl.ssh.openssh import connect
+from ftl.ssh.target import target_of
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -11,6 +16,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ftl.child import Completed
+    from ftl.config import Server
     from ftl.errors import FtlError
 
 
@@ -89,3 +95,17 @@ class Machine(Protocol):
     async def close(self) -> None:
         """End the connection and everything that runs over it. More than once is no error."""
         ...
+
+
+def machine_of(server: Server, *, project: str = "", keep: bool = True) -> Machine:
+    """The machine that an ftl.yaml names, not entered yet.
+
+    Args:
+        server: Its address, and how long a connection to it stays after a command.
+        project: The project that uses it, which has one such connection: one to another server ends the former.
+        keep: False for a command that may last for days: it has a connection of its own.
+    """
+    if server.is_local:
+        return Local()
+    seconds = server.keep_connection if keep and not server.is_sandbox else 0.0
+    return connect(target_of(server), keep=Keep(seconds, project))

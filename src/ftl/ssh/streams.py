@@ -1,4 +1,4 @@
-"""Connecting to what `Machine.dial` yields."""
+"""Streams to the URLs that `Machine.dial` yields."""
 
 from __future__ import annotations
 

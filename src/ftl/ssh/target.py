@@ -1,4 +1,4 @@
-"""Which server, and the ssh options that reach it: pure, argument lists only."""
+"""A server's address, and the ssh options that reach it: pure, argument lists only."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _ALWAYS = (
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A server as the user names it; what is None is left to ssh and its configuration.
+    """A server as the user names it; ssh and its configuration supply what is None.
 
     Attributes:
         host: A host name, an address, or a `Host` of ~/.ssh/config.
@@ -82,17 +82,58 @@ def target_of(server: Server) -> Target:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What ssh made of a target and its configuration (`ssh -G`)."""
+    """A target with ssh's configuration applied (`ssh -G`).
+
+    Attributes:
+        strict: Whether only servers whose host key is known are accepted.
+        shares: Whether the configuration itself shares connections (ControlMaster, ControlPath, ControlPersist).
+        configuration: All of it, as ssh printed it: two that differ may be two different connections.
+    """
 
     hostname: str
     user: str
     port: str
     strict: bool
     keys: tuple[str, ...] = ()
+    shares: bool = False
+    configuration: str = ""
+
+
+UNRESOLVED = Resolved("", "", "22", strict=False)
+"""Before ssh was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """The far end of a forward, as seen from the server.
+
+    Attributes:
+        host: A host, or the path of a unix socket.
+        port: Its port; None for a unix socket.
+
+    Raises:
+        UsageError: ssh would read it as something else.
+    """
+
+    host: str
+    port: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.port is None:
+            return
+        strange = any(character.isspace() or character in "/[]" for character in self.host)
+        if not self.host or strange or not 0 < self.port < 65536:
+            raise UsageError(f"{self.host}:{self.port} is not an address")
+
+    def __str__(self) -> str:
+        """The same as a part of ssh's -L."""
+        if self.port is None:
+            return self.host
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 def options(target: Target) -> list[str]:
-    """The options that name the server and the way to it."""
+    """The options that name the server and how to log in."""
     words = [*_ALWAYS]
     if target.port is not None:
         words += ["-p", str(target.port)]
@@ -110,14 +151,24 @@ def options(target: Target) -> list[str]:
     return [part for word in words for part in (word.split(" ", 1) if word.startswith("-o ") else [word])]
 
 
-def master(target: Target, resolved: Resolved, socket: Path, *, interactive: bool) -> list[str]:
+def master(
+    target: Target, resolved: Resolved, socket: Path, *, interactive: bool, persist: int, log: Path
+) -> list[str]:
     """The options of the one connection that all others go through.
 
     Host keys: a new server's is remembered, a changed one refused; a configuration that says `yes` (only known
     servers) is kept. Without a terminal nothing asks.
+
+    Args:
+        target: The server.
+        resolved: The same, with ssh's configuration applied.
+        socket: The control socket to listen on.
+        interactive: Whether ssh may ask for a passphrase or confirmation on the terminal.
+        persist: Seconds that the connection stays after its last client; not 0, which ssh takes for ever.
+        log: The file that gets its messages: in the background it has no stderr.
     """
     return [
-        *("-M", "-S", _literal(socket), "-o", "ControlPersist=no"),
+        *("-M", "-S", _literal(socket), "-o", f"ControlPersist={persist}", "-E", str(log)),
         *("-o", f"StrictHostKeyChecking={'yes' if resolved.strict else 'accept-new'}"),
         *("-o", f"BatchMode={'no' if interactive else 'yes'}"),
         *options(target),
@@ -125,7 +176,7 @@ def master(target: Target, resolved: Resolved, socket: Path, *, interactive: boo
 
 
 def client(socket: Path) -> list[str]:
-    """The options of a call that goes through the master, and never connects by itself when that is gone."""
+    """The options of a call that goes through the master, and never connects by itself when the master is gone."""
     return [
         "-F",
         "/dev/null",
@@ -143,12 +194,19 @@ def resolved(output: str) -> Resolved:
     """Read the output of `ssh -G`."""
     pairs = [line.split(" ", 1) for line in output.splitlines() if " " in line]
     first = {pair[0]: pair[1] for pair in reversed(pairs)}
+    shares = (
+        first.get("controlmaster", "false") not in ("false", "no")
+        or first.get("controlpersist", "no") not in ("false", "no")
+        or "controlpath" in first
+    )
     return Resolved(
         hostname=first.get("hostname", ""),
         user=first.get("user", ""),
         port=first.get("port", "22"),
         strict=first.get("stricthostkeychecking", "") in ("yes", "true"),
         keys=tuple(value for key, value in pairs if key == "identityfile"),
+        shares=shares,
+        configuration=output,
     )
 
 

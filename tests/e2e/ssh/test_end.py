@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -13,10 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.ssh.stage import PATIENCE, processes, run
+from tests.e2e.ssh.stage import PATIENCE, processes, run, until
+from tests.harness import Project, environment
 
 from ftl.errors import ServerError
 from ftl.ssh.openssh import connect
+from ftl.ssh.target import Target
 
 if TYPE_CHECKING:
     from tests.e2e.sshd import Sshd
@@ -54,7 +58,7 @@ def test_a_connection_that_breaks_is_noticed_and_named(sshd: Sshd) -> None:
             for end in [*ends, await machine.explain()]:
                 assert isinstance(end, ServerError)
                 assert end.message == "the connection to 127.0.0.1 was lost"
-                assert end.cause == "Connection to 127.0.0.1 closed by remote host."
+                assert end.cause == "the server closed it"
 
     run(work())
 
@@ -117,3 +121,45 @@ def test_ctrl_c_reaches_the_program_and_not_its_connection(sshd: Sshd) -> None:
         assert process.stdout.readline() == "up\n"
         os.killpg(process.pid, signal.SIGINT)
         assert process.stdout.readline() == "cleaned\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_comes_while_ssh_reads_its_configuration(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """A configuration may take its time (`Match exec`): the command ends as it would later."""
+    project = Project(tmp_path, environment(tmp_path / "home"))
+    services = [{"name": "web", "image": "nginx"}]
+    server = {"host": "127.0.0.1", "port": 1}
+    project.write({"ftl.yaml": {"project": {"name": "shop"}, "server": server, "services": services}})
+    pause = f"sleep 29.{time.time_ns()}"  # one that an earlier run has left is not meant
+    config = tmp_path / "home" / ".ssh" / "config"
+    config.write_text(f'Match exec "{pause}"\n{config.read_text()}')
+    with project.start("--json", "status") as process:
+        deadline = time.monotonic() + PATIENCE
+        while not processes(pause.replace(" ", "\0")):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(number)
+        said, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert json.loads(said.splitlines()[-1])["exit_code"] == 130
+
+
+@pytest.mark.parametrize("interactive", [False, True])
+def test_leaving_does_not_wait_for_a_server_that_says_nothing(interactive: bool) -> None:
+    """It can not be asked to exit yet, and ssh would wait for ten seconds, or for a passphrase."""
+
+    async def work(port: int) -> None:
+        machine = connect(Target("127.0.0.1", port), interactive=interactive)
+        connecting = asyncio.create_task(machine.likely_engine_url())
+        await until(lambda: processes(f"\0{port}\0"))
+        began = time.monotonic()
+        connecting.cancel()
+        await asyncio.wait([connecting])
+        await machine.close()
+        assert time.monotonic() - began < 3
+        assert processes(f"\0{port}\0") == []
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        run(work(silent.getsockname()[1]))

@@ -58,7 +58,7 @@ def command(
         request = DeployRequest(
             project, root, services, build=build, upgrade_proxy=upgrade_proxy, lock_wait=wait_lock
         )
-        return await deploy(request, address.machine(), emit=emit)
+        return await deploy(request, address.machine(project=project.name), emit=emit)
 
     result = run(options, "deploy", work, lambda result: _fields(result, address.urls(project, result)))
     if not options.json:

@@ -72,7 +72,7 @@ def command(
         from ftl.operations.logs import follow_logs, read_logs
 
         show = _Counting(_printer(options, timestamps=timestamps, prefix=not no_prefix, flush=follow))
-        async with open_session(address.machine()) as session:
+        async with open_session(address.machine(project=project.name)) as session:
             if follow:
                 tail = FOLLOWED if lines is None and start is None else lines
                 with _noting_silence(show, chosen, emit):

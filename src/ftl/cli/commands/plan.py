@@ -38,7 +38,7 @@ def command(options: Options, services: tuple[str, ...], build: bool, upgrade_pr
         from ftl.deploy.request import DeployRequest
 
         request = DeployRequest(project, root, services, build=build, upgrade_proxy=upgrade_proxy)
-        return await plan_only(request, address.machine(), emit=emit)
+        return await plan_only(request, address.machine(project=project.name), emit=emit)
 
     plan = run(options, "plan", work, _fields)
     if not options.json:

@@ -37,7 +37,7 @@ def command(options: Options) -> None:
         from ftl.host.session import open_session
         from ftl.operations.status import status
 
-        async with open_session(address.machine()) as session:
+        async with open_session(address.machine(project=project.name)) as session:
             return await status(project, session)
 
     result = run(options, "status", work, _fields)

@@ -50,7 +50,7 @@ def command(options: Options, names: tuple[str, ...], ports: tuple[str, ...], of
 
         tunnels = plan_tunnels(project, names, offset=offset, choices=[parse_choice(text) for text in ports])
         await keep_tunnels(
-            lambda: open_session(address.machine()),
+            lambda: open_session(address.machine(keep=False)),
             project.name,
             tunnels,
             emit=emit,

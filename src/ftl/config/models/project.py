@@ -102,6 +102,13 @@ class Server(Section):
         default=None,
         metadata=key(field_types.PATH, "Private key file.", default="the keys that ssh would use"),
     )
+    keep_connection: float = field(
+        default=60.0,
+        metadata=key(
+            field_types.DURATION,
+            "How long the SSH connection stays open after a command, for the next one; 0: not at all.",
+        ),
+    )
     known_hosts: Path | None = None
 
     @property

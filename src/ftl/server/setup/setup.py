@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from ftl.server.setup.observe.login import AskPassword, ObserveQuery, log_in
 from ftl.server.setup.observe.public_keys import key_bodies, public_keys
 from ftl.server.setup.plan.planner import SetupPlan, make_plan
 from ftl.ssh.configuration import resolve
+from ftl.ssh.kept import retire_server
 from ftl.ssh.target import target_of
 
 if TYPE_CHECKING:
@@ -81,6 +83,7 @@ async def setup(
                 emit(Note(note, "warning"))
             if not dry_run:
                 await apply(plan, login, replace(target, user=user), emit=emit)
+                await retire_server(resolved, os.environ)  # a login keeps the groups that it began with
     return plan
 
 

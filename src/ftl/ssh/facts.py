@@ -1,7 +1,7 @@
-"""What a server says about itself when it is greeted: who we are there and where its engine's socket is.
+"""Facts about a server that its first command reports: the login's name and the engine's socket.
 
-The master connection's own command prints it, so it costs no round trip of its own; the same line says that the
-connection is up.
+The command that opens the connection prints them, so they cost no round trip of their own; the same line proves that
+commands can be run.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 from ftl.errors import ServerError
 
-_MARK = "ftl-survey"
+_MARK = "ftl-facts"
 
 USUAL = "/var/run/docker.sock"
-"""Where the engine is, unless the login or a rootless engine's folder says otherwise."""
+"""The engine's socket, unless the login names another or the engine is rootless."""
 
 # No single quote, newline or exclamation mark: it has to pass any login shell as one quoted word. The sockets are
-# tried in this order: the system's engine, the one the login names, a rootless one.
+# tried in this order: the system's engine, the one that the login's DOCKER_HOST names, a rootless one.
 _SCRIPT = (
     f's=; for c in {USUAL} "${{DOCKER_HOST#unix://}}" '
     '"${XDG_RUNTIME_DIR:-/run/user/$(id -u)}/docker.sock"; '
@@ -29,25 +29,23 @@ _SCRIPT = (
     f'printf "\\n{_MARK}\\t%s\\t%s\\t%s\\t%s\\t%s\\n" "$(id -un)" "$s" "$d" "$e" "$l"'
 )
 
-SURVEY = f"exec sh -c '{_SCRIPT}'"
-
-# The greeting stays until its input ends, and with it the connection.
-GREETING = f"exec sh -c '{_SCRIPT}; exec cat >/dev/null'"
+COMMAND = f"exec sh -c '{_SCRIPT}'"
+"""The command line that prints them."""
 
 # A socket's path becomes part of ssh's -L argument, where a colon separates.
 _PATH = re.compile(r"/[A-Za-z0-9_./@+-]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
-    """What the server said.
+class Facts:
+    """What the command reported.
 
     Attributes:
-        user: Who we are there.
-        socket: An engine's socket that this user may use; empty if there is none.
-        default_exists: Whether /var/run/docker.sock is there, usable or not.
-        installed: Whether Docker's programs are there.
-        listening: Whether some program listens on a socket of that name (/proc/net/unix, __SO_ACCEPTCON).
+        user: The user that we are logged in as.
+        socket: The socket of an engine that this user may use; empty if there is none.
+        default_exists: Whether /var/run/docker.sock exists, usable or not.
+        installed: Whether Docker's programs are installed.
+        listening: Whether a program listens on a socket of that name (/proc/net/unix, __SO_ACCEPTCON).
     """
 
     user: str
@@ -57,17 +55,17 @@ class Survey:
     listening: bool
 
 
-NOTHING = Survey("", "", default_exists=False, installed=False, listening=False)
+UNKNOWN = Facts("", "", default_exists=False, installed=False, listening=False)
 """Before a server was asked."""
 
 
-def read(line: str) -> Survey | None:
-    """The survey in a line of output; None for any other line (a login script's chatter)."""
+def read(line: str) -> Facts | None:
+    """The facts in a line of output; None for any other line (a login script's output)."""
     fields = line.rstrip("\r\n").split("\t")
     if len(fields) != 6 or fields[0] != _MARK:
         return None
     _mark, user, socket, default, installed, listening = fields
-    return Survey(
+    return Facts(
         user=user,
         socket=socket if _PATH.fullmatch(socket) else "",
         default_exists=bool(default),
@@ -76,16 +74,21 @@ def read(line: str) -> Survey | None:
     )
 
 
-def without_engine(survey: Survey, name: str) -> ServerError:
-    """Why there is no socket to use on a server."""
-    if survey.default_exists:
+def find(output: str) -> Facts | None:
+    """The facts in a command's output; None where it has none."""
+    return next((found for found in map(read, output.splitlines()) if found is not None), None)
+
+
+def engine_missing(facts: Facts, name: str) -> ServerError:
+    """The error for a server without an engine's socket that we may use: why there is none."""
+    if facts.default_exists:
         return ServerError(
-            f"{survey.user} may not use Docker on {name}",
+            f"{facts.user} may not use Docker on {name}",
             cause="permission denied for /var/run/docker.sock",
-            hint=f"`ftl setup` puts {survey.user} into the group docker; so does, on {name}: "
-            f"`sudo usermod -aG docker {survey.user}`",
+            hint=f"`ftl setup` puts {facts.user} into the group docker; so does, on {name}: "
+            f"`sudo usermod -aG docker {facts.user}`",
         )
-    if survey.installed:
+    if facts.installed:
         return ServerError(
             f"the Docker engine on {name} does not run",
             cause="there is no /var/run/docker.sock",
@@ -95,28 +98,28 @@ def without_engine(survey: Survey, name: str) -> ServerError:
     return ServerError(
         f"Docker is not installed on {name}",
         hint=f"`ftl setup` does it; by hand, on {name}: `sudo apt-get install docker.io`, then "
-        f"`sudo usermod -aG docker {survey.user}`",
+        f"`sudo usermod -aG docker {facts.user}`",
     )
 
 
-def silent_engine(survey: Survey, name: str, complaints: list[str]) -> ServerError | None:
-    """Why an engine does not answer although its socket is there; None when it looks as it should.
+def engine_silent(facts: Facts, name: str, log: str) -> ServerError | None:
+    """Why an engine does not answer although its socket exists; None where nothing looks wrong.
 
     sshd refuses a forward and fails to connect to a socket with the same words ("open failed", seen on 9.2), so
-    that only whether somebody listens there tells them apart.
+    that only whether a program listens on the socket tells the two apart.
 
     Args:
-        survey: What the server says now.
-        name: What messages call it.
-        complaints: What ssh printed about the connection, last lines.
+        facts: The server's facts at this moment.
+        name: The server's name in messages.
+        log: What ssh wrote about the connection.
     """
-    if not survey.listening:
+    if not facts.listening:
         return ServerError(
             f"the Docker engine on {name} does not answer",
-            cause=f"nothing listens on {survey.socket}",
+            cause=f"nothing listens on {facts.socket}",
             hint=f"on {name}: `sudo systemctl restart docker`; `sudo journalctl -u docker` says why it stopped",
         )
-    refusals = [line for line in complaints if "open failed" in line]
+    refusals = [line for line in log.splitlines() if "open failed" in line]
     if refusals:
         return ServerError(
             f"the SSH server of {name} forwards no sockets",

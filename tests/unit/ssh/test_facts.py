@@ -1,0 +1,100 @@
+"""The facts that a server reports, and the errors that follow from them."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.ssh.facts import COMMAND, Facts, engine_missing, engine_silent, find, read
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WHOLE = Facts("deploy", "/var/run/docker.sock", default_exists=True, installed=True, listening=True)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("ftl-facts\tdeploy\t/var/run/docker.sock\tsocket\tengine\tlistening\n", WHOLE),
+        (
+            "ftl-facts\tme\t\t\t\t\r\n",
+            Facts("me", "", default_exists=False, installed=False, listening=False),
+        ),
+        ("Welcome to shop!\n", None),
+        ("ftl-facts\tcut", None),
+        ("", None),
+        (
+            "ftl-facts\tme\t/tmp/a b:c\tsocket\t\t\n",
+            Facts("me", "", default_exists=True, installed=False, listening=False),
+        ),
+    ],
+)
+def test_the_facts_are_found_among_other_lines(line: str, expected: Facts | None) -> None:
+    """Only the marked line counts, and a path that ssh could not be given does not."""
+    assert read(line) == expected
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_any_login_shell_runs_the_command(shell: str) -> None:
+    """It is one word for the login shell, and ends with its line."""
+    done = subprocess.run([shell, "-c", COMMAND], capture_output=True, text=True, check=True)
+    found = find(done.stdout)
+    assert found is not None
+    assert (
+        found.user == subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
+    )
+
+
+def test_a_rootless_engines_socket_is_found_where_the_login_names_it(tmp_path: Path) -> None:
+    """DOCKER_HOST of the login is looked at after the system's own socket."""
+    path = tmp_path / "rootless.sock"
+    script = COMMAND.replace("/var/run/docker.sock", "/nonexistent/docker.sock")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        done = subprocess.run(
+            ["sh", "-c", script],
+            env={"PATH": "/usr/bin:/bin", "DOCKER_HOST": f"unix://{path}"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    found = find(done.stdout)
+    assert found is not None
+    assert found.socket == str(path)
+
+
+@pytest.mark.parametrize(
+    ("facts", "message", "hint"),
+    [
+        (
+            Facts("deploy", "", default_exists=True, installed=True, listening=True),
+            "deploy may not use Docker on shop",
+            "`sudo usermod -aG docker deploy`",
+        ),
+        (
+            Facts("deploy", "", default_exists=False, installed=True, listening=False),
+            "the Docker engine on shop does not run",
+            "systemctl enable --now docker",
+        ),
+        (
+            Facts("deploy", "", default_exists=False, installed=False, listening=False),
+            "Docker is not installed on shop",
+            "apt-get install docker.io",
+        ),
+    ],
+)
+def test_a_missing_engine_is_told_by_its_reason(facts: Facts, message: str, hint: str) -> None:
+    """No permission, not running and not installed are three messages with three remedies."""
+    error = engine_missing(facts, "shop")
+    assert error.message == message
+    assert error.hint is not None
+    assert hint in error.hint
+
+
+def test_an_engine_that_looks_as_it_should_is_not_explained() -> None:
+    """Where somebody listens and ssh has refused nothing, the engine's own error stands."""
+    assert engine_silent(WHOLE, "shop", "Warning: something\n") is None
