@@ -1,10 +1,10 @@
-"""How fast layers come out of the engine here: from its files, by a push, by `docker save`.
+"""Benchmark of the sources of layers in the local engine: a push, and `docker save`.
 
     python -m bench.sources IMAGE [--runs 5]
 
 Prints one JSON object a line, for each source and each of three cases: all layers, the largest one, the smallest one.
-Seconds are the median of some runs, with the least and the most; the layers are read, and go nowhere. The push
-remembers the layers that are not asked for, as it does from the second deploy on. The files need root.
+Seconds are the median of some runs, with the least and the most; the layers are read, and not sent anywhere. The push
+knows the blobs of the layers that are not needed, as it does from the second deploy on.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from ftl.engine.api import Engine
 from ftl.engine.local import local_url
 from ftl.image.transfer.sources.blob_cache import BlobCache
 from ftl.image.transfer.sources.docker_save import DockerSaveSource
-from ftl.image.transfer.sources.files import readable
 from ftl.image.transfer.sources.push import PushSource
 from ftl.image.transfer.sources.source import SourceImage
 
@@ -40,47 +39,45 @@ def main() -> None:
     )
     parser.add_argument("image")
     parser.add_argument("--runs", type=int, default=5)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(_measure(given.image, given.runs, Path(folder, "pushed.json")))
+        asyncio.run(_measure(arguments.image, arguments.runs, Path(folder, "pushed.json")))
 
 
-async def _measure(reference: str, runs: int, memory: Path) -> None:
+async def _measure(reference: str, runs: int, cache: Path) -> None:
     async with Engine(local_url(), name="this machine") as engine:
         image = await engine.image(reference)
         if image is None:
             raise SystemExit(f"no image {reference}")
-        wanted = [SourceImage(reference, image.id, image.layers)]
-        learning = PushSource(engine, wanted, BlobCache(memory))
+        images = [SourceImage(reference, image.id, image.layers)]
+        learning = PushSource(engine, images, BlobCache(cache))
         await learning.learn()
-        ordered = sorted(image.layers, key=lambda layer: learning.sizes[layer])
-        cases = {"all": image.layers, "largest": ordered[-1:], "smallest": ordered[:1]}
+        by_size = sorted(image.layers, key=lambda layer: learning.sizes[layer])
+        cases = {"all": image.layers, "largest": by_size[-1:], "smallest": by_size[:1]}
         for case, layers in cases.items():
-            taken: dict[str, list[float]] = {}
-            for _ in range(runs):  # in turns, so that a busy minute is everybody's
-                for source in await _sources(engine, wanted, memory):
+            times: dict[str, list[float]] = {}
+            for _ in range(runs):  # in turns, so that a busy minute affects both
+                for source in _sources(engine, images, cache):
                     began = time.monotonic()
                     await _read(source, layers)
-                    taken.setdefault(source.name, []).append(time.monotonic() - began)
-            for name, seconds in taken.items():
-                _tell(name, case, sum(learning.sizes[layer] for layer in set(layers)), seconds)
+                    times.setdefault(source.name, []).append(time.monotonic() - began)
+            for name, seconds in times.items():
+                _report(name, case, sum(learning.sizes[layer] for layer in set(layers)), seconds)
 
 
-async def _sources(engine: Engine, wanted: Sequence[SourceImage], memory: Path) -> list[LayerSource]:
-    files = await readable(engine, wanted)
-    push = PushSource(engine, wanted, BlobCache(memory))
-    saving = DockerSaveSource(engine, {image.config: image.reference for image in wanted}, wanted)
-    return [*([files] if files else []), push, saving]
+def _sources(engine: Engine, images: Sequence[SourceImage], cache: Path) -> list[LayerSource]:
+    references = {image.config_digest: image.reference for image in images}
+    return [PushSource(engine, images, BlobCache(cache)), DockerSaveSource(engine, references, images)]
 
 
 async def _read(source: LayerSource, layers: Sequence[str]) -> None:
-    async with aclosing(source.layers(frozenset(layers), measure=False)) as found:
-        async for layer in found:
-            async for _ in layer.pieces:
+    async with aclosing(source.layers(frozenset(layers), measure_all=False)) as streams:
+        async for layer in streams:
+            async for _ in layer.chunks:
                 pass
 
 
-def _tell(source: str, case: str, size: int, seconds: Sequence[float]) -> None:
+def _report(source: str, case: str, size: int, seconds: Sequence[float]) -> None:
     median = statistics.median(seconds)
     figures = {
         "seconds": median,
@@ -89,10 +86,8 @@ def _tell(source: str, case: str, size: int, seconds: Sequence[float]) -> None:
         "mb_per_second": size / median / 1e6,
     }
     rounded = {name: round(value, 3) for name, value in figures.items()}
-    print(
-        json.dumps({"source": source, "case": case, "bytes": size, "runs": len(seconds), **rounded}),
-        flush=True,
-    )
+    record = {"source": source, "case": case, "bytes": size, "runs": len(seconds), **rounded}
+    print(json.dumps(record), flush=True)
 
 
 if __name__ == "__main__":

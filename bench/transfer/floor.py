@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, cast
 from lab.server import docker
 from lab.servers import Lab
 
-from bench.differences import difference, told
+from bench.delta import make_delta
 from bench.project import run_name
 from bench.transfer import images
 from bench.transfer.links import LINKS, opened
@@ -61,7 +61,8 @@ def floor(server: str) -> dict[str, object]:
         new = _saved(made.reference("deps"), Path(name, "deps"))
         missing = {layer: path for layer, path in new.layers.items() if layer not in old.layers}
         gone = [path for layer, path in old.layers.items() if layer not in new.layers]
-        sent = len(told(difference(_largest(gone), _largest([*missing.values()]))))
+        frames = make_delta(_largest(gone), _largest([*missing.values()]))
+        sent = sum(len(frame.encoded()) for frame in frames)
         archive = _archive(made.reference("deps"), new, missing, Path(name, "missing.tar"))
         docker("cp", str(archive), f"{there.container}:{_ARCHIVE}")
         load = _loading(there, made.reference("deps"))

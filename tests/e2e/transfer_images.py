@@ -1,4 +1,4 @@
-"""Images made by hand, byte by byte the same each time, and engines to send them between."""
+"""Reproducible images for tests of transfers, and the engines to send them between."""
 
 from __future__ import annotations
 
@@ -145,10 +145,10 @@ def busybox() -> bytes:
             assert image is not None
             wanted = SourceImage(lab_images.BUSYBOX, image.id, image.layers)
             saved = SavedArchive(
-                engine.save([lab_images.BUSYBOX]), [wanted], frozenset(image.layers), measure=True
+                engine.save([lab_images.BUSYBOX]), [wanted], frozenset(image.layers), measure_all=True
             )
-            async for found in saved.layers():
-                tar = b"".join([piece async for piece in found.pieces])
+            async for layer in saved.layers():
+                tar = b"".join([chunk async for chunk in layer.chunks])
                 with tarfile.open(fileobj=io.BytesIO(tar)) as opened:
                     for member in opened:
                         if member.isreg() and member.name.endswith("bin/busybox"):

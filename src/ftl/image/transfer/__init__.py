@@ -1,4 +1,4 @@
-"""Bringing images to a server: what it lacks, as one archive in one stream, verified before it gets its name."""
+"""Transfer of images to a server: missing layers alone, verified before they are tagged."""
 
 from ftl.image.transfer.progress.result import TransferResult
 from ftl.image.transfer.send import send, send_many

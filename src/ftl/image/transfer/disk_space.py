@@ -1,4 +1,4 @@
-"""A disk that is too small for an image: how much is missing there, and what could be freed."""
+"""Errors for a disk that is too small for an image, with hints what could be freed."""
 
 from __future__ import annotations
 
@@ -12,77 +12,83 @@ if TYPE_CHECKING:
     from ftl.engine.values import DiskUsage
 
 LOAD_FACTOR = 2
-"""`docker load` holds a layer twice for a while: graph drivers unpack the archive first and install it from
-there, the containerd store keeps the blob beside the unpacked files."""
+"""The disk space that `docker load` needs for a while, in times of a layer's size.
 
-_WORTH_IT = 1_000_000
-"""Bytes below which freeing something helps nobody."""
+Graph drivers unpack the archive first and install it from there, the containerd store keeps the blob beside the
+unpacked files."""
 
-_ASKING = 20.0
-"""Seconds for the engine to count what it holds: it walks through all of it."""
+_WORTH_FREEING = 1_000_000
+"""Bytes below which freeing something does not help."""
 
-_LOOK = "`docker system df` there shows what Docker holds, `docker image prune` frees what nothing uses"
+_USAGE_SECONDS = 20.0
+"""Time for the engine to compute its disk usage: it walks through everything that it stores."""
+
+_DEFAULT_HINT = (
+    "`docker system df` there shows what Docker holds, `docker image prune` frees what nothing uses"
+)
 
 
 class NotEnoughSpace(TransferFailed):
-    """The disk where the engine there keeps its images is too small."""
+    """The disk where the server's engine keeps its images is too small."""
 
 
 class DiskFull(NotEnoughSpace):
-    """It was too small, and filled up."""
+    """The disk filled up while the image was loaded."""
 
 
 def not_enough_space(server: str, needed: int, free: int) -> NotEnoughSpace:
-    """The error for a disk that is too small, found out before it is full."""
+    """The error for a disk that is found to be too small before it is full."""
     return NotEnoughSpace(
         f"the disk of {server} has no room for the image",
         cause=f"it needs at least {_megabytes(needed)}, {_megabytes(free)} are free: "
         f"{_megabytes(needed - free)} are missing",
-        hint=_LOOK,
+        hint=_DEFAULT_HINT,
     )
 
 
-def disk_full(server: str, words: str) -> DiskFull:
-    """The error for a disk that filled up, in the words of the engine there."""
+def disk_full(server: str, cause: str) -> DiskFull:
+    """The error for a disk that filled up; the cause is in the engine's words."""
     return DiskFull(
-        f"the image could not be loaded on {server}; nothing was tagged there", cause=words, hint=_LOOK
+        f"the image could not be loaded on {server}; nothing was tagged there",
+        cause=cause,
+        hint=_DEFAULT_HINT,
     )
 
 
 def space_estimate(needed: int, free: int) -> str:
-    """What a disk that filled up lacked, as far as it was known before."""
+    """Describe what a disk that filled up lacked, by what was known before."""
     return (
         f"the image takes about {_megabytes(needed)} there while it is loaded, {_megabytes(free)} were free"
     )
 
 
-async def reclaimable_space(engine: Engine, kept: int) -> str:
-    """What could be freed, in words: asked only once there is no room, and as far as the engine can tell in time.
+async def reclaimable_space(engine: Engine, cached: int) -> str:
+    """Describe what could be freed on a server. Asked only once its disk is too small.
 
     Args:
-        engine: The one there.
-        kept: Bytes of layers that FTL keeps there beside the images.
+        engine: The server's engine, which may fail to answer in time.
+        cached: Bytes of layers in FTL's cache there.
     """
     try:
-        usage = await engine.usage(seconds=_ASKING)
+        usage = await engine.usage(seconds=_USAGE_SECONDS)
     except EngineError:
-        return _LOOK
-    return reclaim_hint(usage, kept)
+        return _DEFAULT_HINT
+    return reclaim_hint(usage, cached)
 
 
-def reclaim_hint(usage: DiskUsage, kept: int) -> str:
-    """What could be freed, in words."""
-    ways: list[str] = []
-    if usage.unused_images >= _WORTH_IT:
-        ways.append(
+def reclaim_hint(usage: DiskUsage, cached: int) -> str:
+    """Describe what could be freed, by the engine's disk usage and the size of FTL's cache."""
+    hints: list[str] = []
+    if usage.unused_images >= _WORTH_FREEING:
+        hints.append(
             f"`docker image prune --all` there frees about {size(usage.unused_images)}: images that no container "
             "uses, those of earlier releases too"
         )
-    if usage.build_cache >= _WORTH_IT:
-        ways.append(f"`docker builder prune` there frees about {size(usage.build_cache)}")
-    if kept >= _WORTH_IT:
-        ways.append(f"FTL keeps {size(kept)} of layers there in ~/.cache/ftl/layers, which may be removed")
-    return "; ".join(ways) or "Docker there holds nothing that is not in use: the disk is too small"
+    if usage.build_cache >= _WORTH_FREEING:
+        hints.append(f"`docker builder prune` there frees about {size(usage.build_cache)}")
+    if cached >= _WORTH_FREEING:
+        hints.append(f"FTL keeps {size(cached)} of layers there in ~/.cache/ftl/layers, which may be removed")
+    return "; ".join(hints) or "Docker there holds nothing that is not in use: the disk is too small"
 
 
 def _megabytes(count: int) -> str:

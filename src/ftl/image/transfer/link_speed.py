@@ -1,31 +1,68 @@
-"""How fast the link to each server was: remembered, because a transfer must decide before its first byte."""
+"""Speed of the link to each server: measured while bytes are sent, and remembered.
+
+A transfer must decide what to send as a delta, and how hard to compress, before its first byte.
+"""
 
 from __future__ import annotations
 
 from ftl.image.json_files import cache_file, read_json, write_json
 from ftl.json_fields import as_object
 
+EASY_LEVEL, HARD_LEVEL = 3, 8
+"""The zstd levels between which the link's speed decides; see `delivery/frames.py`."""
+
 _FILE = "links.json"
 
-_LONGER = 2.0
-_JITTER = 0.01
-"""A round trip that is so many times as long, and so many seconds longer, goes over another link."""
+_OTHER_LINK_FACTOR = 2.0
+_OTHER_LINK_SECONDS = 0.01
+"""A round trip that is longer by both this factor and these seconds means another link."""
+
+_SLOW = 16e6
+"""Bytes a second below which a link waits longer for bytes than two cores take for the next level."""
+
+
+class Pace:
+    """Speed of the running transfer, and the compression level that it leaves time for.
+
+    Args:
+        speed: The link's speed in bytes a second, where it is known from an earlier transfer.
+
+    Attributes:
+        level: The zstd level for the next block.
+    """
+
+    def __init__(self, speed: float | None = None) -> None:
+        self.level = HARD_LEVEL if speed is not None and speed < _SLOW else EASY_LEVEL
+        self._bytes = 0
+        self._seconds = 0.0
+
+    def record(self, count: int, seconds: float) -> None:
+        """Take note of bytes that were written; a buffer may have taken them at once."""
+        self._bytes += count
+        self._seconds += seconds
+        slow = count < _SLOW * seconds
+        self.level = min(HARD_LEVEL, self.level + 1) if slow else max(EASY_LEVEL, self.level - 1)
+
+    def speed(self, minimum: int) -> float | None:
+        """Bytes a second; None before that many bytes, the first of which only fill buffers."""
+        return self._bytes / self._seconds if self._bytes >= minimum and self._seconds > 0 else None
 
 
 def remember_speed(server: str, speed: float | None, round_trip: float) -> None:
-    """Note a link's speed in bytes a second, and its round trip in seconds; a speed of None tells nothing."""
+    """Save a link's speed in bytes a second, and its round trip in seconds; None is not saved."""
     if speed is not None:
         link = {"speed": round(speed), "round_trip": round(round_trip, 4)}
         write_json(cache_file(_FILE), {**read_json(cache_file(_FILE)), server: link})
 
 
 def recall_speed(server: str, round_trip: float) -> float | None:
-    """The speed when bytes last went over it; None where none did, or over a link that was nearer than this one.
+    """The speed at the last transfer; None where that went over a shorter link, or never.
 
-    A laptop that was next to its server yesterday is not taken for that in a train.
+    A laptop that was next to its server yesterday may be on a train today.
     """
     link = as_object(read_json(cache_file(_FILE)).get(server))
-    speed, then = link.get("speed"), link.get("round_trip")
-    if not isinstance(speed, int) or speed <= 0 or not isinstance(then, int | float):
+    speed, last_round_trip = link.get("speed"), link.get("round_trip")
+    if not isinstance(speed, int) or speed <= 0 or not isinstance(last_round_trip, int | float):
         return None
-    return float(speed) if round_trip <= then * _LONGER + _JITTER else None
+    is_same_link = round_trip <= last_round_trip * _OTHER_LINK_FACTOR + _OTHER_LINK_SECONDS
+    return float(speed) if is_same_link else None

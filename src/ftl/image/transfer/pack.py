@@ -1,4 +1,4 @@
-"""From the layers of images to the archive that is sent: what is kept there, what comes from here, documents last."""
+"""Packing of images into an archive: cached layers, then layers from here, then documents."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ class RawBytes:
 
 
 ArchivePart = RawBytes | LayerStream | CachedLayer
-"""A piece of the archive: bytes, the tar of a layer from here, the tar of a layer that the server keeps."""
+"""A part of the archive: bytes, or the tar of a layer from here or in the server's cache."""
 
 
 class ArchivePacker:
-    """One archive in the making.
+    """Packs one archive.
 
     Args:
         source: Where the layers come from.
         images: The tag to load an image under -> the image.
-        needed: The diffIDs of the layers that must be in it.
-        kept: Layers that need not come from here.
-        meter: Told which layers begin and end.
-        free: Bytes that are free where the engine keeps its images; None where that is not known.
-        server: What errors call the target.
-        store: The target's.
+        needed: The diffIDs of the layers that must be in the archive.
+        cached: Layers in the server's cache, which need not be sent.
+        meter: Is told which layers begin and end.
+        free: Bytes free where the server's engine keeps its images; None if unknown.
+        server: The server's name in errors.
+        store: The image store of the server's engine.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class ArchivePacker:
         source: LayerSource,
         images: Mapping[str, SourceImage],
         needed: frozenset[str],
-        kept: Sequence[CachedLayer],
+        cached: Sequence[CachedLayer],
         meter: Meter,
         *,
         free: int | None,
@@ -59,8 +59,8 @@ class ArchivePacker:
     ) -> None:
         self._source = source
         self._images = images
-        self._needed = needed - {layer.diff_id for layer in kept}
-        self._kept = kept
+        self._needed = needed - {layer.diff_id for layer in cached}
+        self._cached = cached
         self._meter = meter
         self._free = free
         self._server = server
@@ -68,49 +68,51 @@ class ArchivePacker:
         self._reserved = 0
 
     async def parts(self) -> AsyncGenerator[ArchivePart, None]:
-        """The archive. Whoever takes a layer reads it to its end before the next part.
+        """Yield the parts of the archive.
+
+        The consumer reads a layer to its end before it asks for the next part.
 
         Raises:
-            TransferFailed: The images cannot be read here, or will not fit there.
-            Unfit: The source cannot serve.
+            TransferFailed: The images cannot be read here, or do not fit on the server's disk.
+            SourceUnusable: The source does not work.
         """
-        for kept in self._kept:
-            self._reserve(kept.size)
-            self._meter.kept(kept.diff_id, kept.size, kept.compressed)
-            yield RawBytes(file_header(blob_path(kept.diff_id), kept.size))
-            yield kept
-            yield RawBytes(padding(kept.size))
-        measure = self._store == "containerd"
-        async with aclosing(self._source.layers(self._needed, measure=measure)) as layers:
+        for cached in self._cached:
+            self._reserve(cached.size)
+            self._meter.layer_cached(cached.diff_id, cached.size, cached.compressed_size)
+            yield RawBytes(file_header(blob_path(cached.diff_id), cached.size))
+            yield cached
+            yield RawBytes(padding(cached.size))
+        measure_all = self._store == "containerd"
+        async with aclosing(self._source.layers(self._needed, measure_all=measure_all)) as layers:
             async for layer in layers:
                 self._reserve(layer.size)
-                self._meter.layer(layer.diff_id)
+                self._meter.layer_started(layer.diff_id)
                 yield RawBytes(file_header(blob_path(layer.diff_id), layer.size))
                 yield layer
-                self._meter.layer_done()
+                self._meter.layer_finished()
                 yield RawBytes(padding(layer.size))
-        for name, content in archive_documents(self._packed(), self._sizes()).items():
-            yield RawBytes(file_header(name, len(content)) + content + padding(len(content)))
+        for path, content in archive_documents(self._archived_images(), self._sizes()).items():
+            yield RawBytes(file_header(path, len(content)) + content + padding(len(content)))
         yield RawBytes(END_OF_ARCHIVE)
 
-    def ids(self) -> dict[str, str]:
-        """The ID that each tag must have once the archive is loaded: nothing else was meant."""
+    def expected_ids(self) -> dict[str, str]:
+        """The image ID that each tag must have once the archive is loaded."""
         return {
             image.tag: image.config_digest
             if self._store == "overlay2"
             else sha256_digest(image.manifest(self._sizes()))
-            for image in self._packed()
+            for image in self._archived_images()
         }
 
     def _sizes(self) -> dict[str, int]:
-        """The size of every layer that is known, and 0 for others: graph drivers do not look at it."""
-        known = {layer.diff_id: layer.size for layer in self._kept}
+        """The size of every layer that is known, and 0 for others: graph drivers ignore it."""
+        known = {layer.diff_id: layer.size for layer in self._cached}
         unknown = {diff_id: 0 for image in self._images.values() for diff_id in image.layers}
         return unknown | known | dict(self._source.sizes)
 
-    def _packed(self) -> list[ArchivedImage]:
+    def _archived_images(self) -> list[ArchivedImage]:
         return [
-            ArchivedImage(tag, self._source.configs[image.config], image.layers)
+            ArchivedImage(tag, self._source.configs[image.config_digest], image.layers)
             for tag, image in self._images.items()
         ]
 

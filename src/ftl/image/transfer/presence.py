@@ -1,13 +1,12 @@
-"""Layers: which of an image's layers a server has already.
+"""Decide which images and layers a server already has.
 
-A layer is named by its diffID, the digest of its uncompressed tar. What counts as "there" depends on the
-store:
+A layer is named by its diffID, the digest of its uncompressed tar. Whether it is present depends on the image store:
 
 - overlay2 (and every graph driver) knows a layer by its *chainID*, its diffID with everything below it: the
   same diff on another base is another layer. `docker load` looks the chainID up before it opens the layer's
-  file (moby image/tarexport/load.go, from Docker 1.10 to 28), so a file that is not there is not missed.
+  file (moby image/tarexport/load.go, from Docker 1.10 to 28), so the file of a present layer may be missing.
 - the containerd store knows blobs. FTL sends layers as uncompressed blobs, whose digest is the diffID; so the
-  layers of images that FTL loaded are there under that name, wherever they lie in an image. Those of pulled
+  layers of images that FTL loaded are present under that name, wherever they lie in an image. Those of pulled
   images are compressed blobs of another digest: they do not count.
 """
 
@@ -28,94 +27,120 @@ if TYPE_CHECKING:
     from ftl.engine.api import Engine
     from ftl.engine.values import Image, Store
 
-_CANDIDATES = 256
-"""Images looked at, the likeliest first: a server with more has them from something other than deploys."""
+_INSPECTED = 256
+"""How many images are inspected, the likeliest first: a server with more has them from something other than deploys."""
+
+
+def is_same_image(a: Image, b: Image) -> bool:
+    """Whether two images have the same layers, configuration and platform.
+
+    A container cannot tell them apart. An image ID is the digest of the config on graph drivers and that of the
+    manifest on the containerd store, so equal IDs mean the same image, but different ones mean nothing.
+    """
+    return a.id == b.id or (
+        a.layers == b.layers
+        and a.platform == b.platform
+        and _without_empty_fields(a.config) == _without_empty_fields(b.config)
+    )
+
+
+def _without_empty_fields(config: Mapping[str, object]) -> dict[str, object]:
+    """Engines differ in which empty fields of a configuration they spell out."""
+    return {key: value for key, value in config.items() if value}
 
 
 def chain_ids(layers: Sequence[str]) -> tuple[str, ...]:
     """The chainID of each layer, lowest first (OCI image spec, "Layer ChainID")."""
     chains: list[str] = []
     for diff_id in layers:
-        above = f"{chains[-1]} {diff_id}" if chains else None
-        chains.append(f"sha256:{hashlib.sha256(above.encode()).hexdigest()}" if above else diff_id)
+        parent = f"{chains[-1]} {diff_id}" if chains else None
+        chains.append(f"sha256:{hashlib.sha256(parent.encode()).hexdigest()}" if parent else diff_id)
     return tuple(chains)
 
 
-def estimated_sizes(layers: Sequence[str], steps: Sequence[int]) -> dict[str, int]:
-    """About how many bytes each layer has: for a display, and for a choice.
+def estimated_sizes(layers: Sequence[str], step_sizes: Sequence[int]) -> dict[str, int]:
+    """Estimate the size of each layer in bytes: for a display, and for a choice.
 
     Args:
         layers: diffIDs, lowest first.
-        steps: Sizes of the steps of the build, lowest first, as the engine tells them: 0 for a step that made no
+        step_sizes: Sizes of the build's steps, lowest first, as the engine reports them: 0 for a step that made no
             layer, without saying which did. So an empty layer shifts the sizes above it by a place.
     """
-    sized = zip(reversed(layers), reversed([size for size in steps if size]), strict=False)
-    return dict.fromkeys(layers, 0) | dict(sized)
+    sizes = zip(reversed(layers), reversed([size for size in step_sizes if size]), strict=False)
+    return dict.fromkeys(layers, 0) | dict(sizes)
 
 
 @dataclass(frozen=True, slots=True)
 class PresentLayers:
-    """The layers a server has: chainIDs on overlay2, diffIDs of uncompressed blobs on the containerd store."""
+    """The layers that a server has.
+
+    Attributes:
+        store: The server's image store.
+        ids: chainIDs on overlay2, diffIDs of uncompressed blobs on the containerd store.
+    """
 
     store: Store
     ids: frozenset[str] = frozenset()
 
     def of(self, layers: Sequence[str]) -> tuple[bool, ...]:
-        """For each layer of an image, lowest first: is it there?"""
-        return tuple(name in self.ids for name in self._names(layers))
+        """For each layer of an image, lowest first: whether it is present."""
+        return tuple(layer_id in self.ids for layer_id in self._ids(layers))
 
-    def lacks(self, layers: Sequence[str]) -> frozenset[str]:
+    def missing(self, layers: Sequence[str]) -> frozenset[str]:
         """The diffIDs that must be sent for an image to be loaded.
 
-        On overlay2 one diff that is used at two heights is sent if either is missing.
+        On overlay2 a diff that is used at two heights is sent if it is missing at either.
         """
-        return frozenset(diff_id for diff_id, there in zip(layers, self.of(layers), strict=True) if not there)
+        return frozenset(
+            diff_id for diff_id, is_present in zip(layers, self.of(layers), strict=True) if not is_present
+        )
 
-    def adding(self, images: Iterable[Sequence[str]]) -> PresentLayers:
-        """The same with the layers of these images."""
-        names = {name for layers in images for name in self._names(layers)}
-        return replace(self, ids=self.ids | names)
+    def with_images(self, images: Iterable[Sequence[str]]) -> PresentLayers:
+        """Add the layers of images."""
+        added = {layer_id for layers in images for layer_id in self._ids(layers)}
+        return replace(self, ids=self.ids | added)
 
-    def _names(self, layers: Sequence[str]) -> Sequence[str]:
+    def _ids(self, layers: Sequence[str]) -> Sequence[str]:
         return layers if self.store == "containerd" else chain_ids(layers)
 
 
 def rank_by_likelihood(images: Iterable[Image], repositories: Iterable[str]) -> list[Image]:
-    """Order images by how likely they share layers with ours: same repository, then the newest first."""
+    """Order images by likelihood of shared layers: same repository first, then the newest."""
     ours = set(repositories)
 
-    def key(image: Image) -> bool:
+    def is_of_another_repository(image: Image) -> bool:
         return not any(repository(tag) in ours for tag in image.tags)
 
-    return sorted(sorted(images, key=lambda image: image.created, reverse=True), key=key)
+    newest_first = sorted(images, key=lambda image: image.created, reverse=True)
+    return sorted(newest_first, key=is_of_another_repository)
 
 
 async def inspect_images(engine: Engine, images: Sequence[Image]) -> list[Image]:
-    """Ask for images in full, side by side; those that are gone meanwhile are left out."""
-    found = await gather_all(engine.image(image.id) for image in images[:_CANDIDATES])
-    return [image for image in found if image is not None]
+    """Inspect images in parallel; those that have been removed meanwhile are left out."""
+    inspected = await gather_all(engine.image(image.id) for image in images[:_INSPECTED])
+    return [image for image in inspected if image is not None]
 
 
 def present_layers(store: Store, images: Iterable[Image], loaded_by_ftl: Mapping[str, bool]) -> PresentLayers:
-    """What a server has, judged by its images in full.
+    """The layers that a server has, judged by its images.
 
     Args:
-        store: The server's.
-        images: Those it has.
+        store: The server's image store.
+        images: The server's images, inspected.
         loaded_by_ftl: Image ID there -> whether it was loaded from an archive of FTL's, where that is known. On the
             containerd store an ID is the manifest's digest, and FTL's manifests name uncompressed layers; so this is
             exact.
     """
     if store == "containerd":
         images = [image for image in images if loaded_by_ftl.get(image.id, _seems_loaded_by_ftl(image))]
-    return PresentLayers(store).adding(image.layers for image in images)
+    return PresentLayers(store).with_images(image.layers for image in images)
 
 
 def _seems_loaded_by_ftl(image: Image) -> bool:
-    """Whether FTL brought the image here: built by FTL, and not under a registry's name.
+    """Whether FTL loaded this image: it was built by FTL, and has a tag without a registry.
 
-    Without a record it cannot be known for sure (an engine does not tell its blobs' digests), hence the
+    Without a record it cannot be known for sure (an engine does not report its blobs' digests), hence the
     verification after a load.
     """
-    built = labels.PROJECT in as_object(image.config.get("Labels"))
-    return built and any("/" not in tag for tag in image.tags)
+    is_built = labels.PROJECT in as_object(image.config.get("Labels"))
+    return is_built and any("/" not in tag for tag in image.tags)

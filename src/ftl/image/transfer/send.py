@@ -1,10 +1,10 @@
-"""Bringing images to a server: only the layers that it lacks, in one stream.
+"""Send images to a server: only the layers that it lacks, in one stream.
 
-    save -> layers of known names -> our archive -> zstd or gzip -> load -> verify -> tag
+    source -> layers with known digests -> archive -> zstd or gzip -> load -> verify -> tag
 
-No copy is made on this machine in the ordinary case and memory is bounded: each stage hands on pieces as they
-come and is as fast as the slowest. Whatever goes wrong, no name on the server moves to an image that is not
-whole.
+No copy is made on this machine in the ordinary case and memory is bounded: each stage passes chunks on as they
+come and is as fast as the slowest. Whatever goes wrong, no tag on the server moves to an image that is
+incomplete.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 from ftl.aio import gather2, gather_all
 from ftl.errors import EngineError, TransferFailed
 from ftl.events import Emit, TransferStarted
-from ftl.image.transfer.equality import is_same_image
-from ftl.image.transfer.presence import inspect_images, present_layers, rank_by_likelihood
+from ftl.image.transfer.presence import inspect_images, is_same_image, present_layers, rank_by_likelihood
 from ftl.image.transfer.progress.result import TransferResult, report_finished
 from ftl.image.transfer.remote.capabilities import RemoteCapabilities, probe_server
 from ftl.image.transfer.sources.local_engine import LocalEngine
@@ -47,20 +46,20 @@ async def send(
     free_bytes: int | None = None,
     sources: Collection[str] | None = None,
 ) -> TransferResult:
-    """Bring one image to a server: `send_many` for one.
+    """Send one image to a server: `send_many` for a single image.
 
     Args:
-        source: The engine here.
-        reference: The image's name here.
-        target: The engine there.
-        tag: The image's name there.
-        info: What the engine there says of itself.
-        emit: Told of the progress.
+        source: The local engine.
+        reference: The image's local name.
+        target: The server's engine.
+        tag: The tag to give the image there.
+        info: The version, store and platform of the server's engine.
+        emit: Receives progress events.
         machine: The server, if commands can be run there; see `send_many`.
-        free_bytes: The room where the engine there keeps its images, where there is no machine to ask.
-        sources: The ways to get layers out of the engine here; see `send_many`.
+        free_bytes: Free disk space where the server's engine keeps its images, where there is no machine to ask.
+        sources: The sources of layers that may be used; see `send_many`.
     """
-    sent = await send_many(
+    results = await send_many(
         source,
         {tag: reference},
         target,
@@ -70,7 +69,7 @@ async def send(
         free_bytes=free_bytes,
         sources=sources,
     )
-    return sent[tag]
+    return results[tag]
 
 
 async def send_many(
@@ -86,117 +85,132 @@ async def send_many(
     loaded_by_ftl: Mapping[str, bool] | None = None,
     lock: str = "",
 ) -> dict[str, TransferResult]:
-    """Bring images to a server, in one archive: a layer that several of them have travels once.
+    """Send images to a server, in one archive: a layer that several of them have is sent once.
 
-    An image that is there already, under any name or none, is only tagged. What the server has is found out
-    in two round trips, whatever the number of images (calls side by side count as one). Images that do not
-    arrive whole are sent again with all of their layers, once, and a Note says so.
+    An image that is there already, under any tag or none, is only tagged. What the server has is found out
+    in two round trips, whatever the number of images (parallel requests count as one). Images that do not
+    arrive complete are sent again with all of their layers, once, and a Note says so.
 
     Args:
-        source: The engine here.
-        images: The name there ("shop-web:r5") -> the name here.
-        target: The engine there.
-        info: What the engine there says of itself.
-        emit: Told of the progress, image by image, under the name there.
-        machine: The server, if commands can be run there: then a layer may be sent as the difference to an old one, and
-            what arrives of a transfer that is cut is kept.
-        free_bytes: The room where the engine there keeps its images, where there is no machine to ask.
-        sources: The names of the ways that may be used to get layers out of the engine here ("files", "push",
-            "save"); None: all, the best one first.
-        loaded_by_ftl: Image ID there -> whether an earlier transfer brought it, as far as that is known: which blobs a
-            containerd store has cannot be asked. For other images their labels and names tell.
-        lock: The name of the lock of that server which the caller holds (a deploy: its project's); empty for none. What
-            an earlier transfer under it left there when it was killed goes at once, not after a day.
+        source: The local engine.
+        images: The tag to set on the server ("shop-web:r5") -> the local name.
+        target: The server's engine.
+        info: The version, store and platform of the server's engine.
+        emit: Receives progress events, image by image, under the tag on the server.
+        machine: The server, if commands can be run there: then layers may be sent as deltas, and what arrives of a
+            transfer that is cut is kept.
+        free_bytes: Free disk space where the server's engine keeps its images, where there is no machine to ask.
+        sources: The names of the sources of layers that may be used ("push", "save"); None for all, the fastest
+            first.
+        loaded_by_ftl: ID of an image there -> whether an earlier transfer loaded it, as far as that is known: an engine
+            does not report which blobs a containerd store has. For other images their labels and tags are used.
+        lock: The name of the server lock that the caller holds (a deploy: its project's); empty for none. Staging tags
+            of an earlier transfer under it that was killed are removed at once, not after a day.
 
     Returns:
-        The name there -> what it took.
+        The tag on the server -> the result.
 
     Raises:
-        TransferFailed: An image is not here, is damaged, does not fit there or was not loaded. No name
+        TransferFailed: An image does not exist here, is damaged, does not fit there or was not loaded. No tag
             there has moved, except to images that were there already.
-        EngineError: An engine does not answer, or refuses a question.
+        EngineError: An engine does not answer, or refuses a request.
     """
     began = time.monotonic()
-    here = await _here(source, images)
-    # Where IDs of both stores mean the same, an image that is there can be named at once, in the same round trip.
-    comparable = (await source.info()).store == info.store
-    there, named = await gather2(
-        _there(target, () if comparable else images), _named(target, here if comparable else {})
+    local = await _local_images(source, images)
+    # Where IDs of both stores mean the same, an image that is there can be tagged at once, in the same round trip.
+    is_comparable = (await source.info()).store == info.store
+    remote, tagged = await gather2(
+        _remote_images(target, () if is_comparable else images),
+        _tag_present(target, local if is_comparable else {}),
     )
-    if info.store == "containerd":  # it names what is half there, too, but does not list it
-        named = {tag: image for tag, image in named.items() if image.id in {one.id for one in there.listed}}
-    known: list[Image] = []
-    depot = RemoteCapabilities()
-    present = named | _present({tag: image for tag, image in here.items() if tag not in named}, there)
-    if len(present) < len(here):
-        known, depot = await gather2(
-            inspect_images(target, rank_by_likelihood(there.listed, map(repository, here))),
-            _depot(machine, info, free_bytes),
+    if info.store == "containerd":  # it tags images that are incomplete, too, but does not list them
+        tagged = {tag: image for tag, image in tagged.items() if image.id in remote.ids}
+    inspected: list[Image] = []
+    capabilities = RemoteCapabilities()
+    present = tagged | _present({tag: image for tag, image in local.items() if tag not in tagged}, remote)
+    if len(present) < len(local):
+        inspected, capabilities = await gather2(
+            inspect_images(target, rank_by_likelihood(remote.listed, map(repository, local))),
+            _capabilities(machine, info, free_bytes),
         )
-        present |= _twins({tag: image for tag, image in here.items() if tag not in present}, known)
+        present |= _same_images({tag: image for tag, image in local.items() if tag not in present}, inspected)
     for tag, image in present.items():
-        if tag not in named and tag not in image.tags:
+        if tag not in tagged and tag not in image.tags:
             await target.tag(image.id, tag)
-    results = {tag: _reused(tag, here[tag], emit, began) for tag in present}
+    results = {tag: _report_reused(tag, local[tag], emit, began) for tag in present}
 
-    parcels = [PendingImage(tag, images[tag], image) for tag, image in here.items() if tag not in present]
+    pending = [PendingImage(tag, images[tag], image) for tag, image in local.items() if tag not in present]
     try:
-        first = {parcel.image.id: parcel for parcel in reversed(parcels)}
-        if first:
-            other = Destination(
-                target, info, machine, depot, present_layers(info.store, known, loaded_by_ftl or {}), known
-            )
-            origin = LocalEngine(source, info.platform, sources)
-            shipment = Transfer(
+        by_id = {each.image.id: each for each in reversed(pending)}
+        if by_id:
+            transfer = Transfer(
                 source,
-                other,
-                list(reversed(first.values())),
+                Destination(
+                    target,
+                    info,
+                    machine,
+                    capabilities,
+                    present_layers(info.store, inspected, loaded_by_ftl or {}),
+                    inspected,
+                ),
+                list(reversed(by_id.values())),
                 emit=emit,
                 began=began,
-                origin=origin,
+                origin=LocalEngine(source, info.platform, sources),
                 lock=lock,
             )
-            results |= await shipment.run()
-        for parcel in parcels:
-            if parcel.tag not in results:
-                await target.tag(first[parcel.image.id].tag, parcel.tag)
-                sent = _reused(parcel.tag, parcel.image, emit, began)
-                results[parcel.tag] = replace(sent, loaded=True)
-    finally:  # not before, as layers of theirs may serve; and whatever happens, or they would keep their room
-        await remove_stale(target, stale_tags(there.listed, lock, time.time()))
+            results |= await transfer.run()
+        for each in pending:
+            if each.tag not in results:
+                await target.tag(by_id[each.image.id].tag, each.tag)
+                result = _report_reused(each.tag, each.image, emit, began)
+                results[each.tag] = replace(result, loaded=True)
+    finally:  # not before, as their layers may be reused; and in any case, or they would keep their disk space
+        await remove_stale(target, stale_tags(remote.listed, lock, time.time()))
     return {tag: results[tag] for tag in images}
 
 
 @dataclass(frozen=True, slots=True)
-class _There:
-    """The first answer of a server: all images in short, and in full those under the tags that were asked for."""
+class _RemoteImages:
+    """The images of a server.
+
+    Attributes:
+        listed: All images, without details.
+        tagged: The images under the tags to set, inspected.
+    """
 
     listed: list[Image]
     tagged: Mapping[str, Image | None]
 
+    @property
+    def ids(self) -> set[str]:
+        return {image.id for image in self.listed}
 
-async def _here(source: Engine, images: Mapping[str, str]) -> dict[str, Image]:
-    found = dict(zip(images, await gather_all(source.image(name) for name in images.values()), strict=True))
-    for tag, image in found.items():
+
+async def _local_images(source: Engine, images: Mapping[str, str]) -> dict[str, Image]:
+    inspected = await gather_all(source.image(reference) for reference in images.values())
+    local: dict[str, Image] = {}
+    for (tag, reference), image in zip(images.items(), inspected, strict=True):
         if image is None:
             raise TransferFailed(
-                f"{images[tag]} is not on {source.name}",
+                f"{reference} is not on {source.name}",
                 cause="its engine has no image of that name",
                 hint="`ftl build` makes it",
             )
-    return {tag: image for tag, image in found.items() if image is not None}
+        local[tag] = image
+    return local
 
 
-async def _there(target: Engine, tags: Iterable[str]) -> _There:
+async def _remote_images(target: Engine, tags: Iterable[str]) -> _RemoteImages:
     names = list(tags)
-    listed, tagged = await gather2(target.images(), gather_all(target.image(name) for name in names))
-    return _There(listed, dict(zip(names, tagged, strict=True)))
+    listed, inspected = await gather2(target.images(), gather_all(target.image(name) for name in names))
+    return _RemoteImages(listed, dict(zip(names, inspected, strict=True)))
 
 
-async def _named(target: Engine, images: Mapping[str, Image]) -> dict[str, Image]:
-    """Give those images their names there that are there, by their IDs: tag -> the image."""
+async def _tag_present(target: Engine, images: Mapping[str, Image]) -> dict[str, Image]:
+    """Tag those images that the server has under the same ID: tag -> image."""
 
-    async def name(tag: str, image: Image) -> bool:
+    async def tag_image(tag: str, image: Image) -> bool:
         try:
             await target.tag(image.id, tag)
         except EngineError as error:
@@ -205,40 +219,39 @@ async def _named(target: Engine, images: Mapping[str, Image]) -> dict[str, Image
             raise
         return True
 
-    found = await gather_all(name(tag, image) for tag, image in images.items())
-    return {tag: image for (tag, image), there in zip(images.items(), found, strict=True) if there}
+    is_present = await gather_all(tag_image(tag, image) for tag, image in images.items())
+    return {tag: image for (tag, image), present in zip(images.items(), is_present, strict=True) if present}
 
 
-async def _depot(machine: Machine | None, info: EngineInfo, free: int | None) -> RemoteCapabilities:
-    """What the server can do beside its engine, and the room there."""
+async def _capabilities(machine: Machine | None, info: EngineInfo, free: int | None) -> RemoteCapabilities:
     if machine is not None:
         return await probe_server(machine, info.root, info.store)
-    return RemoteCapabilities(free=free)
+    return RemoteCapabilities(free_for_images=free)
 
 
-def _present(here: Mapping[str, Image], there: _There) -> dict[str, Image]:
-    """Which images the server has for sure, by the first answer: tag -> the image there."""
-    by_id = {image.id: image for image in there.listed}
-    found: dict[str, Image] = {}
-    for tag, image in here.items():
-        tagged = there.tagged.get(tag)
+def _present(local: Mapping[str, Image], remote: _RemoteImages) -> dict[str, Image]:
+    """Images that the server certainly has, by the first round trip: tag -> the image there."""
+    by_id = {image.id: image for image in remote.listed}
+    present: dict[str, Image] = {}
+    for tag, image in local.items():
+        tagged = remote.tagged.get(tag)
         if tagged is not None and is_same_image(tagged, image):
-            found[tag] = tagged
+            present[tag] = tagged
         elif image.id in by_id:
-            found[tag] = by_id[image.id]
-    return found
+            present[tag] = by_id[image.id]
+    return present
 
 
-def _twins(missing: Mapping[str, Image], known: Sequence[Image]) -> dict[str, Image]:
-    """Which images the server has under another ID: tag -> the image there."""
-    twins = {
-        tag: next((image for image in known if is_same_image(image, ours)), None)
-        for tag, ours in missing.items()
+def _same_images(missing: Mapping[str, Image], remote: Sequence[Image]) -> dict[str, Image]:
+    """Images that the server has under another ID: tag -> the image there."""
+    same = {
+        tag: next((image for image in remote if is_same_image(image, local)), None)
+        for tag, local in missing.items()
     }
-    return {tag: image for tag, image in twins.items() if image is not None}
+    return {tag: image for tag, image in same.items() if image is not None}
 
 
-def _reused(tag: str, image: Image, emit: Emit, began: float) -> TransferResult:
+def _report_reused(tag: str, image: Image, emit: Emit, began: float) -> TransferResult:
     layers = len(image.layers)
     emit(TransferStarted(tag, layers, layers, 0))
     return report_finished(TransferResult(tag, 0, layers, 0, time.monotonic() - began), emit)

@@ -1,8 +1,8 @@
-"""Images that have just been loaded, under temporary tags: verified, and only then given their names.
+"""Staging tags for loaded images, which are verified and only then get their real tags.
 
 A load can fail and say so, or fail and claim success: engines from 27.2 on, with the containerd store, move
-the tag before they unpack and report what went wrong as an ordinary line. So nothing is loaded under the
-name that something may be started from.
+the tag before they unpack and report errors as an ordinary line. So nothing is loaded under a tag
+that a container may be started from.
 """
 
 from __future__ import annotations
@@ -27,59 +27,59 @@ if TYPE_CHECKING:
 
 _REPOSITORY = "ftl-incoming"
 
-_TEMPORARY = re.compile(rf"{_REPOSITORY}:(?P<begun>[0-9]+)-[0-9a-f]+-(?P<mark>[0-9a-f]{{8}})-[0-9]+")
+_STAGING_TAG = re.compile(rf"{_REPOSITORY}:(?P<begun>[0-9]+)-[0-9a-f]+-(?P<lock>[0-9a-f]{{8}})-[0-9]+")
 
-_STALE = 24 * 3600
-"""Seconds after which a temporary tag has no transfer any more: whoever made it was killed."""
+_STALE_SECONDS = 24 * 3600
+"""Age after which no transfer uses a staging tag any more: the process that made it was killed."""
 
-_CLEANUP = 10.0
-"""Seconds for taking temporary tags away after a failure or Ctrl-C."""
+_CLEANUP_SECONDS = 10.0
+"""Limit for removing staging tags after a failure or Ctrl-C."""
 
-_GONE = (EngineError, ServerError)
-"""What cleaning up ends with where the engine or the connection is gone: whoever cleans up has the better error."""
+_UNREACHABLE = (EngineError, ServerError)
+"""Errors of cleanup when the engine or the connection is gone. The error that led to the cleanup is more useful."""
 
 
 class VerificationFailed(Exception):
-    """The engine has not made of the archive what we meant; a whole one may do."""
+    """The loaded image differs from the one sent; retry with all layers."""
 
 
 class StagedImages:
-    """Temporary tags for so many images on one engine: they tell when they were made and under which lock.
+    """Staging tags for images on one engine: their names include the time and the caller's lock.
 
     Args:
-        engine: The engine.
-        count: How many.
-        lock: The name of the lock that is held; empty for none.
+        engine: The server's engine.
+        count: The number of images.
+        lock: The name of the server lock that the caller holds; empty for none.
     """
 
     def __init__(self, engine: Engine, count: int, lock: str = "") -> None:
         self._engine = engine
-        run = f"{int(time.time())}-{secrets.token_hex(4)}-{_mark(lock)}"
-        self.tags = tuple(f"{_REPOSITORY}:{run}-{number}" for number in range(count))
-        self._tried: set[str] = set()
+        prefix = f"{int(time.time())}-{secrets.token_hex(4)}-{_lock_hash(lock)}"
+        self.tags = tuple(f"{_REPOSITORY}:{prefix}-{number}" for number in range(count))
+        self._containers: set[str] = set()
 
     async def verify(self, ids: Mapping[str, str], layers: Mapping[str, Sequence[str]]) -> None:
-        """See that each tag is the image that was sent and that a container can be made of it.
+        """Verify that each tag is the image that was sent and that a container can be created of it.
 
         Args:
             ids: Tag -> image ID.
             layers: Tag -> diffIDs.
 
         Raises:
-            Doubt: It is not.
-            EngineUnavailable: The engine is gone.
+            VerificationFailed: It is not.
+            EngineUnavailable: The engine does not answer.
         """
         await gather_all(
             [
-                self._see_listed(),
+                self._verify_listed(),
                 *(self._verify(tag, image_id, tuple(layers[tag])) for tag, image_id in ids.items()),
             ]
         )
 
-    async def _see_listed(self) -> None:
-        """See that the images are whole.
+    async def _verify_listed(self) -> None:
+        """Verify that the images are complete.
 
-        The containerd store makes containers of an image whose layers' blobs are gone, as long as their unpacked
+        The containerd store creates containers of an image whose layers' blobs are gone, as long as their unpacked
         files are there from another image; but it does not list it, and cannot save it (seen on 26.1.5).
         """
         listed = {tag for image in await self._engine.images() for tag in image.tags}
@@ -95,101 +95,107 @@ class StagedImages:
         if image.layers != layers:
             raise VerificationFailed("the image loaded has other layers")
         try:
-            await self._try_out(tag)
+            await self._create_container(tag)
         except EngineUnavailable:
             raise
         except EngineError as error:
-            raise VerificationFailed(
-                f"no container can be made of it: {error.cause or error.message}"
-            ) from error
+            cause = error.cause or error.message
+            raise VerificationFailed(f"no container can be made of it: {cause}") from error
 
-    async def _try_out(self, tag: str) -> None:
-        """Make a container, which mounts every layer; it is never started."""
-        name = _container(tag)
+    async def _create_container(self, tag: str) -> None:
+        """Create a container, which mounts every layer; it is never started."""
+        name = _container_name(tag)
         spec = ContainerSpec(
             image=tag, labels={labels.ROLE: labels.ROLE_TRANSFER}, command=("true",), restart="no"
         )
-        self._tried.add(name)
-        await shielded(self._engine.create(name, spec))  # or it is made once nobody removes it any more
+        self._containers.add(name)
+        await shielded(self._engine.create(name, spec))  # or it may be created after the cleanup
 
-    async def settle(self, names: Mapping[str, str]) -> None:
-        """Give the images their names: temporary tag -> name. What they were tried with goes at the same time."""
-        tagging = [self._engine.tag(temporary, name) for temporary, name in names.items()]
-        await gather2(gather_all(tagging), self._clear())
+    async def publish(self, names: Mapping[str, str]) -> None:
+        """Give the images their real tags, and remove the containers in parallel.
+
+        Args:
+            names: Staging tag -> real tag.
+        """
+        tagging = [self._engine.tag(staging, name) for staging, name in names.items()]
+        await gather2(gather_all(tagging), self._remove_own_containers())
 
     async def discard(self) -> None:
-        """Take the temporary tags away, and the images that got no other; also while being cancelled."""
-        await _shielded(self._discard())
+        """Remove the staging tags, and images without another tag; also while being cancelled."""
+        await _cleanup(self._discard())
 
     async def _discard(self) -> None:
-        with suppress(*_GONE):
-            await _removed(self._engine, self._tried)  # an image that has a container is not removed
+        with suppress(*_UNREACHABLE):
+            await _remove_containers(self._engine, self._containers)  # first: they keep their image
         await remove_tags(self._engine, self.tags)
 
-    async def _clear(self) -> None:
-        """Remove the containers that were made to try the images out."""
-        await _shielded(_removed(self._engine, frozenset(self._tried)))
-        self._tried.clear()
+    async def _remove_own_containers(self) -> None:
+        await _cleanup(_remove_containers(self._engine, frozenset(self._containers)))
+        self._containers.clear()
 
 
 def stale_tags(images: Iterable[Image], lock: str, now: float) -> list[str]:
-    """The temporary tags that transfers which were killed have left behind.
+    """Staging tags that killed transfers have left behind.
 
-    After a day, no transfer is under way any more. Those under a lock that is held by us are none, however young.
+    After a day, no transfer is running any more. Under a lock that the caller holds none is, however young the tag.
 
     Args:
-        images: The images there.
-        lock: The name of the lock that is held; empty for none.
+        images: The server's images.
+        lock: The name of the server lock that the caller holds; empty for none.
         now: Seconds since the epoch.
     """
-    ours = _mark(lock) if lock else None
-    made = ((tag, _TEMPORARY.fullmatch(tag)) for image in images for tag in image.tags)
-    return [tag for tag, of in made if of and (now - int(of["begun"]) > _STALE or of["mark"] == ours)]
+    own = _lock_hash(lock) if lock else None
+    matches = ((tag, _STAGING_TAG.fullmatch(tag)) for image in images for tag in image.tags)
+    return [
+        tag
+        for tag, match in matches
+        if match and (now - int(match["begun"]) > _STALE_SECONDS or match["lock"] == own)
+    ]
 
 
 def is_temporary(tag: str) -> bool:
-    """Whether a tag is one of a transfer's."""
+    """Whether a tag is a staging tag."""
     return tag.startswith(f"{_REPOSITORY}:")
 
 
-def _mark(lock: str) -> str:
-    """A lock's sign in a temporary tag, in which its name may not fit."""
+def _lock_hash(lock: str) -> str:
+    """A lock's name in a form that fits in a tag."""
     return hashlib.sha256(lock.encode()).hexdigest()[:8]
 
 
-async def _removed(engine: Engine, containers: Iterable[str]) -> None:
-    await gather_all(engine.remove(name, force=True) for name in containers)
+async def _remove_containers(engine: Engine, names: Iterable[str]) -> None:
+    await gather_all(engine.remove(name, force=True) for name in names)
 
 
 async def remove_stale(engine: Engine, tags: Iterable[str]) -> None:
-    """Take away what killed transfers have left under these temporary tags."""
+    """Remove stale staging tags, and the containers of their verification."""
     names = list(tags)
     if names:
-        await _shielded(_swept(engine, names))
+        await _cleanup(_remove_stale(engine, names))
 
 
-async def _swept(engine: Engine, names: Sequence[str]) -> None:
-    await _removed(engine, map(_container, names))
-    await remove_tags(engine, names)
+async def _remove_stale(engine: Engine, tags: Sequence[str]) -> None:
+    await _remove_containers(engine, map(_container_name, tags))
+    await remove_tags(engine, tags)
 
 
 async def remove_tags(engine: Engine, tags: Iterable[str]) -> None:
-    """Take tags away as far as it goes: what is left is stale some day."""
+    """Remove tags as far as possible: the rest will be stale some day."""
     for tag in tags:
-        with suppress(*_GONE):
+        with suppress(*_UNREACHABLE):
             await engine.untag(tag)
 
 
-def _container(tag: str) -> str:
-    """The name of the container that tries an image out."""
+def _container_name(tag: str) -> str:
+    """The name of the container that verifies an image."""
     return tag.replace(":", "-")
 
 
-async def _shielded(work: Coroutine[None, None, None]) -> None:
-    """Finish a piece of cleaning up, within bounds, although the task it runs in may be on its way out."""
+async def _cleanup(work: Coroutine[None, None, None]) -> None:
+    """Finish a cleanup, within bounds, even if the current task is being cancelled."""
     await shielded(_bounded(work))
 
 
 async def _bounded(work: Coroutine[None, None, None]) -> None:
-    with suppress(TimeoutError, *_GONE):
-        await asyncio.wait_for(work, _CLEANUP)
+    with suppress(TimeoutError, *_UNREACHABLE):
+        await asyncio.wait_for(work, _CLEANUP_SECONDS)

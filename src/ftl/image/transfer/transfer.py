@@ -1,4 +1,4 @@
-"""Images that must travel: one archive, loaded under temporary tags, verified, and only then named."""
+"""A transfer of images: one archive, loaded under staging tags, verified, and then tagged."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 from ftl.aio import gather_all
 from ftl.errors import TransferFailed
 from ftl.events import Emit, Note
-from ftl.image.transfer.archive.memory import return_freed_memory
-from ftl.image.transfer.delivery.engine_api import Delivery, EngineApiDelivery
-from ftl.image.transfer.delivery.frames import Pace
-from ftl.image.transfer.delivery.refusals import load_failed
+from ftl.image.transfer.archive.blocks import return_freed_memory
+from ftl.image.transfer.delivery.delivery import Delivery, load_failed
+from ftl.image.transfer.delivery.engine_api import EngineApiDelivery
 from ftl.image.transfer.delivery.script import ScriptDelivery
 from ftl.image.transfer.delta.bases import DeltaBases
 from ftl.image.transfer.delta.candidates import find_candidates
@@ -26,7 +25,7 @@ from ftl.image.transfer.disk_space import (
     reclaimable_space,
     space_estimate,
 )
-from ftl.image.transfer.link_speed import recall_speed, remember_speed
+from ftl.image.transfer.link_speed import Pace, recall_speed, remember_speed
 from ftl.image.transfer.pack import ArchivePacker
 from ftl.image.transfer.presence import PresentLayers, estimated_sizes
 from ftl.image.transfer.progress.meter import ImageProgress, Meter
@@ -46,16 +45,22 @@ if TYPE_CHECKING:
     from ftl.image.transfer.sources.source import LayerSource, SourceImage
     from ftl.ssh.machine import Machine
 
-_LOOKED_AT = 8
-"""Images of the server that may have an old layer for a new one: the latest of the same service come first."""
+_BASE_IMAGES = 8
+"""Images of the server that may have the base of a delta: the latest of the same service come first."""
 
-_TELLING = 4 << 20
-"""Bytes after which a transfer tells how fast the link is."""
+_SPEED_BYTES = 4 << 20
+"""Bytes after which a transfer knows the link's speed."""
 
 
 @dataclass(frozen=True, slots=True)
 class PendingImage:
-    """An image to bring: its name there, its name here, and itself."""
+    """An image that must be sent.
+
+    Attributes:
+        tag: The tag to give it on the server.
+        reference: Its name on this machine.
+        image: The image as the local engine describes it.
+    """
 
     tag: str
     reference: str
@@ -64,212 +69,230 @@ class PendingImage:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """The other end of a transfer.
+    """The server that images are sent to.
 
     Attributes:
-        engine: The engine there.
-        info: What it says of itself.
-        machine: The server, where it can be reached by commands too.
-        depot: What it can do, and keeps.
-        held: The layers that its images have.
-        images: Its images, the likeliest to be like ours first.
+        engine: Its engine.
+        info: The engine's version, store and platform.
+        machine: The server, if commands can be run there.
+        capabilities: Its tools, disk space and cached layers.
+        present: The layers of its images.
+        images: Its images, those that are likeliest to share layers with ours first.
     """
 
     engine: Engine
     info: EngineInfo
     machine: Machine | None
-    depot: RemoteCapabilities
-    held: PresentLayers
+    capabilities: RemoteCapabilities
+    present: PresentLayers
     images: Sequence[Image]
 
     @property
-    def takes_parts(self) -> bool:
-        """It makes the archive itself, of the parts it is told."""
-        return self.machine is not None and self.depot.receives
+    def makes_archive(self) -> bool:
+        """Whether the server makes the archive itself, of the parts that it receives."""
+        return self.machine is not None and self.capabilities.can_receive
 
     def as_if_empty(self) -> Destination:
-        """The same as if there were nothing to build on."""
-        return replace(self, depot=self.depot.without_kept(), held=PresentLayers(self.held.store), images=())
+        """This server as if it had no layers."""
+        return replace(
+            self,
+            capabilities=self.capabilities.without_cache(),
+            present=PresentLayers(self.present.store),
+            images=(),
+        )
 
 
 class Transfer:
     """One transfer of images that a server does not have.
 
     Args:
-        here: The engine here.
-        there: The other end.
-        parcels: The images.
-        emit: Told of the progress.
+        engine: The local engine.
+        destination: The server.
+        pending: The images.
+        emit: Receives progress events.
         began: When the transfer began, by `time.monotonic`.
-        origin: The ways to get at the layers here.
-        lock: The name of the lock that is held.
+        origin: Finds the sources of layers on this machine.
+        lock: The name of the server lock that the caller holds.
     """
 
     def __init__(
         self,
-        here: Engine,
-        there: Destination,
-        parcels: Sequence[PendingImage],
+        engine: Engine,
+        destination: Destination,
+        pending: Sequence[PendingImage],
         *,
         emit: Emit,
         began: float,
         origin: LocalEngine,
         lock: str = "",
     ) -> None:
-        self._here = here
-        self._there = there
-        self._parcels = parcels
+        self._engine = engine
+        self._destination = destination
+        self._pending = pending
         self._emit = emit
         self._began = began
         self._origin = origin
         self._lock = lock
-        self._pace = Pace(recall_speed(there.engine.name, there.depot.round_trip))
+        self._server = destination.engine.name
+        self._round_trip = destination.capabilities.round_trip
+        self._speed = recall_speed(self._server, self._round_trip)
+        self._pace = Pace(self._speed)
         self._sent = 0
-        self._room = 0
+        self._space_needed = 0
 
     async def run(self) -> dict[str, TransferResult]:
-        """Send what is lacking; if the engine there makes something else of it, send everything, once.
+        """Send what is missing; if the loaded images differ from those sent, send everything, once.
+
+        Returns:
+            Tag -> result.
 
         Raises:
-            TransferFailed: No name there has moved.
+            TransferFailed: No tag on the server has moved.
         """
         try:
             return await self._run()
         except NotEnoughSpace as error:
-            depot = self._there.depot
-            if isinstance(error, DiskFull) and depot.free is not None:
-                error.cause = f"{error.cause}; {space_estimate(self._room, depot.free)}"
-            kept = sum(layer.compressed for layer in depot.kept.values())
-            error.hint = await reclaimable_space(self._there.engine, kept)
+            capabilities = self._destination.capabilities
+            if isinstance(error, DiskFull) and capabilities.free_for_images is not None:
+                estimate = space_estimate(self._space_needed, capabilities.free_for_images)
+                error.cause = f"{error.cause}; {estimate}"
+            cached = sum(layer.compressed_size for layer in capabilities.cached.values())
+            error.hint = await reclaimable_space(self._destination.engine, cached)
             raise
 
     async def _run(self) -> dict[str, TransferResult]:
         return_freed_memory()
-        wanted = await self._wanted()
+        images = await self._source_images()
         try:
-            return await self._by_any(wanted, self._there)
-        except VerificationFailed as doubt:
-            if not self._leaves_out(wanted):
-                raise load_failed(self._there.engine.name, str(doubt)) from doubt
-            self._emit(
-                Note(
-                    f"{self._there.engine.name} lacks layers that it seemed to have: sending the whole image",
-                    level="warning",
-                    hint=str(doubt),
-                )
-            )
+            return await self._send(images, self._destination)
+        except VerificationFailed as error:
+            if not self._relies_on_server(images):
+                raise load_failed(self._server, str(error)) from error
+            text = f"{self._server} lacks layers that it seemed to have: sending the whole image"
+            self._emit(Note(text, level="warning", hint=str(error)))
         try:
-            return await self._by_any(wanted, self._there.as_if_empty())
-        except VerificationFailed as doubt:
-            raise load_failed(self._there.engine.name, str(doubt)) from doubt
+            return await self._send(images, self._destination.as_if_empty())
+        except VerificationFailed as error:
+            raise load_failed(self._server, str(error)) from error
 
-    async def _wanted(self) -> list[SourceImage]:
-        platform = self._there.info.platform
-        wanted = await self._origin.wanted({parcel.reference: parcel.image for parcel in self._parcels})
-        if (await self._here.info()).store != "containerd":
-            for parcel in self._parcels:
-                if not platform_matches(parcel.image.platform, platform):
-                    text = f"{parcel.tag} is for {parcel.image.platform}, {self._there.engine.name} is {platform}"
+    async def _source_images(self) -> list[SourceImage]:
+        images = await self._origin.source_images(self._images_by_reference())
+        if (await self._engine.info()).store != "containerd":
+            platform = self._destination.info.platform
+            for pending in self._pending:
+                if not platform_matches(pending.image.platform, platform):
+                    text = f"{pending.tag} is for {pending.image.platform}, {self._server} is {platform}"
                     self._emit(Note(text, level="warning", hint="it runs there only where that is emulated"))
-        return wanted
+        return images
 
-    def _leaves_out(self, wanted: Sequence[SourceImage]) -> bool:
-        """Whether anything that the server has was not sent."""
-        there = self._there
-        return any(any(there.held.of(image.layers)) for image in wanted) or bool(there.depot.kept)
+    def _images_by_reference(self) -> dict[str, Image]:
+        return {pending.reference: pending.image for pending in self._pending}
 
-    async def _by_any(self, wanted: Sequence[SourceImage], there: Destination) -> dict[str, TransferResult]:
-        """Send by the best source of layers that can serve."""
-        needed = frozenset[str]().union(*(there.held.lacks(image.layers) for image in wanted))
-        images = {parcel.reference: parcel.image for parcel in self._parcels}
-        coming = needed - there.depot.kept.keys()
+    def _relies_on_server(self, images: Sequence[SourceImage]) -> bool:
+        """Whether any layer was not sent because the server seemed to have it."""
+        destination = self._destination
+        is_present = any(any(destination.present.of(image.layers)) for image in images)
+        return is_present or bool(destination.capabilities.cached)
+
+    async def _send(
+        self, images: Sequence[SourceImage], destination: Destination
+    ) -> dict[str, TransferResult]:
+        """Send the images from the fastest source of layers that works."""
+        needed = frozenset[str]().union(*(destination.present.missing(image.layers) for image in images))
+        to_read = needed - destination.capabilities.cached.keys()
+        bases = await self._delta_bases(destination)
         reason = "none of the ways that may be used serves"
-        for source in await self._origin.sources(images, wanted, coming):
-            bases = await self._bases(there, at_hand=source.name == "files")
+        for source in await self._origin.sources(self._images_by_reference(), images, to_read):
             try:
-                return await self._attempt(source, wanted, needed, there, bases)
+                return await self._send_from(source, images, needed, destination, bases)
             except SourceUnusable as error:
                 reason = str(error)
         raise TransferFailed("the images cannot be read from the engine on this machine", cause=reason)
 
-    async def _bases(self, there: Destination, *, at_hand: bool) -> DeltaBases:
-        """What is there already that new layers can be sent as differences to."""
-        if not there.depot.bases():
-            return DeltaBases({}, self._origin.old, self._describe, None)
-        tags = [tag for image in there.images[:_LOOKED_AT] for tag in image.tags if not is_temporary(tag)]
-        found = await gather_all(self._here.image(tag) for tag in tags)
-        here = {tag: image for tag, image in zip(tags, found, strict=True) if image is not None}
-        layers = {parcel.tag: parcel.image.layers for parcel in self._parcels}
+    async def _delta_bases(self, destination: Destination) -> DeltaBases:
+        """Find the base layers in the server's cache that new layers can be sent as deltas to."""
+        capabilities = destination.capabilities
+        cached = capabilities.delta_bases()
+        remote_images = destination.images if cached else ()
+        tags = [tag for image in remote_images[:_BASE_IMAGES] for tag in image.tags if not is_temporary(tag)]
+        inspected = await gather_all(self._engine.image(tag) for tag in tags)
+        local_images = {tag: image for tag, image in zip(tags, inspected, strict=True) if image is not None}
+        layers = {pending.tag: pending.image.layers for pending in self._pending}
+        can_describe = capabilities.can_describe
         return DeltaBases(
-            find_candidates(layers, there.images, here, there.depot.bases(), described=there.depot.describes),
-            self._origin.old,
-            self._describe,
-            recall_speed(there.engine.name, there.depot.round_trip),
-            at_hand=at_hand,
+            find_candidates(layers, remote_images, local_images, cached, can_describe=can_describe),
+            self._origin.layer_sources,
+            self._fetch_index,
+            self._speed,
+            can_describe=can_describe,
         )
 
-    async def _describe(self, kept: CachedLayer) -> LayerIndex | None:
-        machine = self._there.machine
-        return await fetch_layer_index(machine, kept) if machine is not None else None
+    async def _fetch_index(self, cached: CachedLayer) -> LayerIndex | None:
+        machine = self._destination.machine
+        return await fetch_layer_index(machine, cached) if machine is not None else None
 
-    async def _attempt(
+    async def _send_from(
         self,
         source: LayerSource,
-        wanted: Sequence[SourceImage],
+        images: Sequence[SourceImage],
         needed: frozenset[str],
-        there: Destination,
+        destination: Destination,
         bases: DeltaBases,
     ) -> dict[str, TransferResult]:
-        incoming = StagedImages(there.engine, len(wanted), self._lock)
-        accounts = await self._accounts(wanted, there)
-        meter = Meter(accounts, self._emit, sent=self._sent, in_step=there.takes_parts)
-        images = dict(zip(incoming.tags, wanted, strict=True))
-        packing = ArchivePacker(
+        staged = StagedImages(destination.engine, len(images), self._lock)
+        progress = await self._image_progress(images, destination)
+        meter = Meter(progress, self._emit, sent=self._sent, exact_layers=destination.makes_archive)
+        images_by_tag = dict(zip(staged.tags, images, strict=True))
+        cached = destination.capabilities.cached
+        packer = ArchivePacker(
             source,
-            images,
+            images_by_tag,
             needed,
-            [there.depot.kept[layer] for layer in sorted(needed & there.depot.kept.keys())],
+            [cached[layer] for layer in sorted(needed & cached.keys())],
             meter,
-            free=there.depot.free,
-            server=there.engine.name,
-            store=there.info.store,
+            free=destination.capabilities.free_for_images,
+            server=self._server,
+            store=destination.info.store,
         )
         meter.start()
         try:
-            async with aclosing(packing.parts()) as parts:
-                await self._door(there, bases, meter).deliver(parts)
-            await incoming.verify(packing.ids(), {tag: image.layers for tag, image in images.items()})
-            await incoming.settle(
-                {
-                    temporary: parcel.tag
-                    for temporary, parcel in zip(incoming.tags, self._parcels, strict=True)
-                }
+            async with aclosing(packer.parts()) as parts:
+                await self._delivery(destination, bases, meter).deliver(parts)
+            layers = {tag: image.layers for tag, image in images_by_tag.items()}
+            await staged.verify(packer.expected_ids(), layers)
+            await staged.publish(
+                {staging: pending.tag for staging, pending in zip(staged.tags, self._pending, strict=True)}
             )
         finally:
             self._sent = meter.sent
-            remember_speed(there.engine.name, self._pace.speed(_TELLING), there.depot.round_trip)
-            await incoming.discard()
+            remember_speed(self._server, self._pace.speed(_SPEED_BYTES), self._round_trip)
+            await staged.discard()
         return meter.finish(time.monotonic() - self._began)
 
-    def _door(self, there: Destination, bases: DeltaBases, meter: Meter) -> Delivery:
-        if there.machine is not None and there.takes_parts:
-            return ScriptDelivery(there.machine, there.depot, bases, self._pace, meter)
-        return EngineApiDelivery(there.engine, there.info, meter)
+    def _delivery(self, destination: Destination, bases: DeltaBases, meter: Meter) -> Delivery:
+        if destination.machine is not None and destination.makes_archive:
+            limit = destination.capabilities.cache_limit
+            return ScriptDelivery(destination.machine, limit, bases, self._pace, meter)
+        return EngineApiDelivery(destination.engine, destination.info, meter)
 
-    async def _accounts(self, wanted: Sequence[SourceImage], there: Destination) -> list[ImageProgress]:
-        steps = await gather_all(self._here.layer_sizes(parcel.image.id) for parcel in self._parcels)
-        accounts: list[ImageProgress] = []
-        held, free, self._room = there.held, there.depot.free, 0
-        for parcel, image, of_steps in zip(self._parcels, wanted, steps, strict=True):
-            sizes = estimated_sizes(image.layers, of_steps)
-            needed = held.lacks(image.layers)
-            held = held.adding([image.layers])
-            kept = needed & there.depot.kept.keys()
-            expected = sum(sizes[layer] for layer in needed - kept)
-            accounts.append(ImageProgress(parcel.tag, len(image.layers), needed, expected, kept))
-            room = LOAD_FACTOR * sum(sizes[layer] for layer in needed)
-            self._room += room
-            # Only a whole image's size is known before its layers pass.
-            if free is not None and needed >= set(image.layers) and room > free:
-                raise not_enough_space(there.engine.name, room, free)
-        return accounts
+    async def _image_progress(
+        self, images: Sequence[SourceImage], destination: Destination
+    ) -> list[ImageProgress]:
+        """The progress of each image at its beginning; fails early if a whole image does not fit on the disk."""
+        step_sizes = await gather_all(self._engine.layer_sizes(pending.image.id) for pending in self._pending)
+        progress: list[ImageProgress] = []
+        present, free = destination.present, destination.capabilities.free_for_images
+        self._space_needed = 0
+        for pending, image, steps in zip(self._pending, images, step_sizes, strict=True):
+            sizes = estimated_sizes(image.layers, steps)
+            needed = present.missing(image.layers)
+            present = present.with_images([image.layers])
+            cached = needed & destination.capabilities.cached.keys()
+            expected = sum(sizes[layer] for layer in needed - cached)
+            progress.append(ImageProgress(pending.tag, len(image.layers), needed, expected, cached))
+            space = LOAD_FACTOR * sum(sizes[layer] for layer in needed)
+            self._space_needed += space
+            # Only a whole image's size is known before its layers are read.
+            if free is not None and needed >= set(image.layers) and space > free:
+                raise not_enough_space(self._server, space, free)
+        return progress

@@ -1,4 +1,4 @@
-"""What an error says of a disk that is too small."""
+"""Tests of the errors for a disk that is too small."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ftl.image.transfer.disk_space import not_enough_space, reclaim_hint, space_
 
 
 @pytest.mark.parametrize(
-    ("usage", "kept", "expected"),
+    ("usage", "cached", "expected"),
     [
         (DiskUsage(0, 0), 0, ["holds nothing that is not in use"]),
         (DiskUsage(999_999, 999_999), 999_999, ["holds nothing that is not in use"]),
@@ -25,17 +25,15 @@ from ftl.image.transfer.disk_space import not_enough_space, reclaim_hint, space_
         ),
     ],
 )
-def test_what_could_be_freed_is_named_where_it_is_worth_it(
-    usage: DiskUsage, kept: int, expected: list[str]
-) -> None:
-    """Each command with what it frees; crumbs are not mentioned."""
-    ways = reclaim_hint(usage, kept).split("; ")
-    assert len(ways) == len(expected)
-    assert all(words in way for words, way in zip(expected, ways, strict=True))
+def test_the_hint_names_what_is_worth_freeing(usage: DiskUsage, cached: int, expected: list[str]) -> None:
+    """Each command comes with what it frees; small amounts are left out."""
+    hints = reclaim_hint(usage, cached).split("; ")
+    assert len(hints) == len(expected)
+    assert all(text in hint for text, hint in zip(expected, hints, strict=True))
 
 
-def test_how_much_is_missing_is_told() -> None:
-    """Rounded up, so that whoever frees that much has enough."""
+def test_the_error_says_how_much_is_missing() -> None:
+    """The amount is rounded up, so that it is enough to free that much."""
     error = not_enough_space("shop.example.com", 700_000_001, 600_000_000)
     assert error.message == "the disk of shop.example.com has no room for the image"
     assert error.cause == "it needs at least 701 MB, 600 MB are free: 101 MB are missing"

@@ -1,4 +1,4 @@
-"""The temporary tags of a transfer."""
+"""Tests of the staging tags of a transfer."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ NOWHERE = Engine("unix:///nowhere", name="nowhere")
 
 
 def listed(*tags: str) -> Image:
-    """An image of these tags."""
+    """An image with these tags."""
     return Image("sha256:1", tags, (), (), {}, "linux/amd64", 0)
 
 
-def test_temporary_tags_are_stale_after_a_day() -> None:
-    """Others are someone's work under way, or not ours."""
+def test_staging_tags_are_stale_after_a_day() -> None:
+    """Younger ones may belong to a running transfer, others are not FTL's."""
     day = 24 * 3600
     old, young = "ftl-incoming:100-ab-01234567-0", f"ftl-incoming:{day}-ab-01234567-0"
     image = listed(old, young, "ftl-incoming:latest", "web:100-ab-01234567-0")
     assert stale_tags([image], "", now=day + 200.0) == [old]
 
 
-def test_temporary_tags_under_the_lock_that_is_ours_are_stale_at_once() -> None:
-    """Whoever made them cannot be at work any more."""
+def test_staging_tags_under_the_callers_lock_are_stale_at_once() -> None:
+    """The transfer that made them cannot be running any more."""
     tags = [StagedImages(NOWHERE, 1, lock).tags[0] for lock in ("shop", "blog", "")]
     assert stale_tags([listed(*tags)], "shop", now=time.time()) == tags[:1]
     assert stale_tags([listed(*tags)], "", now=time.time()) == []
 
 
-def test_what_is_temporary_is_known_by_its_name() -> None:
-    """It is no image of anyone's that differences are made to."""
+def test_staging_tags_are_recognised_by_their_name() -> None:
+    """Their images are no base of deltas."""
     assert all(map(is_temporary, StagedImages(NOWHERE, 2).tags))
     assert not is_temporary("ftl-incoming-web:r1")

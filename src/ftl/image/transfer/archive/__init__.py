@@ -1,0 +1,1 @@
+"""Archives and their streams: tar, the image archive, compression formats, temporary files."""

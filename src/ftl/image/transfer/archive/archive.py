@@ -1,11 +1,11 @@
-"""The archive that every engine loads: an OCI image layout that also carries Docker's `manifest.json`.
+"""Image archive that every engine loads: an OCI image layout with Docker's `manifest.json`.
 
 Layers are *uncompressed* blobs, so a blob's digest is the layer's diffID, and blobs that the server has are
 left out. Loaded and run on Docker 20.10.24, 26.1.5 and 28.5.2, on the overlay2 store (which reads
 `manifest.json`) and, on the latter two, the containerd store (which reads `index.json`). Docker's own form
 without the OCI layout fails on the containerd store when a layer is left out.
 
-The documents that name the layers come last: their sizes are known only once they have passed.
+The documents that name the layers come last: their sizes are known only once they have been sent.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ def sha256_digest(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def blob_path(name: str) -> str:
-    """Where a blob lies in an OCI image layout."""
-    return f"blobs/{name.replace(':', '/')}"
+def blob_path(digest: str) -> str:
+    """The path of a blob in an OCI image layout."""
+    return f"blobs/{digest.replace(':', '/')}"
 
 
 @dataclass(frozen=True, slots=True)
 class ArchivedImage:
-    """An image inside an archive.
+    """An image in an archive.
 
     Attributes:
-        tag: The name it is loaded under.
+        tag: The tag that it is loaded under.
         config: Its config document, byte for byte: its digest is the image's identity.
         layers: diffIDs, lowest first.
     """
@@ -58,7 +58,7 @@ class ArchivedImage:
 
         Args:
             sizes: The uncompressed size of every layer, those left out of the archive too: the containerd
-                store believes them when it saves the image.
+                store relies on them when it saves the image.
         """
         return _json(
             {
@@ -73,16 +73,16 @@ class ArchivedImage:
 
 
 def archive_documents(images: Sequence[ArchivedImage], sizes: Mapping[str, int]) -> dict[str, bytes]:
-    """Everything in the archive but the layers: name -> content, in the order to write it."""
-    files = {"oci-layout": _json({"imageLayoutVersion": "1.0.0"})}
-    described: list[dict[str, object]] = []
+    """Everything in the archive but the layers: path -> content, in the order to write it."""
+    documents = {"oci-layout": _json({"imageLayoutVersion": "1.0.0"})}
+    descriptors: list[dict[str, object]] = []
     for image in images:
         manifest = image.manifest(sizes)
-        files[blob_path(image.config_digest)] = image.config
-        files[blob_path(sha256_digest(manifest))] = manifest
-        described.append(_described(image, manifest))
-    files["index.json"] = _json({"schemaVersion": 2, "mediaType": _INDEX, "manifests": described})
-    files["manifest.json"] = _json(
+        documents[blob_path(image.config_digest)] = image.config
+        documents[blob_path(sha256_digest(manifest))] = manifest
+        descriptors.append(_descriptor(image, manifest))
+    documents["index.json"] = _json({"schemaVersion": 2, "mediaType": _INDEX, "manifests": descriptors})
+    documents["manifest.json"] = _json(
         [
             {
                 "Config": blob_path(image.config_digest),
@@ -92,10 +92,10 @@ def archive_documents(images: Sequence[ArchivedImage], sizes: Mapping[str, int])
             for image in images
         ]
     )
-    return files
+    return documents
 
 
-def _described(image: ArchivedImage, manifest: bytes) -> dict[str, object]:
+def _descriptor(image: ArchivedImage, manifest: bytes) -> dict[str, object]:
     """The image's entry in `index.json`; containerd takes its name from the first annotation."""
     config = json.loads(image.config)
     platform = {key: config[key] for key in ("architecture", "os", "variant") if config.get(key)}

@@ -1,10 +1,12 @@
-"""A stream cut into blocks, and work on the blocks in threads, beside the event loop."""
+"""Blocks of a stream: regroup its chunks, process them in threads, and return their memory."""
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -13,15 +15,20 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 U = TypeVar("U")
 
+_MMAP_THRESHOLD = -3
+"""M_MMAP_THRESHOLD in glibc's malloc.h; setting it also stops it from growing."""
 
-async def in_blocks(pieces: AsyncIterator[bytes], size: int) -> AsyncGenerator[bytes, None]:
-    """The same bytes in blocks of at least so many, but the last; pieces that are as large pass as they are."""
+_LARGE = 256 << 10
+
+
+async def in_blocks(chunks: AsyncIterator[bytes], size: int) -> AsyncGenerator[bytes, None]:
+    """Regroup chunks into blocks of a minimum size, but for the last; larger chunks stay."""
     block = bytearray()
-    async for piece in pieces:
-        if not block and len(piece) >= size:
-            yield piece
+    async for chunk in chunks:
+        if not block and len(chunk) >= size:
+            yield chunk
             continue
-        block += piece
+        block += chunk
         if len(block) >= size:
             yield bytes(block)
             block.clear()
@@ -30,18 +37,36 @@ async def in_blocks(pieces: AsyncIterator[bytes], size: int) -> AsyncGenerator[b
 
 
 async def map_in_threads(
-    items: AsyncIterator[T], work: Callable[[T], U], *, threads: int, ahead: int
+    items: AsyncIterator[T], function: Callable[[T], U], *, threads: int, ahead: int
 ) -> AsyncGenerator[U, None]:
-    """What work makes of each item, in order; in so many threads, reading so many items ahead."""
+    """Apply a blocking function to each item, in order of the items.
+
+    Args:
+        items: The items.
+        function: Called in several threads at a time.
+        threads: How many threads.
+        ahead: How many items to read ahead of the results.
+    """
     pool = ThreadPoolExecutor(threads, thread_name_prefix="compress")
     loop = asyncio.get_running_loop()
     running: deque[asyncio.Future[U]] = deque()
     try:
         async for item in items:
-            running.append(loop.run_in_executor(pool, work, item))
+            running.append(loop.run_in_executor(pool, function, item))
             if len(running) > ahead:
                 yield await running.popleft()
         while running:
             yield await running.popleft()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def return_freed_memory() -> None:
+    """Make glibc return large blocks to the system when they are freed; else do nothing.
+
+    Compressing takes a few megabytes at a time, in several threads. glibc learns from large blocks that are freed to
+    keep the next ones of that size (its threshold for mmap grows up to 32 MB), in one heap for each thread: 110 MB at
+    the peak of a transfer instead of 85.
+    """
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _LARGE)

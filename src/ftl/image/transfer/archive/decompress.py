@@ -1,4 +1,4 @@
-"""Layers as the containerd store keeps them, back to their tars: gzip, zstd or plain, by their first bytes."""
+"""Decompression of layer blobs: gzip, zstd or plain, recognised by their first bytes."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ else:
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _MAGIC = 4
-"""Bytes that tell the formats apart."""
+"""Bytes that are enough to recognise a format."""
 
 _GZIP_WINDOW = 31
 """zlib's `wbits` for a gzip header around the largest window."""
 
 _CHUNK = 1 << 20
-"""How much comes out at a time: a small input may be a large output."""
+"""Most bytes to decompress at a time: a small input may be a large output."""
 
 
-class _Member(Protocol):
-    """One gzip member or zstd frame under way."""
+class _Frame(Protocol):
+    """Decompressor of one gzip member or zstd frame."""
 
     @property
     def eof(self) -> bool: ...
@@ -38,8 +38,8 @@ class _Member(Protocol):
     def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
 
-class _Gzip:
-    """zlib's decompressor, which hands back what it did not get to; zstd's keeps it."""
+class _GzipMember:
+    """zlib's decompressor with the interface of zstd's, which keeps input that it did not get to."""
 
     def __init__(self) -> None:
         self._inner = zlib.decompressobj(_GZIP_WINDOW)
@@ -57,57 +57,57 @@ class _Gzip:
 
 
 class Decompressor:
-    """Turns a layer's blob, fed in pieces, into its tar.
+    """Incremental decompressor: turns a layer's blob into its tar.
 
-    Raises from both methods: TransferFailed when the blob is damaged or cut.
+    Raises from both methods: TransferFailed when the blob is damaged or truncated.
     """
 
     def __init__(self) -> None:
-        self._begun = b""
-        self._member: _Member | None = None
+        self._start = b""
+        self._frame: _Frame | None = None
         self._plain = False
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """What comes out for these bytes, in chunks of bounded size."""
+        """Decompress the next bytes of the blob, to chunks of bounded size."""
         try:
             yield from self._feed(data)
         except (zlib.error, zstd.ZstdError) as error:
             raise TransferFailed("a layer of the image is damaged", cause=str(error)) from error
 
     def finish(self) -> bytes:
-        """The last bytes; the blob must be complete."""
-        if self._member is not None:
+        """The last bytes of the tar; the blob must be complete."""
+        if self._frame is not None:
             raise TransferFailed("a layer of the image is damaged", cause="its compressed stream ends early")
-        return self._begun
+        return self._start
 
     def _feed(self, data: bytes) -> Iterator[bytes]:
         while data:
             if self._plain:
                 yield data
                 return
-            if self._member is None:
-                data = self._begin(self._begun + data)
+            if self._frame is None:
+                data = self._recognise(self._start + data)
                 continue
-            chunk = self._member.decompress(data, _CHUNK)
-            while len(chunk) == _CHUNK and not self._member.eof:
+            chunk = self._frame.decompress(data, _CHUNK)
+            while len(chunk) == _CHUNK and not self._frame.eof:
                 yield chunk
-                chunk = self._member.decompress(b"", _CHUNK)
+                chunk = self._frame.decompress(b"", _CHUNK)
             if chunk:
                 yield chunk
             data = b""
-            if self._member.eof:
-                data, self._member = self._member.unused_data, None
+            if self._frame.eof:
+                data, self._frame = self._frame.unused_data, None
 
-    def _begin(self, data: bytes) -> bytes:
-        """Choose by the first bytes, or keep them until there are enough."""
-        self._begun = b""
+    def _recognise(self, data: bytes) -> bytes:
+        """Choose the format by the first bytes, or keep them until there are enough; the bytes to go on with."""
+        self._start = b""
         if len(data) < _MAGIC:
-            self._begun = data
+            self._start = data
             return b""
         if data.startswith(_GZIP):
-            self._member = _Gzip()
+            self._frame = _GzipMember()
         elif data.startswith(_ZSTD):
-            self._member = zstd.ZstdDecompressor()
+            self._frame = zstd.ZstdDecompressor()
         else:
             self._plain = True
         return data

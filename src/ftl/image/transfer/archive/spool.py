@@ -1,8 +1,8 @@
-"""A layer's blob unpacked: put aside in a nameless temporary file, one at a time, or only read for what it is.
+"""Spooling of a layer to a temporary file, decompressed, to learn its digest and size.
 
-A tar header says the size before the body, and our archive names a layer by its digest. Where the local
-engine hands out neither before the bytes (compressed blobs of the containerd store, a layer of an unknown
-name), the layer waits here until both are known. The ordinary case does without.
+A tar header says the size before the body, and the image archive names a layer by its digest. Where the local
+engine provides neither before the bytes (compressed blobs of the containerd store, a layer of an unknown
+name), the layer is spooled, one at a time. The ordinary case does without.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from ftl.image.transfer.archive.decompress import Decompressor
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-_PIECE = 1 << 20
+_CHUNK = 1 << 20
 
 
 class SpooledLayer:
-    """A layer's tar: its digest and size, known now, and its bytes."""
+    """A layer's tar in a temporary file, with its digest and size."""
 
     def __init__(self, file: BinaryIO, diff_id: str, size: int) -> None:
         self._file = file
         self.diff_id = diff_id
         self.size = size
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncIterator[bytes]:
         """The bytes from the beginning."""
         await asyncio.to_thread(self._file.seek, 0)
-        while piece := await asyncio.to_thread(self._file.read, _PIECE):
-            yield piece
+        while chunk := await asyncio.to_thread(self._file.read, _CHUNK):
+            yield chunk
 
 
 class _Unpacker:
-    """Decompresses a blob, digests and counts what comes out, and (with a file) keeps it; blocking, for a thread."""
+    """Decompresses a blob, computes the tar's digest and size, and writes it to a file if there is one; blocking."""
 
     def __init__(self, file: BinaryIO | None) -> None:
         self._file = file
@@ -51,13 +51,13 @@ class _Unpacker:
 
     def feed(self, data: bytes) -> None:
         for chunk in self._decompressor.feed(data):
-            self._keep(chunk)
+            self._take(chunk)
 
     def finish(self) -> str:
-        self._keep(self._decompressor.finish())
+        self._take(self._decompressor.finish())
         return f"sha256:{self._hash.hexdigest()}"
 
-    def _keep(self, chunk: bytes) -> None:
+    def _take(self, chunk: bytes) -> None:
         self._hash.update(chunk)
         self.size += len(chunk)
         if self._file:
@@ -65,43 +65,43 @@ class _Unpacker:
 
 
 @asynccontextmanager
-async def spool_layer(pieces: AsyncIterator[bytes]) -> AsyncIterator[SpooledLayer]:
-    """Put a layer's blob aside, decompressed.
+async def spool_layer(chunks: AsyncIterator[bytes]) -> AsyncIterator[SpooledLayer]:
+    """Decompress a layer's blob into a temporary file.
 
-    The file lies in /var/tmp where there is one (/tmp is memory on many machines) and is gone with the
+    The file is in /var/tmp where there is one (/tmp is memory on many machines), and is gone with the
     context.
 
     Raises:
-        TransferFailed: The blob is damaged, or the disk here is full.
+        TransferFailed: The blob is damaged, or the local disk is full.
     """
     with await asyncio.to_thread(temporary_file) as file:
         unpacker = _Unpacker(file)
         try:
-            diff_id = await _unpack(unpacker, pieces)
+            diff_id = await _unpack(unpacker, chunks)
         except OSError as error:
             raise spool_failed(error) from error
         yield SpooledLayer(file, diff_id, unpacker.size)
 
 
-async def digest_layer(pieces: AsyncIterator[bytes]) -> tuple[str, int]:
-    """The diffID of a layer's blob and the size of its tar in bytes; nothing is kept.
+async def digest_layer(chunks: AsyncIterator[bytes]) -> tuple[str, int]:
+    """The diffID of a layer's blob and the size of its tar in bytes; the tar is not written.
 
     Raises:
         TransferFailed: The blob is damaged.
     """
     unpacker = _Unpacker(None)
-    diff_id = await _unpack(unpacker, pieces)
+    diff_id = await _unpack(unpacker, chunks)
     return diff_id, unpacker.size
 
 
-async def _unpack(unpacker: _Unpacker, pieces: AsyncIterator[bytes]) -> str:
-    async for block in in_blocks(pieces, _PIECE):
+async def _unpack(unpacker: _Unpacker, chunks: AsyncIterator[bytes]) -> str:
+    async for block in in_blocks(chunks, _CHUNK):
         await asyncio.to_thread(unpacker.feed, block)
     return await asyncio.to_thread(unpacker.finish)
 
 
 def spool_failed(error: OSError) -> TransferFailed:
-    """What it means that a temporary file could not be written."""
+    """The error for a temporary file that could not be written."""
     return TransferFailed(
         "a layer could not be put aside on this machine",
         cause=error.strerror,
@@ -110,11 +110,11 @@ def spool_failed(error: OSError) -> TransferFailed:
 
 
 def temporary_file() -> BinaryIO:
-    """A nameless file, gone when it is closed."""
+    """An unnamed file, gone when it is closed."""
     return tempfile.TemporaryFile(dir=_folder())
 
 
 def _folder() -> str | None:
-    """Where to put it; None is the default, which TMPDIR decides."""
+    """The folder for temporary files; None is the default, which TMPDIR decides."""
     large = Path("/var/tmp")  # noqa: S108  # for a file without a name
     return str(large) if "TMPDIR" not in os.environ and large.is_dir() else None

@@ -1,1 +1,1 @@
-"""Handing an archive to the engine there: by a script that makes it of parts, or by the engine's API alone."""
+"""Delivery of an archive to the server's engine: by a script there, or by the engine's API."""

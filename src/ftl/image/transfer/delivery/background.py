@@ -1,4 +1,4 @@
-"""A stream that is made by a task of its own, and so can be ended whoever reads it."""
+"""Run an async generator in its own task, to cancel it independently of its consumer."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ _AHEAD = 2
 
 @asynccontextmanager
 async def run_in_background(stream: AsyncGenerator[bytes, None]) -> AsyncIterator[AsyncIterator[bytes]]:
-    """Hand on a stream that ends with the context, closed.
+    """Iterate over a stream that is closed at the end of this context.
 
     An HTTP client reads a request's body in a task of its own, which may still be inside the body's generator when
-    the answer is there (an engine refuses before it has read all): one cannot close it then. Here the generator's
-    work is done in a task that we can end and wait for.
+    the response is there (an engine refuses before it has read everything): it cannot be closed then. Here the
+    generator runs in a task that can be cancelled and waited for.
     """
     chunks: asyncio.Queue[bytes | Exception | None] = asyncio.Queue(_AHEAD)
 
-    async def work() -> None:
+    async def produce() -> None:
         try:
             async with aclosing(stream):
                 async for chunk in stream:
                     await chunks.put(chunk)
-        except Exception as error:  # noqa: BLE001  # handed to the reader, who raises it
+        except Exception as error:  # noqa: BLE001  # passed to the consumer, who raises it
             await chunks.put(error)
         else:
             await chunks.put(None)
 
-    async def read() -> AsyncIterator[bytes]:
+    async def consume() -> AsyncIterator[bytes]:
         while (chunk := await chunks.get()) is not None:
             if isinstance(chunk, Exception):
                 raise chunk
             yield chunk
 
-    task = asyncio.create_task(work())
+    task = asyncio.create_task(produce())
     try:
-        yield read()
+        yield consume()
     finally:
         task.cancel()
         await asyncio.wait([task])

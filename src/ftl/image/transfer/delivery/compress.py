@@ -1,11 +1,11 @@
-"""Compression on the way to an engine: on several cores, in bounded memory, beside the event loop.
+"""Compression of an archive for the engine's API: on several cores, off the event loop.
 
-Every engine's reader sees one ordinary stream. zstd spreads one stream over its own threads. gzip cannot, so blocks
-are compressed apart and put one behind the other as members, which readers follow (Go's compress/gzip, unpigz):
+Every engine sees one ordinary stream. zstd spreads one stream over its own threads. gzip cannot, so blocks
+are compressed independently and concatenated as members, which readers accept (Go's compress/gzip, unpigz):
 one thread of it (95 MB/s) would be the slowest stage of all.
 
 zstd's jobs are kept small, with an overlap of half a window. On a layer of 174 MB, four threads at level 3: 53.1 MB
-and 18 MB of memory, where zstd's own choice of job size takes 97 MB for the same result, and independent blocks of
+and 18 MB of memory, where zstd's default job size takes 97 MB for the same result, and independent blocks of
 1 MB give 57.5 MB.
 """
 
@@ -33,25 +33,25 @@ else:
 
 _THREADS = min(4, os.cpu_count() or 1)
 _BLOCK = 1 << 20
-"""Bytes that are compressed at a time."""
+"""Bytes to compress at a time."""
 
 _ZSTD_LEVEL = 3
 _ZSTD_OVERLAP = 8
-"""How much of what came before a job sees: half of the window."""
+"""How much of the preceding bytes a job sees: half of the window."""
 
 _GZIP_LEVEL = 1
 _GZIP_WINDOW = 31
 """zlib's `wbits` for a gzip header around the largest window."""
 
-_READS_ZSTD = 23
+_ZSTD_SINCE = 23
 """The first major version of Docker that loads a stream compressed with zstd."""
 
 
 class Compressor(Protocol):
-    """One stream under way."""
+    """Incremental compressor of one stream."""
 
     def compress(self, data: bytes, /) -> bytes:
-        """What there is to send after these bytes; may be nothing yet."""
+        """Compress the next bytes; the output may be empty for now."""
         ...
 
     def flush(self) -> bytes:
@@ -60,7 +60,7 @@ class Compressor(Protocol):
 
 
 class _GzipMembers:
-    """Each block a member of its own: its method may be called from several threads at once."""
+    """Compresses each block to a member of its own; may be called from several threads at once."""
 
     def compress(self, data: bytes, /) -> bytes:
         return zlib.compress(data, _GZIP_LEVEL, _GZIP_WINDOW)
@@ -70,50 +70,57 @@ class _GzipMembers:
 
 
 def _zstd(threads: int) -> Compressor:
-    chosen = zstd.CompressionParameter
-    options: dict[int, int] = {chosen.compression_level: _ZSTD_LEVEL}
-    if threads > 1 and chosen.nb_workers.bounds()[1] > 0:  # it may be built without threads
-        options |= {chosen.nb_workers: threads, chosen.job_size: _BLOCK, chosen.overlap_log: _ZSTD_OVERLAP}
+    parameter = zstd.CompressionParameter
+    options: dict[int, int] = {parameter.compression_level: _ZSTD_LEVEL}
+    if threads > 1 and parameter.nb_workers.bounds()[1] > 0:  # zstd may be built without threads
+        options |= {
+            parameter.nb_workers: threads,
+            parameter.job_size: _BLOCK,
+            parameter.overlap_log: _ZSTD_OVERLAP,
+        }
     return zstd.ZstdCompressor(options=options)
 
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """A way to compress.
+    """A compression format.
 
     Attributes:
-        begin: Makes a compressor that uses so many threads.
-        apart: Blocks do not depend on each other, so threads of ours may compress them side by side.
+        compressor: Makes a compressor that uses a number of threads.
+        independent: Blocks do not depend on each other, so they may be compressed in parallel.
     """
 
     name: Literal["zstd", "gzip"]
-    begin: Callable[[int], Compressor]
-    apart: bool
+    compressor: Callable[[int], Compressor]
+    independent: bool
 
 
-ZSTD = Codec("zstd", _zstd, apart=False)
-GZIP = Codec("gzip", lambda _threads: _GzipMembers(), apart=True)
+ZSTD = Codec("zstd", _zstd, independent=False)
+GZIP = Codec("gzip", lambda _threads: _GzipMembers(), independent=True)
 
 
 def codec_for(engine: EngineInfo) -> Codec:
-    """What this engine reads: zstd from Docker 23 on, gzip before."""
+    """The best format that this engine can load: zstd from Docker 23 on, gzip before."""
     major = engine.version.partition(".")[0]
-    return ZSTD if major.isdecimal() and int(major) >= _READS_ZSTD else GZIP
+    return ZSTD if major.isdecimal() and int(major) >= _ZSTD_SINCE else GZIP
 
 
 async def compress_stream(
-    pieces: AsyncGenerator[bytes, None], codec: Codec, *, threads: int = _THREADS
+    chunks: AsyncGenerator[bytes, None], codec: Codec, *, threads: int = _THREADS
 ) -> AsyncGenerator[bytes, None]:
-    """The stream in compressed form; closes it.
+    """Compress a stream, and close it at the end.
 
     Reads ahead by as many blocks as there are threads, and no further.
     """
-    compressor = codec.begin(threads)
-    chunks = map_in_threads(
-        in_blocks(pieces, _BLOCK), compressor.compress, threads=threads if codec.apart else 1, ahead=threads
+    compressor = codec.compressor(threads)
+    compressed = map_in_threads(
+        in_blocks(chunks, _BLOCK),
+        compressor.compress,
+        threads=threads if codec.independent else 1,
+        ahead=threads,
     )
-    async with aclosing(pieces), aclosing(chunks):
-        async for chunk in chunks:
+    async with aclosing(chunks), aclosing(compressed):
+        async for chunk in compressed:
             if chunk:
                 yield chunk
         if rest := await asyncio.to_thread(compressor.flush):

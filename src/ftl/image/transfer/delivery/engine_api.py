@@ -1,14 +1,14 @@
-"""Two ways into a server: the engine's API through the forwarded socket, and a script that feeds the engine there."""
+"""Delivery by the engine's API: `POST /images/load` through the forwarded socket."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from ftl.errors import EngineError, EngineUnavailable
 from ftl.image.transfer.delivery.background import run_in_background
 from ftl.image.transfer.delivery.compress import codec_for, compress_stream
-from ftl.image.transfer.delivery.refusals import load_failed, load_refused
+from ftl.image.transfer.delivery.delivery import STALL_SECONDS, load_failed, load_refused
 from ftl.image.transfer.pack import RawBytes
 from ftl.image.transfer.sources.source import LayerStream
 
@@ -20,70 +20,54 @@ if TYPE_CHECKING:
     from ftl.image.transfer.pack import ArchivePart
     from ftl.image.transfer.progress.meter import Meter
 
-STALL = 900.0
-"""Seconds in which something must move. The engine here may write a large image to disk before its first
-byte, and the one there unpacks it after the last."""
-
-
-class Delivery(Protocol):
-    """A way to hand an archive to the engine there."""
-
-    async def deliver(self, parts: AsyncGenerator[ArchivePart, None]) -> None:
-        """Hand over the archive, and have it loaded.
-
-        Raises:
-            Doubt: The engine refused it; another archive may do.
-            TransferFailed: No other archive would do.
-        """
-        ...
-
 
 class EngineApiDelivery:
-    """`POST /images/load`: works wherever the engine answers. It keeps no layers, so all parts come from here.
+    """Delivery to any engine; without a cache of layers, so all parts are sent from here.
 
     Args:
-        target: The engine.
-        info: What it says of itself.
-        meter: Told what passes.
+        engine: The server's engine.
+        info: Its version and store.
+        meter: Counts the bytes.
     """
 
-    def __init__(self, target: Engine, info: EngineInfo, meter: Meter) -> None:
-        self._target = target
+    def __init__(self, engine: Engine, info: EngineInfo, meter: Meter) -> None:
+        self._engine = engine
         self._info = info
         self._meter = meter
 
     async def deliver(self, parts: AsyncGenerator[ArchivePart, None]) -> None:
-        """Send the archive as one compressed stream; see Door."""
+        """Send the archive as one compressed stream; see `Delivery`."""
         archive = compress_stream(flatten(parts, self._meter), codec_for(self._info))
+        server = self._engine.name
         try:
-            async with run_in_background(archive) as chunks, asyncio.timeout(STALL) as limit:
-                await self._target.load(_counted(chunks, self._meter, limit))
+            async with run_in_background(archive) as chunks, asyncio.timeout(STALL_SECONDS) as limit:
+                await self._engine.load(_counted(chunks, self._meter, limit))
         except TimeoutError as error:
-            raise load_failed(self._target.name, f"nothing moved for {STALL / 60:.0f} minutes") from error
+            raise load_failed(server, f"nothing moved for {STALL_SECONDS / 60:.0f} minutes") from error
         except EngineUnavailable as error:
-            raise load_failed(self._target.name, error.cause or error.message) from error
+            raise load_failed(server, error.cause or error.message) from error
         except EngineError as error:
-            raise load_refused(self._target.name, error.cause or error.message) from error
+            raise load_refused(server, error.cause or error.message) from error
 
 
 async def flatten(parts: AsyncGenerator[ArchivePart, None], meter: Meter) -> AsyncGenerator[bytes, None]:
-    """The archive as one stream of bytes, for an engine that keeps no layers beside its images."""
+    """Flatten the archive to one stream of bytes, for an engine without a cache of layers."""
     async for part in parts:
         if isinstance(part, RawBytes):
             yield part.content
         elif isinstance(part, LayerStream):
-            async for piece in part.pieces:
-                meter.passed(len(piece))
-                yield piece
+            async for chunk in part.chunks:
+                meter.bytes_read(len(chunk))
+                yield chunk
         else:
-            raise TypeError("an engine keeps no layers beside its images")
+            raise TypeError("the engine's API has no cache of layers")
 
 
 async def _counted(
     stream: AsyncIterator[bytes], meter: Meter, limit: asyncio.Timeout
 ) -> AsyncIterator[bytes]:
     loop = asyncio.get_running_loop()
-    async for piece in stream:
-        limit.reschedule(loop.time() + STALL)
-        meter.handed_over(len(piece))
-        yield piece
+    async for chunk in stream:
+        limit.reschedule(loop.time() + STALL_SECONDS)
+        meter.bytes_sent(len(chunk))
+        yield chunk

@@ -1,1 +1,1 @@
-"""A new layer as what differs from an old one."""
+"""Deltas: a new layer as instructions that make it of a base layer in the server's cache."""

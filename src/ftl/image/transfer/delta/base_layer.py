@@ -1,4 +1,4 @@
-"""An old layer that a new one is compared with: its bytes, where its members lie, and parts of it."""
+"""Base layer that a new layer is compared with: its tar, and the positions of its members."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ if TYPE_CHECKING:
     from ftl.image.transfer.delta.members import MemberExtent
 
 GAP = 16 << 10
-"""Parts no further apart than this count as one."""
+"""Ranges no further apart than this are joined."""
 
 
 @dataclass(frozen=True, slots=True)
 class ByteRange:
-    """Bytes of the old layer's tar."""
+    """A range of bytes of the base layer's tar."""
 
     offset: int
     length: int
 
     @property
     def end(self) -> int:
-        """Where the next byte is."""
+        """The offset of the next byte."""
         return self.offset + self.length
 
 
 class BaseLayer:
-    """An old layer: its tar in a file, and where its members lie.
+    """The tar of a base layer in a file, with the positions of its members.
 
     Args:
         file: The tar, to read from.
         size: Its length in bytes.
-        members: By name.
-        unknown: What of it is not known here, in its order: nothing is compared with that.
+        members: Its members by name.
+        unknown: Ranges whose bytes are not known here, in order: nothing is compared with them.
     """
 
     def __init__(
@@ -57,52 +57,52 @@ class BaseLayer:
         return self._members.get(name)
 
     def read(self, part: ByteRange) -> bytes:
-        """The bytes of a range; none where not all of them are there and known. Blocking."""
-        if self.within(part) != part or (self._unknown and self.known(part) != [part]):
+        """The bytes of a range; empty unless all of them exist and are known. Blocking."""
+        if self.clipped(part) != part or (self._unknown and self.known(part) != [part]):
             return b""
         self._file.seek(part.offset)
         return self._file.read(part.length)
 
-    def within(self, part: ByteRange) -> ByteRange:
-        """What of a range is in the tar."""
+    def clipped(self, part: ByteRange) -> ByteRange:
+        """The part of a range that is inside the tar."""
         offset = min(max(0, part.offset), self._size)
         return ByteRange(offset, max(0, min(part.end, self._size) - offset))
 
     def known(self, part: ByteRange) -> list[ByteRange]:
-        """What of a range is known."""
-        found: list[ByteRange] = []
+        """The parts of a range that are known."""
+        known: list[ByteRange] = []
         offset = part.offset
-        first = bisect_right(self._unknown, part.offset, key=lambda one: one.end)
+        first = bisect_right(self._unknown, part.offset, key=lambda hole: hole.end)
         for hole in islice(self._unknown, first, None):
             if hole.offset >= part.end:
                 break
             if hole.offset > offset:
-                found.append(ByteRange(offset, hole.offset - offset))
+                known.append(ByteRange(offset, hole.offset - offset))
             offset = hole.end
-        return [*found, ByteRange(offset, part.end - offset)] if offset < part.end else found
+        return [*known, ByteRange(offset, part.end - offset)] if offset < part.end else known
 
 
 class JoinedRanges:
-    """Parts of an old layer, joined where they (nearly) touch the one before."""
+    """Ranges of a base layer; each that (nearly) touches the one before is joined with it."""
 
     def __init__(self) -> None:
-        self._parts: list[ByteRange] = []
+        self._ranges: list[ByteRange] = []
         self.total = 0
 
     def add(self, part: ByteRange) -> None:
-        """One more."""
-        last = self._parts[-1] if self._parts else None
+        """Append a range."""
+        last = self._ranges[-1] if self._ranges else None
         if last is not None and last.offset <= part.offset <= last.end + GAP:
             joined = ByteRange(last.offset, max(last.end, part.end) - last.offset)
             self.total += joined.length - last.length
-            self._parts[-1] = joined
+            self._ranges[-1] = joined
         elif part.length:
-            self._parts.append(part)
+            self._ranges.append(part)
             self.total += part.length
 
     def take(self) -> Sequence[ByteRange]:
-        """All of them; what follows begins anew."""
-        parts = tuple(self._parts)
-        self._parts.clear()
+        """Remove and return all ranges."""
+        ranges = tuple(self._ranges)
+        self._ranges.clear()
         self.total = 0
-        return parts
+        return ranges

@@ -1,4 +1,4 @@
-"""The bytes of old layers that new ones are sent as differences to."""
+"""Base layers of deltas: read from the local engine, or approximated by the server's index."""
 
 from __future__ import annotations
 
@@ -27,123 +27,125 @@ if TYPE_CHECKING:
     from ftl.image.transfer.remote.capabilities import CachedLayer
     from ftl.image.transfer.sources.source import LayerSource, LayerStream
 
-    Open = Callable[[Image, str], Awaitable[Sequence[LayerSource]]]
-    Describe = Callable[[CachedLayer], Coroutine[None, None, LayerIndex | None]]
+    LayerSources = Callable[[Image, str], Awaitable[Sequence[LayerSource]]]
+    FetchIndex = Callable[[CachedLayer], Coroutine[None, None, LayerIndex | None]]
     Prepare = Callable[[LayerStream], Awaitable[tuple[BaseLayer | None, LayerStream]]]
 
 
 class DeltaBase:
-    """An old layer to be compressed against."""
+    """A layer in the server's cache that a new layer is sent as a delta to."""
 
-    def __init__(self, kept: CachedLayer, prepare: Prepare) -> None:
-        self.kept = kept
+    def __init__(self, cached: CachedLayer, prepare: Prepare) -> None:
+        self.cached = cached
         self._prepare = prepare
 
     async def prepare(self, layer: LayerStream) -> tuple[BaseLayer | None, LayerStream]:
-        """Get its bytes, or such as are like them.
+        """Read the base layer, or an approximation.
 
         Args:
             layer: The new layer, which may be read for that.
 
         Returns:
-            The basis, None where it cannot be had after all; and the new layer, to be read from its beginning.
+            The base layer, None where it turns out not to be available; and the new layer, unread.
         """
         return await self._prepare(layer)
 
-    def instead(self, size: int) -> int:
-        """About what a layer of that size would take if it went whole: as much as the old one."""
-        return self.kept.compressed * size // max(1, self.kept.size)
+    def whole_size(self, size: int) -> int:
+        """Estimate the compressed size of a layer: it compresses like its base."""
+        return self.cached.compressed_size * size // max(1, self.cached.size)
 
 
 class DeltaBases:
-    """The old layers of one transfer.
+    """Chooses and prepares the base layers of one transfer.
 
     Args:
-        candidates: diffID of a new layer -> the old one.
-        sources: Ways to the layers of an image here, the best first.
-        describe: Asks what a layer is like that only the server has.
-        speed: The link's, in bytes a second, where it is known.
-        at_hand: The engine's files can be read; otherwise it has to save the old image, all of it.
+        candidates: diffID of a new layer -> its base layer.
+        layer_sources: Finds the sources of a layer of a local image, the fastest first.
+        fetch_index: Gets the index of a cached layer from the server.
+        speed: The link's speed in bytes a second, where it is known.
+        can_describe: The server can make an index of a cached layer.
     """
 
     def __init__(
         self,
         candidates: Mapping[str, BaseCandidate],
-        sources: Open,
-        describe: Describe,
+        layer_sources: LayerSources,
+        fetch_index: FetchIndex,
         speed: float | None,
         *,
-        at_hand: bool = True,
+        can_describe: bool,
     ) -> None:
         self._candidates = candidates
-        self._sources = sources
-        self._describe = describe
+        self._layer_sources = layer_sources
+        self._fetch_index = fetch_index
         self._speed = speed
-        self._at_hand = at_hand
+        self._can_describe = can_describe
 
     @asynccontextmanager
-    async def to(self, layer: LayerStream) -> AsyncIterator[DeltaBase | None]:
-        """The old layer for a new one, while that is sent; None where it goes whole."""
+    async def base_of(self, layer: LayerStream) -> AsyncIterator[DeltaBase | None]:
+        """The base of a new layer, inside the context; None where the layer should be sent whole.
+
+        The old image on this machine knows all bytes of the base layer, but the engine has to save it first. Where
+        that takes too long, the server's index of the layer may still be quick enough.
+        """
         candidate = self._candidates.get(layer.diff_id)
-        if candidate is None or not self._pays(layer, candidate):
+        if candidate is None:
             yield None
             return
-        kept, image = candidate.kept, candidate.image
+        cached, image = candidate.cached, candidate.image
         async with AsyncExitStack() as files:
-            old = files.enter_context(await asyncio.to_thread(temporary_file))
-            if image is None:
-                new = files.enter_context(await asyncio.to_thread(temporary_file))
-                yield DeltaBase(kept, lambda read: self._imagine(kept, read, old, new))
+            if image is not None and self._pays_off(layer, cached, image.size / SAVE_SPEED):
+                old = files.enter_context(await asyncio.to_thread(temporary_file))
+                yield DeltaBase(cached, lambda new: self._read(image, cached.diff_id, new, old))
+            elif self._can_describe and self._pays_off(layer, cached, index_seconds(cached, self._speed)):
+                old = files.enter_context(await asyncio.to_thread(temporary_file))
+                spool = files.enter_context(await asyncio.to_thread(temporary_file))
+                yield DeltaBase(cached, lambda new: self._approximate(cached, new, old, spool))
             else:
-                yield DeltaBase(kept, lambda read: self._read(image, kept.diff_id, read, old))
+                yield None
 
-    def _pays(self, layer: LayerStream, candidate: BaseCandidate) -> bool:
-        kept = candidate.kept
-        if candidate.image is None:
-            preparing = index_seconds(kept, self._speed)
-        else:
-            preparing = 0.0 if self._at_hand else candidate.image.size / SAVE_SPEED
-        return delta_pays_off(layer.size, kept, self._speed, preparing)
+    def _pays_off(self, layer: LayerStream, cached: CachedLayer, preparing: float) -> bool:
+        return delta_pays_off(layer.size, cached, self._speed, preparing)
 
     async def _read(
         self, image: Image, diff_id: str, layer: LayerStream, file: BinaryIO
     ) -> tuple[BaseLayer | None, LayerStream]:
-        """The old layer, out of an image here."""
-        for source in await self._sources(image, diff_id):
+        """Read the base layer out of a local image."""
+        for source in await self._layer_sources(image, diff_id):
             try:
-                async with aclosing(source.layers(frozenset({diff_id}), measure=False)) as layers:
+                async with aclosing(source.layers(frozenset({diff_id}), measure_all=False)) as layers:
                     async for old in layers:
-                        members = await _put(old, file)
-                        return BaseLayer(file, old.size, {extent.name: extent for extent in members}), layer
+                        members = await _spool(old, file)
+                        return BaseLayer(file, old.size, {member.name: member for member in members}), layer
             except (SourceUnusable, FtlError, OSError):
-                continue  # the layer goes whole, if no other source has the old one, or it finds no room here
+                continue  # without another source for the base, or local disk space, the layer is sent whole
         return None, layer
 
-    async def _imagine(
-        self, kept: CachedLayer, layer: LayerStream, old: BinaryIO, new: BinaryIO
+    async def _approximate(
+        self, cached: CachedLayer, layer: LayerStream, file: BinaryIO, spool: BinaryIO
     ) -> tuple[BaseLayer | None, LayerStream]:
-        """What is like the old layer, by what its server says of it and the new one, which is put aside for that."""
+        """Approximate the base layer by the server's index and the new layer, which is spooled for that."""
         try:
-            ledger, members = await gather2(self._describe(kept), _put(layer, new))
-            layer = replace(layer, pieces=SpooledLayer(new, layer.diff_id, layer.size).pieces())
-            if ledger is None:
+            index, members = await gather2(self._fetch_index(cached), _spool(layer, spool))
+            layer = replace(layer, chunks=SpooledLayer(spool, layer.diff_id, layer.size).chunks())
+            if index is None:
                 return None, layer
-            return await asyncio.to_thread(ledger.basis, old, new, members), layer
+            return await asyncio.to_thread(index.approximate, file, spool, members), layer
         except OSError as error:
             raise spool_failed(error) from error
 
 
-async def _put(layer: LayerStream, file: BinaryIO) -> list[MemberExtent]:
-    """Put a layer into a file, and find its members."""
-    reader = MemberScanner()
-    found: list[MemberExtent] = []
+async def _spool(layer: LayerStream, file: BinaryIO) -> list[MemberExtent]:
+    """Write a layer to a file, and find its members."""
+    scanner = MemberScanner()
+    members: list[MemberExtent] = []
 
-    def take(piece: bytes) -> None:
-        file.write(piece)
-        found.extend(reader.feed(piece))
+    def take(chunk: bytes) -> None:
+        file.write(chunk)
+        members.extend(scanner.feed(chunk))
 
     file.seek(0)
-    async for piece in layer.pieces:
-        await asyncio.to_thread(take, piece)
+    async for chunk in layer.chunks:
+        await asyncio.to_thread(take, chunk)
     await asyncio.to_thread(file.flush)
-    return found
+    return members

@@ -1,4 +1,4 @@
-"""Which old layers new ones are sent as differences to, and whether it pays."""
+"""Choose base layers for new layers, and estimate whether a delta pays off."""
 
 from __future__ import annotations
 
@@ -13,118 +13,124 @@ if TYPE_CHECKING:
     from ftl.engine.values import Image
     from ftl.image.transfer.remote.capabilities import CachedLayer
 
-LEAST = 64 << 10
-"""Bytes of a layer below which it is sent as it is: it is there before an old one is unpacked."""
+MIN_SIZE = 64 << 10
+"""Bytes of a layer below which it is sent whole: before a base layer would be unpacked."""
 
 _UNKNOWN_SPEED = 12.5e6
-"""What a link is taken to carry, in bytes a second, before anything has gone over it: 100 Mbit/s."""
+"""The assumed speed of a link, in bytes a second, before anything has been sent over it: 100 Mbit/s."""
 
-_COMPRESSED = 3.5
-_COMPRESS = 300e6
-_DELTA = 40.0
-_WINDOWS = 75e6
-_UNPACK = 400e6
-_BEGIN = 0.02
-_DESCRIBE = 75e6
-_DESCRIBED = 250
-_SHARE = 2.5
-_UNNOTICED = 0.03
-"""Whole layers: 3.5 times smaller, at 300 MB a second on two cores. As a difference: 40 times, at 75 MB a second
-with both ends on them, once the old layer is unpacked at 400. A difference may take 2.5 times as long, and what nobody
-notices: it leaves the link to others. A layer that only the server has is described there, and imagined here, at 75 MB
-a second; its description is 250 times smaller. Measured by `python -m bench.transfer`."""
+_WHOLE_RATIO = 3.5
+_WHOLE_SPEED = 300e6
+_DELTA_RATIO = 40.0
+_DELTA_SPEED = 75e6
+_UNPACK_SPEED = 400e6
+_START_SECONDS = 0.02
+_INDEX_SPEED = 75e6
+_INDEX_RATIO = 250
+_PATIENCE = 2.5
+_UNNOTICED_SECONDS = 0.03
+"""Whole layers: 3.5 times smaller, at 300 MB a second on two cores. As a delta: 40 times, at 75 MB a second with both
+ends on them, once the base layer is unpacked at 400. A delta may take 2.5 times as long, and what nobody notices: it
+leaves the link to others. A layer that only the server has is indexed there, and approximated here, at 75 MB a second;
+its index is 250 times smaller. Measured by `python -m bench.transfer`."""
 
 
 @dataclass(frozen=True, slots=True)
 class BaseCandidate:
-    """An old layer for a new one.
+    """A base layer for a new layer.
 
     Attributes:
-        kept: The old one, as the server keeps it.
-        image: An image here that has it; None where the server has to say what it is like.
+        cached: The base layer in the server's cache.
+        image: A local image that has it; None where only the server can describe it.
     """
 
-    kept: CachedLayer
+    cached: CachedLayer
     image: Image | None
 
 
 def find_candidates(
     images: Mapping[str, Sequence[str]],
-    there: Sequence[Image],
-    here: Mapping[str, Image],
-    kept: Mapping[str, CachedLayer],
+    remote_images: Sequence[Image],
+    local_images: Mapping[str, Image],
+    cached: Mapping[str, CachedLayer],
     *,
-    described: bool = False,
+    can_describe: bool = False,
 ) -> dict[str, BaseCandidate]:
-    """The old layer for each new one for which there is any.
+    """Find the base layer of each new layer that has one.
 
-    It is the layer in the latest image of the same service that stands nearest to the new one's place, of those
-    that the new image has no more: a changed step makes another layer at the same place. Where the server keeps none
-    of those, an earlier image may do. Images that are here as well come before others.
+    It is the layer in the latest image of the same service that is nearest to the new one's position, of those
+    that the new image no longer has: a changed step makes another layer at the same position. Where none of those
+    is cached on the server, an earlier image may do. Images that exist locally as well are preferred.
 
     Args:
         images: The tag to set -> the diffIDs of the image, lowest first.
-        there: The server's images, the likeliest first.
-        here: Images on this machine, by those tags that the server has too.
-        kept: The layers that the server keeps.
-        described: Whether the server can say what an old layer is like that is not here.
+        remote_images: The server's images, the likeliest first.
+        local_images: Images on this machine, by those tags that the server has too.
+        cached: The layers in the server's cache, by diffID.
+        can_describe: Whether the server can describe a base layer that does not exist locally.
     """
-    found: dict[str, BaseCandidate] = {}
+    candidates: dict[str, BaseCandidate] = {}
     for tag, layers in images.items():
-        earlier = [image for image in there if _serves(image, tag)]
-        ours = [here[name] for image in earlier for name in image.tags if _is_same(here.get(name), image)]
-        _match(found, layers, ours, kept, here=True)
-        if described:
-            _match(found, layers, earlier, kept, here=False)
-    return found
+        earlier = [image for image in remote_images if _is_of_service(image, tag)]
+        local = [
+            local_images[name]
+            for image in earlier
+            for name in image.tags
+            if _has_same_layers(local_images.get(name), image)
+        ]
+        _match(candidates, layers, local, cached, is_local=True)
+        if can_describe:
+            _match(candidates, layers, earlier, cached, is_local=False)
+    return candidates
 
 
 def _match(
-    found: dict[str, BaseCandidate],
+    candidates: dict[str, BaseCandidate],
     layers: Sequence[str],
     earlier: Sequence[Image],
-    kept: Mapping[str, CachedLayer],
+    cached: Mapping[str, CachedLayer],
     *,
-    here: bool,
+    is_local: bool,
 ) -> None:
-    """Add the old layers that earlier images have for an image's new ones."""
+    """Add the base layers that earlier images have for an image's new layers."""
     for old in earlier:
-        gone = [place for place, layer in enumerate(old.layers) if layer not in layers]
-        usable = [place for place in gone if old.layers[place] in kept]
-        for place, layer in enumerate(layers):
+        removed = [index for index, layer in enumerate(old.layers) if layer not in layers]
+        usable = [index for index in removed if old.layers[index] in cached]
+        for index, layer in enumerate(layers):
             if usable and layer not in old.layers:
-                nearest = min(usable, key=lambda other: abs(other - place))
-                found.setdefault(layer, BaseCandidate(kept[old.layers[nearest]], old if here else None))
-        if usable or not gone:
+                nearest = min(usable, key=lambda old_index: abs(old_index - index))
+                candidate = BaseCandidate(cached[old.layers[nearest]], old if is_local else None)
+                candidates.setdefault(layer, candidate)
+        if usable or not removed:
             break
 
 
-def _serves(image: Image, tag: str) -> bool:
-    """Whether an image is one of the same service."""
+def _is_of_service(image: Image, tag: str) -> bool:
     return any(repository(name) == repository(tag) for name in image.tags)
 
 
-def _is_same(ours: Image | None, theirs: Image) -> bool:
-    return ours is not None and ours.layers == theirs.layers
+def _has_same_layers(local: Image | None, remote: Image) -> bool:
+    return local is not None and local.layers == remote.layers
 
 
-def delta_pays_off(size: int, kept: CachedLayer, speed: float | None, preparing: float = 0.0) -> bool:
-    """Whether a layer arrives sooner as a difference.
+def delta_pays_off(size: int, cached: CachedLayer, speed: float | None, preparing: float = 0.0) -> bool:
+    """Whether a layer should be sent as a delta.
 
     Args:
-        size: The new layer's, in bytes.
-        kept: The old layer.
-        speed: The link's, in bytes a second.
-        preparing: Seconds until the old layer's bytes are at hand here.
+        size: The new layer's size, in bytes.
+        cached: The base layer.
+        speed: The link's speed, in bytes a second.
+        preparing: Seconds until the base layer's bytes are available locally.
     """
-    if size < LEAST:
+    if size < MIN_SIZE:
         return False
     link = speed or _UNKNOWN_SPEED
-    whole = max(size / _COMPRESS, size / _COMPRESSED / link)
-    delta = preparing + _BEGIN + kept.size / _UNPACK + max(size / _WINDOWS, size / _DELTA / link)
-    return delta <= whole * _SHARE + _UNNOTICED
+    whole = max(size / _WHOLE_SPEED, size / _WHOLE_RATIO / link)
+    unpacking = preparing + _START_SECONDS + cached.size / _UNPACK_SPEED
+    delta = unpacking + max(size / _DELTA_SPEED, size / _DELTA_RATIO / link)
+    return delta <= whole * _PATIENCE + _UNNOTICED_SECONDS
 
 
-def index_seconds(kept: CachedLayer, speed: float | None) -> float:
-    """Seconds until it is known here what an old layer is like that only the server has."""
-    return kept.size / _DESCRIBE + kept.size / _DESCRIBED / (speed or _UNKNOWN_SPEED)
+def index_seconds(cached: CachedLayer, speed: float | None) -> float:
+    """Seconds until the server's index of a cached layer is available locally."""
+    return cached.size / _INDEX_SPEED + cached.size / _INDEX_RATIO / (speed or _UNKNOWN_SPEED)

@@ -1,10 +1,10 @@
-"""An old layer that is not on this machine: a tar that is like it, of what its server tells and the new layer shows.
+"""Index of a layer that only the server has, and the approximation of its tar.
 
-The server tells all of the old layer but the contents of its files, and of each of these its head and a sum of the
-rest. A file of the new layer with the same name, size and sum gives the rest. (In the head Python's compiled files have
-the time of their source, which is another one after each build.) With what stays unknown nothing is compared. So a
-machine that never had the old layer (another developer's, CI) sends differences to it all the same. A sum that lies
-costs time alone: the engine there digests what is put together, and everything goes whole.
+The index is all of the layer's tar but the contents of its files, and of each of these the first bytes and a sum of the
+rest. A file of the new layer with the same name, size and sum supplies the rest. (In the first bytes Python's compiled
+files have the time of their source, which is another one after each build.) What stays unknown is not compared. So a
+machine that never had the base layer (another developer's, CI) can send deltas to it all the same. A wrong sum costs
+time alone: the server's engine verifies the digest of the result, and then everything is sent whole.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ftl.errors import ServerError
 from ftl.image.transfer.archive.tar import BLOCK_SIZE
 from ftl.image.transfer.delta.base_layer import BaseLayer, ByteRange
 from ftl.image.transfer.delta.members import EXTENSIONS, MemberExtent, MemberScanner, kind_and_size
-from ftl.image.transfer.remote.scripts import DESCRIBE
+from ftl.image.transfer.remote.scripts import DESCRIBE, INDEX_TAR
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -34,126 +34,126 @@ if TYPE_CHECKING:
 
 _SECONDS = 120.0
 _LIMIT = 24 << 20
-"""Bytes of a description, which is kept in memory: that of an ordinary layer, of 12,000 members, has 7 MB."""
+"""Most bytes of an index, which is kept in memory: that of an ordinary layer, of 12,000 members, has 7 MB."""
 
 HEAD = 16
-"""Bytes of a content that are told as they are."""
+"""Bytes of a file's content that are in the index as they are."""
 
 _END = b"ftl-end"
 _WORD = 8
-_PIECE = 1 << 20
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class LayerIndex:
-    """What is known of an old layer.
+    """Index of a layer's tar.
 
     Attributes:
-        size: Of its tar, in bytes.
-        told: The description.
-        known: What of it are bytes of the tar: from where to where in the description, and where they lie in the tar.
-        members: Its members by name, each with the sum of its content but the head.
-        holes: What is not known: of each content what follows its head.
+        size: Size of the tar, in bytes.
+        content: The index as the server made it.
+        known: Parts of the index that are bytes of the tar: start and end in the index, offset in the tar.
+        members: The tar's members by name, each with the sum of its content after the head.
+        holes: What the index does not contain: the rest of each content after its head.
     """
 
     size: int
-    told: bytes
+    content: bytes
     known: tuple[tuple[int, int, int], ...]
     members: dict[bytes, tuple[MemberExtent, int]]
     holes: tuple[ByteRange, ...]
 
-    def basis(self, file: BinaryIO, new: BinaryIO, extents: Iterable[MemberExtent]) -> BaseLayer:
-        """A tar that is like the old one; blocking.
+    def approximate(self, file: BinaryIO, new: BinaryIO, new_members: Iterable[MemberExtent]) -> BaseLayer:
+        """Approximate the layer's tar by this index and the new layer's files; blocking.
 
         Args:
-            file: Takes it.
+            file: The file to write the tar to.
             new: The new layer's tar.
-            extents: Where the new one's members lie.
+            new_members: The new layer's members.
         """
         file.truncate(self.size)
-        told = memoryview(self.told)
+        content = memoryview(self.content)
         for start, end, offset in self.known:
             file.seek(offset)
-            file.write(told[start:end])
+            file.write(content[start:end])
         holes = {hole.offset: hole for hole in self.holes}
-        for extent in extents:
-            if old := self._take(file, new, extent):
+        for member in new_members:
+            if old := self._copy_content(file, new, member):
                 holes.pop(old.content + HEAD, None)
         file.flush()
         members = {name: old for name, (old, _) in self.members.items()}
         return BaseLayer(file, self.size, members, tuple(holes.values()))
 
-    def _take(self, file: BinaryIO, new: BinaryIO, extent: MemberExtent) -> MemberExtent | None:
-        """Put the content of a member of the new layer where the old one has it, if that has the same: there."""
-        old, told = self.members.get(extent.name, (None, 0))
-        if old is None or old.size != extent.size or checksum(new, extent) != told:
+    def _copy_content(self, file: BinaryIO, new: BinaryIO, member: MemberExtent) -> MemberExtent | None:
+        """Copy a new member's content to the old member of the same name, if that has the same; the old member."""
+        old, old_sum = self.members.get(member.name, (None, 0))
+        if old is None or old.size != member.size or checksum(new, member) != old_sum:
             return None
-        new.seek(extent.content + HEAD)
+        new.seek(member.content + HEAD)
         file.seek(old.content + HEAD)
-        for count in _counts(extent.size):
+        for count in _chunk_sizes(member.size):
             file.write(new.read(count))
         return old
 
 
-async def fetch_layer_index(machine: Machine, kept: CachedLayer) -> LayerIndex | None:
-    """What a server tells of a layer that it keeps; None where it does not, or nothing that can be understood."""
+async def fetch_layer_index(machine: Machine, cached: CachedLayer) -> LayerIndex | None:
+    """Fetch the index of a cached layer; None where that fails or the index is invalid."""
     try:
-        done = await machine.run(["sh", "-c", DESCRIBE, "sh", kept.name], timeout=_SECONDS)
+        done = await machine.run(["sh", "-c", DESCRIBE, "sh", cached.name, INDEX_TAR], timeout=_SECONDS)
     except ServerError:
         return None
-    return await asyncio.to_thread(parse_layer_index, done.stdout, kept.size)
+    return await asyncio.to_thread(parse_layer_index, done.stdout, cached.size)
 
 
-def parse_layer_index(answer: bytes, size: int) -> LayerIndex | None:
-    """Understand what DESCRIBE said of a layer whose tar has so many bytes; blocking."""
+def parse_layer_index(compressed: bytes, size: int) -> LayerIndex | None:
+    """Parse the index of a layer whose tar has that size; None if it is invalid. Blocking."""
     try:
-        told = zstd.ZstdDecompressor().decompress(answer, _LIMIT)
+        content = zstd.ZstdDecompressor().decompress(compressed, _LIMIT)
     except zstd.ZstdError:
         return None
-    if not told.endswith(_END):
+    if not content.endswith(_END):
         return None
-    reader, at, position = MemberScanner(), 0, 0
+    scanner, at, offset = MemberScanner(), 0, 0
     known: list[tuple[int, int, int]] = []
     members: dict[bytes, tuple[MemberExtent, int]] = {}
     holes: list[ByteRange] = []
 
     def take(count: int) -> bytes:
-        nonlocal at, position
-        known.append((at, at + count, position))
-        at, position = at + count, position + count
-        return told[at - count : at]
+        nonlocal at, offset
+        known.append((at, at + count, offset))
+        at, offset = at + count, offset + count
+        return content[at - count : at]
 
-    while at + BLOCK_SIZE <= len(told) - len(_END):
+    while at + BLOCK_SIZE <= len(content) - len(_END):
         header = take(BLOCK_SIZE)
-        found = reader.feed(header)
+        extents = scanner.feed(header)
         kind, length = kind_and_size(header)
         body = (length or 0) + -(length or 0) % BLOCK_SIZE
         if body and kind in EXTENSIONS:
-            reader.feed(take(body))
+            scanner.feed(take(body))
             continue
         total = 0
         if body:
             head = take(min(length or 0, HEAD))
             if (length or 0) > HEAD:
-                holes.append(ByteRange(position, (length or 0) - HEAD))
-            position += body - len(head)
-            reader.pass_over(body)
-            total = int.from_bytes(told[at : at + _WORD], "little")
+                holes.append(ByteRange(offset, (length or 0) - HEAD))
+            offset += body - len(head)
+            scanner.skip(body)
+            total = int.from_bytes(content[at : at + _WORD], "little")
             at += _WORD
-        members |= {extent.name: (extent, total) for extent in found}
-    return LayerIndex(size, told, tuple(known), members, tuple(holes)) if position <= size else None
+        members |= {extent.name: (extent, total) for extent in extents}
+    return LayerIndex(size, content, tuple(known), members, tuple(holes)) if offset <= size else None
 
 
-def checksum(tar: BinaryIO, extent: MemberExtent) -> int:
-    """The sum of a member's content but the head, as DESCRIBE reckons it; blocking."""
-    tar.seek(extent.content + HEAD)
+def checksum(tar: BinaryIO, member: MemberExtent) -> int:
+    """The sum of a content after the head, as `remote/index_tar.pl` computes it; blocking."""
+    tar.seek(member.content + HEAD)
     total = 0
-    for count in _counts(extent.size):
-        piece = tar.read(count)
-        total += sum(memoryview(piece + bytes(-len(piece) % _WORD)).cast("Q"))
+    for count in _chunk_sizes(member.size):
+        chunk = tar.read(count)
+        total += sum(memoryview(chunk + bytes(-len(chunk) % _WORD)).cast("Q"))
     return total % (1 << 64)
 
 
-def _counts(size: int) -> Iterable[int]:
-    """The bytes of a content after its head, in pieces."""
-    return (min(_PIECE, size - at) for at in range(HEAD, size, _PIECE))
+def _chunk_sizes(size: int) -> Iterable[int]:
+    """Sizes of the chunks of a content after its head."""
+    return (min(_CHUNK, size - at) for at in range(HEAD, size, _CHUNK))

@@ -1,6 +1,6 @@
-"""Where the members of a tar lie: learnt while its bytes pass, without keeping them.
+"""Find the members of a tar while it is streamed, without keeping its bytes.
 
-Headers are read here rather than by `tarfile`, which takes 40 microseconds for each: a layer has thousands, and they
+Headers are parsed here rather than by `tarfile`, which takes 40 microseconds for each: a layer has thousands, and they
 would cost as much as compressing it.
 """
 
@@ -12,16 +12,20 @@ from dataclasses import dataclass, field
 from ftl.image.transfer.archive.tar import BLOCK_SIZE, pax_records
 
 _EXTENSION_LIMIT = 1 << 20
-"""Bytes of a long name or of pax records beyond which this is no layer of ours to understand."""
+"""Most bytes of a long name or of pax records: no layer that FTL understands has longer ones."""
 
 _KIND = slice(156, 157)
 EXTENSIONS = (tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
-"""Kinds of headers that say something of the next one."""
+"""Kinds of headers that extend the next one."""
 
 
 @dataclass(frozen=True, slots=True)
 class MemberExtent:
-    """A member with all of its headers: the bytes from `start` up to `end`; its content has `size` of them."""
+    """Position of a member: bytes `start` to `end` with all of its headers.
+
+    Attributes:
+        size: The length of its content, in bytes.
+    """
 
     name: bytes
     start: int
@@ -30,83 +34,83 @@ class MemberExtent:
 
     @property
     def content(self) -> int:
-        """Where its content starts."""
+        """The offset of its content."""
         return self.end - self.size - -self.size % BLOCK_SIZE
 
 
 class MemberScanner:
-    """Reads a tar piece by piece and tells the members whose headers have passed.
+    """Incremental scanner of a tar: finds each member once its headers have been fed.
 
-    What it cannot read it does not report: it only ever serves to find bytes that are alike, and a wrong answer costs
+    What it cannot parse it does not report: it serves only to find similar bytes, and a wrong answer costs
     compression, nothing else.
     """
 
     def __init__(self) -> None:
         self._position = 0
-        self._skip = 0
-        self._held = bytearray()
+        self._to_skip = 0
+        self._partial = bytearray()
         self._start: int | None = None
         self._name: bytes | None = None
         self._extension = 0
         self._kind = b""
-        self._over = False
+        self._is_over = False
 
     def feed(self, data: bytes) -> list[MemberExtent]:
-        """Take the next bytes; the members that are known now and were not before."""
-        found: list[MemberExtent] = []
+        """Scan the next bytes; the members that were found in them."""
+        extents: list[MemberExtent] = []
         at = 0
-        while at < len(data) and not self._over:
-            if self._skip:
-                step = min(self._skip, len(data) - at)
-                self._skip -= step
+        while at < len(data) and not self._is_over:
+            if self._to_skip:
+                step = min(self._to_skip, len(data) - at)
+                self._to_skip -= step
                 self._position += step
                 at += step
                 continue
             wanted = self._extension or BLOCK_SIZE
-            taken = data[at : at + wanted - len(self._held)]
-            self._held += taken
-            self._position += len(taken)
-            at += len(taken)
-            if len(self._held) == wanted:
-                block = bytes(self._held)
-                self._held.clear()
+            part = data[at : at + wanted - len(self._partial)]
+            self._partial += part
+            self._position += len(part)
+            at += len(part)
+            if len(self._partial) == wanted:
+                block = bytes(self._partial)
+                self._partial.clear()
                 if self._extension:
-                    self._extended(block)
-                elif extent := self._header(block):
-                    found.append(extent)
-        return found
+                    self._parse_extension(block)
+                elif extent := self._parse_header(block):
+                    extents.append(extent)
+        return extents
 
     @property
-    def over(self) -> bool:
-        """The archive has ended, or has become something that cannot be read."""
-        return self._over
+    def is_over(self) -> bool:
+        """Whether the tar has ended, or can be parsed no further."""
+        return self._is_over
 
-    def pass_over(self, count: int) -> None:
-        """Take bytes of a member's content that are not at hand, at most to its end."""
-        count = min(count, self._skip)
-        self._skip -= count
+    def skip(self, count: int) -> None:
+        """Skip bytes of a member's content that are not fed, at most to its end."""
+        count = min(count, self._to_skip)
+        self._to_skip -= count
         self._position += count
 
-    def _header(self, block: bytes) -> MemberExtent | None:
-        """A header: an extension announces a name, anything else is a member."""
+    def _parse_header(self, block: bytes) -> MemberExtent | None:
+        """Parse a header: an extension announces a name, anything else is a member."""
         kind, size = kind_and_size(block)
         if size is None or not any(block):
-            self._over = True  # the end of the archive, or nothing that we understand
+            self._is_over = True  # the end of the archive, or an unknown format
             return None
         body = size + -size % BLOCK_SIZE
         if self._start is None:
             self._start = self._position - BLOCK_SIZE
         if kind in EXTENSIONS:
-            self._over = body > _EXTENSION_LIMIT
+            self._is_over = body > _EXTENSION_LIMIT
             self._extension, self._kind = body, kind
             return None
         extent = MemberExtent(self._name or _name(block), self._start, self._position + body, size)
         self._start = self._name = None
-        self._skip = body
+        self._to_skip = body
         return extent
 
-    def _extended(self, block: bytes) -> None:
-        """What an extension says of the name of the member that follows."""
+    def _parse_extension(self, block: bytes) -> None:
+        """Parse an extension for the name of the next member."""
         self._extension = 0
         if self._kind == tarfile.GNUTYPE_LONGNAME:
             self._name = block.rstrip(b"\0")
@@ -114,25 +118,25 @@ class MemberScanner:
             try:
                 path = pax_records(block.rstrip(b"\0")).get("path")
             except ValueError:
-                self._over = True
+                self._is_over = True
             else:
                 self._name = path.encode("utf-8", "surrogateescape") if path else self._name
 
 
 def kind_and_size(block: bytes) -> tuple[bytes, int | None]:
-    """What a header is of, and how many bytes follow it; None where that cannot be understood."""
+    """A header's kind, and the size of the body after it; None where that cannot be parsed."""
     return block[_KIND], _size(block)
 
 
 def _name(block: bytes) -> bytes:
-    """The name in a header: in the old form its first field, in ustar's with a prefix."""
+    """The name in a header: in the old format its first field, in ustar's with a prefix."""
     name = block[:100].partition(b"\0")[0]
     prefix = block[345:500].partition(b"\0")[0] if block[257:263] == b"ustar\0" else b""
     return prefix + b"/" + name if prefix else name
 
 
 def _size(block: bytes) -> int | None:
-    """The size in a header: octal, or GNU's binary form; None for neither."""
+    """The size in a header: octal, or GNU's binary format; None for neither."""
     field = block[124:136]
     if field[0] & 0x80:
         return int.from_bytes(field[1:], "big")

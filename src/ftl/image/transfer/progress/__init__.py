@@ -1,0 +1,1 @@
+"""Progress of a transfer: events while it runs, and its result."""

@@ -1,8 +1,9 @@
-"""Counting what a transfer moves, image by image and layer by layer, and telling it, at most five times a second."""
+"""Meter of a transfer's bytes, per image and layer: emits events five times a second."""
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,195 +14,236 @@ from ftl.events import (
     TransferProgress,
     TransferStarted,
 )
-from ftl.image.transfer.progress.rate import Rate
 from ftl.image.transfer.progress.result import TransferResult, report_finished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-_EVERY = 0.2
-"""Seconds between two events of progress for one image."""
+_INTERVAL = 0.2
+"""Seconds between two progress events of one image."""
 
 _DOCUMENTS = 4096
 """About what an image weighs beside its layers, in bytes."""
 
+RATE_WINDOW = 5.0
+"""Seconds over which speed is measured: shows a slower link, but not a short pause."""
+
+
+class Rate:
+    """Speed of a growing count over the last seconds."""
+
+    def __init__(self) -> None:
+        self._samples: deque[tuple[float, int]] = deque()
+
+    def sample(self, now: float, done: int) -> None:
+        """Record the count at a time, in seconds."""
+        self._samples.append((now, done))
+        while len(self._samples) > 2 and now - self._samples[0][0] > RATE_WINDOW:
+            self._samples.popleft()
+
+    @property
+    def speed(self) -> float:
+        """Counts a second; 0 while unknown."""
+        if len(self._samples) < 2:
+            return 0.0
+        (start, before), (end, after) = self._samples[0], self._samples[-1]
+        return (after - before) / (end - start) if end > start else 0.0
+
+    def seconds_left(self, total: int) -> float | None:
+        """Seconds until the total is reached at this speed; None while unknown."""
+        return max(0, total - self._samples[-1][1]) / self.speed if self.speed > 0 else None
+
 
 @dataclass(slots=True)
 class ImageProgress:
-    """One image of a transfer; sizes are of uncompressed layers, in bytes.
+    """Progress of one image; sizes are of uncompressed layers, in bytes.
 
     Attributes:
-        layers: How many it has.
-        needed: Those that the engine there lacks.
-        expected: How much there is to send, estimated until it has passed.
-        kept: Those that are needed and need not travel.
+        image: The image's tag on the server.
+        layers: How many layers it has.
+        needed: diffIDs that the server's engine lacks.
+        expected: How much there is to send, estimated until it has been read.
+        cached: diffIDs that are needed and are in the server's cache.
+        layers_cached: How many layers came out of the cache so far.
+        bytes_saved: Compressed bytes that deltas have saved.
+        bytes_read: Bytes of layers read so far.
+        bytes_sent: Compressed bytes written to the network so far.
+        reported: When the last progress event was emitted.
     """
 
     image: str
     layers: int
     needed: frozenset[str]
     expected: int
-    kept: frozenset[str] = frozenset()
+    cached: frozenset[str] = frozenset()
     layers_sent: int = 0
     layers_delta: int = 0
-    layers_kept: int = 0
-    saved: int = 0
-    done: int = 0
-    sent: int = 0
-    told: float = 0.0
+    layers_cached: int = 0
+    bytes_saved: int = 0
+    bytes_read: int = 0
+    bytes_sent: int = 0
+    reported: float = 0.0
     rate: Rate = field(default_factory=Rate)
 
 
 @dataclass(slots=True)
-class _Layer:
-    """The layer that is on its way."""
+class _LayerProgress:
+    """The layer that is being sent.
+
+    Attributes:
+        sent_before: Compressed bytes of the transfer before this layer.
+        size: Bytes of it read so far.
+        whole_size: About how many compressed bytes it would take without a delta.
+    """
 
     diff_id: str
     sent_before: int
     way: LayerWay = "whole"
     size: int = 0
-    instead_of: int = 0
+    whole_size: int = 0
 
 
 class Meter:
-    """The accounts of one transfer. A layer that several images need goes to the account of the first.
+    """Counter of one transfer; a layer that several images need counts for the first.
 
     Args:
-        accounts: One for each image.
-        emit: Told of the progress.
-        sent: Compressed bytes that went to the wire before, in vain.
-        in_step: What is handed over belongs to the layer at hand. Otherwise compressed blocks hold parts of several
-            layers, and go out behind them.
+        images: The progress of each image, at its beginning.
+        emit: Receives progress events.
+        sent: Compressed bytes that earlier attempts have written to the network.
+        exact_layers: Bytes that are sent belong to the current layer. Otherwise compressed blocks hold parts of
+            several layers, and are sent later than their layers are read.
         clock: Seconds.
 
     Attributes:
-        sent: Compressed bytes that went to the wire.
+        sent: Compressed bytes written to the network, with those of earlier attempts.
     """
 
     def __init__(
         self,
-        accounts: Iterable[ImageProgress],
+        images: Iterable[ImageProgress],
         emit: Emit,
         *,
         sent: int = 0,
-        in_step: bool = False,
+        exact_layers: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._accounts = list(accounts)
+        self._images = list(images)
         self._emit = emit
-        self._in_step = in_step
+        self._exact_layers = exact_layers
         self._clock = clock
-        self._current = self._accounts[0]
-        self._current.sent = sent
-        self._layer: _Layer | None = None
-        self._began = self._last = clock()
-        self._in_vain = sent
+        self._current = self._images[0]
+        self._current.bytes_sent = sent
+        self._layer: _LayerProgress | None = None
+        self._began = self._last_sent = clock()
+        self._sent_in_vain = sent
         self.sent = sent
 
     def start(self) -> None:
-        """Tell what is about to be sent."""
-        self._began = self._last = self._clock()
-        for one in self._accounts:
-            reused = one.layers - len(one.needed) + len(one.kept)
-            self._emit(TransferStarted(one.image, one.layers, reused, one.expected, len(one.kept)))
+        """Emit what is about to be sent."""
+        self._began = self._last_sent = self._clock()
+        for image in self._images:
+            reused = image.layers - len(image.needed) + len(image.cached)
+            self._emit(TransferStarted(image.image, image.layers, reused, image.expected, len(image.cached)))
 
-    def kept(self, diff_id: str, size: int, compressed: int) -> None:
-        """A layer of so many bytes need not travel; compressed, it would have been so many."""
-        account = self._account(diff_id)
-        account.layers_kept += 1
-        self._emit(LayerFinished(account.image, diff_id, "kept", size, 0, compressed))
+    def layer_cached(self, diff_id: str, size: int, compressed_size: int) -> None:
+        """A layer comes out of the server's cache and is not sent."""
+        image = self._image_of(diff_id)
+        image.layers_cached += 1
+        self._emit(LayerFinished(image.image, diff_id, "kept", size, 0, compressed_size))
 
-    def layer(self, diff_id: str) -> None:
-        """A layer sets out."""
-        self._current = self._account(diff_id)
-        self._layer = _Layer(diff_id, self.sent)
-        self._current.rate.sample(self._clock(), self._current.done)
+    def layer_started(self, diff_id: str) -> None:
+        """A layer is about to be sent."""
+        self._current = self._image_of(diff_id)
+        self._layer = _LayerProgress(diff_id, self.sent)
+        self._current.rate.sample(self._clock(), self._current.bytes_read)
 
-    def difference(self, instead_of: int) -> None:
-        """The layer goes as a difference; whole, it would have been about so many compressed bytes."""
+    def layer_is_delta(self, whole_size: int) -> None:
+        """The current layer is sent as a delta; whole, it would take about `whole_size` bytes."""
         if self._layer is not None:
-            self._layer.way, self._layer.instead_of = "delta", instead_of
+            self._layer.way, self._layer.whole_size = "delta", whole_size
 
-    def passed(self, count: int) -> None:
-        """So many bytes of the layer were read."""
-        self._current.done += count
+    def bytes_read(self, count: int) -> None:
+        """Count bytes of the current layer that were read."""
+        self._current.bytes_read += count
         if self._layer is not None:
             self._layer.size += count
-        self._tell()
+        self._report()
 
-    def handed_over(self, count: int) -> None:
-        """So many compressed bytes went to the wire."""
+    def bytes_sent(self, count: int) -> None:
+        """Count compressed bytes that were written to the network."""
         self.sent += count
-        self._current.sent += count
-        self._last = self._clock()
-        self._tell()
+        self._current.bytes_sent += count
+        self._last_sent = self._clock()
+        self._report()
 
-    def layer_done(self) -> None:
-        """All of the layer has passed."""
-        account, layer, self._layer = self._current, self._layer, None
+    def layer_finished(self) -> None:
+        """All of the current layer has been read."""
+        image, layer, self._layer = self._current, self._layer, None
         if layer is None:
             return
-        sent = self.sent - layer.sent_before if self._in_step else None
-        account.layers_sent += 1
+        sent = self.sent - layer.sent_before if self._exact_layers else None
+        image.layers_sent += 1
         if layer.way == "delta":
-            account.layers_delta += 1
-            account.saved += max(0, layer.instead_of - (sent or 0))
-        instead_of = layer.instead_of if layer.way == "delta" else sent
-        self._emit(LayerFinished(account.image, layer.diff_id, layer.way, layer.size, sent, instead_of))
-        self._emit(self._progress(account))
+            image.layers_delta += 1
+            image.bytes_saved += max(0, layer.whole_size - (sent or 0))
+        whole_size = layer.whole_size if layer.way == "delta" else sent
+        self._emit(LayerFinished(image.image, layer.diff_id, layer.way, layer.size, sent, whole_size))
+        self._emit(self._progress(image))
 
     def finish(self, seconds: float) -> dict[str, TransferResult]:
-        """The images are there."""
-        return {account.image: self._finish(account, seconds) for account in self._accounts}
+        """Emit that the images are on the server; returns the results by tag."""
+        return {image.image: self._finish(image, seconds) for image in self._images}
 
-    def _finish(self, account: ImageProgress, seconds: float) -> TransferResult:
-        self._emit(self._progress(account))
-        took = self._last - self._began
-        sent = TransferResult(
-            image=account.image,
-            layers_sent=account.layers_sent,
-            layers_reused=account.layers - account.layers_sent,
-            bytes_sent=self._share(account),
+    def _finish(self, image: ImageProgress, seconds: float) -> TransferResult:
+        self._emit(self._progress(image))
+        sending = self._last_sent - self._began
+        result = TransferResult(
+            image=image.image,
+            layers_sent=image.layers_sent,
+            layers_reused=image.layers - image.layers_sent,
+            bytes_sent=self._share(image),
             seconds=seconds,
-            bytes_saved=account.saved,
-            layers_delta=account.layers_delta,
-            layers_kept=account.layers_kept,
-            link_speed=(self.sent - self._in_vain) / took if took > 0 and account.layers_sent else 0.0,
+            bytes_saved=image.bytes_saved,
+            layers_delta=image.layers_delta,
+            layers_kept=image.layers_cached,
+            link_speed=(self.sent - self._sent_in_vain) / sending
+            if sending > 0 and image.layers_sent
+            else 0.0,
             loaded=True,
         )
-        return report_finished(sent, self._emit)
+        return report_finished(result, self._emit)
 
-    def _account(self, diff_id: str) -> ImageProgress:
-        return next(account for account in self._accounts if diff_id in account.needed)
+    def _image_of(self, diff_id: str) -> ImageProgress:
+        return next(image for image in self._images if diff_id in image.needed)
 
-    def _tell(self) -> None:
-        account, now = self._current, self._clock()
-        if now - account.told >= _EVERY:
-            account.told = now
-            account.rate.sample(now, account.done)
-            self._emit(self._progress(account))
+    def _report(self) -> None:
+        image, now = self._current, self._clock()
+        if now - image.reported >= _INTERVAL:
+            image.reported = now
+            image.rate.sample(now, image.bytes_read)
+            self._emit(self._progress(image))
 
-    def _progress(self, account: ImageProgress) -> TransferProgress:
-        layer = self._layer if account is self._current else None
-        layers = len(account.needed) - len(account.kept)
-        through = account.layers_sent == layers
-        total = account.done if through else max(account.expected, account.done)
+    def _progress(self, image: ImageProgress) -> TransferProgress:
+        layer = self._layer if image is self._current else None
+        layers = len(image.needed) - len(image.cached)
+        is_complete = image.layers_sent == layers
+        total = image.bytes_read if is_complete else max(image.expected, image.bytes_read)
         return TransferProgress(
-            image=account.image,
-            bytes_done=account.done,
+            image=image.image,
+            bytes_done=image.bytes_read,
             bytes_total=total,
-            bytes_sent=self._share(account),
-            layers_done=account.layers_sent,
+            bytes_sent=self._share(image),
+            layers_done=image.layers_sent,
             layers_total=layers,
             layer=layer.diff_id if layer else None,
             way=layer.way if layer else None,
-            speed=account.rate.speed,
-            seconds_left=0.0 if through else account.rate.left(total),
+            speed=image.rate.speed,
+            seconds_left=0.0 if is_complete else image.rate.seconds_left(total),
         )
 
-    def _share(self, account: ImageProgress) -> int:
+    def _share(self, image: ImageProgress) -> int:
         """The compressed bytes of one image; where blocks hold layers of several, they are shared out by size."""
-        if self._in_step:
-            return account.sent
-        total = sum(each.done + _DOCUMENTS for each in self._accounts)
-        return self.sent * (account.done + _DOCUMENTS) // total
+        if self._exact_layers:
+            return image.bytes_sent
+        total = sum(other.bytes_read + _DOCUMENTS for other in self._images)
+        return self.sent * (image.bytes_read + _DOCUMENTS) // total

@@ -1,4 +1,4 @@
-"""What it took to bring an image to a server."""
+"""Result of bringing an image to a server: layers, bytes and seconds."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from ftl.events import Emit, TransferFinished
 
 @dataclass(frozen=True, slots=True)
 class TransferResult:
-    """What it took to bring an image to a server.
+    """Result of bringing an image to a server.
 
     Attributes:
-        image: Its name there.
-        layers_sent: Layers that travelled.
+        image: The image's tag there.
+        layers_sent: Layers that were sent.
         layers_reused: Layers that the server had, or that another image of the same transfer brought.
-        bytes_sent: Compressed bytes handed to the wire.
-        seconds: From the first question to the tag.
-        bytes_saved: About how many more would have been sent if no layer had gone as a difference.
-        layers_delta: How many of those sent went as differences.
-        layers_kept: How many of those reused the server had kept from an earlier transfer, beside its images.
+        bytes_sent: Compressed bytes written to the network.
+        seconds: From the first request to the tag.
+        bytes_saved: About how many more bytes would have been sent without deltas.
+        layers_delta: How many of the layers sent went as deltas.
+        layers_kept: How many of the layers reused came from the server's cache, not from its images.
         link_speed: Bytes a second on the wire, on average, while layers were sent; 0 where none was.
-        loaded: The engine there made the image of what FTL sent; otherwise it had it.
+        loaded: The server's engine made the image of FTL's archive; otherwise it had it already.
     """
 
     image: str
@@ -36,19 +36,19 @@ class TransferResult:
     loaded: bool = False
 
 
-def report_finished(sent: TransferResult, emit: Emit) -> TransferResult:
-    """Tell that an image is on the server."""
+def report_finished(result: TransferResult, emit: Emit) -> TransferResult:
+    """Emit that an image is on the server; returns its result."""
     emit(
         TransferFinished(
-            image=sent.image,
-            layers_sent=sent.layers_sent,
-            layers_reused=sent.layers_reused,
-            bytes_sent=sent.bytes_sent,
-            seconds=sent.seconds,
-            bytes_saved=sent.bytes_saved,
-            layers_delta=sent.layers_delta,
-            layers_kept=sent.layers_kept,
-            link_speed=sent.link_speed,
+            image=result.image,
+            layers_sent=result.layers_sent,
+            layers_reused=result.layers_reused,
+            bytes_sent=result.bytes_sent,
+            seconds=result.seconds,
+            bytes_saved=result.bytes_saved,
+            layers_delta=result.layers_delta,
+            layers_kept=result.layers_kept,
+            link_speed=result.link_speed,
         )
     )
-    return sent
+    return result

@@ -1,4 +1,4 @@
-"""What a server can do for a transfer beside its engine: its tools, its room, and the layers that it has kept."""
+"""Capabilities of a server beside its engine: tools, free disk space, and cached layers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from ftl.image.transfer.remote.scripts import ASK
+from ftl.image.transfer.remote.scripts import PROBE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,142 +15,147 @@ if TYPE_CHECKING:
     from ftl.engine.values import Store
     from ftl.ssh.machine import Machine
 
-_ASK_SECONDS = 20.0
+_PROBE_SECONDS = 20.0
 
-_MEMORY = 128 << 20
-"""Bytes that must be free before windows are put together there: one takes 15 MB."""
+_DELTA_MEMORY = 128 << 20
+"""Bytes of memory that must be free before deltas are applied there: one window takes 15 MB."""
 
-_KEEP = 1 << 30
-_KEEP_SHARE = 0.1
-"""Layers are kept up to this many bytes, and to this share of what is free."""
+_CACHE_LIMIT = 1 << 30
+_CACHE_SHARE = 0.1
+"""Layers are cached up to this many bytes, and up to this share of the free disk space."""
 
-_ROOM = 5
-"""So many times the old layer must fit in what is free: it is unpacked, beside a new one of about its size that the
-engine may hold twice on the same disk, and the copies of that, of which the smaller one is kept."""
+_DELTA_SPACE = 5
+"""How many times the base layer must fit in the free disk space: it is unpacked, beside a new one of about its size
+that the engine may store twice on the same disk, and the copies of that, of which the smaller one is cached."""
 
-_SUM = str(int.from_bytes(b"abcdefgh", "little"))
+_PERL_SUM = str(int.from_bytes(b"abcdefgh", "little"))
 
 _LAYER = re.compile(r"([0-9a-f]{64})-(0|[1-9][0-9]{0,14}) ([0-9]{1,15})")
 _NUMBER = re.compile(r"[0-9]{1,15}")
 
-_NONE: Mapping[str, CachedLayer] = {}
+_NO_LAYERS: Mapping[str, CachedLayer] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class CachedLayer:
-    """A layer that the server keeps, compressed.
+    """A layer in the server's cache, where it is compressed.
 
     Attributes:
         diff_id: "sha256:HEX".
-        size: Of its tar, in bytes.
-        compressed: What it takes there, and about what sending it would take.
+        size: Size of its tar, in bytes.
+        compressed_size: Size in the cache, in bytes: about what it would take to send the layer.
     """
 
     diff_id: str
     size: int
-    compressed: int
+    compressed_size: int
 
     @property
     def name(self) -> str:
-        """What the scripts call it."""
+        """The layer's file name in the cache."""
         return cache_name(self.diff_id, self.size)
 
 
 def cache_name(diff_id: str, size: int) -> str:
-    """What the scripts call a layer: its size is told by its name."""
+    """The file name of a layer in the cache: its digest and the size of its tar."""
     return f"{diff_id.removeprefix('sha256:')}-{size}"
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteCapabilities:
-    """A server's answer.
+    """Capabilities of a server, as found by the probe.
 
     Attributes:
-        receives: It has what the receiving script needs.
-        deltas: Windows can be put together there.
-        describes: It can tell what a kept layer is like.
-        free: Bytes free where the engine keeps its images; None where that is not known.
-        room: Bytes free where layers are kept.
-        keeps: How many bytes of layers may be kept.
-        kept: diffID -> layer.
-        round_trip: Seconds that the question was on its way.
+        can_receive: The tools of the receiving script are there.
+        can_apply_deltas: Layers can be made of deltas there.
+        can_describe: The server can describe a cached layer.
+        free_for_images: Bytes free where the engine keeps its images; None if unknown.
+        free_for_cache: Bytes free where layers are cached.
+        cache_limit: How many bytes of layers may be cached.
+        cached: diffID -> cached layer.
+        round_trip: Seconds that the probe spent on the network.
     """
 
-    receives: bool = False
-    deltas: bool = False
-    describes: bool = False
-    free: int | None = None
-    room: int = 0
-    keeps: int = 0
-    kept: Mapping[str, CachedLayer] = field(default_factory=lambda: _NONE)
+    can_receive: bool = False
+    can_apply_deltas: bool = False
+    can_describe: bool = False
+    free_for_images: int | None = None
+    free_for_cache: int = 0
+    cache_limit: int = 0
+    cached: Mapping[str, CachedLayer] = field(default_factory=lambda: _NO_LAYERS)
     round_trip: float = 0.0
 
-    def bases(self) -> dict[str, CachedLayer]:
-        """The layers that others can be sent as differences to: each is unpacked there, beside what comes."""
+    def delta_bases(self) -> dict[str, CachedLayer]:
+        """The cached layers that can be the base of a delta: there is disk space to unpack them."""
         return {
-            name: layer
-            for name, layer in self.kept.items()
-            if self.deltas and _ROOM * layer.size <= self.room
+            diff_id: layer
+            for diff_id, layer in self.cached.items()
+            if self.can_apply_deltas and _DELTA_SPACE * layer.size <= self.free_for_cache
         }
 
-    def without_kept(self) -> RemoteCapabilities:
-        """The same server as if it kept nothing: for a transfer that trusts nothing."""
-        return replace(self, kept=_NONE)
+    def without_cache(self) -> RemoteCapabilities:
+        """This server with an empty cache: for a transfer that relies on nothing."""
+        return replace(self, cached=_NO_LAYERS)
 
 
 async def probe_server(machine: Machine, root: str, store: Store) -> RemoteCapabilities:
-    """Ask a server, in one round trip. One that cannot answer can do nothing for us.
+    """Find out a server's capabilities in one round trip. One that cannot answer has none.
 
     Args:
         machine: The server.
-        root: The folder of its engine.
-        store: Where that has its images.
+        root: The root folder of its engine.
+        store: The engine's image store.
 
     Raises:
         ServerError: The server cannot be reached.
     """
     began = time.monotonic()
-    done = await machine.run(["sh", "-c", ASK, "sh", root, store], timeout=_ASK_SECONDS)
+    done = await machine.run(["sh", "-c", PROBE, "sh", root, store], timeout=_PROBE_SECONDS)
     return parse_probe(done.stdout.decode("ascii", "replace"), time.monotonic() - began)
 
 
-def parse_probe(answer: str, round_trip: float = 0.0) -> RemoteCapabilities:
-    """Understand what the script said; lines that are not its own are passed over."""
-    said: dict[str, str] = {}
-    kept: dict[str, CachedLayer] = {}
-    for line in answer.splitlines():
-        word, _, rest = line.partition(" ")
-        if word == "layer":
-            layer = _layer(rest)
+def parse_probe(output: str, seconds: float = 0.0) -> RemoteCapabilities:
+    """Parse the probe's output; other lines (a login shell's greeting) are ignored.
+
+    Args:
+        output: What it printed.
+        seconds: How long it took, with the network.
+    """
+    values: dict[str, str] = {}
+    cached: dict[str, CachedLayer] = {}
+    for line in output.splitlines():
+        key, _, value = line.partition(" ")
+        if key == "layer":
+            layer = _parse_layer(value)
             if layer is not None:
-                kept[layer.diff_id] = layer
+                cached[layer.diff_id] = layer
         else:
-            said[word] = rest
-    receives = bool(said.get("zstd") and said.get("docker")) and said.get("exact") == "cd"
-    home = _kilobytes(said, "home") or 0
-    describes = receives and said.get("perl") == _SUM
+            values[key] = value
+    can_receive = bool(values.get("zstd") and values.get("docker")) and values.get("exact") == "cd"
+    free_for_cache = _kilobytes(values, "cache") or 0
+    can_describe = can_receive and values.get("perl") == _PERL_SUM
     return RemoteCapabilities(
-        receives=receives,
-        describes=describes,
-        deltas=describes and (_kilobytes(said, "memory") or 0) >= _MEMORY,
-        free=_kilobytes(said, "images"),
-        room=home,
-        keeps=min(_KEEP, int(_KEEP_SHARE * home)),
-        kept=kept if receives else _NONE,
-        round_trip=max(0.0, round_trip - (_number(said, "took") or 0) / 1e9),
+        can_receive=can_receive,
+        can_describe=can_describe,
+        can_apply_deltas=can_describe and (_kilobytes(values, "memory") or 0) >= _DELTA_MEMORY,
+        free_for_images=_kilobytes(values, "images"),
+        free_for_cache=free_for_cache,
+        cache_limit=min(_CACHE_LIMIT, int(_CACHE_SHARE * free_for_cache)),
+        cached=cached if can_receive else _NO_LAYERS,
+        round_trip=max(0.0, seconds - (_number(values, "took") or 0) / 1e9),
     )
 
 
-def _layer(line: str) -> CachedLayer | None:
-    found = _LAYER.fullmatch(line)
-    return CachedLayer(f"sha256:{found[1]}", int(found[2]), int(found[3])) if found else None
+def _parse_layer(line: str) -> CachedLayer | None:
+    match = _LAYER.fullmatch(line)
+    return CachedLayer(f"sha256:{match[1]}", int(match[2]), int(match[3])) if match else None
 
 
-def _kilobytes(said: Mapping[str, str], key: str) -> int | None:
-    found = _number(said, key)
-    return found if found is None else found * 1024
+def _kilobytes(values: Mapping[str, str], key: str) -> int | None:
+    number = _number(values, key)
+    return number if number is None else number * 1024
 
 
-def _number(said: Mapping[str, str], key: str) -> int | None:
-    found = _NUMBER.fullmatch(said.get(key, ""))
-    return int(found[0]) if found else None
+def _number(values: Mapping[str, str], key: str) -> int | None:
+    match = _NUMBER.fullmatch(values.get(key, ""))
+    return int(match[0]) if match else None

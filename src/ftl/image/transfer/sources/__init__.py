@@ -1,1 +1,1 @@
-"""Getting layers out of the engine here: its own files, a push to this process, or what it saves."""
+"""Sources of layers in the local engine: a push to this process, or `docker save`."""

@@ -1,8 +1,8 @@
-"""What is remembered between pushes: which layer is in a blob of which digest, and where our endpoint listened.
+"""Cache of known blobs, with the layer in each, and of the upload endpoint's address.
 
-That a blob of a digest holds a certain tar is true for ever and on every machine, so it is kept for all
+That a blob of a digest contains a certain tar is true for ever and on every machine, so it is kept for all
 engines together. The port and the name stay the same from push to push, because engines write down for each
-layer in which registries it lies, and have room for 50: a new name each time would push out the real ones.
+layer in which registries it is, and have room for 50: a new name each time would push out the real ones.
 """
 
 from __future__ import annotations
@@ -20,35 +20,35 @@ if TYPE_CHECKING:
 
 _FORMAT = 1
 
-_MOST = 4000
-"""Blobs that are kept, the latest; some 250 bytes each."""
+_MAX_BLOBS = 4000
+"""How many blobs are kept, the latest; some 250 bytes each."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownBlob:
-    """A layer as an engine uploads it.
+    """The layer in a blob that an engine uploads.
 
     Attributes:
-        diff_id: Of its tar.
-        size: Of its tar, in bytes.
-        packed: Of the blob itself, in bytes.
+        diff_id: The digest of its tar.
+        size: Size of its tar, in bytes.
+        compressed_size: Size of the blob itself, in bytes.
     """
 
     diff_id: str
     size: int
-    packed: int
+    compressed_size: int
 
 
 class BlobCache:
-    """A file in the user's cache folder, for them alone: the name in it keeps others on this machine out.
+    """A private file in the user's cache folder; the endpoint's name keeps other users out.
 
     Args:
-        path: Instead of the usual one.
+        path: The file; None for the default.
 
     Attributes:
-        blobs: Digest -> what is in that blob.
-        name: The secret part of our endpoint's names.
-        port: Where it listened last; 0 at first.
+        blobs: Digest -> the layer in that blob.
+        name: The secret part of the upload endpoint's repository.
+        port: The port of the last upload endpoint; 0 at first.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -59,13 +59,13 @@ class BlobCache:
         self.port = as_int(raw.get("port"))
 
     def unknown(self, layers: Iterable[str]) -> set[str]:
-        """The diffIDs whose blobs are not known."""
+        """The diffIDs of which no blob is known."""
         return set(layers) - {blob.diff_id for blob in self.blobs.values()}
 
     def save(self) -> None:
-        """Add what is new to the file."""
-        kept = list((_blobs(self._read()) | self.blobs).items())[-_MOST:]
-        blobs = {digest: [blob.diff_id, blob.size, blob.packed] for digest, blob in kept}
+        """Merge what was learnt into the file."""
+        latest = list((_blobs(self._read()) | self.blobs).items())[-_MAX_BLOBS:]
+        blobs = {digest: [blob.diff_id, blob.size, blob.compressed_size] for digest, blob in latest}
         write_json(self._path, {"format": _FORMAT, "name": self.name, "port": self.port, "blobs": blobs})
 
     def _read(self) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""`docker save` as a source of layers: what every engine offers, wherever it runs."""
+"""Source of layers that reads `docker save`: works with every engine, wherever it runs."""
 
 from __future__ import annotations
 
@@ -16,48 +16,48 @@ if TYPE_CHECKING:
 
 
 class DockerSaveSource:
-    """Images out of the stream that an engine saves; a Source. May be read more than once.
+    """Source that reads the stream of `docker save`; may be read more than once.
 
     Args:
         engine: The engine.
-        images: Image ID -> what messages call it. By ID, because a name may move to another image meanwhile, when
-            another build uses it.
-        wanted: The same images.
+        references: Image ID -> what messages call the image. Saved by ID, because a tag may move to another image
+            meanwhile, when another build uses it.
+        images: The same images.
     """
 
     name = "save"
 
-    def __init__(self, engine: Engine, images: Mapping[str, str], wanted: Sequence[SourceImage]) -> None:
+    def __init__(self, engine: Engine, references: Mapping[str, str], images: Sequence[SourceImage]) -> None:
         self._engine = engine
+        self._references = references
         self._images = images
-        self._wanted = wanted
         self.configs: dict[str, bytes] = {}
         self.sizes: dict[str, int] = {}
 
-    async def layers(self, needed: frozenset[str], *, measure: bool) -> AsyncGenerator[LayerStream, None]:
-        """Hand out layers; see Source.
+    async def layers(self, needed: frozenset[str], *, measure_all: bool) -> AsyncGenerator[LayerStream, None]:
+        """Yield layers, as `LayerSource.layers`.
 
         Raises:
             TransferFailed: The stream ends early, something is missing in it, or a layer's bytes do not match its
                 digest.
         """
-        async with aclosing(docker_save(self._engine, self._images)) as stream:
-            inside = SavedArchive(stream, self._wanted, needed, measure=measure)
-            self.configs, self.sizes = inside.configs, inside.sizes
-            async with aclosing(inside.layers()) as layers:
+        async with aclosing(docker_save(self._engine, self._references)) as stream:
+            archive = SavedArchive(stream, self._images, needed, measure_all=measure_all)
+            self.configs, self.sizes = archive.configs, archive.sizes
+            async with aclosing(archive.layers()) as layers:
                 async for layer in layers:
                     yield layer
 
 
-async def docker_save(engine: Engine, images: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
-    """What an engine saves of these images; its errors are told from those of the engine there."""
+async def docker_save(engine: Engine, references: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
+    """Stream images as an engine saves them; errors say that it is this engine that failed."""
     try:
-        async with aclosing(engine.save(list(images))) as stream:
-            async for piece in stream:
-                yield piece
+        async with aclosing(engine.save(list(references))) as stream:
+            async for chunk in stream:
+                yield chunk
     except EngineError as error:
         raise TransferFailed(
-            f"{', '.join(images.values())} cannot be read from the engine on {engine.name}",
+            f"{', '.join(references.values())} cannot be read from the engine on {engine.name}",
             cause=error.cause or error.message,
             hint=error.hint,
         ) from error

@@ -1,9 +1,9 @@
-"""The names of layers in what Docker 20.10 to 24 save: `V1ID/layer.tar`, told before the archive tells them.
+"""Predict the names of layers in archives of Docker 20.10 to 24: `V1ID/layer.tar`.
 
-`manifest.json`, which says what each directory is, comes last. But the IDs are made from the layers
+`manifest.json`, which maps directories to layers, comes last. But the IDs are made from the layers
 themselves (moby image/v1 CreateID, called by image/tarexport/save.go, seen on 20.10.24): every layer but
 the top one has the digest of a fixed document with its chainID and its parent's ID. The top one's document
-holds the image's configuration; it is known by its parent, which its own `json` names and which passes
+contains the image's configuration; it is recognised by its parent, which its own `json` names and which comes
 before its `layer.tar`.
 """
 
@@ -37,11 +37,11 @@ _ZERO_CONFIG = {
     "OnBuild": None,
     "Labels": None,
 }
-"""Go's zero container.Config as it is written; its order counts."""
+"""Go's zero container.Config as it is serialised; the order matters."""
 
 
 def v1_ids(layers: Sequence[str]) -> tuple[str, ...]:
-    """The IDs (hex) of all layers but the top one, lowest first."""
+    """The V1 IDs (hex) of all layers but the top one, lowest first."""
     ids: list[str] = []
     for chain_id in chain_ids(layers)[:-1]:
         document: dict[str, object] = {
@@ -56,28 +56,28 @@ def v1_ids(layers: Sequence[str]) -> tuple[str, ...]:
 
 
 class LegacyLayerNames:
-    """Which layer lies in which directory of a legacy archive of these images."""
+    """Maps the directories of a legacy archive to the layers of these images."""
 
     def __init__(self, images: Iterable[Sequence[str]]) -> None:
-        self._known: dict[str, str] = {}
-        self._tops: dict[str, set[str]] = {}
+        self._diff_ids: dict[str, str] = {}
+        self._top_layers: dict[str, set[str]] = {}
         for layers in images:
             ids = v1_ids(layers)
-            self._known |= zip(ids, layers[:-1], strict=True)
-            self._tops.setdefault(ids[-1] if ids else "", set()).add(layers[-1])
+            self._diff_ids |= zip(ids, layers[:-1], strict=True)
+            self._top_layers.setdefault(ids[-1] if ids else "", set()).add(layers[-1])
 
-    def learn(self, directory: str, document: bytes) -> None:
+    def add_document(self, directory: str, document: bytes) -> None:
         """Take note of a directory's `json`."""
-        if directory in self._known:
+        if directory in self._diff_ids:
             return
         try:
             parent = json.loads(document).get("parent", "")
         except (ValueError, AttributeError):
             return
-        tops = self._tops.get(parent, set())
-        if len(tops) == 1:
-            self._known[directory] = next(iter(tops))
+        candidates = self._top_layers.get(parent, set())
+        if len(candidates) == 1:
+            self._diff_ids[directory] = next(iter(candidates))
 
     def diff_id(self, directory: str) -> str | None:
-        """The layer in a directory; None where it cannot be told beforehand."""
-        return self._known.get(directory)
+        """The layer in a directory; None where that cannot be predicted."""
+        return self._diff_ids.get(directory)

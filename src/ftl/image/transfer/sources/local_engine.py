@@ -1,4 +1,4 @@
-"""The engine here: what its images are made of, and the ways to get at their layers."""
+"""The local engine: the layers of its images, and the sources to read them from."""
 
 from __future__ import annotations
 
@@ -21,29 +21,30 @@ if TYPE_CHECKING:
 
 
 async def warm_blob_cache(engine: Engine, references: Iterable[str]) -> None:
-    """Let the next transfer of these images, or of their descendants, get at single layers faster.
+    """Learn the blobs of images, so that the next transfer reads single layers faster.
 
-    Takes as long as the engine here needs to compress what is new to us; may be cancelled at any time, and never raises
-    on account of an engine. For a time in which this machine only waits.
+    Also the transfer of images based on them. Takes as long as the local engine needs to compress layers of unknown
+    blobs; may be cancelled at any time, and never raises on account of an engine. For a time in which this machine
+    only waits.
 
     Args:
-        engine: The engine here.
+        engine: The local engine.
         references: Names or IDs of its images.
     """
     with suppress(EngineError):
         if (await engine.info()).store == "overlay2":
-            found = await gather_all(engine.image(reference) for reference in references)
-            images = [image for image in found if image is not None]
-            await learn_blobs(engine, [SourceImage(image.id, image.id, image.layers) for image in images])
+            images = await gather_all(engine.image(reference) for reference in references)
+            present = [image for image in images if image is not None]
+            await learn_blobs(engine, [SourceImage(image.id, image.id, image.layers) for image in present])
 
 
 class LocalEngine:
-    """The engine here.
+    """The engine on this machine as the origin of a transfer.
 
     Args:
-        engine: It.
-        platform: The server's, which decides where an image has several.
-        sources: The names of the sources to use; None: of all.
+        engine: The engine.
+        platform: The server's platform, which decides where an image has several.
+        sources: The names of the sources to use; None for all.
     """
 
     def __init__(self, engine: Engine, platform: str, sources: Collection[str] | None = None) -> None:
@@ -51,29 +52,29 @@ class LocalEngine:
         self._platform = platform
         self._allowed = sources
 
-    async def wanted(self, images: Mapping[str, Image]) -> list[SourceImage]:
-        """What the images are made of: by what messages call them.
+    async def source_images(self, images: Mapping[str, Image]) -> list[SourceImage]:
+        """Find out which layers and config images consist of. The keys are what messages call them.
 
         Raises:
-            TransferFailed: One is not there for that platform, or not whole.
+            TransferFailed: An image is not there for that platform, or incomplete.
         """
         if (await self._engine.info()).store == "containerd":
             ids = {reference: image.id for reference, image in images.items()}
-            async with aclosing(
-                docker_save(self._engine, {id_: name for name, id_ in ids.items()})
-            ) as stream:
+            references = {image_id: reference for reference, image_id in ids.items()}
+            async with aclosing(docker_save(self._engine, references)) as stream:
                 return await read_oci_index(stream, ids, self._platform)
         return [SourceImage(reference, image.id, image.layers) for reference, image in images.items()]
 
     async def sources(
-        self, images: Mapping[str, Image], wanted: Sequence[SourceImage], needed: frozenset[str]
+        self, images: Mapping[str, Image], source_images: Sequence[SourceImage], needed: frozenset[str]
     ) -> list[LayerSource]:
-        """The ways to these layers, the best first; the last one is sure, but the slowest."""
-        saving = DockerSaveSource(self._engine, {image.id: name for name, image in images.items()}, wanted)
-        found = await choose_sources(self._engine, wanted, needed, saving=saving)
-        return [source for source in found if self._allowed is None or source.name in self._allowed]
+        """The sources of layers, the fastest first; the last one is slow, but always works."""
+        references = {image.id: reference for reference, image in images.items()}
+        fallback = DockerSaveSource(self._engine, references, source_images)
+        sources = await choose_sources(self._engine, source_images, needed, fallback=fallback)
+        return [source for source in sources if self._allowed is None or source.name in self._allowed]
 
-    async def old(self, image: Image, layer: str) -> list[LayerSource]:
-        """The ways to one layer of an older image."""
+    async def layer_sources(self, image: Image, layer: str) -> list[LayerSource]:
+        """The sources of one layer of another image."""
         images = {image.id: image}
-        return await self.sources(images, await self.wanted(images), frozenset({layer}))
+        return await self.sources(images, await self.source_images(images), frozenset({layer}))

@@ -1,8 +1,8 @@
-"""What a containerd store would save: the manifests, which there come after the layers they name.
+"""Reader of the OCI index in what a containerd store saves.
 
-Such an engine streams an image without writing it to disk first, and sorts its members by name. So the
-archive is read twice: once for its documents alone, then for the layers. An image may have several
-platforms; the one of the server is chosen here.
+The manifests come after the layers that they name: such an engine streams an image without writing it to disk
+first, and sorts the entries by name. So the archive is read twice: once for its documents alone, then for the layers.
+An image may have several platforms; the server's platform is chosen here.
 """
 
 from __future__ import annotations
@@ -27,54 +27,54 @@ async def read_oci_index(
     """Find the images in what the engine saves.
 
     Args:
-        stream: What the engine answers, read to its end.
+        stream: The engine's response, which is read to its end.
         images: Reference -> image ID (the digest of its manifest or index).
-        platform: The server's ("linux/arm64/v8").
+        platform: The server's platform ("linux/arm64/v8").
 
     Raises:
-        TransferFailed: An image is not there for that platform, or not whole.
+        TransferFailed: An image is not there for that platform, or incomplete.
     """
     documents = await _documents(stream)
-    return [_wanted(documents, reference, image, platform) for reference, image in images.items()]
+    return [_source_image(documents, reference, image_id, platform) for reference, image_id in images.items()]
 
 
-def platform_matches(known: str, platform: str) -> bool:
-    """Whether an image's platform is a server's: system and architecture, and the variant where both name one."""
-    ours, theirs = known.split("/"), platform.split("/")
-    return min(len(ours), len(theirs)) >= 2 and all(
-        one == other for one, other in zip(ours, theirs, strict=False)
+def platform_matches(a: str, b: str) -> bool:
+    """Whether two platforms have the same system, architecture, and variant if both name one."""
+    parts, other_parts = a.split("/"), b.split("/")
+    return min(len(parts), len(other_parts)) >= 2 and all(
+        part == other for part, other in zip(parts, other_parts, strict=False)
     )
 
 
 async def _documents(stream: AsyncIterator[bytes]) -> dict[str, Json]:
-    """Every JSON blob: digest -> document. Layers are told by their first byte and pass unread."""
-    reader = TarReader(stream, what="what the engine on this machine saves")
-    found: dict[str, Json] = {}
-    while member := await reader.next():
-        prefix, _, name = member.name.rpartition("/")
-        if prefix != "blobs/sha256" or not 2 <= member.size <= DOCUMENT_LIMIT:
+    """Every JSON blob: digest -> document. Layers are recognised by their first byte and skipped."""
+    reader = TarReader(stream, name="what the engine on this machine saves")
+    documents: dict[str, Json] = {}
+    while entry := await reader.next():
+        folder, _, name = entry.name.rpartition("/")
+        if folder != "blobs/sha256" or not 2 <= entry.size <= DOCUMENT_LIMIT:
             continue
         content = b""
-        async for piece in reader.body():
-            content += piece
+        async for chunk in reader.body():
+            content += chunk
             if not content.startswith(b"{"):
                 break
         if content.startswith(b"{"):
-            document = _parsed(content)
+            document = _parse(content)
             if document is not None:
-                found[f"sha256:{name}"] = document
-    return found
+                documents[f"sha256:{name}"] = document
+    return documents
 
 
-def _parsed(content: bytes) -> Json | None:
+def _parse(content: bytes) -> Json | None:
     try:
         return as_object(json.loads(content))
     except ValueError:
         return None
 
 
-def _wanted(documents: Mapping[str, Json], reference: str, image: str, platform: str) -> SourceImage:
-    manifest = _manifest(documents, reference, documents.get(image), platform)
+def _source_image(documents: Mapping[str, Json], reference: str, image_id: str, platform: str) -> SourceImage:
+    manifest = _manifest(documents, reference, documents.get(image_id), platform)
     config = as_str(as_object(manifest.get("config")).get("digest"))
     layers = as_strs(as_object(documents.get(config, {}).get("rootfs")).get("diff_ids"))
     blobs = [as_str(descriptor.get("digest")) for descriptor in as_objects(manifest.get("layers"))]
@@ -84,25 +84,28 @@ def _wanted(documents: Mapping[str, Json], reference: str, image: str, platform:
 
 
 def _manifest(documents: Mapping[str, Json], reference: str, document: Json | None, platform: str) -> Json:
-    """The manifest for a platform; an index may name several, and the proofs of how they were built."""
+    """The manifest for a platform; an index may name several, and build attestations."""
     if document is None:
         raise _incomplete(reference)
-    entries = as_objects(document.get("manifests"))
-    if not entries:
+    descriptors = as_objects(document.get("manifests"))
+    if not descriptors:
         return document
-    named = {_platform(as_object(entry.get("platform"))): as_str(entry.get("digest")) for entry in entries}
-    matching = [digest for known, digest in named.items() if platform_matches(known, platform)]
+    digests = {
+        _platform(as_object(descriptor.get("platform"))): as_str(descriptor.get("digest"))
+        for descriptor in descriptors
+    }
+    matching = [digest for candidate, digest in digests.items() if platform_matches(candidate, platform)]
     if not matching:
-        others = sorted(known for known in named if not known.startswith("unknown"))
+        others = sorted(candidate for candidate in digests if not candidate.startswith("unknown"))
         raise TransferFailed(
             f"{reference} is not there for {platform}, the platform of the server",
             cause=f"it is for {', '.join(others) or 'no platform that is named'}",
             hint=f"build it with `platform: {platform}`, or pull it for that platform",
         )
-    chosen = documents.get(matching[0])
-    if chosen is None:
+    manifest = documents.get(matching[0])
+    if manifest is None:
         raise _incomplete(reference)
-    return chosen
+    return manifest
 
 
 def _platform(value: Json) -> str:

@@ -1,12 +1,12 @@
-"""Pushing as a source of layers: the engine asks which ones are missing, and hands over only those.
+"""Source of layers that has the engine push: it uploads missing layers alone.
 
-    tag as 127.0.0.1:PORT/NAME -> push -> HEAD: "is it there?" -> what is needed is uploaded, compressed
+    tag as 127.0.0.1:PORT/NAME -> push -> HEAD: does the blob exist? -> what is needed is uploaded, compressed
 
 `docker save` writes all of an image to disk, whatever changed. A push to an endpoint in this process does
 not; but an engine compresses what it uploads, with one thread a layer. So this serves a small change to a
-large image. Which layer a blob holds an engine does not say: it asks for digests of compressed blobs, those
-that it remembers from earlier pushes and pulls. So do we (`remembered`); a layer of which we do not know the
-digest is uploaded, however little we need it. It is read to its end, never cut short: an engine writes down
+large image. An engine does not say which layer a blob contains: it asks for digests of compressed blobs that
+it remembers from earlier pushes and pulls. So does FTL (`blob_cache`); a layer of which no blob is known
+is uploaded, even if it is not needed. An upload is read to its end, never cut short: an engine writes down
 the digest of what it has sent, and would believe in a blob that exists nowhere.
 """
 
@@ -34,176 +34,171 @@ if TYPE_CHECKING:
     from ftl.image.transfer.sources.source import SourceImage
 
 REACH_SECONDS = 2.0
-"""After so long an engine that has not asked anything cannot reach this machine's loopback."""
+"""An engine that has sent no request after this time cannot reach this machine's loopback."""
 
-_STALL = 900.0
-"""Seconds in which something must move."""
+_STALL_SECONDS = 900.0
+"""The longest time without a request or a byte."""
 
-_CLEANING_SECONDS = 10.0
+_CLEANUP_SECONDS = 10.0
 
 _AUTH = {"username": "ftl", "password": "none"}
-"""Nobody checks it, but an engine wants to be told something."""
+"""Nothing checks it, but an engine wants credentials."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Arrived:
-    """A layer that waits to be read; the upload is answered once it is."""
+class _UploadedLayer:
+    """A layer that waits to be read; the upload is answered afterwards."""
 
     layer: SpooledLayer
-    read: asyncio.Event = field(default_factory=asyncio.Event)
+    is_read: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class PushSource:
-    """A push of images to an endpoint in this process; a Source for graph drivers.
+    """Source for graph drivers: a push of images to an endpoint in this process.
 
     Args:
-        engine: The engine here.
-        wanted: The images.
-        remembered: What earlier pushes taught; what this one does is added.
-        budget: Bytes that the engine may upload. More means that it does not remember what we do. None: any
-            number.
+        engine: The local engine.
+        images: The images.
+        cache: The blobs that are known from earlier pushes; what this one teaches is added.
+        budget: Bytes that the engine may upload, None for any number. More means that it does not remember the blobs
+            that FTL does.
 
     Attributes:
         configs: Config digest -> document.
-        sizes: Layer by diffID -> size of the tar in bytes; of all that are remembered, too.
+        sizes: diffID -> size of the tar in bytes, also of all known blobs.
     """
 
     name = "push"
 
     def __init__(
-        self,
-        engine: Engine,
-        wanted: Sequence[SourceImage],
-        remembered: BlobCache,
-        *,
-        budget: int | None = None,
+        self, engine: Engine, images: Sequence[SourceImage], cache: BlobCache, *, budget: int | None = None
     ) -> None:
         self._engine = engine
-        self._wanted = wanted
-        self._remembered = remembered
+        self._images = images
+        self._cache = cache
         self._budget = budget
-        self._taken = 0
-        self._documents = {image.config for image in wanted}
-        self._missing = set(self._documents)
+        self._uploaded = 0
+        self._config_digests = {image.config_digest for image in images}
+        self._missing_configs = set(self._config_digests)
         self._needed: set[str] = set()
-        self._arrived: asyncio.Queue[_Arrived | Exception | None] = asyncio.Queue()
+        self._results: asyncio.Queue[_UploadedLayer | Exception | None] = asyncio.Queue()
         self._limit: asyncio.Timeout | None = None
         self.configs: dict[str, bytes] = {}
-        self.sizes = {blob.diff_id: blob.size for blob in remembered.blobs.values()}
+        self.sizes = {blob.diff_id: blob.size for blob in cache.blobs.values()}
 
-    async def layers(self, needed: frozenset[str], *, measure: bool) -> AsyncGenerator[LayerStream, None]:
-        """Hand out the needed layers, as `Source.layers`.
+    async def layers(self, needed: frozenset[str], *, measure_all: bool) -> AsyncGenerator[LayerStream, None]:
+        """Yield the needed layers, as `LayerSource.layers`.
 
         Raises:
-            Unfit: The engine does not reach us, does not push, or pushes more than it should.
-            TransferFailed: The disk here is full.
+            SourceUnusable: The engine does not reach this process, does not push, or uploads too much.
+            TransferFailed: The local disk is full.
         """
         self._needed = set(needed)
         async with self._pushing():
-            while (arrived := await self._arrived.get()) is not None:
-                if isinstance(arrived, Exception):
-                    raise arrived
-                yield LayerStream(arrived.layer.diff_id, arrived.layer.size, self._pieces(arrived.layer))
-                arrived.read.set()
-        layers = {layer for image in self._wanted for layer in image.layers} if measure else set[str]()
-        if missing := self._missing | self._needed | (layers - self.sizes.keys()):
+            while (result := await self._results.get()) is not None:
+                if isinstance(result, Exception):
+                    raise result
+                yield LayerStream(result.layer.diff_id, result.layer.size, self._chunks(result.layer))
+                result.is_read.set()
+        measured = {layer for image in self._images for layer in image.layers} if measure_all else set[str]()
+        if missing := self._missing_configs | self._needed | (measured - self.sizes.keys()):
             raise SourceUnusable(f"the engine did not push {', '.join(sorted(missing))}")
 
     async def learn(self) -> None:
-        """Let the engine upload what is not remembered; nothing is kept but digests and sizes.
+        """Let the engine upload the layers of unknown blobs; only digests and sizes are kept.
 
         Raises:
-            Unfit: As for `layers`.
+            SourceUnusable: As for `layers`.
         """
-        self._missing.clear()
+        self._missing_configs.clear()
         async with self._pushing():
-            while (arrived := await self._arrived.get()) is not None:
-                if isinstance(arrived, Exception):
-                    raise arrived
+            while (result := await self._results.get()) is not None:
+                if isinstance(result, Exception):
+                    raise result
 
-    # --- what the endpoint asks and tells -----------------------------------------------------
+    # --- UploadHandler ------------------------------------------------------------------------
 
-    def heard(self) -> None:
-        """The engine reaches us: from now on only silence counts."""
-        self._allow(_STALL)
+    def on_activity(self) -> None:
+        """The engine reaches this process: from now on only a stall counts."""
+        self._set_timeout(_STALL_SECONDS)
 
-    def packed(self, digest: str) -> int | None:
+    def known_blob_size(self, digest: str) -> int | None:
         """The size of a blob whose layer is not needed (any more)."""
-        blob = self._remembered.blobs.get(digest)
-        return blob.packed if blob is not None and blob.diff_id not in self._needed else None
+        blob = self._cache.blobs.get(digest)
+        return blob.compressed_size if blob is not None and blob.diff_id not in self._needed else None
 
-    async def receive(self, pieces: AsyncIterator[bytes]) -> tuple[str, int]:
-        """Take an upload, hand it on if it is needed, and return its tar's digest and size."""
+    async def receive(self, chunks: AsyncIterator[bytes]) -> tuple[str, int]:
+        """Receive an upload, and have its layer yielded if it is needed; the tar's digest and size."""
         try:
-            if not self._missing and not self._needed:
-                return await digest_layer(self._within_budget(pieces))
-            async with spool_layer(self._within_budget(pieces)) as layer:
-                if layer.diff_id in self._missing:
+            if not self._missing_configs and not self._needed:
+                return await digest_layer(self._within_budget(chunks))
+            async with spool_layer(self._within_budget(chunks)) as layer:
+                if layer.diff_id in self._missing_configs:
                     self.configs[layer.diff_id] = await _document(layer)
-                    self._missing.discard(layer.diff_id)
+                    self._missing_configs.discard(layer.diff_id)
                 elif layer.diff_id in self._needed:
-                    await self._hand_over(layer)
+                    await self._pass_on(layer)
                 return layer.diff_id, layer.size
         except (SourceUnusable, TransferFailed) as error:
-            self._arrived.put_nowait(error)
+            self._results.put_nowait(error)
             raise
         except UploadInterrupted as error:
-            self._arrived.put_nowait(SourceUnusable(f"the engine stopped in the middle of a layer: {error}"))
+            self._results.put_nowait(SourceUnusable(f"the engine stopped in the middle of a layer: {error}"))
             raise
 
-    def learn_blob(self, digest: str, packed: int, received: tuple[str, int]) -> None:
-        """Remember what is in a blob."""
+    def blob_complete(self, digest: str, compressed_size: int, received: tuple[str, int]) -> None:
+        """Remember the layer in a blob."""
         diff_id, size = received
-        if diff_id not in self._documents:  # each has its own: they are always needed
+        if diff_id not in self._config_digests:  # every image has its own: they are always needed
             self.sizes[diff_id] = size
-            self._remembered.blobs[digest] = KnownBlob(diff_id, size, packed)
+            self._cache.blobs[digest] = KnownBlob(diff_id, size, compressed_size)
 
     # --- the push -----------------------------------------------------------------------------
 
     @asynccontextmanager
     async def _pushing(self) -> AsyncIterator[None]:
-        """Push beside what happens in this context; `None` in the queue says that it is over."""
+        """Push in the background of this context; `None` in the queue means that the push is over."""
         task = asyncio.create_task(self._push())
         try:
             yield
         finally:
             task.cancel()
             await shielded(asyncio.wait([task]))
-            await asyncio.to_thread(self._remembered.save)
+            await asyncio.to_thread(self._cache.save)
 
     async def _push(self) -> None:
-        last: Exception | None = None
+        result: Exception | None = None
         try:
             async with (
                 asyncio.timeout(None) as self._limit,
-                UploadEndpoint(self, self._remembered.name, self._remembered.port) as endpoint,
+                UploadEndpoint(self, self._cache.name, self._cache.port) as endpoint,
             ):
-                self._remembered.port = endpoint.port
-                await self._clean(endpoint)
-                for image in self._wanted:
+                self._cache.port = endpoint.port
+                await self._remove_stale_tags(endpoint)
+                for image in self._images:
                     async with self._tagged(endpoint, image) as reference:
-                        self._allow(REACH_SECONDS)
+                        self._set_timeout(REACH_SECONDS)
                         async for _ in self._engine.push(reference, auth=_AUTH):
                             pass
         except TimeoutError:
-            last = SourceUnusable("the engine does not reach a port of this machine, or nothing moved")
+            result = SourceUnusable("the engine does not reach a port of this machine, or nothing moved")
         except EngineError as error:
-            last = SourceUnusable(f"the engine could not push: {error.cause or error.message}")
+            result = SourceUnusable(f"the engine could not push: {error.cause or error.message}")
         except OSError as error:
-            last = SourceUnusable(f"no port of this machine can be listened on: {error.strerror}")
-        except Exception as error:  # noqa: BLE001  # handed to the reader, who raises it and waits no longer
-            last = error
+            result = SourceUnusable(f"no port of this machine can be listened on: {error.strerror}")
+        except Exception as error:  # noqa: BLE001  # passed to the reader, who raises it and waits no longer
+            result = error
         finally:
             self._limit = None
-        self._arrived.put_nowait(last)
+        self._results.put_nowait(result)
 
-    def _allow(self, seconds: float) -> None:
-        """How long it may last until the engine is heard of again."""
+    def _set_timeout(self, seconds: float) -> None:
+        """Set the time until the next sign of life from the engine."""
         if self._limit is not None:
             self._limit.reschedule(asyncio.get_running_loop().time() + seconds)
 
-    async def _clean(self, endpoint: UploadEndpoint) -> None:
-        """Take away names that a push which was killed has left."""
+    async def _remove_stale_tags(self, endpoint: UploadEndpoint) -> None:
+        """Remove tags that a killed push has left behind."""
         for image in await self._engine.images():
             for tag in image.tags:
                 if tag.startswith(f"{endpoint.repository}:"):
@@ -211,48 +206,49 @@ class PushSource:
 
     @asynccontextmanager
     async def _tagged(self, endpoint: UploadEndpoint, image: SourceImage) -> AsyncIterator[str]:
-        """A name to push an image by. With it the engine's note of what was pushed there goes, too."""
-        found = await self._engine.image(image.config)
-        if found is None or not found.tags:
+        """Tag an image to push it. With the tag the engine's note of what was pushed there goes, too."""
+        inspected = await self._engine.image(image.config_digest)
+        if inspected is None or not inspected.tags:
             raise SourceUnusable(
-                f"{image.reference} has no name: it would be gone with the one that a push needs"
+                f"{image.reference} has no tag: it would be removed with the one that a push needs"
             )
         reference = f"{endpoint.repository}:{secrets.token_hex(6)}"
         try:
-            await self._engine.tag(image.config, reference)
+            await self._engine.tag(image.config_digest, reference)
             yield reference
         finally:
             await shielded(self._untag(reference))
 
     async def _untag(self, reference: str) -> None:
         with suppress(EngineError, TimeoutError):
-            async with asyncio.timeout(_CLEANING_SECONDS):
+            async with asyncio.timeout(_CLEANUP_SECONDS):
                 await self._engine.untag(reference)
 
-    async def _hand_over(self, layer: SpooledLayer) -> None:
+    async def _pass_on(self, layer: SpooledLayer) -> None:
+        """Have a layer yielded by `layers`, and wait until it has been read."""
         self._needed.discard(layer.diff_id)
         self.sizes[layer.diff_id] = layer.size
-        arrived = _Arrived(layer)
-        self._arrived.put_nowait(arrived)
-        await arrived.read.wait()
+        uploaded = _UploadedLayer(layer)
+        self._results.put_nowait(uploaded)
+        await uploaded.is_read.wait()
 
-    async def _pieces(self, layer: SpooledLayer) -> AsyncIterator[bytes]:
+    async def _chunks(self, layer: SpooledLayer) -> AsyncIterator[bytes]:
         try:
-            async for piece in layer.pieces():
-                self.heard()
-                yield piece
+            async for chunk in layer.chunks():
+                self.on_activity()
+                yield chunk
         except ValueError as error:  # its file was closed with the push
             raise SourceUnusable("the push ended before its layers were read") from error
 
-    async def _within_budget(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        async for piece in pieces:
-            self._taken += len(piece)
-            if self._budget is not None and self._taken > self._budget:
+    async def _within_budget(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        async for chunk in chunks:
+            self._uploaded += len(chunk)
+            if self._budget is not None and self._uploaded > self._budget:
                 raise SourceUnusable("the engine uploads layers that it should remember from earlier pushes")
-            yield piece
+            yield chunk
 
 
 async def _document(layer: SpooledLayer) -> bytes:
     if layer.size > DOCUMENT_LIMIT:
         raise SourceUnusable(f"an image's config has {layer.size} bytes")
-    return b"".join([piece async for piece in layer.pieces()])
+    return b"".join([chunk async for chunk in layer.chunks()])

@@ -1,12 +1,12 @@
-"""Reading what a local engine saves, whichever form it has, as the layers of known diffIDs that we need.
+"""Reader of the stream of `docker save`, in any of the formats that engines write.
 
 - Docker 25 and newer on a graph driver: an OCI layout whose layers are plain blobs named by their diffIDs.
-- Docker 20.10 to 24: `V1ID/layer.tar` (see `legacy`).
+- Docker 20.10 to 24: `V1ID/layer.tar` (see `legacy_layout`).
 - The containerd store: an OCI layout with the blobs as they were built or pulled, mostly compressed, named
-  by the digest of the compressed bytes; `survey` says which is which.
+  by the digest of the compressed bytes; `oci_index` maps them to layers.
 - podman's docker-archive: `DIFFID.tar`.
 
-A layer whose name does not tell its diffID is put aside until it is known (`spool`).
+A layer whose name does not reveal its diffID is spooled until it is known (`spool`).
 """
 
 from __future__ import annotations
@@ -29,104 +29,107 @@ if TYPE_CHECKING:
 
 
 class SavedArchive:
-    """The images inside a stream of `docker save`.
+    """The images in a stream of `docker save`.
 
     Args:
-        stream: The engine's answer, as it arrives.
-        wanted: The images that were asked for.
-        needed: The diffIDs of the layers to hand out; the others pass unread.
-        measure: Find out the uncompressed size of the others too, where it takes decompressing them.
+        stream: The engine's response, as it arrives.
+        images: The images that were saved.
+        needed: The diffIDs of the layers to yield; the others are skipped.
+        measure_all: Find out the uncompressed size of the others too, where it takes decompressing them.
 
     Attributes:
-        configs: Config digest -> document; whole once `layers` is through.
-        sizes: diffID -> uncompressed size of every layer; without `measure`, the size of the blob may stand
+        configs: Config digest -> document; complete at the end of `layers`.
+        sizes: diffID -> uncompressed size of every layer; without `measure_all`, the size of the blob may stand
             in for the size of a layer that was not needed.
     """
 
     def __init__(
         self,
         stream: AsyncIterator[bytes],
-        wanted: Sequence[SourceImage],
+        images: Sequence[SourceImage],
         needed: frozenset[str],
         *,
-        measure: bool,
+        measure_all: bool,
     ) -> None:
-        self._name = ", ".join(image.reference for image in wanted)
-        self._reader = TarReader(stream, what=f"what the engine on this machine saves of {self._name}")
+        self._name = ", ".join(image.reference for image in images)
+        self._reader = TarReader(stream, name=f"what the engine on this machine saves of {self._name}")
         self._needed = set(needed)
-        self._measure = measure
-        self._configs = {image.config for image in wanted}
-        self._all = {layer for image in wanted for layer in image.layers}
-        self._blobs = {blob: layer for image in wanted for blob, layer in image.blobs.items()}
-        self._legacy = LegacyLayerNames(image.layers for image in wanted)
+        self._measure_all = measure_all
+        self._config_digests = {image.config_digest for image in images}
+        self._layers = {layer for image in images for layer in image.layers}
+        self._blobs = {blob: layer for image in images for blob, layer in image.blobs.items()}
+        self._legacy = LegacyLayerNames(image.layers for image in images)
         self.configs: dict[str, bytes] = {}
         self.sizes: dict[str, int] = {}
 
     async def layers(self) -> AsyncGenerator[LayerStream, None]:
-        """Hand out the needed layers, each once, in the order in which they pass.
+        """Yield the needed layers, each once, in the order of the archive.
 
         Raises:
             TransferFailed: The stream ends early, something is missing in it, or a layer's bytes do not match
                 its digest.
         """
-        while member := await self._reader.next():
-            if member.kind != "file":
+        while entry := await self._reader.next():
+            if entry.kind != "file":
                 continue
-            if (config := _digest_in(member.name)) in self._configs:
-                self.configs[config] = await self._config(config)
-            elif member.name.endswith("/json"):
-                self._legacy.learn(_parent(member), await self._reader.read(DOCUMENT_LIMIT))
+            if (digest := _digest_in(entry.name)) in self._config_digests:
+                self.configs[digest] = await self._config(digest)
+            elif entry.name.endswith("/json"):
+                self._legacy.add_document(_parent(entry), await self._reader.read(DOCUMENT_LIMIT))
             else:
-                async for layer in self._layer(member):
+                async for layer in self._layer(entry):
                     yield layer
-        if self._needed or self.configs.keys() != self._configs:
+        if missing := self._needed | (self._config_digests - self.configs.keys()):
             raise TransferFailed(
                 f"the engine on this machine did not save all of {self._name}",
-                cause=f"missing: {', '.join(sorted(self._needed | (self._configs - self.configs.keys())))}",
+                cause=f"missing: {', '.join(sorted(missing))}",
                 hint="build or pull the image again",
             )
 
-    async def _config(self, name: str) -> bytes:
+    async def _config(self, digest: str) -> bytes:
         content = await self._reader.read(DOCUMENT_LIMIT)
-        if sha256_digest(content) != name:
-            raise self._damaged(f"its config {name}")
+        if sha256_digest(content) != digest:
+            raise self._damaged(f"its config {digest}")
         return content
 
-    async def _layer(self, member: TarEntry) -> AsyncGenerator[LayerStream, None]:
-        """Hand out the member if it is a layer that is needed, else at most take note of its size."""
-        name = _digest_in(member.name)
-        legacy = member.name.endswith("/layer.tar")
-        diff_id = self._legacy.diff_id(_parent(member)) if legacy else self._diff_id(name)
+    async def _layer(self, entry: TarEntry) -> AsyncGenerator[LayerStream, None]:
+        """Yield the entry if it is a needed layer, else at most record its size."""
+        digest = _digest_in(entry.name)
+        legacy = entry.name.endswith("/layer.tar")
+        diff_id = self._legacy.diff_id(_parent(entry)) if legacy else self._diff_id(digest)
         if diff_id is None and not legacy:
             return
-        plain = legacy or name == diff_id
+        plain = legacy or digest == diff_id
         if diff_id is None or (diff_id in self._needed and not plain):
-            async with spool_layer(self._reader.body()) as layer:
-                if diff_id not in {None, layer.diff_id}:
+            async with spool_layer(self._reader.body()) as spooled:
+                if diff_id not in {None, spooled.diff_id}:
                     raise self._damaged(f"layer {diff_id}")
-                if layer.diff_id in self._needed:
-                    yield self._hand_out(layer.diff_id, layer.size, layer.pieces())
+                if spooled.diff_id in self._needed:
+                    yield self._stream(spooled.diff_id, spooled.size, spooled.chunks())
         elif diff_id in self._needed:
-            yield self._hand_out(diff_id, member.size, self._checked(diff_id))
+            yield self._stream(diff_id, entry.size, self._verified(diff_id))
         elif diff_id not in self.sizes:
-            as_it_is = plain or not self._measure
-            self.sizes[diff_id] = member.size if as_it_is else (await digest_layer(self._reader.body()))[1]
+            use_blob_size = plain or not self._measure_all
+            self.sizes[diff_id] = (
+                entry.size if use_blob_size else (await digest_layer(self._reader.body()))[1]
+            )
 
-    def _diff_id(self, blob: str) -> str | None:
-        """The layer in a blob of that digest, which is its own where blobs are plain."""
-        return self._blobs.get(blob) or (blob if blob in self._all else None)
+    def _diff_id(self, digest: str) -> str | None:
+        """The layer in a blob; a plain blob's digest is the diffID."""
+        return self._blobs.get(digest) or (digest if digest in self._layers else None)
 
-    def _hand_out(self, diff_id: str, size: int, pieces: AsyncIterator[bytes]) -> LayerStream:
+    def _stream(self, diff_id: str, size: int, chunks: AsyncIterator[bytes]) -> LayerStream:
         self._needed.discard(diff_id)
         self.sizes[diff_id] = size
-        return LayerStream(diff_id, size, pieces)
+        return LayerStream(diff_id, size, chunks)
 
-    async def _checked(self, diff_id: str) -> AsyncIterator[bytes]:
-        found = hashlib.sha256()
-        async for piece in self._reader.body():
-            found.update(piece)
-            yield piece
-        if f"sha256:{found.hexdigest()}" != diff_id:
+    async def _verified(self, diff_id: str) -> AsyncIterator[bytes]:
+        """The current entry's body, which must have this digest."""
+        sha256 = hashlib.sha256()
+        async for chunk in self._reader.body():
+            sha256.update(chunk)
+            yield chunk
+        if f"sha256:{sha256.hexdigest()}" != diff_id:
             raise self._damaged(f"layer {diff_id}")
 
     def _damaged(self, part: str) -> TransferFailed:
@@ -138,7 +141,7 @@ class SavedArchive:
 
 
 def _digest_in(name: str) -> str:
-    """The digest that a member's name says ("blobs/sha256/HEX", "HEX.json", "HEX.tar"), else ""."""
+    """The digest in an entry's name ("blobs/sha256/HEX", "HEX.json", "HEX.tar"), else ""."""
     path = PurePosixPath(name)
     if path.parts[:2] == ("blobs", "sha256") or path.suffix in {".json", ".tar"}:
         stem = path.stem
@@ -146,5 +149,5 @@ def _digest_in(name: str) -> str:
     return ""
 
 
-def _parent(member: TarEntry) -> str:
-    return PurePosixPath(member.name).parent.name
+def _parent(entry: TarEntry) -> str:
+    return PurePosixPath(entry.name).parent.name

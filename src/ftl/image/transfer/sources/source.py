@@ -1,4 +1,4 @@
-"""Where layers come from: what every way of getting them out of the engine here is asked for, and hands out."""
+"""Interface of all sources of layers, and the values they work with."""
 
 from __future__ import annotations
 
@@ -11,37 +11,43 @@ if TYPE_CHECKING:
 DOCUMENT_LIMIT = 8 << 20
 """The largest config or manifest that is read, in bytes."""
 
-_EMPTY: Mapping[str, str] = {}
+_NO_BLOBS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class SourceImage:
-    """An image to be read out of the engine here.
+    """An image to read out of the local engine.
 
     Attributes:
         reference: What messages call it.
-        config: The digest of its config.
+        config_digest: The digest of its config.
         layers: diffIDs, lowest first.
-        blobs: The digest under which the store keeps a layer -> its diffID, where that is known.
+        blobs: Digest of a blob in the store -> diffID of the layer in it, where that is known.
     """
 
     reference: str
-    config: str
+    config_digest: str
     layers: tuple[str, ...]
-    blobs: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
+    blobs: Mapping[str, str] = field(default_factory=lambda: _NO_BLOBS)
 
 
 @dataclass(frozen=True, slots=True)
 class LayerStream:
-    """A layer on its way: `pieces` are the `size` bytes of its tar, and fail at the end if they are not it."""
+    """A layer to read once.
+
+    Attributes:
+        diff_id: Its digest.
+        size: Size of its tar, in bytes.
+        chunks: The bytes of its tar; raises at the end if they do not have the digest.
+    """
 
     diff_id: str
     size: int
-    pieces: AsyncIterator[bytes]
+    chunks: AsyncIterator[bytes]
 
 
 class SourceUnusable(Exception):
-    """This source cannot serve after all, for the reason it names; another one must."""
+    """A source turned out not to work, for the reason in the message; use another one."""
 
 
 class LayerSource(Protocol):
@@ -49,27 +55,27 @@ class LayerSource(Protocol):
 
     @property
     def name(self) -> str:
-        """What messages and benchmarks call it: "files", "push", "save"."""
+        """Name in messages and benchmarks: "push" or "save"."""
 
     @property
     def configs(self) -> Mapping[str, bytes]:
-        """Config digest -> document; whole once `layers` is through."""
+        """Config digest -> document; complete at the end of `layers`."""
 
     @property
     def sizes(self) -> Mapping[str, int]:
-        """Layer by diffID -> bytes of the uncompressed tar: of the layers handed out, with `measure` of all."""
+        """Sizes of tars in bytes, by diffID: of layers yielded, with `measure_all` of all."""
 
-    def layers(self, needed: frozenset[str], *, measure: bool) -> AsyncGenerator[LayerStream, None]:
-        """Hand out the needed layers, each once, in any order.
+    def layers(self, needed: frozenset[str], *, measure_all: bool) -> AsyncGenerator[LayerStream, None]:
+        """Yield the needed layers, each once, in any order.
 
-        The caller reads a layer's `pieces` to their end before it asks for the next.
+        The caller reads all of a layer's chunks before it asks for the next layer.
 
         Args:
             needed: diffIDs.
-            measure: Find out the sizes of the images' other layers too.
+            measure_all: Find out the sizes of the images' other layers too.
 
         Raises:
-            Unfit: Something is missing. The pieces of a layer raise it too, at their end, when they are not
-                the bytes that its diffID names; whoever read them must throw them away.
+            SourceUnusable: Something is missing. A layer's chunks raise it too, at their end, when they do not have
+                the layer's digest; the caller must then discard them.
             TransferFailed: No other source would do better.
         """

@@ -1,11 +1,11 @@
-"""The upload side of a registry, on this machine's loopback, for one engine that pushes to it.
+"""Upload side of a registry, on the loopback interface, for a local engine's push.
 
 As much of the distribution spec (opencontainers/distribution-spec, "Push") as engines use: they ask for a
-blob by HEAD, upload it by POST, PATCH and PUT if it is not there, and put a manifest in the end. Engines
-take plain HTTP on 127.0.0.0/8. They knock with TLS first, which is answered with an error, as it should be.
+blob by HEAD, upload it by POST, PATCH and PUT if it does not exist, and put a manifest in the end. Engines
+accept plain HTTP on 127.0.0.0/8. They try TLS first, which is answered with an error, as it should be.
 
-Others on this machine can reach the port too. They do not know the name that all paths begin with, and
-whatever is uploaded is believed only for its digest.
+Other users of this machine can reach the port too. They do not know the name that all paths begin with, and
+every upload is verified by its digest.
 """
 
 from __future__ import annotations
@@ -31,49 +31,52 @@ _QUIET.propagate = False
 
 
 class UploadHandler(Protocol):
-    """What stands behind the endpoint."""
+    """Receives the uploads of an endpoint."""
 
-    def heard(self) -> None:
-        """A request or a part of one came."""
+    def on_activity(self) -> None:
+        """A request or a part of one has arrived."""
 
-    def packed(self, digest: str) -> int | None:
+    def known_blob_size(self, digest: str) -> int | None:
         """The size of a blob that need not be uploaded; None for others."""
 
-    async def receive(self, pieces: AsyncIterator[bytes]) -> tuple[str, int]:
-        """Take a blob, to its end; the digest and the size of what is in it. `pieces` may raise Cut."""
+    async def receive(self, chunks: AsyncIterator[bytes]) -> tuple[str, int]:
+        """Read a blob to its end; the digest and size of its tar.
 
-    def learn_blob(self, digest: str, packed: int, received: tuple[str, int]) -> None:
-        """A blob is complete: its digest and its size, and what `receive` returned."""
+        `chunks` may raise UploadInterrupted.
+        """
+
+    def blob_complete(self, digest: str, compressed_size: int, received: tuple[str, int]) -> None:
+        """A blob is complete: its digest and size, and what `receive` returned."""
 
 
 class UploadInterrupted(Exception):
-    """The engine's connection ended in the middle of a blob."""
+    """The engine's connection was lost in the middle of a blob."""
 
 
 @dataclass
 class _Upload:
-    """A blob on its way."""
+    """A blob that is being uploaded."""
 
-    found: hashlib._Hash = field(default_factory=hashlib.sha256)
+    sha256: hashlib._Hash = field(default_factory=hashlib.sha256)
     size: int = 0
     received: tuple[str, int] = ("", 0)
 
 
 class UploadEndpoint:
-    """A server for one repository. An async context manager; what is under way when it ends is cut.
+    """HTTP server for one repository: an async context manager, whose end cuts uploads.
 
     Args:
-        registry: What stands behind it.
-        name: The repository, all of it: nobody else may know it.
-        port: Where to listen if that is free.
+        handler: Receives the uploads.
+        name: The whole name of the repository: a secret.
+        port: The port to listen on if it is free.
     """
 
-    def __init__(self, registry: UploadHandler, name: str, port: int = 0) -> None:
-        self._registry = registry
+    def __init__(self, handler: UploadHandler, name: str, port: int = 0) -> None:
+        self._handler = handler
         self._prefix = f"/v2/{name}/"
-        self._socket = _bound(port)
+        self._socket = _listen(port)
         self._uploads: dict[str, _Upload] = {}
-        self._complete: dict[str, int] = {}  # asked for again right after the upload
+        self._complete: dict[str, int] = {}  # engines ask for a blob again right after its upload
         self._runner = web.ServerRunner(
             web.Server(self._answer, access_log=None, logger=_QUIET), shutdown_timeout=0.1
         )
@@ -92,93 +95,93 @@ class UploadEndpoint:
         self._socket.close()
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
-        self._registry.heard()
+        self._handler.on_activity()
         if request.path == "/v2/":
             return web.Response(headers={"Docker-Distribution-Api-Version": "registry/2.0"})
         if not request.path.startswith(self._prefix):
             return web.Response(status=404)
         kind, _, rest = request.path.removeprefix(self._prefix).partition("/")
-        upload = rest.removeprefix("uploads/")
+        upload_id = rest.removeprefix("uploads/")
         match request.method, kind:
             case "HEAD", "blobs":
-                return self._known(rest)
+                return self._head_blob(rest)
             case "POST", "blobs" if rest in {"uploads", "uploads/"}:
-                return self._begun(secrets.token_hex(8), _Upload())
-            case "PATCH", "blobs" if upload in self._uploads:
-                return await self._taken(request, upload)
-            case "PUT", "blobs" if upload in self._uploads:
-                return await self._finished(request, self._uploads.pop(upload))
+                return self._accepted(secrets.token_hex(8), _Upload())
+            case "PATCH", "blobs" if upload_id in self._uploads:
+                return await self._patch(request, upload_id)
+            case "PUT", "blobs" if upload_id in self._uploads:
+                return await self._put_blob(request, self._uploads.pop(upload_id))
             case "PUT", "manifests":
-                return await self._manifest(request)
+                return await self._put_manifest(request)
         return web.Response(status=404)
 
-    def _known(self, digest: str) -> web.Response:
-        size = self._complete.get(digest) or self._registry.packed(digest)
+    def _head_blob(self, digest: str) -> web.Response:
+        size = self._complete.get(digest) or self._handler.known_blob_size(digest)
         if size is None:
             return web.Response(status=404)
         return web.Response(headers={"Content-Length": str(size), "Docker-Content-Digest": digest})
 
-    def _begun(self, name: str, upload: _Upload) -> web.Response:
-        self._uploads[name] = upload
+    def _accepted(self, upload_id: str, upload: _Upload) -> web.Response:
+        self._uploads[upload_id] = upload
         return web.Response(
             status=202,
             headers={
-                "Location": f"{self._prefix}blobs/uploads/{name}",
-                "Docker-Upload-Uuid": name,
+                "Location": f"{self._prefix}blobs/uploads/{upload_id}",
+                "Docker-Upload-Uuid": upload_id,
                 "Range": f"0-{max(upload.size - 1, 0)}",
             },
         )
 
-    async def _taken(self, request: web.BaseRequest, name: str) -> web.Response:
-        upload = self._uploads[name]
-        if upload.size:  # no engine sends a blob in parts, and the first one has been read to its end
+    async def _patch(self, request: web.BaseRequest, upload_id: str) -> web.Response:
+        upload = self._uploads[upload_id]
+        if upload.size:  # no engine sends a blob in several parts, and the first one has been read to its end
             return web.Response(status=416)
-        upload.received = await self._registry.receive(self._counted(request, upload))
-        return self._begun(name, upload)
+        upload.received = await self._handler.receive(self._chunks(request, upload))
+        return self._accepted(upload_id, upload)
 
-    async def _counted(self, request: web.BaseRequest, upload: _Upload) -> AsyncIterator[bytes]:
+    async def _chunks(self, request: web.BaseRequest, upload: _Upload) -> AsyncIterator[bytes]:
         try:
-            async for piece in request.content.iter_any():
-                self._registry.heard()
-                upload.found.update(piece)
-                upload.size += len(piece)
-                yield piece
+            async for chunk in request.content.iter_any():
+                self._handler.on_activity()
+                upload.sha256.update(chunk)
+                upload.size += len(chunk)
+                yield chunk
         except (OSError, ClientError, RequestPayloadError) as error:
             raise UploadInterrupted(str(error)) from error
 
-    async def _finished(self, request: web.BaseRequest, upload: _Upload) -> web.Response:
+    async def _put_blob(self, request: web.BaseRequest, upload: _Upload) -> web.Response:
         if not upload.size:
-            upload.received = await self._registry.receive(self._counted(request, upload))
-        digest = f"sha256:{upload.found.hexdigest()}"
+            upload.received = await self._handler.receive(self._chunks(request, upload))
+        digest = f"sha256:{upload.sha256.hexdigest()}"
         if request.query.get("digest") != digest:
             return web.Response(status=400)
         self._complete[digest] = upload.size
-        self._registry.learn_blob(digest, upload.size, upload.received)
+        self._handler.blob_complete(digest, upload.size, upload.received)
         headers = {"Location": f"{self._prefix}blobs/{digest}", "Docker-Content-Digest": digest}
         return web.Response(status=201, headers=headers)
 
-    async def _manifest(self, request: web.BaseRequest) -> web.Response:
-        found = hashlib.sha256()
+    async def _put_manifest(self, request: web.BaseRequest) -> web.Response:
+        sha256 = hashlib.sha256()
         size = 0
-        async for piece in request.content.iter_any():
-            found.update(piece)
-            size += len(piece)
+        async for chunk in request.content.iter_any():
+            sha256.update(chunk)
+            size += len(chunk)
             if size > _MANIFEST_LIMIT:
                 return web.Response(status=413)
-        digest = f"sha256:{found.hexdigest()}"
+        digest = f"sha256:{sha256.hexdigest()}"
         return web.Response(status=201, headers={"Location": request.path, "Docker-Content-Digest": digest})
 
 
-def _bound(port: int) -> socket.socket:
-    """A socket on the loopback; on another port if that one is taken, or is none."""
-    made = socket.socket()
+def _listen(port: int) -> socket.socket:
+    """A socket on the loopback interface; on another port if that one is in use or invalid."""
+    listener = socket.socket()
     try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            made.bind(("127.0.0.1", port))
+            listener.bind(("127.0.0.1", port))
         except (OSError, OverflowError):
-            made.bind(("127.0.0.1", 0))
+            listener.bind(("127.0.0.1", 0))
     except BaseException:
-        made.close()
+        listener.close()
         raise
-    return made
+    return listener

@@ -1,4 +1,4 @@
-"""The archive that engines load, and tar as a stream."""
+"""Tests of the image archive, and of tar streams."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ IMAGE = ArchivedImage("ftl-incoming:1-a-0", CONFIG, (LOWER, UPPER))
 SIZES = {LOWER: 5, UPPER: 7}
 
 
-async def pieces(content: bytes, size: int) -> AsyncIterator[bytes]:
-    """Content as it arrives over a network."""
+async def chunks(content: bytes, size: int) -> AsyncIterator[bytes]:
+    """The content in chunks, as from a network."""
     for start in range(0, len(content), size):
         yield content[start : start + size]
 
 
 def read(content: bytes, size: int = 100) -> list[tuple[TarEntry, bytes]]:
-    """All members of an archive with their bodies, through the streaming reader."""
+    """All entries of a tar with their bodies, by the streaming reader."""
 
     async def run() -> list[tuple[TarEntry, bytes]]:
-        reader = TarReader(pieces(content, size), what="the archive")
-        found: list[tuple[TarEntry, bytes]] = []
-        while member := await reader.next():
-            found.append((member, b"".join([piece async for piece in reader.body()])))
-        return found
+        reader = TarReader(chunks(content, size), name="the archive")
+        entries: list[tuple[TarEntry, bytes]] = []
+        while entry := await reader.next():
+            entries.append((entry, b"".join([chunk async for chunk in reader.body()])))
+        return entries
 
     return asyncio.run(run())
 
 
-def packed(images: list[ArchivedImage], sizes: dict[str, int]) -> dict[str, bytes]:
-    """The documents as Python's own tar reader finds them."""
+def documents(images: list[ArchivedImage], sizes: dict[str, int]) -> dict[str, bytes]:
+    """The documents in an archive, by Python's tar reader."""
     written = b"".join(
         file_header(name, len(content)) + content + padding(len(content))
         for name, content in archive_documents(images, sizes).items()
@@ -54,9 +54,9 @@ def packed(images: list[ArchivedImage], sizes: dict[str, int]) -> dict[str, byte
         return {member.name: archive.extractfile(member).read() for member in archive}  # type: ignore[union-attr]
 
 
-def test_the_archive_is_an_oci_layout_and_dockers_own() -> None:
-    """Both kinds of store find what they read, and what they find agrees."""
-    files = packed([IMAGE], SIZES)
+def test_the_archive_is_an_oci_layout_and_dockers_format() -> None:
+    """Both kinds of store find their documents, which name the same blobs."""
+    files = documents([IMAGE], SIZES)
     index = json.loads(files["index.json"])["manifests"][0]
     manifest_bytes = files[blob_path(index["digest"])]
     manifest = json.loads(manifest_bytes)
@@ -70,19 +70,19 @@ def test_the_archive_is_an_oci_layout_and_dockers_own() -> None:
     assert docker["Config"] == blob_path(sha256_digest(CONFIG))
 
 
-def test_an_image_is_named_for_both_readers() -> None:
-    """Docker takes the name from `RepoTags`, containerd from the annotation."""
-    files = packed([IMAGE], SIZES)
+def test_an_image_has_its_tag_for_both_stores() -> None:
+    """Docker takes the tag from `RepoTags`, containerd from the annotation."""
+    files = documents([IMAGE], SIZES)
     index = json.loads(files["index.json"])["manifests"][0]
     assert json.loads(files["manifest.json"])[0]["RepoTags"] == ["ftl-incoming:1-a-0"]
     assert index["annotations"]["io.containerd.image.name"] == "docker.io/library/ftl-incoming:1-a-0"
     assert index["platform"] == {"architecture": "arm64", "os": "linux", "variant": "v8"}
 
 
-def test_an_archive_carries_several_images() -> None:
-    """Two images of one deploy share the archive, each under its own tag."""
+def test_an_archive_contains_several_images() -> None:
+    """Two images of one deploy share the archive, each with its tag."""
     other = ArchivedImage("ftl-incoming:1-a-1", CONFIG.replace(b"arm64", b"amd64"), (LOWER,))
-    files = packed([IMAGE, other], SIZES)
+    files = documents([IMAGE, other], SIZES)
     assert [image["RepoTags"][0] for image in json.loads(files["manifest.json"])] == [IMAGE.tag, other.tag]
     assert len(json.loads(files["index.json"])["manifests"]) == 2
 
@@ -90,20 +90,20 @@ def test_an_archive_carries_several_images() -> None:
 @given(
     st.dictionaries(st.text("abc/", min_size=1), st.binary(max_size=2000), max_size=5), st.integers(1, 1500)
 )
-def test_what_is_written_is_read_back(files: dict[str, bytes], piece: int) -> None:
-    """However the bytes are cut on the way."""
+def test_what_is_written_is_read_back(files: dict[str, bytes], chunk: int) -> None:
+    """Whatever the size of the chunks."""
     named = {
         f"blobs/{number}-{name.replace('/', '_')}": body for number, (name, body) in enumerate(files.items())
     }
     content = b"".join(
         file_header(name, len(body)) + body + padding(len(body)) for name, body in named.items()
     )
-    assert {member.name: body for member, body in read(content + END_OF_ARCHIVE, piece)} == named
+    assert {entry.name: body for entry, body in read(content + END_OF_ARCHIVE, chunk)} == named
 
 
 @pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
 def test_long_names_and_links_are_read(form: int) -> None:
-    """As Go's and GNU's tar write them."""
+    """In the formats of Go's and GNU's tar."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=form) as archive:
         info = tarfile.TarInfo("a/" * 80 + "ü.tar")
@@ -112,9 +112,9 @@ def test_long_names_and_links_are_read(form: int) -> None:
         link = tarfile.TarInfo("link")
         link.type, link.linkname = tarfile.SYMTYPE, "b/" * 80 + "end"
         archive.addfile(link)
-    (file, body), (found, _) = read(buffer.getvalue())
+    (file, body), (link_entry, _) = read(buffer.getvalue())
     assert (file.name, file.kind, body) == ("a/" * 80 + "ü.tar", "file", b"abc")
-    assert (found.kind, found.target) == ("link", "b/" * 80 + "end")
+    assert (link_entry.kind, link_entry.target) == ("link", "b/" * 80 + "end")
 
 
 def test_a_size_beyond_eight_gigabytes_fits_a_header() -> None:
@@ -123,14 +123,14 @@ def test_a_size_beyond_eight_gigabytes_fits_a_header() -> None:
 
 
 @pytest.mark.parametrize("cut", [100, 600, 1024, 2047])
-def test_an_archive_that_ends_early_is_an_error(cut: int) -> None:
-    """Whether inside a header, inside a body or before the end mark."""
+def test_a_truncated_archive_is_an_error(cut: int) -> None:
+    """Inside a header, inside a body or before the end mark."""
     whole = file_header("blob", 1000) + bytes(1000) + padding(1000) + END_OF_ARCHIVE
     with pytest.raises(TransferFailed, match="ended early"):
         read(whole[:cut])
 
 
-def test_what_is_no_tar_is_an_error() -> None:
-    """Not a traceback, and not an empty archive."""
+def test_other_content_is_an_error() -> None:
+    """It is not taken for an empty archive."""
     with pytest.raises(TransferFailed, match="damaged"):
         read(b"<html>" * 200)

@@ -1,4 +1,4 @@
-"""Layers as stores keep them, back to their tars."""
+"""Tests of the decompression of layer blobs."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ CONTENT = b"".join(b"%d bottles of beer\n" % number for number in range(50_000))
     st.sampled_from(["gzip", "zstd", "plain"]),
     st.integers(1, 700),
 )
-def test_any_blob_decompresses(parts: list[bytes], form: str, piece: int) -> None:
-    """Of several members, cut anywhere, and shorter than a magic number."""
-    ways: dict[str, Callable[[bytes], bytes]] = {
+def test_any_blob_decompresses(parts: list[bytes], form: str, size: int) -> None:
+    """Of several members, in chunks of any size, and shorter than a magic number."""
+    compressors: dict[str, Callable[[bytes], bytes]] = {
         "gzip": gzip.compress,
         "zstd": zstd.compress,
         "plain": lambda part: b"-" + part,
     }
-    squeeze_one = ways[form]
-    blob = b"".join(squeeze_one(part) for part in parts)
+    compress = compressors[form]
+    blob = b"".join(compress(part) for part in parts)
     expected = blob if form == "plain" else b"".join(parts)
     decompressor = Decompressor()
     out = b"".join(
         chunk
-        for start in range(0, len(blob), piece)
-        for chunk in decompressor.feed(blob[start : start + piece])
+        for start in range(0, len(blob), size)
+        for chunk in decompressor.feed(blob[start : start + size])
     )
     assert out + decompressor.finish() == expected
 
 
-def test_a_small_blob_of_a_large_layer_comes_in_chunks() -> None:
+def test_a_small_blob_of_a_large_layer_is_yielded_in_chunks() -> None:
     """A thousandfold compression does not fill the memory."""
     bomb = zlib.compress(bytes(50 << 20), 9, 31)
     sizes = [len(chunk) for chunk in Decompressor().feed(bomb)]
@@ -59,7 +59,7 @@ def test_a_small_blob_of_a_large_layer_comes_in_chunks() -> None:
 
 @pytest.mark.parametrize("blob", [gzip.compress(CONTENT)[:-20], gzip.compress(CONTENT)[:5000] + b"?" * 5000])
 def test_a_damaged_blob_is_an_error(blob: bytes) -> None:
-    """Cut or garbled."""
+    """Whether it is truncated or changed."""
     decompressor = Decompressor()
 
     def read() -> None:

@@ -1,4 +1,4 @@
-"""A stream that is made by a task of its own."""
+"""Tests of an async generator that runs in its own task."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
 
-def test_a_pump_ends_its_stream_while_someone_still_reads() -> None:
-    """The stream is closed when the context is left, whatever its reader does."""
-    ended: list[bool] = []
+def test_the_generator_is_closed_while_its_consumer_still_reads() -> None:
+    """It is closed at the end of the context, whatever the consumer does."""
+    closed: list[bool] = []
 
     async def endless() -> AsyncGenerator[bytes, None]:
         try:
@@ -24,26 +24,26 @@ def test_a_pump_ends_its_stream_while_someone_still_reads() -> None:
                 yield b"x"
                 await asyncio.sleep(0)
         finally:
-            ended.append(True)
+            closed.append(True)
 
-    async def read(chunks: AsyncIterator[bytes], begun: asyncio.Event) -> None:
+    async def read(chunks: AsyncIterator[bytes], started: asyncio.Event) -> None:
         async for _ in chunks:
-            begun.set()
+            started.set()
 
     async def work() -> None:
-        begun = asyncio.Event()
+        started = asyncio.Event()
         async with run_in_background(endless()) as chunks:
-            reader = asyncio.create_task(read(chunks, begun))
-            await begun.wait()
-        assert ended == [True]
+            reader = asyncio.create_task(read(chunks, started))
+            await started.wait()
+        assert closed == [True]
         assert not reader.done()
         reader.cancel()
 
     asyncio.run(work())
 
 
-def test_a_pump_hands_on_content_and_errors() -> None:
-    """In order, and the error where it happened."""
+def test_chunks_and_errors_are_passed_on() -> None:
+    """In order: the error comes after the chunks before it."""
 
     async def failing() -> AsyncGenerator[bytes, None]:
         yield b"one"
@@ -52,9 +52,9 @@ def test_a_pump_hands_on_content_and_errors() -> None:
 
     async def work() -> list[bytes]:
         async with run_in_background(failing()) as chunks:
-            seen = [await anext(chunks), await anext(chunks)]
+            first = [await anext(chunks), await anext(chunks)]
             with pytest.raises(TransferFailed, match="broken"):
                 await anext(chunks)
-        return seen
+        return first
 
     assert asyncio.run(work()) == [b"one", b"two"]

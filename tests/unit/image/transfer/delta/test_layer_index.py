@@ -1,4 +1,4 @@
-"""An old layer that only the server has: what its script tells of it, and what becomes of that here."""
+"""Tests of the index of a layer that only the server has, and of its approximation."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftl.image.transfer.delta.base_layer import ByteRange
-from ftl.image.transfer.delta.delta import DeltaEncoder
+from ftl.image.transfer.delta.encoder import DeltaEncoder
 from ftl.image.transfer.delta.layer_index import HEAD, checksum, parse_layer_index
 from ftl.image.transfer.delta.members import MemberScanner
-from tests.unit.image.transfer.differences import made_of
+from tests.unit.image.transfer.delta.python_apply import apply_delta
 from tests.unit.image.transfer.server_home import Home, name
 
 if sys.version_info >= (3, 14):
@@ -38,7 +38,7 @@ OLD = {"a": b"alpha" * 1000, "b/" + "long" * 40: b"beta" * 777, "empty": b"", "c
 
 
 def tarball(files: Mapping[str, bytes], *, layout: int = tarfile.PAX_FORMAT, mtime: int = 0) -> bytes:
-    """A layer."""
+    """A layer of these files."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=layout) as archive:
         for path, content in files.items():
@@ -48,24 +48,26 @@ def tarball(files: Mapping[str, bytes], *, layout: int = tarfile.PAX_FORMAT, mti
     return out.getvalue()
 
 
-def described(old: bytes) -> LayerIndex | None:
-    """What a server tells of a layer."""
+def fetch_index(old: bytes) -> LayerIndex:
+    """The index that a server makes of a layer."""
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder))
-        home.keep(old)
-        return parse_layer_index(home.describe(name(old)), len(old))
+        home.cache(old)
+        index = parse_layer_index(home.describe(name(old)), len(old))
+        assert index is not None
+        return index
 
 
-def imagined(ledger: LayerIndex, new: bytes) -> bytes:
-    """The tar that is like the old one."""
+def approximation(index: LayerIndex, new: bytes) -> bytes:
+    """The tar that approximates the old layer."""
     with tempfile.TemporaryFile() as file:
-        ledger.basis(file, io.BytesIO(new), members(new))
+        index.approximate(file, io.BytesIO(new), members(new))
         file.seek(0)
         return file.read()
 
 
 def members(tar: bytes) -> list[MemberExtent]:
-    """Where a tar's members lie."""
+    """The members of a tar."""
     return MemberScanner().feed(tar)
 
 
@@ -78,44 +80,40 @@ def members(tar: bytes) -> list[MemberExtent]:
     ),
     layout=st.sampled_from([tarfile.PAX_FORMAT, tarfile.GNU_FORMAT]),
 )
-def test_a_layer_whose_files_all_stayed_is_known_to_the_last_byte(
-    files: dict[str, bytes], layout: int
-) -> None:
-    """Whatever their times are now, and where they lie."""
+def test_a_layer_with_unchanged_files_is_known_to_the_last_byte(files: dict[str, bytes], layout: int) -> None:
+    """Whatever the files' times and order are in the new layer."""
     old = tarball(files, layout=layout)
-    ledger = described(old)
-    assert ledger is not None
+    index = fetch_index(old)
     again = tarball(dict(reversed(files.items())), layout=layout, mtime=1_700_000_000)
-    assert imagined(ledger, again) == old
+    assert approximation(index, again) == old
 
 
-def test_what_changed_is_not_compared_with() -> None:
-    """Also where the size stayed; the rest is in its place."""
+def test_changed_contents_are_unknown() -> None:
+    """Even where the size stayed; everything else is in its place."""
     old = tarball(OLD)
-    ledger = described(old)
-    assert ledger is not None
+    index = fetch_index(old)
     new = tarball({**OLD, "a": b"alphA" * 1000, "c": b"short"})
-    made = imagined(ledger, new)
+    tar = approximation(index, new)
     with tempfile.TemporaryFile() as file:
-        basis = ledger.basis(file, io.BytesIO(new), members(new))
-        known = basis.known(ByteRange(0, len(old)))
-    where = {extent.name: extent for extent in members(old)}
+        base = index.approximate(file, io.BytesIO(new), members(new))
+        known = base.known(ByteRange(0, len(old)))
+    extents = {extent.name: extent for extent in members(old)}
     for path in (b"a", b"c"):
-        extent = where[path]
-        assert made[extent.start : extent.content] == old[extent.start : extent.content]
+        extent = extents[path]
+        assert tar[extent.start : extent.content] == old[extent.start : extent.content]
         content = slice(extent.content + HEAD, extent.content + extent.size)
-        assert made[extent.content : content.start] == old[extent.content : content.start]
-        assert made[content] != old[content]
+        assert tar[extent.content : content.start] == old[extent.content : content.start]
+        assert tar[content] != old[content]
         assert not any(part.offset < content.stop and part.end > content.start for part in known)
-        made = made[: content.start] + old[content] + made[content.stop :]
-    assert made == old
+        tar = tar[: content.start] + old[content] + tar[content.stop :]
+    assert tar == old
     assert sum(part.length for part in known) == len(old) - sum(
-        where[path].size - HEAD for path in (b"a", b"c")
+        extents[path].size - HEAD for path in (b"a", b"c")
     )
 
 
-def test_of_two_members_of_one_name_the_first_is_not_known() -> None:
-    """Some builders write such layers; nothing of the new one stands in for it."""
+def test_of_two_members_with_one_name_the_first_is_unknown() -> None:
+    """Some builders write such layers; no file of the new one supplies its content."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as archive:
         for content in (b"first" * 100, b"second" * 100):
@@ -123,67 +121,63 @@ def test_of_two_members_of_one_name_the_first_is_not_known() -> None:
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))
     old, new = out.getvalue(), tarball({"zeros": bytes(5000), "twice": b"second" * 100})
-    ledger = described(old)
-    assert ledger is not None
+    index = fetch_index(old)
     with tempfile.TemporaryFile() as file:
-        basis = ledger.basis(file, io.BytesIO(new), members(new))
-        assert basis.known(ByteRange(0, 2048)) == [ByteRange(0, 512 + HEAD), ByteRange(1012, 1036)]
-        windows = DeltaEncoder(basis)
-        made = [window.frame() for window in [*windows.feed(new), *windows.finish()]]
-    assert made_of(made, old) == new
+        base = index.approximate(file, io.BytesIO(new), members(new))
+        assert base.known(ByteRange(0, 2048)) == [ByteRange(0, 512 + HEAD), ByteRange(1012, 1036)]
+        encoder = DeltaEncoder(base)
+        frames = [window.compress() for window in [*encoder.feed(new), *encoder.finish()]]
+    assert apply_delta(frames, old) == new
 
 
-def test_a_difference_to_it_is_read_with_the_old_layer_itself(tmp_path: Path) -> None:
-    """And is small: what the old one has does not travel."""
+def test_a_delta_to_the_approximation_applies_to_the_layer_itself(tmp_path: Path) -> None:
+    """And it is small: unchanged contents are not sent."""
     noise = zstd.compress(bytes(1)) + bytes(range(256)) * 4000
     files = {**OLD, "noise": noise}
     old, new = tarball(files), tarball({**files, "a": b"changed" * 500, "new": b"new"}, mtime=1_700_000_000)
-    ledger = described(old)
-    assert ledger is not None
-    with (tmp_path / "like").open("w+b") as file:
-        windows = DeltaEncoder(ledger.basis(file, io.BytesIO(new), members(new)))
-        made = [window.frame() for window in [*windows.feed(new), *windows.finish()]]
-    assert made_of(made, old) == new
-    assert sum(len(frame.content) for frame in made) < len(noise) / 100
+    index = fetch_index(old)
+    with (tmp_path / "base").open("w+b") as file:
+        encoder = DeltaEncoder(index.approximate(file, io.BytesIO(new), members(new)))
+        frames = [window.compress() for window in [*encoder.feed(new), *encoder.finish()]]
+    assert apply_delta(frames, old) == new
+    assert sum(len(frame.content) for frame in frames) < len(noise) / 100
 
 
-def test_files_whose_heads_alone_changed_are_known() -> None:
+def test_files_that_changed_only_in_their_heads_are_known() -> None:
     """Compiled Python has the time of its source there."""
     compiled = {f"m{at}.pyc": b"magicnumbertime%d" % at + bytes([at]) * 5000 for at in range(3)}
     again = {path: b"another..time..." + content[16:] for path, content in compiled.items()}
     old, new = tarball(compiled), tarball(again)
-    ledger = described(old)
-    assert ledger is not None
-    assert imagined(ledger, new) == old
+    index = fetch_index(old)
+    assert approximation(index, new) == old
 
 
-def test_sums_are_those_of_the_server() -> None:
-    """Of contents of any length: the last word is filled up, and sums go round."""
+def test_checksums_equal_the_servers() -> None:
+    """For contents of any length: the last word is padded, and sums wrap around."""
     files = {
         str(size): b"\xff" * size
         for size in (1, 15, 16, 17, 24, 25, 4096, 1 << 20, (1 << 20) + 17, 3_000_000)
     }
     old = tarball(files)
-    ledger = described(old)
-    assert ledger is not None
-    told = {path: told for path, (_, told) in ledger.members.items()}
-    assert told == {extent.name: checksum(io.BytesIO(old), extent) for extent in members(old)}
-    assert told[b"16"] == 0
-    assert told[b"17"] == 0xFF
-    assert told[b"24"] == (1 << 64) - 1
+    index = fetch_index(old)
+    sums = {path: total for path, (_, total) in index.members.items()}
+    assert sums == {extent.name: checksum(io.BytesIO(old), extent) for extent in members(old)}
+    assert sums[b"16"] == 0
+    assert sums[b"17"] == 0xFF
+    assert sums[b"24"] == (1 << 64) - 1
 
 
-def test_what_cannot_be_understood_is_no_description() -> None:
-    """A layer that is not kept any more, is damaged, is no tar, or is not as large as its name says."""
+def test_an_invalid_index_is_rejected() -> None:
+    """The layer is no longer cached, is damaged, is no tar, or is larger than its name says."""
     old = tarball(OLD)
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder))
         assert parse_layer_index(home.describe(name(old)), len(old)) is None
-        path = home.keep(old)
-        whole = home.describe(name(old))
-        assert parse_layer_index(whole, len(old)) is not None
-        assert parse_layer_index(whole, 1000) is None
-        assert parse_layer_index(whole[:-5], len(old)) is None
+        path = home.cache(old)
+        valid = home.describe(name(old))
+        assert parse_layer_index(valid, len(old)) is not None
+        assert parse_layer_index(valid, 1000) is None
+        assert parse_layer_index(valid[:-5], len(old)) is None
         path.write_bytes(path.read_bytes()[:-100])
         assert parse_layer_index(home.describe(name(old)), len(old)) is None
         path.write_bytes(zstd.compress(b"no tar at all"))

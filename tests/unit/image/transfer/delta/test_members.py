@@ -1,4 +1,4 @@
-"""Where the members of a tar lie, held against `tarfile`'s reading of it."""
+"""Tests of the scanner for members of a tar, compared with `tarfile`."""
 
 from __future__ import annotations
 
@@ -35,74 +35,74 @@ def tarball(members: list[tuple[str, bytes]], layout: int) -> bytes:
     return out.getvalue()
 
 
-def found(tar: bytes, piece: int) -> list[MemberExtent]:
-    """What is found, in pieces of that size."""
-    reader = MemberScanner()
-    return [extent for at in range(0, len(tar), piece) for extent in reader.feed(tar[at : at + piece])]
+def scan(tar: bytes, chunk: int) -> list[MemberExtent]:
+    """The members of a tar that is fed in chunks."""
+    scanner = MemberScanner()
+    return [extent for at in range(0, len(tar), chunk) for extent in scanner.feed(tar[at : at + chunk])]
 
 
 @example(
-    members=[("\x80\n", b"")], layout=tarfile.PAX_FORMAT, piece=1
+    members=[("\x80\n", b"")], layout=tarfile.PAX_FORMAT, chunk=1
 )  # a newline may be a name's last character
 @given(
     members=st.lists(st.tuples(NAMES, BODIES), max_size=5),
     layout=st.sampled_from([tarfile.PAX_FORMAT, tarfile.GNU_FORMAT]),
-    piece=st.integers(1, 3000),
+    chunk=st.integers(1, 3000),
 )
-def test_members_lie_where_tarfile_sees_them(
-    members: list[tuple[str, bytes]], layout: int, piece: int
+def test_members_are_at_the_positions_that_tarfile_finds(
+    members: list[tuple[str, bytes]], layout: int, chunk: int
 ) -> None:
-    """With names of any length and any bytes, however the archive comes in pieces."""
+    """For names of any length and any bytes, and chunks of any size."""
     tar = tarball(members, layout)
-    extents = found(tar, piece)
+    extents = scan(tar, chunk)
     with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
-        seen = archive.getmembers()
+        infos = archive.getmembers()
     names = [os.fsencode(name) for name, _ in members for name in (name, "link")]
     assert [extent.name for extent in extents] == names
-    assert [extent.start for extent in extents] == [info.offset for info in seen]
-    ends = [info.offset_data + info.size + -info.size % BLOCK_SIZE for info in seen]
+    assert [extent.start for extent in extents] == [info.offset for info in infos]
+    ends = [info.offset_data + info.size + -info.size % BLOCK_SIZE for info in infos]
     assert [extent.end for extent in extents] == ends
 
 
 def test_a_size_may_be_binary() -> None:
-    """GNU's form, for files of 8 GB and more; their bytes are not looked at."""
-    assert found(file_header("large", 9 << 30), BLOCK_SIZE) == [
+    """GNU's format, for files of 8 GB and more."""
+    assert scan(file_header("large", 9 << 30), BLOCK_SIZE) == [
         MemberExtent(b"large", 0, BLOCK_SIZE + (9 << 30))
     ]
 
 
 def test_nothing_follows_the_end() -> None:
-    """What comes after the empty blocks is no part of the archive."""
+    """Bytes after the empty blocks are no part of the archive."""
     tar = tarball([("a", b"x")], tarfile.GNU_FORMAT)
-    assert len(found(tar + tar, 700)) == 2
+    assert len(scan(tar + tar, 700)) == 2
 
 
 @pytest.mark.parametrize("size", [b"-0000001000\0", b"-1", b"+1_0", b"\xff" * 12, b"\x80" + b"\xff" * 11])
-def test_a_size_that_is_none_ends_the_reading(size: bytes) -> None:
-    """A negative one must not lead back."""
+def test_an_invalid_size_ends_the_scan(size: bytes) -> None:
+    """A negative size must not lead backwards."""
     block = bytearray(file_header("a", 0))
     block[124:136] = size.ljust(12, b"\0")
-    extents = found(bytes(block) + tarball([("b", b"y")], tarfile.GNU_FORMAT), BLOCK_SIZE)
+    extents = scan(bytes(block) + tarball([("b", b"y")], tarfile.GNU_FORMAT), BLOCK_SIZE)
     assert all(extent.start < extent.end for extent in extents)
 
 
 @given(st.binary(max_size=5000), st.integers(1, 999))
-def test_garbage_is_passed_over(content: bytes, piece: int) -> None:
-    """It may be anything: nothing is raised, and the reading ends."""
-    found(content, piece)
+def test_any_content_can_be_scanned(content: bytes, chunk: int) -> None:
+    """Nothing is raised, and the scan ends."""
+    scan(content, chunk)
 
 
 @given(st.data())
-def test_a_damaged_tar_is_passed_over(data: st.DataObject) -> None:
-    """Any byte may be another one, also in what tells long names."""
+def test_a_damaged_tar_can_be_scanned(data: st.DataObject) -> None:
+    """Any byte may be wrong, also in headers of long names."""
     tar = bytearray(tarball([("n" * 150, b"x" * 600), ("ü" * 90, b"")], tarfile.PAX_FORMAT))
     for _ in range(data.draw(st.integers(1, 8))):
         tar[data.draw(st.integers(0, len(tar) - 1))] = data.draw(st.integers(0, 255))
-    found(bytes(tar), data.draw(st.integers(1, 2000)))
+    scan(bytes(tar), data.draw(st.integers(1, 2000)))
 
 
 @pytest.mark.parametrize("records", [b"0 path=a\n", b"-1 path=a\n", b"path=a\n", b"7 path\n"])
-def test_records_that_are_none(records: bytes) -> None:
-    """A length of nothing would be read for ever."""
+def test_invalid_pax_records_are_an_error(records: bytes) -> None:
+    """A length of zero would be read for ever."""
     with pytest.raises(ValueError, match=r"length|int"):
         pax_records(records)

@@ -1,4 +1,4 @@
-"""Reading what local engines save: recorded from real ones (see saved/README.md), and damaged on purpose."""
+"""Tests of the archives that engines save: recorded ones (see saved/README.md), also damaged."""
 
 from __future__ import annotations
 
@@ -44,43 +44,43 @@ LEGACY, OCI, CONTAINERD = "docker-20.10.24", "docker-26.1.5-overlay2", "docker-2
 
 
 def recorded(engine: str) -> bytes:
-    """What that engine wrote."""
+    """The archive that this engine wrote."""
     return gzip.decompress((Path(__file__).parent / "saved" / f"{engine}.tar.gz").read_bytes())
 
 
 async def stream(content: bytes) -> AsyncIterator[bytes]:
-    """Content as it arrives."""
+    """The content in chunks."""
     for start in range(0, len(content), 700):
         yield content[start : start + 700]
 
 
-def wanted(engine: str, content: bytes) -> list[SourceImage]:
-    """The images as they are known before the layers pass: by inspecting, or by a survey of the containerd store."""
+def source_images(engine: str, content: bytes) -> list[SourceImage]:
+    """The images as they are known in advance: inspected, or by the containerd store's OCI index."""
     if engine == CONTAINERD:
         return asyncio.run(read_oci_index(stream(content), MANIFESTS, "linux/amd64"))
     return [FIRST, SECOND]
 
 
 def read(
-    content: bytes, images: list[SourceImage], needed: set[str], *, measure: bool = True
+    content: bytes, images: list[SourceImage], needed: set[str], *, measure_all: bool = True
 ) -> tuple[list[tuple[str, int]], SavedArchive]:
-    """The layers that are handed out, with the size that was announced, and the reader."""
+    """The layers that are yielded, with the size that was announced, and the reader."""
 
     async def run() -> tuple[list[tuple[str, int]], SavedArchive]:
-        saved = SavedArchive(stream(content), images, frozenset(needed), measure=measure)
-        found: list[tuple[str, int]] = []
+        saved = SavedArchive(stream(content), images, frozenset(needed), measure_all=measure_all)
+        layers: list[tuple[str, int]] = []
         async for layer in saved.layers():
-            body = b"".join([piece async for piece in layer.pieces])
+            body = b"".join([chunk async for chunk in layer.chunks])
             assert layer.diff_id == f"sha256:{hashlib.sha256(body).hexdigest()}"
-            found.append((layer.diff_id, len(body)))
+            layers.append((layer.diff_id, len(body)))
             assert layer.size == len(body)
-        return found, saved
+        return layers, saved
 
     return asyncio.run(run())
 
 
 def edited(content: bytes, change: Callable[[str, bytes], bytes | None]) -> bytes:
-    """An archive with members changed or (None) left out."""
+    """An archive with entries changed or (None) removed."""
     out = io.BytesIO()
     with tarfile.open(fileobj=io.BytesIO(content)) as old, tarfile.open(fileobj=out, mode="w") as new:
         for member in old:
@@ -96,25 +96,25 @@ def edited(content: bytes, change: Callable[[str, bytes], bytes | None]) -> byte
 
 @pytest.mark.parametrize("engine", [LEGACY, OCI, CONTAINERD])
 @pytest.mark.parametrize("needed", [{ONE, TWO, THREE}, {THREE}, {TWO}, set()])
-def test_needed_layers_come_out_whole_and_once(engine: str, needed: set[str]) -> None:
-    """Of every form of archive, with several images, layers that appear twice, and compressed ones."""
+def test_needed_layers_are_yielded_once(engine: str, needed: set[str]) -> None:
+    """From every format of archive, with several images, repeated layers, and compressed ones."""
     content = recorded(engine)
-    layers, saved = read(content, wanted(engine, content), needed)
+    layers, saved = read(content, source_images(engine, content), needed)
     assert sorted(layers) == sorted((layer, 2048) for layer in needed)
     assert saved.sizes == dict.fromkeys([ONE, TWO, THREE], 2048)
 
 
 @pytest.mark.parametrize("engine", [LEGACY, OCI, CONTAINERD])
-def test_the_configs_come_out_byte_for_byte(engine: str) -> None:
+def test_the_configs_are_read_byte_for_byte(engine: str) -> None:
     """Their digests are the images' identity."""
     content = recorded(engine)
-    _, saved = read(content, wanted(engine, content), set())
-    assert saved.configs.keys() == {FIRST.config, SECOND.config}
+    _, saved = read(content, source_images(engine, content), set())
+    assert saved.configs.keys() == {FIRST.config_digest, SECOND.config_digest}
     assert all(f"sha256:{hashlib.sha256(body).hexdigest()}" == name for name, body in saved.configs.items())
 
 
-def test_legacy_directories_are_told_before_the_manifest() -> None:
-    """The IDs of all layers but the top one follow from the layers alone, as Docker 20.10.24 makes them."""
+def test_legacy_directories_are_predicted() -> None:
+    """The IDs of all layers but the top one follow from the layers alone, as in Docker 20.10.24."""
     assert [name[:12] for name in v1_ids(SECOND.layers)] == [
         "8c900182a3d3",
         "6b0411fbde06",
@@ -123,8 +123,8 @@ def test_legacy_directories_are_told_before_the_manifest() -> None:
     ]
 
 
-def test_a_legacy_layer_of_unknown_name_is_still_found() -> None:
-    """An engine that makes its IDs in another way costs a temporary file, nothing else."""
+def test_a_legacy_layer_with_an_unknown_name_is_found() -> None:
+    """An engine that makes its IDs in another way costs only a temporary file."""
 
     def rename(name: str, body: bytes) -> bytes | None:
         return b"{}" if name.endswith("/json") else body
@@ -138,7 +138,7 @@ def test_a_legacy_layer_of_unknown_name_is_still_found() -> None:
 def _with_checksums(content: bytes) -> bytes:
     out = io.BytesIO()
     with (
-        tarfile.open(fileobj=io.BytesIO(_mended(content))) as old,
+        tarfile.open(fileobj=io.BytesIO(_with_header_checksums(content))) as old,
         tarfile.open(fileobj=out, mode="w") as new,
     ):
         for member in old:
@@ -146,20 +146,20 @@ def _with_checksums(content: bytes) -> bytes:
     return out.getvalue()
 
 
-def _mended(content: bytes) -> bytes:
-    """Headers whose names were changed get the checksum that fits."""
-    mended = bytearray(content)
-    for start in range(0, len(mended), 512):
-        block = mended[start : start + 512]
+def _with_header_checksums(content: bytes) -> bytes:
+    """Correct the checksums of headers whose names were changed."""
+    corrected = bytearray(content)
+    for start in range(0, len(corrected), 512):
+        block = corrected[start : start + 512]
         if block[257:262] == b"ustar":
             block[148:156] = b" " * 8
-            mended[start + 148 : start + 156] = b"%06o\0 " % sum(block)
-    return bytes(mended)
+            corrected[start + 148 : start + 156] = b"%06o\0 " % sum(block)
+    return bytes(corrected)
 
 
 def test_podmans_archive_is_read() -> None:
     """Its layers are named by their diffIDs alone."""
-    moved = {"8c900182a3d3": ONE, "6b0411fbde06": TWO, "be35336f67d4": THREE}
+    diff_ids = {"8c900182a3d3": ONE, "6b0411fbde06": TWO, "be35336f67d4": THREE}
     out = io.BytesIO()
     with (
         tarfile.open(fileobj=io.BytesIO(recorded(LEGACY))) as old,
@@ -167,7 +167,7 @@ def test_podmans_archive_is_read() -> None:
     ):
         for member in old:
             if member.name.endswith("/layer.tar") and member.isreg():
-                member.name = f"{moved[member.name[:12]].removeprefix('sha256:')}.tar"
+                member.name = f"{diff_ids[member.name[:12]].removeprefix('sha256:')}.tar"
             elif "/" in member.name or member.isdir():
                 continue
             new.addfile(member, old.extractfile(member))
@@ -176,48 +176,48 @@ def test_podmans_archive_is_read() -> None:
 
 
 @pytest.mark.parametrize("engine", [LEGACY, OCI, CONTAINERD])
-def test_a_layer_that_does_not_match_its_digest_is_refused(engine: str) -> None:
-    """Wherever in the archive and however compressed; before anything is tagged."""
+def test_a_layer_that_does_not_match_its_digest_is_an_error(engine: str) -> None:
+    """In every format, and compressed or not."""
     content = recorded(engine)
-    images = wanted(engine, content)
+    images = source_images(engine, content)
     layer = next((blob for image in images for blob, name in image.blobs.items() if name == THREE), THREE)
-    places = ("be35336f67d4", layer.removeprefix("sha256:"))
+    names = ("be35336f67d4", layer.removeprefix("sha256:"))
 
     def damage(name: str, body: bytes) -> bytes:
-        damaged = body[:-1] + b"!" if any(place in name for place in places) and "json" not in name else body
+        damaged = body[:-1] + b"!" if any(part in name for part in names) and "json" not in name else body
         return damaged if len(body) == 2048 else body
 
     with pytest.raises(TransferFailed, match="damaged"):
         read(edited(content, damage), images, {THREE})
 
 
-def test_a_compressed_layer_that_is_cut_is_refused() -> None:
-    """Not taken for a shorter one."""
+def test_a_truncated_compressed_layer_is_an_error() -> None:
+    """It is not taken for a shorter one."""
     content = recorded(CONTAINERD)
-    images = wanted(CONTAINERD, content)
+    images = source_images(CONTAINERD, content)
     cut = edited(content, lambda _name, body: body[:60] if len(body) in {107, 111} else body)
     with pytest.raises(TransferFailed, match="damaged"):
         read(cut, images, {ONE, TWO})
 
 
-@pytest.mark.parametrize("what", [f"{FIRST.config.removeprefix('sha256:')}.json", "be35336f67d4"])
-def test_a_part_that_is_missing_is_named(what: str) -> None:
+@pytest.mark.parametrize("prefix", [f"{FIRST.config_digest.removeprefix('sha256:')}.json", "be35336f67d4"])
+def test_a_missing_part_is_an_error(prefix: str) -> None:
     """A config or a layer that the engine left out."""
-    content = edited(recorded(LEGACY), lambda name, body: None if name.startswith(what) else body)
+    content = edited(recorded(LEGACY), lambda name, body: None if name.startswith(prefix) else body)
     with pytest.raises(TransferFailed, match="did not save all of shop-rec:first, shop-rec:second"):
         read(content, [FIRST, SECOND], {THREE})
 
 
-def test_a_stream_that_is_cut_is_an_error() -> None:
-    """Not an image with fewer layers."""
+def test_a_truncated_stream_is_an_error() -> None:
+    """It is not taken for an image with fewer layers."""
     with pytest.raises(TransferFailed, match="ended early"):
         read(recorded(LEGACY)[:9000], [FIRST, SECOND], {ONE})
 
 
-def test_without_measuring_nothing_is_decompressed_in_vain() -> None:
-    """Where the target does not care about the sizes of layers it has, the blob's own stands in."""
+def test_without_measure_all_other_layers_are_not_decompressed() -> None:
+    """The size of their blobs stands in for the size of their tars."""
     content = recorded(CONTAINERD)
-    _, saved = read(content, wanted(CONTAINERD, content), {THREE}, measure=False)
+    _, saved = read(content, source_images(CONTAINERD, content), {THREE}, measure_all=False)
     assert saved.sizes[THREE] == 2048
     assert min(saved.sizes.values()) < 200
 
@@ -237,8 +237,10 @@ def index(*entries: tuple[str, str]) -> tuple[bytes, str]:
         system, architecture, *variant = platform.split("/")
         config = add({"rootfs": {"diff_ids": [layer]}, "architecture": architecture})
         manifest = add({"config": config, "layers": [{"digest": f"{layer}-gz"}]})
-        named = {"os": system, "architecture": architecture} | ({"variant": variant[0]} if variant else {})
-        manifests.append(manifest | {"platform": named})
+        platform_fields = {"os": system, "architecture": architecture} | (
+            {"variant": variant[0]} if variant else {}
+        )
+        manifests.append(manifest | {"platform": platform_fields})
     top = add({"manifests": manifests})
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as archive:
@@ -253,17 +255,17 @@ def index(*entries: tuple[str, str]) -> tuple[bytes, str]:
     ("platform", "layer"),
     [("linux/amd64", "sha256:amd"), ("linux/arm64", "sha256:arm"), ("linux/arm64/v8", "sha256:arm")],
 )
-def test_of_several_platforms_the_servers_is_taken(platform: str, layer: str) -> None:
-    """Whatever the platform here; the proofs that BuildKit adds are no platform."""
+def test_of_several_platforms_the_servers_is_chosen(platform: str, layer: str) -> None:
+    """Whatever the local platform; BuildKit's attestations are no platform."""
     content, image = index(
         ("linux/amd64", "sha256:amd"), ("linux/arm64/v8", "sha256:arm"), ("unknown/unknown", "sha256:proof")
     )
-    (found,) = asyncio.run(read_oci_index(stream(content), {"shop-web": image}, platform))
-    assert found.layers == (layer,)
-    assert found.blobs == {f"{layer}-gz": layer}
+    (chosen,) = asyncio.run(read_oci_index(stream(content), {"shop-web": image}, platform))
+    assert chosen.layers == (layer,)
+    assert chosen.blobs == {f"{layer}-gz": layer}
 
 
-def test_a_platform_that_is_missing_is_named_with_those_that_are_there() -> None:
+def test_a_missing_platform_is_an_error_that_names_the_others() -> None:
     """The message says what to build for."""
     content, image = index(("linux/arm64/v8", "sha256:arm"), ("unknown/unknown", "sha256:proof"))
     with pytest.raises(TransferFailed, match="not there for linux/amd64") as caught:
@@ -271,7 +273,7 @@ def test_a_platform_that_is_missing_is_named_with_those_that_are_there() -> None
     assert caught.value.cause == "it is for linux/arm64/v8"
 
 
-def test_an_image_that_is_not_whole_is_an_error() -> None:
+def test_an_incomplete_image_is_an_error() -> None:
     """A store may have an image's name without its content."""
     with pytest.raises(TransferFailed, match="did not save all of shop-rec:first"):
         asyncio.run(
@@ -279,10 +281,10 @@ def test_an_image_that_is_not_whole_is_an_error() -> None:
         )
 
 
-def test_a_wrong_guess_about_a_blob_is_found_out() -> None:
-    """A manifest that names another layer than its blob holds."""
+def test_a_manifest_with_a_wrong_layer_is_an_error() -> None:
+    """It names another layer than its blob contains."""
     content = recorded(CONTAINERD)
-    first, second = wanted(CONTAINERD, content)
+    first, second = source_images(CONTAINERD, content)
     swapped = {blob: {ONE: TWO, TWO: ONE}.get(layer, layer) for blob, layer in first.blobs.items()}
     with pytest.raises(TransferFailed, match="damaged"):
         read(content, [replace(first, blobs=swapped), replace(second, blobs={})], {ONE})

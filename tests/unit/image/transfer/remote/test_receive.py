@@ -1,0 +1,448 @@
+"""Tests of the scripts that run on a server: the archive is made of parts, and layers are cached."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.image.transfer.delta.base_layer import BaseLayer, ByteRange
+from ftl.image.transfer.delta.encoder import DeltaEncoder, DeltaFrame
+from ftl.image.transfer.delta.members import MemberScanner
+from ftl.image.transfer.remote.capabilities import parse_probe
+from ftl.image.transfer.remote.scripts import PROBE
+from tests.unit.image.transfer.delta.python_apply import apply_delta
+from tests.unit.image.transfer.server_home import PATIENCE, Home, name
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+pytestmark = pytest.mark.skipif(shutil.which("zstd") is None, reason="zstd is not installed here")
+
+LAYER = random.Random(1).randbytes(300_000) + b"x" * 50_000
+OLD = random.Random(2).randbytes(200_000)
+
+
+def line(text: str) -> bytes:
+    """A line of the script's input."""
+    return f"{text}\n".encode()
+
+
+def raw(content: bytes) -> bytes:
+    """Bytes of the archive, unchanged."""
+    return line(f"raw {len(content)}") + content
+
+
+def whole(content: bytes, *, size: int = 100_000) -> bytes:
+    """A layer in frames of `size` bytes of content."""
+    frames = [zstd.compress(content[at : at + size]) for at in range(0, len(content), size)]
+    sent = b"".join(line(str(len(each))) + each for each in frames)
+    return line(f"whole {name(content)}") + sent + line("0")
+
+
+def delta(content: bytes, old: bytes, window: int = 100_000) -> bytes:
+    """A layer in windows, each compressed against two ranges of the base layer at other offsets."""
+    sent = b""
+    for at in range(0, len(content), window):
+        ranges = [ByteRange(at // 7, min(len(old) - at // 7, 120_000)), ByteRange(0, 10)] if at else []
+        sent += frame(literal(content[at : at + window]), old, ranges)
+    return line(f"delta {name(content)}") + sent + line("0")
+
+
+def frame(instructions: bytes, old: bytes, ranges: Sequence[ByteRange] = ()) -> bytes:
+    """Instructions in the form in which they are sent, compressed against ranges of the base layer."""
+    prefix = b"".join(old[part.offset : part.end] for part in ranges)
+    compressor = zstd.ZstdCompressor(
+        zstd_dict=zstd.ZstdDict(prefix, is_raw=True).as_prefix if prefix else None
+    )
+    content = compressor.compress(instructions, zstd.ZstdCompressor.FLUSH_FRAME)
+    return DeltaFrame(ranges, content).encoded()
+
+
+def tarball(*files: tuple[str, bytes]) -> bytes:
+    """A layer of these files."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        for path, content in files:
+            info = tarfile.TarInfo(path)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return file.getvalue()
+
+
+def literal(content: bytes) -> bytes:
+    """The instruction to insert these bytes."""
+    return struct.pack("<cL", b"L", len(content)) + content
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """An empty home folder."""
+    return Home(tmp_path)
+
+
+def test_the_archive_is_made_of_all_kinds_of_parts(home: Home) -> None:
+    """Raw bytes, a whole layer, a cached one and a delta, in their order."""
+    cached, new = OLD[::-1], OLD[:150_000] + b"changed" + OLD[150_000:]
+    home.cache(cached)
+    home.cache(OLD)
+    sent = raw(b"head") + whole(LAYER) + raw(b"\0\n0\n") + line(f"cached {name(cached)}")
+    sent += line(f"base {name(OLD)}") + delta(new, OLD) + raw(b"tail") + line("end")
+    status, archive, errors = home.run(sent)
+    assert (status, errors) == (0, "")
+    assert archive == b"head" + LAYER + b"\0\n0\n" + cached + new + b"tail"
+    assert home.cached() == {name(content) for content in (LAYER, cached, OLD, new)}
+    for content in (LAYER, new):
+        assert zstd.decompress((home.layers / name(content)).read_bytes()) == content
+
+
+def test_instructions_are_executed(home: Home) -> None:
+    """Copies forwards and backwards, a header with another time, and inserted bytes, in several frames."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        info = tarfile.TarInfo("name")
+        info.size, info.mtime = len(OLD), 1
+        archive.addfile(info, io.BytesIO(OLD))
+        old = file.getvalue()[:512] + OLD
+        info.mtime = 1_700_000_000
+        header = info.tobuf()
+    copies = struct.pack("<cqL", b"C", 1000, 70_000) + struct.pack("<cqL", b"C", -500, 60_000)
+    retimed = struct.pack("<cq12s", b"H", 0, header[136:148])
+    back = struct.pack("<cqL", b"C", 100, 10)
+    new = old[1000:71_000] + b"new" + old[70_500:130_500] + header + old[612:622] + b"end"
+    sent = frame(copies[:13] + literal(b"new") + copies[13:], old)
+    sent += frame(retimed + back + literal(b"end"), old, [ByteRange(0, 512)])
+    home.cache(old)
+    script = line(f"base {name(old)}") + line(f"delta {name(new)}") + sent + line("0")
+    assert home.run(script + raw(b"tail") + line("end")) == (0, new + b"tail", "")
+    assert home.cached() == {name(old), name(new)}
+
+
+def test_a_prefix_that_looks_like_a_dictionary(home: Home) -> None:
+    """The zstd command recognises a dictionary by its first bytes."""
+    dictionary = (0xEC30A437).to_bytes(4, "little") + random.Random(3).randbytes(20_000)
+    filling = random.Random(4).randbytes(1_489_920)  # the next header completes a window
+    old = tarball(("trained", dictionary))
+    new = tarball(("new", filling), ("trained", dictionary[:10_000] + b"changed" + dictionary[10_000:]))
+    encoder = DeltaEncoder(
+        BaseLayer(io.BytesIO(old), len(old), {each.name: each for each in MemberScanner().feed(old)})
+    )
+    frames = [window.compress() for window in [*encoder.feed(new), *encoder.finish()]]
+    assert len(apply_delta(frames[:1], old)) == 512 + len(filling) + 512
+    sent = b"".join(each.encoded() for each in frames)
+    home.cache(old)
+    script = line(f"base {name(old)}") + line(f"delta {name(new)}") + sent + line("0") + line("end")
+    assert home.run(script, limit=1 << 24) == (0, new, "")
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"PERL_UNICODE": "SDA"},
+        {"PERL_UNICODE": ""},
+        {"PERL5OPT": "-C"},
+        {"PERL5OPT": "-T"},
+        {"PERLIO": ":crlf"},
+    ],
+    ids=str,
+)
+def test_perl_ignores_the_users_environment(home: Home, environment: dict[str, str]) -> None:
+    """Variables would change how it reads and writes."""
+    home.environment |= environment
+    home.cache(OLD)
+    new = OLD + LAYER
+    assert home.run(line(f"base {name(OLD)}") + delta(new, OLD) + line("end")) == (0, new, "")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param(struct.pack("<cqL", b"C", 199_000, 2000), id="after-the-end"),
+        pytest.param(struct.pack("<cqL", b"C", -1, 10), id="before-the-start"),
+        pytest.param(struct.pack("<cq12s", b"H", 199_900, b"0" * 12), id="no-header"),
+        pytest.param(b"?", id="unknown"),
+    ],
+)
+def test_invalid_instructions_are_an_error(home: Home, wrong: bytes) -> None:
+    """They were made for another base layer; the transfer then sends everything."""
+    home.cache(OLD)
+    sent = line(f"base {name(OLD)}") + line(f"delta {name(LAYER)}") + frame(wrong, OLD) + line("0")
+    _, _, errors = home.run(sent + line("end"))
+    assert f"ftl: layer {name(LAYER)} could not be made of the old one" in errors
+    assert home.cached() == {name(OLD)}
+
+
+def test_the_cache_is_private(home: Home) -> None:
+    """Layers may contain what other users of the server must not read."""
+    home.run(whole(LAYER) + line("end"))
+    assert home.layers.stat().st_mode & 0o077 == 0
+    assert (home.layers / name(LAYER)).stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    "count", [0, 10, 100, 100_085, 150_000, 300_100], ids=lambda count: f"after-{count}-bytes"
+)
+def test_a_truncated_layer_is_not_cached(home: Home, count: int) -> None:
+    """Wherever the stream ends, also between two frames; the layer before it stays."""
+    sent = whole(OLD) + whole(LAYER)
+    assert count < len(whole(LAYER))
+    status, archive, errors = home.run(sent[: len(whole(OLD)) + count])
+    assert status == 0, "cat succeeds; docker load would fail without the documents at the end"
+    assert errors.splitlines()[-1].startswith("ftl: ")
+    assert archive.startswith(OLD)
+    assert home.cached() == {name(OLD)}
+
+
+def test_a_layer_without_its_end_mark_is_not_cached(home: Home) -> None:
+    """All frames have arrived, but more might have followed."""
+    _, _, errors = home.run(whole(LAYER)[: -len("0\n")])
+    assert f"ftl: layer {name(LAYER)} did not arrive whole" in errors
+    assert home.cached() == set()
+
+
+def test_a_truncated_delta_is_not_cached(home: Home) -> None:
+    """What was made of its first frames does not count as the layer."""
+    home.cache(OLD)
+    sent = line(f"base {name(OLD)}") + delta(OLD + LAYER, OLD)
+    _, _, errors = home.run(sent[:-200_000])
+    assert f"ftl: layer {name(OLD + LAYER)} could not be made of the old one" in errors
+    assert home.cached() == {name(OLD)}
+
+
+def test_bytes_that_are_no_frame_are_an_error(home: Home) -> None:
+    """The layer is reported as damaged, and nothing of it is loaded."""
+    sent = line(f"whole {name(LAYER)}") + line("5") + b"hello" + line("0") + raw(b"after") + line("end")
+    _, archive, errors = home.run(sent)
+    assert f"ftl: layer {name(LAYER)} is damaged" in errors
+    assert archive == b""
+    assert home.cached() == set()
+
+
+@pytest.mark.parametrize("verb", ["cached", "base"])
+@pytest.mark.parametrize("damage", ["truncated", "garbage", "other", "gone"])
+def test_a_damaged_layer_is_removed_from_the_cache(home: Home, verb: str, damage: str) -> None:
+    """When the engine refuses the archive, layers that were used and do not have their digest are removed."""
+    path, unused = home.cache(OLD), home.cache(LAYER)
+    content = path.read_bytes()
+    damaged = {"truncated": content[:-1000], "garbage": b"garbage", "other": zstd.compress(LAYER)}
+    path.unlink() if damage == "gone" else path.write_bytes(damaged[damage])
+    sent = line(f"{verb} {name(OLD)}")
+    if verb == "base":
+        sent += delta(OLD + b"new", OLD)
+    status, _, _ = home.run(sent + line("end"), "sh", "-c", "cat >/dev/null; exit 1")
+    assert status == 1
+    assert home.cached() == {unused.name}
+
+
+def test_intact_layers_stay_cached_after_a_failure(home: Home) -> None:
+    """Both one that arrived and one that was used, when the engine fails for another reason."""
+    home.cache(OLD)
+    sent = whole(LAYER) + line(f"cached {name(OLD)}") + line("end")
+    status, _, errors = home.run(sent, "sh", "-c", "cat >/dev/null; echo no coffee >&2; exit 3")
+    assert (status, errors) == (3, "no coffee\n")
+    assert home.cached() == {name(LAYER), name(OLD)}
+
+
+def test_the_error_of_an_engine_that_stops_reading_is_reported(home: Home) -> None:
+    """It is not followed by errors of the broken pipe, and no layer counts as damaged."""
+    home.cache(LAYER * 4)
+    for sent in (whole(LAYER * 4), line(f"cached {name(LAYER * 4)}"), raw(LAYER * 4)):
+        status, _, errors = home.run(
+            sent + line("end"), "sh", "-c", "head -c 10 >/dev/null; echo full >&2; exit 1"
+        )
+        assert (status, errors) == (1, "full\n")
+    assert name(LAYER * 4) in home.cached()
+
+
+def test_the_least_recently_used_layers_are_evicted(home: Home) -> None:
+    """A layer that alone exceeds the limit is removed, and no other with it."""
+    parts = [random.Random(seed).randbytes(100_000) for seed in range(4)]
+    for age, content in enumerate(parts):
+        home.cache(content, age=100 + age)
+    home.run(line(f"cached {name(parts[3])}") + line("end"), limit=250_000)
+    assert home.cached() == {name(parts[3]), name(parts[0])}
+    home.run(whole(LAYER) + raw(b"x") + line("end"), limit=250_000)
+    assert home.cached() == {name(parts[3]), name(parts[0])}
+
+
+def test_a_layer_over_the_limit_is_loaded_all_the_same(home: Home) -> None:
+    """It is only not cached, whole or as a delta; nor does its copy fill the disk meanwhile."""
+    home.cache(OLD)
+    new = OLD + LAYER
+    sent = whole(LAYER) + line(f"base {name(OLD)}") + delta(new, OLD) + line("end")
+    command = f"cat; ls -l {home.layers}/.run.one >&2"
+    status, archive, errors = home.run(sent, "sh", "-c", command, limit=201_000)
+    assert (status, archive) == (0, LAYER + new)
+    assert home.cached() == {name(OLD)}
+    assert "new" not in errors
+
+
+@pytest.mark.parametrize("cut", [False, True], ids=["whole", "cut"])
+def test_the_engine_does_not_wait_for_compression(home: Home, tmp_path: Path, cut: bool) -> None:
+    """A layer made of a delta is compressed for the cache after the archive has ended."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    slow = tools / "zstd"
+    slow.write_text(f'#!/bin/sh\n[ "$1" = -1qc ] && sleep 1\nexec {shutil.which("zstd")} "$@"\n')
+    slow.chmod(0o755)
+    home.environment["PATH"] = f"{tools}:{os.environ['PATH']}"
+    home.cache(OLD)
+    new = OLD + LAYER
+    sent = line(f"base {name(OLD)}") + delta(new, OLD) + (b"" if cut else line("end"))
+    status, archive, errors = home.run(sent, "sh", "-c", f"cat; ls {home.layers} >&2")
+    assert (status, archive) == (0, new)
+    assert name(new) not in errors
+    assert home.cached() == {name(OLD), name(new)}
+
+
+def test_a_failed_transfer_caches_more_than_the_limit(home: Home) -> None:
+    """So that the next one need not send it again, which then evicts the rest."""
+    parts = [random.Random(seed).randbytes(100_000) for seed in range(3)]
+    sent = b"".join(whole(content) for content in parts)
+    home.run(sent, "sh", "-c", "cat >/dev/null; exit 1", limit=150_000)
+    assert home.cached() == {name(content) for content in parts}
+    home.run(line("end"), limit=150_000)
+    assert len(home.cached()) == 1
+
+
+def test_a_run_leaves_no_temporary_files(home: Home) -> None:
+    """Whether it succeeds or fails."""
+    home.run(line("end"))
+    home.run(whole(LAYER)[:1000])
+    assert home.cached() == set()
+
+
+def test_files_of_killed_runs_are_removed_by_the_next(home: Home) -> None:
+    """At once if the process is gone, else after a day; those of a running process stay.
+
+    After a restart of the server, another process may have the number of one that was killed with it.
+    """
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    own = _started(os.getpid())
+    for run, process, age in (
+        ("dead", f"{ended.pid}-{own}", 0),
+        ("another", f"{os.getpid()}-{own + 1}", 0),
+        ("alive", f"{os.getpid()}-{own}", 0),
+        ("old", f"{os.getpid()}-{own}", 25),
+    ):
+        folder = home.layers / f".run.{run}"
+        folder.mkdir(parents=True)
+        (folder / "new").write_bytes(b"half")
+        (folder / f"{process}.pid").touch()
+        os.utime(folder, (time.time() - age * 3600,) * 2)
+    home.run(line("end"))
+    assert home.cached() == {".run.alive"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_a_signal_ends_the_script_without_leftovers(home: Home, number: signal.Signals) -> None:
+    """When the connection is lost, complete layers stay cached, and no part of others."""
+    process = home.start("sh", "-c", "cat >/dev/null")
+    assert process.stdin is not None
+    sent = whole(OLD) + whole(LAYER)
+    process.stdin.write(sent[:-1000])
+    process.stdin.flush()
+    _until(lambda: name(OLD) in home.cached())
+    process.send_signal(number)
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode != 0
+    assert home.cached() == {name(OLD)}
+
+
+def test_two_transfers_at_once_do_not_interfere(home: Home) -> None:
+    """Two people may deploy the same image to one server at the same time."""
+    first = home.start(run="first")
+    assert first.stdin is not None
+    first.stdin.write(whole(LAYER)[:50_000])
+    first.stdin.flush()
+    _until(lambda: any(home.layers.glob(".run.first/new")))  # it is running, and does not count as killed
+    second = home.start(run="second")
+    archive, errors = second.communicate(whole(LAYER) + line("end"), timeout=PATIENCE)
+    assert (archive, errors) == (LAYER, b"")
+    archive, errors = first.communicate(whole(LAYER)[50_000:] + line("end"), timeout=PATIENCE)
+    assert (archive, errors) == (LAYER, b"")
+    assert home.cached() == {name(LAYER)}
+
+
+def test_a_read_only_home_costs_only_the_cache(tmp_path: Path) -> None:
+    """The transfer succeeds without it."""
+    (tmp_path / ".cache").write_text("not a folder")
+    home = Home(tmp_path, {"TMPDIR": str(tmp_path)})
+    status, archive, errors = home.run(whole(LAYER) + raw(b"tail") + line("end"))
+    assert (status, archive, errors) == (0, LAYER + b"tail", "")
+    assert [path.name for path in tmp_path.iterdir()] == [".cache"]
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Iterator[Home]:
+    """A home folder on a disk of a few kilobytes."""
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(tmp_path)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("needs the right to mount")
+    yield Home(tmp_path)
+    subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_a_full_disk_costs_only_the_cache(full: Home) -> None:
+    """A layer without space in the cache is loaded all the same, and its part is not cached."""
+    small = b"small" * 100
+    status, archive, errors = full.run(whole(LAYER) + whole(small) + raw(b"tail") + line("end"))
+    assert (status, archive, errors) == (0, LAYER + small + b"tail", "")
+    assert full.cached() == {name(small)}
+
+
+def test_a_delta_is_applied_without_space_for_its_result(full: Home) -> None:
+    """The layer is only not cached."""
+    old = b"o" * 90_000 + random.Random(5).randbytes(10_000)
+    new = old + random.Random(6).randbytes(90_000)
+    full.cache(old)
+    status, archive, _ = full.run(line(f"base {name(old)}") + delta(new, old) + line("end"))
+    assert (status, archive) == (0, new)
+    assert full.cached() == {name(old)}
+
+
+@pytest.mark.parametrize(
+    "environment", [{"TIME_STYLE": "long-iso"}, {"LC_ALL": "C.UTF-8"}, {"TIME_STYLE": "+%s"}]
+)
+def test_the_probe_finds_layers_in_any_environment(home: Home, environment: dict[str, str]) -> None:
+    """`ls` prints times as the user likes; size and name are parsed all the same, the newest layer first."""
+    home.cache(OLD, age=10)
+    home.cache(LAYER, age=5)
+    env = {"PATH": os.environ["PATH"], "HOME": str(home.folder), **environment}
+    done = subprocess.run(["sh", "-c", PROBE, "sh", "/"], env=env, capture_output=True, check=True)
+    capabilities = parse_probe(done.stdout.decode())
+    if capabilities.can_receive:
+        sizes = {layer.size: layer.compressed_size for layer in capabilities.cached.values()}
+        assert list(sizes) == [len(LAYER), len(OLD)]
+        assert sizes[len(OLD)] == (home.layers / name(OLD)).stat().st_size
+
+
+def _started(pid: int) -> int:
+    """When a process was started: field 22 of proc(5)'s stat."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
