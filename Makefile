@@ -30,10 +30,13 @@ test-e2e: engine ## The tests against real engines and servers
 test-nightly: engine ## Every cell of the matrix of transfers: releases of Debian, engines, stores
 	FTL_TEST_SUITES=bookworm,trixie,sid $(PYTHON) -m pytest -n $(WORKERS) -m "nightly or server" tests/e2e/test_transfer*.py tests/e2e/test_sources.py
 
-lint: venv ## ruff: rules and format; the first lines of docstrings
+lint: venv ## ruff: rules and format; first lines of docstrings; shell and Perl that run on servers
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	$(PYTHON) -m tools.prose
+	find src/ftl -name '*.sh' -exec .venv/bin/shellcheck --shell=sh --severity=warning {} +
+	for file in $$(find src/ftl -name '*.sh'); do sh -n "$$file" || exit; done
+	for file in $$(find src/ftl -name '*.pl'); do perl -c "$$file" || exit; done
 
 types: venv ## mypy, strict
 	.venv/bin/mypy

@@ -28,7 +28,6 @@ NOT_YET_CLEAN = (
     "src/ftl/events.py",
     "src/ftl/figures.py",
     "src/ftl/host/session.py",
-    "src/ftl/image/transfer",
     "src/ftl/json_fields.py",
     "src/ftl/private_folder.py",
     "src/ftl/proxy",
