@@ -38,7 +38,6 @@ from tests.e2e.transfer_stage import (
 from ftl.engine.api import Engine
 from ftl.engine.local import local_url
 from ftl.errors import FtlError, TransferFailed
-from ftl.image.transfer.link_speed import remember_speed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -213,36 +212,6 @@ def test_a_link_that_goes_dead(server_factory: ServerFactory, bench: Bench, tmp_
     left = missing(made, server)
     assert run(again(server, made, bench, tmp_path)) < left + DOCUMENTS
     assert left < size(made) - PART
-
-
-def test_several_channels_are_cut_and_go_on(target: Server, bench: Bench, tmp_path: Path) -> None:
-    """On a link that the round trip limits: frames come by three, and a layer counts once all of its are there."""
-    made = bench.of("one", *(packages(f"{bench.name} {at}", 200) for at in range(3)))
-    remember_speed(target.name, 100e6, 1.0)
-
-    async def work() -> tuple[int, int]:
-        async with (
-            Relay((target.host, target.port), delay=0.025, rate=12e6) as link,
-            reach(target, relay=link, folder=tmp_path) as between,
-        ):
-            task = asyncio.create_task(bring(between, made, bench.tag("r1"), bench.tag("r1")))
-            await until(lambda: more_channels(target) and arrived(target, 2))
-            link.cut()
-            with pytest.raises(TransferFailed):
-                await task
-        await until(lambda: tidy(target) and not more_channels(target))
-        left = missing(made, target)
-        assert all(is_good(target, name) for name in kept(target))
-        return left, await again(target, made, bench, tmp_path)
-
-    left, sent = run(work())
-    assert sent < left + DOCUMENTS
-    assert printed(target, bench.tag("r1")) == f"one {bench.name}"
-
-
-def more_channels(server: Server) -> bool:
-    """Whether a transfer has more than one there."""
-    return server.run("pgrep", "--full", "number.piece", check=False).stdout != b""
 
 
 def test_two_people_send_the_same_image(target: Server, bench: Bench, tmp_path: Path) -> None:
