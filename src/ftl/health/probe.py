@@ -32,8 +32,8 @@ ACCEPTED = "accepts connections"
 
 NOT_HTTP = "what it answers is not HTTP"
 
-BODY_LIMIT = 200
-"""Characters of a failed answer's body that are kept for the user."""
+SHOWN = 200
+"""Characters that are shown of a failed answer's body, and of any other text of the container."""
 
 # How a port without a listener looks at the local end of an SSH forward.
 _REFUSED_ERRNOS = (errno.ECONNREFUSED, errno.ECONNRESET, errno.EPIPE)
@@ -73,7 +73,7 @@ async def probe(
         running_seconds: How long it has been seen running; decides for a container without a port.
     """
     if spec.docker_check is not None and state.health == "unhealthy":
-        output = state.health_log.strip() or "no output"
+        output = _shortened(state.health_log) or "no output"
         return ProbeResult(False, f"Docker's health check failed: {output}", final=True)
     if spec.docker_check is not None and state.health == "starting":
         return ProbeResult(False, "Docker's health check has not passed yet")
@@ -125,7 +125,7 @@ async def probe_http(
             except aiohttp.ServerDisconnectedError:
                 return ProbeResult(False, REFUSED)
             except aiohttp.ClientResponseError as error:  # bytes that its parser cannot read
-                reason = " ".join(error.message.rstrip(" ^\n").split())
+                reason = _shortened(error.message.rstrip(" ^\n"))
                 return ProbeResult(False, f"{NOT_HTTP}: {reason}")
             except aiohttp.ClientError as error:
                 return ProbeResult(False, _reason(error))
@@ -136,9 +136,17 @@ async def _result(answer: ClientResponse) -> ProbeResult:
     if 200 <= status < 300:
         return ProbeResult(True, str(status), status)
     target = answer.headers.get("Location")
-    text = f"{status} {answer.reason or ''}".strip() + (f" to {target}" if target else "")
-    body = (await answer.content.read(BODY_LIMIT * 4)).decode("utf-8", "replace")
-    return ProbeResult(False, text, status, " ".join(body.split())[:BODY_LIMIT])
+    text = f"{status} {_shortened(answer.reason or '')}".strip() + (
+        f" to {_shortened(target)}" if target else ""
+    )
+    body = (await answer.content.read(SHOWN * 4)).decode("utf-8", "replace")
+    return ProbeResult(False, text, status, _shortened(body))
+
+
+def _shortened(text: str) -> str:
+    """One line of bounded length."""
+    words = " ".join(text[: SHOWN * 8].split())
+    return words if len(words) <= SHOWN else f"{words[:SHOWN]}..."
 
 
 async def probe_port(

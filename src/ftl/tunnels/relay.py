@@ -13,7 +13,7 @@ from ftl.proc_net import parse_listeners
 from ftl.ssh.streams import open_stream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Callable
 
     from ftl.ssh.streams import Streams
 
@@ -42,14 +42,12 @@ async def relay(port: int, target: Callable[[], str]) -> AsyncIterator[int]:
     """
     connections: set[asyncio.Task[None]] = set()
 
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    # Not a coroutine function: asyncio would make the task, and print a traceback when that is cancelled (seen on
+    # 3.11 and 3.12.0).
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(_forward((reader, writer), target()))
         connections.add(task)
-        try:
-            await _forward((reader, writer), target())
-        finally:
-            connections.discard(task)
+        task.add_done_callback(connections.discard)
 
     server = await _listen(port, accept)
     try:
@@ -62,7 +60,7 @@ async def relay(port: int, target: Callable[[], str]) -> AsyncIterator[int]:
 
 
 async def _listen(
-    port: int, accept: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+    port: int, accept: Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]
 ) -> asyncio.Server:
     try:
         return await asyncio.start_server(accept, "127.0.0.1", port)

@@ -1,0 +1,267 @@
+"""The wait for health: when it ends, how, and how often it probes. Time passes by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.errors import Unhealthy
+from ftl.events import Probed
+from ftl.health.spec import HealthSpec
+from ftl.health.wait import wait_healthy
+from tests.support.clock import run
+from tests.support.fake_engine import Behavior
+from tests.support.fake_machine import Answer
+from tests.unit.health.stage import NAME, OK, Stage, stage
+from tests.unit.test_proc_net import HEAD
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ftl.events import Event
+
+HTTP = HealthSpec(ports=(8000,), path="/up", interval=1, timeout=2, retries=10)
+TCP = HealthSpec(ports=(8000,), interval=1, timeout=2, retries=10)
+
+FAILING = b"HTTP/1.1 503 Not Yet\r\nContent-Length: 8\r\n\r\nmigrates"
+
+
+def now() -> float:
+    """Seconds since the test began."""
+    return asyncio.get_running_loop().time()
+
+
+async def wait(made: Stage, spec: HealthSpec) -> list[Probed]:
+    """Wait for the container; what was probed meanwhile."""
+    events: list[Event] = []
+    await wait_healthy(
+        made.engine, made.machine, service="web", container=NAME, check=spec, emit=events.append
+    )
+    return [event for event in events if isinstance(event, Probed)]
+
+
+async def fail(made: Stage, spec: HealthSpec) -> Unhealthy:
+    """Wait for a container that does not become healthy; the error."""
+    with pytest.raises(Unhealthy) as raised:
+        await wait(made, spec)
+    return raised.value
+
+
+def later(ready: float) -> Callable[[], bytes]:
+    """Answers that fail until `ready`, and then are well."""
+    return lambda: OK if now() >= ready else FAILING
+
+
+def test_a_container_that_answers_is_healthy_at_once() -> None:
+    """One probe, and no wait."""
+
+    async def work() -> None:
+        made = await stage()
+        async with made.listening(lambda: OK):
+            probes = await wait(made, HTTP)
+        assert probes == [Probed("web", NAME, "200", True, 0.0, HTTP.allowance)]
+        assert now() == 0
+
+    run(work())
+
+
+def test_a_container_that_takes_its_time_is_waited_for() -> None:
+    """Each probe is told with its result; soon after the container is ready, the wait is over."""
+
+    async def work() -> None:
+        made = await stage()
+        async with made.listening(later(5.0)):
+            probes = await wait(made, HTTP)
+        assert {probe.outcome for probe in probes[:-1]} == {"503 Not Yet"}
+        assert probes[-1].healthy
+        assert 5.0 <= now() <= 6.0
+        assert len(probes) < 15
+
+    run(work())
+
+
+@pytest.mark.parametrize(
+    ("changes", "seconds"),
+    [
+        ({}, 10),
+        ({"retries": 3}, 3),
+        ({"interval": 0.5}, 5),
+        ({"interval": 0.2, "retries": 5}, 1),
+        ({"start_period": 20.0}, 30),
+        ({"docker_check": 15.0}, 25),
+    ],
+)
+def test_the_numbers_of_the_check_bound_the_wait(changes: dict[str, float], seconds: float) -> None:
+    """It is given up after start_period + interval * retries, plus what Docker's own check may take."""
+    spec = HealthSpec(**{"ports": (8000,), "path": "/up", "retries": 10, **changes})  # type: ignore[arg-type]
+
+    async def work() -> None:
+        made = await stage()
+        async with made.listening(lambda: FAILING):
+            error = await fail(made, spec)
+        assert error.cause == "it answered 503 Not Yet: migrates"
+        assert seconds <= now() <= seconds + spec.interval
+
+    run(work())
+
+
+def test_a_container_that_is_ready_within_its_start_period_is_healthy() -> None:
+    """Its retries begin after that."""
+    spec = HealthSpec(ports=(8000,), path="/up", retries=1, start_period=30)
+
+    async def work() -> None:
+        made = await stage()
+        async with made.listening(later(29.0)):
+            await wait(made, spec)
+        assert now() >= 29
+
+    run(work())
+
+
+def test_a_silent_container_takes_the_timeout_for_each_probe() -> None:
+    """The allowance counts seconds, not probes."""
+
+    async def work() -> None:
+        made = await stage()
+        async with made.listening(lambda: None):
+            error = await fail(made, HTTP)
+        assert error.cause == "no answer within 2 s"
+        assert HTTP.allowance <= now() <= HTTP.allowance + 2 + 1
+
+    run(work())
+
+
+def test_a_container_that_exits_ends_the_wait() -> None:
+    """At the next look, with the exit code and what it logged last."""
+
+    async def work() -> None:
+        made = await stage(Behavior(exit_code=3, seconds=2.0, log=("hello", "no database")), restart=False)
+        error = await fail(made, HTTP)
+        assert error.message == f"web did not become healthy: {NAME} ended"
+        assert error.cause == "it exited with code 3"
+        assert error.details == (f"the last 2 log lines of {NAME}:", "hello", "no database")
+        assert error.place is not None
+        assert error.place.service == "web"
+        assert 2 <= now() <= 3
+
+    run(work())
+
+
+def test_a_container_that_the_engine_restarts_ends_the_wait() -> None:
+    """One that exited does not count as starting, although it runs again by the next look."""
+
+    async def work() -> None:
+        made = await stage(Behavior(exit_code=1, seconds=2.0))
+        error = await fail(made, HTTP)
+        assert error.cause == "it exited with code 1"
+
+    run(work())
+
+
+def test_a_restarting_container_is_explained_by_a_moment_when_it_is_down() -> None:
+    """While it runs, the engine's state has no exit code (0), which would be the wrong one."""
+
+    async def work() -> None:
+        made = await stage()
+        made.container.restarts = 1
+
+        def crash() -> None:
+            made.container.end(7)
+
+        asyncio.get_running_loop().call_later(1.5, crash)
+        error = await fail(made, HTTP)
+        assert error.cause == "it exited with code 7"
+
+    run(work())
+
+
+def test_a_removed_container_ends_the_wait() -> None:
+    """Something else removed it: there is no log to show."""
+
+    async def work() -> None:
+        made = await stage()
+        await made.engine.remove(NAME, force=True)
+        error = await fail(made, HTTP)
+        assert "gone" in (error.cause or "")
+        assert error.details == (f"{NAME} logged nothing",)
+
+    run(work())
+
+
+def test_a_failed_check_of_dockers_ends_the_wait() -> None:
+    """Docker has retried it already."""
+
+    async def work() -> None:
+        made = await stage(Behavior(health="unhealthy"))
+        error = await fail(made, HealthSpec(ports=(8000,), docker_check=60))
+        assert (error.cause or "").startswith("Docker's health check failed")
+        assert now() == 0
+
+    run(work())
+
+
+def test_dockers_check_is_waited_for() -> None:
+    """Also where the port accepts connections already."""
+
+    async def work() -> None:
+        made = await stage(Behavior(health="starting"))
+
+        def pass_() -> None:
+            made.container.health = "healthy"
+
+        asyncio.get_running_loop().call_later(12, pass_)
+        async with made.listening(lambda: None):
+            await wait(made, HealthSpec(ports=(8000,), docker_check=20))
+        assert 12 <= now() <= 13
+
+    run(work())
+
+
+def test_a_worker_is_healthy_once_it_has_kept_running() -> None:
+    """Three seconds: one that cannot start has exited by then."""
+
+    async def work() -> None:
+        probes = await wait(await stage(), HealthSpec())
+        assert [probe.outcome for probe in probes if not probe.healthy] == ["starting"] * (len(probes) - 1)
+        assert 3 <= now() <= 4
+
+    run(work())
+
+
+def test_a_worker_that_exits_is_not_healthy() -> None:
+    """However soon it would have been."""
+
+    async def work() -> None:
+        error = await fail(await stage(Behavior(exit_code=0, seconds=2.5), restart=False), HealthSpec())
+        assert error.hint == "a service's command must keep running"
+
+    run(work())
+
+
+def test_a_refused_connection_is_explained_by_what_listens_inside() -> None:
+    """The kernel's table of the container's process shows the address that nobody can reach."""
+
+    async def work() -> None:
+        made = await stage()
+        row = "   0: 0100007F:1F40 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 1 1\n"
+        made.machine.answer("cat", "/net/tcp", answer=Answer(stdout=(HEAD + row).encode()))
+        error = await fail(made, TCP)
+        assert error.cause == "it listens on 127.0.0.1:8000, which only the container itself can reach"
+        assert error.hint == "let the program listen on 0.0.0.0:8000"
+        pid = (await made.state()).pid
+        assert made.machine.commands == [("cat", f"/proc/{pid}/net/tcp", f"/proc/{pid}/net/tcp6")]
+
+    run(work())
+
+
+def test_a_table_that_cannot_be_read_is_no_second_error() -> None:
+    """Another user's process under hidepid, or no /proc at all."""
+
+    async def work() -> None:
+        made = await stage()
+        made.machine.answer("cat", answer=Answer(exit_code=1, stderr=b"cat: No such file or directory\n"))
+        assert (await fail(made, TCP)).cause == "nothing listens on port 8000, nor on any other"
+
+    run(work())
