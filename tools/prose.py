@@ -30,7 +30,6 @@ NOT_YET_CLEAN = (
     "src/ftl/host/session.py",
     "src/ftl/json_fields.py",
     "src/ftl/private_folder.py",
-    "src/ftl/proxy",
     "src/ftl/references.py",
     "src/ftl/server",
     "src/ftl/ssh",

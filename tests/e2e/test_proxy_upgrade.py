@@ -83,7 +83,7 @@ def test_an_upgrade_breaks_no_request(server_factory: ServerFactory, proxy_image
                 before = containers(server)
                 with pytest.raises(FtlError, match="was not replaced") as caught:
                     await stage.proxy.upgrade(broken)
-                assert caught.value.hint == "the old one serves on; take another `proxy.image`"
+                assert caught.value.hint == "the old one keeps running; set another `proxy.image`"
                 assert containers(server) == before
                 assert (await stage.ask(target))[0] == 200
                 state = await stage.proxy.observe()

@@ -6,6 +6,8 @@ names. Renaming a class or a constant must not change any of them; adding to a t
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import MISSING, fields
 
 import pytest
@@ -14,9 +16,14 @@ from ftl import errors, events
 from ftl.deploy.plan import steps
 from ftl.engine import labels
 from ftl.proxy import names
+from ftl.proxy.caddy import render
+from ftl.proxy.lifecycle.start import container_spec
 from ftl.proxy.names import Installation
+from ftl.proxy.site import InternalName, Site, SiteRedirect, SiteRoute
 from ftl.releases.record import DependencyRecord, ReleaseRecord, ServiceRecord
 from ftl.ui.json_lines import as_record
+from tests.support.clock import run
+from tests.support.fake_engine import FakeEngine
 from tests.unit.ui.samples import EVERY
 
 EVENTS = {
@@ -211,3 +218,56 @@ def test_record_fields_are_fixed(
     assert set(names) >= set(RECORD_FIELDS[record])
     added = [one for one in fields(record) if one.name not in RECORD_FIELDS[record]]
     assert all(one.default is not MISSING or one.default_factory is not MISSING for one in added)
+
+
+def test_the_label_for_the_proxys_settings_is_fixed() -> None:
+    """It is computed from the container's spec: another value would replace the proxy of every server."""
+    spec = run(container_spec(FakeEngine(), Installation(), "caddy:2"))
+    assert spec.labels == {"ftl.role": "proxy", "ftl.config": "4ae37eb9b028c289"}
+
+
+SITE = Site(
+    "shop",
+    subnets=("10.83.0.0/24",),
+    routes=(
+        SiteRoute("shop.example.com", "/", False, "web", 8000),
+        SiteRoute("shop.example.com", "/api", True, "api", 9000),
+    ),
+    internal=(InternalName("web", 8000), InternalName("plain", 80)),
+    tls="auto",
+    email="a@b.c",
+    redirects=(SiteRedirect("www.example.com", "shop.example.com"),),
+    trusted=("1.2.3.0/24",),
+)
+
+
+def test_a_stored_site_is_fixed() -> None:
+    """Proxies store sites in this form, and an older FTL must be able to read them."""
+    assert json.loads(SITE.to_json()) == {
+        "project": "shop",
+        "subnets": ["10.83.0.0/24"],
+        "routes": [
+            {"host": "shop.example.com", "path": "/", "strip_prefix": False, "service": "web", "port": 8000},
+            {
+                "host": "shop.example.com",
+                "path": "/api",
+                "strip_prefix": True,
+                "service": "api",
+                "port": 9000,
+            },
+        ],
+        "internal": [{"service": "web", "port": 8000}, {"service": "plain", "port": 80}],
+        "tls": "auto",
+        "email": "a@b.c",
+        "acme_ca": None,
+        "certificate": None,
+        "acme_root": None,
+        "redirects": [{"host": "www.example.com", "to": "shop.example.com"}],
+        "trusted": ["1.2.3.0/24"],
+    }
+
+
+def test_the_rendered_configuration_is_fixed() -> None:
+    """Other bytes for the same sites make every proxy reload once: a change here is a decision."""
+    assert hashlib.sha256(render([SITE])).hexdigest()[:16] == "646d4cbe05fbbfa7"
+    assert hashlib.sha256(render([])).hexdigest()[:16] == "41ebfbfe9c38ad00"

@@ -1,8 +1,9 @@
-"""Sites -> the proxy's configuration. Pure, and the same bytes for the same sites: no reload is for nothing.
+"""Rendering of sites to Caddy's configuration: pure, and the same bytes for the same sites.
 
-Three kinds of listener. Port 80 serves internal names of that port to their own project, then the public
-routes. Port 443 serves the public routes of sites with TLS. Every other port that a service listens on serves
-internal names alone. Public requests arrive on the proxy's own network, so none comes from a project's subnet.
+So an unchanged configuration is never reloaded. There are three kinds of listener. Port 80 serves internal names of
+that port to their project, then the public routes. Port 443 serves the public routes of sites with TLS. Every other
+port that a service listens on serves internal names only. Public requests arrive on the network `ftl-edge`, so none
+comes from a project's subnet.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ Json = dict[str, object]
 
 HTTP, HTTPS = 80, 443
 
-# A host that is an address or this machine: what a first look uses before any name exists.
+# A host that is an address or localhost, as in a first test before any DNS name exists.
 _BY_ADDRESS = r"^(localhost|[0-9.]+|\[?[0-9a-fA-F:]*:[0-9a-fA-F:.]*\]?)$"
 
 
@@ -33,7 +34,7 @@ def render(sites: Sequence[Site]) -> bytes:
 
 
 def caddy_config(sites: Sequence[Site]) -> Json:
-    """Caddy's JSON configuration for all the projects on a server, whatever the order of `sites`."""
+    """Caddy's JSON configuration for all projects on a server, in any order of `sites`."""
     ordered = sorted(sites, key=lambda site: site.project)
     servers: dict[str, Json] = {"http": _server(HTTP, [*_internal(ordered, HTTP), *_public_http(ordered)])}
     secured = policy.secured_hosts(ordered)
@@ -52,13 +53,13 @@ def caddy_config(sites: Sequence[Site]) -> Json:
 
 
 def only_site(sites: Sequence[Site]) -> Site | None:
-    """The site that requests by the server's address are for: the one that has routes, where no other has any."""
+    """The site that also serves requests by the server's address: the only one with routes."""
     with_routes = [site for site in sites if site.routes]
     return with_routes[0] if len(with_routes) == 1 else None
 
 
 def _http(sites: Sequence[Site], servers: dict[str, Json]) -> Json:
-    # With nobody to lose, the first deploy on a server need not wait for the empty configuration to go.
+    # With no connection to lose, the first deploy on a server need not wait for the empty configuration to end.
     return graceful_app(servers) if any(site.routes for site in sites) else {"servers": servers}
 
 
@@ -66,7 +67,7 @@ def _server(port: int, routes: list[Json]) -> Json:
     return {
         "listen": [f":{port}"],
         "protocols": ["h1", "h2", "h3"] if port == HTTPS else ["h1"],
-        # Which hosts get certificates, and where HTTP redirects, is said by ourselves.
+        # FTL configures certificates and redirects to HTTPS explicitly.
         "automatic_https": {"disable": True},
         "routes": routes,
         "errors": {"routes": [{"handle": [_unavailable()]}]},
@@ -78,7 +79,7 @@ def _server(port: int, routes: list[Json]) -> Json:
 
 def _public_http(sites: Sequence[Site]) -> Iterator[Json]:
     yield from _redirects(sites)
-    yield from (one.redirect for one in policy.secured_hosts(sites).values() if one.redirect)
+    yield from (host.redirect for host in policy.secured_hosts(sites).values() if host.redirect)
     yield from _routes(sites)
     only = only_site(sites)
     if only is not None:
@@ -87,7 +88,7 @@ def _public_http(sites: Sequence[Site]) -> Iterator[Json]:
 
 
 def _redirects(sites: Sequence[Site], *, only: Container[str] | None = None) -> Iterator[Json]:
-    """Hosts whose requests are sent on. The scheme stays the visitor's own, whatever a load balancer made of it."""
+    """Redirects from host to host. They keep the visitor's scheme, even behind a load balancer that ends TLS."""
     for site in sites:
         for redirect in site.redirects:
             if only is None or redirect.host in only:
@@ -96,7 +97,7 @@ def _redirects(sites: Sequence[Site], *, only: Container[str] | None = None) -> 
 
 
 def _routes(sites: Sequence[Site], *, only: Container[str] | None = None) -> Iterator[Json]:
-    """Public routes (`only` those hosts'): named hosts before "any host", of one the longest path first."""
+    """Public routes (`only` of those hosts): named hosts before "any host", longer paths first."""
     pairs = [(site, route) for site in sites for route in site.routes if only is None or route.host in only]
     pairs.sort(key=lambda pair: (pair[1].host == "", pair[1].host, -len(pair[1].path), pair[1].path))
     for site, route in pairs:
@@ -104,18 +105,18 @@ def _routes(sites: Sequence[Site], *, only: Container[str] | None = None) -> Ite
 
 
 def _by_address(site: Site) -> Iterator[Json]:
-    """The only site answers requests by address too: the routes of its first host."""
+    """Routes by which the only site also answers requests by address: those of its first host."""
     host = min(route.host for route in site.routes)
     if not host:
-        return  # it answers to any name as it is
+        return  # it answers to any host anyway
     match: Json = {"vars_regexp": {"{http.request.host}": {"pattern": _BY_ADDRESS}}}
     routes = [route for route in site.routes if route.host == host]
-    for route in sorted(routes, key=lambda one: (-len(one.path), one.path)):
+    for route in sorted(routes, key=lambda route: (-len(route.path), route.path)):
         yield _public_route(site, route, match)
 
 
 def _public_route(site: Site, route: SiteRoute, match: Json) -> Json:
-    handlers = [_to_live(site.project, route.service, route.port, trusted=site.trusted)]
+    handlers = [_proxy_to_live(site.project, route.service, route.port, trusted=site.trusted)]
     if route.path != "/":
         match = {**match, "path": [route.path, f"{route.path}/*"]}
         if route.strip_prefix:
@@ -132,15 +133,15 @@ def _internal(sites: Sequence[Site], port: int) -> Iterator[Json]:
         if not names or not site.subnets:
             continue
         inside: Json = {"remote_ip": {"ranges": list(site.subnets)}}
-        for name in sorted(names, key=lambda one: one.service):
+        for name in sorted(names, key=lambda name: name.service):
             yield _route({**inside, "host": [name.service]}, _internal_handler(site, name))
         if len(names) == 1 and port != HTTP:
-            # A caller may have its own idea of the Host header; nothing else can be meant on this port.
+            # The only service on this port answers whatever the Host header is.
             yield _route(inside, _internal_handler(site, names[0]))
 
 
 def _internal_handler(site: Site, name: InternalName) -> Json:
-    return _to_live(site.project, name.service, name.port)
+    return _proxy_to_live(site.project, name.service, name.port)
 
 
 # --- handlers -----------------------------------------------------------------------------------
@@ -154,10 +155,10 @@ def _always(*handlers: Json) -> Json:
     return {"handle": list(handlers), "terminal": True}
 
 
-def _to_live(project: str, service: str, port: int, *, trusted: Sequence[str] = ()) -> Json:
-    """Proxy to whatever the live file names at the moment of the request.
+def _proxy_to_live(project: str, service: str, port: int, *, trusted: Sequence[str] = ()) -> Json:
+    """Proxy to the alias in the live file at the time of the request.
 
-    `X-Forwarded-*` of a request are passed on and added to if it comes from one of `trusted`, else written anew.
+    `X-Forwarded-*` headers are kept and extended if the request comes from one of `trusted`, else replaced.
     """
     return {
         **({"trusted_proxies": list(trusted)} if trusted else {}),
@@ -172,7 +173,7 @@ def _to_live(project: str, service: str, port: int, *, trusted: Sequence[str] = 
         },
         "load_balancing": {
             "selection_policy": {"policy": "least_conn"},
-            # Failed dials are tried again whatever the method, since nothing was sent; after that GET alone.
+            # Failed dials are retried for any method, since nothing was sent; after that only GET is.
             "try_duration": "5s",
             "try_interval": "250ms",
         },
@@ -180,11 +181,11 @@ def _to_live(project: str, service: str, port: int, *, trusted: Sequence[str] = 
             "protocol": "http",
             "dial_timeout": "2s",
             "compression": False,
-            # Shorter than what servers commonly grant (gunicorn 2 s; uvicorn and Node 5 s): a POST never goes
-            # out on a connection that the other end is about to close.
+            # Shorter than the common keep-alive of servers (gunicorn 2 s; uvicorn and Node 5 s): a POST is never sent
+            # on a connection that the other end is about to close.
             "keep_alive": {"enabled": True, "idle_timeout": "1500ms", "max_idle_conns_per_host": 128},
         },
-        # A reload leaves WebSockets alone; they end with their container.
+        # A reload keeps WebSockets open; they end with their container.
         "stream_close_delay": "720h",
     }
 

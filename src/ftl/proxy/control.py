@@ -1,4 +1,4 @@
-"""The proxy of a server, at work: started, joined to networks, configured, switched, watched."""
+"""Operations on a server's proxy: start, connect, configure, switch, observe."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ftl.engine.tarball import tar_archive
 from ftl.errors import FtlError, UsageError
-from ftl.proxy import networks, scripts
+from ftl.proxy import commands, networks
 from ftl.proxy.caddy import render
 from ftl.proxy.lifecycle import start, upgrade
 from ftl.proxy.names import Installation, ca_root_file, certificate_files, live_file, project_network
@@ -24,13 +24,14 @@ if TYPE_CHECKING:
     from ftl.ssh.machine import Machine
 
 _ATTEMPTS = 5
-"""So often a change is made again because another deploy changed the configuration meanwhile."""
+"""How often a change is retried because another deploy changed the configuration meanwhile."""
 
 
 class ProxyControl:
-    """The one proxy of a server, through the server's engine; Caddy's admin API is used from inside alone.
+    """The proxy of a server, controlled through the server's engine.
 
-    Raises from every method: EngineError as the engine does; FtlError when the proxy itself refuses.
+    Caddy's admin API is used only from inside the container. Every method raises EngineError as the engine does, and
+    FtlError when the proxy itself refuses.
     """
 
     def __init__(self, engine: Engine, machine: Machine, installation: Installation | None = None) -> None:
@@ -38,71 +39,79 @@ class ProxyControl:
         self._machine = machine
         self._names = installation or Installation()
 
-    # --- its life ---------------------------------------------------------------------------------
+    # --- life cycle -------------------------------------------------------------------------------
 
     async def observe(self) -> ProxyState | None:
-        """What it is and knows; None where there is none."""
+        """Its current state; None where there is no proxy."""
         return await observe(self._engine, installation=self._names)
 
     async def ensure(self, image: str) -> None:
-        """Have it running and ready; what runs already is left as it is, whatever its image.
+        """Ensure that it is running and ready; a running one is left alone, whatever its image.
 
         Raises:
-            FtlError: A port is taken (by what, if that can be found out), or Caddy does not come up.
+            FtlError: A port is taken (names the holder if it can be found), or Caddy does not start.
         """
         await start.ensure(self._engine, self._machine, self._names, image)
 
     async def upgrade(self, image: str) -> bool:
-        """Replace it where it is not what `image`, which the server has, and this FTL make; whether it was.
+        """Replace it if its image is not `image`, or its settings are not this FTL version's.
 
-        New connections wait for a second or two, or are refused where the server does not let us make them wait
+        New connections wait for a second or two, or are refused where the server does not allow FTL to pause them
         (docs/decisions/0012-replacing-the-proxy.md). Certificates, routes and addresses stay.
 
+        Args:
+            image: An image that the server has.
+
+        Returns:
+            Whether it was replaced.
+
         Raises:
-            FtlError: The new one does not take the configuration or does not come up: the old one serves on.
+            FtlError: The new one rejects the configuration or does not start; the old one keeps running.
         """
         return await upgrade.upgrade(self._engine, self._machine, self._names, image)
 
     async def remove(self, *, volumes: bool = False) -> None:
-        """Remove it; its configuration and certificates only with `volumes`."""
+        """Remove it and its network; its configuration and certificates only with `volumes`."""
         await self._engine.remove(self._names.container, force=True)
         await self._engine.remove_network(self._names.network)
         if volumes:
             await self._engine.remove_volume(self._names.config_volume)
             await self._engine.remove_volume(self._names.data_volume)
 
-    # --- where it is reached ----------------------------------------------------------------------
+    # --- networks -----------------------------------------------------------------------------------
 
     async def connect(self, network: str, aliases: Iterable[str]) -> None:
-        """Join it to a project's network under these names; it keeps those that it has.
+        """Connect it to a project's network under these aliases; it keeps those that it has.
 
-        A new name for a network that it is in already needs a new endpoint. It gets the same address, so that
-        connections survive (docs/explanation/switch.md). Once begun it comes to its end, whatever happens to us.
+        A new alias in a network that it is in already needs a new endpoint. It gets the same address, so that
+        connections survive (docs/explanation/switch.md). Once begun it is completed, even if FTL is interrupted.
         """
         await networks.ensure_connected(
             self._engine, self._machine, self._names.container, network, frozenset(aliases)
         )
 
     async def disconnect(self, network: str) -> None:
-        """Take it out of a project's network; not being in it is no error."""
+        """Disconnect it from a project's network; not being in it is no error."""
         await self._engine.disconnect(network, self._names.container)
 
-    # --- what it serves ---------------------------------------------------------------------------
+    # --- routes -----------------------------------------------------------------------------------
 
     async def apply(self, site: Site, certificate: UserCertificate | None = None) -> bool:
-        """Make the proxy serve a site as it is now; whether anything had to change.
+        """Make the proxy serve a site.
 
-        An unchanged configuration is not loaded again; a new one takes over within two seconds (see
-        `handover`), and no answer is by the old one afterwards. When Caddy refuses it the old one stays, in
-        memory and on disk.
+        An unchanged configuration is not loaded again; a new one takes over within two seconds (see `handover`), and
+        the old one answers nothing afterwards. When Caddy rejects it the old one stays, in memory and on disk.
 
         Args:
             site: Without subnets it gets those of the project's network.
             certificate: The one that `site.certificate` names, if the proxy may not have it yet.
 
+        Returns:
+            Whether anything had to change.
+
         Raises:
             UsageError: Another project has one of the routes.
-            FtlError: Caddy refuses the configuration; the cause is what it says.
+            FtlError: Caddy rejects the configuration; the cause is its message.
         """
         if not site.subnets:
             site = await networks.with_subnets(self._engine, site)
@@ -113,23 +122,28 @@ class ProxyControl:
         return await self._change(site.project, site)
 
     async def switch(self, project: str, live: Mapping[str, str]) -> None:
-        """Send new requests for these services to other releases, all in one command inside the proxy.
+        """Send new requests for these services to other releases, in one command inside the proxy.
 
         Args:
-            project: Whose services.
+            project: The services' project.
             live: Service -> alias of the release (see `release_alias`). A service that was never switched
                 before answers 503 until it is.
         """
         if not live:
             return
         files = {_file_name(project, service): alias for service, alias in live.items()}
-        done = await self._run("switch to the new release", scripts.switch(files))
+        done = await self._run("switch to the new release", commands.switch(files))
         missing = files.keys() - {line.partition("=")[0] for line in done.decode().splitlines()}
         if missing:
-            raise FtlError("the proxy did not switch everything", cause=", ".join(sorted(missing)))
+            raise FtlError("the proxy did not switch all services", cause=", ".join(sorted(missing)))
 
     async def remove_routes(self, project: str, services: Iterable[str] | None = None) -> None:
-        """Forget services that no site names any more, or (without `services`) the whole project."""
+        """Remove the live files of services without routes, or a whole project.
+
+        Args:
+            project: The services' project.
+            services: None: all of them, and the project's site.
+        """
         state = await self.observe()
         if state is None:
             return
@@ -138,37 +152,37 @@ class ProxyControl:
             await self._change(project, None)
             if project_network(project) in state.networks:
                 await self.disconnect(project_network(project))
-        gone = sorted(known if services is None else known.intersection(services))
-        if gone:
-            files = [live_file(project, service) for service in gone]
-            await self._run("forget services", ["rm", "-f", *files])
+        removed = sorted(known if services is None else known.intersection(services))
+        if removed:
+            files = [live_file(project, service) for service in removed]
+            await self._run("remove services", ["rm", "-f", *files])
 
     async def in_flight(self) -> dict[str, int]:
-        """Requests in flight, WebSockets and event streams too, by upstream address ("10.83.0.3:8000").
+        """Requests in flight by upstream address ("10.83.0.3:8000").
 
-        As Caddy 2.11 answers `GET /reverse_proxy/upstreams`.
+        They include WebSockets and event streams, as Caddy 2.11 answers `GET /reverse_proxy/upstreams`.
         """
-        answer = await self._run("count its requests", scripts.upstreams())
+        answer = await self._run("count its requests", commands.upstreams())
         try:
-            return {str(one["address"]): int(one["num_requests"]) for one in json.loads(answer)}
+            return {str(item["address"]): int(item["num_requests"]) for item in json.loads(answer)}
         except (ValueError, TypeError, KeyError) as error:
-            raise FtlError("the proxy counts its requests in an unknown form", cause=str(error)) from error
+            raise FtlError("the proxy's list of upstreams cannot be read", cause=str(error)) from error
 
     async def wait_for_certificates(self, files: Mapping[str, str], *, seconds: float) -> Issuance:
-        """Whether the authority gave certificates for hosts: waits until that is clear, at most so long.
+        """Wait until an authority has issued or refused each host's certificate.
 
         Args:
-            files: By host, as `newly_certified` has it.
-            seconds: How long.
+            files: By host, from `hosts_to_certify`.
+            seconds: Limit of the wait.
         """
         return await issuance.wait_for_certificates(
             self._engine, self._names.container, files, seconds=seconds
         )
 
-    # --- how it is changed ------------------------------------------------------------------------
+    # --- changing the configuration ---------------------------------------------------------------
 
     async def _change(self, project: str, after: Site | None) -> bool:
-        """Replace one project's site (by None: remove it), whatever other deploys do at the same time."""
+        """Replace one project's site (None removes it), also while other deploys change theirs."""
         for _ in range(_ATTEMPTS):
             state = await self._state()
             sites = dict(state.sites)
@@ -182,46 +196,46 @@ class ProxyControl:
             if await self._load(config, state.config, project, after):
                 return True
         raise FtlError(
-            "the proxy's configuration kept changing while it was being changed",
-            hint="other deploys to this server are under way: try again when they are done",
+            "the proxy's configuration could not be changed: other deploys kept changing it at the same time",
+            hint="try again when they have finished",
         )
 
     async def _state(self) -> ProxyState:
         state = await self.observe()
         if state is None or not state.running:
-            raise FtlError(f"the proxy of {self._engine.name} does not run", hint="`ftl deploy` starts it")
+            raise FtlError(f"the proxy on {self._engine.name} is not running", hint="`ftl deploy` starts it")
         return state
 
     def _check(self, state: ProxyState, sites: Iterable[Site]) -> None:
         if state.unreadable:
             files = ", ".join(map(site_file, state.unreadable))
             raise FtlError(
-                f"the proxy of {self._engine.name} serves {', '.join(state.unreadable)} in a form that this "
-                "version of FTL does not know",
-                cause=f"{files} in {self._names.container} was written by a newer FTL, or is broken",
-                hint="update this FTL; if it is the newest, remove the file and deploy that project again",
+                f"this version of FTL cannot read what the proxy on {self._engine.name} serves for "
+                f"{', '.join(state.unreadable)}",
+                cause=f"{files} in {self._names.container} was written by a newer FTL, or is damaged",
+                hint="update FTL on this machine; if it is the latest, remove the file and deploy that project again",
             )
-        claimed = conflicts(tuple(sites))
-        if claimed:
+        claims = conflicts(tuple(sites))
+        if claims:
             raise UsageError(
-                claimed[0], hint="give one of them another path or host, or remove one of the projects"
+                claims[0], hint="give one of them another path or host, or remove one of the projects"
             )
 
-    async def _load(self, config: bytes, seen: str, project: str, site: Site | None) -> bool:
-        """Upload and load; False if the configuration is no longer the one that was seen."""
+    async def _load(self, config: bytes, base: str, project: str, site: Site | None) -> bool:
+        """Upload and load a configuration; False if the current one is no longer `base` (a digest)."""
         change = secrets.token_hex(8)
         files = {f"ftl/next/{change}/caddy.json": config}
         if site is not None:
             files[f"ftl/next/{change}/site.json"] = site.to_json().encode()
         await self._engine.put_archive(self._names.container, "/config", tar_archive(files))
-        argv = scripts.reload(change, seen, project)
+        argv = commands.reload(change, base, project)
         done = await self._engine.execute(self._names.container, argv, seconds=90.0)
-        if done.exit_code == scripts.STALE:
+        if done.exit_code == commands.STALE:
             return False
         if done.exit_code != 0:
             raise FtlError(
-                "the proxy refuses its new configuration; it keeps the old one",
-                cause=_caddy_words(done.stderr),
+                "the proxy rejected the new configuration and keeps the old one",
+                cause=_caddy_message(done.stderr),
             )
         return True
 
@@ -230,15 +244,15 @@ class ProxyControl:
         await self._upload({chain: certificate.chain, key: certificate.key})
 
     async def _upload(self, files: Mapping[str, bytes]) -> None:
-        """Put files into /data, for the proxy alone to read."""
+        """Put files into /data, readable by the proxy only."""
         content = tar_archive({name.removeprefix("/data/"): data for name, data in files.items()}, mode=0o600)
         await self._engine.put_archive(self._names.container, "/data", content)
 
-    async def _run(self, what: str, argv: list[str]) -> bytes:
+    async def _run(self, action: str, argv: list[str]) -> bytes:
         done = await self._engine.execute(self._names.container, argv)
         if done.exit_code != 0:
-            words = (done.stderr or done.stdout).decode(errors="replace").strip()
-            raise FtlError(f"the proxy could not {what}", cause=words or f"status {done.exit_code}")
+            message = (done.stderr or done.stdout).decode(errors="replace").strip()
+            raise FtlError(f"the proxy could not {action}", cause=message or f"status {done.exit_code}")
         return done.stdout
 
 
@@ -246,8 +260,8 @@ def _file_name(project: str, service: str) -> str:
     return live_file(project, service).rpartition("/")[2]
 
 
-def _caddy_words(stderr: bytes) -> str:
-    """What Caddy says is wrong, without its log lines around it."""
+def _caddy_message(stderr: bytes) -> str:
+    """Caddy's error message, without the log lines around it."""
     lines = stderr.decode(errors="replace").strip().splitlines()
     last = next((line for line in reversed(lines) if line.startswith("Error:")), lines[-1] if lines else "")
     _, brace, answer = last.partition("{")

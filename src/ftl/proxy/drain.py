@@ -29,7 +29,9 @@ async def wait_drained(
     *,
     service: str = "",
 ) -> dict[str, int]:
-    """Wait until no request is in flight on containers that get no new ones. Call it right after the switch.
+    """Wait until containers that get no new requests have finished theirs.
+
+    To be called right after the switch.
 
     Args:
         in_flight: Asks the proxy: `ProxyControl.in_flight`.

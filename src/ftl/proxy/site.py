@@ -1,6 +1,6 @@
-"""What one project asks of the proxy, as a value that is stored on the server.
+"""Site: one project's part of the proxy's configuration, stored on the server as JSON.
 
-The proxy is shared: whoever deploys one project rebuilds the whole configuration from all the stored sites.
+The proxy is shared: a deploy of one project rebuilds the whole configuration from all the stored sites.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class InternalName:
 
 @dataclass(frozen=True, slots=True)
 class SiteRedirect:
-    """Public requests for `host` are sent on to the host `to`."""
+    """Public requests for `host` are redirected to the host `to`."""
 
     host: str
     to: str
@@ -51,10 +51,10 @@ class Site:
 
     Attributes:
         subnets: CIDRs of the project's network: requests from elsewhere never reach internal names.
-        tls: "auto" gets certificates by ACME, "internal" from the proxy's own authority, "off" is HTTP alone.
-        certificate: Content id of a certificate of the user's own, stored in the proxy; used instead.
-        acme_root: By which the directory at `acme_ca` is trusted (PEM), where that is not a public one.
-        trusted: Ranges whose `X-Forwarded-*` are believed.
+        tls: "auto" gets certificates by ACME, "internal" from the proxy's local authority, "off" is HTTP only.
+        certificate: ID of the user's certificate, stored in the proxy and used instead.
+        acme_root: Root certificate (PEM) by which the directory at `acme_ca` is trusted, if that is a private one.
+        trusted: Ranges whose `X-Forwarded-*` headers are trusted.
     """
 
     project: str
@@ -76,21 +76,25 @@ class Site:
         return tuple(sorted(named | {redirect.host for redirect in self.redirects}))
 
     def to_json(self) -> str:
-        """The form in which it is stored."""
+        """JSON as stored in the proxy."""
         return json.dumps(asdict(self), indent=1, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Site:
-        """Read the stored form; ValueError when it is none, or has something in it that this version lacks."""
+        """Parse the stored JSON.
+
+        Raises:
+            ValueError: It is not a site, or has a field that this version does not know.
+        """
         try:
             stored = dict(json.loads(text))
             site = cls(
                 **{
                     **stored,
                     "subnets": tuple(stored["subnets"]),
-                    "routes": tuple(SiteRoute(**one) for one in stored["routes"]),
-                    "internal": tuple(InternalName(**one) for one in stored["internal"]),
-                    "redirects": tuple(SiteRedirect(**one) for one in stored.get("redirects", ())),
+                    "routes": tuple(SiteRoute(**item) for item in stored["routes"]),
+                    "internal": tuple(InternalName(**item) for item in stored["internal"]),
+                    "redirects": tuple(SiteRedirect(**item) for item in stored.get("redirects", ())),
                     "trusted": tuple(stored.get("trusted", ())),
                 }
             )
@@ -103,7 +107,7 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class UserCertificate:
-    """A certificate chain and its private key, PEM. The key is never shown."""
+    """The user's certificate chain and its private key, PEM. The key is never shown."""
 
     chain: bytes
     key: bytes
@@ -113,16 +117,16 @@ class UserCertificate:
 
     @property
     def id(self) -> str:
-        """Content id: another certificate gets another file, and so a reload."""
+        """Digest of the content: another certificate gets another file, and so a reload."""
         return hashlib.sha256(self.chain + b"\0" + self.key).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """What the user's own files bring, read on this machine.
+    """The user's files for TLS, read on this machine.
 
     Attributes:
-        certificate: Used in place of any authority's.
+        certificate: Used instead of one from an authority.
         acme_root: The root certificate of a private ACME authority, PEM.
     """
 
@@ -137,15 +141,15 @@ def site_of(
     services: Sequence[str] | None = None,
     files: TlsFiles = TlsFiles(),
 ) -> Site:
-    """A project's site.
+    """The site of a project.
 
     Args:
         project: The resolved ftl.yaml.
         subnets: Those of the project's network; when empty, `ProxyControl.apply` asks the engine.
-        services: Only these services; None means all. Services without a port have no place in a site.
-        files: The user's own files for TLS.
+        services: Only these services; None means all. Services without a port are not part of a site.
+        files: The user's files for TLS.
     """
-    chosen = [one for one in project.services if services is None or one.name in services]
+    selected = [service for service in project.services if services is None or service.name in services]
     routes = [
         SiteRoute(
             host=(route.host or project.project.domain or "").lower(),
@@ -154,18 +158,18 @@ def site_of(
             service=service.name,
             port=service.port,
         )
-        for service in chosen
+        for service in selected
         if service.port is not None
         for route in service.routes
     ]
     return Site(
         project=project.name,
         subnets=tuple(subnets),
-        routes=tuple(sorted(routes, key=lambda one: (one.host, one.path))),
+        routes=tuple(sorted(routes, key=lambda route: (route.host, route.path))),
         internal=tuple(
             sorted(
-                (InternalName(one.name, one.port) for one in chosen if one.port is not None),
-                key=lambda one: one.service,
+                (InternalName(each.name, each.port) for each in selected if each.port is not None),
+                key=lambda name: name.service,
             )
         ),
         tls=project.proxy.tls,
@@ -174,7 +178,7 @@ def site_of(
         certificate=files.certificate.id if files.certificate is not None else None,
         acme_root=files.acme_root,
         redirects=tuple(
-            sorted((SiteRedirect(one.host, one.to) for one in project.proxy.redirects), key=_host)
+            sorted((SiteRedirect(each.host, each.to) for each in project.proxy.redirects), key=_host)
         ),
         trusted=project.proxy.trusted_proxies,
     )
@@ -189,21 +193,21 @@ def _normal_path(path: str) -> str:
 
 
 def conflicts(sites: Sequence[Site]) -> list[str]:
-    """Sentences about routes that two projects claim; empty when all is well."""
+    """Messages about routes that two projects claim; empty where there is no conflict."""
     owners: dict[tuple[str, str], str] = {}
-    found = []
-    for site in sorted(sites, key=lambda one: one.project):
+    messages = []
+    for site in sorted(sites, key=lambda site: site.project):
         for route in site.routes:
             owner = owners.setdefault((route.host, route.path), site.project)
             if owner != site.project:
                 where = f"{route.host or 'any host'}{route.path}"
-                found.append(f"project {site.project} and project {owner} both route {where}")
-    return found + list(_claimed_by_redirects(sites))
+                messages.append(f"project {site.project} and project {owner} both route {where}")
+    return messages + list(_claimed_by_redirects(sites))
 
 
 def _claimed_by_redirects(sites: Sequence[Site]) -> Iterator[str]:
     """A redirect takes all requests for its host."""
-    for site in sorted(sites, key=lambda one: one.project):
+    for site in sorted(sites, key=lambda site: site.project):
         for redirect in site.redirects:
             for other in sites:
                 if other.project != site.project and redirect.host in other.hosts:

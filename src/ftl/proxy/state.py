@@ -1,4 +1,4 @@
-"""What the proxy of a server is and knows, read from its configuration volume in one call."""
+"""Observed state of a server's proxy, read from its configuration volume in one call."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class ProxyState:
     """A server's proxy.
 
     Attributes:
-        container: Its container's id.
+        container: Its container's ID.
         networks: The networks it is in.
-        sites: What each project asked for, by project.
-        live: (project, service) -> the alias of the release that requests go to.
-        config: Digest of its configuration file; empty while there is none.
-        unreadable: Projects whose site is broken, or written by a newer FTL in a form that this one does not know.
+        sites: Each project's site, by project.
+        live: (project, service) -> alias of the live release.
+        config: Digest of its configuration file; empty where there is none.
+        unreadable: Projects whose site is damaged, or written by a newer FTL in a form that this one does not know.
     """
 
     container: str
@@ -51,37 +51,37 @@ class ProxyState:
 
     @property
     def up_to_date(self) -> bool:
-        """Whether the configuration is what this version of FTL makes of the stored sites."""
+        """Whether the configuration equals what this version of FTL renders from the stored sites."""
         return self.config == digest(render(tuple(self.sites.values())))
 
 
 def digest(config: bytes) -> str:
-    """How two configurations are compared."""
+    """Digest of a configuration, by which two are compared."""
     return hashlib.sha256(config).hexdigest()
 
 
 def site_file(project: str) -> str:
-    """The file in the proxy that holds what a project asked for."""
+    """The file in the proxy with a project's site."""
     return f"/{_SITES}{project}.json"
 
 
 async def observe(engine: Engine, *, installation: Installation | None = None) -> ProxyState | None:
-    """The server's proxy; None where there is none. Two questions, asked at the same time.
+    """The server's proxy; None where there is none. Two parallel calls.
 
     Args:
         engine: The server's engine.
-        installation: What the proxy is called there.
+        installation: The proxy's names there.
     """
     name = (installation or Installation()).container
     proxies, files = await gather2(
         engine.containers(labels={labels.ROLE: labels.ROLE_PROXY}), engine.get_archive(name, "/config")
     )
-    container = next((one for one in proxies if one.name == name), None)
+    container = next((proxy for proxy in proxies if proxy.name == name), None)
     return _state(container, files or {}) if container is not None else None
 
 
 def is_proxy(container: Container) -> bool:
-    """Whether FTL made this container as a proxy: nothing else is ever touched."""
+    """Whether FTL created this container as a proxy: it never touches another."""
     return container.labels.get(labels.ROLE) == labels.ROLE_PROXY
 
 
@@ -98,13 +98,13 @@ def _state(container: Container, files: Mapping[str, bytes]) -> ProxyState:
                 unreadable.append(project)
         elif name.startswith(_LIVE):
             project, dot, service = name.removeprefix(_LIVE).partition(".")
-            if project and dot:  # not the ".PROJECT.SERVICE" of a switch that is under way
+            if project and dot:  # not the ".PROJECT.SERVICE" of a switch in progress
                 live[project, service] = content.decode(errors="replace").strip()
     return ProxyState(
         container=container.id,
         running=container.state == "running",
         image=container.image,
-        networks=tuple(sorted(one.network for one in container.endpoints)),
+        networks=tuple(sorted(endpoint.network for endpoint in container.endpoints)),
         sites=sites,
         live=live,
         config=digest(files[_CONFIG]) if _CONFIG in files else "",

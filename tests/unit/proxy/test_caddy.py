@@ -1,4 +1,4 @@
-"""Sites become Caddy's configuration: order, isolation, TLS."""
+"""Rendering of sites to Caddy's configuration: order, isolation, TLS."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def servers(*sites: Site) -> dict[str, Any]:
 
 
 def matches(server: Any) -> list[dict[str, Any]]:
-    """What the server's routes match, in order; {} for everything."""
+    """Matchers of the server's routes, in order; {} matches everything."""
     return [route.get("match", [{}])[0] for route in server["routes"]]
 
 
@@ -51,23 +51,27 @@ def upstream(route: Any) -> str:
 
 
 def test_longer_paths_come_first() -> None:
-    """Of one host the longest path is tried first, and a path ends at a slash."""
-    found = [match["path"] for match in matches(servers(SHOP)["http"]) if "path" in match and "host" in match]
-    assert found == [["/api/v2", "/api/v2/*"], ["/api", "/api/*"]]
+    """Routes of a host are tried from the longest path on, and a path matches up to a slash."""
+    matchers = [
+        match["path"] for match in matches(servers(SHOP)["http"]) if "path" in match and "host" in match
+    ]
+    assert matchers == [["/api/v2", "/api/v2/*"], ["/api", "/api/*"]]
 
 
 def test_a_route_reads_the_live_file_of_its_service() -> None:
-    """The configuration names no release: it says where the name of the live one is read at every request."""
+    """The configuration names no release: the live one's alias is read from a file at every request."""
     route = next(
-        one for one in servers(BLOG)["http"]["routes"] if one.get("match") == [{"host": ["blog.example.com"]}]
+        each
+        for each in servers(BLOG)["http"]["routes"]
+        if each.get("match") == [{"host": ["blog.example.com"]}]
     )
     assert upstream(route) == "{file./config/live/blog.web}."
 
 
 def test_internal_names_are_for_their_own_subnet() -> None:
-    """Every internal route asks for the project's subnet, so the same name in two projects never meets."""
-    found = matches(servers(SHOP, BLOG)["internal-8000"])[1:-1]
-    assert found == [
+    """Every internal route matches the project's subnet, so the same name in two projects does not clash."""
+    matchers = matches(servers(SHOP, BLOG)["internal-8000"])[1:-1]
+    assert matchers == [
         {"remote_ip": {"ranges": ["10.84.0.0/24"]}, "host": ["feed"]},
         {"remote_ip": {"ranges": ["10.84.0.0/24"]}, "host": ["web"]},
         {"remote_ip": {"ranges": ["10.83.0.0/24"]}, "host": ["web"]},
@@ -76,43 +80,43 @@ def test_internal_names_are_for_their_own_subnet() -> None:
 
 
 def test_without_a_known_subnet_there_are_no_internal_routes() -> None:
-    """A site whose network is not known gets no internal route, rather than one for everybody."""
+    """A site whose network is unknown gets no internal route, rather than one for every client."""
     site = Site("shop", internal=(InternalName("web", 80),))
     assert all("remote_ip" in match or match == {} for match in matches(servers(site)["http"]))
     assert "web" not in json.dumps(servers(site)["http"])
 
 
 def test_internal_names_on_port_80_come_before_public_routes() -> None:
-    """Port 80 is shared: a project's own callers are served first, by name alone."""
-    found = matches(servers(SHOP, BLOG)["http"])
-    assert found[1] == {"remote_ip": {"ranges": ["10.84.0.0/24"]}, "host": ["plain"]}
-    assert not any("remote_ip" in match for match in found[2:])
+    """Port 80 is shared: callers in a project's network come first, matched by name only."""
+    matchers = matches(servers(SHOP, BLOG)["http"])
+    assert matchers[1] == {"remote_ip": {"ranges": ["10.84.0.0/24"]}, "host": ["plain"]}
+    assert not any("remote_ip" in match for match in matchers[2:])
 
 
 def test_every_server_ends_in_not_found() -> None:
-    """What no route takes is answered 404, on every port."""
+    """Requests that match no route get 404, on every port."""
     for server in servers(SHOP, BLOG).values():
         last = server["routes"][-1]
         assert "match" not in last
         assert last["handle"][0]["status_code"] == "404"
 
 
-def test_hosts_come_before_any_host() -> None:
-    """A project without a domain never takes another project's host."""
+def test_named_hosts_come_before_any_host() -> None:
+    """A project without a domain never gets requests for another project's host."""
     anybody = Site("anybody", routes=(SiteRoute("", "/", False, "web", 80),))
-    found = matches(servers(anybody, BLOG)["http"])
-    assert found.index({"host": ["blog.example.com"]}) < found.index({})
+    matchers = matches(servers(anybody, BLOG)["http"])
+    assert matchers.index({"host": ["blog.example.com"]}) < matchers.index({})
 
 
 def test_without_tls_there_is_no_https() -> None:
-    """`tls: off` listens on port 80 alone, and asks nobody for certificates."""
+    """`tls: off` listens on port 80 only and configures no certificates."""
     config: Any = caddy_config([SHOP])
     assert "https" not in servers(SHOP)
     assert "tls" not in config["apps"]
 
 
 def test_each_mode_gets_its_issuer() -> None:
-    """One policy for each issuer: ACME with the project's contact and authority, or the proxy's own authority."""
+    """One policy for each issuer: ACME with the project's contact and authority, or the local authority."""
     config: Any = caddy_config(
         [
             Site(
@@ -160,8 +164,8 @@ def test_each_mode_gets_its_issuer() -> None:
     assert redirects == [["a.example.com"], ["d.example.com"]]
 
 
-def test_a_redirect_sends_all_requests_on() -> None:
-    """With path and query and the visitor's own scheme, before any route, by HTTP and with a certificate by HTTPS."""
+def test_a_redirect_applies_to_all_requests() -> None:
+    """It keeps path, query and scheme, comes before any route, and is served over HTTP and HTTPS."""
     site = replace(SHOP, tls="auto", redirects=(SiteRedirect("www.example.com", "shop.example.com"),))
     config: Any = caddy_config([site])
     for name in ("http", "https"):
@@ -173,8 +177,8 @@ def test_a_redirect_sends_all_requests_on() -> None:
     assert "www.example.com" in config["apps"]["tls"]["certificates"]["automate"]
 
 
-def test_forwarded_headers_are_believed_of_trusted_proxies_alone() -> None:
-    """A project's ranges count for its own public routes, and for nobody else's."""
+def test_forwarded_headers_are_trusted_from_trusted_proxies_only() -> None:
+    """A project's ranges apply to its public routes and to no other project's."""
     config = json.loads(render([replace(SHOP, trusted=("198.51.100.0/24",)), BLOG]))
     trusted = {
         route["handle"][-1]["dynamic_upstreams"]["name"]: route["handle"][-1].get("trusted_proxies")
@@ -191,7 +195,7 @@ def test_forwarded_headers_are_believed_of_trusted_proxies_alone() -> None:
 
 
 def test_a_private_authority_certifies_any_name() -> None:
-    """Its root is named, so it is one's own; the directory is trusted by it."""
+    """An authority with an explicit root is private, and its directory is trusted by that root."""
     site = Site(
         "a", routes=(SiteRoute("shop.lan", "/", False, "web", 80),), tls="auto",
         acme_ca="https://ca.lan/dir", acme_root="PEM",
@@ -202,8 +206,12 @@ def test_a_private_authority_certifies_any_name() -> None:
     (issuer,) = policy["issuers"]
     assert issuer["module"] == "acme"
     assert issuer["trusted_roots_pem_files"][0].startswith("/data/ftl/authorities/")
-    (issued,) = (one["file"] for one in matches(config["apps"]["http"]["servers"]["http"]) if "file" in one)
-    assert issued["try_files"] == ["/ca.lan-dir/shop.lan/shop.lan.crt"], "no other issuer's"
+    (issued,) = (
+        each["file"] for each in matches(config["apps"]["http"]["servers"]["http"]) if "file" in each
+    )
+    assert issued["try_files"] == ["/ca.lan-dir/shop.lan/shop.lan.crt"], (
+        "another issuer's certificate must not count"
+    )
 
 
 @pytest.mark.parametrize(
@@ -220,26 +228,26 @@ def test_a_private_authority_certifies_any_name() -> None:
         ("xn--bcher-kva.example.org", True),
     ],
 )
-def test_only_public_names_are_asked_for(host: str, public: bool) -> None:
-    """ACME is tried for names that a public authority may certify, and for no other."""
+def test_acme_is_used_for_public_names_only(host: str, public: bool) -> None:
+    """Public authorities certify only these names."""
     assert is_public(host) is public
 
 
 @given(st.permutations([SHOP, BLOG, Site("empty"), Site("tls", routes=BLOG.routes[:0], tls="internal")]))
 def test_the_order_of_sites_does_not_matter(sites: list[Site]) -> None:
-    """The same sites are the same bytes, so that nothing is loaded twice."""
+    """The same sites render to the same bytes, so that nothing is reloaded without a change."""
     assert render(sites) == render(sorted(sites, key=lambda site: site.project))
 
 
-def test_a_changed_configuration_has_a_listener_of_its_own() -> None:
-    """Each configuration has a socket that no other has: its going is what lets the old one leave gracefully."""
-    one, two = (servers(*sites)["http"]["listen"] for sites in ([SHOP], [SHOP, BLOG]))
-    assert one[0] == two[0] == ":80"
-    assert one[1] != two[1]
+def test_a_changed_configuration_has_a_unique_listener() -> None:
+    """Each configuration has a socket that no other has: closing it makes Caddy shut the old one down gracefully."""
+    before, after = (servers(*sites)["http"]["listen"] for sites in ([SHOP], [SHOP, BLOG]))
+    assert before[0] == after[0] == ":80"
+    assert before[1] != after[1]
 
 
-def test_the_first_configuration_leaves_at_once() -> None:
-    """An empty server has no visitors to take leave of."""
+def test_the_first_configuration_is_replaced_at_once() -> None:
+    """An empty server has no clients to wait for."""
     config: Any = caddy_config([])
     assert "shutdown_delay" not in config["apps"]["http"]
     assert servers()["http"]["listen"] == [":80"]

@@ -23,7 +23,7 @@ NAMES = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,80}", fullmatch=True)
 
 @given(NAMES, NAMES, st.integers(1, 10**9))
 def test_an_alias_is_one_label_of_a_name(project: str, service: str, number: int) -> None:
-    """However long the names are, the alias is one label that DNS and Go's resolver take, with the release in it."""
+    """For names of any length the alias is one label that DNS and Go's resolver accept, with the release in it."""
     alias = release_alias(project, service, f"r{number}")
     assert re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", alias)
     assert len(alias) <= 63
@@ -32,7 +32,7 @@ def test_an_alias_is_one_label_of_a_name(project: str, service: str, number: int
 
 @given(NAMES, NAMES, NAMES, NAMES)
 def test_different_services_have_different_aliases(one: str, two: str, three: str, four: str) -> None:
-    """No two services of a server share an alias, whatever hyphens they have."""
+    """No two services of a server share an alias, even if their names join to the same text."""
     same = (one, two) == (three, four)
     assert (release_alias(one, two, "r1") == release_alias(three, four, "r1")) is same
 
@@ -44,16 +44,16 @@ def test_names_that_join_to_the_same_text_differ() -> None:
 
 
 @given(NAMES)
-def test_the_proxys_network_comes_first(project: str) -> None:
-    """Docker takes the default route from the first network in lexical order: the proxy's own."""
+def test_the_proxys_network_sorts_first(project: str) -> None:
+    """Docker takes the default route from the first network in lexical order, which must be `ftl-edge`."""
     assert Installation().network < project_network(project)
 
 
 @given(NAMES, NAMES)
-def test_a_networks_interface_has_a_name_that_the_firewall_knows(one: str, other: str) -> None:
-    """It begins with `ftl-`, is short enough for the kernel, and is no other project's."""
-    assert re.fullmatch(r"ftl-[0-9a-f]{11}", project_bridge(one))
-    assert (project_bridge(one) == project_bridge(other)) is (one == other)
+def test_an_interface_name_is_recognized_by_the_firewall(first: str, second: str) -> None:
+    """It begins with `ftl-`, is short enough for the kernel, and is unique for a project."""
+    assert re.fullmatch(r"ftl-[0-9a-f]{11}", project_bridge(first))
+    assert (project_bridge(first) == project_bridge(second)) is (first == second)
 
 
 @pytest.mark.parametrize(
@@ -66,12 +66,12 @@ def test_a_networks_interface_has_a_name_that_the_firewall_knows(one: str, other
         ("https://CA.lan/acme/my%20ca/directory?x=1", "ca.lan-acme-my_ca-directory"),
     ],
 )
-def test_an_issuer_has_a_folder_of_its_own(directory: str, folder: str) -> None:
-    """By the address of the authority, as Caddy writes it."""
+def test_an_issuer_has_a_folder(directory: str, folder: str) -> None:
+    """It is named for the authority's URL, as Caddy does."""
     assert issuer_key(directory) == folder
 
 
-def test_a_file_is_called_as_caddy_calls_it() -> None:
-    """What a file system might not take is written otherwise."""
+def test_storage_keys_are_caddys() -> None:
+    """Characters that a file system might reject are replaced."""
     assert storage_key("*.Shop.example.com") == "wildcard_.shop.example.com"
     assert storage_key("2001:db8::1") == "2001-db8--1"

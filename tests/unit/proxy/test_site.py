@@ -1,4 +1,4 @@
-"""A project's part of the proxy's configuration, as a value."""
+"""A project's site as a value."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def project(*services: Service, domain: str | None = "shop.example.com") -> Proj
 
 
 @pytest.mark.parametrize("site", [SITE, Site("empty")])
-def test_a_site_survives_its_stored_form(site: Site) -> None:
-    """What is written on the server is read back as the same value."""
+def test_a_site_is_stored_and_read(site: Site) -> None:
+    """The JSON on the server is read back as the same value."""
     assert Site.from_json(site.to_json()) == site
 
 
@@ -42,13 +42,13 @@ def test_a_site_survives_its_stored_form(site: Site) -> None:
     "text", ["", "[]", "{}", '{"project": "shop", "more": 1}', '{"project": "shop", "tls": "no"}']
 )
 def test_an_unknown_stored_form_is_an_error(text: str) -> None:
-    """A form with more in it is not read in part: rewriting it would lose what a newer FTL has put there."""
+    """JSON with more fields is not read in part: writing it again would lose what a newer FTL has stored."""
     with pytest.raises(ValueError, match=r"not a site|Expecting value"):
         Site.from_json(text)
 
 
 def test_a_project_becomes_a_site() -> None:
-    """Routes get the project's domain in lower case and a path without a last slash; no port, no place."""
+    """Routes get the domain in lower case and a path without a trailing slash; services without a port have none."""
     web = Service(name="web", port=8000, routes=(Route(), Route(path="/admin/", host="Admin.Example.com")))
     site = site_of(project(web, Service(name="worker"), Service(name="api", port=9000)))
     assert site == Site(
@@ -64,12 +64,12 @@ def test_a_project_becomes_a_site() -> None:
 
 
 def test_without_a_domain_a_route_is_for_any_host() -> None:
-    """A project that has no domain yet answers to every name."""
+    """A project that has no domain yet answers for every host."""
     web = Service(name="web", port=8000, routes=(Route(),))
     assert site_of(project(web, domain=None)).routes[0].host == ""
 
 
-def test_a_site_of_some_services_has_those_alone() -> None:
+def test_a_site_of_some_services_has_only_those() -> None:
     """Services that are not live yet can be left out."""
     services = [Service(name=name, port=80, routes=(Route(path=f"/{name}"),)) for name in ("a", "b")]
     site = site_of(project(*services), services=["b"], subnets=["10.83.0.0/24"])
@@ -78,8 +78,8 @@ def test_a_site_of_some_services_has_those_alone() -> None:
     assert site.subnets == ("10.83.0.0/24",)
 
 
-def test_a_route_that_two_projects_have_is_a_conflict() -> None:
-    """Host and path together: one host may be shared by paths."""
+def test_the_same_route_in_two_projects_is_a_conflict() -> None:
+    """Host and path count together: projects may share a host by path."""
     other = Site("other", routes=(SiteRoute("shop.example.com", "/", False, "web", 80),))
     assert conflicts([SITE, other]) == []
     same = Site("other", routes=SITE.routes)
@@ -87,15 +87,18 @@ def test_a_route_that_two_projects_have_is_a_conflict() -> None:
 
 
 def test_a_certificate_never_shows_its_key() -> None:
-    """Its text form is its id, which changes with either part."""
-    one = UserCertificate(b"chain", b"secret")
-    assert "secret" not in repr(one)
-    assert one.id in repr(one)
-    assert len({one.id, UserCertificate(b"chain", b"other").id, UserCertificate(b"other", b"secret").id}) == 3
+    """Its text form is its ID, which changes with either part."""
+    certificate = UserCertificate(b"chain", b"secret")
+    assert "secret" not in repr(certificate)
+    assert certificate.id in repr(certificate)
+    assert (
+        len({certificate.id, UserCertificate(b"chain", b"other").id, UserCertificate(b"other", b"secret").id})
+        == 3
+    )
 
 
-def test_a_redirected_host_is_no_other_projects() -> None:
-    """A redirect takes every request for its host."""
+def test_a_redirected_host_belongs_to_one_project() -> None:
+    """A redirect applies to every request for its host."""
     redirect = Site("a", redirects=(SiteRedirect("www.example.com", "example.com"),))
     route = Site("b", routes=(SiteRoute("www.example.com", "/x", False, "web", 80),))
     assert conflicts([redirect, route]) == ["project a redirects www.example.com, which project b names too"]

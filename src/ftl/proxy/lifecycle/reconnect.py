@@ -1,7 +1,8 @@
-"""Leaving a network and joining it again as one action of the server, which goes on without us.
+"""Reconnect the proxy to a network under other aliases, as one action of the server.
 
-Docker adds no name to an endpoint, so the proxy has to leave. Between two calls of ours anything may happen to us:
-a `kill -9`, a cable that is pulled. So the server is told once, by its own docker command, and does both.
+Docker cannot add an alias to an existing endpoint, so the proxy has to be disconnected and connected again. Between
+two API calls FTL may be interrupted (`kill -9`, a lost connection). One script that uses the server's own docker
+command does both, and is completed even if FTL is interrupted.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.errors import ServerError
+from ftl.programs import program
 from ftl.proxy.lifecycle.docker_script import docker_script
 
 if TYPE_CHECKING:
@@ -19,45 +21,31 @@ if TYPE_CHECKING:
 
 _SECONDS = 60.0
 
-# $1: container, $2: network, $3: address; the rest: options that name the aliases. Deaf to what ends a session; its
-# output has a reader no longer when we are gone.
-_JOIN_AGAIN = """
-trap '' HUP INT TERM PIPE
-container=$1 network=$2 address=$3
-shift 3
-said=$(docker network disconnect --force "$network" "$container" 2>&1) || { echo "$said" >&2; exit 1; }
-said=$(docker network connect --ip "$address" "$@" "$network" "$container" 2>&1) && exit
-# The address was taken, or the network was made without an explicit subnet: any address will do.
-said=$(docker network connect "$@" "$network" "$container" 2>&1) || { echo "$said" >&2; exit 1; }
-"""
 
-
-async def reconnect(machine: Machine, container: str, place: Endpoint, aliases: Iterable[str]) -> bool:
-    """Have a container leave a network and join it at the same address under other names.
+async def reconnect(machine: Machine, container: str, endpoint: Endpoint, aliases: Iterable[str]) -> bool:
+    """Reconnect a container to a network at the same address under other aliases.
 
     Args:
         machine: The server.
         container: Its ID.
-        place: Where it is now.
-        aliases: All the names that it shall have there.
+        endpoint: Its current endpoint.
+        aliases: All its aliases from now on.
 
     Returns:
-        False where the server's docker command did not do it, or there is none.
+        False where the server's docker command failed, or there is none.
 
     Raises:
-        ServerError: It was not done in time. The server may still be at it, so nobody else should.
+        ServerError: No answer in time. The server may still be at it, so the caller must not do it too.
     """
     options = [word for alias in sorted(aliases) for word in ("--alias", alias)]
-    argv = docker_script(
-        machine, _JOIN_AGAIN, "ftl-join", container, place.network_id, place.address, *options
-    )
+    arguments = [container, endpoint.network_id, endpoint.address, *options]
+    argv = docker_script(machine, program("ftl.proxy", "scripts/reconnect.sh"), "ftl-join", *arguments)
     try:
         done = await machine.run(argv, timeout=_SECONDS)
     except ServerError as error:
         raise ServerError(
-            f"the proxy leaves the network {place.network} and joins it again, but {machine.name} does not say that "
-            "it has",
+            f"{machine.name} did not confirm that the proxy was reconnected to the network {endpoint.network}",
             cause=error.message,
-            hint="`ftl deploy` again when the engine there answers: what is left is then done",
+            hint="run `ftl deploy` again when the engine there answers: it does what is left",
         ) from error
     return done.exit_code == 0

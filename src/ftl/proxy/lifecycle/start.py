@@ -1,4 +1,4 @@
-"""Bringing the proxy up: once per server, by whoever deploys there first."""
+"""Start the proxy: once per server, by the first deploy there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ftl.engine import labels
 from ftl.engine.tarball import tar_archive
 from ftl.engine.values import Container, ContainerSpec, Mount, Publish
 from ftl.errors import EngineError, FtlError
-from ftl.proxy import networks, scripts
+from ftl.proxy import commands, networks
 from ftl.proxy.caddy import HTTP, HTTPS, render
 from ftl.proxy.lifecycle.handover import sysctls
 from ftl.proxy.names import CONFIG_FILE, Installation
@@ -27,15 +27,19 @@ _INTERVAL = 0.2
 _CONFLICT = 409
 
 # 20.10: "Bind for 0.0.0.0:80 failed: port is already allocated"; 28: "failed to bind host port for 0.0.0.0:80:..."
-_TAKEN = re.compile(r"(?:\d+\.\d+\.\d+\.\d+|\[?::\]?):(\d+)")
-_TAKEN_WORDS = ("port is already allocated", "address already in use")
+_BOUND_PORT = re.compile(r"(?:\d+\.\d+\.\d+\.\d+|\[?::\]?):(\d+)")
+_PORT_IN_USE = ("port is already allocated", "address already in use")
 
-# It was pruned while the container was stopped, which holds it by its ID: no network of that name will do.
+# It was pruned while the container was stopped, which refers to it by ID: another network of that name will not do.
 _NO_NETWORK = re.compile(r"network \S+ not found")
 
 
 async def ensure(engine: Engine, machine: Machine, names: Installation, image: str) -> None:
-    """Have the proxy running and ready."""
+    """Ensure that the proxy is running and ready.
+
+    Raises:
+        FtlError: A port is in use, or Caddy does not start.
+    """
     container = await find(engine, names)
     created = container is None
     if container is None:
@@ -55,39 +59,39 @@ async def ensure(engine: Engine, machine: Machine, names: Installation, image: s
             await engine.remove(names.container)
             await ensure(engine, machine, names, container.image)
             return
-        raise await _explained(engine, names, error) from error
+        raise await _with_port_holder(engine, names, error) from error
     await wait_ready(engine, names)
     if created:
-        await _rejoin(engine, machine, names)
+        await _reconnect(engine, machine, names)
 
 
-async def _rejoin(engine: Engine, machine: Machine, names: Installation) -> None:
-    """Join the networks of the projects that an earlier proxy served, which somebody removed."""
+async def _reconnect(engine: Engine, machine: Machine, names: Installation) -> None:
+    """Connect to the networks of the projects that an earlier proxy served, which somebody removed."""
     state = await observe(engine, installation=names)
     if state is not None:
         await networks.connect_all(engine, machine, names.container, state.sites.values())
 
 
 async def find(engine: Engine, names: Installation) -> Container | None:
-    """The proxy's container, whatever its state; None where there is none.
+    """The proxy's container in any state; None where it does not exist.
 
     Raises:
         FtlError: The name is taken by a container that is not FTL's.
     """
-    container = next((one for one in await engine.containers() if one.name == names.container), None)
+    container = next((each for each in await engine.containers() if each.name == names.container), None)
     if container is not None and not is_proxy(container):
         raise FtlError(
-            f"a container named {names.container} that is not FTL's is in the way on {engine.name}",
-            hint="rename or remove it",
+            f"the name {names.container} is taken on {engine.name} by a container that FTL did not create",
+            hint="rename or remove that container",
         )
     return container
 
 
 async def _create(engine: Engine, names: Installation, image: str) -> None:
-    marks = {labels.ROLE: labels.ROLE_PROXY}
-    await engine.create_network(names.network, marks)
-    await engine.create_volume(names.config_volume, marks)
-    await engine.create_volume(names.data_volume, marks)
+    own_labels = {labels.ROLE: labels.ROLE_PROXY}
+    await engine.create_network(names.network, own_labels)
+    await engine.create_volume(names.config_volume, own_labels)
+    await engine.create_volume(names.data_volume, own_labels)
     try:
         await engine.create(names.container, await container_spec(engine, names, image))
     except EngineError as error:
@@ -97,7 +101,7 @@ async def _create(engine: Engine, names: Installation, image: str) -> None:
 
 
 async def _wait_visible(engine: Engine, names: Installation) -> None:
-    """Another deploy creates it at this moment: its name is taken before it can be seen."""
+    """Wait for a container that another deploy is creating: its name is taken before it can be seen."""
     for _ in range(int(_READY_SECONDS / _INTERVAL)):
         if await engine.container(names.container) is not None:
             return
@@ -105,7 +109,7 @@ async def _wait_visible(engine: Engine, names: Installation) -> None:
 
 
 async def _provide_configuration(engine: Engine, names: Installation) -> None:
-    """An empty configuration to begin with; a volume that an older proxy left has the right one."""
+    """Upload an empty initial configuration; a volume that an older proxy left has the right one."""
     if await engine.get_archive(names.container, CONFIG_FILE) is None:
         files = {"ftl/caddy.json": render(())}
         content = tar_archive(files, folders=("ftl/sites", "ftl/next", "live"))
@@ -113,7 +117,11 @@ async def _provide_configuration(engine: Engine, names: Installation) -> None:
 
 
 async def container_spec(engine: Engine, names: Installation, image: str) -> ContainerSpec:
-    """The proxy's container as this version of FTL makes it; a label tells its settings from other versions'."""
+    """Spec of the proxy's container, with a label by which an upgrade detects other settings.
+
+    The label's value is a digest of the spec's `repr`, which servers have: a field or class that is renamed in
+    ContainerSpec changes it, and each server's proxy would be replaced once (tests/unit/test_contract.py).
+    """
     spec = ContainerSpec(
         image=image,
         labels={labels.ROLE: labels.ROLE_PROXY},
@@ -136,7 +144,7 @@ async def container_spec(engine: Engine, names: Installation, image: str) -> Con
 
 
 async def wait_ready(engine: Engine, names: Installation) -> None:
-    """Caddy's admin API answers once it serves."""
+    """Wait until Caddy's admin API answers, which it does once Caddy serves."""
     try:
         async with asyncio.timeout(_READY_SECONDS):
             while True:
@@ -154,43 +162,44 @@ async def _answers(engine: Engine, names: Installation) -> bool:
             raise await _not_ready(engine, names)
         return False
     try:
-        done = await engine.execute(names.container, scripts.upstreams(), seconds=10.0)
+        result = await engine.execute(names.container, commands.upstreams(), seconds=10.0)
     except EngineError as error:
         if error.status == _CONFLICT:  # it stopped in between
             return False
         raise
-    return done.exit_code == 0
+    return result.exit_code == 0
 
 
 async def _not_ready(engine: Engine, names: Installation) -> FtlError:
     lines = [line.text async for line in engine.logs(names.container, tail=10)]
-    hint = f"`docker logs {names.container}` there has the whole log"
-    return FtlError(f"the proxy of {engine.name} does not come up", hint=hint).with_details(lines)
+    hint = f"`docker logs {names.container}` on the server shows the whole log"
+    return FtlError(f"the proxy on {engine.name} does not start", hint=hint).with_details(lines)
 
 
-async def _explained(engine: Engine, names: Installation, error: EngineError) -> FtlError:
-    """A better error when the cause is a port that is taken."""
-    words = f"{error.message} {error.cause or ''}"
-    ports = {int(found) for found in _TAKEN.findall(words)} & {names.http_port, names.https_port}
-    if not ports or not any(part in words for part in _TAKEN_WORDS):
+async def _with_port_holder(engine: Engine, names: Installation, error: EngineError) -> FtlError:
+    """An error that names what uses the port, if that is the cause; else the engine's error."""
+    text = f"{error.message} {error.cause or ''}"
+    ports = {int(port) for port in _BOUND_PORT.findall(text)} & {names.http_port, names.https_port}
+    if not ports or not any(part in text for part in _PORT_IN_USE):
         return error
     port = min(ports)
-    holder = await _holder(engine, port)
+    holder = await _port_holder(engine, port)
     if holder is not None:
-        hint = f"stop it, or move it to another port: `docker stop {holder}`"
         return FtlError(
-            f"port {port} of {engine.name} is taken by the container {holder}", cause=error.cause, hint=hint
+            f"port {port} of {engine.name} is taken by the container {holder}",
+            cause=error.cause,
+            hint=f"stop it (`docker stop {holder}`), or let it publish another port",
         )
     return FtlError(
         f"port {port} of {engine.name} is taken by a program outside Docker",
         cause=error.cause,
-        hint=f"`ss -ltnp 'sport = :{port}'` there says by which; often it is nginx or apache2",
+        hint=f"`sudo ss -ltnp 'sport = :{port}'` on the server shows which; often it is nginx or apache2",
     )
 
 
-async def _holder(engine: Engine, port: int) -> str | None:
+async def _port_holder(engine: Engine, port: int) -> str | None:
     """The container that publishes a port of the machine."""
     for container in await engine.containers():
-        if any(one.host_port == port for one in container.published):
+        if any(binding.host_port == port for binding in container.published):
             return container.name
     return None

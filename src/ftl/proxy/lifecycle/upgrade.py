@@ -1,11 +1,11 @@
-"""Another proxy in place of the one that runs: a new image, or settings of the container that FTL changed.
+"""Replace the running proxy by one with a new image or changed container settings.
 
 Docker gives a port of the machine to one container at a time, and takes it back only when that container ends. So
-there is a moment at which nobody listens; all that can be done before it or after it is. In turn: the new container
-is created, in the same networks at the same addresses; its Caddy reads the configuration; the old one tells its
-clients to close their connections, finishes requests, ends; the new one starts. New connections wait meanwhile where
-the server lets us (`hold`). The server does all of that by itself, in one script that we start and that goes on
-without us.
+there is a moment in which nothing listens; everything that can be done before or after it is. In order: the new
+container is created, in the same networks at the same addresses; its Caddy reads the configuration; the old one tells
+its clients to close their connections, finishes requests, ends; the new one starts. New connections wait meanwhile
+where the server allows it (`pause_connections`). The server does all of that by itself, in one script that FTL starts
+and that goes on if FTL is interrupted.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ftl.aio import shielded
 from ftl.engine import labels
 from ftl.engine.values import ContainerSpec, Mount
 from ftl.errors import EngineError, FtlError
+from ftl.programs import program
 from ftl.proxy import networks
 from ftl.proxy.lifecycle import pause_connections, start
 from ftl.proxy.lifecycle.docker_script import NO_DOCKER, docker_script
@@ -28,79 +29,53 @@ if TYPE_CHECKING:
     from ftl.ssh.machine import Machine
 
 GRACE_SECONDS = 5
-"""How long the old proxy may finish requests once nobody listens; its clients have a second before that."""
+"""Seconds for the old proxy to finish requests once nothing listens.
+
+Its clients have one second before that to close their connections.
+"""
 
 _DELAY_SECONDS = 1  # handover's: listeners are open, and answers say `Connection: close`
 _SCRIPT_SECONDS = 60.0
 _VALIDATE_SECONDS = 60.0
-_ASIDE = ("old", "new", "failed", "check")
-
-# $1: the container that runs, $2: the one that takes over, $3: their name, $4: seconds for the first to end, $5: what
-# the first is called then, $6: the admin API's address in the second; the rest: how `docker` has connections wait.
-# Deaf to what ends a session; the output may have no reader any more.
-_SWAP = """
-trap '' HUP INT TERM PIPE
-old=$1 new=$2 name=$3 grace=$4 aside=$5 admin=$6
-shift 6
-names() { docker rename "$old" "$aside" && docker rename "$new" "$name"; }
-listens() { docker exec "$new" wget -q -O /dev/null "http://$admin/config/"; }
-renamed=no tries=0
-names >/dev/null 2>&1 && renamed=yes  # not while it is restarting
-guard=$(docker "$@" 2>/dev/null) || guard=
-docker stop -t "$grace" "$old" >/dev/null 2>&1
-[ "$renamed" = yes ] || names >/dev/null 2>&1
-said=$(docker start "$new" 2>&1) && started=yes || started=no
-while [ "$started" = yes ] && [ "$tries" -lt 30 ] && ! listens >/dev/null 2>&1; do
-  tries=$((tries + 1))
-  sleep 0.1
-done
-if [ "$started" = no ]; then
-  docker rename "$new" "$name-failed" >/dev/null 2>&1
-  docker rename "$old" "$name" >/dev/null 2>&1
-  docker start "$old" >/dev/null 2>&1
-fi
-[ -z "$guard" ] || docker stop -t 2 "$guard" >/dev/null 2>&1
-[ "$started" = yes ] && exit
-echo "$said" >&2
-exit 1
-"""
+_SUFFIXES = ("old", "new", "failed", "check")
+"""Ends of the names of containers that exist during an upgrade."""
 
 
 async def upgrade(engine: Engine, machine: Machine, names: Installation, image: str) -> bool:
-    """Replace the proxy if it is not what `image` and this version of FTL would make.
+    """Replace the proxy if its image is not `image`, or its settings are not this FTL version's.
 
     Args:
         engine: The server's, which has the image.
         machine: The server.
-        names: What the proxy is called there.
+        names: The proxy's names there.
         image: A Caddy 2 image.
 
     Returns:
         Whether it was replaced.
 
     Raises:
-        FtlError: The new one does not take the configuration, or does not come up; the old one serves.
+        FtlError: The new one rejects the configuration or does not start; the old one keeps running.
     """
     old = await start.find(engine, names)
     if old is None or old.state != "running":
         await start.ensure(engine, machine, names, image)
         old = await start.find(engine, names)
     spec = await start.container_spec(engine, names, image)
-    wanted = await engine.image(image)
-    if wanted is None or old is None:
-        raise FtlError(f"{image} is not on {engine.name}")
-    if old.image_id == wanted.id and old.labels.get(labels.CONFIG) == spec.labels[labels.CONFIG]:
+    new_image = await engine.image(image)
+    if new_image is None or old is None:
+        raise FtlError(f"the image {image} is missing on {engine.name}")
+    if old.image_id == new_image.id and old.labels.get(labels.CONFIG) == spec.labels[labels.CONFIG]:
         return False
-    await _remove_aside(engine, names)
+    await _remove_leftovers(engine, names)
     await _validate(engine, names, image)
-    new = await _prepared(engine, names, spec)
+    new = await _create_successor(engine, names, spec)
     # Ctrl-C in between would leave the server without a proxy.
     await shielded(_replace(engine, machine, names, old.id, new))
     return True
 
 
 async def _validate(engine: Engine, names: Installation, image: str) -> None:
-    """Let the new Caddy read the configuration in a container of its own, before anything is touched."""
+    """Let the new Caddy read the configuration in a separate container, before anything is touched."""
     spec = ContainerSpec(
         image=image,
         labels={labels.ROLE: labels.ROLE_PROXY},
@@ -110,34 +85,39 @@ async def _validate(engine: Engine, names: Installation, image: str) -> None:
         mounts=(Mount(names.config_volume, "/config", read_only=True), Mount(names.data_volume, "/data")),
         restart="no",
     )
-    name = _aside(names, "check")
+    name = _with_suffix(names, "check")
     await engine.create(name, spec)
     try:
         try:
             await engine.start(name)
         except EngineError as error:
-            raise _kept(engine, f"{image} does not start", error.cause or error.message) from error
+            raise _not_replaced(engine, f"{image} does not start", error.cause or error.message) from error
         async with asyncio.timeout(_VALIDATE_SECONDS):
             status = await engine.wait(name)
         if status != 0:
             lines = [line.text async for line in engine.logs(name, tail=1)]
-            raise _kept(engine, f"{image} does not take its configuration", lines[0] if lines else "")
+            raise _not_replaced(engine, f"{image} rejects its configuration", lines[0] if lines else "")
     except TimeoutError:
-        raise _kept(engine, f"{image} does not come to an end with its configuration", "") from None
+        why = f"{image} did not validate its configuration within {_VALIDATE_SECONDS:g} s"
+        raise _not_replaced(engine, why, "") from None
     finally:
         await engine.remove(name, force=True)
 
 
-async def _prepared(engine: Engine, names: Installation, spec: ContainerSpec) -> str:
-    """Create the new container where the old one is: the same names, the same addresses. It does not run yet."""
+async def _create_successor(engine: Engine, names: Installation, spec: ContainerSpec) -> str:
+    """Create the new container in the old one's networks, with its aliases and addresses; it is not started yet."""
     state = await engine.container(names.container)
-    places = [one for one in state.endpoints if one.network != names.network] if state is not None else []
-    new = await engine.create(_aside(names, "new"), spec)
+    endpoints = (
+        [each for each in state.endpoints if each.network != names.network] if state is not None else []
+    )
+    new = await engine.create(_with_suffix(names, "new"), spec)
     try:
-        for place in places:
-            # Docker adds a container's own ID to its names.
-            aliases = [alias for alias in place.aliases if state is None or not state.id.startswith(alias)]
-            await networks.connect(engine, new, place.network, frozenset(aliases), place.address or None)
+        for endpoint in endpoints:
+            # Docker adds a container's own ID to its aliases.
+            aliases = [alias for alias in endpoint.aliases if state is None or not state.id.startswith(alias)]
+            await networks.connect(
+                engine, new, endpoint.network, frozenset(aliases), endpoint.address or None
+            )
     except BaseException:
         await engine.remove(new, force=True)
         raise
@@ -145,70 +125,74 @@ async def _prepared(engine: Engine, names: Installation, spec: ContainerSpec) ->
 
 
 async def _replace(engine: Engine, machine: Machine, names: Installation, old: str, new: str) -> None:
-    """Let the new one take over; take the old one back if it does not come up."""
+    """Let the new container take over; go back to the old one if the new one does not get ready."""
     await _swap(engine, machine, names, old, new, "old")
     try:
         await start.wait_ready(engine, names)
     except FtlError as error:
         await _swap(engine, machine, names, new, old, "failed")
         await start.wait_ready(engine, names)
-        raise _kept(engine, "the new one does not come up", error.cause or "").with_details(
+        raise _not_replaced(engine, "the new one does not serve", error.cause or "").with_details(
             error.details
         ) from error
     finally:
-        await _remove_aside(engine, names)
+        await _remove_leftovers(engine, names)
 
 
 async def _swap(
-    engine: Engine, machine: Machine, names: Installation, first: str, second: str, called: str
+    engine: Engine, machine: Machine, names: Installation, first: str, second: str, suffix: str
 ) -> None:
-    """Stop one container and start another; if that cannot start, the first runs again."""
-    seconds, aside = GRACE_SECONDS + _DELAY_SECONDS, _aside(names, called)
+    """Stop the first container and start the second; if that cannot start, the first runs again."""
+    seconds, parked = GRACE_SECONDS + _DELAY_SECONDS, _with_suffix(names, suffix)
     running = await start.find(engine, names)
-    ports = f"{names.http_port},{names.https_port}"
-    waiting = pause_connections.pause_arguments(
-        _aside(names, "hold"), running.image_id if running else "", _DELAY_SECONDS / 2, ports
+    pause = pause_connections.pause_arguments(
+        _with_suffix(names, "hold"),
+        running.image_id if running else "",
+        _DELAY_SECONDS / 2,
+        f"{names.http_port},{names.https_port}",
     )
-    arguments = [first, second, names.container, str(seconds), aside, ADMIN, *waiting]
-    argv = docker_script(machine, _SWAP, "ftl-swap", *arguments)
+    arguments = [first, second, names.container, str(seconds), parked, ADMIN, *pause]
+    argv = docker_script(machine, program("ftl.proxy", "scripts/replace.sh"), "ftl-swap", *arguments)
     done = await machine.run(argv, timeout=_SCRIPT_SECONDS)
     if done.exit_code == NO_DOCKER:
-        await _swap_by_calls(engine, names, first, second, aside)
+        await _swap_by_api(engine, names, first, second, parked)
     elif done.exit_code != 0:
-        await _remove_aside(engine, names)
-        raise _kept(engine, "the new one does not start", done.stderr.decode(errors="replace").strip())
+        await _remove_leftovers(engine, names)
+        raise _not_replaced(
+            engine, "the new one does not start", done.stderr.decode(errors="replace").strip()
+        )
 
 
-async def _swap_by_calls(engine: Engine, names: Installation, first: str, second: str, aside: str) -> None:
-    """What the script does, where the server has no docker command: new connections do not wait then."""
-    await engine.rename(first, aside)
+async def _swap_by_api(engine: Engine, names: Installation, first: str, second: str, parked: str) -> None:
+    """Swap by API calls where the server has no docker command; new connections are refused meanwhile."""
+    await engine.rename(first, parked)
     await engine.rename(second, names.container)
     await engine.stop(first, timeout=GRACE_SECONDS + _DELAY_SECONDS)
     try:
         await engine.start(second)
     except EngineError as error:
-        await engine.rename(second, _aside(names, "failed"))
+        await engine.rename(second, _with_suffix(names, "failed"))
         await engine.rename(first, names.container)
         await engine.start(first)
-        await _remove_aside(engine, names)
-        raise _kept(engine, "the new one does not start", error.cause or error.message) from error
+        await _remove_leftovers(engine, names)
+        raise _not_replaced(engine, "the new one does not start", error.cause or error.message) from error
 
 
-async def _remove_aside(engine: Engine, names: Installation) -> None:
-    """Remove what an upgrade left, this one or one that was cut off; never a container that serves."""
-    wanted = {_aside(names, called) for called in _ASIDE}
-    for one in await engine.containers(labels={labels.ROLE: labels.ROLE_PROXY}):
-        if one.name in wanted and one.state != "running":
-            await engine.remove(one.id, force=True)
+async def _remove_leftovers(engine: Engine, names: Installation) -> None:
+    """Remove stopped containers of this upgrade or one that was interrupted; never one that serves."""
+    leftovers = {_with_suffix(names, suffix) for suffix in _SUFFIXES}
+    for container in await engine.containers(labels={labels.ROLE: labels.ROLE_PROXY}):
+        if container.name in leftovers and container.state != "running":
+            await engine.remove(container.id, force=True)
 
 
-def _aside(names: Installation, called: str) -> str:
-    return f"{names.container}-{called}"
+def _with_suffix(names: Installation, suffix: str) -> str:
+    return f"{names.container}-{suffix}"
 
 
-def _kept(engine: Engine, why: str, cause: str) -> FtlError:
+def _not_replaced(engine: Engine, why: str, cause: str) -> FtlError:
     return FtlError(
-        f"the proxy of {engine.name} was not replaced: {why}",
+        f"the proxy on {engine.name} was not replaced: {why}",
         cause=cause or None,
-        hint="the old one serves on; take another `proxy.image`",
+        hint="the old one keeps running; set another `proxy.image`",
     )

@@ -1,6 +1,7 @@
-"""Whether the authority gave certificates for new hosts: seen in Caddy's storage, and why not in Caddy's log.
+"""Certificate issuance: issued certificates in Caddy's storage, refusals in Caddy's log.
 
-As Caddy 2.11 (certmagic, acmez) writes it: one JSON object a line, with `logger`, `msg`, `identifier` and `error`.
+The log is as Caddy 2.11 (certmagic, acmez) writes it: one JSON object a line, with `logger`, `msg`, `identifier` and
+`error`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ftl.json_fields import as_object, as_str
-from ftl.proxy import scripts
+from ftl.proxy import commands
 from ftl.proxy.tls import policy
 
 if TYPE_CHECKING:
@@ -31,21 +32,21 @@ _RETRIES = "HTTP request failed; retrying"
 
 @dataclass(frozen=True, slots=True)
 class Issuance:
-    """How far hosts came.
+    """State of the issuance for some hosts.
 
     Attributes:
-        issued: Those whose certificate is there.
-        refused: Why the last attempt for a host failed, in the authority's words.
-        trouble: Why the authority is asked again and again; empty where it answers.
+        issued: Hosts whose certificate exists.
+        refused: By host, the authority's message for the last failed attempt.
+        retry_error: Error for which requests to the authority are retried; empty where it answers.
     """
 
     issued: frozenset[str] = frozenset()
     refused: Mapping[str, str] = field(default_factory=dict)
-    trouble: str = ""
+    retry_error: str = ""
 
     def reason(self, host: str) -> str:
-        """Why a host has no certificate yet, as far as that is known."""
-        return self.refused.get(host, self.trouble)
+        """The reason why a host has no certificate yet; empty if unknown."""
+        return self.refused.get(host, self.retry_error)
 
     def settled(self, hosts: Collection[str]) -> bool:
         """Whether there is nothing to wait for."""
@@ -53,79 +54,77 @@ class Issuance:
 
 
 def hosts_to_certify(site: Site, before: Site | None) -> dict[str, str]:
-    """The hosts that an authority is asked about for the first time, or for the first time by this project's way.
+    """Hosts that get a certificate for the first time, or from another authority than before.
 
     Returns:
-        By host, the file that its certificate will be (see `SecuredHost.certificate_file`).
+        By host, the file of the new certificate (see `SecuredHost.certificate_file`).
     """
-    known = (
-        {host: one.issuer for host, one in policy.secured_hosts([before]).items() if one.uses_acme}
-        if before
-        else {}
-    )
-    secured = policy.secured_hosts([site])
+    sites = [before] if before else []
+    issuers = {name: host.issuer for name, host in policy.secured_hosts(sites).items() if host.uses_acme}
     return {
-        host: one.certificate_file
-        for host, one in secured.items()
-        if one.uses_acme and known.get(host) != one.issuer
+        name: host.certificate_file
+        for name, host in policy.secured_hosts([site]).items()
+        if host.uses_acme and issuers.get(name) != host.issuer
     }
 
 
 async def wait_for_certificates(
     engine: Engine, container: str, files: Mapping[str, str], *, seconds: float
 ) -> Issuance:
-    """Wait until each host has its certificate or was refused one, at most so long.
+    """Wait until each host has its certificate or was refused one.
 
     Args:
         engine: The server's.
         container: The proxy.
-        files: By host, its certificate's file: one of another issuer is no answer.
-        seconds: How long.
+        files: By host, its certificate's file: one from another issuer does not count.
+        seconds: Limit of the wait.
 
     Raises:
-        EngineError: The proxy cannot be asked.
+        EngineError: The proxy does not answer.
     """
-    seen = Issuance()
+    issuance = Issuance()
     try:
         async with asyncio.timeout(seconds):
             while True:
-                seen = await _look(engine, container, files)
-                if seen.settled(files):
-                    return seen
+                issuance = await _observe(engine, container, files)
+                if issuance.settled(files):
+                    return issuance
                 await asyncio.sleep(_INTERVAL)
     except TimeoutError:
-        return seen
+        return issuance
 
 
-async def _look(engine: Engine, container: str, files: Mapping[str, str]) -> Issuance:
-    done = await engine.execute(container, scripts.certified(files))
-    issued = frozenset(done.stdout.decode().split())
+async def _observe(engine: Engine, container: str, files: Mapping[str, str]) -> Issuance:
+    result = await engine.execute(container, commands.issued(files))
+    issued = frozenset(result.stdout.decode().split())
     if issued.issuperset(files):
         return Issuance(issued)
-    told = await failures_in_log(engine, container)
-    refused = {host: words for host, words in told.refused.items() if host in files and host not in issued}
-    return Issuance(issued, refused, told.trouble)
+    failures = await failures_in_log(engine, container)
+    missing = files.keys() - issued
+    refused = {host: reason for host, reason in failures.refused.items() if host in missing}
+    return Issuance(issued, refused, failures.retry_error)
 
 
 async def failures_in_log(engine: Engine, container: str) -> Issuance:
-    """What the proxy's log says of hosts that got no certificate.
+    """Failed issuances in the proxy's log.
 
     Raises:
-        EngineError: The proxy cannot be asked.
+        EngineError: The proxy does not answer.
     """
     lines = [line.text async for line in engine.logs(container, tail=_LOG_LINES)]
-    refused, trouble = parse_log(lines)
-    return Issuance(refused=refused, trouble=trouble)
+    refused, retry_error = parse_log(lines)
+    return Issuance(refused=refused, retry_error=retry_error)
 
 
 def parse_log(lines: Iterable[str]) -> tuple[dict[str, str], str]:
-    """Why hosts have no certificate, by a log: what the last attempt for each came to, if it is over.
+    """Parse the outcome of each host's last finished attempt to get a certificate.
 
     Returns:
-        The words for each host; and why requests to the authority itself failed since the last attempt began.
+        The authority's message for each host; and the last error of requests to the authority itself since the last
+        attempt began.
     """
-    found: dict[str, str] = {}
-    trouble = ""
+    refused: dict[str, str] = {}
+    retry_error = ""
     for line in lines:
         try:
             entry = as_object(json.loads(line))
@@ -133,41 +132,41 @@ def parse_log(lines: Iterable[str]) -> tuple[dict[str, str], str]:
             continue
         host = as_str(entry.get("identifier"))
         if entry.get("msg") == _BEGINS:
-            found.pop(host, None)
-            trouble = ""
+            refused.pop(host, None)
+            retry_error = ""
         elif entry.get("msg") == _RETRIES:
-            trouble = _words(as_str(entry.get("error")))
+            retry_error = _message(as_str(entry.get("error")))
         elif entry.get("msg") == _FAILS and host:
-            found[host] = _words(as_str(entry.get("error")))
-    return found, trouble
+            refused[host] = _message(as_str(entry.get("error")))
+    return refused, retry_error
 
 
-def _words(error: str) -> str:
-    """Without the brackets and addresses that Caddy puts around the authority's words."""
-    words = re.sub(r"\s*\(order=\S+\)|\s*\(ca=\S+\)", "", error)
-    return re.sub(r"^(\[[^\]]*\] )+", "", words).strip()
+def _message(error: str) -> str:
+    """The authority's message without the brackets and addresses that Caddy puts around it."""
+    message = re.sub(r"\s*\(order=\S+\)|\s*\(ca=\S+\)", "", error)
+    return re.sub(r"^(\[[^\]]*\] )+", "", message).strip()
 
 
-# What an authority's problem (RFC 8555, 6.7; Let's Encrypt's and pebble's words) nearly always means, and what helps.
+# The usual meaning of an authority's problem (RFC 8555, 6.7; texts of Let's Encrypt and pebble), and how to fix it.
 _LIKELY: tuple[tuple[re.Pattern[str], str], ...] = (
     (
         re.compile(r"NXDOMAIN|no valid A records|No valid IP|acme:error:dns"),
-        "the name has no address yet: let its A (and AAAA) record lead to the server, and wait until that is known",
+        "the name has no address yet: point its A (and AAAA) record to the server, and wait for DNS to propagate",
     ),
     (
         re.compile(r"acme:error:(connection|tls)\b|Timeout during connect|firewall", re.IGNORECASE),
-        "the authority does not get through to the server: ports 80 and 443 must be open to everybody, also in the "
-        "provider's firewall, and every A and AAAA record must lead there",
+        "the authority cannot reach the server: ports 80 and 443 must be open to everybody, also in the provider's "
+        "firewall, and every A and AAAA record must point to the server",
     ),
     (
         re.compile(r"acme:error:(unauthorized|incorrectResponse)"),
-        "something else answered for the name: its A and AAAA records lead to another server, or a CDN is in front "
-        "(let it pass /.well-known/acme-challenge/ on, or use a certificate of its own)",
+        "something else answered for the name: its A and AAAA records point to another server, or it is behind a CDN "
+        "(forward /.well-known/acme-challenge/ there, or use the CDN's origin certificate)",
     ),
-    (re.compile(r"acme:error:caa"), "a CAA record of the domain lets only other authorities sign for it"),
+    (re.compile(r"acme:error:caa"), "a CAA record of the domain permits only other authorities"),
     (
         re.compile(r"acme:error:rateLimited"),
-        "the authority has had enough for now; until when is in its words. The proxy tries again by itself",
+        "the authority's rate limit is reached; its message says until when. The proxy retries by itself",
     ),
     (
         re.compile(r"acme:error:(invalidContact|unsupportedContact)"),
@@ -175,33 +174,33 @@ _LIKELY: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     (
         re.compile(r"acme:error:externalAccountRequired"),
-        "this authority wants an account that was made by hand, which FTL cannot use: take another `acme_ca`",
+        "this authority requires an account created by hand, which FTL does not support: set another `acme_ca`",
     ),
     (
         re.compile(r"acme:error:rejectedIdentifier"),
-        "the authority does not sign for this name: take another `acme_ca`, `internal`, or a certificate of your own",
+        "the authority does not certify this name: set another `acme_ca`, `tls: internal`, or your own certificate",
     ),
     (
         re.compile(r"no solvers available|dns-01"),
-        "for a wildcard an authority wants a DNS record changed, which FTL cannot do: name the hosts one by one, or "
-        "give a certificate of your own",
+        "for a wildcard an authority requires a DNS challenge, which FTL does not support: list the hosts one by one, "
+        "or use your own certificate",
     ),
     (
         re.compile(r"unknown authority|x509:"),
-        "the server does not trust the authority's own certificate: name its root with `acme_ca_root`",
+        "the server does not trust the authority's TLS certificate: set `acme_ca_root` to its root certificate",
     ),
     (
         re.compile(
             r"no such host|connection refused|i/o timeout|deadline exceeded|unreachable|provisioning client"
         ),
-        "the server does not reach the authority: check `acme_ca`, and that the server may connect out",
+        "the server cannot reach the authority: check `acme_ca`, and that outgoing connections are allowed",
     ),
 )
 
 
-def likely_cause(words: str) -> str:
-    """What a refusal most likely means, and what to do."""
+def likely_cause(refusal: str) -> str:
+    """The likely meaning of a refusal, and how to fix it."""
     for pattern, meaning in _LIKELY:
-        if pattern.search(words):
+        if pattern.search(refusal):
             return meaning
-    return "`ftl doctor` looks at the domain from outside; the proxy tries again by itself"
+    return "`ftl doctor` checks the domain from outside; the proxy retries by itself"

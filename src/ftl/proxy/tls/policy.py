@@ -1,4 +1,4 @@
-"""Which hosts get a certificate from whom, and which of them redirect HTTP to HTTPS."""
+"""TLS policy: the issuer of each host's certificate, and redirects from HTTP to HTTPS."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Json = dict[str, object]
 
 PUBLIC_CA = "https://acme-v02.api.letsencrypt.org/directory"
-"""Whom Caddy asks where no `acme_ca` says otherwise."""
+"""The directory that Caddy uses without `acme_ca`."""
 
 # No public authority certifies names below these (RFC 2606, 6761, 6762, 7686, 8375; ICANN on `internal`).
 _PRIVATE = ("localhost", "local", "test", "example", "invalid", "onion", "internal", "lan", "home.arpa")
@@ -30,10 +30,10 @@ _PRIVATE = ("localhost", "local", "test", "example", "invalid", "onion", "intern
 
 @dataclass(frozen=True, slots=True)
 class SecuredHost:
-    """A host that is served by HTTPS.
+    """A host that is served over HTTPS.
 
     Attributes:
-        site: The site that decides: the first by project name, where several share a host.
+        site: The site that applies: the first by project name, where several share a host.
     """
 
     host: str
@@ -41,18 +41,22 @@ class SecuredHost:
 
     @property
     def certificate(self) -> str | None:
-        """The content id of the user's own certificate, where one is given."""
+        """ID of the user's certificate, if there is one."""
         return self.site.certificate
 
     @property
     def uses_acme(self) -> bool:
-        """Whether an authority certifies it, a private one any name; else the proxy's own does."""
-        mine, private = self.certificate is not None, self.site.acme_root is not None
-        return uses_acme(self.host, self.site.tls, user_certificate=mine, private_authority=private)
+        """Whether an ACME authority certifies it; otherwise the proxy's local authority does."""
+        return uses_acme(
+            self.host,
+            self.site.tls,
+            user_certificate=self.certificate is not None,
+            private_authority=self.site.acme_root is not None,
+        )
 
     @property
     def certificate_file(self) -> str:
-        """The file below Caddy's certificates that is there once this issuer, and no other, has certified it."""
+        """Path below `CERTIFICATES` of the certificate that this issuer, and no other, issues."""
         host = storage_key(self.host)
         authority = issuer_key(self.site.acme_ca or PUBLIC_CA) if self.uses_acme else "local"
         return f"{authority}/{host}/{host}.crt"
@@ -63,19 +67,19 @@ class SecuredHost:
         if not self.uses_acme:
             return {"module": "internal"}
         root = self.site.acme_root
-        given = {
+        settings = {
             "email": self.site.email,
             "ca": self.site.acme_ca,
             "trusted_roots_pem_files": [ca_root_file(root)] if root else None,
         }
-        return {"module": "acme", **{key: value for key, value in given.items() if value}}
+        return {"module": "acme", **{key: value for key, value in settings.items() if value}}
 
     @property
     def redirect(self) -> Json | None:
-        """A route that sends HTTP to HTTPS; None where both serve.
+        """Route that redirects HTTP to HTTPS; None where both are served.
 
-        Until ACME's certificate is on disk HTTP answers itself, so that a site whose name does not point here
-        yet can be seen. Challenges are answered by Caddy before any route.
+        Until ACME's certificate exists, HTTP serves the site itself, so that a site whose name does not point to the
+        server yet can be seen. Caddy answers challenges before any route.
         """
         if self.site.tls != "auto":
             return None
@@ -88,24 +92,24 @@ class SecuredHost:
 
 
 def secured_hosts(sites: Sequence[Site]) -> Mapping[str, SecuredHost]:
-    """The hosts that are served by HTTPS, sorted."""
-    found: dict[str, SecuredHost] = {}
-    for site in sorted(sites, key=lambda one: one.project):
+    """Hosts that are served over HTTPS, sorted."""
+    hosts: dict[str, SecuredHost] = {}
+    for site in sorted(sites, key=lambda site: site.project):
         if site.tls == "off":
             continue
         for host in site.hosts:
-            found.setdefault(host, SecuredHost(host, site))
-    return dict(sorted(found.items()))
+            hosts.setdefault(host, SecuredHost(host, site))
+    return dict(sorted(hosts.items()))
 
 
 def uses_acme(host: str, mode: TlsMode, *, user_certificate: bool, private_authority: bool) -> bool:
-    """Whether an ACME authority is asked to certify a host.
+    """Whether a host's certificate comes from an ACME authority.
 
     Args:
         host: Its name.
         mode: `proxy.tls`.
-        user_certificate: There is one of the user's own, which is used instead.
-        private_authority: The root of a private authority is named: it certifies names of any kind.
+        user_certificate: The user has one, which is used instead.
+        private_authority: The root of a private authority is set: it certifies names of any kind.
     """
     return mode == "auto" and not user_certificate and (private_authority or is_public(host))
 
@@ -120,44 +124,45 @@ def is_public(host: str) -> bool:
 
 
 def tls_apps(sites: Sequence[Site]) -> Json:
-    """Caddy's `tls` and `pki` apps for these sites; nothing when none of them has TLS."""
-    found = secured_hosts(sites)
-    if not found:
+    """Caddy's `tls` and `pki` apps for these sites; empty where none of them has TLS."""
+    hosts = secured_hosts(sites).values()
+    if not hosts:
         return {}
-    managed = [one for one in found.values() if not one.certificate]
-    files = sorted({one.certificate for one in found.values() if one.certificate})
+    managed = [host for host in hosts if not host.certificate]
+    certificates = sorted({host.certificate for host in hosts if host.certificate})
     return {
         "tls": {
             "certificates": {
-                "automate": [one.host for one in managed],
+                "automate": [host.host for host in managed],
                 "load_files": [
-                    dict(zip(("certificate", "key"), certificate_files(name), strict=True)) for name in files
+                    dict(zip(("certificate", "key"), certificate_files(certificate), strict=True))
+                    for certificate in certificates
                 ],
             },
             "automation": {"policies": _policies(managed)},
         },
-        # The proxy's authority is trusted by nobody but who asks for it; there is no store in the container.
+        # No program in the container needs to trust the local authority, and there is no trust store to install it in.
         "pki": {"certificate_authorities": {"local": {"install_trust": False}}},
     }
 
 
 def _policies(managed: Sequence[SecuredHost]) -> list[Json]:
-    """One policy for all the hosts of one issuer."""
+    """One policy for all hosts of the same issuer."""
     groups: list[tuple[Json, list[str]]] = []
-    for one in managed:
-        members = next((hosts for issuer, hosts in groups if issuer == one.issuer), None)
+    for host in managed:
+        members = next((hosts for issuer, hosts in groups if issuer == host.issuer), None)
         if members is None:
-            groups.append((one.issuer, [one.host]))
+            groups.append((host.issuer, [host.host]))
         else:
-            members.append(one.host)
+            members.append(host.host)
     return [{"subjects": hosts, "issuers": [issuer]} for issuer, hosts in groups]
 
 
 def _to_https(match: Json) -> Json:
-    to = redirect_to("https://{http.request.host}{http.request.uri}")
-    return {"match": [match], "handle": [to], "terminal": True}
+    redirect = redirect_to("https://{http.request.host}{http.request.uri}")
+    return {"match": [match], "handle": [redirect], "terminal": True}
 
 
 def redirect_to(location: str) -> Json:
-    """A handler that sends visitors on for good; they keep method and body."""
+    """Handler for a permanent redirect that keeps method and body (308)."""
     return {"handler": "static_response", "status_code": "308", "headers": {"Location": [location]}}

@@ -1,7 +1,7 @@
-"""A certificate of the user's own, looked at on this machine before any of it is sent.
+"""Validate a user-supplied certificate locally before it is uploaded.
 
-By a handshake with itself, in memory: OpenSSL says of the certificate what it will say to every visitor, but for whom
-they trust. It decides; what the certificate is for is read (`x509`).
+By a TLS handshake with itself, in memory: OpenSSL judges the certificate as it will for every visitor, apart from trust
+in its issuer. OpenSSL decides; the names in messages are read from the certificate (`x509`).
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _PREFIX = "ftl-certificate-"
 
 
 class InvalidCertificate(Exception):
-    """A certificate that cannot serve.
+    """A certificate that cannot be used.
 
     Attributes:
-        field: Which of the two files is to blame.
-        hint: What to do about it.
+        field: The key in ftl.yaml whose file is wrong: "certificate" or "key".
+        hint: How to fix it.
     """
 
     def __init__(self, field: str, message: str, hint: str) -> None:
@@ -44,10 +44,10 @@ class InvalidCertificate(Exception):
 
 
 def check_certificate(certificate: UserCertificate, hosts: Iterable[str]) -> None:
-    """See that a certificate and its key can serve these hosts.
+    """Check that a certificate and its key can be used for these hosts.
 
     Raises:
-        InvalidCertificate: They do not belong to each other, it does not cover a host, is not valid now, or is not PEM.
+        InvalidCertificate: They do not belong together, a host is not covered, it is not valid now, or not PEM.
     """
     server = _server(certificate)
     leaf = _leaf(certificate)
@@ -57,7 +57,7 @@ def check_certificate(certificate: UserCertificate, hosts: Iterable[str]) -> Non
         raise InvalidCertificate(
             "certificate",
             f"certificate: it does not cover {', '.join(uncovered)}",
-            f"it is for {names}: get one for all hosts of the routes, or leave both keys out",
+            f"it covers {names}: use one for all hosts of the routes, or remove `certificate` and `key`",
         )
 
 
@@ -69,7 +69,7 @@ def _leaf(certificate: UserCertificate) -> str:
 
 
 def _names(leaf: str) -> tuple[str, ...]:
-    """For whom the certificate is."""
+    """Names that the certificate covers."""
     try:
         return x509.read_pem(leaf).names
     except ValueError:
@@ -77,7 +77,7 @@ def _names(leaf: str) -> tuple[str, ...]:
 
 
 def _server(certificate: UserCertificate) -> ssl.SSLContext:
-    """What will serve. OpenSSL reads both from files alone: in a folder of our own, for a moment."""
+    """The server's end of the handshake. OpenSSL reads both only from files: they exist for a moment."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with private_folder(_PREFIX) as folder:
         chain, key = folder / "chain", folder / "key"
@@ -87,20 +87,20 @@ def _server(certificate: UserCertificate) -> ssl.SSLContext:
         try:
             context.load_cert_chain(chain, key, password=_refuse_password)
         except _Encrypted:
-            hint = "the proxy has nobody to ask: `openssl pkey -in KEY -out NEW` takes the password away"
+            hint = "the proxy cannot ask for it: remove it with `openssl pkey -in KEY -out NEW`"
             raise InvalidCertificate("key", "key: it is protected by a password", hint) from None
         except ssl.SSLError as error:
             if error.reason == "KEY_VALUES_MISMATCH":
-                hint = "take the key that the certificate was asked for with"
-                raise InvalidCertificate("key", "key: it is not the certificate's", hint) from None
+                hint = "use the key that the certificate was requested with"
+                raise InvalidCertificate("key", "key: it does not belong to the certificate", hint) from None
             if _WEAK.search(error.reason or ""):
-                words = (error.reason or "").lower().replace("_", " ")
-                hint = "visitors turn away from it: get one with a key of RSA 2048 or ECDSA P-256, signed by SHA-256"
+                reason = (error.reason or "").lower().replace("_", " ")
+                hint = "browsers reject it: use one with an RSA 2048 or ECDSA P-256 key, signed with SHA-256"
                 raise InvalidCertificate(
-                    "certificate", f"certificate: it is too weak ({words})", hint
+                    "certificate", f"certificate: it is too weak ({reason})", hint
                 ) from None
             hint = "it must be PEM: `-----BEGIN PRIVATE KEY-----`"
-            raise InvalidCertificate("key", "key: there is no private key in it", hint) from None
+            raise InvalidCertificate("key", "key: it contains no private key", hint) from None
     return context
 
 
@@ -120,48 +120,48 @@ def _load(context: ssl.SSLContext, chain: Path) -> None:
 
 
 def _no_certificate() -> InvalidCertificate:
-    hint = "it must be PEM: `-----BEGIN CERTIFICATE-----`, the server's own first, its chain after it"
-    return InvalidCertificate("certificate", "certificate: there is no certificate in it", hint)
+    hint = "it must be PEM (`-----BEGIN CERTIFICATE-----`): the server's certificate, then its chain"
+    return InvalidCertificate("certificate", "certificate: it contains no certificate", hint)
 
 
 def _serves(server: ssl.SSLContext, leaf: str, host: str) -> bool:
-    """Whether a visitor who trusts the certificate takes it for a host.
+    """Whether a client that trusts the certificate accepts it for a host.
 
     Raises:
-        InvalidCertificate: Nobody takes it for anything.
+        InvalidCertificate: No client accepts it for any host.
     """
-    # A wildcard's own name is none that anybody asks for.
-    asked = host.replace("*", "any", 1) if host.startswith("*.") else host
+    # Clients never ask for the wildcard itself.
+    server_name = host.replace("*", "any", 1) if host.startswith("*.") else host
     try:
-        _shake_hands(server, _visitor(leaf), asked)
+        _handshake(server, _client(leaf), server_name)
     except ssl.SSLCertVerificationError as error:
         if error.verify_code == _EXPIRED:
             raise InvalidCertificate("certificate", "certificate: it has expired", "renew it") from None
         if error.verify_code == _NOT_YET_VALID:
-            hint = "wait, or set this machine's clock"
+            hint = "wait until then, or correct this machine's clock"
             raise InvalidCertificate("certificate", "certificate: it is not valid yet", hint) from None
         return False
     return True
 
 
-def _visitor(leaf: str) -> ssl.SSLContext:
-    """One who trusts this certificate itself, whoever signed it."""
+def _client(leaf: str) -> ssl.SSLContext:
+    """A client that trusts this certificate itself, whoever issued it."""
     client = ssl.create_default_context(cadata=leaf)
     client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     client.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
     return client
 
 
-def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext, host: str) -> None:
-    """A handshake of the two.
+def _handshake(server: ssl.SSLContext, client: ssl.SSLContext, host: str) -> None:
+    """Do a handshake in memory.
 
     Raises:
-        ssl.SSLCertVerificationError: The client does not take the server for the host.
+        ssl.SSLCertVerificationError: The client rejects the certificate for the host.
     """
-    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
-    there = server.wrap_bio(up, down, server_side=True)
-    here = client.wrap_bio(down, up, server_hostname=host)
-    for end in (here, there, here, there):
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server_end = server.wrap_bio(to_server, to_client, server_side=True)
+    client_end = client.wrap_bio(to_client, to_server, server_hostname=host)
+    for end in (client_end, server_end, client_end, server_end):
         try:
             end.do_handshake()
         except ssl.SSLWantReadError:

@@ -1,7 +1,7 @@
-"""The parts of a certificate that decide whether browsers take it: who signed, for whom, until when.
+"""Parser for the fields of X.509 certificates that matter to browsers.
 
-A reader of DER (ITU-T X.690) that knows just the way to these parts (RFC 5280, 4.1): Python's ssl module shows them
-only of a certificate that it trusts, and those that it does not trust are the ones worth a look.
+These are issuer, names and validity. It reads as much DER (ITU-T X.690) as leads to them (RFC 5280, 4.1). Python's ssl
+module shows them only for a certificate that it trusts, and those that it does not trust are the ones worth a look.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _PEM_END = "-----END CERTIFICATE-----"
 
 @dataclass(frozen=True, slots=True)
 class X509Certificate:
-    """A certificate, as far as it is judged.
+    """Fields of a certificate.
 
     Attributes:
-        issuer: "Let's Encrypt R11": the organisation and its common name.
-        names: For whom it is: host names (perhaps `*.`), addresses as text.
+        issuer: "Let's Encrypt R11": the issuer's organisation and common name.
+        names: Subject alternative names: host names (perhaps `*.`), addresses as text.
     """
 
     issuer: str
@@ -42,14 +42,14 @@ class X509Certificate:
     not_after: datetime
 
     def covers(self, host: str) -> bool:
-        """Whether it is for a host; `*.` in it stands for one label (RFC 6125, 6.4.3)."""
+        """Whether it is valid for a host; `*.` matches one label (RFC 6125, 6.4.3)."""
         parent = host.partition(".")[2]
-        wanted = {host.lower(), f"*.{parent}".lower()} if parent else {host.lower()}
-        return any(name.lower() in wanted for name in self.names)
+        matching = {host.lower(), f"*.{parent}".lower()} if parent else {host.lower()}
+        return any(name.lower() in matching for name in self.names)
 
 
 def first_pem(text: str) -> str:
-    """The first certificate of a PEM file: the server's own, where the chain follows.
+    """The first certificate of a PEM file: the server's, where its chain follows.
 
     Raises:
         ValueError: There is none.
@@ -57,12 +57,12 @@ def first_pem(text: str) -> str:
     begin = text.find(_PEM_BEGIN)
     end = text.find(_PEM_END, begin)
     if begin < 0 or end < 0:
-        raise ValueError("there is no certificate in it")
+        raise ValueError("it contains no certificate")
     return text[begin : end + len(_PEM_END)]
 
 
 def read_pem(text: str) -> X509Certificate:
-    """Read the first certificate of a PEM file.
+    """Parse the first certificate of a PEM file.
 
     Raises:
         ValueError: There is none, or it is damaged.
@@ -71,10 +71,10 @@ def read_pem(text: str) -> X509Certificate:
 
 
 def read(der: bytes) -> X509Certificate:
-    """Read a certificate.
+    """Parse a certificate in DER.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is not a certificate.
     """
     try:
         return _read(der)
@@ -91,32 +91,32 @@ def _read(der: bytes) -> X509Certificate:
 
 
 def _items(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """The values that follow one another in DER: their tags and contents."""
+    """Tags and contents of consecutive DER values."""
     at = 0
     while at < len(data):
         tag, length, start = data[at], data[at + 1], at + 2
-        if length & 0x80:  # the long form: so many bytes hold the length
+        if length & 0x80:  # the long form: the number of bytes that hold the length
             size = length & 0x7F
             start, length = start + size, int.from_bytes(data[start : start + size], "big")
         if start + length > len(data):
-            raise ValueError("it is cut off")
+            raise ValueError("it is truncated")
         yield tag, data[start : start + length]
         at = start + length
 
 
 def _name(data: bytes) -> str:
-    """A distinguished name in short."""
+    """Short text for a distinguished name."""
     parts: dict[bytes, str] = {}
     for _, relative in _items(data):
         for _, pair in _items(relative):
             (_, kind), (_, value) = _items(pair)
             parts.setdefault(kind, value.decode("utf-8", "replace"))
-    words = [parts[kind] for kind in (_ORGANIZATION, _COMMON_NAME) if kind in parts]
-    return " ".join(dict.fromkeys(words)) or "nobody"
+    names = [parts[kind] for kind in (_ORGANIZATION, _COMMON_NAME) if kind in parts]
+    return " ".join(dict.fromkeys(names)) or "an unnamed issuer"
 
 
 def _time(tag: int, content: bytes) -> datetime:
-    """A time in UTC; years of two digits are from 1950 to 2049 (RFC 5280, 4.1.2.5.1)."""
+    """A time in UTC; two-digit years are 1950 to 2049 (RFC 5280, 4.1.2.5.1)."""
     text = content.decode("ascii")
     if tag == _UTC_TIME:
         text = ("19" if text[:2] >= "50" else "20") + text

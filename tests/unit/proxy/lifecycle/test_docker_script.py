@@ -1,4 +1,4 @@
-"""The server's own docker command is told whose engine is meant."""
+"""Scripts with a docker CLI that is pinned to the engine FTL uses."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def run(script: str, *arguments: str) -> Completed:
         ("tcp://[::1]:1", ""),
     ],
 )
-def test_docker_is_told_the_engine(
+def test_docker_is_pinned_to_the_engine(
     host: str, options: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its socket; one that listens elsewhere the command finds by itself, as we did. Arguments stay whole."""
+    """By its socket; an engine without one is left to the CLI, as FTL found it. Arguments are not split."""
     stub = tmp_path / "docker"
     stub.write_text("#!/bin/sh\nprintf '%s|' \"$@\"\n")
     stub.chmod(0o755)
@@ -49,7 +49,7 @@ def test_docker_is_told_the_engine(
 
 
 def test_a_machine_without_docker_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of the script is done then."""
+    """Nothing of the script is executed then."""
     (tmp_path / "sh").symlink_to("/bin/sh")
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere")

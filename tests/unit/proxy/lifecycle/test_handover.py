@@ -1,4 +1,4 @@
-"""What the kernel is asked for, so that one configuration takes over from another."""
+"""Kernel settings by which one configuration takes over from another."""
 
 from __future__ import annotations
 
@@ -19,6 +19,6 @@ from ftl.proxy.lifecycle.handover import sysctls
         ("unknown", False),
     ],
 )
-def test_a_kernel_is_asked_only_for_what_it_has(kernel: str, migrates: bool) -> None:
-    """Connections are handed over from Linux 5.14 on; an older kernel would refuse to start the proxy."""
+def test_only_kernels_with_the_setting_get_it(kernel: str, migrates: bool) -> None:
+    """Queued connections migrate from Linux 5.14 on; on an older kernel the proxy would not start."""
     assert bool(sysctls(kernel)) is migrates

@@ -1,4 +1,4 @@
-"""What Caddy's log says about certificates, and what that means for the user. Lines as Caddy 2.11 wrote them."""
+"""Certificate issuance by Caddy's log, with lines as Caddy 2.11 wrote them."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ HOST = "shop.example.com"
 
 
 def begins(host: str = HOST) -> str:
-    """An attempt begins."""
+    """Log line for the beginning of an attempt."""
     return json.dumps(
         {"level": "info", "logger": "tls.obtain", "msg": "obtaining certificate", "identifier": host}
     )
 
 
 def fails(error: str, host: str = HOST) -> str:
-    """It comes to nothing."""
+    """Log line for a failed attempt."""
     message = "could not get certificate from issuer"
     return json.dumps({"logger": "tls.obtain", "msg": message, "identifier": host, "error": error})
 
 
 def test_the_last_attempt_counts() -> None:
-    """A refusal is told in the authority's words, and forgotten when the proxy tries again."""
+    """A refusal is reported with the authority's message, and dropped when the proxy tries again."""
     problem = "HTTP 400 urn:ietf:params:acme:error:dns - NXDOMAIN looking up A for shop.example.com"
     lines = [begins(), begins("b.test"), "not JSON", fails("old", "b.test"), fails(problem), begins("b.test")]
     assert parse_log(lines) == ({HOST: problem}, "")
 
 
-def test_what_caddy_adds_is_left_out() -> None:
-    """The order's address says nothing to anybody."""
+def test_what_caddy_adds_to_the_message_is_left_out() -> None:
+    """The order's URL and the like do not help the user."""
     words = "[a.test] solving challenges: none left (order=https://ca.test/order/1) (ca=https://ca.test/dir)"
     assert parse_log([fails(words)]) == ({HOST: "solving challenges: none left"}, "")
 
 
-def test_an_authority_out_of_reach_is_told() -> None:
-    """Before an attempt is over, there is what the requests to the authority failed with."""
+def test_an_unreachable_authority_is_reported() -> None:
+    """During an attempt, the error of the requests to the authority is known."""
     words = 'performing request: Get "https://ca.test/dir": dial tcp: lookup ca.test: i/o timeout'
     retry = json.dumps({"msg": "HTTP request failed; retrying", "url": "https://ca.test/dir", "error": words})
     assert parse_log([begins(), retry]) == ({}, words)
@@ -63,7 +63,10 @@ def test_an_authority_out_of_reach_is_told() -> None:
             "HTTP 403 urn:ietf:params:acme:error:unauthorized - 192.0.2.1: Invalid response from http://x: 404",
             "another server",
         ),
-        ("HTTP 429 urn:ietf:params:acme:error:rateLimited - too many certificates already issued", "for now"),
+        (
+            "HTTP 429 urn:ietf:params:acme:error:rateLimited - too many certificates already issued",
+            "rate limit",
+        ),
         ("HTTP 403 urn:ietf:params:acme:error:caa - CAA record for x prevents issuance", "CAA record"),
         (
             "HTTP 400 urn:ietf:params:acme:error:invalidContact - domain example.com is forbidden",
@@ -76,18 +79,18 @@ def test_an_authority_out_of_reach_is_told() -> None:
         ),
         (
             'provisioning client: Get "https://ca.test/dir": dial tcp: lookup ca.test: no such host',
-            "does not reach",
+            "cannot reach",
         ),
         ("something new", "ftl doctor"),
     ],
 )
 def test_a_refusal_has_a_likely_cause(words: str, meaning: str) -> None:
-    """Each kind of problem leads to the step that nearly always helps."""
+    """Each kind of problem leads to the usual fix."""
     assert meaning in likely_cause(words)
 
 
 def test_an_authority_is_asked_about_new_hosts() -> None:
-    """Hosts of routes and redirects that it was not asked about before, or not at this authority."""
+    """Hosts of routes and redirects count that are new, or new for this authority."""
     more = replace(SITE, redirects=(SiteRedirect("www.shop.example.com", HOST),))
     letsencrypt = "acme-v02.api.letsencrypt.org-directory"
     assert hosts_to_certify(SITE, None) == {HOST: f"{letsencrypt}/{HOST}/{HOST}.crt"}
@@ -97,8 +100,8 @@ def test_an_authority_is_asked_about_new_hosts() -> None:
     assert hosts_to_certify(replace(SITE, certificate="abc"), None) == {}
 
 
-def test_a_certificate_of_another_issuer_is_no_answer() -> None:
-    """One that was kept from before is in another folder than the one that is waited for."""
+def test_a_certificate_of_another_issuer_does_not_count() -> None:
+    """An older one is in another folder than the one that is waited for."""
     other = replace(SITE, acme_ca="https://ca.test:14000/dir")
     assert hosts_to_certify(other, SITE) == {HOST: f"ca.test-14000-dir/{HOST}/{HOST}.crt"}
     for before in (other, replace(SITE, tls="internal"), replace(SITE, certificate="abc")):

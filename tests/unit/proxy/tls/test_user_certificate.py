@@ -1,4 +1,4 @@
-"""A certificate of the user's own is looked at before it is sent."""
+"""Validation of a user-supplied certificate before it is uploaded."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 HOSTS = ("shop.example.com", "www.example.com")
 
 
-class Office:
-    """Makes certificates."""
+class TestAuthority:
+    """Creates keys and certificates with openssl."""
+
+    __test__ = False
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -31,7 +33,7 @@ class Office:
         return (self._folder / name).read_bytes()
 
     def short_key(self, name: str) -> bytes:
-        """One that nobody takes any more."""
+        """A key of a size that clients no longer accept."""
         self._openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024", "-out", name)
         return (self._folder / name).read_bytes()
 
@@ -48,83 +50,87 @@ class Office:
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Office:
-    """One with a key."""
-    made = Office(tmp_path)
-    made.key("key")
-    return made
+def authority(tmp_path: Path) -> TestAuthority:
+    """An authority with a key called "key"."""
+    authority = TestAuthority(tmp_path)
+    authority.key("key")
+    return authority
 
 
-def test_a_certificate_for_all_hosts_is_taken(office: Office, tmp_path: Path) -> None:
-    """By name or by wildcard; what follows it in the file is its chain."""
+def test_a_certificate_for_all_hosts_is_valid(authority: TestAuthority, tmp_path: Path) -> None:
+    """Hosts are covered by name or by wildcard; further certificates in the file are its chain."""
     key = (tmp_path / "key").read_bytes()
-    check_certificate(UserCertificate(office.certificate("key", *HOSTS), key), HOSTS)
-    wildcard = office.certificate("key", "*.example.com")
+    check_certificate(UserCertificate(authority.certificate("key", *HOSTS), key), HOSTS)
+    wildcard = authority.certificate("key", "*.example.com")
     check_certificate(
-        UserCertificate(wildcard + office.certificate("key", "other"), key), [*HOSTS, "*.example.com"]
+        UserCertificate(wildcard + authority.certificate("key", "other"), key), [*HOSTS, "*.example.com"]
     )
 
 
-def test_a_host_that_is_not_covered_is_named(office: Office, tmp_path: Path) -> None:
-    """With the names that it does cover."""
-    chain = office.certificate("key", "shop.example.com")
+def test_a_host_that_is_not_covered_is_named(authority: TestAuthority, tmp_path: Path) -> None:
+    """The message names the uncovered host, and the hint the names that are covered."""
+    chain = authority.certificate("key", "shop.example.com")
     with pytest.raises(InvalidCertificate, match=r"it does not cover www\.example\.com") as caught:
         check_certificate(UserCertificate(chain, (tmp_path / "key").read_bytes()), HOSTS)
     assert caught.value.field == "certificate"
-    assert "it is for shop.example.com" in caught.value.hint
+    assert "it covers shop.example.com" in caught.value.hint
 
 
-def test_another_certificates_key_is_refused(office: Office) -> None:
-    """The key is to blame, as the user will see."""
-    with pytest.raises(InvalidCertificate, match="it is not the certificate's") as caught:
-        check_certificate(UserCertificate(office.certificate("key", *HOSTS), office.key("other")), HOSTS)
+def test_another_certificates_key_is_refused(authority: TestAuthority) -> None:
+    """The error is reported for the key."""
+    with pytest.raises(InvalidCertificate, match="it does not belong to the certificate") as caught:
+        check_certificate(
+            UserCertificate(authority.certificate("key", *HOSTS), authority.key("other")), HOSTS
+        )
     assert caught.value.field == "key"
 
 
-def test_a_key_with_a_password_is_refused(office: Office, tmp_path: Path) -> None:
-    """Nobody is asked for it here, and nobody could be there."""
-    office.key("locked", "-aes256", "-pass", "pass:x")
-    chain = office.certificate("key", *HOSTS)
+def test_a_key_with_a_password_is_refused(authority: TestAuthority, tmp_path: Path) -> None:
+    """The password is not asked for here, and the proxy could not ask."""
+    authority.key("locked", "-aes256", "-pass", "pass:x")
+    chain = authority.certificate("key", *HOSTS)
     with pytest.raises(InvalidCertificate, match="protected by a password"):
         check_certificate(UserCertificate(chain, (tmp_path / "locked").read_bytes()), HOSTS)
 
 
-def test_a_certificate_that_is_too_weak_is_refused(office: Office) -> None:
-    """It is the certificate's fault: its key is one, but too short."""
-    short = office.short_key("short")
+def test_a_certificate_that_is_too_weak_is_refused(authority: TestAuthority) -> None:
+    """The error is reported for the certificate: its key is valid, but too short."""
+    short = authority.short_key("short")
     with pytest.raises(InvalidCertificate, match="it is too weak") as caught:
-        check_certificate(UserCertificate(office.certificate("short", *HOSTS), short), HOSTS)
+        check_certificate(UserCertificate(authority.certificate("short", *HOSTS), short), HOSTS)
     assert caught.value.field == "certificate"
 
 
-def test_no_key_stays_behind(office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not ours, and not one that a process left which was killed."""
+def test_no_key_stays_behind(
+    authority: TestAuthority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Temporary files are removed, also those of a process that was killed."""
     folder = tmp_path / "tmp"
     (folder / "ftl-certificate-x").mkdir(parents=True)
     (folder / "ftl-certificate-x" / "key").write_text("secret")
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     key = (tmp_path / "key").read_bytes()
-    check_certificate(UserCertificate(office.certificate("key", *HOSTS), key), HOSTS)
+    check_certificate(UserCertificate(authority.certificate("key", *HOSTS), key), HOSTS)
     assert list(folder.iterdir()) == []
 
 
-def test_an_expired_certificate_is_refused(office: Office, tmp_path: Path) -> None:
-    """Visitors would turn away."""
+def test_an_expired_certificate_is_refused(authority: TestAuthority, tmp_path: Path) -> None:
+    """Clients would reject it."""
     key = (tmp_path / "key").read_bytes()
     with pytest.raises(InvalidCertificate, match="it has expired"):
-        check_certificate(UserCertificate(office.certificate("key", *HOSTS, days="-1"), key), HOSTS)
+        check_certificate(UserCertificate(authority.certificate("key", *HOSTS, days="-1"), key), HOSTS)
 
 
 @pytest.mark.parametrize(
-    ("chain", "key", "of"),
+    ("chain", "key", "field"),
     [(b"", None, "certificate"), (b"\x30\x82", None, "certificate"), (None, b"", "key"), (None, b"x", "key")],
 )
-def test_what_is_no_pem_is_refused(
-    chain: bytes | None, key: bytes | None, of: str, office: Office, tmp_path: Path
+def test_files_that_are_not_pem_are_refused(
+    chain: bytes | None, key: bytes | None, field: str, authority: TestAuthority, tmp_path: Path
 ) -> None:
-    """Files of other kinds: the one that is wrong is named."""
-    good = UserCertificate(office.certificate("key", *HOSTS), (tmp_path / "key").read_bytes())
-    given = UserCertificate(good.chain if chain is None else chain, good.key if key is None else key)
+    """The error is reported for the file that is wrong."""
+    good = UserCertificate(authority.certificate("key", *HOSTS), (tmp_path / "key").read_bytes())
+    certificate = UserCertificate(good.chain if chain is None else chain, good.key if key is None else key)
     with pytest.raises(InvalidCertificate) as caught:
-        check_certificate(given, HOSTS)
-    assert caught.value.field == of
+        check_certificate(certificate, HOSTS)
+    assert caught.value.field == field

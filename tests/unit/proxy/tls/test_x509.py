@@ -1,4 +1,4 @@
-"""Certificates are read as OpenSSL wrote them."""
+"""Parsing of certificates that OpenSSL created."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_a_certificate_is_read(shop: str) -> None:
-    """Issuer, names and time, whatever comes before or after in the file."""
-    found = x509.read_pem(
-        f"# ours\n{shop}-----BEGIN CERTIFICATE-----\nits chain\n-----END CERTIFICATE-----\n"
+    """Issuer, names and validity of the first certificate, with other text before and after it."""
+    certificate = x509.read_pem(
+        f"# comment\n{shop}-----BEGIN CERTIFICATE-----\nits chain\n-----END CERTIFICATE-----\n"
     )
-    assert found.issuer == "Shop Ltd shop"
-    assert found.names == ("shop.example.com", "*.shop.example.com", "203.0.113.5")
-    assert found.not_after - found.not_before == timedelta(days=30)
-    assert abs(found.not_before - datetime.now(UTC)) < timedelta(minutes=5)
+    assert certificate.issuer == "Shop Ltd shop"
+    assert certificate.names == ("shop.example.com", "*.shop.example.com", "203.0.113.5")
+    assert certificate.not_after - certificate.not_before == timedelta(days=30)
+    assert abs(certificate.not_before - datetime.now(UTC)) < timedelta(minutes=5)
 
 
 @pytest.mark.parametrize(
     "text", ["", "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----", "-----BEGIN X-----"]
 )
 def test_a_file_without_a_certificate(text: str) -> None:
-    """It is said, not guessed."""
+    """It is an error."""
     with pytest.raises(ValueError, match="no certificate"):
         x509.read_pem(text)
 
 
 @given(st.data())
 def test_a_damaged_certificate_is_refused(shop: str, data: st.DataObject) -> None:
-    """Whatever bytes come, they are a certificate or a ValueError."""
+    """Any bytes are either a certificate or a ValueError."""
     der = ssl.PEM_cert_to_DER_cert(shop)
     at = data.draw(st.integers(0, len(der)))
     damaged = der[:at] + data.draw(st.binary(max_size=4)) + der[at + data.draw(st.integers(0, 4)) :]
@@ -69,8 +69,8 @@ def test_a_damaged_certificate_is_refused(shop: str, data: st.DataObject) -> Non
         ("example.com", False),
     ],
 )
-def test_whom_a_certificate_is_for(host: str, covered: bool) -> None:
-    """A star stands for one label, and capitals do not matter."""
+def test_hosts_that_a_certificate_covers(host: str, covered: bool) -> None:
+    """A star matches one label, and case does not matter."""
     now = datetime.now(UTC)
     assert (
         x509.X509Certificate("x", ("shop.example.com", "*.shop.example.com"), now, now).covers(host)

@@ -61,7 +61,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("certificate", "key", "host", "words"),
     [
         ("shop.pem", "shop.key", "www.shop.example.com", None),
-        ("shop.pem", "other.key", "shop.example.com", "it is not the certificate's"),
+        ("shop.pem", "other.key", "shop.example.com", "it does not belong to the certificate"),
         ("shop.pem", "locked.key", "shop.example.com", "protected by a password"),
         ("shop.pem", "none.key", "shop.example.com", "none.key cannot be read: No such file"),
         ("shop.pem", "shop.key", "blog.example.com", "does not cover blog.example.com"),

@@ -1,0 +1,51 @@
+"""Commands that run inside the proxy container.
+
+Their scripts are constants; arguments are data and never shell text. A script runs to its end even if the connection
+that started it is lost, so each is one whole change. They use only what a busybox without flock has.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.programs import program
+from ftl.proxy.names import ADMIN, CERTIFICATES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+STALE = 75
+"""Exit status of `reload` if the configuration was changed meanwhile (EX_TEMPFAIL)."""
+
+
+def reload(change: str, base: str, project: str) -> list[str]:
+    """Load the uploaded configuration `next/CHANGE`, and store it if Caddy accepts it.
+
+    Args:
+        change: Name of the uploaded folder; it is removed in any case. Without a `site.json` in it the project's site
+            is removed.
+        base: Digest of the configuration that the change was made from; if it is another by now, nothing happens.
+        project: The site's project.
+    """
+    return ["sh", "-c", program(__package__, "scripts/reload.sh"), "ftl", change, base, project, ADMIN]
+
+
+def switch(live: Mapping[str, str]) -> list[str]:
+    """Point live files (`PROJECT.SERVICE`) to other aliases.
+
+    All are written before the first is moved.
+    """
+    pairs = [f"{name}={alias}" for name, alias in sorted(live.items())]
+    return ["sh", "-c", program(__package__, "scripts/switch.sh"), "ftl", *pairs]
+
+
+def issued(files: Mapping[str, str]) -> list[str]:
+    """Print the hosts whose certificate exists in Caddy's storage; `files` has each one's file."""
+    pairs = [f"{host}={file}" for host, file in files.items()]
+    return ["sh", "-c", program(__package__, "scripts/issued.sh"), "ftl", CERTIFICATES, *pairs]
+
+
+def upstreams() -> list[str]:
+    """Print Caddy's list of upstreams with their requests in flight."""
+    # No `-T`: with it a statically linked busybox crashes (Debian's 1.35).
+    return ["wget", "-q", "-O", "-", f"http://{ADMIN}/reverse_proxy/upstreams"]

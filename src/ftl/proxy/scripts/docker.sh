@@ -1,0 +1,8 @@
+# Makes `docker` speak to the engine that FTL uses; another script follows. Runs on the server.
+#
+# Arguments: the engine's socket, which is removed from them; empty: the command finds the engine by itself, as FTL did.
+# Exit status 127: there is no docker command.
+command -v docker >/dev/null || exit 127
+socket=$1
+shift
+docker() { command docker ${socket:+--host "unix://$socket"} "$@"; }
