@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 
 import pytest
 
@@ -17,6 +17,7 @@ from ftl.deploy.plan import steps
 from ftl.engine import labels
 from ftl.proxy import names
 from ftl.proxy.caddy import render
+from ftl.proxy.lifecycle.fingerprint import fingerprint
 from ftl.proxy.lifecycle.start import container_spec
 from ftl.proxy.names import Installation
 from ftl.proxy.site import InternalName, Site, SiteRedirect, SiteRoute
@@ -223,7 +224,9 @@ def test_record_fields_are_fixed(
 def test_the_label_for_the_proxys_settings_is_fixed() -> None:
     """It is computed from the container's spec: another value would replace the proxy of every server."""
     spec = run(container_spec(FakeEngine(), Installation(), "caddy:2"))
-    assert spec.labels == {"ftl.role": "proxy", "ftl.config": "4ae37eb9b028c289"}
+    assert spec.labels == {"ftl.role": "proxy", "ftl.config": "f4dffc98321b2535"}
+    as_in_0_1 = replace(spec, labels={"ftl.role": "proxy"}, restart="unless-stopped")
+    assert fingerprint(as_in_0_1) == "4ae37eb9b028c289"
 
 
 SITE = Site(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from ftl.engine.values import Container, ContainerSpec, Mount, Publish
 from ftl.errors import EngineError, FtlError
 from ftl.proxy import commands, networks
 from ftl.proxy.caddy import HTTP, HTTPS, render
+from ftl.proxy.lifecycle.fingerprint import fingerprint
 from ftl.proxy.lifecycle.handover import sysctls
 from ftl.proxy.names import CONFIG_FILE, Installation
 from ftl.proxy.state import is_proxy, observe
@@ -117,11 +117,7 @@ async def _provide_configuration(engine: Engine, names: Installation) -> None:
 
 
 async def container_spec(engine: Engine, names: Installation, image: str) -> ContainerSpec:
-    """Spec of the proxy's container, with a label by which an upgrade detects other settings.
-
-    The label's value is a digest of the spec's `repr`, which servers have: a field or class that is renamed in
-    ContainerSpec changes it, and each server's proxy would be replaced once (tests/unit/test_contract.py).
-    """
+    """Spec of the proxy's container, with a label by which an upgrade detects other settings."""
     spec = ContainerSpec(
         image=image,
         labels={labels.ROLE: labels.ROLE_PROXY},
@@ -139,8 +135,7 @@ async def container_spec(engine: Engine, names: Installation, image: str) -> Con
         dns_options=("ndots:1",),
         sysctls=sysctls((await engine.info()).kernel),
     )
-    settings = hashlib.sha256(repr(replace(spec, image="")).encode()).hexdigest()[:16]
-    return replace(spec, labels={**spec.labels, labels.CONFIG: settings})
+    return replace(spec, labels={**spec.labels, labels.CONFIG: fingerprint(spec)})
 
 
 async def wait_ready(engine: Engine, names: Installation) -> None:
