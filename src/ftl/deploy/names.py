@@ -25,9 +25,22 @@ def parked_name(container: Container) -> str:
 
 
 def is_parked(container: Container) -> bool:
-    """Whether a dependency's container is one that a deploy parked; 0.1.0 called them PROJECT-NAME-old."""
+    """Whether a dependency's container is parked, or was prepared by a deploy that did not come to use it.
+
+    0.1.0 called parked ones PROJECT-NAME-old.
+    """
     name = f"{container.labels[labels.PROJECT]}-{container.labels[labels.SERVICE]}"
-    return container.name == f"{name}-old" or container.name.startswith(f"{name}.old-")
+    return container.name == f"{name}-old" or container.name.startswith((f"{name}.old-", f"{name}.new-"))
+
+
+def fresh_name(container: str, release: str) -> str:
+    """Name of a dependency's new container until it takes the place of the old one."""
+    return f"{container}.new-{release}"
+
+
+def declared_volume(container: str, path: str) -> str:
+    """Name of the volume for a path that an image declares as VOLUME, and ftl.yaml does not mention."""
+    return f"{container}{path.rstrip('/').replace('/', '.')}"
 
 
 def volume_name(project: str, volume: str) -> str:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
-ReleaseOutcome = Literal["started", "live", "failed"]
+ReleaseOutcome = Literal["started", "live", "failed", "interrupted"]
 
 
 @dataclass(frozen=True, slots=True)

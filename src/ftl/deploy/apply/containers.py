@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from ftl.aio import gather, shielded
 from ftl.deploy.apply.images import resolve
 from ftl.deploy.apply.runners import Runners
-from ftl.deploy.plan.cleanup import DEPENDENCY_STOP
+from ftl.deploy.apply.swap import swap
+from ftl.deploy.names import declared_volume
 from ftl.deploy.plan.steps import (
     EnsureVolume,
     RestartContainers,
@@ -20,6 +21,7 @@ from ftl.deploy.plan.steps import (
     WaitHealthy,
 )
 from ftl.engine import labels
+from ftl.engine.values import Mount
 from ftl.errors import EngineError
 from ftl.events import Note
 from ftl.health.wait import wait_healthy
@@ -45,21 +47,47 @@ async def ensure_volume(context: DeployContext, step: EnsureVolume) -> None:
 @RUNNERS.runs(StartDependency)
 async def start_dependency(context: DeployContext, step: StartDependency) -> None:
     """Create and start a dependency; the one that it replaces is parked until the release is decided."""
-    if step.replaces is not None:
-        old = step.replaces
-        context.undo.add(step, lambda: _unpark(context, old))
-        await context.engine.stop(old.id, timeout=DEPENDENCY_STOP)
-        await context.engine.rename(old.id, step.parked)
     image = await resolve(context, step.service, step.image)
+    spec = replace(step.spec, image=image.reference)
+    spec = replace(spec, mounts=await _data_mounts(context, step, image.declared_volumes))
     context.undo.add(step, lambda: _remove_created(context, [step.container]))
-    await create_and_start(context, step.container, replace(step.spec, image=image.reference))
+    old = step.replaces
+    if old is None:
+        await create_and_start(context, step.container, spec)
+        return
+    new = await shielded(_create(context, step.container, spec, called=step.fresh))
+
+    async def swap_back() -> None:
+        state = await context.engine.container(new)
+        if state is not None and state.name == step.container:
+            await swap(context, new, old.id, name=step.container, parked=step.fresh, fresh=step.parked)
+
+    context.undo.add(step, swap_back)
+    await shielded(swap(context, old.id, new, name=step.container, parked=step.parked, fresh=step.fresh))
 
 
-async def _unpark(context: DeployContext, old: ContainerRef) -> None:
-    state = await context.engine.container(old.id)
-    if state is not None and state.name != old.name:
-        await context.engine.rename(old.id, old.name)
-    await context.engine.start(old.id)
+async def _data_mounts(
+    context: DeployContext, step: StartDependency, declared: Iterable[str]
+) -> tuple[Mount, ...]:
+    """Mounts of a dependency, so that its data outlives its container.
+
+    Paths that its image declares as VOLUME get a named volume, where ftl.yaml mounts nothing there; nameless volumes of
+    the container that it replaces are used again.
+    """
+    carried = {mount.target: mount for mount in step.carried}
+    mounts = [mount for mount in step.spec.mounts if mount.target not in carried]
+    taken = {mount.target.rstrip("/") for mount in mounts} | carried.keys()
+    for path in declared:
+        if path.rstrip("/") in taken:
+            continue
+        name = declared_volume(step.container, path)
+        project = step.spec.labels[labels.PROJECT]
+        await context.engine.create_volume(
+            name, {labels.PROJECT: project, labels.ROLE: labels.ROLE_VOLUME, labels.SERVICE: step.service}
+        )
+        context.emit(Note(f"{step.service} keeps {path} in the volume {name}: its image declares it"))
+        mounts.append(Mount(name, path))
+    return (*mounts, *carried.values())
 
 
 @RUNNERS.runs(StartContainers)
@@ -80,8 +108,11 @@ async def create_and_start(context: DeployContext, name: str, spec: ContainerSpe
     await shielded(context.engine.start(context.created[name]))
 
 
-async def _create(context: DeployContext, name: str, spec: ContainerSpec) -> None:
-    context.created[name] = await context.engine.create(name, spec)
+async def _create(context: DeployContext, name: str, spec: ContainerSpec, called: str = "") -> str:
+    """Create a container, and note its ID under `name`; its ID. `called` is its name until it takes that one."""
+    marked = replace(spec, labels={**spec.labels, labels.RESTART: spec.restart})
+    context.created[name] = await context.engine.create(called or name, marked)
+    return context.created[name]
 
 
 async def _remove_created(context: DeployContext, names: Iterable[str]) -> None:
@@ -93,8 +124,7 @@ async def _remove_created(context: DeployContext, names: Iterable[str]) -> None:
 @RUNNERS.runs(RestartContainers)
 async def restart_containers(context: DeployContext, step: RestartContainers) -> None:
     """Start containers that were stopped."""
-    for container in step.containers:
-        await context.engine.start(container.id)
+    await _start(context, step.containers)
 
 
 @RUNNERS.runs(WaitHealthy)
@@ -115,13 +145,19 @@ async def wait(context: DeployContext, step: WaitHealthy) -> None:
 
 @RUNNERS.runs(StopOld)
 async def stop_old(context: DeployContext, step: StopOld) -> None:
-    """Stop the old containers first; they are started again if the release is not decided."""
+    """Stop the old containers first; they are started again if the release is not decided.
+
+    Until then they have no restart policy: an engine that crashed meanwhile would start them beside the new ones.
+    """
     context.undo.add(step, lambda: _start(context, step.containers))
+    for container in step.containers:
+        await context.engine.set_restart_policy(container.id, "no")
     await gather(context.engine.stop(container.id, timeout=step.timeout) for container in step.containers)
 
 
 async def _start(context: DeployContext, containers: Iterable[ContainerRef]) -> None:
     for container in containers:
+        await context.engine.set_restart_policy(container.id, "always")
         await context.engine.start(container.id)
 
 

@@ -53,12 +53,14 @@ class ResolvedImage:
         id: Its ID on the server.
         pulled: Digest reference by which a registry gave it: `nginx@sha256:...`; empty where it was sent.
         layers: Its diffIDs, if FTL's own archive brought it.
+        declared_volumes: Paths that its Dockerfile declares as VOLUME.
     """
 
     reference: str
     id: str
     pulled: str = ""
     layers: tuple[str, ...] = ()
+    declared_volumes: tuple[str, ...] = ()
     traffic: Traffic = Traffic()
 
 

@@ -60,8 +60,13 @@ def _external(context: DeployContext, reference: str, image: Image, recorded: st
     """An image of a registry: pinned to the digest by which it was pulled, if it was."""
     digest = origin_digest(reference, image, context.info.store, recorded)
     if not digest:
-        return ResolvedImage(reference, image.id)
-    return ResolvedImage(with_digest(reference, digest), image.id, pulled=f"{repository(reference)}@{digest}")
+        return ResolvedImage(reference, image.id, declared_volumes=image.declared_volumes)
+    return ResolvedImage(
+        with_digest(reference, digest),
+        image.id,
+        pulled=f"{repository(reference)}@{digest}",
+        declared_volumes=image.declared_volumes,
+    )
 
 
 @RUNNERS.runs(SendImages)
@@ -127,7 +132,13 @@ async def bring_image(context: DeployContext, step: BringImage) -> None:
         resolved = _external(context, step.reference, image, recorded=None)
     else:
         layers = image.layers if result.loaded else ()
-        resolved = ResolvedImage(step.reference, image.id, layers=layers, traffic=Traffic.of(result))
+        resolved = ResolvedImage(
+            step.reference,
+            image.id,
+            layers=layers,
+            declared_volumes=image.declared_volumes,
+            traffic=Traffic.of(result),
+        )
     for owner in step.owners:
         context.images[owner] = resolved
 

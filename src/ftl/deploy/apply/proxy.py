@@ -129,7 +129,8 @@ async def switch(context: DeployContext, step: Switch) -> Decision:
         await context.proxy.switch(step.project, step.aliases)
     except FtlError as error:
         return Decision(committed=await _has_switched(context, step), error=error)
-    context.emit(Switched(step.release, tuple(sorted(step.aliases))))
+    if step.with_port:
+        context.emit(Switched(step.release, step.with_port))
     return Decision(committed=True)
 
 

@@ -102,6 +102,11 @@ class Observed:
         """The release that serves: by the proxy's live file, else by the last live record, else by what runs."""
         return self._switched_to(service) or self._recorded(service) or self._adopted(service)
 
+    def serves(self, service: str) -> bool:
+        """Whether containers of the service's live release are there: a record alone answers no request."""
+        live = self.live_release(service)
+        return any(container.labels[labels.RELEASE] == live for container in self._containers_of(service))
+
     def _switched_to(self, service: str) -> str | None:
         if self.proxy is None:
             return None

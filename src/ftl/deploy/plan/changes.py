@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftl.deploy.observe.state import Observed, release_of
+from ftl.deploy.plan.reasons import new_configuration, new_image, recorded_section
 from ftl.deploy.plan.specs import DesiredContainer, dependency_container, service_container
 from ftl.engine import labels
 from ftl.proxy.names import project_network
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 
 NOT_IN_NETWORK = "it is not in the project's network any more"
+NEW_IMAGE = "new image"
+NEW_CONFIGURATION = "new configuration"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,22 +102,27 @@ class DependencyChange:
 
 @dataclass(frozen=True, slots=True)
 class RemovedService:
-    """A service or dependency that ftl.yaml no longer names, with its containers. Its volumes stay."""
+    """A service or dependency that ftl.yaml no longer names as such, with its containers. Its volumes stay."""
 
     name: str
     containers: tuple[Container, ...]
+    role: str = labels.ROLE_SERVICE
 
 
 def service_change(
-    project: Project, service: Service, observed: Observed, source: ImageSource
+    project: Project, service: Service, observed: Observed, source: ImageSource, commit: str | None = None
 ) -> ServiceChange:
-    """Compare a service with its containers on the server."""
+    """Compare a service with its containers on the server; `commit` is the one that is deployed, if known."""
     desired = service_container(project, service)
     live = observed.live_release(service.name)
     own = [container for container in observed.services if container.labels[labels.SERVICE] == service.name]
     current = tuple(container for container in own if container.labels[labels.RELEASE] == live)
     leftovers = tuple(container for container in own if container.labels[labels.RELEASE] != live)
     action, why = _compare(service, desired, source.content, current)
+    if why == NEW_CONFIGURATION:
+        why = new_configuration(recorded_section(observed, "services", service.name), service.to_dict())
+    elif why == NEW_IMAGE:
+        why = new_image(_commit_of(observed, live), commit)
     if action in ("unchanged", "restarted") and _outside_network(observed, current):
         action, why = "replaced", NOT_IN_NETWORK
     return ServiceChange(service, desired, source, action, why, live, current, leftovers)
@@ -126,12 +134,16 @@ def _compare(
     if not current:
         return "created", "new"
     if any(container.labels.get(labels.CONTENT) != content for container in current):
-        return "replaced", "new image"
+        return "replaced", NEW_IMAGE
     if any(container.labels.get(labels.CONFIG) != desired.config for container in current):
-        return "replaced", "new configuration"
+        return "replaced", NEW_CONFIGURATION
     if len(current) != service.replicas:
         return "replaced", f"{service.replicas} replicas instead of {len(current)}"
     return _by_state(current)
+
+
+def _commit_of(observed: Observed, release: str | None) -> str | None:
+    return next((record.commit for record in observed.releases if record.release == release), None)
 
 
 def _by_state(current: Iterable[Container]) -> tuple[Action, str]:
@@ -143,14 +155,27 @@ def _by_state(current: Iterable[Container]) -> tuple[Action, str]:
     return ("unchanged", "") if states <= {"running"} else ("restarted", "it was stopped")
 
 
-def dependency_change(project: Project, dependency: Dependency, observed: Observed) -> DependencyChange:
-    """Compare a dependency with its container on the server."""
+def dependency_change(
+    project: Project, dependency: Dependency, observed: Observed, *, keep: bool = False
+) -> DependencyChange:
+    """Compare a dependency with its container on the server.
+
+    Args:
+        project: The desired project.
+        dependency: One of its dependencies.
+        observed: The server.
+        keep: Start it if it does not run, but do not replace it: a deploy of single services leaves the rest as it is.
+    """
     desired = dependency_container(project, dependency)
     current = observed.dependencies.get(dependency.name)
     if current is None:
         return DependencyChange(dependency, desired, "created", "new", None)
+    if keep and current.state in ("running", "exited", "created"):
+        return DependencyChange(dependency, desired, *_by_state([current]), current)
     if current.labels.get(labels.CONFIG) != desired.config:
-        return DependencyChange(dependency, desired, "replaced", "new configuration", current)
+        before = recorded_section(observed, "dependencies", dependency.name)
+        why = new_configuration(before, dependency.to_dict())
+        return DependencyChange(dependency, desired, "replaced", why, current)
     if _outside_network(observed, [current]):
         return DependencyChange(dependency, desired, "replaced", NOT_IN_NETWORK, current)
     return DependencyChange(dependency, desired, *_by_state([current]), current)
@@ -166,12 +191,17 @@ def _outside_network(observed: Observed, containers: Iterable[Container]) -> boo
 
 
 def removed_from_file(project: Project, observed: Observed) -> tuple[RemovedService, ...]:
-    """Services and dependencies on the server that ftl.yaml no longer names. Volumes are never among them."""
-    known = {service.name for service in project.services}
-    known |= {dependency.name for dependency in project.dependencies}
-    removed: dict[str, list[Container]] = {}
+    """Services and dependencies on the server that ftl.yaml no longer names; volumes are never among them.
+
+    A service that became a dependency, or the other way round, is removed as what it was.
+    """
+    named = {(labels.ROLE_SERVICE, service.name) for service in project.services}
+    named |= {(labels.ROLE_DEPENDENCY, dependency.name) for dependency in project.dependencies}
+    removed: dict[tuple[str, str], list[Container]] = {}
     for container in (*observed.services, *observed.dependencies.values()):
-        name = container.labels[labels.SERVICE]
-        if name not in known:
-            removed.setdefault(name, []).append(container)
-    return tuple(RemovedService(name, tuple(containers)) for name, containers in sorted(removed.items()))
+        key = (container.labels[labels.ROLE], container.labels[labels.SERVICE])
+        if key not in named:
+            removed.setdefault(key, []).append(container)
+    return tuple(
+        RemovedService(name, tuple(containers), role) for (role, name), containers in sorted(removed.items())
+    )

@@ -11,7 +11,6 @@ from ftl.proxy.names import project_network
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
-    from ftl.config import Project
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.diff import Diff
     from ftl.deploy.plan.model import Track
@@ -36,19 +35,18 @@ def refs(containers: Iterable[Container]) -> tuple[ContainerRef, ...]:
 
 def clean_tracks(diff: Diff) -> Iterator[Track]:
     """The tracks of the last stage: each lets its containers finish, stops and removes them."""
-    project = diff.project
+    services = {service.name for service in diff.project.services}
     for change in diff.services:
         old = [*change.once_live, *(change.current if change.starts else ())]
         service = change.service
         if old:
-            drain = service.drain_timeout if diff.proxied else 0
-            yield _retire(project, service.name, old, drain, service.stop_timeout)
+            drain = service.drain_timeout if diff.proxied and service.port else 0
+            yield _retire(diff, service.name, old, drain, service.stop_timeout)
     for removed in diff.removed:
         drain = DRAIN_SECONDS if diff.proxied else 0
-        track = _retire(
-            project, removed.name, removed.containers, drain, STOP_SECONDS, "no longer in ftl.yaml"
-        )
-        yield (*track, *((RemoveRoutes(project.name, (removed.name,)),) if diff.proxied else ()))
+        track = _retire(diff, removed.name, removed.containers, drain, STOP_SECONDS, "no longer in ftl.yaml")
+        forget = diff.proxied and removed.name not in services
+        yield (*track, *((RemoveRoutes(diff.project.name, (removed.name,)),) if forget else ()))
     parked = [*refs(diff.observed.parked_dependencies), *_replaced_dependencies(diff)]
     if parked:
         yield (StopAndRemove("dependencies", tuple(parked), DEPENDENCY_STOP),)
@@ -66,19 +64,24 @@ def _replaced_dependencies(diff: Diff) -> Iterator[ContainerRef]:
 
 
 def _retire(
-    project: Project,
+    diff: Diff,
     name: str,
     containers: Sequence[Container],
     drain: float,
     stop: float,
     why: str = "replaced",
 ) -> Track:
-    network = project_network(project.name)
+    network = project_network(diff.project.name)
+    serving = [
+        container
+        for container in containers
+        if container.state == "running" and container.id not in diff.stopped_before
+    ]
     addresses = tuple(
         endpoint.address
-        for container in containers
+        for container in serving
         for endpoint in container.endpoints
-        if container.state == "running" and endpoint.network == network and endpoint.address
+        if endpoint.network == network and endpoint.address
     )
     steps: list[Step] = []
     if addresses and drain > 0:

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftl.deploy.plan import pins
-from ftl.deploy.plan.changes import dependency_change, removed_from_file, service_change
+from ftl.deploy.plan.changes import (
+    DependencyChange,
+    ServiceChange,
+    dependency_change,
+    removed_from_file,
+    service_change,
+)
+from ftl.deploy.plan.exclusive import stop_before_dependency, stop_before_service
 from ftl.deploy.plan.sites import moves_port, target_site, transitional_site
 from ftl.deploy.plan.sources import BuiltImage, ImageOnServer, NamedImage, source_of
 from ftl.errors import UsageError
@@ -19,8 +26,9 @@ if TYPE_CHECKING:
 
     from ftl.config import Project
     from ftl.deploy.observe.state import Observed
-    from ftl.deploy.plan.changes import DependencyChange, RemovedService, ServiceChange
+    from ftl.deploy.plan.changes import RemovedService
     from ftl.deploy.request import DeployRequest
+    from ftl.engine.values import Container
     from ftl.proxy.site import Site, TlsFiles, UserCertificate
 
 
@@ -112,6 +120,20 @@ class Diff:
             return recorded
         return pins.pin_on_server(self.observed, image) or image
 
+    def stop_before(self, change: ServiceChange | DependencyChange) -> tuple[Container, ...]:
+        """Containers that must stop before those of a service or dependency start, to keep data safe."""
+        mounts = change.desired.spec.mounts
+        if isinstance(change, ServiceChange):
+            return stop_before_service(change.service, mounts, self.observed, self.removed)
+        return stop_before_dependency(mounts, self.observed, self.removed)
+
+    @property
+    def stopped_before(self) -> frozenset[str]:
+        """IDs of the containers that are stopped before others start."""
+        starting: list[ServiceChange | DependencyChange] = [*self.starting]
+        starting += [change for change in self.dependencies if change.starts]
+        return frozenset(container.id for change in starting for container in self.stop_before(change))
+
     @property
     def lost_images(self) -> dict[str, str]:
         """Service or dependency -> pinned image of its live release that is not on the server any more."""
@@ -135,7 +157,11 @@ class Diff:
 
 
 def diff(
-    request: DeployRequest, observed: Observed, built: Mapping[str, BuiltImage], files: TlsFiles
+    request: DeployRequest,
+    observed: Observed,
+    built: Mapping[str, BuiltImage],
+    files: TlsFiles,
+    commit: str | None = None,
 ) -> Diff:
     """Compare a project with a server; see `make_plan` for the arguments.
 
@@ -145,16 +171,17 @@ def diff(
     project, only = request.project, request.services
     selected = [service for service in project.services if not only or service.name in only]
     services = tuple(
-        service_change(project, service, observed, source_of(service, built)) for service in selected
+        service_change(project, service, observed, source_of(service, built), commit) for service in selected
     )
     dependencies = tuple(
-        dependency_change(project, dependency, observed) for dependency in project.dependencies
+        dependency_change(project, dependency, observed, keep=bool(only))
+        for dependency in project.dependencies
     )
     removed = () if only else removed_from_file(project, observed)
     target = transitional = None
     if any(service.port for service in project.services):
         serving = {service.name for service in selected}
-        serving |= {service.name for service in project.services if observed.live_release(service.name)}
+        serving |= {service.name for service in project.services if observed.serves(service.name)}
         target = target_site(project, observed, serving, files)
         transitional = transitional_site(target, observed)
         _refuse_conflicts(target, observed)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ftl.deploy.plan.cleanup import clean_tracks
 from ftl.deploy.plan.diff import diff as compare
 from ftl.deploy.plan.model import Change, Plan, Stage, Track
+from ftl.deploy.plan.ownership import refuse_taken_names
 from ftl.deploy.plan.pins import configured_reference, pull_reference
+from ftl.deploy.plan.reasons import read_only_at_first, recorded_section
 from ftl.deploy.plan.rollout import (
     dependency_track,
     hook_track,
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ftl.deploy.observe.state import Observed
+    from ftl.deploy.plan.changes import DependencyChange
     from ftl.deploy.plan.diff import Diff
     from ftl.deploy.plan.sources import BuiltImage
     from ftl.deploy.request import Author, DeployRequest
@@ -56,9 +59,10 @@ def make_plan(request: DeployRequest, inputs: Inputs, observed: Observed) -> Pla
     """Plan what has to be done so that the server is as the project says.
 
     Raises:
-        UsageError: Another project on the server has one of the routes.
+        UsageError: Another project on the server has one of the routes or names.
     """
-    diff = compare(request, observed, inputs.built, inputs.files)
+    diff = compare(request, observed, inputs.built, inputs.files, inputs.author.commit)
+    refuse_taken_names(diff)
     stages = (
         replace(stage, tracks=tuple(filter(None, stage.tracks))) for stage in _stages(diff, inputs.author)
     )
@@ -83,8 +87,9 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     yield Stage("images", tuple(image_tracks(diff)))
     dependencies = tuple(dependency_track(diff, change) for change in diff.dependencies)
     yield Stage("dependencies", (proxy_track(diff), *dependencies))
-    yield Stage("services", tuple(service_track(diff, change) for change in diff.services))
+    # Migrations run before anything that needs them starts, as in Heroku's release phase and Kamal's pre-deploy hook.
     yield Stage("hooks", (hook_track(diff, "pre"),))
+    yield Stage("services", tuple(service_track(diff, change) for change in diff.services))
     switch = Stage("switch", (_switch(diff, author),), decides=True)
     routes = Stage("routes", (_routes(diff),))
     # Requests that wait for a port find the new containers there once they are live; those that went out for the
@@ -95,12 +100,16 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
 
 
 def _repaired_records(diff: Diff) -> Track:
-    """Records of releases that went live, but whose deploy was interrupted before it could say so."""
-    live = {change.live for change in diff.services}
+    """Records of deploys that were interrupted: their release went live, or it never did."""
+    live = diff.observed.live_releases
+    unfinished = [record for record in diff.observed.releases if record.outcome == "started"]
     return tuple(
-        Record(diff.project.name, replace(record, outcome="live"))
-        for record in diff.observed.releases
-        if record.outcome == "started" and record.release in live
+        Record(
+            diff.project.name,
+            replace(record, outcome="live" if record.release in live else "interrupted"),
+        )
+        for record in unfinished
+        if record.services  # one that cannot be read says nothing
     )
 
 
@@ -111,7 +120,8 @@ def _switch(diff: Diff, author: Author) -> Track:
     steps: list[Step] = []
     if diff.starting and diff.proxied:
         aliases = {change.name: diff.alias(change.name) for change in diff.starting}
-        steps.append(Switch(project, diff.release, aliases))
+        with_port = tuple(sorted(change.name for change in diff.starting if change.service.port))
+        steps.append(Switch(project, diff.release, aliases, with_port))
     steps.append(Record(project, _record(diff, author, "live")))
     return tuple(steps)
 
@@ -142,12 +152,27 @@ def _notes(diff: Diff) -> Iterator[str]:
     for name, image in diff.lost_images.items():
         tag = configured_reference(image)
         yield f"{name} ran {image}, which is not on the server any more: it gets what {tag} stands for now"
+    for change in diff.dependencies:
+        yield from _dependency_notes(diff, change)
     proxy, image = diff.observed.proxy, diff.project.proxy.image
     stays = proxy is not None and proxy.running and not diff.request.upgrade_proxy
     if diff.proxied and proxy is not None and stays and proxy.image != image:
         yield (
             f"the server's proxy runs {proxy.image}, this project names {image}: left as it is, since other projects "
             "may use it; `ftl deploy --upgrade-proxy` replaces it"
+        )
+
+
+def _dependency_notes(diff: Diff, change: DependencyChange) -> Iterator[str]:
+    if change.action != "replaced":
+        return
+    yield f"{change.name} stops and starts again ({change.why}): open connections to it are cut"
+    before = recorded_section(diff.observed, "dependencies", change.name)
+    ignored = read_only_at_first(before, change.dependency.to_dict())
+    if ignored:
+        yield (
+            f"{change.name}: {', '.join(ignored)} only counts when the database is first initialised; the existing one "
+            "keeps its users and passwords: change them there, too"
         )
 
 
@@ -180,9 +205,24 @@ def _record(diff: Diff, author: Author, outcome: ReleaseOutcome) -> ReleaseRecor
         version=author.version,
         services={**kept, **adopted, **changed},
         dependencies=_dependencies(diff, live[-1].dependencies if live else {}),
-        # Nobody's password for a registry is kept on a server; a rollback needs none.
-        project=replace(diff.project, registries=()).to_dict(),
+        project=_recorded_project(diff),
     )
+
+
+def _recorded_project(diff: Diff) -> dict[str, Any]:
+    """The resolved ftl.yaml for the record; services that a partial deploy left alone stay as they were recorded."""
+    # Nobody's password for a registry is kept on a server; a rollback needs none.
+    project = replace(diff.project, registries=()).to_dict()
+    only = diff.request.services
+    if only:
+        sections = [
+            section
+            if section["name"] in only
+            else recorded_section(diff.observed, "services", section["name"])
+            for section in project["services"]
+        ]
+        project["services"] = [dict(section) for section in sections if section]
+    return project
 
 
 def _dependencies(diff: Diff, before: Mapping[str, DependencyRecord]) -> dict[str, DependencyRecord]:

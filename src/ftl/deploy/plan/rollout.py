@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Literal
 
-from ftl.deploy.names import container_names, parked_name, volume_name
+from ftl.deploy.names import container_names, fresh_name, parked_name, volume_name
 from ftl.deploy.plan import pins
-from ftl.deploy.plan.cleanup import refs
+from ftl.deploy.plan.cleanup import DEPENDENCY_STOP, refs
 from ftl.deploy.plan.sources import BuiltImage, ImageOnServer, NamedImage
 from ftl.deploy.plan.specs import hook_spec, release_spec
 from ftl.deploy.plan.steps import (
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.changes import DependencyChange, ServiceChange
     from ftl.deploy.plan.diff import Diff
     from ftl.deploy.plan.model import Track
+    from ftl.engine.values import Mount
 
 INTERRUPTED = "left by an interrupted deploy"
 
@@ -147,21 +149,46 @@ def dependency_track(diff: Diff, change: DependencyChange) -> Track:
     """A dependency starts, or starts again, and is healthy before any service starts."""
     name, current = change.name, change.current
     check = dependency_health(change.dependency)
-    if change.starts:
-        container = f"{diff.project.name}-{name}"
-        start = StartDependency(
-            name,
-            container,
-            change.desired.spec,
-            diff.dependency_image(change),
-            replaces=ContainerRef(current.id, current.name) if current else None,
-            parked=parked_name(current) if current else "",
-            why=change.why,
-        )
-        return (start, WaitHealthy(name, (ContainerRef("", container),), check))
     if change.action == "restarted" and current is not None:
         return (RestartContainers(name, refs([current])), WaitHealthy(name, refs([current]), check))
-    return ()
+    if not change.starts:
+        return ()
+    container = f"{diff.project.name}-{name}"
+    start = StartDependency(
+        name,
+        container,
+        change.desired.spec,
+        diff.dependency_image(change),
+        replaces=ContainerRef(current.id, current.name) if current else None,
+        why=change.why,
+        parked=parked_name(current) if current else "",
+        fresh=fresh_name(container, diff.release),
+        carried=_carried(diff, change),
+    )
+    return (*_stop_first(diff, change), start, WaitHealthy(name, (ContainerRef("", container),), check))
+
+
+_NAMELESS = re.compile(r"[0-9a-f]{64}")
+"""Name that the engine gives a volume that was created with its container, for a VOLUME of the image."""
+
+
+def _carried(diff: Diff, change: DependencyChange) -> tuple[Mount, ...]:
+    """Nameless volumes of the container that is replaced: they would go with it, and the data in them."""
+    parked = [
+        container
+        for container in diff.observed.parked_dependencies
+        if container.labels[labels.SERVICE] == change.name
+    ]
+    before = change.current or max(parked, key=lambda container: container.created, default=None)
+    mounts = before.mounts if before is not None else ()
+    return tuple(mount for mount in mounts if _NAMELESS.fullmatch(mount.source))
+
+
+def _stop_first(diff: Diff, change: ServiceChange | DependencyChange) -> Iterator[StopOld]:
+    """Stop what must not run beside the new containers of a service or dependency."""
+    containers = diff.stop_before(change)
+    if containers:
+        yield StopOld(change.name, refs(containers), DEPENDENCY_STOP, "it uses the same data")
 
 
 def service_track(diff: Diff, change: ServiceChange) -> Track:
@@ -175,7 +202,7 @@ def service_track(diff: Diff, change: ServiceChange) -> Track:
         return ()
     containers = container_names(project, name, diff.release, service.replicas)
     spec = release_spec(project, change.desired, release=diff.release, content=change.source.content)
-    steps: list[Step] = []
+    steps: list[Step] = [*_stop_first(diff, change)]
     if change.old_first:
         steps.append(StopOld(name, refs(change.current), service.stop_timeout))
     steps.append(StartContainers(name, containers, spec, diff.service_image(change), change.why))

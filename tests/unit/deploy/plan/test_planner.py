@@ -256,15 +256,16 @@ def test_a_new_inner_service_answers_by_name_before_the_switch() -> None:
     assert opened == ["api"]
 
 
-def test_hooks_run_between_health_and_switch_and_after_it() -> None:
-    """The pre hook comes after the new containers are healthy, the post hook after the switch."""
+def test_pre_hooks_run_before_the_new_containers_and_post_hooks_after_the_switch() -> None:
+    """A migration comes after the dependencies and before anything that needs it starts."""
     hooks = Hooks(pre=Hook(remote="migrate"), post=Hook(local="echo", remote="warm"))
-    asked = project(service(hooks=hooks))
+    asked = project(service(hooks=hooks), dependencies=(Dependency(name="db", image="postgres:16"),))
     found = plan(asked, server(asked, ready=False))
     ran = [(step.hook, step.where) for step in found.steps if isinstance(step, s.RunHook)]
     assert ran == [("pre", "remote"), ("post", "local"), ("post", "remote")]
     names = kinds(found)
-    assert names.index("WaitHealthy") < names.index("RunHook") < names.index("Switch")
+    order = ["StartDependency", "WaitHealthy", "RunHook", "StartContainers", "Switch"]
+    assert [names.index(name) for name in order] == sorted(names.index(name) for name in order)
 
 
 def test_no_proxy_where_nothing_has_a_port() -> None:
@@ -279,7 +280,7 @@ def test_other_projects_containers_are_not_ours() -> None:
     """Containers of another project with the same service name are left alone."""
     asked = project()
     (one,) = container(asked, "web", "r1")
-    foreign = replace(one, labels={**one.labels, labels.PROJECT: "other"})
+    foreign = replace(one, name="other-web-r1", labels={**one.labels, labels.PROJECT: "other"})
     found = plan(asked, server(asked, foreign, ready=False))
     assert actions(found) == {"web": "created"}
     assert not any(isinstance(step, s.StopAndRemove) for step in found.steps)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from ftl.deploy.plan.steps.base import ContainerRef, ServiceStep, Step, names
 
 if TYPE_CHECKING:
-    from ftl.engine.values import ContainerSpec
+    from ftl.engine.values import ContainerSpec, Mount
     from ftl.health.spec import HealthSpec
 
 
@@ -34,6 +34,8 @@ class StartDependency(ServiceStep):
         spec: Its settings, without the image.
         image: Reference of its image; with a digest where one is known.
         parked: Name that the replaced container gets until the release is decided.
+        fresh: Name of the new container until it takes the place of the replaced one.
+        carried: Nameless volumes of the replaced container, which the new one goes on with.
     """
 
     kind: ClassVar[str] = "start_dependency"
@@ -41,12 +43,16 @@ class StartDependency(ServiceStep):
     spec: ContainerSpec
     image: str
     replaces: ContainerRef | None
-    parked: str
     why: str
+    parked: str = ""
+    fresh: str = ""
+    carried: tuple[Mount, ...] = ()
 
     @property
     def text(self) -> str:
-        return f"{'replace' if self.replaces else 'start'} {self.service} ({self.why})"
+        kept = ", ".join(mount.target for mount in self.carried)
+        data = f"; keeps its data at {kept}" if kept else ""
+        return f"{'stop and replace' if self.replaces else 'start'} {self.service} ({self.why}{data})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +103,16 @@ class WaitHealthy(ServiceStep):
 
 @dataclass(frozen=True, slots=True)
 class StopOld(ServiceStep):
-    """Stop the old containers before the new ones start (`recreate`, or a port that only one can bind)."""
+    """Stop containers before others start: those of a release, or of data, that only one can use."""
 
     kind: ClassVar[str] = "stop_old"
     containers: tuple[ContainerRef, ...]
     timeout: float
+    why: str = ""
 
     @property
     def text(self) -> str:
-        return f"stop {names(self.containers)} first"
+        return f"stop {names(self.containers)} first" + (f" ({self.why})" if self.why else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,16 +126,24 @@ class RepairSwitch(Step):
 
 @dataclass(frozen=True, slots=True)
 class Switch(Step):
-    """Send new requests to the new release: the moment that decides the deploy."""
+    """Send new requests to the new release: the moment that decides the deploy.
+
+    Attributes:
+        aliases: Service -> network alias of its new containers; also of services without a port, which get no requests.
+        with_port: The services that get requests, sorted.
+    """
 
     kind: ClassVar[str] = "switch"
     project: str
     release: str
     aliases: Mapping[str, str]
+    with_port: tuple[str, ...]
 
     @property
     def text(self) -> str:
-        return f"switch {', '.join(sorted(self.aliases))} to {self.release}"
+        if not self.with_port:
+            return f"make {self.release} the live release of {', '.join(sorted(self.aliases))}"
+        return f"switch {', '.join(self.with_port)} to {self.release}"
 
 
 @dataclass(frozen=True, slots=True)

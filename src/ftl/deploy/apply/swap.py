@@ -1,0 +1,98 @@
+"""Swap of two containers as one action of the server, which ends in either state without us.
+
+Between two calls of ours anything may happen to us: a `kill -9`, a cable that is pulled. A database that was stopped
+and not yet replaced would stay down until the next deploy. So the server is told once, and does all of it with its
+own docker command.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.deploy.plan.cleanup import DEPENDENCY_STOP
+from ftl.errors import EngineError
+from ftl.proxy.lifecycle.docker_script import NO_DOCKER, docker_script
+
+if TYPE_CHECKING:
+    from ftl.deploy.apply.context import DeployContext
+
+_START_SECONDS = 120.0
+
+# $1: container that runs; $2: container to run instead; $3: the name of the one that runs; $4: its name afterwards;
+# $5: name of the other one where it has to be taken back; $6: seconds to stop. Deaf to what ends a session. The one
+# that stops loses its restart policy before the other starts: an engine that crashed between the two would start both,
+# on the same data.
+_SWAP = """
+trap '' HUP INT TERM PIPE
+old=$1 new=$2 name=$3 parked=$4 fresh=$5 seconds=$6
+said=$(docker stop -t "$seconds" "$old" 2>&1) || { echo "$said" >&2; exit 1; }
+docker update --restart no "$old" >/dev/null 2>&1
+said=$(docker rename "$old" "$parked" 2>&1 && docker rename "$new" "$name" 2>&1 &&
+    docker update --restart always "$new" 2>&1 && docker start "$new" 2>&1) && exit 0
+docker stop -t "$seconds" "$new" >/dev/null 2>&1
+docker update --restart no "$new" >/dev/null 2>&1
+docker rename "$new" "$fresh" >/dev/null 2>&1
+docker rename "$old" "$name" >/dev/null 2>&1
+docker update --restart always "$old" >/dev/null 2>&1
+docker start "$old" >/dev/null 2>&1
+echo "$said" >&2
+exit 1
+"""
+
+
+async def swap(
+    context: DeployContext,
+    old: str,
+    new: str,
+    *,
+    name: str,
+    parked: str,
+    fresh: str,
+    seconds: float = DEPENDENCY_STOP,
+) -> None:
+    """Stop a container and start another in its place; where that does not start, the first runs again.
+
+    Args:
+        context: The server.
+        old: ID of the container that runs.
+        new: ID of the one to run instead.
+        name: The name that both want.
+        parked: The name of the old one afterwards.
+        fresh: The name of the new one where it has to give way again.
+        seconds: Time for the old one to stop.
+
+    Raises:
+        EngineError: The new one does not start.
+        ServerError: The server does not say whether it was done.
+    """
+    argv = docker_script(
+        context.machine, _SWAP, "ftl-swap", old, new, name, parked, fresh, str(round(seconds))
+    )
+    done = await context.machine.run(argv, timeout=2 * seconds + _START_SECONDS)
+    if done.exit_code == NO_DOCKER:
+        await _by_calls(context, old, new, name=name, parked=parked, fresh=fresh, seconds=seconds)
+    elif done.exit_code != 0:
+        cause = done.stderr.decode("utf-8", "replace").strip()
+        raise EngineError(f"{name} does not start", cause=cause or None)
+
+
+async def _by_calls(
+    context: DeployContext, old: str, new: str, *, name: str, parked: str, fresh: str, seconds: float
+) -> None:
+    """Do the same by calls of the API, where the server has no docker command."""
+    engine = context.engine
+    await engine.stop(old, timeout=seconds)
+    await engine.set_restart_policy(old, "no")
+    try:
+        await engine.rename(old, parked)
+        await engine.rename(new, name)
+        await engine.set_restart_policy(new, "always")
+        await engine.start(new)
+    except EngineError:
+        await engine.stop(new, timeout=seconds)
+        await engine.set_restart_policy(new, "no")
+        await engine.rename(new, fresh)
+        await engine.rename(old, name)
+        await engine.set_restart_policy(old, "always")
+        await engine.start(old)
+        raise

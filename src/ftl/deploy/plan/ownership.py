@@ -1,0 +1,99 @@
+"""Ownership: refuse names on the server that belong to another project, or to nothing of FTL's.
+
+Names are for people and can collide: project `u` with service `web-api` and project `u-web` with service `api` would
+both have `u-web-api-r1`. Labels cannot, so they decide who owns what a name stands for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.deploy.names import container_names, volume_name
+from ftl.deploy.plan.sources import NamedImage
+from ftl.engine import labels
+from ftl.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ftl.deploy.plan.diff import Diff
+    from ftl.engine.values import Container
+
+_RENAME = "rename the project or the service in ftl.yaml"
+
+
+def refuse_taken_names(diff: Diff) -> None:
+    """Refuse a plan whose containers, volumes or image tags have names that belong to something else.
+
+    Raises:
+        UsageError: Names the owner. Nothing was touched.
+    """
+    for problem, hint in _problems(diff):
+        raise UsageError(f"{problem} on {diff.observed.server}", hint=hint)
+
+
+def _problems(diff: Diff) -> Iterator[tuple[str, str]]:
+    yield from _same_stem(diff)
+    yield from _taken_containers(diff)
+    yield from _taken_volumes(diff)
+    yield from _taken_tags(diff)
+
+
+def _same_stem(diff: Diff) -> Iterator[tuple[str, str]]:
+    """Two projects whose services would share container names and image tags, now or in a later release."""
+    project = diff.project.name
+    names = [change.name for change in diff.services] + [change.name for change in diff.dependencies]
+    stems = {f"{project}-{name}": name for name in names}
+    for container in diff.observed.containers:
+        other, service = container.labels.get(labels.PROJECT), container.labels.get(labels.SERVICE)
+        stem = f"{other}-{service}"
+        if other and service and other != project and stem in stems:
+            yield (
+                f"`{stems[stem]}` of project {project} would have the same names as `{service}` of project {other}",
+                _RENAME,
+            )
+
+
+def _taken_containers(diff: Diff) -> Iterator[tuple[str, str]]:
+    existing = {container.name: container for container in diff.observed.containers}
+    for change in diff.starting:
+        for name in container_names(diff.project.name, change.name, diff.release, change.service.replicas):
+            if name in existing:
+                yield f"the container name {name} is taken by {_owner(existing[name])}", _RENAME
+    for dependency in diff.dependencies:
+        name = f"{diff.project.name}-{dependency.name}"
+        taken, current = existing.get(name), dependency.current
+        ours = taken is not None and current is not None and taken.id == current.id
+        if dependency.starts and taken is not None and not ours:
+            yield f"the container name {name} is taken by {_owner(taken)}", _RENAME
+
+
+def _owner(container: Container) -> str:
+    project, service = container.labels.get(labels.PROJECT), container.labels.get(labels.SERVICE)
+    if not project:
+        return f"a container that FTL did not create ({container.image}, {container.state})"
+    return f"`{service}` of project {project}"
+
+
+def _taken_volumes(diff: Diff) -> Iterator[tuple[str, str]]:
+    volumes = {volume.name: volume for volume in diff.observed.volumes}
+    for name in diff.project.volumes:
+        full = volume_name(diff.project.name, name)
+        owner = volumes[full].labels.get(labels.PROJECT) if full in volumes else None
+        if owner and owner != diff.project.name:
+            yield (
+                f"the volume name {full} is taken by project {owner}: its data is not shared",
+                "rename the volume in ftl.yaml",
+            )
+
+
+def _taken_tags(diff: Diff) -> Iterator[tuple[str, str]]:
+    for change in diff.starting:
+        if isinstance(change.source, NamedImage):
+            continue
+        tag = diff.configured_image(change)
+        image = next((image for image in diff.observed.images if tag in image.tags), None)
+        owner = image.labels.get(labels.PROJECT) if image is not None else None
+        if image is not None and owner != diff.project.name:
+            whose = f"project {owner}" if owner else "an image that FTL did not build"
+            yield f"the image tag {tag} is taken by {whose}", _RENAME

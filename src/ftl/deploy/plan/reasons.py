@@ -1,0 +1,83 @@
+"""Reasons: why a container is replaced, in terms of ftl.yaml. Names of variables, never their values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.json_fields import as_object, as_objects
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ftl.deploy.observe.state import Observed
+    from ftl.json_fields import Json
+
+NOT_PART_OF_A_CONTAINER = {
+    "name",
+    "build",
+    "image",
+    "routes",
+    "health_check",
+    "hooks",
+    "replicas",
+    "drain_timeout",
+}
+"""Keys of a service that may change without a new container, or are reported by themselves."""
+
+INITIALISED_BY = ("POSTGRES_", "MYSQL_", "MARIADB_", "MONGO_INITDB_", "RABBITMQ_DEFAULT_", "ELASTIC_PASSWORD")
+"""Variables that an image reads only when it initialises its data, by their images' documentation."""
+
+_LISTED = 6
+
+
+def new_configuration(before: Json, after: Mapping[str, object]) -> str:
+    """Why a container's configuration is another one: "new configuration: env COLOUR, command".
+
+    Args:
+        before: Section of the service or dependency in the last live release's record; empty where it is lost.
+        after: The section as ftl.yaml has it now.
+    """
+    changes = list(_changes(before, after)) if before else []
+    more = f" and {len(changes) - _LISTED} more" if len(changes) > _LISTED else ""
+    return f"new configuration: {', '.join(changes[:_LISTED])}{more}" if changes else "new configuration"
+
+
+def _changes(before: Json, after: Mapping[str, object]) -> Iterator[str]:
+    env_before, env_after = as_object(before.get("env")), as_object(after.get("env"))
+    for name in sorted({*env_before, *env_after}):
+        if name not in env_before:
+            yield f"env {name} added"
+        elif name not in env_after:
+            yield f"env {name} removed"
+        elif env_before[name] != env_after[name]:
+            yield f"env {name}"
+    for key in sorted({*before, *after} - NOT_PART_OF_A_CONTAINER - {"env", "env_file"}):
+        if key in after and before.get(key) != after.get(key):
+            yield key
+
+
+def new_image(before: str | None, after: str | None) -> str:
+    """Why an image is another one: "new image (commit 1a2b3c4 -> 5d6e7f8)"."""
+    if before and after and before != after:
+        return f"new image (commit {before[:7]} -> {after[:7]})"
+    return "new image"
+
+
+def recorded_section(observed: Observed, kind: str, name: str) -> Json:
+    """Section of a service or dependency in the last live release's record; empty where there is none.
+
+    Args:
+        observed: The server.
+        kind: "services" or "dependencies".
+        name: The service or dependency.
+    """
+    live = next((record for record in reversed(observed.releases) if record.outcome == "live"), None)
+    entries = as_objects(live.project.get(kind)) if live is not None else []
+    return next((entry for entry in entries if entry.get("name") == name), {})
+
+
+def read_only_at_first(before: Json, after: Mapping[str, object]) -> list[str]:
+    """Changed variables of a dependency that its existing data will not notice."""
+    env_before, env_after = as_object(before.get("env")), as_object(after.get("env"))
+    changed = [name for name in env_after if env_before.get(name) != env_after[name]] if before else []
+    return [name for name in sorted(changed) if name.startswith(INITIALISED_BY)]

@@ -1,0 +1,301 @@
+"""Plans that keep sites and data safe: names that collide, data that only one may use, deploys of a part."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.config.models.project import Dependency, Project, Route
+from ftl.deploy.plan import steps as s
+from ftl.engine import labels
+from ftl.engine.values import Container, Image, Mount, Volume
+from ftl.errors import UsageError
+from ftl.proxy.site import site_of
+from tests.unit.deploy.world import (
+    actions,
+    container,
+    dependency,
+    first,
+    kinds,
+    plan,
+    project,
+    record,
+    server,
+    service,
+)
+
+if TYPE_CHECKING:
+    from ftl.releases.record import ReleaseRecord
+
+DB = Dependency(name="db", image="postgres:16", volumes=("data:/var/lib/postgresql/data",))
+DATA = Mount("shop_data", "/var/lib/postgresql/data")
+NAMELESS = Mount("0" * 64, "/data")
+
+
+def foreign(name: str, project_name: str = "", service_name: str = "", role: str = "service") -> Container:
+    """A container that is not of the project `shop`."""
+    marks = (
+        {labels.PROJECT: project_name, labels.SERVICE: service_name, labels.ROLE: role}
+        if project_name
+        else {}
+    )
+    return Container(f"id-{name}", name, "app", "i", marks, "running", "", 0)
+
+
+# --- names ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("taken", "owner"),
+    [
+        (foreign("shop-web-r1"), "a container that FTL did not create"),
+        (foreign("shop-web-r1", "shop-x", "y"), "`y` of project shop-x"),
+        (foreign("sh-op-web-r7", "sh", "op-web"), None),
+    ],
+)
+def test_a_taken_container_name_is_refused_and_names_its_owner(taken: Container, owner: str | None) -> None:
+    """Nothing is planned that would meet a container of somebody else's under our name."""
+    asked = project()
+    there = server(asked, taken, ready=False)
+    if owner is None:
+        assert actions(plan(asked, there)) == {"web": "created"}
+    else:
+        with pytest.raises(UsageError, match="shop-web-r1 is taken by") as caught:
+            plan(asked, there)
+        assert owner in caught.value.message
+
+
+def test_projects_whose_names_would_collide_later_are_told_apart_at_once() -> None:
+    """`shop` with `web-api` and `shop-web` with `api` share every later container name, whatever is live now."""
+    asked = project(service("web-api"))
+    there = server(asked, foreign("shop-web-api-r9", "shop-web", "api"), ready=False)
+    with pytest.raises(UsageError, match="same names as `api` of project shop-web"):
+        plan(asked, there)
+
+
+def test_a_volume_of_another_project_is_never_shared() -> None:
+    """`t_x` with volume `y` and `t` with volume `x_y` both say `t_x_y`: the second is refused."""
+    asked = project(dependencies=(replace(DB, volumes=("x_y:/data",)),), volumes=("x_y",))
+    there = server(asked, ready=False)
+    taken = replace(there, volumes=(Volume("shop_x_y", {labels.PROJECT: "shop_x"}),))
+    with pytest.raises(UsageError, match="taken by project shop_x"):
+        plan(asked, taken)
+    ours = replace(there, volumes=(Volume("shop_x_y", {labels.PROJECT: "shop"}),))
+    assert "StartDependency" in kinds(plan(asked, ours))
+
+
+@pytest.mark.parametrize(("owner", "refused"), [("shop", False), ("other", True), ("", True)])
+def test_an_image_tag_of_somebody_else_is_not_overwritten(owner: str, refused: bool) -> None:
+    """The tag of the new release may exist only if it is the project's own."""
+    asked = project()
+    marks = {"Labels": {labels.PROJECT: owner}} if owner else {}
+    image = Image("i", ("shop-web:r1",), (), (), marks, "linux/amd64", 1)
+    there = replace(server(asked, ready=False), images=(image,))
+    if refused:
+        with pytest.raises(UsageError, match="the image tag shop-web:r1 is taken"):
+            plan(asked, there)
+    else:
+        assert "SendImages" in kinds(plan(asked, there))
+
+
+# --- data -------------------------------------------------------------------------------------------
+
+
+def before_and_after(kind: str) -> tuple[Project, Project, Container]:
+    """A database that moves: the project before, the project after, and its container on the server."""
+    as_service = service("db", build=None, image="postgres:16", port=None, routes=(), volumes=DB.volumes)
+    if kind == "renamed dependency":
+        before, after = project(dependencies=(DB,)), project(dependencies=(replace(DB, name="database"),))
+        return before, after, replace(dependency(before, "db"), mounts=(DATA,))
+    if kind == "dependency becomes service":
+        before, after = project(dependencies=(DB,)), project(service(), as_service)
+        return before, after, replace(dependency(before, "db"), mounts=(DATA,))
+    before, after = project(service(), as_service), project(dependencies=(DB,))
+    running = container(before, "db", "r1", content="ref:postgres:16")[0]
+    return before, after, replace(running, mounts=(DATA,))
+
+
+@pytest.mark.parametrize(
+    "kind", ["renamed dependency", "dependency becomes service", "service becomes dependency"]
+)
+def test_data_is_never_in_two_running_containers(kind: str) -> None:
+    """Whatever is renamed or moved: the old container stops before the new one starts, and goes at the end."""
+    before, after, old = before_and_after(kind)
+    there = server(before, *container(before, "web", "r1"), old, live={"web": "r1", "db": "r1"})
+    found = plan(after, there)
+    ref = s.ContainerRef(old.id, old.name)
+    start = s.StartContainers if kind == "dependency becomes service" else s.StartDependency
+    stops = [step for step in found.steps if isinstance(step, s.StopOld)]
+    assert [step.containers for step in stops] == [(ref,)]
+    assert found.steps.index(stops[0]) < found.steps.index(first(found, start))
+    removed = [step.containers for step in found.steps if isinstance(step, s.StopAndRemove)]
+    assert (ref,) in removed
+    assert "stop" in stops[0].text
+    assert not any(
+        isinstance(step, s.RemoveRoutes) and "db" in step.services for step in found.steps[-2:]
+    ) or (kind != "dependency becomes service")
+
+
+def test_a_renamed_service_with_recreate_never_runs_twice() -> None:
+    """The last live record says that the one that goes had `recreate: true`."""
+    before = project(service(), service("worker", port=None, routes=(), recreate=True))
+    after = project(service(), service("jobs", port=None, routes=(), recreate=True))
+    told = replace(record("r1", web="r1", worker="r1"), project=before.to_dict())
+    there = server(
+        before,
+        *container(before, "web", "r1"),
+        *container(before, "worker", "r1"),
+        live={"web": "r1", "worker": "r1"},
+        releases=(told,),
+    )
+    stop = first(plan(after, there), s.StopOld)
+    assert isinstance(stop, s.StopOld)
+    assert [one.name for one in stop.containers] == ["shop-worker-r1"]
+
+
+def test_services_that_share_a_volume_stay_as_they_are() -> None:
+    """Old beside new of one service, and two services with one volume, are what the user asked for."""
+    asked = project(service("a", volumes=("v:/v",)), service("b", volumes=("v:/v",)), volumes=("v",))
+    running = [
+        replace(one, mounts=(Mount("shop_v", "/v"),)) for name in "ab" for one in container(asked, name, "r1")
+    ]
+    found = plan(asked, server(asked, *running, live={"a": "r1", "b": "r1"}), "sha256:two")
+    assert "StopOld" not in kinds(found)
+
+
+def test_a_dependencys_nameless_volume_is_carried_over() -> None:
+    """Data of a VOLUME that ftl.yaml does not mention outlives the container, and the plan says so."""
+    before = project(dependencies=(Dependency(name="q", image="rabbitmq:3"),))
+    after = project(dependencies=(Dependency(name="q", image="rabbitmq:3", env={"A": "b"}),))
+    there = server(
+        before,
+        *container(before, "web", "r1"),
+        replace(dependency(before, "q"), mounts=(NAMELESS, Mount("/etc/x", "/x"))),
+        live={"web": "r1"},
+    )
+    start = first(plan(after, there), s.StartDependency)
+    assert isinstance(start, s.StartDependency)
+    assert start.carried == (NAMELESS,)
+    assert "keeps its data at /data" in start.text
+
+
+def test_dependencies_may_be_called_like_each_others_old_containers() -> None:
+    """`db` and `db-old` do not meet: the name of a container that is parked has a dot."""
+    both = (Dependency(name="db", image="postgres:16"), Dependency(name="db-old", image="postgres:15"))
+    before = project(dependencies=both)
+    after = project(dependencies=(replace(both[0], env={"A": "b"}), both[1]))
+    there = server(
+        before,
+        *container(before, "web", "r1"),
+        dependency(before, "db"),
+        dependency(before, "db-old"),
+        live={"web": "r1"},
+    )
+    found = plan(after, there)
+    assert actions(found) == {"web": "unchanged", "db": "replaced", "db-old": "unchanged"}
+    start = first(found, s.StartDependency)
+    assert isinstance(start, s.StartDependency)
+    assert start.parked == "shop-db.old-id-db"
+    assert start.fresh == "shop-db.new-r2"
+
+
+# --- a part -----------------------------------------------------------------------------------------
+
+
+def test_a_partial_deploy_sets_no_route_to_what_it_does_not_start() -> None:
+    """`fresh` was taken out and put back: a deploy of `web` alone leaves its path to `web`."""
+    asked = project(
+        service("web", routes=(Route(path="/"),)), service("fresh", routes=(Route(path="/fresh"),))
+    )
+    told = record("r1", web="r1", fresh="r1")
+    there = server(asked, *container(asked, "web", "r1"), live={"web": "r1"}, releases=(told,))
+    assert there.proxy is not None
+    site = site_of(asked, services=("web",), subnets=("172.30.0.0/16",))
+    there = replace(there, proxy=replace(there.proxy, sites={"shop": site}))
+    found = plan(asked, there, only=("web",))
+    assert not any(isinstance(step, s.ApplySite) and len(step.site.routes) > 1 for step in found.steps)
+
+
+def test_a_partial_deploy_replaces_no_dependency_and_keeps_the_rest_of_the_record() -> None:
+    """A dependency that changed in the file waits for a whole deploy, as does another service's definition."""
+    before = project(service("web"), service("api"), dependencies=(DB,))
+    after = project(
+        service("web"), service("api", env={"NEW": "x"}), dependencies=(replace(DB, env={"A": "b"}),)
+    )
+    told = replace(record("r1", web="r1", api="r1"), project=before.to_dict())
+    there = server(
+        before,
+        *container(before, "web", "r1"),
+        *container(before, "api", "r1"),
+        dependency(before, "db"),
+        live={"web": "r1", "api": "r1"},
+        releases=(told,),
+    )
+    found = plan(after, there, "sha256:two", only=("web",))
+    assert actions(found) == {"web": "replaced", "db": "unchanged"}
+    assert found.record is not None
+    sections = {one["name"]: one["env"] for one in found.record.project["services"]}  # type: ignore[attr-defined]
+    assert sections == {"web": {}, "api": {}}
+
+
+# --- words ------------------------------------------------------------------------------------------
+
+
+def test_a_plan_says_what_changed_and_never_a_value() -> None:
+    """Variables and keys by name, commits by their first digits; the database says that it stops."""
+    before = project(service(env={"COLOUR": "red", "GONE": "1"}), dependencies=(DB,))
+    after = project(
+        service(env={"COLOUR": "hunter2", "NEW": "1"}, command="serve"),
+        dependencies=(replace(DB, env={"POSTGRES_PASSWORD": "hunter2"}),),
+    )
+    told: ReleaseRecord = replace(record("r1", web="r1"), project=before.to_dict(), commit="a" * 40)
+    there = server(
+        before,
+        *container(before, "web", "r1"),
+        dependency(before, "db"),
+        live={"web": "r1"},
+        releases=(told,),
+    )
+    found = plan(after, there)
+    why = {change.name: change.why for change in found.changes}
+    assert why["web"] == "new configuration: env COLOUR, env GONE removed, env NEW added, command"
+    assert why["db"] == "new configuration: env POSTGRES_PASSWORD added"
+    notes = " ".join(found.notes)
+    assert "db stops and starts again" in notes
+    assert "POSTGRES_PASSWORD only counts when the database is first initialised" in notes
+    assert "hunter2" not in notes + str(why) + " ".join(step.text for step in found.steps)
+
+
+def test_a_service_without_a_port_is_not_said_to_get_requests() -> None:
+    """No word of requests or of traffic for a worker."""
+    asked = project(service("worker", port=None, routes=()), service("web"))
+    there = server(
+        asked,
+        *container(asked, "worker", "r1"),
+        *container(asked, "web", "r1"),
+        live={"web": "r1", "worker": "r1"},
+    )
+    found = plan(asked, there, "sha256:two")
+    switch = first(found, s.Switch)
+    assert isinstance(switch, s.Switch)
+    assert switch.with_port == ("web",)
+    assert set(switch.aliases) == {"web", "worker"}
+    assert [step.service for step in found.steps if isinstance(step, s.Drain)] == ["web"]
+
+
+def test_only_what_was_live_counts_as_a_release_to_keep() -> None:
+    """Five good releases, six deploys that were interrupted, one good deploy: r2 to r5 and the new one stay."""
+    asked = project()
+    tags = tuple(Image(f"i{n}", (f"shop-web:r{n}",), (), (), {}, "linux/amd64", 1) for n in range(1, 12))
+    records = tuple(record(f"r{n}", "live" if n < 6 else "started", web=f"r{n}") for n in range(1, 12))
+    there = server(asked, *container(asked, "web", "r5"), live={"web": "r5"}, images=tags, releases=records)
+    found = plan(asked, there, "sha256:two")
+    dropped = first(found, s.DropTags)
+    assert isinstance(dropped, s.DropTags)
+    assert dropped.tags == ("shop-web:r1", *(f"shop-web:r{n}" for n in range(6, 12)))
+    outcomes = {
+        step.record.release: step.record.outcome for step in found.steps if isinstance(step, s.Record)
+    }
+    assert outcomes == {**{f"r{n}": "interrupted" for n in range(6, 12)}, "r12": "live"}
