@@ -31,7 +31,6 @@ NOT_YET_CLEAN = (
     "src/ftl/json_fields.py",
     "src/ftl/private_folder.py",
     "src/ftl/references.py",
-    "src/ftl/server",
     "src/ftl/ssh",
     "tests",
     "lab",

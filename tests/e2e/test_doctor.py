@@ -1,4 +1,4 @@
-"""`ftl doctor` against real servers: what is well, what is not and what helps; and that it changes nothing."""
+"""`ftl doctor` against real servers: its findings and fixes, and that it changes nothing."""
 
 from __future__ import annotations
 
@@ -47,20 +47,20 @@ commonName = supplied
 
 
 def findings(outcome: Outcome, level: str) -> dict[str, dict[str, Any]]:
-    """Those of one level by "area name"."""
+    """The findings of one level, by "area name"."""
     found = outcome.events("finding")
     return {f"{one['area']} {one['name']}": one for one in found if one["level"] == level}
 
 
 def fixing_command(finding: dict[str, Any]) -> str:
-    """The first command of its remedy."""
+    """The first command of its fix."""
     command = re.search(r"`([^`]+)`", finding["fix"])
     assert command is not None, finding
     return command[1]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """All files below a folder, but for caches."""
+    """All files below a folder, except caches."""
     files = (path for path in folder.rglob("*") if path.is_file() and ".cache" not in path.parts)
     return {str(path): path.read_bytes() for path in files}
 
@@ -68,7 +68,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_a_healthy_server(
     ftl: Callable[..., Project], server_factory: ServerFactory, user: dict[str, str], tmp_path: Path
 ) -> None:
-    """Where all is well, before the first deploy and after it, doctor says so, and leaves everything as it was."""
+    """Before and after the first deploy there are no problems, and nothing is changed."""
     server = server_factory("doctor")
     app = site(ftl, server)
     app.config["project"]["domain"] = "localhost"
@@ -77,7 +77,7 @@ def test_a_healthy_server(
     assert (findings(fresh, "problem"), findings(fresh, "warning")) == ({}, {})
     assert fresh.result["problems"] == 0
     assert findings(fresh, "ok")["there port 80"]["what"] == "is free for the proxy"
-    assert findings(fresh, "ok")["dns localhost"]["what"].startswith("leads to this machine")
+    assert findings(fresh, "ok")["dns localhost"]["what"].startswith("resolves to this machine")
 
     app.deploy().ok()
     before = server.run("sh", "-c", STATE).stdout, contents(tmp_path / "project"), contents(tmp_path)
@@ -87,7 +87,7 @@ def test_a_healthy_server(
     assert before == after
 
     assert (findings(deployed, "problem"), findings(deployed, "warning")) == ({}, {})
-    assert findings(deployed, "ok")["there port 443"]["what"] == "is the proxy's"
+    assert findings(deployed, "ok")["there port 443"]["what"] == "is used by the proxy"
     certificate = findings(deployed, "ok")["certificates localhost"]["what"]
     assert certificate.startswith("issued by Caddy Local Authority")
     assert all(len(line) <= 60 for line in plain.stdout.splitlines() if "`" not in line)
@@ -98,7 +98,7 @@ def test_a_healthy_server(
 def test_a_server_with_everything_wrong(
     ftl: Callable[..., Project], server_factory: ServerFactory, tmp_path: Path
 ) -> None:
-    """Each fault of a server, its domain and the certificate for it is found, with what helps."""
+    """Each fault of a server, its domain and its certificate is found, with a fix."""
     server = server_factory("sick", users=("guest",), disk=TIGHT)
     server.load("ftl-lab-busybox:latest")
     database = ("--name", "db", "--publish", "5432:5432", "ftl-lab-busybox:latest")
@@ -144,7 +144,7 @@ def test_a_server_with_everything_wrong(
 
 
 def expired(folder: Path, host: str) -> None:
-    """A certificate shop.pem that was good for January 2020, its shop.key, and an other.key."""
+    """A certificate shop.pem that was valid in January 2020, its shop.key, and an other.key."""
     (folder / "ca.cnf").write_text(AUTHORITY)
     (folder / "index").touch()
     (folder / "serial").write_text("01")
@@ -174,7 +174,7 @@ def expired(folder: Path, host: str) -> None:
 def test_a_server_that_lets_nobody_in(
     ftl: Callable[..., Project], server: Server, user: dict[str, str], tmp_path: Path
 ) -> None:
-    """Without a way in, this machine is still examined, the exit code is 3, and the remedies are the right ones."""
+    """This machine is still checked, the exit code is 3, and the fixes work."""
     app = site(ftl, server)
     stranger = tmp_path / "stranger"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", stranger], check=True)
@@ -204,13 +204,13 @@ def test_a_server_that_lets_nobody_in(
 
 
 def test_without_a_server(ftl: Callable[..., Project]) -> None:
-    """In a folder without an ftl.yaml this machine alone is examined."""
+    """In a folder without an ftl.yaml only this machine is checked."""
     found = ftl().run("doctor", "--json").ok()
     assert {one["area"] for one in found.events("finding")} == {"here"}
 
 
 def test_logins_to_registries(ftl: Callable[..., Project], server: Server, lab: Lab) -> None:
-    """A login that a registry takes and one that it does not take are told apart, and no secret is shown."""
+    """A login that a registry accepts differs from one that it rejects, and no secret is shown."""
     with registry(lab, "doctor.test", "token", users={"me": "right-word"}) as peer:
         peer.trust(server)
         app = site(ftl, server)
@@ -219,7 +219,7 @@ def test_logins_to_registries(ftl: Callable[..., Project], server: Server, lab: 
         listed = {"server": peer.host, "username": "me"}
         app.config["registries"] = [listed | {"password": "right-word"}]
         found = app.run("doctor", "--json")
-        assert "takes the login of me" in findings(found, "ok")["registries doctor.test"]["what"], found
+        assert "accepts the login of me" in findings(found, "ok")["registries doctor.test"]["what"], found
         app.config["registries"] = [listed | {"password": "wrong-word"}]
         found = app.run("doctor", "--json")
         assert found.exit_code == 1, found

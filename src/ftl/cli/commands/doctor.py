@@ -39,23 +39,23 @@ def command(options: Options) -> None:
     async def work(_: Emit) -> Report:
         from ftl.server.doctor import run_checks
 
-        examination = await run_checks(_patient(options))
-        _show(examination, options)
-        _raise_if_bad(examination)
-        return examination
+        report = await run_checks(_request(options))
+        _show(report, options)
+        _raise_if_bad(report)
+        return report
 
-    examination = run(options, "doctor", work, _fields)
+    report = run(options, "doctor", work, _fields)
     if not options.json and not options.quiet:
-        warnings = _count(examination, "warning")
+        warnings = _count(report, "warning")
         suffix = f" ({count(warnings, 'warning')})" if warnings else ""
         put(f"\nready to deploy{suffix}")
 
 
-def _fields(examination: Report) -> Fields:
-    return {"problems": 0, "warnings": _count(examination, "warning")}
+def _fields(report: Report) -> Fields:
+    return {"problems": 0, "warnings": _count(report, "warning")}
 
 
-def _patient(options: Options) -> DoctorRequest:
+def _request(options: Options) -> DoctorRequest:
     """The project and server to check; a missing file is an error only where -f names it."""
     from ftl.server.doctor import DoctorRequest
 
@@ -78,33 +78,33 @@ def _given_server(options: Options) -> Server | None:
     return resolve(options.server).server
 
 
-def _show(examination: Report, options: Options) -> None:
+def _show(report: Report, options: Options) -> None:
     """Print the findings, as text (with -q only problems and warnings) or as JSON."""
     if options.json:
-        for finding in examination.findings:
+        for finding in report.findings:
             put_json({"type": "finding", **asdict(finding)})
         return
     from ftl.ui.findings import draw
 
-    shown = [finding for finding in examination.findings if finding.level != "ok" or not options.quiet]
+    shown = [finding for finding in report.findings if finding.level != "ok" or not options.quiet]
     is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
     width = shutil.get_terminal_size().columns
     for line in draw(shown, width=width, is_unicode=is_unicode):
         put(*line)
 
 
-def _count(examination: Report, level: Level) -> int:
-    return sum(finding.level == level for finding in examination.findings)
+def _count(report: Report, level: Level) -> int:
+    return sum(finding.level == level for finding in report.findings)
 
 
-def _raise_if_bad(examination: Report) -> None:
+def _raise_if_bad(report: Report) -> None:
     """Fail if a finding is a problem.
 
     Raises:
         ServerError: The server cannot be reached; the findings of all other checks have been printed.
         FtlError: Something would break a deploy, or keep visitors from what is deployed.
     """
-    refused, problems = examination.unreachable, _count(examination, "problem")
+    refused, problems = report.unreachable, _count(report, "problem")
     if refused is not None:
         raise ServerError(f"the server could not be checked: {refused.message}", cause=refused.cause)
     if problems:

@@ -100,7 +100,7 @@ def command(
     from ftl.server.setup.setup import RootAccess, setup
 
     project, root, _ = load_project(options)
-    wanted = SetupRequest(
+    request = SetupRequest(
         firewall=firewall,
         allow=tuple(map(parse_port, allow)),
         swap=parse_size(swap) if swap is not None else 0,
@@ -111,7 +111,7 @@ def command(
     access = RootAccess(login, os.environ.get(PASSWORD, ""), _ask)
 
     async def work(emit: Emit) -> _Outcome:
-        plan = await setup(project, wanted, access, dry_run=dry_run, emit=emit)
+        plan = await setup(project, request, access, dry_run=dry_run, emit=emit)
         registries = () if dry_run else await _log_in(project, root, emit, store=store_credentials)
         return _Outcome(plan, registries, dry_run=dry_run)
 

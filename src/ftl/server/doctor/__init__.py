@@ -1,4 +1,4 @@
-"""`ftl doctor`: what stands between a project and its server, found by looking alone, each with what helps."""
+"""`ftl doctor`: find problems without changing anything, and suggest how to fix them."""
 
 from ftl.server.doctor.finding import Area, Finding, Level
 from ftl.server.doctor.report import DoctorRequest, Report, run_checks

@@ -1,4 +1,4 @@
-"""What one check came to."""
+"""Findings: the result of one check each."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ftl.errors import FtlError
+
 Level = Literal["ok", "warning", "problem"]
-"""A problem breaks a deploy, or keeps visitors from what was deployed. A warning is worth a look."""
+"""Severity. A problem breaks a deploy, or keeps visitors away; a warning may be intended."""
 
 Area = Literal["here", "there", "dns", "certificates", "registries"]
-"""In the order in which they are told: this machine, the server, and what lies between visitors and it."""
+"""Areas in the order of the report: this machine, the server, and what visitors depend on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check and what it came to.
+    """The result of one check.
 
     Attributes:
-        name: What was looked at: "docker", "disk", "port 80", a domain, a registry. Unique in its area, or nearly.
+        name: What was checked: "docker", "disk", "port 80", a domain, a registry. Unique in its area, or nearly.
         what: A sentence without its full stop.
         fix: What to do about it, commands in backticks; None where nothing is to be done.
     """
@@ -33,5 +35,12 @@ class Finding:
 
 
 def downgraded(findings: Iterable[Finding]) -> list[Finding]:
-    """The same with no problem among them: what would break a deploy evidently does not."""
-    return [replace(one, level="warning") if one.level == "problem" else one for one in findings]
+    """The findings with each problem as a warning: what would break a deploy evidently does not."""
+    return [
+        replace(finding, level="warning") if finding.level == "problem" else finding for finding in findings
+    ]
+
+
+def error_text(error: FtlError) -> str:
+    """An error's message and cause as one sentence."""
+    return f"{error.message}: {error.cause}" if error.cause else error.message

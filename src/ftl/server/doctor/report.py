@@ -1,4 +1,4 @@
-"""All checks at once: gather side by side, then judge. Nothing is changed, here or there."""
+"""Run all checks: gather in parallel, then evaluate. Nothing is changed, on either machine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DoctorRequest:
-    """What is examined; any part may be missing.
+    """The project and server to check; either may be missing.
 
     Attributes:
         root: The folder of ftl.yaml.
@@ -38,128 +38,134 @@ class DoctorRequest:
 
     @property
     def target(self) -> Target | None:
-        """The server as ssh is told of it; None for this machine, or none at all."""
+        """The server as ssh's arguments; None for this machine, or none at all."""
         return None if self.server is None or self.server.is_local else target_of(self.server)
 
     @property
     def proxy(self) -> Proxy:
-        """The project's settings of the proxy."""
+        """The project's proxy settings."""
         return self.project.proxy if self.project else Proxy()
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """The domains that visitors use."""
+        """The project's public domains."""
         return site_of(self.project).hosts if self.project else ()
 
     @property
-    def secured(self) -> dict[str, bool]:
-        """Those of them that are served by HTTPS, and whether an authority certifies each."""
-        secured = self.hosts if self.proxy.tls != "off" else ()
-        return {host: certificates.is_by_acme(self.proxy, host) for host in secured}
+    def https_hosts(self) -> dict[str, bool]:
+        """The domains served by HTTPS -> whether a CA issues the certificate by ACME."""
+        hosts = self.hosts if self.proxy.tls != "off" else ()
+        return {host: certificates.host_uses_acme(self.proxy, host) for host in hosts}
 
     @property
     def forwards(self) -> frozenset[int]:
-        """The ports that the project opens past the proxy."""
+        """The ports that the project publishes past the proxy."""
         services = self.project.services if self.project else ()
-        return frozenset(one.host_port for service in services for one in service.published)
+        return frozenset(port.host_port for service in services for port in service.published)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The findings in the order of their areas; and why the server could not be looked at, if so."""
+    """The findings in the order of their areas, and the error if the server cannot be reached."""
 
     findings: tuple[Finding, ...]
     unreachable: ServerError | None = None
 
 
-async def run_checks(patient: DoctorRequest) -> Report:
-    """Look at everything there is to look at, all of it side by side."""
-    logins = registries.Logins(patient.project, root=patient.root, environ=os.environ)
-    (building, tried), ((way, seen), domains) = await gather2(
-        gather2(local.gather(), logins.try_here()),
-        gather2(_server(patient, logins), gather(dns.gather(host) for host in patient.hosts)),
+async def run_checks(request: DoctorRequest) -> Report:
+    """Gather everything in parallel, then evaluate it."""
+    logins = registries.Logins(request.project, root=request.root, environ=os.environ)
+    (tools, attempts), ((ssh_inspection, inspection), domains) = await gather2(
+        gather2(local.gather(), logins.try_locally()),
+        gather2(_server(request, logins), gather(dns.inspect_domain(host) for host in request.hosts)),
     )
     findings = [
-        *local.judge(building, local.BuildNeeds.of(patient.project)),
-        *_judged_login(patient, way, seen),
-        *_judged_server(patient, way, seen),
-        *_judged_visitors(patient, seen, domains, datetime.now(UTC)),
-        *registries.judge([*tried, *seen.tried]),
+        *local.judge(tools, local.BuildNeeds.of(request.project)),
+        *_judge_ssh(request, ssh_inspection, inspection),
+        *_judge_server(request, ssh_inspection, inspection),
+        *_judge_domains(request, inspection, domains, datetime.now(UTC)),
+        *registries.judge([*attempts, *inspection.logins]),
     ]
     areas = get_args(Area)
-    ordered = sorted(findings, key=lambda one: areas.index(one.area))
-    return Report(tuple(ordered), seen.refusal)
+    ordered = sorted(findings, key=lambda finding: areas.index(finding.area))
+    return Report(tuple(ordered), inspection.error)
 
 
 async def _server(
-    patient: DoctorRequest, logins: registries.Logins
+    request: DoctorRequest, logins: registries.Logins
 ) -> tuple[ssh.SshInspection | None, ServerInspection]:
-    """The way to the server (None: it is this machine), and what is seen there."""
-    if patient.server is None:
+    """The inspections of ssh on this machine (None: ssh is not used) and of the server."""
+    if request.server is None:
         return await ssh.inspect_ssh(None, os.environ), ServerInspection()
-    if patient.server.is_local:
-        return None, await inspect_server(None, None, hosts=patient.secured, logins=logins)
+    if request.server.is_local:
+        return None, await inspect_server(None, None, hosts=request.https_hosts, logins=logins)
     async with task_group() as group:
-        way = group.create_task(ssh.inspect_ssh(patient.target, os.environ))
-        seen = group.create_task(inspect_server(patient.target, way, hosts=patient.secured, logins=logins))
-    return way.result(), seen.result()
-
-
-# --- judging --------------------------------------------------------------------------------------------
-
-
-def _judged_login(
-    patient: DoctorRequest, way: ssh.SshInspection | None, seen: ServerInspection
-) -> list[Finding]:
-    """The way in: what is odd about a key is no problem where the login works all the same."""
-    if way is None:
-        return []
-    named = patient.server is not None and patient.server.ssh_key is not None
-    findings = ssh.judge(way, named=named, refusal=seen.refusal)
-    return findings if seen.refusal else downgraded(findings)
-
-
-def _judged_server(
-    patient: DoctorRequest, way: ssh.SshInspection | None, seen: ServerInspection
-) -> list[Finding]:
-    """The server itself."""
-    if seen.refusal is not None:
-        key = patient.target.key if patient.target else None
-        login_there = way.route.login if way and way.route else ""
-        return [server.judge_unreachable(seen.refusal, login_there, str(key) if key else None)]
-    if seen.survey is None:
-        return []
-    findings = [server.judge_system(seen.survey), *server.judge_docker(seen.docker, seen.survey)]
-    findings += server.judge_machine(seen.survey)
-    findings += [server.judge_port(port, seen.survey, seen.docker.containers) for port in ports.WEB]
-    if way is None or way.route is None:
-        return findings
-    if seen.knocks is None:
-        return [*findings, ports.UNSEEN]
-    meant = patient.forwards.union(seen.survey.allowed)
-    return findings + ports.judge(seen.knocks, seen.docker.containers, ssh=way.route.port, meant=meant)
-
-
-def _place(patient: DoctorRequest, seen: ServerInspection) -> dns.Place:
-    server = patient.server
-    if seen.is_rehearsal or (server is not None and server.is_sandbox):
-        return "rehearsal"
-    return "here" if server is not None and server.is_local else "elsewhere"
-
-
-def _judged_visitors(
-    patient: DoctorRequest, seen: ServerInspection, domains: Sequence[dns.Domain], now: datetime
-) -> list[Finding]:
-    """What visitors will meet: where the domains lead, and the certificates; one's own files first."""
-    files = certificates.judge_own(patient.proxy, patient.root, patient.hosts, now)
-    met = [
-        dns.judge(
-            one,
-            seen.addresses,
-            certified=certificates.is_by_acme(patient.proxy, one.name),
-            place=_place(patient, seen),
+        ssh_task = group.create_task(ssh.inspect_ssh(request.target, os.environ))
+        server_task = group.create_task(
+            inspect_server(request.target, ssh_task, hosts=request.https_hosts, logins=logins)
         )
-        for one in domains
+    return ssh_task.result(), server_task.result()
+
+
+# --- evaluating -----------------------------------------------------------------------------------------
+
+
+def _judge_ssh(
+    request: DoctorRequest, ssh_inspection: ssh.SshInspection | None, inspection: ServerInspection
+) -> list[Finding]:
+    """The findings about ssh on this machine: flaws of a key are no problem where the login works."""
+    if ssh_inspection is None:
+        return []
+    configured = request.server is not None and request.server.ssh_key is not None
+    findings = ssh.judge(ssh_inspection, configured=configured, error=inspection.error)
+    return findings if inspection.error else downgraded(findings)
+
+
+def _judge_server(
+    request: DoctorRequest, ssh_inspection: ssh.SshInspection | None, inspection: ServerInspection
+) -> list[Finding]:
+    """The findings about the server itself."""
+    route = ssh_inspection.route if ssh_inspection else None
+    if inspection.error is not None:
+        key = request.target.key if request.target else None
+        login = route.login if route else ""
+        return [server.judge_unreachable(inspection.error, login, str(key) if key else None)]
+    facts, engine = inspection.facts, inspection.engine
+    if facts is None:
+        return []
+    findings = [server.judge_login(facts), *server.judge_docker(engine, facts)]
+    findings += server.judge_machine(facts)
+    findings += [server.judge_port(port, facts, engine.containers) for port in ports.WEB]
+    if route is None:
+        return findings
+    if inspection.port_results is None:
+        return [*findings, ports.NOT_TRIED]
+    expected = request.forwards.union(facts.allowed)
+    return findings + ports.judge(
+        inspection.port_results, engine.containers, ssh=route.port, expected=expected
+    )
+
+
+def _location(request: DoctorRequest, inspection: ServerInspection) -> dns.Location:
+    server = request.server
+    if inspection.is_sandbox or (server is not None and server.is_sandbox):
+        return "sandbox"
+    return "local" if server is not None and server.is_local else "remote"
+
+
+def _judge_domains(
+    request: DoctorRequest, inspection: ServerInspection, domains: Sequence[dns.Domain], now: datetime
+) -> list[Finding]:
+    """The findings about domains and certificates; the user's certificate files first."""
+    files = certificates.judge_files(request.proxy, request.root, request.hosts, now)
+    findings = [
+        dns.judge(
+            domain,
+            inspection.addresses,
+            by_acme=certificates.host_uses_acme(request.proxy, domain.name),
+            location=_location(request, inspection),
+        )
+        for domain in domains
     ]
-    met += [certificates.judge_served(one, patient.proxy, now) for one in seen.served]
-    return [*files, *(downgraded(met) if seen.is_rehearsal else met)]
+    findings += [certificates.judge_served(item, request.proxy, now) for item in inspection.certificates]
+    return [*files, *(downgraded(findings) if inspection.is_sandbox else findings)]

@@ -34,7 +34,7 @@ class FreeSpace:
         return self.free / self.total if self.total else 1.0
 
 
-class Facts:
+class FactLines:
     """The facts that a script printed: name -> values, in their order."""
 
     def __init__(self, output: str) -> None:

@@ -1,17 +1,23 @@
-"""What a server says of itself, and what doctor understands."""
+"""Facts about a server, as any user may read them."""
 
 from __future__ import annotations
+
+import getpass
+import subprocess
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftl.server.doctor.facts import FreeSpace, ListeningPort, ServerFacts, listener, read
-from tests.unit.server.doctor.world import SURVEY
+from ftl.proc_net import ListeningSocket
+from ftl.server.doctor.facts import ServerFacts, read, script
+from ftl.server.facts.reader import FreeSpace
+from tests.unit.server.doctor.world import FACTS
 
 
-def test_the_server_s_own_words() -> None:
-    """The script's lines become values; chatter of login scripts and what is broken is passed over."""
+def test_facts_are_read() -> None:
+    """Chatter of login scripts and malformed values are skipped."""
     expected = ServerFacts(
         user="deploy",
         system="Debian GNU/Linux 12 (bookworm)",
@@ -22,18 +28,34 @@ def test_the_server_s_own_words() -> None:
         inodes=FreeSpace(2_500_000, 2_400_000),
         has_zstd=True,
         addresses=("203.0.113.5", "10.0.0.2", "2001:db8::5"),
-        listeners=(ListeningPort("0.0.0.0", 5432), ListeningPort("127.0.0.1", 3306), ListeningPort("::", 22)),
-        programs=("nginx",),
+        listeners=(
+            ListeningSocket("0.0.0.0", 5432),
+            ListeningSocket("127.0.0.1", 3306),
+            ListeningSocket("::", 22),
+        ),
+        web_servers=("nginx",),
         allowed=(22, 8443),
     )
-    assert expected == SURVEY
+    assert expected == FACTS
 
 
 @given(st.text())
-def test_any_words_are_read(output: str) -> None:
-    """Whatever a server prints, reading it does not fail."""
+def test_any_output_is_read(output: str) -> None:
+    """Reading never fails, whatever a server prints."""
     read(output, asked=1.0, answered=2.0)
-    listener(output)
+
+
+def test_this_machine_s_facts_are_read() -> None:
+    """By the script that runs on servers, without any rights."""
+    argv = ("sh", "-c", script(), "sh", "/nonexistent/docker", "overlay2")
+    done = subprocess.run(argv, check=True, capture_output=True, text=True)
+    assert done.stderr == ""
+    facts = read(done.stdout, asked=time.time(), answered=time.time())
+    assert abs(facts.skew) < 60
+    assert (facts.user, facts.root) == (getpass.getuser(), "/nonexistent/docker")
+    assert facts.memory["MemTotal"] > 0
+    assert facts.disk is not None
+    assert facts.inodes is not None
 
 
 @pytest.mark.parametrize(
@@ -45,6 +67,6 @@ def test_any_words_are_read(output: str) -> None:
         (1000, 700.0, 701.0, 299.0),
     ],
 )
-def test_clocks(clock: int, asked: float, answered: float, skew: float) -> None:
-    """A clock is off as far as neither its whole seconds nor the way of the answer explain it."""
+def test_a_clock_s_skew(clock: int, asked: float, answered: float, skew: float) -> None:
+    """It is what neither the clock's whole seconds nor the duration of the answer explain."""
     assert read(f"time\t{clock}\n", asked=asked, answered=answered).skew == pytest.approx(skew)

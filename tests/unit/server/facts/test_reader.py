@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftl.server.facts.reader import Facts, FreeSpace, df_space, facts_script
+from ftl.server.facts.reader import FactLines, FreeSpace, df_space, facts_script
 
 
-def printed(call: str) -> Facts:
+def printed(call: str) -> FactLines:
     """The facts that a call of facts.sh's functions prints on this machine."""
     done = subprocess.run(("sh", "-c", facts_script() + call), check=True, capture_output=True, text=True)
     assert done.stderr == ""
-    return Facts(done.stdout)
+    return FactLines(done.stdout)
 
 
 def test_this_machine_s_facts_are_read() -> None:
@@ -37,7 +37,7 @@ def test_a_file_s_content_is_read() -> None:
 
 def test_chatter_is_skipped_and_names_repeat() -> None:
     """A login script may print lines without a tab before the facts."""
-    facts = Facts("Welcome!\nport\t1\nport\t2\nempty\t\n")
+    facts = FactLines("Welcome!\nport\t1\nport\t2\nempty\t\n")
     assert (facts.all("port"), facts.first("port"), facts.first("other")) == (["1", "2"], "1", "")
     assert "empty" in facts
     assert "Welcome!" not in facts
@@ -45,7 +45,7 @@ def test_chatter_is_skipped_and_names_repeat() -> None:
 
 def test_a_value_cannot_pass_for_another_fact() -> None:
     """Only a line feed ends a line: a form feed in a value does not."""
-    assert "sudoer" not in Facts("system\tx\x0csudoer\tyes")
+    assert "sudoer" not in FactLines("system\tx\x0csudoer\tyes")
 
 
 @pytest.mark.parametrize(
@@ -64,5 +64,5 @@ def test_a_row_of_df_is_read(row: str, expected: FreeSpace | None) -> None:
 @given(st.text())
 def test_any_output_is_read(output: str) -> None:
     """Reading never fails, whatever a server prints."""
-    facts = Facts(output)
+    facts = FactLines(output)
     facts.os_release(), facts.memory(), facts.disk(), facts.sockets("tcp")

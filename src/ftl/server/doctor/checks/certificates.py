@@ -1,4 +1,4 @@
-"""CERTIFICATES: what the server serves for each domain, and the files of a certificate of one's own."""
+"""Checks of certificates: those that the server presents, and the user's files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ftl.proxy.site import UserCertificate
 from ftl.proxy.tls import user_certificate, x509
 from ftl.proxy.tls.issuance import failures_in_log, likely_cause
 from ftl.proxy.tls.policy import uses_acme
-from ftl.server.doctor.checks.dns import some_host
+from ftl.server.doctor.checks.dns import sample_host
 from ftl.server.doctor.finding import Finding
 
 if TYPE_CHECKING:
@@ -26,104 +26,109 @@ if TYPE_CHECKING:
     from ftl.ssh.machine import Machine
 
 SECONDS = 1.5
-"""For a handshake."""
+"""Limit for a handshake."""
 
 HTTPS = 443
 
 SOON = timedelta(days=14)
-"""What is left of a certificate when somebody should know; of short-lived ones a sixth is."""
+"""Time before expiry from which there is a warning; at most a sixth of the lifetime."""
 
-LOGS = "`docker logs ftl-proxy` on the server says what the authority answered"
+LOGS = "on the server: `docker logs ftl-proxy` shows the CA's answer"
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
-    """What came of a handshake with the server for one domain.
+class ServedCertificate:
+    """The result of a TLS handshake with the server for one domain.
 
     Attributes:
-        certificate: What it showed; None where the handshake failed.
-        failure: Why it failed.
-        refusal: The authority's words, where it would not certify the host.
-        distrust: Why this machine does not trust it; None where it does.
+        certificate: What the server presented; None where the handshake failed.
+        error: Why it failed.
+        ca_error: The CA's message, where it refused to issue a certificate.
+        distrust: Why this machine does not trust the certificate; None where it does.
     """
 
     host: str
     certificate: x509.X509Certificate | None
-    failure: str = ""
-    refusal: str = ""
+    error: str = ""
+    ca_error: str = ""
     distrust: str | None = None
 
 
 # --- gathering ------------------------------------------------------------------------------------------
 
 
-async def serve(machine: Machine, host: str) -> Served:
-    """Ask the server for a domain's certificate, twice: as one who takes any, and as one who does not.
+async def fetch(machine: Machine, host: str) -> ServedCertificate:
+    """Fetch a domain's certificate by two handshakes: without verification, and with it.
 
-    The connection goes through SSH to the server's own port, whatever firewalls, CDNs and records lie before it.
+    The connection goes through SSH to the server's own port, past firewalls, CDNs and DNS records.
 
     Raises:
         ServerError: The server does not answer any more.
     """
-    anyone, strict = _contexts()
+    unverified, verified = _contexts()
     async with machine.dial("127.0.0.1", HTTPS) as url:
-        shown, trusted = await asyncio.gather(_shake(url, host, anyone), _shake(url, host, strict))
-    if isinstance(shown, str):
-        return Served(host, None, failure=shown)
+        presented, trusted = await asyncio.gather(
+            _handshake(url, host, unverified), _handshake(url, host, verified)
+        )
+    if isinstance(presented, str):
+        return ServedCertificate(host, None, error=presented)
     try:
-        certificate = x509.read(shown)
+        certificate = x509.read(presented)
     except ValueError as error:
-        return Served(host, None, failure=str(error))
-    return Served(host, certificate, distrust=trusted if isinstance(trusted, str) else None)
+        return ServedCertificate(host, None, error=str(error))
+    return ServedCertificate(host, certificate, distrust=trusted if isinstance(trusted, str) else None)
 
 
 @cache
 def _contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """One that takes any certificate, and one that takes those that this machine trusts, whatever their names."""
-    anyone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE
-    strict = ssl.create_default_context()  # reads the machine's authorities, which takes its time
-    strict.check_hostname = False
-    return anyone, strict
+    """A context without verification, and one that verifies the chain with this machine's CAs, but not the name."""
+    unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
+    verified = ssl.create_default_context()  # reads the machine's CAs, which takes some time
+    verified.check_hostname = False
+    return unverified, verified
 
 
-async def with_refusals(
-    served: Sequence[Served], engine: Engine, proxy: Container, certified: Collection[str]
-) -> list[Served]:
-    """The same, with what the authority said of those that have no certificate: it is in the proxy's log.
+async def with_ca_errors(
+    served: Sequence[ServedCertificate], engine: Engine, proxy: Container, by_acme: Collection[str]
+) -> list[ServedCertificate]:
+    """Add the CA's messages for hosts without a certificate, from the proxy's log.
 
     Args:
-        served: What was shown.
+        served: The results of the handshakes.
         engine: The server's.
-        proxy: The proxy there.
-        certified: The hosts that an authority certifies.
+        proxy: The proxy's container.
+        by_acme: The hosts whose certificate a CA issues.
 
     Raises:
         EngineError: The proxy cannot be asked.
     """
-    missing = [one.host for one in served if one.certificate is None and one.host in certified]
+    missing = [item.host for item in served if item.certificate is None and item.host in by_acme]
     if not missing:
         return list(served)
     try:
         async with asyncio.timeout(SECONDS):
-            told = await failures_in_log(engine, proxy.name)
+            failures = await failures_in_log(engine, proxy.name)
     except TimeoutError:
         return list(served)
-    return [replace(one, refusal=told.reason(one.host)) if one.host in missing else one for one in served]
+    return [
+        replace(item, ca_error=failures.reason(item.host)) if item.host in missing else item
+        for item in served
+    ]
 
 
-async def _shake(url: str, host: str, context: ssl.SSLContext) -> bytes | str:
-    """The certificate of a handshake, or why there was none."""
-    name = some_host(host)
-    scheme, _, place = url.partition("://")
+async def _handshake(url: str, host: str, context: ssl.SSLContext) -> bytes | str:
+    """The certificate of a handshake, or the error."""
+    name = sample_host(host)
+    scheme, _, location = url.partition("://")
     try:
         async with asyncio.timeout(SECONDS):
             if scheme == "unix":
-                opened = asyncio.open_unix_connection(place, ssl=context, server_hostname=name)
+                connecting = asyncio.open_unix_connection(location, ssl=context, server_hostname=name)
             else:
-                address, _, port = place.rpartition(":")
-                opened = asyncio.open_connection(address, int(port), ssl=context, server_hostname=name)
-            _, writer = await opened
+                address, _, port = location.rpartition(":")
+                connecting = asyncio.open_connection(address, int(port), ssl=context, server_hostname=name)
+            _, writer = await connecting
     except TimeoutError:
         return "it did not answer in time"
     except ssl.SSLCertVerificationError as error:
@@ -134,21 +139,21 @@ async def _shake(url: str, host: str, context: ssl.SSLContext) -> bytes | str:
         return (error.strerror or str(error) or "the connection was closed").lower()
     try:
         tls = writer.get_extra_info("ssl_object")
-        return tls.getpeercert(binary_form=True) or "it showed no certificate"
+        return tls.getpeercert(binary_form=True) or "it presented no certificate"
     finally:
         writer.transport.abort()
 
 
-# --- judging --------------------------------------------------------------------------------------------
+# --- evaluating -----------------------------------------------------------------------------------------
 
 
-def judge_own(proxy: Proxy, root: Path, hosts: Sequence[str], now: datetime) -> list[Finding]:
+def judge_files(proxy: Proxy, root: Path, hosts: Sequence[str], now: datetime) -> list[Finding]:
     """The certificate and key that ftl.yaml names, before they are deployed.
 
     Args:
-        proxy: The section; without a certificate there is nothing to say.
+        proxy: The `proxy` section; without a certificate there are no findings.
         root: The folder of ftl.yaml.
-        hosts: Whom it has to serve.
+        hosts: The hosts that it must cover.
         now: The time.
     """
     if not proxy.certificate or not proxy.key:
@@ -159,70 +164,64 @@ def judge_own(proxy: Proxy, root: Path, hosts: Sequence[str], now: datetime) -> 
         )
     except OSError as error:
         what = f"{error.filename} cannot be read: {error.strerror}"
-        return [Finding("certificates", proxy.certificate, "problem", what, "name files that are there")]
+        return [Finding("certificates", proxy.certificate, "problem", what, "name existing files")]
     try:
         user_certificate.check_certificate(UserCertificate(chain, key), hosts)
         certificate = x509.read_pem(chain.decode(errors="replace"))
     except user_certificate.InvalidCertificate as error:
         return [Finding("certificates", proxy.certificate, "problem", error.message, error.hint)]
     except ValueError as error:
-        return [Finding("certificates", proxy.certificate, "warning", str(error), "is it whole?")]
-    return [_judge_time(proxy.certificate, certificate, now, fix="renew it with whoever signed it")]
+        return [Finding("certificates", proxy.certificate, "warning", str(error), "is the file complete?")]
+    return [_judge_validity(proxy.certificate, certificate, now, fix="renew it with the CA that issued it")]
 
 
-def is_by_acme(proxy: Proxy, host: str) -> bool:
-    """Whether an authority must reach the server by this name, or there will be no certificate."""
-    mine, private = proxy.certificate is not None, proxy.acme_ca_root is not None
-    return uses_acme(host, proxy.tls, user_certificate=mine, private_authority=private)
+def host_uses_acme(proxy: Proxy, host: str) -> bool:
+    """Whether a CA must be able to reach the server by this name, or it gets no certificate."""
+    own, private = proxy.certificate is not None, proxy.acme_ca_root is not None
+    return uses_acme(host, proxy.tls, user_certificate=own, private_authority=private)
 
 
-def judge_served(served: Served, proxy: Proxy, now: datetime) -> Finding:
-    """What visitors of a domain are shown."""
+def judge_served(served: ServedCertificate, proxy: Proxy, now: datetime) -> Finding:
+    """The certificate that visitors of a domain get."""
     host, certificate = served.host, served.certificate
-    uses_acme = is_by_acme(proxy, host)
-    if certificate is None and served.refusal:
-        what = f"the authority gives no certificate: {served.refusal}"
-        return Finding("certificates", host, "problem", what, likely_cause(served.refusal))
+    by_acme = host_uses_acme(proxy, host)
+    if certificate is None and served.ca_error:
+        what = f"the CA refuses to issue a certificate: {served.ca_error}"
+        return Finding("certificates", host, "problem", what, likely_cause(served.ca_error))
     if certificate is None:
-        what = f"the server shows no certificate: {served.failure}"
-        fix = LOGS if uses_acme else "`ftl deploy` gives the proxy its routes"
-        return Finding("certificates", host, "problem" if uses_acme else "warning", what, fix)
-    if not certificate.covers(some_host(host)):
-        what = f"the server shows a certificate for {', '.join(certificate.names) or 'no name'}"
-        return Finding("certificates", host, "problem", what, LOGS if uses_acme else "`ftl deploy`")
-    fix = (
-        "put a new one into the files of `proxy.certificate`, and `ftl deploy`" if proxy.certificate else LOGS
-    )
-    finding = _judge_time(host, certificate, now, fix=fix)
+        what = f"the server presents no certificate: {served.error}"
+        fix = LOGS if by_acme else "`ftl deploy` configures the proxy"
+        return Finding("certificates", host, "problem" if by_acme else "warning", what, fix)
+    if not certificate.covers(sample_host(host)):
+        what = f"the server presents a certificate for {', '.join(certificate.names) or 'no name'}"
+        return Finding("certificates", host, "problem", what, LOGS if by_acme else "`ftl deploy`")
+    renew = "put a new one into the file of `proxy.certificate`, then `ftl deploy`"
+    finding = _judge_validity(host, certificate, now, fix=renew if proxy.certificate else LOGS)
     if finding.level != "ok" or served.distrust is None:
         return finding
-    if not uses_acme and not proxy.certificate:
-        what = f"{finding.what}; only who was told to trusts the proxy's own authority"
+    if not by_acme and not proxy.certificate:
+        what = f"{finding.what}; only clients that trust the proxy's own CA accept it"
         return Finding("certificates", host, "ok", what)
     what = f"{finding.what}; this machine does not trust it: {served.distrust}"
-    why = (
-        "is `proxy.acme_ca` a test authority?"
-        if proxy.acme_ca
-        else "is the chain whole, in `proxy.certificate`?"
+    fix = (
+        "is `proxy.acme_ca` a test CA?" if proxy.acme_ca else "is the chain in `proxy.certificate` complete?"
     )
-    return Finding("certificates", host, "warning", what, why)
+    return Finding("certificates", host, "warning", what, fix)
 
 
-def _judge_time(name: str, certificate: x509.X509Certificate, now: datetime, *, fix: str) -> Finding:
-    """How long a certificate is good for."""
+def _judge_validity(name: str, certificate: x509.X509Certificate, now: datetime, *, fix: str) -> Finding:
+    """The time for which a certificate is valid."""
     left = certificate.not_after - now
-    said = f"issued by {certificate.issuer}"
+    issued = f"issued by {certificate.issuer}"
     if now < certificate.not_before:
-        what = f"{said}, and not valid before {_day(certificate.not_before)}"
-        return Finding("certificates", name, "problem", what, "look at the server's clock, or wait")
+        what = f"{issued}, and not valid before {_day(certificate.not_before)}"
+        return Finding("certificates", name, "problem", what, "check the server's clock, or wait")
     if left <= timedelta(0):
-        return Finding(
-            "certificates", name, "problem", f"{said}; expired on {_day(certificate.not_after)}", fix
-        )
-    what = f"{said}, good for {_span(left)}"
+        what = f"{issued}, expired on {_day(certificate.not_after)}"
+        return Finding("certificates", name, "problem", what, fix)
     if left < min(SOON, (certificate.not_after - certificate.not_before) / 6):
-        return Finding("certificates", name, "warning", f"{what} only", fix)
-    return Finding("certificates", name, "ok", what)
+        return Finding("certificates", name, "warning", f"{issued}, valid for only {_span(left)}", fix)
+    return Finding("certificates", name, "ok", f"{issued}, valid for {_span(left)}")
 
 
 def _day(moment: datetime) -> str:

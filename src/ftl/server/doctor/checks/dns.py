@@ -1,4 +1,4 @@
-"""DNS: whether the domains of the routes lead visitors to this server, and through whom."""
+"""Checks of DNS: whether the routes' domains resolve to this server, or to a CDN."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 SECONDS = 1.5
-"""For a lookup, and for a host that may be a CDN to answer."""
+"""Limit for a lookup, and for the answer of a host that may be a CDN."""
 
 # https://www.cloudflare.com/ips-v4 and ips-v6, as of 2023-09-28; they change every few years.
 _CLOUDFLARE = tuple(
@@ -32,8 +32,8 @@ _CLOUDFLARE = tuple(
     )
 )
 
-# A header that only one CDN sends; the part before the colon must be there, and hold what comes after it.
-_SIGNS = (
+# Headers that only one CDN sends: "name:beginning of the value".
+_CDN_HEADERS = (
     ("cf-ray:", "Cloudflare"),
     ("server:cloudflare", "Cloudflare"),
     ("x-amz-cf-id:", "Amazon CloudFront"),
@@ -44,24 +44,26 @@ _SIGNS = (
     ("x-azure-ref:", "Azure Front Door"),
 )
 
-Place = Literal["elsewhere", "here", "rehearsal"]
-"""Where the server is: elsewhere, this machine itself, or a port of this machine (a sandbox)."""
+Location = Literal["remote", "local", "sandbox"]
+"""Location of the server: another machine, this machine, or a port of this machine."""
 
-Failure = Literal["unknown", "late", "broken"]
-"""There is no such name; no answer in time; no resolver that answers."""
+Unresolved = Literal["unknown", "late", "broken"]
+"""Reason for a failed lookup: no such name; no answer in time; no resolver answers."""
+
+_PLACEHOLDER = "ADDRESS-OF-THE-SERVER"
 
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """What a name resolves to here; `failure` where it does not."""
+    """The addresses of a name on this machine; `error` where the lookup failed."""
 
     addresses: tuple[str, ...] = ()
-    failure: Failure | None = None
+    error: Unresolved | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """A host of the routes; `cdn` is who answers for it, where that is known to be a CDN."""
+    """A host of the routes; `cdn` is the CDN that answers for it, as far as that is known."""
 
     name: str
     lookup: Lookup
@@ -71,59 +73,59 @@ class Domain:
 # --- gathering ------------------------------------------------------------------------------------------
 
 
-async def gather(name: str) -> Domain:
-    """Where a host leads, and whether a CDN answers there."""
+async def inspect_domain(name: str) -> Domain:
+    """Resolve a host, and find out whether a CDN answers there."""
     lookup = await look_up(name)
-    outside = [one for one in lookup.addresses if not ipaddress.ip_address(one).is_loopback]
-    cdn = behind(outside)
-    if cdn is None and outside:
-        cdn = await who_answers(some_host(name), outside[0])
+    remote = [address for address in lookup.addresses if not ipaddress.ip_address(address).is_loopback]
+    cdn = cdn_of_addresses(remote)
+    if cdn is None and remote:
+        cdn = await cdn_at(sample_host(name), remote[0])
     return Domain(name, lookup, cdn)
 
 
-def some_host(name: str) -> str:
-    """A host that a name stands for: any one below, for `*.`."""
+def sample_host(name: str) -> str:
+    """A host that a name stands for: any subdomain, for `*.`."""
     return f"ftl-doctor.{name[2:]}" if name.startswith("*.") else name
 
 
 async def look_up(name: str) -> Lookup:
     """Resolve a name as this machine's programs do.
 
-    In a thread of its own that nobody waits for: a resolver without a network may take half a minute, and a thread
-    of the event loop's pool would hold up our end for so long.
+    In a thread that is not waited for: a resolver without a network may take half a minute, and a thread of the event
+    loop's pool would delay our exit for that long.
     """
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[Lookup] = loop.create_future()
 
-    def settle(found: Lookup) -> None:
+    def settle(lookup: Lookup) -> None:
         if not answer.done():
-            answer.set_result(found)
+            answer.set_result(lookup)
 
     def ask() -> None:
-        found = _resolve(some_host(name))
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(settle, found)
+        lookup = _resolve(sample_host(name))
+        with suppress(RuntimeError):  # the loop is closed: the answer is not needed any more
+            loop.call_soon_threadsafe(settle, lookup)
 
     threading.Thread(target=ask, name=f"look up {name}", daemon=True).start()
     try:
         return await asyncio.wait_for(answer, SECONDS)
     except TimeoutError:
-        return Lookup(failure="late")
+        return Lookup(error="late")
 
 
 def _resolve(name: str) -> Lookup:
     try:
-        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+        entries = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
-        known = error.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
-        return Lookup(failure="unknown" if known else "broken")
+        is_unknown = error.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
+        return Lookup(error="unknown" if is_unknown else "broken")
     except (OSError, UnicodeError):
-        return Lookup(failure="broken")
-    return Lookup(tuple(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found)))
+        return Lookup(error="broken")
+    return Lookup(tuple(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in entries)))
 
 
-async def who_answers(name: str, address: str) -> str | None:
-    """Whose CDN answers for a name at an address, by its headers; None where none shows."""
+async def cdn_at(name: str, address: str) -> str | None:
+    """The CDN that answers for a name at an address, by its headers; None: none is recognised."""
     import aiohttp
 
     host = f"[{address}]" if ":" in address else address
@@ -133,140 +135,154 @@ async def who_answers(name: str, address: str) -> str | None:
             aiohttp.ClientSession(timeout=limit) as session,
             session.head(f"http://{host}/", headers={"Host": name}, allow_redirects=False) as answer,
         ):
-            return named_by(answer.headers)
+            return cdn_of_headers(answer.headers)
     except (aiohttp.ClientError, OSError, TimeoutError):
         return None
 
 
-# --- judging --------------------------------------------------------------------------------------------
+# --- evaluating -----------------------------------------------------------------------------------------
 
 
-def named_by(headers: Mapping[str, str]) -> str | None:
-    """The CDN whose sign is among an answer's headers."""
+def cdn_of_headers(headers: Mapping[str, str]) -> str | None:
+    """The CDN that sends one of an answer's headers."""
     lowered = {key.lower(): value.lower() for key, value in headers.items()}
-    for sign, name in _SIGNS:
-        key, _, beginning = sign.partition(":")
+    for header, name in _CDN_HEADERS:
+        key, _, beginning = header.partition(":")
         if key in lowered and lowered[key].startswith(beginning):
             return name
     return None
 
 
-def behind(addresses: Collection[str]) -> str | None:
-    """The CDN that an address is known to belong to."""
-    parsed = [ipaddress.ip_address(one) for one in addresses]
-    inside = any(
-        one in network for one in parsed for network in _CLOUDFLARE if one.version == network.version
+def cdn_of_addresses(addresses: Collection[str]) -> str | None:
+    """The CDN that one of the addresses is known to belong to."""
+    parsed = [ipaddress.ip_address(address) for address in addresses]
+    is_cloudflare = any(
+        address in network
+        for address in parsed
+        for network in _CLOUDFLARE
+        if address.version == network.version
     )
-    return "Cloudflare" if inside else None
+    return "Cloudflare" if is_cloudflare else None
 
 
-def judge(domain: Domain, ours: Collection[str], *, certified: bool, place: Place = "elsewhere") -> Finding:
-    """Whether a domain leads to the server.
+def judge(
+    domain: Domain, server_addresses: Collection[str], *, by_acme: bool, location: Location = "remote"
+) -> Finding:
+    """The finding about a domain: whether it resolves to the server.
 
     Args:
-        domain: What is known of it.
-        ours: The server's addresses: its own, and the one that ssh reaches it at. Empty where it was not reached.
-        certified: A public authority must be able to reach it, or it gets no certificate.
-        place: Where the server is.
+        domain: The inspected domain.
+        server_addresses: The server's own, and those that ssh connects to. Empty where it was not reached.
+        by_acme: Whether a public CA must be able to reach it, or it gets no certificate.
+        location: The server's location.
     """
     if _is_localhost(domain.name):
-        return _judge_localhost(domain.name, ours, place)
-    if place == "rehearsal":
-        return _judge_rehearsed(domain, ours)
-    name, found = domain.name, domain.lookup.addresses
-    bad: Literal["problem", "warning"] = "problem" if certified else "warning"
-    consequence = "; no authority will certify it" if certified else ""
-    match domain.lookup.failure:
+        return _judge_localhost(domain.name, server_addresses, location)
+    if location == "sandbox":
+        return _judge_for_sandbox(domain, server_addresses)
+    name, addresses = domain.name, domain.lookup.addresses
+    severity: Literal["problem", "warning"] = "problem" if by_acme else "warning"
+    consequence = "; no CA will issue a certificate for it" if by_acme else ""
+    match domain.lookup.error:
         case "unknown":
-            return Finding(
-                "dns", name, bad, f"does not exist in DNS{consequence}", _record("create", name, ours)
-            )
+            fix = _record("create", name, server_addresses)
+            return Finding("dns", name, severity, f"does not exist in DNS{consequence}", fix)
         case "late" | "broken":
             what = "could not be looked up: no DNS server answers this machine"
             return Finding("dns", name, "warning", what, "check this machine's network")
         case _:
             pass
-    strange = [one for one in found if one not in ours]
-    if not ours:
-        return Finding("dns", name, "ok", f"leads to {_listed(found)}")
-    if not strange:
-        return Finding("dns", name, "ok", f"leads to this server ({_listed(found)})")
+    others = [address for address in addresses if address not in server_addresses]
+    if not server_addresses:
+        return Finding("dns", name, "ok", f"resolves to {_listed(addresses)}")
+    if not others:
+        return Finding("dns", name, "ok", f"resolves to this server ({_listed(addresses)})")
     if domain.cdn is not None:
-        what = f"leads to {domain.cdn} ({_listed(strange)}), which must pass requests on to this server"
-        return Finding("dns", name, "warning", what, _cdn_fix(domain.cdn, certified=certified))
-    if not _tellable(strange, ours):
+        what = f"resolves to {domain.cdn} ({_listed(others)}), which must forward requests to this server"
+        return Finding("dns", name, "warning", what, _cdn_fix(domain.cdn, by_acme=by_acme))
+    if not _is_comparable(others, server_addresses):
         what = (
-            f"leads to {_listed(found)}; whether that is this server cannot be told from its inner addresses"
+            f"resolves to {_listed(addresses)}; its private addresses do not tell whether that is this server"
         )
-        return Finding("dns", name, "warning", what, f"compare it with the provider's panel: {_listed(ours)}")
-    if len(strange) < len(found):
-        what = f"leads to this server, and to {_listed(strange)} as well: some visitors go there{consequence}"
-        return Finding("dns", name, bad, what, f"remove the record {name} {_kind(strange[0])} {strange[0]}")
-    what = f"leads to {_listed(found)}, and not to this server ({_listed(ours)}){consequence}"
-    return Finding("dns", name, bad, what, _record("change", name, ours))
+        fix = f"compare it with the provider's control panel: {_listed(server_addresses)}"
+        return Finding("dns", name, "warning", what, fix)
+    if len(others) < len(addresses):
+        what = f"resolves to this server, and also to {_listed(others)}: some visitors go there{consequence}"
+        fix = f"remove the record {name} {_record_type(others[0])} {others[0]}"
+        return Finding("dns", name, severity, what, fix)
+    what = (
+        f"resolves to {_listed(addresses)}, and not to this server ({_listed(server_addresses)}){consequence}"
+    )
+    return Finding("dns", name, severity, what, _record("change", name, server_addresses))
 
 
 def _is_localhost(name: str) -> bool:
     return name == "localhost" or name.endswith(".localhost")
 
 
-def _judge_localhost(name: str, ours: Collection[str], place: Place) -> Finding:
-    """These names mean the machine of whoever asks, and no record can change it (RFC 6761, section 6.3)."""
-    if place != "elsewhere":
-        return Finding("dns", name, "ok", "leads to this machine, for browsers and curl without any DNS")
-    if not ours:
-        return Finding("dns", name, "ok", "leads all visitors to their own machines")
-    what = f"leads all visitors to their own machines, and not to this server ({_listed(ours)})"
-    return Finding("dns", name, "warning", what, "write a domain into ftl.yaml that leads to the server")
+def _judge_localhost(name: str, server_addresses: Collection[str], location: Location) -> Finding:
+    """These names mean the visitor's machine, and no record can change it (RFC 6761, section 6.3)."""
+    if location != "remote":
+        return Finding("dns", name, "ok", "resolves to this machine, in browsers and curl without any DNS")
+    if not server_addresses:
+        return Finding("dns", name, "ok", "resolves to each visitor's own machine")
+    what = f"resolves to each visitor's own machine, and not to this server ({_listed(server_addresses)})"
+    return Finding("dns", name, "warning", what, "use a domain in ftl.yaml that resolves to the server")
 
 
-def _judge_rehearsed(domain: Domain, ours: Collection[str]) -> Finding:
-    """Nobody comes to a port of this machine by DNS, so that no record is missing."""
-    found = domain.lookup.addresses
-    if found and all(one in ours for one in found):
-        return Finding("dns", domain.name, "ok", f"leads to this server ({_listed(found)})")
-    leads = f"leads to {_listed(found)}" if found else "leads nowhere"
-    what = f"{leads}; this server is reached at a port of this machine, where DNS sends nobody"
+def _judge_for_sandbox(domain: Domain, server_addresses: Collection[str]) -> Finding:
+    """No visitor reaches a port of this machine by DNS, so no record is missing."""
+    addresses = domain.lookup.addresses
+    if addresses and all(address in server_addresses for address in addresses):
+        return Finding("dns", domain.name, "ok", f"resolves to this server ({_listed(addresses)})")
+    result = f"resolves to {_listed(addresses)}" if addresses else "does not resolve"
+    what = f"{result}; it needs no DNS record, for this server is reached at a port of this machine"
     return Finding("dns", domain.name, "ok", what)
 
 
-def _record(verb: Literal["create", "change"], name: str, ours: Collection[str]) -> str:
-    """What makes a name lead to the server: a public record where there can be one, and for a public address alone."""
-    best = _best(ours)
-    if not is_public(some_host(name)):
-        address = best or "ADDRESS-OF-THE-SERVER"
-        return f"no public name: add `{address} {name}` to the network's own DNS server, or to visitors' /etc/hosts"
+def _record(verb: Literal["create", "change"], name: str, server_addresses: Collection[str]) -> str:
+    """The record to add or change: a public one where possible, and only for a public address."""
+    best = _best_address(server_addresses)
+    if not is_public(sample_host(name)):
+        return (
+            f"not a public name: add `{best or _PLACEHOLDER} {name}` to the network's own DNS server, or to the "
+            "visitors' /etc/hosts"
+        )
     if best is not None and not ipaddress.ip_address(best).is_global:
         return (
-            f"{verb} the record {name} A with the server's public address ({best} is one of a private network); for "
-            "visitors of that network alone, its own DNS server can name it"
+            f"{verb} the record {name} A with the server's public address ({best} is private); for visitors of that "
+            "private network only, its own DNS server can resolve the name"
         )
-    return f"{verb} the record {name} A {best or 'ADDRESS-OF-THE-SERVER'} with the domain's DNS provider"
+    return f"{verb} the record {name} A {best or _PLACEHOLDER} at the domain's DNS provider"
 
 
-def _cdn_fix(cdn: str, *, certified: bool) -> str:
-    if not certified:
-        return "nothing, if that is meant"
-    who = "SSL/TLS mode `Full (strict)`" if cdn == "Cloudflare" else "HTTPS to the server"
+def _cdn_fix(cdn: str, *, by_acme: bool) -> str:
+    if not by_acme:
+        return "nothing, if that is intended"
+    mode = "the SSL/TLS mode `Full (strict)`" if cdn == "Cloudflare" else "HTTPS to the server"
     return (
-        f"let it use {who} and pass /.well-known/acme-challenge/ on; or switch it off for this name until the first "
-        "certificate is there"
+        f"configure it to use {mode} and to forward /.well-known/acme-challenge/; or turn it off for this name until "
+        "the first certificate is issued"
     )
 
 
-def _tellable(strange: Collection[str], ours: Collection[str]) -> bool:
-    """A public address cannot be held against a server of which only private ones are known (NAT)."""
-    public = [one for one in ours if ipaddress.ip_address(one).is_global]
-    return bool(public) or not any(ipaddress.ip_address(one).is_global for one in strange)
+def _is_comparable(others: Collection[str], server_addresses: Collection[str]) -> bool:
+    """A public address cannot be compared with a server of which only private ones are known (NAT)."""
+    public = [address for address in server_addresses if ipaddress.ip_address(address).is_global]
+    return bool(public) or not any(ipaddress.ip_address(address).is_global for address in others)
 
 
-def _best(ours: Collection[str]) -> str | None:
+def _best_address(server_addresses: Collection[str]) -> str | None:
     """The address for a record: a public one if there is one, else the first."""
-    parsed = [one for one in map(ipaddress.ip_address, ours) if one.version == 4 and not one.is_loopback]
-    return str(min(parsed, key=lambda one: not one.is_global)) if parsed else None
+    parsed = [
+        address
+        for address in map(ipaddress.ip_address, server_addresses)
+        if address.version == 4 and not address.is_loopback
+    ]
+    return str(min(parsed, key=lambda address: not address.is_global)) if parsed else None
 
 
-def _kind(address: str) -> str:
+def _record_type(address: str) -> str:
     return "AAAA" if ":" in address else "A"
 
 

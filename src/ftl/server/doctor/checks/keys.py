@@ -1,22 +1,26 @@
-"""HERE, what opens the door: the key's file, and the keys in the agent."""
+"""Checks of the SSH keys on this machine: their files, and those in the agent."""
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from shlex import quote
 from typing import TYPE_CHECKING, Literal
 
 from ftl.aio import gather2
+from ftl.child import complete
 from ftl.server.doctor.finding import Finding
-from ftl.server.doctor.programs import printed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+SECONDS = 1.5
+"""Limit for a program that answers from this machine's files: ssh, ssh-keygen, ssh-add."""
+
 MANY = 5
-"""Keys in the agent from which on sshd's MaxAuthTries (6 by default) may end the login before the right one."""
+"""Number of keys in the agent beyond which sshd may end a login (MaxAuthTries, default 6)."""
 
 _FINGERPRINT = re.compile(r"SHA256:\S+")
 _PUBLIC = re.compile(rb"(ssh-|ecdsa-|sk-)\S+ AAAA")
@@ -29,8 +33,8 @@ class KeyFile:
     """A private key's file.
 
     Attributes:
-        state: "open": others may read it, so that ssh does not use it. "locked": it has a passphrase.
-        fingerprint: "SHA256:..."; empty where it could not be told.
+        state: "open": other users may read it, so ssh does not use it. "locked": it has a passphrase.
+        fingerprint: "SHA256:..."; empty where it could not be read.
     """
 
     path: Path
@@ -39,37 +43,47 @@ class KeyFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Agent:
-    """The ssh agent: whether one answers, and the fingerprints of its keys."""
+class SshAgent:
+    """The ssh agent: whether it answers, and the fingerprints of its keys."""
 
     answers: bool
     fingerprints: tuple[str, ...] = ()
 
 
-NO_AGENT = Agent(answers=False)
+NO_AGENT = SshAgent(answers=False)
 
 
 # --- gathering ------------------------------------------------------------------------------------------
 
 
-async def look_at(path: Path) -> KeyFile:
-    """What a key's file is; ssh-keygen tells, and would refuse one that is open to others."""
+async def output_of(argv: Sequence[str], *, agent: str | None = None) -> str | None:
+    """Stdout and stderr of a program; None where it does not start, or takes too long."""
+    env = None if agent is None else {**os.environ, "SSH_AUTH_SOCK": agent}
+    try:
+        done = await complete(argv, seconds=SECONDS, env=env)
+    except (OSError, TimeoutError):
+        return None
+    return (done.stdout + done.stderr).decode(errors="replace")
+
+
+async def inspect_key(path: Path) -> KeyFile:
+    """The state of a key's file, by ssh-keygen, which would refuse one that is open to others."""
     state = _file_state(path)
     if state is not None:
         return KeyFile(path, state)
-    shown, opened = await gather2(
-        printed(["ssh-keygen", "-l", "-f", str(path)]),
-        printed(["ssh-keygen", "-y", "-P", "", "-f", str(path)]),
+    described, public = await gather2(
+        output_of(["ssh-keygen", "-l", "-f", str(path)]),
+        output_of(["ssh-keygen", "-y", "-P", "", "-f", str(path)]),
     )
-    fingerprint = _FINGERPRINT.search(shown or "")
-    found = fingerprint[0] if fingerprint else ""
-    if opened is not None and _PUBLIC.match(opened.encode()):
-        return KeyFile(path, "whole", found)
-    return KeyFile(path, "locked" if "incorrect passphrase" in (opened or "") else "broken", found)
+    match = _FINGERPRINT.search(described or "")
+    fingerprint = match[0] if match else ""
+    if public is not None and _PUBLIC.match(public.encode()):
+        return KeyFile(path, "whole", fingerprint)
+    return KeyFile(path, "locked" if "incorrect passphrase" in (public or "") else "broken", fingerprint)
 
 
 def _file_state(path: Path) -> KeyState | None:
-    """What is wrong with a key's file before its content matters."""
+    """The flaw of a key's file that does not depend on its content; None where it has none."""
     try:
         if path.is_dir():
             return "folder"
@@ -85,67 +99,70 @@ def _file_state(path: Path) -> KeyState | None:
     return "open" if mode & 0o077 else None
 
 
-async def ask_agent(socket: str) -> Agent:
-    """Ask the agent for its keys (ssh-add(1)); an empty one answers, too."""
-    said = await printed(["ssh-add", "-l"], agent=socket) if socket else None
-    found = tuple(_FINGERPRINT.findall(said or ""))
-    return Agent(answers=bool(found) or "no identities" in (said or ""), fingerprints=found)
+async def inspect_agent(socket: str) -> SshAgent:
+    """The agent's keys (ssh-add(1)); an empty agent answers too."""
+    output = await output_of(["ssh-add", "-l"], agent=socket) if socket else None
+    fingerprints = tuple(_FINGERPRINT.findall(output or ""))
+    return SshAgent(
+        answers=bool(fingerprints) or "no identities" in (output or ""), fingerprints=fingerprints
+    )
 
 
-# --- judging --------------------------------------------------------------------------------------------
+# --- evaluating -----------------------------------------------------------------------------------------
 
 
-def judge_keys(keys: Sequence[KeyFile], agent: Agent, login: str, *, named: bool) -> list[Finding]:
-    """Every key that ssh would offer."""
+def judge_keys(keys: Sequence[KeyFile], agent: SshAgent, login: str, *, configured: bool) -> list[Finding]:
+    """Every key that ssh would offer.
+
+    Args:
+        keys: Those in files.
+        agent: Those in the agent.
+        login: The arguments of `ssh` and `ssh-copy-id` for this server.
+        configured: Whether ftl.yaml names the key.
+    """
     if not keys and not agent.fingerprints:
-        return [
-            Finding(
-                "here",
-                "key",
-                "problem",
-                "there is no SSH key: none in ~/.ssh, and none in an agent",
-                f"`ssh-keygen -t ed25519`, then `ssh-copy-id {login}`",
-            )
-        ]
+        what = "there is no SSH key: none in ~/.ssh, and none in an agent"
+        fix = f"`ssh-keygen -t ed25519`, then `ssh-copy-id {login}`"
+        return [Finding("here", "key", "problem", what, fix)]
     if not keys:
         return [Finding("here", "key", "ok", "the keys are in the agent")]
-    return [judge_key(key, agent, login, named=named) for key in keys]
+    return [judge_key(key, agent, login, configured=configured) for key in keys]
 
 
-def judge_key(key: KeyFile, agent: Agent, login: str, *, named: bool) -> Finding:
+def judge_key(key: KeyFile, agent: SshAgent, login: str, *, configured: bool) -> Finding:
     """One key's file; one that ftl.yaml does not name is only one of several that ssh may offer."""
     path = quote(str(key.path))
     if key.state == "whole":
         return Finding("here", "key", "ok", f"{key.path}")
     if key.state == "locked":
         if key.fingerprint in agent.fingerprints:
-            return Finding("here", "key", "ok", f"{key.path}, which the agent has unlocked")
-        what = f"{key.path} has a passphrase, which is asked for each time"
+            return Finding("here", "key", "ok", f"{key.path}, unlocked in the agent")
+        what = f"{key.path} has a passphrase, which ssh asks for each time"
         return Finding("here", "key", "warning", what, f"`ssh-add {path}`")
-    what, fix = {
+    flaw, fix = {
         "missing": (
-            "is not there",
+            "does not exist",
             f"correct `server.ssh_key`, or `ssh-keygen -t ed25519 -f {path}` and "
             f"`ssh-copy-id -i {path}.pub {login}`",
         ),
         "folder": ("is a folder", "name the private key in it in `server.ssh_key`"),
-        "unreadable": ("cannot be read", f"`ls -l {path}` shows whose it is"),
+        "unreadable": ("cannot be read", f"`ls -l {path}` shows its owner and mode"),
         "public": ("is the public key", "name the private one in `server.ssh_key`, without .pub"),
-        "open": ("can be read by others, so that ssh does not use it", f"`chmod 600 {path}`"),
+        "open": ("is readable by other users, so ssh does not use it", f"`chmod 600 {path}`"),
         "broken": (
-            "is no private key, or not whole",
-            f"`ssh-keygen -y -f {path}` must print its other half",
+            "is not a private key, or is incomplete",
+            f"`ssh-keygen -y -f {path}` must print its public key",
         ),
     }[key.state]
-    return Finding("here", "key", "problem" if named else "warning", f"{key.path} {what}", fix)
+    return Finding("here", "key", "problem" if configured else "warning", f"{key.path} {flaw}", fix)
 
 
-def judge_agent(agent: Agent, *, named: bool) -> list[Finding]:
-    """The agent, where one answers: a key's file does without."""
+def judge_agent(agent: SshAgent, *, configured: bool) -> list[Finding]:
+    """The agent, if one answers: a key in a file does not need it."""
     if not agent.answers:
         return []
     count = len(agent.fingerprints)
-    if count > MANY and not named:
+    if count > MANY and not configured:
         what = f"the agent has {count} keys, and servers end a login after about six"
         return [Finding("here", "agent", "warning", what, "name the right key in `server.ssh_key`")]
     return [Finding("here", "agent", "ok", f"answers, with {count} {'key' if count == 1 else 'keys'}")]

@@ -1,4 +1,4 @@
-"""HERE, what builds: the docker command, its builder, and this machine's engine."""
+"""Checks of this machine's build tools: the docker command, its builder, and the engine."""
 
 from __future__ import annotations
 
@@ -11,46 +11,45 @@ from ftl.engine.api import Engine
 from ftl.engine.local import local_url
 from ftl.errors import BuildFailed, FtlError
 from ftl.image.building.builder import Builder, find_builder
-from ftl.server.doctor.finding import Finding
+from ftl.server.doctor.finding import Finding, error_text
 
 if TYPE_CHECKING:
     from ftl.config import Project
     from ftl.engine.values import EngineInfo
 
 SECONDS = 1.5
-"""For this machine's engine to say what it is."""
+"""Limit for this machine's engine to describe itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class BuildNeeds:
-    """What a project asks of the machine that deploys it; without a project nothing is known to be asked.
+    """Requirements of a project for this machine; without a project there are none.
 
     Attributes:
-        builds: Images are built here.
+        builds: Images are built on this machine.
     """
 
     builds: bool = False
 
     @classmethod
     def of(cls, project: Project | None) -> BuildNeeds:
-        """Read them off a project."""
+        """The requirements of a project."""
         services = project.services if project is not None else ()
         return cls(any(service.build is not None for service in services))
 
 
 @dataclass(frozen=True, slots=True)
 class LocalTools:
-    """The builder and the engine of this machine, or why there is none."""
+    """The builder and the engine of this machine, or the error why there is none."""
 
     builder: Builder | BuildFailed
     engine: EngineInfo | FtlError
 
 
 async def gather() -> LocalTools:
-    """Look for the docker command and ask this machine's engine."""
-    builder = asyncio.to_thread(_builder)
-    found, engine = await asyncio.gather(builder, _engine())
-    return LocalTools(found, engine)
+    """Find the docker command, and ask this machine's engine."""
+    builder, engine = await asyncio.gather(asyncio.to_thread(_builder), _engine())
+    return LocalTools(builder, engine)
 
 
 def _builder() -> Builder | BuildFailed:
@@ -65,32 +64,31 @@ async def _engine() -> EngineInfo | FtlError:
         async with asyncio.timeout(SECONDS), Engine(local_url(), name="this machine") as engine:
             return await engine.info()
     except TimeoutError:
-        return FtlError(f"the Docker engine of this machine did not answer within {SECONDS:g} s")
+        return FtlError(f"the Docker engine on this machine did not answer within {SECONDS:g} s")
     except FtlError as error:
         return error
 
 
-def judge(here: LocalTools, needs: BuildNeeds) -> list[Finding]:
-    """What there is to say about building on this machine."""
-    return [judge_builder(here.builder, needs), judge_engine(here.engine, needs)]
+def judge(tools: LocalTools, needs: BuildNeeds) -> list[Finding]:
+    """The findings about building on this machine."""
+    return [judge_builder(tools.builder, needs), judge_engine(tools.engine, needs)]
 
 
 def judge_builder(builder: Builder | BuildFailed, needs: BuildNeeds) -> Finding:
     """The docker CLI and its BuildKit, needed where services are built."""
     if isinstance(builder, BuildFailed):
         if not needs.builds:
-            return Finding("here", "docker", "ok", f"{builder.message}; nothing is built here")
-        what = f"{builder.message}: {builder.cause}" if builder.cause else builder.message
-        return Finding("here", "docker", "problem", what, builder.hint)
+            return Finding("here", "docker", "ok", f"{builder.message}; not needed, no service is built here")
+        return Finding("here", "docker", "problem", error_text(builder), builder.hint)
     kind = "buildx" if builder.kind == "buildx" else "built-in BuildKit"
     return Finding("here", "docker", "ok", f"{builder.docker}, with {kind}")
 
 
 def judge_engine(engine: EngineInfo | FtlError, needs: BuildNeeds) -> Finding:
-    """This machine's engine, which builds."""
+    """This machine's engine, needed where services are built."""
     if not isinstance(engine, FtlError):
         return Finding("here", "engine", "ok", f"Docker {engine.version}, {engine.platform}, {engine.store}")
     if not needs.builds:
-        return Finding("here", "engine", "ok", f"{engine.message}; nothing is built here")
-    what = f"{engine.message}: {engine.cause}" if engine.cause else engine.message
-    return Finding("here", "engine", "problem", what, engine.hint or "start Docker: `systemctl start docker`")
+        return Finding("here", "engine", "ok", f"{engine.message}; not needed, no service is built here")
+    fix = engine.hint or "start Docker: `systemctl start docker`"
+    return Finding("here", "engine", "problem", error_text(engine), fix)

@@ -1,6 +1,6 @@
-"""THERE, from outside: which of the server's ports answer this machine, and which of them should not.
+"""Checks of the server's ports from outside: which answer, and which of them should not.
 
-Docker's published ports go around ufw, so that neither its rules nor a listing on the server tells: one has to try.
+Ports that Docker publishes bypass ufw, so neither its rules nor a listing on the server is enough: one has to connect.
 """
 
 from __future__ import annotations
@@ -12,37 +12,37 @@ from typing import TYPE_CHECKING, Literal
 
 from ftl.aio import gather
 from ftl.engine import labels
-from ftl.server.doctor.checks.server import holder, proxy_of
+from ftl.server.doctor.facts import proxy_of, publisher_of
 from ftl.server.doctor.finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from ftl.engine.values import Container
-    from ftl.server.doctor.facts import ListeningPort
+    from ftl.proc_net import ListeningSocket
 
 SECONDS = 1.5
-"""For a connection; one that takes longer is taken for dropped by a firewall."""
+"""Limit for a connection; one that takes longer is assumed to be dropped by a firewall."""
 
 AT_ONCE = 64
 MOST = 256
-"""Ports that are tried: at the same time, and at all."""
+"""Number of ports that are tried: at the same time, and in total."""
 
-Outcome = Literal["open", "closed", "silent"]
+PortState = Literal["open", "closed", "silent"]
 
 WEB = (80, 443)
 """The proxy's ports."""
 
-UNSEEN = Finding(
+NOT_TRIED = Finding(
     "there",
     "from outside",
     "ok",
-    "not tried: the way to the server goes through this machine or another, so that nothing is proved from here",
+    "not tried: the server is reached through this or another machine, so a connection from here proves nothing",
 )
 
-# What listens there by default, for a warning that names it even where no container does.
+# Default ports of programs that a warning should name, even where no container publishes them.
 _KNOWN = {
-    2375: "Docker's API, which makes whoever reaches it root",
+    2375: "Docker's API, which gives root access",
     2379: "etcd",
     3306: "MySQL",
     5432: "PostgreSQL",
@@ -58,36 +58,38 @@ _KNOWN = {
 
 @dataclass(frozen=True, slots=True)
 class PortResult:
-    """A port that was tried at one of the server's addresses."""
+    """The result of a connection to a port at one of the server's addresses."""
 
     port: int
-    outcome: Outcome
+    state: PortState
     address: str = ""
 
 
-def candidates(
-    listeners: Sequence[ListeningPort], containers: Sequence[Container], addresses: Collection[str]
+def ports_to_try(
+    listeners: Sequence[ListeningSocket], containers: Sequence[Container], addresses: Collection[str]
 ) -> list[int]:
-    """The ports worth a try: what listens on all addresses or on one of these, and what Docker publishes there.
+    """The ports that programs listen on, or that Docker publishes, at these addresses.
 
     (With Docker's userland proxy turned off, nothing listens for a published port.)
     """
-    ports = {one.port for one in listeners if one.is_everywhere or one.address in addresses}
+    ports = {listener.port for listener in listeners if listener.wildcard or listener.address in addresses}
     for container in containers:
         ports |= {
-            one.host_port
-            for one in container.published
-            if one.protocol == "tcp" and one.host_port and _leads_out(one.host_address, addresses)
+            published.host_port
+            for published in container.published
+            if published.protocol == "tcp"
+            and published.host_port
+            and _is_reachable(published.host_address, addresses)
         }
     return sorted(ports)[:MOST]
 
 
-def _leads_out(bound: str, addresses: Collection[str]) -> bool:
+def _is_reachable(bound: str, addresses: Collection[str]) -> bool:
     return bound == "" or bound in addresses or ipaddress.ip_address(bound).is_unspecified
 
 
 def by_family(addresses: Iterable[str]) -> tuple[str, ...]:
-    """The first of IPv4 and the first of IPv6: what is closed over the one may be open over the other."""
+    """The first IPv4 and the first IPv6 address: a port may be closed for one family only."""
     first: dict[int, str] = {}
     for address in addresses:
         first.setdefault(ipaddress.ip_address(address).version, address)
@@ -95,13 +97,13 @@ def by_family(addresses: Iterable[str]) -> tuple[str, ...]:
 
 
 async def try_ports(addresses: Sequence[str], ports: Sequence[int]) -> list[PortResult]:
-    """Try to connect to each port at each address, and hang up."""
-    tries = (try_port(address, port) for port in ports for address in addresses)
-    return await gather(tries, limit=AT_ONCE)
+    """Connect to each port at each address, and disconnect."""
+    attempts = (try_port(address, port) for port in ports for address in addresses)
+    return await gather(attempts, limit=AT_ONCE)
 
 
 async def try_port(address: str, port: int) -> PortResult:
-    """Try to connect to one port, and disconnect."""
+    """Connect to one port, and disconnect."""
     try:
         async with asyncio.timeout(SECONDS):
             _, writer = await asyncio.open_connection(address, port)
@@ -114,80 +116,86 @@ async def try_port(address: str, port: int) -> PortResult:
 
 
 def judge(
-    knocks: Sequence[PortResult], containers: Sequence[Container], *, ssh: int, meant: Collection[int]
+    results: Sequence[PortResult], containers: Sequence[Container], *, ssh: int, expected: Collection[int]
 ) -> list[Finding]:
-    """What is reachable and should not be, and what is not and should be.
+    """Unexpected open ports, and ports of the proxy that are blocked.
 
     Args:
-        knocks: What was tried.
+        results: The ports that were tried.
         containers: All of the server's.
-        ssh: The port at which the server was reached.
-        meant: The ports that the project's `forwards` name, and those that the server's firewall.conf does.
+        ssh: The port of the SSH connection.
+        expected: The ports that the project's `forwards` and the server's firewall.conf open.
     """
-    reached = {one.port: one for one in reversed(knocks) if one.outcome == "open"}
-    due = {ssh, *WEB, *meant}
-    stray = [
-        port for port in sorted(reached) if port not in due and not _is_forward(holder(port, containers))
+    is_open = {result.port: result for result in reversed(results) if result.state == "open"}
+    allowed = {ssh, *WEB, *expected}
+    unexpected = [
+        port
+        for port in sorted(is_open)
+        if port not in allowed and not _is_service(publisher_of(port, containers))
     ]
-    findings = [judge_stray(reached[port], holder(port, containers)) for port in stray]
-    if not stray:
-        answers = f"nothing but {', '.join(map(str, sorted(reached)))} answers"
-        what = answers if reached else "no port answers"
-        findings.append(Finding("there", "from outside", "ok", f"{what} from this machine"))
-    return findings + [judge_web(one) for one in _hidden(knocks) if _serves(one.port, containers)]
+    findings = [judge_open_port(is_open[port], publisher_of(port, containers)) for port in unexpected]
+    if not unexpected:
+        numbers = ", ".join(map(str, sorted(is_open)))
+        what = f"only {numbers} can be reached from this machine" if is_open else "no port can be reached"
+        findings.append(Finding("there", "from outside", "ok", what))
+    blocked = [result for result in _blocked_web_ports(results) if _is_proxy_port(result.port, containers)]
+    return findings + [judge_blocked_port(result) for result in blocked]
 
 
-def _hidden(knocks: Sequence[PortResult]) -> list[PortResult]:
-    """The web's ports that do not answer where others do; where none does, there may be no way from here."""
-    lively = {one.address for one in knocks if one.outcome == "open"}
-    tried = [one for one in knocks if one.port in WEB and (one.address in lively or not lively)]
-    return list({one.port: one for one in reversed(tried) if one.outcome != "open"}.values())[::-1]
+def _blocked_web_ports(results: Sequence[PortResult]) -> list[PortResult]:
+    """The web's ports that do not answer at addresses where others do; where none does, there may be no route."""
+    answering = {result.address for result in results if result.state == "open"}
+    web = [
+        result for result in results if result.port in WEB and (result.address in answering or not answering)
+    ]
+    return list({result.port: result for result in reversed(web) if result.state != "open"}.values())[::-1]
 
 
-def _is_forward(container: Container | None) -> bool:
-    """A service's published port is one that its ftl.yaml names: FTL publishes nothing else for it."""
+def _is_service(container: Container | None) -> bool:
+    """Whether FTL published the port for a service: ftl.yaml names it then."""
     return container is not None and container.labels.get(labels.ROLE) == labels.ROLE_SERVICE
 
 
-def _serves(port: int, containers: Sequence[Container]) -> bool:
+def _is_proxy_port(port: int, containers: Sequence[Container]) -> bool:
     proxy = proxy_of(containers)
-    return proxy is not None and proxy.state == "running" and holder(port, containers) == proxy
+    return proxy is not None and proxy.state == "running" and publisher_of(port, containers) == proxy
 
 
-def judge_stray(result: PortResult, container: Container | None) -> Finding:
-    """A port that anybody can reach, and nobody meant to open."""
+def judge_open_port(result: PortResult, container: Container | None) -> Finding:
+    """An unexpected port that everybody can reach."""
     port = result.port
     name = f"port {port}"
-    outside = f"can be reached from outside{_over(result)}"
+    reachable = f"can be reached from outside{_at_address(result)}"
     if container is None:
-        known = f" ({_KNOWN[port]})" if port in _KNOWN else ""
+        program = f" ({_KNOWN[port]})" if port in _KNOWN else ""
         fix = (
-            f"on the server: `sudo ss -ltnp 'sport = :{port}'` names the program; let it listen on 127.0.0.1, or close "
-            f"the port: `ftl setup` does, unless ufw allows it; if it is meant: `ftl setup --allow {port}`"
+            f"on the server: `sudo ss -ltnp 'sport = :{port}'` shows the program; let it listen on 127.0.0.1, or close "
+            f"the port (`ftl setup` does, unless ufw allows it); if it is intended: `ftl setup --allow {port}`"
         )
-        return Finding("there", name, "warning", f"{outside}{known}", fix)
-    inside = next(one.container_port for one in container.published if one.host_port == port)
+        return Finding("there", name, "warning", f"{reachable}{program}", fix)
+    inside = next(item.container_port for item in container.published if item.host_port == port)
     what = (
-        f"{outside}: the container {container.name} ({container.image}) publishes it on all addresses, and ufw does "
-        "not stop that"
+        f"{reachable}: the container {container.name} ({container.image}) publishes it on all addresses, and ufw does "
+        "not block that"
     )
     fix = (
-        f"publish it on 127.0.0.1 alone (`-p 127.0.0.1:{port}:{inside}`; `ftl tunnels` reaches dependencies), or have "
-        f"`ftl setup` close it; if it is meant: `forwards` for a service, `ftl setup --allow {port}` for another"
+        f"publish it on 127.0.0.1 only (`-p 127.0.0.1:{port}:{inside}`; `ftl tunnels` reaches dependencies), or let "
+        f"`ftl setup` close it; if it is intended: `forwards` for a service, `ftl setup --allow {port}` for another "
+        "container"
     )
     return Finding("there", name, "warning", what, fix)
 
 
-def judge_web(result: PortResult) -> Finding:
-    """The proxy listens, and the way to it does not stand."""
-    hidden = f"this machine cannot reach it{_over(result)}: a firewall is in between"
+def judge_blocked_port(result: PortResult) -> Finding:
+    """A port on which the proxy listens, and that cannot be reached."""
+    port = result.port
+    what = f"the proxy listens on {port}, and this machine cannot reach it{_at_address(result)}: a firewall blocks it"
     fix = (
-        f"open it with the provider; in the server's own firewall `ftl setup` does, unless ufw has a rule about "
-        f"{result.port} (`sudo ufw status`)"
+        f"open it in the provider's firewall; `ftl setup` opens it in the server's own, unless ufw has a rule for "
+        f"{port} (`sudo ufw status`)"
     )
-    what = f"the proxy listens on {result.port}, and {hidden}"
-    return Finding("there", f"port {result.port} outside", "warning", what, fix)
+    return Finding("there", f"port {port} outside", "warning", what, fix)
 
 
-def _over(result: PortResult) -> str:
+def _at_address(result: PortResult) -> str:
     return f" at {result.address}" if ":" in result.address else ""

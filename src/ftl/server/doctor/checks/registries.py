@@ -1,4 +1,4 @@
-"""REGISTRY LOGINS: whether the credentials for the project's images are there, and are taken."""
+"""Checks of registry logins: whether there are credentials, and registries accept them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ftl.image.registry.names import (
     push_registries,
     registry_of,
 )
-from ftl.server.doctor.finding import Finding
+from ftl.server.doctor.finding import Finding, error_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,41 +31,41 @@ if TYPE_CHECKING:
     from ftl.server.doctor.finding import Level
 
 SECONDS = 2.0
-"""For a login: a token is had in four round trips to two hosts, and the engine's own way to them is not ours."""
+"""Limit for a login: a token takes four round trips to two hosts, on the engine's own route."""
 
 KEYRING_SECONDS = 5.0
-"""For a credential helper or a command of ftl.yaml, which may ask a cloud."""
+"""Limit for a credential helper or a command of ftl.yaml, which may ask a cloud."""
 
-HERE = "this machine"
+THIS_MACHINE = "this machine"
 
 
 @dataclass(frozen=True, slots=True)
 class LoginAttempt:
-    """One registry, and what came of logging in.
+    """The result of a login to one registry.
 
     Attributes:
-        login: None where not even the credentials were had; `failure` says why.
-        who: Whose engine tried.
-        pushes: The project pushes there, which needs a login nearly everywhere.
-        failure: Why it did not work.
-        late: It took too long to tell.
-        closed: It gives an image that is pulled from there to nobody without a login, and there is none.
+        machine: The machine whose engine tried.
+        pushes: The project pushes there, which requires a login nearly everywhere.
+        login: The credentials; None where they could not be read, which `error` explains.
+        error: Why it failed.
+        timed_out: There was no answer in time.
+        is_private: There are no credentials, and an image that is pulled from there is not public.
     """
 
     registry: str
-    who: str
+    machine: str
     pushes: bool = False
     login: RegistryLogin | None = None
-    failure: FtlError | None = None
-    late: bool = False
-    closed: bool = False
+    error: FtlError | None = None
+    timed_out: bool = False
+    is_private: bool = False
 
 
 class Logins:
-    """The registries that a project uses, and the credentials for them: each looked up once."""
+    """The registries that a project uses, and the credentials for them, each read once."""
 
     def __init__(self, project: Project | None, *, root: Path, environ: Mapping[str, str]) -> None:
-        """Prepare; nothing is looked up yet.
+        """Prepare; nothing is read yet.
 
         Args:
             project: Without one there are none.
@@ -73,37 +73,37 @@ class Logins:
             environ: The process environment.
         """
         self.pushed = push_registries(project) if project else ()
-        self.used = used_by(project) if project else ()
+        self.used = used_registries(project) if project else ()
         self.pulled = pulled_images(project) if project else {}
         self._keyring = Keyring(project.registries if project else (), root=root, environ=environ)
 
-    async def try_here(self) -> list[LoginAttempt]:
-        """Log in to what is pushed to, with this machine's engine, which pushes."""
+    async def try_locally(self) -> list[LoginAttempt]:
+        """Log in to the registries that are pushed to, with this machine's engine, which pushes."""
         if not self.pushed:
             return []
         try:
-            async with Engine(local_url(), name=HERE) as engine:
+            async with Engine(local_url(), name=THIS_MACHINE) as engine:
                 return await self.try_on(engine, self.pushed)
-        except FtlError:  # no engine here: that is a finding of its own
+        except FtlError:  # no engine on this machine: another check reports that
             return []
 
-    async def try_there(self, engine: Engine | None) -> list[LoginAttempt]:
-        """Log in to all of them with the server's engine, which pulls."""
+    async def try_on_server(self, engine: Engine | None) -> list[LoginAttempt]:
+        """Log in to all registries with the server's engine, which pulls."""
         if engine is None:
             return []
-        tried = await self.try_on(engine, self.used)
-        return await gather(self._looked_at(engine, one) for one in tried)
+        attempts = await self.try_on(engine, self.used)
+        return await gather(self._with_access(engine, attempt) for attempt in attempts)
 
-    async def _looked_at(self, engine: Engine, tried: LoginAttempt) -> LoginAttempt:
-        """Without a login it counts whether the images that the server still lacks are everybody's."""
-        if tried.login is None or tried.login.credentials is not None:
-            return tried
-        images = self.pulled.get(tried.registry, ())
+    async def _with_access(self, engine: Engine, attempt: LoginAttempt) -> LoginAttempt:
+        """Without credentials it matters whether the images that the server does not have yet are public."""
+        if attempt.login is None or attempt.login.credentials is not None:
+            return attempt
+        images = self.pulled.get(attempt.registry, ())
         try:
-            lacking = [one for one in images if await engine.image(one) is None]
-        except EngineError:  # it has just answered: what is wrong with it is a finding of its own
-            return tried
-        return replace(tried, closed=await needs_login(engine, lacking, seconds=SECONDS))
+            missing = [image for image in images if await engine.image(image) is None]
+        except EngineError:  # it has just answered: another check reports what is wrong with it
+            return attempt
+        return replace(attempt, is_private=await needs_login(engine, missing, seconds=SECONDS))
 
     async def try_on(self, engine: Engine, registries: Sequence[str]) -> list[LoginAttempt]:
         """Log in with one engine."""
@@ -115,64 +115,69 @@ class Logins:
             async with asyncio.timeout(KEYRING_SECONDS):
                 login = await self._keyring.for_registry(registry)
         except TimeoutError:
-            return LoginAttempt(registry, engine.name, pushes, late=True)
+            return LoginAttempt(registry, engine.name, pushes, timed_out=True)
         except FtlError as error:
-            return LoginAttempt(registry, engine.name, pushes, failure=error)
+            return LoginAttempt(registry, engine.name, pushes, error=error)
         if login.credentials is None:
             return LoginAttempt(registry, engine.name, pushes, login)
         try:
             async with asyncio.timeout(SECONDS):
                 await verify(engine, login.credentials)
         except TimeoutError:
-            return LoginAttempt(registry, engine.name, pushes, login, late=True)
+            return LoginAttempt(registry, engine.name, pushes, login, timed_out=True)
         except FtlError as error:
             return LoginAttempt(registry, engine.name, pushes, login, error)
         return LoginAttempt(registry, engine.name, pushes, login)
 
 
-def used_by(project: Project) -> tuple[str, ...]:
-    """The registries that a project's images name, and those that ftl.yaml lists; as docker's config calls them."""
+def used_registries(project: Project) -> tuple[str, ...]:
+    """The registries of a project's images and of ftl.yaml, as docker's config names them."""
     images = [service.image for service in project.services if service.image]
     images += [dependency.image for dependency in project.dependencies]
-    named = [registry_of(image) for image in [*images, project.proxy.image]]
-    return tuple(dict.fromkeys([*named, *(config_key(one.server) for one in project.registries)]))
+    of_images = [registry_of(image) for image in [*images, project.proxy.image]]
+    return tuple(dict.fromkeys([*of_images, *(config_key(item.server) for item in project.registries)]))
 
 
-def judge(tried: Sequence[LoginAttempt]) -> list[Finding]:
-    """What there is to say about logins: nothing of Docker Hub where nobody logs in."""
+def judge(attempts: Sequence[LoginAttempt]) -> list[Finding]:
+    """The findings about logins: none about Docker Hub where no login is used or needed."""
     return [
-        judge_login(one)
-        for one in tried
-        if one.registry != HUB or one.pushes or one.failure or one.closed or _has_credentials(one)
+        judge_login(attempt)
+        for attempt in attempts
+        if attempt.registry != HUB
+        or attempt.pushes
+        or attempt.error
+        or attempt.is_private
+        or _has_credentials(attempt)
     ]
 
 
-def _has_credentials(tried: LoginAttempt) -> bool:
-    return tried.login is not None and tried.login.credentials is not None
+def _has_credentials(attempt: LoginAttempt) -> bool:
+    return attempt.login is not None and attempt.login.credentials is not None
 
 
-def judge_login(tried: LoginAttempt) -> Finding:
-    """One login."""
-    name = display_name(tried.registry)
-    login, failure = tried.login, tried.failure
-    if failure is not None:
-        what = f"{failure.message}: {failure.cause}" if failure.cause else failure.message
-        return Finding("registries", name, "problem", what, failure.hint or login_command(tried.registry))
-    if tried.late:
-        what = f"the login from {tried.who} could not be tried: no answer in time"
-        return Finding("registries", name, "warning", what, f"can {tried.who} reach {name}?")
+def judge_login(attempt: LoginAttempt) -> Finding:
+    """The finding about one login."""
+    name, machine = display_name(attempt.registry), attempt.machine
+    login, error = attempt.login, attempt.error
+    if error is not None:
+        fix = error.hint or login_command(attempt.registry)
+        return Finding("registries", name, "problem", error_text(error), fix)
+    if attempt.timed_out:
+        what = f"the login from {machine} could not be tested: no answer in time"
+        return Finding("registries", name, "warning", what, f"can {machine} reach {name}?")
     if login is not None and login.credentials is not None:
         user = "a token" if login.credentials.is_identity_token else login.credentials.username
-        what = f"takes the login of {user} ({login.credentials.origin}) from {tried.who}"
+        what = f"accepts the login of {user} ({login.credentials.origin}) from {machine}"
         return Finding("registries", name, "ok", what)
-    error = login.error if login is not None else None
-    fix = f"{login_command(tried.registry)}, or list it below `registries` in ftl.yaml"
-    if error is not None:
-        level: Level = "problem" if tried.pushes or tried.closed else "warning"
-        return Finding("registries", name, level, error, fix)
-    if tried.closed:
-        what = f"there is no login, and {tried.who} cannot pull the project's images without one"
+    unreadable = login.error if login is not None else None
+    fix = f"{login_command(attempt.registry)}, or list it under `registries` in ftl.yaml"
+    if unreadable is not None:
+        level: Level = "problem" if attempt.pushes or attempt.is_private else "warning"
+        return Finding("registries", name, level, unreadable, fix)
+    if attempt.is_private:
+        what = f"there is no login, and {machine} cannot pull the project's images without one"
         return Finding("registries", name, "problem", what, fix)
-    if tried.pushes:
-        return Finding("registries", name, "warning", "there is no login, and most want one for a push", fix)
+    if attempt.pushes:
+        what = "there is no login, and most registries require one for a push"
+        return Finding("registries", name, "warning", what, fix)
     return Finding("registries", name, "ok", "there is no login, which is fine for public images")

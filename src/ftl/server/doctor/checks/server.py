@@ -1,4 +1,4 @@
-"""THERE: whether the server lets us in, and is fit for what is deployed to it."""
+"""Checks of the server: login, engine, disk, memory, clock, and the proxy's ports."""
 
 from __future__ import annotations
 
@@ -6,106 +6,114 @@ from dataclasses import replace
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from ftl.engine import labels
 from ftl.errors import LoginRefused
 from ftl.figures import duration, size
 from ftl.image.transfer.delivery.compress import codec_for
-from ftl.server.doctor.finding import Finding
+from ftl.server.doctor.facts import proxy_of, publisher_of
+from ftl.server.doctor.finding import Finding, error_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from ftl.engine.values import Container, EngineInfo
     from ftl.errors import FtlError, ServerError
-    from ftl.server.doctor.facts import FreeSpace, ServerFacts
-    from ftl.server.doctor.gather import EngineInspection
+    from ftl.server.doctor.facts import EngineState, ServerFacts
+    from ftl.server.facts.reader import FreeSpace
 
 GB = 1000**3
 
 FULL, TIGHT = GB, 5 * GB
-"""Bytes that Docker's disk must, and should, have left: an image of a real app is about as large as the first."""
+"""Free bytes on Docker's disk below which it is a problem, or a warning.
 
-SCARCE = 0.02
-"""The share of inodes below which a disk counts as full: layers are many small files."""
+The image of a real app is about as large as the first.
+"""
 
-SMALL = 400 * 1000**2
+FEW_INODES = 0.02
+"""Share of free inodes below which a disk counts as full: layers are many small files."""
+
+LITTLE_MEMORY = 400 * 1000**2
 """Bytes of memory and swap: Docker and the proxy take about half of it."""
 
-DRIFT, LOST = 10.0, 300.0
-"""Seconds by which clocks may differ before it shows in logs, and before certificates and tokens are refused."""
+DRIFT, WRONG = 10.0, 300.0
+"""Seconds between clocks from which logs mislead, and from which certificates and tokens fail."""
 
 OLDEST = (20, 10)
-"""The oldest Docker that FTL is tried against."""
+"""The oldest Docker that FTL is tested with."""
 
 
-def judge_refusal(error: FtlError, name: str = "connection") -> Finding:
-    """Why the server, or its engine, cannot be worked with."""
-    what = f"{error.message}: {error.cause}" if error.cause else error.message
-    return Finding("there", name, "problem", what, error.hint)
+def judge_error(error: FtlError, name: str = "connection") -> Finding:
+    """The error why the server, or its engine, cannot be used."""
+    return Finding("there", name, "problem", error_text(error), error.hint)
 
 
 def judge_unreachable(error: ServerError, login: str, key: str | None) -> Finding:
-    """Why ssh does not get in; `login` is what follows `ssh`, `key` the file that ftl.yaml names."""
-    found = judge_refusal(error)
+    """The error why ssh cannot connect or log in.
+
+    Args:
+        error: ssh's.
+        login: The arguments of `ssh-copy-id` for this server.
+        key: The key's file that ftl.yaml names.
+    """
+    finding = judge_error(error)
     if not isinstance(error, LoginRefused):
-        return found
+        return finding
     copy = f"`ssh-copy-id {f'-i {quote(key)}.pub ' if key else ''}{login}`"
     return replace(
-        found,
-        fix=f"{copy} brings the key there, if another way in is open (`ftl setup` makes users); {error.hint}",
+        finding,
+        fix=f"{copy} installs the key, if another login works (`ftl setup` creates users); {error.hint}",
     )
 
 
-def judge_system(survey: ServerFacts) -> Finding:
-    """The way in stands: as whom, and into what."""
-    system = f" ({survey.system})" if survey.system else ""
-    return Finding("there", "connection", "ok", f"reached as {survey.user}{system}")
+def judge_login(facts: ServerFacts) -> Finding:
+    """The login, which worked: the user and the system."""
+    system = f" ({facts.system})" if facts.system else ""
+    return Finding("there", "connection", "ok", f"logged in as {facts.user}{system}")
 
 
-def judge_docker(docker: EngineInspection, survey: ServerFacts) -> list[Finding]:
-    """The engine: whether it can be used, what it is, and how images get there."""
-    if docker.info is None:
-        return [judge_refusal(docker.refusal, "docker")] if docker.refusal else []
-    return [*judge_engine(docker.info, survey.user), judge_zstd(docker.info, has_program=survey.has_zstd)]
+def judge_docker(engine: EngineState, facts: ServerFacts) -> list[Finding]:
+    """The engine: whether it can be used, its version, and the form in which it gets images."""
+    if engine.info is None:
+        return [judge_error(engine.error, "docker")] if engine.error else []
+    return [*judge_engine(engine.info, facts.user), judge_zstd(engine.info, has_zstd=facts.has_zstd)]
 
 
 def judge_engine(info: EngineInfo, user: str) -> list[Finding]:
-    """The engine's version and store; that it answered means that this user may use it."""
+    """The engine's version and store; its answer shows that this user may use it."""
     version = tuple(int(part) for part in info.version.split(".")[:2] if part.isdigit())
     text = f"Docker {info.version}, {info.platform}, {info.store} store"
     access = Finding("there", "docker group", "ok", f"{user} may use Docker")
     if version and version < OLDEST:
-        what = f"{text}: older than 20.10, which FTL is not tried with"
-        return [access, Finding("there", "engine", "warning", what, "update Docker there")]
+        what = f"{text}: older than 20.10, the oldest version that FTL is tested with"
+        return [access, Finding("there", "engine", "warning", what, "update Docker on the server")]
     return [access, Finding("there", "engine", "ok", text)]
 
 
-def judge_zstd(info: EngineInfo, *, has_program: bool) -> Finding:
-    """How images travel: the program zstd puts differences together, an engine alone takes whole layers."""
-    if has_program:
-        return Finding("there", "zstd", "ok", "changed layers travel as differences")
+def judge_zstd(info: EngineInfo, *, has_zstd: bool) -> Finding:
+    """The form in which images are sent: zstd applies deltas, an engine takes whole layers."""
+    if has_zstd:
+        return Finding("there", "zstd", "ok", "changed layers are sent as deltas")
     form = codec_for(info).name
-    what = f"no program zstd: changed layers travel whole (as {form}), and what is cut off begins anew"
+    what = f"zstd is not installed: changed layers are sent whole (as {form}), and interrupted transfers start over"
     return Finding(
         "there", "zstd", "warning", what, "`ftl setup` installs it, or `sudo apt-get install zstd`"
     )
 
 
-def judge_machine(survey: ServerFacts) -> list[Finding]:
+def judge_machine(facts: ServerFacts) -> list[Finding]:
     """Disk, memory and clock."""
     return [
-        *judge_disk(survey.disk, survey.inodes, survey.root),
-        *judge_memory(survey.memory),
-        judge_clock(survey.skew),
+        *judge_disk(facts.disk, facts.inodes, facts.root),
+        *judge_memory(facts.memory),
+        judge_clock(facts.skew),
     ]
 
 
 def judge_disk(disk: FreeSpace | None, inodes: FreeSpace | None, root: str) -> list[Finding]:
-    """The room where Docker keeps images."""
-    fix = "`docker system df` there shows what takes the room, `docker image prune` frees what nothing uses"
+    """Free space where Docker keeps images."""
+    fix = "on the server: `docker system df` shows what uses it, `docker image prune` removes unused images"
     if disk is None:
         return []
-    if inodes is not None and inodes.total and inodes.share < SCARCE:
+    if inodes is not None and inodes.total and inodes.share < FEW_INODES:
         what = f"{root} has {inodes.free} inodes left, of {inodes.total}"
         return [Finding("there", "disk", "problem", what, fix)]
     what = f"{size(disk.free)} of {size(disk.total)} are free in {root}"
@@ -117,66 +125,46 @@ def judge_disk(disk: FreeSpace | None, inodes: FreeSpace | None, root: str) -> l
 
 
 def judge_memory(memory: dict[str, int]) -> list[Finding]:
-    """Whether the old and the new release find room side by side; swap counts."""
+    """Memory for the old and the new release at the same time; swap counts."""
     if "MemTotal" not in memory or "MemAvailable" not in memory:
         return []
     free = memory["MemAvailable"]
     swap = memory.get("SwapTotal", 0)
-    what = f"{size(free)} of {size(memory['MemTotal'])} are free, " + (
-        f"{size(swap)} swap" if swap else "no swap"
-    )
-    if memory["MemTotal"] + swap < SMALL or free + swap < SMALL / 4:
-        fix = "`ftl setup --swap 1G` adds swap; or stop what is not needed"
+    swap_text = f"{size(swap)} swap" if swap else "no swap"
+    what = f"{size(free)} of {size(memory['MemTotal'])} are free, {swap_text}"
+    if memory["MemTotal"] + swap < LITTLE_MEMORY or free + swap < LITTLE_MEMORY / 4:
+        fix = "`ftl setup --swap 1G` adds swap; or stop programs that are not needed"
         return [Finding("there", "memory", "warning", what, fix)]
     return [Finding("there", "memory", "ok", what)]
 
 
 def judge_clock(skew: float) -> Finding:
-    """Whether the server's clock goes with this machine's."""
+    """Agreement of the server's clock with this machine's."""
     off = abs(skew)
     if off < DRIFT:
-        return Finding("there", "clock", "ok", "goes with this machine's")
+        return Finding("there", "clock", "ok", "agrees with this machine's")
     what = f"is {duration(off)} {'ahead of' if skew > 0 else 'behind'} this machine's"
-    fix = "the wrong one of the two: `sudo timedatectl set-ntp true`"
-    return Finding("there", "clock", "problem" if off >= LOST else "warning", what, fix)
+    fix = "on the machine whose clock is wrong: `sudo timedatectl set-ntp true`"
+    return Finding("there", "clock", "problem" if off >= WRONG else "warning", what, fix)
 
 
-# --- the proxy's ports ----------------------------------------------------------------------------------
-
-
-def proxy_of(containers: Iterable[Container]) -> Container | None:
-    """The container that is FTL's proxy."""
-    return next((one for one in containers if one.labels.get(labels.ROLE) == labels.ROLE_PROXY), None)
-
-
-def holder(port: int, containers: Iterable[Container]) -> Container | None:
-    """The container for which the server listens on a TCP port."""
-    return next(
-        (
-            one
-            for one in containers
-            if any(mine.host_port == port and mine.protocol == "tcp" for mine in one.published)
-        ),
-        None,
-    )
-
-
-def judge_port(port: int, survey: ServerFacts, containers: Sequence[Container]) -> Finding:
-    """Whether one of the proxy's ports is free or the proxy's."""
+def judge_port(port: int, facts: ServerFacts, containers: Sequence[Container]) -> Finding:
+    """One of the proxy's ports: free, used by the proxy, or taken."""
     name = f"port {port}"
-    taken = holder(port, containers)
-    if taken is not None and taken == proxy_of(containers):
-        return Finding("there", name, "ok", "is the proxy's")
-    if taken is not None:
-        what = f"is taken by the container {taken.name} ({taken.image}); the proxy needs it"
-        return Finding("there", name, "problem", what, f"on the server: `docker stop {taken.name}`")
-    if not any(one.port == port for one in survey.listeners):
+    publisher = publisher_of(port, containers)
+    if publisher is not None and publisher == proxy_of(containers):
+        return Finding("there", name, "ok", "is used by the proxy")
+    if publisher is not None:
+        what = f"is taken by the container {publisher.name} ({publisher.image}); the proxy needs it"
+        return Finding("there", name, "problem", what, f"on the server: `docker stop {publisher.name}`")
+    if not any(listener.port == port for listener in facts.listeners):
         return Finding("there", name, "ok", "is free for the proxy")
-    if len(survey.programs) == 1:
-        what = f"is taken, by {survey.programs[0]} as it seems; the proxy needs it"
-        fix = f"on the server: `sudo systemctl disable --now {survey.programs[0]}`"
-        return Finding("there", name, "problem", what, fix)
+    if len(facts.web_servers) == 1:
+        (program,) = facts.web_servers
+        what = f"is taken, apparently by {program}; the proxy needs it"
+        return Finding(
+            "there", name, "problem", what, f"on the server: `sudo systemctl disable --now {program}`"
+        )
     what = "is taken by another program; the proxy needs it"
-    return Finding(
-        "there", name, "problem", what, f"on the server: `sudo ss -ltnp 'sport = :{port}'` names it"
-    )
+    fix = f"on the server: `sudo ss -ltnp 'sport = :{port}'` shows which"
+    return Finding("there", name, "problem", what, fix)

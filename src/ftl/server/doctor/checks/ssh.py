@@ -1,4 +1,4 @@
-"""HERE, the way in: ssh, where its configuration leads, and what known_hosts says of the server."""
+"""Checks of ssh on this machine: the client, its configuration, and known_hosts."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 from ftl.aio import gather, gather2
 from ftl.errors import HostKeyChanged, LoginRefused
 from ftl.server.doctor.checks import keys
-from ftl.server.doctor.checks.keys import NO_AGENT, Agent, KeyFile
-from ftl.server.doctor.finding import Finding
-from ftl.server.doctor.programs import printed
+from ftl.server.doctor.checks.keys import NO_AGENT, KeyFile, SshAgent, output_of
+from ftl.server.doctor.finding import Finding, error_text
 from ftl.ssh import target as options
 
 if TYPE_CHECKING:
@@ -22,17 +21,17 @@ if TYPE_CHECKING:
     from ftl.ssh.target import Target
 
 OLDEST = (7, 6)
-"""The first OpenSSH that knows StrictHostKeyChecking=accept-new."""
+"""The first OpenSSH with StrictHostKeyChecking=accept-new."""
 
-_ENTRY = re.compile(r"^(?!#)(?:@\S+ )?\S+ (?P<kind>\S+) (?P<key>AAAA\S+)", re.MULTILINE)
+_KNOWN_HOST = re.compile(r"^(?!#)(?:@\S+ )?\S+ (?P<kind>\S+) (?P<key>AAAA\S+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class SshRoute:
-    """The way to the server as ssh's own configuration describes it (`ssh -G`).
+    """The route to the server by ssh's own configuration (`ssh -G`).
 
     Attributes:
-        hostname: What ssh connects to: a name or an address.
+        hostname: The name or address that ssh connects to.
         known_as: The server's name in known_hosts.
         jumps: Whether it goes through another machine or program.
         agent: The agent's socket; empty where there is none.
@@ -50,56 +49,67 @@ class SshRoute:
 
     @property
     def login(self) -> str:
-        """What follows `ssh` and `ssh-copy-id`."""
+        """The arguments of `ssh` and `ssh-copy-id` for this server."""
         return f"{'' if self.port == 22 else f'-p {self.port} '}{self.user}@{self.hostname}"
 
 
 @dataclass(frozen=True, slots=True)
 class SshInspection:
-    """All that was gathered about the way in. `route` is None where ssh cannot say it."""
+    """The information gathered about ssh on this machine.
+
+    Attributes:
+        client: The output of `ssh -V`; None where there is no ssh.
+        route: None where ssh does not print it.
+        host_keys: The server's known host keys: (type, key).
+    """
 
     client: str | None
     route: SshRoute | None = None
     keys: tuple[KeyFile, ...] = ()
-    agent: Agent = NO_AGENT
-    entries: tuple[tuple[str, str], ...] = ()
+    agent: SshAgent = NO_AGENT
+    host_keys: tuple[tuple[str, str], ...] = ()
 
 
 # --- gathering ------------------------------------------------------------------------------------------
 
 
 async def inspect_ssh(target: Target | None, environ: Mapping[str, str]) -> SshInspection:
-    """Look at the client, the key, the agent and known_hosts; no connection is made.
+    """Inspect the client, the keys, the agent and known_hosts, without connecting.
 
     Args:
-        target: The server; None: there is none, so that only the client can be looked at.
+        target: The server; None: there is none, so only the client is inspected.
         environ: The process environment.
     """
     if target is None:
-        return SshInspection(await printed(["ssh", "-V"]))
-    client, answer = await gather2(
-        printed(["ssh", "-V"]), printed(["ssh", "-G", *options.options(target), "--", target.address])
+        return SshInspection(await output_of(["ssh", "-V"]))
+    client, configuration = await gather2(
+        output_of(["ssh", "-V"]), output_of(["ssh", "-G", *options.options(target), "--", target.address])
     )
-    if client is None or answer is None:
+    if client is None or configuration is None:
         return SshInspection(client)
-    route = read_route(answer, target, environ)
+    route = read_route(configuration, target, environ)
     paths = [target.key] if target.key is not None else [path for path in route.keys if path.exists()]
-    looked, agent = await gather2(gather(keys.look_at(path) for path in paths), keys.ask_agent(route.agent))
-    entries = await gather(_entries(route.known_as, path) for path in route.known_hosts)
+    key_files, agent = await gather2(
+        gather(keys.inspect_key(path) for path in paths), keys.inspect_agent(route.agent)
+    )
+    host_keys = await gather(_host_keys(route.known_as, path) for path in route.known_hosts)
     return SshInspection(
-        client, route, tuple(looked), agent, tuple(entry for found in entries for entry in found)
+        client, route, tuple(key_files), agent, tuple(key for in_file in host_keys for key in in_file)
     )
 
 
-def read_route(answer: str, target: Target, environ: Mapping[str, str]) -> SshRoute:
-    """Read `ssh -G`; see ssh_config(5) for the words."""
-    words = {line.split(" ", 1)[0]: line.split(" ", 1)[1] for line in answer.splitlines() if " " in line}
-    resolved = options.resolved(answer)
+def read_route(configuration: str, target: Target, environ: Mapping[str, str]) -> SshRoute:
+    """Read the output of `ssh -G`; ssh_config(5) lists its keywords."""
+    lines = (line for line in configuration.splitlines() if " " in line)
+    settings = {line.split(" ", 1)[0]: line.split(" ", 1)[1] for line in lines}
+    resolved = options.resolved(configuration)
     hostname = resolved.hostname or target.address
-    alias = words.get("hostkeyalias", "")
+    alias = settings.get("hostkeyalias", "")
     port = int(resolved.port)
-    agent = words.get("identityagent", "SSH_AUTH_SOCK")
-    files = [str(target.known_hosts)] if target.known_hosts else words.get("userknownhostsfile", "").split()
+    agent = settings.get("identityagent", "SSH_AUTH_SOCK")
+    files = (
+        [str(target.known_hosts)] if target.known_hosts else settings.get("userknownhostsfile", "").split()
+    )
     return SshRoute(
         hostname=hostname,
         user=resolved.user,
@@ -108,72 +118,69 @@ def read_route(answer: str, target: Target, environ: Mapping[str, str]) -> SshRo
         keys=tuple(Path(key).expanduser() for key in resolved.keys),
         known_as=alias or (hostname if port == 22 else f"[{hostname}]:{port}"),
         known_hosts=tuple(path for file in files if (path := Path(file.strip('"')).expanduser()).is_file()),
-        jumps=any(words.get(word, "none") != "none" for word in ("proxyjump", "proxycommand")),
+        jumps=any(settings.get(keyword, "none") != "none" for keyword in ("proxyjump", "proxycommand")),
         agent={"SSH_AUTH_SOCK": environ.get("SSH_AUTH_SOCK", ""), "none": ""}.get(agent, agent),
     )
 
 
-async def _entries(name: str, file: Path) -> list[tuple[str, str]]:
-    """The host keys that a file has for a name, also where names are hashed: (kind, key)."""
-    said = await printed(["ssh-keygen", "-F", name, "-f", str(file)])
-    return [(found["kind"], found["key"]) for found in _ENTRY.finditer(said or "")]
+async def _host_keys(name: str, file: Path) -> list[tuple[str, str]]:
+    """The host keys that a file has for a name, also where names are hashed: (type, key)."""
+    output = await output_of(["ssh-keygen", "-F", name, "-f", str(file)])
+    return [(match["kind"], match["key"]) for match in _KNOWN_HOST.finditer(output or "")]
 
 
-# --- judging --------------------------------------------------------------------------------------------
+# --- evaluating -----------------------------------------------------------------------------------------
 
 
-def judge(way: SshInspection, *, named: bool, refusal: ServerError | None) -> list[Finding]:
-    """What there is to say about the way in.
+def judge(inspection: SshInspection, *, configured: bool, error: ServerError | None) -> list[Finding]:
+    """The findings about ssh on this machine.
 
     Args:
-        way: What was gathered.
-        named: Whether ftl.yaml names the key.
-        refusal: Why the server could not be looked at, if so.
+        inspection: The gathered information.
+        configured: Whether ftl.yaml names the key.
+        error: Why the server could not be reached, if so.
     """
-    findings = [judge_client(way.client)]
-    if way.route is not None:
-        findings += keys.judge_keys(way.keys, way.agent, way.route.login, named=named)
-        findings += keys.judge_agent(way.agent, named=named)
-        findings += judge_known(way.entries, way.route, refusal)
+    findings = [judge_client(inspection.client)]
+    route = inspection.route
+    if route is not None:
+        findings += keys.judge_keys(inspection.keys, inspection.agent, route.login, configured=configured)
+        findings += keys.judge_agent(inspection.agent, configured=configured)
+        findings += judge_known_hosts(inspection.host_keys, route, error)
     return findings
 
 
 def judge_client(version: str | None) -> Finding:
-    """The ssh client; `version` is what `ssh -V` prints."""
+    """The ssh client, by the output of `ssh -V`."""
+    install = "`apt-get install openssh-client`"
     if version is None:
-        return Finding(
-            "here", "ssh", "problem", "there is no `ssh` on this machine", "`apt-get install openssh-client`"
-        )
-    found = re.search(r"OpenSSH_(\d+)\.(\d+)\S*", version)
-    if found is None:
-        return Finding(
-            "here", "ssh", "warning", "this `ssh` is not OpenSSH", "`apt-get install openssh-client`"
-        )
-    if (int(found[1]), int(found[2])) < OLDEST:
-        what = f"{found[0]} is too old: FTL needs 7.6 or newer"
-        return Finding("here", "ssh", "problem", what, "`apt-get install openssh-client` on a newer system")
-    return Finding("here", "ssh", "ok", found[0].replace("_", " ").rstrip(","))
+        return Finding("here", "ssh", "problem", "`ssh` is not installed on this machine", install)
+    match = re.search(r"OpenSSH_(\d+)\.(\d+)\S*", version)
+    if match is None:
+        return Finding("here", "ssh", "warning", "this `ssh` is not OpenSSH", install)
+    if (int(match[1]), int(match[2])) < OLDEST:
+        what = f"{match[0]} is too old: FTL needs 7.6 or newer"
+        return Finding("here", "ssh", "problem", what, f"{install} on a newer system")
+    return Finding("here", "ssh", "ok", match[0].replace("_", " ").rstrip(","))
 
 
-def judge_known(
-    entries: Sequence[tuple[str, str]], route: SshRoute, refusal: ServerError | None
+def judge_known_hosts(
+    host_keys: Sequence[tuple[str, str]], route: SshRoute, error: ServerError | None
 ) -> list[Finding]:
-    """What known_hosts says of the server, or ssh where it showed another host key than the known one."""
+    """The server's host keys in known_hosts, or the error where it presented another one."""
     name = route.known_as
-    if isinstance(refusal, HostKeyChanged):
-        what = f"{refusal.message}: {refusal.cause}" if refusal.cause else refusal.message
-        return [Finding("here", "known_hosts", "problem", what, refusal.hint)]
-    if not entries and route.strict:
-        what = f"{name} is not known, and ~/.ssh/config lets only known servers pass"
+    if isinstance(error, HostKeyChanged):
+        return [Finding("here", "known_hosts", "problem", error_text(error), error.hint)]
+    if not host_keys and route.strict:
+        what = f"{name} is unknown, and ~/.ssh/config accepts only known servers"
         return [Finding("here", "known_hosts", "problem", what, f"`ssh {route.login}` shows its fingerprint")]
-    if not entries:
-        met = refusal is None or isinstance(refusal, LoginRefused)
-        when = "its host key is remembered" if met else "its host key will be remembered when it answers"
-        return [Finding("here", "known_hosts", "ok", f"{name} is new: {when}")]
-    kinds = [kind for kind, _ in set(entries)]
-    twice = sorted({kind for kind in kinds if kinds.count(kind) > 1})
-    if twice:
-        what = f"several {' and '.join(twice)} keys are known for {name}: all but one are old"
+    if not host_keys:
+        connected = error is None or isinstance(error, LoginRefused)
+        added = "its host key was added" if connected else "its host key will be added when it answers"
+        return [Finding("here", "known_hosts", "ok", f"{name} is new: {added}")]
+    kinds = [kind for kind, _ in set(host_keys)]
+    duplicates = sorted({kind for kind in kinds if kinds.count(kind) > 1})
+    if duplicates:
+        what = f"there are several {' and '.join(duplicates)} keys for {name}: all but one are outdated"
         fix = f"`ssh-keygen -R '{name}'`, then `ssh {route.login}`, comparing the fingerprint"
         return [Finding("here", "known_hosts", "warning", what, fix)]
     return [Finding("here", "known_hosts", "ok", f"{name} is known")]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ftl.errors import FtlError, LoginRefused, ServerError, at
 from ftl.events import Emit, StepFailed, StepFinished, StepStarted, StepUndone
 from ftl.server.setup.apply.root_shell import RootShell
-from ftl.server.setup.plan.steps import HardenSsh, Keep, Revert
+from ftl.server.setup.plan.steps import HardenSsh, KeepChange, RevertChange
 from ftl.ssh.openssh import connect
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ async def _confirm(step: SetupStep, shell: RootShell, check: _DeployerCheck, emi
     try:
         await check.connect(accept_refusal=not isinstance(step, HardenSsh))
     except FtlError as error:
-        await shell.run(Revert())
+        await shell.run(RevertChange())
         emit(StepFailed(step.kind, step.text))
         emit(StepUndone(step.kind, step.text))
         raise ServerError(
@@ -90,7 +90,7 @@ async def _confirm(step: SetupStep, shell: RootShell, check: _DeployerCheck, emi
             cause=error.message,
             hint=error.hint,
         ) from error
-    await shell.run(Keep())
+    await shell.run(KeepChange())
 
 
 class _DeployerCheck:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftl.errors import ServerError
-from ftl.server.facts.reader import Facts
+from ftl.server.facts.reader import FactLines
 from ftl.server.setup.observe.reachable import published_ports, reachable_ports
 from ftl.server.setup.ports import VPN
 
@@ -159,7 +159,7 @@ def read(output: str, *, name: str) -> ObservedServer:
     Raises:
         ServerError: The script did not run to its end, or did not find what setup needs to know.
     """
-    facts = Facts(output)
+    facts = FactLines(output)
     if "end" not in facts:
         raise ServerError(
             f"{name} could not be examined",
@@ -178,7 +178,7 @@ def read(output: str, *, name: str) -> ObservedServer:
         raise ServerError(f"{name} reported facts that cannot be read", cause=str(error)) from error
 
 
-def _observed(facts: Facts) -> ObservedServer:
+def _observed(facts: FactLines) -> ObservedServer:
     disk = facts.disk()
     wireguard = frozenset((int(port), "udp") for port in facts.all("wireguard") if port != "0")
     tcp, udp = (reachable_ports(facts.sockets(protocol), protocol) for protocol in ("tcp", "udp"))
@@ -215,7 +215,7 @@ def _observed(facts: Facts) -> ObservedServer:
     )
 
 
-def _required(facts: Facts, name: str) -> str:
+def _required(facts: FactLines, name: str) -> str:
     value = facts.first(name)
     if not value:
         raise ValueError(f"there is no fact `{name}`")
@@ -241,14 +241,14 @@ def _engine(words: Sequence[str]) -> RunningEngine | None:
     )
 
 
-def _account(facts: Facts) -> DeployAccount | None:
+def _account(facts: FactLines) -> DeployAccount | None:
     if "account" not in facts:
         return None
     home = facts.first("account").split(":")[5]
     return DeployAccount(home, frozenset(facts.first("groups").split()), sudoer="sudoer" in facts)
 
 
-def _sshd(facts: Facts) -> SshServer:
+def _sshd(facts: FactLines) -> SshServer:
     ports = [int(port) for port in facts.all("ssh-port") if port.isdecimal()]
     connection = facts.first("connection").split()
     if len(connection) == 4:

@@ -1,4 +1,4 @@
-"""What doctor makes of certificates: those in files and those that are served."""
+"""Checks of certificates: the user's files, and those that the server presents."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from ftl.config import Proxy
 from ftl.proxy.tls import x509
 from ftl.server.doctor.checks import certificates
-from ftl.server.doctor.checks.certificates import Served
+from ftl.server.doctor.checks.certificates import ServedCertificate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,76 +67,93 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("shop.pem", "shop.key", "blog.example.com", "does not cover blog.example.com"),
     ],
 )
-def test_files_of_one_s_own(folder: Path, certificate: str, key: str, host: str, words: str | None) -> None:
-    """A certificate and key that cannot serve are found before a deploy, and nobody is asked for a passphrase."""
+def test_the_user_s_files(folder: Path, certificate: str, key: str, host: str, words: str | None) -> None:
+    """A certificate and key that do not work are found before a deploy, without asking for a passphrase."""
     proxy = Proxy(certificate=certificate, key=key)
-    (found,) = certificates.judge_own(proxy, folder, [host], datetime.now(UTC))
+    (found,) = certificates.judge_files(proxy, folder, [host], datetime.now(UTC))
     if words is None:
         assert found.level == "ok"
-        assert "good for 29 days" in found.what
+        assert "valid for 29 days" in found.what
     else:
         assert found.level == "problem"
         assert words in found.what
         assert found.fix
-    assert certificates.judge_own(AUTO, folder, [host], datetime.now(UTC)) == []
+    assert certificates.judge_files(AUTO, folder, [host], datetime.now(UTC)) == []
 
 
 @pytest.mark.parametrize(
     ("served", "proxy", "level", "words"),
     [
-        (Served("shop.example.com", GOOD), AUTO, "ok", "issued by Let's Encrypt R11, good for 70 days"),
         (
-            Served(
+            ServedCertificate("shop.example.com", GOOD),
+            AUTO,
+            "ok",
+            "issued by Let's Encrypt R11, valid for 70 days",
+        ),
+        (
+            ServedCertificate(
                 "shop.example.com",
                 replace(GOOD, not_before=NOW - timedelta(days=81), not_after=NOW + timedelta(days=9)),
             ),
             AUTO,
             "warning",
-            "good for 9 days only",
+            "valid for only 9 days",
         ),
         (
-            Served("shop.example.com", replace(GOOD, not_before=NOW, not_after=NOW + timedelta(days=6))),
+            ServedCertificate(
+                "shop.example.com", replace(GOOD, not_before=NOW, not_after=NOW + timedelta(days=6))
+            ),
             AUTO,
             "ok",
-            "good for 6 days",
+            "valid for 6 days",
         ),
         (
-            Served("shop.example.com", replace(GOOD, not_after=NOW - timedelta(days=3))),
+            ServedCertificate("shop.example.com", replace(GOOD, not_after=NOW - timedelta(days=3))),
             OWN,
             "problem",
             "expired on 2026-05-29",
         ),
         (
-            Served("shop.example.com", replace(GOOD, not_before=NOW + timedelta(days=1))),
+            ServedCertificate("shop.example.com", replace(GOOD, not_before=NOW + timedelta(days=1))),
             AUTO,
             "problem",
             "not valid before 2026-06-02",
         ),
-        (Served("www.example.com", GOOD), AUTO, "problem", "a certificate for shop.example.com"),
-        (Served("shop.example.com", None, "tlsv1 alert internal error"), AUTO, "problem", "no certificate"),
+        (ServedCertificate("www.example.com", GOOD), AUTO, "problem", "a certificate for shop.example.com"),
         (
-            Served("shop.example.com", None, "internal error", "urn:ietf:params:acme:error:caa"),
+            ServedCertificate("shop.example.com", None, "tlsv1 alert internal error"),
             AUTO,
             "problem",
-            "the authority gives no certificate: urn:ietf:params:acme:error:caa",
+            "no certificate",
         ),
-        (Served("shop.example.com", None, "connection reset"), INTERNAL, "warning", "no certificate"),
         (
-            Served("shop.example.com", GOOD, distrust="self-signed certificate"),
+            ServedCertificate("shop.example.com", None, "internal error", "urn:ietf:params:acme:error:caa"),
+            AUTO,
+            "problem",
+            "the CA refuses to issue a certificate: urn:ietf:params:acme:error:caa",
+        ),
+        (
+            ServedCertificate("shop.example.com", None, "connection reset"),
+            INTERNAL,
+            "warning",
+            "no certificate",
+        ),
+        (
+            ServedCertificate("shop.example.com", GOOD, distrust="self-signed certificate"),
             AUTO,
             "warning",
             "does not trust it: self-signed",
         ),
         (
-            Served("shop.example.com", GOOD, distrust="self-signed certificate"),
+            ServedCertificate("shop.example.com", GOOD, distrust="self-signed certificate"),
             INTERNAL,
             "ok",
-            "the proxy's own authority",
+            "the proxy's own CA",
         ),
     ],
 )
-def test_what_is_served(served: Served, proxy: Proxy, level: str, words: str) -> None:
-    """Issuer, time, names and trust, against what ftl.yaml asks for."""
+def test_a_served_certificate(served: ServedCertificate, proxy: Proxy, level: str, words: str) -> None:
+    """Its issuer, validity, names and trust are compared with the settings in ftl.yaml."""
     found = certificates.judge_served(served, proxy, NOW)
     assert found.level == level
     assert words in found.what
@@ -154,6 +171,6 @@ def test_what_is_served(served: Served, proxy: Proxy, level: str, words: str) ->
         (INTERNAL, "shop.example.com", False),
     ],
 )
-def test_who_certifies_is_what_the_proxy_is_told(proxy: Proxy, host: str, expected: bool) -> None:
-    """A private authority certifies names of any kind."""
-    assert certificates.is_by_acme(proxy, host) is expected
+def test_whether_a_ca_issues_the_certificate(proxy: Proxy, host: str, expected: bool) -> None:
+    """As the proxy is configured: a private CA issues certificates for names of any kind."""
+    assert certificates.host_uses_acme(proxy, host) is expected

@@ -1,4 +1,4 @@
-"""What doctor makes of where domains lead."""
+"""Checks of the domains' DNS."""
 
 from __future__ import annotations
 
@@ -9,102 +9,102 @@ import pytest
 from ftl.server.doctor.checks import dns
 from ftl.server.doctor.checks.dns import Domain, Lookup
 
-OURS = ("203.0.113.5", "10.0.0.2", "2a01:4f8::5")
+SERVER = ("203.0.113.5", "10.0.0.2", "2a01:4f8::5")
 
 
 def judged(
     addresses: tuple[str, ...],
     *,
-    ours: tuple[str, ...] = OURS,
-    certified: bool = True,
+    server: tuple[str, ...] = SERVER,
+    by_acme: bool = True,
     cdn: str | None = None,
-    failure: dns.Failure | None = None,
+    error: dns.Unresolved | None = None,
 ) -> tuple[str, str, str | None]:
-    """A domain's finding: level, sentence, remedy."""
-    found = dns.judge(Domain("shop.example.com", Lookup(addresses, failure), cdn), ours, certified=certified)
+    """A domain's finding: level, sentence, fix."""
+    found = dns.judge(Domain("shop.example.com", Lookup(addresses, error), cdn), server, by_acme=by_acme)
     return found.level, found.what, found.fix
 
 
-def test_a_domain_that_leads_here() -> None:
+def test_a_domain_that_resolves_to_the_server() -> None:
     """Every address of the domain is the server's."""
     assert judged(("203.0.113.5", "2a01:4f8::5")) == (
         "ok",
-        "leads to this server (203.0.113.5, 2a01:4f8::5)",
+        "resolves to this server (203.0.113.5, 2a01:4f8::5)",
         None,
     )
 
 
-@pytest.mark.parametrize(("certified", "level"), [(True, "problem"), (False, "warning")])
-def test_a_domain_that_leads_elsewhere(certified: bool, level: str) -> None:
-    """Without an authority that must find the server there, it is no more than odd."""
-    found = judged(("8.8.8.8",), ours=("9.9.9.9",), certified=certified)
+@pytest.mark.parametrize(("by_acme", "level"), [(True, "problem"), (False, "warning")])
+def test_a_domain_that_resolves_to_another_server(by_acme: bool, level: str) -> None:
+    """A problem only if a CA must reach the server by it."""
+    found = judged(("8.8.8.8",), server=("9.9.9.9",), by_acme=by_acme)
     assert found[0] == level
-    assert "leads to 8.8.8.8, and not to this server (9.9.9.9)" in found[1]
-    assert found[2] == "change the record shop.example.com A 9.9.9.9 with the domain's DNS provider"
+    assert "resolves to 8.8.8.8, and not to this server (9.9.9.9)" in found[1]
+    assert found[2] == "change the record shop.example.com A 9.9.9.9 at the domain's DNS provider"
 
 
-@pytest.mark.parametrize("found", [Lookup(failure="unknown"), Lookup(("8.8.8.8",))])
-def test_a_rehearsal_needs_no_records(found: Lookup) -> None:
-    """A server at a port of this machine is found by no record: what is true is said, and nothing is asked for."""
-    told = dns.judge(Domain("shop.example.com", found), ("127.0.0.1",), certified=False, place="rehearsal")
-    assert (told.level, told.fix) == ("ok", None)
-    assert "DNS sends nobody" in told.what
+@pytest.mark.parametrize("lookup", [Lookup(error="unknown"), Lookup(("8.8.8.8",))])
+def test_a_sandbox_needs_no_records(lookup: Lookup) -> None:
+    """A server at a port of this machine is not found by DNS: the result is shown, and no fix."""
+    found = dns.judge(Domain("shop.example.com", lookup), ("127.0.0.1",), by_acme=False, location="sandbox")
+    assert (found.level, found.fix) == ("ok", None)
+    assert "needs no DNS record" in found.what
 
 
-@pytest.mark.parametrize(("place", "level"), [("rehearsal", "ok"), ("here", "ok"), ("elsewhere", "warning")])
-def test_localhost_is_the_visitors_own_machine(place: dns.Place, level: str) -> None:
-    """No record changes that: for a server elsewhere another name is needed."""
-    unknown = Domain("shop.localhost", Lookup(failure="unknown"))
-    found = dns.judge(unknown, ("9.9.9.9",), certified=False, place=place)
+@pytest.mark.parametrize(("location", "level"), [("sandbox", "ok"), ("local", "ok"), ("remote", "warning")])
+def test_localhost_is_the_visitor_s_own_machine(location: dns.Location, level: str) -> None:
+    """No record changes that: a remote server needs another name."""
+    unknown = Domain("shop.localhost", Lookup(error="unknown"))
+    found = dns.judge(unknown, ("9.9.9.9",), by_acme=False, location=location)
     assert found.level == level
     assert "record" not in f"{found.what} {found.fix}"
-    assert dns.judge(unknown, (), certified=False, place=place).level == "ok", "it was not reached"
+    assert dns.judge(unknown, (), by_acme=False, location=location).level == "ok", "it was not reached"
 
 
 @pytest.mark.parametrize(
-    ("name", "ours", "fix"),
+    ("name", "server", "fix"),
     [
         ("shop.internal", ("10.0.0.2",), "add `10.0.0.2 shop.internal` to the network's own DNS"),
         (
             "shop.example.com",
             ("10.0.0.2",),
-            "A with the server's public address (10.0.0.2 is one of a private",
+            "A with the server's public address (10.0.0.2 is private",
         ),
-        ("shop.example.com", ("9.9.9.9", "10.0.0.2"), "create the record shop.example.com A 9.9.9.9 with"),
+        ("shop.example.com", ("9.9.9.9", "10.0.0.2"), "create the record shop.example.com A 9.9.9.9 at"),
     ],
 )
 def test_public_records_are_for_public_names_and_addresses(
-    name: str, ours: tuple[str, ...], fix: str
+    name: str, server: tuple[str, ...], fix: str
 ) -> None:
-    """A private name is for the network's own DNS; a private address is in no public record."""
-    found = dns.judge(Domain(name, Lookup(failure="unknown")), ours, certified=False)
+    """A private name belongs in the network's own DNS, and a private address in no public record."""
+    found = dns.judge(Domain(name, Lookup(error="unknown")), server, by_acme=False)
     assert fix in (found.fix or "")
 
 
-def test_a_domain_that_leads_to_both() -> None:
-    """A forgotten AAAA record sends some visitors, and the authority, to the old server."""
-    level, what, fix = judged(("9.9.9.9", "2606:2800::1"), ours=("9.9.9.9",))
+def test_a_domain_that_resolves_to_two_servers() -> None:
+    """A forgotten AAAA record sends some visitors, and the CA, to the old server."""
+    level, what, fix = judged(("9.9.9.9", "2606:2800::1"), server=("9.9.9.9",))
     assert level == "problem"
-    assert "and to 2606:2800::1 as well" in what
+    assert "and also to 2606:2800::1" in what
     assert fix == "remove the record shop.example.com AAAA 2606:2800::1"
 
 
 def test_a_cdn_in_front() -> None:
-    """A CDN is no mistake, but it has to pass challenges on and to speak HTTPS to the server."""
+    """It has to forward challenges, and to use HTTPS to the server."""
     level, what, fix = judged(("104.16.1.1",), cdn="Cloudflare")
     assert (level, "Cloudflare (104.16.1.1)" in what) == ("warning", True)
     assert "Full (strict)" in (fix or "")
-    assert judged(("104.16.1.1",), cdn="Cloudflare", certified=False)[2] == "nothing, if that is meant"
+    assert judged(("104.16.1.1",), cdn="Cloudflare", by_acme=False)[2] == "nothing, if that is intended"
 
 
 def test_a_server_behind_nat() -> None:
-    """A public address cannot be held against inner ones alone."""
-    level, what, _ = judged(("8.8.8.8",), ours=("10.0.0.2",))
-    assert (level, "cannot be told" in what) == ("warning", True)
+    """A public address cannot be compared with private ones only."""
+    level, what, _ = judged(("8.8.8.8",), server=("10.0.0.2",))
+    assert (level, "do not tell" in what) == ("warning", True)
 
 
 @pytest.mark.parametrize(
-    ("failure", "certified", "level"),
+    ("error", "by_acme", "level"),
     [
         ("unknown", True, "problem"),
         ("unknown", False, "warning"),
@@ -112,14 +112,14 @@ def test_a_server_behind_nat() -> None:
         ("broken", True, "warning"),
     ],
 )
-def test_a_domain_that_does_not_resolve(failure: dns.Failure, certified: bool, level: str) -> None:
-    """A name that does not exist is told from a resolver that does not answer."""
-    assert judged((), failure=failure, certified=certified)[0] == level
+def test_a_domain_that_does_not_resolve(error: dns.Unresolved, by_acme: bool, level: str) -> None:
+    """A name that does not exist differs from a resolver that does not answer."""
+    assert judged((), error=error, by_acme=by_acme)[0] == level
 
 
 def test_no_server_to_compare_with() -> None:
-    """Where the server was not reached, it is only said where the domain leads."""
-    assert judged(("8.8.8.8",), ours=()) == ("ok", "leads to 8.8.8.8", None)
+    """If the server was not reached, only the domain's addresses are shown."""
+    assert judged(("8.8.8.8",), server=()) == ("ok", "resolves to 8.8.8.8", None)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_no_server_to_compare_with() -> None:
 )
 def test_networks_of_cdns(addresses: tuple[str, ...], cdn: str | None) -> None:
     """Cloudflare publishes its networks."""
-    assert dns.behind(addresses) == cdn
+    assert dns.cdn_of_addresses(addresses) == cdn
 
 
 @pytest.mark.parametrize(
@@ -147,11 +147,11 @@ def test_networks_of_cdns(addresses: tuple[str, ...], cdn: str | None) -> None:
     ],
 )
 def test_headers_of_cdns(headers: dict[str, str], cdn: str | None) -> None:
-    """Others show by a header that is theirs alone."""
-    assert dns.named_by(headers) == cdn
+    """Other CDNs are recognised by a header that only they send."""
+    assert dns.cdn_of_headers(headers) == cdn
 
 
-def test_names_are_looked_up_as_this_machine_does() -> None:
-    """What /etc/hosts says counts, and a name that is none does not end in an exception."""
+def test_names_are_looked_up_by_this_machine_s_resolver() -> None:
+    """/etc/hosts counts, and an invalid name is not an exception."""
     assert "127.0.0.1" in asyncio.run(dns.look_up("localhost")).addresses
-    assert asyncio.run(dns.look_up("a" * 70 + ".invalid")).failure is not None
+    assert asyncio.run(dns.look_up("a" * 70 + ".invalid")).error is not None

@@ -1,4 +1,4 @@
-"""What doctor makes of the docker command and the engine of this machine."""
+"""Checks of this machine's docker command and engine."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def test_the_builder(builder: Builder | BuildFailed, needs: BuildNeeds, level: s
 
 @pytest.mark.parametrize(("needs", "level"), [(BUILDS, "problem"), (NOTHING, "ok")])
 def test_no_engine(needs: BuildNeeds, level: str) -> None:
-    """Without an engine here nothing can be built, which matters to a project that is built here."""
+    """A missing engine is a problem only where the project builds images."""
     assert judge_engine(SILENT, needs).level == level
 
 
 def test_an_engine() -> None:
-    """An engine that answers is named."""
+    """Its version, platform and store are shown."""
     info = EngineInfo("28.5.2", "1.51", "linux/arm64", "containerd", "/var/lib/docker")
     assert judge_engine(info, BUILDS).what == "Docker 28.5.2, linux/arm64, containerd"

@@ -15,17 +15,17 @@ REFUSED = TransferFailed("shop could not log in", cause="401 Unauthorized", hint
 
 
 @pytest.mark.parametrize(
-    ("tried", "level", "words", "fix"),
+    ("attempt", "level", "words", "fix"),
     [
-        (LoginAttempt("ghcr.io", "shop", login=GHCR), "ok", "takes the login of me", None),
+        (LoginAttempt("ghcr.io", "shop", login=GHCR), "ok", "accepts the login of me", None),
         (
-            LoginAttempt("ghcr.io", "shop", login=GHCR, failure=REFUSED),
+            LoginAttempt("ghcr.io", "shop", login=GHCR, error=REFUSED),
             "problem",
             "401",
             "`docker login ghcr.io`",
         ),
         (
-            LoginAttempt("ghcr.io", "shop", login=GHCR, late=True),
+            LoginAttempt("ghcr.io", "shop", login=GHCR, timed_out=True),
             "warning",
             "no answer in time",
             "reach ghcr.io",
@@ -38,13 +38,15 @@ REFUSED = TransferFailed("shop could not log in", cause="401 Unauthorized", hint
         ),
         (LoginAttempt("ghcr.io", "shop", False, RegistryLogin("ghcr.io")), "ok", "public", None),
         (
-            LoginAttempt("ghcr.io", "shop", login=RegistryLogin("ghcr.io"), closed=True),
+            LoginAttempt("ghcr.io", "shop", login=RegistryLogin("ghcr.io"), is_private=True),
             "problem",
             "cannot pull",
             "docker login",
         ),
         (
-            LoginAttempt("ghcr.io", "shop", login=RegistryLogin("ghcr.io", error="no helper"), closed=True),
+            LoginAttempt(
+                "ghcr.io", "shop", login=RegistryLogin("ghcr.io", error="no helper"), is_private=True
+            ),
             "problem",
             "no helper",
             "login",
@@ -63,9 +65,9 @@ REFUSED = TransferFailed("shop could not log in", cause="401 Unauthorized", hint
         ),
     ],
 )
-def test_a_login(tried: LoginAttempt, level: str, words: str, fix: str | None) -> None:
-    """A login works, is refused, cannot be tried or is not there; which matters more where images are pushed."""
-    found = judge_login(tried)
+def test_a_login(attempt: LoginAttempt, level: str, words: str, fix: str | None) -> None:
+    """Accepted, rejected, not tested, or missing; the latter matters more where images are pushed."""
+    found = judge_login(attempt)
     assert (found.name, found.level) == ("ghcr.io", level)
     assert words in found.what
     assert "s3cret" not in str(found)
@@ -73,7 +75,7 @@ def test_a_login(tried: LoginAttempt, level: str, words: str, fix: str | None) -
 
 
 def test_docker_hub_without_a_login() -> None:
-    """Nothing is said of Docker Hub where nobody logs in: everybody pulls from there."""
+    """There is no finding about Docker Hub without a login: its images are public."""
     assert judge([LoginAttempt(HUB, "shop", login=RegistryLogin(HUB))]) == []
     assert len(judge([LoginAttempt(HUB, "shop", True, RegistryLogin(HUB))])) == 1
-    assert len(judge([LoginAttempt(HUB, "shop", login=RegistryLogin(HUB), closed=True)])) == 1
+    assert len(judge([LoginAttempt(HUB, "shop", login=RegistryLogin(HUB), is_private=True)])) == 1

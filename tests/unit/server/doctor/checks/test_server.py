@@ -1,4 +1,4 @@
-"""What doctor makes of a server: its engine, its disk, memory and clock, the proxy's ports."""
+"""Checks of a server: its engine, disk, memory and clock, and the proxy's ports."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import pytest
 
 from ftl.engine.values import EngineInfo
 from ftl.errors import ServerError
+from ftl.proc_net import ListeningSocket
 from ftl.server.doctor.checks import server
-from ftl.server.doctor.facts import FreeSpace, ListeningPort
-from ftl.server.doctor.gather import EngineInspection
-from tests.unit.server.doctor.world import PROXY, SURVEY, container, published
+from ftl.server.doctor.facts import EngineState
+from ftl.server.facts.reader import FreeSpace
+from tests.unit.server.doctor.world import FACTS, PROXY, container, published
 
 if TYPE_CHECKING:
     from ftl.engine.values import Container
@@ -21,8 +22,8 @@ GB = 1000**3
 
 
 @pytest.mark.parametrize(("skew", "level"), [(0, "ok"), (-9, "ok"), (60, "warning"), (-3600, "problem")])
-def test_a_clock_that_is_off(skew: float, level: str) -> None:
-    """Some seconds are nothing; minutes make certificates and tokens invalid."""
+def test_a_wrong_clock(skew: float, level: str) -> None:
+    """Some seconds do not matter; minutes make certificates and tokens invalid."""
     assert server.judge_clock(skew).level == level
 
 
@@ -37,7 +38,7 @@ def test_a_clock_that_is_off(skew: float, level: str) -> None:
     ],
 )
 def test_the_disk(disk: FreeSpace, inodes: FreeSpace | None, level: str) -> None:
-    """Docker's disk needs bytes for an image, and inodes for its files (btrfs has no count of them)."""
+    """Docker's disk needs bytes for an image, and inodes for its files (btrfs does not count them)."""
     (found,) = server.judge_disk(disk, inodes, "/var/lib/docker")
     assert found.level == level
     assert (found.fix is None) == (level == "ok")
@@ -48,46 +49,46 @@ def test_the_disk(disk: FreeSpace, inodes: FreeSpace | None, level: str) -> None
     [(4, 2, 0, "ok"), (0.5, 0.05, 0, "warning"), (0.5, 0.05, 1, "ok")],
 )
 def test_memory(total: float, available: float, swap: float, level: str) -> None:
-    """Two releases side by side need room; swap is room."""
+    """Two releases at the same time need memory; swap counts."""
     memory = {"MemTotal": int(total * GB), "MemAvailable": int(available * GB), "SwapTotal": int(swap * GB)}
     assert [one.level for one in server.judge_memory(memory)] == [level]
 
 
-def test_an_engine() -> None:
-    """An engine that answers is named, and how images get there; an old one is a warning."""
+def test_an_engine_that_answers() -> None:
+    """Its version is shown, and the form in which images are sent; an old one is a warning."""
     info = EngineInfo("20.10.24", "1.41", "linux/amd64", "overlay2", "/var/lib/docker")
-    found = server.judge_docker(EngineInspection(info), SURVEY)
+    found = server.judge_docker(EngineState(info), FACTS)
     assert [(one.name, one.level) for one in found] == [
         ("docker group", "ok"),
         ("engine", "ok"),
         ("zstd", "ok"),
     ]
-    assert "differences" in found[-1].what
+    assert "deltas" in found[-1].what
     assert [one.level for one in server.judge_engine(replace(info, version="19.03.5"), "me")] == [
         "ok",
         "warning",
     ]
-    without = server.judge_zstd(info, has_program=False)
+    without = server.judge_zstd(info, has_zstd=False)
     assert (without.level, "as gzip" in without.what, "ftl setup" in (without.fix or "")) == (
         "warning",
         True,
         True,
     )
-    assert "as zstd" in server.judge_zstd(replace(info, version="26.1.5"), has_program=False).what
+    assert "as zstd" in server.judge_zstd(replace(info, version="26.1.5"), has_zstd=False).what
 
 
 def test_an_engine_that_refuses() -> None:
-    """What ssh or the engine said against us is told with its own remedy."""
+    """The error of ssh or the engine is shown with its own hint."""
     error = ServerError(
         "me may not use Docker", cause="permission denied", hint="`sudo usermod -aG docker me`"
     )
-    (found,) = server.judge_docker(EngineInspection(refusal=error), SURVEY)
+    (found,) = server.judge_docker(EngineState(error=error), FACTS)
     assert (found.level, found.fix) == ("problem", "`sudo usermod -aG docker me`")
     assert found.what == "me may not use Docker: permission denied"
 
 
 @pytest.mark.parametrize(
-    ("containers", "listening", "programs", "level", "fix"),
+    ("containers", "listening", "web_servers", "level", "fix"),
     [
         ((), (), (), "ok", None),
         ((PROXY,), (80,), (), "ok", None),
@@ -100,12 +101,12 @@ def test_an_engine_that_refuses() -> None:
 def test_the_proxy_s_ports(
     containers: tuple[Container, ...],
     listening: tuple[int, ...],
-    programs: tuple[str, ...],
+    web_servers: tuple[str, ...],
     level: str,
     fix: str | None,
 ) -> None:
-    """Ports 80 and 443 are free, the proxy's, or somebody's who is named as far as that can be seen."""
-    listeners = tuple(ListeningPort("0.0.0.0", port) for port in listening)
-    found = server.judge_port(80, replace(SURVEY, listeners=listeners, programs=programs), containers)
+    """They are free, used by the proxy, or taken by a program that is named as far as it is known."""
+    listeners = tuple(ListeningSocket("0.0.0.0", port) for port in listening)
+    found = server.judge_port(80, replace(FACTS, listeners=listeners, web_servers=web_servers), containers)
     assert found.level == level
     assert (found.fix is None) if fix is None else (fix in (found.fix or ""))

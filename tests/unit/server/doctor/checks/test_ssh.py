@@ -1,4 +1,4 @@
-"""What doctor makes of ssh, of the way it takes, and of known_hosts."""
+"""Checks of ssh on this machine: the client, its route, and known_hosts."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ ROUTE = SshRoute(
         ("OpenSSH_10.0p2, LibreSSL 3.3.6", "ok", "OpenSSH 10.0p2"),
         ("OpenSSH_7.4p1, OpenSSL 1.0.2k", "problem", "too old"),
         ("Dropbear v2022.83", "warning", "not OpenSSH"),
-        (None, "problem", "there is no `ssh`"),
+        (None, "problem", "not installed"),
     ],
 )
 def test_the_client(version: str | None, level: str, what: str) -> None:
-    """The ssh client must be OpenSSH, and new enough to remember new host keys by itself."""
+    """It must be OpenSSH, and new enough to accept new host keys by itself."""
     found = ssh.judge_client(version)
     assert found.level == level
     assert what in found.what
@@ -55,7 +55,7 @@ CHANGED = HostKeyChanged(
 
 
 @pytest.mark.parametrize(
-    ("entries", "strict", "changed", "level", "fix"),
+    ("host_keys", "strict", "changed", "level", "fix"),
     [
         ((("ssh-ed25519", "AAAA1"), ("ssh-rsa", "AAAA2")), False, None, "ok", None),
         ((("ssh-ed25519", "AAAA1"), ("ssh-ed25519", "AAAA1")), False, None, "ok", None),
@@ -72,30 +72,30 @@ CHANGED = HostKeyChanged(
     ],
 )
 def test_known_hosts(
-    entries: tuple[tuple[str, str], ...],
+    host_keys: tuple[tuple[str, str], ...],
     strict: bool,
     changed: HostKeyChanged | None,
     level: str,
     fix: str | None,
 ) -> None:
-    """A server is known, new, known by old keys as well, or not the one that is known."""
-    (found,) = ssh.judge_known(entries, replace(ROUTE, strict=strict), changed)
+    """A server is known, new, known by outdated keys as well, or presents another key."""
+    (found,) = ssh.judge_known_hosts(host_keys, replace(ROUTE, strict=strict), changed)
     assert found.level == level
     assert (found.fix is None) if fix is None else (fix in (found.fix or ""))
 
 
 @pytest.mark.parametrize(
-    ("refusal", "remembered"),
+    ("error", "is_added"),
     [(None, True), (LoginRefused("no"), True), (ServerError("shop does not answer on port 22"), False)],
 )
-def test_only_a_server_that_was_met_is_remembered(refusal: ServerError | None, remembered: bool) -> None:
-    """OpenSSH writes a new host key down before it logs in; of a server that does not answer there is none."""
-    (found,) = ssh.judge_known((), ROUTE, refusal)
-    assert found.what.endswith("is remembered") is remembered
+def test_a_new_host_key_is_added_on_connection(error: ServerError | None, is_added: bool) -> None:
+    """OpenSSH adds it before it logs in; a server that does not answer has not presented one."""
+    (found,) = ssh.judge_known_hosts((), ROUTE, error)
+    assert found.what.endswith("was added") is is_added
 
 
 @pytest.mark.parametrize(
-    ("answer", "environ", "jumps", "agent", "known_as"),
+    ("configuration", "environ", "jumps", "agent", "known_as"),
     [
         ("hostname a.example\nport 22\nuser me", {"SSH_AUTH_SOCK": "/s"}, False, "/s", "a.example"),
         (
@@ -109,14 +109,16 @@ def test_only_a_server_that_was_met_is_remembered(refusal: ServerError | None, r
         ("hostname a.example\nport 22\nhostkeyalias shop\nproxycommand nc %h %p", {}, True, "", "shop"),
     ],
 )
-def test_the_way(answer: str, environ: dict[str, str], jumps: bool, agent: str, known_as: str) -> None:
-    """From `ssh -G`: whether the way goes through others, whose agent is asked, and the name in known_hosts."""
-    route = ssh.read_route(answer, Target("shop"), environ)
+def test_the_route_is_read(
+    configuration: str, environ: dict[str, str], jumps: bool, agent: str, known_as: str
+) -> None:
+    """From `ssh -G`: jump hosts, the agent's socket, and the name in known_hosts."""
+    route = ssh.read_route(configuration, Target("shop"), environ)
     assert (route.jumps, route.agent, route.known_as) == (jumps, agent, known_as)
 
 
 def test_hashed_names_are_found(tmp_path: Path) -> None:
-    """known_hosts is searched by ssh-keygen, which also finds names that are hashed."""
+    """known_hosts is searched by ssh-keygen, which finds hashed names too."""
     host = tmp_path / "host"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", host], check=True)
     public = host.with_suffix(".pub").read_text().split()[:2]
@@ -125,4 +127,4 @@ def test_hashed_names_are_found(tmp_path: Path) -> None:
     subprocess.run(["ssh-keygen", "-q", "-H", "-f", known], check=True, capture_output=True)
     target = Target("127.0.0.1", 2200, "me", tmp_path / "host", known)
     found = asyncio.run(ssh.inspect_ssh(target, os.environ))
-    assert found.entries == (("ssh-ed25519", public[1]),)
+    assert found.host_keys == (("ssh-ed25519", public[1]),)

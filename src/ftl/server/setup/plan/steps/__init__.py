@@ -2,7 +2,7 @@
 
 from ftl.server.setup.plan.steps.account import AuthoriseKey, CreateUser, GrantSudo, JoinDockerGroup
 from ftl.server.setup.plan.steps.base import SetupStep
-from ftl.server.setup.plan.steps.guarded import AllowInUfw, ApplyFirewall, HardenSsh, Keep, Revert
+from ftl.server.setup.plan.steps.guarded import AllowInUfw, ApplyFirewall, HardenSsh, KeepChange, RevertChange
 from ftl.server.setup.plan.steps.machine import AddSwap, StartEngine, WriteDaemonSettings
 from ftl.server.setup.plan.steps.packages import (
     EnableUpgrades,
@@ -23,9 +23,9 @@ __all__ = [
     "InstallDocker",
     "InstallPackages",
     "JoinDockerGroup",
-    "Keep",
+    "KeepChange",
     "RefreshPackages",
-    "Revert",
+    "RevertChange",
     "SetupStep",
     "StartEngine",
     "WriteDaemonSettings",

@@ -77,7 +77,7 @@ class HardenSsh(SetupStep):
 
 
 @dataclass(frozen=True, slots=True)
-class Keep(SetupStep):
+class KeepChange(SetupStep):
     """Keep the change of a guarded step."""
 
     kind = "keep"
@@ -88,7 +88,7 @@ class Keep(SetupStep):
 
 
 @dataclass(frozen=True, slots=True)
-class Revert(SetupStep):
+class RevertChange(SetupStep):
     """Revert the change of a guarded step."""
 
     kind = "revert"
