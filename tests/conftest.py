@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
-import hypothesis
 import pytest
 from hypothesis import settings
 
@@ -21,10 +20,6 @@ if TYPE_CHECKING:
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
-
-# An example's time is the machine's, not ours: with other work beside it, one of 3 ms took 250 ms.
-hypothesis.settings.register_profile("ftl", deadline=None)
-hypothesis.settings.load_profile("ftl")
 
 
 # Hypothesis' limit of 200 ms for an example measures how busy the machine is; pytest-timeout bounds a test that hangs.

@@ -225,11 +225,15 @@ class FakeEngine(FakeImages):
             lines = [line for line in target.log if since is None or line.time >= since]
             for line in lines if tail is None else lines[max(0, len(lines) - tail) :]:
                 yield line if timestamps else replace(line, time="")
-            if follow and target.state == "running":
-                seen = len(target.log)
-                await target.changed.wait()
+            seen = len(target.log)
+            while follow:
+                ended = target.state not in ("running", "restarting")
                 for line in target.log[seen:]:
+                    seen += 1
                     yield line if timestamps else replace(line, time="")
+                if ended:
+                    break
+                await asyncio.sleep(0.01)
 
     async def put_archive(self, container: str, path: str, archive: bytes) -> None:
         async with self._call("put_archive", container, path):

@@ -10,6 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from ftl.aio import task_group
 from ftl.engine import labels
 from ftl.errors import EngineError, FtlError
 
@@ -109,11 +110,10 @@ async def follow_logs(
 
     containers = await _require_containers(engine, project, names)
     await read_logs(engine, project, names, past, tail=1 if hidden else tail, since=since)
-    for (
-        container
-    ) in containers:  # one of which nothing was shown: its lines so far are older than all that was
+    for container in containers:
+        # Where nothing was shown of a container, its lines up to now are older than all that was shown.
         follower.positions.setdefault(container.id, _Position(earliest or since or ""))
-    async with asyncio.TaskGroup() as group:
+    async with task_group() as group:
         while True:
             for container in await _containers(engine, project, names):
                 follower.join(group, container)

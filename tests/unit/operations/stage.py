@@ -1,0 +1,47 @@
+"""A project's containers on a fake engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.engine import labels
+from ftl.engine.values import ContainerSpec, LogLine
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Literal
+
+    from ftl.engine.values import Publish
+    from tests.support.fake_engine import FakeEngine
+
+PROJECT = "shop"
+
+
+async def add(
+    engine: FakeEngine,
+    name: str,
+    service: str,
+    *,
+    role: str = labels.ROLE_SERVICE,
+    release: str = "r1",
+    image: str = "shop-web:r1",
+    publish: tuple[Publish, ...] = (),
+    more: Mapping[str, str] | None = None,
+) -> None:
+    """Create a container of the project, in its network, and start it."""
+    engine.add_image(image)
+    await engine.create_network(PROJECT, {})
+    marks = {labels.PROJECT: PROJECT, labels.ROLE: role, labels.SERVICE: service, **(more or {})}
+    if role == labels.ROLE_SERVICE:
+        marks[labels.RELEASE] = release
+    await engine.create(
+        name, ContainerSpec(image=image, labels=marks, networks={PROJECT: ()}, publish=publish)
+    )
+    await engine.start(name)
+
+
+def log(
+    engine: FakeEngine, name: str, second: int, text: str, stream: Literal["stdout", "stderr"] = "stdout"
+) -> None:
+    """Let a container log a line at a second of a fixed minute."""
+    engine.by_name[name].log.append(LogLine(stream, f"2026-01-02T03:04:{second:02}.000000000Z", text))

@@ -1,0 +1,239 @@
+"""Logs of several containers: their order, and following without losing or repeating a line."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.engine import labels
+from ftl.errors import EngineError, FtlError
+from ftl.operations.logs import LogEntry, follow_logs, read_logs
+from tests.support.clock import run
+from tests.support.fake_engine import FakeEngine
+from tests.unit.operations.stage import PROJECT, add, log
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+NAMES = ("web", "db")
+
+
+async def shop() -> FakeEngine:
+    """A service with two containers and a dependency, with interleaved lines."""
+    engine = FakeEngine()
+    await add(engine, "shop-web-r1-1", "web")
+    await add(engine, "shop-web-r1-2", "web")
+    await add(engine, "shop-db", "db", role=labels.ROLE_DEPENDENCY)
+    for name, second, text in (
+        ("shop-web-r1-1", 1, "a"),
+        ("shop-web-r1-1", 4, "d"),
+        ("shop-web-r1-2", 2, "b"),
+        ("shop-web-r1-2", 5, "e"),
+        ("shop-db", 3, "c"),
+        ("shop-db", 6, "f"),
+    ):
+        log(engine, name, second, text)
+    return engine
+
+
+def read(engine: FakeEngine, **options: object) -> list[LogEntry]:
+    """All lines up to the present."""
+    entries: list[LogEntry] = []
+    run(read_logs(engine, PROJECT, NAMES, entries.append, **options))  # type: ignore[arg-type]
+    return entries
+
+
+def texts(entries: list[LogEntry]) -> str:
+    """Their texts, one after the other."""
+    return "".join(entry.text for entry in entries)
+
+
+@asynccontextmanager
+async def following(
+    engine: FakeEngine, names: tuple[str, ...] = NAMES, **options: object
+) -> AsyncIterator[list[LogEntry]]:
+    """Follow until the end of the block; the lines shown so far."""
+    entries: list[LogEntry] = []
+    task = asyncio.ensure_future(
+        follow_logs(engine, PROJECT, names, entries.append, **options)  # type: ignore[arg-type]
+    )
+    await asyncio.sleep(0.5)
+    yield entries
+    await asyncio.sleep(3)
+    assert not task.done()
+    task.cancel()
+    await asyncio.wait({task})
+
+
+def test_lines_of_all_containers_are_merged_by_time() -> None:
+    """Each with its container's name less the project's, which tells replicas apart."""
+    entries = read(run(shop()))
+    assert texts(entries) == "abcdef"
+    assert [entry.name for entry in entries[:3]] == ["web-r1-1", "web-r1-2", "db"]
+    assert entries[2].service == "db"
+
+
+def test_lines_of_one_moment_keep_the_order_of_their_container() -> None:
+    """The engine's times are not always different."""
+    engine = run(shop())
+    for text in "ghi":
+        log(engine, "shop-db", 6, text)
+    log(engine, "shop-web-r1-1", 6, "x")
+    shown = texts(read(engine))
+    assert shown.replace("x", "") == "abcdefghi"
+    assert "x" in shown[6:]
+
+
+@pytest.mark.parametrize(("tail", "shown"), [(0, ""), (1, "f"), (4, "cdef"), (100, "abcdef")])
+def test_the_tail_is_of_the_merged_log(tail: int, shown: str) -> None:
+    """Not of each container's."""
+    assert texts(read(run(shop()), tail=tail)) == shown
+
+
+def test_lines_before_a_time_are_left_out() -> None:
+    """`since` includes the moment that it names."""
+    assert texts(read(run(shop()), since="2026-01-02T03:04:04.000000000Z")) == "def"
+
+
+def test_only_the_projects_services_and_dependencies_are_read() -> None:
+    """Not its hooks, nor another project's containers of the same service."""
+    engine = run(shop())
+    run(add(engine, "shop-web-hook", "web", role=labels.ROLE_HOOK))
+    run(add(engine, "blog-web-r1", "web", more={labels.PROJECT: "blog"}))
+    log(engine, "shop-web-hook", 1, "X")
+    log(engine, "blog-web-r1", 1, "Y")
+    assert texts(read(engine)) == "abcdef"
+
+
+def test_nothing_to_read_is_an_error() -> None:
+    """It names what was asked for, and what to do."""
+    with pytest.raises(FtlError, match="nothing of web, db runs on") as raised:
+        read(FakeEngine())
+    assert raised.value.hint == "`ftl deploy` starts it"
+
+
+@pytest.mark.parametrize("status", [404, 409])
+def test_a_container_that_is_removed_meanwhile_is_passed_over(status: int) -> None:
+    """A deploy removes old ones while their log is read."""
+    engine = run(shop())
+    engine.fail("logs", EngineError("gone", status=status), number=2)
+    assert texts(read(engine)) == "bcef"
+
+
+def test_other_errors_of_the_engine_are_raised() -> None:
+    """A log that cannot be read is not an empty one."""
+    engine = run(shop())
+    engine.fail("logs", EngineError("broken", status=500), number=2)
+    with pytest.raises(EngineError, match="broken"):
+        read(engine)
+
+
+def test_following_goes_on_where_the_past_ends() -> None:
+    """Each line once: those of the past in order, then each as it comes, of the stream that it came on."""
+
+    async def work() -> None:
+        engine = await shop()
+        async with following(engine) as entries:
+            assert texts(entries) == "abcdef"
+            log(engine, "shop-db", 7, "g", "stderr")
+            await asyncio.sleep(0.1)
+            assert texts(entries) == "abcdefg"
+            assert entries[-1].stream == "stderr"
+            log(engine, "shop-web-r1-2", 8, "h")
+        assert texts(entries) == "abcdefgh"
+
+    run(work())
+
+
+def test_following_repeats_no_line_of_the_last_moment() -> None:
+    """The engine gives lines from the moment on that it is asked for, that moment's own included."""
+
+    async def work() -> None:
+        engine = FakeEngine()
+        await add(engine, "shop-db", "db", role=labels.ROLE_DEPENDENCY)
+        for text in "abc":
+            log(engine, "shop-db", 1, text)
+        async with following(engine, ("db",)) as entries:
+            log(engine, "shop-db", 1, "d")
+            log(engine, "shop-db", 2, "e")
+        assert texts(entries) == "abcde"
+
+    run(work())
+
+
+@pytest.mark.parametrize(("tail", "shown"), [(0, "xyz"), (1, "fxyz"), (2, "efxyz"), (3, "defxyz")])
+def test_following_begins_with_the_tail_of_the_past(tail: int, shown: str) -> None:
+    """Lines of the past that were left out do not come later, of no container."""
+
+    async def work() -> None:
+        engine = await shop()
+        async with following(engine, tail=tail) as entries:
+            for second, name in enumerate(("shop-web-r1-1", "shop-web-r1-2", "shop-db"), 10):
+                log(engine, name, second, "xyz"[second - 10])
+                await asyncio.sleep(0.1)
+        assert texts(entries) == shown
+
+    run(work())
+
+
+def test_containers_of_a_new_release_join_from_their_first_line() -> None:
+    """The old ones end meanwhile, and that ends nothing."""
+
+    async def work() -> None:
+        engine = await shop()
+        async with following(engine, tail=0) as entries:
+            await add(engine, "shop-web-r2", "web", release="r2")
+            log(engine, "shop-web-r2", 20, "first")
+            await asyncio.sleep(2)
+            await engine.stop("shop-web-r1-1", timeout=1)
+            await engine.remove("shop-web-r1-1")
+            log(engine, "shop-web-r2", 21, "second")
+        assert [(entry.name, entry.text) for entry in entries] == [("web-r2", "first"), ("web-r2", "second")]
+
+    run(work())
+
+
+def test_a_container_that_starts_again_goes_on_without_a_repeated_line() -> None:
+    """Its log is one, over all its starts."""
+
+    async def work() -> None:
+        engine = await shop()
+        async with following(engine, ("db",)) as entries:
+            log(engine, "shop-db", 7, "g")
+            await asyncio.sleep(0.1)
+            await engine.stop("shop-db", timeout=1)
+            await asyncio.sleep(3)
+            await engine.start("shop-db")
+            log(engine, "shop-db", 8, "h")
+        assert texts(entries) == "cfgh"
+
+    run(work())
+
+
+def test_a_container_that_ended_before_is_shown_once() -> None:
+    """It is listed at each look, and has nothing new."""
+
+    async def work() -> None:
+        engine = await shop()
+        await engine.stop("shop-db", timeout=1)
+        async with following(engine, ("db",)) as entries:
+            await asyncio.sleep(5)
+        assert texts(entries) == "cf"
+        assert engine.reads.count(f"logs {engine.by_name['shop-db'].id}") == 1
+
+    run(work())
+
+
+def test_a_lost_engine_ends_following() -> None:
+    """The error is raised as it is."""
+
+    async def work() -> None:
+        engine = await shop()
+        engine.fail("containers", EngineError("connection lost", status=500), number=4)
+        with pytest.raises(EngineError, match="connection lost"):
+            await follow_logs(engine, PROJECT, NAMES, lambda _: None)
+
+    run(work())

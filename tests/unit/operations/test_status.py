@@ -1,0 +1,304 @@
+"""The status of services, dependencies and the proxy, from what runs on a fake server."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.config.models.project import Dependency, HealthCheck
+from ftl.engine import labels
+from ftl.engine.values import Publish
+from ftl.errors import EngineError
+from ftl.host.session import Session
+from ftl.operations.status import Status, Unit, status
+from ftl.releases.store import ensure_store, write_record
+from tests.support.clock import run
+from tests.support.fake_engine import Behavior, FakeEngine
+from tests.support.fake_machine import FakeMachine
+from tests.unit.deploy.world import project, record, service
+from tests.unit.health.stage import OK
+from tests.unit.operations.stage import add
+
+if TYPE_CHECKING:
+    from ftl.config import Project
+
+WEB = service("web", health_check=HealthCheck(path="/up"), replicas=2)
+WORKER = service("worker", port=None, routes=())
+DB = Dependency(name="db", image="postgres:16", ports=(5432,))
+
+
+class Server:
+    """A fake server, whose containers answer on port 8000 as the test says."""
+
+    def __init__(self) -> None:
+        self.engine = FakeEngine()
+        self.machine = FakeMachine()
+        self._programs = AsyncExitStack()
+
+    async def __aenter__(self) -> Server:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._programs.aclose()
+
+    async def web(self, name: str, release: str = "r1", *, answer: bytes | None = OK) -> None:
+        """Run a container of `web`. It answers requests so; "" says nothing, and with None nothing listens."""
+        await add(self.engine, name, "web", release=release, image=f"shop-web:{release}")
+        if answer is not None:
+            await self._listen(name, answer)
+
+    async def _listen(self, name: str, answer: bytes) -> None:
+        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await (reader.readuntil(b"\r\n\r\n") if answer else reader.read())
+            writer.write(answer)
+            writer.close()
+
+        listening = await asyncio.start_server(connected, "127.0.0.1", 0)
+        await self._programs.enter_async_context(listening)
+        (endpoint,) = self.engine.by_name[name].endpoints.values()
+        local = listening.sockets[0].getsockname()[1]
+        self.machine.reachable[endpoint.address, 8000] = f"tcp://127.0.0.1:{local}"
+
+    async def status(self, asked: Project) -> Status:
+        """The project's status here."""
+        info = await self.engine.info()
+        return await status(asked, Session("shop.example.com", self.machine, self.engine, info))
+
+    async def units(self, asked: Project) -> dict[tuple[str, str | None], Unit]:
+        """The same as units by name and release."""
+        return {(unit.name, unit.release): unit for unit in (await self.status(asked)).units}
+
+
+def failing(status: str) -> bytes:
+    """An HTTP answer without a body."""
+    return f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode()
+
+
+def test_a_project_that_was_never_deployed() -> None:
+    """All that ftl.yaml names is listed, as not running."""
+
+    async def work() -> None:
+        async with Server() as server:
+            found = await server.status(project(WEB, WORKER, dependencies=(DB,)))
+        assert not found.deployed
+        assert found.release is None
+        assert [(unit.name, unit.running, unit.wanted, unit.health) for unit in found.units] == [
+            ("web", 0, 2, "not running"),
+            ("worker", 0, 1, "not running"),
+            ("db", 0, 1, "not running"),
+        ]
+        assert {unit.healthy for unit in found.units} == {None}
+
+    run(work())
+
+
+def test_a_healthy_service() -> None:
+    """All replicas answer: its release is live, its image is named, the port inside is shown."""
+
+    async def work() -> None:
+        async with Server() as server:
+            await server.web("shop-web-r1-1")
+            await server.web("shop-web-r1-2")
+            found = await server.status(project(WEB))
+        (web,) = found.units
+        assert (found.deployed, found.release, found.engine) == (True, "r1", "28.5.2")
+        assert web == Unit(
+            name="web",
+            kind="service",
+            release="r1",
+            live=True,
+            running=2,
+            wanted=2,
+            image="shop-web:r1",
+            healthy=True,
+            health="healthy",
+            since="2026-01-02T03:04:05Z",
+            ports=("8000",),
+        )
+
+    run(work())
+
+
+@pytest.mark.parametrize(
+    ("answer", "health"),
+    [
+        (failing("500 Oops"), "500 Oops"),
+        (None, "connection refused"),
+        (failing("301 Moved"), "301 Moved"),
+    ],
+)
+def test_one_replica_that_fails_makes_the_service_unhealthy(answer: bytes | None, health: str) -> None:
+    """The reason is shown; it still counts as running."""
+
+    async def work() -> None:
+        async with Server() as server:
+            await server.web("shop-web-r1-1")
+            await server.web("shop-web-r1-2", answer=answer)
+            units = await server.units(project(WEB))
+        web = units["web", "r1"]
+        assert (web.running, web.healthy, web.health) == (2, False, health)
+
+    run(work())
+
+
+@pytest.mark.parametrize(
+    ("changes", "health"),
+    [
+        ({"state": "exited", "exit_code": 3}, "exited (3)"),
+        ({"state": "exited", "exit_code": 137, "oom_killed": True}, "out of memory"),
+        ({"state": "restarting", "exit_code": 1}, "restarting (exited 1)"),
+    ],
+)
+def test_a_container_that_is_down_is_shown_with_its_reason(changes: dict[str, object], health: str) -> None:
+    """It is not probed, and not counted as running."""
+
+    async def work() -> None:
+        async with Server() as server:
+            await server.web("shop-web-r1-1")
+            await server.web("shop-web-r1-2")
+            for name, value in changes.items():
+                setattr(server.engine.by_name["shop-web-r1-2"], name, value)
+            units = await server.units(project(WEB))
+        web = units["web", "r1"]
+        assert (web.running, web.wanted, web.healthy, web.health) == (1, 2, False, health)
+
+    run(work())
+
+
+def test_a_worker_that_runs_is_healthy_at_once() -> None:
+    """Status does not wait for it to settle, as a deploy does."""
+
+    async def work() -> None:
+        async with Server() as server:
+            await add(server.engine, "shop-worker-r1", "worker")
+            units = await server.units(project(WORKER))
+        assert (units["worker", "r1"].healthy, units["worker", "r1"].ports) == (True, ())
+
+    run(work())
+
+
+def test_a_slow_answer_is_given_up_after_three_seconds() -> None:
+    """Whatever timeout the project allows: people wait for the table."""
+
+    async def work() -> float:
+        slow = replace(WEB, health_check=HealthCheck(path="/up", timeout=60), replicas=1)
+        async with Server() as server:
+            await server.web("shop-web-r1", answer=b"")
+            units = await server.units(project(slow))
+        assert units["web", "r1"].health == "no answer within 3 s"
+        return asyncio.get_running_loop().time()
+
+    assert run(work()) == pytest.approx(3, abs=0.1)
+
+
+def test_containers_of_another_release_have_a_separate_row() -> None:
+    """The live one is the last that a record calls live; the others are left over, or being started."""
+
+    async def work() -> None:
+        async with Server() as server:
+            await server.web("shop-web-r1")
+            await server.web("shop-web-r2", "r2")
+            await ensure_store(server.engine, "shop-web:r1")
+            await write_record(server.engine, "shop", record("r1", "live", web="r1"))
+            await write_record(server.engine, "shop", record("r2", "started", web="r2"))
+            found = await server.status(project(replace(WEB, replicas=1)))
+        assert found.release == "r1"
+        assert [(unit.release, unit.live, unit.wanted) for unit in found.units] == [
+            ("r1", True, 1),
+            ("r2", False, 0),
+        ]
+
+    run(work())
+
+
+def test_what_the_file_no_longer_names_is_shown() -> None:
+    """Services and dependencies: they run until the next deploy."""
+
+    async def work() -> None:
+        async with Server() as server:
+            await add(server.engine, "shop-old-r1", "old")
+            await add(server.engine, "shop-cache", "cache", role=labels.ROLE_DEPENDENCY, image="redis:7")
+            units = await server.units(project(WORKER))
+        old, cache = units["old", "r1"], units["cache", None]
+        assert (old.live, old.wanted, old.running, old.healthy) == (True, 0, 1, True)
+        assert (cache.kind, cache.live, cache.wanted, cache.image) == ("dependency", False, 0, "redis:7")
+
+    run(work())
+
+
+@pytest.mark.parametrize(
+    ("published", "ports"),
+    [
+        ((), ("5432",)),
+        ((Publish(5432, 49153, "127.0.0.1"),), ("127.0.0.1:49153->5432",)),
+        ((Publish(5432, 5432),), ("5432->5432",)),
+        ((Publish(53, 53, "", "udp"),), ("5432", "53->53/udp")),
+    ],
+)
+def test_ports_of_the_server_are_shown(published: tuple[Publish, ...], ports: tuple[str, ...]) -> None:
+    """Where the server listens itself, with the address; else the port inside."""
+
+    async def work() -> None:
+        async with Server() as server:
+            await add(
+                server.engine,
+                "shop-db",
+                "db",
+                role=labels.ROLE_DEPENDENCY,
+                image="postgres:16",
+                publish=published,
+            )
+            units = await server.units(project(WORKER, dependencies=(DB,)))
+        assert units["db", None].ports == ports
+
+    run(work())
+
+
+def test_another_projects_containers_are_not_shown() -> None:
+    """Nor hooks."""
+
+    async def work() -> None:
+        async with Server() as server:
+            await add(server.engine, "blog-web-r1", "web", more={labels.PROJECT: "blog"})
+            await add(server.engine, "shop-web-hook", "web", role=labels.ROLE_HOOK)
+            found = await server.status(project(WEB))
+        assert not found.deployed
+        assert [unit.name for unit in found.units] == ["web"]
+
+    run(work())
+
+
+def test_a_container_that_is_removed_meanwhile() -> None:
+    """It was listed, and is gone when it is looked at."""
+
+    async def work() -> None:
+        async with Server() as server:
+            await add(server.engine, "shop-worker-r1", "worker")
+            state = server.engine.container
+
+            async def gone(name: str) -> None:
+                await server.engine.remove(name, force=True)
+                assert await state(name) is None
+
+            server.engine.container = gone  # type: ignore[method-assign]
+            units = await server.units(project(WORKER))
+        assert (units["worker", "r1"].running, units["worker", "r1"].health) == (0, "removed")
+
+    run(work())
+
+
+def test_an_engine_that_fails_is_an_error() -> None:
+    """A table with holes would look like an answer."""
+
+    async def work() -> None:
+        async with Server() as server:
+            server.engine.behaviors["shop-web:r1"] = Behavior()
+            server.engine.fail("containers")
+            with pytest.raises(EngineError):
+                await server.status(project(WEB))
+
+    run(work())
