@@ -1,15 +1,15 @@
-"""What `ftl setup` costs beyond the packages that it installs, and how long `ftl doctor` takes.
+"""Benchmark of `ftl setup` against apt-get alone, and of `ftl doctor`.
 
     python -m bench.setup [--pairs 5] [--suite bookworm]
 
-A pair is two bare servers that are alike: one is set up, on the other the same apt-get calls run alone, straight
-through this machine's engine; which of them comes first alternates. `setup_ratio` is the fastest setup over the fastest
-apt-get: a busy machine can only add to either. (Where systemd runs, the package's own script starts the engine within
-apt-get. Nothing does that here, so that setup's figure has the engine's start in it, and apt-get's has not.)
-A second run and doctor are timed through `lab/relay.py` with round trips of 50 ms, the fastest of three. What is
-counted as an SSH command is each process of `ssh` but those that only ask or tell another on this machine (-G, -O).
+A pair is two identical bare servers: one is set up, on the other the same apt-get calls run alone, through this
+machine's engine; which of them comes first alternates. `setup_ratio` is the fastest setup over the fastest apt-get: a
+busy machine can only slow either down. (With systemd, the package's own script starts the engine within apt-get. That
+does not happen here, so setup's time includes the start of the engine, and apt-get's does not.)
+A second run and doctor are timed through `lab/relay.py` with round trips of 50 ms, the fastest of three. Each process
+of `ssh` counts as an SSH command, except those that only ask or control another on this machine (-G, -O).
 
-The last line is one JSON object with the figures and their limits, and the exit status is 1 where one is missed.
+The last line is one JSON object with the figures and their limits; the exit status is 1 if a limit is exceeded.
 """
 
 from __future__ import annotations
@@ -60,14 +60,14 @@ exec {ssh} "$@"
 
 
 def timed(project: Project, *argv: str) -> tuple[float, Outcome]:
-    """Seconds of a command, and what it left behind."""
-    began = time.monotonic()
+    """The duration of a command, and its outcome."""
+    started = time.monotonic()
     outcome = project.run(*argv)
-    return time.monotonic() - began, outcome
+    return time.monotonic() - started, outcome
 
 
-def aim(project: Project, server: Server, port: int) -> None:
-    """Have the project's file name a server at a port of this machine."""
+def configure(project: Project, server: Server, port: int) -> None:
+    """Write an ftl.yaml for a server that is reached at a port of this machine."""
     project.write(
         {
             "ftl.yaml": {
@@ -79,72 +79,74 @@ def aim(project: Project, server: Server, port: int) -> None:
     )
 
 
-def alone(server: Server, suite: str) -> float:
-    """Seconds of the apt-get calls by themselves."""
+def apt_alone(server: Server, suite: str) -> float:
+    """The duration of the apt-get calls alone."""
     packages = ("docker.io", "zstd") if suite == "bookworm" else ("docker.io", "docker-cli", "zstd")
-    began = time.monotonic()
+    started = time.monotonic()
     server.run("sh", "-c", APT, "sh", *packages, timeout=600)
-    return time.monotonic() - began
+    return time.monotonic() - started
 
 
-def pairs(lab: Lab, project: Project, number: int, suite: str) -> tuple[list[tuple[float, float]], Server]:
-    """Seconds of setup and of apt-get alone, for each pair; and the server that was set up last."""
-    found = []
+def measure_pairs(
+    lab: Lab, project: Project, number: int, suite: str
+) -> tuple[list[tuple[float, float]], Server]:
+    """The durations of setup and of apt-get alone, for each pair; and the server that was set up last."""
+    durations = []
     for run in range(number):
-        bare, other = (lab.server(f"{name}{run}", suite=suite, bare=True) for name in ("bare", "other"))
-        aim(project, bare, bare.port)
-        without = alone(other, suite) if run % 2 else None
+        server, control = (lab.server(f"{name}{run}", suite=suite, bare=True) for name in ("bare", "control"))
+        configure(project, server, server.port)
+        apt_first = apt_alone(control, suite) if run % 2 else None
         seconds, outcome = timed(project, "setup", "--json")
         outcome.ok()
-        found.append((seconds, alone(other, suite) if without is None else without))
-        say(f"set up in {found[-1][0]:.1f} s, apt-get alone {found[-1][1]:.1f} s")
-        lab.remove(other.name)
+        durations.append((seconds, apt_alone(control, suite) if apt_first is None else apt_first))
+        say(f"set up in {durations[-1][0]:.1f} s, apt-get alone {durations[-1][1]:.1f} s")
+        lab.remove(control.name)
         if run < number - 1:
-            lab.remove(bare.name)
-    return found, bare
+            lab.remove(server.name)
+    return durations, server
 
 
 def count_commands(project: Project, log: Path) -> None:
-    """Have every ssh of the project's user leave a line."""
+    """Make every ssh of the project's user append a line to a log."""
     wrapper = Path(project.environment["HOME"]) / "bin" / "ssh"
     real = wrapper.rename(wrapper.with_name("ssh-itself"))
     wrapper.write_text(COUNTING.format(ssh=real, log=log))
     wrapper.chmod(0o755)
 
 
-async def far(project: Project, server: Server) -> tuple[float, float, int]:
-    """Seconds of a second run and of doctor at a distance, and how much the second run changed."""
+async def measure_at_distance(project: Project, server: Server) -> tuple[float, float, int]:
+    """The durations of a second run and of doctor, and the number of changes of the second run."""
     async with Relay(("127.0.0.1", server.port), delay=ROUND_TRIP / 2) as relay:
-        aim(project, server, relay.port)
+        configure(project, server, relay.port)
         again = [await asyncio.to_thread(timed, project, "setup", "--json") for _ in range(RUNS)]
         doctor = [await asyncio.to_thread(timed, project, "doctor", "--json") for _ in range(RUNS)]
     for _, outcome in again:
         outcome.ok()
     for _, outcome in doctor:
-        assert outcome.exit_code in (0, 1), outcome  # it may well find something: nothing is deployed
+        assert outcome.exit_code in (0, 1), outcome  # it may find problems: nothing is deployed
         assert outcome.result["command"] == "doctor", outcome
     changes = max(len(outcome.result["changes"]) for _, outcome in again)
     return min(seconds for seconds, _ in again), min(seconds for seconds, _ in doctor), changes
 
 
 def main() -> None:
-    """Run it."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--suite", default="bookworm")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     name = run_name("setup")
     with Lab(name) as lab, temporary_project(name) as project:
         log = project.folder / "commands"
         count_commands(project, log)
-        measured, server = pairs(lab, project, given.pairs, given.suite)
-        commands = len(log.read_text().splitlines()) // given.pairs
-        again, doctor, changes = asyncio.run(far(project, server))
-    setups, alones = zip(*measured, strict=True)
+        durations, server = measure_pairs(lab, project, arguments.pairs, arguments.suite)
+        commands = len(log.read_text().splitlines()) // arguments.pairs
+        again, doctor, changes = asyncio.run(measure_at_distance(project, server))
+    setups, apt_calls = zip(*durations, strict=True)
     figures = [
-        Figure("setup_ratio", round(min(setups) / min(alones), 3), RATIO),
+        Figure("setup_ratio", round(min(setups) / min(apt_calls), 3), RATIO),
         Figure("second_run_changes", changes, 0),
         Figure("second_run_seconds", round(again, 3), SECOND_RUN),
         Figure("ssh_commands", commands, COMMANDS),
@@ -160,7 +162,7 @@ def main() -> None:
         **{figure.name: figure.value for figure in figures},
         "limits": {figure.name: figure.limit for figure in figures},
         "round_trip_seconds": ROUND_TRIP,
-        "pairs": [{"setup": round(seconds, 3), "apt": round(without, 3)} for seconds, without in measured],
+        "pairs": [{"setup": round(seconds, 3), "apt": round(apt, 3)} for seconds, apt in durations],
     }
     print(json.dumps(record), flush=True)
     sys.exit(bool(missed))

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
 from ftl.errors import FtlError, LoginRefused, ServerError, at
 from ftl.events import Emit, StepFailed, StepFinished, StepStarted, StepUndone
 from ftl.server.setup.apply.root_shell import RootShell
 from ftl.server.setup.plan.steps import HardenSsh, KeepChange, RevertChange
-from ftl.ssh.openssh import connect
+from ftl.ssh import openssh
 
 if TYPE_CHECKING:
     from ftl.server.setup.observe.login import RootLogin
@@ -30,7 +32,13 @@ PROVE = "prove"
 """Name of the final check in errors, as if it were a step."""
 
 
-async def apply(plan: SetupPlan, login: RootLogin, deployer: Target, *, emit: Emit) -> None:
+Connect = Callable[["Target"], AbstractAsyncContextManager["Machine"]]
+"""Connects to a server; a new connection for each call."""
+
+
+async def apply(
+    plan: SetupPlan, login: RootLogin, deployer: Target, *, emit: Emit, connect: Connect = openssh.connect
+) -> None:
     """Run all steps of a plan.
 
     Args:
@@ -39,12 +47,13 @@ async def apply(plan: SetupPlan, login: RootLogin, deployer: Target, *, emit: Em
         deployer: The server and the deploy user, for new connections: to check that the firewall lets them through,
             before other logins are disabled, and at the end.
         emit: Receives the progress of each step.
+        connect: Makes the new connections.
 
     Raises:
         FtlError: A step failed; the steps before it stay applied.
         ServerError: The connection broke, or a new one does not work: then the change that prevents it was reverted.
     """
-    check = _DeployerCheck(deployer)
+    check = _DeployerCheck(deployer, connect)
     if not plan.steps:
         if not login.deployer_logged_in:
             with at(server=plan.server, step=PROVE):
@@ -96,8 +105,9 @@ async def _confirm(step: SetupStep, shell: RootShell, check: _DeployerCheck, emi
 class _DeployerCheck:
     """Checks over a new connection that the deploy user can log in and use Docker."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, connect: Connect) -> None:
         self.target = target
+        self._open = connect
         self._problem: FtlError | None = None
         self._connected = False
 
@@ -114,7 +124,7 @@ class _DeployerCheck:
         self._connected, self._problem = True, None
         for attempt in range(_ATTEMPTS):
             try:
-                async with connect(self.target) as machine:
+                async with self._open(self.target) as machine:
                     await self._check_docker(machine)
             except LoginRefused as error:
                 if not accept_refusal:
