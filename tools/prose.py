@@ -20,17 +20,8 @@ LONGEST = 90
 ROOTS = ("src/ftl", "tests", "lab", "bench", "tools")
 
 NOT_YET_CLEAN = (
-    "src/ftl/aio.py",
-    "src/ftl/child.py",
     "src/ftl/deploy",
-    "src/ftl/engine",
-    "src/ftl/errors.py",
-    "src/ftl/events.py",
-    "src/ftl/figures.py",
     "src/ftl/host/session.py",
-    "src/ftl/json_fields.py",
-    "src/ftl/private_folder.py",
-    "src/ftl/references.py",
     "src/ftl/ssh",
     "tests",
     "lab",

@@ -1,4 +1,4 @@
-"""Work side by side, and work that must not stop half way: what asyncio leaves to its callers."""
+"""Helpers for asyncio: parallel calls with plain errors, and shielded calls."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ U = TypeVar("U")
 
 @asynccontextmanager
 async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
-    """A TaskGroup that raises the first error as it is, not in a group: see `first_of`."""
+    """A TaskGroup that raises one error instead of a group: see `first_of`."""
     try:
         async with asyncio.TaskGroup() as group:
             yield group
@@ -26,10 +26,9 @@ async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
 
 
 async def gather(calls: Iterable[Coroutine[Any, Any, T]], *, limit: int = 32) -> list[T]:
-    """Await all, at most `limit` at a time; their results in order.
+    """Await all, at most `limit` at a time; returns their results in order.
 
-    The first error cancels the others and is raised as it is, not in a group: one that speaks to the user
-    (FtlError) before any other.
+    The first error cancels the others and is raised by itself, not in a group; an FtlError before any other.
     """
     gate = asyncio.Semaphore(limit)
     async with task_group() as group:
@@ -38,7 +37,7 @@ async def gather(calls: Iterable[Coroutine[Any, Any, T]], *, limit: int = 32) ->
 
 
 async def gather_all(calls: Iterable[Coroutine[Any, Any, T]], *, limit: int = 32) -> list[T]:
-    """As `together`, but an error does not stop the others: it is raised when all are over."""
+    """Like `gather`, but an error does not cancel the others: it is raised when all have ended."""
     gate = asyncio.Semaphore(limit)
     results = await asyncio.gather(*(_through(gate, call) for call in calls), return_exceptions=True)
     done: list[T] = []
@@ -50,7 +49,7 @@ async def gather_all(calls: Iterable[Coroutine[Any, Any, T]], *, limit: int = 32
 
 
 async def gather2(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, U]) -> tuple[T, U]:
-    """Await two things of different kinds; errors as in `together`."""
+    """Await two coroutines of different types; errors as in `gather`."""
     async with task_group() as group:
         first, second = group.create_task(one), group.create_task(other)
     return first.result(), second.result()
@@ -62,7 +61,7 @@ async def _through(gate: asyncio.Semaphore, call: Coroutine[Any, Any, T]) -> T:
 
 
 def first_of(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error to tell of several that came together."""
+    """The error of a group to raise: the first FtlError, else the first one."""
     flat: list[BaseException] = []
     for error in errors.exceptions:
         flat += [first_of(error)] if isinstance(error, BaseExceptionGroup) else [error]
@@ -70,7 +69,10 @@ def first_of(errors: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 async def shielded(work: Coroutine[Any, Any, T]) -> T:
-    """Finish something that must not stop half way; a cancellation that came meanwhile is raised afterwards."""
+    """Complete a coroutine that must not stop half way.
+
+    A cancellation that arrived meanwhile is raised afterwards.
+    """
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
@@ -78,7 +80,7 @@ async def shielded(work: Coroutine[Any, Any, T]) -> T:
             await asyncio.shield(task)
         except asyncio.CancelledError as error:
             cancelled = error
-        except BaseException:  # noqa: BLE001, S110 - raised below, by the task itself
+        except BaseException:  # noqa: BLE001, S110 - raised below, by `task.result()`
             pass
     result = task.result()
     if cancelled is not None:

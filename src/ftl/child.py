@@ -1,8 +1,8 @@
-"""Child processes that never outlive whoever started them: bounded waits, and a cascade of signals for the stubborn.
+"""Child processes that never outlive FTL: bounded waits, then a cascade of signals.
 
-Three ways to have one: `complete` runs it to its end and keeps what it wrote, `lines_of` hands out its lines while
-it runs, `start` leaves its pipes to the caller. Each child heads a session of its own, so that Ctrl-C at the terminal
-reaches it through us alone.
+There are three ways to run one: `complete` waits for its end and returns its output, `lines_of` yields its lines while
+it runs, `start` leaves its pipes to the caller. Each child leads a separate session, so that Ctrl-C at the terminal
+reaches it only through FTL.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 INTERRUPT_SECONDS = 5.0
-"""Seconds that a child gets after Ctrl-C's signal: a builder tells the engine to give up."""
+"""Grace period after SIGINT, in seconds: a builder then tells the engine to give up."""
 
 GRACE_SECONDS = 3.0
 TERM_SECONDS = 2.0
-"""Seconds between asking a child to end and SIGTERM, and between that and SIGKILL."""
+"""Grace periods in seconds: before SIGTERM, then before SIGKILL."""
 
 READ_LIMIT = 1 << 20
-"""Bytes that a reader buffers: a line of JSON or base64 may be long."""
+"""Buffer size of a reader in bytes: a line of JSON or base64 may be long."""
 
 _CHUNK = 64 * 1024
 
-# $1: a process group; $2, $3: seconds. A signal to a group that has ended fails, and with it the rest.
+# $1: process group; $2, $3: seconds. A signal to a group that has ended fails, which stops the chain.
 _GUARD = """
 read -r _
 kill -s INT -- "-$1" && sleep "$2" && kill -s TERM -- "-$1" && sleep "$3" && kill -s KILL -- "-$1"
@@ -40,7 +40,7 @@ kill -s INT -- "-$1" && sleep "$2" && kill -s TERM -- "-$1" && sleep "$3" && kil
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """What a command left behind."""
+    """Exit status and output of a command."""
 
     argv: tuple[str, ...]
     exit_code: int
@@ -49,11 +49,11 @@ class Completed:
 
 
 class Stoppable(Protocol):
-    """A child that can be ended: asyncio's `Process`, or what is like it."""
+    """A process that can be ended: asyncio's `Process`, or one with the same methods."""
 
     @property
     def returncode(self) -> int | None:
-        """None: it still runs, as far as is known."""
+        """Exit status; None while it is not known to have ended."""
         ...
 
     def terminate(self) -> None:
@@ -65,7 +65,7 @@ class Stoppable(Protocol):
         ...
 
     async def wait(self) -> int:
-        """Wait for its end."""
+        """Wait until it has ended."""
         ...
 
 
@@ -73,11 +73,11 @@ class Stoppable(Protocol):
 
 
 async def start(argv: Sequence[str], *, group: int | None = None) -> Process:
-    """Start a child with pipes; it is the caller's to `stop`.
+    """Start a child with pipes; the caller must `stop` it.
 
     Args:
         argv: The program and its arguments.
-        group: The process group that it joins, to be ended with that; None: a session of its own.
+        group: The process group that it joins, to be ended with that; None: a separate session.
     """
     return await asyncio.create_subprocess_exec(
         *argv,
@@ -91,7 +91,7 @@ async def start(argv: Sequence[str], *, group: int | None = None) -> Process:
 
 
 async def stop(process: Stoppable) -> None:
-    """Terminate a child, kill it when that does not help, and wait for its end."""
+    """Terminate a child, kill it if it does not end, and wait until it has ended."""
     if process.returncode is None:
         with suppress(ProcessLookupError):
             process.terminate()
@@ -99,7 +99,7 @@ async def stop(process: Stoppable) -> None:
 
 
 async def finish(process: Stoppable) -> None:
-    """Wait for a child that was asked to end; terminate it when it does not, and kill it then."""
+    """Wait for a child that was asked to end; then terminate it, then kill it."""
     for seconds, send in ((GRACE_SECONDS, process.terminate), (TERM_SECONDS, process.kill)):
         with suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), seconds)
@@ -110,21 +110,21 @@ async def finish(process: Stoppable) -> None:
 
 
 async def close_stdin(process: Process) -> None:
-    """End a child that reads its input to the end: close that, and `finish` it where it goes on all the same."""
+    """Close the stdin of a child that ends at end of file, and `finish` it."""
     assert process.stdin is not None
     process.stdin.close()
     if process.returncode is None:
         await finish(process)
 
 
-# --- outputs kept -----------------------------------------------------------------------------------
+# --- captured output --------------------------------------------------------------------------------
 
 
 class Capture(asyncio.SubprocessProtocol):
-    """A child whose outputs are kept in memory.
+    """Captures a child's output in memory.
 
-    Not asyncio's Process: after the end of the child that waits for its pipes to close, and an ssh that shares a
-    connection has handed them to the master, which keeps them open as long as the command there runs.
+    Not asyncio's Process: after the child has ended, that waits for its pipes to close. An ssh that shares a connection
+    has passed them to the master process, which keeps them open as long as the command on the server runs.
     """
 
     def __init__(self) -> None:
@@ -134,30 +134,30 @@ class Capture(asyncio.SubprocessProtocol):
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
-        """Keep what the child writes."""
+        """Store output of the child."""
         (self.stderr if fd == 2 else self.stdout).extend(data)
         self._news.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The child has ended, and its pipes are closed."""
+        """Record that the child has ended and its pipes are closed."""
         self._news.set()
         if not self._ended.done():
             self._ended.set_result(None)
 
     async def news(self) -> bool:
-        """Wait for more output; false when there will be none."""
+        """Wait for more output; false if there will be none."""
         self._news.clear()
         if not self._ended.done():
             await self._news.wait()
         return not self._ended.done()
 
     async def ended(self) -> None:
-        """Wait for the child's end and the last of its output."""
+        """Wait until the child has ended and all its output is stored."""
         await asyncio.shield(self._ended)
 
 
 async def terminate(transport: asyncio.SubprocessTransport, capture: Capture) -> None:
-    """Give a child that is given up the time to end by itself."""
+    """Terminate a child and give it time to end."""
     with suppress(ProcessLookupError, TimeoutError):
         transport.terminate()
         await asyncio.wait_for(capture.ended(), TERM_SECONDS)
@@ -173,19 +173,19 @@ async def complete(
     group: int | None = None,
     give_up: Callable[[asyncio.SubprocessTransport, Capture], Awaitable[None]] = terminate,
 ) -> Completed:
-    """Run a child to its end.
+    """Run a child, wait for its end and capture its output.
 
     Args:
         argv: The program and its arguments.
-        stdin: What it reads; None: nothing.
-        seconds: Its bound.
-        env: Its environment; None: ours.
-        cwd: Where it runs; None: here.
+        stdin: Its input; None: an empty one.
+        seconds: Time limit.
+        env: Its environment; None: FTL's.
+        cwd: Its working folder; None: FTL's.
         group: As in `start`.
-        give_up: What is done before it is killed, when the bound is reached or this is cancelled.
+        give_up: Called before it is killed, after the time limit or a cancellation.
 
     Raises:
-        TimeoutError: It did not end in time, and has been ended.
+        TimeoutError: It did not end in time, and was killed.
         OSError: It cannot be started.
     """
     transport, capture = await asyncio.get_running_loop().subprocess_exec(
@@ -212,14 +212,14 @@ async def complete(
 
 
 def _feed(transport: asyncio.SubprocessTransport, stdin: bytes | None) -> None:
-    """Write a child's input, all of it, and its end."""
+    """Write all of a child's input and close it."""
     pipe = transport.get_pipe_transport(0) if stdin is not None else None
     if isinstance(pipe, asyncio.WriteTransport) and stdin is not None:
         pipe.write(stdin)
         pipe.write_eof()
 
 
-# --- lines while it runs ----------------------------------------------------------------------------
+# --- lines of a running child -----------------------------------------------------------------------
 
 
 @asynccontextmanager
@@ -230,10 +230,11 @@ async def lines_of(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> AsyncIterator[tuple[AsyncIterator[str], Process]]:
-    """Run a child; gives its lines (both outputs, merged in order) and the process. See `complete`.
+    """Run a child; yields its lines (stdout and stderr, merged in order) and the process.
 
-    When the block is left while it still runs, it is interrupted, then terminated, then killed, and so are its
-    own children. So they are when we are killed ourselves: a guard sees to it, which outlives us for that.
+    When the block is left while it still runs, it is interrupted, then terminated, then killed, together with its
+    children. The same happens when FTL itself is killed: a guard process, which outlives FTL, does that. For the
+    arguments see `complete`.
 
     Raises:
         OSError: It cannot be started.
@@ -260,10 +261,10 @@ async def lines_of(
 
 
 async def _guard(process: Process) -> Process:
-    """A shell that holds one end of a pipe: when we, at the other end, are gone, it ends the child's process group."""
+    """Start a shell at the end of a pipe: when FTL, at the other end, dies, it ends the child's process group."""
     waits = (str(number) for number in (process.pid, INTERRUPT_SECONDS, TERM_SECONDS))
     return await asyncio.create_subprocess_exec(
-        *("/bin/sh", "-c", _GUARD, "ftl-guard", *waits),  # PATH may hold nothing but the child's program
+        *("/bin/sh", "-c", _GUARD, "ftl-guard", *waits),  # PATH may have nothing but the child's program
         stdin=PIPE,
         stdout=DEVNULL,
         stderr=DEVNULL,
@@ -278,7 +279,7 @@ async def _dismiss(guard: Process) -> None:
 
 
 async def _write(pipe: asyncio.StreamWriter | None, content: bytes | None) -> None:
-    """Write all of a child's input; one that goes away early says why by itself."""
+    """Write all of a child's input; one that ends before has its own message."""
     if pipe is not None and content is not None:
         with suppress(BrokenPipeError, ConnectionResetError):
             pipe.write(content)
@@ -287,19 +288,19 @@ async def _write(pipe: asyncio.StreamWriter | None, content: bytes | None) -> No
 
 
 async def _lines(process: Process) -> AsyncIterator[str]:
-    """Lines of any length; only a newline ends one: a carriage return overwrites it."""
+    """Split lines of any length at newlines only: a carriage return overwrites a line."""
     assert process.stdout is not None
     pending = b""
     while chunk := await process.stdout.read(_CHUNK):
-        *whole, pending = (pending + chunk).split(b"\n")
-        for line in whole:
+        *complete_lines, pending = (pending + chunk).split(b"\n")
+        for line in complete_lines:
             yield line.decode(errors="replace")
     if pending:
         yield pending.decode(errors="replace")
 
 
 async def _end(process: Process) -> None:
-    """End a child's whole process group, if it still runs."""
+    """End a child's process group, if it still runs."""
     for number, seconds in (
         (signal.SIGINT, INTERRUPT_SECONDS),
         (signal.SIGTERM, TERM_SECONDS),
@@ -315,7 +316,7 @@ async def _end(process: Process) -> None:
 
 
 async def _drain(process: Process) -> None:
-    """Wait for the end while reading on: a child that cannot write cannot end."""
+    """Read on until it has ended: a child that cannot write cannot end."""
     assert process.stdout is not None
     while await process.stdout.read(_CHUNK):
         pass

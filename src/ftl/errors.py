@@ -1,4 +1,4 @@
-"""Every error a user can meet, split by what the user can do about it.
+"""Errors for users, divided by what a user can do about them.
 
     FtlError                    1    the work failed
       ConfigError               2    ftl.yaml, .env or the command line is wrong: Problems with places
@@ -6,17 +6,17 @@
       ServerError               3    the server cannot be reached, or refuses us
         HostKeyChanged          3    the server's host key is not the one known for it
         LoginRefused            3    the server is there, and does not let this user in
-      LockHeld                  4    another deploy of the project, or setup of the server, is under way
+      LockHeld                  4    another deploy of the project, or setup of the server, is running
       Interrupted             130    Ctrl-C or SIGTERM
       EngineError               1    an engine answered with an error (status, its own words)
         EngineUnavailable       1    no engine answers (3 where it is a server's)
       BuildFailed               1    an image could not be built
-      TransferFailed            1    an image could not be brought to the server
+      TransferFailed            1    an image could not be transferred to the server
       Unhealthy                 1    a container of the new release did not become healthy
       HookFailed                1    a hook ended with a status other than 0
 
-An error says what happened (`message`), where (`place`), why in the words of the cause (`cause`) and what
-to do next (`hint`). Foreign exceptions are turned into these at the border that meets them.
+An error has what happened (`message`), where (`place`), the message of its cause (`cause`) and what to do next
+(`hint`). Foreign exceptions are mapped to these where they are caught.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where something went wrong while working: any part may be unknown."""
+    """Server, service and step of an error; any part may be unknown."""
 
     server: str | None = None
     service: str | None = None
@@ -43,15 +43,15 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong in a file, at a place a human can open.
+    """One problem in a file, with its position.
 
     Attributes:
         message: A sentence that names the key or value.
-        file: The file as the user would name it (relative to where they stand).
-        line: 1-based; 0 where the problem is the file as a whole.
+        file: Path, relative to the current folder.
+        line: 1-based; 0 where the problem is the whole file.
         column: 1-based; 0 where unknown.
-        source: The text of that line, to be shown with a caret below `column`.
-        hint: What to write instead, if that is known.
+        source: The text of that line, shown with a caret below `column`.
+        hint: How to fix it, if that is known.
     """
 
     message: str
@@ -63,7 +63,7 @@ class Problem:
 
 
 class FtlError(Exception):
-    """The root: something a user is told about in words."""
+    """Base class: an error with a message for the user."""
 
     exit_code = 1
 
@@ -78,13 +78,13 @@ class FtlError(Exception):
         self.details: tuple[str, ...] = ()
 
     def with_details(self, lines: Sequence[str]) -> FtlError:
-        """Attach lines to be shown below the error as they are (the last log lines, say)."""
+        """Attach lines that are shown unchanged below the error, such as the last log lines."""
         self.details = tuple(lines)
         return self
 
 
 class ConfigError(FtlError):
-    """ftl.yaml (or a file it names) is wrong; carries every problem found, in the order of the file."""
+    """ftl.yaml, or a file it names, is wrong; has all problems in the order of the file."""
 
     exit_code = 2
 
@@ -95,7 +95,7 @@ class ConfigError(FtlError):
 
 
 class UsageError(FtlError):
-    """The command cannot be carried out as it was written."""
+    """The command cannot be carried out as written."""
 
     exit_code = 2
 
@@ -107,15 +107,15 @@ class ServerError(FtlError):
 
 
 class HostKeyChanged(ServerError):
-    """The server shows another host key than the one that is known for it."""
+    """The server's host key is not the one that is known for it."""
 
 
 class LoginRefused(ServerError):
-    """The server answers and does not let this user in by any key that was offered."""
+    """The server rejects this user with every key that was offered."""
 
 
 class LockHeld(FtlError):
-    """Another deploy of the same project, or another setup, is under way on the server."""
+    """Another deploy of the same project, or another setup, is running on the server."""
 
     exit_code = 4
 
@@ -125,7 +125,7 @@ class LockHeld(FtlError):
 
 
 class Interrupted(FtlError):
-    """The user (or the system) asked us to stop."""
+    """The user or the system asked FTL to stop."""
 
     exit_code = 130
 
@@ -159,11 +159,11 @@ class BuildFailed(FtlError):
 
 
 class TransferFailed(FtlError):
-    """An image could not be brought to the server; nothing was tagged there."""
+    """An image could not be transferred to the server; nothing was tagged there."""
 
 
 class Unhealthy(FtlError):
-    """A container did not become healthy; says why, with its last log lines as details."""
+    """A container did not become healthy; has its last log lines as details."""
 
 
 class HookFailed(FtlError):
@@ -172,7 +172,7 @@ class HookFailed(FtlError):
 
 @contextmanager
 def at(*, server: str | None = None, service: str | None = None, step: str | None = None) -> Iterator[None]:
-    """Say where we are: any FtlError raised inside learns the parts of its place that it does not know yet."""
+    """Add the place to any FtlError raised inside, where it does not have these parts yet."""
     try:
         yield
     except FtlError as error:

@@ -7,7 +7,6 @@ The core calls an `Emit`; `ftl.ui` draws the events (rich on a terminal, plain l
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -25,11 +24,6 @@ class Event:
 
 
 Emit = Callable[[Event], None]
-
-
-def type_name(kind: type[object]) -> str:
-    """The snake_case form of a class name, `StartContainers` -> "start_containers": the name of a step in events."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
 
 
 def ignore(_event: Event) -> None:
@@ -63,7 +57,7 @@ class BuildStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class BuildContext(Event):
-    """How much was sent to the builder as context, in bytes."""
+    """The build context was sent to the builder; its size in bytes."""
 
     type: ClassVar[str] = "build_context"
 
@@ -73,7 +67,7 @@ class BuildContext(Event):
 
 @dataclass(frozen=True, slots=True)
 class BuildStep(Event):
-    """One instruction of the Dockerfile changed state; `seconds` once it is over."""
+    """One instruction of the Dockerfile changed state; `seconds` is its duration once it ended."""
 
     type: ClassVar[str] = "build_step"
 
@@ -96,7 +90,7 @@ class BuildOutput(Event):
 
 @dataclass(frozen=True, slots=True)
 class BuildFinished(Event):
-    """A service's image is there. `built` is false when every step came from the cache."""
+    """A service's image is built. `built` is false if every step came from the cache."""
 
     type: ClassVar[str] = "build_finished"
 
@@ -109,18 +103,18 @@ class BuildFinished(Event):
     miss_reason: str | None = None
 
 
-# --- images on their way ------------------------------------------------------------------------
+# --- transferring images ------------------------------------------------------------------------
 
 
 LayerWay = Literal["whole", "delta", "kept"]
-"""How a layer comes to a server: as it is, as the difference to an old one, or not at all: it was kept there."""
+"""Transfer of a layer: complete, as the delta to an old one, or not needed (cached there)."""
 
 
 @dataclass(frozen=True, slots=True)
 class TransferStarted(Event):
-    """An image is being sent; sizes are of the uncompressed layers, in bytes.
+    """An image is being sent; sizes are those of the uncompressed layers, in bytes.
 
-    Of the layers that are reused, `layers_kept` were kept on the server from an earlier transfer.
+    Of the reused layers, `layers_kept` were in the server's cache from an earlier transfer.
     """
 
     type: ClassVar[str] = "transfer_started"
@@ -134,10 +128,10 @@ class TransferStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class TransferProgress(Event):
-    """So many of `bytes_total` (uncompressed) are through; `bytes_sent` went over the wire.
+    """Progress of a transfer in uncompressed bytes; `bytes_sent` is the traffic on the wire.
 
-    `speed` is how many bytes were lately done in a second, `seconds_left` how long the rest takes at that speed.
-    `layer` is the layer at hand (its diffID), one of the `layers_total` that travel, and `way` how it does.
+    `speed` is the recent number of bytes per second, `seconds_left` the time for the rest at that speed. `layer` is the
+    current layer (its diffID), one of the `layers_total` to be sent, and `way` is how it is sent.
     """
 
     type: ClassVar[str] = "transfer_progress"
@@ -156,10 +150,10 @@ class TransferProgress(Event):
 
 @dataclass(frozen=True, slots=True)
 class LayerFinished(Event):
-    """A layer (its diffID) of `size` bytes has gone to the server, or was `kept` there and need not go.
+    """A layer (its diffID) of `size` bytes was sent, or is cached on the server (`kept`).
 
-    `bytes_sent` went over the wire, about `instead_of` would have if it had gone whole; both are null where several
-    layers travel in one compressed stream.
+    `bytes_sent` is the traffic on the wire, `instead_of` the estimate for the complete layer; both are null where
+    several layers share one compressed stream.
     """
 
     type: ClassVar[str] = "layer_finished"
@@ -174,10 +168,10 @@ class LayerFinished(Event):
 
 @dataclass(frozen=True, slots=True)
 class TransferFinished(Event):
-    """The image is on the server, verified and tagged; `bytes_saved` more would have been sent without differences.
+    """The image is on the server, verified and tagged; deltas saved `bytes_saved`.
 
-    `layers_delta` of the layers sent went as differences, `layers_kept` of those reused were kept on the server from an
-    earlier transfer. `link_speed` is the average of bytes a second on the wire.
+    `layers_delta` of the sent layers were sent as deltas, `layers_kept` of the reused ones were in the server's cache
+    from an earlier transfer. `link_speed` is the average number of bytes per second on the wire.
     """
 
     type: ClassVar[str] = "transfer_finished"
@@ -195,7 +189,7 @@ class TransferFinished(Event):
 
 @dataclass(frozen=True, slots=True)
 class PullProgress(Event):
-    """The engine pulls an image: its own status text."""
+    """Progress of a pull by the engine: its status text."""
 
     type: ClassVar[str] = "pull_progress"
 
@@ -205,7 +199,7 @@ class PullProgress(Event):
 
 @dataclass(frozen=True, slots=True)
 class PushProgress(Event):
-    """An image is pushed to the registry it names: the docker CLI's own status text."""
+    """Progress of a push to the registry in the image's name: the engine's status text."""
 
     type: ClassVar[str] = "push_progress"
 
@@ -218,7 +212,10 @@ class PushProgress(Event):
 
 @dataclass(frozen=True, slots=True)
 class SetupPlanned(Event):
-    """What will be changed on a server that runs `system` ("Debian GNU/Linux 12 (bookworm)"), one line a step."""
+    """The plan for a server, a line for each step.
+
+    `system` is its operating system: "Debian GNU/Linux 12 (bookworm)".
+    """
 
     type: ClassVar[str] = "setup_planned"
 
@@ -232,7 +229,7 @@ class SetupPlanned(Event):
 
 @dataclass(frozen=True, slots=True)
 class Planned(Event):
-    """What will be done, one line a step."""
+    """The plan of a deploy, a line for each step."""
 
     type: ClassVar[str] = "planned"
 
@@ -243,7 +240,7 @@ class Planned(Event):
 
 @dataclass(frozen=True, slots=True)
 class StepStarted(Event):
-    """A step of the plan begins. `step` is its stable name ("start_containers", "wait_healthy", ...)."""
+    """A step of the plan begins. `step` is its fixed name ("start_containers", "switch", ...)."""
 
     type: ClassVar[str] = "step_started"
 
@@ -266,7 +263,7 @@ class StepFinished(Event):
 
 @dataclass(frozen=True, slots=True)
 class StepFailed(Event):
-    """A step failed; the error itself follows by the ordinary way."""
+    """A step failed; the error is reported separately."""
 
     type: ClassVar[str] = "step_failed"
 
@@ -277,7 +274,7 @@ class StepFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class StepUndone(Event):
-    """A step was taken back because the release will not be."""
+    """A step was undone because the release failed."""
 
     type: ClassVar[str] = "step_undone"
 
@@ -288,9 +285,9 @@ class StepUndone(Event):
 
 @dataclass(frozen=True, slots=True)
 class Probed(Event):
-    """One health probe of a container and its outcome in words ("200", "connection refused").
+    """A health probe of a container and its outcome ("200", "connection refused").
 
-    `seconds` is how long the container has been waited for, `limit` how long it may take.
+    `seconds` is the time waited so far, `limit` the time allowed.
     """
 
     type: ClassVar[str] = "probed"
@@ -316,7 +313,7 @@ class HookOutput(Event):
 
 @dataclass(frozen=True, slots=True)
 class Switched(Event):
-    """New requests for these services go to `release` from here on."""
+    """New requests for these services go to `release` from now on."""
 
     type: ClassVar[str] = "switched"
 
@@ -326,7 +323,7 @@ class Switched(Event):
 
 @dataclass(frozen=True, slots=True)
 class Draining(Event):
-    """So many requests are still in flight on the old containers of a service."""
+    """Number of requests that are still in flight on the old containers of a service."""
 
     type: ClassVar[str] = "draining"
 

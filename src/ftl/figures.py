@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Human-readable numbers: sizes, durations, ages, counts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def size(count: int) -> str:
 
 
 def binary(count: int) -> str:
-    """Bytes as options for memory are written: "2G", "512M"; in decimal units where that takes a fraction."""
+    """Bytes in the form of memory options: "2G", "512M"; else in decimal units."""
     for unit, letter in ((2**30, "G"), (2**20, "M")):
         if count and count % unit == 0:
             return f"{count // unit}{letter}"
@@ -20,12 +20,12 @@ def binary(count: int) -> str:
 
 
 def part(done: int, total: int) -> str:
-    """How much of how much, in the unit of the whole and always as wide: " 9.3/45.1 MB"."""
+    """Progress in the unit of the total, with a fixed width: " 9.3/45.1 MB"."""
     value, unit = _scaled(total)
     digits = 0 if unit == "B" else 1
-    whole = f"{value:.{digits}f}"
+    total_text = f"{value:.{digits}f}"
     share = done * value / total if total else 0.0
-    return f"{share:{len(whole)}.{digits}f}/{whole} {unit}"
+    return f"{share:{len(total_text)}.{digits}f}/{total_text} {unit}"
 
 
 def _scaled(count: int) -> tuple[float, str]:
@@ -50,7 +50,7 @@ def duration(seconds: float) -> str:
 
 
 def age(seconds: float) -> str:
-    """How long ago, in the one unit that matters: "now", "34 s", "5 min", "3 h", "12 days"."""
+    """An age in its largest unit: "now", "34 s", "5 min", "3 h", "12 days"."""
     if seconds < 1:
         return "now"
     if seconds < 60:
@@ -63,5 +63,5 @@ def age(seconds: float) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """A number of things: "1 layer", "2 layers"."""
+    """A number with its noun: "1 layer", "2 layers"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,7 +1,7 @@
-"""Reading parsed JSON without trusting it: each function takes what is there and returns the type it names.
+"""Lenient getters for parsed JSON: a missing value, or one of another type, reads as empty.
 
 Engines and registries leave fields out, write null for an empty list, and add fields with every version; a file may
-have been written by another version or by hand. What is missing or of another type reads as empty.
+have been written by another version or by hand.
 """
 
 from __future__ import annotations
@@ -13,35 +13,35 @@ Json = Mapping[str, object]
 
 
 def as_object(value: object) -> Json:
-    """An object; empty where there is none."""
+    """An object, or an empty one."""
     return {str(key): item for key, item in value.items()} if isinstance(value, Mapping) else {}
 
 
 def as_objects(value: object) -> list[Json]:
-    """A list of objects; what is not an object is left out."""
+    """A list of objects; other items are left out."""
     return [as_object(item) for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
 
 
 def as_str(value: object) -> str:
-    """A string; empty where there is none."""
+    """A string, or an empty one."""
     return value if isinstance(value, str) else ""
 
 
 def as_int(value: object) -> int:
-    """A whole number; 0 where there is none (JSON's 1e999 reads as infinity)."""
+    """A whole number, or 0 (JSON's 1e999 reads as infinity)."""
     return int(value) if isinstance(value, int | float) and math.isfinite(value) else 0
 
 
 def as_bool(value: object) -> bool:
-    """A boolean; false where there is none."""
+    """A boolean, or false."""
     return value is True
 
 
 def as_strs(value: object) -> tuple[str, ...]:
-    """A list of strings."""
+    """A list of strings; other items are left out."""
     return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
 
 
 def as_str_map(value: object) -> dict[str, str]:
-    """An object whose values are strings (labels)."""
+    """An object with string values (labels); other values are left out."""
     return {key: item for key, item in as_object(value).items() if isinstance(item, str)}

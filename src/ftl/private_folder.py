@@ -1,6 +1,7 @@
-"""A folder for secrets that goes with the process that made it, or else with the next one that makes such a folder.
+"""A temporary folder for secrets that is removed even if its process is killed.
 
-A process that is killed (SIGKILL) removes nothing. But it lets go of its lock, by which the next one knows.
+A process that is killed (SIGKILL) removes nothing, but it loses its lock on the folder. The next process that creates
+such a folder removes those that are no longer locked.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def private_folder(prefix: str) -> Iterator[Path]:
-    """A new folder of mode 0700 for temporary files, held by us until it is removed.
+    """Create a folder of mode 0700 for temporary files; it is removed on exit.
 
     Args:
-        prefix: How its name begins, and the names of those that are looked for: other processes' that are gone.
+        prefix: Beginning of its name. Folders with this prefix whose processes have ended are removed, too.
     """
     _sweep(prefix)
     with tempfile.TemporaryDirectory(prefix=prefix) as name, _opened(Path(name)) as folder:
@@ -31,14 +32,14 @@ def private_folder(prefix: str) -> Iterator[Path]:
 
 
 def _sweep(prefix: str) -> None:
-    """Remove the folders whose owners are gone. An empty one may be so new that it is not held yet: it may stay."""
+    """Remove folders whose processes have ended, except empty ones: those may be too new to be locked."""
     for path in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
         try:
             with _opened(path) as folder:
                 if os.fstat(folder).st_uid == os.getuid() and any(path.iterdir()):
                     fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     shutil.rmtree(path, ignore_errors=True)
-        except OSError:  # held, somebody else's, or removed meanwhile
+        except OSError:  # locked, of another user, or removed meanwhile
             continue
 
 

@@ -65,7 +65,7 @@ class FakeImages(RecordedEngine):
             image = self._find_image(reference)
             if image is None:
                 return
-            gone = {reference, references.listed(reference)}
+            gone = {reference, references.as_listed(reference)}
             tags = tuple(tag for tag in image.tags if tag not in gone)
             digests = tuple(digest for digest in image.digests if digest not in gone)
             if not tags and not digests:
@@ -94,7 +94,7 @@ class FakeImages(RecordedEngine):
             yield PushUpdate(f"digest: {digest}", digest)
 
     def _find_image(self, reference: str) -> Image | None:
-        names = {reference, references.listed(reference)}
+        names = {reference, references.as_listed(reference)}
         for image in self._images.values():
             if names & {image.id, *image.tags, *image.digests}:
                 return image
@@ -107,7 +107,7 @@ class FakeImages(RecordedEngine):
         return image
 
     def _name(self, image_id: str, reference: str) -> None:
-        name = references.listed(reference)
+        name = references.as_listed(reference)
         for other in list(self._images.values()):
             self._images[other.id] = replace(other, tags=tuple(tag for tag in other.tags if tag != name))
         image = self._images[image_id]

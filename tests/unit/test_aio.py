@@ -1,4 +1,4 @@
-"""Work side by side."""
+"""Helpers for asyncio."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ftl.aio import gather_all
 from ftl.errors import TransferFailed
 
 
-def test_calls_side_by_side_give_the_first_error_when_all_are_over() -> None:
-    """Nothing goes on behind the caller's back, and the error is no group."""
+def test_gather_all_raises_the_first_error_when_all_have_ended() -> None:
+    """No call is left running, and the error is not a group."""
     over: list[int] = []
 
     async def call(number: int) -> int:

@@ -1,4 +1,4 @@
-"""Children do not outlive whoever started them."""
+"""Child processes do not outlive FTL."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ asyncio.run(work(*sys.argv[1:]))
 """
 
 
-def test_a_child_ends_though_its_parent_was_killed() -> None:
-    """After a kill -9, which leaves no time to clean up, the child ends with all that it started."""
+def test_a_child_ends_even_if_its_parent_is_killed() -> None:
+    """After a kill -9, which leaves no time to clean up, the child ends with its children."""
     argv = [sys.executable, "-c", STARTS, "sh", "-c", "echo $$; sleep 60; echo on"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None

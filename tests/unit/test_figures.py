@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Human-readable numbers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_size(given: int, expected: str) -> None:
     ],
 )
 def test_part(done: int, total: int, expected: str) -> None:
-    """A part is in the unit of the whole, and as wide at its beginning as at its end."""
+    """Progress is in the unit of the total and has a fixed width."""
     assert part(done, total) == expected
 
 
@@ -53,7 +53,7 @@ def test_part(done: int, total: int, expected: str) -> None:
     ],
 )
 def test_duration(given: float, expected: str) -> None:
-    """Seconds get the units that a reader can grasp."""
+    """Longer durations get larger units."""
     assert duration(given) == expected
 
 
@@ -62,7 +62,7 @@ def test_duration(given: float, expected: str) -> None:
     [(-3, "now"), (34, "34 s"), (300, "5 min"), (7300, "2 h"), (47 * 3600, "47 h"), (12 * 86400, "12 days")],
 )
 def test_age(given: float, expected: str) -> None:
-    """How long ago something was needs one unit; a clock that is ahead of ours makes it now."""
+    """An age has one unit; one in the future, by another clock, is now."""
     assert age(given) == expected
 
 
@@ -71,10 +71,10 @@ def test_age(given: float, expected: str) -> None:
     [(2**30, "1G"), (2**31, "2G"), (512 * 2**20, "512M"), (1536 * 2**20, "1536M"), (5_000_000, "5.0 MB")],
 )
 def test_binary(given: int, expected: str) -> None:
-    """Sizes of memory read as they were typed."""
+    """Sizes of memory are written as in ftl.yaml."""
     assert binary(given) == expected
 
 
 def test_count() -> None:
-    """One thing is singular, any other number is plural."""
+    """One is singular, any other number is plural."""
     assert [count(number, "layer") for number in (0, 1, 2)] == ["0 layers", "1 layer", "2 layers"]

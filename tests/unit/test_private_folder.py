@@ -1,4 +1,4 @@
-"""Folders for secrets go with their process, even one that is killed."""
+"""Private folders are removed with their process, even one that is killed."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ with private_folder("ftl-test-") as folder:
 
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where temporary files are."""
+    """The folder of temporary files."""
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     return tmp_path
 
 
-def test_what_a_killed_process_left_goes_with_the_next_one(temporary: Path) -> None:
-    """While it lives its folder stays, whoever comes; once it was killed the next one removes it."""
+def test_a_killed_processs_folder_is_removed_by_the_next_process(temporary: Path) -> None:
+    """While the process runs its folder stays; once it was killed the next process removes it."""
     argv = [sys.executable, "-c", _HOLD]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
@@ -51,8 +51,8 @@ def test_what_a_killed_process_left_goes_with_the_next_one(temporary: Path) -> N
     assert list(temporary.iterdir()) == []
 
 
-def test_what_is_not_such_a_folder_stays(temporary: Path) -> None:
-    """A link is not followed, a file not removed, nor a folder of another name, nor what a link in one leads to."""
+def test_other_files_and_folders_stay(temporary: Path) -> None:
+    """Links, files, folders of other names and the targets of links are not removed."""
     kept = temporary / "kept"
     kept.mkdir()
     (kept / "file").write_text("x")

@@ -1,14 +1,14 @@
-"""Image references, taken apart and spelled out as Docker does."""
+"""Parsing and normalizing image references as Docker does."""
 
 from __future__ import annotations
 
 import pytest
 
-from ftl.references import familiar, listed, qualified, registry, repository, split
+from ftl.references import as_listed, familiar, qualified, registry, repository, split
 
 
-def test_a_registry_port_is_no_tag() -> None:
-    """Only what follows the last colon of the last part is a tag."""
+def test_a_registry_port_is_not_a_tag() -> None:
+    """The tag follows the last colon of the last path component."""
     assert repository("localhost:5000/web:r1") == "localhost:5000/web"
     assert repository("localhost:5000/web") == "localhost:5000/web"
     assert repository("shop-web:r1") == "shop-web"
@@ -25,29 +25,29 @@ def test_a_registry_port_is_no_tag() -> None:
     ],
 )
 def test_a_reference_without_a_registry_is_docker_hubs(reference: str, expected: str) -> None:
-    """The registry is spelled out as Docker understands the reference."""
+    """The registry is explicit, as Docker understands the reference."""
     assert qualified(reference) == expected
 
 
 @pytest.mark.parametrize(
     "reference", ["postgres", "postgres:latest", "library/postgres", "docker.io/library/postgres:latest"]
 )
-def test_all_spellings_of_a_name_become_one(reference: str) -> None:
-    """The default registry, namespace and tag make no difference."""
+def test_all_forms_of_a_name_have_one_familiar_form(reference: str) -> None:
+    """The default registry, namespace and tag do not matter."""
     assert familiar(reference) == "postgres:latest"
 
 
-def test_a_digest_is_no_tag() -> None:
-    """A reference by digest keeps it in its familiar form, and its repository has none."""
+def test_a_digest_is_not_a_tag() -> None:
+    """A digest is part of the familiar form, and not of the repository."""
     reference = "ghcr.io/me/app@sha256:" + "0" * 64
     assert familiar(reference) == reference
     assert split(reference) == ("ghcr.io/me/app", "latest")
     assert registry(reference) == "ghcr.io"
 
 
-def test_an_engine_lists_what_has_a_digest_by_that_alone() -> None:
-    """A tag in front of a digest is for people."""
+def test_an_engine_lists_a_digest_without_the_tag() -> None:
+    """A tag before a digest is informational."""
     digest = "sha256:" + "0" * 64
-    assert listed(f"docker.io/library/nginx:1.27@{digest}") == f"nginx@{digest}"
-    assert listed(f"localhost:5000/web:1@{digest}") == f"localhost:5000/web@{digest}"
-    assert listed("docker.io/library/nginx") == "nginx:latest"
+    assert as_listed(f"docker.io/library/nginx:1.27@{digest}") == f"nginx@{digest}"
+    assert as_listed(f"localhost:5000/web:1@{digest}") == f"localhost:5000/web@{digest}"
+    assert as_listed("docker.io/library/nginx") == "nginx:latest"

@@ -1,4 +1,4 @@
-"""The Docker Engine API as FTL uses it, local or through a forwarded socket: one small typed surface."""
+"""The Docker Engine API as FTL uses it, local or through a forwarded socket."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 class Engine:
     """One engine behind a unix socket (or TCP address). An async context manager.
 
-    Every method raises EngineUnavailable when nothing answers (or what `explain` knows about why) and
-    EngineError with the engine's status and words otherwise. The first call asks the engine what it is (one
-    round trip, once); each call is one round trip where its docstring does not say otherwise, over connections
-    that are kept alive. Calls may run in parallel.
+    Every method raises EngineUnavailable when nothing answers (or the more precise error that `explain` returns) and
+    EngineError with the engine's status and message otherwise. The first call asks for `/info` (one round trip, once);
+    each call is one round trip unless its docstring says otherwise, over connections that are kept alive. Calls may
+    run in parallel.
 
     Every call is bounded by CALL_SECONDS, except the streams (load, save, pull, push, logs, wait): those last as
-    long as the engine keeps them open, and callers who want less use `asyncio.timeout`.
+    long as the engine keeps them open, and callers can bound them by `asyncio.timeout`.
     """
 
     def __init__(self, url: str, *, name: str, explain: Explain | None = None) -> None:
@@ -45,7 +45,7 @@ class Engine:
 
         Args:
             url: "unix:///path" or "tcp://host:port".
-            name: What errors call its machine: "this machine", "shop.example.com".
+            name: Its machine's name in errors: "this machine", "shop.example.com".
             explain: Asked for a better error when no engine answers: `Machine.explain`.
         """
         self.name = name
@@ -62,69 +62,69 @@ class Engine:
         await self._client.__aexit__(kind, error, trace)
 
     async def info(self) -> EngineInfo:
-        """Which engine this is; remembered after the first time."""
+        """Version, platform and storage of the engine; cached after the first call."""
         return await self._client.info()
 
     async def open(self, connections: int) -> None:
-        """Open connections for calls that are to come side by side: over SSH each costs a round trip of its own."""
+        """Open connections ahead of parallel calls: over SSH each costs a round trip."""
         await self._client.open(connections)
 
     # --- images -------------------------------------------------------------------------------
 
     async def images(self, *, labels: Mapping[str, str] | None = None) -> list[Image]:
-        """All tagged or labelled images that carry these labels; without layers and platform, see `image`."""
+        """All images with these labels; layers and platform are left out, see `image`."""
         return await images.listed(self._client, labels)
 
     async def image(self, reference: str) -> Image | None:
-        """One image in full, by tag, digest or ID; None where the engine does not have it."""
+        """One image with all fields, by tag, digest or ID; None where it does not exist."""
         return await images.inspect(self._client, reference)
 
     async def layer_sizes(self, reference: str) -> list[int]:
-        """How large an image's layers are, unpacked, lowest first; steps that made no layer are in it as 0."""
+        """Unpacked sizes of an image's layers, lowest first; 0 for steps without a layer."""
         return await images.layer_sizes(self._client, reference)
 
     async def usage(self, *, seconds: float) -> DiskUsage:
-        """What it holds and nothing uses. It walks through all of it, which takes seconds to minutes.
+        """Disk space of unused images and build cache; takes the engine seconds to minutes.
 
         Args:
-            seconds: After so many EngineUnavailable is raised.
+            seconds: Time limit; EngineUnavailable is raised after it.
         """
         return await images.usage(self._client, seconds)
 
     async def tag(self, reference: str, new: str) -> None:
-        """Give an image another tag ("NAME:TAG"), which moves if another image has it."""
+        """Tag an image as "NAME:TAG"; the tag moves if another image has it."""
         await images.tag(self._client, reference, new)
 
     async def untag(self, reference: str) -> None:
-        """Take a tag away, and with the last one the image (`docker rmi`); a missing one is no error."""
+        """Remove a tag, and with the last one the image (`docker rmi`); a missing one is no error."""
         await images.untag(self._client, reference)
 
     def pull(
         self, reference: str, *, platform: str | None = None, auth: Mapping[str, str] | None = None
     ) -> AsyncIterator[str]:
-        """Let the engine pull an image from its registry: yields its progress, line by line.
+        """Let the engine pull an image from its registry; yields its progress by line.
 
         Args:
             reference: Without a tag or digest, `latest` is pulled.
-            platform: "linux/arm64"; None takes the engine's own.
+            platform: "linux/arm64"; None: the engine's.
             auth: `username` and `password`, or `identitytoken`: sent as X-Registry-Auth.
         """
         return images.pull(self._client, reference, platform=platform, auth=auth)
 
     async def at_registry(self, reference: str, *, seconds: float) -> str:
-        """The digest that a name stands for at its registry, which the engine asks as somebody without a login.
+        """Digest of a reference at its registry, which the engine asks without credentials.
 
         Args:
             reference: Without a tag or digest, `latest`.
-            seconds: After so many EngineUnavailable is raised.
+            seconds: Time limit; EngineUnavailable is raised after it.
 
         Raises:
-            EngineError: The registry refused, has no such image, or was not reached; its words are the cause.
+            EngineError: The registry refused, has no such image, or was not reached; its message is the cause.
         """
         return await images.at_registry(self._client, reference, seconds)
 
     def push(self, reference: str, *, auth: Mapping[str, str] | None = None) -> AsyncIterator[PushUpdate]:
-        """Let the engine push an image to the registry that its name begins with; yields its progress.
+        """Let the engine push an image to the registry in its name; yields its progress.
 
         Args:
             reference: "registry.example.com/shop/web:1"; without a tag, `latest`.
@@ -133,21 +133,22 @@ class Engine:
         return images.push(self._client, reference, auth=auth)
 
     async def log_in(self, auth: Mapping[str, str]) -> str:
-        """Let the engine try credentials on their registry (`serveraddress`); nothing is stored there.
+        """Let the engine check credentials at their registry (`serveraddress`); it stores nothing.
 
         Returns:
-            The identity token that the registry gave for them; empty where it has none.
+            The identity token that the registry issued for them; empty where it issues none.
         """
         return await images.log_in(self._client, auth)
 
     async def load(self, archive: AsyncIterator[bytes]) -> list[str]:
-        """Load images from an archive (`docker save`'s or an OCI layout, plain or gzip) as it comes.
+        """Load images from a streamed archive.
 
-        Memory stays bounded however large it is. What the archive itself raises passes through unchanged.
+        It is one of `docker save` or an OCI layout, plain or gzip. Memory stays bounded for any size. Errors of the
+        archive itself are raised unchanged.
 
         Returns:
-            The engine's messages ("Loaded image: shop-web:r5"). That there is one does not prove that the
-            image is whole: the containerd store says so of an image whose layers are missing (from 27.2 on).
+            The engine's messages ("Loaded image: shop-web:r5"). One does not prove that the image is complete: the
+            containerd store prints it for an image whose layers are missing, too (from 27.2 on).
 
         Raises:
             EngineError: Also when the engine reports the error inside a stream that began with success.
@@ -166,7 +167,7 @@ class Engine:
         arguments: Mapping[str, str] | None = None,
         labels: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[str]:
-        """Build an image with the engine's own builder, without BuildKit; yields its output, line by line.
+        """Build an image with the engine's builder, without BuildKit; yields its output by line.
 
         Args:
             tag: The image's name.
@@ -183,35 +184,44 @@ class Engine:
     # --- containers ---------------------------------------------------------------------------
 
     async def containers(self, *, labels: Mapping[str, str] | None = None) -> list[Container]:
-        """All containers that carry these labels, stopped ones too, with addresses and published ports."""
+        """All containers with these labels, including stopped ones."""
         return await containers.listed(self._client, labels)
 
     async def container(self, name: str) -> ContainerState | None:
-        """One container's state in full, by name or ID; None where there is none."""
+        """State of one container with all fields, by name or ID; None where it does not exist."""
         return await containers.inspect(self._client, name)
 
     async def create(self, name: str, spec: ContainerSpec) -> str:
-        """Create a container in all of its networks; its ID.
+        """Create a container in all of its networks.
 
         One round trip, and one more for each network after the first. A container that cannot be connected to
         all of them is removed again.
+
+        Returns:
+            Its ID.
         """
         return await containers.create(self._client, name, spec)
 
     async def create_raw(self, name: str, config: Mapping[str, object]) -> str:
-        """Create a container from a body of `POST /containers/create`, for options that ContainerSpec lacks; its ID."""
+        """Create a container from a body of `POST /containers/create`.
+
+        For options that ContainerSpec lacks.
+
+        Returns:
+            Its ID.
+        """
         return await containers.create_raw(self._client, name, config)
 
     async def start(self, container: str) -> None:
-        """Start a container; one that runs already is no error."""
+        """Start a container; a running one is no error."""
         await containers.start(self._client, container)
 
     async def stop(self, container: str, *, timeout: float) -> None:
-        """Send the stop signal, and SIGKILL after `timeout` seconds; one that has stopped is no error."""
+        """Send the stop signal, and SIGKILL after `timeout` seconds; a stopped one is no error."""
         await containers.stop(self._client, container, timeout)
 
     async def unpause(self, container: str) -> None:
-        """Let a container's frozen processes go on."""
+        """Resume a paused container."""
         await containers.unpause(self._client, container)
 
     async def remove(self, container: str, *, force: bool = False) -> None:
@@ -224,27 +234,27 @@ class Engine:
         await containers.remove(self._client, container, force=force)
 
     async def rename(self, container: str, name: str) -> None:
-        """Give a container another name."""
+        """Rename a container."""
         await containers.rename(self._client, container, name)
 
     async def set_restart_policy(self, container: str, policy: RestartPolicy) -> None:
-        """Change whether the engine starts a container again by itself; the container runs on."""
+        """Change a container's restart policy; a running container is not restarted."""
         await containers.set_restart_policy(self._client, container, policy)
 
     async def wait(self, container: str) -> int:
-        """Wait until a container does not run (any more); its exit status. Not bounded."""
+        """Wait until a container is not running, and return its exit status. Not bounded."""
         return await containers.wait(self._client, container)
 
     async def execute(
         self, container: str, argv: Sequence[str], *, stdin: bytes | None = None, seconds: float = 60.0
     ) -> ExecResult:
-        """Run a command in a running container to its end: three round trips.
+        """Run a command in a running container and wait for it: three round trips.
 
         Args:
             container: By name or ID.
-            argv: The program and its arguments; no shell looks at them.
-            stdin: What it reads; then it sees the end. None gives it none at all.
-            seconds: After so many EngineUnavailable is raised; Docker has no way to end the command.
+            argv: The program and its arguments; no shell parses them.
+            stdin: Its input, up to end of file. None: no stdin.
+            seconds: Time limit; EngineUnavailable is raised after it. Docker has no way to end the command.
         """
         return await containers.execute(self._client, container, argv, stdin=stdin, seconds=seconds)
 
@@ -257,12 +267,12 @@ class Engine:
         since: str | None = None,
         timestamps: bool = True,
     ) -> AsyncGenerator[LogLine]:
-        """A container's log, whole lines, its two streams in the order in which they were written.
+        """Log of a container by whole lines, both streams in the order of writing.
 
         Args:
             container: By name or ID.
-            tail: Only the last so many lines.
-            follow: Go on until the container stops.
+            tail: Only the last lines, this number of them.
+            follow: Continue until the container stops.
             since: Only later lines: RFC 3339, as `LogLine.time` has it.
             timestamps: Fill in `LogLine.time`.
         """
@@ -271,23 +281,24 @@ class Engine:
         )
 
     async def put_archive(self, container: str, path: str, archive: bytes) -> None:
-        """Unpack a tar archive in a folder of a container, which need not run."""
+        """Unpack a tar archive in a folder of a container, running or not."""
         await containers.put_archive(self._client, container, path, archive)
 
     async def get_archive(self, container: str, path: str) -> dict[str, bytes] | None:
-        """The files at or below a path in a container, which need not run: path in the archive -> content.
+        """Read the files at or below a path in a container, running or not.
 
-        Paths begin with the last part of `path`, as in `docker cp`. For small things: it is held in memory.
+        For small files: all are kept in memory.
 
         Returns:
-            None where the container or the path does not exist.
+            Path in the archive -> content; paths begin with the last part of `path`, as in `docker cp`. None where
+            the container or the path does not exist.
         """
         return await containers.get_archive(self._client, container, path)
 
     # --- networks and volumes -----------------------------------------------------------------
 
     async def networks(self, *, labels: Mapping[str, str] | None = None) -> list[Network]:
-        """All networks that carry these labels."""
+        """All networks with these labels."""
         return await networks.listed(self._client, labels)
 
     async def create_network(
@@ -297,9 +308,9 @@ class Engine:
 
         Args:
             name: Its name.
-            labels: For a new one; an existing one keeps its own.
+            labels: For a new one; an existing one keeps its labels.
             subnet: "10.83.0.0/24"; None lets the engine choose.
-            bridge: What its interface is called on the server, at most 15 characters; None: "br-" and its ID.
+            bridge: Name of its interface on the server, at most 15 characters; None: "br-" and its ID.
         """
         return await networks.create(self._client, name, labels, subnet, bridge)
 
@@ -315,23 +326,26 @@ class Engine:
         Args:
             network: By name or ID.
             container: By name or ID.
-            aliases: Names by which it can be reached there.
+            aliases: Its DNS names there.
             address: Its address there; needs a network that was created with a subnet. None: any.
         """
         await networks.connect(self._client, network, container, aliases, address=address)
 
     async def disconnect(self, network: str, container: str) -> None:
-        """Disconnect a container from a network; not being connected, or either being gone, is no error."""
+        """Disconnect a container from a network.
+
+        A container that is not connected, and a missing container or network, are no error.
+        """
         await networks.disconnect(self._client, network, container)
 
     async def volumes(self, *, labels: Mapping[str, str] | None = None) -> list[Volume]:
-        """All volumes that carry these labels."""
+        """All volumes with these labels."""
         return await volumes.listed(self._client, labels)
 
     async def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
-        """Create a named volume; one that exists stays as it is."""
+        """Create a named volume; an existing one is kept unchanged."""
         await volumes.create(self._client, name, labels)
 
     async def remove_volume(self, name: str) -> None:
-        """Remove a volume and what is in it; a missing one is no error."""
+        """Remove a volume and its content; a missing one is no error."""
         await volumes.remove(self._client, name)

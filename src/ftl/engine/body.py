@@ -1,4 +1,4 @@
-"""From a ContainerSpec to the body of `POST /containers/create`."""
+"""Request bodies: ContainerSpec and others to the API's JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 Body = dict[str, object]
 
-# Docker's own default keeps every line for ever: a chatty container fills the disk.
+# Docker's default keeps every line for ever: a verbose container fills the disk.
 _BOUNDED_LOG: Body = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
 
 
@@ -20,9 +20,9 @@ def container(spec: ContainerSpec, *, log_driver: str) -> Body:
     """The body that creates the container in the first of its networks.
 
     Args:
-        spec: What to create.
-        log_driver: The daemon's default driver. json-file gets bounds; any other driver was somebody's choice
-            and stays as the daemon has it.
+        spec: The container.
+        log_driver: The daemon's default driver. json-file gets bounds; any other driver was configured on purpose
+            and is left alone.
     """
     body: Body = {
         "Image": spec.image,
@@ -46,12 +46,15 @@ def container(spec: ContainerSpec, *, log_driver: str) -> Body:
 
 
 def first_network(spec: ContainerSpec) -> Sequence[tuple[str, Sequence[str]]]:
-    """The network the container is created in: one, or none."""
+    """The network that the container is created in: one, or none."""
     return list(spec.networks.items())[:1]
 
 
 def further_networks(spec: ContainerSpec) -> Sequence[tuple[str, Sequence[str]]]:
-    """Those it is connected to afterwards: before API 1.44 an engine takes one network when it creates."""
+    """Networks to connect to afterwards.
+
+    Before API 1.44 an engine accepts one network at creation.
+    """
     return list(spec.networks.items())[1:]
 
 
@@ -66,7 +69,7 @@ def endpoint(container_id: str, aliases: Sequence[str], address: str | None) -> 
 def network(
     name: str, labels: Mapping[str, str], subnet: str | None = None, bridge: str | None = None
 ) -> Body:
-    """The body of `POST /networks/create`: a bridge; `bridge` is the name of its interface on the server."""
+    """The body of `POST /networks/create`; `bridge` is the interface's name on the server."""
     body: Body = {"Name": name, "Driver": "bridge", "CheckDuplicate": True, "Labels": dict(labels)}
     if bridge is not None:
         body["Options"] = {"com.docker.network.bridge.name": bridge}
@@ -76,7 +79,7 @@ def network(
 
 
 def labelled(labels: Mapping[str, str] | None) -> dict[str, list[str]] | None:
-    """The filter of a list call: those that carry all of these labels."""
+    """The filter of a list call for objects with all of these labels."""
     return {"label": [f"{name}={value}" for name, value in labels.items()]} if labels else None
 
 

@@ -1,4 +1,4 @@
-"""The client library behind the Engine: its session, the API version, and calls whose errors are ours."""
+"""Session with an engine through aiodocker: API version, connections, mapped errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ftl.engine.values import EngineInfo
 
-# The newest API this package was tried against (Docker 28).
+# The newest API version that this package was tested with (Docker 28).
 OUR_API = (1, 51)
 
 # Seconds for a call that is not a stream. Creating a container on a busy machine with a slow disk may take a
@@ -49,17 +49,17 @@ UNBOUNDED = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
 
 
 def connector(url: str) -> aiohttp.BaseConnector:
-    """What aiohttp needs to reach "unix:///path" or "tcp://host:port", parallel and kept alive."""
+    """Connector of aiohttp for "unix:///path" or "tcp://host:port", with keep-alive."""
     if url.startswith("unix://"):
         return aiohttp.UnixConnector(url.removeprefix("unix://"), keepalive_timeout=_KEEP_ALIVE_SECONDS)
     return aiohttp.TCPConnector(keepalive_timeout=_KEEP_ALIVE_SECONDS)
 
 
 def checked(name: str) -> str:
-    """A name or reference that may stand in a path.
+    """Return a name or reference that is safe in a URL's path.
 
     Raises:
-        EngineError: No engine could hold anything by that name.
+        EngineError: Docker allows no such name.
     """
     if not _NAME.fullmatch(name):
         raise EngineError(f"`{name}` is not a name that Docker allows", status=400)
@@ -67,7 +67,7 @@ def checked(name: str) -> str:
 
 
 class Client:
-    """An open session with one engine."""
+    """A session with one engine."""
 
     def __init__(self, url: str, *, name: str, explain: Explain | None) -> None:
         self.name = name
@@ -75,13 +75,13 @@ class Client:
         self._explain = explain
         self._docker: Docker | None = None
         self._connector: aiohttp.BaseConnector | None = None
-        self._asking = asyncio.Lock()
+        self._info_lock = asyncio.Lock()
         self._info: EngineInfo | None = None
         self.log_driver = ""
 
     async def __aenter__(self) -> Self:
         self._connector = connector(self._url)
-        # With a connector of our own, aiodocker takes the URL for composing requests alone: any host will do.
+        # With an explicit connector, aiodocker uses the URL only to compose requests: any host will do.
         url = "unix://localhost" if self._url.startswith("unix://") else self._url
         self._docker = Docker(url, connector=self._connector, timeout=bounded())
         return self
@@ -96,21 +96,21 @@ class Client:
 
     @asynccontextmanager
     async def call(self, action: str, *, seconds: float = CALL_SECONDS) -> AsyncIterator[Docker]:
-        """The library, for one call: its errors become ours, its API version is negotiated."""
+        """Aiodocker for one call: its errors are mapped to ours, its API version is negotiated."""
         async with self._mapping(action, seconds) as docker:
             await self.info()
             yield docker
 
     async def info(self) -> EngineInfo:
-        """What the engine is, asked once: one round trip, which also settles the API version."""
-        async with self._asking:
+        """Information about the engine, requested once: it also settles the API version."""
+        async with self._info_lock:
             if self._info is None:
-                async with self._mapping("say what it is", CALL_SECONDS) as docker:
+                async with self._mapping("describe itself", CALL_SECONDS) as docker:
                     self._info = await self._ask(docker)
         return self._info
 
     async def open(self, connections: int) -> None:
-        """Have so many connections besides, which wait for calls side by side."""
+        """Open extra connections ahead of parallel calls."""
         async with self._mapping("answer", CALL_SECONDS) as docker:
             await gather(self._ping(docker) for _ in range(connections))
 
@@ -120,21 +120,21 @@ class Client:
             await response.read()
 
     async def _ask(self, docker: Docker) -> EngineInfo:
-        """`GET /info` without a version, for every answer names the engine's own (header Api-Version).
+        """`GET /info` without a version: every response has the engine's version in the header Api-Version.
 
-        aiodocker would ask for the version first, and then speak that, however new it is.
+        aiodocker would ask for the version first, and then use that, even if it is newer than OUR_API.
         """
         url = URL(f"{docker.docker_host}/info")
         async with docker.session.get(url, timeout=bounded()) as response:
-            theirs = _version(response.headers.get("Api-Version", ""))
-            if theirs is None:
+            engine_api = _version(response.headers.get("Api-Version", ""))
+            if engine_api is None:
                 raise aiohttp.ClientResponseError(
                     response.request_info, (), status=response.status, message="no API version in the answer"
                 )
             answer = as_object(await response.json())
             if response.status >= 400:
                 raise DockerError(response.status, as_str(answer.get("message")))
-        api = min(OUR_API, theirs)
+        api = min(OUR_API, engine_api)
         docker.api_version = f"v{api[0]}.{api[1]}"
         self.log_driver = as_str(answer.get("LoggingDriver"))
         return convert.engine_info(answer, f"{api[0]}.{api[1]}")
@@ -150,14 +150,14 @@ class Client:
         body: Mapping[str, object] | None = None,
         data: AsyncIterator[bytes] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """A call for which aiodocker has no method of its own, over its public session: not bounded.
+        """A call for which aiodocker has no method, over its public session. Not bounded.
 
         These are: a changed restart policy, logs with their streams told apart, saving several images in one
         archive, an exec whose stdin can be ended, the engine's disk usage, a registry's digest, and an import from a
-        tar. The connection is closed afterwards, for such a stream has no other end.
+        tar. The connection is closed afterwards, as such a stream has no other end.
 
         Raises:
-            DockerError: As the library would, to be mapped with the rest.
+            DockerError: As aiodocker does, to be mapped with the rest.
         """
         url = URL(f"{docker.docker_host}/{docker.api_version}/{path}").with_query(list(query))
         async with docker.session.request(method, url, json=body, data=data, timeout=UNBOUNDED) as response:
@@ -176,12 +176,12 @@ class Client:
         try:
             yield self._docker
         except FOREIGN as error:
-            ours = mapped(EngineCall(engine=self.name, action=action, seconds=seconds), error)
-            if isinstance(ours, EngineUnavailable) and self._explain is not None:
-                raise await self._explain() or ours from error
-            raise ours from error
+            ftl_error = mapped(EngineCall(engine=self.name, action=action, seconds=seconds), error)
+            if isinstance(ftl_error, EngineUnavailable) and self._explain is not None:
+                raise await self._explain() or ftl_error from error
+            raise ftl_error from error
 
 
-def _version(words: str) -> tuple[int, int] | None:
-    found = re.fullmatch(r"(\d+)\.(\d+)", words)
-    return (int(found[1]), int(found[2])) if found else None
+def _version(text: str) -> tuple[int, int] | None:
+    match = re.fullmatch(r"(\d+)\.(\d+)", text)
+    return (int(match[1]), int(match[2])) if match else None

@@ -1,4 +1,4 @@
-"""Containers: created, run, read and written."""
+"""API calls about containers: life cycle, exec, logs, archives."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ftl.engine.values import Container, ContainerSpec, ContainerState, LogLine, RestartPolicy
 
-# What is read of `GET /containers/json`: aiodocker's listed containers give their fields one by one.
+# Fields of `GET /containers/json`: aiodocker's containers offer them one by one.
 _LISTED = (
     "Id",
     "Names",
@@ -38,7 +38,7 @@ _LISTED = (
     "Mounts",
 )
 
-# Seconds that the engine may take to say that a container stopped, beyond what it gives the container.
+# Seconds that the engine may take to answer, beyond the container's stop timeout.
 _STOP_GRACE = 30.0
 
 # Timestamps: the engine writes RFC 3339 with nanoseconds, and reads seconds since 1970.
@@ -46,14 +46,14 @@ _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?([
 
 
 async def listed(client: Client, labels: Mapping[str, str] | None) -> list[Container]:
-    """`GET /containers/json`, stopped ones too."""
+    """`GET /containers/json`, including stopped ones."""
     query: dict[str, object] = {"all": 1}
     if labels:
         query["filters"] = body.labelled(labels)
     async with client.call("list its containers") as docker:
         items = await docker.containers.list(**query)
-        found = [{key: item[key] for key in _LISTED if key in item} for item in items]
-    return [convert.listed_container(item) for item in found]
+        records = [{key: item[key] for key in _LISTED if key in item} for item in items]
+    return [convert.listed_container(record) for record in records]
 
 
 async def inspect(client: Client, name: str) -> ContainerState | None:
@@ -61,8 +61,8 @@ async def inspect(client: Client, name: str) -> ContainerState | None:
 
     async def work() -> ContainerState:
         async with client.call(f"inspect {name}") as docker:
-            shown = await docker.containers.container(checked(name)).show()
-        return convert.inspected_container(as_object(shown))
+            record = await docker.containers.container(checked(name)).show()
+        return convert.inspected_container(as_object(record))
 
     return await none_if_missing(work())
 
@@ -71,22 +71,22 @@ async def create(client: Client, name: str, spec: ContainerSpec) -> str:
     """`POST /containers/create`, and a connect for each network after the first; all or nothing."""
     async with client.call(f"create {name}") as docker:
         request = body.container(spec, log_driver=client.log_driver)
-        # aiodocker's JSON type has no room for nested mutable values of our own typing.
-        made = await docker.containers.create(request, name=checked(name))  # type: ignore[arg-type]
+        # aiodocker's JSON type does not accept nested mutable values as we type them.
+        created = await docker.containers.create(request, name=checked(name))  # type: ignore[arg-type]
     try:
         for network, aliases in body.further_networks(spec):
-            await networks.connect(client, network, made.id, aliases, address=None)
+            await networks.connect(client, network, created.id, aliases, address=None)
     except BaseException:
-        await remove(client, made.id, force=True)
+        await remove(client, created.id, force=True)
         raise
-    return made.id
+    return created.id
 
 
 async def create_raw(client: Client, name: str, config: Mapping[str, object]) -> str:
-    """`POST /containers/create` with a body in the API's own words."""
+    """`POST /containers/create` with a body as the API defines it."""
     async with client.call(f"create {name}") as docker:
-        made = await docker.containers.create(dict(config), name=checked(name))  # type: ignore[arg-type]
-    return made.id
+        created = await docker.containers.create(dict(config), name=checked(name))  # type: ignore[arg-type]
+    return created.id
 
 
 async def start(client: Client, container: str) -> None:
@@ -96,7 +96,7 @@ async def start(client: Client, container: str) -> None:
 
 
 async def stop(client: Client, container: str, grace: float) -> None:
-    """`POST /containers/{id}/stop`, for as long as the engine was told to wait and a little more."""
+    """`POST /containers/{id}/stop`, bounded by the stop timeout and a little more."""
     seconds = grace + _STOP_GRACE
     async with client.call(f"stop {container}", seconds=seconds) as docker:
         target = docker.containers.container(checked(container))
@@ -147,11 +147,11 @@ async def execute(
     action = f"run `{argv[0]}` in {container}"
     async with client.call(action, seconds=seconds) as docker:
         target = docker.containers.container(checked(container))
-        made = await target.exec(list(argv), stdin=stdin is not None)
+        command = await target.exec(list(argv), stdin=stdin is not None)
         async with (
             asyncio.timeout(seconds),
             client.raw(
-                docker, "POST", f"exec/{made.id}/start", body={"Detach": False, "Tty": False}
+                docker, "POST", f"exec/{command.id}/start", body={"Detach": False, "Tty": False}
             ) as response,
         ):
             if stdin is not None:
@@ -159,19 +159,19 @@ async def execute(
             outputs: dict[streams.Stream, list[bytes]] = {"stdout": [], "stderr": []}
             async for stream, content in streams.frames(response.content.iter_any()):
                 outputs[stream].append(content)
-        status = as_object(await made.inspect()).get("ExitCode")
+        status = as_object(await command.inspect()).get("ExitCode")
     return ExecResult(
         exit_code=as_int(status), stdout=b"".join(outputs["stdout"]), stderr=b"".join(outputs["stderr"])
     )
 
 
 def _send(response: ClientResponse, stdin: bytes) -> None:
-    """Write the command's stdin and end it: after the answer's head the connection is the command's own.
+    """Write the command's stdin to the connection, which belongs to it once the response began.
 
-    The transport holds what the engine has not taken yet; `stdin` is in memory anyway.
+    The transport buffers what the engine has not read yet; `stdin` is in memory anyway.
     """
     transport = response.connection.transport if response.connection is not None else None
-    if transport is None:  # the command was over before it could read
+    if transport is None:  # the command ended before it could read
         return
     if not isinstance(transport, asyncio.WriteTransport):
         raise EngineError("the connection to the engine cannot be written to")
@@ -182,7 +182,7 @@ def _send(response: ClientResponse, stdin: bytes) -> None:
 async def logs(
     client: Client, container: str, *, tail: int | None, follow: bool, since: str | None, timestamps: bool
 ) -> AsyncGenerator[LogLine]:
-    """`GET /containers/{id}/logs`: aiodocker's own reader does not say which stream a line came from."""
+    """`GET /containers/{id}/logs`: aiodocker's reader does not tell the two streams apart."""
     query = [("stdout", "1"), ("stderr", "1"), ("timestamps", f"{timestamps:d}"), ("follow", f"{follow:d}")]
     if tail is not None:
         query.append(("tail", str(tail)))
@@ -199,15 +199,15 @@ async def logs(
 
 
 def unix_time(stamp: str) -> str:
-    """Write "2026-01-02T03:04:05.000000006Z" as "1767323045.000000006", no nanosecond lost.
+    """Convert "2026-01-02T03:04:05.000000006Z" to "1767323045.000000006", without rounding.
 
     Raises:
         UsageError: It is not a timestamp.
     """
-    found = _RFC3339.fullmatch(stamp)
-    if found is None:
-        raise UsageError(f"`{stamp}` is not a time", hint="write it like 2026-01-02T03:04:05Z")
-    whole, fraction, zone = found.groups()
+    match = _RFC3339.fullmatch(stamp)
+    if match is None:
+        raise UsageError(f"`{stamp}` is not a timestamp", hint="write it like 2026-01-02T03:04:05Z")
+    whole, fraction, zone = match.groups()
     seconds = int(datetime.fromisoformat(whole + zone).timestamp())
     return f"{seconds}.{(fraction or '').ljust(9, '0')}"
 

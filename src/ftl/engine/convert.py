@@ -1,6 +1,6 @@
-"""From the Engine API's JSON to our values.
+"""Conversion of the Engine API's JSON to values.
 
-The shapes are those of the Engine API reference, seen on Docker 20.10 (API 1.41) to 28 (1.51).
+The shapes are those of the Engine API reference, tested with Docker 20.10 (API 1.41) to 28 (1.51).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ftl.json_fields import Json, as_bool, as_int, as_object, as_objects, as_str
 
 State = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
 
-# uname's names, as `/info` gives them, to Go's, as images carry them.
+# Architectures as uname names them (in `/info`) -> as Go names them (in images).
 _ARCHITECTURES = {
     "x86_64": "amd64",
     "aarch64": "arm64",
@@ -53,8 +53,8 @@ def engine_info(info: Json, api: str) -> EngineInfo:
 
 def _plain_version(version: str) -> str:
     """Debian writes 20.10.24+dfsg1; others add -ce or +azure."""
-    found = re.match(r"\d+(\.\d+)*", version)
-    return found.group() if found else version
+    match = re.match(r"\d+(\.\d+)*", version)
+    return match.group() if match else version
 
 
 def _store(info: Json) -> Store:
@@ -70,7 +70,7 @@ def _tags(value: object) -> tuple[str, ...]:
 
 
 def usage(answer: Json) -> DiskUsage:
-    """`GET /system/df`: sizes that an engine does not know are -1, and count as nothing."""
+    """`GET /system/df`; sizes that the engine does not know are -1, and count as 0."""
     unused = (item for item in as_objects(answer.get("Images")) if item.get("Containers") == 0)
     cache = (
         item
@@ -89,7 +89,7 @@ def _unshared(image: Json) -> int:
 
 
 def listed_image(item: Json) -> Image:
-    """One of `GET /images/json`: no layers and no platform; of the config the labels alone."""
+    """One of `GET /images/json`: without layers and platform; the config has only labels."""
     labels = as_str_map(item.get("Labels"))
     return Image(
         id=as_str(item.get("Id")),
@@ -122,11 +122,11 @@ def _endpoints(settings: object) -> tuple[Endpoint, ...]:
     return tuple(
         Endpoint(
             network=name,
-            address=as_str(place.get("IPAddress")) or as_str(place.get("GlobalIPv6Address")),
-            aliases=as_strs(place.get("Aliases")),
-            network_id=as_str(place.get("NetworkID")),
+            address=as_str(endpoint.get("IPAddress")) or as_str(endpoint.get("GlobalIPv6Address")),
+            aliases=as_strs(endpoint.get("Aliases")),
+            network_id=as_str(endpoint.get("NetworkID")),
         )
-        for name, place in ((name, as_object(value)) for name, value in sorted(networks.items()))
+        for name, endpoint in ((name, as_object(value)) for name, value in sorted(networks.items()))
     )
 
 
@@ -144,17 +144,17 @@ def _state(value: object) -> State:
     return next((state for state in states if state == value), "dead")
 
 
-def _own_name(names: object) -> str:
-    """A container's own name among its names: those that links give it have a second slash."""
-    own = [name for name in as_strs(names) if name.count("/") == 1]
-    return own[0].removeprefix("/") if own else ""
+def _name(names: object) -> str:
+    """The name among a container's names: those that links add have a second slash."""
+    top = [name for name in as_strs(names) if name.count("/") == 1]
+    return top[0].removeprefix("/") if top else ""
 
 
 def listed_container(item: Json) -> Container:
     """One of `GET /containers/json`."""
     return Container(
         id=as_str(item.get("Id")),
-        name=_own_name(item.get("Names")),
+        name=_name(item.get("Names")),
         image=as_str(item.get("Image")),
         image_id=as_str(item.get("ImageID")),
         labels=as_str_map(item.get("Labels")),

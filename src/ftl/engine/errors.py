@@ -1,4 +1,4 @@
-"""The border to the client library: one table from its exceptions to ours, and the words around them."""
+"""Mapping of the client library's exceptions to FTL's errors, by one table."""
 
 from __future__ import annotations
 
@@ -18,73 +18,72 @@ from ftl.errors import EngineError, EngineUnavailable, FtlError
 
 T = TypeVar("T")
 
-# Asked when no engine answers: what the machine knows about why (connection lost, no Docker), if anything.
+# Called when no engine answers: returns the machine's explanation (connection lost, no Docker), if it has one.
 Explain = Callable[[], Awaitable[FtlError | None]]
 
-# aiodocker's own status for "could not connect" (docker.py, `_do_query`); not one of HTTP.
+# aiodocker's status for "could not connect" (docker.py, `_do_query`); not one of HTTP.
 _NOT_CONNECTED = 900
 
 
 @dataclass(frozen=True, slots=True)
 class EngineCall:
-    """What was being done, for the sentence: "NAME: could not ACTION"."""
+    """A call in progress, for the message "the engine on NAME could not ACTION"."""
 
     engine: str
     action: str
     seconds: float
 
 
-Mapped = Callable[[EngineCall, BaseException], EngineError]
+MakeError = Callable[[EngineCall, BaseException], EngineError]
 
 
-def _refused(attempt: EngineCall, error: BaseException) -> EngineError:
+def _refused(call: EngineCall, error: BaseException) -> EngineError:
     """The engine answered with an error, or the client library could not reach it."""
     status = error.status if isinstance(error, docker.DockerError) else 0
     if status == _NOT_CONNECTED:
-        return _unreachable(attempt, error.__context__ or error)
-    words = error.message if isinstance(error, docker.DockerError) else str(error)
-    cause = words.strip().rstrip(".")
+        return _unreachable(call, error.__context__ or error)
+    message = error.message if isinstance(error, docker.DockerError) else str(error)
+    cause = message.strip().rstrip(".")
     return EngineError(
-        f"the engine on {attempt.engine} could not {attempt.action}",
+        f"the engine on {call.engine} could not {call.action}",
         status=status,
         cause=cause,
-        hint=_hint(attempt, cause),
+        hint=_hint(call, cause),
     )
 
 
-def _unreachable(attempt: EngineCall, error: BaseException) -> EngineError:
+def _unreachable(call: EngineCall, error: BaseException) -> EngineError:
     number = error.errno if isinstance(error, OSError) else None
     if number in (errno.EACCES, errno.EPERM):
-        hint = "let your user talk to Docker: `sudo usermod -aG docker $USER`, then log in again"
+        hint = "add your user to the docker group: `sudo usermod -aG docker $USER`, then log in again"
     else:
-        hint = f"is Docker installed and running on {attempt.engine}? `docker version` tells"
+        hint = f"check with `docker version` on {call.engine} that Docker is installed and running"
+    return EngineUnavailable(f"no engine answers on {call.engine}", cause=_text(error), hint=hint, status=0)
+
+
+def _broken(call: EngineCall, error: BaseException) -> EngineError:
     return EngineUnavailable(
-        f"no engine answers on {attempt.engine}", cause=_words(error), hint=hint, status=0
+        f"the connection to the engine on {call.engine} was lost; it was asked to {call.action}",
+        cause=_text(error),
     )
 
 
-def _broken(attempt: EngineCall, error: BaseException) -> EngineError:
+def _late(call: EngineCall, _error: BaseException) -> EngineError:
     return EngineUnavailable(
-        f"the engine on {attempt.engine} went away while it was to {attempt.action}", cause=_words(error)
+        f"the engine on {call.engine} did not {call.action} within {call.seconds:.0f} seconds",
+        hint="the machine may be overloaded or its disk may hang: check whether `docker ps` answers there",
     )
 
 
-def _late(attempt: EngineCall, _error: BaseException) -> EngineError:
-    return EngineUnavailable(
-        f"the engine on {attempt.engine} did not {attempt.action} within {attempt.seconds:.0f} seconds",
-        hint="the machine may be overloaded or its disk stuck; see whether `docker ps` answers there",
-    )
-
-
-def _unreadable(attempt: EngineCall, error: BaseException) -> EngineError:
+def _unreadable(call: EngineCall, error: BaseException) -> EngineError:
     return EngineError(
-        f"what answered on {attempt.engine} when asked to {attempt.action} does not speak Docker's API",
-        cause=_words(error),
+        f"the answer from {call.engine} is not one of Docker's API; the engine was asked to {call.action}",
+        cause=_text(error),
     )
 
 
-# First match wins, so the special comes before the general.
-TABLE: tuple[tuple[tuple[type[BaseException], ...], Mapped], ...] = (
+# The first match counts, so subclasses come before their bases.
+TABLE: tuple[tuple[tuple[type[BaseException], ...], MakeError], ...] = (
     ((docker.DockerError,), _refused),
     ((asyncio.TimeoutError, TimeoutError), _late),
     ((aiohttp.ClientConnectorError,), _unreachable),
@@ -92,17 +91,17 @@ TABLE: tuple[tuple[tuple[type[BaseException], ...], Mapped], ...] = (
     ((json.JSONDecodeError, UnicodeDecodeError, tarfile.TarError), _unreadable),
     ((aiohttp.ClientError, OSError), _broken),
 )
-FOREIGN: tuple[type[BaseException], ...] = tuple(kind for kinds, _mapped in TABLE for kind in kinds)
+FOREIGN: tuple[type[BaseException], ...] = tuple(kind for kinds, _make in TABLE for kind in kinds)
 
 
-def mapped(attempt: EngineCall, error: BaseException) -> EngineError:
-    """Our error for one of FOREIGN."""
-    return next(make for kinds, make in TABLE if isinstance(error, kinds))(attempt, error)
+def mapped(call: EngineCall, error: BaseException) -> EngineError:
+    """FTL's error for one of FOREIGN."""
+    return next(make for kinds, make in TABLE if isinstance(error, kinds))(call, error)
 
 
 @contextmanager
 def ignoring(status: int) -> Iterator[None]:
-    """Go on after an engine's error of this HTTP status."""
+    """Ignore an engine's error with this HTTP status."""
     try:
         yield
     except EngineError as error:
@@ -111,7 +110,7 @@ def ignoring(status: int) -> Iterator[None]:
 
 
 async def none_if_missing(work: Awaitable[T]) -> T | None:
-    """The result, or None where the engine says that it does not have what is asked for (404)."""
+    """The result, or None where the engine does not have the object (404)."""
     try:
         return await work
     except EngineError as error:
@@ -120,26 +119,25 @@ async def none_if_missing(work: Awaitable[T]) -> T | None:
         return None
 
 
-FREE_ROOM = "`docker system df` there shows what Docker holds, `docker image prune` frees what nothing uses"
-"""What to do about a full disk."""
+FREE_ROOM = "`docker system df` there shows what uses space, `docker image prune` removes unused images"
+"""Hint for a full disk."""
 
 
-def _words(error: BaseException) -> str:
-    """An exception's own words, or its name where it has none."""
+def _text(error: BaseException) -> str:
+    """An exception's message, or its name where it has none."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__
 
 
-def _hint(attempt: EngineCall, cause: str) -> str | None:
+def _hint(call: EngineCall, cause: str) -> str | None:
     if "no space left on device" in cause.lower():
-        return f"the disk of {attempt.engine} is full: {FREE_ROOM}"
+        return f"the disk of {call.engine} is full: {FREE_ROOM}"
     if "non-overlapping" in cause:
         return (
-            f"Docker on {attempt.engine} has given out all its address pools, of which a project's network takes one: "
-            "remove networks that nobody uses (`docker network prune`), or set `default-address-pools` in its "
-            "daemon.json"
+            f"Docker on {call.engine} has used up its address pools, and a project's network needs one: remove "
+            "unused networks (`docker network prune`), or set `default-address-pools` in its daemon.json"
         )
     if "port is already allocated" in cause or "address already in use" in cause:
-        return f"something else on {attempt.engine} listens on that port: `sudo ss -ltnp` there names it"
+        return f"another program on {call.engine} listens on that port: `sudo ss -ltnp` there shows which"
     return None

@@ -1,4 +1,4 @@
-"""Images: what there is, tags, and load, save, pull and push as streams of bounded memory."""
+"""API calls about images; load, save, pull and push are streams of bounded memory."""
 
 from __future__ import annotations
 
@@ -43,17 +43,20 @@ async def inspect(client: Client, reference: str) -> Image | None:
 
 
 async def layer_sizes(client: Client, reference: str) -> list[int]:
-    """`GET /images/{name}/history`, which begins with the last step."""
+    """`GET /images/{name}/history`, which lists the last step first."""
     async with client.call(f"read the history of {reference}") as docker:
         steps = as_objects(await docker.images.history(checked(reference)))
     return [as_int(step.get("Size")) for step in reversed(steps)]
 
 
 async def usage(client: Client, seconds: float) -> DiskUsage:
-    """`GET /system/df`, which from API 1.42 on (Docker 23) can leave out what is slow to count and not of interest."""
+    """`GET /system/df`; from API 1.42 on (Docker 23) it can be limited to some types.
+
+    Volumes are slow to count and not needed.
+    """
     kinds = [("type", "image"), ("type", "build-cache")]
     async with (
-        client.call("count what it holds", seconds=seconds) as docker,
+        client.call("sum up its disk usage", seconds=seconds) as docker,
         asyncio.timeout(seconds),
         client.raw(docker, "GET", "system/df", query=kinds) as response,
     ):
@@ -125,7 +128,7 @@ async def pull(
     client: Client, reference: str, *, platform: str | None, auth: Mapping[str, str] | None
 ) -> AsyncIterator[str]:
     """`POST /images/create`: the engine's own progress, a line each."""
-    name = checked(reference) if auth is None else _addressed(reference)
+    name = checked(reference) if auth is None else _with_registry(reference)
     async with client.call(f"pull {reference}") as docker:
         credentials = dict(auth) if auth is not None else None
         updates = docker.images.pull(name, auth=credentials, platform=platform, stream=True)
@@ -162,7 +165,7 @@ async def build(
 
 
 async def import_archive(client: Client, reference: str, archive: AsyncIterator[bytes]) -> None:
-    """`POST /images/create?fromSrc=-`, which aiodocker has no method for: the file system as one layer."""
+    """`POST /images/create?fromSrc=-`: the file system as one layer. aiodocker lacks it."""
     name, label = references.split(checked(reference))
     query = [("fromSrc", "-"), ("repo", name), ("tag", label)]
     async with (
@@ -176,7 +179,7 @@ async def import_archive(client: Client, reference: str, archive: AsyncIterator[
 
 
 async def at_registry(client: Client, reference: str, seconds: float) -> str:
-    """`GET /distribution/{name}/json`: the digest, as the registry tells it."""
+    """`GET /distribution/{name}/json`: the digest at the registry."""
     path = f"distribution/{checked(reference)}/json"
     async with (
         client.call(f"look for {reference} at its registry", seconds=seconds) as docker,
@@ -189,25 +192,27 @@ async def at_registry(client: Client, reference: str, seconds: float) -> str:
 async def push(
     client: Client, reference: str, *, auth: Mapping[str, str] | None
 ) -> AsyncIterator[PushUpdate]:
-    """`POST /images/{name}/push`: the engine's own progress, and last the digest.
+    """`POST /images/{name}/push`: the engine's progress, and at last the digest.
 
-    Engines with overlay2 tell it in `aux`, those with the containerd store in their last line alone (seen on 26.1).
+    Engines with overlay2 report it in `aux`, those with the containerd store only in their last line (seen on 26.1).
     """
-    name, label = references.split(_addressed(reference))
+    name, label = references.split(_with_registry(reference))
     async with client.call(f"push {reference}") as docker:
         updates = docker.images.push(
             name, tag=label, auth=dict(auth) if auth is not None else None, stream=True
         )
         async for item in updates:
             line = _progress(as_object(item))
-            told = _DIGEST.search(line)
-            digest = as_str(as_object(as_object(item).get("aux")).get("Digest")) or (told[1] if told else "")
+            match = _DIGEST.search(line)
+            digest = as_str(as_object(as_object(item).get("aux")).get("Digest")) or (
+                match[1] if match else ""
+            )
             if line or digest:
                 yield PushUpdate(line, digest)
 
 
-def _addressed(reference: str) -> str:
-    """The reference with its registry, which aiodocker takes for the credentials' `serveraddress`.
+def _with_registry(reference: str) -> str:
+    """Reference with its registry, which aiodocker sends as the credentials' `serveraddress`.
 
     Docker Hub's must be `index.docker.io`: by `docker.io` the containerd store finds no credentials (moby,
     `authorizationCredsFromAuthConfig`).
@@ -217,7 +222,7 @@ def _addressed(reference: str) -> str:
 
 
 async def log_in(client: Client, auth: Mapping[str, str]) -> str:
-    """`POST /auth`: the engine asks the registry itself. The identity token it was given, if any."""
+    """`POST /auth`: the engine asks the registry. Returns its identity token, if any."""
     async with client.call(f"log in to {auth.get('serveraddress', 'the registry')}") as docker:
         answer = as_object(await docker.auth(**auth))
     return as_str(answer.get("IdentityToken"))

@@ -1,4 +1,4 @@
-"""The labels FTL puts on what it makes: on a server they are the truth, and what lacks them is never touched."""
+"""Labels on the objects that FTL creates; it never touches an object without them."""
 
 PROJECT = "ftl.project"
 SERVICE = "ftl.service"

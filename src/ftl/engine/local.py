@@ -1,4 +1,4 @@
-"""Where this machine's engine listens: what the docker CLI would use."""
+"""Address of this machine's engine: the one that the docker CLI would use."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def unix(path: Path) -> str:
 
 
 def local_url(environ: Mapping[str, str] | None = None, home: Path | None = None) -> str:
-    """Where this machine's engine listens ("unix:///..." or "tcp://...").
+    """URL of this machine's engine ("unix:///..." or "tcp://...").
 
     In the docker CLI's order: DOCKER_HOST, DOCKER_CONTEXT, the current context of its config.json, the
     default socket; then the sockets of rootless Docker and of the usual desktop products.
@@ -42,8 +42,8 @@ def local_url(environ: Mapping[str, str] | None = None, home: Path | None = None
         home: Instead of the user's home folder.
 
     Raises:
-        UsageError: An engine is named that cannot be used as this machine's own: by SSH, with TLS, or in a
-            context that does not exist.
+        UsageError: The configured engine cannot be used as this machine's: it is reached by SSH or with TLS, or its
+            context does not exist.
     """
     environ = os.environ if environ is None else environ
     home = Path.home() if home is None else home

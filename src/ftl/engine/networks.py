@@ -1,4 +1,4 @@
-"""Networks, and who is in them."""
+"""API calls about networks and their containers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def listed(client: Client, labels: Mapping[str, str] | None) -> list[Netwo
 async def create(
     client: Client, name: str, labels: Mapping[str, str], subnet: str | None, bridge: str | None
 ) -> Network:
-    """`POST /networks/create`, where a conflict means that it is there, and `GET /networks/{name}`."""
+    """`POST /networks/create`; a conflict means that it exists. Then `GET /networks/{name}`."""
     with ignoring(409):
         async with client.call(f"create the network {name}") as docker:
             await docker.networks.create(body.network(checked(name), labels, subnet, bridge))

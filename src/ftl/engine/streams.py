@@ -1,7 +1,7 @@
 """The engine's multiplexed streams: frames of stdout and stderr, and the log lines in them.
 
-A frame is a header of 8 bytes (stream 0-2, three zeros, the length as a big-endian 32-bit number) and so many
-bytes: "Stream format" under ContainerAttach in the Engine API reference. FTL's containers have no terminal,
+A frame is a header of 8 bytes (stream 0-2, three zeros, the length as a big-endian 32-bit number) and the
+content: "Stream format" under ContainerAttach in the Engine API reference. FTL's containers have no terminal,
 so their streams are always multiplexed.
 """
 
@@ -22,7 +22,7 @@ _HEADER = struct.Struct(">BxxxL")
 
 
 async def frames(chunks: AsyncIterable[bytes]) -> AsyncIterator[tuple[Stream, bytes]]:
-    """Cut a byte stream into frames, however it arrives; a frame cut off by the end is dropped."""
+    """Split a byte stream into frames; a frame that is cut off at the end is dropped."""
     buffer = bytearray()
     async for chunk in chunks:
         buffer += chunk
@@ -39,7 +39,7 @@ async def frames(chunks: AsyncIterable[bytes]) -> AsyncIterator[tuple[Stream, by
 
 @dataclass(slots=True)
 class _Unfinished:
-    """The beginning of a line whose end has not come yet."""
+    """The beginning of a line whose end has not arrived yet."""
 
     time: str = ""
     parts: list[bytes] = field(default_factory=list)

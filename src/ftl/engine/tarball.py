@@ -18,7 +18,7 @@ def tar_archive(
     mode: int = 0o644,
     folder_mode: int = 0o755,
 ) -> bytes:
-    """An archive with these files, owned by root, and the folders that lead to them.
+    """Tar archive with these files and their parent folders, owned by root.
 
     Args:
         files: Relative path -> content.
@@ -27,12 +27,12 @@ def tar_archive(
         folder_mode: Permissions of the folders.
     """
     needed = {*folders, *(name.rpartition("/")[0] for name in files)} - {""}
-    every = {str(one) for name in needed for one in (PurePosixPath(name), *PurePosixPath(name).parents)} - {
-        "."
-    }
+    all_folders = {
+        str(path) for name in needed for path in (PurePosixPath(name), *PurePosixPath(name).parents)
+    } - {"."}
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
-        for folder in sorted(every):
+        for folder in sorted(all_folders):
             info = tarfile.TarInfo(folder)
             info.type, info.mode = tarfile.DIRTYPE, folder_mode
             tar.addfile(info)

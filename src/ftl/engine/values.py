@@ -1,4 +1,4 @@
-"""What an engine tells us, as frozen values: no library type and no raw JSON crosses this border."""
+"""Frozen values of the Engine API: no library type and no raw JSON leaves this package."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ Store = Literal["overlay2", "containerd"]
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """Which engine this is.
+    """Version, platform and storage of an engine.
 
     Attributes:
-        version: "20.10.24", as the engine writes it without a distribution's suffix.
-        api: The version of the API that is spoken, min(ours, the engine's).
+        version: "20.10.24", without a distribution's suffix.
+        api: The API version in use: the older of OUR_API and the engine's.
         platform: "linux/amd64".
-        store: Where images live; "overlay2" stands for every graph driver.
+        store: Storage of images; "overlay2" stands for every graph driver.
         root: The engine's data directory on its machine.
-        kernel: "6.1.0-18-amd64", as its machine's uname has it; empty where the engine does not say.
-        id: Unique to the engine. It is kept in a file of root's, so only users of the engine know it.
+        kernel: "6.1.0-18-amd64", from uname on its machine; empty where unknown.
+        id: Unique to the engine. It is kept in a file that only root can read, so only users of the engine know it.
     """
 
     version: str
@@ -38,15 +38,15 @@ class EngineInfo:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image as the engine holds it (inspect).
+    """An image on an engine (inspect).
 
     Attributes:
         id: Image ID: config digest on overlay2, manifest digest on the containerd store.
         layers: diffIDs, lowest first.
-        config: Docker's `Config` object, as the engine writes it (Env, Cmd, Labels, ...).
+        config: Docker's `Config` object, unchanged (Env, Cmd, Labels, ...).
         platform: "linux/arm64/v8".
         digests: `RepoDigests`.
-        created: RFC 3339, as the engine writes it; empty where unknown.
+        created: RFC 3339, from the engine; empty where unknown.
     """
 
     id: str
@@ -66,18 +66,18 @@ class Image:
 
     @property
     def declared_volumes(self) -> tuple[str, ...]:
-        """Paths that its Dockerfile declares as VOLUME, sorted; only known of an inspected image."""
+        """Paths that its Dockerfile declares as VOLUME, sorted; only known for an inspected image."""
         volumes = self.config.get("Volumes")
         return tuple(sorted(as_object(volumes)))
 
 
 @dataclass(frozen=True, slots=True)
 class DiskUsage:
-    """What an engine holds and nothing uses, in bytes.
+    """Reclaimable disk space of an engine, in bytes.
 
     Attributes:
-        unused_images: Of images without a container; at least so much, since what they share is not counted.
-        build_cache: Of the builder's cache that no build uses now.
+        unused_images: Lower bound for images without a container: layers that they share are not counted.
+        build_cache: Build cache that no build is using.
     """
 
     unused_images: int
@@ -86,7 +86,7 @@ class DiskUsage:
 
 @dataclass(frozen=True, slots=True)
 class PushUpdate:
-    """A line of a push's progress; `digest` is what was pushed, once that is known."""
+    """A line of a push's progress; `digest` is that of the image, once it is known."""
 
     status: str
     digest: str = ""
@@ -94,10 +94,10 @@ class PushUpdate:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A container's place in one network.
+    """A container's endpoint in one network.
 
     Attributes:
-        network: The name it had when the container joined; `network_id` tells whether it is still that one.
+        network: The network's name when the container was connected; `network_id` identifies it.
     """
 
     network: str
@@ -108,7 +108,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class PublishedPort:
-    """A port of the container that the machine listens on; `host_port` 0 where it is not (yet) bound."""
+    """A published port of a running container; `host_port` is 0 where it is not (yet) bound."""
 
     container_port: int
     protocol: str
@@ -127,7 +127,7 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A container as the engine lists it (one call for all)."""
+    """A container in the engine's list (one call for all)."""
 
     id: str
     name: str
@@ -144,12 +144,12 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class ContainerState:
-    """A container's state in full (inspect): why it ended, if it did.
+    """State of a container (inspect), including the reason why it ended.
 
     Attributes:
-        health: Docker's own health check: "", "starting", "healthy", "unhealthy".
+        health: Result of Docker's health check: "", "starting", "healthy", "unhealthy".
         health_log: The last output of that check.
-        started: RFC 3339 as the engine writes it.
+        started: RFC 3339, from the engine.
     """
 
     id: str
@@ -188,7 +188,7 @@ class Volume:
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """Listen on the machine's `address:host_port` for the container's port."""
+    """Publish the container's port on the machine's `address:host_port`."""
 
     container_port: int
     host_port: int
@@ -207,7 +207,7 @@ class Ulimit:
 
 @dataclass(frozen=True, slots=True)
 class Healthcheck:
-    """Docker's own health check; durations are seconds. `test` is Docker's form: ("CMD-SHELL", "...")."""
+    """Docker's health check, times in seconds. `test` is in Docker's form: ("CMD-SHELL", "...")."""
 
     test: tuple[str, ...]
     interval: float
@@ -217,24 +217,24 @@ class Healthcheck:
 
 
 RestartPolicy = Literal["no", "always", "unless-stopped"]
-"""When the engine starts a container again by itself.
+"""Docker's restart policies that FTL uses.
 
-"always" is what runs on after `kill -9` of dockerd, which ends its containers too: those with "unless-stopped" stayed
-`Exited (0)` for ever (20.10 and 26.1). A container that is stopped on purpose gets "no" first.
+Only "always" makes containers run again after `kill -9` of dockerd, which ends its containers too: those with
+"unless-stopped" stayed `Exited (0)` for ever (20.10 and 26.1). A container that is stopped on purpose gets "no" first.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class ContainerSpec:
-    """All that is said when a container is created. Env travels in the request body only.
+    """Settings of a container to create. Env is sent in the request body only.
 
     Attributes:
         command: Docker's Cmd; None keeps the image's.
         entrypoint: Docker's Entrypoint; None keeps the image's.
-        networks: Network name -> aliases there. The first is the one it is created in.
+        networks: Network name -> aliases there. The container is created in the first one.
         stop_timeout: Seconds between the stop signal and SIGKILL.
-        dns_options: Lines for the container's resolver ("ndots:1").
-        sysctls: Settings of the kernel for the container's own network namespace.
+        dns_options: Options of the container's resolver ("ndots:1").
+        sysctls: Kernel settings of the container's network namespace.
     """
 
     image: str
@@ -255,7 +255,7 @@ class ContainerSpec:
 
 @dataclass(frozen=True, slots=True)
 class ExecResult:
-    """What a command run inside a container left behind."""
+    """Exit status and output of a command that ran in a container."""
 
     exit_code: int
     stdout: bytes
@@ -264,7 +264,7 @@ class ExecResult:
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """A line of a log. `time` is the engine's RFC 3339 with nanoseconds, empty when not asked for."""
+    """A line of a log. `time` is RFC 3339 with nanoseconds; empty if not requested."""
 
     stream: Literal["stdout", "stderr"]
     time: str

@@ -1,4 +1,4 @@
-"""Named volumes."""
+"""API calls about named volumes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the engine's JSON to values, and to the body of a create."""
+"""Conversion of the engine's JSON to values, and of specs to request bodies."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ def test_no_answer_of_an_engine_breaks_the_conversion(item: dict[str, object]) -
         (None, "overlay2"),
     ],
 )
-def test_the_store_is_told_by_its_driver(status: object, store: str) -> None:
-    """The containerd store is known by its plugin's name in DriverStatus."""
+def test_the_store_is_known_by_its_driver(status: object, store: str) -> None:
+    """The containerd store has its plugin's name in DriverStatus."""
     info: dict[str, object] = {"DriverStatus": status, "Driver": "overlayfs"}
     assert convert.engine_info(info, "1.45").store == store
 
@@ -83,14 +83,14 @@ def test_the_store_is_told_by_its_driver(status: object, store: str) -> None:
         ("riscv64", "linux/riscv64"),
     ],
 )
-def test_the_platform_is_written_as_images_write_it(architecture: str, platform: str) -> None:
-    """The machine's name of its architecture becomes the one of images."""
+def test_the_platform_has_the_names_of_images(architecture: str, platform: str) -> None:
+    """Uname's architecture becomes the one that images have."""
     assert convert.engine_info({"OSType": "linux", "Architecture": architecture}, "1.41").platform == platform
 
 
 @pytest.mark.parametrize("version", ["20.10.24", "20.10.24+dfsg1", "20.10.24-ce"])
-def test_a_distributions_suffix_is_no_part_of_the_version(version: str) -> None:
-    """Versions can be compared whoever packaged the engine."""
+def test_a_distributions_suffix_is_not_part_of_the_version(version: str) -> None:
+    """Versions of differently packaged engines can be compared."""
     assert convert.engine_info({"ServerVersion": version}, "1.41").version == "20.10.24"
 
 
@@ -128,7 +128,7 @@ def test_a_listed_container_is_read() -> None:
 
 
 def test_images_networks_and_volumes_are_read() -> None:
-    """Dangling tags are none, subnets come from IPAM, a variant is part of the platform."""
+    """Dangling tags are left out, subnets come from IPAM, a variant is part of the platform."""
     assert convert.listed_image(
         {"Id": "i", "RepoTags": ["<none>:<none>"], "RepoDigests": None, "Size": 7}
     ) == Image(id="i", tags=(), digests=(), layers=(), config={}, platform="", size=7)
@@ -159,7 +159,7 @@ def test_images_networks_and_volumes_are_read() -> None:
 
 
 def test_a_spec_becomes_the_body_of_a_create() -> None:
-    """Everything a spec says is in the body, in the API's forms and units."""
+    """All settings of a spec are in the body, in the API's forms and units."""
     spec = ContainerSpec(
         image="shop-web:r5",
         labels={"ftl.project": "shop"},
@@ -210,8 +210,8 @@ def test_a_spec_becomes_the_body_of_a_create() -> None:
     assert list(body.further_networks(spec)) == [("second", ("x",))]
 
 
-def test_what_a_spec_does_not_say_is_left_to_the_image_and_the_engine() -> None:
-    """Command, entrypoint and health check stay the image's, another log driver stays the engine's."""
+def test_unset_settings_are_left_to_the_image_and_the_engine() -> None:
+    """Command, entrypoint and health check are the image's, and a custom log driver is kept."""
     made: dict[str, Any] = body.container(ContainerSpec(image="x", labels={}), log_driver="journald")
     assert not {"Cmd", "Entrypoint", "Healthcheck", "StopTimeout", "ExposedPorts", "NetworkingConfig"} & set(
         made
@@ -220,8 +220,8 @@ def test_what_a_spec_does_not_say_is_left_to_the_image_and_the_engine() -> None:
 
 
 @pytest.mark.parametrize(("address", "key"), [("10.0.0.9", "IPv4Address"), ("fd00::9", "IPv6Address")])
-def test_a_fixed_address_is_asked_for_by_its_family(address: str, key: str) -> None:
-    """An address in a network is given in the field of its family."""
+def test_a_fixed_address_is_requested_by_its_family(address: str, key: str) -> None:
+    """An address is in the field for its family."""
     asked: dict[str, Any] = body.endpoint("c", ["a"], address)
     assert asked == {"Container": "c", "EndpointConfig": {"Aliases": ["a"], "IPAMConfig": {key: address}}}
 
@@ -250,8 +250,6 @@ def test_a_fixed_address_is_asked_for_by_its_family(address: str, key: str) -> N
         ),
     ],
 )
-def test_what_nothing_uses_is_counted_where_it_is_known(
-    answer: dict[str, object], expected: DiskUsage
-) -> None:
-    """Images without a container, by what they share with no other; cache that no build holds."""
+def test_unused_space_is_counted_where_it_is_known(answer: dict[str, object], expected: DiskUsage) -> None:
+    """Images without a container, without layers that they share; cache that no build uses."""
     assert convert.usage(answer) == expected

@@ -1,4 +1,4 @@
-"""The border to the client library: its exceptions in our words."""
+"""Mapping of the client library's exceptions."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from aiodocker import exceptions as docker
 from ftl.engine.errors import FOREIGN, EngineCall, mapped
 from ftl.errors import EngineError, EngineUnavailable
 
-ATTEMPT = EngineCall(engine="shop", action="list its containers", seconds=120.0)
+CALL = EngineCall(engine="shop", action="list its containers", seconds=120.0)
 
 
 def foreign_exceptions() -> list[type[BaseException]]:
     """Every exception that the client library, and the HTTP client below it, can raise at a caller."""
-    found = [
+    kinds = [
         kind
         for module in (docker, aiohttp)
         for _name, kind in inspect.getmembers(module, inspect.isclass)
         if issubclass(kind, Exception) and not issubclass(kind, Warning)
     ]
-    # Of web sockets and aiohttp's own streams; no call of ours meets them.
+    # For web sockets and aiohttp's streams, which FTL does not use.
     others = (aiohttp.EofStream, aiohttp.WSMessageTypeError, aiohttp.WebSocketError)
-    return [kind for kind in found if kind not in others]
+    return [kind for kind in kinds if kind not in others]
 
 
 @pytest.mark.parametrize("kind", foreign_exceptions())
 def test_every_exception_of_the_library_has_a_row(kind: type[BaseException]) -> None:
-    """An exception that a new version of the library brings must be given words before it is used."""
+    """An exception that a new version of the library adds needs a row, and so a message."""
     assert issubclass(kind, FOREIGN)
 
 
-def test_an_answer_keeps_its_status_and_words() -> None:
-    """An engine's error carries its HTTP status and its own message as the cause."""
-    error = mapped(ATTEMPT, docker.DockerError(409, "name is in use."))
+def test_an_error_keeps_status_and_message() -> None:
+    """The engine's HTTP status is kept, and its message is the cause."""
+    error = mapped(CALL, docker.DockerError(409, "name is in use."))
     assert type(error) is EngineError
     assert (error.status, error.cause) == (409, "name is in use")
     assert error.message == "the engine on shop could not list its containers"
 
 
 def test_a_full_disk_says_how_to_free_it() -> None:
-    """Disk full, wherever in the engine's words, comes with what to do about it."""
-    error = mapped(ATTEMPT, docker.DockerStreamError("write /var/lib/docker/x: no space left on device"))
+    """An error about a full disk, anywhere in the message, has a hint."""
+    error = mapped(CALL, docker.DockerStreamError("write /var/lib/docker/x: no space left on device"))
     assert error.hint is not None
     assert "disk of shop is full" in error.hint
     assert "docker image prune" in error.hint
@@ -53,13 +53,13 @@ def test_a_full_disk_says_how_to_free_it() -> None:
 
 @pytest.mark.parametrize(
     ("number", "hint"),
-    [(errno.EACCES, "usermod -aG docker"), (errno.ENOENT, "is Docker installed and running")],
+    [(errno.EACCES, "usermod -aG docker"), (errno.ENOENT, "that Docker is installed and running")],
 )
-def test_an_engine_out_of_reach_says_what_may_be_missing(number: int, hint: str) -> None:
-    """No permission and no socket are told apart, though the library flattens both into one status."""
+def test_an_unreachable_engine_has_a_hint(number: int, hint: str) -> None:
+    """Missing permission and missing socket are distinguished, though the library has one status for both."""
     flat = docker.DockerError(900, "Cannot connect to Docker Engine via unix://localhost")
     flat.__context__ = OSError(number, "because")
-    error = mapped(ATTEMPT, flat)
+    error = mapped(CALL, flat)
     assert type(error) is EngineUnavailable
     assert error.cause == "because"
     assert error.hint is not None
@@ -70,12 +70,12 @@ def test_an_engine_out_of_reach_says_what_may_be_missing(number: int, hint: str)
     "kind",
     [asyncio.TimeoutError, aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError, ConnectionResetError],
 )
-def test_an_engine_that_goes_away_is_unavailable(kind: type[Exception]) -> None:
-    """Broken connections and missed deadlines are not errors that the engine answered with."""
-    assert type(mapped(ATTEMPT, kind())) is EngineUnavailable
+def test_a_lost_connection_means_unavailable(kind: type[Exception]) -> None:
+    """Lost connections and timeouts are not errors from the engine."""
+    assert type(mapped(CALL, kind())) is EngineUnavailable
 
 
-def test_what_is_no_engine_is_said_to_be_none() -> None:
-    """Something else behind the address is neither an engine's error nor a missing engine."""
-    error = mapped(ATTEMPT, aiohttp.InvalidURL("x"))
-    assert "does not speak Docker's API" in error.message
+def test_a_service_that_is_no_engine_is_reported() -> None:
+    """An answer from another service is neither an engine's error nor a missing engine."""
+    error = mapped(CALL, aiohttp.InvalidURL("x"))
+    assert "is not one of Docker's API" in error.message

@@ -1,4 +1,4 @@
-"""Where this machine's engine listens."""
+"""Address of this machine's engine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def no_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """This machine may have an engine of its own; the tests' machine has none."""
+    """Hide an engine of the machine that runs the tests."""
     monkeypatch.setattr(local, "DEFAULT", tmp_path / "default.sock")
 
 
@@ -38,7 +38,7 @@ def current(home: Path, name: str) -> None:
 
 
 def test_docker_host_comes_first(tmp_path: Path) -> None:
-    """DOCKER_HOST overrules every context, as in the docker CLI."""
+    """DOCKER_HOST overrides every context, as in the docker CLI."""
     context(tmp_path, "other", "unix:///other.sock")
     current(tmp_path, "other")
     environ = {"DOCKER_HOST": "tcp://127.0.0.1:2375", "DOCKER_CONTEXT": "other"}
@@ -46,7 +46,7 @@ def test_docker_host_comes_first(tmp_path: Path) -> None:
 
 
 def test_docker_context_comes_before_the_current_context(tmp_path: Path) -> None:
-    """The environment names a context before the configuration does."""
+    """DOCKER_CONTEXT overrides the configuration's current context."""
     context(tmp_path, "one", "unix:///one.sock")
     context(tmp_path, "two", "unix:///two.sock")
     current(tmp_path, "one")
@@ -55,16 +55,16 @@ def test_docker_context_comes_before_the_current_context(tmp_path: Path) -> None
 
 
 def test_docker_config_names_another_folder(tmp_path: Path) -> None:
-    """DOCKER_CONFIG moves the CLI's configuration, and the contexts with it."""
-    other = tmp_path / "elsewhere"
-    other.mkdir()
-    context(other, "one", "unix:///one.sock")
-    current(other, "one")
-    assert local_url({"DOCKER_CONFIG": str(other / ".docker")}, tmp_path) == "unix:///one.sock"
+    """DOCKER_CONFIG moves the CLI's configuration together with its contexts."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    context(elsewhere, "one", "unix:///one.sock")
+    current(elsewhere, "one")
+    assert local_url({"DOCKER_CONFIG": str(elsewhere / ".docker")}, tmp_path) == "unix:///one.sock"
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"currentContext": 7}', '{"currentContext": "default"}'])
-def test_a_configuration_that_says_nothing_leads_to_the_default(tmp_path: Path, content: str) -> None:
+def test_a_configuration_without_a_context_leads_to_the_default(tmp_path: Path, content: str) -> None:
     """No context, a broken file and the context `default` all mean the default socket."""
     (tmp_path / ".docker").mkdir()
     (tmp_path / ".docker" / "config.json").write_text(content)
@@ -72,7 +72,7 @@ def test_a_configuration_that_says_nothing_leads_to_the_default(tmp_path: Path, 
 
 
 def test_sockets_of_rootless_and_desktop_engines_are_found(tmp_path: Path) -> None:
-    """Without a default socket those that other products make are tried."""
+    """Without a default socket, those of other products are tried."""
     place = tmp_path / ".colima" / "default"
     place.mkdir(parents=True)
     with socket.socket(socket.AF_UNIX) as listener:
@@ -84,20 +84,20 @@ def test_sockets_of_rootless_and_desktop_engines_are_found(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("host", ["ssh://me@shop", "npipe:////./pipe/docker_engine", "shop:2375"])
-def test_an_engine_that_is_not_this_machines_is_refused(tmp_path: Path, host: str) -> None:
-    """An engine behind SSH, or one that cannot be reached from here, is a usage error that names the variable."""
+def test_an_engine_of_another_machine_is_refused(tmp_path: Path, host: str) -> None:
+    """An engine behind SSH, or with an unsupported address, is a usage error that names the variable."""
     with pytest.raises(UsageError, match="DOCKER_HOST"):
         local_url({"DOCKER_HOST": host}, tmp_path)
 
 
-def test_a_context_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    """A context that is named and missing is not silently replaced by another engine."""
+def test_a_missing_context_is_an_error(tmp_path: Path) -> None:
+    """It is not silently replaced by another engine."""
     with pytest.raises(UsageError, match="`gone`"):
         local_url({"DOCKER_CONTEXT": "gone"}, tmp_path)
 
 
 def test_a_context_with_tls_is_refused(tmp_path: Path) -> None:
-    """Keys of a context are not ignored: its engine is not spoken to without them."""
+    """Its keys are not ignored: FTL does not use the engine without them."""
     context(tmp_path, "safe", "tcp://shop:2376")
     digest = hashlib.sha256(b"safe").hexdigest()
     (tmp_path / ".docker" / "contexts" / "tls" / digest / "docker").mkdir(parents=True)

@@ -23,7 +23,7 @@ cuts = st.lists(st.integers(min_value=0, max_value=400), max_size=10)
 
 
 def encoded(items: Sequence[tuple[Stream, bytes]]) -> bytes:
-    """The stream in which an engine sends these frames."""
+    """The engine's stream for these frames."""
     numbers = {"stdout": 1, "stderr": 2}
     return b"".join(
         struct.pack(">BxxxL", numbers[stream], len(content)) + content for stream, content in items
@@ -31,20 +31,20 @@ def encoded(items: Sequence[tuple[Stream, bytes]]) -> bytes:
 
 
 async def chunked(data: bytes, at: Sequence[int]) -> AsyncIterator[bytes]:
-    """The same bytes, cut at these places."""
+    """The same bytes in chunks that end at these positions."""
     places = sorted({min(place, len(data)) for place in at} | {0, len(data)})
     for start, end in itertools.pairwise(places):
         yield data[start:end]
 
 
 async def source(items: Sequence[tuple[Stream, bytes]]) -> AsyncIterator[tuple[Stream, bytes]]:
-    """Frames, one by one."""
+    """An async iterator of frames."""
     for item in items:
         yield item
 
 
 def lines_of(items: Sequence[tuple[Stream, bytes]], *, timestamps: bool) -> list[LogLine]:
-    """The log lines in some frames."""
+    """The log lines in these frames."""
 
     async def work() -> list[LogLine]:
         return [line async for line in log_lines(source(items), timestamps=timestamps)]
@@ -53,8 +53,8 @@ def lines_of(items: Sequence[tuple[Stream, bytes]], *, timestamps: bool) -> list
 
 
 @given(items=frame_lists, at=cuts)
-def test_frames_survive_any_cut(items: list[tuple[Stream, bytes]], at: list[int]) -> None:
-    """However the network cuts the stream, the frames come out as they were sent."""
+def test_frames_are_parsed_from_any_chunks(items: list[tuple[Stream, bytes]], at: list[int]) -> None:
+    """The chunks of the network do not matter: the frames are those that were sent."""
 
     async def work() -> list[tuple[Stream, bytes]]:
         return [frame async for frame in frames(chunked(encoded(items), at))]
@@ -62,8 +62,8 @@ def test_frames_survive_any_cut(items: list[tuple[Stream, bytes]], at: list[int]
     assert asyncio.run(work()) == items
 
 
-def test_a_frame_cut_off_by_the_end_is_dropped() -> None:
-    """Half a frame at the end of a broken stream is no frame."""
+def test_a_truncated_frame_is_dropped() -> None:
+    """The incomplete frame at the end of a broken stream is ignored."""
     data = encoded([("stdout", b"whole"), ("stdout", b"broken")])[:-1]
 
     async def work() -> list[tuple[Stream, bytes]]:
@@ -78,34 +78,34 @@ def test_a_frame_cut_off_by_the_end_is_dropped() -> None:
     ),
     size=st.integers(min_value=1, max_value=9),
 )
-def test_lines_longer_than_a_frame_are_put_together(texts: list[bytes], size: int) -> None:
+def test_lines_longer_than_a_frame_are_joined(texts: list[bytes], size: int) -> None:
     """A line that the engine wrote in several frames is one line again."""
     pieces = [
         whole[start : start + size]
         for whole in (text + b"\n" for text in texts)
         for start in range(0, len(whole), size)
     ]
-    found = lines_of([("stdout", piece) for piece in pieces], timestamps=False)
-    assert [line.text for line in found] == [text.decode("utf-8", "replace") for text in texts]
+    lines = lines_of([("stdout", piece) for piece in pieces], timestamps=False)
+    assert [line.text for line in lines] == [text.decode("utf-8", "replace") for text in texts]
 
 
-def test_the_streams_lines_do_not_mix() -> None:
+def test_lines_of_the_two_streams_do_not_mix() -> None:
     """An unfinished line of one stream is not continued by the other."""
-    found = lines_of([("stdout", b"a"), ("stderr", b"x\n"), ("stdout", b"b\n")], timestamps=False)
-    assert found == [LogLine("stderr", "", "x"), LogLine("stdout", "", "ab")]
+    lines = lines_of([("stdout", b"a"), ("stderr", b"x\n"), ("stdout", b"b\n")], timestamps=False)
+    assert lines == [LogLine("stderr", "", "x"), LogLine("stdout", "", "ab")]
 
 
 def test_a_line_in_pieces_keeps_its_first_timestamp() -> None:
-    """Every piece carries a timestamp; the line has the first, and the others are not part of its text."""
-    found = lines_of([("stdout", b"T1 aaa"), ("stdout", b"T2 bbb\n"), ("stdout", b"T3 c\n")], timestamps=True)
-    assert found == [LogLine("stdout", "T1", "aaabbb"), LogLine("stdout", "T3", "c")]
+    """Every piece has a timestamp; the line has the first, and the others are not in its text."""
+    lines = lines_of([("stdout", b"T1 aaa"), ("stdout", b"T2 bbb\n"), ("stdout", b"T3 c\n")], timestamps=True)
+    assert lines == [LogLine("stdout", "T1", "aaabbb"), LogLine("stdout", "T3", "c")]
 
 
-def test_a_line_without_an_end_comes_out_at_the_end() -> None:
-    """What a program printed last without a newline is not lost."""
+def test_a_last_line_without_a_newline_is_returned() -> None:
+    """The last output of a program is not lost."""
     assert lines_of([("stderr", b"T1 dying")], timestamps=True) == [LogLine("stderr", "T1", "dying")]
 
 
-def test_bytes_that_are_no_text_do_not_stop_a_log() -> None:
-    """A line that is not UTF-8 comes out with replacement characters, a carriage return at its end is dropped."""
+def test_invalid_utf8_does_not_stop_a_log() -> None:
+    """Such a line has replacement characters; a carriage return at its end is dropped."""
     assert lines_of([("stdout", b"\xff\r\n")], timestamps=False) == [LogLine("stdout", "", "\ufffd")]

@@ -1,4 +1,4 @@
-"""Small archives for the engine."""
+"""Small tar archives for the engine."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import tarfile
 from ftl.engine.tarball import tar_archive
 
 
-def test_an_archive_has_its_files_and_the_folders_above_them() -> None:
-    """Folders come before what is in them, files are root's and have the mode that was asked for."""
+def test_an_archive_has_its_files_and_their_folders() -> None:
+    """Folders precede their content; files belong to root and have the requested mode."""
     made = tar_archive({"a/b/key": b"secret", "top": b""}, folders=("a/empty",), mode=0o600)
     with tarfile.open(fileobj=io.BytesIO(made)) as tar:
         members = {member.name: member for member in tar}

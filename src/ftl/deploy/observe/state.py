@@ -10,7 +10,7 @@ from ftl.deploy.names import is_parked
 from ftl.engine import labels
 from ftl.proxy.names import release_alias
 from ftl.proxy.state import observe as observe_proxy
-from ftl.references import familiar, listed
+from ftl.references import as_listed, familiar
 from ftl.releases.record import release_number
 from ftl.releases.store import read_records
 
@@ -80,11 +80,11 @@ class Observed:
         With the containerd store this tells of images that `GET /images/json` leaves out: those of which a layer was
         not downloaded since another image had it unpacked already (seen on 26.1).
         """
-        wanted = listed(reference)
+        wanted = as_listed(reference)
         return any(
             wanted in map(familiar, (*image.tags, *image.digests)) or image.id == reference
             for image in self.images
-        ) or any(wanted == listed(one.image) for one in self.containers)
+        ) or any(wanted == as_listed(one.image) for one in self.containers)
 
     @property
     def site(self) -> Site | None:
