@@ -121,11 +121,14 @@ async def _prepared(
     async with open_session(machine) as session:
         platform = session.info.platform
         remember_platform(project.server.host, platform)
-        built, observed = await gather2(
-            built_images(request, platform, emit),
-            observe(session.engine, session.info, project.name, session.name),
+        (built, observed), by = await gather2(
+            gather2(
+                built_images(request, platform, emit),
+                observe(session.engine, session.info, project.name, session.name),
+            ),
+            author(request.root),
         )
-        yield session, Inputs(await author(request.root), built, files), observed
+        yield session, Inputs(by, built, files), observed
 
 
 def _under_way(holder: str) -> str:

@@ -9,6 +9,8 @@ import time
 from typing import TYPE_CHECKING
 
 from ftl import __version__
+from ftl.aio import gather2
+from ftl.deploy.origin import git_origin
 from ftl.deploy.plan.sources import BuiltImage
 from ftl.deploy.request import Author
 from ftl.engine.api import Engine
@@ -74,11 +76,10 @@ async def _last_build(project: Project, service: Service, engine: Engine) -> Bui
 
 
 async def author(root: Path) -> Author:
-    """Who deploys: user, machine and commit."""
+    """Author of the release: user, machine, commit and repository."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):
         user = "someone"
-    return Author(
-        f"{user}@{this_platform.node()}", await git_commit(root, os.environ), __version__, time.time()
-    )
+    commit, origin = await gather2(git_commit(root, os.environ), git_origin(root, os.environ))
+    return Author(f"{user}@{this_platform.node()}", commit, __version__, time.time(), origin)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from ftl.config import Project
@@ -22,6 +23,7 @@ class DeployRequest:
         build: Build first; otherwise the images of the last build are used.
         upgrade_proxy: Replace a running proxy, too, where it is another than the project names.
         lock_wait: Seconds to wait for another deploy of the project to end.
+        adopt: Take over a project of this name that another repository deployed.
     """
 
     project: Project
@@ -30,13 +32,19 @@ class DeployRequest:
     build: bool = True
     upgrade_proxy: bool = False
     lock_wait: float = 0.0
+    adopt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who deploys, and from which commit: goes into the release record."""
+    """Author of a release and its source, as the release record keeps them.
+
+    Attributes:
+        origin: Repository of the project; see `ftl.deploy.origin`.
+    """
 
     name: str
     commit: str | None = None
     version: str = ""
     time: float = 0.0
+    origin: Mapping[str, str] = field(default_factory=dict)

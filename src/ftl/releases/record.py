@@ -76,6 +76,7 @@ class ReleaseRecord:
     services: Mapping[str, ServiceRecord] = field(default_factory=dict)
     dependencies: Mapping[str, DependencyRecord] = field(default_factory=dict)
     project: Mapping[str, object] = field(default_factory=dict)
+    origin: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def number(self) -> int:

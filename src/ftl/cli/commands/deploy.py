@@ -36,9 +36,17 @@ OPTIONAL = ("IMAGE", "REUSED")
     is_flag=True,
     help="Also upgrade a proxy that does not run the newest proxy.image; connections wait a second or two.",
 )
+@click.option(
+    "--adopt", is_flag=True, help="Take over a project of this name that another repository deployed."
+)
 @pass_options
 def command(
-    options: Options, services: tuple[str, ...], build: bool, wait_lock: float, upgrade_proxy: bool
+    options: Options,
+    services: tuple[str, ...],
+    build: bool,
+    wait_lock: float,
+    upgrade_proxy: bool,
+    adopt: bool,
 ) -> None:
     """Build, send and start a new release without downtime.
 
@@ -56,7 +64,13 @@ def command(
         from ftl.deploy.request import DeployRequest
 
         request = DeployRequest(
-            project, root, services, build=build, upgrade_proxy=upgrade_proxy, lock_wait=wait_lock
+            project,
+            root,
+            services,
+            build=build,
+            upgrade_proxy=upgrade_proxy,
+            lock_wait=wait_lock,
+            adopt=adopt,
         )
         return await deploy(request, address.machine(project=project.name), emit=emit)
 

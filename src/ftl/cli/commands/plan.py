@@ -24,8 +24,13 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Also upgrade a proxy that does not run the newest proxy.image; connections wait a second or two.",
 )
+@click.option(
+    "--adopt", is_flag=True, help="Take over a project of this name that another repository deployed."
+)
 @pass_options
-def command(options: Options, services: tuple[str, ...], build: bool, upgrade_proxy: bool) -> None:
+def command(
+    options: Options, services: tuple[str, ...], build: bool, upgrade_proxy: bool, adopt: bool
+) -> None:
     """Show what a deploy would do, without doing it.
 
     Builds the images on this machine (the plan depends on their content), queries the server, and prints the
@@ -37,7 +42,9 @@ def command(options: Options, services: tuple[str, ...], build: bool, upgrade_pr
         from ftl.deploy.deploying import plan_only
         from ftl.deploy.request import DeployRequest
 
-        request = DeployRequest(project, root, services, build=build, upgrade_proxy=upgrade_proxy)
+        request = DeployRequest(
+            project, root, services, build=build, upgrade_proxy=upgrade_proxy, adopt=adopt
+        )
         return await plan_only(request, address.machine(project=project.name), emit=emit)
 
     plan = run(options, "plan", work, _fields)

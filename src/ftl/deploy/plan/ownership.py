@@ -9,17 +9,53 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.deploy.names import container_names, volume_name
+from ftl.deploy.origin import is_other
 from ftl.deploy.plan.sources import NamedImage
 from ftl.engine import labels
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from ftl.deploy.plan.diff import Diff
     from ftl.engine.values import Container
 
 _RENAME = "rename the project or the service in ftl.yaml"
+
+
+def refuse_other_repository(diff: Diff, origin: Mapping[str, str]) -> None:
+    """Refuse to take over a project that another repository deployed under the same name.
+
+    Without git at either end, a file that names nothing of what runs is taken for another project's.
+
+    Args:
+        diff: The comparison.
+        origin: Repository of the project; see `ftl.deploy.origin`.
+
+    Raises:
+        UsageError: Nothing was touched; `--adopt` takes the project over.
+    """
+    if diff.request.adopt:
+        return
+    live = next((record for record in reversed(diff.observed.releases) if record.outcome == "live"), None)
+    before = live.origin if live is not None else {}
+    known = bool(before.keys() & origin.keys())
+    if is_other(before, origin) or (not known and _names_nothing_that_runs(diff)):
+        by = f", last by {live.by}" if live is not None and live.by else ""
+        source = f" from {before['remote']}" if known and "remote" in before else ""
+        raise UsageError(
+            f"{diff.observed.server} has a project {diff.project.name} of another repository, deployed{source}{by}",
+            hint="give this one another `project.name`; `ftl deploy --adopt` takes the other one over, and removes "
+            "what this ftl.yaml does not name",
+        )
+
+
+def _names_nothing_that_runs(diff: Diff) -> bool:
+    running = {container.labels[labels.SERVICE] for container in diff.observed.services}
+    running |= set(diff.observed.dependencies)
+    named = {service.name for service in diff.project.services}
+    named |= {dependency.name for dependency in diff.project.dependencies}
+    return len(running) > 1 and not running & named
 
 
 def refuse_taken_names(diff: Diff) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ftl.deploy.plan.cleanup import clean_tracks
 from ftl.deploy.plan.diff import diff as compare
 from ftl.deploy.plan.model import Change, Plan, Stage, Track
-from ftl.deploy.plan.ownership import refuse_taken_names
+from ftl.deploy.plan.ownership import refuse_other_repository, refuse_taken_names
 from ftl.deploy.plan.pins import configured_reference, pull_reference
 from ftl.deploy.plan.reasons import read_only_at_first, recorded_section
 from ftl.deploy.plan.rollout import (
@@ -59,9 +59,11 @@ def make_plan(request: DeployRequest, inputs: Inputs, observed: Observed) -> Pla
     """Plan what has to be done so that the server is as the project says.
 
     Raises:
-        UsageError: Another project on the server has one of the routes or names.
+        UsageError: Another project on the server has one of the routes or names, or another repository deploys there
+            under this project's name.
     """
     diff = compare(request, observed, inputs.built, inputs.files, inputs.author.commit)
+    refuse_other_repository(diff, inputs.author.origin)
     refuse_taken_names(diff)
     stages = (
         replace(stage, tracks=tuple(filter(None, stage.tracks))) for stage in _stages(diff, inputs.author)
@@ -206,6 +208,7 @@ def _record(diff: Diff, author: Author, outcome: ReleaseOutcome) -> ReleaseRecor
         services={**kept, **adopted, **changed},
         dependencies=_dependencies(diff, live[-1].dependencies if live else {}),
         project=_recorded_project(diff),
+        origin=author.origin,
     )
 
 

@@ -1,0 +1,60 @@
+"""Origin of a project: the git repository that its ftl.yaml is in, to tell two projects of one name apart."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ftl.aio import gather
+from ftl.child import complete
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_GIT_SECONDS = 3.0
+
+_URL = re.compile(
+    r"(?:[a-z+]+://)?(?:[^@/]*@)?(?P<host>[^/:]+)(?::[0-9]+(?=/))?[:/](?P<path>.+?)(?:\.git)?/*"
+)
+
+
+async def git_origin(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """Identify the repository of a folder.
+
+    Returns:
+        "remote": host and path of the remote `origin`, without credentials; "root": ID of the first commit, which all
+        clones and forks share. Either is missing where it is not known (a shallow clone has no first commit); both
+        outside of a checkout.
+    """
+    remote, shallow, roots = await gather(
+        [
+            _git(folder, environ, "config", "--get", "remote.origin.url"),
+            _git(folder, environ, "rev-parse", "--is-shallow-repository"),
+            _git(folder, environ, "rev-list", "--max-parents=0", "HEAD"),
+        ]
+    )
+    first = min(roots.split(), default="") if shallow == "false" else ""
+    known = {"remote": normal_remote(remote), "root": first}
+    return {key: value for key, value in known.items() if value}
+
+
+def normal_remote(url: str) -> str:
+    """One spelling for a remote: `git@example.com:shop/web.git` and `https://me:token@example.com/shop/web` are one."""
+    match = _URL.fullmatch(url)
+    return f"{match['host']}/{match['path']}".lower() if match else ""
+
+
+def is_other(before: Mapping[str, str], now: Mapping[str, str]) -> bool:
+    """Whether two origins are known to differ: they share what is known of both, and none of it is equal."""
+    shared = before.keys() & now.keys()
+    return bool(shared) and all(before[key] != now[key] for key in shared)
+
+
+async def _git(folder: Path, environ: Mapping[str, str], *arguments: str) -> str:
+    argv = ["git", "--no-optional-locks", "-C", str(folder), *arguments]
+    try:
+        done = await complete(argv, seconds=_GIT_SECONDS, env=environ, cwd=folder)
+    except (OSError, TimeoutError):
+        return ""
+    return done.stdout.decode(errors="replace").strip() if done.exit_code == 0 else ""

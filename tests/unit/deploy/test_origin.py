@@ -1,0 +1,90 @@
+"""Origin: two projects of one name are told apart by their repositories."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ftl.config.models.project import Dependency
+from ftl.deploy.origin import git_origin, is_other, normal_remote
+from ftl.deploy.plan.planner import Inputs, make_plan
+from ftl.deploy.request import Author, DeployRequest
+from ftl.errors import UsageError
+from tests.unit.deploy.world import container, images, project, record, server, service
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "git@example.com:Shop/web.git",
+        "https://me:token@example.com/shop/web",
+        "ssh://git@example.com:2222/shop/web.git/",
+        "https://example.com/shop/web.git",
+    ],
+)
+def test_one_repository_has_one_spelling(url: str) -> None:
+    """Scheme, user, password, port and suffix do not count, and no credential is kept."""
+    assert normal_remote(url) == "example.com/shop/web"
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "other"),
+    [
+        ({}, {"root": "a"}, False),
+        ({"remote": "x"}, {"root": "a"}, False),
+        ({"remote": "x", "root": "a"}, {"remote": "y", "root": "a"}, False),
+        ({"remote": "x", "root": "a"}, {"remote": "x"}, False),
+        ({"remote": "x", "root": "a"}, {"remote": "y", "root": "b"}, True),
+        ({"root": "a"}, {"root": "b", "remote": "y"}, True),
+    ],
+)
+def test_origins_differ_only_where_nothing_that_both_know_is_equal(
+    before: dict[str, str], now: dict[str, str], other: bool
+) -> None:
+    """A fork, a moved remote and a shallow clone are the same project."""
+    assert is_other(before, now) is other
+
+
+def test_a_clone_has_the_origin_of_its_repository(tmp_path: Path) -> None:
+    """The first commit is the same in a clone; a folder outside of git has no origin."""
+
+    def git(*arguments: str) -> None:
+        names = ["-c", "user.name=t", "-c", "user.email=t@example.com"]
+        subprocess.run(["git", *names, *arguments], check=True, capture_output=True)
+
+    first, clone = str(tmp_path / "first"), str(tmp_path / "clone")
+    git("init", first)
+    git("-C", first, "commit", "--allow-empty", "-m", "one")
+    git("clone", first, clone)
+    origins = [asyncio.run(git_origin(Path(folder), os.environ)) for folder in (first, clone)]
+    assert origins[0]["root"] == origins[1]["root"]
+    (tmp_path / "none").mkdir()
+    bare = {**os.environ, "GIT_CEILING_DIRECTORIES": str(tmp_path)}
+    assert asyncio.run(git_origin(tmp_path / "none", bare)) == {}
+
+
+@pytest.mark.parametrize("adopt", [False, True])
+@pytest.mark.parametrize("git", [True, False])
+def test_another_repositorys_project_is_taken_over_only_if_said(git: bool, adopt: bool) -> None:
+    """By its repository, or without git by a file that names nothing of what runs."""
+    theirs = project(
+        service("web"), service("api"), dependencies=(Dependency(name="db", image="postgres:16"),)
+    )
+    mine = theirs if git else project(service("site"))
+    told = replace(record("r1", web="r1"), origin={"root": "a"} if git else {}, by="them@there")
+    running = (*container(theirs, "web", "r1"), *container(theirs, "api", "r1"))
+    there = server(theirs, *running, live={"web": "r1", "api": "r1"}, releases=(told,))
+    request = DeployRequest(mine, Path(), adopt=adopt)
+    inputs = Inputs(Author("me@here", origin={"root": "b"}), images(mine))
+    if adopt:
+        assert make_plan(request, inputs, there).release
+        return
+    with pytest.raises(UsageError, match="of another repository") as caught:
+        make_plan(request, inputs, there)
+    assert "them@there" in caught.value.message
+    assert "--adopt" in (caught.value.hint or "")
