@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """What a kind of server brings: a planner, and the runners of the steps that it plans.
+    """A planner, and the runners of the steps that it plans, for one kind of server.
 
     Attributes:
         plan: Request x inputs x observed server -> plan. Pure.

@@ -42,7 +42,7 @@ RECORD_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class ServiceResult:
-    """What a deploy did to one service or dependency."""
+    """Result of a deploy for one service or dependency."""
 
     image: str
     action: str
@@ -54,7 +54,7 @@ class ServiceResult:
 
 @dataclass(frozen=True, slots=True)
 class DeployResult:
-    """What a deploy did.
+    """Result of a deploy.
 
     Attributes:
         release: The release that is live now.
@@ -103,7 +103,7 @@ async def deploy(
 async def plan_only(
     request: DeployRequest, machine: Machine, *, emit: Emit, backend: Backend = STANDALONE
 ) -> Plan:
-    """What `deploy` would do now. Builds images here, if asked to, and changes nothing on the server."""
+    """Return the plan that `deploy` would apply now; the server is not changed."""
     async with _prepared(request, machine, emit) as (session, inputs, observed):
         plan = backend.plan(request, inputs, observed)
         holder = await _lock(session, request.project).holder()

@@ -25,7 +25,7 @@ def parked_name(container: Container) -> str:
 
 
 def is_parked(container: Container) -> bool:
-    """Whether a dependency's container is parked, or was prepared by a deploy that did not come to use it.
+    """Whether a dependency's container is parked, or was prepared and never used.
 
     0.1.0 called parked ones PROJECT-NAME-old.
     """
@@ -39,7 +39,7 @@ def fresh_name(container: str, release: str) -> str:
 
 
 def declared_volume(container: str, path: str) -> str:
-    """Name of the volume for a path that an image declares as VOLUME, and ftl.yaml does not mention."""
+    """Name of the volume for a path that an image declares as VOLUME."""
     return f"{container}{path.rstrip('/').replace('/', '.')}"
 
 

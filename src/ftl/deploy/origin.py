@@ -1,4 +1,4 @@
-"""Origin of a project: the git repository that its ftl.yaml is in, to tell two projects of one name apart."""
+"""Origin of a project: its git repository, which tells two projects of one name apart."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ async def git_origin(folder: Path, environ: Mapping[str, str]) -> dict[str, str]
 
 
 def normal_remote(url: str) -> str:
-    """One spelling for a remote: `git@example.com:shop/web.git` and `https://me:token@example.com/shop/web` are one."""
+    """Normalize the URL of a remote: host and path, without scheme, user and suffix."""
     match = _URL.fullmatch(url)
     return f"{match['host']}/{match['path']}".lower() if match else ""
 
 
 def is_other(before: Mapping[str, str], now: Mapping[str, str]) -> bool:
-    """Whether two origins are known to differ: they share what is known of both, and none of it is equal."""
+    """Whether two origins are known to differ: nothing that both know is equal."""
     shared = before.keys() & now.keys()
     return bool(shared) and all(before[key] != now[key] for key in shared)
 

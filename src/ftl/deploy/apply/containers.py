@@ -46,7 +46,7 @@ async def ensure_volume(context: DeployContext, step: EnsureVolume) -> None:
 
 @RUNNERS.runs(StartDependency)
 async def start_dependency(context: DeployContext, step: StartDependency) -> None:
-    """Create and start a dependency; the one that it replaces is parked until the release is decided."""
+    """Swap a dependency for a new container; the old one is parked until the decision."""
     image = await resolve(context, step.service, step.image)
     spec = replace(step.spec, image=image.reference)
     spec = replace(spec, mounts=await _data_mounts(context, step, image.declared_volumes))

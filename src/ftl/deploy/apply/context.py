@@ -1,4 +1,4 @@
-"""Deploy context: what the runners of a plan's steps work with, and what they leave for each other."""
+"""Deploy context: servers, images and undo stack that the runners of a plan share."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What it took to bring the image of a service or dependency to the server."""
+    """Traffic that bringing the image of a service or dependency took."""
 
     layers_sent: int = 0
     layers_reused: int = 0
@@ -66,7 +66,7 @@ class ResolvedImage:
 
 @dataclass(slots=True)
 class Resources:
-    """What a run of a plan opens on this machine when it first needs it."""
+    """Local engine and registry credentials of a run, opened when first needed."""
 
     project: Project
     root: Path
@@ -93,7 +93,7 @@ class Resources:
         return self._engine
 
     def background(self, work: Coroutine[None, None, None]) -> None:
-        """Run something while the deploy goes on; it is cancelled when that ends, and must tolerate it."""
+        """Run something while the deploy goes on; cancelled when the deploy ends."""
         task = asyncio.create_task(work)
 
         async def end() -> None:
@@ -133,7 +133,7 @@ class DeployContext:
     created: dict[str, str] = field(default_factory=dict)
 
     def at(self, host: str) -> DeployContext:
-        """The same run at another server; empty: the project's only one."""
+        """Return this run at another server; an empty name is the project's only one."""
         session = self.fleet.at(host)
         return self if session is self.session else replace(self, session=session)
 

@@ -1,4 +1,4 @@
-"""Executor: runs a plan's stages in turn and their tracks concurrently, and undoes it all on failure or Ctrl-C."""
+"""Executor: runs a plan's stages in turn, and undoes them on failure or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Executor:
         self._late_error: FtlError | None = None
 
     async def run(self) -> None:
-        """Execute all steps. Before the release is decided, a failure or an interruption undoes everything.
+        """Execute all steps; a failure before the decision undoes everything.
 
         After it the plan goes on to its end, and the first error is raised then.
 

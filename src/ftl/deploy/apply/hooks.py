@@ -1,4 +1,4 @@
-"""Runner of hooks: in a container of the new image, or on this machine with tunnels to the dependencies."""
+"""Runner of hooks: in a container of the new image, or here with tunnels open."""
 
 from __future__ import annotations
 

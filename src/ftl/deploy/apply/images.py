@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 RUNNERS = Runners()
 
 PULL_START_SECONDS = 15.0
-"""When this machine has the image, the server must begin to receive it within this time, or it is sent from here."""
+"""Limit for a pull to begin where this machine has the image; then it is sent from here."""
 
 
 async def resolve(context: DeployContext, owner: str, reference: str) -> ResolvedImage:
@@ -102,7 +102,7 @@ async def send_images(context: DeployContext, step: SendImages) -> None:
 
 @RUNNERS.runs(PushPull)
 async def push_pull(context: DeployContext, step: PushPull) -> None:
-    """Push a built image to the registry the user named, and let the server pull exactly what was pushed."""
+    """Push a built image to the user's registry; have the server pull what was pushed."""
     local = await context.resources.local_engine()
     await local.tag(step.local, step.reference)
     keyring = context.resources.keyring
@@ -199,7 +199,7 @@ async def _name_by_digest(context: DeployContext, reference: str, platform: str)
 
 
 async def newest_image(context: DeployContext, reference: str) -> None:
-    """Have the server pull the current image of a name; where it cannot, the one that it has will do."""
+    """Pull the current image of a name; where that fails, the one on the server will do."""
     if await context.engine.image(reference) is None:
         await _bring(context, reference, context.info.platform)
         return
@@ -219,7 +219,7 @@ async def newest_image(context: DeployContext, reference: str) -> None:
 
 @RUNNERS.runs(DropTags)
 async def drop_tags(context: DeployContext, step: DropTags) -> None:
-    """Untag old releases' images, on the server and where they were sent from; a failure costs only disk space."""
+    """Untag old releases' images on both machines; a failure costs only disk space."""
     for tag in step.tags:
         try:
             await _untag(context.engine, tag)

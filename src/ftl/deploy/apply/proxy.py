@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 RUNNERS = Runners()
 
 CERTIFICATE_SECONDS = 20.0
-"""How long a deploy waits for certificates of new hosts. Let's Encrypt takes three to ten seconds."""
+"""Limit for certificates of new hosts. Let's Encrypt takes three to ten seconds."""
 
 
 @RUNNERS.runs(EnsureNetwork)
 async def ensure_network(context: DeployContext, step: EnsureNetwork) -> None:
-    """Create the project's private network; undoing removes it again, if nothing is connected to it."""
+    """Create the project's network; undoing removes it again if nothing is connected."""
     context.undo.add(step, lambda: _leave_network(context, step.name))
     await ensure_project_network(context.engine, step.project)
 
@@ -71,7 +71,7 @@ async def connect_proxy(context: DeployContext, step: ConnectProxy) -> None:
 
 @RUNNERS.runs(ApplySite)
 async def apply_site(context: DeployContext, step: ApplySite) -> None:
-    """Configure the proxy for the project; undoing restores the project's site as the proxy had it before."""
+    """Configure the proxy for the project; undoing restores the site that it had."""
     if context.undo.open:
         state = await context.proxy.observe()
         before = state.site(step.site.project) if state is not None else None

@@ -19,7 +19,7 @@ S = TypeVar("S", bound=Step)
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a step of the deciding stage came to.
+    """Result of a step of the deciding stage.
 
     Attributes:
         committed: The release is decided: nothing is undone any more.

@@ -50,7 +50,7 @@ async def swap(
     fresh: str,
     seconds: float = DEPENDENCY_STOP,
 ) -> None:
-    """Stop a container and start another in its place; where that does not start, the first runs again.
+    """Stop a container and start another in its place; if that fails, start the first again.
 
     Args:
         context: The server.

@@ -21,7 +21,7 @@ UNDO_SECONDS = 90.0
 
 @dataclass(frozen=True, slots=True)
 class Undo:
-    """How one step is undone."""
+    """A step and the action that undoes it."""
 
     step: Step
     action: Callable[[], Awaitable[object]]
@@ -50,7 +50,7 @@ class UndoStack:
         self._actions.clear()
 
     async def run(self, emit: Emit) -> None:
-        """Undo everything, last first; a failure does not stop the others, and is reported as a warning."""
+        """Undo everything, last first; failures are warnings and do not stop the others."""
         try:
             async with asyncio.timeout(self._seconds):
                 while self._actions:

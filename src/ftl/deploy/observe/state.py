@@ -1,4 +1,4 @@
-"""Observed state of a server: a fixed number of concurrent engine calls, however many services."""
+"""Observed state of a server: a fixed number of concurrent engine calls."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Observed:
         return {release for service in services if (release := self.live_release(service))}
 
     def has_image(self, reference: str) -> bool:
-        """Whether the server has what this name stands for: the digest where it has one, else the tag.
+        """Whether the server has an image: by digest where the reference has one, else by tag.
 
         Engines list a container by its image's name as long as that stands for the image, else by the image's ID.
         With the containerd store this tells of images that `GET /images/json` leaves out: those of which a layer was
@@ -99,11 +99,11 @@ class Observed:
         return max(numbers, default=0)
 
     def live_release(self, service: str) -> str | None:
-        """The release that serves: by the proxy's live file, else by the last live record, else by what runs."""
+        """Live release of a service: by live file, else by record, else by running containers."""
         return self._switched_to(service) or self._recorded(service) or self._adopted(service)
 
     def serves(self, service: str) -> bool:
-        """Whether containers of the service's live release are there: a record alone answers no request."""
+        """Whether containers of the service's live release exist: records answer no requests."""
         live = self.live_release(service)
         return any(container.labels[labels.RELEASE] == live for container in self._containers_of(service))
 

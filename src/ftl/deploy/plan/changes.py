@@ -1,4 +1,4 @@
-"""What has to change about each service and dependency, and why: one decision each, made by comparing."""
+"""Changes: what happens to each service and dependency, and why, by comparison."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NEW_CONFIGURATION = "new configuration"
 
 @dataclass(frozen=True, slots=True)
 class ServiceChange:
-    """What happens to a service.
+    """Change of a service.
 
     Attributes:
         source: Where its image comes from; `source.content` is the content ID that its containers shall have.
@@ -81,7 +81,7 @@ class ServiceChange:
 
 @dataclass(frozen=True, slots=True)
 class DependencyChange:
-    """What happens to a dependency."""
+    """Change of a dependency."""
 
     dependency: Dependency
     desired: DesiredContainer
@@ -102,7 +102,7 @@ class DependencyChange:
 
 @dataclass(frozen=True, slots=True)
 class RemovedService:
-    """A service or dependency that ftl.yaml no longer names as such, with its containers. Its volumes stay."""
+    """A service or dependency that ftl.yaml no longer names as such; its volumes stay."""
 
     name: str
     containers: tuple[Container, ...]
@@ -112,7 +112,7 @@ class RemovedService:
 def service_change(
     project: Project, service: Service, observed: Observed, source: ImageSource, commit: str | None = None
 ) -> ServiceChange:
-    """Compare a service with its containers on the server; `commit` is the one that is deployed, if known."""
+    """Compare a service with its containers; `commit` is the one deployed, if known."""
     desired = service_container(project, service)
     live = observed.live_release(service.name)
     own = [container for container in observed.services if container.labels[labels.SERVICE] == service.name]
@@ -191,7 +191,7 @@ def _outside_network(observed: Observed, containers: Iterable[Container]) -> boo
 
 
 def removed_from_file(project: Project, observed: Observed) -> tuple[RemovedService, ...]:
-    """Services and dependencies on the server that ftl.yaml no longer names; volumes are never among them.
+    """List services and dependencies on the server that ftl.yaml no longer names as such.
 
     A service that became a dependency, or the other way round, is removed as what it was.
     """

@@ -1,4 +1,4 @@
-"""Cleanup: what goes once a release is decided (old containers, removed services, images beyond the kept releases)."""
+"""Cleanup once a release is decided: old containers, removed services, old images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KEEP_RELEASES = 5
 
 DRAIN_SECONDS = 30.0
 STOP_SECONDS = 10.0
-"""For services that ftl.yaml no longer describes: how long they may drain, and how long they may take to stop."""
+"""Drain and stop timeouts, in seconds, of services that ftl.yaml no longer describes."""
 
 DEPENDENCY_STOP = 30.0
 """Seconds a dependency gets to stop: databases write out what they hold."""
@@ -91,7 +91,7 @@ def _retire(
 
 
 def unused(observed: Observed, services: Set[str], *, keep: int) -> tuple[str, ...]:
-    """Image tags that no rollback needs: of releases that never were live, and of live ones beyond `keep`.
+    """List image tags that no rollback needs.
 
     A tag that a container uses stays, whatever its age. Pure: the same for a deploy and for a prune.
 

@@ -1,4 +1,4 @@
-"""Diff of the desired project against the observed server. Computed once; every planning step reads it."""
+"""Diff of desired project and observed server; every planning step reads it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """What is asked for, what is there, and what that means for each service and dependency.
+    """The desired project, the observed server, and the change of each service.
 
     Attributes:
         removed: Services and dependencies that ftl.yaml no longer names.
@@ -83,7 +83,7 @@ class Diff:
 
     @property
     def unswitched(self) -> dict[str, str]:
-        """Service -> live alias, where a service goes on unchanged but the proxy does not know its live release."""
+        """Service -> live alias, where the proxy lost the live release of an unchanged service."""
         proxy = self.observed.proxy
         known = proxy.live if proxy is not None else {}
         live = {
@@ -97,7 +97,7 @@ class Diff:
         }
 
     def configured_image(self, change: ServiceChange) -> str:
-        """The image of a service as people call it: the tag of this release, or the name in ftl.yaml."""
+        """Image of a service as people call it: this release's tag, or the name in ftl.yaml."""
         match change.source:
             case NamedImage(reference):
                 return reference
@@ -105,14 +105,14 @@ class Diff:
                 return f"{self.project.name}-{change.name}:{self.release}"
 
     def service_image(self, change: ServiceChange) -> str:
-        """Reference from which containers of a service are created: pinned to a digest where one is known."""
+        """Reference that a service's containers are created from, with a digest if known."""
         image = self.configured_image(change)
         if not isinstance(change.source, NamedImage):
             return image
         return self._pinned(image, pins.service_pin(self.observed, change))
 
     def dependency_image(self, change: DependencyChange) -> str:
-        """The same for a dependency."""
+        """Reference that a dependency's container is created from, with a digest if known."""
         return self._pinned(change.dependency.image, pins.dependency_pin(self.observed, change))
 
     def _pinned(self, image: str, recorded: str) -> str:
@@ -121,7 +121,7 @@ class Diff:
         return pins.pin_on_server(self.observed, image) or image
 
     def stop_before(self, change: ServiceChange | DependencyChange) -> tuple[Container, ...]:
-        """Containers that must stop before those of a service or dependency start, to keep data safe."""
+        """Containers to stop before those of a service or dependency start, for their data."""
         mounts = change.desired.spec.mounts
         if isinstance(change, ServiceChange):
             return stop_before_service(change.service, mounts, self.observed, self.removed)
@@ -136,7 +136,7 @@ class Diff:
 
     @property
     def lost_images(self) -> dict[str, str]:
-        """Service or dependency -> pinned image of its live release that is not on the server any more."""
+        """Service or dependency -> pinned image that is no longer on the server."""
         recorded = {
             change.name: pins.service_pin(self.observed, change)
             for change in self.starting

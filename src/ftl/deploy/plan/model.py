@@ -33,7 +33,7 @@ Action = Literal["created", "replaced", "unchanged", "restarted", "removed"]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a plan does to one service or dependency, and why."""
+    """Change of one service or dependency, as `ftl plan` prints it."""
 
     name: str
     action: Action
@@ -44,7 +44,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a deploy does to get from the observed server to the desired project.
+    """Steps from the observed server to the desired project, and why each is taken.
 
     Attributes:
         release: The release it makes; the current one where there is nothing to do.

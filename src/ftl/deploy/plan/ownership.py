@@ -1,4 +1,4 @@
-"""Ownership: refuse names on the server that belong to another project, or to nothing of FTL's.
+"""Ownership: refuse names on the server that belong to something else.
 
 Names are for people and can collide: project `u` with service `web-api` and project `u-web` with service `api` would
 both have `u-web-api-r1`. Labels cannot, so they decide who owns what a name stands for.
@@ -59,7 +59,7 @@ def _names_nothing_that_runs(diff: Diff) -> bool:
 
 
 def refuse_taken_names(diff: Diff) -> None:
-    """Refuse a plan whose containers, volumes or image tags have names that belong to something else.
+    """Refuse a plan whose containers, volumes or image tags are taken by something else.
 
     Raises:
         UsageError: Names the owner. Nothing was touched.

@@ -34,14 +34,14 @@ def service_pin(observed: Observed, change: ServiceChange) -> str:
 
 
 def dependency_pin(observed: Observed, change: DependencyChange) -> str:
-    """The same for a dependency."""
+    """Pinned reference of a dependency's live image."""
     live = _live(observed)
     entry = live.dependencies.get(change.name) if live else None
     return _pin(change.dependency.image, entry, change.current)
 
 
 def registry_pin(observed: Observed, change: ServiceChange) -> str:
-    """Digest reference of a built image that the server pulled before, if a push would push the same once more.
+    """Digest reference of a built image that was pulled before; empty if it must be pushed.
 
     Returns:
         `registry.example.com/shop/web@sha256:...`; empty where the content or the name to push to is another, or the
@@ -57,7 +57,7 @@ def registry_pin(observed: Observed, change: ServiceChange) -> str:
 
 
 def pin_on_server(observed: Observed, reference: str) -> str:
-    """Pinned form of a reference that the server has: `nginx:1.27@sha256:...`; empty where no digest is known."""
+    """Pinned form of a reference on the server; empty where no digest is known."""
     wanted = references.familiar(reference)
     image = next((image for image in observed.images if wanted in map(references.familiar, image.tags)), None)
     if image is None or "@" in reference:
@@ -95,7 +95,7 @@ def _pushed_as(release: ReleaseRecord, service: str) -> str:
 
 
 def origin_digest(reference: str, image: Image, store: Store, recorded: str | None) -> str:
-    """The digest by which an image was pulled; empty where it was sent, as far as that can be known.
+    """Digest by which an image was pulled; empty where it was sent.
 
     Args:
         reference: `nginx:1.27`.
@@ -108,7 +108,7 @@ def origin_digest(reference: str, image: Image, store: Store, recorded: str | No
 
 
 def digest_of(reference: str, digests: Sequence[str]) -> str:
-    """The digest by which an image is known in the reference's repository; empty where it came from no registry.
+    """Digest of an image in the reference's repository; empty if it came from no registry.
 
     Args:
         reference: `nginx:1.27`; of one with a digest (`nginx:1.27@sha256:...`) only that one counts.
@@ -130,12 +130,12 @@ def with_digest(reference: str, digest: str) -> str:
 
 
 def configured_reference(image: str) -> str:
-    """A container's image without the digest that `with_digest` added to its tag: as ftl.yaml names it."""
+    """Image of a container as ftl.yaml names it, without the digest of `with_digest`."""
     name, _, digest = image.partition("@")
     return name if digest and ":" in name.rpartition("/")[2] else image
 
 
 def pull_reference(image: str) -> str:
-    """Digest reference that a container's image was pulled by: `nginx@sha256:...`; empty where it names no digest."""
+    """Digest reference that a container's image was pulled by; empty without a digest."""
     name, at, digest = image.partition("@")
     return f"{references.repository(name)}@{digest}" if at else ""

@@ -1,4 +1,4 @@
-"""Planner: desired project x observed server -> plan. Pure; `ftl plan` prints what `ftl deploy` does."""
+"""Planner: desired project x observed server -> plan. Pure."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ NO_FILES = TlsFiles()
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What a plan needs from this machine, beside the request.
+    """Inputs of a plan from this machine, beside the request.
 
     Attributes:
         author: Who deploys.

@@ -1,4 +1,4 @@
-"""Reasons: why a container is replaced, in terms of ftl.yaml. Names of variables, never their values."""
+"""Reasons for a replacement, in terms of ftl.yaml: names of variables, never values."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ NOT_PART_OF_A_CONTAINER = {
 """Keys of a service that may change without a new container, or are reported by themselves."""
 
 INITIALISED_BY = ("POSTGRES_", "MYSQL_", "MARIADB_", "MONGO_INITDB_", "RABBITMQ_DEFAULT_", "ELASTIC_PASSWORD")
-"""Variables that an image reads only when it initialises its data, by their images' documentation."""
+"""Variables that an image reads only when it initialises its data."""
 
 _LISTED = 6
 
 
 def new_configuration(before: Json, after: Mapping[str, object]) -> str:
-    """Why a container's configuration is another one: "new configuration: env COLOUR, command".
+    """Reason for a changed configuration: "new configuration: env COLOUR, command".
 
     Args:
         before: Section of the service or dependency in the last live release's record; empty where it is lost.
@@ -57,14 +57,14 @@ def _changes(before: Json, after: Mapping[str, object]) -> Iterator[str]:
 
 
 def new_image(before: str | None, after: str | None) -> str:
-    """Why an image is another one: "new image (commit 1a2b3c4 -> 5d6e7f8)"."""
+    """Reason for a changed image: "new image (commit 1a2b3c4 -> 5d6e7f8)"."""
     if before and after and before != after:
         return f"new image (commit {before[:7]} -> {after[:7]})"
     return "new image"
 
 
 def recorded_section(observed: Observed, kind: str, name: str) -> Json:
-    """Section of a service or dependency in the last live release's record; empty where there is none.
+    """Section of a service or dependency in the last live release's record, or empty.
 
     Args:
         observed: The server.

@@ -1,4 +1,4 @@
-"""Rollout: the tracks of a plan up to the switch (network, images, dependencies, new containers, hooks)."""
+"""Rollout: tracks up to the switch (images, dependencies, hooks, new containers)."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def _through_registry(diff: Diff, change: ServiceChange, local: str, reference: 
 
 
 def proxy_track(diff: Diff) -> Track:
-    """The proxy joins the project's network and learns its inner names, before any container needs them."""
+    """Connect the proxy to the project's network and give it the names of new services."""
     site = diff.transitional_site
     if site is None:
         return ()
@@ -192,7 +192,7 @@ def _stop_first(diff: Diff, change: ServiceChange | DependencyChange) -> Iterato
 
 
 def service_track(diff: Diff, change: ServiceChange) -> Track:
-    """New containers start beside the old ones (or after them, where both cannot run) and become healthy."""
+    """Start new containers beside the old ones, or after them, and wait for their health."""
     service, name, project = change.service, change.name, diff.project.name
     check = service_health(diff.project, service)
     if change.action == "restarted":

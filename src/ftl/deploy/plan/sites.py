@@ -1,4 +1,4 @@
-"""Sites: the project's proxy configuration during a deploy (names first) and after it (routes)."""
+"""Sites: the project's proxy configuration during a deploy, and after it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 def target_site(project: Project, observed: Observed, serving: Collection[str], files: TlsFiles) -> Site:
-    """The project's site once the deploy is done; `serving` are the services that will be live then."""
+    """Site once the deploy is done, for the services that are live then."""
     network = project_network(project.name)
     subnets = next((one.subnets for one in observed.networks if one.name == network), ())
     return site_of(project, subnets=subnets, services=tuple(serving), files=files)
 
 
 def transitional_site(target: Site, observed: Observed) -> Site:
-    """The site while new containers become healthy: new names already answer, all old routes stay."""
+    """Site while new containers become healthy: new names answer, old routes stay."""
     known = observed.site
     if known is None:
         return replace(target, routes=())

@@ -1,4 +1,4 @@
-"""Image sources: where the image of a service comes from when a plan starts containers of it."""
+"""Image sources: where the image of a service comes from."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class BuiltImage:
-    """An image that was built on this machine: sent over SSH, or through the registry that the service names.
+    """An image built on this machine: sent over SSH, or through the user's registry.
 
     Attributes:
         id: Its ID on this machine's engine; tags may move.
@@ -41,7 +41,7 @@ class ImageOnServer:
 
 @dataclass(frozen=True, slots=True)
 class NamedImage:
-    """An image that FTL did not build: pulled by the server, or sent from here where it cannot be pulled.
+    """An image that FTL did not build: pulled by the server, or sent from here.
 
     Attributes:
         reference: As ftl.yaml names it: `nginx:1.27`.

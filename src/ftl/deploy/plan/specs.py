@@ -59,7 +59,7 @@ def service_container(project: Project, service: Service) -> DesiredContainer:
 
 
 def dependency_container(project: Project, dependency: Dependency) -> DesiredContainer:
-    """The desired container of a dependency; its ports are published on the server's loopback only."""
+    """Desired container of a dependency; its ports are published on loopback only."""
     spec = ContainerSpec(
         image=dependency.image,
         labels={},
@@ -97,7 +97,7 @@ def release_spec(project: str, desired: DesiredContainer, *, release: str, conte
 
 
 def hook_spec(project: str, desired: DesiredContainer, *, release: str, command: str) -> ContainerSpec:
-    """A container that runs one command and ends: the service's env, volumes and network, but no ports."""
+    """Container of a hook: the service's env, volumes and network, but no ports."""
     return replace(
         desired.spec,
         entrypoint=("/bin/sh", "-c"),

@@ -1,4 +1,4 @@
-"""Plans that keep sites and data safe: names that collide, data that only one may use, deploys of a part."""
+"""Plans that keep sites and data safe: colliding names, exclusive data, partial deploys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The steps of a plan, as data: `ftl plan` prints them, the runners in `ftl.deploy.apply` execute them.
+"""Steps of a plan, as data: printed by `ftl plan`, executed by `ftl.deploy.apply`.
 
 Each module holds the steps that the module of its name in `apply` runs.
 """

@@ -103,7 +103,7 @@ class WaitHealthy(ServiceStep):
 
 @dataclass(frozen=True, slots=True)
 class StopOld(ServiceStep):
-    """Stop containers before others start: those of a release, or of data, that only one can use."""
+    """Stop containers before others start, where only one may use a port or data."""
 
     kind: ClassVar[str] = "stop_old"
     containers: tuple[ContainerRef, ...]

@@ -77,7 +77,7 @@ class PushPull(ServiceStep):
 
 @dataclass(frozen=True, slots=True)
 class TagPulled(ServiceStep):
-    """Give an image that the server pulled for an earlier release the new release's tag; no registry is asked.
+    """Tag an image that the server pulled for an earlier release; no registry is asked.
 
     Attributes:
         pulled: `NAME@sha256:...`.

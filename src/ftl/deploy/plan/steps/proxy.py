@@ -40,7 +40,7 @@ class EnsureProxy(Step):
 
 @dataclass(frozen=True, slots=True)
 class ConnectProxy(Step):
-    """Connect the proxy to the project's network, with the names by which services call each other."""
+    """Connect the proxy to the project's network, under the names of its services."""
 
     kind: ClassVar[str] = "attach"
     network: str
@@ -67,7 +67,7 @@ class ApplySite(Step):
 
 @dataclass(frozen=True, slots=True)
 class UpgradeProxy(Step):
-    """Replace the server's proxy if a newer image has this name; visitors then wait a second or two."""
+    """Replace the server's proxy if a newer image has this name; visitors wait a moment."""
 
     kind: ClassVar[str] = "upgrade_proxy"
     image: str
@@ -100,7 +100,7 @@ class AwaitCertificates(Step):
 
 @dataclass(frozen=True, slots=True)
 class PublishName(ServiceStep):
-    """Make the name of a service without routes answer for the first time, before the release is decided."""
+    """Make the name of a service without routes answer before the release is decided."""
 
     kind: ClassVar[str] = "open_name"
     project: str
@@ -113,7 +113,7 @@ class PublishName(ServiceStep):
 
 @dataclass(frozen=True, slots=True)
 class RepairSwitch(Step):
-    """Write again which release is live: the proxy lost its volume, or its file says something else."""
+    """Write again which release is live, where the proxy says something else."""
 
     kind: ClassVar[str] = "point_again"
     project: str
