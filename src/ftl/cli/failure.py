@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ftl.cli.output import BrokenStdout, OutputLost, put_json
-from ftl.cli.suggestions import similar_commands, similar_options
+from ftl.cli.suggestions import similar_command, similar_option
 from ftl.errors import FtlError, Interrupted, LoginRefused, ServerError, UsageError
 from ftl.ui.failure import as_record, draw, hint
 from ftl.ui.stream import silence
@@ -122,9 +122,9 @@ def _translated(error: BaseException) -> FtlError:
 
 def _usage(error: click.UsageError) -> UsageError:
     """The error for a mistake on the command line, with a suggestion where there is one."""
-    suggestions = _suggestions(error)
-    if suggestions:
-        hint = "did you mean " + " or ".join(f"`{word}`" for word in suggestions) + "?"
+    suggestion = _suggestion(error)
+    if suggestion is not None:
+        hint = f"did you mean `{suggestion}`?"
     else:
         path = error.ctx.command_path if error.ctx else "ftl"
         hint = f"`{path} --help` shows how to call it"
@@ -135,17 +135,17 @@ def _usage(error: click.UsageError) -> UsageError:
     return UsageError(_sentence(error), hint=hint)
 
 
-def _suggestions(error: click.UsageError) -> Sequence[str]:
-    """Words that were probably meant. Click suggests too much: `setup` for `stop`, `--file` for `--tail`."""
+def _suggestion(error: click.UsageError) -> str | None:
+    """The word that was probably meant. Click suggests too much: `setup` for `stop`, `--file` for `--tail`."""
     if error.ctx is None:
-        return ()
+        return None
     command = error.ctx.command
     if isinstance(error, click.exceptions.NoSuchCommand) and isinstance(command, click.Group):
-        return similar_commands(error.command_name, command.list_commands(error.ctx))
+        return similar_command(error.command_name, command.list_commands(error.ctx))
     if isinstance(error, click.NoSuchOption):
         names = [name for parameter in command.params for name in parameter.opts if name.startswith("--")]
-        return similar_options(error.option_name, names)
-    return ()
+        return similar_option(error.option_name, names)
+    return None
 
 
 def _sentence(error: click.ClickException) -> str:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.suggestions import closest_match
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping, Sequence
 
 CUTOFF = 0.77
 """Least ratio (difflib) of a misspelling: 0.83 for `deplyo`, but 0.75 for `set` and `setup`."""
@@ -62,19 +64,16 @@ OPTIONS = {
 """Option of another tool -> ours that means the same; empty where none does."""
 
 
-def similar_commands(word: str, commands: Iterable[str]) -> list[str]:
-    """The commands that were probably meant by `word`, the likeliest first."""
-    return _similar(word, COMMANDS, list(commands))
+def similar_command(word: str, commands: Sequence[str]) -> str | None:
+    """The command that was probably meant by `word`."""
+    return _similar(word, COMMANDS, commands)
 
 
-def similar_options(word: str, options: Iterable[str]) -> list[str]:
-    """The options that were probably meant by `word`, the likeliest first."""
-    return _similar(word, OPTIONS, list(options))
+def similar_option(word: str, options: Sequence[str]) -> str | None:
+    """The option that was probably meant by `word`."""
+    return _similar(word, OPTIONS, options)
 
 
-def _similar(word: str, synonyms: dict[str, str], known: list[str]) -> list[str]:
-    from difflib import get_close_matches
-
-    if word in synonyms:
-        return [synonyms[word]] if synonyms[word] in known else []
-    return get_close_matches(word, known, n=2, cutoff=CUTOFF)
+def _similar(word: str, synonyms: Mapping[str, str], known: Sequence[str]) -> str | None:
+    suggestion = synonyms[word] if word in synonyms else closest_match(word, known, CUTOFF)
+    return suggestion if suggestion in known else None
