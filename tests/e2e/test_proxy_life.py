@@ -15,7 +15,7 @@ from tests.e2e.proxy_stage import App, Stage, each_engine, stage_on
 from ftl.engine.values import ContainerSpec, Endpoint, Publish
 from ftl.errors import FtlError
 from ftl.proxy.control import ProxyControl
-from ftl.proxy.lifecycle.handover import sysctls
+from ftl.proxy.handover import sysctls
 from ftl.proxy.names import Installation, project_network
 from ftl.proxy.site import Site, SiteRoute
 

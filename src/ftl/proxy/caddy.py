@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from ftl.proxy.lifecycle.handover import graceful_app
+from ftl.proxy.handover import graceful_app
 from ftl.proxy.names import ADMIN, STORAGE, live_file
 from ftl.proxy.tls import policy
 

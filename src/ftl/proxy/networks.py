@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from ftl.aio import shielded
 from ftl.engine import labels
 from ftl.errors import EngineError, FtlError
-from ftl.proxy.lifecycle.reconnect import reconnect
 from ftl.proxy.names import project_bridge, project_network
+from ftl.proxy.reconnect import reconnect
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ftl.deploy.plan.cleanup import DEPENDENCY_STOP
 from ftl.errors import EngineError
-from ftl.proxy.lifecycle.docker_script import NO_DOCKER, docker_script
+from ftl.proxy.docker_script import NO_DOCKER, docker_script
 
 if TYPE_CHECKING:
     from ftl.deploy.apply.context import DeployContext

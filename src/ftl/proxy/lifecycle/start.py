@@ -13,8 +13,8 @@ from ftl.engine.values import Container, ContainerSpec, Mount, Publish
 from ftl.errors import EngineError, FtlError
 from ftl.proxy import commands, networks
 from ftl.proxy.caddy import HTTP, HTTPS, render
+from ftl.proxy.handover import sysctls
 from ftl.proxy.lifecycle.fingerprint import fingerprint
-from ftl.proxy.lifecycle.handover import sysctls
 from ftl.proxy.names import CONFIG_FILE, Installation
 from ftl.proxy.state import is_proxy, observe
 

@@ -19,8 +19,8 @@ from ftl.engine.values import ContainerSpec, Mount
 from ftl.errors import EngineError, FtlError
 from ftl.programs import program
 from ftl.proxy import networks
+from ftl.proxy.docker_script import NO_DOCKER, docker_script
 from ftl.proxy.lifecycle import pause_connections, start
-from ftl.proxy.lifecycle.docker_script import NO_DOCKER, docker_script
 from ftl.proxy.names import ADMIN, CONFIG_FILE
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 
 from ftl.engine.values import Endpoint
 from ftl.errors import ServerError
-from ftl.proxy.lifecycle import reconnect
+from ftl.proxy import reconnect
 from ftl.ssh.local import Local
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.proxy.lifecycle.docker_script import NO_DOCKER, docker_script
+from ftl.proxy.docker_script import NO_DOCKER, docker_script
 from ftl.ssh.local import Local
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ftl.proxy.lifecycle.handover import sysctls
+from ftl.proxy.handover import sysctls
 
 
 @pytest.mark.parametrize(

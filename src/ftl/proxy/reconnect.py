@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ftl.errors import ServerError
 from ftl.programs import program
-from ftl.proxy.lifecycle.docker_script import docker_script
+from ftl.proxy.docker_script import docker_script
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
