@@ -171,7 +171,8 @@ def test_a_restarting_container_is_explained_by_a_moment_when_it_is_down() -> No
             made.container.end(7)
 
         asyncio.get_running_loop().call_later(1.5, crash)
-        error = await fail(made, HTTP)
+        async with made.listening(lambda: OK):  # one that answers between its crashes is not healthy
+            error = await fail(made, HTTP)
         assert error.cause == "it exited with code 7"
 
     run(work())

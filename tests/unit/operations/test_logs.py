@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.engine import labels
+from ftl.engine.values import LogLine
 from ftl.errors import EngineError, FtlError
 from ftl.operations.logs import LogEntry, follow_logs, read_logs
 from tests.support.clock import run
@@ -175,6 +176,23 @@ def test_following_begins_with_the_tail_of_the_past(tail: int, shown: str) -> No
                 log(engine, name, second, "xyz"[second - 10])
                 await asyncio.sleep(0.1)
         assert texts(entries) == shown
+
+    run(work())
+
+
+def test_a_line_that_comes_between_the_past_and_following_is_shown() -> None:
+    """Also of a container of which nothing was shown, and older than the newest line that was."""
+
+    async def work() -> None:
+        engine = await shop()
+        gate = engine.block("containers", number=3)
+        async with following(engine, tail=2) as entries:
+            assert texts(entries) == "ef"
+            engine.by_name["shop-web-r1-1"].log.append(
+                LogLine("stdout", "2026-01-02T03:04:05.500000000Z", "x")
+            )
+            gate.open.set()
+        assert texts(entries) == "efx"
 
     run(work())
 
