@@ -78,3 +78,22 @@ def test_make_targets_exist(page: Path) -> None:
     spans = re.findall(r"`([^`\n]+)`|^ {4}(make .*)$", page.read_text(), re.MULTILINE)
     named_targets = {target for span in spans for target in _MAKE.findall("".join(span))}
     assert named_targets <= known
+
+
+def test_decisions_have_unique_numbers_and_are_listed() -> None:
+    """The number of a decision is that of its file and of its title, and docs/index.md links to it."""
+    index = (ROOT / "docs/index.md").read_text()
+    pages = sorted((ROOT / "docs/decisions").glob("*.md"))
+    numbers = [page.name[:4] for page in pages]
+    assert len(numbers) == len(set(numbers))
+    for page in pages:
+        title = page.read_text().splitlines()[0]
+        assert title.startswith(f"# {int(page.name[:4])}. "), page.name
+        assert f"(decisions/{page.name})" in index, page.name
+
+
+def test_architecture_names_files_that_exist() -> None:
+    """Every path of src/ftl that the page on the architecture names is there."""
+    text = (ROOT / "docs/explanation/architecture.md").read_text()
+    paths = {path for path in re.findall(r"`([a-z_]+/[a-z_/]+\.(?:py|sh))`", text) if not path.startswith("tests/")}
+    assert [path for path in sorted(paths) if not (ROOT / "src/ftl" / path).exists()] == []
