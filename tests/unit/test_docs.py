@@ -95,5 +95,7 @@ def test_decisions_have_unique_numbers_and_are_listed() -> None:
 def test_architecture_names_files_that_exist() -> None:
     """Every path of src/ftl that the page on the architecture names is there."""
     text = (ROOT / "docs/explanation/architecture.md").read_text()
-    paths = {path for path in re.findall(r"`([a-z_]+/[a-z_/]+\.(?:py|sh))`", text) if not path.startswith("tests/")}
+    paths = {
+        path for path in re.findall(r"`([a-z_]+/[a-z_/]+\.(?:py|sh))`", text) if not path.startswith("tests/")
+    }
     assert [path for path in sorted(paths) if not (ROOT / "src/ftl" / path).exists()] == []
