@@ -9,7 +9,7 @@ import pytest
 from lab import engine as lab_engine
 from lab import images
 from lab.servers import Lab, Server
-from tests.e2e.site import forget_images
+from tests.e2e.support.project import remove_images
 from tests.e2e.transfer_images import busybox as shell_program
 from tests.e2e.transfer_images import run
 from tests.e2e.transfer_stage import Bench, Fleet, forget
@@ -40,7 +40,7 @@ def engine() -> Iterator[str]:
             pytest.fail("no Docker engine answers: `python -m lab engine up` starts one")
         lab_engine.up()
     yield local_url()
-    forget_images()
+    remove_images()
 
 
 @pytest.fixture(scope="session")

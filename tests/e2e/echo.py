@@ -7,7 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tests.e2e.site import Site
+    from tests.e2e.support.project import LabProject
 
 IMAGE = "ftl-lab-echo:latest"
 PORT = 6379
@@ -16,7 +16,7 @@ DOCKERFILE = (
 )
 
 
-def add_echo(site: Site, name: str = "cache") -> dict[str, Any]:
+def add_echo(site: LabProject, name: str = "cache") -> dict[str, Any]:
     """Give a project the dependency; returns its section, to be changed."""
     site.project.write({"echo/Dockerfile": DOCKERFILE})
     folder = site.project.folder / "echo"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lab.servers import Server
-    from tests.e2e.site import Site
+    from tests.e2e.support.project import LabProject
 
 PASSWORD = "correct horse"
 USERS = {"me": PASSWORD}
@@ -60,7 +60,7 @@ class Deployer:
         home: The Docker configuration folder.
     """
 
-    def __init__(self, made: Site, reference: str, home: Path, engine: str) -> None:
+    def __init__(self, made: LabProject, reference: str, home: Path, engine: str) -> None:
         self.made = made
         self.reference = reference
         self.home = home

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from lab import peers
-from tests.e2e.site import Site, site, unique
+from tests.e2e.support.project import LabProject, lab_project, unique
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,9 +62,9 @@ def _answer(connection: http.client.HTTPConnection, host: str, path: str) -> tup
     return answer.status, answer.getheader("Location") or answer.read().decode()
 
 
-def secured(make: Callable[..., Project], server: Server, pebble: Authority) -> Site:
+def secured(make: Callable[..., Project], server: Server, pebble: Authority) -> LabProject:
     """A site whose certificates come from pebble, with a `www` that is sent on."""
-    made = site(make, server)
+    made = lab_project(make, server)
     made.project.write({"pebble.pem": pebble.authority})
     made.config["proxy"] = {
         "tls": "auto",
@@ -221,7 +221,7 @@ def test_a_certificate_of_ones_own_is_checked_before_anything_is_sent(
     """One for another host is exit code 2 with the line in ftl.yaml; nobody connects to the server for it."""
     from tests.e2e.authority import self_signed
 
-    made = site(ftl, server)
+    made = lab_project(ftl, server)
     chain, key = self_signed("elsewhere.example.com")
     made.project.write({"shop.pem": chain, "shop.key": key})
     made.config["server"]["host"] = "203.0.113.1"

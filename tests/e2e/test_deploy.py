@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.site import DOCKERFILE, site, unique, visitors
+from tests.e2e.support.project import DOCKERFILE, lab_project, unique, visitors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ def test_a_first_deploy_serves_and_the_next_ones_do_only_what_changed(
     ftl: Callable[..., Project], server: Server
 ) -> None:
     """Created, then unchanged, then replaced by one new layer; the old container is gone and records are private."""
-    app = site(ftl, server)
+    app = lab_project(ftl, server)
     first = app.deploy().ok().result
     assert (first["release"], first["services"]["web"]["action"]) == ("r1", "created")
     assert first["services"]["web"]["bytes_sent"] > 0
@@ -52,7 +52,7 @@ def test_a_first_deploy_serves_and_the_next_ones_do_only_what_changed(
 
 def test_no_request_fails_while_a_release_is_replaced(ftl: Callable[..., Project], server: Server) -> None:
     """Visitors who never retry, and a slow request in flight, notice two deploys by the answers alone."""
-    app = site(ftl, server, replicas=2)
+    app = lab_project(ftl, server, replicas=2)
     app.deploy().ok()
     slow: list[tuple[int, str]] = []
     with visitors(app) as visit:
@@ -70,7 +70,7 @@ def test_no_request_fails_while_a_release_is_replaced(ftl: Callable[..., Project
 
 def test_services_reach_each_other_by_name(ftl: Callable[..., Project], server: Server) -> None:
     """From inside a container the name of a service leads to its live release, also on the first deploy."""
-    app = site(ftl, server)
+    app = lab_project(ftl, server)
     app.config["services"].append({"name": "inner", "build": "app", "port": 8000, "stop_timeout": 1})
     app.service()["hooks"] = {
         "pre": "for i in 1 2 3; do nslookup inner >/dev/null 2>&1 && break; sleep 1; done; nslookup inner"
@@ -88,7 +88,7 @@ def test_services_reach_each_other_by_name(ftl: Callable[..., Project], server: 
 
 def test_a_dependency_starts_first_and_its_data_stays(ftl: Callable[..., Project], server: Server) -> None:
     """A dependency is reached on the server's loopback alone, and a new one finds the old one's volume."""
-    app = site(ftl, server)
+    app = lab_project(ftl, server)
     files: dict[str, object] = {
         "db/Dockerfile": 'FROM ftl-lab-busybox:latest\nCOPY mark /\nCMD ["httpd", "-f", "-p", "5432", "-h", "/data"]\n',
         "db/mark": app.name,
@@ -115,7 +115,7 @@ def test_a_dependency_starts_first_and_its_data_stays(ftl: Callable[..., Project
 
 def test_a_failing_hook_keeps_the_old_release(ftl: Callable[..., Project], server: Server) -> None:
     """A pre hook runs in the new image; when it fails nothing is switched and its output is shown."""
-    app = site(ftl, server, volumes=["data:/data"])
+    app = lab_project(ftl, server, volumes=["data:/data"])
     app.service()["hooks"] = {"pre": "cat /www/index.html > /data/migrated"}
     app.deploy().ok()
     assert server.docker("exec", f"{app.name}-web-r1", "cat", "/data/migrated") == "one"
@@ -132,7 +132,7 @@ def test_a_failing_hook_keeps_the_old_release(ftl: Callable[..., Project], serve
 
 def test_local_hooks_run_here(ftl: Callable[..., Project], server: Server) -> None:
     """A local hook runs in the folder of ftl.yaml and is told the release; where it fails last, nothing is left."""
-    app = site(ftl, server)
+    app = lab_project(ftl, server)
     app.service()["hooks"] = {"post": {"local": 'echo "$FTL_RELEASE of $FTL_PROJECT" > told'}}
     app.deploy().ok()
     assert (app.project.folder / "told").read_text() == f"r1 of {app.name}\n"
@@ -147,7 +147,7 @@ def test_local_hooks_run_here(ftl: Callable[..., Project], server: Server) -> No
 
 def test_https_works_beside_http(ftl: Callable[..., Project], server: Server) -> None:
     """With `tls: internal` the proxy's own authority signs, and both schemes serve."""
-    app = site(ftl, server)
+    app = lab_project(ftl, server)
     app.config["proxy"] = {"tls": "internal"}
     app.deploy().ok()
     assert app.get() == (200, "one")
@@ -156,7 +156,7 @@ def test_https_works_beside_http(ftl: Callable[..., Project], server: Server) ->
 
 def test_what_leaves_the_file_leaves_the_server(ftl: Callable[..., Project], server: Server) -> None:
     """A service that ftl.yaml no longer names is removed; its volume is kept."""
-    app = site(ftl, server)
+    app = lab_project(ftl, server)
     app.config["services"].append(
         {
             "name": "old",
@@ -179,7 +179,7 @@ def test_recreate_stops_the_old_first_and_brings_it_back_on_failure(
     ftl: Callable[..., Project], server: Server
 ) -> None:
     """Two that cannot run side by side are replaced in turn, and a bad one gives way to the old again."""
-    app = site(ftl, server, recreate=True, forwards=["127.0.0.1:18080:8000"])
+    app = lab_project(ftl, server, recreate=True, forwards=["127.0.0.1:18080:8000"])
     app.deploy().ok()
     app.version("two")
     app.deploy().ok()
@@ -193,7 +193,7 @@ def test_recreate_stops_the_old_first_and_brings_it_back_on_failure(
 
 def test_images_of_failed_releases_go_from_both_machines(ftl: Callable[..., Project], server: Server) -> None:
     """The next good deploy untags what a failed one left, on the server and on the machine that built it."""
-    app = site(ftl, server)
+    app = lab_project(ftl, server)
     app.deploy().ok()
     app.version("two")
     app.service()["hooks"] = {"pre": "exit 7"}
@@ -209,7 +209,7 @@ def test_images_of_failed_releases_go_from_both_machines(ftl: Callable[..., Proj
 
 def test_one_service_can_be_deployed_alone(ftl: Callable[..., Project], server: Server) -> None:
     """`ftl deploy web` leaves the other at its release; an unknown name is a usage error that names the known."""
-    app = site(ftl, server)
+    app = lab_project(ftl, server)
     app.config["services"].append({"name": "inner", "build": "app", "port": 8000, "stop_timeout": 1})
     app.deploy().ok()
     app.version("two")
@@ -222,7 +222,7 @@ def test_one_service_can_be_deployed_alone(ftl: Callable[..., Project], server: 
 
 def test_a_plan_changes_nothing(ftl: Callable[..., Project], server: Server) -> None:
     """`ftl plan` prints the steps of a first deploy, and the server is as it was."""
-    app = site(ftl, server)
+    app = lab_project(ftl, server)
     plan = app.run("plan").ok()
     assert f"start {app.name}-web-r1" in plan.stdout + plan.stderr
     assert app.containers() == []
@@ -230,7 +230,7 @@ def test_a_plan_changes_nothing(ftl: Callable[..., Project], server: Server) -> 
 
 def test_workers_need_no_port(ftl: Callable[..., Project], server: Server) -> None:
     """A service without a port is healthy when it keeps running, and is replaced as others are."""
-    app = site(ftl, server)
+    app = lab_project(ftl, server)
     app.config["services"] = [
         {"name": "job", "image": "ftl-lab-busybox:latest", "command": "sleep 1000", "stop_timeout": 0}
     ]
@@ -243,7 +243,7 @@ def test_workers_need_no_port(ftl: Callable[..., Project], server: Server) -> No
 
 def test_a_change_of_port_loses_no_request(ftl: Callable[..., Project], server: Server) -> None:
     """Visitors who never retry do not notice that the app listens elsewhere from now on."""
-    app = site(ftl, server)
+    app = lab_project(ftl, server)
     app.deploy().ok()
     with visitors(app) as visit:
         app.version("two", dockerfile=DOCKERFILE.replace("8000", "9000"))

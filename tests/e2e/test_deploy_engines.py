@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.site import Site, site, visitors
+from tests.e2e.support.project import LabProject, lab_project, visitors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ def test_two_releases_of_two_services(
     ftl: Callable[..., Project], server_factory: ServerFactory, suite: str, store: str
 ) -> None:
     """First and second release serve, only the changed layer travels, no request fails, nothing is left."""
-    app = site(ftl, server_factory(suite=suite, store=store))
+    app = lab_project(ftl, server_factory(suite=suite, store=store))
     app.config["services"].append({"name": "inner", "build": "app", "port": 8000, "stop_timeout": 1})
     app.deploy().ok()
     assert app.get() == (200, "one")
@@ -44,7 +44,7 @@ def test_two_releases_of_two_services(
         assert "it seemed to have" not in third.stdout
 
 
-def _lose_names(app: Site) -> None:
+def _lose_names(app: LabProject) -> None:
     """Give the project's images names by which nobody can tell that FTL brought them: its records can.
 
     The layers that FTL keeps beside the images go as well.

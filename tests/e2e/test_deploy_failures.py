@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.e2e.site import DOCKERFILE, site
+from tests.e2e.support.project import DOCKERFILE, lab_project
 from tests.e2e.transfer_stage import unchanged
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from lab.servers import Server
     from tests.e2e.conftest import ServerFactory
-    from tests.e2e.site import Site
+    from tests.e2e.support.project import LabProject
     from tests.harness import Project
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("busybox", "proxy_image")]
@@ -53,7 +53,7 @@ def test_a_release_that_is_not_healthy_changes_nothing_and_says_why(
     ftl: Callable[..., Project], server: Server, dockerfile: str, check: dict[str, Any], words: list[str]
 ) -> None:
     """The old release serves on, the new containers are gone, and the message holds cause and log."""
-    app = site(ftl, server)
+    app = lab_project(ftl, server)
     app.deploy().ok()
     app.version("two", dockerfile=dockerfile)
     app.service()["health_check"] = {**QUICK, **check}
@@ -70,7 +70,7 @@ def test_a_failed_release_is_recorded_and_the_next_has_its_own_number(
     ftl: Callable[..., Project], server: Server
 ) -> None:
     """A first deploy that fails leaves nothing public and no network; the next one is r2 and works."""
-    app = site(ftl, server)
+    app = lab_project(ftl, server)
     app.service()["health_check"] = {**QUICK, "path": "/none"}
     assert app.deploy().exit_code == 1
     assert f"ftl-p-{app.name}" not in server.docker("network", "ls", "--format", "{{.Name}}").split()
@@ -80,7 +80,7 @@ def test_a_failed_release_is_recorded_and_the_next_has_its_own_number(
     assert app.get() == (200, "one")
 
 
-def stopped_at(app: Site, step: str, number: signal.Signals, *, after: float = 0.0) -> int:
+def stopped_at(app: LabProject, step: str, number: signal.Signals, *, after: float = 0.0) -> int:
     """Deploy, and send a signal to it as soon as a step begins, or so many seconds later; its exit status."""
     app.save()
     with app.project.start("deploy", "--json") as process:
@@ -99,7 +99,7 @@ def test_ctrl_c_before_the_switch_takes_everything_back(
     ftl: Callable[..., Project], server: Server, step: str
 ) -> None:
     """Interrupted before it is decided, a deploy exits 130 and leaves the server as it was."""
-    app = site(ftl, server)
+    app = lab_project(ftl, server)
     app.deploy().ok()
     app.version("two")
     app.service()["hooks"] = {"pre": "sleep 2"}
@@ -116,7 +116,7 @@ def test_a_killed_deploy_leaves_one_whole_release_and_the_next_converges(
     ftl: Callable[..., Project], server: Server, step: str
 ) -> None:
     """Killed at any step, all visitors see one release; the next deploy leaves what a clean one leaves."""
-    app = site(ftl, server, replicas=2)
+    app = lab_project(ftl, server, replicas=2)
     app.deploy().ok()
     app.version("two")
     app.service()["hooks"] = {"pre": "sleep 1"}
@@ -137,7 +137,7 @@ def test_a_deploy_that_is_killed_while_the_proxy_joins_again_leaves_the_site(
     ftl: Callable[..., Project], server: Server
 ) -> None:
     """The proxy leaves the network and comes back with a new service's name, though FTL is gone meanwhile."""
-    app = site(ftl, server)
+    app = lab_project(ftl, server)
     app.deploy().ok()
     app.config["services"].append({"name": "api", "build": "app", "port": 8000})
     assert stopped_at(app, "attach", signal.SIGKILL, after=0.15) == -signal.SIGKILL
@@ -150,7 +150,7 @@ def test_a_deploy_that_is_killed_while_the_proxy_joins_again_leaves_the_site(
 
 def test_two_at_once_do_not_meet(ftl: Callable[..., Project], server: Server) -> None:
     """A second deploy exits 4 with the holder's name, or waits when told to; a plan says who is at work."""
-    app = site(ftl, server)
+    app = lab_project(ftl, server)
     app.deploy().ok()
     app.version("two")
     app.service()["hooks"] = {"pre": "sleep 5"}
@@ -181,7 +181,7 @@ def test_a_taken_port_is_named(
     server.docker(
         "run", "-d", "--name", "nginx-of-old", "-p", "80:8000", busybox, "httpd", "-f", "-p", "8000"
     )
-    app = site(ftl, server)
+    app = lab_project(ftl, server)
     failed = app.run("deploy")
     assert failed.exit_code == 1
     assert "port 80" in failed.stderr
@@ -194,7 +194,7 @@ def test_a_full_disk_is_named_and_leaves_the_site_alone(
 ) -> None:
     """An image for which there is no room is refused with what is missing; the old release serves on."""
     server = server_factory(disk=400_000_000)
-    app = site(ftl, server)
+    app = lab_project(ftl, server)
     app.deploy().ok()
     fat = DOCKERFILE.replace("COPY", "RUN dd if=/dev/urandom of=/fat bs=1M count=600\nCOPY", 1)
     app.version("two", dockerfile=fat)
@@ -210,7 +210,7 @@ def test_a_user_outside_the_docker_group_is_told_how_to_get_in(
 ) -> None:
     """Exit code 3, and the command that helps."""
     server = server_factory(users=("guest",))
-    app = site(ftl, server)
+    app = lab_project(ftl, server)
     app.config["server"] = server.section(user="guest")
     refused = app.run("deploy")
     assert refused.exit_code == 3
@@ -221,7 +221,7 @@ def test_a_stopped_engine_is_told(ftl: Callable[..., Project], server_factory: S
     """Exit code 3 when the server's engine does not run."""
     server = server_factory()
     server.stop_engine()
-    refused = site(ftl, server).run("deploy")
+    refused = lab_project(ftl, server).run("deploy")
     assert refused.exit_code == 3
     assert "Docker" in refused.stderr
 
@@ -231,7 +231,7 @@ def test_a_server_that_dies_mid_deploy_is_told_and_recovers(
 ) -> None:
     """Power loss during a deploy is an error that names the server; after the boot the next deploy works."""
     server = server_factory()
-    app = site(ftl, server)
+    app = lab_project(ftl, server)
     app.deploy().ok()
     app.version("two")
     app.service()["hooks"] = {"pre": "sleep 20"}
@@ -254,7 +254,7 @@ def test_a_release_that_ends_after_it_was_healthy_is_not_switched_to(
     ftl: Callable[..., Project], server: Server
 ) -> None:
     """What dies while a hook runs is noticed before traffic moves."""
-    app = site(ftl, server)
+    app = lab_project(ftl, server)
     app.deploy().ok()
     app.version("two", dockerfile=with_command("sh", "-c", "httpd -p 8000 -h /www; sleep 4; exit 9"))
     app.service()["hooks"] = {"pre": "sleep 6"}
@@ -267,7 +267,7 @@ def test_a_release_that_ends_after_it_was_healthy_is_not_switched_to(
 
 def test_a_paused_release_gives_way_to_a_new_one(ftl: Callable[..., Project], server: Server) -> None:
     """A container that somebody froze is replaced by the next deploy, which nothing else asks for."""
-    app = site(ftl, server, drain_timeout=0)
+    app = lab_project(ftl, server, drain_timeout=0)
     app.deploy().ok()
     server.docker("pause", f"{app.name}-web-r1")
     assert app.deploy().ok().result["services"]["web"]["action"] == "replaced"
@@ -280,7 +280,7 @@ def test_without_proxy_and_records_a_deploy_builds_on_what_runs(
 ) -> None:
     """What still runs is taken for the live release: a failure leaves it alone, and a good deploy serves it again."""
     server = server_factory("lost")
-    app = site(ftl, server)
+    app = lab_project(ftl, server)
     app.deploy().ok()
     server.docker("rm", "--force", "ftl-proxy", "ftl-state")
     server.docker("volume", "rm", "ftl-proxy-config", "ftl-proxy-data", "ftl-state")

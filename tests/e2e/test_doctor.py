@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from lab.peers import registry
-from tests.e2e.site import site
+from tests.e2e.support.project import lab_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +70,7 @@ def test_a_healthy_server(
 ) -> None:
     """Before and after the first deploy there are no problems, and nothing is changed."""
     server = server_factory("doctor")
-    app = site(ftl, server)
+    app = lab_project(ftl, server)
     app.config["project"]["domain"] = "localhost"
     app.config["proxy"] = {"tls": "internal"}
     fresh = app.run("doctor", "--json").ok()
@@ -107,7 +107,7 @@ def test_a_server_with_everything_wrong(
     listen = "import socket, time; s = socket.create_server(('', 80)); time.sleep(600)"
     server.run("sh", "-c", f'apache2 600 & python3 -c "{listen}" >/dev/null 2>&1 & sleep 0.5')
 
-    app = site(ftl, server)
+    app = lab_project(ftl, server)
     app.config["server"] |= {"host": server.address, "port": 22}
     app.config["project"]["domain"] = "localhost"
     app.config["proxy"] = {"certificate": "shop.pem", "key": "other.key"}
@@ -175,7 +175,7 @@ def test_a_server_that_lets_nobody_in(
     ftl: Callable[..., Project], server: Server, user: dict[str, str], tmp_path: Path
 ) -> None:
     """This machine is still checked, the exit code is 3, and the fixes work."""
-    app = site(ftl, server)
+    app = lab_project(ftl, server)
     stranger = tmp_path / "stranger"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", stranger], check=True)
     app.config["server"]["ssh_key"] = str(stranger)
@@ -213,7 +213,7 @@ def test_logins_to_registries(ftl: Callable[..., Project], server: Server, lab: 
     """A login that a registry accepts differs from one that it rejects, and no secret is shown."""
     with registry(lab, "doctor.test", "token", users={"me": "right-word"}) as peer:
         peer.trust(server)
-        app = site(ftl, server)
+        app = lab_project(ftl, server)
         app.config["services"][0] |= {"image": f"{peer.host}/shop/web:1"}
         del app.config["services"][0]["build"]
         listed = {"server": peer.host, "username": "me"}

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.site import unique
+from tests.e2e.support.project import unique
 
 from ftl.errors import LockHeld, ServerError
 from ftl.events import Note

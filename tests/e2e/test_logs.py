@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 from tests.e2e.echo import add_echo
-from tests.e2e.site import Site, site
+from tests.e2e.support.project import LabProject, lab_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ def counting(word: str = "count") -> list[str]:
     return ["sh", "-c", COUNTING.format(word=word)]
 
 
-def worker(app: Site, name: str, command: list[str], **more: Any) -> None:
+def worker(app: LabProject, name: str, command: list[str], **more: Any) -> None:
     """Add a service without a port."""
     app.config["services"].append(
         {"name": name, "build": "app", "command": command, "stop_timeout": 0, **more}
@@ -41,7 +41,7 @@ def lines(stream: IO[str] | None, count: int) -> Iterator[str]:
 
 def test_logs_are_merged_by_time_and_prefixed(ftl: Callable[..., Project], server: Server) -> None:
     """All containers' lines come in the order of time, each with its container; some can be asked for."""
-    app = site(ftl, server)
+    app = lab_project(ftl, server)
     worker(app, "twin", counting("both"), replicas=2)
     add_echo(app)
     app.deploy().ok()
@@ -64,7 +64,7 @@ def test_logs_are_merged_by_time_and_prefixed(ftl: Callable[..., Project], serve
 
 def test_mistakes(ftl: Callable[..., Project], server: Server) -> None:
     """A service that ftl.yaml does not have is a mistake (2), one that was never deployed a failure (1)."""
-    app = site(ftl, server)
+    app = lab_project(ftl, server)
     unknown = app.run("logs", "wbe")
     assert (unknown.exit_code, unknown.stdout) == (2, "")
     assert "did you mean `web`?" in unknown.stderr
@@ -75,7 +75,7 @@ def test_mistakes(ftl: Callable[..., Project], server: Server) -> None:
 
 def test_a_silent_service_is_noted(ftl: Callable[..., Project], server: Server) -> None:
     """Of a service that logs nothing the command says so on stderr, at once or, with -f, while it waits."""
-    app = site(ftl, server)
+    app = lab_project(ftl, server)
     worker(app, "mute", ["sleep", "9999"])
     app.deploy().ok()
 
@@ -90,7 +90,7 @@ def test_a_silent_service_is_noted(ftl: Callable[..., Project], server: Server) 
 
 def test_following_neither_loses_nor_repeats_a_line(ftl: Callable[..., Project], server: Server) -> None:
     """From the last lines of the past to what comes, also over a restart, each line is there once."""
-    app = site(ftl, server)
+    app = lab_project(ftl, server)
     worker(app, "counter", counting())
     app.deploy().ok()
     app.save()
@@ -108,7 +108,7 @@ def test_following_neither_loses_nor_repeats_a_line(ftl: Callable[..., Project],
 
 def test_containers_of_a_new_release_join(ftl: Callable[..., Project], server: Server) -> None:
     """While a deploy replaces the containers, following goes on with the new ones from their first line."""
-    app = site(ftl, server)
+    app = lab_project(ftl, server)
     worker(app, "counter", counting("old"))
     app.deploy().ok()
     with app.project.start("logs", "-f", "-n", "0", "counter") as process:

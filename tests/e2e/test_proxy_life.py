@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from lab.load import Load, Request, Target
 from lab.streams import Stream, hold
-from tests.e2e.proxy_stage import App, Stage, each_engine, stage_on
+from tests.e2e.support.proxy import App, ProxyTestbed, each_engine, testbed_on
 
 from ftl.engine.values import ContainerSpec, Endpoint, Publish
 from ftl.errors import FtlError
@@ -31,36 +31,36 @@ def test_a_restart_keeps_everything(proxy_image: str, suite: str, request: pytes
     """After the proxy was restarted, or removed and started anew on its volumes, it serves the same releases."""
 
     async def work() -> None:
-        async with stage_on(suite, request) as stage:
-            project = stage.project("shop")
-            await stage.app(project, "web", "r1")
-            site = await stage.serve(project, host=HOST)
-            await stage.go_live(project, web="r1")
-            before = await stage.proxy.observe()
+        async with testbed_on(suite, request) as testbed:
+            project = testbed.project("shop")
+            await testbed.app(project, "web", "r1")
+            site = await testbed.serve(project, host=HOST)
+            await testbed.go_live(project, web="r1")
+            before = await testbed.proxy.observe()
             assert before is not None
-            await stage.engine.stop(stage.names.container, timeout=10)
-            stopped = await stage.proxy.observe()
+            await testbed.engine.stop(testbed.names.container, timeout=10)
+            stopped = await testbed.proxy.observe()
             while stopped is not None and stopped.running:  # the engine's list may be a moment behind
-                stopped = await stage.proxy.observe()
+                stopped = await testbed.proxy.observe()
             assert stopped is not None
             assert stopped.live == before.live, "known while it is stopped, too"
-            await stage.proxy.ensure(proxy_image)
-            assert await stage.proxy.observe() == before
-            assert (await stage.get(HOST))[0] == 200
-            paused = await stage.machine.run(["docker", "pause", stage.names.container])
+            await testbed.proxy.ensure(proxy_image)
+            assert await testbed.proxy.observe() == before
+            assert (await testbed.get(HOST))[0] == 200
+            paused = await testbed.machine.run(["docker", "pause", testbed.names.container])
             assert paused.exit_code == 0, paused.stderr
-            await stage.proxy.ensure(proxy_image)
-            assert (await stage.get(HOST))[0] == 200, "also after somebody paused it"
-            await stage.engine.remove(stage.names.container, force=True)
-            await stage.proxy.ensure(proxy_image)
-            assert (await stage.get(HOST))[0] == 200
-            await stage.engine.stop(stage.names.container, timeout=10)
-            await stage.engine.remove_network(stage.names.network)
-            await stage.proxy.ensure(proxy_image)
-            assert (await stage.get(HOST))[0] == 200, "also after its network was pruned meanwhile"
-            assert await stage.proxy.apply(site) is False
-            caller = await stage.app(project, "caller", "r1")
-            assert (await stage.call(caller, "web", 8000))["failed"] == 0, "by name, too"
+            await testbed.proxy.ensure(proxy_image)
+            assert (await testbed.get(HOST))[0] == 200, "also after somebody paused it"
+            await testbed.engine.remove(testbed.names.container, force=True)
+            await testbed.proxy.ensure(proxy_image)
+            assert (await testbed.get(HOST))[0] == 200
+            await testbed.engine.stop(testbed.names.container, timeout=10)
+            await testbed.engine.remove_network(testbed.names.network)
+            await testbed.proxy.ensure(proxy_image)
+            assert (await testbed.get(HOST))[0] == 200, "also after its network was pruned meanwhile"
+            assert await testbed.proxy.apply(site) is False
+            caller = await testbed.app(project, "caller", "r1")
+            assert (await testbed.call(caller, "web", 8000))["failed"] == 0, "by name, too"
 
     asyncio.run(work())
 
@@ -69,18 +69,18 @@ def test_starting_twice_starts_once(proxy_image: str) -> None:
     """Two deploys that both start the proxy get one."""
 
     async def work() -> None:
-        async with Stage() as stage:
-            names = replace(stage.names, container=f"{stage.names.container}-2")
-            proxies = [ProxyControl(stage.engine, stage.machine, names) for _ in range(3)]
+        async with ProxyTestbed() as testbed:
+            names = replace(testbed.names, container=f"{testbed.names.container}-2")
+            proxies = [ProxyControl(testbed.engine, testbed.machine, names) for _ in range(3)]
             try:
                 async with asyncio.TaskGroup() as group:
                     for one in proxies:
                         group.create_task(one.ensure(proxy_image))
                 assert await proxies[0].in_flight() == {}
             finally:
-                await stage.engine.remove(names.container, force=True)
-                await stage.engine.remove_volume(names.config_volume)
-                await stage.engine.remove_volume(names.data_volume)
+                await testbed.engine.remove(names.container, force=True)
+                await testbed.engine.remove_volume(names.config_volume)
+                await testbed.engine.remove_volume(names.data_volume)
 
     asyncio.run(work())
 
@@ -89,9 +89,9 @@ def test_a_port_that_a_container_holds_is_named(proxy_image: str, busybox: str) 
     """When another container publishes the proxy's port the error names it, and nothing is left behind."""
 
     async def work() -> None:
-        async with Stage() as stage:
+        async with ProxyTestbed() as testbed:
             port = _free_port()
-            holder = f"ftl-lab-{stage.run}-holder"
+            holder = f"ftl-lab-{testbed.run}-holder"
             spec = ContainerSpec(
                 busybox,
                 {},
@@ -100,16 +100,16 @@ def test_a_port_that_a_container_holds_is_named(proxy_image: str, busybox: str) 
                 publish=(Publish(80, port),),
                 restart="no",
             )
-            await stage.engine.create(holder, spec)
+            await testbed.engine.create(holder, spec)
             try:
-                await stage.engine.start(holder)
+                await testbed.engine.start(holder)
                 with pytest.raises(
                     FtlError, match=f"port {port} of this machine is taken by the container {holder}"
                 ):
-                    await _second(stage, port).ensure(proxy_image)
+                    await _second(testbed, port).ensure(proxy_image)
             finally:
-                await stage.engine.remove(holder, force=True)
-                await _second(stage, port).remove(volumes=True)
+                await testbed.engine.remove(holder, force=True)
+                await _second(testbed, port).remove(volumes=True)
 
     asyncio.run(work())
 
@@ -120,8 +120,8 @@ def test_a_port_that_a_program_holds_is_told(proxy_image: str) -> None:
     async def work() -> None:
         with socket.create_server(("0.0.0.0", 0)) as taken:
             port = taken.getsockname()[1]
-            async with Stage() as stage:
-                proxy = _second(stage, port)
+            async with ProxyTestbed() as testbed:
+                proxy = _second(testbed, port)
                 try:
                     with pytest.raises(
                         FtlError, match=f"port {port} of this machine is taken by a program"
@@ -142,22 +142,22 @@ def test_joining_networks_and_new_names_cost_no_request(
     """Other projects' networks, and new names in a network that it is in, disturb no request and no stream."""
 
     async def work() -> None:
-        async with stage_on(suite, request) as stage:
-            project, caller, streams, tasks = await _busy(stage)
-            inside = asyncio.create_task(stage.call(caller, "web", 8000, seconds=9, clients=8))
+        async with testbed_on(suite, request) as testbed:
+            project, caller, streams, tasks = await _busy(testbed)
+            inside = asyncio.create_task(testbed.call(caller, "web", 8000, seconds=9, clients=8))
             await asyncio.sleep(1)
-            with Load(await stage.target(HOST), REQUESTS, clients=16, pause=0.005) as load:
+            with Load(await testbed.target(HOST), REQUESTS, clients=16, pause=0.005) as load:
                 for number in range(3):
                     # One name sorts before, one after the project's own.
-                    other = stage.project(f"{'az'[number % 2]}{number}")
-                    await stage.proxy.connect(await stage.network(other), ["web"])
-                    await stage.proxy.connect(project_network(project), [f"more{number}"])
+                    other = testbed.project(f"{'az'[number % 2]}{number}")
+                    await testbed.proxy.connect(await testbed.network(other), ["web"])
+                    await testbed.proxy.connect(project_network(project), [f"more{number}"])
                     await asyncio.sleep(1)
             assert load.tally.failed == 0, load.tally.reasons
             assert load.tally.connections == 16
             assert (await inside)["failed"] == 0, await inside
             assert [stream.clean for stream in streams] == [None, None], "no stream has ended"
-            again = await stage.call(caller, "more1", 8000)
+            again = await testbed.call(caller, "more1", 8000)
             assert again["failed"] == 0, "and the new name is reached"
             for task in tasks:
                 task.cancel()
@@ -186,15 +186,15 @@ def test_joining_again_comes_to_its_end_whoever_is_killed(proxy_image: str) -> N
     """However early an FTL that adds a name is killed, the proxy stays in the project's network at its address."""
 
     async def work() -> None:
-        async with Stage() as stage:
-            project = stage.project("shop")
-            network = await stage.network(project)
-            await stage.proxy.connect(network, ["web"])
-            before = await _place(stage, network)
+        async with ProxyTestbed() as testbed:
+            project = testbed.project("shop")
+            network = await testbed.network(project)
+            await testbed.proxy.connect(network, ["web"])
+            before = await _place(testbed, network)
             assert before is not None
             added = 0
             for number, seconds in enumerate((0.02, 0.05, 0.08, 0.12, 0.16, 0.2, 0.25, 0.3)):
-                argv = [sys.executable, "-c", JOINS, stage.engine.url, stage.names.container, network]
+                argv = [sys.executable, "-c", JOINS, testbed.engine.url, testbed.names.container, network]
                 process = await asyncio.create_subprocess_exec(
                     *argv, f"new{number}", stdout=asyncio.subprocess.PIPE
                 )
@@ -205,7 +205,7 @@ def test_joining_again_comes_to_its_end_whoever_is_killed(proxy_image: str) -> N
                     process.kill()
                 await process.wait()
                 await asyncio.sleep(1.5)  # what the server was told to do
-                after = await _place(stage, network)
+                after = await _place(testbed, network)
                 assert after is not None, f"killed after {seconds} s"
                 assert after.address == before.address
                 assert "web" in after.aliases
@@ -215,9 +215,9 @@ def test_joining_again_comes_to_its_end_whoever_is_killed(proxy_image: str) -> N
     asyncio.run(work())
 
 
-async def _place(stage: Stage, network: str) -> Endpoint | None:
+async def _place(testbed: ProxyTestbed, network: str) -> Endpoint | None:
     """The proxy's place in a network."""
-    state = await stage.engine.container(stage.names.container)
+    state = await testbed.engine.container(testbed.names.container)
     assert state is not None
     return next((one for one in state.endpoints if one.network == network and one.address), None)
 
@@ -229,18 +229,18 @@ def test_new_configurations_cost_no_request(
     """Routes change under keep-alive clients that never retry: no request fails, no stream is cut."""
 
     async def work() -> None:
-        async with stage_on(suite, request) as stage:
-            project, caller, streams, tasks = await _busy(stage)
-            state = await stage.proxy.observe()
+        async with testbed_on(suite, request) as testbed:
+            project, caller, streams, tasks = await _busy(testbed)
+            state = await testbed.proxy.observe()
             assert state is not None
             site = state.sites[project]
-            inside = asyncio.create_task(stage.call(caller, "web", 8000, seconds=9, clients=8))
+            inside = asyncio.create_task(testbed.call(caller, "web", 8000, seconds=9, clients=8))
             await asyncio.sleep(1)
-            with Load(await stage.target(HOST), REQUESTS, clients=16, pause=0.005) as load:
+            with Load(await testbed.target(HOST), REQUESTS, clients=16, pause=0.005) as load:
                 for number in range(3):
                     more = SiteRoute(f"h{number}.test", "/", False, "web", 8000)
-                    assert await stage.proxy.apply(replace(site, routes=(*site.routes, more)))
-                    assert (await stage.get(more.host))[0] == 200
+                    assert await testbed.proxy.apply(replace(site, routes=(*site.routes, more)))
+                    assert (await testbed.get(more.host))[0] == 200
             assert load.tally.failed == 0, load.tally.reasons
             assert (await inside)["failed"] == 0, await inside
             assert [stream.clean for stream in streams] == [None, None], "no stream has ended"
@@ -254,22 +254,22 @@ def test_new_configurations_reset_no_new_connection(proxy_image: str) -> None:
     """Clients that connect for every request meet no reset when routes change: the kernel hands them over."""
 
     async def work() -> None:
-        async with Stage() as stage:
-            kernel = (await stage.engine.info()).kernel
+        async with ProxyTestbed() as testbed:
+            kernel = (await testbed.engine.info()).kernel
             if not sysctls(kernel):
                 pytest.skip(f"Linux {kernel} cannot hand connections over")
-            project = stage.project("shop")
-            await stage.app(project, "web", "r1")
-            site = await stage.serve(project, host=HOST)
-            await stage.go_live(project, web="r1")
-            place = await _place(stage, stage.names.network)
+            project = testbed.project("shop")
+            await testbed.app(project, "web", "r1")
+            site = await testbed.serve(project, host=HOST)
+            await testbed.go_live(project, web="r1")
+            place = await _place(testbed, testbed.names.network)
             assert place is not None
             once = Request("GET", "/", headers={"Connection": "close"})
             # Its own address: Docker's userland proxy, which answers on loopback, would be in between.
             with Load(Target(place.address, 80, HOST), [once], clients=16, pause=0) as load:
                 for number in range(6):
                     more = SiteRoute(f"h{number}.test", "/", False, "web", 8000)
-                    assert await stage.proxy.apply(replace(site, routes=(*site.routes, more)))
+                    assert await testbed.proxy.apply(replace(site, routes=(*site.routes, more)))
             print(load.tally)
             assert load.tally.requests > 1000
             assert not [reason for reason in load.tally.reasons if "ConnectionResetError" in reason]
@@ -281,36 +281,36 @@ def test_projects_applied_at_once_are_all_served(proxy_image: str) -> None:
     """Deploys of several projects change the one configuration at the same time, and none is lost."""
 
     async def work() -> None:
-        async with Stage() as stage:
-            projects = [stage.project(f"p{number}") for number in range(4)]
+        async with ProxyTestbed() as testbed:
+            projects = [testbed.project(f"p{number}") for number in range(4)]
             sites = [
                 Site(one, ("10.255.0.0/24",), (SiteRoute(f"{one}.test", "/", False, "web", 80),))
                 for one in projects
             ]
-            await asyncio.gather(*(stage.proxy.apply(site) for site in sites))
-            state = await stage.proxy.observe()
+            await asyncio.gather(*(testbed.proxy.apply(site) for site in sites))
+            state = await testbed.proxy.observe()
             assert state is not None
             assert set(state.sites) == set(projects)
             assert state.up_to_date
-            await asyncio.gather(*(stage.proxy.remove_routes(one) for one in projects))
-            state = await stage.proxy.observe()
+            await asyncio.gather(*(testbed.proxy.remove_routes(one) for one in projects))
+            state = await testbed.proxy.observe()
             assert state is not None
             assert not state.sites
 
     asyncio.run(work())
 
 
-async def _busy(stage: Stage) -> tuple[str, App, list[Stream], list[asyncio.Task[None]]]:
+async def _busy(testbed: ProxyTestbed) -> tuple[str, App, list[Stream], list[asyncio.Task[None]]]:
     """A project that is live, an app that calls it by name, and two open streams."""
-    project = stage.project("shop")
-    await stage.app(project, "web", "r1")
-    caller = await stage.app(project, "caller", "r1")
-    await stage.serve(project, host=HOST, services=["web", "more1"])
-    await stage.go_live(project, web="r1", more1="r1")
-    state = await stage.proxy.observe()
+    project = testbed.project("shop")
+    await testbed.app(project, "web", "r1")
+    caller = await testbed.app(project, "caller", "r1")
+    await testbed.serve(project, host=HOST, services=["web", "more1"])
+    await testbed.go_live(project, web="r1", more1="r1")
+    state = await testbed.proxy.observe()
     assert state is not None
-    await stage.proxy.switch(project, {"more1": state.live[project, "web"]})
-    target = await stage.target(HOST)
+    await testbed.proxy.switch(project, {"more1": state.live[project, "web"]})
+    target = await testbed.target(HOST)
     streams = [Stream("socket"), Stream("events")]
     tasks = [asyncio.create_task(hold(target, stream)) for stream in streams]
     for stream in streams:
@@ -318,10 +318,12 @@ async def _busy(stage: Stage) -> tuple[str, App, list[Stream], list[asyncio.Task
     return project, caller, streams, tasks
 
 
-def _second(stage: Stage, port: int) -> ProxyControl:
-    """Another proxy beside the stage's, on a port."""
-    run = f"ftl-lab-{stage.run}"
-    return ProxyControl(stage.engine, stage.machine, Installation(f"{run}-proxy-2", f"{run}-edge-2", port, 0))
+def _second(testbed: ProxyTestbed, port: int) -> ProxyControl:
+    """Another proxy beside the testbed's, on a port."""
+    run = f"ftl-lab-{testbed.run}"
+    return ProxyControl(
+        testbed.engine, testbed.machine, Installation(f"{run}-proxy-2", f"{run}-edge-2", port, 0)
+    )
 
 
 def _free_port() -> int:

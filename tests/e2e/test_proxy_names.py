@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from lab.load import Target
-from tests.e2e.proxy_stage import App, Stage, staged
+from tests.e2e.support.proxy import App, ProxyTestbed, running_testbed
 
 from ftl.proxy.site import InternalName
 
@@ -24,16 +24,16 @@ NAMES = (
 
 
 @pytest.fixture(scope="module")
-def two(proxy_image: str) -> Iterator[tuple[Stage, dict[str, App]]]:
+def two(proxy_image: str) -> Iterator[tuple[ProxyTestbed, dict[str, App]]]:
     """Two projects with the same services on the same ports; the first one alone has a public route."""
-    with staged() as stage:
+    with running_testbed() as testbed:
         apps = {}
         for name in ("one", "two"):
-            project = stage.project(name)
+            project = testbed.project(name)
             for service, port in (("web", 8000), ("web2", 8000), ("plain", 80), ("solo", 9000)):
-                apps[f"{name}/{service}"] = stage.do(stage.app(project, service, "r1", ports=(port,)))
-            stage.do(
-                stage.serve(
+                apps[f"{name}/{service}"] = testbed.do(testbed.app(project, service, "r1", ports=(port,)))
+            testbed.do(
+                testbed.serve(
                     project,
                     host="one.test",
                     services=[one.service for one in NAMES],
@@ -41,69 +41,71 @@ def two(proxy_image: str) -> Iterator[tuple[Stage, dict[str, App]]]:
                     routes=None if name == "one" else (),
                 )
             )
-            stage.do(stage.go_live(project, web="r1", web2="r1", plain="r1", solo="r1"))
-        yield stage, apps
+            testbed.do(testbed.go_live(project, web="r1", web2="r1", plain="r1", solo="r1"))
+        yield testbed, apps
 
 
 @pytest.mark.parametrize("name", ["one", "two"])
 @pytest.mark.parametrize(("service", "port"), [("web", 8000), ("web2", 8000), ("plain", 80), ("solo", 9000)])
 def test_a_name_reaches_the_callers_own_project(
-    two: tuple[Stage, dict[str, App]], name: str, service: str, port: int
+    two: tuple[ProxyTestbed, dict[str, App]], name: str, service: str, port: int
 ) -> None:
     """The same name and port mean each caller's own project."""
-    stage, apps = two
-    seen = stage.do(stage.call(apps[f"{name}/web"], service, port))
+    testbed, apps = two
+    seen = testbed.do(testbed.call(apps[f"{name}/web"], service, port))
     assert seen["failed"] == 0, seen
-    assert set(seen["versions"]) == {f"{stage.project(name)}/{service}/r1/1"}
+    assert set(seen["versions"]) == {f"{testbed.project(name)}/{service}/r1/1"}
 
 
-def test_any_host_header_will_do_where_one_service_can_be_meant(two: tuple[Stage, dict[str, App]]) -> None:
+def test_any_host_header_will_do_where_one_service_can_be_meant(
+    two: tuple[ProxyTestbed, dict[str, App]],
+) -> None:
     """A port with one service answers whatever Host says; one with several, and port 80, go by the name."""
-    stage, apps = two
-    inside = stage.do(stage.engine.container(stage.names.container))
+    testbed, apps = two
+    inside = testbed.do(testbed.engine.container(testbed.names.container))
     assert inside is not None
-    address = next(one.address for one in inside.endpoints if one.network.endswith(stage.project("two")))
-    assert stage.do(stage.fetch(apps["two/web"], address, 9000, "odd.name"))[0] == 200
-    assert stage.do(stage.fetch(apps["two/web"], address, 8000, "odd.name"))[0] == 404
-    assert stage.do(stage.fetch(apps["two/web"], address, 80, "odd.name"))[0] == 404
+    address = next(one.address for one in inside.endpoints if one.network.endswith(testbed.project("two")))
+    assert testbed.do(testbed.fetch(apps["two/web"], address, 9000, "odd.name"))[0] == 200
+    assert testbed.do(testbed.fetch(apps["two/web"], address, 8000, "odd.name"))[0] == 404
+    assert testbed.do(testbed.fetch(apps["two/web"], address, 80, "odd.name"))[0] == 404
 
 
-def test_a_name_is_not_served_in_public(two: tuple[Stage, dict[str, App]]) -> None:
+def test_a_name_is_not_served_in_public(two: tuple[ProxyTestbed, dict[str, App]]) -> None:
     """A public request that asks for a service by its internal name gets nothing, on any port of the proxy."""
-    stage, _ = two
-    assert stage.do(stage.get("plain"))[0] == 404
-    assert stage.do(stage.get("web"))[0] == 404
-    inside = stage.do(stage.engine.container(stage.names.container))
+    testbed, _ = two
+    assert testbed.do(testbed.get("plain"))[0] == 404
+    assert testbed.do(testbed.get("web"))[0] == 404
+    inside = testbed.do(testbed.engine.container(testbed.names.container))
     assert inside is not None
-    edge = next(one.address for one in inside.endpoints if one.network == stage.names.network)
+    edge = next(one.address for one in inside.endpoints if one.network == testbed.names.network)
     for host, port in (("plain", 80), ("web", 8000), ("solo", 9000)):
-        assert stage.do(stage.ask(Target(edge, port, host)))[0] == 404
+        assert testbed.do(testbed.ask(Target(edge, port, host)))[0] == 404
 
 
-def test_a_service_may_have_the_port_of_the_administration(two: tuple[Stage, dict[str, App]]) -> None:
+def test_a_service_may_have_the_port_of_the_administration(two: tuple[ProxyTestbed, dict[str, App]]) -> None:
     """A service on port 2019 is reached by name like any other, and the proxy can still be asked."""
-    stage, apps = two
-    project = stage.project("three")
-    app = stage.do(stage.app(project, "odd", "r1", ports=(2019,)))
-    stage.do(stage.serve(project, services=["odd"], port=2019, routes=()))
-    stage.do(stage.go_live(project, odd="r1"))
-    assert stage.do(stage.call(app, "odd", 2019))["failed"] == 0
-    assert stage.do(stage.proxy.in_flight()) is not None
-    status, _ = stage.do(stage.fetch(apps["one/web"], "web", 2019, "127.0.0.1:2019"))
+    testbed, apps = two
+    project = testbed.project("three")
+    app = testbed.do(testbed.app(project, "odd", "r1", ports=(2019,)))
+    testbed.do(testbed.serve(project, services=["odd"], port=2019, routes=()))
+    testbed.do(testbed.go_live(project, odd="r1"))
+    assert testbed.do(testbed.call(app, "odd", 2019))["failed"] == 0
+    assert testbed.do(testbed.proxy.in_flight()) is not None
+    status, _ = testbed.do(testbed.fetch(apps["one/web"], "web", 2019, "127.0.0.1:2019"))
     assert status == 404
-    stage.do(stage.proxy.remove_routes(project))
+    testbed.do(testbed.proxy.remove_routes(project))
 
 
-def test_names_of_releases_never_leave_the_machine(two: tuple[Stage, dict[str, App]]) -> None:
+def test_names_of_releases_never_leave_the_machine(two: tuple[ProxyTestbed, dict[str, App]]) -> None:
     """The proxy's resolver has the option with which Docker answers one-label names itself (decision 3)."""
-    stage, _ = two
-    done = stage.do(stage.engine.execute(stage.names.container, ["cat", "/etc/resolv.conf"]))
+    testbed, _ = two
+    done = testbed.do(testbed.engine.execute(testbed.names.container, ["cat", "/etc/resolv.conf"]))
     assert "ndots:1" in done.stdout.decode()
 
 
-def test_no_container_reaches_the_proxys_administration(two: tuple[Stage, dict[str, App]]) -> None:
+def test_no_container_reaches_the_proxys_administration(two: tuple[ProxyTestbed, dict[str, App]]) -> None:
     """Caddy's admin API answers on the proxy's own loopback alone."""
-    stage, apps = two
-    status, said = stage.do(stage.fetch(apps["one/web"], "web", 2019, "127.0.0.1:2019"))
+    testbed, apps = two
+    status, said = testbed.do(testbed.fetch(apps["one/web"], "web", 2019, "127.0.0.1:2019"))
     assert status == 0, said
     assert "refused" in said

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from lab.load import Load, Request
 from lab.streams import Stream, hold
-from tests.e2e.proxy_stage import Stage, each_engine, stage_on
+from tests.e2e.support.proxy import ProxyTestbed, each_engine, testbed_on
 
 from ftl.events import Draining, Event
 from ftl.proxy.drain import wait_drained
@@ -28,20 +28,20 @@ REQUESTS = (Request("GET", "/"), Request("POST", "/", b"a body"))
 @each_engine
 def test_switches_lose_nothing(proxy_image: str, suite: str, request: pytest.FixtureRequest) -> None:
     """Releases change under keep-alive clients that never retry: public, by name, WebSockets, event streams, slow."""
-    asyncio.run(_switches(stage_on(suite, request)))
+    asyncio.run(_switches(testbed_on(suite, request)))
 
 
-async def _switches(own: Stage) -> None:
-    async with own as stage:
-        project = stage.project("shop")
-        old = await stage.app(project, "web", "r1")
-        caller = await stage.app(project, "caller", "r1")
-        await stage.serve(project, host=HOST)
-        await stage.go_live(project, web="r1")
-        target = await stage.target(HOST)
+async def _switches(own: ProxyTestbed) -> None:
+    async with own as testbed:
+        project = testbed.project("shop")
+        old = await testbed.app(project, "web", "r1")
+        caller = await testbed.app(project, "caller", "r1")
+        await testbed.serve(project, host=HOST)
+        await testbed.go_live(project, web="r1")
+        target = await testbed.target(HOST)
         streams: list[Stream] = []
         async with asyncio.TaskGroup() as group:
-            inside = group.create_task(stage.call(caller, "web", 8000, seconds=200, clients=4))
+            inside = group.create_task(testbed.call(caller, "web", 8000, seconds=200, clients=4))
             with Load(target, REQUESTS, clients=16, pause=0.005) as load:
                 slow = []
                 for number in range(2, SWITCHES + 2):
@@ -50,18 +50,18 @@ async def _switches(own: Stage) -> None:
                         group.create_task(hold(target, stream))
                         await stream.opened.wait()
                     streams += pair
-                    slow.append(group.create_task(stage.ask(target, "/slow?1.5")))
+                    slow.append(group.create_task(testbed.ask(target, "/slow?1.5")))
                     await asyncio.sleep(0.2)
-                    new = await stage.app(project, "web", f"r{number}")
-                    await stage.go_live(project, web=f"r{number}")
-                    left = await wait_drained(stage.proxy.in_flight, [old.address], 2.5)
+                    new = await testbed.app(project, "web", f"r{number}")
+                    await testbed.go_live(project, web=f"r{number}")
+                    left = await wait_drained(testbed.proxy.in_flight, [old.address], 2.5)
                     assert left == {f"{old.address}:8000": 2}, "the two streams were still open"
                     assert [stream.clean for stream in pair] == [None, None], "and not touched"
-                    await stage.engine.stop(old.container, timeout=5)
-                    await stage.engine.remove(old.container)
+                    await testbed.engine.stop(old.container, timeout=5)
+                    await testbed.engine.remove(old.container)
                     old = new
-                    assert (await stage.get(HOST))[1]["version"] == f"{project}/web/r{number}/1"
-            await stage.end_call(caller)
+                    assert (await testbed.get(HOST))[1]["version"] == f"{project}/web/r{number}/1"
+            await testbed.end_call(caller)
         assert load.tally.failed == 0, load.tally.reasons
         assert load.tally.connections == 16
         assert load.tally.requests > 200 * SWITCHES
@@ -76,17 +76,19 @@ def test_a_drain_waits_for_the_last_request_and_no_longer(proxy_image: str) -> N
     """What was in flight on the old release is waited for and counted; then the drain ends before its time."""
 
     async def work() -> None:
-        async with Stage() as stage:
-            project = stage.project("shop")
-            old = await stage.app(project, "web", "r1")
-            await stage.app(project, "web", "r2")
-            await stage.serve(project, host=HOST)
-            await stage.go_live(project, web="r1")
+        async with ProxyTestbed() as testbed:
+            project = testbed.project("shop")
+            old = await testbed.app(project, "web", "r1")
+            await testbed.app(project, "web", "r2")
+            await testbed.serve(project, host=HOST)
+            await testbed.go_live(project, web="r1")
             events: list[Event] = []
-            slow = asyncio.create_task(stage.get(HOST, "/slow?3"))
-            await _until(lambda: stage.proxy.in_flight(), {f"{old.address}:8000": 1})
-            await stage.go_live(project, web="r2")
-            left = await wait_drained(stage.proxy.in_flight, [old.address], 60, events.append, service="web")
+            slow = asyncio.create_task(testbed.get(HOST, "/slow?3"))
+            await _until(lambda: testbed.proxy.in_flight(), {f"{old.address}:8000": 1})
+            await testbed.go_live(project, web="r2")
+            left = await wait_drained(
+                testbed.proxy.in_flight, [old.address], 60, events.append, service="web"
+            )
             assert left == {}
             assert (await asyncio.wait_for(slow, 1))[1]["version"].endswith("/r1/1")
             assert events == [Draining("web", 1), Draining("web", 0)]
@@ -98,16 +100,16 @@ def test_replicas_share_the_load_and_one_may_vanish(proxy_image: str) -> None:
     """A release's replicas all answer; when one is gone the others do, and no request is lost to the gap."""
 
     async def work() -> None:
-        async with Stage() as stage:
-            project = stage.project("shop")
-            replicas = [await stage.app(project, "web", "r1", replica=number) for number in (1, 2, 3)]
-            await stage.serve(project, host=HOST)
-            await stage.go_live(project, web="r1")
+        async with ProxyTestbed() as testbed:
+            project = testbed.project("shop")
+            replicas = [await testbed.app(project, "web", "r1", replica=number) for number in (1, 2, 3)]
+            await testbed.serve(project, host=HOST)
+            await testbed.go_live(project, web="r1")
             seen: set[bytes] = set()
-            target = await stage.target(HOST)
+            target = await testbed.target(HOST)
             with Load(target, [Request("GET", "/")], clients=8, saw=lambda _, body: seen.add(body)) as load:
                 await asyncio.sleep(1)
-                await stage.engine.remove(replicas[0].container, force=True)
+                await testbed.engine.remove(replicas[0].container, force=True)
                 await asyncio.sleep(2)
             assert load.tally.failed == 0, load.tally.reasons
             assert len(seen) == 3
@@ -119,19 +121,19 @@ def test_a_switch_that_is_cut_off_is_whole_or_did_not_happen(proxy_image: str) -
     """However early its caller is cut off, a switch of ten services leaves all of them on one release."""
 
     async def work() -> None:
-        async with Stage() as stage:
-            project = stage.project("shop")
+        async with ProxyTestbed() as testbed:
+            project = testbed.project("shop")
             services = [f"s{number}" for number in range(10)]
-            await stage.proxy.switch(project, {one: release_alias(project, one, "r1") for one in services})
+            await testbed.proxy.switch(project, {one: release_alias(project, one, "r1") for one in services})
             seen = set()
             for number, delay in enumerate((0.0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08), start=2):
                 aliases = {one: release_alias(project, one, f"r{number}") for one in services}
-                task = asyncio.create_task(stage.proxy.switch(project, aliases))
+                task = asyncio.create_task(testbed.proxy.switch(project, aliases))
                 await asyncio.sleep(delay)
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
                 await asyncio.sleep(0.5)
-                state = await stage.proxy.observe()
+                state = await testbed.proxy.observe()
                 assert state is not None
                 releases = {alias.partition("-")[0] for alias in state.live.values()}
                 assert len(state.live) == 10

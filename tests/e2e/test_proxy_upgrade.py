@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from lab.load import Load, Request, Target
-from tests.e2e.proxy_stage import Stage
+from tests.e2e.support.proxy import ProxyTestbed
 
 from ftl.errors import FtlError
 
@@ -48,22 +48,22 @@ def test_an_upgrade_breaks_no_request(server_factory: ServerFactory, proxy_image
     server = server_factory("upgrade")
 
     async def work() -> None:
-        async with Stage(server) as stage:
-            project = stage.project("shop")
-            await stage.app(project, "web", "r1")
-            site = await stage.serve(project, host=HOST, tls="internal")
-            await stage.go_live(project, web="r1")
-            caller = await stage.app(project, "caller", "r1")
+        async with ProxyTestbed(server) as testbed:
+            project = testbed.project("shop")
+            await testbed.app(project, "web", "r1")
+            site = await testbed.serve(project, host=HOST, tls="internal")
+            await testbed.go_live(project, web="r1")
+            caller = await testbed.app(project, "caller", "r1")
             target = Target(server.address, 80, HOST)
-            assert await stage.proxy.upgrade("caddy:2") is False, "nothing to do"
-            certificate = await certificates(stage)
+            assert await testbed.proxy.upgrade("caddy:2") is False, "nothing to do"
+            certificate = await certificates(testbed)
 
             image = another(server, "next", "LABEL next=1")
             requests = (Request("GET", "/"), Request("POST", "/", b"a body"))
             with Load(target, requests, clients=CLIENTS) as load:
-                slow = asyncio.create_task(stage.ask(target, "/slow?3"))
+                slow = asyncio.create_task(testbed.ask(target, "/slow?3"))
                 await asyncio.sleep(1)
-                assert await stage.proxy.upgrade(image) is True
+                assert await testbed.proxy.upgrade(image) is True
                 assert (await slow)[0] == 200, "a request in flight is answered"
                 await asyncio.sleep(2)
             assert load.tally.requests > 1000
@@ -71,31 +71,31 @@ def test_an_upgrade_breaks_no_request(server_factory: ServerFactory, proxy_image
             # A kept connection that nobody used for a second is closed, which its client may see too late: once.
             assert load.tally.failed <= CLIENTS, load.tally.reasons
             assert "time" not in server.run("iptables", "-t", "raw", "-S").stdout.decode(), "nothing is left"
-            state = await stage.proxy.observe()
+            state = await testbed.proxy.observe()
             assert state is not None
             assert (state.running, state.image) == (True, image)
-            assert await certificates(stage) == certificate
-            assert (await stage.call(caller, "web", 8000))["failed"] == 0
-            assert await stage.proxy.apply(site) is False, "it is the same site"
-            assert containers(server) == [stage.names.container]
+            assert await certificates(testbed) == certificate
+            assert (await testbed.call(caller, "web", 8000))["failed"] == 0
+            assert await testbed.proxy.apply(site) is False, "it is the same site"
+            assert containers(server) == [testbed.names.container]
 
             for broken in (another(server, "deaf", "ENV PATH=/none"), mute(server)):
                 before = containers(server)
                 with pytest.raises(FtlError, match="was not replaced") as caught:
-                    await stage.proxy.upgrade(broken)
+                    await testbed.proxy.upgrade(broken)
                 assert caught.value.hint == "the old one keeps running; set another `proxy.image`"
                 assert containers(server) == before
-                assert (await stage.ask(target))[0] == 200
-                state = await stage.proxy.observe()
+                assert (await testbed.ask(target))[0] == 200
+                state = await testbed.proxy.observe()
                 assert state is not None
                 assert state.image == image
 
     asyncio.run(work())
 
 
-async def certificates(stage: Stage) -> dict[str, bytes]:
+async def certificates(testbed: ProxyTestbed) -> dict[str, bytes]:
     """What the proxy keeps of its own authority."""
-    found: Any = await stage.engine.get_archive(stage.names.container, "/data/caddy/pki")
+    found: Any = await testbed.engine.get_archive(testbed.names.container, "/data/caddy/pki")
     return dict(found)
 
 

@@ -21,7 +21,7 @@ from tests.e2e.registry_deployer import (
     registry_findings,
     run_on_terminal,
 )
-from tests.e2e.site import site, unique
+from tests.e2e.support.project import lab_project, unique
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,7 +72,7 @@ def deployer(
     with forwarded_engine(builder, tmp_path) as engine:
 
         def make(host: str) -> Deployer:
-            made = site(ftl, server)
+            made = lab_project(ftl, server)
             return Deployer(made, f"{host}/team/{made.name}:v1", home, engine)
 
         yield make
@@ -220,7 +220,7 @@ def test_an_engine_with_the_containerd_store(
     home.mkdir(mode=0o700)
     server.load("caddy:2")
     with forwarded_engine(builder, tmp_path) as engine:
-        at = Deployer(site(ftl, server), "", home, engine)
+        at = Deployer(lab_project(ftl, server), "", home, engine)
         name = f"team/{at.made.name}:v1"
         logins = {one.host: auth_entry("me", PASSWORD) for one in (basic, token)}
         at.logins(**logins)
@@ -331,7 +331,7 @@ def test_plain_http_needs_an_insecure_registry(
         peers.registry(lab, f"{unique('plain')}.test", "none", plain=True) as registry,
     ):
         host = f"{registry.host}:80"
-        made = site(ftl, server)
+        made = lab_project(ftl, server)
         at = Deployer(made, f"{host}/team/{made.name}:v1", home, engine)
 
         def refused(*argv: str) -> dict[str, Any]:
@@ -383,7 +383,7 @@ def test_registries_from_setup_to_deploy(
         peers.registry(lab, f"{unique('private')}.test", "basic", users=USERS) as private,
         peers.registry(lab, f"{unique('public')}.test", "none") as public,
     ):
-        made = site(ftl, server)
+        made = lab_project(ftl, server)
         at = Deployer(made, f"{basic.host}/team/{made.name}:v1", home, engine)
         at.ftl("build", "--skip-push").ok()
         basic.trust(server)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 from lab.servers import INIT_SCRIPT, PUT_INIT_SCRIPT
 from tests.e2e import docker_repository
-from tests.e2e.site import site
+from tests.e2e.support.project import lab_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lab.servers import Server
     from tests.e2e.conftest import ServerFactory
-    from tests.e2e.site import Site
+    from tests.e2e.support.project import LabProject
     from tests.harness import Project
 
 pytestmark = [pytest.mark.server, pytest.mark.engine]
@@ -39,7 +39,7 @@ def snapshot(server: Server) -> bytes:
     return done.stdout
 
 
-def setup(target: Site, *argv: str, **options: object) -> list[str]:
+def setup(target: LabProject, *argv: str, **options: object) -> list[str]:
     """Run `ftl setup`; returns the steps that it took."""
     result = target.run("setup", "--json", *argv, **options).ok().result
     return [change["step"] for change in result["changes"]]
@@ -78,7 +78,7 @@ def test_a_bare_server_becomes_one_that_is_deployed_to(
     """
     bare = server_factory("bare", bare=True, comfort=False)
     prober = server_factory("prober", bare=True)
-    app = site(ftl, bare)
+    app = lab_project(ftl, bare)
     app.config["server"]["user"] = "deploy"
     bare.run("groupdel", "docker")
     bare.run("dpkg", "--purge", "ca-certificates")
@@ -119,7 +119,7 @@ def test_what_is_there_is_kept(
 ) -> None:
     """Settings of Docker, rules of ufw, who may reach sshd; sudo's password is used and shown nowhere."""
     own = server_factory("kept", suite="trixie", bare=True, users=("admin",))
-    app = site(ftl, own)
+    app = lab_project(ftl, own)
     app.config["server"]["user"] = "admin"
     own.run("rm", "/etc/sudoers.d/ftl", "/etc/ssh/authorized_keys/root")
     own.run("chpasswd", stdin=f"admin:{PASSWORD}\n".encode())
@@ -181,7 +181,7 @@ def test_an_engine_that_runs_keeps_its_containers(
     own.run("sh", "-c", f'python3 -c "{tunnel}" > /dev/null 2>&1 &')
     process = ("inspect", "--format", "{{.State.Pid}} {{.State.StartedAt}}", own.docker("ps", "--quiet"))
     before = own.docker(*process)
-    app = site(ftl, own)
+    app = lab_project(ftl, own)
 
     own.write("/etc/docker/daemon.json", '{"no-such-setting": true}')
     refused = app.run("setup", "--json")
@@ -207,7 +207,7 @@ def test_nobody_is_locked_out(server_factory: ServerFactory, ftl: Callable[..., 
     And nobody is let in: who limits SSH to one address goes on doing so.
     """
     own = server_factory("locked", bare=True, suite="bullseye")
-    app = site(ftl, own)
+    app = lab_project(ftl, own)
     let_in_once(own, "REJECT", "--reject-with", "tcp-reset")
     refused = app.run("setup", "--json")
     assert refused.exit_code == 3
@@ -248,7 +248,7 @@ def test_other_ways_in_are_closed_when_asked(
     """
     own = server_factory("hard", bare=True, comfort=False)
     repository = docker_repository.serve(server_factory("mirror", bare=True))
-    app = site(ftl, own)
+    app = lab_project(ftl, own)
     own.run("rm", "/etc/ssh/authorized_keys/ftl")
     own.write("/etc/ssh/sshd_config.d/50-cloud-init.conf", "PasswordAuthentication yes\n")
     foreign = own.run("cat", "/etc/os-release").stdout

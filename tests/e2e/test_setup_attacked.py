@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.site import site
+from tests.e2e.support.project import lab_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +40,7 @@ def test_what_others_left_is_not_used_against_the_server(
     """
     own = server_factory("attacked", bare=True, suite="trixie")
     own.run("sh", "-c", LINKED)
-    app = site(ftl, own)
+    app = lab_project(ftl, own)
     app.config["server"]["user"] = "jane.doe"
     sudoers = own.run("cat", "/etc/sudoers").stdout
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from lab import images
-from tests.e2e.site import unique
+from tests.e2e.support.project import unique
 from tests.harness import ROOT
 
 if TYPE_CHECKING:

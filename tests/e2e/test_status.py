@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.e2e.echo import IMAGE, PORT, add_echo
-from tests.e2e.site import site
+from tests.e2e.support.project import lab_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ def units(outcome: Outcome) -> dict[str, dict[str, Any]]:
 
 def test_before_the_first_deploy(ftl: Callable[..., Project], server: Server) -> None:
     """Where nothing is deployed, status says so and what to do, and that is no failure."""
-    app = site(ftl, server)
+    app = lab_project(ftl, server)
     plain = app.run("status").ok()
     assert plain.stdout == f"{app.name} is not deployed on 127.0.0.1; run `ftl deploy`\n"
     assert app.run("status", "--json").ok().result["deployed"] is False
@@ -32,7 +32,7 @@ def test_before_the_first_deploy(ftl: Callable[..., Project], server: Server) ->
 
 def test_every_part_has_a_row(ftl: Callable[..., Project], server: Server) -> None:
     """Services, dependencies and the proxy: replicas, image, health and ports, as a table and as JSON."""
-    app = site(ftl, server, replicas=2)
+    app = lab_project(ftl, server, replicas=2)
     app.config["services"].append({"name": "worker", "build": "app", "command": "sleep 1000"})
     add_echo(app)
     app.deploy().ok()
@@ -55,7 +55,7 @@ def test_every_part_has_a_row(ftl: Callable[..., Project], server: Server) -> No
 
 def test_what_is_wrong_is_said(ftl: Callable[..., Project], server: Server) -> None:
     """A replica that ended and one that answers with an error are told apart, each in words."""
-    app = site(ftl, server, health_check={"path": "/index.html"}, replicas=2)
+    app = lab_project(ftl, server, health_check={"path": "/index.html"}, replicas=2)
     app.deploy().ok()
     server.docker("exec", f"{app.name}-web-r1-1", "rm", "/www/index.html")
     web = units(app.run("status", "--json"))["web"]

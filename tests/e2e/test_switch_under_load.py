@@ -8,7 +8,7 @@ import pytest
 from bench.project import remove_images
 from bench.switch import CALLERS, CLIENTS, Switching
 from lab import images
-from tests.e2e.site import unique
+from tests.e2e.support.project import unique
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.e2e.echo import PORT, add_echo, ask, free_port
-from tests.e2e.site import site
+from tests.e2e.support.project import lab_project
 
 if TYPE_CHECKING:
     import subprocess
@@ -53,7 +53,7 @@ def eventually(port: int, words: bytes) -> None:
 
 def test_a_dependency_is_within_reach(ftl: Callable[..., Project], server: Server) -> None:
     """The dependency's port is open here until Ctrl-C, through a deploy that replaces it and a lost connection."""
-    app = site(ftl, server)
+    app = lab_project(ftl, server)
     section = add_echo(app)
     app.deploy().ok()
     port = free_port()
@@ -80,7 +80,7 @@ def test_a_dependency_is_within_reach(ftl: Callable[..., Project], server: Serve
 
 def test_a_local_hook_reaches_the_dependencies(ftl: Callable[..., Project], server: Server) -> None:
     """A hook on this machine learns by its environment where each dependency is within reach."""
-    app = site(ftl, server)
+    app = lab_project(ftl, server)
     add_echo(app)
     app.project.write({"ask.py": ASK})
     app.service()["hooks"] = {"pre": {"local": f"{sys.executable} ask.py > answer"}}
@@ -90,7 +90,7 @@ def test_a_local_hook_reaches_the_dependencies(ftl: Callable[..., Project], serv
 
 def test_a_port_that_is_taken(ftl: Callable[..., Project], server: Server) -> None:
     """When something here has the port, the error names it and the two ways out."""
-    app = site(ftl, server)
+    app = lab_project(ftl, server)
     add_echo(app)
     app.save()
     with socket.socket() as holder:
@@ -106,7 +106,7 @@ def test_a_port_that_is_taken(ftl: Callable[..., Project], server: Server) -> No
 
 def test_a_dependency_that_does_not_run(ftl: Callable[..., Project], server: Server) -> None:
     """Before the first deploy there is nothing to reach, and the error says what starts it."""
-    app = site(ftl, server)
+    app = lab_project(ftl, server)
     add_echo(app)
     missing = app.run("tunnels", "-p", f"cache={free_port()}")
     assert missing.exit_code == 1

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.e2e.engine.stage import Bench
+from tests.e2e.support.engine import EngineTestbed
 
 
 @pytest.fixture
-def bench(engine: str, busybox: str, testrun_uid: str, worker_id: str) -> Bench:
+def testbed(engine: str, busybox: str, testrun_uid: str, worker_id: str) -> EngineTestbed:
     """A place for the test's containers, networks and volumes."""
-    return Bench(engine, busybox, f"ftl-engine-{testrun_uid[:8]}-{worker_id}")
+    return EngineTestbed(engine, busybox, f"ftl-engine-{testrun_uid[:8]}-{worker_id}")

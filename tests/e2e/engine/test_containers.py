@@ -6,7 +6,7 @@ import asyncio
 from contextlib import aclosing
 
 import pytest
-from tests.e2e.engine.stage import Bench, run, tar
+from tests.e2e.support.engine import EngineTestbed, run, tar
 
 from ftl.engine.values import Healthcheck, Mount, Publish, Ulimit
 from ftl.errors import EngineError, EngineUnavailable
@@ -14,28 +14,28 @@ from ftl.errors import EngineError, EngineUnavailable
 pytestmark = pytest.mark.engine
 
 
-def test_a_container_is_created_as_specified_and_listed(bench: Bench) -> None:
+def test_a_container_is_created_as_specified_and_listed(testbed: EngineTestbed) -> None:
     """What a spec asks for is what the engine runs: networks, aliases, ports, mounts, limits, health, log bounds."""
 
     async def work() -> None:
-        async with bench.engine() as engine:
-            first = await engine.create_network(f"{bench.prefix}-a", bench.labels)
-            second = await engine.create_network(f"{bench.prefix}-b", bench.labels)
-            await engine.create_volume(f"{bench.prefix}-v", bench.labels)
-            name = await bench.started(
+        async with testbed.engine() as engine:
+            first = await engine.create_network(f"{testbed.prefix}-a", testbed.labels)
+            second = await engine.create_network(f"{testbed.prefix}-b", testbed.labels)
+            await engine.create_volume(f"{testbed.prefix}-v", testbed.labels)
+            name = await testbed.started(
                 engine,
                 "whole",
                 *("sh", "-c", "busybox echo $A; busybox sh -c 'ulimit -n'; exec busybox sleep 300"),
                 env={"A": "x y\n$z"},
                 networks={first.name: ("one",), second.name: ("two",)},
-                mounts=(Mount(f"{bench.prefix}-v", "/data"),),
+                mounts=(Mount(f"{testbed.prefix}-v", "/data"),),
                 publish=(Publish(8000, 0, "127.0.0.1"),),
                 ulimits=(Ulimit("nofile", 123, 456),),
                 healthcheck=Healthcheck(("CMD", "busybox", "echo", "fine"), 0.2, 1.0, 1, 0.0),
             )
-            (listed,) = await engine.containers(labels=bench.labels)
+            (listed,) = await engine.containers(labels=testbed.labels)
             assert (listed.name, listed.state) == (name, "running")
-            assert bench.labels.items() <= listed.labels.items()
+            assert testbed.labels.items() <= listed.labels.items()
             assert {place.network for place in listed.endpoints} == {first.name, second.name}
             assert all(place.address for place in listed.endpoints)
             (port,) = listed.published
@@ -58,12 +58,12 @@ def test_a_container_is_created_as_specified_and_listed(bench: Bench) -> None:
     run(work())
 
 
-def test_an_exit_is_told_with_its_status_and_memory_kill(bench: Bench) -> None:
+def test_an_exit_is_told_with_its_status_and_memory_kill(testbed: EngineTestbed) -> None:
     """`wait` returns the status, the state says that it ended by itself."""
 
     async def work() -> None:
-        async with bench.engine() as engine:
-            name = await bench.started(engine, "exits", "sh", "-c", "exit 7")
+        async with testbed.engine() as engine:
+            name = await testbed.started(engine, "exits", "sh", "-c", "exit 7")
             assert await engine.wait(name) == 7
             state = await engine.container(name)
             assert state is not None
@@ -72,26 +72,26 @@ def test_an_exit_is_told_with_its_status_and_memory_kill(bench: Bench) -> None:
     run(work())
 
 
-def test_a_network_that_is_refused_leaves_no_half_container(bench: Bench) -> None:
+def test_a_network_that_is_refused_leaves_no_half_container(testbed: EngineTestbed) -> None:
     """A container that cannot be connected to all of its networks is removed again."""
 
     async def work() -> None:
-        async with bench.engine() as engine:
-            await engine.create_network(f"{bench.prefix}-a", bench.labels)
-            networks = {f"{bench.prefix}-a": (), "host": ()}
+        async with testbed.engine() as engine:
+            await engine.create_network(f"{testbed.prefix}-a", testbed.labels)
+            networks = {f"{testbed.prefix}-a": (), "host": ()}
             with pytest.raises(EngineError, match="to the network host"):
-                await engine.create(f"{bench.prefix}-half", bench.spec("true", networks=networks))
-            assert await engine.container(f"{bench.prefix}-half") is None
+                await engine.create(f"{testbed.prefix}-half", testbed.spec("true", networks=networks))
+            assert await engine.container(f"{testbed.prefix}-half") is None
 
     run(work())
 
 
-def test_what_is_gone_already_is_no_error(bench: Bench) -> None:
+def test_what_is_gone_already_is_no_error(testbed: EngineTestbed) -> None:
     """Removing and stopping what is not there, or has ended, is done before it begins."""
 
     async def work() -> None:
-        async with bench.engine() as engine:
-            missing = f"{bench.prefix}-missing"
+        async with testbed.engine() as engine:
+            missing = f"{testbed.prefix}-missing"
             await engine.remove(missing, force=True)
             await engine.remove_network(missing)
             await engine.remove_volume(missing)
@@ -99,24 +99,24 @@ def test_what_is_gone_already_is_no_error(bench: Bench) -> None:
             assert await engine.container(missing) is None
             assert await engine.image(missing) is None
             assert await engine.get_archive(missing, "/x") is None
-            name = await bench.started(engine, "twice", "sleep", "300")
+            name = await testbed.started(engine, "twice", "sleep", "300")
             await engine.start(name)
             await engine.stop(name, timeout=0)
             await engine.stop(name, timeout=0)
-            await engine.rename(name, f"{bench.prefix}-renamed")
+            await engine.rename(name, f"{testbed.prefix}-renamed")
             assert await engine.container(name) is None
 
     run(work())
 
 
-def test_an_error_carries_the_engines_status_and_words(bench: Bench) -> None:
+def test_an_error_carries_the_engines_status_and_words(testbed: EngineTestbed) -> None:
     """A name that is taken is a conflict, in the engine's words."""
 
     async def work() -> None:
-        async with bench.engine() as engine:
-            await engine.create(f"{bench.prefix}-one", bench.spec("true"))
-            with pytest.raises(EngineError, match=rf"could not create {bench.prefix}-one") as caught:
-                await engine.create(f"{bench.prefix}-one", bench.spec("true"))
+        async with testbed.engine() as engine:
+            await engine.create(f"{testbed.prefix}-one", testbed.spec("true"))
+            with pytest.raises(EngineError, match=rf"could not create {testbed.prefix}-one") as caught:
+                await engine.create(f"{testbed.prefix}-one", testbed.spec("true"))
             assert caught.value.status == 409
             assert caught.value.cause is not None
             assert "already in use" in caught.value.cause
@@ -124,28 +124,28 @@ def test_an_error_carries_the_engines_status_and_words(bench: Bench) -> None:
     run(work())
 
 
-def test_a_port_that_is_taken_says_so(bench: Bench) -> None:
+def test_a_port_that_is_taken_says_so(testbed: EngineTestbed) -> None:
     """A published port that another container has comes with a hint how to find it."""
 
     async def work() -> None:
-        async with bench.engine() as engine:
-            await bench.started(engine, "first", "sleep", "300", publish=(Publish(80, 0, "127.0.0.1"),))
-            (listed,) = await engine.containers(labels=bench.labels)
+        async with testbed.engine() as engine:
+            await testbed.started(engine, "first", "sleep", "300", publish=(Publish(80, 0, "127.0.0.1"),))
+            (listed,) = await engine.containers(labels=testbed.labels)
             taken = Publish(80, listed.published[0].host_port, "127.0.0.1")
             with pytest.raises(EngineError) as caught:
-                await bench.started(engine, "second", "sleep", "300", publish=(taken,))
+                await testbed.started(engine, "second", "sleep", "300", publish=(taken,))
             assert caught.value.hint is not None
             assert "ss -ltnp" in caught.value.hint
 
     run(work())
 
 
-def test_a_command_inside_has_stdin_two_outputs_and_a_status(bench: Bench) -> None:
+def test_a_command_inside_has_stdin_two_outputs_and_a_status(testbed: EngineTestbed) -> None:
     """An exec reads its input to the end, and its outputs stay apart."""
 
     async def work() -> None:
-        async with bench.engine() as engine:
-            name = await bench.started(engine, "exec", "sleep", "300")
+        async with testbed.engine() as engine:
+            name = await testbed.started(engine, "exec", "sleep", "300")
             script = "busybox wc -c; busybox echo oops >&2; exit 3"
             done = await engine.execute(name, ["busybox", "sh", "-c", script], stdin=b"x" * 1_000_000)
             assert (done.exit_code, done.stdout.strip(), done.stderr) == (3, b"1000000", b"oops\n")
@@ -158,19 +158,19 @@ def test_a_command_inside_has_stdin_two_outputs_and_a_status(bench: Bench) -> No
     run(work())
 
 
-def test_a_command_inside_is_bounded(bench: Bench) -> None:
+def test_a_command_inside_is_bounded(testbed: EngineTestbed) -> None:
     """An exec that does not end in its time is given up."""
 
     async def work() -> None:
-        async with bench.engine() as engine:
-            name = await bench.started(engine, "bound", "sleep", "300")
+        async with testbed.engine() as engine:
+            name = await testbed.started(engine, "bound", "sleep", "300")
             with pytest.raises(EngineUnavailable, match="within 1 seconds"):
                 await engine.execute(name, ["busybox", "sleep", "60"], seconds=1.0)
 
     run(work())
 
 
-def test_a_log_keeps_streams_order_and_long_lines(bench: Bench) -> None:
+def test_a_log_keeps_streams_order_and_long_lines(testbed: EngineTestbed) -> None:
     """Lines come whole, with their stream and time, and can be asked for from a time on."""
     script = (
         "busybox echo one; busybox sleep 0.2; busybox echo two >&2; busybox sleep 0.2; "
@@ -178,8 +178,8 @@ def test_a_log_keeps_streams_order_and_long_lines(bench: Bench) -> None:
     )
 
     async def work() -> None:
-        async with bench.engine() as engine:
-            name = await bench.started(engine, "log", "sh", "-c", script)
+        async with testbed.engine() as engine:
+            name = await testbed.started(engine, "log", "sh", "-c", script)
             await engine.wait(name)
             lines = [line async for line in engine.logs(name)]
             assert [(line.stream, line.text) for line in lines] == [
@@ -196,15 +196,15 @@ def test_a_log_keeps_streams_order_and_long_lines(bench: Bench) -> None:
     run(work())
 
 
-def test_a_followed_log_ends_with_its_container_and_can_be_left(bench: Bench) -> None:
+def test_a_followed_log_ends_with_its_container_and_can_be_left(testbed: EngineTestbed) -> None:
     """Following yields lines as they are written; leaving early closes the stream."""
 
     async def work() -> None:
-        async with bench.engine() as engine:
+        async with testbed.engine() as engine:
             script = "busybox echo a; busybox sleep 1; busybox echo b"
-            name = await bench.started(engine, "follow", "sh", "-c", script)
+            name = await testbed.started(engine, "follow", "sh", "-c", script)
             assert [line.text async for line in engine.logs(name, follow=True)] == ["a", "b"]
-            endless = await bench.started(
+            endless = await testbed.started(
                 engine, "endless", "sh", "-c", "while :; do busybox echo x; busybox sleep 0.1; done"
             )
             async with aclosing(engine.logs(endless, follow=True)) as lines:
@@ -215,15 +215,15 @@ def test_a_followed_log_ends_with_its_container_and_can_be_left(bench: Bench) ->
     run(work())
 
 
-def test_files_go_in_and_come_out_of_a_container_that_never_ran(bench: Bench) -> None:
+def test_files_go_in_and_come_out_of_a_container_that_never_ran(testbed: EngineTestbed) -> None:
     """The archive calls work on a created container, which is how release records are kept."""
 
     async def work() -> None:
-        async with bench.engine() as engine:
-            name = f"{bench.prefix}-state"
-            await engine.create_volume(f"{bench.prefix}-v", bench.labels)
-            mounts = (Mount(f"{bench.prefix}-v", "/state"),)
-            await engine.create(name, bench.spec("true", mounts=mounts))
+        async with testbed.engine() as engine:
+            name = f"{testbed.prefix}-state"
+            await engine.create_volume(f"{testbed.prefix}-v", testbed.labels)
+            mounts = (Mount(f"{testbed.prefix}-v", "/state"),)
+            await engine.create(name, testbed.spec("true", mounts=mounts))
             await engine.put_archive(
                 name, "/state", tar({"shop/r1.json": b"{}", "shop/r2.json": b"x" * 100_000})
             )
@@ -236,16 +236,16 @@ def test_files_go_in_and_come_out_of_a_container_that_never_ran(bench: Bench) ->
     run(work())
 
 
-def test_a_network_is_made_once_with_its_subnet(bench: Bench) -> None:
+def test_a_network_is_made_once_with_its_subnet(testbed: EngineTestbed) -> None:
     """Asking again for a network returns the one that is there."""
 
     async def work() -> None:
-        async with bench.engine() as engine:
-            name = f"{bench.prefix}-net"
-            made = await engine.create_network(name, bench.labels, subnet="10.213.77.0/24")
+        async with testbed.engine() as engine:
+            name = f"{testbed.prefix}-net"
+            made = await engine.create_network(name, testbed.labels, subnet="10.213.77.0/24")
             assert made.subnets == ("10.213.77.0/24",)
             assert await engine.create_network(name, {"other": "label"}) == made
-            container = await bench.started(engine, "member", "sleep", "300")
+            container = await testbed.started(engine, "member", "sleep", "300")
             await engine.connect(name, container, ["alias"], address="10.213.77.99")
             state = await engine.container(container)
             assert state is not None
@@ -253,6 +253,6 @@ def test_a_network_is_made_once_with_its_subnet(bench: Bench) -> None:
             assert place.address == "10.213.77.99"
             assert "alias" in place.aliases
             await engine.disconnect(name, container)
-            await engine.disconnect(f"{bench.prefix}-gone", container)
+            await engine.disconnect(f"{testbed.prefix}-gone", container)
 
     run(work())

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.engine.stage import Bench, run
+from tests.e2e.support.engine import EngineTestbed, run
 
 from ftl.engine.api import Engine
 from ftl.errors import EngineError, EngineUnavailable, ServerError
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.engine
 
 
-def test_an_engine_says_what_it_is_and_speaks_the_lower_api_version(bench: Bench) -> None:
+def test_an_engine_says_what_it_is_and_speaks_the_lower_api_version(testbed: EngineTestbed) -> None:
     """Version, platform and store are known, and the API spoken is one that both sides know."""
 
     async def work() -> None:
-        async with bench.engine() as engine:
+        async with testbed.engine() as engine:
             info = await engine.info()
             assert info.version[0].isdigit()
             assert info.platform.startswith("linux/")
@@ -107,9 +107,11 @@ class Counter:
         await asyncio.gather(out(), back(), return_exceptions=True)
 
 
-def test_observing_costs_one_request_a_list_over_kept_connections(bench: Bench, tmp_path: Path) -> None:
+def test_observing_costs_one_request_a_list_over_kept_connections(
+    testbed: EngineTestbed, tmp_path: Path
+) -> None:
     """After one question for what the engine is, every list is one request, over connections that stay."""
-    counter = Counter(bench.url.removeprefix("unix://"), tmp_path / "relay.sock")
+    counter = Counter(testbed.url.removeprefix("unix://"), tmp_path / "relay.sock")
 
     async def work() -> None:
         async with (

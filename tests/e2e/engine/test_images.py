@@ -9,7 +9,7 @@ import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.engine.stage import Bench, run
+from tests.e2e.support.engine import EngineTestbed, run
 
 from ftl.engine.api import Engine
 from ftl.errors import EngineError
@@ -21,24 +21,24 @@ pytestmark = pytest.mark.engine
 
 
 @pytest.fixture
-def scratch_tag(bench: Bench) -> Iterator[str]:
+def scratch_tag(testbed: EngineTestbed) -> Iterator[str]:
     """A tag of the test's own."""
-    tag = f"{bench.prefix}-image:r1"
+    tag = f"{testbed.prefix}-image:r1"
     yield tag
 
     async def work() -> None:
-        async with Engine(bench.url, name="this machine") as engine:
+        async with Engine(testbed.url, name="this machine") as engine:
             await engine.untag(tag)
 
     run(work())
 
 
-def test_an_image_is_tagged_inspected_listed_and_untagged(bench: Bench, scratch_tag: str) -> None:
+def test_an_image_is_tagged_inspected_listed_and_untagged(testbed: EngineTestbed, scratch_tag: str) -> None:
     """A tag comes and goes without touching the image's others."""
 
     async def work() -> None:
-        async with bench.engine() as engine:
-            await engine.tag(bench.image, scratch_tag)
+        async with testbed.engine() as engine:
+            await engine.tag(testbed.image, scratch_tag)
             image = await engine.image(scratch_tag)
             assert image is not None
             assert scratch_tag in image.tags
@@ -47,18 +47,18 @@ def test_an_image_is_tagged_inspected_listed_and_untagged(bench: Bench, scratch_
             assert image.id in {listed.id for listed in await engine.images()}
             await engine.untag(scratch_tag)
             assert await engine.image(scratch_tag) is None
-            assert await engine.image(bench.image) is not None
+            assert await engine.image(testbed.image) is not None
 
     run(work())
 
 
-def test_several_images_are_saved_and_loaded_in_one_archive(bench: Bench, scratch_tag: str) -> None:
+def test_several_images_are_saved_and_loaded_in_one_archive(testbed: EngineTestbed, scratch_tag: str) -> None:
     """`save` of two references is one archive with both, and `load` takes it as it comes."""
 
     async def work() -> None:
-        async with bench.engine() as engine:
-            await engine.tag(bench.image, scratch_tag)
-            content = b"".join([chunk async for chunk in engine.save([bench.image, scratch_tag])])
+        async with testbed.engine() as engine:
+            await engine.tag(testbed.image, scratch_tag)
+            content = b"".join([chunk async for chunk in engine.save([testbed.image, scratch_tag])])
             with tarfile.open(fileobj=io.BytesIO(content)) as archive:
                 manifest = archive.extractfile("manifest.json")
                 assert manifest is not None
@@ -77,18 +77,18 @@ async def _chunks(content: bytes) -> AsyncIterator[bytes]:
         yield content[start : start + 65536]
 
 
-def test_a_broken_archive_is_an_error_and_not_a_success(bench: Bench) -> None:
+def test_a_broken_archive_is_an_error_and_not_a_success(testbed: EngineTestbed) -> None:
     """An engine that reports the error inside a stream that began with 200 is still heard."""
 
     async def work() -> None:
-        async with bench.engine() as engine:
+        async with testbed.engine() as engine:
             with pytest.raises(EngineError, match="could not load an image"):
                 await engine.load(_chunks(b"no archive at all" * 100))
 
     run(work())
 
 
-def test_the_archives_own_error_passes_through_a_load(bench: Bench) -> None:
+def test_the_archives_own_error_passes_through_a_load(testbed: EngineTestbed) -> None:
     """What goes wrong while the archive is made here is raised as it is."""
 
     class Mine(Exception):
@@ -99,14 +99,14 @@ def test_the_archives_own_error_passes_through_a_load(bench: Bench) -> None:
         raise Mine
 
     async def work() -> None:
-        async with bench.engine() as engine:
+        async with testbed.engine() as engine:
             with pytest.raises(Mine):
                 await engine.load(broken())
 
     run(work())
 
 
-def test_a_large_archive_is_loaded_in_little_memory(bench: Bench) -> None:
+def test_a_large_archive_is_loaded_in_little_memory(testbed: EngineTestbed) -> None:
     """A gigabyte goes to the engine without being held here."""
 
     async def zeros() -> AsyncIterator[bytes]:
@@ -119,7 +119,7 @@ def test_a_large_archive_is_loaded_in_little_memory(bench: Bench) -> None:
         yield bytes(1024)
 
     async def work() -> None:
-        async with bench.engine() as engine:
+        async with testbed.engine() as engine:
             await engine.info()
             before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             with pytest.raises(EngineError):  # there is no manifest in it
@@ -129,11 +129,11 @@ def test_a_large_archive_is_loaded_in_little_memory(bench: Bench) -> None:
     run(work())
 
 
-def test_a_pull_that_fails_says_why(bench: Bench) -> None:
+def test_a_pull_that_fails_says_why(testbed: EngineTestbed) -> None:
     """A registry that does not answer is reported in the engine's words, credentials or not."""
 
     async def work() -> None:
-        async with bench.engine() as engine:
+        async with testbed.engine() as engine:
             for auth in (None, {"username": "me", "password": "secret"}):
                 with pytest.raises(EngineError, match=r"could not pull 127\.0\.0\.1:1/none") as caught:
                     async for _status in engine.pull("127.0.0.1:1/none:1", auth=auth):

@@ -20,7 +20,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(work, 120))
 
 
-class Bench:
+class EngineTestbed:
     """What a test makes on the engine, by names of its run; all of it is removed afterwards."""
 
     def __init__(self, url: str, image: str, prefix: str) -> None:

@@ -41,7 +41,7 @@ def unique(stem: str = "app") -> str:
     return f"{stem}{_OURS}{next(_NUMBERS)}"
 
 
-def forget_images() -> None:
+def remove_images() -> None:
     """Remove the images that this process's tests built on this machine for their projects."""
     docker = shutil.which("docker") or "docker"
     listed = subprocess.run(
@@ -56,7 +56,7 @@ def forget_images() -> None:
 
 
 @dataclass
-class Site:
+class LabProject:
     """One project on one server.
 
     Attributes:
@@ -145,10 +145,10 @@ def _dial(port: int) -> Any:
     return socket.create_connection(("127.0.0.1", port), timeout=20)
 
 
-def site(make: Callable[..., Project], server: Server, **changed: Any) -> Site:
+def lab_project(make: Callable[..., Project], server: Server, **changed: Any) -> LabProject:
     """A project with one service `web` at `/`, version `one`."""
     name = unique()
-    made = Site(make(), server, name)
+    made = LabProject(make(), server, name)
     made.config = {
         "project": {"name": name, "domain": made.domain},
         "server": server.section(),
@@ -183,7 +183,7 @@ class Visitors:
 
 
 @contextmanager
-def visitors(target: Site, count: int = 4) -> Iterator[Visitors]:
+def visitors(target: LabProject, count: int = 4) -> Iterator[Visitors]:
     """Clients that keep their connections alive, never retry, and ask as fast as they are answered."""
     seen: set[str] = set()
     there = Target("127.0.0.1", target.server.http_port, target.domain)

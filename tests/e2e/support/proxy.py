@@ -50,8 +50,8 @@ class App:
     address: str
 
 
-class Stage:
-    """`async with Stage() as stage`: a proxy is up; everything is removed at the end.
+class ProxyTestbed:
+    """`async with Stage() as testbed`: a proxy is up; everything is removed at the end.
 
     With a server of the lab it is the server's proxy, on the real ports, and its engine is reached by SSH.
     """
@@ -250,24 +250,24 @@ each_engine = pytest.mark.parametrize("suite", ["here", *os.environ.get("FTL_TES
 """Runs a test on this machine's engine, and with `FTL_TEST_SUITES="trixie sid"` on servers with those engines."""
 
 
-def stage_on(suite: str, request: pytest.FixtureRequest) -> Stage:
-    """A stage on this machine's engine, or on a new server of that suite."""
+def testbed_on(suite: str, request: pytest.FixtureRequest) -> ProxyTestbed:
+    """A testbed on this machine's engine, or on a new server of that suite."""
     if suite == "here":
-        return Stage()
+        return ProxyTestbed()
     server: Server = request.getfixturevalue("server_factory")(f"proxy-{suite}", suite=suite)
-    return Stage(server)
+    return ProxyTestbed(server)
 
 
 @contextmanager
-def staged() -> Iterator[Stage]:
-    """A stage for tests that are not coroutines themselves: `stage.do(...)` runs one."""
+def running_testbed() -> Iterator[ProxyTestbed]:
+    """A testbed for tests that are not coroutines themselves: `testbed.do(...)` runs one."""
     with asyncio.Runner() as runner:
-        stage = Stage(runner=runner)
-        runner.run(stage.__aenter__())
+        testbed = ProxyTestbed(runner=runner)
+        runner.run(testbed.__aenter__())
         try:
-            yield stage
+            yield testbed
         finally:
-            runner.run(stage.__aexit__())
+            runner.run(testbed.__aexit__())
 
 
 def _get(target: Target, path: str, headers: Mapping[str, str]) -> tuple[int, Any]:

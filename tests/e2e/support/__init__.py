@@ -1,0 +1,1 @@
+"""What end-to-end tests share: a testbed for each subject, on real engines and servers."""
