@@ -1,1 +1,1 @@
-"""What bringing an image to a server costs, by FTL and by what others do: bytes, seconds, memory."""
+"""Benchmark of bringing an image to a server, by FTL and by other methods."""

@@ -1,15 +1,15 @@
-"""Bringing images to a server, by FTL and by what others do, over links of several kinds.
+"""Benchmark of bringing images to a server, by several methods over several links.
 
     python -m bench.transfer [--cases cold,code] [--links loopback] [--methods ftl,registry] [--repeat 5]
                              [--server trixie/containerd] [--out FILE] [--quick]
-    python -m bench.transfer report FILE        the table and the plot of docs/, from what --out wrote
-    python -m bench.transfer floor [SUITE/STORE]   what `deps` cannot do without on the slowest link, part by part
+    python -m bench.transfer report FILE        write the tables and the plot of docs/ from the output of --out
+    python -m bench.transfer floor [SUITE/STORE]   lower bound for `deps` on the slowest link, part by part
     python -m bench.transfer clean              remove the images that were built for it
 
-Prints how fast the relay is, one JSON object for each run, a table of medians (on stderr), and one JSON object that
-says which limits are kept; the exit status is 1 where one is missed, which does not matter to a quick trial. The
-methods take turns within each repetition: a busy minute is not to be one method's alone. Every method has a server of
-its own, so that none profits from what another one brought.
+Prints the relay's speed, one JSON object for each run, a table of medians (on stderr), and one JSON object with the
+limits; the exit status is 1 if one is missed, except for a quick trial. The methods take turns within each repetition,
+so that a busy minute affects all of them. Every method has a separate server, so that none profits from another's
+layers.
 """
 
 from __future__ import annotations
@@ -27,16 +27,15 @@ from typing import TYPE_CHECKING, cast
 from lab.servers import Lab
 
 from bench.project import run_name
-from bench.transfer import images, measuring
+from bench.transfer import images, measurement
 from bench.transfer.cases import CASES, LARGE
-from bench.transfer.floor import floor
-from bench.transfer.judging import judged
+from bench.transfer.floor import measure_floor
+from bench.transfer.limits import judge
 from bench.transfer.links import LINKS, ceiling
+from bench.transfer.method_server import MethodServer
 from bench.transfer.methods import METHODS
-from bench.transfer.records import Record, read
+from bench.transfer.records import RunRecord, read_records
 from bench.transfer.report import table, write
-from bench.transfer.stage import Stage
-from bench.transfer.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
     from lab.servers import Store
 
     from bench.transfer.cases import Case, Size
-    from bench.transfer.images import Images
+    from bench.transfer.images import AppImages
     from bench.transfer.links import Link
     from bench.transfer.methods import Method
 
@@ -52,11 +51,11 @@ SERVERS = ("bookworm/overlay2", "trixie/overlay2", "trixie/containerd", "sid/ove
 
 
 class Bench:
-    """A benchmark's servers; a context manager that leaves nothing behind but the images that it sends.
+    """The servers of a benchmark; a context manager that leaves only the images that it sends.
 
     Args:
         server: SUITE/STORE of the servers.
-        size: Which app is sent.
+        size: The app that is sent.
     """
 
     def __init__(self, server: str, size: Size) -> None:
@@ -65,7 +64,7 @@ class Bench:
         self._stack = ExitStack()
 
     def __enter__(self) -> Bench:
-        measuring.adopt_orphans()
+        measurement.adopt_orphans()
         self._lab = self._stack.enter_context(Lab(run_name("bench")))
         return self
 
@@ -74,105 +73,113 @@ class Bench:
 
     def runs(
         self, cases: Sequence[Case], links: Sequence[Link], methods: Sequence[Method], repeat: int
-    ) -> Iterator[Record]:
-        """Measure everything so many times."""
-        stages = [self._stage(method, self._size) for method in methods]
+    ) -> Iterator[RunRecord]:
+        """Measure every combination, several times."""
+        servers = [self._method_server(method, self._size) for method in methods]
         base = CASES["cold"]
         if base not in cases:
-            for stage in stages:
-                stage.bring_base(base)
+            for server in servers:
+                server.bring_base(base)
         for repetition in range(1, repeat + 1):
             for link in links:
                 for case in cases:
-                    for stage in stages:
-                        yield self._one(stage, case, link, repetition)
-                    stages = [*stages[1:], stages[0]]
+                    for server in servers:
+                        yield self._one(server, case, link, repetition)
+                    servers = [*servers[1:], servers[0]]
 
-    def large(self, link: Link) -> Record:
-        """The one run of FTL with a large image."""
-        stage = self._stage(METHODS["ftl"], "large")
-        return self._one(stage, LARGE, link, 1)
+    def large(self, link: Link) -> RunRecord:
+        """Measure FTL with a large image, once."""
+        server = self._method_server(METHODS["ftl"], "large")
+        return self._one(server, LARGE, link, 1)
 
-    def _stage(self, method: Method, size: Size) -> Stage:
+    def _method_server(self, method: Method, size: Size) -> MethodServer:
         made = _images(size, method.family)
         folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="ftl-")))
-        stage = self._stack.enter_context(
-            Stage(self._lab, method, made, folder, name=f"{method.name}-{size}")
+        server = self._stack.enter_context(
+            MethodServer(self._lab, method, made, folder, name=f"{method.name}-{size}")
         )
-        stage.start(*cast("tuple[str, Store]", self._server.split("/")))
-        return stage
+        server.start(*cast("tuple[str, Store]", self._server.split("/")))
+        return server
 
-    def _one(self, stage: Stage, case: Case, link: Link, repetition: int) -> Record:
+    def _one(self, server: MethodServer, case: Case, link: Link, repetition: int) -> RunRecord:
         if case.follows:
-            stage.back()
+            server.back()
         else:
-            stage.empty()
-        os.sync()  # what was put back is not to be written to disk while something else is measured
-        run = stage.run(case, link)
+            server.empty()
+        os.sync()  # so that the restored state is not written to disk during the measurement
+        run = server.run(case, link)
         if not case.follows:
-            stage.keep(case)
-        record = Record(
+            server.keep(case)
+        record = RunRecord(
             bench=self._lab.run,
             case=case.name,
-            method=stage.method.name,
+            method=server.method.name,
             link=link.name,
             server=self._server,
             repetition=repetition,
-            bytes=run.carried.up + run.carried.down,
-            seconds=round(run.measured.seconds, 3),
-            memory_here=run.measured.here,
-            memory_there=run.measured.there,
-            memory_engine=run.measured.engine,
-            image=stage.images.sizes[case.variant],
-            layer=stage.images.layer,
-            free_there=run.measured.free,
+            bytes=run.traffic.up + run.traffic.down,
+            seconds=round(run.measurement.seconds, 3),
+            memory_here=run.measurement.here,
+            memory_there=run.measurement.there,
+            memory_engine=run.measurement.engine,
+            image=server.images.sizes[case.variant],
+            layer=server.images.layer,
+            free_there=run.measurement.free,
             said=run.said,
         )
         figures = f"{record.bytes:>12,} B {record.seconds:>8.2f} s"
-        say(f"{record.link:>14} {record.case:>8} {record.method:>17} {figures}")
+        line = f"{record.link:>14} {record.case:>8} {record.method:>17} {figures}"
+        print(line, file=sys.stderr, flush=True)
         return record
 
 
-def _images(size: Size, family: str) -> Images:
-    return images.ensure(size, family, ("base",)) if size == "large" else images.ensure(size, family)
+def _images(size: Size, family: str) -> AppImages:
+    return (
+        images.ensure_images(size, family, ("base",))
+        if size == "large"
+        else images.ensure_images(size, family)
+    )
 
 
 def main() -> None:
-    """Run it."""
+    """Run a command."""
     if sys.argv[1:2] == ["report"]:
-        write(read(Path(sys.argv[2])))
+        write(read_records(Path(sys.argv[2])))
         return
     if sys.argv[1:2] == ["floor"]:
-        print(json.dumps(floor((sys.argv[2:] or SERVERS)[0])))
+        print(json.dumps(measure_floor((sys.argv[2:] or SERVERS)[0])))
         return
     if sys.argv[1:] == ["clean"]:
-        images.remove()
+        images.remove_images()
         return
-    given = _parser().parse_args()
+    arguments = _parser().parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that servers are removed
-    size: Size = "small" if given.quick else "web"
-    links = [LINKS["loopback"]] if given.quick else [LINKS[name] for name in given.links]
-    repeat = 1 if given.quick else given.repeat
-    records: list[Record] = []
+    size: Size = "small" if arguments.quick else "web"
+    links = [LINKS["loopback"]] if arguments.quick else [LINKS[name] for name in arguments.links]
+    repeat = 1 if arguments.quick else arguments.repeat
+    records: list[RunRecord] = []
 
-    def note(record: Record) -> None:
+    def note(record: RunRecord) -> None:
         records.append(record)
         print(record.line(), flush=True)
-        if given.out is not None:
-            with given.out.open("a") as file:
+        if arguments.out is not None:
+            with arguments.out.open("a") as file:
                 file.write(f"{record.line()}\n")
 
     print(json.dumps({"type": "relay", "bytes_per_second": round(ceiling())}), flush=True)
-    with Bench(given.server, size) as bench:
-        cases, methods = [CASES[name] for name in given.cases], [METHODS[name] for name in given.methods]
+    with Bench(arguments.server, size) as bench:
+        cases, methods = (
+            [CASES[name] for name in arguments.cases],
+            [METHODS[name] for name in arguments.methods],
+        )
         for record in bench.runs(cases, links, methods, repeat):
             note(record)
-        if "ftl" in given.methods and not given.quick and given.large:
+        if "ftl" in arguments.methods and not arguments.quick and arguments.large:
             note(bench.large(LINKS["loopback"]))
     print(table(records), file=sys.stderr)
-    result = judged(records)
+    result = judge(records)
     print(json.dumps(result), flush=True)
-    sys.exit(not (result["ok"] or given.quick))
+    sys.exit(not (result["ok"] or arguments.quick))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,4 +1,4 @@
-"""What is sent: the states of one web app, and what the server has before each is brought to it."""
+"""Cases of the benchmark: the variants of one web app, and the state of the server before."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Size = Literal["web", "small", "large"]
-"""Which app: a folder of recipes/."""
+"""The app: a folder of recipes/."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One state of the app.
+    """One variant of the app.
 
     Attributes:
-        checkout: Files of another checkout have other times, and requirements are installed again for it.
+        checkout: Number of the checkout: each has other file times, and its requirements are installed again.
         edited: One source file has one more line.
-        added: Two more packages are required.
+        added: The requirements have two more packages.
     """
 
     checkout: int = 1
@@ -37,11 +37,11 @@ VARIANTS: Mapping[str, Variant] = {
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is sent in which state of things.
+    """A variant to send, and the state of the server before.
 
     Attributes:
-        variant: Which image.
-        follows: Whether the server has the variant `base`, brought by the same method; else it has nothing of it.
+        variant: The variant.
+        follows: Whether the server has the variant `base`, sent by the same method; else it has no layer of it.
     """
 
     name: str
@@ -59,7 +59,7 @@ CASES: Mapping[str, Case] = {
         Case("none", "base"),
     )
 }
-"""In the order in which they are measured: the first leaves behind what the others begin with."""
+"""In the order of measurement: the first leaves the state that the others begin with."""
 
 LARGE = Case("large", "base", follows=False)
-"""An image of 1.5 GB, half of which cannot be compressed: for the memory that it takes."""
+"""An image of 1.5 GB, half of which is incompressible: measured for its memory."""

@@ -1,11 +1,11 @@
-"""What no way of bringing `deps` over the slowest link can do without, each part by itself on an idle machine.
+"""Lower bound of the time for `deps` over the slowest link, part by part on an idle machine.
 
     python -m bench.transfer floor [SUITE/STORE]
 
-A connection and a command over it; the bytes of the difference at the link's rate; and the engine's own loading, from
-an archive of the missing layers that is on the server already. An engine with graph drivers begins to unpack when the
-archive is whole, and the archive cannot be whole before the last byte has come: so these follow one another. Prints
-one JSON object: bytes, and seconds (medians of 5).
+A connection and a command over it; the bytes of the delta at the link's rate; and the engine's loading, from an
+archive of the missing layers that is on the server already. An engine with graph drivers begins to unpack when the
+archive is complete, which is not before the last byte has arrived: so these follow one another. Prints one JSON
+object: bytes, and seconds (medians of 5).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from lab.servers import Lab
 from bench.delta import make_delta
 from bench.project import run_name
 from bench.transfer import images
-from bench.transfer.links import LINKS, opened
+from bench.transfer.links import LINKS, open_link
 
 if TYPE_CHECKING:
     from lab.servers import Server, Store
@@ -37,20 +37,26 @@ _ARCHIVE = "/var/tmp/missing.tar"
 
 @dataclass(frozen=True, slots=True)
 class _Saved:
-    """An image out of this machine's engine: the archive's folder, the config's path, diffID -> a layer's tar."""
+    """An image saved by the local engine.
+
+    Attributes:
+        folder: The unpacked archive.
+        config: The path of the config in it.
+        layers: diffID -> tar of the layer.
+    """
 
     folder: Path
     config: str
     layers: dict[str, Path]
 
 
-def floor(server: str) -> dict[str, object]:
+def measure_floor(server: str) -> dict[str, object]:
     """Measure the parts.
 
     Args:
         server: SUITE/STORE.
     """
-    made = images.ensure("web", "ftl")
+    made = images.ensure_images("web", "ftl")
     suite, store = cast("tuple[str, Store]", server.split("/"))
     link = LINKS["20mbit-60ms"]
     assert link.rate is not None
@@ -66,8 +72,8 @@ def floor(server: str) -> dict[str, object]:
         archive = _archive(made.reference("deps"), new, missing, Path(name, "missing.tar"))
         docker("cp", str(archive), f"{there.container}:{_ARCHIVE}")
         load = _loading(there, made.reference("deps"))
-        with opened(link, there.address, 22) as carried:
-            connect = _connecting(there, carried.port, Path(name, "known_hosts"))
+        with open_link(link, there.address, 22) as traffic:
+            connect = _connecting(there, traffic.port, Path(name, "known_hosts"))
     wire = sent / link.rate
     seconds = {"connect": connect, "wire": wire, "load": load, "sum": connect + wire + load}
     rounded = {part: round(value, 2) for part, value in seconds.items()}
@@ -89,7 +95,7 @@ def _largest(layers: list[Path]) -> Path:
 
 
 def _archive(reference: str, image: _Saved, missing: dict[str, Path], path: Path) -> Path:
-    """What `docker load` needs where the other layers are known."""
+    """An archive for `docker load` with the missing layers alone."""
     names = {layer: f"{number}.tar" for number, layer in enumerate(image.layers)}
     manifest = [{"Config": "config.json", "RepoTags": [reference], "Layers": [*names.values()]}]
     (image.folder / "new.json").write_text(json.dumps(manifest))
@@ -102,7 +108,7 @@ def _archive(reference: str, image: _Saved, missing: dict[str, Path], path: Path
 
 
 def _loading(server: Server, reference: str) -> float:
-    """Seconds for the engine there to load the archive, the docker command's own start among them."""
+    """Seconds for the server's engine to load the archive, with the start of the docker command."""
     found: list[float] = []
     for _ in range(_RUNS):
         began = time.monotonic()

@@ -1,8 +1,10 @@
-"""FTL's part of the comparison: a process that connects to a server and sends one image, as `ftl deploy` does.
+"""FTL's method: connect to a server and send one image, like `ftl deploy`.
 
     python -m bench.transfer.ftl_send SERVER IMAGE TAG
+    python -m bench.transfer.ftl_send warm IMAGE
 
-SERVER is a JSON object (host, port, user, key, known_hosts). Prints what FTL says of it as one JSON object.
+SERVER is a JSON object (host, port, user, key, known_hosts). Prints the result of the transfer as one JSON object. The
+second form does what a deploy does while it waits for its containers: it learns the image's blobs.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 
 async def send(machine: Machine, reference: str, tag: str) -> dict[str, object]:
-    """Bring the image to the server."""
+    """Send the image to the server."""
     from ftl.engine.api import Engine
     from ftl.engine.local import local_url
     from ftl.events import Note
@@ -37,30 +39,43 @@ async def send(machine: Machine, reference: str, tag: str) -> dict[str, object]:
             notes.append(event.text)
 
     async with Engine(local_url(), name="this machine") as source:
-        await source.tag(reference, tag)  # as a deploy does: the release is known by one name on both sides
-        async with open_session(machine) as there:
-            sent = await send_many(
-                source, {tag: reference}, there.engine, info=there.info, emit=emit, machine=machine
+        await source.tag(reference, tag)  # like a deploy: the release has one tag on both sides
+        async with open_session(machine) as session:
+            results = await send_many(
+                source, {tag: reference}, session.engine, info=session.info, emit=emit, machine=machine
             )
-    one = sent[tag]
+    result = results[tag]
     return {
-        "layers_sent": one.layers_sent,
-        "layers_reused": one.layers_reused,
-        "bytes_sent": one.bytes_sent,
-        "seconds": round(one.seconds, 3),
+        "layers_sent": result.layers_sent,
+        "layers_reused": result.layers_reused,
+        "bytes_sent": result.bytes_sent,
+        "seconds": round(result.seconds, 3),
         "notes": notes,
     }
 
 
+async def warm(reference: str) -> None:
+    """Learn the image's blobs."""
+    from ftl.engine.api import Engine
+    from ftl.engine.local import local_url
+    from ftl.image.transfer import warm_blob_cache
+
+    async with Engine(local_url(), name="this machine") as engine:
+        await warm_blob_cache(engine, [reference])
+
+
 def main() -> None:
-    """Run it."""
-    atexit.register(gc.freeze)  # as `ftl` does
+    """Run one of the two forms."""
+    from asyncio import run
+
+    atexit.register(gc.freeze)  # like `ftl`
+    if sys.argv[1] == "warm":
+        run(warm(sys.argv[2]))
+        return
     server: dict[str, Any] = json.loads(sys.argv[1])
     target = Target(
         server["host"], server["port"], server["user"], Path(server["key"]), Path(server["known_hosts"])
     )
-
-    from asyncio import run
 
     print(json.dumps(run(send(connect(target, interactive=False), *sys.argv[2:4]))), flush=True)
 

@@ -1,7 +1,7 @@
-"""The images of the app, as its Dockerfile makes them: real ones, built once by BuildKit and used again.
+"""Images of the app: built by BuildKit from a real Dockerfile, once.
 
-Each is built for a *family* of methods. Two families share no layer, not even the base: the engine here remembers what
-it pushed to a registry, layer by layer, and that is to help the methods that push, and no other.
+Each is built for a *family* of methods. Two families share no layer, not even the base: the local engine remembers what
+it pushed to a registry, layer by layer, and that must help the methods that push to a registry, and no other.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from lab.place import LABEL, exclusive
 from lab.server import docker
 
 from bench.transfer.cases import VARIANTS
-from bench.transfer.words import say
 from ftl.image.building.builder import find_builder
 
 if TYPE_CHECKING:
@@ -41,22 +40,22 @@ _BASES: Mapping[Size, tuple[str, str]] = {
     "small": ("busybox", images.BUSYBOX),
     "large": ("busybox", images.BUSYBOX),
 }
-"""What an app is built on: its name for the lab, and its reference."""
+"""The base image of an app: its name in the lab, and its reference."""
 
 _STAMP = 1_767_225_600
-"""2026-01-01: when the app's files were last changed; a day later with each new checkout of them."""
+"""2026-01-01: the time of the app's files; a day later for each new checkout."""
 
 _DAY = 86_400
 _HOUR = 3600
 
 
 @dataclass(frozen=True, slots=True)
-class Images:
-    """The variants of one app for one family, in the engine here.
+class AppImages:
+    """The variants of one app for one family, in the local engine.
 
     Attributes:
-        repository: The tag is the variant's name.
-        layer: Bytes of the largest layer of the last variant, its base apart.
+        repository: The repository; the tag is the variant's name.
+        layer: Bytes of the largest layer of the last variant, without the base.
     """
 
     repository: str
@@ -64,12 +63,12 @@ class Images:
     layer: int
 
     def reference(self, variant: str) -> str:
-        """Its name here."""
+        """The local reference of a variant."""
         return f"{self.repository}:{variant}"
 
 
-def ensure(size: Size, family: str, variants: Sequence[str] = tuple(VARIANTS)) -> Images:
-    """Build what is not there; what was built of the same files is used again."""
+def ensure_images(size: Size, family: str, variants: Sequence[str] = tuple(VARIANTS)) -> AppImages:
+    """Build the missing images; those built of the same files are used again."""
     repository = f"ftl-bench-{size}-{family}"
     digest = _digest(size)
     with exclusive(f"bench-{size}-{family}"):
@@ -79,26 +78,26 @@ def ensure(size: Size, family: str, variants: Sequence[str] = tuple(VARIANTS)) -
             images.ensure(base)
             files = _files(size)
             for name in missing:
-                say(f"building {repository}:{name}")
+                print(f"building {repository}:{name}", file=sys.stderr, flush=True)
                 context = _context(size, family, VARIANTS[name], files)
                 _build(f"{repository}:{name}", size, family, VARIANTS[name], digest, context)
     sizes = {name: _size(f"{repository}:{name}") for name in variants}
-    return Images(repository, sizes, _largest_step(f"{repository}:{variants[-1]}"))
+    return AppImages(repository, sizes, _largest_step(f"{repository}:{variants[-1]}"))
 
 
-def remove() -> None:
-    """Remove every image that was built here."""
+def remove_images() -> None:
+    """Remove all images of the benchmark."""
     form = ("--format", "{{.Repository}}:{{.Tag}}")
     found = docker("images", *form, "--filter", f"label={LABEL}=bench").stdout.decode().split()
     if found:
         docker("rmi", *found)
 
 
-# --- the engine here --------------------------------------------------------------------------------
+# --- the local engine -------------------------------------------------------------------------------
 
 
 def _digest(size: Size) -> str:
-    """Of all that the images are made of."""
+    """The digest of all inputs of the images."""
     files = sorted((path.name, path.read_bytes()) for path in (RECIPES / size).iterdir())
     return hashlib.sha256(repr((files, VARIANTS)).encode()).hexdigest()[:12]
 
@@ -114,7 +113,7 @@ def _size(reference: str) -> int:
 
 
 def _largest_step(reference: str) -> int:
-    """The largest layer's bytes, that of the base apart."""
+    """Bytes of the largest layer, without the base."""
     done = docker("history", "--human=false", "--format", "{{.Size}}", reference)
     newest_first = [int(line) for line in done.stdout.split() if int(line)]
     return max(newest_first[:-1], default=0)
@@ -138,7 +137,7 @@ def _build(reference: str, size: Size, family: str, variant: Variant, digest: st
         raise SystemExit(f"{reference} could not be built:\n{done.stderr.decode()[-3000:]}")
 
 
-# --- what is built ----------------------------------------------------------------------------------
+# --- build contexts ---------------------------------------------------------------------------------
 
 
 def _context(size: Size, family: str, variant: Variant, files: Mapping[str, bytes]) -> bytes:
@@ -173,7 +172,7 @@ def _requirements(folder: Path, *, added: bool) -> bytes:
 
 
 def _files(size: Size) -> dict[str, bytes]:
-    """The app's own files, the same in each variant."""
+    """The app's files, the same in each variant."""
     if size == "web":
         return _downloaded(RECIPES / size / "app.txt")
     if size == "large":
@@ -183,7 +182,7 @@ def _files(size: Size) -> dict[str, bytes]:
 
 
 def _downloaded(requirement: Path) -> dict[str, bytes]:
-    """The code of a real web app: out of its wheel, which is used as a checkout."""
+    """The code of a real web app, out of its wheel."""
     options = (
         "--quiet",
         "--disable-pip-version-check",
@@ -201,7 +200,7 @@ def _downloaded(requirement: Path) -> dict[str, bytes]:
 
 
 def _source(seed: int) -> bytes:
-    """Some 10 kB that compress about as source code does."""
+    """Some 10 kB that compress like source code."""
     words = random.Random(seed)
     lines = (
         f"value_{words.randrange(500)} = function_{words.randrange(90)}({words.randrange(10**6)})"

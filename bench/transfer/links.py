@@ -1,4 +1,4 @@
-"""The links to a server: a relay in a process of its own, which makes them longer and thinner and counts the bytes."""
+"""Links to a server: a relay process adds delay, limits the rate, and counts the bytes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CEILING_BYTES = 512 << 20
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """What lies between here and the server.
+    """A link between this machine and the server.
 
     Attributes:
         delay: Seconds each way: half of the round-trip time.
@@ -44,8 +44,8 @@ LINKS: Mapping[str, Link] = {
 
 
 @dataclass(slots=True)
-class Carried:
-    """What went over a link: bytes from here, and to here; known when it is closed."""
+class LinkTraffic:
+    """Bytes sent and received over a link; known when it is closed."""
 
     port: int
     pid: int
@@ -54,49 +54,49 @@ class Carried:
 
 
 @contextmanager
-def opened(link: Link, host: str, port: int) -> Iterator[Carried]:
-    """A way to host:port over the link: connect to `port` of what this yields, on 127.0.0.1."""
+def open_link(link: Link, host: str, port: int) -> Iterator[LinkTraffic]:
+    """Open a link to host:port: connect to the `port` that this yields, on 127.0.0.1."""
     argv = [sys.executable, "-m", "lab", "relay", "--to", f"{host}:{port}", "--delay", str(link.delay * 1000)]
     if link.rate is not None:
         argv += ["--rate", str(link.rate)]
     with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            carried = Carried(json.loads(process.stdout.readline())["port"], process.pid)
-            yield carried
-            time.sleep(2 * link.delay + 0.05)  # what was said at last is still under way
+            traffic = LinkTraffic(json.loads(process.stdout.readline())["port"], process.pid)
+            yield traffic
+            time.sleep(2 * link.delay + 0.05)  # the last bytes are still on the link
         finally:
             process.terminate()
-            said, _ = process.communicate(timeout=_STOP_SECONDS)
-        counted = json.loads(said)
-        carried.up, carried.down = counted["bytes_up"], counted["bytes_down"]
+            output, _ = process.communicate(timeout=_STOP_SECONDS)
+        counted = json.loads(output)
+        traffic.up, traffic.down = counted["bytes_up"], counted["bytes_down"]
 
 
 def ceiling() -> float:
-    """Bytes a second that the relay passes on when it does not slow anything down: no method may come near it."""
+    """Bytes a second through a relay without limits, which no method may come near."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         sink = threading.Thread(target=_swallow, args=(listening,), name="sink")
         sink.start()
         host, port = listening.getsockname()
         piece = memoryview(bytes(1 << 20))
         with (
-            opened(LINKS["loopback"], host, port) as carried,
-            socket.create_connection(("127.0.0.1", carried.port)) as own,
+            open_link(LINKS["loopback"], host, port) as traffic,
+            socket.create_connection(("127.0.0.1", traffic.port)) as connection,
         ):
             began = time.monotonic()
             for _ in range(_CEILING_BYTES // len(piece)):
-                own.sendall(piece)
-            own.shutdown(socket.SHUT_WR)
-            own.recv(1)
+                connection.sendall(piece)
+            connection.shutdown(socket.SHUT_WR)
+            connection.recv(1)
             seconds = time.monotonic() - began
         sink.join()
     return _CEILING_BYTES / seconds
 
 
 def _swallow(listening: socket.socket) -> None:
-    """Read one connection to its end, then say a byte."""
-    own, _ = listening.accept()
-    with own:
-        while own.recv(1 << 20):
+    """Read one connection to its end, then send a byte."""
+    connection, _ = listening.accept()
+    with connection:
+        while connection.recv(1 << 20):
             pass
-        own.sendall(b"x")
+        connection.sendall(b"x")

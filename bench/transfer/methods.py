@@ -1,8 +1,8 @@
-"""The ways to bring an image to a server that are compared: each is a process, which runs from nothing to the end.
+"""Methods of bringing an image to a server: each is one process.
 
-All but FTL's are shell scripts of a few lines around the docker and ssh commands; they are given what makes them quick:
-one SSH connection for all that they do, and a registry that keeps what it had. The process that is measured makes the
-connection and ends when the image has its name on the server.
+All but FTL's are shell scripts of a few lines around the docker and ssh commands; they get what makes them fast: one
+SSH connection for everything, and a registry that keeps its content. The process that is measured makes the
+connection and ends when the image has its tag on the server.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ SCRIPTS = Path(__file__).parent / "scripts"
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """How a process reaches its server, over the link.
+class ServerAccess:
+    """Address and credentials of a server, over the link.
 
     Attributes:
-        config: For `ssh -F`; the server is the host "server" of it.
-        registry: The port here that leads to a registry or on which there is one.
+        config: For `ssh -F`, with the server as the host "server".
+        registry: The local port of a registry, or of the forward to one.
     """
 
     host: str
@@ -36,8 +36,8 @@ class Way:
     config: Path
     registry: int
 
-    def written(self) -> str:
-        """The ssh configuration."""
+    def ssh_config(self) -> str:
+        """The text of the ssh configuration."""
         return (
             f"Host server\n  HostName {self.host}\n  Port {self.port}\n  User {self.user}\n"
             f"  IdentityFile {self.key}\n  IdentitiesOnly yes\n  BatchMode yes\n"
@@ -48,33 +48,39 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One way.
+    """One method.
 
     Attributes:
-        family: Whose images it sends: see `images`.
-        registry: Where its registry runs.
+        family: The family of its images; see `images`.
+        registry: The side on which its registry runs.
     """
 
     name: str
     family: str = "others"
     registry: Literal["there", "here"] | None = None
 
-    def argv(self, way: Way, reference: str, tag: str) -> list[str]:
-        """The process that brings the image `reference` of this machine to the server, as `tag`."""
+    def argv(self, server: ServerAccess, reference: str, tag: str) -> list[str]:
+        """The process that brings the local image `reference` to the server, as `tag`."""
         if self.name == "ftl":
-            server = {
-                "host": way.host,
-                "port": way.port,
-                "user": way.user,
-                "key": str(way.key),
-                "known_hosts": str(way.known_hosts),
+            address = {
+                "host": server.host,
+                "port": server.port,
+                "user": server.user,
+                "key": str(server.key),
+                "known_hosts": str(server.known_hosts),
             }
-            return [sys.executable, "-m", "bench.transfer.ftl_send", json.dumps(server), reference, tag]
-        argv = [str(SCRIPTS / f"{self.name}.sh"), str(way.config), reference]
-        return [*argv, str(way.registry)] if self.registry else argv
+            return [sys.executable, "-m", "bench.transfer.ftl_send", json.dumps(address), reference, tag]
+        argv = [str(SCRIPTS / f"{self.name}.sh"), str(server.config), reference]
+        return [*argv, str(server.registry)] if self.registry else argv
+
+    def prepare_next(self, reference: str) -> list[str] | None:
+        """The process that runs after a deploy: FTL learns the blobs of an image while it waits for containers."""
+        if self.name != "ftl":
+            return None
+        return [sys.executable, "-m", "bench.transfer.ftl_send", "warm", reference]
 
     def tag(self, reference: str, release: str) -> str:
-        """The image's name on the server: FTL's releases each have their own, the others keep the name."""
+        """The image's tag on the server: FTL has one for each release, other methods keep the name."""
         return release if self.name == "ftl" else reference
 
 
@@ -88,4 +94,4 @@ METHODS: Mapping[str, Method] = {
         Method("original"),
     )
 }
-"""The order in which they take turns."""
+"""In the order in which they take turns."""

@@ -1,4 +1,4 @@
-"""What was measured: a line of JSON for each run."""
+"""Records of measured runs: a line of JSON for each."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ TYPE = "transfer"
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """One run; sizes in bytes.
+class RunRecord:
+    """Record of one run; sizes in bytes.
 
     Attributes:
-        bench: The benchmark that it belongs to: a file may hold several.
-        bytes: Both ways over the link, as the relay counted them.
+        bench: The benchmark of the run: a file may contain several.
+        bytes: In both directions over the link, counted by the relay.
         seconds: From the start of the method's process to its end.
-        memory_here: Peak of its processes here.
-        memory_there: Peak of its processes on the server, its engine apart.
-        memory_engine: By how much the server's engine grew.
-        free_there: Memory that the server had free before.
+        memory_here: Peak of the method's local processes.
+        memory_there: Peak of its processes on the server, without the engine.
+        memory_engine: Growth of the server's engine.
+        free_there: Free memory of the server before.
         image: Size of the image.
-        layer: Size of its largest layer, the base apart.
-        said: What the method says of itself; FTL does.
+        layer: Size of its largest layer, without the base.
+        said: The result that FTL reports.
     """
 
     bench: str
@@ -47,20 +47,20 @@ class Record:
 
     @property
     def turn(self) -> tuple[str, int]:
-        """What it shares with the runs that it is compared with in pairs."""
+        """The repetition: runs are compared in pairs of the same one."""
         return self.bench, self.repetition
 
     def line(self) -> str:
-        """As JSON."""
+        """The record as JSON."""
         return json.dumps({"type": TYPE, **asdict(self)})
 
 
-def read(path: Path) -> list[Record]:
-    """The runs of a file of such lines; other lines are passed over."""
-    known = {each.name for each in fields(Record)}
-    found: list[Record] = []
+def read_records(path: Path) -> list[RunRecord]:
+    """Read the records in a file; other lines are ignored."""
+    names = {field.name for field in fields(RunRecord)}
+    records: list[RunRecord] = []
     for line in path.read_text().splitlines():
         values = json.loads(line)
         if values.get("type") == TYPE:
-            found.append(Record(**{name: value for name, value in values.items() if name in known}))
-    return found
+            records.append(RunRecord(**{name: value for name, value in values.items() if name in names}))
+    return records

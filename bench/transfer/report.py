@@ -1,4 +1,4 @@
-"""What was measured, for people: a table of medians as text, and the pages of docs/."""
+"""Reports of measurements: a table of medians as text, and the pages of docs/."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING
 from lab.place import ROOT
 
 from bench.transfer.cases import CASES
-from bench.transfer.drawing import TITLE, drawn
-from bench.transfer.judging import OURS, best, cells, limits, slowdown
+from bench.transfer.limits import OURS, best, cells, limits, slowdown
 from bench.transfer.methods import METHODS
+from bench.transfer.plot import TITLE, draw
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from bench.transfer.judging import Limit, Unit
-    from bench.transfer.records import Record
+    from bench.transfer.limits import Limit, Unit
+    from bench.transfer.records import RunRecord
 
 PAGE = ROOT / "docs" / "performance.md"
 PLOT = ROOT / "docs" / "transfer.svg"
 BEGIN, END = "<!-- transfer: written by `python -m bench.transfer report FILE` -->", "<!-- /transfer -->"
 
 
-def table(records: Sequence[Record]) -> str:
-    """The medians as text."""
+def table(records: Sequence[RunRecord]) -> str:
+    """Table of medians as text."""
     columns = ("runs", "MB", "seconds", "MB here", "MB there")
     lines = [f"{'link':<14}{'case':<9}{'method':<18}" + "".join(f"{column:>10}" for column in columns)]
     for (case, link), methods in cells(records).items():
@@ -37,8 +37,8 @@ def table(records: Sequence[Record]) -> str:
     return "\n".join(lines)
 
 
-def write(records: Sequence[Record], page: Path = PAGE, plot: Path = PLOT) -> None:
-    """Put the tables between the marks of docs/performance.md, and draw the plot beside it.
+def write(records: Sequence[RunRecord], page: Path = PAGE, plot: Path = PLOT) -> None:
+    """Write the tables between the marks of docs/performance.md, and the plot beside it.
 
     Raises:
         SystemExit: The page has no such marks.
@@ -49,11 +49,11 @@ def write(records: Sequence[Record], page: Path = PAGE, plot: Path = PLOT) -> No
     if not (begin and end):
         raise SystemExit(f"{page} has no place for the table: {BEGIN} ... {END}")
     page.write_text(f"{before}{BEGIN}\n\n{markdown(records)}\n\n{END}{after}")
-    plot.write_text(drawn([record for record in records if record.server == records[0].server]))
+    plot.write_text(draw([record for record in records if record.server == records[0].server]))
 
 
-def markdown(records: Sequence[Record]) -> str:
-    """The plot and the tables of the page: for each server its own, the plot of the first alone."""
+def markdown(records: Sequence[RunRecord]) -> str:
+    """The plot of the first server, and the tables of each server."""
     servers = list(dict.fromkeys(record.server for record in records))
     blocks = [f"![{TITLE}, for {servers[0]}]({PLOT.name})"]
     for server in servers:
@@ -72,8 +72,8 @@ def markdown(records: Sequence[Record]) -> str:
     return "\n\n".join(blocks)
 
 
-def _link(link: str, records: Sequence[Record]) -> str:
-    """One link's cells: a row for each case, a column for each method."""
+def _link(link: str, records: Sequence[RunRecord]) -> str:
+    """The table of one link: a row for each case, a column for each method."""
     found = {case: methods for (case, at), methods in cells(records).items() if at == link and case in CASES}
     names = _methods(records)
     lines = _head([link, *names, "bytes", "seconds"])
@@ -83,12 +83,12 @@ def _link(link: str, records: Sequence[Record]) -> str:
     return "\n".join(lines)
 
 
-def _cell(runs: Sequence[Record]) -> str:
+def _cell(runs: Sequence[RunRecord]) -> str:
     return f"{_bytes(_middle(runs, 'bytes'))}, {_middle(runs, 'seconds'):.2f} s" if runs else ""
 
 
-def _against(methods: Mapping[str, Sequence[Record]]) -> tuple[str, str]:
-    """FTL against the best other: its share of the bytes, and of the seconds of pairs."""
+def _against(methods: Mapping[str, Sequence[RunRecord]]) -> tuple[str, str]:
+    """FTL's share of the best other method's bytes, and of its seconds in pairs."""
     if OURS not in methods or len(methods) < 2:
         return "", ""
     share = _middle(methods[OURS], "bytes") / best(methods, lambda run: run.bytes)
@@ -96,8 +96,8 @@ def _against(methods: Mapping[str, Sequence[Record]]) -> tuple[str, str]:
     return f"{share:.3f}", f"{slowest:.2f}"
 
 
-def _memory(records: Sequence[Record]) -> str:
-    """The peaks over all links and runs: a row for each method, a column for each case."""
+def _memory(records: Sequence[RunRecord]) -> str:
+    """Table of peak memory over all links: a row for each method, a column for each case."""
     cases = list(dict.fromkeys(record.case for record in records))
     lines = _head(["peak memory here, on the server", *cases])
     for method in _methods(records):
@@ -141,17 +141,17 @@ def _row(filled: Sequence[str]) -> str:
     return f"| {' | '.join(filled)} |"
 
 
-def _methods(records: Sequence[Record]) -> list[str]:
-    """Those that were measured, in their order."""
+def _methods(records: Sequence[RunRecord]) -> list[str]:
+    """The methods with measurements, in their usual order."""
     return [name for name in METHODS if any(record.method == name for record in records)]
 
 
-def _middle(runs: Sequence[Record], name: str) -> float:
+def _middle(runs: Sequence[RunRecord], name: str) -> float:
     return float(median(getattr(run, name) for run in runs))
 
 
 def _bytes(size: float) -> str:
-    """A size as people read it, in powers of 1000."""
+    """A size in powers of 1000."""
     if size < 1e6:
         return f"{size / 1e3:.1f} kB"
     return f"{size / 1e6:.1f} MB" if size < 1e8 else f"{size / 1e6:.0f} MB"

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 import pytest
-from bench.transfer import measuring
-from bench.transfer.drawing import drawn
-from bench.transfer.judging import judged
+from bench.transfer import measurement
+from bench.transfer.limits import judge
 from bench.transfer.methods import METHODS
-from bench.transfer.records import Record, read
+from bench.transfer.plot import draw
+from bench.transfer.records import RunRecord, read_records
 from bench.transfer.report import BEGIN, END, markdown, write
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ def record(
     seconds: float = 1.0,
     here: int = 60_000_000,
     there: int = 30_000_000,
-) -> Record:
+) -> RunRecord:
     """A run of an image of 300 MB whose largest layer has 120 MB."""
-    return Record(
+    return RunRecord(
         bench="bench-1",
         case=case,
         method=method,
@@ -52,9 +52,9 @@ def record(
     )
 
 
-def verdicts(records: list[Record]) -> dict[str, bool]:
+def verdicts(records: list[RunRecord]) -> dict[str, bool]:
     """The limits that were judged, by name."""
-    found = judged(records)["limits"]
+    found = judge(records)["limits"]
     assert isinstance(found, list)
     return {limit["name"]: limit["ok"] for limit in found}
 
@@ -137,7 +137,7 @@ def test_memory_is_judged_by_its_peak() -> None:
 
 def test_nothing_measured_is_nothing_kept() -> None:
     """A run that measured nothing has not kept its limits."""
-    assert judged([]) == {"type": "result", "ok": False, "limits": []}
+    assert judge([]) == {"type": "result", "ok": False, "limits": []}
 
 
 def test_records_are_read_as_they_were_written(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_records_are_read_as_they_were_written(tmp_path: Path) -> None:
     runs = [record("ftl"), record("registry", repetition=2)]
     file = tmp_path / "runs"
     file.write_text("\n".join([runs[0].line(), json.dumps({"type": "result"}), runs[1].line()]))
-    assert read(file) == runs
+    assert read_records(file) == runs
 
 
 def test_the_page_gets_the_tables_and_keeps_the_rest(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_the_page_gets_the_tables_and_keeps_the_rest(tmp_path: Path) -> None:
 def test_the_plot_has_a_bar_for_each_method_in_each_case() -> None:
     """It is valid XML; a smaller value has a lower bar."""
     runs = [record(name, size=10 ** (number + 3)) for number, name in enumerate(METHODS)]
-    root = ElementTree.fromstring(drawn(runs))
+    root = ElementTree.fromstring(draw(runs))
     space = "{http://www.w3.org/2000/svg}"
     bytes_panel = root.findall(f"{space}g")[0]
     bars = [float(bar.attrib["height"]) for bar in bytes_panel.findall(f"{space}rect")]
@@ -181,9 +181,9 @@ def test_the_memory_of_whole_families_is_seen() -> None:
     with subprocess.Popen([sys.executable, "-c", started], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        (grandchild,) = measuring.descendants(process.pid)
-        found = measuring.memory(grandchild)
+        (grandchild,) = measurement.descendants(process.pid)
+        found = measurement.memory(grandchild)
         process.kill()
         subprocess.run(["kill", str(grandchild)], check=True)
     assert found.peak > 50 * MEGABYTE > found.now > 0
-    assert measuring.memory(process.pid) == measuring.Memory()
+    assert measurement.memory(process.pid) == measurement.ProcessMemory()

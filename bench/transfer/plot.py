@@ -1,4 +1,4 @@
-"""The plot: bytes, and seconds on each link, by case and method, as an SVG that needs nothing to be drawn or read."""
+"""Plot of bytes, and of seconds on each link, by case and method, as an SVG."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.transfer.methods import METHODS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from bench.transfer.records import Record
+    from bench.transfer.records import RunRecord
 
 TITLE = "Bytes and seconds of bringing an image to a server, by case and method"
 
@@ -28,7 +28,7 @@ COLOURS = {
 """Readable on white and on black."""
 
 WIDTH, HEIGHT = 460, 270
-"""Of a panel, with its title and the names of the cases."""
+"""Size of a panel, with its title and the names of the cases."""
 
 LEFT, RIGHT, TOP, BOTTOM = 56, 10, 34, 28
 BAR, GAP = 11, 1
@@ -49,17 +49,17 @@ class Panel:
     """One diagram.
 
     Attributes:
-        values: (case, method) -> what its bar shows.
-        shown: A value as a word.
+        values: (case, method) -> value of the bar.
+        label: Formats a value.
     """
 
     title: str
     values: dict[tuple[str, str], float]
-    shown: Callable[[float], str]
+    label: Callable[[float], str]
 
 
-def drawn(records: Sequence[Record]) -> str:
-    """The whole plot."""
+def draw(records: Sequence[RunRecord]) -> str:
+    """The plot as SVG."""
     known = [record for record in records if record.case in CASES]
     panels = [Panel("bytes on the wire, all links", _medians(known, "bytes"), _size)]
     for link in dict.fromkeys(record.link for record in known):
@@ -80,7 +80,7 @@ def drawn(records: Sequence[Record]) -> str:
     return "\n".join([*lines, "</svg>", ""])
 
 
-def _medians(records: Sequence[Record], name: str) -> dict[tuple[str, str], float]:
+def _medians(records: Sequence[RunRecord], name: str) -> dict[tuple[str, str], float]:
     found: dict[tuple[str, str], list[float]] = {}
     for record in records:
         found.setdefault((record.case, record.method), []).append(getattr(record, name))
@@ -96,7 +96,7 @@ def _legend() -> Iterator[str]:
 
 
 def _panel(panel: Panel) -> Iterator[str]:
-    """Bars in groups, one for each case, on a logarithmic scale from a whole decade to another."""
+    """Bars in groups, one for each case, on a logarithmic scale of whole decades."""
     low = math.floor(math.log10(min(panel.values.values())))
     high = max(math.ceil(math.log10(max(panel.values.values()))), low + 1)
     bottom, top = HEIGHT - BOTTOM, TOP
@@ -108,7 +108,7 @@ def _panel(panel: Panel) -> Iterator[str]:
     for decade in range(low, high + 1):
         y = bottom - height(10.0**decade)
         yield f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        yield f'<text class="small" x="{LEFT - 6}" y="{y + 3:.1f}" text-anchor="end">{panel.shown(10.0**decade)}</text>'
+        yield f'<text class="small" x="{LEFT - 6}" y="{y + 3:.1f}" text-anchor="end">{panel.label(10.0**decade)}</text>'
     cases = [case for case in CASES if any(known == case for known, _ in panel.values)]
     step = (WIDTH - LEFT - RIGHT) / len(cases)
     labels: list[str] = []
@@ -122,15 +122,15 @@ def _panel(panel: Panel) -> Iterator[str]:
             tall = max(height(value), 1.0)
             yield (
                 f'<rect x="{x:.1f}" y="{bottom - tall:.1f}" width="{BAR}" height="{tall:.1f}" '
-                f'fill="{COLOURS[name]}"><title>{escape(f"{case}, {name}: {panel.shown(value)}")}</title></rect>'
+                f'fill="{COLOURS[name]}"><title>{escape(f"{case}, {name}: {panel.label(value)}")}</title></rect>'
             )
             if name == "ftl":
                 labels.append(
                     f'<text class="value" x="{x + BAR / 2:.1f}" y="{bottom - tall - 4:.1f}" '
-                    f'text-anchor="middle">{panel.shown(value)}</text>'
+                    f'text-anchor="middle">{panel.label(value)}</text>'
                 )
             x += BAR + GAP
-    yield from labels  # over the bars beside them
+    yield from labels  # above the neighbouring bars
 
 
 def _size(value: float) -> str:

@@ -1,9 +1,9 @@
-"""The memory of a method on both sides, read from /proc while it runs (so on Linux only), and its seconds.
+"""Measurement of a method's seconds, and of its memory on both sides, from /proc (Linux).
 
-The server is a container, so that its processes can be seen from here, too. Memory is resident memory, summed over
-all processes of a side, looked at every 50 ms; a peak between two looks is caught where it is that of a single process
-(VmHWM). Pages that several processes share count for each. The engines' own processes are not among
-them: that of the server is measured apart, the one here belongs to all methods alike.
+The server is a container, so that its processes are visible here, too. Memory is resident memory, summed over all
+processes of a side, sampled every 50 ms; a peak between two samples is noticed where it is that of a single process
+(VmHWM). Pages that several processes share count for each. The engines' processes are not included: the server's is
+measured separately, the local one is used by all methods alike.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import IO
 
-LOOK = 0.05
-"""Seconds between two looks."""
+SAMPLE_SECONDS = 0.05
+"""Seconds between two samples."""
 
 _MEMORY = re.compile(r"^(VmHWM|VmRSS):\s+(\d+) kB$", re.MULTILINE)
 _PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
@@ -33,15 +33,15 @@ _ENGINE = "dockerd"
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """One run.
+class Measurement:
+    """Measurement of one run.
 
     Attributes:
-        exit_code: None: it was stopped, because it took too long.
-        here: Peak memory of the method's processes here.
-        there: The same on the server, its engine apart.
-        engine: By how much the server's engine, with the processes that it starts, grew at most.
-        free: Memory that was free before, there (where it is here's, too).
+        exit_code: None if it was stopped, because it took too long.
+        here: Peak memory of the method's local processes.
+        there: Peak memory of its processes on the server, without the engine.
+        engine: The largest growth of the server's engine, with the processes that it starts.
+        free: Free memory before, on the server (which is this machine's).
     """
 
     exit_code: int | None
@@ -53,21 +53,21 @@ class Measured:
 
 
 def adopt_orphans() -> None:
-    """Become the parent of what our children leave behind, such as ssh's masters: so it can be seen, and ended."""
+    """Become the parent of our children's orphans, such as ssh's masters, to measure and end them."""
     if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "prctl")
 
 
 def run(
     argv: Sequence[str], *, env: Mapping[str, str], log: IO[bytes], server: int, timeout: float
-) -> Measured:
-    """Run a method to its end; nothing of it runs on here afterwards.
+) -> Measurement:
+    """Run a method to its end; no local process of it is left afterwards.
 
     Args:
         argv: The method's process.
         env: Its environment.
-        log: Takes all that it prints.
-        server: The first process of the server, by its number here.
+        log: The file for its output.
+        server: The first process of the server, by its local PID.
         timeout: Seconds after which it is stopped.
     """
     own = os.getpid()
@@ -85,11 +85,11 @@ def run(
             _end(pid for pid in descendants(own) if pid not in others)
             with suppress(ChildProcessError):
                 process.wait()
-    return Measured(exit_code, seconds, peaks.here, peaks.there, peaks.engine, free)
+    return Measurement(exit_code, seconds, peaks.here, peaks.there, peaks.engine, free)
 
 
 def descendants(pid: int, *, but: int | None = None) -> Iterator[int]:
-    """The processes below one, whichever of its threads started them; one of them and those below it are left out."""
+    """All descendants of a process, started by any of its threads, except those of `but`."""
     with suppress(OSError):  # it has ended
         for thread in Path(f"/proc/{pid}/task").iterdir():
             for child in map(int, (thread / "children").read_text().split()):
@@ -99,24 +99,24 @@ def descendants(pid: int, *, but: int | None = None) -> Iterator[int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
-    """Bytes of memory that a process has, and the most that it ever had."""
+class ProcessMemory:
+    """Current and peak memory of a process, in bytes."""
 
     now: int = 0
     peak: int = 0
 
 
-def memory(pid: int) -> Memory:
-    """Of a process; nothing when it has ended."""
+def memory(pid: int) -> ProcessMemory:
+    """The memory of a process; zero when it has ended."""
     try:
         found = dict(_MEMORY.findall(Path(f"/proc/{pid}/status").read_text()))
-        return Memory(int(found["VmRSS"]) * 1024, int(found["VmHWM"]) * 1024)
+        return ProcessMemory(int(found["VmRSS"]) * 1024, int(found["VmHWM"]) * 1024)
     except (OSError, KeyError):
-        return Memory()
+        return ProcessMemory()
 
 
-def _most(pids: Iterable[int]) -> int:
-    """What processes have together, or one of them once had alone."""
+def _peak(pids: Iterable[int]) -> int:
+    """The total memory of processes, or the peak of a single one if that is larger."""
     found = [memory(pid) for pid in pids]
     return max(sum(each.now for each in found), *(each.peak for each in found), 0)
 
@@ -150,15 +150,15 @@ def _watched(own: int, others: set[int], server: int) -> Iterator[_Peaks]:
     engine = next(pid for pid in standing if _name(pid) == _ENGINE)
     before = sum(memory(pid).now for pid in (engine, *descendants(engine)))
 
-    def look() -> None:
-        while not over.wait(LOOK):
-            here = _most(pid for pid in descendants(own) if pid not in others)
-            there = _most(pid for pid in descendants(server, but=engine) if pid not in standing)
+    def sample() -> None:
+        while not over.wait(SAMPLE_SECONDS):
+            here = _peak(pid for pid in descendants(own) if pid not in others)
+            there = _peak(pid for pid in descendants(server, but=engine) if pid not in standing)
             engines = sum(memory(pid).now for pid in (engine, *descendants(engine)))
             peaks.here, peaks.there = max(peaks.here, here), max(peaks.there, there)
             peaks.engine = max(peaks.engine, engines - before)
 
-    thread = threading.Thread(target=look, name="memory")
+    thread = threading.Thread(target=sample, name="memory")
     thread.start()
     try:
         yield peaks

@@ -1,4 +1,4 @@
-"""Whether the limits are kept: FTL against the best of the others, in bytes, seconds and memory."""
+"""Limits of FTL's transfers, against the best other method: bytes, seconds and memory."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from bench.transfer.cases import LARGE
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from bench.transfer.records import Record
+    from bench.transfer.records import RunRecord
 
 Unit = Literal["", "bytes", "seconds"]
 
 OURS = "ftl"
 
 BYTES: Mapping[str, float] = {"cold": 0.95, "code": 1.0, "deps": 1 / 15, "rebuild": 1 / 100}
-"""Case -> the share of the best other's bytes that FTL may need."""
+"""Case -> the largest share of the best other method's bytes."""
 
 NEXT_DOOR = "loopback"
 DELTA_CASES = ("deps", "rebuild")
-"""The link that is faster than differences are made, and what is not judged by its bytes there, but by its seconds."""
+"""The link that is faster than deltas are made, and the cases judged by seconds alone there."""
 
 NONE_BYTES = 20_000
 NONE_SECONDS = 1.0
-"""Of a transfer of nothing; the seconds at the longest link."""
+"""Limits of a transfer without missing layers; the seconds are for the slowest link."""
 
 DELTA_CASE, SLOW_LINK, DELTA_TIMES = "deps", "20mbit-60ms", 8.0
-"""Where FTL is to be so many times faster than the best other."""
+"""The case and link in which FTL should be this many times faster than the best other."""
 
 MEMORY_HERE = 120e6
 LAYERS_THERE = 2.5
-"""Memory on the server, in times of the changed layer, while a delta is applied."""
+"""Limit of memory on the server while a delta is applied, in times of the changed layer."""
 
 SHARE_OF_FREE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A limit and what was measured for it: shares or multiples, where the unit is none."""
+    """A limit and its measured value: a share or multiple where there is no unit."""
 
     name: str
     value: float
@@ -52,13 +52,13 @@ class Limit:
         return self.value <= self.limit
 
 
-def limits(records: Sequence[Record]) -> list[Limit]:
-    """Every limit for which there are figures."""
+def limits(records: Sequence[RunRecord]) -> list[Limit]:
+    """Every limit for which there are measurements."""
     return [*_bytes(records), *_nothing(records), *_seconds(records), *_memory(records)]
 
 
-def judged(records: Sequence[Record]) -> dict[str, object]:
-    """The last line of a run."""
+def judge(records: Sequence[RunRecord]) -> dict[str, object]:
+    """The result of a benchmark: its last line of output."""
     found = limits(records)
     fields = [
         {"name": limit.name, "value": round(limit.value, 4), "limit": round(limit.limit, 4), "ok": limit.ok}
@@ -67,28 +67,28 @@ def judged(records: Sequence[Record]) -> dict[str, object]:
     return {"type": "result", "ok": bool(found) and all(limit.ok for limit in found), "limits": fields}
 
 
-def cells(records: Sequence[Record]) -> dict[tuple[str, str], dict[str, list[Record]]]:
-    """(case, link) -> method -> its runs, in the order in which all of them were first met."""
-    found: dict[tuple[str, str], dict[str, list[Record]]] = {}
+def cells(records: Sequence[RunRecord]) -> dict[tuple[str, str], dict[str, list[RunRecord]]]:
+    """(case, link) -> method -> runs, in the order of the records."""
+    found: dict[tuple[str, str], dict[str, list[RunRecord]]] = {}
     for record in records:
         found.setdefault((record.case, record.link), {}).setdefault(record.method, []).append(record)
     return found
 
 
-def slowdown(ours: Sequence[Record], others: Sequence[Record]) -> float:
-    """Our seconds in times of theirs: the median of the pairs of one turn; of all, where there are no pairs."""
+def slowdown(ours: Sequence[RunRecord], others: Sequence[RunRecord]) -> float:
+    """FTL's seconds in times of another method's: the median of pairs, or of all without pairs."""
     theirs = {record.turn: record.seconds for record in others}
     if pairs := [record.seconds / theirs[record.turn] for record in ours if record.turn in theirs]:
         return median(pairs)
     return median(record.seconds for record in ours) / median(theirs.values())
 
 
-def best(methods: Mapping[str, Sequence[Record]], figure: Callable[[Record], float]) -> float:
-    """The smallest median of a figure among the others."""
+def best(methods: Mapping[str, Sequence[RunRecord]], figure: Callable[[RunRecord], float]) -> float:
+    """The smallest median of a figure among the other methods."""
     return min(median(map(figure, runs)) for method, runs in methods.items() if method != OURS)
 
 
-def _bytes(records: Sequence[Record]) -> list[Limit]:
+def _bytes(records: Sequence[RunRecord]) -> list[Limit]:
     shares: dict[str, list[float]] = {}
     for (case, link), methods in _contests(records):
         if case in BYTES and not (case in DELTA_CASES and link == NEXT_DOOR):
@@ -100,7 +100,7 @@ def _bytes(records: Sequence[Record]) -> list[Limit]:
     ]
 
 
-def _nothing(records: Sequence[Record]) -> list[Limit]:
+def _nothing(records: Sequence[RunRecord]) -> list[Limit]:
     ours = [record for record in records if record.case == "none" and record.method == OURS]
     found = [Limit("bytes: none", max(run.bytes for run in ours), NONE_BYTES, "bytes")] if ours else []
     if far := [run.seconds for run in ours if run.link == SLOW_LINK]:
@@ -108,7 +108,7 @@ def _nothing(records: Sequence[Record]) -> list[Limit]:
     return found
 
 
-def _seconds(records: Sequence[Record]) -> list[Limit]:
+def _seconds(records: Sequence[RunRecord]) -> list[Limit]:
     found: list[Limit] = []
     for (case, link), methods in _contests(records):
         ratios = {name: slowdown(methods[OURS], runs) for name, runs in methods.items() if name != OURS}
@@ -119,7 +119,7 @@ def _seconds(records: Sequence[Record]) -> list[Limit]:
     return found
 
 
-def _memory(records: Sequence[Record]) -> list[Limit]:
+def _memory(records: Sequence[RunRecord]) -> list[Limit]:
     ours = [record for record in records if record.method == OURS]
     if not ours:
         return []
@@ -134,6 +134,6 @@ def _memory(records: Sequence[Record]) -> list[Limit]:
     return found
 
 
-def _contests(records: Sequence[Record]) -> list[tuple[tuple[str, str], dict[str, list[Record]]]]:
-    """The cells in which FTL and at least one other were measured."""
+def _contests(records: Sequence[RunRecord]) -> list[tuple[tuple[str, str], dict[str, list[RunRecord]]]]:
+    """The cells with measurements of FTL and at least one other method."""
     return [(key, methods) for key, methods in cells(records).items() if OURS in methods and len(methods) > 1]

@@ -1,4 +1,4 @@
-"""A server of one method's own and a user who knows no other: what a run begins with is what this method left."""
+"""A server for one method, whose state is saved and restored between runs."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from lab.place import ROOT
 from lab.server import docker
 from tests.harness import environment
 
-from bench.transfer import measuring
-from bench.transfer.links import LINKS, opened
-from bench.transfer.methods import Way
+from bench.transfer import measurement
+from bench.transfer.links import LINKS, open_link
+from bench.transfer.methods import ServerAccess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from lab.servers import Lab, Server, Store
 
     from bench.transfer.cases import Case
-    from bench.transfer.images import Images
-    from bench.transfer.links import Carried, Link
-    from bench.transfer.measuring import Measured
+    from bench.transfer.images import AppImages
+    from bench.transfer.links import Link, LinkTraffic
+    from bench.transfer.measurement import Measurement
     from bench.transfer.methods import Method
 
 RUN_SECONDS = 900.0
-"""A run that takes longer is stopped, and so is the benchmark."""
+"""Seconds after which a run is stopped, and with it the benchmark."""
 
 _REGISTRY = prepare.Tool("docker-registry", "docker-registry")
 _THERE = Path(__file__).parent / "there"
@@ -55,29 +55,29 @@ docker image prune --force
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """What one run took, and what the method says of it (FTL does)."""
+class RunResult:
+    """Measurement of one run, and the result that FTL reports."""
 
-    measured: Measured
-    carried: Carried
+    measurement: Measurement
+    traffic: LinkTraffic
     said: dict[str, Any]
 
 
-class Stage:
-    """A method's server, its home there and here; a context manager.
+class MethodServer:
+    """A method's server, with a home folder on both sides; a context manager.
 
-    State is kept and put back by copying both homes and removing what is not of the state from the server's engine:
-    containers, volumes and images.
+    State is saved and restored by copying both home folders and removing containers, volumes and images that are not
+    part of it from the server's engine.
 
     Args:
-        lab: Where the server is started.
+        lab: Starts the server.
         method: The method.
-        images: What it sends.
-        folder: An empty folder for its files here, whose path is short: there are sockets in it.
-        name: The server's.
+        images: The images that it sends.
+        folder: An empty folder for its local files, with a short path: it contains sockets.
+        name: The server's name.
     """
 
-    def __init__(self, lab: Lab, method: Method, images: Images, folder: Path, *, name: str) -> None:
+    def __init__(self, lab: Lab, method: Method, images: AppImages, folder: Path, *, name: str) -> None:
         self.name = name
         self.method = method
         self.images = images
@@ -104,7 +104,7 @@ class Stage:
         self._untag(())
 
     def start(self, suite: str, store: Store) -> None:
-        """Start the server, and what of the method is there before any deploy."""
+        """Start the server, and install what the method needs before any deploy."""
         self._server = self._lab.server(self.name, suite=suite, store=store)
         self._address = self._server.address
         state = docker("container", "inspect", "--format", "{{.State.Pid}}", self._server.container)
@@ -120,27 +120,30 @@ class Stage:
     # --- state --------------------------------------------------------------------------------------
 
     def empty(self) -> None:
-        """As before the first deploy."""
-        self._put_back("empty", ())
+        """Restore the state before the first deploy."""
+        self._restore("empty", ())
 
     def keep(self, case: Case) -> None:
-        """What is there now, after this case, is the state that `back` leads to."""
+        """Save the state after this case, for `back`, once the method has prepared its next run."""
+        argv = self.method.prepare_next(self.images.reference(case.variant))
+        if argv is not None:
+            subprocess.run(argv, env=self._environment, check=True, timeout=RUN_SECONDS)
         self._server.run("sh", "-c", _COPY, "sh", _HOME, f"{_KEPT}-base")
         shutil.rmtree(self._folder / "base", ignore_errors=True)
         shutil.copytree(self._home, self._folder / "base", symlinks=True)
         self._kept = (self._tag(case),)
 
     def back(self) -> None:
-        """As it was kept."""
-        self._put_back("base", self._kept)
+        """Restore the state that was saved."""
+        self._restore("base", self._kept)
 
     def bring_base(self, case: Case) -> None:
-        """Deploy the first version, over a link of which nothing is measured, and keep that state."""
+        """Deploy the first version without measuring it, and save that state."""
         self.empty()
         self.run(case, LINKS["loopback"])
         self.keep(case)
 
-    def _put_back(self, name: str, images: tuple[str, ...]) -> None:
+    def _restore(self, name: str, images: tuple[str, ...]) -> None:
         self._server.run("sh", "-c", _CLEAR, "sh", *images)
         self._server.run("sh", "-c", _COPY, "sh", f"{_KEPT}-{name}", _HOME)
         shutil.rmtree(self._home)
@@ -148,7 +151,7 @@ class Stage:
         self._untag(images)
 
     def _untag(self, kept: tuple[str, ...]) -> None:
-        """Remove the names that pushing needs here, and FTL's releases but those that are kept."""
+        """Remove the local tags that pushing needs, and FTL's releases that are not in the saved state."""
         named = ("--filter", f"reference=127.0.0.1:{self._port}/*", "--filter", f"reference={self._project}")
         found = docker("images", "--format", "{{.Repository}}:{{.Tag}}", *named).stdout.decode().split()
         if names := [name for name in found if name not in kept]:
@@ -156,16 +159,16 @@ class Stage:
 
     # --- runs ---------------------------------------------------------------------------------------
 
-    def run(self, case: Case, link: Link) -> Run:
-        """Bring a case's image to the server, and see that it is there.
+    def run(self, case: Case, link: Link) -> RunResult:
+        """Bring a case's image to the server, and verify it.
 
         Raises:
-            SystemExit: It is not.
+            SystemExit: The image is not on the server.
         """
         reference, tag = self.images.reference(case.variant), self._tag(case)
-        with opened(link, self._address, 22) as carried, self._log.open("wb") as log:
-            argv = self.method.argv(self._way(carried.port), reference, tag)
-            measured = measuring.run(
+        with open_link(link, self._address, 22) as traffic, self._log.open("wb") as log:
+            argv = self.method.argv(self._access(traffic.port), reference, tag)
+            measured = measurement.run(
                 argv, env=self._environment, log=log, server=self._first, timeout=RUN_SECONDS
             )
         said = self._log.read_text(errors="replace")
@@ -174,25 +177,25 @@ class Stage:
         layers = ("image", "inspect", "--format", "{{json .RootFS.Layers}}")
         if self._server.docker(*layers, tag) != docker(*layers, reference).stdout.decode().strip():
             raise SystemExit(f"{self.method.name}, {case.name}: another image has arrived\n{said[-3000:]}")
-        return Run(measured, carried, json.loads(said) if self.method.name == "ftl" else {})
+        return RunResult(measured, traffic, json.loads(said) if self.method.name == "ftl" else {})
 
     def _tag(self, case: Case) -> str:
         return self.method.tag(self.images.reference(case.variant), f"{self._project}:{case.name}")
 
-    def _way(self, port: int) -> Way:
-        """The server at a port here; writes what ssh needs for it."""
+    def _access(self, port: int) -> ServerAccess:
+        """The server at a local port; writes the ssh configuration for it."""
         known_hosts, config = self._folder / "known_hosts", self._folder / "ssh"
         host_key = self._server.known_hosts.read_text().split(maxsplit=1)[1]
         known_hosts.write_text(f"[127.0.0.1]:{port} {host_key}")
         server = self._server
-        way = Way("127.0.0.1", port, server.user, server.key, known_hosts, config, self._port)
-        config.write_text(way.written())
-        return way
+        access = ServerAccess("127.0.0.1", port, server.user, server.key, known_hosts, config, self._port)
+        config.write_text(access.ssh_config())
+        return access
 
     # --- registries ---------------------------------------------------------------------------------
 
     def _install(self) -> None:
-        """Put a registry, and what pulls from one, into the server's home, as a user without rights could."""
+        """Install a registry, and scripts that pull from one, in the server's home folder: without root."""
         files = [*_THERE.iterdir(), _program()]
         self._server.run("mkdir", "-p", f"{_HOME}/bench")
         for path in files:
@@ -203,7 +206,7 @@ class Stage:
 
     @contextmanager
     def _registry(self) -> Iterator[None]:
-        """A registry here that is always there."""
+        """A local registry that runs all the time."""
         settings = {
             "REGISTRY_HTTP_ADDR": f"127.0.0.1:{self._port}",
             "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY": str(self._home / "registry"),
@@ -238,7 +241,7 @@ def _answers(port: int) -> bool:
 
 
 def _free_port() -> int:
-    """A port that nobody uses now: fixed for all runs, as that of a registry is."""
+    """A free port, the same for all runs, like a registry's."""
     with socket.socket() as own:
         own.bind(("127.0.0.1", 0))
         port: int = own.getsockname()[1]
