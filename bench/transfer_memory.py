@@ -3,8 +3,8 @@
     python -m bench.transfer_memory [--megabytes 1000] [--suite bookworm] [--store overlay2]
 
 Prints one JSON object a line: for each stage of the pipeline (read from the local engine, pick the layers out,
-compress, send and load on the server) the seconds that it takes together with those before it and the peak memory of the
-process that did it. Each stage runs in a separate process, against a lab server over SSH.
+compress, send and load on the server) the seconds that it takes together with those before it, and the peak memory of
+the process that did it. Each stage runs in a separate process, against a lab server over SSH.
 """
 
 from __future__ import annotations
