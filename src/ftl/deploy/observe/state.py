@@ -98,6 +98,13 @@ class Observed:
         numbers += [release_of(container) for container in (*self.services, *self.of_role(labels.ROLE_HOOK))]
         return max(numbers, default=0)
 
+    @property
+    def live_number(self) -> int:
+        """The number of the current release: the highest one that went live; 0 without any."""
+        numbers = [record.number for record in self.releases if record.outcome == "live"]
+        numbers += [release_number(release) for release in self.live_releases]
+        return max(numbers, default=0)
+
     def live_release(self, service: str) -> str | None:
         """Live release of a service: by live file, else by record, else by running containers."""
         return self._switched_to(service) or self._recorded(service) or self._adopted(service)

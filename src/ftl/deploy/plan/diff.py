@@ -201,7 +201,7 @@ def diff(
         target_site=target,
         certificate=files.certificate,
         makes_release=makes_release,
-        release=f"r{observed.last_number + makes_release}",
+        release=f"r{observed.last_number + 1 if makes_release else observed.live_number}",
     )
 
 

@@ -158,3 +158,15 @@ def test_containers_that_are_not_in_the_network_are_replaced(network: str, state
     if network == "made anew":
         there = replace(there, networks=(replace(there.networks[0], id="other"),))
     assert actions(plan(asked, there)) == {"web": "replaced", "redis": "replaced"}
+
+
+def test_without_changes_the_release_is_the_live_one() -> None:
+    """A failed deploy after it has a higher number, and is not called live."""
+    asked = project()
+    there = server(
+        asked,
+        *container(asked, "web", "r2"),
+        live={"web": "r2"},
+        releases=(record("r2", web="r2"), record("r3", "failed", web="r3")),
+    )
+    assert plan(asked, there).release == "r2"
