@@ -153,7 +153,7 @@ def test_two_at_once_do_not_meet(ftl: Callable[..., Project], server: Server) ->
     app = lab_project(ftl, server)
     app.deploy().ok()
     app.version("two")
-    app.service()["hooks"] = {"pre": "sleep 5"}
+    app.service()["hooks"] = {"pre": "sleep 12"}
     first: list[int] = []
     thread = threading.Thread(target=lambda: first.append(app.deploy().exit_code))
     thread.start()
@@ -253,11 +253,12 @@ def test_a_server_that_dies_mid_deploy_is_told_and_recovers(
 def test_a_release_that_ends_after_it_was_healthy_is_not_switched_to(
     ftl: Callable[..., Project], server: Server
 ) -> None:
-    """What dies while a hook runs is noticed before traffic moves."""
+    """A container that dies while another service gets healthy is noticed before traffic moves."""
     app = lab_project(ftl, server)
     app.deploy().ok()
     app.version("two", dockerfile=with_command("sh", "-c", "httpd -p 8000 -h /www; sleep 4; exit 9"))
-    app.service()["hooks"] = {"pre": "sleep 6"}
+    slow = ["sh", "-c", "sleep 7; exec httpd -f -p 8000 -h /www"]
+    app.config["services"].append({"name": "slow", "build": "app", "port": 8000, "command": slow})
     failed = app.run("deploy")
     assert failed.exit_code == 1
     assert "exited with code 9" in failed.stderr, failed
