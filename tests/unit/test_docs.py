@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from typing import TYPE_CHECKING
 
@@ -99,3 +100,30 @@ def test_architecture_names_files_that_exist() -> None:
         path for path in re.findall(r"`([a-z_]+/[a-z_/]+\.(?:py|sh))`", text) if not path.startswith("tests/")
     }
     assert [path for path in sorted(paths) if not (ROOT / "src/ftl" / path).exists()] == []
+
+
+def test_messages_of_the_troubleshooting_page_exist() -> None:
+    """A heading in backticks is a message: all its longer words are in the strings of one module of src/ftl."""
+    page = (ROOT / "docs/troubleshooting.md").read_text()
+    headings = re.findall(r"^### (.*)$", page, re.MULTILINE)
+    messages = [message for heading in headings for message in re.findall(r"`([^`]+)`", heading)]
+    words = {message: set(_WORD.findall(message)) for message in messages if not _COMMAND.match(message)}
+    modules = [set(_WORD.findall(text)) for text in program_texts()]
+    assert [message for message in words if not any(words[message] <= module for module in modules)] == []
+
+
+_COMMAND = re.compile(r"(ftl|pip|apt-get)\b")
+_WORD = re.compile(r"[a-z]{4,}")
+
+
+def program_texts() -> list[str]:
+    """The strings of each module, and each shell script."""
+    source = ROOT / "src/ftl"
+    scripts = [path.read_text() for path in source.rglob("*.sh")]
+    return scripts + ["\n".join(strings(path)) for path in source.rglob("*.py")]
+
+
+def strings(module: Path) -> list[str]:
+    """All strings of a module, docstrings too; of f-strings the parts between placeholders."""
+    nodes = ast.walk(ast.parse(module.read_text()))
+    return [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
