@@ -1,4 +1,4 @@
-"""The proxy's life: it starts once, keeps what it knows, and joins networks and takes configurations under load."""
+"""Life cycle of the proxy: start, restart, new networks and configurations under load."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ REQUESTS = (Request("GET", "/"), Request("POST", "/", b"a body"))
 
 @each_engine
 def test_a_restart_keeps_everything(proxy_image: str, suite: str, request: pytest.FixtureRequest) -> None:
-    """After the proxy was restarted, or removed and started anew on its volumes, it serves the same releases."""
+    """After a restart, or a new start on its volumes, the proxy serves the same releases."""
 
     async def work() -> None:
         async with testbed_on(suite, request) as testbed:
@@ -43,30 +43,30 @@ def test_a_restart_keeps_everything(proxy_image: str, suite: str, request: pytes
             while stopped is not None and stopped.running:  # the engine's list may be a moment behind
                 stopped = await testbed.proxy.observe()
             assert stopped is not None
-            assert stopped.live == before.live, "known while it is stopped, too"
+            assert stopped.live == before.live, "not known while it is stopped"
             await testbed.proxy.ensure(proxy_image)
             assert await testbed.proxy.observe() == before
             assert (await testbed.get(HOST))[0] == 200
             paused = await testbed.machine.run(["docker", "pause", testbed.names.container])
             assert paused.exit_code == 0, paused.stderr
             await testbed.proxy.ensure(proxy_image)
-            assert (await testbed.get(HOST))[0] == 200, "also after somebody paused it"
+            assert (await testbed.get(HOST))[0] == 200, "after a pause"
             await testbed.engine.remove(testbed.names.container, force=True)
             await testbed.proxy.ensure(proxy_image)
             assert (await testbed.get(HOST))[0] == 200
             await testbed.engine.stop(testbed.names.container, timeout=10)
             await testbed.engine.remove_network(testbed.names.network)
             await testbed.proxy.ensure(proxy_image)
-            assert (await testbed.get(HOST))[0] == 200, "also after its network was pruned meanwhile"
+            assert (await testbed.get(HOST))[0] == 200, "after its network was pruned"
             assert await testbed.proxy.apply(site) is False
             caller = await testbed.app(project, "caller", "r1")
-            assert (await testbed.call(caller, "web", 8000))["failed"] == 0, "by name, too"
+            assert (await testbed.call(caller, "web", 8000))["failed"] == 0, "by name"
 
     asyncio.run(work())
 
 
 def test_starting_twice_starts_once(proxy_image: str) -> None:
-    """Two deploys that both start the proxy get one."""
+    """Deploys that start the proxy at the same time get one proxy."""
 
     async def work() -> None:
         async with ProxyTestbed() as testbed:
@@ -74,8 +74,8 @@ def test_starting_twice_starts_once(proxy_image: str) -> None:
             proxies = [ProxyControl(testbed.engine, testbed.machine, names) for _ in range(3)]
             try:
                 async with asyncio.TaskGroup() as group:
-                    for one in proxies:
-                        group.create_task(one.ensure(proxy_image))
+                    for proxy in proxies:
+                        group.create_task(proxy.ensure(proxy_image))
                 assert await proxies[0].in_flight() == {}
             finally:
                 await testbed.engine.remove(names.container, force=True)
@@ -85,8 +85,8 @@ def test_starting_twice_starts_once(proxy_image: str) -> None:
     asyncio.run(work())
 
 
-def test_a_port_that_a_container_holds_is_named(proxy_image: str, busybox: str) -> None:
-    """When another container publishes the proxy's port the error names it, and nothing is left behind."""
+def test_a_port_taken_by_a_container_is_reported(proxy_image: str, busybox: str) -> None:
+    """If another container publishes the proxy's port, the error names it, and nothing is left behind."""
 
     async def work() -> None:
         async with ProxyTestbed() as testbed:
@@ -114,8 +114,8 @@ def test_a_port_that_a_container_holds_is_named(proxy_image: str, busybox: str) 
     asyncio.run(work())
 
 
-def test_a_port_that_a_program_holds_is_told(proxy_image: str) -> None:
-    """When a program outside Docker has the port the error says so and how to find it."""
+def test_a_port_taken_by_a_program_is_reported(proxy_image: str) -> None:
+    """If a program outside Docker has the port, the error says how to find it."""
 
     async def work() -> None:
         with socket.create_server(("0.0.0.0", 0)) as taken:
@@ -136,10 +136,10 @@ def test_a_port_that_a_program_holds_is_told(proxy_image: str) -> None:
 
 
 @each_engine
-def test_joining_networks_and_new_names_cost_no_request(
+def test_new_networks_and_aliases_cost_no_request(
     proxy_image: str, suite: str, request: pytest.FixtureRequest
 ) -> None:
-    """Other projects' networks, and new names in a network that it is in, disturb no request and no stream."""
+    """Connecting to other networks, and new aliases in one, disturb no request and no stream."""
 
     async def work() -> None:
         async with testbed_on(suite, request) as testbed:
@@ -148,7 +148,7 @@ def test_joining_networks_and_new_names_cost_no_request(
             await asyncio.sleep(1)
             with Load(await testbed.target(HOST), REQUESTS, clients=16, pause=0.005) as load:
                 for number in range(3):
-                    # One name sorts before, one after the project's own.
+                    # Their names sort before and after the project's.
                     other = testbed.project(f"{'az'[number % 2]}{number}")
                     await testbed.proxy.connect(await testbed.network(other), ["web"])
                     await testbed.proxy.connect(project_network(project), [f"more{number}"])
@@ -156,16 +156,16 @@ def test_joining_networks_and_new_names_cost_no_request(
             assert load.tally.failed == 0, load.tally.reasons
             assert load.tally.connections == 16
             assert (await inside)["failed"] == 0, await inside
-            assert [stream.clean for stream in streams] == [None, None], "no stream has ended"
-            again = await testbed.call(caller, "more1", 8000)
-            assert again["failed"] == 0, "and the new name is reached"
+            assert [stream.clean for stream in streams] == [None, None], "a stream has ended"
+            calls = await testbed.call(caller, "more1", 8000)
+            assert calls["failed"] == 0, "the new alias is not reached"
             for task in tasks:
                 task.cancel()
 
     asyncio.run(work())
 
 
-JOINS = """
+CONNECT = """
 import asyncio, sys
 from ftl.engine.api import Engine
 from ftl.proxy.names import Installation
@@ -182,19 +182,19 @@ asyncio.run(work(*sys.argv[1:]))
 """
 
 
-def test_joining_again_comes_to_its_end_whoever_is_killed(proxy_image: str) -> None:
-    """However early an FTL that adds a name is killed, the proxy stays in the project's network at its address."""
+def test_reconnecting_is_completed_even_if_ftl_is_killed(proxy_image: str) -> None:
+    """If FTL is killed at any time while it adds an alias, the proxy keeps its network and address."""
 
     async def work() -> None:
         async with ProxyTestbed() as testbed:
             project = testbed.project("shop")
             network = await testbed.network(project)
             await testbed.proxy.connect(network, ["web"])
-            before = await _place(testbed, network)
+            before = await _endpoint(testbed, network)
             assert before is not None
             added = 0
             for number, seconds in enumerate((0.02, 0.05, 0.08, 0.12, 0.16, 0.2, 0.25, 0.3)):
-                argv = [sys.executable, "-c", JOINS, testbed.engine.url, testbed.names.container, network]
+                argv = [sys.executable, "-c", CONNECT, testbed.engine.url, testbed.names.container, network]
                 process = await asyncio.create_subprocess_exec(
                     *argv, f"new{number}", stdout=asyncio.subprocess.PIPE
                 )
@@ -204,29 +204,29 @@ def test_joining_again_comes_to_its_end_whoever_is_killed(proxy_image: str) -> N
                 if process.returncode is None:
                     process.kill()
                 await process.wait()
-                await asyncio.sleep(1.5)  # what the server was told to do
-                after = await _place(testbed, network)
+                await asyncio.sleep(1.5)  # the server's script goes on
+                after = await _endpoint(testbed, network)
                 assert after is not None, f"killed after {seconds} s"
                 assert after.address == before.address
                 assert "web" in after.aliases
                 added += f"new{number}" in after.aliases
-            assert added, "some were killed late enough"
+            assert added, "every process was killed too early"
 
     asyncio.run(work())
 
 
-async def _place(testbed: ProxyTestbed, network: str) -> Endpoint | None:
-    """The proxy's place in a network."""
+async def _endpoint(testbed: ProxyTestbed, network: str) -> Endpoint | None:
+    """The proxy's endpoint in a network."""
     state = await testbed.engine.container(testbed.names.container)
     assert state is not None
-    return next((one for one in state.endpoints if one.network == network and one.address), None)
+    return next((each for each in state.endpoints if each.network == network and each.address), None)
 
 
 @each_engine
 def test_new_configurations_cost_no_request(
     proxy_image: str, suite: str, request: pytest.FixtureRequest
 ) -> None:
-    """Routes change under keep-alive clients that never retry: no request fails, no stream is cut."""
+    """Routes change under keep-alive clients that never retry: no request fails, no stream ends."""
 
     async def work() -> None:
         async with testbed_on(suite, request) as testbed:
@@ -243,7 +243,7 @@ def test_new_configurations_cost_no_request(
                     assert (await testbed.get(more.host))[0] == 200
             assert load.tally.failed == 0, load.tally.reasons
             assert (await inside)["failed"] == 0, await inside
-            assert [stream.clean for stream in streams] == [None, None], "no stream has ended"
+            assert [stream.clean for stream in streams] == [None, None], "a stream has ended"
             for task in tasks:
                 task.cancel()
 
@@ -251,22 +251,22 @@ def test_new_configurations_cost_no_request(
 
 
 def test_new_configurations_reset_no_new_connection(proxy_image: str) -> None:
-    """Clients that connect for every request meet no reset when routes change: the kernel hands them over."""
+    """Clients that connect for each request get no reset when routes change: the kernel migrates them."""
 
     async def work() -> None:
         async with ProxyTestbed() as testbed:
             kernel = (await testbed.engine.info()).kernel
             if not sysctls(kernel):
-                pytest.skip(f"Linux {kernel} cannot hand connections over")
+                pytest.skip(f"Linux {kernel} cannot migrate connections")
             project = testbed.project("shop")
             await testbed.app(project, "web", "r1")
             site = await testbed.serve(project, host=HOST)
             await testbed.go_live(project, web="r1")
-            place = await _place(testbed, testbed.names.network)
-            assert place is not None
+            endpoint = await _endpoint(testbed, testbed.names.network)
+            assert endpoint is not None
             once = Request("GET", "/", headers={"Connection": "close"})
-            # Its own address: Docker's userland proxy, which answers on loopback, would be in between.
-            with Load(Target(place.address, 80, HOST), [once], clients=16, pause=0) as load:
+            # The container's address: on loopback, Docker's userland proxy would be in between.
+            with Load(Target(endpoint.address, 80, HOST), [once], clients=16, pause=0) as load:
                 for number in range(6):
                     more = SiteRoute(f"h{number}.test", "/", False, "web", 8000)
                     assert await testbed.proxy.apply(replace(site, routes=(*site.routes, more)))
@@ -277,22 +277,22 @@ def test_new_configurations_reset_no_new_connection(proxy_image: str) -> None:
     asyncio.run(work())
 
 
-def test_projects_applied_at_once_are_all_served(proxy_image: str) -> None:
-    """Deploys of several projects change the one configuration at the same time, and none is lost."""
+def test_concurrent_changes_are_all_applied(proxy_image: str) -> None:
+    """Deploys of several projects change the configuration at the same time, and none is lost."""
 
     async def work() -> None:
         async with ProxyTestbed() as testbed:
             projects = [testbed.project(f"p{number}") for number in range(4)]
             sites = [
-                Site(one, ("10.255.0.0/24",), (SiteRoute(f"{one}.test", "/", False, "web", 80),))
-                for one in projects
+                Site(project, ("10.255.0.0/24",), (SiteRoute(f"{project}.test", "/", False, "web", 80),))
+                for project in projects
             ]
             await asyncio.gather(*(testbed.proxy.apply(site) for site in sites))
             state = await testbed.proxy.observe()
             assert state is not None
             assert set(state.sites) == set(projects)
             assert state.up_to_date
-            await asyncio.gather(*(testbed.proxy.remove_routes(one) for one in projects))
+            await asyncio.gather(*(testbed.proxy.remove_routes(project) for project in projects))
             state = await testbed.proxy.observe()
             assert state is not None
             assert not state.sites
@@ -301,7 +301,7 @@ def test_projects_applied_at_once_are_all_served(proxy_image: str) -> None:
 
 
 async def _busy(testbed: ProxyTestbed) -> tuple[str, App, list[Stream], list[asyncio.Task[None]]]:
-    """A project that is live, an app that calls it by name, and two open streams."""
+    """A live project, an app that can call it by name, and two open streams."""
     project = testbed.project("shop")
     await testbed.app(project, "web", "r1")
     caller = await testbed.app(project, "caller", "r1")
@@ -319,7 +319,7 @@ async def _busy(testbed: ProxyTestbed) -> tuple[str, App, list[Stream], list[asy
 
 
 def _second(testbed: ProxyTestbed, port: int) -> ProxyControl:
-    """Another proxy beside the testbed's, on a port."""
+    """A second proxy beside the testbed's, on a port."""
     run = f"ftl-lab-{testbed.run}"
     return ProxyControl(
         testbed.engine, testbed.machine, Installation(f"{run}-proxy-2", f"{run}-edge-2", port, 0)

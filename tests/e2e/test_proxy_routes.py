@@ -1,4 +1,4 @@
-"""What the proxy serves in public: routes, names, TLS. Against a real Caddy."""
+"""Public routes, hosts and TLS, with a real Caddy."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ pytestmark = pytest.mark.engine
 
 @dataclass(frozen=True)
 class Shop:
-    """A testbed on which one project with two services is live."""
+    """A testbed with one live project that has two services."""
 
     testbed: ProxyTestbed
     project: str
 
     def site(self, *routes: SiteRoute, **more: object) -> bool:
-        """Make these the project's public routes."""
+        """Apply these as the project's public routes; whether that changed anything."""
         internal = (InternalName("web", 8000), InternalName("api", 8000))
         site = Site(self.project, routes=routes, internal=internal, **more)  # type: ignore[arg-type]
         return self.testbed.do(self.testbed.proxy.apply(site))
 
     def get(self, host: str, path: str = "/", port: int | None = None) -> tuple[int, object]:
-        """One request: the status, and which service answered (or what else was said)."""
-        status, said = self.testbed.do(self.testbed.get(host, path, port=port))
-        return status, said["version"].split("/")[1] if isinstance(said, dict) else said
+        """Send a request; returns the status and the service that answered (or another body)."""
+        status, body = self.testbed.do(self.testbed.get(host, path, port=port))
+        return status, body["version"].split("/")[1] if isinstance(body, dict) else body
 
 
 @pytest.fixture(scope="module")
 def shop(proxy_image: str) -> Iterator[Shop]:
-    """One for all tests here: each applies the routes that it is about."""
+    """One for all tests of this module; each test applies its routes."""
     with running_testbed() as testbed:
         project = testbed.project("shop")
         testbed.do(testbed.app(project, "web", "r1"))
@@ -59,7 +59,7 @@ def route(host: str, path: str = "/", service: str = "web", *, strip_prefix: boo
 
 
 def test_the_longest_path_wins_and_ends_at_a_slash(shop: Shop) -> None:
-    """`/api` takes `/api` and what is below it, but not `/apix`, wherever it stands in the list."""
+    """`/api` matches `/api` and paths below it, but not `/apix`, at any place in the list."""
     shop.site(route("shop.test"), route("shop.test", "/api", "api"))
     assert shop.get("shop.test", "/api") == (200, "api")
     assert shop.get("shop.test", "/api/items?x=1") == (200, "api")
@@ -68,39 +68,39 @@ def test_the_longest_path_wins_and_ends_at_a_slash(shop: Shop) -> None:
 
 
 def test_a_stripped_prefix_is_not_seen_by_the_service(shop: Shop) -> None:
-    """With `strip_prefix` the service sees the path without it, and `/` where nothing is left."""
+    """With `strip_prefix` the service gets the path without it, or `/` if nothing is left."""
     shop.site(route("shop.test"), route("shop.test", "/api", "api", strip_prefix=True))
     testbed = shop.testbed
     assert testbed.do(testbed.get("shop.test", "/api/items?x=1"))[1]["path"] == "/items?x=1"
     assert testbed.do(testbed.get("shop.test", "/api"))[1]["path"] == "/"
 
 
-def test_the_service_learns_who_asked_for_what(shop: Shop) -> None:
-    """Forwarding headers are set by the proxy, and a client's own are not believed."""
+def test_forwarding_headers_are_set_by_the_proxy(shop: Shop) -> None:
+    """The service gets the proxy's forwarding headers, and those of a client are replaced."""
     shop.site(route("shop.test"))
     testbed = shop.testbed
     claims = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.test"}
-    _, said = testbed.do(testbed.ask(testbed.do(testbed.target("shop.test")), "/", claims))
-    assert said["headers"]["host"] == said["headers"]["x-forwarded-host"] == "shop.test"
-    assert said["headers"]["x-forwarded-proto"] == "http"
-    assert "203.0.113.9" not in said["headers"]["x-forwarded-for"]
+    _, answer = testbed.do(testbed.ask(testbed.do(testbed.target("shop.test")), "/", claims))
+    assert answer["headers"]["host"] == answer["headers"]["x-forwarded-host"] == "shop.test"
+    assert answer["headers"]["x-forwarded-proto"] == "http"
+    assert "203.0.113.9" not in answer["headers"]["x-forwarded-for"]
 
 
 def test_an_unknown_host_is_not_found(shop: Shop) -> None:
-    """A name that no project routes gets 404, and not somebody's site."""
+    """A host without a route gets 404, and not another project's site."""
     shop.site(route("shop.test"))
     assert shop.get("other.test") == (404, "Nothing is served here.\n")
 
 
 def test_the_only_site_answers_by_address(shop: Shop) -> None:
-    """Before a name points to the server, its address and localhost show the site, on any port."""
+    """Before a DNS name points to the server, its address and localhost show the site, on any port."""
     shop.site(route("shop.test"), route("shop.test", "/api", "api"), tls="auto")
     for host in ("127.0.0.1", "127.0.0.1:8080", "localhost", "[::1]", "[::1]:8080", "203.0.113.9"):
         assert shop.get(host, "/api") == (200, "api"), host
 
 
-def test_of_two_sites_none_answers_by_address(shop: Shop) -> None:
-    """With a second project on the server an address says nothing about which one is meant."""
+def test_with_two_sites_none_answers_by_address(shop: Shop) -> None:
+    """With a second project on the server, an address is ambiguous."""
     shop.site(route("shop.test"))
     testbed = shop.testbed
     other = testbed.project("second")
@@ -113,13 +113,13 @@ def test_of_two_sites_none_answers_by_address(shop: Shop) -> None:
 
 
 def test_a_service_that_is_not_live_is_unavailable(shop: Shop) -> None:
-    """A route to a service that was never switched to a release answers 503 after a few seconds of trying."""
+    """A route to a service without a live release answers 503 after a few seconds of retries."""
     shop.site(route("shop.test", "/", "nobody"))
     assert shop.get("shop.test") == (503, "503 Service Unavailable\n")
 
 
 def test_internal_tls_serves_both_without_a_redirect(shop: Shop) -> None:
-    """`tls: internal` serves HTTPS with a certificate of the proxy's own authority, and HTTP as well."""
+    """`tls: internal` serves HTTPS with a certificate of the proxy's local authority, and HTTP as well."""
     shop.site(route("shop.test"), tls="internal")
     assert shop.get("shop.test") == (200, "web")
     testbed = shop.testbed
@@ -131,8 +131,8 @@ def test_internal_tls_serves_both_without_a_redirect(shop: Shop) -> None:
     assert https(testbed, "shop.test", trust)["headers"]["x-forwarded-proto"] == "https"
 
 
-def test_auto_tls_redirects_once_the_certificate_is_there(shop: Shop) -> None:
-    """With `tls: auto` HTTP answers itself until ACME's certificate is stored, and redirects from then on."""
+def test_auto_tls_redirects_once_the_certificate_exists(shop: Shop) -> None:
+    """With `tls: auto`, HTTP serves the site until ACME's certificate is stored, and then redirects."""
     shop.site(route("shop.example.com"), tls="auto", acme_ca="https://127.0.0.1:1/directory")
     assert shop.get("shop.example.com", "/a?b=c") == (200, "web")
     testbed = shop.testbed
@@ -148,8 +148,8 @@ def test_auto_tls_redirects_once_the_certificate_is_there(shop: Shop) -> None:
     assert shop.get("shop.example.com", "/a?b=c") == (308, "https://shop.example.com/a?b=c")
 
 
-def test_a_certificate_of_ones_own_is_used(shop: Shop) -> None:
-    """A given certificate serves HTTPS at once, HTTP redirects, and its key is readable by the proxy alone."""
+def test_the_users_certificate_is_used(shop: Shop) -> None:
+    """The user's certificate serves HTTPS at once, and HTTP redirects."""
     chain, key = self_signed("own.example.com")
     certificate = UserCertificate(chain, key)
     site = Site(shop.project, routes=(route("own.example.com"),), tls="auto", certificate=certificate.id)
@@ -160,14 +160,14 @@ def test_a_certificate_of_ones_own_is_used(shop: Shop) -> None:
     assert shop.get("own.example.com") == (308, "https://own.example.com/")
 
 
-def test_forwarded_headers_are_believed_of_trusted_proxies_alone(shop: Shop) -> None:
-    """What a visitor claims to be is written over; what a proxy in front says is passed on and added to."""
+def test_forwarded_headers_are_trusted_from_trusted_proxies_only(shop: Shop) -> None:
+    """A client's headers are replaced; those of a trusted proxy are kept and extended."""
     testbed, claims = shop.testbed, {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"}
 
     def seen(*trusted: str) -> dict[str, str]:
         shop.site(route("shop.test"), trusted=trusted)
-        said = testbed.do(testbed.ask(testbed.do(testbed.target("shop.test")), headers=claims))[1]
-        headers: dict[str, str] = said["headers"]
+        answer = testbed.do(testbed.ask(testbed.do(testbed.target("shop.test")), headers=claims))[1]
+        headers: dict[str, str] = answer["headers"]
         return headers
 
     nobody, other, front = seen(), seen("198.51.100.0/24"), seen("0.0.0.0/0")
@@ -179,7 +179,7 @@ def test_forwarded_headers_are_believed_of_trusted_proxies_alone(shop: Shop) -> 
 
 
 def test_two_projects_cannot_have_one_route(shop: Shop) -> None:
-    """A route that another project has is refused, and nothing changes."""
+    """A route that another project has is rejected, and nothing changes."""
     shop.site(route("shop.test"))
     testbed = shop.testbed
     other = testbed.project("second")
@@ -189,8 +189,8 @@ def test_two_projects_cannot_have_one_route(shop: Shop) -> None:
     assert shop.get("shop.test") == (200, "web")
 
 
-def test_a_refused_configuration_changes_nothing(shop: Shop) -> None:
-    """When Caddy refuses a configuration its words are the cause, and the old one stays in memory and on disk."""
+def test_a_rejected_configuration_changes_nothing(shop: Shop) -> None:
+    """If Caddy rejects a configuration, its message is the cause; the old one stays in memory and on disk."""
     shop.site(route("shop.test"))
     testbed = shop.testbed
     before = testbed.do(testbed.engine.get_archive(testbed.names.container, CONFIG_FILE))
@@ -202,16 +202,16 @@ def test_a_refused_configuration_changes_nothing(shop: Shop) -> None:
 
 
 def test_an_unchanged_site_is_not_loaded_again(shop: Shop) -> None:
-    """Applying the same site twice changes something once."""
+    """Applying the same site again changes nothing."""
     shop.site(route("shop.test", "/once"))
     assert shop.site(route("shop.test", "/twice")) is True
     assert shop.site(route("shop.test", "/twice")) is False
 
 
 def https(testbed: ProxyTestbed, host: str, trust: ssl.SSLContext) -> dict[str, dict[str, str]]:
-    """One request by HTTPS, the certificate verified."""
+    """Send one request over HTTPS and verify the certificate."""
     target = Target("127.0.0.1", testbed.do(testbed.port(443)), host, trust)
-    status, said = testbed.do(testbed.ask(target))
+    status, answer = testbed.do(testbed.ask(target))
     assert status == 200
-    assert isinstance(said, dict)
-    return said
+    assert isinstance(answer, dict)
+    return answer

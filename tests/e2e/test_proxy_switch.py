@@ -1,4 +1,4 @@
-"""The switch: traffic moves to another release by a file, and nobody notices. Under load, against a real Caddy."""
+"""Switching traffic to another release under load, with a real Caddy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.engine
 
 
 SWITCHES = int(os.environ.get("FTL_TEST_SWITCHES", "4"))
-"""More of them for a longer look: `FTL_TEST_SWITCHES=20 pytest tests/e2e/test_proxy_switch.py`."""
+"""Number of switches; `FTL_TEST_SWITCHES=20` makes a longer test."""
 
 HOST = "shop.test"
 REQUESTS = (Request("GET", "/"), Request("POST", "/", b"a body"))
@@ -27,12 +27,15 @@ REQUESTS = (Request("GET", "/"), Request("POST", "/", b"a body"))
 
 @each_engine
 def test_switches_lose_nothing(proxy_image: str, suite: str, request: pytest.FixtureRequest) -> None:
-    """Releases change under keep-alive clients that never retry: public, by name, WebSockets, event streams, slow."""
+    """Releases change while clients that never retry use the proxy in every way.
+
+    Public requests, calls by name, WebSockets, event streams and slow requests.
+    """
     asyncio.run(_switches(testbed_on(suite, request)))
 
 
-async def _switches(own: ProxyTestbed) -> None:
-    async with own as testbed:
+async def _switches(unopened: ProxyTestbed) -> None:
+    async with unopened as testbed:
         project = testbed.project("shop")
         old = await testbed.app(project, "web", "r1")
         caller = await testbed.app(project, "caller", "r1")
@@ -55,8 +58,8 @@ async def _switches(own: ProxyTestbed) -> None:
                     new = await testbed.app(project, "web", f"r{number}")
                     await testbed.go_live(project, web=f"r{number}")
                     left = await wait_drained(testbed.proxy.in_flight, [old.address], 2.5)
-                    assert left == {f"{old.address}:8000": 2}, "the two streams were still open"
-                    assert [stream.clean for stream in pair] == [None, None], "and not touched"
+                    assert left == {f"{old.address}:8000": 2}, "other than the two streams"
+                    assert [stream.clean for stream in pair] == [None, None], "a stream has ended"
                     await testbed.engine.stop(old.container, timeout=5)
                     await testbed.engine.remove(old.container)
                     old = new
@@ -66,14 +69,14 @@ async def _switches(own: ProxyTestbed) -> None:
         assert load.tally.connections == 16
         assert load.tally.requests > 200 * SWITCHES
         assert inside.result()["failed"] == 0, inside.result()
-        assert len(inside.result()["versions"]) == SWITCHES + 1, "it met every release"
+        assert len(inside.result()["versions"]) == SWITCHES + 1, "a release was never reached"
         assert [task.result()[0] for task in slow] == [200] * SWITCHES
         assert [stream.clean for stream in streams] == [True] * len(streams)
         print(f"{SWITCHES} switches: {load.tally}, by name: {inside.result()}")
 
 
-def test_a_drain_waits_for_the_last_request_and_no_longer(proxy_image: str) -> None:
-    """What was in flight on the old release is waited for and counted; then the drain ends before its time."""
+def test_a_drain_ends_with_the_last_request(proxy_image: str) -> None:
+    """Requests in flight on the old release are waited for and counted; then the drain ends before its timeout."""
 
     async def work() -> None:
         async with ProxyTestbed() as testbed:
@@ -96,8 +99,8 @@ def test_a_drain_waits_for_the_last_request_and_no_longer(proxy_image: str) -> N
     asyncio.run(work())
 
 
-def test_replicas_share_the_load_and_one_may_vanish(proxy_image: str) -> None:
-    """A release's replicas all answer; when one is gone the others do, and no request is lost to the gap."""
+def test_replicas_share_the_load_and_one_may_fail(proxy_image: str) -> None:
+    """All replicas of a release answer; when one is removed, the others do, and no request is lost."""
 
     async def work() -> None:
         async with ProxyTestbed() as testbed:
@@ -117,17 +120,19 @@ def test_replicas_share_the_load_and_one_may_vanish(proxy_image: str) -> None:
     asyncio.run(work())
 
 
-def test_a_switch_that_is_cut_off_is_whole_or_did_not_happen(proxy_image: str) -> None:
-    """However early its caller is cut off, a switch of ten services leaves all of them on one release."""
+def test_an_interrupted_switch_is_complete_or_did_not_happen(proxy_image: str) -> None:
+    """If its caller is interrupted at any time, a switch of ten services leaves all on one release."""
 
     async def work() -> None:
         async with ProxyTestbed() as testbed:
             project = testbed.project("shop")
             services = [f"s{number}" for number in range(10)]
-            await testbed.proxy.switch(project, {one: release_alias(project, one, "r1") for one in services})
+            await testbed.proxy.switch(
+                project, {service: release_alias(project, service, "r1") for service in services}
+            )
             seen = set()
             for number, delay in enumerate((0.0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08), start=2):
-                aliases = {one: release_alias(project, one, f"r{number}") for one in services}
+                aliases = {service: release_alias(project, service, f"r{number}") for service in services}
                 task = asyncio.create_task(testbed.proxy.switch(project, aliases))
                 await asyncio.sleep(delay)
                 task.cancel()

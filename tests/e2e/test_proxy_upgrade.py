@@ -1,4 +1,4 @@
-"""Another proxy in place of the one that runs: what visitors notice, what stays, and what happens when it fails."""
+"""Replacing the running proxy under load, also when the new one fails."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ HOST = "shop.test"
 CLIENTS = 16
 
 
-def another(server: Server, tag: str, change: str, *, program: str | None = None) -> str:
-    """An image that differs from the proxy's by an instruction, and perhaps by a script /other/caddy."""
+def derived_image(server: Server, tag: str, change: str, *, program: str | None = None) -> str:
+    """Create an image from the proxy's with one more instruction, and maybe a script /other/caddy."""
     server.docker("create", "--name", tag, "caddy:2")
     if program is not None:
         server.run("mkdir", "-p", "/tmp/other")
@@ -34,16 +34,17 @@ def another(server: Server, tag: str, change: str, *, program: str | None = None
     return f"caddy:{tag}"
 
 
-def mute(server: Server) -> str:
-    """An image whose Caddy takes the configuration, and then does not serve."""
+def image_that_fails(server: Server) -> str:
+    """An image whose Caddy validates the configuration and then does not start."""
     program = '#!/bin/sh\n[ "$1" = validate ] && exec /usr/bin/caddy "$@"\necho "no room"\nexit 3\n'
-    return another(server, "mute", "ENV PATH=/other:/usr/bin:/bin", program=program)
+    return derived_image(server, "mute", "ENV PATH=/other:/usr/bin:/bin", program=program)
 
 
 def test_an_upgrade_breaks_no_request(server_factory: ServerFactory, proxy_image: str) -> None:
-    """Requests that run are answered, and new connections wait until the new proxy listens. Callers by name go on.
+    """Running requests are answered, and new connections wait until the new proxy listens.
 
-    An image that does not take the configuration, and one that does not come up, leave the old proxy serving.
+    Calls by internal names go on. With an image that rejects the configuration, and one that does not start, the old
+    proxy keeps running.
     """
     server = server_factory("upgrade")
 
@@ -58,7 +59,7 @@ def test_an_upgrade_breaks_no_request(server_factory: ServerFactory, proxy_image
             assert await testbed.proxy.upgrade("caddy:2") is False, "nothing to do"
             certificate = await certificates(testbed)
 
-            image = another(server, "next", "LABEL next=1")
+            image = derived_image(server, "next", "LABEL next=1")
             requests = (Request("GET", "/"), Request("POST", "/", b"a body"))
             with Load(target, requests, clients=CLIENTS) as load:
                 slow = asyncio.create_task(testbed.ask(target, "/slow?3"))
@@ -68,7 +69,7 @@ def test_an_upgrade_breaks_no_request(server_factory: ServerFactory, proxy_image
                 await asyncio.sleep(2)
             assert load.tally.requests > 1000
             assert not any("Refused" in reason for reason in load.tally.reasons), load.tally.reasons
-            # A kept connection that nobody used for a second is closed, which its client may see too late: once.
+            # A connection that was idle for a second is closed, which its client may notice too late: once.
             assert load.tally.failed <= CLIENTS, load.tally.reasons
             assert "time" not in server.run("iptables", "-t", "raw", "-S").stdout.decode(), "nothing is left"
             state = await testbed.proxy.observe()
@@ -79,7 +80,7 @@ def test_an_upgrade_breaks_no_request(server_factory: ServerFactory, proxy_image
             assert await testbed.proxy.apply(site) is False, "it is the same site"
             assert containers(server) == [testbed.names.container]
 
-            for broken in (another(server, "deaf", "ENV PATH=/none"), mute(server)):
+            for broken in (derived_image(server, "deaf", "ENV PATH=/none"), image_that_fails(server)):
                 before = containers(server)
                 with pytest.raises(FtlError, match="was not replaced") as caught:
                     await testbed.proxy.upgrade(broken)
@@ -94,12 +95,12 @@ def test_an_upgrade_breaks_no_request(server_factory: ServerFactory, proxy_image
 
 
 async def certificates(testbed: ProxyTestbed) -> dict[str, bytes]:
-    """What the proxy keeps of its own authority."""
-    found: Any = await testbed.engine.get_archive(testbed.names.container, "/data/caddy/pki")
-    return dict(found)
+    """Files of the proxy's local authority."""
+    files: Any = await testbed.engine.get_archive(testbed.names.container, "/data/caddy/pki")
+    return dict(files)
 
 
 def containers(server: Server) -> list[str]:
-    """The proxies on the server."""
-    found = server.docker("ps", "-a", "--filter", "label=ftl.role=proxy", "--format", "{{.Names}}")
-    return sorted(found.split())
+    """Names of the proxy's containers on the server."""
+    names = server.docker("ps", "-a", "--filter", "label=ftl.role=proxy", "--format", "{{.Names}}")
+    return sorted(names.split())

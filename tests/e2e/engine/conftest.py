@@ -1,4 +1,4 @@
-"""A place on the engine for each test."""
+"""Fixtures for tests of the engine package."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from tests.e2e.support.engine import EngineTestbed
 
 @pytest.fixture
 def testbed(engine: str, busybox: str, testrun_uid: str, worker_id: str) -> EngineTestbed:
-    """A place for the test's containers, networks and volumes."""
+    """A testbed for the test's containers, networks and volumes."""
     return EngineTestbed(engine, busybox, f"ftl-engine-{testrun_uid[:8]}-{worker_id}")

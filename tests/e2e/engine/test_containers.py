@@ -1,4 +1,4 @@
-"""Containers and networks by the engine package."""
+"""Containers and networks through the engine package."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.engine
 
 
 def test_a_container_is_created_as_specified_and_listed(testbed: EngineTestbed) -> None:
-    """What a spec asks for is what the engine runs: networks, aliases, ports, mounts, limits, health, log bounds."""
+    """The engine applies a spec: networks, aliases, ports, mounts, limits, health check, log limits."""
 
     async def work() -> None:
         async with testbed.engine() as engine:
@@ -59,7 +59,7 @@ def test_a_container_is_created_as_specified_and_listed(testbed: EngineTestbed) 
 
 
 def test_an_exit_is_told_with_its_status_and_memory_kill(testbed: EngineTestbed) -> None:
-    """`wait` returns the status, the state says that it ended by itself."""
+    """`wait` returns the exit status, and the state has it, too."""
 
     async def work() -> None:
         async with testbed.engine() as engine:
@@ -87,7 +87,7 @@ def test_a_network_that_is_refused_leaves_no_half_container(testbed: EngineTestb
 
 
 def test_what_is_gone_already_is_no_error(testbed: EngineTestbed) -> None:
-    """Removing and stopping what is not there, or has ended, is done before it begins."""
+    """Removing a missing object and stopping an ended container are no errors."""
 
     async def work() -> None:
         async with testbed.engine() as engine:
@@ -110,7 +110,7 @@ def test_what_is_gone_already_is_no_error(testbed: EngineTestbed) -> None:
 
 
 def test_an_error_carries_the_engines_status_and_words(testbed: EngineTestbed) -> None:
-    """A name that is taken is a conflict, in the engine's words."""
+    """A name that is taken is a conflict with the engine's message."""
 
     async def work() -> None:
         async with testbed.engine() as engine:
@@ -125,7 +125,7 @@ def test_an_error_carries_the_engines_status_and_words(testbed: EngineTestbed) -
 
 
 def test_a_port_that_is_taken_says_so(testbed: EngineTestbed) -> None:
-    """A published port that another container has comes with a hint how to find it."""
+    """A port that another container publishes is an error with a hint how to find that."""
 
     async def work() -> None:
         async with testbed.engine() as engine:
@@ -141,7 +141,7 @@ def test_a_port_that_is_taken_says_so(testbed: EngineTestbed) -> None:
 
 
 def test_a_command_inside_has_stdin_two_outputs_and_a_status(testbed: EngineTestbed) -> None:
-    """An exec reads its input to the end, and its outputs stay apart."""
+    """An exec reads its input up to end of file, and its two outputs are separate."""
 
     async def work() -> None:
         async with testbed.engine() as engine:
@@ -159,7 +159,7 @@ def test_a_command_inside_has_stdin_two_outputs_and_a_status(testbed: EngineTest
 
 
 def test_a_command_inside_is_bounded(testbed: EngineTestbed) -> None:
-    """An exec that does not end in its time is given up."""
+    """An exec that exceeds its time limit is given up."""
 
     async def work() -> None:
         async with testbed.engine() as engine:
@@ -171,7 +171,7 @@ def test_a_command_inside_is_bounded(testbed: EngineTestbed) -> None:
 
 
 def test_a_log_keeps_streams_order_and_long_lines(testbed: EngineTestbed) -> None:
-    """Lines come whole, with their stream and time, and can be asked for from a time on."""
+    """Lines are complete, have stream and time, and can be limited by a start time."""
     script = (
         "busybox echo one; busybox sleep 0.2; busybox echo two >&2; busybox sleep 0.2; "
         "busybox head -c 50000 /dev/zero | busybox tr '\\0' x; busybox echo; busybox echo -n last"
@@ -216,7 +216,7 @@ def test_a_followed_log_ends_with_its_container_and_can_be_left(testbed: EngineT
 
 
 def test_files_go_in_and_come_out_of_a_container_that_never_ran(testbed: EngineTestbed) -> None:
-    """The archive calls work on a created container, which is how release records are kept."""
+    """The archive calls work on a container that was never started, as for release records."""
 
     async def work() -> None:
         async with testbed.engine() as engine:
@@ -237,7 +237,7 @@ def test_files_go_in_and_come_out_of_a_container_that_never_ran(testbed: EngineT
 
 
 def test_a_network_is_made_once_with_its_subnet(testbed: EngineTestbed) -> None:
-    """Asking again for a network returns the one that is there."""
+    """Creating a network that exists returns it."""
 
     async def work() -> None:
         async with testbed.engine() as engine:

@@ -1,4 +1,4 @@
-"""The engine package against this machine's Docker engine: what it says, and what it costs to ask."""
+"""The engine package against this machine's engine: information, errors, round trips."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.engine
 
 
 def test_an_engine_says_what_it_is_and_speaks_the_lower_api_version(testbed: EngineTestbed) -> None:
-    """Version, platform and store are known, and the API spoken is one that both sides know."""
+    """Version, platform and store are known, and the API version is one that both sides support."""
 
     async def work() -> None:
         async with testbed.engine() as engine:
@@ -32,7 +32,7 @@ def test_an_engine_says_what_it_is_and_speaks_the_lower_api_version(testbed: Eng
 
 
 def test_nobody_at_the_socket_is_unavailable(tmp_path: Path) -> None:
-    """A socket that does not exist is EngineUnavailable, with the system's words."""
+    """A missing socket is EngineUnavailable with the system's message."""
 
     async def work() -> None:
         async with Engine(f"unix://{tmp_path}/none.sock", name="this machine") as engine:
@@ -44,7 +44,7 @@ def test_nobody_at_the_socket_is_unavailable(tmp_path: Path) -> None:
 
 
 def test_the_machines_own_explanation_is_raised_when_no_engine_answers(tmp_path: Path) -> None:
-    """What the machine knows about a silent engine takes the place of the engine's error."""
+    """The machine's explanation replaces the error of an engine that does not answer."""
 
     async def explain() -> ServerError:
         return ServerError("the cable is out")
@@ -58,7 +58,7 @@ def test_the_machines_own_explanation_is_raised_when_no_engine_answers(tmp_path:
 
 
 def test_something_else_behind_the_socket_is_said_to_be_no_engine(tmp_path: Path) -> None:
-    """A socket of another program does not look like a Docker error."""
+    """The answer of another program is not taken for Docker's error."""
     path = tmp_path / "other.sock"
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -110,7 +110,7 @@ class Counter:
 def test_observing_costs_one_request_a_list_over_kept_connections(
     testbed: EngineTestbed, tmp_path: Path
 ) -> None:
-    """After one question for what the engine is, every list is one request, over connections that stay."""
+    """After one request for `/info`, every list is one request over kept connections."""
     counter = Counter(testbed.url.removeprefix("unix://"), tmp_path / "relay.sock")
 
     async def work() -> None:

@@ -1,4 +1,4 @@
-"""Images by the engine package: tags, archives, pulls."""
+"""Images through the engine package: tags, archives, pulls."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.engine
 
 @pytest.fixture
 def scratch_tag(testbed: EngineTestbed) -> Iterator[str]:
-    """A tag of the test's own."""
+    """A tag that only this test uses."""
     tag = f"{testbed.prefix}-image:r1"
     yield tag
 
@@ -34,7 +34,7 @@ def scratch_tag(testbed: EngineTestbed) -> Iterator[str]:
 
 
 def test_an_image_is_tagged_inspected_listed_and_untagged(testbed: EngineTestbed, scratch_tag: str) -> None:
-    """A tag comes and goes without touching the image's others."""
+    """Adding and removing a tag does not touch the image's other tags."""
 
     async def work() -> None:
         async with testbed.engine() as engine:
@@ -53,7 +53,7 @@ def test_an_image_is_tagged_inspected_listed_and_untagged(testbed: EngineTestbed
 
 
 def test_several_images_are_saved_and_loaded_in_one_archive(testbed: EngineTestbed, scratch_tag: str) -> None:
-    """`save` of two references is one archive with both, and `load` takes it as it comes."""
+    """`save` of two references is one archive with both, and `load` accepts it as a stream."""
 
     async def work() -> None:
         async with testbed.engine() as engine:
@@ -78,7 +78,7 @@ async def _chunks(content: bytes) -> AsyncIterator[bytes]:
 
 
 def test_a_broken_archive_is_an_error_and_not_a_success(testbed: EngineTestbed) -> None:
-    """An engine that reports the error inside a stream that began with 200 is still heard."""
+    """An error that the engine reports inside a stream that began with 200 is raised."""
 
     async def work() -> None:
         async with testbed.engine() as engine:
@@ -89,10 +89,10 @@ def test_a_broken_archive_is_an_error_and_not_a_success(testbed: EngineTestbed) 
 
 
 def test_the_archives_own_error_passes_through_a_load(testbed: EngineTestbed) -> None:
-    """What goes wrong while the archive is made here is raised as it is."""
+    """An error of the archive itself is raised unchanged."""
 
     class Mine(Exception):
-        """Ours alone."""
+        """An error that only the test raises."""
 
     async def broken() -> AsyncIterator[bytes]:
         yield b"x" * 1000
@@ -107,7 +107,7 @@ def test_the_archives_own_error_passes_through_a_load(testbed: EngineTestbed) ->
 
 
 def test_a_large_archive_is_loaded_in_little_memory(testbed: EngineTestbed) -> None:
-    """A gigabyte goes to the engine without being held here."""
+    """A gigabyte is sent to the engine with bounded memory."""
 
     async def zeros() -> AsyncIterator[bytes]:
         info = tarfile.TarInfo("junk")
@@ -130,7 +130,7 @@ def test_a_large_archive_is_loaded_in_little_memory(testbed: EngineTestbed) -> N
 
 
 def test_a_pull_that_fails_says_why(testbed: EngineTestbed) -> None:
-    """A registry that does not answer is reported in the engine's words, credentials or not."""
+    """A registry that does not answer is reported with the engine's message, with credentials or without."""
 
     async def work() -> None:
         async with testbed.engine() as engine:

@@ -1,4 +1,4 @@
-"""What the engine package is tested with: things of its run alone on this machine's engine."""
+"""Testbed for the engine package: labelled objects on this machine's engine."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    """Run a test's work, bounded."""
+    """Run a test's coroutine with a time limit."""
     asyncio.run(asyncio.wait_for(work, 120))
 
 
 class EngineTestbed:
-    """What a test makes on the engine, by names of its run; all of it is removed afterwards."""
+    """Objects of one test on the engine, which are all removed afterwards."""
 
     def __init__(self, url: str, image: str, prefix: str) -> None:
         self.url = url
@@ -31,7 +31,7 @@ class EngineTestbed:
 
     @asynccontextmanager
     async def engine(self) -> AsyncIterator[Engine]:
-        """An open engine, swept before it is left."""
+        """An open engine; the test's objects are removed on exit."""
         async with Engine(self.url, name="this machine") as engine:
             try:
                 yield engine
@@ -39,7 +39,7 @@ class EngineTestbed:
                 await self.sweep(engine)
 
     async def sweep(self, engine: Engine) -> None:
-        """Remove what carries the test's labels."""
+        """Remove all objects with the test's labels."""
         for container in await engine.containers(labels=self.labels):
             await engine.remove(container.id, force=True)
         for network in await engine.networks(labels=self.labels):
@@ -48,17 +48,17 @@ class EngineTestbed:
             await engine.remove_volume(volume.name)
 
     def spec(self, *command: str, **more: Any) -> ContainerSpec:
-        """A container of busybox."""
+        """Spec of a busybox container."""
         return ContainerSpec(
             image=self.image, labels=self.labels, command=("busybox", *command), restart="no", **more
         )
 
     async def started(self, engine: Engine, name: str, *command: str, **more: Any) -> str:
-        """A running container of busybox; its name."""
-        full = f"{self.prefix}-{name}"
-        await engine.create(full, self.spec(*command, **more))
-        await engine.start(full)
-        return full
+        """Start a busybox container; returns its name."""
+        full_name = f"{self.prefix}-{name}"
+        await engine.create(full_name, self.spec(*command, **more))
+        await engine.start(full_name)
+        return full_name
 
 
 def tar(files: dict[str, bytes]) -> bytes:

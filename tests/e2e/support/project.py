@@ -1,4 +1,4 @@
-"""A project for tests that deploy: a small image, a server of the lab, and a visitor who counts."""
+"""Testbed for deploys: a project with a small image, a lab server, clients that count."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.harness import Outcome, Project
 
 _NUMBERS = itertools.count(1)
-_OURS = f"-{os.getpid():x}-"
+_RUN = f"-{os.getpid():x}-"
 
 DOCKERFILE = """\
 FROM ftl-lab-busybox:latest
@@ -38,7 +38,7 @@ MOVED = "#!/bin/sh\nprintf 'Status: 301 Moved\\r\\nLocation: https://elsewhere.e
 
 def unique(stem: str = "app") -> str:
     """A project name that no other test has."""
-    return f"{stem}{_OURS}{next(_NUMBERS)}"
+    return f"{stem}{_RUN}{next(_NUMBERS)}"
 
 
 def remove_images() -> None:
@@ -50,9 +50,9 @@ def remove_images() -> None:
         text=True,
         check=False,
     )
-    ours = [reference for reference in listed.stdout.split() if _OURS in reference]
-    if ours:
-        subprocess.run((docker, "rmi", *ours), capture_output=True, check=False)
+    images = [reference for reference in listed.stdout.split() if _RUN in reference]
+    if images:
+        subprocess.run((docker, "rmi", *images), capture_output=True, check=False)
 
 
 @dataclass
@@ -60,7 +60,7 @@ class LabProject:
     """One project on one server.
 
     Attributes:
-        config: What becomes ftl.yaml; change it between deploys.
+        config: Content of ftl.yaml; tests change it between deploys.
     """
 
     project: Project
@@ -70,16 +70,16 @@ class LabProject:
 
     @property
     def domain(self) -> str:
-        """The name its visitors use."""
+        """The project's domain."""
         return f"{self.name}.example.com"
 
     def service(self, name: str = "web") -> dict[str, Any]:
-        """A service's section, to be changed."""
-        found: dict[str, Any] = next(one for one in self.config["services"] if one["name"] == name)
-        return found
+        """Section of a service in the config, which tests change."""
+        section: dict[str, Any] = next(each for each in self.config["services"] if each["name"] == name)
+        return section
 
     def version(self, text: str, *, dockerfile: str = DOCKERFILE) -> None:
-        """Make the app say `text`."""
+        """Change the app's answer to `text`."""
         files: dict[str, object] = {
             "app/Dockerfile": dockerfile,
             "app/www/index.html": text,
@@ -96,7 +96,7 @@ class LabProject:
         self.project.write({"ftl.yaml": json.dumps(self.config, indent=1)})
 
     def run(self, *argv: str, **options: Any) -> Outcome:
-        """Run a command on the file as it is now."""
+        """Run a command with the current config."""
         self.save()
         return self.project.run(*argv, **options)
 
@@ -105,7 +105,7 @@ class LabProject:
         return self.run("deploy", "--json", *argv, **options)
 
     def get(self, path: str = "/", *, timeout: float = 20) -> tuple[int, str]:
-        """A visit from outside: status and body."""
+        """Request from outside: status and body."""
         connection = http.client.HTTPConnection("127.0.0.1", self.server.http_port, timeout=timeout)
         try:
             connection.request("GET", path, headers={"Host": self.domain})
@@ -115,7 +115,7 @@ class LabProject:
             connection.close()
 
     def get_secure(self) -> tuple[int, str]:
-        """A visit by HTTPS, whoever signed the certificate."""
+        """Request over HTTPS with any certificate: status and body."""
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -131,12 +131,12 @@ class LabProject:
             connection.close()
 
     def containers(self, *, running: bool = False) -> list[str]:
-        """The names of the project's containers on the server."""
-        every = () if running else ("--all",)
-        found = self.server.docker(
-            "ps", *every, "--filter", f"label=ftl.project={self.name}", "--format", "{{.Names}}"
+        """Names of the project's containers on the server."""
+        options = () if running else ("--all",)
+        names = self.server.docker(
+            "ps", *options, "--filter", f"label=ftl.project={self.name}", "--format", "{{.Names}}"
         )
-        return sorted(found.split())
+        return sorted(names.split())
 
 
 def _dial(port: int) -> Any:
@@ -148,9 +148,9 @@ def _dial(port: int) -> Any:
 def lab_project(make: Callable[..., Project], server: Server, **changed: Any) -> LabProject:
     """A project with one service `web` at `/`, version `one`."""
     name = unique()
-    made = LabProject(make(), server, name)
-    made.config = {
-        "project": {"name": name, "domain": made.domain},
+    project = LabProject(make(), server, name)
+    project.config = {
+        "project": {"name": name, "domain": project.domain},
         "server": server.section(),
         "services": [
             {
@@ -165,30 +165,30 @@ def lab_project(make: Callable[..., Project], server: Server, **changed: Any) ->
         ],
         "proxy": {"tls": "off"},
     }
-    made.version("one")
-    return made
+    project.version("one")
+    return project
 
 
 @dataclass
 class Visitors:
-    """What they met. `failures` tells answers that were not 200, and connections that broke, apart."""
+    """Results of some clients: answers other than 200 and broken connections are counted by kind."""
 
     tally: Tally
     seen: set[str]
 
     @property
     def failures(self) -> dict[str, int]:
-        """How often each kind of failure was met; whole once the visitors have gone."""
+        """Number of failures of each kind; complete once the clients have ended."""
         return dict(self.tally.reasons)
 
 
 @contextmanager
 def visitors(target: LabProject, count: int = 4) -> Iterator[Visitors]:
-    """Clients that keep their connections alive, never retry, and ask as fast as they are answered."""
+    """Clients with keep-alive connections that never retry and send requests without a pause."""
     seen: set[str] = set()
-    there = Target("127.0.0.1", target.server.http_port, target.domain)
+    endpoint = Target("127.0.0.1", target.server.http_port, target.domain)
     load = Load(
-        there,
+        endpoint,
         [Request("GET", "/")],
         clients=count,
         pause=0.005,
@@ -196,4 +196,4 @@ def visitors(target: LabProject, count: int = 4) -> Iterator[Visitors]:
     )
     with load:
         yield Visitors(load.tally, seen)
-    assert load.tally.requests, "somebody came"
+    assert load.tally.requests, "no request was sent"

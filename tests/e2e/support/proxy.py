@@ -1,4 +1,4 @@
-"""A proxy with apps behind it, for one test, on this machine's engine or a server's: names carry a run id."""
+"""Testbed for the proxy: one with apps behind it, on this machine's engine or a server's."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 LAB = Path(images.__file__).parent
 PROGRAMS = ("talker.py", "caller.py", "load.py")
-"""What runs inside the apps' containers."""
+"""Programs in the apps' containers."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,10 @@ class App:
 
 
 class ProxyTestbed:
-    """`async with Stage() as testbed`: a proxy is up; everything is removed at the end.
+    """A running proxy; everything is removed on exit.
 
-    With a server of the lab it is the server's proxy, on the real ports, and its engine is reached by SSH.
+    With a server of the lab it is the server's proxy, on the real ports, and its engine is reached by SSH. Names have a
+    random run ID, so that tests can run in parallel.
     """
 
     def __init__(self, server: Server | None = None, *, runner: asyncio.Runner | None = None) -> None:
@@ -86,7 +87,7 @@ class ProxyTestbed:
         return self
 
     async def _reach(self, server: Server) -> OpenSSH:
-        """The server, with the images on it."""
+        """Connect to the server, after loading the images there."""
         await asyncio.to_thread(server.load, "caddy:2", "python-base:latest")
         return connect(SshTarget(server.host, server.port, server.user, server.key, server.known_hosts))
 
@@ -101,16 +102,16 @@ class ProxyTestbed:
             await self.engine.remove_network(project_network(project))
 
     def do(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine from a test that is none (see `staged`)."""
+        """Run a coroutine from a synchronous test (see `running_testbed`)."""
         assert self._runner is not None
         return self._runner.run(work)
 
     def project(self, name: str) -> str:
-        """A project's name for this run."""
+        """Name of a project in this run."""
         return f"lab{self.run}-{name}"
 
     async def network(self, project: str) -> str:
-        """The project's network, there and removed at the end."""
+        """Create the project's network, which is removed on exit; returns its name."""
         if project not in self._projects:
             self._projects.append(project)
         return (await ensure_project_network(self.engine, project)).name
@@ -118,7 +119,7 @@ class ProxyTestbed:
     async def app(
         self, project: str, service: str, release: str, *, ports: Sequence[int] = (8000,), replica: int = 1
     ) -> App:
-        """Start an app as a deploy would: in the project's network, under the release's alias."""
+        """Start an app as a deploy does: in the project's network, under the release's alias."""
         network = await self.network(project)
         name = f"ftl-lab-{self.run}-{project}-{service}-{release}-{replica}"
         self._containers.append(name)
@@ -173,27 +174,27 @@ class ProxyTestbed:
         routes: Sequence[SiteRoute] | None = None,
         internal: Sequence[InternalName] | None = None,
     ) -> Site:
-        """Attach the proxy and apply a site whose first service has the route `/`."""
+        """Connect the proxy and apply a site whose first service has the route `/`."""
         await self.proxy.connect(await self.network(project), services)
         site = Site(
             project,
             routes=tuple(routes) if routes is not None else (SiteRoute(host, "/", False, services[0], port),),
             internal=tuple(internal)
             if internal is not None
-            else tuple(InternalName(one, port) for one in services),
+            else tuple(InternalName(service, port) for service in services),
             tls=tls,
         )
         await self.proxy.apply(site)
         return site
 
     async def port(self, container_port: int = 80) -> int:
-        """The port of 127.0.0.1 for one of the proxy's."""
+        """Port on 127.0.0.1 of a port of the proxy."""
         if self._server is not None:
             return self._server.http_port if container_port == 80 else self._server.https_port
-        for one in await self.engine.containers(labels={labels.ROLE: labels.ROLE_PROXY}):
-            for published in one.published:
+        for container in await self.engine.containers(labels={labels.ROLE: labels.ROLE_PROXY}):
+            for published in container.published:
                 if (
-                    one.name == self.names.container
+                    container.name == self.names.container
                     and published.container_port == container_port
                     and published.protocol == "tcp"
                 ):
@@ -201,23 +202,23 @@ class ProxyTestbed:
         raise AssertionError("the proxy publishes no port")
 
     async def target(self, host: str) -> Target:
-        """Where public requests for a host go."""
+        """Target of public requests for a host."""
         return Target("127.0.0.1", await self.port(), host)
 
     async def get(self, host: str, path: str = "/", *, port: int | None = None) -> tuple[int, Any]:
-        """One public request: status, and the answer (JSON if it is)."""
+        """Send one public request; returns status and body (parsed if it is JSON)."""
         return await self.ask(Target("127.0.0.1", port or await self.port(), host), path)
 
     async def ask(
         self, target: Target, path: str = "/", headers: Mapping[str, str] | None = None
     ) -> tuple[int, Any]:
-        """One request to a target."""
+        """Send one request to a target."""
         return await asyncio.to_thread(_get, target, path, headers or {})
 
     async def call(
         self, app: App, host: str, port: int, *, seconds: float = 0.5, clients: int = 1
     ) -> dict[str, Any]:
-        """Clients in an app's container call a name of the project's network for a while."""
+        """Call a name in the project's network with clients in an app's container."""
         argv = ["python3", "-m", "lab.caller", host, str(port), str(seconds), str(clients)]
         done = await self.engine.execute(app.container, argv, seconds=seconds + 60)
         assert done.exit_code == 0, done.stderr.decode()
@@ -225,11 +226,11 @@ class ProxyTestbed:
         return answer
 
     async def end_call(self, app: App) -> None:
-        """End the calls that go out from an app's container."""
+        """Stop the clients in an app's container."""
         await self.engine.put_archive(app.container, "/", tar_archive({"stop": b""}))
 
     async def fetch(self, app: App, address: str, port: int, host: str) -> tuple[int, str]:
-        """One request from inside an app's container: status (0: none) and what was said."""
+        """Send one request from an app's container; returns status (0: none) and body or error."""
         script = (
             "import http.client, sys\n"
             "address, port, host = sys.argv[1:]\n"
@@ -242,16 +243,16 @@ class ProxyTestbed:
             "    print(0, error)\n"
         )
         done = await self.engine.execute(app.container, ["python3", "-c", script, address, str(port), host])
-        status, _, said = done.stdout.decode().partition(" ")
-        return int(status), said
+        status, _, text = done.stdout.decode().partition(" ")
+        return int(status), text
 
 
 each_engine = pytest.mark.parametrize("suite", ["here", *os.environ.get("FTL_TEST_SUITES", "").split()])
-"""Runs a test on this machine's engine, and with `FTL_TEST_SUITES="trixie sid"` on servers with those engines."""
+"""Run a test on this machine's engine, and on servers of FTL_TEST_SUITES ("trixie sid")."""
 
 
 def testbed_on(suite: str, request: pytest.FixtureRequest) -> ProxyTestbed:
-    """A testbed on this machine's engine, or on a new server of that suite."""
+    """Testbed on this machine's engine, or on a new server of that suite."""
     if suite == "here":
         return ProxyTestbed()
     server: Server = request.getfixturevalue("server_factory")(f"proxy-{suite}", suite=suite)
@@ -260,7 +261,7 @@ def testbed_on(suite: str, request: pytest.FixtureRequest) -> ProxyTestbed:
 
 @contextmanager
 def running_testbed() -> Iterator[ProxyTestbed]:
-    """A testbed for tests that are not coroutines themselves: `testbed.do(...)` runs one."""
+    """Testbed for synchronous tests, which run coroutines by `testbed.do(...)`."""
     with asyncio.Runner() as runner:
         testbed = ProxyTestbed(runner=runner)
         runner.run(testbed.__aenter__())
