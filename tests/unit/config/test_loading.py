@@ -177,6 +177,67 @@ def test_a_bad_line_of_an_env_file_is_reported_at_its_place(folder: Path, refuse
     assert (problem.file, problem.line, problem.source) == ("bad.env", 2, "")
 
 
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("fifo", "it is a FIFO"), ("/dev/zero", "it is a character device"), ("src", "it is a directory")],
+)
+def test_an_env_file_that_is_no_regular_file_is_refused(
+    folder: Path, refused: Refuse, name: str, reason: str
+) -> None:
+    """Nothing waits for a FIFO's writer or reads a device without end: the file is refused with its name."""
+    os.mkfifo(folder / "fifo")
+    (problem,) = refused(BASE + f"    env_file: {name}\n")
+    assert problem.line == 11
+    assert f"`{name}` cannot be read: {reason}" in problem.message
+
+
+@pytest.mark.timeout(10)
+def test_an_env_that_is_a_fifo_is_refused(folder: Path, refused: Refuse) -> None:
+    """.env is named, and nothing waits."""
+    os.mkfifo(folder / ".env")
+    (problem,) = refused(BASE)
+    assert (problem.file, problem.message) == (
+        ".env",
+        ".env cannot be read: it is a FIFO, not a regular file",
+    )
+
+
+@pytest.mark.timeout(10)
+def test_a_file_that_is_a_fifo_is_refused(folder: Path) -> None:
+    """So is ftl.yaml itself."""
+    os.mkfifo(folder / "ftl.yaml")
+    with pytest.raises(ConfigError, match="it is a FIFO"):
+        load_file(folder / "ftl.yaml")
+
+
+def test_env_files_are_of_bounded_size(folder: Path, refused: Refuse) -> None:
+    """The limit is that of ftl.yaml."""
+    (folder / "large.env").write_bytes(b"A=" + b"x" * MAX_BYTES)
+    (problem,) = refused(BASE + "    env_file: large.env\n")
+    assert "`large.env` cannot be read: it is larger than" in problem.message
+
+
+def test_a_tilde_is_the_home_folder_in_every_path(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, loaded: Load
+) -> None:
+    """Paths are expanded where they are read, so that whatever uses them agrees."""
+    monkeypatch.setenv("HOME", str(folder))
+    (folder / "app.env").write_text("A=1\n")
+    text = BASE.replace(
+        "    build: .\n",
+        "    build: {context: ~/src, secrets: ['id=a,src=~/a.txt', {id: b, file: ~/b.txt}]}\n    env_file: ~/app.env\n",
+    )
+    project = loaded(text + "proxy: {certificate: ~/c.pem, key: ~/k.pem}\nserver: {ssh_key: ~/.ssh/key}\n")
+    build = project.services[0].build
+    assert build is not None
+    assert build.context == f"{folder}/src"
+    assert [secret.file for secret in build.secrets] == [f"{folder}/a.txt", f"{folder}/b.txt"]
+    assert project.services[0].env == {"A": "1"}
+    assert (project.proxy.certificate, project.proxy.key) == (f"{folder}/c.pem", f"{folder}/k.pem")
+    assert project.server.ssh_key == f"{folder}/.ssh/key"
+
+
 def test_paths_start_from_the_folder_of_the_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that is found from a folder below means the same files."""
     path = written(folder, HEAD + "services: [{name: web, build: ./src, env_file: shop.env}]\n")

@@ -1,0 +1,138 @@
+"""Places of problems: the file and line that a wrong value comes from, whichever file that is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.config import load, read_variables
+from ftl.errors import ConfigError
+
+from .conftest import HEAD, SERVICE, Load, Refuse, written
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ftl.errors import Problem
+
+BASE = HEAD + SERVICE
+
+
+def places(problems: tuple[Problem, ...]) -> list[tuple[str, int]]:
+    """File and line of each problem."""
+    return [(problem.file, problem.line) for problem in problems]
+
+
+def test_a_wrong_value_from_env_is_reported_in_env(folder: Path, refused: Refuse) -> None:
+    """The place is the variable's line; the message shows the expression, not the value, and the hint its use."""
+    (folder / ".env").write_text("# ports\nPORT=hunter2\n")
+    (problem,) = refused(BASE.replace("8000", "${PORT}"))
+    assert places((problem,)) == [(".env", 2)]
+    assert "`${PORT}`" in problem.message
+    assert problem.hint == "its value is used at ftl.yaml:8"
+    assert "hunter2" not in str(problem)
+
+
+def test_a_wrong_value_from_the_environment_is_reported_at_its_use(refused: Refuse) -> None:
+    """The environment has no lines; the hint names the variable."""
+    (problem,) = refused(BASE.replace("8000", "${PORT}"), PORT="hunter2")
+    assert places((problem,)) == [("ftl.yaml", 8)]
+    assert problem.hint == "its value comes from the variable PORT (the environment)"
+
+
+def test_a_value_of_several_parts_is_reported_at_its_use(folder: Path, refused: Refuse) -> None:
+    """No single place has such a value; the hint names where each variable comes from."""
+    (folder / ".env").write_text("A=1\n")
+    (problem,) = refused(BASE.replace("8000", "${A}x${B}"), B="2")
+    assert places((problem,)) == [("ftl.yaml", 8)]
+    assert problem.hint == "its value comes from the variables A (.env:1) and B (the environment)"
+
+
+def test_checks_of_several_values_know_the_files_too(folder: Path, refused: Refuse) -> None:
+    """A duplicate name is reported where it was set, and names the place of the first one with its file."""
+    (folder / ".env").write_text("OTHER=web\n")
+    (problem,) = refused(BASE + "dependencies: [{name: '${OTHER}', image: redis}]\n")
+    assert places((problem,)) == [(".env", 1)]
+    assert "the service at ftl.yaml:6" in problem.message
+
+
+def test_a_wrong_value_of_an_overlay_is_reported_in_the_overlay(folder: Path) -> None:
+    """Each value of a merged configuration keeps its file, with the line as it is written there."""
+    path = written(folder, BASE)
+    overlay = folder / "ftl.production.yaml"
+    overlay.write_text(
+        "services:\n  - name: web\n    port: none\n    replicas: 3\nproject: {email: nobody}\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        load(path, overlay, variables=read_variables(folder, {}))
+    assert places(caught.value.problems) == [("ftl.production.yaml", 3), ("ftl.production.yaml", 5)]
+    assert caught.value.problems[0].source == "    port: none"
+
+
+def test_an_overlay_changes_what_it_names_alone(folder: Path) -> None:
+    """The project is that of both files, and its marks tell which value is of which."""
+    path = written(folder, BASE)
+    overlay = folder / "ftl.production.yaml"
+    overlay.write_text("services:\n  - name: web\n    replicas: 3\n")
+    project = load(path, overlay, variables=read_variables(folder, {}))
+    assert (project.services[0].port, project.services[0].replicas) == (8000, 3)
+    assert project.marks.nearest("services", 0, "port").file.name == "ftl.yaml"
+    assert project.marks.nearest("services", 0, "replicas").file.name == "ftl.production.yaml"
+
+
+def test_values_of_env_know_their_files(folder: Path, loaded: Load) -> None:
+    """A value of env has the place of its env file, of .env, or of ftl.yaml."""
+    (folder / ".env").write_text("TOKEN=x\n")
+    (folder / "web.env").write_text("A=1\nB=1\n")
+    env = "    env_file: web.env\n    env:\n      B: 2\n      C: ${TOKEN}\n"
+    marks = loaded(BASE + env).marks
+    found = {name: marks.nearest("services", 0, "env", name) for name in "ABC"}
+    assert {name: (mark.file.name, mark.line) for name, mark in found.items()} == {
+        "A": ("web.env", 1),
+        "B": ("ftl.yaml", 13),
+        "C": (".env", 1),
+    }
+
+
+def test_a_variable_that_is_not_set_is_one_problem_with_all_its_places(refused: Refuse) -> None:
+    """Used at three lines, it is reported once, at the first of them."""
+    env = "    env:\n      A: ${GONE}\n      B: ${GONE} ${GONE}\n    command: run ${GONE:?needed}\n"
+    (problem,) = refused(BASE + env)
+    assert places((problem,)) == [("ftl.yaml", 12)]
+    assert problem.message == "the variable GONE is not set; also used at line 13 and line 14"
+
+
+def test_a_presets_password_is_the_same_problem(refused: Refuse) -> None:
+    """The database and the service that connects to it need one variable: one problem."""
+    env = "    env: {URL: 'postgres://postgres:${POSTGRES_PASSWORD}@postgres'}\n"
+    (problem,) = refused(BASE + env + "dependencies: [postgres:16]\n")
+    assert places((problem,)) == [("ftl.yaml", 11)]
+    assert "POSTGRES_PASSWORD" in problem.message
+    assert problem.message.endswith("also used at line 12")
+
+
+@pytest.mark.parametrize(
+    ("secret", "line"),
+    [
+        ("secrets: [TOKEN]", 8),
+        ("secrets: ['id=x,env=TOKEN']", 8),
+        ("secrets: [{id: TOKEN}]", 8),
+        ("secrets: [{id: x, env: TOKEN}]", 8),
+    ],
+)
+def test_a_build_secret_needs_its_variable(secret: str, line: int, refused: Refuse, loaded: Load) -> None:
+    """It is found before a build starts, with the name that was probably meant."""
+    text = BASE.replace("    build: .\n", f"    build:\n      {secret}\n")
+    (problem,) = refused(text, TOKENS="x")
+    assert places((problem,)) == [("ftl.yaml", line)]
+    assert "the variable TOKEN is not set" in problem.message
+    assert (problem.hint or "").startswith("did you mean `TOKENS`?")
+    assert loaded(text, TOKEN="")
+
+
+def test_an_example_of_env_is_named(folder: Path, refused: Refuse) -> None:
+    """A fresh clone has .env.example only: the hint is to copy it."""
+    (folder / ".env.example").write_text("TOKEN=\n")
+    (problem,) = refused(BASE + "    env: {TOKEN: '${TOKEN}'}\n")
+    assert "copy .env.example to .env" in (problem.hint or "")
