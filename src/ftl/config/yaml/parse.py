@@ -24,6 +24,7 @@ MAX_DEPTH = 40
 MAX_NODES = 100_000
 """Limit of nodes, aliases expanded: more is a mistake or an attack, not a configuration."""
 
+_TOO_DEEP = f"the file is nested deeper than {MAX_DEPTH} levels"
 _CORE_TAGS = frozenset(
     f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "map", "seq")
 )
@@ -94,7 +95,7 @@ class _Builder:
             case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
                 self._check_tag(event.tag, mark)
                 if len(self._stack) == MAX_DEPTH:
-                    raise _refused(mark, f"the file is nested deeper than {MAX_DEPTH} levels")
+                    raise _refused(mark, _TOO_DEEP)
                 self._stack.append(_Open(mark, event.anchor, isinstance(event, yaml.MappingStartEvent)))
             case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
                 self._close(self._stack.pop())
@@ -190,6 +191,8 @@ def _syntax_problem(error: yaml.MarkedYAMLError, source: SourceFile) -> Problem:
         mark = Mark(source, mark.line, line.index("\t") + 1, mark.offset)
         return mark.problem("a tab cannot indent YAML", "use spaces instead of the tab")
     problem = (error.problem or "it cannot be parsed").removeprefix("but ")
+    if "maximum nesting depth" in problem:  # libyaml's scanner, 1,000 levels ahead of the events (PyYAML 6.0.4)
+        return mark.problem(_TOO_DEEP)
     message = f"not valid YAML: {problem}"
     if error.context and error.context_mark:
         message += f" ({error.context} that begins at line {error.context_mark.line + 1})"
