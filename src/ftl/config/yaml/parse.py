@@ -191,7 +191,9 @@ def _syntax_problem(error: yaml.MarkedYAMLError, source: SourceFile) -> Problem:
         mark = Mark(source, mark.line, line.index("\t") + 1, mark.offset)
         return mark.problem("a tab cannot indent YAML", "use spaces instead of the tab")
     problem = (error.problem or "it cannot be parsed").removeprefix("but ")
-    if "maximum nesting depth" in problem:  # libyaml's scanner, 1,000 levels ahead of the events (PyYAML 6.0.4)
+    if (
+        "maximum nesting depth" in problem
+    ):  # libyaml's scanner, 1,000 levels ahead of the events (PyYAML 6.0.4)
         return mark.problem(_TOO_DEEP)
     message = f"not valid YAML: {problem}"
     if error.context and error.context_mark:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.errors import ConfigError
+from ftl.files import read_small_file
 from ftl.proxy.names import project_network
 from ftl.proxy.site import TlsFiles, UserCertificate, site_of
 from ftl.proxy.tls.user_certificate import InvalidCertificate, check_certificate
@@ -66,8 +67,8 @@ def read_files(project: Project, root: Path) -> TlsFiles:
 def _read(project: Project, root: Path, key: str) -> bytes:
     name = str(getattr(project.proxy, key))
     try:
-        return (root / name).expanduser().read_bytes()
+        return read_small_file(root / name)
     except OSError as error:
         message = f"{key}: `{name}` cannot be read: {error.strerror}"
-        hint = "its place is relative to ftl.yaml"
+        hint = "its path is relative to ftl.yaml"
         raise ConfigError([project.marks.problem(message, "proxy", key, hint=hint)]) from error

@@ -7,9 +7,9 @@ import ssl
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ftl.files import read_small_file
 from ftl.proxy.site import UserCertificate
 from ftl.proxy.tls import user_certificate, x509
 from ftl.proxy.tls.issuance import failures_in_log, likely_cause
@@ -19,6 +19,7 @@ from ftl.server.doctor.finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+    from pathlib import Path
 
     from ftl.config import Proxy
     from ftl.engine.api import Engine
@@ -159,9 +160,7 @@ def judge_files(proxy: Proxy, root: Path, hosts: Sequence[str], now: datetime) -
     if not proxy.certificate or not proxy.key:
         return []
     try:
-        chain, key = (
-            (root / Path(name).expanduser()).read_bytes() for name in (proxy.certificate, proxy.key)
-        )
+        chain, key = (read_small_file(root / name) for name in (proxy.certificate, proxy.key))
     except OSError as error:
         what = f"{error.filename} cannot be read: {error.strerror}"
         return [Finding("certificates", proxy.certificate, "problem", what, "name existing files")]
