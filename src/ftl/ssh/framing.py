@@ -83,6 +83,13 @@ def strip_noise(output: bytes, mark: str) -> bytes | None:
     return None if noise.label is None else own
 
 
+def process_id(stderr: bytes, mark: str) -> str | None:
+    """The command's process ID, from its stderr so far; None while the mark has not come."""
+    noise = NoiseFilter(mark)
+    noise.feed(stderr)
+    return noise.label
+
+
 async def skip_noise(stream: asyncio.StreamReader, mark: str) -> bool:
     """Read a stream past the mark's line; false where it ends before. The caller sets a limit."""
     pattern = mark.encode()
@@ -97,10 +104,10 @@ async def skip_noise(stream: asyncio.StreamReader, mark: str) -> bool:
             return True
 
 
-async def start(argv: Sequence[str], mark: str) -> Process:
+async def start(argv: Sequence[str], mark: str, *, group: int | None = None) -> Process:
     """Start a child with pipes, whose command was `framed`: its streams start after the mark.
 
-    It is the caller's to `ftl.child.stop`. A stream without a mark is empty: the command was never started.
+    As `ftl.child.start`. A stream without a mark is empty: the command was never started.
 
     Raises:
         OSError: It cannot be started.
@@ -112,7 +119,8 @@ async def start(argv: Sequence[str], mark: str) -> Process:
         stdin=PIPE,
         stdout=PIPE,
         stderr=PIPE,
-        start_new_session=True,
+        start_new_session=group is None,
+        process_group=group,
     )
     return Process(transport, protocol, loop)
 

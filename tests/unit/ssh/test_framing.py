@@ -13,7 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftl import child
-from ftl.ssh.framing import NOISE_KEPT, NoiseFilter, framed, new_mark, skip_noise, start, strip_noise
+from ftl.ssh.framing import (
+    NOISE_KEPT,
+    NoiseFilter,
+    framed,
+    new_mark,
+    process_id,
+    skip_noise,
+    start,
+    strip_noise,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,3 +124,9 @@ def test_noise_of_a_plain_stream_is_skipped(login: dict[str, str], monkeypatch: 
     noise = b"Welcome\n" + b"x" * 300 + b"\nto prod"
     assert asyncio.run(read(noise + f"\n{MARK}\nmine\n".encode())) == (True, b"mine\n")
     assert asyncio.run(read(noise)) == (False, b"")
+
+
+def test_the_process_id_is_known_as_soon_as_the_command_runs() -> None:
+    """A command that is given up has to be ended by it."""
+    assert process_id(b"Welcome\n", MARK) is None
+    assert process_id(f"Welcome\n\n{MARK} 12\noops".encode(), MARK) == "12"
