@@ -1,4 +1,4 @@
-"""Tests of the sources of layers with real engines: a push to this process, and `docker save`."""
+"""Tests of the sources of layers with real engines: a push, and `docker save`."""
 
 from __future__ import annotations
 
@@ -346,12 +346,12 @@ class CutPush(Fault):
     def __init__(self) -> None:
         self.reading = asyncio.Event()
 
-    async def engine(self, exchange: Exchange, piece: bytes) -> bytes:
+    async def engine(self, exchange: Exchange, chunk: bytes) -> bytes:
         """Delay the push's progress until then."""
         if "/push" in exchange.request:
             await self.reading.wait()
             raise Cut
-        return piece
+        return chunk
 
 
 @pytest.mark.engine

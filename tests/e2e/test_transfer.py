@@ -1,4 +1,4 @@
-"""Images on their way to real servers: every engine and store, only the layers that are missing."""
+"""Tests of transfers to real servers by the engine's API: every engine and store."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.server
 
 SUITES = os.environ.get("FTL_TEST_SUITES", "bookworm,trixie").split(",")
-"""The servers' Debian releases; `bookworm,trixie,sid` is all there is."""
+"""The servers' Debian releases, of `bookworm,trixie,sid`."""
 
 TARGETS = [
     (suite, store)
@@ -55,14 +55,14 @@ def target(machine: Server) -> Iterator[Server]:
 async def bring(
     between: Ends, made: Made, here: str, there: str, events: list[Event] | None = None
 ) -> TransferResult:
-    """Make an image on this machine and send it."""
+    """Load an image on this machine and send it."""
     await load(between.source, here, made)
-    heard = events if events is not None else []
-    return await send(between.source, here, between.target, tag=there, info=between.info, emit=heard.append)
+    emitted = events if events is not None else []
+    return await send(between.source, here, between.target, tag=there, info=between.info, emit=emitted.append)
 
 
-def test_a_first_image_arrives_whole_and_runs(target: Server, bench: Bench) -> None:
-    """All of its layers are sent, it gets its name, and nothing temporary stays."""
+def test_a_first_image_is_sent_whole_and_runs(target: Server, bench: Bench) -> None:
+    """All of its layers are sent, it is tagged, and no staging tag stays."""
 
     async def work() -> TransferResult:
         async with ends(target) as between:
@@ -74,7 +74,7 @@ def test_a_first_image_arrives_whole_and_runs(target: Server, bench: Bench) -> N
     assert left_behind(target) == ""
 
 
-def test_a_changed_top_layer_travels_alone(target: Server, bench: Bench) -> None:
+def test_a_changed_top_layer_is_sent_alone(target: Server, bench: Bench) -> None:
     """The layers below are on the server from the release before."""
 
     async def work() -> tuple[TransferResult, TransferResult]:
@@ -90,8 +90,10 @@ def test_a_changed_top_layer_travels_alone(target: Server, bench: Bench) -> None
     assert printed(target, bench.tag("r2")) == f"two {bench.name}"
 
 
-def test_a_changed_middle_layer_takes_along_what_the_store_cannot_reuse(target: Server, bench: Bench) -> None:
-    """On overlay2 all above it are other layers; the containerd store has them as blobs."""
+def test_a_changed_middle_layer_is_sent_with_those_that_the_store_cannot_reuse(
+    target: Server, bench: Bench
+) -> None:
+    """On overlay2 all layers above it are other ones; the containerd store has them as blobs."""
 
     async def work() -> tuple[Ends, TransferResult]:
         async with ends(target) as between:
@@ -106,7 +108,7 @@ def test_a_changed_middle_layer_takes_along_what_the_store_cannot_reuse(target: 
 
 
 def test_the_same_image_again_is_not_even_read(target: Server, bench: Bench) -> None:
-    """Under the same name nothing happens, under another it gets that name too: no archive, no byte."""
+    """Under the same tag nothing happens, under another it is tagged: no byte is sent."""
     events: list[Event] = []
 
     async def work() -> list[TransferResult]:
@@ -130,8 +132,8 @@ def test_the_same_image_again_is_not_even_read(target: Server, bench: Bench) -> 
     assert printed(target, bench.tag("r2")) == f"one {bench.name}"
 
 
-def test_an_image_without_a_name_there_is_only_tagged(target: Server, bench: Bench) -> None:
-    """It lost its tag to a newer one, but a container still keeps it."""
+def test_an_untagged_image_there_is_only_tagged(target: Server, bench: Bench) -> None:
+    """It lost its tag to a newer image, but a container still uses it."""
 
     async def work() -> TransferResult:
         async with ends(target) as between:
@@ -150,8 +152,8 @@ def test_an_image_without_a_name_there_is_only_tagged(target: Server, bench: Ben
 
 
 @pytest.mark.parametrize("form", ["plain", "gzip"])
-def test_a_base_that_came_another_way(target: Server, bench: Bench, form: Form) -> None:
-    """On overlay2 it counts; on the containerd store its blobs have other names, and everything is sent."""
+def test_a_base_that_was_loaded_without_ftl(target: Server, bench: Bench, form: Form) -> None:
+    """On overlay2 it counts; on the containerd store its blobs have other digests, and everything is sent."""
     base = Made((bench.base,))
 
     async def work() -> tuple[Ends, TransferResult]:
@@ -165,7 +167,7 @@ def test_a_base_that_came_another_way(target: Server, bench: Bench, form: Form) 
 
 
 def test_after_the_old_image_was_removed_there(target: Server, bench: Bench) -> None:
-    """What was sent once and is gone is sent again."""
+    """Layers that were sent once and removed are sent again."""
 
     async def work() -> TransferResult:
         async with ends(target) as between:
@@ -179,7 +181,7 @@ def test_after_the_old_image_was_removed_there(target: Server, bench: Bench) -> 
 
 
 def test_the_new_image_outlives_the_old_one(target: Server, bench: Bench) -> None:
-    """Layers that it took over from the old release stay when that is removed: it can be saved, run and built on."""
+    """Layers that it shares with the old release stay when that is removed: it can be saved, run and built on."""
 
     async def work() -> TransferResult:
         async with ends(target) as between:
@@ -195,7 +197,7 @@ def test_the_new_image_outlives_the_old_one(target: Server, bench: Bench) -> Non
 
 
 def test_two_images_send_their_common_base_once(target: Server, bench: Bench) -> None:
-    """In one archive; each gets its name and its account."""
+    """In one archive; each is tagged and has its own result."""
     events: list[Event] = []
 
     async def work() -> dict[str, TransferResult]:
@@ -216,8 +218,8 @@ def test_two_images_send_their_common_base_once(target: Server, bench: Bench) ->
     assert left_behind(target) == ""
 
 
-def test_one_image_under_two_names_travels_once(target: Server, bench: Bench) -> None:
-    """Two services may be made of the same image."""
+def test_one_image_under_two_tags_is_sent_once(target: Server, bench: Bench) -> None:
+    """Two services may use the same image."""
 
     async def work() -> dict[str, TransferResult]:
         async with ends(target) as between:
@@ -230,8 +232,8 @@ def test_one_image_under_two_names_travels_once(target: Server, bench: Bench) ->
     assert printed(target, bench.tag("worker")) == f"one {bench.name}"
 
 
-def test_layers_that_appear_twice(target: Server, bench: Bench) -> None:
-    """One blob serves both places, also when only one of the two is missing."""
+def test_a_layer_may_occur_twice(target: Server, bench: Bench) -> None:
+    """One blob serves both positions, also when only one of the two is missing."""
     once, twice = bench.image("one", "a"), bench.image("one", "a")
     twice = replace(twice, layers=(*twice.layers, twice.layers[1], twice.layers[2]))
 
@@ -244,8 +246,8 @@ def test_layers_that_appear_twice(target: Server, bench: Bench) -> None:
     assert printed(target, bench.tag("r2")) == f"one {bench.name}"
 
 
-def test_what_only_seemed_to_be_there_is_sent_after_all(target: Server, bench: Bench) -> None:
-    """An image that looks like FTL's but has compressed blobs: found out, said, and sent whole, once."""
+def test_layers_that_only_seemed_present_are_sent_after_all(target: Server, bench: Bench) -> None:
+    """An image that looks like FTL's but has compressed blobs fails verification, and is sent whole, with a note."""
     events: list[Event] = []
 
     async def work() -> tuple[Ends, TransferResult]:
@@ -266,7 +268,7 @@ def test_what_only_seemed_to_be_there_is_sent_after_all(target: Server, bench: B
 
 
 def test_an_image_with_volumes_leaves_none_behind(target: Server, bench: Bench) -> None:
-    """Trying out whether a container can be made must not create what nobody removes."""
+    """The container of the verification is removed with its volumes."""
 
     class WithVolume(Made):
         @property
@@ -284,8 +286,8 @@ def test_an_image_with_volumes_leaves_none_behind(target: Server, bench: Bench) 
     assert target.docker("volume", "ls", "--quiet") == before
 
 
-def test_events_tell_what_is_sent(target: Server, bench: Bench) -> None:
-    """A start with what is to be done, progress that reaches the total, and an end with the figures."""
+def test_events_report_what_is_sent(target: Server, bench: Bench) -> None:
+    """A start with the totals, progress that reaches them, and an end with the result."""
     events: list[Event] = []
     made = bench.image("one")
 
@@ -316,10 +318,10 @@ def test_events_tell_what_is_sent(target: Server, bench: Bench) -> None:
 @pytest.mark.parametrize("form", ["plain", "gzip", "zstd"])
 @pytest.mark.parametrize("suite", [suite for suite in SUITES if suite != "bookworm"])
 @pytest.mark.parametrize("store", ["overlay2", "containerd"])
-def test_a_newer_engine_here(
+def test_a_newer_local_engine(
     fleet: Fleet, server: Server, bench: Bench, suite: str, store: Store, form: Form
 ) -> None:
-    """Newer engines name layers otherwise, and the containerd store keeps them as they came."""
+    """Newer engines name layers in another way, and the containerd store keeps them compressed."""
     here = fleet.server(suite, store)
 
     async def work() -> tuple[TransferResult, TransferResult]:
@@ -344,10 +346,10 @@ def test_a_newer_engine_here(
 
 
 @pytest.mark.parametrize("suite", [suite for suite in SUITES if suite != "bookworm"])
-def test_of_several_platforms_here_the_servers_is_sent(
+def test_of_several_local_platforms_the_servers_is_sent(
     fleet: Fleet, server: Server, bench: Bench, suite: str
 ) -> None:
-    """The containerd store keeps images of several platforms under one name."""
+    """The containerd store keeps images of several platforms under one tag."""
     ours = bench.image("ours")
     foreign = replace(bench.image("foreign"), architecture="s390x")
 

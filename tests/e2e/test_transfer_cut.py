@@ -1,4 +1,4 @@
-"""Transfers that are cut, killed or refused, as a deploy sends them: nothing half stays, and the next run goes on."""
+"""Tests of transfers that are cut or killed: nothing incomplete stays, the next resumes."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ pytestmark = [pytest.mark.server, pytest.mark.usefixtures("newcomer")]
 
 
 def test_a_lost_connection_costs_the_layer_in_flight(target: Server, bench: Bench, tmp_path: Path) -> None:
-    """The error says to run it again, and that sends what had not arrived: also from another machine."""
+    """The error says to run it again, which sends only what had not arrived, also from another machine."""
     made = large(bench)
 
     async def work() -> tuple[FtlError, int, int]:
@@ -102,8 +102,8 @@ asyncio.run(main(*json.loads(sys.argv[1])))
 """
 
 
-def test_a_killed_sender_leaves_nothing_half(target: Server, bench: Bench, tmp_path: Path) -> None:
-    """SIGKILL, which it cannot answer: the server notices by itself, and the next run goes on."""
+def test_a_killed_sender_leaves_nothing_incomplete(target: Server, bench: Bench, tmp_path: Path) -> None:
+    """After SIGKILL the server cleans up by itself, and the next run resumes."""
     made = large(bench)
 
     async def work() -> tuple[int, int]:
@@ -112,8 +112,8 @@ def test_a_killed_sender_leaves_nothing_half(target: Server, bench: Bench, tmp_p
         async with Relay((target.host, target.port), rate=SLOW) as link:
             known = tmp_path / "slow"
             known.write_text(target.known_hosts.read_text().replace(str(target.port), str(link.port)))
-            told = [target.host, link.port, target.user, str(target.key), str(known), bench.tag("r1")]
-            argv = [sys.executable, "-c", textwrap.dedent(KILLED), json.dumps(told)]
+            arguments = [target.host, link.port, target.user, str(target.key), str(known), bench.tag("r1")]
+            argv = [sys.executable, "-c", textwrap.dedent(KILLED), json.dumps(arguments)]
             process = subprocess.Popen(argv, stderr=subprocess.PIPE)
             try:
                 await until(lambda: arrived(target, 2))
@@ -133,7 +133,7 @@ def test_a_killed_sender_leaves_nothing_half(target: Server, bench: Bench, tmp_p
 
 
 def test_ctrl_c_keeps_what_arrived(target: Server, bench: Bench, tmp_path: Path) -> None:
-    """No tag, nothing half; and the next run goes on."""
+    """No tag and no incomplete layer stays; and the next run resumes."""
     made = large(bench)
 
     async def work() -> tuple[int, int]:
@@ -157,10 +157,10 @@ def test_ctrl_c_keeps_what_arrived(target: Server, bench: Bench, tmp_path: Path)
 
 
 @pytest.mark.parametrize("way", ["engine", "server"])
-def test_what_is_killed_there_in_the_middle(
+def test_an_engine_or_server_that_is_killed(
     server_factory: ServerFactory, bench: Bench, tmp_path: Path, way: str
 ) -> None:
-    """The engine or the whole server: an error, and after it is back no half image; the next run goes on."""
+    """It is an error, and after the restart there is no incomplete image; the next run resumes."""
     server = server_factory("killed")
     made = large(bench)
 
@@ -189,7 +189,7 @@ def test_what_is_killed_there_in_the_middle(
 
 @pytest.mark.nightly  # ssh gives up after 45 seconds
 def test_a_link_that_goes_dead(server_factory: ServerFactory, bench: Bench, tmp_path: Path) -> None:
-    """Nothing is refused, nothing answers: it is an error all the same, and the next run goes on."""
+    """Without any answer it is an error all the same, and the next run resumes."""
     server = server_factory("dead")
     made = large(bench)
 
@@ -215,7 +215,7 @@ def test_a_link_that_goes_dead(server_factory: ServerFactory, bench: Bench, tmp_
 
 
 def test_two_people_send_the_same_image(target: Server, bench: Bench, tmp_path: Path) -> None:
-    """At the same time, to the same server: both have it in the end, and nothing half is left."""
+    """At the same time, to the same server: both succeed, and nothing incomplete is left."""
     made = bench.of("one", packages(bench.name))
 
     async def one(name: str) -> TransferResult:

@@ -1,4 +1,4 @@
-"""What happens when a transfer goes wrong: a clear error, no name moved, nothing left behind."""
+"""Tests of failing transfers: a clear error, no tag moved, nothing left behind."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ SAVE, LOAD = "/images/get", "/images/load"
 
 
 class Nothing(Fault):
-    """All is well."""
+    """A relay without faults."""
 
 
 class Scene:
-    """A test's names and images."""
+    """Tags and images of a test."""
 
     def __init__(self, name: str) -> None:
         self.here = f"{name}:here"
@@ -50,7 +50,7 @@ class Scene:
         self.name = name
 
     def image(self, text: str = "one", *, size: int = 0) -> Made:
-        """Two layers: one of this test's own, random as far as `size` goes, and the text."""
+        """An image of two layers: one of this test alone, with `size` random bytes, and the text."""
         filling = random.Random(self.name).randbytes(size) + b"x" * 100_000
         return Made((layer({"filling": filling, "name": self.name.encode()}), layer({"text": text.encode()})))
 
@@ -64,7 +64,7 @@ def either(request: pytest.FixtureRequest, lab: Lab) -> Server:
 
 @pytest.fixture
 def scene(request: pytest.FixtureRequest, lab: Lab, engine: str) -> Iterator[Scene]:
-    """Names of the test's own, removed from this machine when it ends."""
+    """Tags of the test, removed from this machine in the end."""
     made = Scene(f"{lab.run}-{abs(hash(request.node.nodeid)) % 10**8}".lower())
     yield made
 
@@ -77,7 +77,7 @@ def scene(request: pytest.FixtureRequest, lab: Lab, engine: str) -> Iterator[Sce
 
 @dataclass(frozen=True)
 class Broken(Ends):
-    """`direct` is the engine there without the fault."""
+    """The engines of a transfer, and `direct`, the server's engine without the fault."""
 
     direct: Engine
 
@@ -86,7 +86,7 @@ class Broken(Ends):
 async def broken(
     server: Server, tmp_path: Path, *, here: Fault | None = None, there: Fault | None = None
 ) -> AsyncIterator[Broken]:
-    """From this machine to a server, with a fault in front of either engine."""
+    """Connect to a server, with a fault in front of either engine."""
     async with AsyncExitStack() as stack:
         source_url = await stack.enter_async_context(relay(tmp_path / "here", local_url(), here or Nothing()))
         source = await stack.enter_async_context(Engine(source_url, name="this machine"))
@@ -99,7 +99,7 @@ async def broken(
 async def attempt(
     between: Ends, scene: Scene, emit: Emit = ignore, *, free_bytes: int | None = None
 ) -> TransferResult:
-    """Send the test's image, as the engine here saves it: that is where the faults are."""
+    """Send the test's image by `docker save`, where the faults are."""
     return await send(
         between.source,
         scene.here,
@@ -113,7 +113,7 @@ async def attempt(
 
 
 def failure(server: Server, scene: Scene, tmp_path: Path, made: Made, **faults: Fault) -> TransferFailed:
-    """Send an image into a fault, after another one took the name; that one must keep it, and nothing be left."""
+    """Send an image into a fault: the image under its tag must stay, and nothing be left."""
 
     async def work() -> None:
         async with broken(server, tmp_path, **faults) as between:
@@ -134,8 +134,8 @@ def failure(server: Server, scene: Scene, tmp_path: Path, made: Made, **faults: 
     return errors[0]
 
 
-def test_an_image_that_is_not_here(server: Server, scene: Scene, tmp_path: Path) -> None:
-    """The error says how to make it."""
+def test_an_image_that_does_not_exist(server: Server, scene: Scene, tmp_path: Path) -> None:
+    """The error says how to build it."""
 
     async def work() -> None:
         async with broken(server, tmp_path) as between:
@@ -146,40 +146,40 @@ def test_an_image_that_is_not_here(server: Server, scene: Scene, tmp_path: Path)
     run(work())
 
 
-def test_a_layer_whose_bytes_are_not_its_own(server: Server, scene: Scene, tmp_path: Path) -> None:
-    """A damaged disk or engine here does not reach the server."""
+def test_a_layer_with_a_wrong_digest(server: Server, scene: Scene, tmp_path: Path) -> None:
+    """A damaged local layer does not reach the server."""
 
     class Damage(Nothing):
-        async def engine(self, exchange: Exchange, piece: bytes) -> bytes:
-            return piece.replace(b"x" * 100, b"x" * 99 + b"!", 1) if SAVE in exchange.request else piece
+        async def engine(self, exchange: Exchange, chunk: bytes) -> bytes:
+            return chunk.replace(b"x" * 100, b"x" * 99 + b"!", 1) if SAVE in exchange.request else chunk
 
     error = failure(server, scene, tmp_path, scene.image(), here=Damage())
     assert "damaged on this machine" in error.message
     assert "sha256:" in (error.cause or "")
 
 
-def test_an_image_that_vanishes_before_it_is_read(server: Server, scene: Scene, tmp_path: Path) -> None:
-    """Someone removed it while we asked the server."""
+def test_an_image_that_is_removed_before_it_is_read(server: Server, scene: Scene, tmp_path: Path) -> None:
+    """After the transfer has begun."""
 
     class Vanish(Nothing):
-        async def client(self, exchange: Exchange, piece: bytes) -> bytes:
+        async def client(self, exchange: Exchange, chunk: bytes) -> bytes:
             if SAVE in exchange.request:
                 async with Engine(local_url(), name="this machine") as source:
                     await source.untag(scene.here)
-            return piece
+            return chunk
 
     error = failure(server, scene, tmp_path, scene.image(), here=Vanish())
     assert "cannot be read from the engine on this machine" in error.message
 
 
-def test_the_engine_here_goes_away(server: Server, scene: Scene, tmp_path: Path) -> None:
+def test_the_local_engine_closes_the_connection(server: Server, scene: Scene, tmp_path: Path) -> None:
     """In the middle of the archive."""
 
     class CutSave(Nothing):
-        async def engine(self, exchange: Exchange, piece: bytes) -> bytes:
+        async def engine(self, exchange: Exchange, chunk: bytes) -> bytes:
             if SAVE in exchange.request and exchange.answered > MEGABYTE:
                 raise Cut
-            return piece
+            return chunk
 
     error = failure(server, scene, tmp_path, scene.image(size=4 * MEGABYTE), here=CutSave())
     assert "cannot be read from the engine on this machine" in error.message
@@ -189,39 +189,39 @@ def test_the_connection_to_the_server_is_cut(either: Server, scene: Scene, tmp_p
     """In the middle of the load."""
 
     class CutLoad(Nothing):
-        async def client(self, exchange: Exchange, piece: bytes) -> bytes:
+        async def client(self, exchange: Exchange, chunk: bytes) -> bytes:
             if LOAD in exchange.request and exchange.sent > MEGABYTE:
                 raise Cut
-            return piece
+            return chunk
 
     error = failure(either, scene, tmp_path, scene.image(size=8 * MEGABYTE), there=CutLoad())
     assert f"could not be loaded on {either.name}; nothing was tagged there" in error.message
 
 
 class Refuse(Nothing):
-    """The engine there refuses to load."""
+    """The server's engine refuses to load."""
 
     loads = 0
 
-    async def client(self, exchange: Exchange, piece: bytes) -> bytes:
+    async def client(self, exchange: Exchange, chunk: bytes) -> bytes:
         if LOAD in exchange.request:
-            self.loads += piece.startswith(b"POST")
+            self.loads += chunk.startswith(b"POST")
             raise Reply(
                 b"HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\n"
                 b'Content-Length: 27\r\nConnection: close\r\n\r\n{"message":"out of coffee"}'
             )
-        return piece
+        return chunk
 
 
 def test_the_server_answers_500(server: Server, scene: Scene, tmp_path: Path) -> None:
-    """Its own words are in the error, and a whole image is not sent twice."""
+    """The engine's message is in the error, and a whole image is not sent twice."""
     refuse = Refuse()
     error = failure(server, scene, tmp_path, scene.image(), there=refuse)
     assert "out of coffee" in (error.cause or "")
     assert refuse.loads == 1
 
 
-def test_a_refused_part_is_tried_once_more_as_a_whole(server: Server, scene: Scene, tmp_path: Path) -> None:
+def test_a_refused_part_is_retried_once_as_a_whole(server: Server, scene: Scene, tmp_path: Path) -> None:
     """After that it is an error."""
     refuse = Refuse()
     events: list[Event] = []
@@ -247,14 +247,14 @@ def test_a_transfer_that_is_cancelled(either: Server, scene: Scene, tmp_path: Pa
     async def work() -> None:
         async with broken(either, tmp_path) as between:
             await load(between.source, scene.here, scene.image(size=24 * MEGABYTE))
-            under_way = asyncio.Event()
+            sending = asyncio.Event()
 
             def emit(event: Event) -> None:
                 if isinstance(event, TransferProgress):
-                    under_way.set()
+                    sending.set()
 
             task = asyncio.create_task(attempt(between, scene, emit))
-            await under_way.wait()
+            await sending.wait()
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
@@ -264,8 +264,10 @@ def test_a_transfer_that_is_cancelled(either: Server, scene: Scene, tmp_path: Pa
         run(work())
 
 
-def test_temporary_names_of_killed_transfers_go_one_day(server: Server, scene: Scene, tmp_path: Path) -> None:
-    """The next transfer removes them when they are a day old, with their containers; a younger one may be at work."""
+def test_staging_tags_of_killed_transfers_are_removed_after_a_day(
+    server: Server, scene: Scene, tmp_path: Path
+) -> None:
+    """The next transfer removes them with their containers; a younger transfer may be running."""
     old, young = "ftl-incoming:1000000000-abcd-01234567-0", "ftl-incoming:9999999999-abcd-01234567-0"
 
     async def work() -> set[str]:
@@ -289,10 +291,10 @@ def test_temporary_names_of_killed_transfers_go_one_day(server: Server, scene: S
     assert containers == [young.replace(":", "-")]
 
 
-def test_what_a_killed_transfer_left_goes_with_the_next_under_its_lock(
+def test_staging_tags_under_the_callers_lock_are_removed_at_once(
     server: Server, scene: Scene, tmp_path: Path
 ) -> None:
-    """Where no other can be under way; also when the image had arrived, so that nothing needs to be sent."""
+    """No other transfer can be running; also when the image exists, so that nothing needs to be sent."""
 
     async def work() -> set[str]:
         async with broken(server, tmp_path) as between:
@@ -324,10 +326,10 @@ def test_what_a_killed_transfer_left_goes_with_the_next_under_its_lock(
         server.docker("rmi", scene.there, check=False)
 
 
-def test_what_a_killed_transfer_left_goes_also_when_the_next_one_fails(
+def test_stale_staging_tags_are_removed_also_when_the_transfer_fails(
     server: Server, scene: Scene, tmp_path: Path
 ) -> None:
-    """Or it would keep the room that the next one lacks."""
+    """Or they would use the disk space that the next one lacks."""
 
     async def work() -> None:
         async with broken(server, tmp_path) as between:
@@ -350,20 +352,20 @@ def test_what_a_killed_transfer_left_goes_also_when_the_next_one_fails(
 
 
 class Count(Nothing):
-    """Notes the requests that arrive."""
+    """Records the requests."""
 
     def __init__(self) -> None:
         self.paths: list[str] = []
 
-    async def client(self, exchange: Exchange, piece: bytes) -> bytes:
-        if piece.startswith((b"GET ", b"POST ", b"DELETE ")):
+    async def client(self, exchange: Exchange, chunk: bytes) -> bytes:
+        if chunk.startswith((b"GET ", b"POST ", b"DELETE ")):
             path = exchange.request.split(" ")[1].partition("?")[0]
             self.paths.append(re.sub(r"^/v[0-9.]+/", "", path))
-        return piece
+        return chunk
 
 
 def test_nothing_to_send_is_one_round_trip(server: Server, scene: Scene, tmp_path: Path) -> None:
-    """Between stores of one kind the engine names it by its ID, beside the list; nothing is read here but that ID."""
+    """Between stores of one kind the engine tags it by its ID, beside the list; locally only the ID is read."""
     here, there = Count(), Count()
 
     async def work() -> None:
@@ -383,8 +385,10 @@ def test_nothing_to_send_is_one_round_trip(server: Server, scene: Scene, tmp_pat
     assert here.paths == [f"images/{scene.here}/json"]
 
 
-def test_an_image_of_another_platform_is_warned_of(server: Server, scene: Scene, tmp_path: Path) -> None:
-    """It may be meant (emulation), so it is sent."""
+def test_an_image_of_another_platform_is_sent_with_a_warning(
+    server: Server, scene: Scene, tmp_path: Path
+) -> None:
+    """It may be intended, for emulation."""
     events: list[Event] = []
 
     async def work() -> None:
@@ -400,7 +404,7 @@ def test_an_image_of_another_platform_is_warned_of(server: Server, scene: Scene,
     assert note == f"{scene.there} is for linux/s390x, {server.name} is linux/amd64"
 
 
-def test_too_little_room_is_known_beforehand(server: Server, scene: Scene, tmp_path: Path) -> None:
+def test_too_little_disk_space_is_an_error_beforehand(server: Server, scene: Scene, tmp_path: Path) -> None:
     """Where the free space is known, the error says how much is missing, and nothing is sent."""
 
     async def work() -> TransferFailed:
@@ -417,10 +421,10 @@ def test_too_little_room_is_known_beforehand(server: Server, scene: Scene, tmp_p
     assert not any(isinstance(event, TransferProgress) for event in sent)
 
 
-def test_too_little_room_for_a_part_is_known_at_its_first_byte(
+def test_too_little_disk_space_for_a_part_is_an_error_at_its_first_byte(
     server: Server, scene: Scene, tmp_path: Path
 ) -> None:
-    """How large a layer is that must be sent is seen when it passes."""
+    """The size of a layer that must be sent is known when it is read."""
     base, added = scene.image(), layer({"more": b"m" * 4 * MEGABYTE})
 
     async def work() -> TransferFailed:
@@ -439,7 +443,7 @@ def test_too_little_room_for_a_part_is_known_at_its_first_byte(
 
 
 def test_a_disk_that_fills_up(server_factory: ServerFactory, scene: Scene, tmp_path: Path) -> None:
-    """Where the free space is not known, the engine's refusal comes with what could be freed there."""
+    """Where the free space is unknown, the engine's error comes with what could be freed."""
     server = server_factory("small", disk=64 * MEGABYTE)
     unused = scene.image(size=4 * MEGABYTE)
 
@@ -454,20 +458,20 @@ def test_a_disk_that_fills_up(server_factory: ServerFactory, scene: Scene, tmp_p
 
 
 def test_a_server_that_is_killed(server_factory: ServerFactory, scene: Scene, tmp_path: Path) -> None:
-    """The error comes without waiting for ever, and after the server is back there is no half image."""
+    """It is an error within bounds, and after the restart there is no incomplete image."""
     server = server_factory("killed")
 
     async def work() -> None:
         async with broken(server, tmp_path) as between:
             await load(between.source, scene.here, scene.image(size=24 * MEGABYTE))
-            under_way = asyncio.Event()
+            sending = asyncio.Event()
 
             def emit(event: Event) -> None:
                 if isinstance(event, TransferProgress):
-                    under_way.set()
+                    sending.set()
 
             task = asyncio.create_task(attempt(between, scene, emit))
-            await under_way.wait()
+            await sending.wait()
             await asyncio.to_thread(server.kill)
             with pytest.raises((TransferFailed, EngineUnavailable)) as caught:
                 await task

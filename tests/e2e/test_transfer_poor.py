@@ -1,4 +1,4 @@
-"""Servers that lack something, or keep what is not what it should be: a transfer makes do, and says what it must."""
+"""Tests of servers that lack a tool or disk space, or have damaged layers in their cache."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ pytestmark = [pytest.mark.server, pytest.mark.usefixtures("newcomer")]
 
 
 @pytest.mark.parametrize("how", ["truncated", "other"])
-def test_a_kept_layer_that_is_damaged(target: Server, bench: Bench, how: str) -> None:
-    """Everything is sent, once, and said; the good layer takes the place of the other."""
+def test_a_damaged_cached_layer(target: Server, bench: Bench, how: str) -> None:
+    """Everything is sent, once, with a note; the damaged layer is replaced."""
     made = bench.of("one", packages(bench.name))
     events: list[Event] = []
 
@@ -68,8 +68,8 @@ def test_a_kept_layer_that_is_damaged(target: Server, bench: Bench, how: str) ->
 
 
 @pytest.mark.parametrize("how", ["garbage", "other"])
-def test_an_old_layer_that_is_damaged(target: Server, bench: Bench, how: str) -> None:
-    """Its difference makes another layer, which is found out; neither is trusted again, and the next one goes well."""
+def test_a_damaged_base_layer(target: Server, bench: Bench, how: str) -> None:
+    """The delta makes another layer, which fails verification; both are removed, and the next delta works."""
     made = [bench.of("one", packages(bench.name, count)) for count in (60, 61, 62)]
     events: list[Event] = []
 
@@ -93,11 +93,11 @@ def test_an_old_layer_that_is_damaged(target: Server, bench: Bench, how: str) ->
 
 @contextmanager
 def without(server: Server, what: str, shell: bytes) -> Iterator[None]:
-    """A server on which something is missing or otherwise, while the block runs."""
+    """Remove or replace a tool of a server inside this context."""
     undo = ["sh", "-c", 'mv "$1.away" "$1"', "sh", f"/usr/bin/{what}"]
     server.write("/root/busybox", shell)
     server.run("chmod", "755", "/root/busybox")
-    if what == "head":  # busybox's reads more than it was told to
+    if what == "head":  # busybox's reads more than its argument
         server.run("cp", "/root/busybox", "/usr/local/bin/head")
         undo = ["rm", "/usr/local/bin/head"]
     elif what == "memory":
@@ -113,8 +113,8 @@ def without(server: Server, what: str, shell: bytes) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("what", ["zstd", "docker", "head", "perl", "memory"])
-def test_a_server_that_lacks_something(target: Server, bench: Bench, shell: bytes, what: str) -> None:
-    """Without zstd, docker or GNU head it goes by the engine's API; without perl or memory, no differences."""
+def test_a_server_without_a_tool(target: Server, bench: Bench, shell: bytes, what: str) -> None:
+    """Without zstd, docker or GNU head the engine's API is used; without perl or memory, there are no deltas."""
 
     async def work() -> tuple[TransferResult, TransferResult]:
         async with reach(target) as between:
@@ -133,7 +133,7 @@ def test_a_server_that_lacks_something(target: Server, bench: Bench, shell: byte
 
 
 def test_a_full_home(target: Server, bench: Bench, shell: bytes) -> None:
-    """What finds no room there is not kept, and not trusted; the transfer goes on."""
+    """Layers without disk space are not cached; the transfer succeeds."""
     busybox = "/root/busybox"
     target.write(busybox, shell)
     target.run("chmod", "755", busybox)
@@ -160,8 +160,10 @@ def test_a_full_home(target: Server, bench: Bench, shell: bytes) -> None:
     assert tidy(target)
 
 
-def test_a_disk_that_fills_up_meanwhile(server_factory: ServerFactory, bench: Bench, tmp_path: Path) -> None:
-    """There was room when it began: the engine's refusal comes with what could be freed, and is not tried again."""
+def test_a_disk_that_fills_up_during_the_transfer(
+    server_factory: ServerFactory, bench: Bench, tmp_path: Path
+) -> None:
+    """The engine's error comes with what could be freed, and the transfer is not retried."""
     server = server_factory("small", disk=96 << 20)
     made = large(bench)
     events: list[Event] = []

@@ -1,6 +1,6 @@
-"""Images on their way to real servers as a deploy sends them: a script there keeps what arrives, and takes differences.
+"""Tests of transfers to real servers by the receiving script: cache and deltas.
 
-`test_transfer.py` is about the engine's API alone, which serves where a server lacks something.
+`test_transfer.py` is about the engine's API, which is used where a server lacks a tool.
 """
 
 from __future__ import annotations
@@ -50,25 +50,25 @@ SELDOM = [("trixie", "overlay2"), ("sid", "overlay2"), ("sid", "containerd")]
     ids="-".join,
 )
 def machine(request: pytest.FixtureRequest, fleet: Fleet) -> Server:
-    """A server of each kind; of some of them only at night."""
+    """A server of each kind; some of them in nightly tests only."""
     return fleet.server(*request.param)
 
 
 @pytest.fixture
 def target(machine: Server) -> Iterator[Server]:
-    """A server without images, and that keeps nothing."""
+    """A server without images and with an empty cache."""
     yield machine
     machine.run("sh", "-c", "docker rmi --force $(docker images --quiet) 2>/dev/null", check=False)
     forget(machine)
 
 
 def overlay(between: Reach) -> bool:
-    """Whether the server has a graph driver: then a layer is another one on top of another base."""
+    """Whether the server has a graph driver, where a layer on another base is another layer."""
     return between.info.store == "overlay2"
 
 
-def test_a_first_image_arrives_whole_and_is_kept(target: Server, bench: Bench) -> None:
-    """All of its layers are sent and kept; the engine's own verification has seen them, and nothing temporary stays."""
+def test_a_first_image_is_sent_whole_and_cached(target: Server, bench: Bench) -> None:
+    """All of its layers are sent and cached, and no staging tag stays."""
 
     async def work() -> TransferResult:
         async with reach(target) as between:
@@ -83,8 +83,8 @@ def test_a_first_image_arrives_whole_and_is_kept(target: Server, bench: Bench) -
     assert sum(kept(target).values()) <= sent.bytes_sent
 
 
-def test_a_changed_top_layer_travels_alone(target: Server, bench: Bench) -> None:
-    """It is small: whole, as no old layer is worth unpacking for it."""
+def test_a_changed_top_layer_is_sent_alone(target: Server, bench: Bench) -> None:
+    """And whole, as it is too small for a delta."""
 
     async def work() -> TransferResult:
         async with reach(target) as between:
@@ -98,8 +98,8 @@ def test_a_changed_top_layer_travels_alone(target: Server, bench: Bench) -> None
         assert printed(target, bench.tag(release)) == f"{word} {bench.name}"
 
 
-def test_a_changed_middle_layer_travels_as_a_difference(target: Server, bench: Bench) -> None:
-    """Two packages more, every time new; what a graph driver lacks above it is kept there, and not sent again."""
+def test_a_changed_middle_layer_is_sent_as_a_delta(target: Server, bench: Bench) -> None:
+    """Two more packages, and new times; layers above it that a graph driver lacks come from the cache."""
     events: list[Event] = []
     old = packages(bench.name)
     new = packages(bench.name, 62, mtime=1_700_000_000)
@@ -124,8 +124,8 @@ def test_a_changed_middle_layer_travels_as_a_difference(target: Server, bench: B
     assert len(listed.split()) == 62
 
 
-def test_a_machine_that_never_had_the_old_image_sends_a_difference_too(target: Server, bench: Bench) -> None:
-    """Another developer's, or CI's that starts empty: the server tells what its old layer is like."""
+def test_a_machine_without_the_old_image_sends_a_delta_too(target: Server, bench: Bench) -> None:
+    """Another developer's, or CI that starts empty: the server describes its cached layer."""
     old = packages(bench.name)
     new = packages(bench.name, 62, mtime=1_700_000_000)
 
@@ -144,7 +144,7 @@ def test_a_machine_that_never_had_the_old_image_sends_a_difference_too(target: S
 
 
 def test_the_same_image_again_is_not_even_read(target: Server, bench: Bench) -> None:
-    """Under the same name nothing happens, under another it gets that name too."""
+    """Under the same tag nothing happens, under another it is tagged."""
 
     async def work() -> list[TransferResult]:
         async with reach(target) as between:
@@ -160,7 +160,7 @@ def test_the_same_image_again_is_not_even_read(target: Server, bench: Bench) -> 
 
 @contextmanager
 def pulled(lab: Lab, target: Server, reference: str, base: Made) -> Iterator[None]:
-    """An image that the server has from a registry; it is there under the registry's name while the block runs."""
+    """Have the server pull an image from a registry, inside this context."""
     host, _, _ = reference.partition("/")
 
     async def put() -> None:
@@ -178,7 +178,7 @@ def pulled(lab: Lab, target: Server, reference: str, base: Made) -> Iterator[Non
 
 
 def test_a_base_that_was_pulled_there(lab: Lab, target: Server, bench: Bench) -> None:
-    """On a graph driver it counts; the containerd store has its blobs by other names, and it is sent."""
+    """On a graph driver it counts; the containerd store has its blobs under other digests, and it is sent."""
     host = f"base-{abs(hash(bench.name)) % 10**6}.test"
 
     async def work() -> tuple[bool, TransferResult]:
@@ -193,7 +193,7 @@ def test_a_base_that_was_pulled_there(lab: Lab, target: Server, bench: Bench) ->
 
 
 def test_after_the_old_image_was_pruned_there(target: Server, bench: Bench) -> None:
-    """The engine has forgotten it, the server has not: nothing of the base goes over the wire again."""
+    """The engine no longer has it, but the cache has: nothing of the base is sent again."""
 
     async def work() -> TransferResult:
         async with reach(target) as between:
@@ -209,7 +209,7 @@ def test_after_the_old_image_was_pruned_there(target: Server, bench: Bench) -> N
 
 
 def test_two_images_send_their_common_base_once(target: Server, bench: Bench) -> None:
-    """In one archive; and their next releases each take their own old layer for a basis."""
+    """In one archive; and the next release of each has its own base layer."""
     layers = {word: packages(f"{bench.name} {word}") for word in ("web", "api")}
     again = {word: packages(f"{bench.name} {word}", 61) for word in ("web", "api")}
 

@@ -1,4 +1,4 @@
-"""Transfers to users whose shells are not as others."""
+"""Tests of transfers to users with unusual login shells."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.server, pytest.mark.usefixtures("newcomer")]
 
 @pytest.fixture
 def talker(fleet: Fleet) -> Iterator[tuple[Server, str]]:
-    """A user on a server whose shell greets on both outputs, and who likes another `ls`."""
+    """A user whose shell prints greetings on both outputs, and changes the format of `ls`."""
     server, name = fleet.server("bookworm", "overlay2"), "talker"
     greeting = "echo 'Welcome! zstd docker exact layer'; echo 'error: nobody reads this' >&2\n"
     greeting += 'export TIME_STYLE=long-iso XDG_CACHE_HOME="$HOME/my cache"\n'
@@ -33,13 +33,13 @@ def talker(fleet: Fleet) -> Iterator[tuple[Server, str]]:
 
 
 def _join(server: Server, name: str, shell: str) -> None:
-    """Have a user who may use Docker, reached by the key of the lab's user."""
+    """Add a user in the group docker, with the key of the lab's user."""
     server.run("useradd", "--create-home", "--shell", shell, "--groups", "docker", name)
     server.run("cp", "/etc/ssh/authorized_keys/ftl", f"/etc/ssh/authorized_keys/{name}")
 
 
 async def two_releases(server: Server, bench: Bench, user: str) -> tuple[TransferResult, TransferResult]:
-    """A first image, and a second one that goes as a difference."""
+    """A first image, and a second one that is sent as a delta."""
     async with reach(server, user=user) as between:
         made = [bench.of(text, packages(bench.name, count)) for text, count in (("one", 60), ("two", 61))]
         first = await bring(between, made[0], bench.tag("r1"), bench.tag("r1"))
@@ -47,8 +47,8 @@ async def two_releases(server: Server, bench: Bench, user: str) -> tuple[Transfe
         return first, await bring(between, made[1], bench.tag("r2"), bench.tag("r2"))
 
 
-def test_a_shell_that_talks(talker: tuple[Server, str], target: Server, bench: Bench) -> None:
-    """Greetings are no answers, a cache folder may have a space in its name, and times may be told in any way."""
+def test_a_shell_that_prints_greetings(talker: tuple[Server, str], target: Server, bench: Bench) -> None:
+    """Greetings are ignored, and the cache folder may have a space in its name."""
     server, user = talker
     first, second = run(two_releases(server, bench, user))
     assert (first.layers_sent, second.layers_delta) == (3, 1)
@@ -59,7 +59,7 @@ def test_a_shell_that_talks(talker: tuple[Server, str], target: Server, bench: B
 @pytest.mark.nightly
 @pytest.mark.parametrize("shell_name", ["fish", "zsh", "tcsh"])
 def test_a_shell_of_another_kind(server_factory: ServerFactory, bench: Bench, shell_name: str) -> None:
-    """What runs there is told to `sh`, whatever the user logs in to."""
+    """The scripts run in `sh`, whatever the login shell."""
     server = server_factory(shell_name)
     server.run(
         "sh",

@@ -1,4 +1,4 @@
-"""Images here that are not what they should be, and users there whose shells are not like others."""
+"""Tests of local images that are damaged, or removed during the transfer."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ pytestmark = [pytest.mark.server, pytest.mark.usefixtures("newcomer")]
 
 
 class Nothing(Fault):
-    """All is well."""
+    """A relay without faults."""
 
 
 async def failing(
     server: Server, bench: Bench, tmp_path: Path, fault: Fault, sources: set[str]
 ) -> TransferFailed:
-    """Send an image with a fault in front of the engine here."""
+    """Send an image with a fault in front of the local engine."""
     async with (
         relay(tmp_path / "here", local_url(), fault) as url,
         Engine(url, name="this machine") as source,
@@ -57,14 +57,14 @@ async def failing(
         return caught.value
 
 
-def test_a_layer_whose_bytes_are_not_its_own(target: Server, bench: Bench, tmp_path: Path) -> None:
-    """A damaged disk or engine here: the layer is not kept there under a name that it has no right to."""
+def test_a_layer_with_a_wrong_digest(target: Server, bench: Bench, tmp_path: Path) -> None:
+    """The layer is not cached on the server under a digest that it does not have."""
     made = bench.of("one", layer({"mark": b"x" * 3_000_000}))
 
     class Damage(Nothing):
-        async def engine(self, exchange: Exchange, piece: bytes) -> bytes:
+        async def engine(self, exchange: Exchange, chunk: bytes) -> bytes:
             saved = "/images/get" in exchange.request
-            return piece.replace(b"x" * 100, b"x" * 99 + b"!", 1) if saved else piece
+            return chunk.replace(b"x" * 100, b"x" * 99 + b"!", 1) if saved else chunk
 
     async def work() -> TransferFailed:
         async with reach(target) as between:
@@ -79,8 +79,8 @@ def test_a_layer_whose_bytes_are_not_its_own(target: Server, bench: Bench, tmp_p
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may damage the engine's files")
-def test_a_damaged_file_of_the_engine_here(target: Server, bench: Bench) -> None:
-    """Found out when the layer has passed, whichever way it is read: no tag, and nothing of it is kept there."""
+def test_a_damaged_file_of_the_local_engine(target: Server, bench: Bench) -> None:
+    """It is noticed at the end of the layer: no tag is set, and the layer is not cached."""
     made = bench.of("one", packages(bench.name))
 
     async def work() -> TransferFailed:
@@ -102,15 +102,15 @@ def test_a_damaged_file_of_the_engine_here(target: Server, bench: Bench) -> None
     assert target.docker("images", "--quiet") == ""
 
 
-def test_an_image_that_vanishes(target: Server, bench: Bench, tmp_path: Path) -> None:
-    """Someone removes it while the server is asked."""
+def test_an_image_that_is_removed(target: Server, bench: Bench, tmp_path: Path) -> None:
+    """After the transfer has begun."""
 
     class Vanish(Nothing):
-        async def client(self, exchange: Exchange, piece: bytes) -> bytes:
+        async def client(self, exchange: Exchange, chunk: bytes) -> bytes:
             if "/images/get" in exchange.request:
                 async with Engine(local_url(), name="this machine") as source:
                     await source.untag(bench.tag("r1"))
-            return piece
+            return chunk
 
     async def work() -> TransferFailed:
         async with reach(target) as between:

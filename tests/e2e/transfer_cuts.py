@@ -1,4 +1,4 @@
-"""What tests of transfers that go wrong share: an image that takes its time, and what has arrived of it."""
+"""Support of tests of interrupted transfers: a slow image, and what has arrived of it."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ if TYPE_CHECKING:
 PART = 2 << 20
 PARTS = 4
 SLOW = 3e6
-"""An image of four layers that takes three seconds on its way."""
+"""Bytes a second of a link on which an image of four layers takes three seconds."""
 
 DOCUMENTS = 100_000
-"""Bytes that go over the wire beside layers: the login, the questions, the documents."""
+"""Bytes on the wire beside layers: login, requests, documents."""
 
 
 def large(bench: Bench) -> Made:
-    """An image of layers that cannot be compressed."""
+    """An image of incompressible layers."""
     noise = random.Random(bench.name)
     return bench.of("one", *(layer({f"part-{at}": noise.randbytes(PART)}) for at in range(PARTS)))
 
 
 def missing(made: Made, server: Server) -> int:
-    """About how many bytes of an image a server does not keep."""
+    """About how many bytes of an image are not in a server's cache."""
     there = {name.partition("-")[0] for name in kept(server)}
     return sum(
         len(tar) for tar, digest in zip(made.layers, digests(made), strict=True) if digest not in there
@@ -59,29 +59,29 @@ def size(made: Made) -> int:
 
 
 def digests(made: Made) -> list[str]:
-    """The layers' digests, without their kind."""
+    """The layers' digests, without the algorithm."""
     return [found.removeprefix("sha256:") for found in json.loads(made.config)["rootfs"]["diff_ids"]]
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait until something on a server holds."""
+    """Wait until a condition is true."""
     async with asyncio.timeout(PATIENCE):
         while not await asyncio.to_thread(condition):
             await asyncio.sleep(0.05)
 
 
 def arrived(server: Server, count: int) -> bool:
-    """Whether so many layers have arrived."""
+    """Whether this many layers have arrived."""
     return len([name for name in kept(server) if not name.startswith(".")]) >= count
 
 
 def tidy(server: Server) -> bool:
-    """Whether nothing half is left."""
+    """Whether no incomplete file, tag or container is left."""
     return left_behind(server) == "" and not any(name.startswith(".") for name in kept(server))
 
 
 def running(server: Server, bench: Bench) -> None:
-    """Let a release run."""
+    """Start a container of a release."""
 
     async def work() -> None:
         async with reach(server) as between:
@@ -93,7 +93,7 @@ def running(server: Server, bench: Bench) -> None:
 
 @contextmanager
 def release(server: Server, bench: Bench) -> Iterator[None]:
-    """A release that runs, and still does in the end."""
+    """Run a release, and check that it still runs in the end."""
     running(server, bench)
     try:
         yield
@@ -103,7 +103,7 @@ def release(server: Server, bench: Bench) -> Iterator[None]:
 
 
 async def again(server: Server, made: Made, bench: Bench, tmp_path: Path) -> int:
-    """Send it once more, as from another machine; how many bytes that put on the wire."""
+    """Send an image once more, like from another machine; the bytes on the wire."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path / "another"))
         async with Relay((server.host, server.port)) as counting:
@@ -114,7 +114,7 @@ async def again(server: Server, made: Made, bench: Bench, tmp_path: Path) -> int
 
 
 def damage(server: Server, made: Made, at: int, how: str) -> str:
-    """Damage a layer of an image that a server keeps; its name."""
+    """Damage a cached layer of an image; its name."""
     name = f"{digests(made)[at]}-{len(made.layers[at])}"
     ways = {
         "truncated": 'truncate --size=-1000 "$1"',
@@ -126,11 +126,11 @@ def damage(server: Server, made: Made, at: int, how: str) -> str:
 
 
 def is_good(server: Server, name: str) -> bool:
-    """Whether a layer that is kept is what its name says."""
+    """Whether a cached layer has the digest in its name."""
     found = server.run("sh", "-c", 'zstd -dqc "$1" | sha256sum', "sh", f"{KEPT}/{name}").stdout.decode()
     return found[:64] == name[:64]
 
 
 def notes(events: list[Event]) -> list[str]:
-    """What was said aside."""
+    """The texts of the notes."""
     return [event.text for event in events if isinstance(event, Note)]

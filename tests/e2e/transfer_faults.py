@@ -1,4 +1,4 @@
-"""A relay in front of an engine's socket that breaks what passes, where a test says so."""
+"""Relay in front of an engine's socket that injects faults."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class Cut(Exception):
-    """Raised by a fault: both sides lose the connection."""
+    """Raised by a fault to cut the connection on both sides."""
 
 
 class Reply(Exception):
-    """Raised by a fault: the client gets this answer, and the connection ends."""
+    """Raised by a fault to send this response to the client, and close the connection."""
 
     def __init__(self, answer: bytes) -> None:
         super().__init__()
@@ -26,11 +26,12 @@ class Reply(Exception):
 
 @dataclass
 class Exchange:
-    """What passes between the client and the engine.
+    """State of a connection between the client and the engine.
 
     Attributes:
-        request: The first line of the request under way.
-        sent: Bytes that the client sent since the request began, `answered`: those that it got back.
+        request: The first line of the current request.
+        sent: Bytes of the request so far.
+        answered: Bytes of the response so far.
     """
 
     request: str = ""
@@ -39,15 +40,15 @@ class Exchange:
 
 
 class Fault(Protocol):
-    """Called with every piece that passes; what it returns passes instead."""
+    """Called with every chunk; its result is passed on instead."""
 
-    async def client(self, exchange: Exchange, piece: bytes) -> bytes:
-        """A piece on its way to the engine."""
-        return piece
+    async def client(self, exchange: Exchange, chunk: bytes) -> bytes:
+        """A chunk for the engine."""
+        return chunk
 
-    async def engine(self, exchange: Exchange, piece: bytes) -> bytes:
-        """A piece on its way to the client."""
-        return piece
+    async def engine(self, exchange: Exchange, chunk: bytes) -> bytes:
+        """A chunk for the client."""
+        return chunk
 
 
 @asynccontextmanager
@@ -58,34 +59,34 @@ async def relay(path: Path, engine: str, fault: Fault) -> AsyncIterator[str]:
         engine_reader, engine_writer = await asyncio.open_unix_connection(engine.removeprefix("unix://"))
         exchange = Exchange()
 
-        async def forth() -> None:
-            while piece := await reader.read(1 << 16):
-                line = piece.split(b"\r\n", 1)[0]
+        async def to_engine() -> None:
+            while chunk := await reader.read(1 << 16):
+                line = chunk.split(b"\r\n", 1)[0]
                 if line.endswith(b" HTTP/1.1"):
                     exchange.request, exchange.sent, exchange.answered = line.decode(), 0, 0
-                exchange.sent += len(piece)
-                engine_writer.write(await fault.client(exchange, piece))
+                exchange.sent += len(chunk)
+                engine_writer.write(await fault.client(exchange, chunk))
                 await engine_writer.drain()
 
-        async def back() -> None:
-            while piece := await engine_reader.read(1 << 16):
-                exchange.answered += len(piece)
-                writer.write(await fault.engine(exchange, piece))
+        async def to_client() -> None:
+            while chunk := await engine_reader.read(1 << 16):
+                exchange.answered += len(chunk)
+                writer.write(await fault.engine(exchange, chunk))
                 await writer.drain()
 
-        ways = [asyncio.create_task(forth()), asyncio.create_task(back())]
+        tasks = [asyncio.create_task(to_engine()), asyncio.create_task(to_client())]
         try:
-            done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-            for way in done:
-                error = way.exception()
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                error = task.exception()
                 if isinstance(error, Reply):
                     writer.write(error.answer)
                     with suppress(ConnectionError):
                         await writer.drain()
         finally:
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             for each in (writer, engine_writer):
                 each.close()
 

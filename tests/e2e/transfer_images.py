@@ -38,13 +38,13 @@ T = TypeVar("T")
 Form = Literal["plain", "gzip", "zstd"]
 
 PATIENCE = 120.0
-"""Seconds that a test waits for what must happen; nothing is measured."""
+"""Seconds that a test waits at most; nothing is measured."""
 
 _SUFFIX = {"plain": "", "gzip": "+gzip", "zstd": "+zstd"}
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a test's work, bounded."""
+    """Run a test's coroutine, with a timeout."""
     return asyncio.run(asyncio.wait_for(work, PATIENCE))
 
 
@@ -61,7 +61,7 @@ def layer(files: Mapping[str, bytes], *, mtime: int = 0) -> bytes:
 
 @dataclass(frozen=True)
 class Made:
-    """An image: its layers' tars, lowest first, and what it says of itself."""
+    """An image: its layers' tars, lowest first, its labels and architecture."""
 
     layers: tuple[bytes, ...]
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class Made:
 
     @property
     def config(self) -> bytes:
-        """Its config; a container of it prints the file /text."""
+        """The image's config; a container of it prints the file /text."""
         return json.dumps(
             {
                 "architecture": self.architecture,
@@ -83,7 +83,7 @@ class Made:
 
 
 def archive(tag: str, images: Sequence[Made], form: Form = "plain") -> bytes:
-    """What `docker load` takes: one image, or (containerd store) an index of several platforms."""
+    """An archive for `docker load`: one image, or (containerd store) an index of several platforms."""
     files = {"oci-layout": b'{"imageLayoutVersion":"1.0.0"}'}
 
     def add(content: bytes, kind: str) -> dict[str, Any]:
@@ -91,15 +91,15 @@ def archive(tag: str, images: Sequence[Made], form: Form = "plain") -> bytes:
         return {"mediaType": kind, "digest": sha256_digest(content), "size": len(content)}
 
     oci = "application/vnd.oci.image"
-    ways: dict[str, Callable[[bytes], bytes]] = {
+    compressors: dict[str, Callable[[bytes], bytes]] = {
         "plain": bytes,
         "gzip": lambda tar: gzip.compress(tar, 1, mtime=0),
         "zstd": zstd.compress,
     }
-    squeeze = ways[form]
-    described: list[dict[str, Any]] = []
+    compress = compressors[form]
+    descriptors: list[dict[str, Any]] = []
     for image in images:
-        layers = [add(squeeze(tar), f"{oci}.layer.v1.tar{_SUFFIX[form]}") for tar in image.layers]
+        layers = [add(compress(tar), f"{oci}.layer.v1.tar{_SUFFIX[form]}") for tar in image.layers]
         manifest = {
             "schemaVersion": 2,
             "mediaType": f"{oci}.manifest.v1+json",
@@ -107,45 +107,45 @@ def archive(tag: str, images: Sequence[Made], form: Form = "plain") -> bytes:
             "layers": layers,
         }
         entry = add(json.dumps(manifest).encode(), f"{oci}.manifest.v1+json")
-        described.append(entry | {"platform": {"os": "linux", "architecture": image.architecture}})
-    if len(described) > 1:
-        index = {"schemaVersion": 2, "mediaType": f"{oci}.index.v1+json", "manifests": described}
-        described = [add(json.dumps(index).encode(), f"{oci}.index.v1+json")]
+        descriptors.append(entry | {"platform": {"os": "linux", "architecture": image.architecture}})
+    if len(descriptors) > 1:
+        index = {"schemaVersion": 2, "mediaType": f"{oci}.index.v1+json", "manifests": descriptors}
+        descriptors = [add(json.dumps(index).encode(), f"{oci}.index.v1+json")]
     else:
         paths = [blob_path(each["digest"]) for each in layers]
         files["manifest.json"] = json.dumps(
             [{"Config": blob_path(sha256_digest(images[0].config)), "RepoTags": [tag], "Layers": paths}]
         ).encode()
-    described[0]["annotations"] = {
+    descriptors[0]["annotations"] = {
         "io.containerd.image.name": f"docker.io/library/{tag}",
         "org.opencontainers.image.ref.name": tag.rpartition(":")[2],
     }
-    files["index.json"] = json.dumps({"schemaVersion": 2, "manifests": described}).encode()
+    files["index.json"] = json.dumps({"schemaVersion": 2, "manifests": descriptors}).encode()
     return layer(files)
 
 
-async def once(content: bytes) -> AsyncIterator[bytes]:
-    """Content as a stream."""
+async def stream(content: bytes) -> AsyncIterator[bytes]:
+    """The content in chunks."""
     for start in range(0, len(content), 1 << 18):
         yield content[start : start + (1 << 18)]
 
 
 async def load(engine: Engine, tag: str, *images: Made, form: Form = "plain") -> None:
-    """Bring an image to an engine without FTL's way of doing so."""
-    await engine.load(once(archive(tag, images, form)))
+    """Load an image into an engine, without FTL."""
+    await engine.load(stream(archive(tag, images, form)))
 
 
 def busybox() -> bytes:
-    """A static busybox, out of the lab's own image."""
+    """A static busybox, out of the lab's image."""
     lab_images.ensure("busybox")
 
     async def fetch() -> bytes:
         async with Engine(local_url(), name="this machine") as engine:
             image = await engine.image(lab_images.BUSYBOX)
             assert image is not None
-            wanted = SourceImage(lab_images.BUSYBOX, image.id, image.layers)
+            source_image = SourceImage(lab_images.BUSYBOX, image.id, image.layers)
             saved = SavedArchive(
-                engine.save([lab_images.BUSYBOX]), [wanted], frozenset(image.layers), measure_all=True
+                engine.save([lab_images.BUSYBOX]), [source_image], frozenset(image.layers), measure_all=True
             )
             async for layer in saved.layers():
                 tar = b"".join([chunk async for chunk in layer.chunks])
@@ -160,7 +160,7 @@ def busybox() -> bytes:
 
 @dataclass(frozen=True)
 class Ends:
-    """Where images come from and go to."""
+    """The engines of a transfer."""
 
     source: Engine
     target: Engine

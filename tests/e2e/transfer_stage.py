@@ -1,4 +1,4 @@
-"""What tests of transfers share: servers of each kind, images of a test's own, and what must not stay on a server."""
+"""Support of transfer tests: servers of each kind, images of a test, and leftovers."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
     from ftl.ssh.machine import Machine
 
 KEPT = "/home/ftl/.cache/ftl/layers"
-"""Where a server keeps the layers that arrived, by the lab's user."""
+"""The cache of layers of the lab's user on a server."""
 
 
 class Fleet:
-    """Servers of each kind, started when first asked for and shared by the tests of a worker."""
+    """Servers of each kind, started when first used and shared by the tests of a worker."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
         self._servers: dict[tuple[str, str], Server] = {}
 
     def server(self, suite: str, store: Store) -> Server:
-        """The one of that kind."""
+        """The server of a kind."""
         if (suite, store) not in self._servers:
             name = f"transfer-{suite}-{store}"
             self._servers[suite, store] = self._lab.server(name, suite=suite, store=store)
@@ -49,34 +49,34 @@ class Fleet:
 
 
 class Bench:
-    """A test's images: of its own, so that no other test's layers are on the server already."""
+    """Images of one test, so that no other test's layers are on the server already."""
 
     def __init__(self, name: str, shell: bytes) -> None:
         self.name = name
         self.base = layer({"bin/busybox": shell, "base": name.encode()})
 
     def image(self, text: str, *middle: str) -> Made:
-        """Base, a layer for each of `middle`, and the text on top; built by FTL as far as labels tell."""
+        """An image of the base, a layer for each of `middle`, and the text on top; labelled as built by FTL."""
         layers = [layer({f"middle-{at}": f"{word} {self.name}".encode()}) for at, word in enumerate(middle)]
         return self.of(text, *layers)
 
     def of(self, text: str, *middle: bytes) -> Made:
-        """The same with these layers in the middle."""
+        """An image of the base, these layers, and the text on top."""
         top = layer({"text": f"{text} {self.name}".encode()})
         return Made((self.base, *middle, top), labels={"ftl.project": "transfer"})
 
     def tag(self, word: str) -> str:
-        """A name for an image of this test."""
+        """A tag for an image of this test."""
         return f"{self.name}:{word}"
 
 
 def printed(server: Server, image: str) -> str:
-    """What a container of the image says."""
+    """The output of a container of the image."""
     return server.docker("run", "--rm", "--network", "none", image)
 
 
 def left_behind(server: Server) -> str:
-    """Temporary tags and containers; where no other test is at work, there must be none."""
+    """Staging tags and their containers; without other tests running, there must be none."""
     return server.docker("images", "--quiet", "ftl-incoming") + server.docker(
         "ps", "--all", "--quiet", "--filter", "label=ftl.role=transfer"
     )
@@ -84,7 +84,7 @@ def left_behind(server: Server) -> str:
 
 @contextmanager
 def unchanged(server: Server) -> Iterator[None]:
-    """Nothing temporary or nameless is there afterwards that was not before: others' tests use the server, too."""
+    """Check that no staging tag or dangling image is added: other tests use the server, too."""
     before = _traces(server)
     yield
     assert _traces(server) - before == set()
@@ -96,17 +96,17 @@ def _traces(server: Server) -> set[str]:
 
 
 def packages(seed: str, count: int = 60, *, mtime: int = 0) -> bytes:
-    """A layer of so many files of 40 kB that cannot be compressed; files of another seed are others."""
+    """A layer of `count` incompressible files of 40 kB; another seed makes other files."""
     noise = random.Random(seed)
     return layer({f"lib/{at}": noise.randbytes(40_000) for at in range(count)}, mtime=mtime)
 
 
-# --- by commands too, as a deploy does ------------------------------------------------------------
+# --- with commands on the server, like a deploy ------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Reach(Ends):
-    """From this machine to a server on which commands can be run."""
+    """The engines of a transfer, and the server to run commands on."""
 
     machine: Machine
 
@@ -115,7 +115,7 @@ class Reach(Ends):
 async def reach(
     server: Server, *, user: str | None = None, relay: Relay | None = None, folder: Path | None = None
 ) -> AsyncIterator[Reach]:
-    """From this machine to a server, through a relay if one is given; its host key is then put into `folder`."""
+    """Connect to a server, through a relay if one is given; its host key is then written to `folder`."""
     port, known = server.port, server.known_hosts
     if relay is not None and folder is not None:
         port, known = relay.port, folder / "known_hosts"
@@ -138,7 +138,7 @@ async def bring(
     *,
     sources: Collection[str] | None = None,
 ) -> TransferResult:
-    """Make an image on this machine and send it, as a deploy does."""
+    """Load an image on this machine and send it, like a deploy."""
     await load(between.source, here, made)
     return await send(
         between.source,
@@ -153,12 +153,12 @@ async def bring(
 
 
 def slow(server: Server) -> None:
-    """Have the link to a server taken for one of 8 Mbit/s, on which the small layers of tests pay as differences."""
+    """Remember a link of 8 Mbit/s, on which deltas of the tests' small layers pay off."""
     remember_speed(server.name, 1e6, 1.0)
 
 
 def kept(server: Server) -> dict[str, int]:
-    """The layers that a server keeps: name -> bytes it takes."""
+    """The cached layers of a server: name -> bytes."""
     listed = server.run(
         "find", KEPT, "-mindepth", "1", "-maxdepth", "1", "-printf", "%f %s\\n", check=False
     ).stdout.decode()
@@ -166,5 +166,5 @@ def kept(server: Server) -> dict[str, int]:
 
 
 def forget(server: Server) -> None:
-    """Remove what a server keeps, as its user may."""
+    """Clear a server's cache of layers."""
     server.run("rm", "-rf", KEPT)

@@ -1,4 +1,4 @@
-"""Tests of the scripts that run on a server: the archive is made of parts, and layers are cached."""
+"""Tests of the scripts on a server: the archive is made of parts, and layers are cached."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of the archives that engines save: recorded ones (see saved/README.md), also damaged."""
+"""Tests of archives that engines save: recorded (see saved/README.md), also damaged."""
 
 from __future__ import annotations
 
