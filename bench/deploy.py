@@ -1,4 +1,4 @@
-"""What a deploy costs beyond its work: round trips, the time that Python takes to start, memory.
+"""What a deploy costs beyond its work: round trips, the time that Python takes to start, memory; and a kept connection.
 
     python -m bench.deploy [--runs 5] [--pairs 31] [--megabytes 1000]
 
@@ -23,7 +23,7 @@ from lab.relay import Relay
 from lab.servers import Lab
 
 from bench import startup
-from bench.link import Far, Trips
+from bench.link import KEPT, Commands, Far, Trips
 from bench.memory import deploy_large
 from bench.project import run_name, temporary_project
 
@@ -37,6 +37,7 @@ SHOP = Path(__file__).parent.parent / "examples" / "shop"
 SERVICES = (1, 10)
 
 ROUND_TRIPS = 8
+SECOND_COMMAND = 0.35
 HELP = 5.0
 VALIDATE = 15.0
 MEMORY = 120e6
@@ -55,18 +56,34 @@ class Figure:
         return self.value <= self.limit
 
 
-async def trips(server: Server, name: str, runs: int) -> tuple[int, list[Trips]]:
-    """Round trips of the connection, and of deploys of one service and of ten."""
+@dataclass(frozen=True, slots=True)
+class Distance:
+    """What a longer way to the server costs.
+
+    Attributes:
+        connection: Round trips of the SSH connection.
+        deploys: Of one service, and of ten.
+        commands: A first and a second command, with one service.
+    """
+
+    connection: int
+    deploys: Sequence[Trips]
+    commands: Commands
+
+
+async def at_a_distance(server: Server, name: str, runs: int) -> Distance:
+    """Measure through a relay."""
     async with Relay(("127.0.0.1", server.port)) as relay:
-        found = []
+        deploys, commands = [], []
         for services in SERVICES:
-            one = f"{name}-{services}"
-            with temporary_project(one) as project:
-                far = Far(server, relay, project, one)
-                found.append(await far.deploys(services, runs))
+            project_name = f"{name}-{services}"
+            with temporary_project(project_name) as project:
+                far = Far(server, relay, project, project_name)
+                deploys.append(await far.deploys(services, runs))
+                commands.append(await far.commands(runs))
                 connection = await far.connection(runs)
                 say(f"measured {services} services")
-        return connection, found
+        return Distance(connection, deploys, commands[0])
 
 
 def shop(project: Project) -> Path:
@@ -84,14 +101,20 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def show(measured: Sequence[Trips], connection: int) -> None:
-    """The wall times as a table."""
-    felt = list(measured[0].felt)
+def show(far: Distance) -> None:
+    """Print the wall times as tables."""
+    felt = list(far.deploys[0].felt)
     distances = "".join(f"{distance * 1000:>9.0f} ms" for distance in felt)
     print(f"{'services':>8}{distances}   slope   round trips   of these the connection")
-    for one in measured:
-        seconds = "".join(f"{one.felt[distance]:>10.2f} s" for distance in felt)
-        print(f"{one.services:>8}{seconds}{one.slope:>8.1f}{one.counted:>14}{connection:>26}")
+    for deploys in far.deploys:
+        seconds = "".join(f"{deploys.felt[distance]:>10.2f} s" for distance in felt)
+        print(f"{deploys.services:>8}{seconds}{deploys.slope:>8.1f}{deploys.counted:>14}{far.connection:>26}")
+    commands = far.commands
+    print(
+        f"ftl status at {KEPT * 1000:.0f} ms: {commands.first:.2f} s first, {commands.second:.2f} s second,",
+        end=" ",
+    )
+    print(f"{commands.trips} round trips")
 
 
 def main() -> None:
@@ -107,19 +130,20 @@ def main() -> None:
     name = run_name("deploy")
     with Lab(name) as lab:
         server = lab.server("server")
-        connection, measured = asyncio.run(trips(server, name, given.runs))
-        show(measured, connection)
+        far = asyncio.run(at_a_distance(server, name, given.runs))
+        show(far)
         with temporary_project(name) as project:
             starts = startup.ratios(project, shop(project), given.pairs)
             say("measured the starts")
             memory = deploy_large(server, project, name, given.megabytes)
-    after = [one.counted - connection for one in measured]
+    after = [deploys.counted - far.connection for deploys in far.deploys]
     figures = [
         *(
-            Figure(f"round_trips_{one.services}", trips, ROUND_TRIPS)
-            for one, trips in zip(measured, after, strict=True)
+            Figure(f"round_trips_{deploys.services}", trips, ROUND_TRIPS)
+            for deploys, trips in zip(far.deploys, after, strict=True)
         ),
         Figure("round_trips_more_with_10", abs(after[1] - after[0]), 0),
+        Figure("second_command_seconds", round(far.commands.second, 3), SECOND_COMMAND),
         Figure("help_ratio", round(starts["help"], 2), HELP),
         Figure("validate_ratio", round(starts["validate"], 2), VALIDATE),
         Figure("peak_memory_bytes", memory.peak, MEMORY),
@@ -129,15 +153,17 @@ def main() -> None:
     fields: dict[str, object] = {
         **{figure.name: figure.value for figure in figures},
         "limits": {figure.name: figure.limit for figure in figures},
-        "connection_round_trips": connection,
+        "first_command_seconds": round(far.commands.first, 3),
+        "second_command_round_trips": far.commands.trips,
+        "connection_round_trips": far.connection,
         "deploys": [
             {
-                "services": one.services,
-                "seconds": {f"{at * 1000:.0f}": round(value, 3) for at, value in one.felt.items()},
-                "slope": round(one.slope, 2),
-                "round_trips_in_all": one.counted,
+                "services": deploys.services,
+                "seconds": {f"{at * 1000:.0f}": round(value, 3) for at, value in deploys.felt.items()},
+                "slope": round(deploys.slope, 2),
+                "round_trips_in_all": deploys.counted,
             }
-            for one in measured
+            for deploys in far.deploys
         ],
         "image_bytes": memory.image,
         "bytes_sent": memory.sent,

@@ -14,10 +14,14 @@ under way (starting Python, building) hides some of them.
 from __future__ import annotations
 
 import asyncio
+import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ftl.ssh.control import Control, ControlFailed
 from ftl.ssh.openssh import connect
 from ftl.ssh.target import Target
 
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
 
 FELT = (0.0, 0.05, 0.1)
 COUNTED = 0.6
+KEPT = 0.06
 """Round-trip times in seconds."""
 
 DOCKERFILE = 'FROM ftl-lab-busybox:latest\nCMD ["httpd", "-f", "-p", "8000"]\n'
@@ -49,6 +54,21 @@ class Trips:
     felt: Mapping[float, float]
     slope: float
     counted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """Seconds of `ftl status` at a round-trip time of KEPT, the fastest of some runs.
+
+    Attributes:
+        first: Without a connection that an earlier command has left.
+        second: With one.
+        trips: Round trips of the second, counted.
+    """
+
+    first: float
+    second: float
+    trips: int
 
 
 class Far:
@@ -92,6 +112,35 @@ class Far:
             counted.append(self._relay.counted.round_trips - before)
         return Trips(services, felt, slope(felt), min(counted))
 
+    async def commands(self, runs: int) -> Commands:
+        """Ask for the status of what is deployed, without and with a kept connection."""
+        with tempfile.TemporaryDirectory(
+            prefix="ftl-bench-", dir="/tmp"
+        ) as runtime:  # a socket's path is short
+            kept = {"CI": "", "XDG_RUNTIME_DIR": runtime}
+            first, second, trips = [], [], []
+            try:
+                for _ in range(runs):
+                    await _end_kept(Path(runtime))
+                    first.append(await self._status(KEPT, kept))
+                    second.append(await self._status(KEPT, kept))
+                for _ in range(runs):
+                    before = await self._rest()
+                    await self._status(COUNTED, kept)
+                    trips.append(self._relay.counted.round_trips - before)
+            finally:
+                await _end_kept(Path(runtime))
+        return Commands(min(first), min(second), min(trips))
+
+    async def _status(self, distance: float, environment: Mapping[str, str]) -> float:
+        self._relay.delay = distance / 2
+        began = time.monotonic()
+        outcome = await asyncio.to_thread(self._project.run, "status", "--json", env=environment)
+        seconds = time.monotonic() - began
+        if outcome.exit_code:
+            raise SystemExit(f"the status was not told:\n{outcome}")
+        return seconds
+
     async def _rest(self) -> int:
         """Let what an earlier connection left on the way arrive; the round trips until then."""
         self._relay.delay = COUNTED / 2
@@ -117,6 +166,15 @@ class Far:
             "proxy": {"tls": "off"},
         }
         self._project.write({"ftl.yaml": config, "app/Dockerfile": DOCKERFILE})
+
+
+async def _end_kept(runtime: Path) -> None:
+    """End the connections that are kept."""
+    for socket in runtime.glob("ftl/*/master"):
+        with suppress(ControlFailed, OSError):
+            control = await Control.open(socket)
+            await control.terminate()
+            control.close()
 
 
 def slope(seconds: Mapping[float, float]) -> float:

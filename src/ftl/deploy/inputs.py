@@ -13,7 +13,6 @@ from ftl.aio import gather2
 from ftl.deploy.origin import git_origin
 from ftl.deploy.plan.sources import BuiltImage
 from ftl.deploy.request import Author
-from ftl.engine.api import Engine
 from ftl.engine.local import local_url
 from ftl.errors import UsageError
 from ftl.image.building import build_images
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from ftl.config import Project, Service
     from ftl.deploy.request import DeployRequest
+    from ftl.engine.api import Engine
     from ftl.events import Emit
 
 
@@ -46,6 +46,8 @@ async def built_images(request: DeployRequest, platform: str, emit: Emit) -> dic
     services = [service for service in selected if service.build is not None]
     if not services:
         return {}
+    from ftl.engine.api import Engine  # loaded while ssh connects
+
     async with Engine(local_url(), name="this machine") as engine:
         if not request.build:
             return {service.name: await _last_build(project, service, engine) for service in services}

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from ftl.aio import gather2
-from ftl.engine.api import Engine
 from ftl.errors import EngineUnavailable, FtlError, ServerError, at
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from ftl.engine.api import Engine
     from ftl.engine.values import EngineInfo
     from ftl.ssh.machine import Machine
 
@@ -42,7 +43,8 @@ class Session:
 async def open_session(machine: Machine) -> AsyncIterator[Session]:
     """Connect to a server and its engine; everything is closed at the end.
 
-    The engine's usual socket is asked already while the machine still reports which socket it is.
+    The engine's usual socket is asked already while the machine still reports which socket it is; and aiohttp, which
+    takes longer to load than all the rest, is loaded while ssh connects.
 
     Args:
         machine: The server, not entered yet.
@@ -52,24 +54,35 @@ async def open_session(machine: Machine) -> AsyncIterator[Session]:
     """
     async with AsyncExitStack() as stack:
         stack.push_async_callback(machine.close)
-        likely = await _likely(machine, stack)
+        connecting = asyncio.create_task(machine.likely_engine_url())
+        stack.push_async_callback(_cancel, connecting)
+        await asyncio.to_thread(import_module, "ftl.engine.api")
+        usual = await connecting
+        likely = None if usual is None else await stack.enter_async_context(_engine(machine, usual))
         asking = asyncio.create_task(_first_answer(likely))
-        stack.callback(asking.cancel)
+        stack.push_async_callback(_cancel, asking)
         await stack.enter_async_context(machine)
         stack.enter_context(at(server=machine.name))
         url = await machine.engine_url()
-        info = await asking if likely is not None and likely.url == url else None
-        if likely is None or info is None:
-            likely = await stack.enter_async_context(Engine(url, name=machine.name, explain=machine.explain))
-            info = await _ask(likely, machine.name)
-        yield Session(machine.name, machine, likely, info)
+        info = await asking if url == usual else None
+        engine = likely
+        if engine is None or info is None:
+            engine = await stack.enter_async_context(_engine(machine, url))
+            info = await _ask(engine, machine.name)
+        yield Session(machine.name, machine, engine, info)
 
 
-async def _likely(machine: Machine, stack: AsyncExitStack) -> Engine | None:
-    url = await machine.likely_engine_url()
-    if url is None:
-        return None
-    return await stack.enter_async_context(Engine(url, name=machine.name, explain=machine.explain))
+async def _cancel(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+    if not task.cancelled():
+        task.exception()  # if there is one, entering has raised the like
+
+
+def _engine(machine: Machine, url: str) -> Engine:
+    from ftl.engine.api import Engine
+
+    return Engine(url, name=machine.name, explain=machine.explain)
 
 
 async def _first_answer(engine: Engine | None) -> EngineInfo | None:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ftl.deploy.apply.undo import UndoStack
-from ftl.engine.api import Engine
 from ftl.engine.local import local_url
 from ftl.image.registry.keyring import Keyring
 from ftl.proxy.control import ProxyControl
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from ftl.config import Project
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.steps import ContainerRef
+    from ftl.engine.api import Engine
     from ftl.engine.values import EngineInfo
     from ftl.events import Emit
     from ftl.host.fleet import Fleet
@@ -88,6 +88,8 @@ class Resources:
             EngineUnavailable: None answers.
         """
         if self._engine is None:
+            from ftl.engine.api import Engine  # loaded while ssh connects
+
             engine = Engine(local_url(), name="this machine")
             self._engine = await self._closing.enter_async_context(engine)
         return self._engine
