@@ -1,4 +1,4 @@
-"""What a deploy costs beyond its work: round trips, the time that Python takes to start, memory; and a kept connection.
+"""Costs of commands beyond their work: round trips, starting time, memory.
 
     python -m bench.deploy [--runs 5] [--pairs 31] [--megabytes 1000]
 

@@ -1,4 +1,4 @@
-"""How many round trips a deploy that changes nothing takes, and how long it lasts at several distances.
+"""Round trips and wall time of deploys that change nothing, and of `ftl status`.
 
 Every run goes through `lab/relay.py`, which makes the way to the server's sshd longer, and counts round trips: what
 is sent after something was heard begins another one. That is exact where an answer takes long against whatever is done

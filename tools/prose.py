@@ -21,8 +21,6 @@ ROOTS = ("src/ftl", "tests", "lab", "bench", "tools")
 
 NOT_YET_CLEAN = (
     "src/ftl/deploy",
-    "src/ftl/host/session.py",
-    "src/ftl/ssh",
     "tests",
     "lab",
     "bench",

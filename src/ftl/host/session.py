@@ -30,7 +30,7 @@ class Session:
     """An open connection to a server.
 
     Attributes:
-        name: What messages call the server.
+        name: The server's name in messages.
     """
 
     name: str

@@ -1,9 +1,9 @@
-"""Client of an ssh master's control socket: forwards, and the master's end, without a process for each request.
+"""Client of an ssh master's control socket (OpenSSH's PROTOCOL.mux, version 4).
 
-The protocol is OpenSSH's own, version 4 of its PROTOCOL.mux, the same since OpenSSH 5.4 (2010). A request through
-`ssh -O` is a process that takes 9 to 16 ms, one over this socket takes less than 1 ms (OpenSSH 9.2). An open control
-connection also counts as a client of the master: a master with ControlPersist does not end as long as there is one
-(`channel_still_open` in its source), and when our process is gone, however it went, the connection is too.
+That version is in use since OpenSSH 5.4 (2010). A request by `ssh -O` is a process that takes 9 to 16 ms, one over this
+socket takes less than 1 ms (OpenSSH 9.2). And an open control connection counts as a client of the master: one with
+ControlPersist does not end while it has clients (`channel_still_open` in its source), and the kernel closes the
+connection when our process ends, however it ends.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ _LONGEST = 256 * 1024
 """Bytes of a packet; OpenSSH sends none that is longer."""
 
 SECONDS = 5.0
-"""For an answer from a process of this machine: one that needs longer is stuck."""
+"""Time for an answer from a process of this machine: one that needs longer is stuck."""
 
 
 class ControlFailed(Exception):
-    """The master refuses a request, does not answer, or is no ssh master; the text says which."""
+    """The master refuses a request, does not answer, or is not an ssh master."""
 
 
 class Control:
-    """An open control connection. What was opened over it outlives it, except the master's wait for its clients."""
+    """An open control connection. Forwards that were opened over it stay when it closes."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -61,11 +61,11 @@ class Control:
 
         Args:
             path: Its control socket.
-            seconds: For it to answer.
+            seconds: Time for it to answer.
 
         Raises:
-            FileNotFoundError: There is none.
-            ConnectionRefusedError: It has ended without removing its socket.
+            FileNotFoundError: There is no socket.
+            ConnectionRefusedError: The master was killed, and left its socket behind.
             ControlFailed: It does not answer as a master does.
         """
         try:
@@ -96,37 +96,37 @@ class Control:
         return self._reading is not None and not self._reading.done()
 
     async def forward(self, path: Path, destination: Destination) -> None:
-        """Listen on a unix socket of this machine, and connect each of its connections to a destination there.
+        """Listen on a unix socket of this machine, and connect its clients to a destination.
 
         Raises:
-            ControlFailed: The master refuses, or is gone.
+            ControlFailed: The master refuses, or has ended.
         """
         await self._request(_OPEN_FORWARD, _forward(path, destination))
 
     async def cancel(self, path: Path, destination: Destination) -> None:
-        """End such a forward; connections that are open stay, and so does the socket's file.
+        """Stop listening. Open connections stay, and so does the socket's file.
 
         Raises:
-            ControlFailed: There is none, or the master is gone.
+            ControlFailed: There is no such forward, or the master has ended.
         """
         await self._request(_CLOSE_FORWARD, _forward(path, destination))
 
     async def terminate(self) -> None:
-        """End the master, and wait until it has ended; one that does not is left alone."""
+        """End the master, and wait for its end; bounded."""
         with suppress(ControlFailed):
             await self._request(_TERMINATE, b"")
         if self._reading is not None:
             await asyncio.wait([self._reading], timeout=SECONDS)
 
     def close(self) -> None:
-        """Leave the master; more than once is no error."""
+        """Close the connection. Idempotent."""
         self._writer.close()
 
     async def check(self) -> None:
-        """Ask the master whether it lives.
+        """Check that the master answers.
 
         Raises:
-            ControlFailed: It does not, or does not answer.
+            ControlFailed: It has ended, or does not answer.
         """
         await self._request(_ALIVE_CHECK, b"", answer=_ALIVE)
 
@@ -152,7 +152,7 @@ class Control:
         self._writer.write(struct.pack(">I", len(packet)) + packet)
 
     async def _read(self) -> None:
-        """Give answers to those who wait for them, until the master has ended."""
+        """Pass answers to the requests that wait for them, until the master ends."""
         try:
             while True:
                 packet = await _packet(self._reader)
@@ -170,7 +170,7 @@ class Control:
 
 
 def _connected(path: Path) -> socket.socket:
-    """A connection to the socket; one that is full, since nobody accepts, is an error and no wait."""
+    """Connect without waiting: a socket whose queue is full raises BlockingIOError."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.setblocking(False)
@@ -182,11 +182,11 @@ def _connected(path: Path) -> socket.socket:
 
 
 def is_listening(path: Path) -> bool:
-    """Whether a process listens on a socket, at work or stuck."""
+    """Whether a process listens on a socket; it may be stuck."""
     try:
         _connected(path).close()
     except BlockingIOError:
-        return True  # so many wait already that it must be stuck
+        return True  # its queue is full: it must be stuck
     except OSError:
         return False
     return True
@@ -216,5 +216,5 @@ def _string(text: str) -> bytes:
 
 
 def _text(rest: bytes) -> str:
-    """The reason of a refusal: one string."""
+    """The reason for a refusal, a string of the protocol."""
     return rest[4:].decode(errors="replace") or "the ssh master refuses"

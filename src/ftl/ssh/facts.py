@@ -1,7 +1,7 @@
-"""Facts about a server that its first command reports: the login's name and the engine's socket.
+"""Facts that a server reports on connecting: the user's name and the engine's socket.
 
-The command that opens the connection prints them, so they cost no round trip of their own; the same line proves that
-commands can be run.
+The command that opens the connection prints them, which costs no further round trip; the same line proves that commands
+can be run.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _PATH = re.compile(r"/[A-Za-z0-9_./@+-]+")
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the command reported.
+    """Facts that the command reported.
 
     Attributes:
         user: The user that we are logged in as.
@@ -56,7 +56,7 @@ class Facts:
 
 
 UNKNOWN = Facts("", "", default_exists=False, installed=False, listening=False)
-"""Before a server was asked."""
+"""Facts before the server has reported any."""
 
 
 def read(line: str) -> Facts | None:
@@ -103,7 +103,7 @@ def engine_missing(facts: Facts, name: str) -> ServerError:
 
 
 def engine_silent(facts: Facts, name: str, log: str) -> ServerError | None:
-    """Why an engine does not answer although its socket exists; None where nothing looks wrong.
+    """The error for an engine that has a socket and does not answer; None: no cause found.
 
     sshd refuses a forward and fails to connect to a socket with the same words ("open failed", seen on 9.2), so
     that only whether a program listens on the socket tells the two apart.

@@ -1,4 +1,4 @@
-"""From what ssh prints when it fails to an error that says what to do: one table.
+"""Errors with hints, made from the messages that ssh prints when it fails.
 
 The texts are OpenSSH's own (seen on 9.2, unchanged for many versions); it has one exit status, 255, for all.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Whom we tried to reach, and what ssh made of it."""
+    """An attempt to connect: the target, and the same with ssh's configuration applied."""
 
     target: Target
     resolved: Resolved

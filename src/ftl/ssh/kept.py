@@ -1,10 +1,10 @@
-"""Kept connections: when a connection may stay after a command, its folder, and its early end.
+"""Kept connections: the conditions for keeping one, its files, and its early end.
 
-The folders lie in a private folder of the user. Their names begin with a hash of all that makes the connection what it
-is, so that another configuration never finds it; a number follows, since one that is not to be used any more keeps its
-folder while commands still use it. The control socket and the log of its master serve every command. Each command has
-a folder of its own in it, with the sockets of its forwards, and locks it: so the others know which are at work, and
-which have gone without tidying up.
+Each has a folder in a private folder of the user. Its name starts with a hash of all that identifies the connection, so
+that another configuration never finds it; a number follows, since a connection that is retired keeps its folder while
+commands still use it. The control socket and the log of its master serve every command. Each command has a folder
+inside, with the sockets of its forwards, and locks it: so other processes know which commands run, and which ended
+without cleaning up.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 LONGEST_FOLDER = 60
 
 OWN_SECONDS = 10
-"""Seconds that the master of a connection that is not kept stays after us, should its reaper be gone too."""
+"""Seconds for which a master that is not kept survives us, should its reaper be gone, too."""
 
 _COMMAND = "command-"
 _RECORD = "server.json"
@@ -46,11 +46,11 @@ _RETIRED = "retired"
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """How long a connection is to stay after its last command.
+    """Time for which a connection stays after its last command.
 
     Attributes:
-        seconds: 0: it ends with the command.
-        project: The project that uses it; one that moves to another server ends the connection to the former.
+        seconds: 0 for a connection that ends with the command.
+        project: The project that uses it. When a project moves to another server, the former connection ends.
     """
 
     seconds: float = 0.0
@@ -58,16 +58,16 @@ class Keep:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """The files of a connection.
+class ConnectionFiles:
+    """Files of a connection.
 
     Attributes:
-        folder: This command's own: removed at its end.
+        folder: The folder of this command: removed at its end.
         socket: The master's control socket.
-        log: What ssh says.
-        persist: Seconds that the master stays after its last client.
-        shared: Whether other commands use the connection, too, and it stays for those to come.
-        lock: The open file that marks `folder` as in use; None where nobody looks.
+        log: The master's messages.
+        persist: Seconds for which the master stays after its last client.
+        shared: Whether the connection is kept: other commands use it, too.
+        lock: The open and locked `folder`; None where the connection is not shared.
     """
 
     folder: Path
@@ -78,15 +78,15 @@ class Place:
     lock: int | None = None
 
     def retire(self) -> None:
-        """Have no later command use the connection; those that do go on."""
+        """Keep later commands from using the connection. Those that use it now go on."""
         with suppress(OSError):
             (self.socket.parent / _RETIRED).touch()
 
     def remove(self) -> bool:
-        """Remove the command's folder, and the connection's where nothing uses it; to be called once.
+        """Remove the command's folder. To be called once.
 
         Returns:
-            Whether the connection is to end now: it was retired, and no other command uses it.
+            Whether the connection has to end: it was retired, and no other command uses it.
         """
         shutil.rmtree(self.folder, ignore_errors=True)
         if self.lock is None:
@@ -94,24 +94,24 @@ class Place:
         os.close(self.lock)
         shared = self.socket.parent
         with suppress(OSError), _exclusive(shared.parent):
-            return not _in_use(shared) and _is_retired(shared)
+            return not _commands(shared) and _is_retired(shared)
         return False
 
 
 def seconds_to_keep(keep: Keep, resolved: Resolved, environ: Mapping[str, str]) -> int:
-    """Whole seconds that a connection may stay after its last command; 0: it ends with the command.
+    """Seconds for which a connection may stay after its last command; 0: it is not kept.
 
-    It is not kept in CI, where nothing is to outlive a job, nor where the user's own ssh configuration shares
-    connections: whoever wrote that has decided.
+    It is not kept in CI, where nothing may outlive a job, nor where the user's ssh configuration shares connections
+    itself: then that says for how long.
     """
     in_ci = environ.get("CI", "").lower() not in ("", "0", "false")
     return 0 if in_ci or resolved.shares else math.ceil(keep.seconds)
 
 
 def connection_name(target: Target, resolved: Resolved, seconds: int, environ: Mapping[str, str]) -> str:
-    """A name that differs where anything differs that makes the connection: address, options, ssh's configuration.
+    """Hash of all that identifies a connection: address, options, ssh's configuration.
 
-    The agent is part of it: on a machine with one account for several people it stands for the person.
+    The agent is part of it: where several people share an account, it stands for the person.
     """
     parts = [
         target.address,
@@ -124,10 +124,10 @@ def connection_name(target: Target, resolved: Resolved, seconds: int, environ: M
 
 
 def runtime_folder(environ: Mapping[str, str]) -> Path | None:
-    """The user's folder for kept connections, made if need be; None where no place is private and short enough.
+    """Make the user's folder for kept connections; None where no suitable one is possible.
 
-    Where XDG_RUNTIME_DIR is not set it lies with the temporary files, where anybody may make folders: it has to be ours
-    alone.
+    It is private, and its path short enough for sockets. Without XDG_RUNTIME_DIR it is among the temporary files, where
+    anybody may make a folder of that name: one that others own or may enter is not used.
     """
     for path in _candidates(environ):
         with suppress(OSError):
@@ -148,20 +148,22 @@ def _candidates(environ: Mapping[str, str]) -> list[Path]:
 
 
 def _is_private(path: Path) -> bool:
-    """Whether it is a folder of the user's own, and closed to others."""
+    """Whether it is a folder that the user owns, and nobody else may enter."""
     found = path.lstat()
     return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
 
 
-def own_place() -> Place:
-    """A place for a connection that ends with us."""
+def own_files() -> ConnectionFiles:
+    """Make the files of a connection that ends with us."""
     usual = tempfile.gettempdir()
     folder = Path(tempfile.mkdtemp(prefix="ftl-", dir=usual if len(usual) <= LONGEST_FOLDER else "/tmp"))  # noqa: S108
-    return Place(folder, folder / "master", folder / "log", OWN_SECONDS, shared=False)
+    return ConnectionFiles(folder, folder / "master", folder / "log", OWN_SECONDS, shared=False)
 
 
-def kept_place(target: Target, resolved: Resolved, keep: Keep, environ: Mapping[str, str]) -> Place | None:
-    """A place in the folder of a kept connection, which may be open already; None where it is not to be kept."""
+def kept_files(
+    target: Target, resolved: Resolved, keep: Keep, environ: Mapping[str, str]
+) -> ConnectionFiles | None:
+    """Make this command's files of a kept connection, which may be open; None: it is not kept."""
     seconds = seconds_to_keep(keep, resolved, environ)
     runtime = runtime_folder(environ) if seconds else None
     if runtime is None:
@@ -172,45 +174,45 @@ def kept_place(target: Target, resolved: Resolved, keep: Keep, environ: Mapping[
                 _sweep(folder)
             shared = _unretired(runtime, connection_name(target, resolved, seconds, environ))
             shared.mkdir(mode=0o700, exist_ok=True)
-            folder = Path(tempfile.mkdtemp(prefix=_COMMAND, dir=shared))
-            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-            fcntl.flock(lock, fcntl.LOCK_EX)
             socket = shared / "master"
             if not is_listening(socket):
                 socket.unlink(missing_ok=True)
                 record = {"hostname": resolved.hostname, "port": resolved.port, "project": keep.project}
                 (shared / _RECORD).write_text(json.dumps(record))
+            folder = Path(tempfile.mkdtemp(prefix=_COMMAND, dir=shared))
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            fcntl.flock(lock, fcntl.LOCK_EX)
     except OSError:
         return None
-    return Place(folder, socket, shared / "log", seconds, shared=True, lock=lock)
+    return ConnectionFiles(folder, socket, shared / "log", seconds, shared=True, lock=lock)
 
 
 def _unretired(runtime: Path, name: str) -> Path:
-    """The folder of a connection that may be used, or a new one."""
+    """The folder of the connection that is not retired; it may not exist yet."""
     return next(path for number in count(1) if not _is_retired(path := runtime / f"{name}.{number}"))
 
 
-async def retire_former(project: str, place: Place | None, environ: Mapping[str, str]) -> None:
-    """End what is kept of a project's connections to other servers, or to the same one by other settings."""
-    current = place.socket.parent if place is not None else None
+async def retire_former(project: str, files: ConnectionFiles | None, environ: Mapping[str, str]) -> None:
+    """End a project's kept connections to other servers, or with other settings."""
+    current = files.socket.parent if files is not None else None
     for folder, record in _records(environ):
         if folder != current and project and as_str(record.get("project")) == project:
             await _retire(folder)
 
 
 async def retire_server(resolved: Resolved, environ: Mapping[str, str]) -> None:
-    """End all kept connections to a server: what they are logged in to has changed.
+    """End all kept connections to a server whose logins have changed.
 
-    Commands that use one at this moment keep it to their end.
+    A command that uses one now keeps it to its end.
     """
-    there = (resolved.hostname, resolved.port)
+    server = (resolved.hostname, resolved.port)
     for folder, record in _records(environ):
-        if (record.get("hostname"), record.get("port")) == there:
+        if (record.get("hostname"), record.get("port")) == server:
             await _retire(folder)
 
 
 def _records(environ: Mapping[str, str]) -> list[tuple[Path, Mapping[str, object]]]:
-    """The connections that there are, with where they lead."""
+    """The folders of all kept connections, with their records: server and project."""
     found = []
     for runtime in _candidates(environ):
         with suppress(OSError):
@@ -226,12 +228,12 @@ def _record(path: Path) -> list[tuple[Path, Mapping[str, object]]]:
 
 
 async def _retire(shared: Path) -> None:
-    """Have no later command use a connection, and end it where none does now."""
+    """Keep later commands from using a connection, and end it where none uses it now."""
     with suppress(OSError, ControlFailed):
         with _exclusive(shared.parent):
             (shared / _RETIRED).touch()
-            in_use = _in_use(shared)
-        if not in_use:
+            running = _commands(shared)
+        if not running:
             control = await Control.open(shared / "master")
             await control.terminate()
             control.close()
@@ -239,7 +241,7 @@ async def _retire(shared: Path) -> None:
 
 @contextmanager
 def _exclusive(runtime: Path) -> Iterator[None]:
-    """Nobody else makes or removes a connection's folder meanwhile: all that is done so takes milliseconds."""
+    """Lock out other processes that make or remove folders of connections; for milliseconds only."""
     lock = os.open(runtime / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -249,18 +251,18 @@ def _exclusive(runtime: Path) -> Iterator[None]:
 
 
 def _sweep(shared: Path) -> None:
-    """Remove the folders of commands that have gone, and a connection's folder that nothing uses any more.
+    """Remove folders of commands that ended, and the connection's folder if it ended, too.
 
-    Nobody asks a master that may be used whether it lives: that would count as a use, and keep it.
+    A master that may be used is not asked whether it runs: that would count as a use, and keep it longer.
     """
     if not shared.is_dir():
         return
-    in_use = _in_use(shared)
+    running = _commands(shared)
     for folder in shared.glob(f"{_COMMAND}*"):
-        if folder not in in_use:
+        if folder not in running:
             shutil.rmtree(folder, ignore_errors=True)
     socket = shared / "master"
-    if not in_use and not (is_listening(socket) if _is_retired(shared) else socket.exists()):
+    if not running and not (is_listening(socket) if _is_retired(shared) else socket.exists()):
         shutil.rmtree(shared, ignore_errors=True)
 
 
@@ -268,8 +270,8 @@ def _is_retired(shared: Path) -> bool:
     return (shared / _RETIRED).exists()
 
 
-def _in_use(shared: Path) -> list[Path]:
-    """The folders of commands that are at work."""
+def _commands(shared: Path) -> list[Path]:
+    """The folders of commands that run."""
     return [folder for folder in shared.glob(f"{_COMMAND}*") if _is_locked(folder)]
 
 

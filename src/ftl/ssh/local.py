@@ -38,7 +38,7 @@ class Local:
         stdin: bytes | None = None,
         timeout: float = 60.0,  # the Machine's signature
     ) -> Completed:
-        """Run a command to its end; see Machine. One that cannot be run ends with 126 or 127, as in a shell."""
+        """Run a command to its end; see Machine. Status 126 or 127: it cannot be run."""
         try:
             return await child.complete(argv, stdin=stdin, seconds=timeout)
         except (FileNotFoundError, PermissionError) as error:
@@ -59,11 +59,11 @@ class Local:
         return process
 
     async def likely_engine_url(self) -> str | None:
-        """There is nothing to wait for; see Machine."""
+        """None: no connection to wait for; see Machine."""
         return None
 
     async def engine_url(self) -> str:
-        """Where this machine's engine listens; see `ftl.engine.local_url`."""
+        """URL of this machine's engine; see `ftl.engine.local.local_url`."""
         from ftl.engine.local import local_url
 
         url = local_url()

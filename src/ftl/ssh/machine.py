@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 class Machine(Protocol):
-    """Where an engine runs and commands can be run. An async context manager: entering it connects.
+    """A machine with an engine, on which commands can be run. Entering its context connects.
 
     Attributes:
-        name: What messages call it: the host as the user wrote it, or "this machine".
-        engine_socket: The path of the engine's socket on the machine itself, known once `engine_url` has told; empty
-            where it listens elsewhere.
+        name: Its name in messages: the host as the user wrote it, or "this machine".
+        engine_socket: Path of the engine's socket on the machine itself, known after `engine_url`; empty where the
+            engine listens elsewhere.
     """
 
     name: str
@@ -41,9 +41,9 @@ class Machine(Protocol):
     async def run(
         self, argv: Sequence[str], *, stdin: bytes | None = None, timeout: float = 60.0
     ) -> Completed:
-        """Run a command to its end; a status other than 0 is the caller's to judge.
+        """Run a command to its end, whatever its exit status.
 
-        A command that is given up (by the timeout or a cancellation) is told to end, by SIGTERM.
+        A command that is given up (by the timeout or a cancellation) gets SIGTERM.
 
         Raises ServerError when the machine cannot be reached, or the command does not end in `timeout` seconds.
         """
@@ -52,31 +52,32 @@ class Machine(Protocol):
     async def start(self, argv: Sequence[str]) -> Process:
         """Start a command with pipes on stdin, stdout and stderr; it ends with the connection.
 
-        To end it, close its stdin. Killing the process ends no more than the local half of it, and its `wait`
-        then waits for the command there: one that neither reads nor writes goes on.
+        To end it, close its stdin. Killing the process ends only its local half, and `wait` then waits for the command
+        on the machine: one that neither reads nor writes goes on.
         """
         ...
 
     async def engine_url(self) -> str:
-        """A URL on this machine at which the machine's engine answers ("unix:///..."), forwarded if need be.
+        """URL at which this machine reaches the machine's engine ("unix:///...").
 
-        Raises ServerError with the reason (user not in the docker group, no engine installed, not running). An
-        engine that has a socket and does not answer is found out by the first call: see `explain`.
+        Raises ServerError with the reason (user not in the docker group, no engine installed, not running). That an
+        engine does not answer on its socket shows in the first call: see `explain`.
         """
         ...
 
     async def likely_engine_url(self) -> str | None:
-        """Where the engine answers unless the machine is unusual: may be asked for before entering, and begins that.
+        """URL of the engine on a usual machine.
 
-        So the engine can be asked while the machine still says where it is; what fails there means nothing before
-        `engine_url` has told the same. None when there is nothing to gain. The machine is to be closed afterwards.
+        It may be called before entering, and then starts to connect: so the engine can be asked while the machine still
+        reports where it is. A failure there means nothing, unless `engine_url` returns the same URL. None when there
+        is nothing to gain. Close the machine afterwards.
 
-        Raises ServerError when not even ssh can be run; that a server refuses us, entering tells.
+        Raises ServerError when ssh cannot be run; a refusal by the server is raised on entering.
         """
         ...
 
     async def explain(self) -> FtlError | None:
-        """Why the engine does not answer: asked after a call failed, to be raised in place of what it raised.
+        """Explain why the engine does not answer: a better error than that of the call that failed.
 
         For `Engine(url, name=machine.name, explain=machine.explain)`. None when the machine knows no better, or has
         not been entered yet.
@@ -84,26 +85,25 @@ class Machine(Protocol):
         ...
 
     def dial(self, host: str, port: int) -> AbstractAsyncContextManager[str]:
-        """Reach host:port as seen from the machine: yields "unix:///..." or "tcp://host:port" to connect to here.
+        """Reach host:port as the machine does: yields "unix:///..." or "tcp://host:port".
 
-        `open_stream(url)` connects to it, `ftl.engine.connector(url)` makes an aiohttp connector of it. A port that
-        nothing listens on shows as a connection that is closed at once. Dialling the same address again costs
-        nothing.
+        `open_stream(url)` connects to it, `ftl.engine.client.connector(url)` makes an aiohttp connector of it. A
+        connection to a port on which nothing listens is closed at once. Dialling the same address again costs nothing.
         """
         ...
 
     async def close(self) -> None:
-        """End the connection and everything that runs over it. More than once is no error."""
+        """Leave the connection, and end all that we run over it. Idempotent."""
         ...
 
 
 def machine_of(server: Server, *, project: str = "", keep: bool = True) -> Machine:
-    """The machine that an ftl.yaml names, not entered yet.
+    """The machine of an ftl.yaml's `server`, not entered yet.
 
     Args:
-        server: Its address, and how long a connection to it stays after a command.
-        project: The project that uses it, which has one such connection: one to another server ends the former.
-        keep: False for a command that may last for days: it has a connection of its own.
+        server: The server's address, and how long a connection to it stays after a command.
+        project: The project that uses it. It has one kept connection: one to another server ends the former.
+        keep: False for a command that may run for days: it neither uses nor leaves a kept connection.
     """
     if server.is_local:
         return Local()

@@ -22,26 +22,29 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ftl.ssh.facts import Facts
-    from ftl.ssh.link import Link
+    from ftl.ssh.master import Master
     from ftl.ssh.target import Target
 
 NOT_KEPT = Keep()
 
-# Seconds for ssh to print the facts over a connection that stands.
+# Seconds for the facts, over a connection that stands.
 _FACTS_SECONDS = 15.0
 
-# Seconds for ending a command on the server that is given up.
+# Seconds to end a command on the server that is given up.
 _END_SECONDS = 5.0
+
+# Seconds for the event loop to notice that processes were killed: one that does not, before it is closed, says so.
+_KILLED_SECONDS = 1.0
 
 _FAILED = 255
 
 
 def connect(server: Target, *, keep: Keep = NOT_KEPT, interactive: bool | None = None) -> OpenSSH:
-    """A server to be entered with `async with`, which connects.
+    """A server, not connected yet: `async with` does that.
 
     Args:
-        server: The server, and who logs in.
-        keep: Whether the connection stays for later commands, and one that an earlier command has left is used.
+        server: The server and its user.
+        keep: How long the connection stays afterwards; one that an earlier command left is used.
         interactive: Whether ssh may ask for a passphrase or confirmation on the terminal; None: if there is one.
     """
     if interactive is None:
@@ -62,6 +65,7 @@ class OpenSSH:
         self._engine: Path | None = None
         self._likely: Path | None = None
         self._engine_lock = asyncio.Lock()
+        self._processes: list[Process] = []
 
     async def __aenter__(self) -> Self:
         """Connect.
@@ -92,21 +96,22 @@ class OpenSSH:
 
     async def start(self, argv: Sequence[str]) -> Process:
         """Start a command; see Machine."""
-        link = self._connected()
-        place = await link.sessions.take()
+        master = self._connected()
+        slot = await master.sessions.take()
         try:
-            process = await child.start(self._client(quoting.command_line(argv)), group=link.group)
+            process = await child.start(self._client(quoting.command_line(argv)), group=master.group)
         except BaseException:
-            sessions.release(place)
+            sessions.release(slot)
             raise
-        link.sessions.release_after(process, place)
+        self._processes.append(process)
+        master.sessions.release_after(process, slot)
         return process
 
     async def likely_engine_url(self) -> str | None:
-        """The usual socket, forwarded as soon as the server has let us in; see Machine."""
+        """The usual socket, forwarded right after the login; see Machine."""
         async with self._engine_lock:
             if self._likely is None and await self._connection.log_in():
-                path = self._connection.link.place.folder / "usual"
+                path = self._connection.master.files.folder / "usual"
                 with suppress(ServerError):  # entering raises it, too
                     await self._connection.forward(path, Destination(facts.USUAL))
                     self._likely = path
@@ -120,20 +125,20 @@ class OpenSSH:
         return f"unix://{self._engine}"
 
     async def explain(self) -> FtlError | None:
-        """Why the engine does not answer; see Machine."""
+        """Explain why the engine does not answer; see Machine."""
         if self._facts is facts.UNKNOWN:
-            return None  # the first command has not told yet
+            return None  # the facts, which are still to come, say more
         try:
             now = await self._ask()
         except ServerError as error:
             return error
         if not now.socket:
             return facts.engine_missing(now, self.name)
-        return facts.engine_silent(now, self.name, self._connection.link.log)
+        return facts.engine_silent(now, self.name, self._connection.master.log)
 
     @asynccontextmanager
     async def dial(self, host: str, port: int) -> AsyncIterator[str]:
-        """A unix socket here that leads to host:port there; see Machine.
+        """A unix socket that leads to host:port as the server reaches it; see Machine.
 
         The forward stays for the next caller: health checks ask again and again.
         """
@@ -141,7 +146,7 @@ class OpenSSH:
         async with self._dialling:
             path = self._dialled.get(destination)
             if path is None:
-                path = self._connected().place.folder / f"dial{len(self._dialled)}"
+                path = self._connected().files.folder / f"dial{len(self._dialled)}"
                 await self._connection.forward(path, destination)
                 self._dialled[destination] = path
         yield f"unix://{path}"
@@ -149,24 +154,29 @@ class OpenSSH:
     async def close(self) -> None:
         """Leave the connection; see Machine."""
         await self._connection.close()
+        ends = [asyncio.create_task(one.wait()) for one in self._processes if one.returncode is None]
+        if ends:
+            _, late = await asyncio.wait(ends, timeout=_KILLED_SECONDS)
+            for end in late:
+                end.cancel()
 
     async def _forward_engine(self) -> Path:
         found = self._facts if self._facts.socket else await self._ask()
         if not found.socket:
             raise facts.engine_missing(found, self.name)
         self.engine_socket = found.socket
-        link = self._connected()
-        folder = link.place.folder
+        master = self._connected()
+        folder = master.files.folder
         if self._likely is not None and self._likely.parent == folder:
             if found.socket == facts.USUAL:
                 return self._likely
-            link.skip_log()  # about a socket that is not there: it says nothing of this one
+            master.skip_log()  # about a socket that is not there: it says nothing of this one
         path = folder / "engine"
         await self._connection.forward(path, Destination(found.socket))
         return path
 
     async def _ask(self) -> Facts:
-        """The facts at this moment: Docker may have been installed or stopped since the first command."""
+        """Ask for the facts again: Docker may have been installed or stopped in between."""
         done = await self._command(facts.COMMAND, stdin=None, seconds=_FACTS_SECONDS, what="facts")
         found = facts.find(done.stdout.decode(errors="replace"))
         if found is None:
@@ -177,12 +187,16 @@ class OpenSSH:
         return found
 
     async def _command(self, line: str, *, stdin: bytes | None, seconds: float, what: str) -> Completed:
-        """Run a command line in the login shell there."""
-        link = self._connected()
-        async with link.sessions.one():
+        """Run a command line in the server's login shell."""
+        master = self._connected()
+        async with master.sessions.one():
             try:
                 done = await child.complete(
-                    self._client(line), stdin=stdin, seconds=seconds, group=link.group, give_up=self._give_up
+                    self._client(line),
+                    stdin=stdin,
+                    seconds=seconds,
+                    group=master.group,
+                    give_up=self._give_up,
                 )
             except TimeoutError as error:
                 raise ServerError(
@@ -193,7 +207,7 @@ class OpenSSH:
         return done
 
     async def _give_up(self, _transport: asyncio.SubprocessTransport, capture: child.Capture) -> None:
-        """End a command there; its ssh here is then killed: SIGTERM it ignores while its session is open."""
+        """End a command on the server. Its ssh process is killed afterwards: it ignores SIGTERM."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_END_SECONDS):
                 while (pid := quoting.split_pid(bytes(capture.stderr))[0]) is None:
@@ -201,29 +215,29 @@ class OpenSSH:
                         return
                 argv = self._client(quoting.kill(pid))
                 await child.complete(
-                    argv, seconds=_END_SECONDS, group=self._connection.link.group, give_up=_leave
+                    argv, seconds=_END_SECONDS, group=self._connection.master.group, give_up=_leave
                 )
 
     async def _raise_if_not_run(self, output: str) -> None:
-        """Tell ssh's own 255 from a command's: of a connection that breaks in the middle it may say nothing."""
+        """Tell ssh's own status 255 from a command's: ssh may print nothing when the connection breaks."""
         if "Session open refused by peer" in output:
             raise failures.failure(self._connection.attempt, output)
         if not await self._connection.stands():
             raise self._connection.lost()
 
     def _client(self, line: str) -> list[str]:
-        return ["ssh", *client(self._connection.link.place.socket), "--", "ftl", line]
+        return ["ssh", *client(self._connection.master.files.socket), "--", "ftl", line]
 
-    def _connected(self) -> Link:
-        """The way to the server.
+    def _connected(self) -> Master:
+        """The master of a connection that stands.
 
         Raises:
             ServerError: The connection is lost.
         """
         if not self._connection.alive:
             raise self._connection.lost()
-        return self._connection.link
+        return self._connection.master
 
 
 async def _leave(_transport: asyncio.SubprocessTransport, _capture: child.Capture) -> None:
-    """Kill a child as it is."""
+    """Do nothing before the child is killed."""

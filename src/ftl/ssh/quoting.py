@@ -1,4 +1,4 @@
-"""Quoting for the login shell: sshd gives it a command as one string, so that a shell is unavoidable here."""
+"""Quoting for the login shell, to which sshd passes a command as one string."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def with_pid(argv: Sequence[str]) -> str:
 
 
 def split_pid(stderr: bytes) -> tuple[str | None, bytes]:
-    """Split the stderr of such a command into its process ID (None: not there yet) and its own stderr."""
+    """Split such a command's stderr into its process ID (None: not yet printed) and the rest."""
     found = _PID.search(stderr)
     if found is None:
         return None, stderr

@@ -1,9 +1,9 @@
-"""The end of a connection, however we end: a shell that waits for our end, and does what we have not done.
+"""Reaper: a shell that cleans up a connection when our process ends, `kill -9` included.
 
-It reads a pipe of ours. Closing the pipe is the orderly end; our death, `kill -9` included, closes it too. (A
-parent-death signal exists on Linux only, and does not reach through ssh's own children.) Then a connection of our own
-is ended, on a kept one our forwards are cancelled, and our folder is removed; what we have done ourselves it finds
-done. Last it kills its process group, in which our other ssh processes are.
+It reads a pipe of ours to its end. Closing the pipe is the orderly end; our death closes it too. (A parent-death signal
+exists on Linux only, and does not reach through ssh's own children.) Where our folder still exists then, the reaper
+does what we could not: it ends a connection that is not kept, cancels our forwards on a kept one, and removes the
+folder. Last it kills its process group, which our other ssh processes have joined.
 """
 
 from __future__ import annotations
@@ -18,38 +18,35 @@ from typing import TYPE_CHECKING
 from ftl.child import finish
 
 if TYPE_CHECKING:
-    from ftl.ssh.kept import Place
+    from ftl.ssh.kept import ConnectionFiles
 
 FORWARDS = "forwards"
-"""The file in our folder with the forwards to cancel, a line each: what `ssh -L` takes."""
+"""File name in our folder: the forwards, on each line an argument of `ssh -L`."""
 
+# $1: the control socket, $2: our folder, $3: `kept` or `own`.
 _SCRIPT = """
 trap "" INT HUP TERM
 cat >/dev/null
-if [ -d "$2" ]; then
-    case $3 in
-    own) ssh -F /dev/null -S "$1" -O exit -- ftl ;;
-    kept)
-        folder=$2
-        set -- "$1"
+socket=$1 folder=$2 kind=$3
+if [ -d "$folder" ]; then
+    set --
+    if [ "$kind" = own ]; then
+        ssh -F /dev/null -S "$socket" -O exit -- ftl
+    elif [ -e "$folder/forwards" ]; then
         while read -r forward; do set -- "$@" -L "$forward"; done <"$folder/forwards"
-        socket=$1
-        shift
-        [ $# = 0 ] || ssh -F /dev/null -S "$socket" -O cancel "$@" -- ftl
-        set -- "$socket" "$folder"
-        ;;
-    esac
-    rm -rf -- "$2"
+        ssh -F /dev/null -S "$socket" -O cancel "$@" -- ftl
+    fi
+    rm -rf -- "$folder"
 fi
 kill -s KILL -- "-$$"
 """
 
 
-async def start(place: Place) -> Process:
-    """Start the reaper of a connection; it leads a process group of its own."""
-    how = "kept" if place.shared else "own"
+async def start(files: ConnectionFiles) -> Process:
+    """Start the reaper of a connection, as the leader of a new process group."""
+    kind = "kept" if files.shared else "own"
     return await asyncio.create_subprocess_exec(
-        *("sh", "-c", _SCRIPT, "ftl-reaper", str(place.socket), str(place.folder), how),
+        *("sh", "-c", _SCRIPT, "ftl-reaper", str(files.socket), str(files.folder), kind),
         stdin=PIPE,
         stdout=DEVNULL,
         stderr=DEVNULL,
@@ -58,7 +55,7 @@ async def start(place: Place) -> Process:
 
 
 async def release(reaper: Process) -> None:
-    """Have it do its work, and wait for that; bounded."""
+    """Close the reaper's pipe, and wait for its end; bounded."""
     assert reaper.stdin is not None
     reaper.stdin.close()
     await finish(reaper)

@@ -1,4 +1,7 @@
-"""Sessions of one connection: sshd allows ten (MaxSessions), and commands that share a connection share those."""
+"""Slots for the sessions of a connection, across the processes that share it.
+
+sshd allows ten sessions on a connection (MaxSessions).
+"""
 
 from __future__ import annotations
 
@@ -13,22 +16,22 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-# Two of the ten are left: for the first command of the next one who shares the connection, and to end a command that
-# is given up.
-_SHARED = 8
+# Two of the ten are left: for the first command of another process, and to end a command that is given up.
+_SLOTS = 8
 
-# Of these, commands that are run to their end. A deploy's lock and a transfer's three channels are kept open by
-# `start`.
+# Commands that one process runs to their end at a time. More slots are taken by commands that stay open: a deploy's
+# lock, a transfer's script.
 _RUNNING = 4
 
-_LOOK_SECONDS = 0.05
+_POLL_SECONDS = 0.05
 
 
 class Sessions:
-    """Places for sessions on a connection.
+    """Slots for the sessions of one process.
 
     Args:
-        folder: Where commands that share the connection see which are taken, by locked files; None: nobody shares it.
+        folder: The folder of a shared connection, where locked files mark the slots that are taken; None: it is not
+            shared.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -38,51 +41,51 @@ class Sessions:
 
     @asynccontextmanager
     async def one(self) -> AsyncIterator[None]:
-        """A place for a command that is run to its end."""
+        """Take a slot for a command that is run to its end."""
         async with self._running:
-            place = await self.take()
+            slot = await self.take()
             try:
                 yield
             finally:
-                release(place)
+                release(slot)
 
     async def take(self) -> int | None:
-        """A place, as soon as there is one; to be given to `release` or `release_after`."""
+        """Wait for a slot and take it, for `release` or `release_after`."""
         if self._folder is None:
             return None
-        while (place := _free(self._folder)) is None:  # noqa: ASYNC110 - other processes release them
-            await asyncio.sleep(_LOOK_SECONDS)
-        return place
+        while (slot := _free_slot(self._folder)) is None:  # noqa: ASYNC110 - other processes release them
+            await asyncio.sleep(_POLL_SECONDS)
+        return slot
 
-    def release_after(self, process: Process, place: int | None) -> None:
-        """Release a place when a process has ended."""
-        if place is not None:
-            task = asyncio.create_task(_release_after(process, place))
+    def release_after(self, process: Process, slot: int | None) -> None:
+        """Release a slot when a process has ended."""
+        if slot is not None:
+            task = asyncio.create_task(_release_after(process, slot))
             self._watching.add(task)
             task.add_done_callback(self._watching.discard)
 
 
-def release(place: int | None) -> None:
-    """Release a place."""
-    if place is not None:
-        os.close(place)
+def release(slot: int | None) -> None:
+    """Release a slot."""
+    if slot is not None:
+        os.close(slot)
 
 
-async def _release_after(process: Process, place: int) -> None:
+async def _release_after(process: Process, slot: int) -> None:
     try:
         await process.wait()
     finally:
-        release(place)
+        release(slot)
 
 
-def _free(folder: Path) -> int | None:
-    """An open file, locked, for a place that nobody has; None where all are taken."""
-    for number in range(_SHARED):
-        place = os.open(folder / f"session{number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def _free_slot(folder: Path) -> int | None:
+    """The open and locked file of a free slot; None where all are taken."""
+    for number in range(_SLOTS):
+        slot = os.open(folder / f"session{number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(slot, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            os.close(place)
+            os.close(slot)
         else:
-            return place
+            return slot
     return None

@@ -176,7 +176,7 @@ def master(
 
 
 def client(socket: Path) -> list[str]:
-    """The options of a call that goes through the master, and never connects by itself when the master is gone."""
+    """The options of a call that goes through the master, and fails where there is none."""
     return [
         "-F",
         "/dev/null",

@@ -1,4 +1,4 @@
-"""A Docker engine reached over SSH: this machine's through a sshd of the test's, and those of lab servers."""
+"""Docker engines over SSH: this machine's through a sshd of the test, and lab servers'."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections that stay for the next command: that they are used, end in time, and never stand in a command's way."""
+"""Kept connections: they are used, end in time, and never stand in a command's way."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.ssh import kept
-from ftl.ssh.kept import Keep, connection_name, kept_place, own_place, runtime_folder, seconds_to_keep
+from ftl.ssh.kept import Keep, connection_name, kept_files, own_files, runtime_folder, seconds_to_keep
 from ftl.ssh.target import Resolved, Target
 
 if TYPE_CHECKING:
@@ -77,14 +77,14 @@ def test_the_folder_is_private_and_short(environ: dict[str, str]) -> None:
     assert runtime_folder(longest) in {
         Path(where, f"ftl-{os.getuid()}") for where in (tempfile.gettempdir(), "/tmp")
     }
-    place = kept_place(SHOP, RESOLVED, Keep(60.0), environ)
-    assert place is not None
+    files = kept_files(SHOP, RESOLVED, Keep(60.0), environ)
+    assert files is not None
     try:
-        below = len(str(place.socket)) - len(str(folder))
+        below = len(str(files.socket)) - len(str(folder))
         assert kept.LONGEST_FOLDER + below + 17 <= 104
-        assert kept.LONGEST_FOLDER + len(str(place.folder / "dial999")) - len(str(folder)) <= 104
+        assert kept.LONGEST_FOLDER + len(str(files.folder / "dial999")) - len(str(folder)) <= 104
     finally:
-        place.remove()
+        files.remove()
 
 
 @pytest.mark.parametrize("spoil", ["open", "link", "file"])
@@ -103,12 +103,12 @@ def test_a_folder_that_somebody_else_prepared_is_not_used(
     else:
         folder.touch()
     assert runtime_folder(environ) is None
-    assert kept_place(SHOP, RESOLVED, Keep(60.0), environ) is None
+    assert kept_files(SHOP, RESOLVED, Keep(60.0), environ) is None
 
 
 def test_commands_share_a_connections_folder_and_each_has_its_own(environ: dict[str, str]) -> None:
     """The last one takes what is left of a connection that never came to be."""
-    one, other = (kept_place(SHOP, RESOLVED, Keep(60.0), environ) for _ in range(2))
+    one, other = (kept_files(SHOP, RESOLVED, Keep(60.0), environ) for _ in range(2))
     assert one is not None
     assert other is not None
     assert one.socket == other.socket
@@ -116,7 +116,7 @@ def test_commands_share_a_connections_folder_and_each_has_its_own(environ: dict[
     assert not one.remove()
     assert other.folder.exists()
     assert not other.remove()
-    assert kept_place(Target("blog"), RESOLVED, Keep(60.0), environ) is not None
+    assert kept_files(Target("blog"), RESOLVED, Keep(60.0), environ) is not None
     assert not one.socket.parent.exists()
 
 
@@ -124,11 +124,11 @@ def test_a_retired_connection_is_not_used_again_and_ends_with_its_last_command(
     environ: dict[str, str],
 ) -> None:
     """Those that use it go on; the next command has another folder."""
-    one, other = (kept_place(SHOP, RESOLVED, Keep(60.0), environ) for _ in range(2))
+    one, other = (kept_files(SHOP, RESOLVED, Keep(60.0), environ) for _ in range(2))
     assert one is not None
     assert other is not None
     one.retire()
-    later = kept_place(SHOP, RESOLVED, Keep(60.0), environ)
+    later = kept_files(SHOP, RESOLVED, Keep(60.0), environ)
     assert later is not None
     assert later.socket != one.socket
     assert not one.remove()
@@ -138,21 +138,21 @@ def test_a_retired_connection_is_not_used_again_and_ends_with_its_last_command(
 
 def test_the_folder_of_a_command_that_is_gone_is_removed_by_the_next(environ: dict[str, str]) -> None:
     """A process that was killed with its helper has not removed it, but its lock is open again."""
-    place = kept_place(SHOP, RESOLVED, Keep(60.0), environ)
-    assert place is not None
-    assert place.lock is not None
-    os.close(place.lock)
-    later = kept_place(SHOP, RESOLVED, Keep(60.0), environ)
+    files = kept_files(SHOP, RESOLVED, Keep(60.0), environ)
+    assert files is not None
+    assert files.lock is not None
+    os.close(files.lock)
+    later = kept_files(SHOP, RESOLVED, Keep(60.0), environ)
     assert later is not None
-    assert not place.folder.exists()
+    assert not files.folder.exists()
     assert later.folder.exists()
     later.remove()
 
 
 def test_a_connection_of_our_own_has_a_folder_of_its_own() -> None:
     """Nobody looks for it, and it is removed with what is in it."""
-    place = own_place()
-    assert place.socket.parent == place.folder
-    assert place.folder.stat().st_mode & 0o777 == 0o700
-    assert not place.remove()
-    assert not place.folder.exists()
+    files = own_files()
+    assert files.socket.parent == files.folder
+    assert files.folder.stat().st_mode & 0o777 == 0o700
+    assert not files.remove()
+    assert not files.folder.exists()

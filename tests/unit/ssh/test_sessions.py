@@ -1,4 +1,4 @@
-"""Places for sessions that commands share."""
+"""Slots for sessions that commands share."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_commands_that_share_a_connection_take_eight_places_together(tmp_path: Path) -> None:
+def test_commands_that_share_a_connection_take_eight_slots_together(tmp_path: Path) -> None:
     """The ninth waits until one is released, by whichever of them."""
 
     async def work() -> None:
         async with asyncio.timeout(20):
             one, other = Sessions(tmp_path), Sessions(tmp_path)
-            places = [await one.take() for _ in range(3)] + [await other.take() for _ in range(5)]
+            slots = [await one.take() for _ in range(3)] + [await other.take() for _ in range(5)]
             ninth = asyncio.create_task(one.take())
             await asyncio.sleep(0.2)
             assert not ninth.done()
-            release(places.pop())
-            places.append(await ninth)
-            for place in places:
-                release(place)
+            release(slots.pop())
+            slots.append(await ninth)
+            for slot in slots:
+                release(slot)
 
     asyncio.run(work())
 
 
 def test_a_command_runs_four_at_a_time(tmp_path: Path) -> None:
-    """So that others find places, too; a connection of its own has no other bound."""
+    """So that others find slots, too; a connection of its own has no other bound."""
 
     async def work() -> None:
         async with asyncio.timeout(20):
@@ -51,7 +51,7 @@ def test_a_command_runs_four_at_a_time(tmp_path: Path) -> None:
     asyncio.run(work())
 
 
-def test_a_place_is_released_when_its_process_has_ended(tmp_path: Path) -> None:
+def test_a_slot_is_released_when_its_process_has_ended(tmp_path: Path) -> None:
     """Whatever its end."""
 
     async def work() -> None:
