@@ -119,7 +119,7 @@ def test_a_server_with_everything_wrong(
     assert set(warnings) == {"there port 5432", "dns localhost"}
     assert "docker image prune" in problems["there disk"]["fix"]
     assert problems["there port 80"]["fix"] == "on the server: `sudo systemctl disable --now apache2`"
-    assert "not the certificate's" in problems["certificates shop.pem"]["what"]
+    assert "does not belong to the certificate" in problems["certificates shop.pem"]["what"]
     assert "the container db (ftl-lab-busybox:latest)" in warnings["there port 5432"]["what"]
     assert "-p 127.0.0.1:5432:5432" in warnings["there port 5432"]["fix"]
     assert f"and not to this server ({server.address}" in warnings["dns localhost"]["what"]
