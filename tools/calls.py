@@ -1,4 +1,4 @@
-"""The commands that the demo is made of, called as a user calls them."""
+"""Commands of the demo, called as a user calls them."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ FTL = Path(sys.executable).parent / "ftl"
 
 
 class DemoError(Exception):
-    """A command did not do its work; said in a sentence."""
+    """A command failed; the message is a sentence."""
 
 
 def say(text: str) -> None:
-    """Tell whoever watches."""
+    """Print a line at once."""
     print(text, flush=True)
 
 
 def ftl(*argv: str, cwd: Path = ROOT, env: Mapping[str, str]) -> dict[str, object]:
-    """Run `ftl ... --json`, show its progress as it comes, and return its result object.
+    """Run `ftl ... --json`, print its progress, and return its result object.
 
     Raises:
-        DemoError: It exited with a status other than 0; with what it says about that.
+        DemoError: It exited with a status other than 0; with its error message.
     """
     result: dict[str, object] = {}
     with subprocess.Popen(
@@ -37,15 +37,15 @@ def ftl(*argv: str, cwd: Path = ROOT, env: Mapping[str, str]) -> dict[str, objec
         assert process.stdout is not None
         for line in process.stdout:
             result = json.loads(line)
-            if progress := in_words(result):
+            if progress := progress_line(result):
                 say(f"  {progress}")
     if process.returncode != 0:
-        raise DemoError(f"`ftl {' '.join(argv)}` exited with {process.returncode}\n{why(result)}")
+        raise DemoError(f"`ftl {' '.join(argv)}` exited with {process.returncode}\n{error_lines(result)}")
     return result
 
 
-def in_words(event: Mapping[str, object]) -> str | None:
-    """The events that are worth a line here."""
+def progress_line(event: Mapping[str, object]) -> str | None:
+    """One line for an event that the demo shows; None for others."""
     match event:
         case {"type": "note", "text": text}:
             return str(text)
@@ -56,7 +56,7 @@ def in_words(event: Mapping[str, object]) -> str | None:
     return None
 
 
-def why(result: Mapping[str, object]) -> str:
+def error_lines(result: Mapping[str, object]) -> str:
     """The error in a result object, as lines."""
     error = result.get("error")
     if not isinstance(error, dict):
@@ -69,7 +69,7 @@ def lab(*argv: str) -> None:
     """Run a command of the lab.
 
     Raises:
-        DemoError: It exited with a status other than 0; it has said why on stderr.
+        DemoError: It exited with a status other than 0; the reason is on stderr.
     """
     if subprocess.run([sys.executable, "-m", "lab", *argv], cwd=ROOT, stdin=subprocess.DEVNULL).returncode:
         raise DemoError(f"`python -m lab {' '.join(argv)}` failed")
@@ -82,7 +82,7 @@ def docker(*argv: str) -> str:
         Its stdout.
 
     Raises:
-        DemoError: With its own words.
+        DemoError: It failed; with its stderr.
     """
     done = subprocess.run(["docker", *argv], stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode:

@@ -65,7 +65,7 @@ REQUESTS = (
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """What a deploy took: `seconds` by the clock on the wall, from calling `ftl` to its end."""
+    """Figures of a deploy; `seconds` is wall-clock time from calling `ftl` to its end."""
 
     release: str
     seconds: float
@@ -74,7 +74,7 @@ class Deployed:
 
 
 def up() -> None:
-    """The demo, from start to end.
+    """Run the demo from start to end.
 
     Raises:
         DemoError: A command or a request failed, or the second version never answered.
@@ -128,7 +128,7 @@ def down() -> None:
 
 
 def copy_shop() -> None:
-    """Copy the app as it stands; only .env is kept, since the database was made with its password."""
+    """Copy the app; only .env is kept, since the database was created with its password."""
     env = COPY / ".env"
     settings = env.read_text() if env.exists() else new_settings()
     shutil.rmtree(COPY, ignore_errors=True)
@@ -138,7 +138,7 @@ def copy_shop() -> None:
 
 
 def new_settings() -> str:
-    """The demo's .env, with passwords of its own."""
+    """The demo's .env, with new passwords."""
     values = {
         "DOMAIN": DOMAIN,
         "EMAIL": "demo@example.com",
@@ -153,7 +153,7 @@ def new_settings() -> str:
 
 
 def write_profile() -> Path:
-    """Write what a shell needs to use FTL on the demo's server, from the app's folder."""
+    """Write a shell profile for using FTL on the demo's server, from the app's folder."""
     profile = WORK / "profile"
     lines = [f"export {name}={shlex.quote(value)}" for name, value in OURS.items()]
     lines += [f"PATH={shlex.quote(str(FTL.parent))}:$PATH", f"cd {shlex.quote(str(COPY))}"]
@@ -162,13 +162,13 @@ def write_profile() -> Path:
 
 
 def set_version(version: str) -> None:
-    """Change the copy's source as its developer would for the next version."""
+    """Change the version in the copy's source."""
     module = COPY / "web" / "shop" / "__init__.py"
     module.write_text(module.read_text().replace(f'VERSION = "{FIRST}"', f'VERSION = "{version}"'))
 
 
 def deploy() -> Deployed:
-    """Deploy the copy to the sandbox; what travelled is what `ftl deploy` says of itself."""
+    """Deploy the copy to the sandbox; bytes are those that `ftl deploy` reports."""
     began = time.monotonic()
     result = ftl("deploy", "--server", "sandbox", cwd=COPY, env=ENV)
     seconds = time.monotonic() - began
@@ -183,7 +183,7 @@ def deploy() -> Deployed:
 
 
 def show(deployed: dict[str, Deployed], tally: Tally) -> None:
-    """Print the small table."""
+    """Print a table of both deploys."""
     table = Table("version", "release", "seconds", "sent", "services replaced", "requests", "failed")
     for version, one in deployed.items():
         under_load = (f"{tally.requests:,}", str(tally.failed)) if version == SECOND else ("", "")
@@ -194,7 +194,7 @@ def show(deployed: dict[str, Deployed], tally: Tally) -> None:
 
 
 def summary(first: Deployed, second: Deployed, tally: Tally) -> dict[str, object]:
-    """The demo's last line."""
+    """The object that the demo prints as its last line."""
     return {
         "type": "demo",
         "requests": tally.requests,

@@ -37,7 +37,7 @@ _FONTS = re.compile(r"\s*@font-face \{.*?\}\n", re.DOTALL)
 
 
 def main() -> None:
-    """Deploy, and draw what the terminal shows at the end."""
+    """Deploy, and draw the terminal's last screen."""
     copy_shop()
     set_version(f"1.2.{time.time_ns()}")  # none that the server has seen
     shown = screen(run_on_terminal([str(FTL), *COMMAND[1:]]))
@@ -70,7 +70,7 @@ def _read(terminal: int) -> bytes:
 
 
 def screen(written: bytes) -> Text:
-    """What a terminal shows when these bytes have been written to it."""
+    """The screen of a terminal after these bytes were written to it."""
     terminal = pyte.Screen(COLUMNS, LINES)
     pyte.ByteStream(terminal).feed(written)
     lines = [_line(terminal.buffer[row]) for row in range(LINES)]

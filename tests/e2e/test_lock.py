@@ -1,4 +1,4 @@
-"""The deploy lock on a real server: users of the engine exclude each other, nobody else can interfere."""
+"""The deploy lock on a real server, between users of its engine and against all others."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ while [ "$(timeout "$3" head -n 1)" = beat ]; do :; done
 NOISE = "echo Welcome to prod; printf 'no newline'; printf 'You have mail' >&2\n"
 
 RUN_LOCK = {"none": "true", "sticky": "mkdir -m 1777 /run/lock", "closed": "mkdir -m 755 /run/lock"}
-"""/run/lock as it is in containers, on Debian and Ubuntu, and with a recent systemd of its own."""
+"""/run/lock in containers (missing), on Debian and Ubuntu, and with the defaults of systemd 258."""
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def lock_files(server: Server) -> list[str]:
 
 @contextmanager
 def kept(server: Server, script: str, *, user: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A shell of a user on the server that runs a script until the end of the block; back when it has said a line."""
+    """Run a script as a user on the server until the end of the block; starts when it has printed `mine`."""
     argv = ("docker", "exec", "-i", server.container, "su", user, "-s", "/bin/sh", "-c", script)
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -148,7 +148,7 @@ def flocked(path: str) -> str:
 def test_users_of_the_engine_exclude_each_other(
     host: Server, project: str, run_lock: str, first: str, second: str
 ) -> None:
-    """Whoever of them comes first, and whatever /run/lock is, only one has the lock; then it is the other's."""
+    """Only one has the lock, whoever comes first and whatever /run/lock is; then the other gets it."""
     set_up(host, RUN_LOCK[run_lock])
 
     async def work() -> None:
@@ -168,7 +168,7 @@ def test_users_of_the_engine_exclude_each_other(
 
 
 def test_a_second_deploy_may_wait(host: Server, project: str) -> None:
-    """With a wait it says for whom, and has the lock once the other lets go."""
+    """It notes whom it waits for, and gets the lock when the other releases it."""
 
     async def work() -> None:
         async with Deployers(host, project) as deployers:
@@ -185,7 +185,7 @@ def test_a_second_deploy_may_wait(host: Server, project: str) -> None:
 
 
 def test_projects_do_not_exclude_each_other(host: Server, project: str) -> None:
-    """The lock is a project's: another one of the server is deployed meanwhile."""
+    """Two projects on one server can be deployed at the same time."""
 
     async def work() -> None:
         async with Deployers(host, project) as deployers, Deployers(host, f"{project}-b") as others:
@@ -196,7 +196,7 @@ def test_projects_do_not_exclude_each_other(host: Server, project: str) -> None:
 
 
 def test_a_lost_connection_frees_the_lock(host: Server, project: str) -> None:
-    """Nothing has to be cleaned up when the holder's ssh is gone."""
+    """Nothing has to be cleaned up when the holder's connection breaks."""
 
     async def work() -> None:
         async with Deployers(host, project) as deployers, Deployers(host, project) as others:
@@ -227,8 +227,8 @@ def test_strangers_cannot_open_the_lock(host: Server, project: str) -> None:
 
 
 @pytest.mark.parametrize("run_lock", ["sticky", "none"])
-def test_a_strangers_file_of_the_old_name_is_passed_over(host: Server, project: str, run_lock: str) -> None:
-    """0.1.0's lock has a name that everybody knows; what lies there delays nothing and leaves no process behind."""
+def test_a_strangers_file_of_the_old_name_is_ignored(host: Server, project: str, run_lock: str) -> None:
+    """The name of 0.1.0's lock is known to everybody; nothing there delays a deploy or leaves a process behind."""
     set_up(host, RUN_LOCK[run_lock])
     folder = "/run/lock" if run_lock == "sticky" else "/tmp"
     traps = ("mkfifo {}", "mkfifo -m 666 {}", "ln -s /dev/zero {}", "mkdir {}", "install -m 600 /dev/null {}")
@@ -252,7 +252,7 @@ def test_a_strangers_file_of_the_old_name_is_passed_over(host: Server, project: 
 
 
 def test_a_stranger_who_locks_the_old_file_blocks_nobody(host: Server, project: str) -> None:
-    """Everybody may lock the file of 0.1.0; without a deploy of 0.1.0 that means nothing."""
+    """Every user can lock the file of 0.1.0; unless a deploy by 0.1.0 runs, that is ignored."""
     old = f"/run/lock/ftl-{project}.lock"
     shell(host, f": > {old}; chmod 666 {old}", user=MATE)
 
@@ -267,7 +267,7 @@ def test_a_stranger_who_locks_the_old_file_blocks_nobody(host: Server, project: 
 
 
 def test_a_strangers_file_in_the_locks_place_is_an_error(host: Server, project: str) -> None:
-    """Who learnt the name by the engine's ID can be in the way, but delays nothing, and the error says what to do."""
+    """A user who knows the engine's ID can block the name; the error comes at once and says what to do."""
 
     async def work() -> None:
         async with Deployers(host, project) as deployers:
@@ -291,8 +291,8 @@ def test_a_strangers_file_in_the_locks_place_is_an_error(host: Server, project: 
     run(work())
 
 
-def test_a_lock_that_is_removed_while_it_is_held_is_made_anew(host: Server, project: str) -> None:
-    """Cleaners of /tmp remove old files: the next holder's file is its own, and excludes as before."""
+def test_a_lock_file_that_was_removed_is_created_again(host: Server, project: str) -> None:
+    """systemd-tmpfiles removes old files from /tmp; the new file excludes as before."""
 
     async def work() -> None:
         async with Deployers(host, project) as deployers:
@@ -326,7 +326,7 @@ def test_a_holders_name_cannot_write_to_terminals(host: Server, project: str) ->
 
 
 def test_a_logins_noise_is_no_answer(host: Server, project: str) -> None:
-    """What .bashrc and .ssh/rc print before the answer is neither a holder nor an error."""
+    """Output of .bashrc and .ssh/rc before the answer is neither a holder nor an error."""
     home = f"/home/{MATE}"
     shell(host, f"mkdir -p {home}/.ssh; chown {MATE}: {home}/.ssh; cp {home}/.bashrc {home}/kept")
     host.write(f"{home}/.bashrc", NOISE)
@@ -351,7 +351,7 @@ def test_a_logins_noise_is_no_answer(host: Server, project: str) -> None:
 def test_deploys_of_the_first_version_are_excluded(
     host: Server, project: str, run_lock: str, old_user: str
 ) -> None:
-    """A deploy by 0.1.0 that runs is seen, and one that comes later sees ours."""
+    """A running deploy by 0.1.0 excludes ours, and ours excludes a later one by 0.1.0."""
     set_up(host, RUN_LOCK[run_lock])
     host.write("/tmp/old.sh", OLD_HOLD)
     old = f'exec sh -c "$(cat /tmp/old.sh)" ftl-lock {project} "carol since 12:00" 30'

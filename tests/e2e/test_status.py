@@ -53,8 +53,8 @@ def test_every_part_has_a_row(ftl: Callable[..., Project], server: Server) -> No
     assert [row.split()[0] for row in rows] == ["web", "worker", "cache", "proxy"]
 
 
-def test_what_is_wrong_is_said(ftl: Callable[..., Project], server: Server) -> None:
-    """A replica that ended and one that answers with an error are told apart, each in words."""
+def test_reasons_of_unhealthy_services_are_shown(ftl: Callable[..., Project], server: Server) -> None:
+    """A replica that exited and one that answers with an error have different reasons."""
     app = lab_project(ftl, server, health_check={"path": "/index.html"}, replicas=2)
     app.deploy().ok()
     server.docker("exec", f"{app.name}-web-r1-1", "rm", "/www/index.html")

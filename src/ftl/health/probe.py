@@ -33,7 +33,7 @@ ACCEPTED = "accepts connections"
 NOT_HTTP = "what it answers is not HTTP"
 
 SHOWN = 200
-"""Characters that are shown of a failed answer's body, and of any other text of the container."""
+"""Characters that are shown of a failed answer's body or other text of the container."""
 
 # How a port without a listener looks at the local end of an SSH forward.
 _REFUSED_ERRNOS = (errno.ECONNREFUSED, errno.ECONNRESET, errno.EPIPE)

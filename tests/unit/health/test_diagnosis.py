@@ -1,4 +1,4 @@
-"""Why a container is not healthy, in words."""
+"""Diagnosis of unhealthy containers: cause and hint for each symptom."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ftl.proc_net import ListeningSocket
 
 
 def state(**changed: object) -> ContainerState:
-    """A container that ended with status 0, unless told otherwise."""
+    """A container that exited with status 0, unless `changed` says otherwise."""
     plain: dict[str, object] = {
         "id": "i",
         "name": "n",
@@ -47,12 +47,12 @@ def state(**changed: object) -> ContainerState:
         ({"error": "exec: no such file"}, "exec: no such file"),
     ],
 )
-def test_an_ended_container_is_explained(changed: dict[str, object], words: str) -> None:
-    """Exit codes, signals, memory and the engine's own error each get their words."""
+def test_an_exited_container_is_explained(changed: dict[str, object], words: str) -> None:
+    """Exit codes, signals, memory and the engine's error message each have an explanation."""
     assert words in explain_exit(state(**changed))[0]
 
 
-def test_a_vanished_container_is_explained() -> None:
+def test_a_removed_container_is_explained() -> None:
     """A container that something else removed is called gone."""
     assert "gone" in explain_exit(None)[0]
 
@@ -103,10 +103,10 @@ def test_a_vanished_container_is_explained() -> None:
         (ProbeResult(False, "no answer within 5 s"), (), "no answer within 5 s", None),
     ],
 )
-def test_a_silent_container_is_explained(
+def test_a_failed_probe_is_explained(
     outcome: ProbeResult, listeners: tuple[ListeningSocket, ...], cause: str, hint: str | None
 ) -> None:
-    """What it answered, or where it listens instead, with the next step."""
-    said, next_step = explain_response(Unresponsive((8000,), outcome), listeners)
-    assert cause in said
+    """The cause is its answer, or where it listens instead; the hint is the next step."""
+    explained, next_step = explain_response(Unresponsive((8000,), outcome), listeners)
+    assert cause in explained
     assert (hint is None) if next_step is None else (hint is not None and hint in next_step)

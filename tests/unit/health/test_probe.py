@@ -150,7 +150,7 @@ def test_a_container_without_a_port_must_run_for_a_while(seconds: float, ok: boo
     ("health", "ok", "final"), [("healthy", True, False), ("starting", False, False), ("unhealthy", False, True)]
 )  # fmt: skip
 def test_dockers_check_must_pass_too_where_the_file_sets_one(health: str, ok: bool, final: bool) -> None:
-    """Unhealthy is Docker's last word, after retries of its own; the text has the check's output, shortened."""
+    """Unhealthy is final, since Docker has retried the check; the text has its output, shortened."""
     spec = HealthSpec(ports=(8000,), docker_check=30)
     result = probed(spec, None, health=health, health_log="no database\n" * 100)
     assert (result.ok, result.final) == (ok, final)

@@ -1,4 +1,4 @@
-"""How ftl.yaml's health checks become questions."""
+"""Health specs derived from ftl.yaml."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wait for health: when it ends, how, and how often it probes. Time passes by itself."""
+"""The wait for health: when it ends, how, and how often it probes. Virtual time."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_container_that_answers_is_healthy_at_once() -> None:
 
 
 def test_a_container_that_takes_its_time_is_waited_for() -> None:
-    """Each probe is told with its result; soon after the container is ready, the wait is over."""
+    """Each probe is an event with its result; the wait ends soon after the container is ready."""
 
     async def work() -> None:
         made = await stage()
@@ -134,7 +134,7 @@ def test_a_silent_container_takes_the_timeout_for_each_probe() -> None:
 
 
 def test_a_container_that_exits_ends_the_wait() -> None:
-    """At the next look, with the exit code and what it logged last."""
+    """At the next inspection, with the exit code and the last log lines."""
 
     async def work() -> None:
         made = await stage(Behavior(exit_code=3, seconds=2.0, log=("hello", "no database")), restart=False)

@@ -1,4 +1,4 @@
-"""The deploy lock as FTL sees it: the server's answers are scripted, and time passes by itself."""
+"""The deploy lock against scripted answers of the server, in virtual time."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_a_holder_without_a_name_is_someone() -> None:
 
 
 def test_a_lost_lock_ends_the_heartbeat_with_an_error() -> None:
-    """Whoever works under the lock waits for that task beside the work."""
+    """Work under the lock can wait for that task, to be cancelled with it."""
     machine = LockServer("mine")
 
     async def work() -> None:

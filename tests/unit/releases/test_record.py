@@ -1,4 +1,4 @@
-"""Release records survive the way to the server and back."""
+"""Release records: their JSON, and what is derived from several of them."""
 
 from __future__ import annotations
 
@@ -40,24 +40,24 @@ dependencies = st.dictionaries(texts, st.builds(DependencyRecord, texts, texts, 
     )
 )
 def test_a_record_reads_back_as_it_was_written(record: ReleaseRecord) -> None:
-    """What is stored is what is read, whatever the texts."""
+    """Whatever the texts in it."""
     assert ReleaseRecord.from_json(record.to_json()) == record
 
 
 @given(st.binary(max_size=60))
-def test_what_is_no_record_reads_as_none(data: bytes) -> None:
-    """Bytes that are no record never raise."""
+def test_other_bytes_read_as_none(data: bytes) -> None:
+    """They never raise."""
     assert ReleaseRecord.from_json(data) is None
 
 
 def test_a_record_that_was_cut_off_reads_as_none() -> None:
-    """Half a record is no record."""
+    """A write can be interrupted."""
     data = ReleaseRecord("r1", "live", 1.0).to_json()
     assert ReleaseRecord.from_json(data[: len(data) // 2]) is None
 
 
-def test_what_a_newer_version_adds_is_passed_over() -> None:
-    """Fields that are not known here do not hide a record, nor the services and dependencies in it."""
+def test_fields_of_a_newer_version_are_ignored() -> None:
+    """Unknown fields do not hide a record, nor the services and dependencies in it."""
     services = {"web": ServiceRecord("r7", "i", "d", "c", "f")}
     known = ReleaseRecord(
         "r7", "live", 1.0, services=services, dependencies={"db": DependencyRecord("p", "d")}
@@ -69,16 +69,16 @@ def test_what_a_newer_version_adds_is_passed_over() -> None:
     assert ReleaseRecord.from_json(json.dumps(newer).encode()) == known
 
 
-def test_the_number_of_a_record_that_cannot_be_read_is_not_given_again() -> None:
-    """Its file's name tells the release; what is no release's file is passed over."""
+def test_the_number_of_an_unreadable_record_is_not_reused() -> None:
+    """Its file name gives the release; other files are ignored."""
     good = ReleaseRecord("r3", "live", 1.0)
     files = {"shop/r12.json": b"{", "shop/r3.json": good.to_json(), "shop/notes.txt": b"?"}
     found = parse_records(files)
     assert [(one.release, one.outcome) for one in found] == [("r3", "live"), ("r12", "started")]
 
 
-def test_a_record_of_an_earlier_version_tells_nothing_of_layers_and_dependencies() -> None:
-    """It did not know where an image came from."""
+def test_a_record_of_an_earlier_version_is_read() -> None:
+    """It has neither layers nor dependencies."""
     record = ReleaseRecord("r7", "live", 1.0, services={"web": ServiceRecord("r7", "i", "d", "c", "f")})
     older = json.loads(record.to_json())
     del older["services"]["web"]["layers"]
@@ -104,17 +104,17 @@ def test_a_record_of_an_earlier_version_tells_nothing_of_layers_and_dependencies
         ),
     ],
 )
-def test_records_tell_which_images_ftl_brought(
+def test_records_say_which_images_ftl_loaded(
     services: list[ServiceRecord], expected: dict[str, bool]
 ) -> None:
-    """By their IDs on the server: sent once is brought, pulled alone is not, and of the others nothing is known."""
+    """By image ID: true if it was ever sent, false if it was only pulled, absent if unknown."""
     releases = [ReleaseRecord(one.release, "live", 1.0, services={"web": one}) for one in services]
     assert loaded_by_ftl(releases) == expected
     assert loaded_by_ftl(reversed(releases)) == expected
 
 
-def test_the_last_live_release_tells_where_an_image_came_from() -> None:
-    """Empty is an answer as well: the image was sent."""
+def test_the_last_live_release_says_where_an_image_came_from() -> None:
+    """An empty reference means that the image was sent."""
     one, two = DependencyRecord("a", "A", "a@sha256:1"), DependencyRecord("b", "B")
     releases = (
         ReleaseRecord("r1", "live", 0.0, dependencies={"one": replace(one, pulled=""), "two": two}),
@@ -125,7 +125,7 @@ def test_the_last_live_release_tells_where_an_image_came_from() -> None:
 
 
 def test_records_are_private() -> None:
-    """The stored file and its folder can be read by their owner alone."""
+    """Only the owner can read the stored file and its folder."""
     with tarfile.open(fileobj=io.BytesIO(pack_record("shop", ReleaseRecord("r1", "live", 1.0)))) as tar:
         assert {entry.name: entry.mode for entry in tar} == {"shop": 0o700, "shop/r1.json": 0o600}
 
@@ -134,5 +134,5 @@ def test_records_are_private() -> None:
     ("text", "number"), [("r1", 1), ("r12", 12), ("", 0), ("x3", 0), ("r", 0), ("r-1", 0)]
 )
 def test_release_names_are_read(text: str, number: int) -> None:
-    """r12 is 12; anything else is no release."""
+    """r12 is 12; anything else is 0."""
     assert release_number(text) == number

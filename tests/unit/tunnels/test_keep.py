@@ -1,4 +1,4 @@
-"""Tunnels that stay open across deploys and lost connections. Time passes by itself."""
+"""Tunnels that stay open across deploys and lost connections. Virtual time."""
 
 from __future__ import annotations
 

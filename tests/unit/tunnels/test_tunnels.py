@@ -1,4 +1,4 @@
-"""Which local ports lead where, and the relay behind them."""
+"""Local ports of tunnels, and the relay behind them."""
 
 from __future__ import annotations
 
@@ -73,13 +73,13 @@ def test_local_ports(
 def test_what_cannot_be_opened(
     given: Project, names: tuple[str, ...], offset: int, choices: tuple[PortChoice, ...], words: str
 ) -> None:
-    """An unknown dependency or port, and two tunnels on one port, are mistakes told before anything is opened."""
+    """An unknown dependency or port, or two tunnels on one port, are refused before anything is opened."""
     with pytest.raises(UsageError, match=words):
         plan_tunnels(given, names, offset=offset, choices=choices)
 
 
 def asynchronous(test: Callable[..., Coroutine[None, None, None]]) -> Callable[..., None]:
-    """A test that runs in an event loop of its own."""
+    """Run a test in an event loop."""
 
     @wraps(test)
     def run(**fixtures: object) -> None:
@@ -116,8 +116,8 @@ async def test_a_relay_passes_everything_on_both_ways(tmp_path: Path) -> None:
 
 
 @asynchronous
-async def test_a_relay_asks_for_its_target_anew(tmp_path: Path) -> None:
-    """Each connection goes to where the target is at the time; without one it is closed."""
+async def test_a_relay_looks_up_its_target_for_each_connection(tmp_path: Path) -> None:
+    """A connection goes to the current target; without one it is closed."""
     targets = [f"unix://{tmp_path / 'nowhere'}", f"unix://{tmp_path / 's'}"]
     async with await _echo(tmp_path / "s"), relay(0, lambda: targets.pop(0)) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -147,8 +147,8 @@ async def test_the_end_of_a_relay_ends_its_connections(tmp_path: Path) -> None:
 
 
 @asynchronous
-async def test_a_port_that_somebody_has() -> None:
-    """A port that is taken is an error that names it and the program that has it."""
+async def test_a_port_that_is_in_use() -> None:
+    """The error names the port and the program that listens on it."""
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
