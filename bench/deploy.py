@@ -74,16 +74,17 @@ class Distance:
 async def at_a_distance(server: Server, name: str, runs: int) -> Distance:
     """Measure through a relay."""
     async with Relay(("127.0.0.1", server.port)) as relay:
-        deploys, commands = [], []
+        deploys = []
         for services in SERVICES:
             project_name = f"{name}-{services}"
             with temporary_project(project_name) as project:
                 far = Far(server, relay, project, project_name)
                 deploys.append(await far.deploys(services, runs))
-                commands.append(await far.commands(runs))
+                if services == SERVICES[0]:
+                    commands = await far.commands(runs)
                 connection = await far.connection(runs)
                 say(f"measured {services} services")
-        return Distance(connection, deploys, commands[0])
+        return Distance(connection, deploys, commands)
 
 
 def shop(project: Project) -> Path:
