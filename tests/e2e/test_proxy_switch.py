@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from lab.load import Load, Request
 from lab.streams import Stream, hold
-from tests.e2e.support.proxy import ProxyTestbed, each_engine, testbed_on
+from tests.e2e.support.proxy import ProxyTestbed, each_engine, make_testbed
 
 from ftl.events import Draining, Event
 from ftl.proxy.drain import wait_drained
@@ -31,7 +31,7 @@ def test_switches_lose_nothing(proxy_image: str, suite: str, request: pytest.Fix
 
     Public requests, calls by name, WebSockets, event streams and slow requests.
     """
-    asyncio.run(_switches(testbed_on(suite, request)))
+    asyncio.run(_switches(make_testbed(suite, request)))
 
 
 async def _switches(unopened: ProxyTestbed) -> None:

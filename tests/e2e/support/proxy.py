@@ -251,7 +251,7 @@ each_engine = pytest.mark.parametrize("suite", ["here", *os.environ.get("FTL_TES
 """Run a test on this machine's engine, and on servers of FTL_TEST_SUITES ("trixie sid")."""
 
 
-def testbed_on(suite: str, request: pytest.FixtureRequest) -> ProxyTestbed:
+def make_testbed(suite: str, request: pytest.FixtureRequest) -> ProxyTestbed:
     """Testbed on this machine's engine, or on a new server of that suite."""
     if suite == "here":
         return ProxyTestbed()
