@@ -186,10 +186,7 @@ class _Checks:
                 self._report(self._mark(*path, "username"), message, hint)
 
     def service(self, service: Service, path: KeyPath) -> None:
-        """A service has an image or a build, and a port if it gets requests."""
-        if self._is_missing(*path, "image") and self._is_missing(*path, "build"):
-            hint = "write `build: .` to build it here, or `image: NAME` to pull it"
-            self._report(self._mark(*path), f"{_label(service)} has neither image nor build", hint)
+        """An image that is built has no digest, a service with requests has a port, and a hook a command."""
         if service.build is not None and service.image is not None and "@" in service.image:
             hint = "write a tag: the built image gets its own digest"
             self._report(self._mark(*path, "image"), "image has a digest, but build makes a new image", hint)

@@ -46,8 +46,6 @@ def _section(section: type[Any], definitions: dict[str, Any]) -> dict[str, Any]:
         "properties": properties,
         "additionalProperties": False,
     }
-    if section is Service:
-        result["anyOf"] = [{"required": [name]} for name in ("build", "image", "path")]
     required = [name for name, key in keys.items() if key.required]
     return {**result, "required": required} if required else result
 

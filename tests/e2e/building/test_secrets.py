@@ -61,5 +61,5 @@ def test_a_missing_secret_fails_before_anything_is_built(project: Callable[..., 
         {"Dockerfile": SOURCE}, {"web": {"build": {"context": ".", "secrets": ["NOT_SET_ANYWHERE"]}}}
     )
     outcome = made.run("build")
-    assert outcome.exit_code == 1
+    assert outcome.exit_code == 2
     assert "the variable NOT_SET_ANYWHERE is not set" in outcome.stderr

@@ -96,7 +96,6 @@ SEEN = [
     "bad-name",
     "duration",
     "env-pair",
-    "neither-image-nor-build",
     "no-name",
     "no-project",
     "no-services",

@@ -344,3 +344,13 @@ def test_env_values_are_exactly_what_the_variables_hold(folder: Path, values: di
     lines = "".join(f"      {name}: ${{{name}}}\n" for name in values)
     project = load_file(written(folder, BASE + f"    env:\n{lines}"), values)
     assert project.services[0].env == values
+
+
+def test_a_misspelt_image_is_one_problem(folder: Path, refused: Refuse) -> None:
+    """A service without image and build is built from `.`, but not if a key is meant for one of them."""
+    (folder / "Dockerfile").unlink()
+    (problem,) = refused(HEAD + "services: [{name: web, imge: redis}]\n")
+    assert "`imge` is not a key" in problem.message
+    (problem,) = refused(HEAD + "services: [{name: web}]\n")
+    assert "there is no file Dockerfile" in problem.message
+    assert "`image: NAME`" in (problem.hint or "")

@@ -136,7 +136,10 @@ class Service(Section):
         metadata=key(field_types.PORT, "Port that the app listens on in the container; required for routes."),
     )
     build: Build | None = field(
-        default=None, metadata=key(Nested(Build, "context"), "How to build the image on this machine.")
+        default=None,
+        metadata=key(
+            Nested(Build, "context"), "How to build the image on this machine.", default="`.` without `image`"
+        ),
     )
     image: str | None = field(
         default=None,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.config.models.field_types import keys_of
 from ftl.config.models.presets import PRESETS, Preset, preset_environment
 from ftl.config.models.project import BuildSecret, Container, Dependency, Project, Proxy, Section, Service
 from ftl.config.read.interpolator import AlreadyReported
@@ -41,7 +42,7 @@ def project(reader: Reader, mapping: MappingNode, _path: KeyPath) -> MappingNode
 
 
 def service(reader: Reader, mapping: MappingNode, path: KeyPath) -> MappingNode:
-    """Accept `path: DIR` for a build, and put the variables of env_file below env."""
+    """Accept `path: DIR`, add the default build, and put variables of env_file below env."""
     context, build, files = (mapping.get(name) for name in ("path", "build", "env_file"))
     changes: dict[str, Node | None] = {"path": None, "env_file": None}
     if context is not None:
@@ -50,11 +51,19 @@ def service(reader: Reader, mapping: MappingNode, path: KeyPath) -> MappingNode:
             reader.report(context.mark, "path and build are both given", hint)
         else:
             changes["build"] = MappingNode({}, context.mark).replace({"context": context})
+    elif build is None and mapping.get("image") is None and not _misspells_image(mapping):
+        changes["build"] = MappingNode({}, mapping.mark)
     if files is not None:
         reader.env_files[(*path, "env")] = _env_files(reader, files)
         if mapping.get("env") is None:
             changes["env"] = MappingNode({}, files.mark)
     return mapping.replace(changes)
+
+
+def _misspells_image(mapping: MappingNode) -> bool:
+    """Whether an unknown key is meant for the image or its build, so that the default would be a second problem."""
+    unknown = [key for key in mapping.entries if key not in keys_of(Service)]
+    return any(closest_match(key, ("image", "build")) for key in unknown)
 
 
 def _env_files(reader: Reader, files: Node) -> dict[str, Variable]:
