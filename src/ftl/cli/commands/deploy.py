@@ -50,9 +50,9 @@ def command(
 ) -> None:
     """Build, send and start a new release without downtime.
 
-    New containers start beside the old ones and must pass their health check; then the pre hooks run, all
-    traffic switches at once, and the old containers finish their requests. If anything fails before the
-    switch, the old release stays live, and the exit code is 1. Services that did not change are not touched.
+    Pre hooks run in the new image; then new containers start beside the old ones and must pass their health
+    check, all traffic switches at once, and the old containers finish their requests. If anything fails before
+    the switch, the old release stays live, and the exit code is 1. Services that did not change are not touched.
 
     Exit codes: 0 done, 1 failed, 2 ftl.yaml or the call is wrong, 3 the server cannot be reached, 4 another
     deploy is in progress, 130 interrupted.

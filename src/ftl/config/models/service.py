@@ -135,11 +135,14 @@ class Hook(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks(Section):
-    """`hooks:` commands before and after the switch to the new release."""
+    """`hooks:` commands before the new containers start, and after the switch to the new release."""
 
     pre: Hook | None = field(
         default=None,
-        metadata=key(Nested(Hook, "remote"), "Runs before the switch; if it fails, the old release stays."),
+        metadata=key(
+            Nested(Hook, "remote"),
+            "Runs before the new containers start; if it fails, the old release stays.",
+        ),
     )
     post: Hook | None = field(default=None, metadata=key(Nested(Hook, "remote"), "Runs after the switch."))
 
