@@ -77,7 +77,7 @@ services:
     # env:
     #   DATABASE_URL: postgresql://postgres:${{POSTGRES_PASSWORD}}@postgres:5432/postgres
     # hooks:
-    #   pre: ./manage.py migrate   # in the new image, before the new containers start; if it fails, the old release stays
+    #   pre: ./manage.py migrate   # in the new image, before it starts; if it fails, the old release stays
     # volumes:
     #   - uploads:/srv/uploads
 
