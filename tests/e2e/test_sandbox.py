@@ -28,19 +28,19 @@ CMD ["httpd", "-f", "-p", "8000", "-h", "/www"]
 
 @pytest.fixture
 def sandbox(engine: str, ftl: Callable[..., Project]) -> Iterator[tuple[Project, str]]:
-    """A project from which sandboxes are made, and a name for one that no other test uses."""
+    """A project to run `ftl sandbox` in, and a sandbox name that no other test uses."""
     project, name = ftl(), f"test-{secrets.token_hex(4)}"
     yield project, name
     project.run("sandbox", "down", "--name", name)
 
 
 def up(project: Project, name: str) -> dict[str, object]:
-    """Start it, and say where it is."""
+    """Start it; its address."""
     return project.run("sandbox", "up", "--name", name, "--json").ok().result
 
 
 def ssh(there: dict[str, object], *command: str) -> subprocess.CompletedProcess[str]:
-    """Log in by the command that `up` prints, asking nothing and trusting no host key that is not written down."""
+    """Log in by the command that `up` prints, without prompts and with known host keys only."""
     strict = ("-F", "/dev/null", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes")
     program, *options = shlex.split(str(there["ssh"]))
     return subprocess.run(
@@ -49,12 +49,12 @@ def ssh(there: dict[str, object], *command: str) -> subprocess.CompletedProcess[
 
 
 def container_of(name: str) -> str:
-    """What the engine calls a sandbox."""
+    """The name of a sandbox's container."""
     return f"ftl-sandbox-{name}"
 
 
 def left(name: str) -> str:
-    """What the engine still has of a sandbox."""
+    """The containers and volumes that a sandbox still has."""
     listed = ("ps", "--all", "--format", "{{.Names}}"), ("volume", "ls", "--format", "{{.Name}}")
     found = [
         subprocess.run(
@@ -84,7 +84,7 @@ def test_up_is_idempotent(sandbox: tuple[Project, str]) -> None:
 
 
 def test_up_starts_a_stopped_sandbox(sandbox: tuple[Project, str]) -> None:
-    """A sandbox that was stopped, by a reboot say, keeps its keys and data; its address is written down anew."""
+    """A sandbox that was stopped (by a reboot) keeps its keys and data; its address is saved anew."""
     project, name = sandbox
     first = up(project, name)
     assert ssh(first, "touch ~/mark").returncode == 0
@@ -95,8 +95,8 @@ def test_up_starts_a_stopped_sandbox(sandbox: tuple[Project, str]) -> None:
     assert seen.returncode == 0, seen.stderr
 
 
-def test_status_says_where_it_is(sandbox: tuple[Project, str]) -> None:
-    """The exit code tells whether it runs; the address is the one that `up` said."""
+def test_status_shows_its_address(sandbox: tuple[Project, str]) -> None:
+    """The exit code is 0 only while it runs; the address is the one that `up` printed."""
     project, name = sandbox
     absent = project.run("sandbox", "status", "--name", name)
     assert (absent.exit_code, "absent" in absent.stdout) == (1, True)
@@ -121,7 +121,7 @@ def test_down_leaves_nothing(sandbox: tuple[Project, str]) -> None:
 
 
 def test_keys_are_private(sandbox: tuple[Project, str]) -> None:
-    """Nobody else on this machine can read the key, or reach the folder that it is in."""
+    """No other user of this machine can read the key, or enter its folder."""
     key = Path(str(up(*sandbox)["key"]))
     assert key.stat().st_mode & 0o077 == 0
     assert key.parent.stat().st_mode & 0o077 == 0
@@ -139,7 +139,7 @@ def test_ports_are_published_on_loopback_alone(sandbox: tuple[Project, str]) -> 
 
 
 def test_a_published_port_80_answers_here(sandbox: tuple[Project, str], busybox: str) -> None:
-    """What a container in the sandbox publishes on 80 is reached at the http port that `up` said."""
+    """A container's port 80 in the sandbox is reached at the http port that `up` printed."""
     there = up(*sandbox)
     with subprocess.Popen(("docker", "save", busybox), stdout=subprocess.PIPE) as image:
         program, *options = shlex.split(str(there["ssh"]))
@@ -155,28 +155,28 @@ def test_a_published_port_80_answers_here(sandbox: tuple[Project, str], busybox:
 
 
 def test_two_projects_share_a_sandbox(sandbox: tuple[Project, str], busybox: str, proxy_image: str) -> None:
-    """Public names are served by HTTP and the proxy's own certificates; each project is told what leads to it."""
+    """Public names get the proxy's own certificates; each deploy prints the URLs of its project."""
     project, name = sandbox
     there = up(project, name)
     project.write({"Dockerfile": DOCKERFILE})
-    told = {one: deploy(project, name, one) for one in ("alpha", "beta")}
+    deploys = {app: deploy(project, name, app) for app in ("alpha", "beta")}
     http = f"http://127.0.0.1:{there['http_port']}"
-    assert [http in told[one].stdout.split() for one in told] == [True, False]
-    for one, outcome in told.items():
+    assert [http in outcome.stdout.split() for outcome in deploys.values()] == [True, False]
+    for app, outcome in deploys.items():
         (line,) = (line for line in outcome.stdout.splitlines() if line.startswith("by host name: "))
-        asked = shlex.split(line.removeprefix("by host name: "))
-        assert subprocess.run((*asked, "-sS"), capture_output=True, text=True, check=True).stdout == one
+        curl = shlex.split(line.removeprefix("by host name: "))
+        assert subprocess.run((*curl, "-sS"), capture_output=True, text=True, check=True).stdout == app
     settings = ssh(there, "docker exec ftl-proxy cat /config/ftl/caddy.json").stdout
     assert {issuer["module"] for issuer in issuers(json.loads(settings))} == {"internal"}
 
-    examined = project.run("doctor", "--json", "--server", "sandbox", env={"FTL_SANDBOX": name})
-    found = {one["name"]: one for one in examined.events("finding") if one["area"] in ("dns", "certificates")}
-    assert {one["level"] for one in found.values()} == {"ok"}, found
-    assert "DNS sends nobody" in examined.stdout
+    report = project.run("doctor", "--json", "--server", "sandbox", env={"FTL_SANDBOX": name})
+    findings = [item for item in report.events("finding") if item["area"] in ("dns", "certificates")]
+    assert {item["level"] for item in findings} == {"ok"}, findings
+    assert "needs no DNS record" in report.stdout
 
 
 def deploy(project: Project, sandbox: str, name: str) -> Outcome:
-    """Deploy a page that says its project's name, with TLS as it is when nothing is said about it."""
+    """Deploy a page with its project's name, with the default TLS settings."""
     config = {
         "project": {"name": f"{sandbox}-{name}", "domain": f"{name}.ftl-sandbox.com"},
         "services": [{"name": "web", "build": ".", "port": 8000, "routes": ["/"]}],
@@ -186,7 +186,7 @@ def deploy(project: Project, sandbox: str, name: str) -> Outcome:
 
 
 def issuers(config: dict[str, Any]) -> list[dict[str, Any]]:
-    """Who certifies, by the proxy's configuration."""
+    """The certificate issuers in the proxy's configuration."""
     policies = config["apps"]["tls"]["automation"]["policies"]
     return [issuer for policy in policies for issuer in policy["issuers"]]
 
@@ -219,9 +219,9 @@ def test_without_a_sandbox_the_server_is_unknown(ftl: Callable[..., Project]) ->
 
 
 def test_without_an_engine_it_says_so(ftl: Callable[..., Project], tmp_path: Path) -> None:
-    """No engine: a sentence with the next step, and no traceback."""
+    """An error with a hint, and no traceback."""
     nowhere = {"DOCKER_HOST": f"unix://{tmp_path}/no.sock"}
     refused = ftl().run("sandbox", "up", "--name", "none", env=nowhere)
     assert refused.exit_code == 1
-    assert "no engine answers" in refused.stderr
+    assert "no engine answers on this machine" in refused.stderr
     assert "Traceback" not in refused.stderr

@@ -14,6 +14,7 @@ fact connection "${SSH_CONNECTION-}"
 { ip -o addr show scope global || hostname -I | tr ' ' '\n' | sed 's/^/- - - /'; } 2> /dev/null | lines address
 sed -nE 's,^allow ([0-9]+)/tcp$,\1,p' /etc/ftl/firewall.conf 2> /dev/null | lines allowed
 web='nginx apache2 lighttpd haproxy caddy traefik varnish'
+# shellcheck disable=SC2046 # one argument for each name
 if units=$(systemctl list-units --plain --no-legend --state=active $(printf '%s.service ' $web) 2> /dev/null); then
     printf '%s\n' "$units" | sed -n 's/\.service .*//p' | lines web-server
 else
