@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-down test test-fast test-e2e test-nightly lint types layers format docs picture lock hooks engine bench-switch bench-deploy bench-setup bench-transfer clean
+.PHONY: help venv demo demo-down test test-fast test-e2e test-nightly test-deps lint types layers format docs picture lock hooks engine bench-switch bench-deploy bench-setup bench-transfer clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -30,6 +30,9 @@ test-e2e: engine ## The tests against real engines and servers
 test-nightly: engine ## Every cell of the matrix of transfers: releases of Debian, engines, stores
 	FTL_TEST_SUITES=bookworm,trixie,sid $(PYTHON) -m pytest -n $(WORKERS) -m "nightly or server" tests/e2e/test_transfer*.py tests/e2e/test_sources.py
 
+test-deps: venv ## Part of the unit tests with the lowest and the newest dependencies, and on the newest other Python
+	$(PYTHON) -m tools.dependencies
+
 lint: venv ## ruff: rules and format; first lines of docstrings; shell and Perl that run on servers
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
@@ -54,8 +57,8 @@ docs: venv ## Write the pages that are made from the program
 picture: demo ## Deploy once more on the demo's server, and draw the terminal as docs/deploy.svg
 	$(PYTHON) -m tools.picture
 
-lock: ## Write requirements-dev.txt anew from pyproject.toml (needs uv)
-	uv pip compile --quiet --universal --generate-hashes --custom-compile-command 'make lock' \
+lock: venv ## Write requirements-dev.txt anew from pyproject.toml
+	.venv/bin/uv pip compile --quiet --universal --generate-hashes --custom-compile-command 'make lock' \
 		--group dev pyproject.toml -o requirements-dev.txt
 
 hooks: venv ## Run lint and types before every commit
