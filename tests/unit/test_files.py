@@ -1,4 +1,4 @@
-"""Bounded reads: regular files of a limited size are read, everything else is refused by name."""
+"""Bounded reads: small regular files are read, everything else is refused."""
 
 from __future__ import annotations
 

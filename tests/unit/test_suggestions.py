@@ -1,4 +1,4 @@
-"""Which services a command was called for."""
+"""Selection by names that a user typed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ftl.errors import UsageError
 from ftl.suggestions import select_names
 
 
-def test_chosen_names() -> None:
+def test_names_are_selected() -> None:
     """No name means all; given ones come in the project's order, once; a misspelt one gets a suggestion."""
     known = ("web", "api", "db")
     assert select_names((), known, kind="service") == known

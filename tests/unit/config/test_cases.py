@@ -1,4 +1,4 @@
-"""Whole files: those that load, with the values they must have, and those that are refused, with place and words.
+"""Whole files: valid ones with their values, invalid ones with places and words.
 
 A case is NAME.yaml in tests/configs/valid or invalid. Beside it: NAME.json, a map from dotted path to the value in
 the resolved form; or NAME.txt, the line that must be named (or -) and then the words; NAME.env, variables.

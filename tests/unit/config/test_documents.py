@@ -1,4 +1,4 @@
-"""What is made from the sections' declarations: the JSON Schema, the reference page, the first ftl.yaml."""
+"""Products of the declarations: JSON Schema, reference page, and the first ftl.yaml."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loading: files that are no ftl.yaml at all, exact places, the files beside, and what may never happen."""
+"""Loading: unreadable files, exact places, files beside ftl.yaml, and random input."""
 
 from __future__ import annotations
 

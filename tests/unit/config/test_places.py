@@ -1,4 +1,4 @@
-"""Places of problems: the file and line that a wrong value comes from, whichever file that is."""
+"""Places of problems: the file and line that a wrong value comes from."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_wrong_value_from_env_is_reported_in_env(folder: Path, refused: Refuse
     (problem,) = refused(BASE.replace("8000", "${PORT}"))
     assert places((problem,)) == [(".env", 2)]
     assert "`${PORT}`" in problem.message
-    assert problem.hint == "its value is used at ftl.yaml:8"
+    assert problem.hint == "the value is used at ftl.yaml:8"
     assert "hunter2" not in str(problem)
 
 
@@ -55,6 +55,7 @@ def test_checks_of_several_values_know_the_files_too(folder: Path, refused: Refu
     (problem,) = refused(BASE + "dependencies: [{name: '${OTHER}', image: redis}]\n")
     assert places((problem,)) == [(".env", 1)]
     assert "the service at ftl.yaml:6" in problem.message
+    assert problem.hint == "give one of them another name; the value is used at ftl.yaml:11"
 
 
 def test_a_wrong_value_of_an_overlay_is_reported_in_the_overlay(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The loaded project: the resolved form, what is masked in it, and the plain form that records keep."""
+"""The loaded project: resolved form, masks, and the plain form of release records."""
 
 from __future__ import annotations
 

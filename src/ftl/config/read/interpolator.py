@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ftl.config.variables.interpolation import MASK, InterpolationError, interpolate
@@ -27,7 +27,7 @@ class Text:
         masked: With each value of a variable masked.
         mark: The place that the text comes from: of the variable, if the text is its value and nothing else and if it
             was read from a file; else of the scalar.
-        origin: For hints: where the values of its variables come from; None without variables.
+        origin: For hints: where the values of its variables come from, if `mark` does not say it.
     """
 
     text: str
@@ -74,9 +74,7 @@ class Interpolator:
         found = {name: self.variables.find(name) for name in result.variables}
         source = found[result.source_variable].mark if result.source_variable else None
         if source is not None:
-            return Text(
-                result.text, result.masked, source, f"its value is used at {node.mark.seen_from(source)}"
-            )
+            return Text(result.text, result.masked, replace(source, used_at=node.mark))
         origins = " and ".join(f"{name} ({variable.origin})" for name, variable in found.items())
         noun = "the variable" if len(found) == 1 else "the variables"
         return Text(result.text, result.masked, node.mark, f"its value comes from {noun} {origins}")

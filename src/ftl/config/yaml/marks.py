@@ -48,15 +48,20 @@ class Mark:
         line: 1-based; 0 for the file as a whole.
         column: 1-based; 0 for the file as a whole.
         offset: Offset in the text.
+        used_at: For the value of a variable: the place that uses it, which problems add to their hint.
     """
 
     file: SourceFile
     line: int = 0
     column: int = 0
     offset: int = 0
+    used_at: Mark | None = None
 
     def problem(self, message: str, hint: str | None = None) -> Problem:
         """Make a problem at this place."""
+        if self.used_at is not None:
+            use = f"the value is used at {self.used_at.seen_from(self)}"
+            hint = f"{hint}; {use}" if hint else use
         return Problem(message, self.file.name, self.line, self.column, self.file.line(self.line), hint)
 
     def seen_from(self, other: Mark) -> str:

@@ -1,4 +1,4 @@
-"""The variables of a project: which source wins, where they come from, and hints for those that are not set."""
+"""Variables of a project: precedence of sources, places, and hints for unset ones."""
 
 from __future__ import annotations
 
