@@ -71,8 +71,9 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def arrived(server: Server, count: int) -> bool:
-    """Whether this many layers have arrived."""
-    return len([name for name in kept(server) if not name.startswith(".")]) >= count
+    """Whether this many of the image's large layers have arrived; the order is that of `docker save`."""
+    names = [name for name in kept(server) if not name.startswith(".")]
+    return sum(int(name.rpartition("-")[2]) >= PART for name in names) >= count
 
 
 def tidy(server: Server) -> bool:
