@@ -64,7 +64,7 @@ Lines are `NAME=VALUE`; a `NAME` alone takes its value from the environment. `ex
 | written | value |
 |---|---|
 | `A=x y` | `x y`, with the expressions above interpolated from the environment and the lines before |
-| `A="x\\ty"` | with the escapes `\\n`, `\\t`, `\\\\`, `\\"`, and `\\$` for a dollar sign; several lines |
+| `A="x\\ty"` | as above, with the escapes `\\n`, `\\t`, `\\\\`, `\\"` and `\\$` (a dollar sign); several lines |
 | `A='x\\y${{B}}'` | exactly what is written, except that `\\'` is a quote; several lines |
 """
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ftl.aio import gather2
 from ftl.child import complete
+from ftl.files import read_small_file
 from ftl.server.doctor.finding import Finding
 
 if TYPE_CHECKING:
@@ -88,8 +89,7 @@ def _file_state(path: Path) -> KeyState | None:
         if path.is_dir():
             return "folder"
         mode = path.stat().st_mode
-        with path.open("rb") as file:
-            head = file.read(64)
+        head = read_small_file(path)[:64]
     except FileNotFoundError:
         return "missing"
     except OSError:
