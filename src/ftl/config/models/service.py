@@ -135,7 +135,7 @@ class Hook(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks(Section):
-    """`hooks:` commands before the new containers start, and after the switch to the new release."""
+    """`hooks:` commands before the new containers start, and after the switch to them."""
 
     pre: Hook | None = field(
         default=None,
