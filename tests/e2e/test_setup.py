@@ -1,4 +1,4 @@
-"""`ftl setup` on real bare servers: what it changes, what it leaves alone, and what is reachable afterwards."""
+"""`ftl setup` on real bare servers: its changes, and the ports that are open afterwards."""
 
 from __future__ import annotations
 
@@ -34,47 +34,47 @@ LOCK = (
 
 
 def snapshot(server: Server) -> bytes:
-    """All of a server that setup could change."""
+    """Everything on a server that setup could change."""
     done = server.run("sh", "-c", SNAPSHOT, check=False)
     return done.stdout
 
 
 def setup(target: LabProject, *argv: str, **options: object) -> list[str]:
-    """Run `ftl setup`; returns the steps that it took."""
+    """Run `ftl setup`; the kinds of its steps."""
     result = target.run("setup", "--json", *argv, **options).ok().result
     return [change["step"] for change in result["changes"]]
 
 
 def answers(prober: Server, address: str, port: int) -> bool:
-    """Whether an HTTP server answers another machine at a port."""
+    """Whether an HTTP server on a port answers another machine."""
     argv = ("curl", "--silent", "--max-time", "3", "--output", "/dev/null", f"http://{address}:{port}/")
     return prober.run(*argv, check=False).returncode == 0
 
 
 def passes(prober: Server, address: str, port: int) -> bool:
-    """Whether another machine's packets come through to a port: it answers, be it with a refusal."""
+    """Whether another machine's packets reach a port: it answers, if only with a refusal."""
     argv = ("timeout", "3", "bash", "-c", f"exec 3<> /dev/tcp/{address}/{port}")
     return prober.run(*argv, check=False).returncode != 124
 
 
 def where_we_come_from(server: Server) -> str:
-    """The address at which a server sees this machine, which no other server has."""
+    """This machine's address as a server sees it."""
     return server.run("sh", "-c", "ip route | awk '/^default/ { print $3 }'").stdout.decode().strip()
 
 
 def publish(server: Server, port: int) -> None:
-    """Run a container that is not FTL's and publishes a port."""
+    """Run a container other than FTL's that publishes a port."""
     server.load("ftl-lab-busybox:latest")
     argv = ("--detach", "--publish", f"{port}:8000", "ftl-lab-busybox:latest")
     server.docker("run", *argv, "httpd", "-f", "-p", "8000", "-h", "/")
 
 
-def test_a_bare_server_becomes_one_that_is_deployed_to(
+def test_a_bare_server_is_made_ready_for_deploys(
     server_factory: ServerFactory, ftl: Callable[..., Project], busybox: str, proxy_image: str
 ) -> None:
-    """Only what is missing is done, once; then a deploy works, and of published ports only `forwards` are open.
+    """Only missing parts are added, once; then a deploy works, and of published ports only `forwards` are open.
 
-    It knows no authority at first, without which Docker's repository could not be asked.
+    It has no CA certificates at first, without which Docker's repository cannot be reached.
     """
     bare = server_factory("bare", bare=True, comfort=False)
     prober = server_factory("prober", bare=True)
@@ -114,10 +114,10 @@ def test_a_bare_server_becomes_one_that_is_deployed_to(
     assert setup(app) == []
 
 
-def test_what_is_there_is_kept(
+def test_existing_settings_are_kept(
     server_factory: ServerFactory, ftl: Callable[..., Project], busybox: str
 ) -> None:
-    """Settings of Docker, rules of ufw, who may reach sshd; sudo's password is used and shown nowhere."""
+    """Docker's settings, ufw's rules and the restrictions of SSH; sudo's password is never shown."""
     own = server_factory("kept", suite="trixie", bare=True, users=("admin",))
     app = lab_project(ftl, own)
     app.config["server"]["user"] = "admin"
@@ -144,7 +144,7 @@ def test_what_is_there_is_kept(
     assert "does not accept the password" in wrong.result["error"]["message"]
     assert snapshot(own) == before
 
-    # Another apt is at work.
+    # Another apt is running.
     with subprocess.Popen(("docker", "exec", own.container, "python3", "-c", LOCK)):
         done = app.run("setup", "--json", env={"FTL_SUDO_PASSWORD": PASSWORD}).ok()
     assert PASSWORD not in done.stdout + done.stderr
@@ -167,12 +167,12 @@ def test_what_is_there_is_kept(
     assert not any(passes(prober, own.address, port) for port in (22, 2222))
 
 
-def test_an_engine_that_runs_keeps_its_containers(
+def test_a_running_engine_keeps_its_containers(
     server_factory: ServerFactory, ftl: Callable[..., Project], busybox: str
 ) -> None:
-    """It is restarted for its settings under running containers; settings that it does not take leave it as it is.
+    """Its restart for new settings stops no container; settings that it rejects are reverted.
 
-    What will be closed of them is said, and a VPN stays as it is.
+    Their ports that will be closed are noted, and a VPN's port stays open.
     """
     own = server_factory("existing")
     own.run("sh", "-c", PUT_INIT_SCRIPT, stdin=INIT_SCRIPT.encode())
@@ -201,10 +201,10 @@ def test_an_engine_that_runs_keeps_its_containers(
     assert setup(app) == []
 
 
-def test_nobody_is_locked_out(server_factory: ServerFactory, ftl: Callable[..., Project]) -> None:
-    """Rules after which no new connection is let in go away: we take them back, and if we cannot, they do it.
+def test_a_lockout_is_prevented(server_factory: ServerFactory, ftl: Callable[..., Project]) -> None:
+    """Rules that prevent a new connection are reverted: by setup, or else by the server itself.
 
-    And nobody is let in: who limits SSH to one address goes on doing so.
+    And SSH that is limited to one address stays so.
     """
     own = server_factory("locked", bare=True, suite="bullseye")
     app = lab_project(ftl, own)
@@ -215,7 +215,7 @@ def test_nobody_is_locked_out(server_factory: ServerFactory, ftl: Callable[..., 
     assert [event["step"] for event in refused.events("step_undone")] == ["apply_firewall"]
     assert not has_rules(own)
 
-    # Now we are killed while we wait for that connection, and what runs there for us hangs.
+    # Setup is killed while it waits for that connection, and the root shell on the server hangs.
     let_in_once(own, "DROP")
     app.save()
     with app.project.start("setup", "--json", "--as", "root") as command:
@@ -239,12 +239,10 @@ def test_nobody_is_locked_out(server_factory: ServerFactory, ftl: Callable[..., 
     assert passes(prober, own.address, 22)
 
 
-def test_other_ways_in_are_closed_when_asked(
-    server_factory: ServerFactory, ftl: Callable[..., Project]
-) -> None:
-    """With --harden the user who deploys still comes in, root does not, and setup goes on working.
+def test_hardening_disables_other_logins(server_factory: ServerFactory, ftl: Callable[..., Project]) -> None:
+    """After --harden the deploy user can log in, root cannot, and setup still works.
 
-    Docker comes from a repository like its own, which the server reaches.
+    Docker is installed from a copy of its own repository, which the server reaches.
     """
     own = server_factory("hard", bare=True, comfort=False)
     repository = docker_repository.serve(server_factory("mirror", bare=True))
@@ -278,7 +276,7 @@ def test_other_ways_in_are_closed_when_asked(
 
 
 def let_in_once(server: Server, *otherwise: str) -> None:
-    """Have somebody's rules let in one connection: ours will stand, and no other come in after it."""
+    """Add rules that accept one connection: setup's first one works, and no other after it."""
     known = [
         "-p",
         "tcp",
@@ -300,12 +298,12 @@ def let_in_once(server: Server, *otherwise: str) -> None:
 
 
 def has_rules(server: Server) -> bool:
-    """Whether setup's firewall is in force."""
+    """Whether FTL's firewall is in force."""
     return b"-A INPUT -j FTL-INPUT" in server.run("iptables", "-S").stdout
 
 
 def wait_until(holds: Callable[[], bool], *, seconds: float = 60) -> None:
-    """Wait until something is so."""
+    """Wait until a condition holds."""
     over = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < over

@@ -1,4 +1,4 @@
-"""`ftl setup` where somebody was there before: links, secrets, odd names, another setup at the same time."""
+"""`ftl setup` on a server with symbolic links, secrets, odd user names and another setup."""
 
 from __future__ import annotations
 
@@ -29,14 +29,12 @@ echo 'jane.doe ALL=(root) NOPASSWD: /bin/systemctl restart app' > /etc/sudoers.d
 """
 
 
-def test_what_others_left_is_not_used_against_the_server(
-    server_factory: ServerFactory, ftl: Callable[..., Project]
-) -> None:
-    """Links and modes stay as they are, nothing is written through a user's links, and one setup works at a time.
+def test_setup_cannot_be_misled(server_factory: ServerFactory, ftl: Callable[..., Project]) -> None:
+    """Links and modes are kept, nothing is written through a user's links, and one setup runs at a time.
 
-    Who may run one command as root may not become root by it: before root's login ends, that user is given more.
+    A sudo rule for a single command is not enough: before root login is disabled, the user gets full sudo.
 
-    Where nothing is missing and the user who deploys is still not let in, the server is not called ready.
+    A complete server is not reported as ready if the deploy user cannot log in.
     """
     own = server_factory("attacked", bare=True, suite="trixie")
     own.run("sh", "-c", LINKED)
