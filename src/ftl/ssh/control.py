@@ -1,7 +1,7 @@
 """Client of an ssh master's control socket (OpenSSH's PROTOCOL.mux, version 4).
 
-That version is in use since OpenSSH 5.4 (2010). A request by `ssh -O` is a process that takes 9 to 16 ms, one over this
-socket takes less than 1 ms (OpenSSH 9.2). And an open control connection counts as a client of the master: one with
+That version is in use since OpenSSH 5.4 (2010). A request by `ssh -O` is a process that takes 6 ms, one over this
+socket takes 0.3 ms (OpenSSH 9.2). And an open control connection counts as a client of the master: one with
 ControlPersist does not end while it has clients (`channel_still_open` in its source), and the kernel closes the
 connection when our process ends, however it ends.
 """
