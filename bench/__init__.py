@@ -1,1 +1,1 @@
-"""Benchmarks: run by hand or by make (a test sees that they run); each prints JSON objects, one a line."""
+"""Benchmarks, run by hand or by make; each prints JSON objects, one per line."""

@@ -1,4 +1,4 @@
-"""The peak memory of `ftl deploy` while it sends an image of 1 GB that the server has nothing of.
+"""Peak memory of `ftl deploy` while it sends a 1 GB image of which the server has no layer.
 
 The image holds random bytes, so that all of them travel. Read from /proc while the deploy runs (so on Linux only):
 VmHWM is the most that a process ever had, and it only grows.

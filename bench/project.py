@@ -1,4 +1,4 @@
-"""A project to deploy, and a user who has nothing of this machine's own user: no ssh configuration, no known hosts."""
+"""Project to deploy, and a user without ssh configuration and known hosts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a switch costs: 20 deploys in a row under every kind of traffic, and what of it was lost.
+"""Requests and streams lost by 20 deploys in a row under every kind of traffic.
 
     python -m bench.switch [--deploys 20] [--requests 50000] [--drain 8] [--suite bookworm] [--store overlay2]
 

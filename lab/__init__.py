@@ -1,1 +1,1 @@
-"""Real engines, servers, images and slow links on this machine, for tests, the demo and benchmarks."""
+"""Real engines, servers, images and slow links on this machine, for tests and benchmarks."""

@@ -1,4 +1,4 @@
-"""`python -m lab VERB`, see README.md. Each verb imports what it needs: some run before FTL is installed."""
+"""`python -m lab VERB`, see README.md. Imports late: some verbs run before FTL is installed."""
 
 from __future__ import annotations
 

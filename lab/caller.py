@@ -1,4 +1,4 @@
-"""Clients inside a project's network: they call a name, keep their connections and never retry.
+"""Clients inside a project's network: keep-alive connections to a name, without retries.
 
 Run inside a container that has this file and `lab/load.py`: `python3 -m lab.caller HOST PORT SECONDS CLIENTS [PAUSE]`.
 They end earlier at SIGTERM, or once the file /stop is there. Prints one JSON object.

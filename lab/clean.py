@@ -1,4 +1,4 @@
-"""Taking away what the lab left in this machine's engine: by label, so nothing else is touched."""
+"""Removal of the lab's objects from this machine's engine: by label, nothing else."""
 
 from __future__ import annotations
 

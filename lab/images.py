@@ -1,4 +1,4 @@
-"""The images that tests and the demo start from: from a registry, else from Debian's packages and PyPI's."""
+"""Base images of tests and demo: from a registry, else from Debian's packages and PyPI's."""
 
 from __future__ import annotations
 

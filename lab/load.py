@@ -1,4 +1,4 @@
-"""Clients that hide nothing: each keeps its connection, asks one thing after the other and never retries.
+"""Load generator: keep-alive clients that send one request after the other and never retry.
 
 What a retrying client or a load balancer would paper over is counted here: a connection that ends under a
 request, an answer that does not come, a status that is not expected.

@@ -1,4 +1,4 @@
-"""What servers of the lab talk to: a registry behind TLS, with passwords or tokens, and an ACME authority.
+"""Peers of lab servers: a registry behind TLS with passwords or tokens, an ACME authority.
 
 Each is a container in the network of a run, under a name that every server there resolves. They go with the run
 (`Lab.close`), or when their block ends.

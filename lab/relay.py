@@ -1,4 +1,4 @@
-"""A TCP relay that makes a link longer and thinner: between a client and a server's sshd, to see what latency costs.
+"""TCP relay with latency and a bandwidth limit, between a client and a server's sshd.
 
 Every piece of data arrives `delay` seconds after it came in, in order and however many are under way, so the delay
 adds to the round trip without bounding throughput; `rate` does that: data waits in a queue that is emptied at this

@@ -1,4 +1,4 @@
-"""One server of the lab: how it is reached, what can be done on it past SSH, and how it is broken."""
+"""One server of the lab: its address, commands on it past SSH, ways to break it."""
 
 from __future__ import annotations
 

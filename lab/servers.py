@@ -1,4 +1,4 @@
-"""Servers of the lab: machines of their own on this one, with an address, sshd and (unless bare) a Docker engine.
+"""Servers of the lab: machines with an address, sshd and (unless bare) a Docker engine.
 
 They are made like `ftl sandbox`'s, from other suites, with other stores, on a network of their run where they see
 each other.

@@ -1,4 +1,4 @@
-"""An app that says which version it is, at once, slowly and in streams: run inside a container, behind a proxy.
+"""App that answers with its version: at once, slowly and in streams. Runs in a container.
 
 It needs nothing but Python. Environment: VERSION, PORTS (space separated). Paths: `/slow?SECONDS`, `/events` (an
 event stream), `/socket` (a WebSocket); anything else answers at once with what it saw. On SIGTERM it ends streams as

@@ -1,4 +1,4 @@
-"""Running the command line as users do: a folder with files, a program, an exit code, two streams."""
+"""The command line as users run it: a folder, a program, an exit code, two streams."""
 
 from __future__ import annotations
 

@@ -19,14 +19,6 @@ LONGEST = 90
 
 ROOTS = ("src/ftl", "tests", "lab", "bench", "tools")
 
-NOT_YET_CLEAN = (
-    "src/ftl/deploy",
-    "tests",
-    "lab",
-    "bench",
-)
-"""Files and folders that are checked only when they are named as arguments. Entries go, none comes."""
-
 NOUN_OR_IMPERATIVE = "begin with a noun phrase or an imperative"
 
 OPENINGS = {
@@ -135,12 +127,9 @@ def _public_name(node: ast.stmt | None) -> bool:
 
 
 def _files(paths: Sequence[str]) -> Iterator[Path]:
-    """Python files below the paths; without any, all that are not on the list of the unclean."""
+    """Python files below the paths; without any, all of the project's."""
     for path in map(Path, paths or ROOTS):
-        for file in [path] if path.is_file() else sorted(path.rglob("*.py")):
-            unclean = any(file.is_relative_to(entry) for entry in NOT_YET_CLEAN)
-            if paths or not unclean:
-                yield file
+        yield from [path] if path.is_file() else sorted(path.rglob("*.py"))
 
 
 def main(paths: Sequence[str]) -> int:

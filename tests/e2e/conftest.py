@@ -1,4 +1,4 @@
-"""Real engines and servers. A server is started once for each worker; a test that breaks one makes its own."""
+"""Fixtures of real engines and servers: one server per worker."""
 
 from __future__ import annotations
 

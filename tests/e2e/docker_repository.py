@@ -1,4 +1,4 @@
-"""A repository laid out and signed like Docker's own, on a server of the lab; its packages bring Debian's engine."""
+"""Package repository laid out like Docker's on a lab server, with Debian's engine."""
 
 from __future__ import annotations
 

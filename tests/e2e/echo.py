@@ -1,4 +1,4 @@
-"""A dependency that answers with what it is told, for tests that look at one or connect to it."""
+"""Dependency that echoes what it receives, for tests that inspect it or connect to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The benchmark that compares FTL's transfers with what others do runs, from the images to the last line."""
+"""bench.transfer runs from its images to its summary line."""
 
 from __future__ import annotations
 

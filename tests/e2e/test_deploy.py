@@ -1,4 +1,4 @@
-"""`ftl deploy` from end to end: a real engine here, a real server there, and visitors while it happens."""
+"""`ftl deploy` end to end: a real engine here, a real server, and clients during the switch."""
 
 from __future__ import annotations
 

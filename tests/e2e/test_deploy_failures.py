@@ -1,4 +1,4 @@
-"""Deploys that fail, are interrupted, are killed or meet another: users see one whole release throughout."""
+"""Deploys that fail, are interrupted, killed or concurrent: clients see one whole release."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images through registries with passwords and tokens: push from one engine, pull by another."""
+"""Images through registries with passwords and tokens: push by one engine, pull by another."""
 
 from __future__ import annotations
 

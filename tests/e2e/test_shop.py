@@ -1,4 +1,4 @@
-"""The example app, deployed as its README says: a database, migrations, a second service, pictures."""
+"""The example app, deployed as its README says: database, migrations, two services."""
 
 from __future__ import annotations
 

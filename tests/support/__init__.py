@@ -1,1 +1,1 @@
-"""Fakes at the real seams (engine, machine, clock), for unit tests of whatever works through them."""
+"""Fakes at the real seams (engine, machine, clock), for unit tests of code that uses them."""

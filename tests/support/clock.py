@@ -1,4 +1,4 @@
-"""A clock for tests: `run` executes a coroutine in a loop whose time jumps to the next timer instead of waiting."""
+"""Virtual time: `run` executes a coroutine in a loop that jumps to the next timer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fake engine in memory: containers, images, networks, volumes, archives and logs, as Docker treats them.
+"""In-memory engine: containers, images, networks, volumes, archives, logs as in Docker.
 
     engine = FakeEngine(images=["shop-web:r1"])
     engine.behaviors["shop-web:r1"] = Behavior(exit_code=1, log=("no database",))

@@ -1,4 +1,4 @@
-"""The public contract, in literal values: event types, labels, exit codes and names on the server.
+"""Public contract in literal values: event types, labels, exit codes, names on the server.
 
 Programs read the events, scripts test the exit codes, and servers that an older FTL deployed to have the labels and
 names. Renaming a class or a constant must not change any of them; adding to a table here is a decision.

@@ -1,4 +1,4 @@
-"""The documentation keeps its promises: links lead somewhere, files can be loaded, targets and options exist."""
+"""Checks of the documentation: links, files in examples, make targets, options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The token server of a registry: `tokens.py SERVICE PORT`, with the files that serve.py made.
+"""Token server of a registry: `tokens.py SERVICE PORT`, with the files from serve.py.
 
 Speaks what docker/distribution describes in "Token Authentication Specification" and "OAuth2": GET with a user's
 name and password, POST with a refresh token (docker's "identity token"). $USERS are `name:password,...`; the refresh
