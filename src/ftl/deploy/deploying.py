@@ -1,31 +1,25 @@
-"""A whole deploy: connect, build and observe, plan, apply under the lock, and its result."""
+"""Deploy: build and observe, make the plan from ftl.yaml, run it, and its result."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather2
-from ftl.deploy.apply.context import DeployContext, Resources, Traffic
-from ftl.deploy.apply.executor import Executor
+from ftl.deploy.apply.context import Traffic
 from ftl.deploy.backend import STANDALONE
 from ftl.deploy.inputs import author, built_images
 from ftl.deploy.observe.state import observe
+from ftl.deploy.operation import Applied, Operation, dry_run, run
 from ftl.deploy.plan.planner import Inputs
 from ftl.deploy.plan.sites import read_files
-from ftl.errors import FtlError
-from ftl.events import Note, Planned
-from ftl.host.fleet import Fleet
-from ftl.host.lock import DeployLock
 from ftl.host.session import open_session
 from ftl.image.platforms import remember_platform
-from ftl.releases.store import write_record
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from ftl.config import Project
     from ftl.deploy.backend import Backend
@@ -35,9 +29,6 @@ if TYPE_CHECKING:
     from ftl.events import Emit
     from ftl.host.session import Session
     from ftl.ssh.machine import Machine
-
-RECORD_SECONDS = 15.0
-"""Limit for recording a failure when the deploy itself has already failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,28 +83,23 @@ async def deploy(
         ServerError, LockHeld, BuildFailed, TransferFailed, Unhealthy, HookFailed, EngineError.
     """
     began = time.monotonic()
-    async with _prepared(request, machine, emit) as (session, inputs, observed):
-        plan = backend.plan(request, inputs, observed)
-        traffic: Mapping[str, Traffic] = {}
-        if not plan.empty:
-            plan, traffic = await _apply_under_lock(request, inputs, session, backend, emit)
-    return _result(request.project, plan, traffic, time.monotonic() - began)
+    async with _prepared(request, machine, emit, backend) as (operation, session, observed):
+        applied = await run(operation, session, observed, emit=emit)
+    return result(request.project, applied, time.monotonic() - began)
 
 
 async def plan_only(
     request: DeployRequest, machine: Machine, *, emit: Emit, backend: Backend = STANDALONE
 ) -> Plan:
     """Return the plan that `deploy` would apply now; the server is not changed."""
-    async with _prepared(request, machine, emit) as (session, inputs, observed):
-        plan = backend.plan(request, inputs, observed)
-        holder = await _lock(session, request.project).holder()
-    return plan if holder is None else replace(plan, notes=(_under_way(holder), *plan.notes))
+    async with _prepared(request, machine, emit, backend) as (operation, session, observed):
+        return await dry_run(operation, session, observed)
 
 
 @asynccontextmanager
 async def _prepared(
-    request: DeployRequest, machine: Machine, emit: Emit
-) -> AsyncIterator[tuple[Session, Inputs, Observed]]:
+    request: DeployRequest, machine: Machine, emit: Emit, backend: Backend
+) -> AsyncIterator[tuple[Operation, Session, Observed]]:
     """Connect; then build here and observe the server at the same time."""
     project = request.project
     project.select_services(request.services)  # before anything is asked of a server
@@ -128,127 +114,28 @@ async def _prepared(
             ),
             author(request.root),
         )
-        yield session, Inputs(by, built, files), observed
-
-
-def _under_way(holder: str) -> str:
-    return (
-        f"a deploy by {holder} is under way: this is what would be left to do if it ended here and now; "
-        "what it has started counts as left behind"
-    )
-
-
-# --- under the lock ---------------------------------------------------------------------------------
-
-
-def _lock(session: Session, project: Project) -> DeployLock:
-    return DeployLock(session.machine, project.name, session.info.id)
-
-
-async def _apply_under_lock(
-    request: DeployRequest, inputs: Inputs, session: Session, backend: Backend, emit: Emit
-) -> tuple[Plan, Mapping[str, Traffic]]:
-    """Take the lock, observe again (another deploy may have ended meanwhile), and apply the plan.
-
-    Returns:
-        The plan that was applied, and what bringing each image took.
-
-    Raises:
-        LockHeld: Another deploy has the lock, and `request.lock_wait` seconds were not enough.
-        FtlError: As `Executor.run`.
-    """
-    project = request.project
-    holder = f"{inputs.author.name} since {time.strftime('%H:%M:%S')}"
-    async with _lock(session, project).hold(holder, wait=request.lock_wait, emit=emit) as heartbeat:
-        observed = await observe(session.engine, session.info, project.name, session.name)
-        plan = backend.plan(request, inputs, observed)
-        for note in plan.notes:
-            emit(Note(note))
-        emit(Planned(plan.server, plan.release, tuple(step.text for step in plan.steps)))
-        context = DeployContext(
+        inputs = Inputs(by, built, files)
+        operation = Operation(
+            command=" ".join(("deploy", *request.services)),
             project=project,
             root=request.root,
-            fleet=Fleet([session]),
-            session=session,
-            observed=observed,
-            release=plan.release,
-            emit=emit,
-            resources=Resources(project, request.root),
+            by=by.name,
+            plan=lambda server: backend.plan(request, inputs, server),
+            lock_wait=request.lock_wait,
+            runners=backend.runners,
         )
-        try:
-            await _cancel_if_lock_lost(heartbeat, _apply(plan, backend, context))
-        finally:
-            await context.resources.close()
-    return plan, {name: image.traffic for name, image in context.images.items()}
-
-
-async def _cancel_if_lock_lost(heartbeat: asyncio.Task[None], work: Coroutine[None, None, None]) -> None:
-    """Run work that may only go on while the lock is held.
-
-    Raises:
-        ServerError: The lock was lost.
-    """
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.wait({task, heartbeat}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        if not task.done():
-            task.cancel()
-            await asyncio.wait({task})
-    if task.cancelled():
-        heartbeat.result()
-    task.result()
-
-
-async def _apply(plan: Plan, backend: Backend, context: DeployContext) -> None:
-    """Execute the plan; a failure is told with what holds now, and goes into the release's record."""
-    executor = Executor(plan, backend.runners, context)
-    try:
-        await executor.run()
-    except BaseException as error:
-        if note := _outcome_note(plan, executor):
-            context.emit(note)
-        if not executor.committed and plan.record is not None:
-            await _record_failure(plan, context, error)
-        raise
-
-
-def _outcome_note(plan: Plan, executor: Executor) -> Note | None:
-    """What holds on the server after a failure."""
-    if executor.incomplete:
-        return Note(
-            f"{plan.release} is live, but the deploy did not finish",
-            "warning",
-            hint="`ftl deploy` again finishes what is left: routes, old containers; hooks do not run again",
-        )
-    if executor.committed:
-        return Note(f"{plan.release} is live, and everything is done except its post hooks", "warning")
-    if any(change.kind == "service" and change.action != "created" for change in plan.changes):
-        return Note("nothing was switched: the release that was live goes on")
-    return None
-
-
-async def _record_failure(plan: Plan, context: DeployContext, error: BaseException) -> None:
-    assert plan.record is not None
-    failed = replace(
-        plan.record,
-        outcome="failed",
-        seconds=max(0.0, time.time() - plan.record.started),
-        error=error.message if isinstance(error, FtlError) else "interrupted",
-    )
-    try:
-        async with asyncio.timeout(RECORD_SECONDS):
-            await write_record(context.engine, plan.project, failed)
-    except (FtlError, TimeoutError):
-        return  # the server is out of reach: the record stays "started", which says the same
+        yield operation, session, observed
 
 
 # --- result -----------------------------------------------------------------------------------------
 
 
-def _result(project: Project, plan: Plan, traffic: Mapping[str, Traffic], seconds: float) -> DeployResult:
-    def result(change: Change) -> ServiceResult:
-        moved = traffic.get(change.name, Traffic())
+def result(project: Project, applied: Applied, seconds: float) -> DeployResult:
+    """Result of an operation that made a release of a project, or changed its live one."""
+    plan = applied.plan
+
+    def unit(change: Change) -> ServiceResult:
+        moved = applied.traffic.get(change.name, Traffic())
         return ServiceResult(
             change.image,
             change.action,
@@ -264,11 +151,11 @@ def _result(project: Project, plan: Plan, traffic: Mapping[str, Traffic], second
         seconds=seconds,
         changed=not plan.empty,
         services={
-            change.name: result(change)
+            change.name: unit(change)
             for change in plan.changes
             if change.kind == "service" and change.action != "removed"
         },
-        dependencies={change.name: result(change) for change in plan.changes if change.kind == "dependency"},
+        dependencies={change.name: unit(change) for change in plan.changes if change.kind == "dependency"},
         removed=tuple(change.name for change in plan.changes if change.action == "removed"),
         urls=urls(project),
         by_address=plan.by_address,

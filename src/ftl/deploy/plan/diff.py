@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ftl.config import Project
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.changes import RemovedService
+    from ftl.deploy.plan.sources import ImageSource
     from ftl.deploy.request import DeployRequest
     from ftl.engine.values import Container
     from ftl.proxy.site import Site, TlsFiles, UserCertificate
@@ -159,7 +160,7 @@ class Diff:
 def diff(
     request: DeployRequest,
     observed: Observed,
-    built: Mapping[str, BuiltImage],
+    sources: Mapping[str, ImageSource],
     files: TlsFiles,
     commit: str | None = None,
 ) -> Diff:
@@ -171,7 +172,8 @@ def diff(
     project, only = request.project, request.services
     selected = [service for service in project.services if not only or service.name in only]
     services = tuple(
-        service_change(project, service, observed, source_of(service, built), commit) for service in selected
+        service_change(project, service, observed, source_of(service, sources), commit)
+        for service in selected
     )
     dependencies = tuple(
         dependency_change(project, dependency, observed, keep=bool(only))

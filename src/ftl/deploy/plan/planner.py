@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.changes import DependencyChange
     from ftl.deploy.plan.diff import Diff
-    from ftl.deploy.plan.sources import BuiltImage
+    from ftl.deploy.plan.sources import ImageSource
     from ftl.deploy.request import Author, DeployRequest
     from ftl.engine.values import Container
     from ftl.releases.record import ReleaseOutcome
@@ -46,12 +46,12 @@ class Inputs:
 
     Attributes:
         author: Who deploys.
-        built: The images that were built here, by service; other services name their image.
+        sources: Service -> where its image comes from; other services name their image in ftl.yaml.
         files: The user's own files for TLS, if the project names any.
     """
 
     author: Author
-    built: Mapping[str, BuiltImage]
+    sources: Mapping[str, ImageSource]
     files: TlsFiles = NO_FILES
 
 
@@ -62,7 +62,7 @@ def make_plan(request: DeployRequest, inputs: Inputs, observed: Observed) -> Pla
         UsageError: Another project on the server has one of the routes or names, or another repository deploys there
             under this project's name.
     """
-    diff = compare(request, observed, inputs.built, inputs.files, inputs.author.commit)
+    diff = compare(request, observed, inputs.sources, inputs.files, inputs.author.commit)
     refuse_other_repository(diff, inputs.author.origin)
     refuse_taken_names(diff)
     stages = (

@@ -58,6 +58,6 @@ class NamedImage:
 ImageSource = BuiltImage | ImageOnServer | NamedImage
 
 
-def source_of(service: Service, built: Mapping[str, BuiltImage]) -> ImageSource:
-    """The image source of a service as ftl.yaml describes it: built here, or named."""
-    return built[service.name] if service.name in built else NamedImage(service.image or "")
+def source_of(service: Service, sources: Mapping[str, ImageSource]) -> ImageSource:
+    """The image source of a service: the one of this operation, else the name in ftl.yaml."""
+    return sources[service.name] if service.name in sources else NamedImage(service.image or "")

@@ -1,0 +1,212 @@
+"""Operation: one planned change of a server, from the lock to its outcome.
+
+Deploy, rollback, restart and all others run here; they differ only in the function that makes the plan.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from ftl.deploy.apply.context import DeployContext, Resources, Traffic
+from ftl.deploy.apply.executor import Executor
+from ftl.deploy.backend import STANDALONE
+from ftl.deploy.observe.state import observe
+from ftl.errors import FtlError
+from ftl.events import Note, Planned
+from ftl.host.fleet import Fleet
+from ftl.host.lock import DeployLock
+from ftl.host.session import open_session
+from ftl.releases.store import write_record
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+    from pathlib import Path
+
+    from ftl.config import Project
+    from ftl.deploy.apply.runners import Runners
+    from ftl.deploy.observe.state import Observed
+    from ftl.deploy.plan.model import Plan
+    from ftl.events import Emit
+    from ftl.host.session import Session
+    from ftl.ssh.machine import Machine
+
+RECORD_SECONDS = 15.0
+"""Limit for recording a failure when the operation itself has already failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A change of a project on its server.
+
+    Attributes:
+        command: The command line that does it, without `ftl`: "deploy", "rollback r4". Run again, it finishes what an
+            interrupted one left.
+        project: The project as it shall be.
+        root: Folder of ftl.yaml; local hooks run there.
+        by: Who runs it; others who want the lock see it.
+        plan: Observed server -> plan. Pure; called again once the lock is held.
+        lock_wait: Seconds to wait for another operation on the project to end.
+        runners: Execute the steps of the plan.
+    """
+
+    command: str
+    project: Project
+    root: Path
+    by: str
+    plan: Callable[[Observed], Plan]
+    lock_wait: float = 0.0
+    runners: Runners = STANDALONE.runners
+
+    @property
+    def verb(self) -> str:
+        """Name of the command, without arguments."""
+        return self.command.partition(" ")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """Result of an operation.
+
+    Attributes:
+        plan: The plan that was applied; empty where there was nothing to do.
+        traffic: Service or dependency -> what bringing its image took.
+    """
+
+    plan: Plan
+    traffic: Mapping[str, Traffic] = field(default_factory=dict)
+
+
+@asynccontextmanager
+async def observed_session(machine: Machine, project: str) -> AsyncIterator[tuple[Session, Observed]]:
+    """Connect to a server and observe a project there.
+
+    Raises:
+        ServerError, EngineError: The server does not answer.
+    """
+    async with open_session(machine) as session:
+        yield session, await observe(session.engine, session.info, project, session.name)
+
+
+async def run(operation: Operation, session: Session, observed: Observed, *, emit: Emit) -> Applied:
+    """Plan and, where there is anything to do, apply the plan under the lock.
+
+    Raises:
+        LockHeld: Another operation has the lock, and `operation.lock_wait` seconds were not enough.
+        FtlError: As `operation.plan`, and as `Executor.run`.
+    """
+    plan = operation.plan(observed)
+    return Applied(plan) if plan.empty else await _apply_under_lock(operation, session, emit)
+
+
+async def dry_run(operation: Operation, session: Session, observed: Observed) -> Plan:
+    """Return the plan that `run` would apply now; the server is not changed."""
+    plan = operation.plan(observed)
+    holder = await _lock(operation, session).holder()
+    return plan if holder is None else replace(plan, notes=(_under_way(holder), *plan.notes))
+
+
+def _under_way(holder: str) -> str:
+    return (
+        f"a deploy by {holder} is under way: this is what would be left to do if it ended here and now; "
+        "what it has started counts as left behind"
+    )
+
+
+# --- under the lock ---------------------------------------------------------------------------------
+
+
+def _lock(operation: Operation, session: Session) -> DeployLock:
+    return DeployLock(session.machine, operation.project.name, session.info.id)
+
+
+async def _apply_under_lock(operation: Operation, session: Session, emit: Emit) -> Applied:
+    """Take the lock, observe again (another operation may have ended meanwhile), and apply the plan."""
+    project = operation.project
+    holder = f"{operation.by} since {time.strftime('%H:%M:%S')}"
+    async with _lock(operation, session).hold(holder, wait=operation.lock_wait, emit=emit) as heartbeat:
+        observed = await observe(session.engine, session.info, project.name, session.name)
+        plan = operation.plan(observed)
+        for note in plan.notes:
+            emit(Note(note))
+        emit(Planned(plan.server, plan.release, tuple(step.text for step in plan.steps)))
+        context = DeployContext(
+            project=project,
+            root=operation.root,
+            fleet=Fleet([session]),
+            session=session,
+            observed=observed,
+            release=plan.release,
+            emit=emit,
+            resources=Resources(project, operation.root),
+        )
+        try:
+            await _cancel_if_lock_lost(heartbeat, _apply(plan, operation, context))
+        finally:
+            await context.resources.close()
+    return Applied(plan, {name: image.traffic for name, image in context.images.items()})
+
+
+async def _cancel_if_lock_lost(heartbeat: asyncio.Task[None], work: Coroutine[None, None, None]) -> None:
+    """Run work that may only go on while the lock is held.
+
+    Raises:
+        ServerError: The lock was lost.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({task, heartbeat}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task})
+    if task.cancelled():
+        heartbeat.result()
+    task.result()
+
+
+async def _apply(plan: Plan, operation: Operation, context: DeployContext) -> None:
+    """Execute the plan; a failure is told with what holds now, and goes into the release's record."""
+    executor = Executor(plan, operation.runners, context)
+    try:
+        await executor.run()
+    except BaseException as error:
+        if note := _outcome_note(plan, operation, executor):
+            context.emit(note)
+        if not executor.committed and plan.record is not None:
+            await _record_failure(plan, context, error)
+        raise
+
+
+def _outcome_note(plan: Plan, operation: Operation, executor: Executor) -> Note | None:
+    """What holds on the server after a failure."""
+    if executor.incomplete:
+        return Note(
+            f"{plan.release} is live, but the {operation.verb} did not finish",
+            "warning",
+            hint=f"`ftl {operation.command}` again finishes what is left: routes, old containers; "
+            "hooks do not run again",
+        )
+    if executor.committed:
+        return Note(f"{plan.release} is live, and everything is done except its post hooks", "warning")
+    if any(change.kind == "service" and change.action != "created" for change in plan.changes):
+        return Note("nothing was switched: the release that was live goes on")
+    return None
+
+
+async def _record_failure(plan: Plan, context: DeployContext, error: BaseException) -> None:
+    assert plan.record is not None
+    failed = replace(
+        plan.record,
+        outcome="failed",
+        seconds=max(0.0, time.time() - plan.record.started),
+        error=error.message if isinstance(error, FtlError) else "interrupted",
+    )
+    try:
+        async with asyncio.timeout(RECORD_SECONDS):
+            await write_record(context.engine, plan.project, failed)
+    except (FtlError, TimeoutError):
+        return  # the server is out of reach: the record stays "started", which says the same
