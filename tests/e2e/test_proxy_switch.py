@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +17,7 @@ from tests.e2e.support.proxy import ProxyTestbed, each_engine, make_testbed
 from ftl.events import Draining, Event
 from ftl.proxy.drain import wait_drained
 from ftl.proxy.names import release_alias
+from ftl.proxy.site import SiteRoute, Transition
 
 pytestmark = pytest.mark.engine
 
@@ -145,6 +149,62 @@ def test_an_interrupted_switch_is_complete_or_did_not_happen(proxy_image: str) -
                 assert len(releases) == 1, releases
                 seen |= releases
             print(f"releases seen: {sorted(seen)}")
+
+    asyncio.run(work())
+
+
+def test_routes_change_with_the_release_that_answers_them(proxy_image: str) -> None:
+    """Two services swap paths, and a prefix is no longer stripped: each request meets one release's routes, whole.
+
+    Also when nothing follows the switch, as after a kill.
+    """
+
+    async def work() -> None:
+        async with ProxyTestbed() as testbed:
+            project = testbed.project("shop")
+            for service in ("api", "web"):
+                await testbed.app(project, service, "r1")
+                await testbed.app(project, service, "r2")
+            old = (SiteRoute(HOST, "/api", True, "api", 8000), SiteRoute(HOST, "/", False, "web", 8000))
+            new = (SiteRoute(HOST, "/api", False, "web", 8000), SiteRoute(HOST, "/", False, "api", 8000))
+            site = await testbed.serve(project, services=["api", "web"], routes=old)
+            await testbed.go_live(project, api="r1", web="r1")
+            answers: Counter[str] = Counter()
+
+            def saw(request: Request, body: bytes) -> None:
+                answer = json.loads(body)
+                release = "/".join(answer["version"].split("/")[1:3])
+                answers[f"{request.path} -> {release} {answer['path']}"] += 1
+
+            requests = [Request("GET", "/api/x"), Request("POST", "/y", b"a body")]
+            with Load(await testbed.target(HOST), requests, clients=16, pause=0.005, saw=saw) as load:
+                await asyncio.sleep(0.5)
+                transition = Transition(
+                    "web",
+                    before={name: release_alias(project, name, "r1") for name in ("api", "web")},
+                    after={name: release_alias(project, name, "r2") for name in ("api", "web")},
+                    routes=old,
+                    internal=site.internal,
+                )
+                await testbed.proxy.apply(replace(site, routes=new, transition=transition))
+                await asyncio.sleep(0.5)
+                assert not any("r2" in answer for answer in answers), "the new routes came before the switch"
+                await testbed.go_live(project, api="r2", web="r2")
+                await asyncio.sleep(0.1)
+                switched = Counter(answers)
+                await asyncio.sleep(1)
+                await testbed.proxy.apply(replace(site, routes=new))
+                await asyncio.sleep(0.5)
+            late = answers - switched
+            assert load.tally.failed == 0, load.tally.reasons
+            assert set(answers) == {
+                "/api/x -> api/r1 /x",
+                "/y -> web/r1 /y",
+                "/api/x -> web/r2 /api/x",
+                "/y -> api/r2 /y",
+            }
+            assert set(late) == {"/api/x -> web/r2 /api/x", "/y -> api/r2 /y"}
+            print(load.tally, answers)
 
     asyncio.run(work())
 

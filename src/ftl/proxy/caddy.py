@@ -11,9 +11,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from ftl.proxy.handlers import not_found, proxy_to, route, unavailable
 from ftl.proxy.handover import graceful_app
-from ftl.proxy.names import ADMIN, STORAGE, live_file
+from ftl.proxy.names import ADMIN, STORAGE
 from ftl.proxy.tls import policy
+from ftl.proxy.views import View, read_decisions, views, views_of
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
@@ -36,14 +38,23 @@ def render(sites: Sequence[Site]) -> bytes:
 def caddy_config(sites: Sequence[Site]) -> Json:
     """Caddy's JSON configuration for all projects on a server, in any order of `sites`."""
     ordered = sorted(sites, key=lambda site: site.project)
-    servers: dict[str, Json] = {"http": _server(HTTP, [*_internal(ordered, HTTP), *_public_http(ordered)])}
+    servers: dict[str, Json] = {
+        "http": _server(HTTP, [*read_decisions(ordered), *_internal(ordered, HTTP), *_public_http(ordered)])
+    }
     secured = policy.secured_hosts(ordered)
     if secured:
-        routes = [*_redirects(ordered, only=secured), *_routes(ordered, only=secured), _not_found()]
+        routes = [
+            *read_decisions(ordered),
+            *_redirects(ordered, only=secured),
+            *_routes(ordered, only=secured),
+            not_found(),
+        ]
         servers["https"] = {**_server(HTTPS, routes), "tls_connection_policies": [{}]}
-    ports = {name.port for site in ordered for name in site.internal} - {HTTP, HTTPS}
+    ports = {name.port for site in ordered for name in site.all_internal} - {HTTP, HTTPS}
     for port in sorted(ports):
-        servers[f"internal-{port}"] = _server(port, [*_internal(ordered, port), _not_found()])
+        servers[f"internal-{port}"] = _server(
+            port, [*_moved(ordered, port), *_internal(ordered, port), not_found()]
+        )
     return {
         "admin": {"listen": ADMIN, "config": {"persist": False}},
         "logging": {"logs": {"default": {"exclude": ["admin.api"]}}},
@@ -54,13 +65,13 @@ def caddy_config(sites: Sequence[Site]) -> Json:
 
 def only_site(sites: Sequence[Site]) -> Site | None:
     """The site that also serves requests by the server's address: the only one with routes."""
-    with_routes = [site for site in sites if site.routes]
+    with_routes = [site for site in sites if site.all_routes]
     return with_routes[0] if len(with_routes) == 1 else None
 
 
 def _http(sites: Sequence[Site], servers: dict[str, Json]) -> Json:
     # With no connection to lose, the first deploy on a server need not wait for the empty configuration to end.
-    return graceful_app(servers) if any(site.routes for site in sites) else {"servers": servers}
+    return graceful_app(servers) if any(site.all_routes for site in sites) else {"servers": servers}
 
 
 def _server(port: int, routes: list[Json]) -> Json:
@@ -70,7 +81,7 @@ def _server(port: int, routes: list[Json]) -> Json:
         # FTL configures certificates and redirects to HTTPS explicitly.
         "automatic_https": {"disable": True},
         "routes": routes,
-        "errors": {"routes": [{"handle": [_unavailable()]}]},
+        "errors": {"routes": [{"handle": [unavailable()]}]},
     }
 
 
@@ -83,45 +94,55 @@ def _public_http(sites: Sequence[Site]) -> Iterator[Json]:
     yield from _routes(sites)
     only = only_site(sites)
     if only is not None:
-        yield from _by_address(only)
-    yield _not_found()
+        for view in views(only):
+            yield from _by_address(view)
+    yield not_found()
 
 
 def _redirects(sites: Sequence[Site], *, only: Container[str] | None = None) -> Iterator[Json]:
     """Redirects from host to host. They keep the visitor's scheme, even behind a load balancer that ends TLS."""
-    for site in sites:
-        for redirect in site.redirects:
+    for view in _views(sites):
+        for redirect in view.site.redirects:
             if only is None or redirect.host in only:
                 location = f"//{redirect.to}{{http.request.uri}}"
-                yield _route({"host": [redirect.host]}, policy.redirect_to(location))
+                yield route({**view.match, "host": [redirect.host]}, policy.redirect_to(location))
 
 
 def _routes(sites: Sequence[Site], *, only: Container[str] | None = None) -> Iterator[Json]:
     """Public routes (`only` of those hosts): named hosts before "any host", longer paths first."""
-    pairs = [(site, route) for site in sites for route in site.routes if only is None or route.host in only]
+    pairs = [
+        (view, each)
+        for view in _views(sites)
+        for each in view.site.routes
+        if only is None or each.host in only
+    ]
     pairs.sort(key=lambda pair: (pair[1].host == "", pair[1].host, -len(pair[1].path), pair[1].path))
-    for site, route in pairs:
-        yield _public_route(site, route, {"host": [route.host]} if route.host else {})
+    for view, each in pairs:
+        yield _public_route(view, each, {"host": [each.host]} if each.host else {})
 
 
-def _by_address(site: Site) -> Iterator[Json]:
+def _by_address(view: View) -> Iterator[Json]:
     """Routes by which the only site also answers requests by address: those of its first host."""
-    host = min(route.host for route in site.routes)
+    host = min((each.host for each in view.site.routes), default="")
     if not host:
         return  # it answers to any host anyway
     match: Json = {"vars_regexp": {"{http.request.host}": {"pattern": _BY_ADDRESS}}}
-    routes = [route for route in site.routes if route.host == host]
-    for route in sorted(routes, key=lambda route: (-len(route.path), route.path)):
-        yield _public_route(site, route, match)
+    routes = [each for each in view.site.routes if each.host == host]
+    for each in sorted(routes, key=lambda each: (-len(each.path), each.path)):
+        yield _public_route(view, each, match)
 
 
-def _public_route(site: Site, route: SiteRoute, match: Json) -> Json:
-    handlers = [_proxy_to_live(site.project, route.service, route.port, trusted=site.trusted)]
-    if route.path != "/":
-        match = {**match, "path": [route.path, f"{route.path}/*"]}
-        if route.strip_prefix:
-            handlers.insert(0, {"handler": "rewrite", "strip_path_prefix": route.path})
-    return _route(match, *handlers)
+def _public_route(view: View, each: SiteRoute, match: Json) -> Json:
+    handlers = [proxy_to(view.upstream(each.service), each.port, trusted=view.site.trusted)]
+    if each.path != "/":
+        match = {**match, "path": [each.path, f"{each.path}/*"]}
+        if each.strip_prefix:
+            handlers.insert(0, {"handler": "rewrite", "strip_path_prefix": each.path})
+    return route({**view.match, **match}, *handlers)
+
+
+def _views(sites: Sequence[Site]) -> Iterator[View]:
+    return (view for site in sites for view in views(site))
 
 
 # --- internal -----------------------------------------------------------------------------------
@@ -129,79 +150,30 @@ def _public_route(site: Site, route: SiteRoute, match: Json) -> Json:
 
 def _internal(sites: Sequence[Site], port: int) -> Iterator[Json]:
     for site in sites:
-        names = [name for name in site.internal if name.port == port]
+        names = [name for name in site.all_internal if name.port == port]
         if not names or not site.subnets:
             continue
         inside: Json = {"remote_ip": {"ranges": list(site.subnets)}}
-        for name in sorted(names, key=lambda name: name.service):
-            yield _route({**inside, "host": [name.service]}, _internal_handler(site, name))
+        for name in names:
+            yield from _internal_routes(site, name, {**inside, "host": [name.service]})
         if len(names) == 1 and port != HTTP:
             # The only service on this port answers whatever the Host header is.
-            yield _route(inside, _internal_handler(site, names[0]))
+            yield from _internal_routes(site, names[0], inside)
 
 
-def _internal_handler(site: Site, name: InternalName) -> Json:
-    return _proxy_to_live(site.project, name.service, name.port)
+def _internal_routes(site: Site, name: InternalName, match: Json) -> Iterator[Json]:
+    """Routes of a name on a port; while a deploy moves the port, both ports lead to the live release's."""
+    moving = views_of(site, name)
+    for view in moving:
+        port = view.port(name.service) if len(moving) > 1 else None
+        yield route({**view.match, **match}, proxy_to(view.upstream(name.service), port or name.port))
 
 
-# --- handlers -----------------------------------------------------------------------------------
-
-
-def _route(match: Json, *handlers: Json) -> Json:
-    return {"match": [match], "handle": list(handlers), "terminal": True} if match else _always(*handlers)
-
-
-def _always(*handlers: Json) -> Json:
-    return {"handle": list(handlers), "terminal": True}
-
-
-def _proxy_to_live(project: str, service: str, port: int, *, trusted: Sequence[str] = ()) -> Json:
-    """Proxy to the alias in the live file at the time of the request.
-
-    `X-Forwarded-*` headers are kept and extended if the request comes from one of `trusted`, else replaced.
-    """
-    return {
-        **({"trusted_proxies": list(trusted)} if trusted else {}),
-        "handler": "reverse_proxy",
-        "dynamic_upstreams": {
-            "source": "a",
-            # The final dot keeps the resolver from trying the machine's search domains.
-            "name": f"{{file.{live_file(project, service)}}}.",
-            "port": str(port),
-            "refresh": "1s",
-            "versions": {"ipv4": True, "ipv6": False},
-        },
-        "load_balancing": {
-            "selection_policy": {"policy": "least_conn"},
-            # Failed dials are retried for any method, since nothing was sent; after that only GET is.
-            "try_duration": "5s",
-            "try_interval": "250ms",
-        },
-        "transport": {
-            "protocol": "http",
-            "dial_timeout": "2s",
-            "compression": False,
-            # Shorter than the common keep-alive of servers (gunicorn 2 s; uvicorn and Node 5 s): a POST is never sent
-            # on a connection that the other end is about to close.
-            "keep_alive": {"enabled": True, "idle_timeout": "1500ms", "max_idle_conns_per_host": 128},
-        },
-        # A reload keeps WebSockets open; they end with their container.
-        "stream_close_delay": "720h",
-    }
-
-
-def _not_found() -> Json:
-    return _always(_text("404", "Nothing is served here.\n"))
-
-
-def _unavailable() -> Json:
-    return _text("{http.error.status_code}", "{http.error.status_code} {http.error.status_text}\n")
-
-
-def _text(status: str, body: str) -> Json:
-    return {
-        "handler": "static_response",
-        "status_code": status,
-        "headers": {"Content-Type": ["text/plain; charset=utf-8"]},
-        "body": body,
-    }
+def _moved(sites: Sequence[Site], port: int) -> Iterator[Json]:
+    """Decisions that internal names on a port need."""
+    moved = [
+        site
+        for site in sites
+        if any(name.port == port and len(views_of(site, name)) > 1 for name in site.all_internal)
+    ]
+    return read_decisions(moved)

@@ -88,7 +88,7 @@ async def connect_all(engine: Engine, machine: Machine, container: str, sites: I
     existing = {network.name for network in await engine.networks()}
     for site in sites:
         if project_network(site.project) in existing:
-            aliases = frozenset(name.service for name in site.internal)
+            aliases = frozenset(name.service for name in site.all_internal)
             await ensure_connected(engine, machine, container, project_network(site.project), aliases)
 
 

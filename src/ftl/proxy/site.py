@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ftl.config import Project
 
@@ -46,6 +46,31 @@ class SiteRedirect:
 
 
 @dataclass(frozen=True, slots=True)
+class Transition:
+    """Routes until a switch, which stand beside the site's own routes; one live file decides between the two.
+
+    A request is answered by the routes of the release that answers it, at every moment of a deploy: the rename of that
+    file changes both (docs/explanation/switch.md).
+
+    Attributes:
+        service: The service whose live file decides, the last one that the switch writes.
+        before: Service -> alias of its release until the switch, of those that are switched.
+        after: Service -> alias of its release after it. The site's routes apply once the live file says
+            `after[service]`.
+        routes: Public routes until the switch.
+        redirects: Redirects until the switch.
+        internal: Internal names until the switch.
+    """
+
+    service: str
+    before: Mapping[str, str]
+    after: Mapping[str, str]
+    routes: tuple[SiteRoute, ...] = ()
+    redirects: tuple[SiteRedirect, ...] = ()
+    internal: tuple[InternalName, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """A project's part of the proxy's configuration.
 
@@ -55,6 +80,7 @@ class Site:
         certificate: ID of the user's certificate, stored in the proxy and used instead.
         acme_root: Root certificate (PEM) by which the directory at `acme_ca` is trusted, if that is a private one.
         trusted: Ranges whose `X-Forwarded-*` headers are trusted.
+        transition: What applies instead until the switch of a deploy that changes routes.
     """
 
     project: str
@@ -68,16 +94,57 @@ class Site:
     acme_root: str | None = None
     redirects: tuple[SiteRedirect, ...] = ()
     trusted: tuple[str, ...] = ()
+    transition: Transition | None = None
 
     @property
     def hosts(self) -> tuple[str, ...]:
         """The named hosts of its routes and redirects, sorted."""
-        named = {route.host for route in self.routes if route.host}
-        return tuple(sorted(named | {redirect.host for redirect in self.redirects}))
+        named = {route.host for route in self.all_routes if route.host}
+        return tuple(sorted(named | {redirect.host for redirect in self.all_redirects}))
+
+    @property
+    def all_routes(self) -> tuple[SiteRoute, ...]:
+        """Its public routes before and after a switch."""
+        return self.routes + (self.transition.routes if self.transition else ())
+
+    @property
+    def all_redirects(self) -> tuple[SiteRedirect, ...]:
+        """Its redirects before and after a switch."""
+        return self.redirects + (self.transition.redirects if self.transition else ())
+
+    @property
+    def all_internal(self) -> tuple[InternalName, ...]:
+        """Its internal names before and after a switch, each once."""
+        names = {*self.internal, *(self.transition.internal if self.transition else ())}
+        return tuple(sorted(names, key=lambda name: (name.service, name.port)))
+
+    def before_switch(self) -> Site:
+        """The site as it applies until the switch."""
+        change = self.transition
+        if change is None:
+            return self
+        return replace(
+            self,
+            routes=change.routes,
+            redirects=change.redirects,
+            internal=change.internal,
+            transition=None,
+        )
+
+    def settled(self, live: Mapping[tuple[str, str], str]) -> Site:
+        """The site as it applies now, by the live files: (project, service) -> alias."""
+        change = self.transition
+        if change is None:
+            return self
+        switched = live.get((self.project, change.service)) == change.after[change.service]
+        return replace(self, transition=None) if switched else self.before_switch()
 
     def to_json(self) -> str:
-        """JSON as stored in the proxy."""
-        return json.dumps(asdict(self), indent=1, sort_keys=True)
+        """JSON as stored in the proxy; without the fields that FTL 0.1.0 does not know where they are not used."""
+        stored = asdict(self)
+        if self.transition is None:
+            del stored["transition"]
+        return json.dumps(stored, indent=1, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Site:
@@ -91,11 +158,10 @@ class Site:
             site = cls(
                 **{
                     **stored,
+                    **_read_routes(stored),
                     "subnets": tuple(stored["subnets"]),
-                    "routes": tuple(SiteRoute(**item) for item in stored["routes"]),
-                    "internal": tuple(InternalName(**item) for item in stored["internal"]),
-                    "redirects": tuple(SiteRedirect(**item) for item in stored.get("redirects", ())),
                     "trusted": tuple(stored.get("trusted", ())),
+                    "transition": _read_transition(stored.get("transition")),
                 }
             )
         except (TypeError, KeyError) as error:
@@ -103,6 +169,18 @@ class Site:
         if site.tls not in get_args(TlsMode):
             raise ValueError(f"not a site: tls is {site.tls!r}")
         return site
+
+
+def _read_routes(stored: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "routes": tuple(SiteRoute(**item) for item in stored["routes"]),
+        "internal": tuple(InternalName(**item) for item in stored["internal"]),
+        "redirects": tuple(SiteRedirect(**item) for item in stored.get("redirects", ())),
+    }
+
+
+def _read_transition(stored: dict[str, Any] | None) -> Transition | None:
+    return None if stored is None else Transition(**{**stored, **_read_routes(stored)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +275,7 @@ def conflicts(sites: Sequence[Site]) -> list[str]:
     owners: dict[tuple[str, str], str] = {}
     messages = []
     for site in sorted(sites, key=lambda site: site.project):
-        for route in site.routes:
+        for route in site.all_routes:
             owner = owners.setdefault((route.host, route.path), site.project)
             if owner != site.project:
                 where = f"{route.host or 'any host'}{route.path}"
@@ -208,7 +286,7 @@ def conflicts(sites: Sequence[Site]) -> list[str]:
 def _claimed_by_redirects(sites: Sequence[Site]) -> Iterator[str]:
     """A redirect takes all requests for its host."""
     for site in sorted(sites, key=lambda site: site.project):
-        for redirect in site.redirects:
+        for redirect in site.all_redirects:
             for other in sites:
                 if other.project != site.project and redirect.host in other.hosts:
                     yield (

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftl.proxy.caddy import caddy_config, render
-from ftl.proxy.site import InternalName, Site, SiteRedirect, SiteRoute
+from ftl.proxy.site import InternalName, Site, SiteRedirect, SiteRoute, Transition
 from ftl.proxy.tls.policy import is_public
 
 SHOP = Site(
@@ -212,6 +212,53 @@ def test_a_private_authority_certifies_any_name() -> None:
     assert issued["try_files"] == ["/ca.lan-dir/shop.lan/shop.lan.crt"], (
         "another issuer's certificate must not count"
     )
+
+
+def test_a_transition_has_the_routes_of_both_releases() -> None:
+    """One variable, read once per request, chooses; what is switched has fixed upstreams, the rest its live file."""
+    transition = Transition(
+        "web",
+        before={"web": "r1-web"},
+        after={"web": "r2-web"},
+        routes=(
+            SiteRoute("shop.example.com", "/", False, "api", 9000),
+            SiteRoute("shop.example.com", "/web", False, "web", 7000),
+        ),
+        internal=(InternalName("web", 7000), InternalName("api", 9000)),
+    )
+    found = servers(replace(SHOP, transition=transition))
+    first = next(route for route in found["http"]["routes"] if route["handle"][0]["handler"] == "vars")
+    assert first["handle"] == [{"handler": "vars", "ftl_live_shop": "{file./config/live/shop.web}"}]
+    assert not first.get("terminal")
+    new = {"vars": {"ftl_live_shop": ["r2-web"]}}
+    public = [
+        (("vars" in match), upstream(route), route["handle"][-1]["dynamic_upstreams"]["port"])
+        for match, route in zip(matches(found["http"]), found["http"]["routes"], strict=True)
+        if match.get("host") == ["shop.example.com"]
+    ]
+    assert public == [
+        (True, "r2-web.", "8000"),  # /api/v2
+        (True, "{file./config/live/shop.api}.", "9000"),  # /api
+        (False, "r1-web.", "7000"),  # /web, until the switch
+        (False, "{file./config/live/shop.api}.", "9000"),  # /, until the switch
+        (True, "r2-web.", "8000"),  # /
+    ]
+    for port in (7000, 8000):
+        inside = [
+            (
+                match.get("vars"),
+                match.get("not"),
+                upstream(route),
+                route["handle"][-1]["dynamic_upstreams"]["port"],
+            )
+            for match, route in zip(
+                matches(found[f"internal-{port}"]), found[f"internal-{port}"]["routes"], strict=True
+            )
+            if match.get("host") == ["web"]
+        ]
+        assert inside == [(None, [new], "r1-web.", "7000"), (new["vars"], None, "r2-web.", "8000")]
+    apis = [match for match in matches(found["internal-9000"]) if match.get("host") == ["api"]]
+    assert len(apis) == 1, "a name whose port stays needs no decision"
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from ftl.config.models.project import Project, ProjectInfo, Proxy, Route, Server, Service
-from ftl.proxy.site import InternalName, Site, SiteRedirect, SiteRoute, UserCertificate, conflicts, site_of
+from ftl.proxy.site import (
+    InternalName,
+    Site,
+    SiteRedirect,
+    SiteRoute,
+    Transition,
+    UserCertificate,
+    conflicts,
+    site_of,
+)
 
 SITE = Site(
     "shop",
@@ -32,10 +44,55 @@ def project(*services: Service, domain: str | None = "shop.example.com") -> Proj
     )
 
 
-@pytest.mark.parametrize("site", [SITE, Site("empty")])
+CHANGING = replace(
+    SITE,
+    transition=Transition(
+        "api",
+        before={"api": "r1-api"},
+        after={"api": "r2-api"},
+        routes=(SiteRoute("old.example.com", "/", False, "api", 7000),),
+        redirects=(SiteRedirect("old.example.org", "old.example.com"),),
+        internal=(InternalName("api", 7000),),
+    ),
+)
+
+
+@pytest.mark.parametrize("site", [SITE, Site("empty"), CHANGING])
 def test_a_site_is_stored_and_read(site: Site) -> None:
     """The JSON on the server is read back as the same value."""
     assert Site.from_json(site.to_json()) == site
+
+
+def test_a_site_is_stored_as_0_1_0_reads_it() -> None:
+    """Where a field is not used it is not stored: FTL 0.1.0 reads no site with a field that it does not know."""
+    known = {
+        "project",
+        "subnets",
+        "routes",
+        "internal",
+        "tls",
+        "email",
+        "acme_ca",
+        "certificate",
+        "acme_root",
+    }
+    assert json.loads(SITE.to_json()).keys() == known | {"redirects", "trusted"}
+
+
+def test_a_transition_is_settled_by_the_live_file() -> None:
+    """The site's own routes apply once the deciding live file names the new release, before that the old ones."""
+    assert CHANGING.settled({("shop", "api"): "r2-api"}) == SITE
+    for live in ({}, {("shop", "api"): ""}, {("shop", "api"): "r1-api"}, {("other", "api"): "r2-api"}):
+        assert CHANGING.settled(live).routes[0].host == "old.example.com"
+        assert CHANGING.settled(live).transition is None
+
+
+def test_a_transition_claims_both_generations() -> None:
+    """Until the switch is done no other project may take a route of either release."""
+    other = Site("other", routes=(SiteRoute("old.example.com", "/", False, "web", 80),))
+    assert conflicts([CHANGING, other])
+    assert CHANGING.hosts == ("old.example.com", "old.example.org", "shop.example.com", "www.example.com")
+    assert CHANGING.all_internal == (InternalName("api", 7000), InternalName("api", 8000))
 
 
 @pytest.mark.parametrize(

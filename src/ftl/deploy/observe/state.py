@@ -88,8 +88,9 @@ class Observed:
 
     @property
     def site(self) -> Site | None:
-        """The project's site as the proxy knows it."""
-        return self.proxy.site(self.project) if self.proxy is not None else None
+        """The project's site as it applies now: a deploy that was killed may have left routes of two releases."""
+        site = self.proxy.site(self.project) if self.proxy is not None else None
+        return site.settled(self.proxy.live) if self.proxy is not None and site is not None else None
 
     @property
     def last_number(self) -> int:

@@ -14,7 +14,7 @@ from ftl.deploy.plan.changes import (
     service_change,
 )
 from ftl.deploy.plan.exclusive import stop_before_dependency, stop_before_service
-from ftl.deploy.plan.sites import moves_port, target_site, transitional_site
+from ftl.deploy.plan.sites import target_site, transitional_site
 from ftl.deploy.plan.sources import BuiltImage, ImageOnServer, NamedImage, source_of
 from ftl.errors import UsageError
 from ftl.proxy.caddy import only_site
@@ -71,11 +71,6 @@ class Diff:
         """Whether requests by the server's address come to this project."""
         target = self.target_site
         return target is not None and only_site([target, *_other_sites(self.observed)]) == target
-
-    @property
-    def moves_port(self) -> bool:
-        """Whether a service that is served now listens on another port from this release on."""
-        return self.target_site is not None and moves_port(self.target_site, self.observed)
 
     @property
     def starting(self) -> tuple[ServiceChange, ...]:
@@ -185,7 +180,6 @@ def diff(
         serving = {service.name for service in selected}
         serving |= {service.name for service in project.services if observed.serves(service.name)}
         target = target_site(project, observed, serving, files)
-        transitional = transitional_site(target, observed)
         _refuse_conflicts(target, observed)
     makes_release = bool(
         removed
@@ -193,6 +187,10 @@ def diff(
         or any(change.starts for change in dependencies)
         or (target is not None and target != observed.site)
     )
+    release = f"r{observed.last_number + 1 if makes_release else observed.live_number}"
+    if target is not None:
+        starting = [change for change in services if change.starts]
+        transitional = transitional_site(target, observed, starting, release)
     return Diff(
         request=request,
         observed=observed,
@@ -203,7 +201,7 @@ def diff(
         target_site=target,
         certificate=files.certificate,
         makes_release=makes_release,
-        release=f"r{observed.last_number + 1 if makes_release else observed.live_number}",
+        release=release,
     )
 
 

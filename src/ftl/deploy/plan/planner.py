@@ -92,11 +92,9 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     # Migrations run before anything that needs them starts, as in Heroku's release phase and Kamal's pre-deploy hook.
     yield Stage("hooks", (hook_track(diff, "pre"),))
     yield Stage("services", tuple(service_track(diff, change) for change in diff.services))
-    switch = Stage("switch", (_switch(diff, author),), decides=True)
-    routes = Stage("routes", (_routes(diff),))
-    # Requests that wait for a port find the new containers there once they are live; those that went out for the
-    # old port never would.
-    yield from (routes, switch) if diff.moves_port else (switch, routes)
+    yield Stage("switch", (_switch(diff, author),), decides=True)
+    # Routes that change were switched with the release (`transitional_site`): this drops those of the old one.
+    yield Stage("routes", (_routes(diff),))
     yield Stage("post hooks", (hook_track(diff, "post"),))
     yield Stage("clean up", (*clean_tracks(diff), _certificates(diff)))
 

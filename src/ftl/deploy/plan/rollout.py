@@ -129,16 +129,17 @@ def proxy_track(diff: Diff) -> Track:
         return ()
     network = project_network(diff.project.name)
     proxy, known = diff.observed.proxy, diff.observed.site
-    aliases = tuple(sorted({name.service for name in site.internal}))
+    aliases = tuple(sorted({name.service for name in site.all_internal}))
     connected = (
         proxy is not None
         and network in proxy.networks
         and network in {one.name for one in diff.observed.networks}
         and known is not None
-        and set(aliases) <= {name.service for name in known.internal}
+        and set(aliases) <= {name.service for name in known.all_internal}
     )
     steps: list[Step] = [] if connected else [ConnectProxy(network, aliases)]
-    if known != site or (proxy is not None and not proxy.up_to_date):
+    stored = proxy.site(diff.project.name) if proxy is not None else None
+    if stored != site or (proxy is not None and not proxy.up_to_date):
         steps.append(ApplySite(site, diff.certificate))
     if diff.unswitched:
         steps.append(RepairSwitch(diff.project.name, diff.unswitched))

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 
 from ftl.errors import ConfigError
 from ftl.files import read_small_file
-from ftl.proxy.names import project_network
-from ftl.proxy.site import TlsFiles, UserCertificate, site_of
+from ftl.proxy.names import project_network, release_alias
+from ftl.proxy.site import TlsFiles, Transition, UserCertificate, site_of
 from ftl.proxy.tls.user_certificate import InvalidCertificate, check_certificate
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from ftl.config import Project
     from ftl.deploy.observe.state import Observed
+    from ftl.deploy.plan.changes import ServiceChange
     from ftl.proxy.site import Site
 
 
@@ -27,20 +28,48 @@ def target_site(project: Project, observed: Observed, serving: Collection[str], 
     return site_of(project, subnets=subnets, services=tuple(serving), files=files)
 
 
-def transitional_site(target: Site, observed: Observed) -> Site:
-    """Site while new containers become healthy: new names answer, old routes stay."""
+def transitional_site(
+    target: Site, observed: Observed, starting: Sequence[ServiceChange], release: str
+) -> Site:
+    """Site while new containers become healthy: new names answer, old routes stay.
+
+    Where routes change together with releases, both generations stand in it, and the switch chooses between them.
+
+    Args:
+        target: The site once the deploy is done.
+        observed: The server.
+        starting: The services that are switched.
+        release: The release that they are switched to.
+    """
     known = observed.site
     if known is None:
         return replace(target, routes=())
     names = {*known.internal, *target.internal}
     internal = tuple(sorted(names, key=lambda name: (name.service, name.port)))
-    return replace(target, routes=known.routes, internal=internal)
+    if starting and _changes_routes(known, target):
+        transition = Transition(
+            service=max(change.name for change in starting),
+            before={
+                change.name: release_alias(target.project, change.name, change.live)
+                for change in starting
+                # Requests for one that stops first wait for the new one, which the live file will name.
+                if change.live and not change.old_first
+            },
+            after={change.name: release_alias(target.project, change.name, release) for change in starting},
+            routes=known.routes,
+            redirects=known.redirects,
+            internal=known.internal,
+        )
+        return replace(target, transition=transition)
+    return replace(target, routes=known.routes, redirects=known.redirects, internal=internal)
 
 
-def moves_port(target: Site, observed: Observed) -> bool:
-    """Whether a service that is served now listens on another port from this release on."""
-    known = {name.service: name.port for name in observed.site.internal} if observed.site else {}
-    return any(known.get(name.service, name.port) != name.port for name in target.internal)
+def _changes_routes(known: Site, target: Site) -> bool:
+    """Whether requests go other ways: by a route, a redirect, or to another port of a service that is served now."""
+    ports = {name.service: name.port for name in known.internal}
+    return (known.routes, known.redirects) != (target.routes, target.redirects) or any(
+        ports.get(name.service, name.port) != name.port for name in target.internal
+    )
 
 
 def read_files(project: Project, root: Path) -> TlsFiles:

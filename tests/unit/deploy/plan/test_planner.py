@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,7 +11,8 @@ from ftl.config.models.project import Dependency, Hook, Hooks, Proxy, Registry, 
 from ftl.deploy.plan import steps as s
 from ftl.engine import labels
 from ftl.errors import UsageError
-from ftl.proxy.site import site_of
+from ftl.proxy.names import release_alias
+from ftl.proxy.site import InternalName, Site, Transition, site_of
 from ftl.releases.record import DependencyRecord
 from tests.unit.deploy.world import (
     actions,
@@ -25,6 +26,9 @@ from tests.unit.deploy.world import (
     server,
     service,
 )
+
+if TYPE_CHECKING:
+    from ftl.deploy.plan.model import Plan
 
 
 def test_a_first_deploy_builds_everything_up_and_decides_last() -> None:
@@ -315,13 +319,68 @@ def test_a_configuration_that_an_older_ftl_wrote_is_brought_up_to_date() -> None
     assert (found.release, kinds(found)) == ("r1", ["ApplySite"])
 
 
-def test_a_changed_port_is_told_to_the_proxy_before_the_switch() -> None:
-    """Requests may wait for the new port, but none is sent to the new containers at the old one."""
+def applied_sites(found: Plan) -> list[Site]:
+    """The sites that a plan gives the proxy, in order."""
+    return [step.site for step in found.steps if isinstance(step, s.ApplySite)]
+
+
+def test_changed_routes_are_switched_with_the_release() -> None:
+    """Both generations of routes stand in the proxy before the switch, each with its release; the old go afterwards."""
+    before = project(service(routes=(Route(path="/api", strip_prefix=True),)))
+    there = server(before, *container(before, "web", "r1"), live={"web": "r1"})
+    after = project(service(routes=(Route(path="/api"),)))
+    found = plan(after, there, content="sha256:two")
+    both, final = applied_sites(found)
+    assert both.transition == Transition(
+        "web",
+        before={"web": release_alias("shop", "web", "r1")},
+        after={"web": release_alias("shop", "web", "r2")},
+        routes=site_of(before).routes,
+        internal=site_of(before).internal,
+    )
+    assert both.routes == final.routes == site_of(after).routes
+    assert final.transition is None
+    order = kinds(found)
+    assert order.index("ApplySite") < order.index("StartContainers") < order.index("Switch")
+
+
+def test_routes_alone_need_no_transition() -> None:
+    """Without a new release the routes are just replaced."""
     before = project()
     there = server(before, *container(before, "web", "r1"), live={"web": "r1"})
-    found = kinds(plan(project(service(port=9000)), there))
-    last_site = len(found) - 1 - found[::-1].index("ApplySite")
-    assert last_site < found.index("Switch")
-    early = first(plan(project(service(port=9000)), there), s.ApplySite)
-    assert isinstance(early, s.ApplySite)
-    assert {name.port for name in early.site.internal} == {8000, 9000}
+    found = plan(project(service(routes=(Route(path="/other"),))), there)
+    assert [site.transition for site in applied_sites(found)] == [None]
+
+
+def test_a_changed_port_is_switched_with_the_release() -> None:
+    """Old and new port stand in the proxy until the switch decides which one the live release listens on."""
+    before = project()
+    there = server(before, *container(before, "web", "r1"), live={"web": "r1"})
+    early, final = applied_sites(plan(project(service(port=9000)), there))
+    assert {name.port for name in early.all_internal} == {8000, 9000}
+    assert early.transition is not None
+    assert final.all_internal == (InternalName("web", 9000),)
+
+
+@pytest.mark.parametrize("switched", [False, True])
+def test_a_deploy_that_was_killed_between_its_routes_is_completed(switched: bool) -> None:
+    """The live file says which routes apply; the next deploy goes on from those and leaves one generation."""
+    before = project(service(routes=(Route(path="/old"),)))
+    after = project(service(routes=(Route(path="/new"),)))
+    there = server(before, *container(before, "web", "r1"), live={"web": "r1"})
+    early = applied_sites(plan(after, there, content="sha256:two"))[0]
+    running = container(after, "web", "r2", content="sha256:two")
+    killed = server(
+        before, *container(before, "web", "r1"), *running, live={"web": "r2" if switched else "r1"}
+    )
+    assert killed.proxy is not None
+    killed = replace(killed, proxy=replace(killed.proxy, sites={"shop": early}))
+    assert killed.site is not None
+    assert [route.path for route in killed.site.routes] == ["/new" if switched else "/old"]
+    if switched:
+        found = plan(after, killed, content="sha256:two")
+        assert found.record is None, "nothing but the routes is left to do"
+        assert applied_sites(found) == [replace(early, transition=None)]
+    else:
+        found = plan(before, killed)
+        assert applied_sites(found) == [site_of(before, subnets=early.subnets)]

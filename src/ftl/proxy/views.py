@@ -1,0 +1,79 @@
+"""Views of a site: its routes, and while a deploy changes them, those before and those after the switch.
+
+Both stand in one configuration. A variable is read from the deciding live file once for each request, and every route
+of the site asks for one of its two values, so a request never meets a route of one release and the containers of
+another. Upstreams of the services that are switched are fixed for the same reason: several live files cannot be
+renamed at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ftl.proxy.names import live_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ftl.proxy.site import InternalName, Site
+
+Json = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A site as it applies before or after a switch, or always.
+
+    Attributes:
+        match: Matcher that every one of its routes needs.
+        aliases: Service -> fixed alias; the others' are read from their live files.
+    """
+
+    site: Site
+    match: Json = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+    def upstream(self, service: str) -> str:
+        """Name of a service's containers: an alias, or the placeholder that reads it at every request."""
+        # The final dot keeps the resolver from trying the machine's search domains.
+        return f"{self.aliases.get(service) or f'{{file.{live_file(self.site.project, service)}}}'}."
+
+    def port(self, service: str) -> int | None:
+        """The port of a service's containers, by its internal name."""
+        return next((name.port for name in self.site.internal if name.service == service), None)
+
+
+def views(site: Site) -> tuple[View, ...]:
+    """The site's views: one, or the two of a transition."""
+    change = site.transition
+    if change is None:
+        return (View(site),)
+    switched: Json = {"vars": {_variable(site): [change.after[change.service]]}}
+    return (
+        View(site.before_switch(), {"not": [switched]}, change.before),
+        View(
+            site.settled({(site.project, change.service): change.after[change.service]}),
+            switched,
+            change.after,
+        ),
+    )
+
+
+def views_of(site: Site, name: InternalName) -> tuple[View, ...]:
+    """Views that tell an internal name's upstreams apart: two only while its port moves."""
+    both = views(site)
+    ports = {view.port(name.service) for view in both}
+    return both if len(both) > 1 and None not in ports and len(ports) > 1 else (View(site),)
+
+
+def read_decisions(sites: Sequence[Site]) -> Iterator[Json]:
+    """Routes that read the deciding live files of the sites in transition, once for each request."""
+    for site in sites:
+        if site.transition is not None:
+            decides = f"{{file.{live_file(site.project, site.transition.service)}}}"
+            yield {"handle": [{"handler": "vars", _variable(site): decides}]}
+
+
+def _variable(site: Site) -> str:
+    return f"ftl_live_{site.project}"
