@@ -47,7 +47,7 @@ class SiteRedirect:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """Routes until a switch, which stand beside the site's own routes; one live file decides between the two.
+    """Routes until a switch, beside the site's own routes; one live file decides between the two.
 
     A request is answered by the routes of the release that answers it, at every moment of a deploy: the rename of that
     file changes both (docs/explanation/switch.md).
@@ -140,7 +140,10 @@ class Site:
         return replace(self, transition=None) if switched else self.before_switch()
 
     def to_json(self) -> str:
-        """JSON as stored in the proxy; without the fields that FTL 0.1.0 does not know where they are not used."""
+        """JSON as stored in the proxy.
+
+        A field that FTL 0.1.0 does not know is left out where it is not used: 0.1.0 reads no site that has one.
+        """
         stored = asdict(self)
         if self.transition is None:
             del stored["transition"]

@@ -1,4 +1,4 @@
-"""Views of a site: its routes, and while a deploy changes them, those before and those after the switch.
+"""Views of a site: its routes, or those before and those after the switch of a deploy.
 
 Both stand in one configuration. A variable is read from the deciding live file once for each request, and every route
 of the site asks for one of its two values, so a request never meets a route of one release and the containers of
@@ -35,7 +35,7 @@ class View:
     aliases: Mapping[str, str] = field(default_factory=dict)
 
     def upstream(self, service: str) -> str:
-        """Name of a service's containers: an alias, or the placeholder that reads it at every request."""
+        """Name of a service's containers: an alias, or the placeholder that reads it."""
         # The final dot keeps the resolver from trying the machine's search domains.
         return f"{self.aliases.get(service) or f'{{file.{live_file(self.site.project, service)}}}'}."
 
@@ -68,7 +68,7 @@ def views_of(site: Site, name: InternalName) -> tuple[View, ...]:
 
 
 def read_decisions(sites: Sequence[Site]) -> Iterator[Json]:
-    """Routes that read the deciding live files of the sites in transition, once for each request."""
+    """Routes that read the deciding live file of each site in transition, once per request."""
     for site in sites:
         if site.transition is not None:
             decides = f"{{file.{live_file(site.project, site.transition.service)}}}"

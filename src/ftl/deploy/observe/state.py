@@ -88,7 +88,10 @@ class Observed:
 
     @property
     def site(self) -> Site | None:
-        """The project's site as it applies now: a deploy that was killed may have left routes of two releases."""
+        """The project's site as it applies now.
+
+        A deploy that was killed may have left the routes of two releases.
+        """
         site = self.proxy.site(self.project) if self.proxy is not None else None
         return site.settled(self.proxy.live) if self.proxy is not None and site is not None else None
 
