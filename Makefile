@@ -18,7 +18,8 @@ demo: venv ## Start a throwaway server, deploy examples/shop, then a second vers
 demo-down: venv ## Take away everything that `make demo` left
 	@$(PYTHON) -m tools.demo down
 
-test: lint types layers engine ## Everything: lint, types, layering, unit and end-to-end tests
+test: lint types layers engine ## Everything: lint, types, layering, dependencies, unit and end-to-end tests
+	$(PYTHON) -m tools.dependencies
 	$(PYTHON) -m pytest -n $(WORKERS)
 
 test-fast: venv ## The tests that need no engine: seconds

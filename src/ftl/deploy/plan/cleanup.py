@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ftl.deploy.plan.steps import ContainerRef, Drain, DropTags, RemoveRoutes, StopAndRemove
+from ftl.engine import labels
 from ftl.proxy.names import project_network
 
 if TYPE_CHECKING:
@@ -51,7 +52,9 @@ def clean_tracks(diff: Diff) -> Iterator[Track]:
     if parked:
         yield (StopAndRemove("dependencies", tuple(parked), DEPENDENCY_STOP),)
     starting = {change.name for change in diff.starting}
-    tags = unused(diff.observed, starting, keep=KEEP_RELEASES - 1)  # the release being made is one more
+    left = {container.id for container in interrupted(diff)}
+    keep = KEEP_RELEASES - 1  # the release being made is one more
+    tags = unused(diff.observed, starting, keep=keep, removed=left)
     if tags:
         yield (DropTags(tags),)
 
@@ -90,7 +93,16 @@ def _retire(
     return tuple(steps)
 
 
-def unused(observed: Observed, services: Set[str], *, keep: int) -> tuple[str, ...]:
+def interrupted(diff: Diff) -> Iterator[Container]:
+    """Containers that interrupted deploys left: never live, and hooks. Removed first."""
+    for change in diff.services:
+        yield from change.never_live
+    yield from diff.observed.of_role(labels.ROLE_HOOK)
+
+
+def unused(
+    observed: Observed, services: Set[str], *, keep: int, removed: Set[str] = frozenset()
+) -> tuple[str, ...]:
     """List image tags that no rollback needs.
 
     A tag that a container uses stays, whatever its age. Pure: the same for a deploy and for a prune.
@@ -99,8 +111,9 @@ def unused(observed: Observed, services: Set[str], *, keep: int) -> tuple[str, .
         observed: The server.
         services: Services whose images are looked at.
         keep: Number of releases to keep of each service, newest first.
+        removed: IDs of containers that are gone by then: they use nothing.
     """
-    used = {container.image for container in observed.containers}
+    used = {container.image for container in observed.containers if container.id not in removed}
     never_live = _never_live(observed)
     unused: list[str] = []
     for service in sorted(services):

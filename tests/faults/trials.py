@@ -1,0 +1,251 @@
+"""Trials: one command, one fault at one moment, and checks of the state that follows."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from lab.relay import Relay
+
+from tests.faults.world import eventually, moments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+
+    from lab.servers import Server
+
+    from tests.faults.world import Ended, World
+
+Kind = Literal["kill", "cut", "full_disk", "engine_restart", "reboot"]
+
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+SERVER_FAULTS = ("engine_restart", "reboot")
+"""Kinds that take the site away themselves: requests that fail meanwhile are not counted."""
+
+STALL_SECONDS = 20.0
+
+
+@dataclass(slots=True)
+class Trial:
+    """Result of one fault.
+
+    Attributes:
+        moment: Step and seconds, as the trial is repeated.
+        recovery: Seconds from the fault until the next command had everything in its expected state.
+        wrong: One line for each thing that is not as promised; empty for a flawless trial.
+    """
+
+    kind: Kind
+    command: str
+    moment: str
+    requests: int = 0
+    failed: int = 0
+    recovery: float = 0.0
+    hung: bool = False
+    site_lost: bool = False
+    status_wrong: bool = False
+    converged: bool = True
+    leftovers: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+
+class Link:
+    """Relay to a server's sshd in a thread of its own, which can be cut or stalled; a context manager."""
+
+    def __init__(self, server: Server) -> None:
+        self._relay = Relay(("127.0.0.1", server.port))
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    @property
+    def port(self) -> int:
+        """Its port on 127.0.0.1."""
+        return self._relay.port
+
+    def cut(self) -> None:
+        """End every connection; new ones work."""
+        self._loop.call_soon_threadsafe(self._relay.cut)
+
+    def stall(self, seconds: float) -> None:
+        """Deliver nothing for some seconds, then end every connection."""
+        self._relay.delay = 10 * seconds
+
+        def over() -> None:
+            self._relay.delay = 0.0
+            self.cut()
+
+        threading.Timer(seconds, over).start()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._relay.__aenter__(), self._loop).result(10)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        asyncio.run_coroutine_threadsafe(self._relay.__aexit__(None, None, None), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+
+class Trials:
+    """Makes trials in a prepared world, each at the next moment.
+
+    Args:
+        world: Prepared.
+        commands: Command lines that change the server; each is tried at each of its steps.
+        seed: Of the order and the moments; the same seed repeats a run.
+        link: Relay that the world's connections go through.
+    """
+
+    def __init__(
+        self, world: World, commands: list[tuple[str, ...]], *, seed: int = 0, link: Link | None = None
+    ) -> None:
+        self._world = world
+        self._link = link
+        self._chance = random.Random(seed)
+        self._moments: list[tuple[tuple[str, ...], Iterator[tuple[str, int, float]]]] = []
+        for number, argv in enumerate(commands):
+            world.change()
+            clean = world.run(*argv)
+            if clean.status != 0:
+                raise RuntimeError(str(clean))
+            self._moments.append((argv, moments(clean.steps, seed + number)))
+            self._converge()
+        self._turn = 0
+
+    def run(self, kind: Kind) -> Trial:
+        """One fault of a kind, and the checks."""
+        world = self._world
+        argv, following = self._moments[self._turn % len(self._moments)]
+        self._turn += 1
+        step, occurrence, delay = next(following)
+        trial = Trial(kind, " ".join(argv), f"{step}[{occurrence}]+{delay:.2f}")
+        world.change()
+        with world.load() as tally:
+            broken = world.run_until(argv, self._at(step, occurrence, self._fault(kind), delay))
+            at = time.monotonic()
+            self._recover(kind, trial)
+            if broken.status is None:
+                trial.hung = True
+            trial.site_lost = not world.serves_one_release()
+            trial.status_wrong = not world.status_is_true()
+            self._converge(trial)
+            trial.recovery = time.monotonic() - at
+        trial.requests = tally.requests
+        trial.failed = 0 if kind in SERVER_FAULTS else tally.failed
+        trial.wrong = self._wrong(trial, broken, dict(tally.reasons))
+        return trial
+
+    def _at(
+        self, step: str, occurrence: int, fault: Callable[[int], None], delay: float
+    ) -> Callable[[dict[str, Any]], Callable[[int], None] | None]:
+        """The fault, some seconds after a step has begun for the n-th time."""
+        seen = -1
+
+        def saw(line: dict[str, Any]) -> Callable[[int], None] | None:
+            nonlocal seen
+            if line["type"] == "step_started" and line["step"] == step:
+                seen += 1
+                if seen == occurrence:
+                    time.sleep(delay)
+                    return fault
+            return None
+
+        return saw
+
+    def _fault(self, kind: Kind) -> Callable[[int], None]:
+        server = self._world.server
+        if kind == "kill":
+            number = self._chance.choice(SIGNALS)
+            return lambda process: _signal(process, number)
+        if kind == "cut":
+            assert self._link is not None
+            link = self._link
+            return (
+                (lambda _: link.cut())
+                if self._chance.random() < 0.7
+                else (lambda _: link.stall(STALL_SECONDS))
+            )
+        if kind == "full_disk":
+            return lambda _: fill(server)
+        if kind == "engine_restart":
+            return lambda _: kill_engine(server)
+        return lambda _: server.kill()
+
+    def _recover(self, kind: Kind, trial: Trial) -> None:
+        """End the fault, as an operator or the machine itself would, without FTL."""
+        server = self._world.server
+        if kind == "full_disk":
+            trial.site_lost |= not self._world.serves_one_release()
+            make_room(server)
+        elif kind == "engine_restart":
+            server.start_engine()
+        elif kind == "reboot":
+            with suppress(Exception):
+                server.kill()  # where the moment never came
+            server.start()
+
+    def _converge(self, trial: Trial | None = None) -> None:
+        """Deploy until everything is in its expected state."""
+        world = self._world
+        ended = world.run("deploy", "--wait-lock", "60")
+        again = world.run("deploy")
+        if trial is None:
+            if ended.status != 0:
+                raise RuntimeError(str(ended))
+            return
+        trial.hung |= ended.status is None or again.status is None
+        good = ended.status == 0 and again.status == 0 and not again.result.get("changed", True)
+        good &= eventually(lambda: world.answers() == {(200, world.version)})
+        trial.leftovers = world.differences()
+        trial.foreign = world.foreign_touched()
+        trial.converged = good and not trial.leftovers
+        if not good:
+            trial.wrong.append(f"next deploys: {ended}; {again}; changed {again.result.get('changed')}")
+
+    @staticmethod
+    def _wrong(trial: Trial, broken: Ended, reasons: dict[str, int]) -> list[str]:
+        lines = list(trial.wrong)
+        if trial.hung:
+            lines.append("hung")
+        if trial.site_lost:
+            lines.append("the site did not answer after the fault")
+        if trial.status_wrong:
+            lines.append("status did not tell the truth")
+        if trial.failed:
+            lines.append(f"{trial.failed} requests failed: {reasons}")
+        if "Traceback" in broken.errors:
+            lines.append(f"traceback: {broken.errors[-300:]}")
+        return [*lines, *trial.leftovers, *(f"foreign: {line}" for line in trial.foreign)]
+
+
+def _signal(process: int, number: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(process, number)
+
+
+def fill(server: Server) -> None:
+    """Leave no room on the disk of a server's engine."""
+    server.run("sh", "-c", "dd if=/dev/zero of=/var/lib/docker/filler bs=1M 2>/dev/null; true", timeout=60)
+
+
+def make_room(server: Server) -> None:
+    """Undo `fill`."""
+    server.run("rm", "-f", "/var/lib/docker/filler")
+
+
+def kill_engine(server: Server) -> None:
+    """`kill -9` of the engine's daemon, as a crash or the kernel's OOM killer does it."""
+    server.run("pkill", "-9", "-x", "dockerd", check=False)

@@ -1,0 +1,298 @@
+"""Fault-test world: a project under load, a neighbour, and foreign objects with close names."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from lab import images
+from lab.load import Load, Request, Target
+from lab.server import docker
+
+from tests.faults.objects import KEPT_RELEASES, foreign, local_leftovers, release_tags, snapshot
+from tests.harness import Project, environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from lab.load import Tally
+    from lab.servers import Server
+
+DOCKERFILE = """\
+FROM ftl-lab-busybox:latest
+COPY www /www
+CMD ["httpd", "-f", "-p", "8000", "-h", "/www"]
+"""
+
+HANG_SECONDS = 90.0
+"""Limit of every command: one that takes longer counts as hanging."""
+
+SETTLE_SECONDS = 30.0
+"""Limit for what goes on without FTL after a fault: the proxy's switch, a drain, a script of the server."""
+
+FOREIGN = "foreign=yes"
+
+
+@dataclass(slots=True)
+class Ended:
+    """End of a command: its exit status (None where it hung), its JSON lines, seconds it took."""
+
+    argv: tuple[str, ...]
+    status: int | None
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    errors: str = ""
+    seconds: float = 0.0
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """The result line; empty without one."""
+        last = self.lines[-1] if self.lines else {}
+        return last if last.get("type") == "result" else {}
+
+    def __str__(self) -> str:
+        error = self.result.get("error") or (self.lines[-1] if self.lines else "")
+        return f"{' '.join(self.argv)} -> {self.status}: {error} {self.errors.strip()[-300:]}"
+
+    @property
+    def steps(self) -> list[str]:
+        """Kinds of the steps that began, in order."""
+        return [line["step"] for line in self.lines if line["type"] == "step_started"]
+
+
+class World:
+    """Project NAME with three services and a dependency, on one server.
+
+    Beside it: the project NAME-web, whose service is `api`, and containers, volumes, networks and tags of nobody,
+    whose names begin or end like the project's.
+
+    Args:
+        server: An empty server.
+        folder: For the projects, their user's home, and the temporary folder.
+        name: Project name; no other may have it on this machine.
+        port: Where the server's sshd is reached: the server's own, or a relay's.
+    """
+
+    def __init__(self, server: Server, folder: Path, name: str, *, port: int | None = None) -> None:
+        self.server = server
+        self.name = name
+        self.home = folder / "home"
+        self.temporary = folder / "tmp"
+        self.temporary.mkdir()
+        user = {**environment(self.home), "TMPDIR": str(self.temporary)}
+        self.project = Project(folder / "project", user)
+        self.neighbour = Project(folder / "neighbour", user)
+        self._section = {**server.section(), "port": port or server.port}
+        self._versions = itertools.count(1)
+        self.version = ""
+        self.expected: frozenset[str] = frozenset()
+        self.foreign: frozenset[str] = frozenset()
+
+    # --- preparation --------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Deploy everything, and note the state in which every later deploy must end."""
+        self.server.load(images.BUSYBOX)
+        recipe = f'FROM {images.BUSYBOX}\nLABEL ftl.project={self.name}\nCMD ["sleep", "100000"]\n'
+        docker("build", "--quiet", "--tag", f"ftl-lab-{self.name}-db:1", "-", stdin=recipe.encode())
+        self._make_foreign()
+        self.neighbour.folder.mkdir()
+        self.neighbour.write(
+            self._files(f"{self.name}-web", "neighbour", [self._service("api", routes=["/"])])
+        )
+        self._ended_well(self.run("deploy", project=self.neighbour))
+        self.project.folder.mkdir()
+        for _ in range(3):
+            self.change()
+            self._ended_well(self.run("deploy"))
+        self.expected = snapshot(self.server)
+        self.foreign = self._foreign_state()
+
+    def change(self) -> str:
+        """Write a new version of the project, which every service answers."""
+        self.version = f"v{next(self._versions)}"
+        services = [
+            self._service("web", routes=["/"], replicas=2, hooks={"pre": "sleep 0.3"}),
+            self._service("web-x", routes=["/x"]),
+            {"name": "worker", "build": "app", "command": "sleep 100000", "stop_timeout": 1},
+        ]
+        config = self._files(self.name, self.version, services)
+        config["ftl.yaml"]["dependencies"] = [
+            {"name": "db", "image": f"ftl-lab-{self.name}-db:1", "volumes": ["data:/data"]}
+        ]
+        self.project.write(config)
+        return self.version
+
+    def _service(self, name: str, **more: object) -> dict[str, object]:
+        fixed = {"build": "app", "port": 8000, "stop_timeout": 1, "drain_timeout": "3s"}
+        return {"name": name, **fixed, **more}
+
+    def _files(self, name: str, version: str, services: list[dict[str, object]]) -> dict[str, Any]:
+        config = {
+            "project": {"name": name, "domain": f"{name}.example.com"},
+            "server": self._section,
+            "services": services,
+            "proxy": {"tls": "off"},
+        }
+        pages = {f"app/www/{path}index.html": version for path in ("", "x/")}
+        return {"ftl.yaml": config, "app/Dockerfile": DOCKERFILE, **pages}
+
+    def _make_foreign(self) -> None:
+        near = (f"{self.name}-web-old", f"{self.name}-web-r", f"{self.name}-dbx", f"x{self.name}-web-r1")
+        for name in near:
+            self.server.docker(
+                "run", "-d", "--restart", "always", "--name", name, "--label", FOREIGN,
+                images.BUSYBOX, "sleep", "100000",
+            )  # fmt: skip
+            self.server.docker("tag", images.BUSYBOX, f"{name}:r1")
+        for volume in (f"{self.name}_datax", f"x_{self.name}_data"):
+            self.server.docker("volume", "create", "--label", FOREIGN, volume)
+        self.server.docker("network", "create", "--label", FOREIGN, f"ftl-p-{self.name}x")
+
+    def _foreign_state(self) -> frozenset[str]:
+        return foreign(self.server, FOREIGN) | foreign(self.server, f"ftl.project={self.name}-web")
+
+    @staticmethod
+    def _ended_well(ended: Ended) -> None:
+        if ended.status != 0:
+            raise RuntimeError(str(ended))
+
+    # --- commands -----------------------------------------------------------------------------------
+
+    def run(self, *argv: str, project: Project | None = None) -> Ended:
+        """Run a command to its end, or until it has hung for `HANG_SECONDS`."""
+        return self.run_until(argv, lambda line: None, project=project)
+
+    def run_until(
+        self,
+        argv: tuple[str, ...],
+        saw: Callable[[dict[str, Any]], Callable[[int], None] | None],
+        *,
+        project: Project | None = None,
+        after: float | None = None,
+        fault: Callable[[int], None] | None = None,
+    ) -> Ended:
+        """Run a command and break something meanwhile.
+
+        Args:
+            argv: Its arguments; `--json` is added.
+            saw: Called with each event; it may return the fault, which is called with the process ID.
+            project: The neighbour, instead of the project.
+            after: Seconds after the start at which `fault` is called, whatever is seen.
+            fault: See `after`.
+        """
+        began = time.monotonic()
+        ended = Ended(argv, None)
+        with (project or self.project).start(*argv, "--json") as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            timers = [threading.Timer(HANG_SECONDS, process.kill)]
+            if after is not None and fault is not None:
+                timers.append(threading.Timer(after, fault, (process.pid,)))
+            errors: list[str] = []
+            stderr = process.stderr
+            reading = threading.Thread(target=lambda: errors.append(stderr.read()))
+            for thread in (*timers, reading):
+                thread.start()
+            for text in process.stdout:
+                try:
+                    line = json.loads(text)
+                except ValueError:
+                    continue  # the end of a killed one
+                ended.lines.append(line)
+                if action := saw(line):
+                    action(process.pid)
+            status = process.wait()
+            reading.join(5)
+            ended.seconds = time.monotonic() - began
+            for timer in timers:
+                timer.cancel()
+        ended.errors = "".join(errors)
+        ended.status = None if ended.seconds >= HANG_SECONDS else status
+        return ended
+
+    # --- what holds ---------------------------------------------------------------------------------
+
+    @contextmanager
+    def load(self) -> Iterator[Tally]:
+        """Keep-alive clients of the project and of its neighbour, without retries."""
+        hosts = (f"{self.name}.example.com", f"{self.name}-web.example.com")
+        loads = [
+            Load(
+                Target("127.0.0.1", self.server.http_port, host),
+                [Request("GET", path) for path in paths],
+                clients=2,
+                pause=0.02,
+                timeout=20,
+            )
+            for host, paths in zip(hosts, (("/", "/x/"), ("/",)), strict=True)
+        ]
+        with loads[0], loads[1]:
+            yield loads[0].tally
+        loads[0].tally.add(loads[1].tally)
+
+    def answers(self, path: str = "/") -> set[tuple[int, str]]:
+        """Statuses and bodies of several requests, each over a connection of its own."""
+        import http.client
+
+        seen = set()
+        for _ in range(6):
+            connection = http.client.HTTPConnection("127.0.0.1", self.server.http_port, timeout=10)
+            try:
+                connection.request("GET", path, headers={"Host": f"{self.name}.example.com"})
+                response = connection.getresponse()
+                seen.add((response.status, response.read().decode().strip()))
+            except OSError as error:
+                seen.add((0, type(error).__name__))
+            finally:
+                connection.close()
+        return seen
+
+    def serves_one_release(self) -> bool:
+        """Whether all requests get 200 from one release, within `SETTLE_SECONDS`."""
+        return eventually(lambda: len(seen := self.answers()) == 1 and next(iter(seen))[0] == 200)
+
+    def status_is_true(self) -> bool:
+        """Whether `ftl status` says healthy exactly where the site answers."""
+        serves = {status for status, _ in self.answers() | self.answers("/x/")} == {200}
+        told = self.run("status")
+        return (told.status == 0) == serves
+
+    def differences(self) -> list[str]:
+        """Differences from the expected state that remain after `SETTLE_SECONDS`; empty if none."""
+        eventually(lambda: snapshot(self.server) == self.expected)
+        now = snapshot(self.server)
+        there = [f"+ {line}" for line in now - self.expected] + [f"- {line}" for line in self.expected - now]
+        kept = [
+            f"+ {len(tags)} release tags of {service}"
+            for service in ("web", "web-x", "worker")
+            if len(tags := release_tags(self.server, f"{self.name}-{service}")) > KEPT_RELEASES
+        ]
+        return sorted(there) + kept + local_leftovers(self.home, self.temporary)
+
+    def foreign_touched(self) -> list[str]:
+        """Objects of others that have changed."""
+        return sorted(self._foreign_state() ^ self.foreign)
+
+
+def eventually(holds: Callable[[], bool]) -> bool:
+    """Whether something holds within `SETTLE_SECONDS`."""
+    end = time.monotonic() + SETTLE_SECONDS
+    while not (good := holds()) and time.monotonic() < end:
+        time.sleep(0.5)
+    return good
+
+
+def moments(steps: list[str], seed: int) -> Iterator[tuple[str, int, float]]:
+    """Endless moments for faults: kind of step, its occurrence, seconds after its beginning."""
+    chance = random.Random(seed)
+    counted = [(step, steps[:at].count(step)) for at, step in enumerate(steps)]
+    while True:
+        for step, occurrence in chance.sample(counted, len(counted)):
+            yield step, occurrence, chance.choice((0.0, 0.02, 0.1, 0.3, 0.8))
