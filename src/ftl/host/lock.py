@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 from ftl.errors import FtlError, LockHeld, ServerError
 from ftl.events import Note
-from ftl.ssh.framing import framed, new_mark, skip_noise, strip_noise
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -58,11 +57,8 @@ class DeployLock:
 
     async def holder(self) -> str | None:
         """Name of the current holder; None if the lock is free or cannot be read."""
-        mark = new_mark()
-        done = await self.machine.run(
-            framed(self._command("look"), mark), stdin=self._request(""), timeout=ANSWER
-        )
-        answer = _Answer.parse(strip_noise(done.stdout, mark) or b"")
+        done = await self.machine.run(self._command("look"), stdin=self._request(""), timeout=ANSWER)
+        answer = _Answer.parse(done.stdout)
         return answer.text or "someone" if answer.word == "held" else None
 
     @asynccontextmanager
@@ -113,8 +109,7 @@ class DeployLock:
 
     async def _attempt(self, holder: str) -> tuple[Process, _Answer]:
         """Start the server's command and read its answer."""
-        mark = new_mark()
-        process = await self.machine.start(framed(self._command("hold"), mark))
+        process = await self.machine.start(self._command("hold"))
         assert process.stdin is not None
         assert process.stdout is not None
         try:
@@ -122,8 +117,7 @@ class DeployLock:
                 with suppress(ConnectionError):  # it ended already, and its answer is empty
                     process.stdin.write(self._request(holder))
                     await process.stdin.drain()
-                started = await skip_noise(process.stdout, mark)
-                return process, _Answer.parse(await process.stdout.readline() if started else b"")
+                return process, _Answer.parse(await process.stdout.readline())
         except TimeoutError:
             await _release(process)
             raise ServerError(

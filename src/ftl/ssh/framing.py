@@ -7,8 +7,8 @@ stdout and on stderr, and then becomes the command. The login shell cannot add a
 (`exec`).
 
     mark = new_mark()
-    process = await start(["ssh", HOST, "--", command_line(framed(argv, mark))], mark)   # streams without noise
-    output = strip_noise(completed.stdout, mark)                                         # or of a command that ended
+    process = await start(["ssh", HOST, "--", framed_line(argv, mark)], mark)   # a process whose streams have no noise
+    output = strip_noise(completed.stdout, mark)                                # or the output of one that has ended
 """
 
 from __future__ import annotations
@@ -88,20 +88,6 @@ def process_id(stderr: bytes, mark: str) -> str | None:
     noise = NoiseFilter(mark)
     noise.feed(stderr)
     return noise.label
-
-
-async def skip_noise(stream: asyncio.StreamReader, mark: str) -> bool:
-    """Read a stream past the mark's line; false where it ends before. The caller sets a limit."""
-    pattern = mark.encode()
-    while True:
-        try:
-            line = await stream.readline()
-        except ValueError:  # a line longer than the stream's limit, which is dropped with it
-            continue
-        if not line:
-            return False
-        if line.startswith(pattern):
-            return True
 
 
 async def start(argv: Sequence[str], mark: str, *, group: int | None = None) -> Process:

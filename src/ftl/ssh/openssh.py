@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from ftl import child
 from ftl.child import Completed
 from ftl.errors import FtlError, ServerError
-from ftl.ssh import facts, failures, quoting, sessions
+from ftl.ssh import facts, failures, framing, quoting, sessions
 from ftl.ssh.connection import Connection
+from ftl.ssh.framing import new_mark, process_id, strip_noise
 from ftl.ssh.kept import Keep
 from ftl.ssh.target import Destination, client
 
@@ -90,16 +92,22 @@ class OpenSSH:
         timeout: float = 60.0,  # the Machine's signature
     ) -> Completed:
         """Run a command to its end; see Machine."""
-        done = await self._command(quoting.with_pid(argv), stdin=stdin, seconds=timeout, what=argv[0])
-        _pid, stderr = quoting.split_pid(done.stderr)
-        return Completed(tuple(argv), done.exit_code, done.stdout, stderr)
+        mark = new_mark()
+        line = quoting.framed_line(argv, mark)
+        done = await self._command(line, mark=mark, stdin=stdin, seconds=timeout, what=argv[0])
+        stdout, stderr = strip_noise(done.stdout, mark), strip_noise(done.stderr, mark)
+        if stdout is None or stderr is None:
+            raise self._cannot_run(done)
+        return Completed(tuple(argv), done.exit_code, stdout, stderr)
 
     async def start(self, argv: Sequence[str]) -> Process:
         """Start a command; see Machine."""
         master = self._connected()
         slot = await master.sessions.take()
         try:
-            process = await child.start(self._client(quoting.command_line(argv)), group=master.group)
+            mark = new_mark()
+            line = quoting.framed_line(argv, mark)
+            process = await framing.start(self._client(line), mark, group=master.group)
         except BaseException:
             sessions.release(slot)
             raise
@@ -177,17 +185,24 @@ class OpenSSH:
 
     async def _ask(self) -> Facts:
         """Ask for the facts again: Docker may have been installed or stopped in between."""
-        done = await self._command(facts.COMMAND, stdin=None, seconds=_FACTS_SECONDS, what="facts")
+        done = await self._command(facts.COMMAND, mark=None, stdin=None, seconds=_FACTS_SECONDS, what="facts")
         found = facts.find(done.stdout.decode(errors="replace"))
         if found is None:
-            raise ServerError(
-                f"{self.name} does not run commands as it should",
-                cause=failures.last_words(done.stderr.decode(errors="replace")),
-            )
+            raise self._cannot_run(done)
         return found
 
-    async def _command(self, line: str, *, stdin: bytes | None, seconds: float, what: str) -> Completed:
-        """Run a command line in the server's login shell."""
+    def _cannot_run(self, done: Completed) -> ServerError:
+        """The error for a login that runs something else: a forced command, or a shell like nologin."""
+        output = done.stderr or done.stdout
+        return ServerError(
+            f"{self.name} does not run commands as it should",
+            cause=failures.last_words(output.decode(errors="replace")),
+        )
+
+    async def _command(
+        self, line: str, *, mark: str | None, stdin: bytes | None, seconds: float, what: str
+    ) -> Completed:
+        """Run a command line in the server's login shell; `mark` is that of a framed one."""
         master = self._connected()
         async with master.sessions.one():
             try:
@@ -196,7 +211,7 @@ class OpenSSH:
                     stdin=stdin,
                     seconds=seconds,
                     group=master.group,
-                    give_up=self._give_up,
+                    give_up=partial(self._give_up, mark),
                 )
             except TimeoutError as error:
                 raise ServerError(
@@ -206,11 +221,15 @@ class OpenSSH:
             await self._raise_if_not_run(done.stderr.decode(errors="replace"))
         return done
 
-    async def _give_up(self, _transport: asyncio.SubprocessTransport, capture: child.Capture) -> None:
+    async def _give_up(
+        self, mark: str | None, _transport: asyncio.SubprocessTransport, capture: child.Capture
+    ) -> None:
         """End a command on the server. Its ssh process is killed afterwards: it ignores SIGTERM."""
+        if mark is None:
+            return
         with suppress(TimeoutError):
             async with asyncio.timeout(_END_SECONDS):
-                while (pid := quoting.split_pid(bytes(capture.stderr))[0]) is None:
+                while (pid := process_id(bytes(capture.stderr), mark)) is None:
                     if not await capture.news():
                         return
                 argv = self._client(quoting.kill(pid))

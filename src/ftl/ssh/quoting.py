@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from ftl.errors import UsageError
+from ftl.ssh.framing import framed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-# Prints its process ID before it becomes the command: without a terminal nothing else can end a command on the server
-# that is given up here.
-_WITH_PID = 'echo "ftl-pid $$" >&2; exec "$@"'
-_PID = re.compile(rb"^ftl-pid (\d+)\n", re.MULTILINE)
 
 # sshd gives every command a session and process group of its own, so all that it started is reached.
 _END = 'kill -s TERM -- "-$1" 2>/dev/null || kill -s TERM "$1"'
@@ -35,19 +30,11 @@ def command_line(argv: Sequence[str]) -> str:
     return " ".join("'" + word.replace("'", "'\"'\"'") + "'" for word in argv)
 
 
-def with_pid(argv: Sequence[str]) -> str:
-    """The command line of a command whose stderr begins with its process ID: see `split_pid`."""
+def framed_line(argv: Sequence[str], mark: str) -> str:
+    """The command line of a command whose outputs begin after a mark: see `ftl.ssh.framing`."""
     command_line(argv)  # refuse what is no command
     # `exec`, which all login shells know: some (dash) would stay between and lead the process group.
-    return "exec " + command_line(["sh", "-c", _WITH_PID, "sh", *argv])
-
-
-def split_pid(stderr: bytes) -> tuple[str | None, bytes]:
-    """Split such a command's stderr into its process ID (None: not yet printed) and the rest."""
-    found = _PID.search(stderr)
-    if found is None:
-        return None, stderr
-    return found[1].decode(), stderr[: found.start()] + stderr[found.end() :]
+    return "exec " + command_line(framed(argv, mark))
 
 
 def kill(pid: str) -> str:

@@ -68,6 +68,32 @@ def test_a_command_runs_with_its_arguments_stdin_outputs_and_status(sshd: Sshd) 
     run(work())
 
 
+def test_what_the_login_prints_is_not_the_commands_output(tmp_path: Path) -> None:
+    """A login shell that greets on both streams, without a newline, is heard neither by `run` nor by `start`."""
+    greeting = tmp_path / "greeting"
+    greeting.write_text("printf 'Welcome to prod'; printf 'You have mail' >&2\n")
+    noisy = Sshd(tmp_path, settings=(f"SetEnv BASH_ENV={greeting}",))
+    noisy.start()
+
+    async def work() -> None:
+        async with connect(noisy.target()) as machine:
+            done = await machine.run(["sh", "-c", "echo out; echo err >&2; exit 3"])
+            assert (done.exit_code, done.stdout, done.stderr) == (3, b"out\n", b"err\n")
+            process = await machine.start(["sh", "-c", "cat; echo end >&2"])
+            assert process.stdin is not None
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdin.write(b"hello\n")
+            assert await process.stdout.readline() == b"hello\n"
+            process.stdin.close()
+            assert await process.stderr.read() == b"end\n"
+
+    try:
+        run(work())
+    finally:
+        noisy.stop()
+
+
 def test_a_status_of_255_is_the_commands_own_while_the_connection_stands(sshd: Sshd) -> None:
     """255, which ssh itself ends with when it fails, is not taken for a lost connection."""
 

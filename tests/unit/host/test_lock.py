@@ -24,28 +24,21 @@ ENGINE_ID = "7TRN:IPZB:QYBB"
 
 
 class LockServer(FakeMachine):
-    """A server whose script gives these answers in turn, the last one again and again.
+    """A server whose script gives these answers in turn, the last one again and again."""
 
-    Attributes:
-        noise: Printed before the answer, by the login shell.
-    """
-
-    def __init__(self, *lines: str, noise: bytes = b"") -> None:
+    def __init__(self, *lines: str) -> None:
         super().__init__()
         self.lines = list(lines)
-        self.noise = noise
 
-    def next_output(self, argv: Sequence[str]) -> tuple[str, bytes]:
-        """The next answer, and the output that it comes in: after the mark, which is an argument."""
-        line = self.lines.pop(0) if len(self.lines) > 1 else self.lines[0]
-        mark = next(word for word in argv if word.startswith("ftl-") and len(word) > 30)
-        return line, self.noise + f"\n{mark}\n{line}\n".encode()
+    def next_line(self) -> str:
+        """The next answer."""
+        return self.lines.pop(0) if len(self.lines) > 1 else self.lines[0]
 
     async def start(self, argv: Sequence[str]) -> Process:
         """Answer at once; the lock is held until the input is closed."""
         self.commands.append(tuple(argv))
-        line, output = self.next_output(argv)
-        process = FakeProcess(Answer(stdout=output, stays=line == "mine"))
+        line = self.next_line()
+        process = FakeProcess(Answer(stdout=f"{line}\n".encode(), stays=line == "mine"))
         self.processes.append(process)
         return process
 
@@ -55,7 +48,7 @@ class LockServer(FakeMachine):
         """Answer at once."""
         self.commands.append(tuple(argv))
         self.inputs.append(stdin)
-        return Completed(tuple(argv), 0, self.next_output(argv)[1], b"")
+        return Completed(tuple(argv), 0, f"{self.next_line()}\n".encode(), b"")
 
 
 def lock(machine: FakeMachine) -> DeployLock:
@@ -160,18 +153,9 @@ def test_a_silent_server_is_an_error() -> None:
     assert machine.processes[0].returncode is not None
 
 
-@pytest.mark.parametrize("noise", [b"Welcome to prod\n", b"no newline", b"held by nobody\nmine\n" * 1000])
-def test_noise_before_the_answer_is_passed_over(noise: bytes) -> None:
-    """A login shell's output is neither a holder, nor an error, nor the lock."""
-    assert take(LockServer("mine", noise=noise)) == ([], 0.0)
-    assert run(lock(LockServer("free", noise=noise)).holder()) is None
-    assert run(lock(LockServer("held ann", noise=noise)).holder()) == "ann"
-
-
-def test_noise_alone_is_no_answer() -> None:
-    """A forced command or a shell like nologin never runs the script."""
+def test_a_command_that_ends_without_an_answer_is_an_error() -> None:
+    """It is neither the lock nor a holder."""
     machine = FakeMachine()
-    machine.answer("ftl-deploy-lock", answer=Answer(stdout=b"mine\nThis account is not available.\n"))
     with pytest.raises(ServerError, match="cannot take the deploy lock") as raised:
         take(machine)
     assert raised.value.cause == "the command ended without an answer"

@@ -19,7 +19,6 @@ from ftl.ssh.framing import (
     framed,
     new_mark,
     process_id,
-    skip_noise,
     start,
     strip_noise,
 )
@@ -110,20 +109,6 @@ def test_a_started_commands_streams_begin_after_the_noise(
             await child.stop(process)
 
     assert asyncio.run(talk()) == (b"hello\n", b"end\n")
-
-
-def test_noise_of_a_plain_stream_is_skipped(login: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """For processes that another started: lines up to the mark are read, also one longer than the reader's limit."""
-
-    async def read(content: bytes) -> tuple[bool, bytes]:
-        stream = asyncio.StreamReader(limit=64)
-        stream.feed_data(content)
-        stream.feed_eof()
-        return await skip_noise(stream, MARK), await stream.read()
-
-    noise = b"Welcome\n" + b"x" * 300 + b"\nto prod"
-    assert asyncio.run(read(noise + f"\n{MARK}\nmine\n".encode())) == (True, b"mine\n")
-    assert asyncio.run(read(noise)) == (False, b"")
 
 
 def test_the_process_id_is_known_as_soon_as_the_command_runs() -> None:

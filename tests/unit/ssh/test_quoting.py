@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftl.errors import UsageError
-from ftl.ssh.quoting import command_line, kill, split_pid, with_pid
+from ftl.ssh.framing import process_id, strip_noise
+from ftl.ssh.quoting import command_line, framed_line, kill
 
 # What an argument of a Unix process can hold.
 words = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)
@@ -28,14 +29,14 @@ def test_a_shell_splits_the_line_into_exactly_these_arguments(arguments: list[st
 
 @settings(max_examples=20, deadline=None)
 @given(arguments=argvs)
-def test_a_command_with_its_pid_runs_as_that_process(arguments: list[str]) -> None:
+def test_a_framed_command_runs_as_the_process_that_it_names(arguments: list[str]) -> None:
     """It gets the same arguments, and the process ID on its stderr is its own."""
-    line = with_pid(["sh", "-c", 'echo oops >&2; echo $$; printf "%s\\0" "$@"', "sh", *arguments])
+    line = framed_line(["sh", "-c", 'echo oops >&2; echo $$; printf "%s\\0" "$@"', "sh", *arguments], "mark")
     done = subprocess.run(["sh", "-c", line], capture_output=True, check=True)
-    pid, stderr = split_pid(done.stderr)
+    pid, stdout = process_id(done.stderr, "mark"), strip_noise(done.stdout, "mark")
     expected = arguments or [""]
-    assert done.stdout.decode() == f"{pid}\n" + "".join(f"{word}\0" for word in expected)
-    assert stderr == b"oops\n"
+    assert stdout == (f"{pid}\n" + "".join(f"{word}\0" for word in expected)).encode()
+    assert strip_noise(done.stderr, "mark") == b"oops\n"
 
 
 @pytest.mark.parametrize("first", ["if", "A=b", "~", "a b", "while"])
@@ -51,29 +52,24 @@ def test_what_is_no_command_is_refused(argv: list[str]) -> None:
     with pytest.raises(UsageError):
         command_line(argv)
     with pytest.raises(UsageError):
-        with_pid(argv)
-
-
-def test_a_login_scripts_chatter_does_not_hide_the_process() -> None:
-    """What a login script prints on stderr before the command stays in it."""
-    assert split_pid(b"welcome\nftl-pid 42\nrest\n") == ("42", b"welcome\nrest\n")
-    assert split_pid(b"welcome\n") == (None, b"welcome\n")
+        framed_line(argv, "mark")
 
 
 @pytest.mark.timeout(30)
 def test_ending_a_command_ends_what_it_started() -> None:
     """The whole process group goes, as sshd gives every command one of its own."""
     with subprocess.Popen(
-        ["sh", "-c", with_pid(["sh", "-c", "sleep 1000 & echo ready; wait"])],
+        ["sh", "-c", framed_line(["sh", "-c", "sleep 1000 & echo ready; wait"], "mark")],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        pid, _rest = split_pid(process.stderr.readline())
+        pid = process_id(process.stderr.readline() + process.stderr.readline(), "mark")
         assert pid is not None
-        process.stdout.readline()
+        while process.stdout.readline() != b"ready\n":
+            pass
         subprocess.run(["sh", "-c", kill(pid)], check=True)
         assert process.stdout.read() == b""  # the sleep, which has it too, is gone
         assert process.wait() < 0
