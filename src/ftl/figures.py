@@ -65,3 +65,10 @@ def age(seconds: float) -> str:
 def count(number: int, noun: str) -> str:
     """A number with its noun: "1 layer", "2 layers"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def utc(seconds: float) -> str:
+    """A Unix time as RFC 3339 in UTC: "2026-01-02T03:04:05Z"."""
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -16,9 +16,11 @@ COMMANDS: dict[str, dict[str, str]] = {
         "plan": "Show what a deploy would do, without doing it.",
         "build": "Build the images of all or some services.",
         "deploy": "Build, send and start a new release without downtime.",
+        "rollback": "Go back to an earlier release without downtime.",
     },
     "Look": {
         "status": "Show what runs on the server.",
+        "releases": "List the releases of the project, newest first.",
         "logs": "Print the logs of services and dependencies, merged by time.",
         "tunnels": "Forward the dependencies' ports to this machine.",
         "version": "Print the versions of FTL, Python and the server's engine.",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+import click
+
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -48,6 +50,55 @@ def load_project(options: Options) -> LoadedProject:
     variables = read_variables(path.resolve().parent, os.environ)
     project = load(path, variables=variables, server=given.server if given is not None else None)
     return LoadedProject(project, path.resolve().parent, given or Address(project.server))
+
+
+class Target(NamedTuple):
+    """A deployed project and its surroundings.
+
+    Attributes:
+        project: Its name.
+        root: The folder of ftl.yaml, or the current one.
+        address: The server of the project, or that of --server.
+    """
+
+    project: str
+    root: Path
+    address: Address
+
+
+project_option = click.option(
+    "--project", metavar="NAME", help="With --server: this project there, without its ftl.yaml."
+)
+
+
+def load_target(options: Options, name: str | None) -> Target:
+    """Find a deployed project by its file, or by --server and --project.
+
+    Of the file only the project's name and its server are read.
+
+    Args:
+        options: The global options.
+        name: The value of --project.
+
+    Raises:
+        UsageError: There is no such file, --project without --server, or --server is not an address.
+        ConfigError: The file is wrong.
+    """
+    from pathlib import Path
+
+    from ftl.cli.address import Address, resolve
+    from ftl.config import load_address, read_variables
+
+    given = resolve(options.server) if options.server is not None else None
+    if name is not None:
+        if given is None:
+            raise UsageError("--project needs the server that it is on", hint="add `--server HOST`")
+        return Target(name, Path.cwd(), given)
+    path = Path(find_file(options.file))
+    folder = path.resolve().parent
+    variables = read_variables(folder, os.environ)
+    project, server = load_address(path, variables=variables, server=given.server if given else None)
+    return Target(project, folder, given or Address(server))
 
 
 def find_file(given: str | None) -> str:

@@ -1,7 +1,7 @@
 """Configuration: ftl.yaml and the files it names -> Project."""
 
 from ftl.config.dump import dump
-from ftl.config.loading import load
+from ftl.config.loading import load, load_address
 from ftl.config.models.project import (
     Build,
     BuildSecret,
@@ -47,5 +47,6 @@ __all__ = [
     "VolumeMount",
     "dump",
     "load",
+    "load_address",
     "read_variables",
 ]

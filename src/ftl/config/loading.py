@@ -19,7 +19,7 @@ from ftl.config.read.reader import Reader
 from ftl.config.read.short_forms import SHORT_FORMS
 from ftl.config.yaml.marks import Mark, Marks, SourceFile, display_path
 from ftl.config.yaml.parse import parse
-from ftl.config.yaml.tree import MappingNode, describe_kind
+from ftl.config.yaml.tree import MappingNode, ScalarNode, SequenceNode, describe_kind
 from ftl.errors import ConfigError
 from ftl.files import read_small_file
 
@@ -56,6 +56,39 @@ def load(path: Path, *overlays: Path, variables: Variables, server: Server | Non
         raise ConfigError(found)
     volumes = _volumes(project)
     return replace(project, volumes=volumes, masked=reader.masked, marks=Marks(reader.marks))
+
+
+def load_address(
+    path: Path, *overlays: Path, variables: Variables, server: Server | None = None
+) -> tuple[str, Server]:
+    """Read no more of a project's file than its name and its server.
+
+    Commands that go by what is deployed need nothing else, and no variable that is not set must stop a rollback.
+
+    Args:
+        path: As for `load`.
+        overlays: As for `load`.
+        variables: As for `load`.
+        server: Replaces the file's server.
+
+    Returns:
+        The project's name and its server.
+
+    Raises:
+        ConfigError: The file cannot be parsed, or one of the two is wrong.
+    """
+    problems = Problems()
+    root = reduce(merge, [_parse(file, problems) for file in (path, *overlays)])
+    name, image = ScalarNode("app", root.mark, literal=True), ScalarNode("app", root.mark, literal=True)
+    app = MappingNode({}, root.mark).replace({"name": name, "image": image})
+    needed = {key: None for key in root.entries if key not in ("project", "server")}
+    root = root.replace({**needed, "services": SequenceNode((app,), root.mark)})
+    reader = Reader(Interpolator(variables, problems), path.resolve().parent, SHORT_FORMS)
+    project = _with_server(reader.section(Project, root, ()), server)
+    check(project, reader)
+    if found := problems.sorted():
+        raise ConfigError(found)
+    return project.name, project.server
 
 
 def _parse(path: Path, problems: Problems) -> MappingNode:

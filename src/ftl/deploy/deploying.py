@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather2
@@ -15,6 +15,8 @@ from ftl.deploy.observe.state import observe
 from ftl.deploy.operation import Applied, Operation, dry_run, run
 from ftl.deploy.plan.planner import Inputs
 from ftl.deploy.plan.sites import read_files
+from ftl.errors import UsageError
+from ftl.figures import utc
 from ftl.host.session import open_session
 from ftl.image.platforms import remember_platform
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from ftl.deploy.request import DeployRequest
     from ftl.events import Emit
     from ftl.host.session import Session
+    from ftl.releases.store import Hold
     from ftl.ssh.machine import Machine
 
 
@@ -84,7 +87,13 @@ async def deploy(
     """
     began = time.monotonic()
     async with _prepared(request, machine, emit, backend) as (operation, session, observed):
-        applied = await run(operation, session, observed, emit=emit)
+        make_plan = operation.plan
+
+        def plan_unless_held(server: Observed) -> Plan:
+            refuse_if_held(request, server)
+            return make_plan(server)
+
+        applied = await run(replace(operation, plan=plan_unless_held), session, observed, emit=emit)
     return result(request.project, applied, time.monotonic() - began)
 
 
@@ -93,7 +102,26 @@ async def plan_only(
 ) -> Plan:
     """Return the plan that `deploy` would apply now; the server is not changed."""
     async with _prepared(request, machine, emit, backend) as (operation, session, observed):
-        return await dry_run(operation, session, observed)
+        plan = await dry_run(operation, session, observed)
+    held = observed.hold
+    return plan if held is None else replace(plan, notes=(f"{_held(held)}: {END_HOLD}", *plan.notes))
+
+
+END_HOLD = "`ftl deploy --end-hold` lets them go on, beginning with its own"
+
+
+def refuse_if_held(request: DeployRequest, observed: Observed) -> None:
+    """Refuse a deploy while deploys are stopped: it might put back what a rollback has just taken away.
+
+    Raises:
+        UsageError: They are, and the request does not end that.
+    """
+    if observed.hold is not None and not request.end_hold:
+        raise UsageError(f"{_held(observed.hold)} on {observed.server}", hint=END_HOLD)
+
+
+def _held(hold: Hold) -> str:
+    return f"deploys are on hold since {utc(hold.time)} by {hold.by} ({hold.reason})"
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ftl import __version__
 from ftl.aio import gather2
-from ftl.deploy.origin import git_origin
+from ftl.deploy.origin import git_origin, git_subject
 from ftl.deploy.plan.sources import BuiltImage
 from ftl.deploy.request import Author
 from ftl.engine.local import local_url
@@ -83,5 +83,7 @@ async def author(root: Path) -> Author:
         user = getpass.getuser()
     except (KeyError, OSError):
         user = "someone"
-    commit, origin = await gather2(git_commit(root, os.environ), git_origin(root, os.environ))
-    return Author(f"{user}@{this_platform.node()}", commit, __version__, time.time(), origin)
+    (commit, subject), origin = await gather2(
+        gather2(git_commit(root, os.environ), git_subject(root, os.environ)), git_origin(root, os.environ)
+    )
+    return Author(f"{user}@{this_platform.node()}", commit, __version__, time.time(), origin, subject)

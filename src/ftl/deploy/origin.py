@@ -39,6 +39,11 @@ async def git_origin(folder: Path, environ: Mapping[str, str]) -> dict[str, str]
     return {key: value for key, value in known.items() if value}
 
 
+async def git_subject(folder: Path, environ: Mapping[str, str]) -> str:
+    """First line of the message of the commit that is checked out; empty outside of a checkout."""
+    return await _git(folder, environ, "log", "-1", "--format=%s")
+
+
 def normal_remote(url: str) -> str:
     """Normalize the URL of a remote: host and path, without scheme, user and suffix."""
     match = _URL.fullmatch(url)

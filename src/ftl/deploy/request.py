@@ -24,6 +24,12 @@ class DeployRequest:
         upgrade_proxy: Replace a running proxy, too, where it is another than the project names.
         lock_wait: Seconds to wait for another deploy of the project to end.
         adopt: Take over a project of this name that another repository deployed.
+        hooks: Run the hooks of the services that change.
+        keep_dependencies: Leave dependencies as they are; one that does not run is started.
+        keep_tls: Leave certificates as the proxy has them: the project's files for TLS are not at hand.
+        rollback_of: The earlier release that is restored.
+        hold: Stop deploys afterwards, for this reason; empty: do not.
+        end_hold: Let deploys go on again.
     """
 
     project: Project
@@ -33,6 +39,12 @@ class DeployRequest:
     upgrade_proxy: bool = False
     lock_wait: float = 0.0
     adopt: bool = False
+    hooks: bool = True
+    keep_dependencies: bool = False
+    keep_tls: bool = False
+    rollback_of: str | None = None
+    hold: str = ""
+    end_hold: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +53,7 @@ class Author:
 
     Attributes:
         origin: Repository of the project; see `ftl.deploy.origin`.
+        subject: First line of the commit's message.
     """
 
     name: str
@@ -48,3 +61,4 @@ class Author:
     version: str = ""
     time: float = 0.0
     origin: Mapping[str, str] = field(default_factory=dict)
+    subject: str = ""

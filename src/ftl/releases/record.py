@@ -62,7 +62,13 @@ class ReleaseRecord:
         outcome: "started" until it ends; a record that stays "started" was interrupted.
         started: Unix time in seconds.
         seconds: How long the deploy took, 0 while it runs.
-        project: The resolved ftl.yaml (`ftl config --show-secrets`).
+        project: The resolved ftl.yaml (`ftl config --show-secrets`); empty in records of releases that are no longer
+            kept for a rollback.
+        subject: First line of the commit's message.
+        bytes_sent: Bytes of images that went to the server for it.
+        switched: When it went live, Unix time in seconds; 0 where it did not.
+        rollback_of: The release that it restored.
+        bad: Why nobody should go back to it, from `ftl releases --mark-bad`; empty for any other.
     """
 
     release: str
@@ -77,6 +83,16 @@ class ReleaseRecord:
     dependencies: Mapping[str, DependencyRecord] = field(default_factory=dict)
     project: Mapping[str, object] = field(default_factory=dict)
     origin: Mapping[str, str] = field(default_factory=dict)
+    subject: str = ""
+    bytes_sent: int = 0
+    switched: float = 0.0
+    rollback_of: str | None = None
+    bad: str = ""
+
+    @property
+    def dirty(self) -> bool:
+        """Whether it was deployed from a checkout with uncommitted changes."""
+        return (self.commit or "").endswith("-dirty")
 
     @property
     def number(self) -> int:

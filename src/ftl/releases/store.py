@@ -7,6 +7,8 @@ records, and no process runs with the volume mounted.
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -16,7 +18,7 @@ from ftl.engine.values import ContainerSpec, Mount
 from ftl.releases.record import ReleaseRecord, release_number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from ftl.engine.api import Engine
 
@@ -24,10 +26,46 @@ CONTAINER = "ftl-state"
 VOLUME = "ftl-state"
 ROOT = "/ftl"
 
+_HOLD = "hold.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A stop for deploys of a project, until `ftl deploy --end-hold`.
+
+    Attributes:
+        reason: As `ftl rollback --hold -m REASON` got it.
+        by: Who set it.
+        time: Unix time in seconds.
+    """
+
+    reason: str
+    by: str
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A project's files in the store.
+
+    Attributes:
+        records: Its release records, oldest first.
+        hold: The stop for deploys, if there is one.
+    """
+
+    records: tuple[ReleaseRecord, ...] = ()
+    hold: Hold | None = None
+
+
+async def read_history(engine: Engine, project: str) -> History:
+    """All files of a project; empty before the first deploy. One API call."""
+    files = await engine.get_archive(CONTAINER, f"{ROOT}/{project}") or {}
+    return History(parse_records(files), _parse_hold(files.get(f"{project}/{_HOLD}", b"")))
+
 
 async def read_records(engine: Engine, project: str) -> tuple[ReleaseRecord, ...]:
     """All records of a project, oldest first; empty before the first deploy. One API call."""
-    return parse_records(await engine.get_archive(CONTAINER, f"{ROOT}/{project}") or {})
+    return (await read_history(engine, project)).records
 
 
 def parse_records(files: Mapping[str, bytes]) -> tuple[ReleaseRecord, ...]:
@@ -44,14 +82,37 @@ def parse_records(files: Mapping[str, bytes]) -> tuple[ReleaseRecord, ...]:
     return tuple(sorted(records, key=lambda record: record.number))
 
 
+def _parse_hold(data: bytes) -> Hold | None:
+    """The hold in a file; an empty file says that it has ended, since the engine's archive calls cannot remove one."""
+    try:
+        stored = json.loads(data)
+        return Hold(str(stored["reason"]), str(stored["by"]), float(stored["time"]))
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
 async def write_record(engine: Engine, project: str, record: ReleaseRecord) -> None:
     """Store a record; it replaces an earlier one of the same release."""
-    await engine.put_archive(CONTAINER, ROOT, pack_record(project, record))
+    await write_records(engine, project, [record])
 
 
-def pack_record(project: str, record: ReleaseRecord) -> bytes:
-    """A tar archive of one record, readable by its owner alone, as its folder is."""
-    files = {f"{project}/{record.release}.json": record.to_json()}
+async def write_records(engine: Engine, project: str, records: Iterable[ReleaseRecord]) -> None:
+    """Store records in one call; each replaces an earlier one of the same release."""
+    await engine.put_archive(CONTAINER, ROOT, pack_records(project, records))
+
+
+async def write_hold(engine: Engine, project: str, hold: Hold | None) -> None:
+    """Set or end the stop for deploys."""
+    data = json.dumps(asdict(hold)).encode() if hold is not None else b""
+    await engine.put_archive(CONTAINER, ROOT, _archive({f"{project}/{_HOLD}": data}))
+
+
+def pack_records(project: str, records: Iterable[ReleaseRecord]) -> bytes:
+    """A tar archive of records, readable by their owner alone, as their folder is."""
+    return _archive({f"{project}/{record.release}.json": record.to_json() for record in records})
+
+
+def _archive(files: Mapping[str, bytes]) -> bytes:
     return tar_archive(files, mode=0o600, folder_mode=0o700)
 
 

@@ -19,7 +19,7 @@ from ftl.releases.record import (
     pull_references,
     release_number,
 )
-from ftl.releases.store import pack_record, parse_records
+from ftl.releases.store import pack_records, parse_records
 
 texts = st.text(max_size=20)
 layers = st.lists(texts, max_size=3).map(tuple)
@@ -126,7 +126,7 @@ def test_the_last_live_release_says_where_an_image_came_from() -> None:
 
 def test_records_are_private() -> None:
     """Only the owner can read the stored file and its folder."""
-    with tarfile.open(fileobj=io.BytesIO(pack_record("shop", ReleaseRecord("r1", "live", 1.0)))) as tar:
+    with tarfile.open(fileobj=io.BytesIO(pack_records("shop", [ReleaseRecord("r1", "live", 1.0)]))) as tar:
         assert {entry.name: entry.mode for entry in tar} == {"shop": 0o700, "shop/r1.json": 0o600}
 
 

@@ -39,6 +39,8 @@ OPTIONAL = ("IMAGE", "REUSED")
 @click.option(
     "--adopt", is_flag=True, help="Take over a project of this name that another repository deployed."
 )
+@click.option("--hooks/--no-hooks", default=True, help="Run the hooks, or leave them out.")
+@click.option("--end-hold", is_flag=True, help="End the hold that `ftl rollback --hold` has put on deploys.")
 @pass_options
 def command(
     options: Options,
@@ -47,6 +49,8 @@ def command(
     wait_lock: float,
     upgrade_proxy: bool,
     adopt: bool,
+    hooks: bool,
+    end_hold: bool,
 ) -> None:
     """Build, send and start a new release without downtime.
 
@@ -71,15 +75,18 @@ def command(
             upgrade_proxy=upgrade_proxy,
             lock_wait=wait_lock,
             adopt=adopt,
+            hooks=hooks,
+            end_hold=end_hold,
         )
         return await deploy(request, address.machine(project=project.name), emit=emit)
 
-    result = run(options, "deploy", work, lambda result: _fields(result, address.urls(project, result)))
+    result = run(options, "deploy", work, lambda result: fields(result, address.urls(project, result)))
     if not options.json:
-        _print(result, address.urls(project, result), address.host_requests(project))
+        print_result(result, address.urls(project, result), address.host_requests(project))
 
 
-def _fields(result: DeployResult, urls: Sequence[str]) -> Fields:
+def fields(result: DeployResult, urls: Sequence[str]) -> Fields:
+    """The result's fields for --json."""
     from dataclasses import asdict
 
     return {
@@ -94,7 +101,7 @@ def _fields(result: DeployResult, urls: Sequence[str]) -> Fields:
     }
 
 
-def _print(result: DeployResult, urls: Sequence[str], host_requests: Sequence[str]) -> None:
+def print_result(result: DeployResult, urls: Sequence[str], host_requests: Sequence[str]) -> None:
     """Print what was done, where it answers, and the commands that request a host by its name."""
     from ftl.figures import duration
 

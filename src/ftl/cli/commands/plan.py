@@ -47,12 +47,13 @@ def command(
         )
         return await plan_only(request, address.machine(project=project.name), emit=emit)
 
-    plan = run(options, "plan", work, _fields)
+    plan = run(options, "plan", work, fields)
     if not options.json:
-        _print(plan)
+        print_plan(plan)
 
 
-def _fields(plan: Plan) -> Fields:
+def fields(plan: Plan) -> Fields:
+    """The plan's fields for --json."""
     from dataclasses import asdict
 
     return {
@@ -65,7 +66,7 @@ def _fields(plan: Plan) -> Fields:
     }
 
 
-def _print(plan: Plan) -> None:
+def print_plan(plan: Plan) -> None:
     """Print the plan as text."""
     put_table(
         ("SERVICE", "ACTION", "WHY"),

@@ -276,6 +276,13 @@ class Project(Section):
             "Named volumes. Volumes can be used without being listed here, and FTL never removes one.",
         ),
     )
+    keep_releases: int = field(
+        default=5,
+        metadata=key(
+            field_types.COUNT,
+            "Number of live releases whose images and records stay on the server, for `ftl rollback`.",
+        ),
+    )
     proxy: Proxy = field(default=Proxy(), metadata=key(Nested(Proxy), "The proxy of the server."))
     registries: tuple[Registry, ...] = field(
         default=(),

@@ -14,7 +14,7 @@ from ftl.events import Note
 from ftl.image.registry.push_pull import pull, push
 from ftl.image.transfer import send, send_many, warm_blob_cache
 from ftl.references import repository
-from ftl.releases.record import pull_references
+from ftl.releases.record import loaded_by_ftl, pull_references
 
 if TYPE_CHECKING:
     from ftl.deploy.apply.context import DeployContext
@@ -115,10 +115,13 @@ async def push_pull(context: DeployContext, step: PushPull) -> None:
 
 @RUNNERS.runs(TagPulled)
 async def tag_pulled(context: DeployContext, step: TagPulled) -> None:
-    """Give an image that an earlier release pulled the tag of the new one."""
+    """Give an image of an earlier release the tag of the new one."""
     await context.engine.tag(step.pulled, step.tag)
     image = await _image(context, step.tag)
-    context.images[step.service] = ResolvedImage(step.tag, image.id, pulled=step.pulled)
+    releases = context.observed.releases
+    pulled = step.pulled if "@" in step.pulled else pull_references(releases).get(image.id, "")
+    layers = image.layers if loaded_by_ftl(releases).get(image.id) else ()
+    context.images[step.service] = ResolvedImage(step.tag, image.id, pulled=pulled, layers=layers)
 
 
 @RUNNERS.runs(BringImage)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.deploy.apply.runners import Decision, Runners
-from ftl.deploy.plan.steps import EnsureStore, Record
+from ftl.deploy.plan.steps import AmendRecords, EnsureStore, Record, SetHold
 from ftl.releases import store
 
 if TYPE_CHECKING:
@@ -32,8 +32,20 @@ async def write_record(context: DeployContext, step: Record) -> Decision:
     return Decision(committed=decides)
 
 
+@RUNNERS.runs(AmendRecords)
+async def amend_records(context: DeployContext, step: AmendRecords) -> None:
+    """Write records of earlier releases again, all in one call."""
+    await store.write_records(context.engine, step.project, step.records)
+
+
+@RUNNERS.runs(SetHold)
+async def set_hold(context: DeployContext, step: SetHold) -> None:
+    """Set or end the stop for deploys."""
+    await store.write_hold(context.engine, step.project, step.hold)
+
+
 def _completed(record: ReleaseRecord, context: DeployContext) -> ReleaseRecord:
-    """The record of a release with the images that it got, and its duration."""
+    """The record of a release with the images that it got, its duration and its traffic."""
     images = context.images
     services = {
         name: _service(entry, images[name]) if name in images else entry
@@ -43,8 +55,15 @@ def _completed(record: ReleaseRecord, context: DeployContext) -> ReleaseRecord:
         name: _dependency(entry, images[name]) if name in images else entry
         for name, entry in record.dependencies.items()
     }
-    seconds = max(0.0, time.time() - record.started)
-    return replace(record, services=services, dependencies=dependencies, seconds=seconds)
+    now = time.time()
+    return replace(
+        record,
+        services=services,
+        dependencies=dependencies,
+        seconds=max(0.0, now - record.started),
+        switched=now,
+        bytes_sent=sum({image.id: image.traffic.bytes_sent for image in images.values()}.values()),
+    )
 
 
 def _service(entry: ServiceRecord, image: ResolvedImage) -> ServiceRecord:

@@ -12,7 +12,7 @@ from ftl.proxy.names import release_alias
 from ftl.proxy.state import observe as observe_proxy
 from ftl.references import as_listed, familiar
 from ftl.releases.record import release_number
-from ftl.releases.store import read_records
+from ftl.releases.store import read_history
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ftl.proxy.site import Site
     from ftl.proxy.state import ProxyState
     from ftl.releases.record import ReleaseRecord
+    from ftl.releases.store import Hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class Observed:
 
     Attributes:
         containers: Every container there, of other projects and of nobody too.
+        releases: Release records, oldest first.
+        hold: Why deploys of the project are stopped, if they are.
     """
 
     server: str
@@ -41,6 +44,7 @@ class Observed:
     volumes: tuple[Volume, ...] = ()
     proxy: ProxyState | None = None
     releases: tuple[ReleaseRecord, ...] = ()
+    hold: Hold | None = None
 
     def of_role(self, role: str) -> tuple[Container, ...]:
         """The project's own containers of one role."""
@@ -103,6 +107,11 @@ class Observed:
         return max(numbers, default=0)
 
     @property
+    def live_record(self) -> ReleaseRecord | None:
+        """The record of the release that went live last."""
+        return next((record for record in reversed(self.releases) if record.outcome == "live"), None)
+
+    @property
     def live_number(self) -> int:
         """The number of the current release: the highest one that went live; 0 without any."""
         numbers = [record.number for record in self.releases if record.outcome == "live"]
@@ -156,7 +165,7 @@ async def observe(engine: Engine, info: EngineInfo, project: str, server: str) -
         images = group.create_task(engine.images())
         networks = group.create_task(engine.networks())
         volumes = group.create_task(engine.volumes())
-        releases = group.create_task(read_records(engine, project))
+        history = group.create_task(read_history(engine, project))
         proxy = group.create_task(observe_proxy(engine))
     return Observed(
         server=server,
@@ -167,7 +176,8 @@ async def observe(engine: Engine, info: EngineInfo, project: str, server: str) -
         networks=tuple(networks.result()),
         volumes=tuple(volumes.result()),
         proxy=proxy.result(),
-        releases=releases.result(),
+        releases=history.result().records,
+        hold=history.result().hold,
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ftl.deploy.plan.steps import ContainerRef, Drain, DropTags, RemoveRoutes, StopAndRemove
+from ftl.deploy.plan.steps import AmendRecords, ContainerRef, Drain, DropTags, RemoveRoutes, StopAndRemove
 from ftl.engine import labels
 from ftl.proxy.names import project_network
 
@@ -17,9 +18,7 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.model import Track
     from ftl.deploy.plan.steps import Step
     from ftl.engine.values import Container
-
-KEEP_RELEASES = 5
-"""Number of releases of a service whose images are kept for rollback, the live one included."""
+    from ftl.releases.record import ReleaseRecord
 
 DRAIN_SECONDS = 30.0
 STOP_SECONDS = 10.0
@@ -53,10 +52,13 @@ def clean_tracks(diff: Diff) -> Iterator[Track]:
         yield (StopAndRemove("dependencies", tuple(parked), DEPENDENCY_STOP),)
     starting = {change.name for change in diff.starting}
     left = {container.id for container in interrupted(diff)}
-    keep = KEEP_RELEASES - 1  # the release being made is one more
+    keep = diff.project.keep_releases - 1  # the release being made is one more
     tags = unused(diff.observed, starting, keep=keep, removed=left)
     if tags:
         yield (DropTags(tags),)
+    outdated = outdated_records(diff.observed, keep=keep) if diff.makes_release else ()
+    if outdated:
+        yield (AmendRecords(diff.project.name, outdated, "no longer kept for a rollback"),)
 
 
 def _replaced_dependencies(diff: Diff) -> Iterator[ContainerRef]:
@@ -123,6 +125,22 @@ def unused(
         kept = set(good[max(0, len(good) - keep) :])
         unused += [tags[number] for number in numbers if number not in kept and tags[number] not in used]
     return tuple(unused)
+
+
+def outdated_records(observed: Observed, *, keep: int) -> tuple[ReleaseRecord, ...]:
+    """Records of releases that no rollback goes back to any more, without project and env.
+
+    One that made containers of a kept release stays whole: pins are looked up in it.
+    """
+    live = [record for record in observed.releases if record.outcome == "live"]
+    kept = live[max(0, len(live) - keep) :]
+    needed = {record.release for record in kept}
+    needed |= {service.release for record in (*kept, *live[-1:]) for service in record.services.values()}
+    return tuple(
+        replace(record, project={})
+        for record in observed.releases
+        if record.project and record.outcome != "started" and record.release not in needed
+    )
 
 
 def _release_tags(observed: Observed, service: str) -> Mapping[int, str]:

@@ -14,8 +14,8 @@ from ftl.deploy.plan.changes import (
     service_change,
 )
 from ftl.deploy.plan.exclusive import stop_before_dependency, stop_before_service
-from ftl.deploy.plan.sites import target_site, transitional_site
-from ftl.deploy.plan.sources import BuiltImage, ImageOnServer, NamedImage, source_of
+from ftl.deploy.plan.sites import target_site, transitional_site, with_stored_tls
+from ftl.deploy.plan.sources import BuiltImage, ImageOnServer, NamedImage, PinnedImage, source_of
 from ftl.errors import UsageError
 from ftl.proxy.caddy import only_site
 from ftl.proxy.names import release_alias
@@ -97,11 +97,15 @@ class Diff:
         match change.source:
             case NamedImage(reference):
                 return reference
+            case PinnedImage(name):
+                return name
             case BuiltImage() | ImageOnServer():
                 return f"{self.project.name}-{change.name}:{self.release}"
 
     def service_image(self, change: ServiceChange) -> str:
         """Reference that a service's containers are created from, with a digest if known."""
+        if isinstance(change.source, PinnedImage):
+            return change.source.reference
         image = self.configured_image(change)
         if not isinstance(change.source, NamedImage):
             return image
@@ -171,7 +175,7 @@ def diff(
         for service in selected
     )
     dependencies = tuple(
-        dependency_change(project, dependency, observed, keep=bool(only))
+        dependency_change(project, dependency, observed, keep=bool(only) or request.keep_dependencies)
         for dependency in project.dependencies
     )
     removed = () if only else removed_from_file(project, observed)
@@ -180,6 +184,8 @@ def diff(
         serving = {service.name for service in selected}
         serving |= {service.name for service in project.services if observed.serves(service.name)}
         target = target_site(project, observed, serving, files)
+        if request.keep_tls:
+            target = with_stored_tls(target, observed)
         _refuse_conflicts(target, observed)
     makes_release = bool(
         removed

@@ -58,7 +58,7 @@ def _writable(mounts: Iterable[Mount]) -> set[str]:
 
 def _was_exclusive(observed: Observed, container: Container) -> bool:
     """Whether a container is of a service that had `recreate: true`, by the last live release's record."""
-    live = next((record for record in reversed(observed.releases) if record.outcome == "live"), None)
+    live = observed.live_record
     if live is None:
         return False
     name = container.labels[labels.SERVICE]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ftl.deploy.names import container_names, volume_name
 from ftl.deploy.origin import is_other
-from ftl.deploy.plan.sources import NamedImage
+from ftl.deploy.plan.sources import NamedImage, PinnedImage
 from ftl.engine import labels
 from ftl.errors import UsageError
 
@@ -37,7 +37,7 @@ def refuse_other_repository(diff: Diff, origin: Mapping[str, str]) -> None:
     """
     if diff.request.adopt:
         return
-    live = next((record for record in reversed(diff.observed.releases) if record.outcome == "live"), None)
+    live = diff.observed.live_record
     before = live.origin if live is not None else {}
     known = bool(before.keys() & origin.keys())
     if is_other(before, origin) or (not known and _names_nothing_that_runs(diff)):
@@ -125,7 +125,7 @@ def _taken_volumes(diff: Diff) -> Iterator[tuple[str, str]]:
 
 def _taken_tags(diff: Diff) -> Iterator[tuple[str, str]]:
     for change in diff.starting:
-        if isinstance(change.source, NamedImage):
+        if isinstance(change.source, (NamedImage, PinnedImage)):
             continue
         tag = diff.configured_image(change)
         image = next((image for image in diff.observed.images if tag in image.tags), None)

@@ -28,14 +28,14 @@ def service_pin(observed: Observed, change: ServiceChange) -> str:
         `nginx:1.27@sha256:...`; empty where ftl.yaml names a digest itself or another image than before, and for an
         image that was not pulled.
     """
-    live = _live(observed)
+    live = observed.live_record
     entry = live.services.get(change.name) if live else None
     return _pin(change.service.image or "", entry, change.current[0] if change.current else None)
 
 
 def dependency_pin(observed: Observed, change: DependencyChange) -> str:
     """Pinned reference of a dependency's live image."""
-    live = _live(observed)
+    live = observed.live_record
     entry = live.dependencies.get(change.name) if live else None
     return _pin(change.dependency.image, entry, change.current)
 
@@ -47,7 +47,7 @@ def registry_pin(observed: Observed, change: ServiceChange) -> str:
         `registry.example.com/shop/web@sha256:...`; empty where the content or the name to push to is another, or the
         server does not have it any more.
     """
-    live = _live(observed)
+    live = observed.live_record
     entry = live.services.get(change.name) if live else None
     if entry is None or not entry.pulled or entry.content != change.source.content:
         return ""
@@ -65,10 +65,6 @@ def pin_on_server(observed: Observed, reference: str) -> str:
     recorded = pull_references(observed.releases).get(image.id)
     digest = origin_digest(reference, image, observed.info.store, recorded)
     return with_digest(reference, digest) if digest else ""
-
-
-def _live(observed: Observed) -> ReleaseRecord | None:
-    return next((release for release in reversed(observed.releases) if release.outcome == "live"), None)
 
 
 def _pin(reference: str, entry: ServiceRecord | DependencyRecord | None, running: Container | None) -> str:

@@ -19,11 +19,12 @@ from ftl.deploy.plan.rollout import (
     proxy_track,
     service_track,
 )
-from ftl.deploy.plan.steps import ApplySite, AwaitCertificates, Record, Step, Switch
+from ftl.deploy.plan.steps import ApplySite, AwaitCertificates, Record, SetHold, Step, Switch
 from ftl.engine import labels
 from ftl.proxy.site import TlsFiles
 from ftl.proxy.tls.issuance import hosts_to_certify
 from ftl.releases.record import DependencyRecord, ReleaseRecord, ServiceRecord
+from ftl.releases.store import Hold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -95,6 +96,7 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     yield Stage("switch", (_switch(diff, author),), decides=True)
     # Routes that change were switched with the release (`transitional_site`): this drops those of the old one.
     yield Stage("routes", (_routes(diff),))
+    yield Stage("hold", (_hold(diff, author),))
     yield Stage("post hooks", (hook_track(diff, "post"),))
     yield Stage("clean up", (*clean_tracks(diff), _certificates(diff)))
 
@@ -124,6 +126,13 @@ def _switch(diff: Diff, author: Author) -> Track:
         steps.append(Switch(project, diff.release, aliases, with_port))
     steps.append(Record(project, _record(diff, author, "live")))
     return tuple(steps)
+
+
+def _hold(diff: Diff, author: Author) -> Track:
+    request, held = diff.request, diff.observed.hold
+    if request.hold:
+        return (SetHold(diff.project.name, Hold(request.hold, author.name, author.time)),)
+    return (SetHold(diff.project.name, None),) if request.end_hold and held is not None else ()
 
 
 def _routes(diff: Diff) -> Track:
@@ -207,6 +216,8 @@ def _record(diff: Diff, author: Author, outcome: ReleaseOutcome) -> ReleaseRecor
         dependencies=_dependencies(diff, live[-1].dependencies if live else {}),
         project=_recorded_project(diff),
         origin=author.origin,
+        subject=author.subject,
+        rollback_of=diff.request.rollback_of,
     )
 
 

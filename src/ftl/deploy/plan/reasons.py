@@ -71,7 +71,7 @@ def recorded_section(observed: Observed, kind: str, name: str) -> Json:
         kind: "services" or "dependencies".
         name: The service or dependency.
     """
-    live = next((record for record in reversed(observed.releases) if record.outcome == "live"), None)
+    live = observed.live_record
     entries = as_objects(live.project.get(kind)) if live is not None else []
     return next((entry for entry in entries if entry.get("name") == name), {})
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from ftl.deploy.names import container_names, fresh_name, parked_name, volume_name
 from ftl.deploy.plan import pins
 from ftl.deploy.plan.cleanup import DEPENDENCY_STOP, refs
-from ftl.deploy.plan.sources import BuiltImage, ImageOnServer, NamedImage
+from ftl.deploy.plan.sources import BuiltImage, ImageOnServer, NamedImage, PinnedImage
 from ftl.deploy.plan.specs import hook_spec, release_spec
 from ftl.deploy.plan.steps import (
     ApplySite,
@@ -101,7 +101,7 @@ def image_tracks(diff: Diff) -> Iterator[Track]:
                     yield (_through_registry(diff, change, local, change.service.image),)
             case ImageOnServer(reference):
                 yield (TagPulled(change.name, reference, diff.configured_image(change)),)
-            case NamedImage():
+            case NamedImage() | PinnedImage():
                 owners.setdefault(diff.service_image(change), []).append(change.name)
     if outgoing:
         yield (SendImages(tuple(outgoing), loaded_by_ftl(diff.observed.releases)),)
@@ -215,7 +215,8 @@ def service_track(diff: Diff, change: ServiceChange) -> Track:
 
 def hook_track(diff: Diff, when: Literal["pre", "post"]) -> Track:
     """The hooks of all services that change, one after the other, in the order of ftl.yaml."""
-    return tuple(step for change in diff.starting for step in _hooks(diff, change, when))
+    changes = diff.starting if diff.request.hooks else ()
+    return tuple(step for change in changes for step in _hooks(diff, change, when))
 
 
 def _hooks(diff: Diff, change: ServiceChange, when: Literal["pre", "post"]) -> Iterator[RunHook]:

@@ -28,6 +28,14 @@ def target_site(project: Project, observed: Observed, serving: Collection[str], 
     return site_of(project, subnets=subnets, services=tuple(serving), files=files)
 
 
+def with_stored_tls(target: Site, observed: Observed) -> Site:
+    """A site with the certificate and the authority that the proxy has already."""
+    known = observed.site
+    return (
+        target if known is None else replace(target, certificate=known.certificate, acme_root=known.acme_root)
+    )
+
+
 def transitional_site(
     target: Site, observed: Observed, starting: Sequence[ServiceChange], release: str
 ) -> Site:

@@ -55,7 +55,22 @@ class NamedImage:
         return f"ref:{familiar(self.reference)}"
 
 
-ImageSource = BuiltImage | ImageOnServer | NamedImage
+@dataclass(frozen=True, slots=True)
+class PinnedImage:
+    """A registry's image exactly as an earlier release ran it; pulled again where it is gone.
+
+    Attributes:
+        name: As ftl.yaml named it: `nginx:1.27`.
+        reference: With the digest that it was pulled by; its ID where it was not pulled.
+        content: Content ID, as in that release's record.
+    """
+
+    name: str
+    reference: str
+    content: str
+
+
+ImageSource = BuiltImage | ImageOnServer | NamedImage | PinnedImage
 
 
 def source_of(service: Service, sources: Mapping[str, ImageSource]) -> ImageSource:

@@ -28,9 +28,10 @@ from ftl.deploy.plan.steps.proxy import (
     Switch,
     UpgradeProxy,
 )
-from ftl.deploy.plan.steps.records import EnsureStore, Record
+from ftl.deploy.plan.steps.records import AmendRecords, EnsureStore, Record, SetHold
 
 __all__ = [
+    "AmendRecords",
     "ApplySite",
     "AwaitCertificates",
     "BringImage",
@@ -52,6 +53,7 @@ __all__ = [
     "RunHook",
     "SendImages",
     "ServiceStep",
+    "SetHold",
     "StartContainers",
     "StartDependency",
     "Step",

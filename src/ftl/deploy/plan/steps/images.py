@@ -77,10 +77,10 @@ class PushPull(ServiceStep):
 
 @dataclass(frozen=True, slots=True)
 class TagPulled(ServiceStep):
-    """Tag an image that the server pulled for an earlier release; no registry is asked.
+    """Tag an image that the server has from an earlier release; nothing travels.
 
     Attributes:
-        pulled: `NAME@sha256:...`.
+        pulled: `NAME@sha256:...`, or that release's tag.
     """
 
     kind: ClassVar[str] = "tag_pulled"
@@ -89,7 +89,7 @@ class TagPulled(ServiceStep):
 
     @property
     def text(self) -> str:
-        return f"tag {self.pulled.partition('@')[0]} on the server, pulled before, as {self.tag}"
+        return f"tag {self.pulled.partition('@')[0]}, which the server has, as {self.tag}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from ftl.deploy.plan.steps.base import Step
 
 if TYPE_CHECKING:
     from ftl.releases.record import ReleaseRecord
+    from ftl.releases.store import Hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +35,31 @@ class Record(Step):
     @property
     def text(self) -> str:
         return f"record {self.record.release} as {self.record.outcome}"
+
+
+@dataclass(frozen=True, slots=True)
+class AmendRecords(Step):
+    """Rewrite records of earlier releases: with a mark, or without what a rollback needs."""
+
+    kind: ClassVar[str] = "amend_records"
+    project: str
+    records: tuple[ReleaseRecord, ...]
+    why: str
+
+    @property
+    def text(self) -> str:
+        names = ", ".join(record.release for record in self.records)
+        return f"amend the record{'s' if len(self.records) != 1 else ''} of {names} ({self.why})"
+
+
+@dataclass(frozen=True, slots=True)
+class SetHold(Step):
+    """Stop deploys of the project, or let them go on."""
+
+    kind: ClassVar[str] = "set_hold"
+    project: str
+    hold: Hold | None
+
+    @property
+    def text(self) -> str:
+        return f"stop deploys ({self.hold.reason})" if self.hold is not None else "let deploys go on"

@@ -1,0 +1,137 @@
+"""`ftl releases`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ftl.cli.output import Fields, put, put_table
+from ftl.cli.project import load_target, project_option
+from ftl.cli.run import pass_options, run
+from ftl.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ftl.cli.options import Options
+    from ftl.cli.project import Target
+    from ftl.events import Emit
+    from ftl.operations.releases import Release
+
+HEADER = ("RELEASE", "OUTCOME", "WHEN", "BY", "COMMIT", "WHAT")
+OPTIONAL = ("BY", "COMMIT")
+
+
+@click.command()
+@click.option(
+    "-n", "number", type=click.IntRange(min=1), default=20, metavar="N", help="List the last N. [default: 20]"
+)
+@click.option(
+    "--mark-bad", metavar="RELEASE", help="Mark a release as bad: rollback then skips it. Needs -m."
+)
+@click.option("-m", "--message", "reason", metavar="REASON", default="", help="What is bad about it.")
+@project_option
+@pass_options
+def command(options: Options, number: int, mark_bad: str | None, reason: str, project: str | None) -> None:
+    """List the releases of the project, newest first.
+
+    Each with its outcome: live (it serves now), replaced (it was live), failed or interrupted (it never was live).
+    `ftl rollback RELEASE` goes back to one that is still kept.
+    """
+    if (mark_bad is not None) != bool(reason):
+        raise UsageError(
+            "--mark-bad and -m go together", hint="`ftl releases --mark-bad r12 -m 'loses sessions'`"
+        )
+    target = load_target(options, project)
+
+    async def work(emit: Emit) -> tuple[Release, ...]:
+        from ftl.operations.releases import releases
+
+        if mark_bad is not None:
+            await _mark(target, mark_bad, reason, emit)
+        machine = target.address.machine(project=target.project)
+        return await releases(target.project, target.address.server, machine)
+
+    found = run(options, "releases", work, lambda found: _fields(found[:number]))
+    if not options.json:
+        _print(target, found[:number])
+
+
+async def _mark(target: Target, release: str, reason: str, emit: Emit) -> None:
+    from ftl.deploy.inputs import author
+    from ftl.operations.releases import MarkRequest, mark_bad
+
+    by = await author(target.root)
+    request = MarkRequest(target.project, target.address.server, target.root, by.name, release, reason)
+    await mark_bad(request, target.address.machine(project=target.project), emit=emit)
+
+
+def _fields(found: Sequence[Release]) -> Fields:
+    return {"releases": [_entry(release) for release in found]}
+
+
+def _entry(release: Release) -> dict[str, object]:
+    from ftl.figures import utc
+
+    record = release.record
+    services = {
+        name: {
+            "release": service.release,
+            "image": service.image,
+            "digest": service.pulled.partition("@")[2] or service.image_id,
+        }
+        for name, service in record.services.items()
+    }
+    return {
+        "release": record.release,
+        "outcome": release.outcome,
+        "live": release.live,
+        "started": utc(record.started),
+        "switched": utc(record.switched) if record.switched else None,
+        "seconds": round(record.seconds, 3),
+        "by": record.by,
+        "commit": (record.commit or "").removesuffix("-dirty") or None,
+        "subject": record.subject,
+        "dirty": record.dirty,
+        "rollback_of": record.rollback_of,
+        "services": services,
+        "bytes_sent": record.bytes_sent,
+        "kept": release.kept,
+        "bad": record.bad or None,
+        "error": record.error,
+    }
+
+
+def _print(target: Target, found: Sequence[Release]) -> None:
+    import time
+
+    from ftl.figures import age
+
+    if not found:
+        put(f"{target.project} has no releases yet; run `ftl deploy`")
+        return
+    now = time.time()
+    rows = [
+        (
+            release.record.release,
+            release.outcome,
+            f"{age(now - release.record.started)} ago" if release.record.started else "-",
+            release.record.by or "-",
+            (release.record.commit or "-")[:7] + ("+" if release.record.dirty else ""),
+            _what(release),
+        )
+        for release in found
+    ]
+    put_table(HEADER, rows, optional=OPTIONAL, sentences=("WHAT",))
+
+
+def _what(release: Release) -> str:
+    record = release.record
+    parts = [
+        f"rollback to {record.rollback_of}" if record.rollback_of else "",
+        f"bad: {record.bad}" if record.bad else "",
+        record.error or record.subject,
+        "" if release.kept or record.outcome != "live" else "not kept",
+    ]
+    return "; ".join(filter(None, parts)) or "-"

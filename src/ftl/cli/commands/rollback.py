@@ -1,0 +1,101 @@
+"""`ftl rollback`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ftl.cli.commands import deploy as deploy_command
+from ftl.cli.commands import plan as plan_command
+from ftl.cli.project import load_target, project_option
+from ftl.cli.run import pass_options, run
+from ftl.errors import UsageError
+
+if TYPE_CHECKING:
+    from ftl.cli.options import Options
+    from ftl.cli.output import Fields
+    from ftl.deploy.deploying import DeployResult
+    from ftl.events import Emit
+    from ftl.operations.rollback import Rollback
+
+
+@click.command()
+@click.argument("release", required=False)
+@click.option("--dry-run", is_flag=True, help="Show what would be done, without doing it.")
+@click.option("--hooks", is_flag=True, help="Run the hooks of that release, too.")
+@click.option("--hold", is_flag=True, help="Let nobody deploy until `ftl deploy --end-hold`; needs -m.")
+@click.option(
+    "-m", "--message", "reason", metavar="REASON", default="", help="Why, for those who deploy next."
+)
+@click.option(
+    "--wait-lock",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="SECONDS",
+    help="Seconds to wait for a deploy of this project to end.",
+)
+@project_option
+@pass_options
+def command(
+    options: Options,
+    release: str | None,
+    dry_run: bool,
+    hooks: bool,
+    hold: bool,
+    reason: str,
+    wait_lock: float,
+    project: str | None,
+) -> None:
+    """Go back to an earlier release without downtime.
+
+    Starts the images of RELEASE with the configuration and env that were recorded, as a new release: it must be
+    healthy before traffic switches, as in a deploy. Without RELEASE it is the last one before the live one that was
+    live and is not marked bad. Dependencies and volumes stay as they are; hooks run only with --hooks.
+
+    `ftl releases` lists what there is. Works without ftl.yaml, too: `ftl --server HOST rollback --project NAME`.
+    """
+    if hold != bool(reason):
+        raise UsageError(
+            "--hold and -m go together", hint="`ftl rollback --hold -m 'the migration locks the table'`"
+        )
+    target = load_target(options, project)
+
+    async def work(emit: Emit) -> Rollback:
+        from ftl.operations.rollback import RollbackRequest, rollback
+
+        request = RollbackRequest(
+            target.project,
+            target.address.server,
+            target.root,
+            release,
+            hooks=hooks,
+            hold=reason,
+            lock_wait=wait_lock,
+        )
+        machine = target.address.machine(project=target.project)
+        return await rollback(request, machine, emit=emit, dry=dry_run)
+
+    def fields(done: Rollback) -> Fields:
+        more = {"rollback_of": done.target, "hold": reason or None, "dry_run": dry_run}
+        if dry_run:
+            return {**plan_command.fields(done.applied.plan), **more}
+        result = _result(done)
+        return {**deploy_command.fields(result, target.address.urls(done.project, result)), **more}
+
+    done = run(options, "rollback", work, fields)
+    if options.json:
+        return
+    if dry_run:
+        plan_command.print_plan(done.applied.plan)
+        return
+    result = _result(done)
+    deploy_command.print_result(
+        result, target.address.urls(done.project, result), target.address.host_requests(done.project)
+    )
+
+
+def _result(done: Rollback) -> DeployResult:
+    from ftl.deploy.deploying import result
+
+    return result(done.project, done.applied, done.seconds)

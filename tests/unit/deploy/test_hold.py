@@ -1,0 +1,47 @@
+"""Hold on deploys: refusal with its reason, and its end by a deploy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ftl.deploy.deploying import refuse_if_held
+from ftl.deploy.plan.planner import Inputs, make_plan
+from ftl.deploy.request import Author, DeployRequest
+from ftl.errors import UsageError
+from ftl.releases.store import Hold, ensure_store, read_history, write_hold
+from tests.support.clock import run
+from tests.support.fake_engine import FakeEngine
+from tests.unit.deploy.world import container, images, kinds, project, server
+
+HOLD = Hold("r14 loses sessions", "ana@laptop", 0.0)
+
+
+def test_a_deploy_is_refused_with_the_reason_until_it_ends_the_hold() -> None:
+    """The error names reason, person and way out; `--end-hold` removes it, also where nothing else changes."""
+    asked = project()
+    observed = replace(server(asked, *container(asked, "web", "r1"), live={"web": "r1"}), hold=HOLD)
+    with pytest.raises(
+        UsageError, match=r"1970-01-01T00:00:00Z by ana@laptop \(r14 loses sessions\)"
+    ) as refused:
+        refuse_if_held(DeployRequest(asked, Path()), observed)
+    assert "--end-hold" in (refused.value.hint or "")
+    ending = DeployRequest(asked, Path(), end_hold=True)
+    refuse_if_held(ending, observed)
+    assert kinds(make_plan(ending, Inputs(Author("me@here"), images(asked)), observed)) == ["SetHold"]
+
+
+def test_a_hold_is_kept_beside_the_records() -> None:
+    """It is read back as it was set, and is gone once it has ended."""
+
+    async def check() -> None:
+        engine = FakeEngine(images=["caddy:2"])
+        await ensure_store(engine, "caddy:2")
+        await write_hold(engine, "shop", HOLD)
+        assert (await read_history(engine, "shop")).hold == HOLD
+        await write_hold(engine, "shop", None)
+        assert await read_history(engine, "shop") == await read_history(engine, "other")
+
+    run(check())
