@@ -111,7 +111,9 @@ END_HOLD = "`ftl deploy --end-hold` lets them go on, beginning with its own"
 
 
 def refuse_if_held(request: DeployRequest, observed: Observed) -> None:
-    """Refuse a deploy while deploys are stopped: it might put back what a rollback has just taken away.
+    """Refuse a deploy while deploys are on hold.
+
+    It might put back what a rollback has just taken away.
 
     Raises:
         UsageError: They are, and the request does not end that.

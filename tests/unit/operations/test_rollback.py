@@ -1,4 +1,4 @@
-"""Rollback: target, images, dependencies, notes and the record, planned from release records."""
+"""Rollback: target, images, dependencies, notes and record of its plan."""
 
 from __future__ import annotations
 
