@@ -52,6 +52,7 @@ class FakeMachine:
     def __init__(self, name: str = "shop.example.com") -> None:
         self.name = name
         self.engine_socket = "/var/run/docker.sock"
+        self.login_output = ""
         self.commands: list[tuple[str, ...]] = []
         self.inputs: list[bytes | None] = []
         self.answers: list[tuple[tuple[str, ...], Answer]] = []

@@ -7,7 +7,7 @@ can be run.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ftl.errors import ServerError
 
@@ -46,6 +46,7 @@ class Facts:
         default_exists: Whether /var/run/docker.sock exists, usable or not.
         installed: Whether Docker's programs are installed.
         listening: Whether a program listens on a socket of that name (/proc/net/unix, __SO_ACCEPTCON).
+        noise: Output of login scripts before the facts.
     """
 
     user: str
@@ -53,6 +54,7 @@ class Facts:
     default_exists: bool
     installed: bool
     listening: bool
+    noise: str = ""
 
 
 UNKNOWN = Facts("", "", default_exists=False, installed=False, listening=False)
@@ -76,7 +78,11 @@ def read(line: str) -> Facts | None:
 
 def find(output: str) -> Facts | None:
     """The facts in a command's output; None where it has none."""
-    return next((found for found in map(read, output.splitlines()) if found is not None), None)
+    lines = output.splitlines()
+    for number, found in enumerate(map(read, lines)):
+        if found is not None:
+            return replace(found, noise="\n".join(lines[:number]).strip())
+    return None
 
 
 def engine_missing(facts: Facts, name: str) -> ServerError:

@@ -3,8 +3,8 @@
 sshd runs commands by the login shell, which reads ~/.bashrc (bash does so under sshd), and after ~/.ssh/rc. Whatever
 these print ("Welcome to prod", with or without a newline, on either stream) comes before the command's own output on
 the same streams. So the command line that is sent first prints a line with a mark that is new for each command, on
-stdout and on stderr, and then becomes the command. The login shell cannot add anything later: it is replaced
-(`exec`).
+stdout and on stderr (`preamble`), and then becomes the command. The login shell cannot add anything later: it is
+replaced (`exec`).
 
     mark = new_mark()
     process = await start(["ssh", HOST, "--", framed_line(argv, mark)], mark)   # a process whose streams have no noise
@@ -23,10 +23,6 @@ from ftl.child import READ_LIMIT
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Without single quotes and newlines it passes any login shell as one word. A noise line may lack its newline, so the
-# mark brings one. $$ stays the command's process ID over `exec`.
-_FRAMED = 'printf "\\n%s\\n" "$0"; printf "\\n%s %s\\n" "$0" "$$" >&2; exec "$@"'
-
 NOISE_KEPT = 200
 """Bytes of noise that are kept, to be shown."""
 
@@ -36,9 +32,12 @@ def new_mark() -> str:
     return f"ftl-{secrets.token_hex(16)}"
 
 
-def framed(argv: Sequence[str], mark: str) -> list[str]:
-    """The command, which first prints the mark on both streams; on stderr with its process ID."""
-    return ["sh", "-c", _FRAMED, mark, *argv]
+def preamble(mark: str) -> str:
+    """Shell commands that print the mark on both streams; on stderr with the shell's process ID.
+
+    A noise line may lack its newline, so the mark brings one.
+    """
+    return f'printf "\\n%s\\n" {mark}; printf "\\n%s %s\\n" {mark} "$$" >&2'
 
 
 class NoiseFilter:
@@ -91,7 +90,7 @@ def process_id(stderr: bytes, mark: str) -> str | None:
 
 
 async def start(argv: Sequence[str], mark: str, *, group: int | None = None) -> Process:
-    """Start a child with pipes, whose command was `framed`: its streams start after the mark.
+    """Start a child with pipes, whose command was framed: its streams start after the mark.
 
     As `ftl.child.start`. A stream without a mark is empty: the command was never started.
 

@@ -21,6 +21,7 @@ class Local:
     def __init__(self) -> None:
         self.name = "this machine"
         self.engine_socket = ""
+        self.login_output = ""
         self._children: list[Process] = []
 
     async def __aenter__(self) -> Self:

@@ -27,10 +27,12 @@ class Machine(Protocol):
         name: Its name in messages: the host as the user wrote it, or "this machine".
         engine_socket: Path of the engine's socket on the machine itself, known after `engine_url`; empty where the
             engine listens elsewhere.
+        login_output: Output of the user's login scripts on connecting; empty as a rule.
     """
 
     name: str
     engine_socket: str
+    login_output: str
 
     async def __aenter__(self) -> Self: ...
 

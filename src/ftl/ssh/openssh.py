@@ -60,6 +60,7 @@ class OpenSSH:
     def __init__(self, connection: Connection) -> None:
         self.name = connection.server.host
         self.engine_socket = ""
+        self.login_output = ""
         self._connection = connection
         self._facts = facts.UNKNOWN
         self._dialled: dict[Destination, Path] = {}
@@ -77,6 +78,7 @@ class OpenSSH:
             HostKeyChanged: It is not the server that is known by this name.
         """
         self._facts = await self._connection.connect()
+        self.login_output = self._facts.noise
         return self
 
     async def __aexit__(

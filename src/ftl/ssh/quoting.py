@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.errors import UsageError
-from ftl.ssh.framing import framed
+from ftl.ssh.framing import preamble
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # sshd gives every command a session and process group of its own, so all that it started is reached.
 _END = 'kill -s TERM -- "-$1" 2>/dev/null || kill -s TERM "$1"'
+
+
+# `%` is for printf, the others are for login shells.
+_SPECIAL = frozenset("\\'!\n\r%")
 
 
 def command_line(argv: Sequence[str]) -> str:
@@ -31,10 +35,19 @@ def command_line(argv: Sequence[str]) -> str:
 
 
 def framed_line(argv: Sequence[str], mark: str) -> str:
-    """The command line of a command whose outputs begin after a mark: see `ftl.ssh.framing`."""
-    command_line(argv)  # refuse what is no command
-    # `exec`, which all login shells know: some (dash) would stay between and lead the process group.
-    return "exec " + command_line(framed(argv, mark))
+    """The command line of a command whose outputs begin after a mark: see `ftl.ssh.framing`.
+
+    For any login shell. csh and tcsh read `!` and newlines inside single quotes, fish reads backslashes there; so the
+    login shell gets a text without any of them, which `printf` turns into the command that sh evaluates. `exec`, which
+    all of them know, as some (dash) would stay between and lead the process group; `$$` stays the same over it.
+    """
+    script = f"{preamble(mark)}; exec {command_line(argv)}"
+    return f"exec sh -c 'eval \"$(printf \"$0\")\"' '{_escaped(script)}'"
+
+
+def _escaped(text: str) -> str:
+    """Text as a format of printf(1), with octal escapes for all that a login shell may read in single quotes."""
+    return "".join(f"\\{ord(character):03o}" if character in _SPECIAL else character for character in text)
 
 
 def kill(pid: str) -> str:

@@ -36,6 +36,10 @@ _ALWAYS = (
     "-o StreamLocalBindMask=0177",
 )
 
+# Against "no input", "into the background" and "no command" in the user's configuration. Only where `ssh -G` names
+# them: OpenSSH before 8.7 does not know them, and refuses what it does not know.
+_RUNS_COMMANDS = ("StdinNull=no", "ForkAfterAuthentication=no", "SessionType=default")
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -88,6 +92,8 @@ class Resolved:
         strict: Whether only servers whose host key is known are accepted.
         shares: Whether the configuration itself shares connections (ControlMaster, ControlPath, ControlPersist).
         configuration: All of it, as ssh printed it: two that differ may be two different connections.
+        runs_commands: Options that make ssh run our commands, whatever the configuration says; empty where it does not
+            know them.
     """
 
     hostname: str
@@ -97,6 +103,7 @@ class Resolved:
     keys: tuple[str, ...] = ()
     shares: bool = False
     configuration: str = ""
+    runs_commands: tuple[str, ...] = ()
 
 
 UNRESOLVED = Resolved("", "", "22", strict=False)
@@ -171,6 +178,7 @@ def master(
         *("-M", "-S", _literal(socket), "-o", f"ControlPersist={persist}", "-E", str(log)),
         *("-o", f"StrictHostKeyChecking={'yes' if resolved.strict else 'accept-new'}"),
         *("-o", f"BatchMode={'no' if interactive else 'yes'}"),
+        *(word for option in resolved.runs_commands for word in ("-o", option)),
         *options(target),
     ]
 
@@ -207,6 +215,7 @@ def resolved(output: str) -> Resolved:
         keys=tuple(value for key, value in pairs if key == "identityfile"),
         shares=shares,
         configuration=output,
+        runs_commands=tuple(option for option in _RUNS_COMMANDS if option.split("=")[0].lower() in first),
     )
 
 

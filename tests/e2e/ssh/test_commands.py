@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
+from lab.prepare import Tool, ensure
 from tests.e2e.ssh.stage import PATIENCE, processes, run, until
 from tests.e2e.sshd import Sshd, free_port
 
@@ -92,6 +95,49 @@ def test_what_the_login_prints_is_not_the_commands_output(tmp_path: Path) -> Non
         run(work())
     finally:
         noisy.stop()
+
+
+def test_csh_as_the_login_shell(tmp_path: Path) -> None:
+    """Commands with newlines and `!` run, and are ended, where csh reads the command line (R-9)."""
+    ensure((Tool("tcsh", "tcsh"),))
+    csh = Sshd(tmp_path, settings=('ForceCommand exec tcsh -c "$SSH_ORIGINAL_COMMAND"',))
+    csh.start()
+
+    async def work() -> None:
+        async with connect(csh.target()) as machine:
+            done = await machine.run(["sh", "-c", 'echo a!b\necho "$1"; exit 3', "sh", "it's\n!!"])
+            assert (done.exit_code, done.stdout) == (3, b"a!b\nit's\n!!\n")
+            with pytest.raises(ServerError, match="did not end within"):
+                await machine.run(["sleep", "98765"], timeout=0.5)
+        await until(lambda: not processes("sleep\x0098765"))
+
+    try:
+        run(work())
+    finally:
+        csh.stop()
+
+
+def test_a_configuration_that_runs_no_commands_is_overridden(
+    sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Commands run and get their input despite `StdinNull`, `ForkAfterAuthentication` and `SessionType` (R-8)."""
+    configuration = tmp_path / "config"
+    configuration.write_text("StdinNull yes\nForkAfterAuthentication yes\nSessionType none\n")
+    ssh = tmp_path / "bin" / "ssh"
+    ssh.parent.mkdir()
+    real = shutil.which("ssh")
+    ssh.write_text(
+        "#!/bin/sh\n"
+        f'case " $* " in *" -F "*) exec {real} "$@" ;; *) exec {real} -F {configuration} "$@" ;; esac\n'
+    )
+    ssh.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{ssh.parent}:{os.environ['PATH']}")
+
+    async def work() -> None:
+        async with connect(sshd.target()) as machine:
+            assert (await machine.run(["cat"], stdin=b"input")).stdout == b"input"
+
+    run(work())
 
 
 def test_a_status_of_255_is_the_commands_own_while_the_connection_stands(sshd: Sshd) -> None:

@@ -98,3 +98,10 @@ def test_a_missing_engine_is_told_by_its_reason(facts: Facts, message: str, hint
 def test_an_engine_that_looks_as_it_should_is_not_explained() -> None:
     """Where somebody listens and ssh has refused nothing, the engine's own error stands."""
     assert engine_silent(WHOLE, "shop", "Warning: something\n") is None
+
+
+def test_what_login_scripts_print_before_the_facts_is_noise() -> None:
+    """`ftl doctor` shows it."""
+    found = find("Welcome to prod\nYou have mail\n\nftl-facts\tdeploy\t\t\t\t\nlater\n")
+    assert found is not None
+    assert found.noise == "Welcome to prod\nYou have mail"

@@ -16,12 +16,12 @@ from ftl import child
 from ftl.ssh.framing import (
     NOISE_KEPT,
     NoiseFilter,
-    framed,
     new_mark,
     process_id,
     start,
     strip_noise,
 )
+from ftl.ssh.quoting import framed_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,10 +79,8 @@ def login(tmp_path: Path) -> dict[str, str]:
 
 def test_a_login_shells_noise_is_dropped_from_both_streams(login: dict[str, str]) -> None:
     """What the login shell's files print comes first and goes; the command's status and output stay."""
-    argv = framed(["sh", "-c", "echo out; echo err >&2; exit 3"], MARK)
-    done = subprocess.run(
-        ["bash", "-c", 'exec "$@"', "bash", *argv], env=login, capture_output=True, check=False
-    )
+    line = framed_line(["sh", "-c", "echo out; echo err >&2; exit 3"], MARK)
+    done = subprocess.run(["bash", "-c", line], env=login, capture_output=True, check=False)
     assert done.stdout.startswith(b"Welcome to prod")
     assert (strip_noise(done.stdout, MARK), strip_noise(done.stderr, MARK)) == (b"out\n", b"err\n")
     assert done.returncode == 3
@@ -93,10 +91,10 @@ def test_a_started_commands_streams_begin_after_the_noise(
 ) -> None:
     """Its process can be talked to as any other; the process ID that it reports is its own."""
     monkeypatch.setenv("BASH_ENV", login["BASH_ENV"])
-    argv = framed(["sh", "-c", "echo $$; cat; echo end >&2"], MARK)
+    line = framed_line(["sh", "-c", "echo $$; cat; echo end >&2"], MARK)
 
     async def talk() -> tuple[bytes, bytes]:
-        process = await start(["bash", "-c", 'exec "$@"', "bash", *argv], MARK)
+        process = await start(["bash", "-c", line], MARK)
         try:
             assert process.stdin is not None
             process.stdin.write(b"hello\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 
 import pytest
@@ -37,6 +38,36 @@ def test_a_framed_command_runs_as_the_process_that_it_names(arguments: list[str]
     expected = arguments or [""]
     assert stdout == (f"{pid}\n" + "".join(f"{word}\0" for word in expected)).encode()
     assert strip_noise(done.stderr, "mark") == b"oops\n"
+
+
+@given(arguments=argvs)
+def test_a_framed_line_has_nothing_that_a_login_shell_reads_in_single_quotes(arguments: list[str]) -> None:
+    """Neither csh's `!` and newlines nor fish's doubled backslashes: two quoted words, whatever the arguments hold."""
+    line = framed_line(["true", *arguments], "mark")
+    evaluates, script = line.removesuffix("'").rsplit(" '", 1)
+    assert evaluates == """exec sh -c 'eval "$(printf "$0")"'"""
+    assert not set(script) & set("'!\n\r")
+    assert "\\\\" not in script
+
+
+@pytest.mark.parametrize("shell", ["bash", "dash", "zsh", "csh", "tcsh", "fish"])
+def test_any_login_shell_passes_the_arguments(shell: str) -> None:
+    """Also csh and tcsh, in which `!` and newlines cannot be quoted (R-9)."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"needs {shell}")
+    arguments = [
+        "a!b",
+        "!!",
+        "two\nlines",
+        'it\'s "$HOME" `id`',
+        "\\n \\\\ %s %%",
+        "é *?~{a,b}\t;&|",
+        "",
+        "z" * 30_000,
+    ]
+    line = framed_line(["sh", "-c", 'printf "%s\\0" "$@"', "sh", *arguments], "mark")
+    done = subprocess.run([shell, "-c", line], capture_output=True, check=False)
+    assert strip_noise(done.stdout, "mark") == "".join(f"{word}\0" for word in arguments).encode()
 
 
 @pytest.mark.parametrize("first", ["if", "A=b", "~", "a b", "while"])

@@ -163,3 +163,11 @@ def test_a_configuration_that_shares_connections_is_noticed(line: str, shares: b
 def test_an_ordinary_configuration_is_not_strict() -> None:
     """`ask`, the default, lets a new server's key be remembered."""
     assert not resolved("stricthostkeychecking ask\n").strict
+
+
+def test_a_configuration_cannot_keep_ssh_from_running_commands() -> None:
+    """`StdinNull yes` and its like are overridden, where ssh knows them (R-8): from OpenSSH 8.7 on."""
+    new = resolved("hostname shop\nstdinnull yes\nforkafterauthentication yes\nsessiontype none\n")
+    words = master_options(new)
+    assert {"StdinNull=no", "ForkAfterAuthentication=no", "SessionType=default"} <= set(words)
+    assert not any("StdinNull" in word for word in master_options(resolved("hostname shop\n")))

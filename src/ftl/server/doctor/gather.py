@@ -44,6 +44,7 @@ class ServerInspection:
             this machine).
         certificates: Those that it presents; empty where it has no proxy, or none was asked for.
         logins: Attempts to log in to registries from there.
+        login_output: Output of the user's login scripts.
     """
 
     error: ServerError | None = None
@@ -53,6 +54,7 @@ class ServerInspection:
     port_results: tuple[PortResult, ...] | None = None
     certificates: tuple[ServedCertificate, ...] = ()
     logins: tuple[LoginAttempt, ...] = ()
+    login_output: str = ""
 
     @property
     def is_sandbox(self) -> bool:
@@ -124,7 +126,9 @@ async def _machine(machine: Machine, state: EngineState, outside: Sequence[str])
     if outside:
         candidates = ports.ports_to_try(facts.listeners, state.containers, outside)
         results = tuple(await ports.try_ports(outside, candidates))
-    return ServerInspection(facts=facts, engine=state, port_results=results)
+    return ServerInspection(
+        facts=facts, engine=state, port_results=results, login_output=machine.login_output
+    )
 
 
 async def _certificates(

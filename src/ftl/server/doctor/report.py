@@ -133,7 +133,11 @@ def _judge_server(
     facts, engine = inspection.facts, inspection.engine
     if facts is None:
         return []
-    findings = [server.judge_login(facts), *server.judge_docker(engine, facts)]
+    findings = [
+        server.judge_login(facts),
+        *server.judge_login_output(inspection.login_output),
+        *server.judge_docker(engine, facts),
+    ]
     findings += server.judge_machine(facts)
     findings += [server.judge_port(port, facts, engine.containers) for port in ports.WEB]
     if route is None:

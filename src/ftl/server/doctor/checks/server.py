@@ -37,6 +37,9 @@ LITTLE_MEMORY = 400 * 1000**2
 DRIFT, WRONG = 10.0, 300.0
 """Seconds between clocks from which logs mislead, and from which certificates and tokens fail."""
 
+SHOWN = 60
+"""Characters of the output of login scripts that are shown."""
+
 OLDEST = (20, 10)
 """The oldest Docker that FTL is tested with."""
 
@@ -68,6 +71,17 @@ def judge_login(facts: ServerFacts) -> Finding:
     """The login, which worked: the user and the system."""
     system = f" ({facts.system})" if facts.system else ""
     return Finding("there", "connection", "ok", f"logged in as {facts.user}{system}")
+
+
+def judge_login_output(output: str) -> list[Finding]:
+    """Output of login scripts: FTL drops it, other programs (scp, rsync) fail on it."""
+    if not output:
+        return []
+    first = output.splitlines()[0]
+    text = first if len(first) <= SHOWN else f"{first[:SHOWN]}..."
+    what = f"~/.bashrc or ~/.ssh/rc prints without a terminal: {text}"
+    fix = "print only in interactive shells, such as after `[ -t 1 ] || return` in ~/.bashrc; scp and rsync fail on it"
+    return [Finding("there", "login scripts", "warning", what, fix)]
 
 
 def judge_docker(engine: EngineState, facts: ServerFacts) -> list[Finding]:

@@ -110,3 +110,11 @@ def test_the_proxy_s_ports(
     found = server.judge_port(80, replace(FACTS, listeners=listeners, web_servers=web_servers), containers)
     assert found.level == level
     assert (found.fix is None) if fix is None else (fix in (found.fix or ""))
+
+
+def test_the_output_of_login_scripts_is_a_warning_with_its_first_line() -> None:
+    """Deploys work with it, other programs do not; as a rule there is none (W-5)."""
+    assert server.judge_login_output("") == []
+    (finding,) = server.judge_login_output("Welcome to prod\n" + "x" * 1000)
+    assert finding.level == "warning"
+    assert finding.what.endswith("prints without a terminal: Welcome to prod")
