@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -90,6 +92,64 @@ def test_an_upgrade_breaks_no_request(server_factory: ServerFactory, proxy_image
                 state = await testbed.proxy.observe()
                 assert state is not None
                 assert state.image == image
+
+    asyncio.run(work())
+
+
+UPGRADE = """
+import asyncio, sys
+from ftl.engine.api import Engine
+from ftl.proxy.names import Installation
+from ftl.proxy.control import ProxyControl
+from ftl.ssh.local import Local
+
+async def work(url, container, network, image):
+    names = Installation(container, network, 0, 0)
+    async with Engine(url, name="this machine") as engine, Local() as machine:
+        await engine.info()
+        print("now", flush=True)
+        await ProxyControl(engine, machine, names).upgrade(image)
+
+asyncio.run(work(*sys.argv[1:]))
+"""
+
+KILLED_AFTER = [float(each) for each in os.environ.get("FTL_TEST_KILLED_AFTER", "0.9 2").split()]
+"""Seconds into an upgrade; `FTL_TEST_KILLED_AFTER="0.2 0.4 0.6"` tries others."""
+
+
+def test_a_killed_upgrade_is_finished_by_the_next_command(proxy_image: str) -> None:
+    """FTL is killed at any time: the next command, at once, gets one proxy that serves, under its name."""
+
+    async def work() -> None:
+        async with ProxyTestbed() as testbed:
+            project = testbed.project("shop")
+            await testbed.app(project, "web", "r1")
+            await testbed.serve(project, host=HOST)
+            await testbed.go_live(project, web="r1")
+            for number, seconds in enumerate(KILLED_AFTER):
+                tag = f"caddy:{testbed.run}-{number}"
+                script = 'printf \'FROM caddy:2\nLABEL next=%s\n\' "$1" | docker build -q -t "$1" -'
+                assert (await testbed.machine.run(["sh", "-c", script, "sh", tag])).exit_code == 0
+                argv = [testbed.engine.url, testbed.names.container, testbed.names.network, tag]
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable, "-c", UPGRADE, *argv, stdout=asyncio.subprocess.PIPE
+                )
+                assert process.stdout is not None
+                assert await process.stdout.readline() == b"now\n"
+                await asyncio.sleep(seconds)
+                if process.returncode is None:
+                    process.kill()
+                await process.wait()
+                await testbed.proxy.ensure("caddy:2")
+                assert (await testbed.get(HOST))[0] == 200
+                state = await testbed.proxy.observe()
+                assert state is not None
+                assert (state.running, state.leftovers) == (True, ())
+                own = await testbed.engine.containers(labels={"ftl.role": "proxy"})
+                left = [each.name for each in own if each.name.startswith(testbed.names.container)]
+                assert left == [testbed.names.container]
+                print(f"killed after {seconds} s: {state.image}")
+                await testbed.machine.run(["docker", "rmi", "-f", tag])
 
     asyncio.run(work())
 

@@ -13,7 +13,7 @@ from ftl.proxy.names import Installation
 from ftl.proxy.site import Site
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from ftl.engine.api import Engine
     from ftl.engine.values import Container
@@ -33,6 +33,7 @@ class ProxyState:
         sites: Each project's site, by project.
         live: (project, service) -> alias of the live release.
         config: Digest of its configuration file; empty where there is none.
+        leftovers: Names of other containers of the proxy, which an upgrade uses or an interrupted one left.
         unreadable: Projects whose site is damaged, or written by a newer FTL in a form that this one does not know.
     """
 
@@ -43,6 +44,7 @@ class ProxyState:
     sites: Mapping[str, Site] = field(default_factory=dict)
     live: Mapping[tuple[str, str], str] = field(default_factory=dict)
     config: str = ""
+    leftovers: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
 
     def site(self, project: str) -> Site | None:
@@ -72,12 +74,19 @@ async def observe(engine: Engine, *, installation: Installation | None = None) -
         engine: The server's engine.
         installation: The proxy's names there.
     """
-    name = (installation or Installation()).container
+    names = installation or Installation()
     proxies, files = await gather2(
-        engine.containers(labels={labels.ROLE: labels.ROLE_PROXY}), engine.get_archive(name, "/config")
+        engine.containers(labels={labels.ROLE: labels.ROLE_PROXY}),
+        engine.get_archive(names.container, "/config"),
     )
-    container = next((proxy for proxy in proxies if proxy.name == name), None)
-    return _state(container, files or {}) if container is not None else None
+    own = own_containers(proxies, names)
+    container = serving(own, names)
+    if container is None:
+        return None
+    if files is None:  # an upgrade was interrupted between its renames
+        files = await engine.get_archive(container.id, "/config")
+    leftovers = tuple(sorted(each.name for each in own if each.id != container.id))
+    return _state(container, files or {}, leftovers)
 
 
 def is_proxy(container: Container) -> bool:
@@ -85,7 +94,33 @@ def is_proxy(container: Container) -> bool:
     return container.labels.get(labels.ROLE) == labels.ROLE_PROXY
 
 
-def _state(container: Container, files: Mapping[str, bytes]) -> ProxyState:
+def own_containers(containers: Iterable[Container], names: Installation) -> list[Container]:
+    """The containers of an installation's proxy, by label and volume: an upgrade has several."""
+    return [
+        container
+        for container in containers
+        if is_proxy(container) and any(mount.source == names.config_volume for mount in container.mounts)
+    ]
+
+
+def serving(own: Iterable[Container], names: Installation) -> Container | None:
+    """The container that is the proxy: one that runs, else the one with its name.
+
+    One that only reads the configuration validates it for an upgrade.
+    """
+    proxies = [
+        container
+        for container in own
+        if not any(mount.source == names.config_volume and mount.read_only for mount in container.mounts)
+    ]
+    return max(
+        proxies,
+        key=lambda one: (one.state == "running", one.name == names.container, one.created),
+        default=None,
+    )
+
+
+def _state(container: Container, files: Mapping[str, bytes], leftovers: tuple[str, ...]) -> ProxyState:
     sites: dict[str, Site] = {}
     live: dict[tuple[str, str], str] = {}
     unreadable = []
@@ -108,5 +143,6 @@ def _state(container: Container, files: Mapping[str, bytes]) -> ProxyState:
         sites=sites,
         live=live,
         config=digest(files[_CONFIG]) if _CONFIG in files else "",
+        leftovers=leftovers,
         unreadable=tuple(unreadable),
     )

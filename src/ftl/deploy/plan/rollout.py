@@ -82,7 +82,9 @@ def _shared(diff: Diff) -> Iterator[Step]:
         yield BringImage(image, observed.info.platform)
     if needs_proxy:
         yield EnsureProxy(image)
-    elif diff.request.upgrade_proxy and diff.proxied:
+    elif diff.proxied and observed.proxy is not None and observed.proxy.leftovers:
+        yield EnsureProxy(image, interrupted=True)
+    if not needs_proxy and diff.request.upgrade_proxy and diff.proxied:
         yield UpgradeProxy(image)
     if needs_store:
         yield EnsureStore(image)

@@ -15,6 +15,7 @@ from ftl.proxy import commands, networks
 from ftl.proxy.caddy import HTTP, HTTPS, render
 from ftl.proxy.handover import sysctls
 from ftl.proxy.lifecycle.fingerprint import fingerprint
+from ftl.proxy.lifecycle.interrupted import finish_upgrade
 from ftl.proxy.names import CONFIG_FILE, Installation
 from ftl.proxy.state import is_proxy, observe
 
@@ -40,6 +41,7 @@ async def ensure(engine: Engine, machine: Machine, names: Installation, image: s
     Raises:
         FtlError: A port is in use, or Caddy does not start.
     """
+    await finish_upgrade(engine, names)
     container = await find(engine, names)
     created = container is None
     if container is None:
@@ -181,9 +183,11 @@ async def _with_port_holder(engine: Engine, names: Installation, error: EngineEr
     holder = await _port_holder(engine, port)
     if holder is not None:
         return FtlError(
-            f"port {port} of {engine.name} is taken by the container {holder}",
+            f"port {port} of {engine.name} is taken by the container {holder.name}",
             cause=error.cause,
-            hint=f"stop it (`docker stop {holder}`), or let it publish another port",
+            hint="a proxy serves there: run `ftl deploy` again in a minute, when it is no longer being replaced"
+            if is_proxy(holder)
+            else f"stop it (`docker stop {holder.name}`), or let it publish another port",
         )
     return FtlError(
         f"port {port} of {engine.name} is taken by a program outside Docker",
@@ -192,9 +196,9 @@ async def _with_port_holder(engine: Engine, names: Installation, error: EngineEr
     )
 
 
-async def _port_holder(engine: Engine, port: int) -> str | None:
+async def _port_holder(engine: Engine, port: int) -> Container | None:
     """The container that publishes a port of the machine."""
     for container in await engine.containers():
         if any(binding.host_port == port for binding in container.published):
-            return container.name
+            return container
     return None

@@ -21,10 +21,12 @@ from ftl.programs import program
 from ftl.proxy import networks
 from ftl.proxy.docker_script import NO_DOCKER, docker_script
 from ftl.proxy.lifecycle import pause_connections, start
+from ftl.proxy.lifecycle.interrupted import SUFFIXES, finish_upgrade
 from ftl.proxy.names import ADMIN, CONFIG_FILE
 
 if TYPE_CHECKING:
     from ftl.engine.api import Engine
+    from ftl.engine.values import Container
     from ftl.proxy.names import Installation
     from ftl.ssh.machine import Machine
 
@@ -35,10 +37,10 @@ Its clients have one second before that to close their connections.
 """
 
 _DELAY_SECONDS = 1  # handover's: listeners are open, and answers say `Connection: close`
-_SCRIPT_SECONDS = 60.0
+_SCRIPT_SECONDS = 90.0
 _VALIDATE_SECONDS = 60.0
-_SUFFIXES = ("old", "new", "failed", "check")
-"""Ends of the names of containers that exist during an upgrade."""
+_NOT_READY = 3
+"""Exit status of replace.sh if the new container starts and does not serve."""
 
 
 async def upgrade(engine: Engine, machine: Machine, names: Installation, image: str) -> bool:
@@ -56,6 +58,7 @@ async def upgrade(engine: Engine, machine: Machine, names: Installation, image: 
     Raises:
         FtlError: The new one rejects the configuration or does not start; the old one keeps running.
     """
+    await finish_upgrade(engine, names)
     old = await start.find(engine, names)
     if old is None or old.state != "running":
         await start.ensure(engine, machine, names, image)
@@ -66,11 +69,10 @@ async def upgrade(engine: Engine, machine: Machine, names: Installation, image: 
         raise FtlError(f"the image {image} is missing on {engine.name}")
     if old.image_id == new_image.id and old.labels.get(labels.CONFIG) == spec.labels[labels.CONFIG]:
         return False
-    await _remove_leftovers(engine, names)
     await _validate(engine, names, image)
     new = await _create_successor(engine, names, spec)
     # Ctrl-C in between would leave the server without a proxy.
-    await shielded(_replace(engine, machine, names, old.id, new))
+    await shielded(_replace(engine, machine, names, old, new))
     return True
 
 
@@ -124,43 +126,41 @@ async def _create_successor(engine: Engine, names: Installation, spec: Container
     return new
 
 
-async def _replace(engine: Engine, machine: Machine, names: Installation, old: str, new: str) -> None:
-    """Let the new container take over; go back to the old one if the new one does not get ready."""
-    await _swap(engine, machine, names, old, new, "old")
+async def _replace(engine: Engine, machine: Machine, names: Installation, old: Container, new: str) -> None:
+    """Let the new container take over; the old one runs again if the new one does not get ready."""
+    pause = pause_connections.pause_arguments(
+        _with_suffix(names, "hold"),
+        old.image_id,
+        _DELAY_SECONDS / 2,
+        f"{names.http_port},{names.https_port}",
+    )
+    seconds = str(GRACE_SECONDS + _DELAY_SECONDS)
+    arguments = [old.id, new, names.container, seconds, ADMIN, *pause]
+    argv = docker_script(machine, program("ftl.proxy", "scripts/replace.sh"), "ftl-swap", *arguments)
+    done = await machine.run(argv, timeout=_SCRIPT_SECONDS)
+    if done.exit_code == NO_DOCKER:
+        await _replace_by_api(engine, names, old.id, new)
+    elif done.exit_code != 0:
+        await _remove_leftovers(engine, names)
+        await start.wait_ready(engine, names)
+        log = done.stdout.decode(errors="replace").splitlines()
+        cause = done.stderr.decode(errors="replace").strip()
+        why = "the new one does not serve" if done.exit_code == _NOT_READY else "the new one does not start"
+        raise _not_replaced(engine, why, cause).with_details(log)
+
+
+async def _replace_by_api(engine: Engine, names: Installation, old: str, new: str) -> None:
+    await _swap_by_api(engine, names, old, new, _with_suffix(names, "old"))
     try:
         await start.wait_ready(engine, names)
     except FtlError as error:
-        await _swap(engine, machine, names, new, old, "failed")
+        await _swap_by_api(engine, names, new, old, _with_suffix(names, "failed"))
         await start.wait_ready(engine, names)
         raise _not_replaced(engine, "the new one does not serve", error.cause or "").with_details(
             error.details
         ) from error
     finally:
         await _remove_leftovers(engine, names)
-
-
-async def _swap(
-    engine: Engine, machine: Machine, names: Installation, first: str, second: str, suffix: str
-) -> None:
-    """Stop the first container and start the second; if that cannot start, the first runs again."""
-    seconds, parked = GRACE_SECONDS + _DELAY_SECONDS, _with_suffix(names, suffix)
-    running = await start.find(engine, names)
-    pause = pause_connections.pause_arguments(
-        _with_suffix(names, "hold"),
-        running.image_id if running else "",
-        _DELAY_SECONDS / 2,
-        f"{names.http_port},{names.https_port}",
-    )
-    arguments = [first, second, names.container, str(seconds), parked, ADMIN, *pause]
-    argv = docker_script(machine, program("ftl.proxy", "scripts/replace.sh"), "ftl-swap", *arguments)
-    done = await machine.run(argv, timeout=_SCRIPT_SECONDS)
-    if done.exit_code == NO_DOCKER:
-        await _swap_by_api(engine, names, first, second, parked)
-    elif done.exit_code != 0:
-        await _remove_leftovers(engine, names)
-        raise _not_replaced(
-            engine, "the new one does not start", done.stderr.decode(errors="replace").strip()
-        )
 
 
 async def _swap_by_api(engine: Engine, names: Installation, first: str, second: str, parked: str) -> None:
@@ -180,7 +180,7 @@ async def _swap_by_api(engine: Engine, names: Installation, first: str, second: 
 
 async def _remove_leftovers(engine: Engine, names: Installation) -> None:
     """Remove stopped containers of this upgrade or one that was interrupted; never one that serves."""
-    leftovers = {_with_suffix(names, suffix) for suffix in _SUFFIXES}
+    leftovers = {_with_suffix(names, suffix) for suffix in SUFFIXES}
     for container in await engine.containers(labels={labels.ROLE: labels.ROLE_PROXY}):
         if container.name in leftovers and container.state != "running":
             await engine.remove(container.id, force=True)

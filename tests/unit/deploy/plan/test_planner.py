@@ -344,6 +344,16 @@ def test_changed_routes_are_switched_with_the_release() -> None:
     assert order.index("ApplySite") < order.index("StartContainers") < order.index("Switch")
 
 
+def test_an_interrupted_upgrade_of_the_proxy_is_finished_by_the_next_deploy() -> None:
+    """Any project's deploy does it, even if nothing else is to be done, and no release is made for it."""
+    asked = project()
+    there = server(asked, *container(asked, "web", "r1"), live={"web": "r1"})
+    assert there.proxy is not None
+    found = plan(asked, replace(there, proxy=replace(there.proxy, leftovers=("ftl-proxy-old",))))
+    assert (found.release, kinds(found)) == ("r1", ["EnsureProxy"])
+    assert "replacement" in found.steps[0].text
+
+
 def test_routes_alone_need_no_transition() -> None:
     """Without a new release the routes are just replaced."""
     before = project()

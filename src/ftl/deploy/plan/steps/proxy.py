@@ -28,13 +28,20 @@ class EnsureNetwork(Step):
 
 @dataclass(frozen=True, slots=True)
 class EnsureProxy(Step):
-    """Start the server's proxy if it does not run."""
+    """Start the server's proxy if it does not run.
+
+    Attributes:
+        interrupted: It runs, but a replacement of it was not finished, or is under way.
+    """
 
     kind: ClassVar[str] = "ensure_proxy"
     image: str
+    interrupted: bool = False
 
     @property
     def text(self) -> str:
+        if self.interrupted:
+            return "finish the replacement of the proxy"
         return f"start the proxy ({self.image})"
 
 

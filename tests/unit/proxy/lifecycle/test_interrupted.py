@@ -1,0 +1,119 @@
+"""Finishing a replacement of the proxy that was interrupted anywhere."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from ftl.engine import labels
+from ftl.engine.values import ContainerSpec, Mount, Publish
+from ftl.proxy.lifecycle.interrupted import finish_upgrade
+from ftl.proxy.names import Installation
+from ftl.proxy.state import observe
+from tests.support import clock
+from tests.support.fake_engine import FakeEngine
+
+NAMES = Installation()
+IMAGE = "caddy:2"
+
+
+def spec(*, read_only: bool = False, volume: str = NAMES.config_volume) -> ContainerSpec:
+    """A container of a proxy; with `read_only` it is one that validates the configuration."""
+    ports = () if read_only else (Publish(80, 80),)
+    mounts = (Mount(volume, "/config", read_only=read_only),)
+    return ContainerSpec(IMAGE, {labels.ROLE: labels.ROLE_PROXY}, mounts=mounts, publish=ports)
+
+
+async def server(**states: str) -> FakeEngine:
+    """A server with these containers, the oldest first; `_` in a name stands for `-`."""
+    engine = FakeEngine(images=[IMAGE])
+    for key, state in states.items():
+        name = key.replace("_", "-")
+        await engine.create(name, spec(read_only=name.endswith("-check")))
+        if state == "running":
+            await engine.start(name)
+        elif state == "exited":
+            engine.by_name[name].state = "exited"
+    return engine
+
+
+@pytest.mark.parametrize(
+    ("states", "kept"),
+    [
+        ({"ftl_proxy": "running"}, 1),
+        ({"ftl_proxy": "exited"}, 1),
+        # before the script: the successor exists, or the configuration is being validated
+        ({"ftl_proxy": "running", "ftl_proxy_new": "created"}, 1),
+        ({"ftl_proxy": "running", "ftl_proxy_check": "exited"}, 1),
+        # in the script: renamed once, renamed twice, the old one stopped, the new one started
+        ({"ftl_proxy_old": "running", "ftl_proxy_new": "created"}, 1),
+        ({"ftl_proxy_old": "running", "ftl_proxy": "created"}, 1),
+        ({"ftl_proxy_old": "exited", "ftl_proxy": "created"}, 2),
+        ({"ftl_proxy_old": "exited", "ftl_proxy": "running"}, 2),
+        # going back: the new one has failed
+        ({"ftl_proxy": "exited", "ftl_proxy_failed": "exited"}, 1),
+        ({"ftl_proxy_old": "exited", "ftl_proxy_failed": "exited"}, 2),
+    ],
+)
+def test_one_proxy_is_left_under_its_name(states: dict[str, str], kept: int) -> None:
+    """A proxy that runs is kept, else the one with the name; the others go, wherever the upgrade was interrupted."""
+
+    async def work() -> None:
+        engine = await server(**states)
+        expected = list(engine.by_name.values())[kept - 1]
+        await finish_upgrade(engine, NAMES)
+        assert engine.by_name == {NAMES.container: expected}
+        if len(states) > 1:
+            assert engine.by_name[NAMES.container].state == "running"
+
+    clock.run(work())
+
+
+def test_a_replacement_that_is_under_way_is_waited_for() -> None:
+    """The server finishes by itself: nothing is touched as long as it may."""
+
+    async def work() -> None:
+        engine = await server(ftl_proxy_old="running", ftl_proxy="created")
+
+        async def script() -> None:
+            await asyncio.sleep(6)
+            await engine.remove("ftl-proxy-old", force=True)
+            await engine.start("ftl-proxy")
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(script())
+            await finish_upgrade(engine, NAMES)
+            assert engine.by_name.keys() == {"ftl-proxy"}
+            assert not any(call.startswith("rename") for call in engine.calls)
+
+    clock.run(work())
+
+
+def test_other_proxies_are_left_alone() -> None:
+    """A container of that name with another volume, or without the label, is not this proxy's."""
+
+    async def work() -> None:
+        engine = await server(ftl_proxy="running")
+        await engine.create("ftl-proxy-old", spec(volume="other-config"))
+        await engine.create("ftl-proxy-new", ContainerSpec(IMAGE, {}))
+        await finish_upgrade(engine, NAMES)
+        assert engine.by_name.keys() == {"ftl-proxy", "ftl-proxy-old", "ftl-proxy-new"}
+
+    clock.run(work())
+
+
+def test_the_serving_container_is_observed_as_the_proxy() -> None:
+    """While the old one still serves under another name, it is the proxy, and the rest are leftovers."""
+
+    async def work() -> None:
+        engine = await server(ftl_proxy_old="running", ftl_proxy="created")
+        state = await observe(engine)
+        assert state is not None
+        assert (state.running, state.container, state.leftovers) == (
+            True,
+            engine.by_name["ftl-proxy-old"].id,
+            ("ftl-proxy",),
+        )
+
+    clock.run(work())
