@@ -32,7 +32,7 @@ _INTERVAL = 0.25
 
 
 async def finish_upgrade(engine: Engine, names: Installation) -> None:
-    """Leave one container of the proxy, under its name; return at once where there is at most one.
+    """Leave one container of the proxy, under its name; return at once where there is one.
 
     A proxy that runs is kept; where none runs, the one with the name is (the new one, once the renaming is done).
     """
