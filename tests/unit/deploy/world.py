@@ -81,6 +81,7 @@ def container(
                 labels.ROLE: labels.ROLE_SERVICE,
                 labels.CONFIG: wanted.config,
                 labels.CONTENT: content,
+                labels.RESTART: "always",
             },
             state=state,  # type: ignore[arg-type]
             status="",
@@ -100,7 +101,7 @@ def dependency(asked: Project, name: str, *, state: str = "running") -> Containe
         name=f"shop-{name}",
         image=one.image,
         image_id="sha256:y",
-        labels=wanted.spec.labels,
+        labels={**wanted.spec.labels, labels.RESTART: "always"},
         state=state,  # type: ignore[arg-type]
         status="",
         created=0,

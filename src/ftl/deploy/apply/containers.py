@@ -14,6 +14,7 @@ from ftl.deploy.names import declared_volume
 from ftl.deploy.plan.steps import (
     EnsureVolume,
     RestartContainers,
+    SetRestartPolicy,
     StartContainers,
     StartDependency,
     StopAndRemove,
@@ -21,6 +22,7 @@ from ftl.deploy.plan.steps import (
     WaitHealthy,
 )
 from ftl.engine import labels
+from ftl.engine.errors import ignoring
 from ftl.engine.values import Mount
 from ftl.errors import EngineError
 from ftl.events import Note
@@ -159,6 +161,17 @@ async def _start(context: DeployContext, containers: Iterable[ContainerRef]) -> 
     for container in containers:
         await context.engine.set_restart_policy(container.id, "always")
         await context.engine.start(container.id)
+
+
+@RUNNERS.runs(SetRestartPolicy)
+async def set_restart_policy(context: DeployContext, step: SetRestartPolicy) -> None:
+    """Set the restart policy of containers that were created with another one, as far as they still exist."""
+
+    async def update(container: ContainerRef) -> None:
+        with ignoring(404):
+            await context.engine.set_restart_policy(container.id, "always")
+
+    await gather(update(container) for container in step.containers)
 
 
 @RUNNERS.runs(StopAndRemove)

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ftl.deploy.plan.steps import AmendRecords, ContainerRef, Drain, DropTags, RemoveRoutes, StopAndRemove
+from ftl.deploy.plan.steps import AmendRecords, ContainerRef, Drain, DropTags, RemoveRoutes, SetRestartPolicy, StopAndRemove
 from ftl.engine import labels
 from ftl.proxy.names import project_network
 
@@ -59,6 +59,28 @@ def clean_tracks(diff: Diff) -> Iterator[Track]:
     outdated = outdated_records(diff.observed, keep=keep) if diff.makes_release else ()
     if outdated:
         yield (AmendRecords(diff.project.name, outdated, "no longer kept for a rollback"),)
+
+
+def policy_track(diff: Diff) -> Track:
+    """Set the restart policy of running containers that stay and were created without `always`, as by 0.1.0.
+
+    Containers that do not run may have been stopped on purpose, and keep theirs.
+    """
+    observed = diff.observed
+    live = observed.live_releases
+    stay = [one for one in observed.services if one.labels[labels.RELEASE] in live]
+    stay += observed.dependencies.values()
+    if observed.proxy is not None and not diff.request.upgrade_proxy:
+        stay += [one for one in observed.containers if one.id == observed.proxy.container]
+    leave = {container.id for removed in diff.removed for container in removed.containers}
+    leave |= {container.id for change in diff.starting for container in change.current}
+    leave |= {container.id for container in _replaced_dependencies(diff)}
+    without = [
+        one
+        for one in stay
+        if one.state == "running" and labels.RESTART not in one.labels and one.id not in leave
+    ]
+    return (SetRestartPolicy(refs(without)),) if without else ()
 
 
 def _replaced_dependencies(diff: Diff) -> Iterator[ContainerRef]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ftl.deploy.plan.cleanup import clean_tracks
+from ftl.deploy.plan.cleanup import clean_tracks, policy_track
 from ftl.deploy.plan.diff import diff as compare
 from ftl.deploy.plan.model import Change, Plan, Stage, Track
 from ftl.deploy.plan.ownership import refuse_other_repository, refuse_taken_names
@@ -66,15 +66,20 @@ def make_plan(request: DeployRequest, inputs: Inputs, observed: Observed) -> Pla
     diff = compare(request, observed, inputs.sources, inputs.files, inputs.author.commit)
     refuse_other_repository(diff, inputs.author.origin)
     refuse_taken_names(diff)
-    stages = (
-        replace(stage, tracks=tuple(filter(None, stage.tracks))) for stage in _stages(diff, inputs.author)
+    stages = tuple(
+        replace(stage, tracks=tracks)
+        for stage in _stages(diff, inputs.author)
+        if (tracks := tuple(filter(None, stage.tracks)))
     )
+    policies = policy_track(diff)
+    if stages and policies:  # no reason for a deploy of its own
+        stages = (*stages, Stage("restart policies", (policies,)))
     return Plan(
         server=observed.server,
         project=request.project.name,
         release=diff.release,
         changes=tuple(_changes(diff)),
-        stages=tuple(stage for stage in stages if stage.tracks),
+        stages=stages,
         record=_record(diff, inputs.author, "started") if diff.makes_release else None,
         notes=tuple(_notes(diff)),
         by_address=diff.by_address,

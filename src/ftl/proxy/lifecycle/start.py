@@ -137,7 +137,8 @@ async def container_spec(engine: Engine, names: Installation, image: str) -> Con
         dns_options=("ndots:1",),
         sysctls=sysctls((await engine.info()).kernel),
     )
-    return replace(spec, labels={**spec.labels, labels.CONFIG: fingerprint(spec)})
+    marks = {labels.CONFIG: fingerprint(spec), labels.RESTART: spec.restart}
+    return replace(spec, labels={**spec.labels, **marks})
 
 
 async def wait_ready(engine: Engine, names: Installation) -> None:

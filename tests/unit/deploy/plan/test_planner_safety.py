@@ -301,3 +301,27 @@ def test_only_what_was_live_counts_as_a_release_to_keep() -> None:
         step.record.release: step.record.outcome for step in found.steps if isinstance(step, s.Record)
     }
     assert outcomes == {**{f"r{n}": "interrupted" for n in range(6, 12)}, "r12": "live"}
+
+
+def test_the_restart_policy_of_containers_of_an_earlier_version_is_set_once_anything_changes() -> None:
+    """What runs and stays gets it: the unchanged service, the database, the proxy; not what was stopped."""
+    asked = project(service("web"), service("api"), service("off"), dependencies=(DB,))
+    running = (
+        *container(asked, "web", "r1"),
+        *container(asked, "api", "r1"),
+        *container(asked, "off", "r1", state="exited"),
+        dependency(asked, "db"),
+        replace(foreign("ftl-proxy"), id="p", labels={labels.ROLE: labels.ROLE_PROXY}),
+        foreign("somebody-elses"),
+    )
+    old = [replace(one, labels={**one.labels}) for one in running]
+    for one in old:
+        dict.pop(one.labels, labels.RESTART, None)  # type: ignore[arg-type]
+    there = server(asked, *old, live={"web": "r1", "api": "r1", "off": "r1"})
+    changed = replace(asked, services=(service("web", env={"A": "1"}), *asked.services[1:]))
+    found = [step for step in plan(changed, there).steps if isinstance(step, s.SetRestartPolicy)]
+    assert [ref.name for step in found for ref in step.containers] == ["shop-api-r1", "shop-db", "ftl-proxy"]
+    without_off = replace(asked, services=asked.services[:2])
+    assert plan(without_off, server(without_off, *old[:2], *old[3:], live={"web": "r1", "api": "r1"})).empty
+    new = server(asked, *running[:2], dependency(asked, "db"), live={"web": "r1", "api": "r1"})
+    assert s.SetRestartPolicy not in {type(step) for step in plan(changed, new).steps}

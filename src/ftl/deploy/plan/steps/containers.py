@@ -116,6 +116,21 @@ class StopOld(ServiceStep):
 
 
 @dataclass(frozen=True, slots=True)
+class SetRestartPolicy(Step):
+    """Give running containers the restart policy `always`; none of them is restarted for it.
+
+    Containers that FTL 0.1.0 created have `unless-stopped`, and would stay down after a crash of the engine.
+    """
+
+    kind: ClassVar[str] = "set_restart_policy"
+    containers: tuple[ContainerRef, ...]
+
+    @property
+    def text(self) -> str:
+        return f"set the restart policy of {names(self.containers)} to always"
+
+
+@dataclass(frozen=True, slots=True)
 class RunHook(ServiceStep):
     """Run a hook: in a container of the new image, or on this machine."""
 
