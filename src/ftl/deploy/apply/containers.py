@@ -165,7 +165,7 @@ async def _start(context: DeployContext, containers: Iterable[ContainerRef]) -> 
 
 @RUNNERS.runs(SetRestartPolicy)
 async def set_restart_policy(context: DeployContext, step: SetRestartPolicy) -> None:
-    """Set the restart policy of containers that were created with another one, as far as they still exist."""
+    """Set the restart policy of containers, as far as they still exist."""
 
     async def update(container: ContainerRef) -> None:
         with ignoring(404):

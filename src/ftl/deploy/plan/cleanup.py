@@ -6,7 +6,15 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ftl.deploy.plan.steps import AmendRecords, ContainerRef, Drain, DropTags, RemoveRoutes, SetRestartPolicy, StopAndRemove
+from ftl.deploy.plan.steps import (
+    AmendRecords,
+    ContainerRef,
+    Drain,
+    DropTags,
+    RemoveRoutes,
+    SetRestartPolicy,
+    StopAndRemove,
+)
 from ftl.engine import labels
 from ftl.proxy.names import project_network
 
@@ -62,7 +70,9 @@ def clean_tracks(diff: Diff) -> Iterator[Track]:
 
 
 def policy_track(diff: Diff) -> Track:
-    """Set the restart policy of running containers that stay and were created without `always`, as by 0.1.0.
+    """Set the restart policy of running containers that stay and were created without `always`.
+
+    Those of 0.1.0 were.
 
     Containers that do not run may have been stopped on purpose, and keep theirs.
     """

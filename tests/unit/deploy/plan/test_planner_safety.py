@@ -314,9 +314,10 @@ def test_the_restart_policy_of_containers_of_an_earlier_version_is_set_once_anyt
         replace(foreign("ftl-proxy"), id="p", labels={labels.ROLE: labels.ROLE_PROXY}),
         foreign("somebody-elses"),
     )
-    old = [replace(one, labels={**one.labels}) for one in running]
-    for one in old:
-        dict.pop(one.labels, labels.RESTART, None)  # type: ignore[arg-type]
+    old = [
+        replace(one, labels={key: value for key, value in one.labels.items() if key != labels.RESTART})
+        for one in running
+    ]
     there = server(asked, *old, live={"web": "r1", "api": "r1", "off": "r1"})
     changed = replace(asked, services=(service("web", env={"A": "1"}), *asked.services[1:]))
     found = [step for step in plan(changed, there).steps if isinstance(step, s.SetRestartPolicy)]
