@@ -2,7 +2,8 @@
 
 There are three ways to run one: `complete` waits for its end and returns its output, `lines_of` yields its lines while
 it runs, `start` leaves its pipes to the caller. Each child leads a separate session, so that Ctrl-C at the terminal
-reaches it only through FTL.
+reaches it only through FTL. A child that has ended is over a second later, even if it left a process in the background
+that has its pipes: `sleep 9999 & echo done` ends like `echo done`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from ftl.spawn import Capture, Streams, signal_group, spawn
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
@@ -25,9 +28,6 @@ INTERRUPT_SECONDS = 5.0
 GRACE_SECONDS = 3.0
 TERM_SECONDS = 2.0
 """Grace periods in seconds: before SIGTERM, then before SIGKILL."""
-
-READ_LIMIT = 1 << 20
-"""Buffer size of a reader in bytes: a line of JSON or base64 may be long."""
 
 _CHUNK = 64 * 1024
 
@@ -72,22 +72,10 @@ class Stoppable(Protocol):
 # --- pipes left to the caller -----------------------------------------------------------------------
 
 
-async def start(argv: Sequence[str], *, group: int | None = None) -> Process:
-    """Start a child with pipes; the caller must `stop` it.
-
-    Args:
-        argv: The program and its arguments.
-        group: The process group that it joins, to be ended with that; None: a separate session.
-    """
-    return await asyncio.create_subprocess_exec(
-        *argv,
-        stdin=PIPE,
-        stdout=PIPE,
-        stderr=PIPE,
-        limit=READ_LIMIT,
-        start_new_session=group is None,
-        process_group=group,
-    )
+async def start(argv: Sequence[str]) -> Process:
+    """Start a child with pipes; the caller must `stop` it."""
+    transport, streams = await spawn(Streams, argv, session=True)
+    return Process(transport, streams, asyncio.get_running_loop())
 
 
 async def stop(process: Stoppable) -> None:
@@ -120,47 +108,23 @@ async def close_stdin(process: Process) -> None:
 # --- captured output --------------------------------------------------------------------------------
 
 
-class Capture(asyncio.SubprocessProtocol):
-    """Captures a child's output in memory.
-
-    Not asyncio's Process: after the child has ended, that waits for its pipes to close. An ssh that shares a connection
-    has passed them to the master process, which keeps them open as long as the command on the server runs.
-    """
-
-    def __init__(self) -> None:
-        self.stdout = bytearray()
-        self.stderr = bytearray()
-        self._news = asyncio.Event()
-        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def pipe_data_received(self, fd: int, data: bytes) -> None:
-        """Store output of the child."""
-        (self.stderr if fd == 2 else self.stdout).extend(data)
-        self._news.set()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Record that the child has ended and its pipes are closed."""
-        self._news.set()
-        if not self._ended.done():
-            self._ended.set_result(None)
-
-    async def news(self) -> bool:
-        """Wait for more output; false if there will be none."""
-        self._news.clear()
-        if not self._ended.done():
-            await self._news.wait()
-        return not self._ended.done()
-
-    async def ended(self) -> None:
-        """Wait until the child has ended and all its output is stored."""
-        await asyncio.shield(self._ended)
-
-
 async def terminate(transport: asyncio.SubprocessTransport, capture: Capture) -> None:
     """Terminate a child and give it time to end."""
     with suppress(ProcessLookupError, TimeoutError):
         transport.terminate()
         await asyncio.wait_for(capture.ended(), TERM_SECONDS)
+
+
+async def terminate_session(transport: asyncio.SubprocessTransport, capture: Capture) -> None:
+    """Terminate a child that leads a session, with its own children; kill those that do not end."""
+    leader = transport.get_pid()
+    signal_group(leader, signal.SIGTERM)
+    try:
+        await asyncio.wait_for(capture.ended(), TERM_SECONDS)
+    except BaseException as error:
+        signal_group(leader, signal.SIGKILL)
+        if not isinstance(error, TimeoutError):
+            raise
 
 
 async def complete(
@@ -171,7 +135,7 @@ async def complete(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     group: int | None = None,
-    give_up: Callable[[asyncio.SubprocessTransport, Capture], Awaitable[None]] = terminate,
+    give_up: Callable[[asyncio.SubprocessTransport, Capture], Awaitable[None]] = terminate_session,
 ) -> Completed:
     """Run a child, wait for its end and capture its output.
 
@@ -181,21 +145,21 @@ async def complete(
         seconds: Time limit.
         env: Its environment; None: FTL's.
         cwd: Its working folder; None: FTL's.
-        group: As in `start`.
+        group: The process group that it joins, to be ended with that; None: a separate session.
         give_up: Called before it is killed, after the time limit or a cancellation.
 
     Raises:
         TimeoutError: It did not end in time, and was killed.
         OSError: It cannot be started.
     """
-    transport, capture = await asyncio.get_running_loop().subprocess_exec(
-        Capture,
-        *argv,
+    transport, capture = await spawn(
+        lambda: Capture(closes_pipes=group is None),
+        argv,
         stdin=DEVNULL if stdin is None else PIPE,
         env=env,
         cwd=cwd,
-        start_new_session=group is None,
-        process_group=group,
+        session=group is None,
+        group=group,
     )
     try:
         _feed(transport, stdin)
@@ -239,15 +203,16 @@ async def lines_of(
     Raises:
         OSError: It cannot be started.
     """
-    process = await asyncio.create_subprocess_exec(
-        *argv,
+    transport, streams = await spawn(
+        Streams,
+        argv,
         stdin=DEVNULL if stdin is None else PIPE,
-        stdout=PIPE,
         stderr=STDOUT,
         env=env,
         cwd=cwd,
-        start_new_session=True,
+        session=True,
     )
+    process = Process(transport, streams, asyncio.get_running_loop())
     feeding = asyncio.create_task(_write(process.stdin, stdin))
     guard: Process | None = None
     try:

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import secrets
 import subprocess
 import sys
 import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.child import complete, lines_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 STARTS = """
 import asyncio, sys
@@ -18,6 +29,44 @@ async def work(*argv):
 
 asyncio.run(work(*sys.argv[1:]))
 """
+
+
+class Processes:
+    """Processes of one test, known by a variable of their environment."""
+
+    def __init__(self) -> None:
+        self.mark = f"FTL_TEST={secrets.token_hex(8)}"
+
+    def marked(self, script: str) -> str:
+        """The script, whose children have the variable."""
+        return f"export {self.mark}; {script}"
+
+    def running(self) -> list[int]:
+        """IDs of those that run."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*/environ"):
+            try:
+                if self.mark.encode() in path.read_bytes():
+                    found.append(int(path.parent.name))
+            except OSError:
+                continue
+        return found
+
+    def wait_for_end(self) -> None:
+        """Wait until none is left."""
+        deadline = time.monotonic() + 10
+        while left := self.running():
+            assert time.monotonic() < deadline, left
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def processes() -> Iterator[Processes]:
+    """Ends what a test leaves."""
+    own = Processes()
+    yield own
+    for process in own.running():
+        os.kill(process, 9)
 
 
 def test_a_child_ends_even_if_its_parent_is_killed() -> None:
@@ -36,3 +85,56 @@ def test_a_child_ends_even_if_its_parent_is_killed() -> None:
             return
         time.sleep(0.1)
     raise AssertionError("the child lives on")
+
+
+BACKGROUND = "sleep 60 & echo token"
+"""A command that leaves a process with its pipes."""
+
+
+def test_a_command_is_over_although_its_child_keeps_the_pipes(processes: Processes) -> None:
+    """A hook or a login command that starts something in the background ends a second after its shell (W-8)."""
+
+    async def work() -> tuple[bytes, list[str]]:
+        done = await complete(["sh", "-c", processes.marked(BACKGROUND)], seconds=30)
+        async with lines_of(["sh", "-c", processes.marked(BACKGROUND)]) as (lines, process):
+            output = [line async for line in lines]
+            assert await process.wait() == 0
+        return done.stdout, output
+
+    began = time.monotonic()
+    assert asyncio.run(work()) == (b"token\n", ["token"])
+    assert time.monotonic() - began < 10
+
+
+def test_a_command_that_is_given_up_ends_with_its_children(processes: Processes) -> None:
+    """After a time limit neither the shell nor what it started is left."""
+
+    async def work() -> None:
+        with pytest.raises(TimeoutError):
+            await complete(
+                ["sh", "-c", processes.marked("trap '' TERM; sleep 60 & sleep 60; :")], seconds=0.5
+            )
+
+    asyncio.run(work())
+    processes.wait_for_end()
+
+
+@pytest.mark.parametrize("turns", range(1, 9))
+def test_a_cancellation_while_a_child_starts_is_not_delayed_by_its_pipes(
+    turns: int, processes: Processes
+) -> None:
+    """At whatever turn of the loop it comes; the child's own children have the pipes and are ended, too."""
+
+    async def work() -> float:
+        command = ["sh", "-c", processes.marked("sleep 60 >/dev/null; :")]
+        running = asyncio.create_task(complete(command, seconds=60))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        began = time.monotonic()
+        running.cancel()
+        await asyncio.wait([running])
+        assert running.cancelled()
+        return time.monotonic() - began
+
+    assert asyncio.run(work()) < 10
+    processes.wait_for_end()

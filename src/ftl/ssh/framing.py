@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from asyncio.subprocess import PIPE, Process, SubprocessStreamProtocol
+from asyncio.subprocess import Process, SubprocessStreamProtocol
 from typing import TYPE_CHECKING
 
-from ftl.child import READ_LIMIT
+from ftl.spawn import READ_LIMIT, spawn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,25 +89,22 @@ def process_id(stderr: bytes, mark: str) -> str | None:
     return noise.label
 
 
-async def start(argv: Sequence[str], mark: str, *, group: int | None = None) -> Process:
+async def start(argv: Sequence[str], mark: str, *, group: int) -> Process:
     """Start a child with pipes, whose command was framed: its streams start after the mark.
 
-    As `ftl.child.start`. A stream without a mark is empty: the command was never started.
+    A stream without a mark is empty: the command was never started.
+
+    Args:
+        argv: The program and its arguments.
+        mark: The mark of the framed command.
+        group: The process group that it joins, to be ended with that.
 
     Raises:
         OSError: It cannot be started.
     """
     loop = asyncio.get_running_loop()
-    transport, protocol = await loop.subprocess_exec(
-        lambda: _FramedStreams(mark, loop),
-        *argv,
-        stdin=PIPE,
-        stdout=PIPE,
-        stderr=PIPE,
-        start_new_session=group is None,
-        process_group=group,
-    )
-    return Process(transport, protocol, loop)
+    transport, streams = await spawn(lambda: _FramedStreams(mark, loop), argv, group=group)
+    return Process(transport, streams, loop)
 
 
 class _FramedStreams(SubprocessStreamProtocol):

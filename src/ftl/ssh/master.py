@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import DEVNULL, Process
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftl.child import Capture, terminate
+from ftl.child import terminate
+from ftl.spawn import Capture, spawn
 from ftl.ssh import facts, reaper, target
 from ftl.ssh.control import Control, ControlFailed
 from ftl.ssh.sessions import Sessions
@@ -245,13 +246,12 @@ async def _begin(
     try:
         with files.log.open("ab") as log:
             log_start = log.tell()
-            transport, capture = await asyncio.get_running_loop().subprocess_exec(
+            transport, capture = await spawn(
                 Capture,
-                *command,
+                command,
                 stdin=DEVNULL,
-                stdout=PIPE,
                 stderr=log,
-                process_group=None if interactive else reaper_process.pid,
+                group=None if interactive else reaper_process.pid,
             )
     except BaseException:
         await reaper.release(reaper_process)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from ftl.spawn import Capture
     from ftl.ssh.facts import Facts
     from ftl.ssh.master import Master
     from ftl.ssh.target import Target
@@ -224,7 +225,7 @@ class OpenSSH:
         return done
 
     async def _give_up(
-        self, mark: str | None, _transport: asyncio.SubprocessTransport, capture: child.Capture
+        self, mark: str | None, _transport: asyncio.SubprocessTransport, capture: Capture
     ) -> None:
         """End a command on the server. Its ssh process is killed afterwards: it ignores SIGTERM."""
         if mark is None:
@@ -260,5 +261,5 @@ class OpenSSH:
         return self._connection.master
 
 
-async def _leave(_transport: asyncio.SubprocessTransport, _capture: child.Capture) -> None:
+async def _leave(_transport: asyncio.SubprocessTransport, _capture: Capture) -> None:
     """Do nothing before the child is killed."""

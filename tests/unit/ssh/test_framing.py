@@ -94,7 +94,7 @@ def test_a_started_commands_streams_begin_after_the_noise(
     line = framed_line(["sh", "-c", "echo $$; cat; echo end >&2"], MARK)
 
     async def talk() -> tuple[bytes, bytes]:
-        process = await start(["bash", "-c", line], MARK)
+        process = await start(["bash", "-c", line], MARK, group=0)
         try:
             assert process.stdin is not None
             process.stdin.write(b"hello\n")

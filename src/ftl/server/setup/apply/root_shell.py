@@ -12,6 +12,7 @@ from ftl.events import Emit, Note
 from ftl.server.setup import scripts
 from ftl.server.setup.apply import failures
 from ftl.server.setup.observe import sudo
+from ftl.spawn import READ_LIMIT
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -127,7 +128,7 @@ class RootShell:
         except ValueError:  # of asyncio, for a line that does not end within the reader's limit
             raise ServerError(
                 f"the answers of {self._machine.name} cannot be read",
-                cause=f"a line of more than {child.READ_LIMIT >> 20} MiB",
+                cause=f"a line of more than {READ_LIMIT >> 20} MiB",
                 hint="something on the server writes into them; see what that user's shell runs at its start",
             ) from None
         if not line.endswith(b"\n"):

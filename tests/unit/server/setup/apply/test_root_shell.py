@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.child import READ_LIMIT
 from ftl.errors import ServerError
 from ftl.server.setup.apply.root_shell import RootShell
+from ftl.spawn import READ_LIMIT
 from ftl.ssh.local import Local
 
 if TYPE_CHECKING:
