@@ -12,6 +12,7 @@ from lab.load import Load, Request, Target
 from lab.streams import Stream, hold
 from tests.e2e.support.proxy import App, ProxyTestbed, each_engine, make_testbed
 
+from ftl.engine.tarball import tar_archive
 from ftl.engine.values import ContainerSpec, Endpoint, Publish
 from ftl.errors import FtlError
 from ftl.proxy.control import ProxyControl
@@ -300,6 +301,40 @@ def test_concurrent_changes_are_all_applied(proxy_image: str) -> None:
             state = await testbed.proxy.observe()
             assert state is not None
             assert not state.sites
+
+    asyncio.run(work())
+
+
+def test_a_damaged_site_concerns_its_own_project_only(proxy_image: str) -> None:
+    """A file of 0 bytes stops no other project; its copy serves on until its project's next deploy writes it again."""
+
+    async def work() -> None:
+        async with ProxyTestbed() as testbed:
+            project, other = testbed.project("shop"), testbed.project("other")
+            await testbed.app(project, "web", "r1")
+            site = await testbed.serve(project, host=HOST)
+            await testbed.go_live(project, web="r1")
+
+            async def damage(*files: str) -> None:
+                content = tar_archive(dict.fromkeys(files, b""))
+                await testbed.engine.put_archive(testbed.names.container, "/config/ftl", content)
+
+            await damage(f"sites/{project}.json")
+            await testbed.serve(other, host="other.test")
+            state = await testbed.proxy.observe()
+            assert state is not None
+            assert (state.damaged, state.unreadable) == ((project,), ())
+            assert (await testbed.get(HOST))[0] == 200
+            assert await testbed.proxy.apply(site) is True
+            state = await testbed.proxy.observe()
+            assert state is not None
+            assert state.damaged == ()
+
+            await damage("caddy.json", f"sites/{other}.json", f"copies/{other}.json")
+            await testbed.engine.stop(testbed.names.container, timeout=10)
+            await testbed.proxy.ensure(proxy_image)
+            assert (await testbed.get(HOST))[0] == 200, "after a start with an empty configuration"
+            assert (await testbed.get("other.test"))[0] == 404, "its file and its copy are gone"
 
     asyncio.run(work())
 

@@ -191,7 +191,7 @@ class ProxyControl:
                 sites[project] = after
             self._check(state, sites.values())
             config = render(tuple(sites.values()))
-            if digest(config) == state.config and after == before:
+            if digest(config) == state.config and after == before and project not in state.damaged:
                 return False
             if await self._load(config, state.config, project, after):
                 return True
@@ -212,8 +212,8 @@ class ProxyControl:
             raise FtlError(
                 f"this version of FTL cannot read what the proxy on {self._engine.name} serves for "
                 f"{', '.join(state.unreadable)}",
-                cause=f"{files} in {self._names.container} was written by a newer FTL, or is damaged",
-                hint="update FTL on this machine; if it is the latest, remove the file and deploy that project again",
+                cause=f"{files} in {self._names.container} was written by a newer FTL",
+                hint="update FTL on this machine",
             )
         claims = conflicts(tuple(sites))
         if claims:

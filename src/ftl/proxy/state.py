@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _CONFIG = "config/ftl/caddy.json"
 _SITES = "config/ftl/sites/"
+_COPIES = "config/ftl/copies/"
 _LIVE = "config/live/"
 
 
@@ -34,7 +36,8 @@ class ProxyState:
         live: (project, service) -> alias of the live release.
         config: Digest of its configuration file; empty where there is none.
         leftovers: Names of other containers of the proxy, which an upgrade uses or an interrupted one left.
-        unreadable: Projects whose site is damaged, or written by a newer FTL in a form that this one does not know.
+        unreadable: Projects whose site a newer FTL wrote in a form that this one does not know.
+        damaged: Projects whose site is not one at all; their last one is used if a copy of it is intact.
     """
 
     container: str
@@ -46,6 +49,7 @@ class ProxyState:
     config: str = ""
     leftovers: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
 
     def site(self, project: str) -> Site | None:
         """A project's site; None where it has none."""
@@ -123,14 +127,19 @@ def serving(own: Iterable[Container], names: Installation) -> Container | None:
 def _state(container: Container, files: Mapping[str, bytes], leftovers: tuple[str, ...]) -> ProxyState:
     sites: dict[str, Site] = {}
     live: dict[tuple[str, str], str] = {}
-    unreadable = []
+    unreadable, damaged = [], []
     for name, content in sorted(files.items()):
         if name.startswith(_SITES) and name.endswith(".json"):
             project = name.removeprefix(_SITES).removesuffix(".json")
-            try:
-                sites[project] = Site.from_json(content)
-            except ValueError:
+            site = _read_site(content)
+            if site is None and _is_site_of(project, content):
                 unreadable.append(project)
+                continue
+            if site is None:
+                damaged.append(project)
+                site = _read_site(files.get(f"{_COPIES}{project}.json", b""))
+            if site is not None:
+                sites[project] = site
         elif name.startswith(_LIVE):
             project, dot, service = name.removeprefix(_LIVE).partition(".")
             if project and dot:  # not the ".PROJECT.SERVICE" of a switch in progress
@@ -145,4 +154,21 @@ def _state(container: Container, files: Mapping[str, bytes], leftovers: tuple[st
         config=digest(files[_CONFIG]) if _CONFIG in files else "",
         leftovers=leftovers,
         unreadable=tuple(unreadable),
+        damaged=tuple(damaged),
     )
+
+
+def _read_site(content: bytes) -> Site | None:
+    try:
+        return Site.from_json(content)
+    except ValueError:
+        return None
+
+
+def _is_site_of(project: str, content: bytes) -> bool:
+    """Whether something that this version cannot read is a site, and so a newer version's."""
+    try:
+        stored = json.loads(content)
+    except ValueError:
+        return False
+    return isinstance(stored, dict) and stored.get("project") == project

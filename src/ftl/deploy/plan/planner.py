@@ -169,6 +169,8 @@ def _notes(diff: Diff) -> Iterator[str]:
     for change in diff.dependencies:
         yield from _dependency_notes(diff, change)
     proxy, image = diff.observed.proxy, diff.project.proxy.image
+    if diff.proxied and proxy is not None and diff.project.name in proxy.damaged:
+        yield "the proxy's file with this project's routes is damaged: it is written again"
     stays = proxy is not None and proxy.running and not diff.request.upgrade_proxy
     if diff.proxied and proxy is not None and stays and proxy.image != image:
         yield (

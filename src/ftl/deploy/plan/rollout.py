@@ -140,8 +140,9 @@ def proxy_track(diff: Diff) -> Track:
         and set(aliases) <= {name.service for name in known.all_internal}
     )
     steps: list[Step] = [] if connected else [ConnectProxy(network, aliases)]
-    stored = proxy.site(diff.project.name) if proxy is not None else None
-    if stored != site or (proxy is not None and not proxy.up_to_date):
+    name = diff.project.name
+    stored = proxy.site(name) if proxy is not None else None
+    if stored != site or (proxy is not None and (not proxy.up_to_date or name in proxy.damaged)):
         steps.append(ApplySite(site, diff.certificate))
     if diff.unswitched:
         steps.append(RepairSwitch(diff.project.name, diff.unswitched))

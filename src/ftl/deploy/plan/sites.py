@@ -51,7 +51,8 @@ def transitional_site(
     """
     known = observed.site
     if known is None:
-        return replace(target, routes=())
+        # Routes of what is live already were lost with the proxy's file or volume.
+        return replace(target, routes=tuple(each for each in target.routes if observed.serves(each.service)))
     names = {*known.internal, *target.internal}
     internal = tuple(sorted(names, key=lambda name: (name.service, name.port)))
     if starting and _changes_routes(known, target):

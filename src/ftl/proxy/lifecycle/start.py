@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -111,11 +112,25 @@ async def _wait_visible(engine: Engine, names: Installation) -> None:
 
 
 async def _provide_configuration(engine: Engine, names: Installation) -> None:
-    """Upload an empty initial configuration; a volume that an older proxy left has the right one."""
-    if await engine.get_archive(names.container, CONFIG_FILE) is None:
-        files = {"ftl/caddy.json": render(())}
-        content = tar_archive(files, folders=("ftl/sites", "ftl/next", "live"))
-        await engine.put_archive(names.container, "/config", content)
+    """Upload an initial configuration where there is none, or none that Caddy could start with.
+
+    A volume that an older proxy left has the right one; from its sites it is rendered again.
+    """
+    found = await engine.get_archive(names.container, CONFIG_FILE) or {}
+    if _is_json(b"".join(found.values())):
+        return
+    state = await observe(engine, installation=names)
+    files = {"ftl/caddy.json": render(tuple(state.sites.values()) if state is not None else ())}
+    content = tar_archive(files, folders=("ftl/sites", "ftl/next", "live"))
+    await engine.put_archive(names.container, "/config", content)
+
+
+def _is_json(content: bytes) -> bool:
+    try:
+        json.loads(content)
+    except ValueError:
+        return False
+    return True
 
 
 async def container_spec(engine: Engine, names: Installation, image: str) -> ContainerSpec:

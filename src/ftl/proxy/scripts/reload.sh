@@ -2,7 +2,7 @@
 #
 # Arguments: the uploaded folder's name in next/, the digest of the configuration that the change was made from, the
 # project, the admin API's address. The folder is removed in any case; without a site.json in it the project's site is
-# removed. Exit status 75 (EX_TEMPFAIL): the configuration is no longer the one with that digest, nothing happened.
+# removed. Each site has a copy, for a file that something else damages. Exit status 75 (EX_TEMPFAIL): the configuration is no longer the one with that digest, nothing happened.
 cd /config/ftl || exit 1
 lock=/dev/shm/ftl-proxy tries=0
 # The image's busybox may lack flock.
@@ -15,9 +15,22 @@ done
 trap 'rm -rf "$lock" "next/$1"' EXIT
 [ "$(sha256sum < caddy.json)" = "$2  -" ] || exit 75
 caddy reload --address "$4" --config "next/$1/caddy.json" || exit 1
-mv -f "next/$1/caddy.json" caddy.json || exit 1
+mkdir -p copies
+# A power cut leaves each file old or new: what is renamed is on the disk, and then its folder is. `sync` syncs the files
+# that it is given.
 if [ -f "next/$1/site.json" ]; then
+    cp "next/$1/site.json" "copies/.$3" || exit 1
+    sync "next/$1/caddy.json" "next/$1/site.json" "copies/.$3"
+    mv -f "next/$1/caddy.json" caddy.json || exit 1
     mv -f "next/$1/site.json" "sites/$3.json"
+    mv -f "copies/.$3" "copies/$3.json"
 else
-    rm -f "sites/$3.json"
+    sync "next/$1/caddy.json"
+    mv -f "next/$1/caddy.json" caddy.json || exit 1
+    rm -f "sites/$3.json" "copies/$3.json"
 fi
+# Sites that FTL 0.1.0 stored have no copy yet.
+for site in sites/*.json; do
+    [ -e "copies/${site#*/}" ] || cp "$site" copies/
+done
+sync . sites copies

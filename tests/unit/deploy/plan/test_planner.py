@@ -354,6 +354,19 @@ def test_an_interrupted_upgrade_of_the_proxy_is_finished_by_the_next_deploy() ->
     assert "replacement" in found.steps[0].text
 
 
+def test_a_damaged_site_is_written_again_by_its_project() -> None:
+    """Its deploy says so and makes no release; without a copy, the routes of what is live come before anything else."""
+    asked = project()
+    there = server(asked, *container(asked, "web", "r1"), live={"web": "r1"})
+    assert there.proxy is not None
+    copied = plan(asked, replace(there, proxy=replace(there.proxy, damaged=("shop",))))
+    assert (copied.release, kinds(copied)) == ("r1", ["ApplySite"])
+    assert any("damaged" in note for note in copied.notes)
+    lost = plan(asked, replace(there, proxy=replace(there.proxy, sites={}, damaged=("shop",))))
+    (site,) = applied_sites(lost)
+    assert site.routes == site_of(asked).routes
+
+
 def test_routes_alone_need_no_transition() -> None:
     """Without a new release the routes are just replaced."""
     before = project()
