@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-down test test-fast test-e2e test-nightly test-deps lint types layers format docs picture lock hooks engine bench-switch bench-deploy bench-setup bench-transfer clean
+.PHONY: help venv demo demo-down test test-fast test-e2e test-nightly test-deps lint types layers format docs picture lock hooks engine bench-switch bench-deploy bench-setup bench-transfer bench-faults clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -20,7 +20,7 @@ demo-down: venv ## Take away everything that `make demo` left
 
 test: lint types layers engine ## Everything: lint, types, layering, dependencies, unit and end-to-end tests
 	$(PYTHON) -m tools.dependencies
-	$(PYTHON) -m pytest -n $(WORKERS)
+	$(PYTHON) -m pytest -n $(WORKERS) --durations=30
 
 test-fast: venv ## The tests that need no engine: seconds
 	$(PYTHON) -m pytest tests/unit
@@ -28,8 +28,9 @@ test-fast: venv ## The tests that need no engine: seconds
 test-e2e: engine ## The tests against real engines and servers
 	$(PYTHON) -m pytest -n $(WORKERS) tests/e2e
 
-test-nightly: engine ## Every cell of the matrix of transfers: releases of Debian, engines, stores
-	FTL_TEST_SUITES=bookworm,trixie,sid $(PYTHON) -m pytest -n $(WORKERS) -m "nightly or server" tests/e2e/test_transfer*.py tests/e2e/test_sources.py
+test-nightly: engine ## The whole matrix of transfers (releases of Debian, engines, stores), and faults of every kind
+	FTL_TEST_SUITES=bookworm,trixie,sid $(PYTHON) -m pytest -n $(WORKERS) -m "nightly or server" tests/e2e/test_transfer*.py tests/e2e/test_sources.py \
+		tests/e2e/test_faults.py
 
 test-deps: venv ## Part of the unit tests with the lowest and the newest dependencies, and on the newest other Python
 	$(PYTHON) -m tools.dependencies
@@ -81,6 +82,9 @@ bench-transfer: engine ## Bringing images to a server, against what others do: b
 
 bench-setup: engine ## What setting a bare server up costs beyond its packages; a second run; doctor
 	$(PYTHON) -m bench.setup
+
+bench-faults: engine ## Kills, cuts, full disks, crashes and power cuts under load: what is lost (nothing) (3 hours)
+	$(PYTHON) -m bench.faults
 
 clean: venv ## As demo-down, and also all servers of the lab, .venv and caches
 	$(PYTHON) -m lab clean --images
