@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from ftl.config.models.databases import unused_mount
 from ftl.config.values.bindings import Forward, parse_forward, parse_volume
 from ftl.config.yaml.marks import Marks
 
@@ -234,7 +235,7 @@ class _Checks:
             problems.add_unset(variable, self._mark(*path, "env"), message, variables.advice(variable))
 
     def mounts(self, item: Service | Dependency, path: KeyPath) -> None:
-        """No two volumes are mounted at one path."""
+        """No two volumes are mounted at one path, and none where the image's version keeps no data."""
         taken: set[str] = set()
         for index, text in enumerate(item.volumes):
             target = parse_volume(text).target.rstrip("/")
@@ -242,6 +243,15 @@ class _Checks:
                 message = f"volumes: {target} is given twice"
                 self._report(self._mark(*path, "volumes", index), message, "mount one volume there")
             taken.add(target)
+        if item.image is None or getattr(item, "build", None) is not None:
+            return
+        unused = unused_mount(item.image, item.env, taken)
+        if unused is not None:
+            wrong, right = unused
+            targets = [parse_volume(text).target.rstrip("/") for text in item.volumes]
+            message = f"volumes: {item.image} keeps no data at {wrong}"
+            hint = f"mount the volume at {right}"
+            self._report(self._mark(*path, "volumes", targets.index(wrong)), message, hint)
 
     def container(self, item: Service | Dependency, path: KeyPath) -> None:
         """A soft limit is not above its hard limit."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftl.deploy.plan.cleanup import clean_tracks, policy_track
 from ftl.deploy.plan.diff import diff as compare
+from ftl.deploy.plan.major_versions import refuse_major_versions
 from ftl.deploy.plan.model import Change, Plan, Stage, Track
 from ftl.deploy.plan.ownership import refuse_other_repository, refuse_taken_names
 from ftl.deploy.plan.pins import configured_reference, pull_reference
@@ -61,11 +62,12 @@ def make_plan(request: DeployRequest, inputs: Inputs, observed: Observed) -> Pla
 
     Raises:
         UsageError: Another project on the server has one of the routes or names, or another repository deploys there
-            under this project's name.
+            under this project's name; a database would start on the data of another major version.
     """
     diff = compare(request, observed, inputs.sources, inputs.files, inputs.author.commit)
     refuse_other_repository(diff, inputs.author.origin)
     refuse_taken_names(diff)
+    refuse_major_versions(diff)
     stages = tuple(
         replace(stage, tracks=tracks)
         for stage in _stages(diff, inputs.author)
