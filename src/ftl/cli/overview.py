@@ -18,6 +18,11 @@ COMMANDS: dict[str, dict[str, str]] = {
         "deploy": "Build, send and start a new release without downtime.",
         "rollback": "Go back to an earlier release without downtime.",
     },
+    "Operate": {
+        "restart": "Replace the containers of all or some services without downtime.",
+        "scale": "Run more or fewer containers of a service.",
+        "start": "Start services that were stopped.",
+    },
     "Look": {
         "status": "Show what runs on the server.",
         "releases": "List the releases of the project, newest first.",

@@ -27,6 +27,8 @@ class DeployRequest:
         hooks: Run the hooks of the services that change.
         keep_dependencies: Leave dependencies as they are; one that does not run is started.
         keep_tls: Leave certificates as the proxy has them: the project's files for TLS are not at hand.
+        same_release: Change containers of the live release, and make no new one.
+        restart: Replace the containers of `services`, whether they changed or not.
         rollback_of: The earlier release that is restored.
         hold: Stop deploys afterwards, for this reason; empty: do not.
         end_hold: Let deploys go on again.
@@ -42,6 +44,8 @@ class DeployRequest:
     hooks: bool = True
     keep_dependencies: bool = False
     keep_tls: bool = False
+    same_release: bool = False
+    restart: bool = False
     rollback_of: str | None = None
     hold: str = ""
     end_hold: bool = False

@@ -7,6 +7,9 @@ ROLE = "ftl.role"
 CONFIG = "ftl.config"
 CONTENT = "ftl.content"
 COMMIT = "ftl.commit"
+REPLICA = "ftl.replica"  # its number in the release, from 1
+GENERATION = "ftl.generation"  # how often the release's containers were replaced by a restart, from 2
+ADDED = "ftl.added"  # it joined when its release was live already
 RESTART = "ftl.restart"  # the restart policy that it was created with
 
 ROLE_SERVICE = "service"

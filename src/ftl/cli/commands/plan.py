@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.output import Fields, put, put_table
+from ftl.cli.change import plan_fields, print_plan
 from ftl.cli.project import load_project
 from ftl.cli.run import pass_options, run
 
@@ -47,37 +47,6 @@ def command(
         )
         return await plan_only(request, address.machine(project=project.name), emit=emit)
 
-    plan = run(options, "plan", work, fields)
+    plan = run(options, "plan", work, plan_fields)
     if not options.json:
         print_plan(plan)
-
-
-def fields(plan: Plan) -> Fields:
-    """The plan's fields for --json."""
-    from dataclasses import asdict
-
-    return {
-        "server": plan.server,
-        "release": plan.release,
-        "changed": not plan.empty,
-        "changes": [asdict(change) for change in plan.changes],
-        "steps": [{"step": step.kind, "service": step.subject, "text": step.text} for step in plan.steps],
-        "notes": list(plan.notes),
-    }
-
-
-def print_plan(plan: Plan) -> None:
-    """Print the plan as text."""
-    put_table(
-        ("SERVICE", "ACTION", "WHY"),
-        [(change.name, change.action, change.why) for change in plan.changes],
-        sentences=("WHY",),
-    )
-    for note in plan.notes:
-        put(note)
-    if plan.empty:
-        put(f"nothing to do on {plan.server}: {plan.release} stays live")
-        return
-    put(f"{plan.release} on {plan.server}:")
-    for number, step in enumerate(plan.steps, 1):
-        put(f"{number:4}. {step.text}")

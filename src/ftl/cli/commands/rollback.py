@@ -6,8 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.commands import deploy as deploy_command
-from ftl.cli.commands import plan as plan_command
+from ftl.cli.change import (
+    deploy_fields,
+    dry_run_option,
+    plan_fields,
+    print_deploy,
+    print_plan,
+    wait_lock_option,
+)
 from ftl.cli.project import load_target, project_option
 from ftl.cli.run import pass_options, run
 from ftl.errors import UsageError
@@ -22,19 +28,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("release", required=False)
-@click.option("--dry-run", is_flag=True, help="Show what would be done, without doing it.")
+@dry_run_option
 @click.option("--hooks", is_flag=True, help="Run the hooks of that release, too.")
 @click.option("--hold", is_flag=True, help="Let nobody deploy until `ftl deploy --end-hold`; needs -m.")
 @click.option(
     "-m", "--message", "reason", metavar="REASON", default="", help="Why, for those who deploy next."
 )
-@click.option(
-    "--wait-lock",
-    type=click.FloatRange(min=0),
-    default=0.0,
-    metavar="SECONDS",
-    help="Seconds to wait for a deploy of this project to end.",
-)
+@wait_lock_option
 @project_option
 @pass_options
 def command(
@@ -79,18 +79,18 @@ def command(
     def fields(done: Rollback) -> Fields:
         more = {"rollback_of": done.target, "hold": reason or None, "dry_run": dry_run}
         if dry_run:
-            return {**plan_command.fields(done.applied.plan), **more}
+            return {**plan_fields(done.applied.plan), **more}
         result = _result(done)
-        return {**deploy_command.fields(result, target.address.urls(done.project, result)), **more}
+        return {**deploy_fields(result, target.address.urls(done.project, result)), **more}
 
     done = run(options, "rollback", work, fields)
     if options.json:
         return
     if dry_run:
-        plan_command.print_plan(done.applied.plan)
+        print_plan(done.applied.plan)
         return
     result = _result(done)
-    deploy_command.print_result(
+    print_deploy(
         result, target.address.urls(done.project, result), target.address.host_requests(done.project)
     )
 

@@ -11,6 +11,7 @@ from ftl.deploy.apply.images import resolve
 from ftl.deploy.apply.runners import Runners
 from ftl.deploy.apply.swap import swap
 from ftl.deploy.names import declared_volume
+from ftl.deploy.plan.specs import replica_spec
 from ftl.deploy.plan.steps import (
     EnsureVolume,
     RestartContainers,
@@ -95,10 +96,13 @@ async def _data_mounts(
 @RUNNERS.runs(StartContainers)
 async def start_containers(context: DeployContext, step: StartContainers) -> None:
     """Create and start the containers of a new release, side by side."""
-    image = await resolve(context, step.service, step.image)
-    spec = replace(step.spec, image=image.reference)
+    image = step.image if step.joins else (await resolve(context, step.service, step.image)).reference
+    spec = replace(step.spec, image=image)
     context.undo.add(step, lambda: _remove_created(context, step.containers))
-    await gather(create_and_start(context, name, spec) for name in step.containers)
+    await gather(
+        create_and_start(context, name, replica_spec(spec, number))
+        for name, number in zip(step.containers, step.numbers, strict=True)
+    )
 
 
 async def create_and_start(context: DeployContext, name: str, spec: ContainerSpec) -> None:

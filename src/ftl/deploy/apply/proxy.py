@@ -136,8 +136,9 @@ async def switch(context: DeployContext, step: Switch) -> Decision:
 
 async def _refuse_ended(context: DeployContext, step: Switch) -> None:
     """Check that the new containers still run: hooks take their time, and a container may have ended meanwhile."""
-    own = {labels.PROJECT: step.project, labels.RELEASE: step.release, labels.ROLE: labels.ROLE_SERVICE}
-    new = await context.engine.containers(labels=own)
+    own = {labels.PROJECT: step.project, labels.ROLE: labels.ROLE_SERVICE}
+    created = set(context.created.values())
+    new = [one for one in await context.engine.containers(labels=own) if one.id in created]
     states = await gather(context.engine.container(container.id) for container in new)
     for container, state in zip(new, states, strict=True):
         if has_exited(state):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import task_group
 from ftl.deploy.names import is_parked
+from ftl.deploy.replicas import generation_of, reached_by
 from ftl.engine import labels
-from ftl.proxy.names import release_alias
 from ftl.proxy.state import observe as observe_proxy
 from ftl.references import as_listed, familiar
 from ftl.releases.record import release_number
@@ -124,15 +124,30 @@ class Observed:
 
     def serves(self, service: str) -> bool:
         """Whether containers of the service's live release exist: records answer no requests."""
+        return bool(self.live_containers(service))
+
+    def live_containers(self, service: str) -> tuple[Container, ...]:
+        """The containers of a service that requests go to; without a live file, those of its live release."""
+        reached = self._reached(service)
+        if reached:
+            return reached
         live = self.live_release(service)
-        return any(container.labels[labels.RELEASE] == live for container in self._containers_of(service))
+        own = [one for one in self.containers_of(service) if one.labels[labels.RELEASE] == live]
+        newest = max(map(generation_of, own), default=1)
+        return tuple(one for one in own if generation_of(one) == newest)
+
+    def live_alias(self, service: str) -> str:
+        """Alias that the live file of a service holds; empty where it leads to no container."""
+        alias = self.proxy.live.get((self.project, service), "") if self.proxy is not None else ""
+        return alias if self._reached(service) else ""
+
+    def _reached(self, service: str) -> tuple[Container, ...]:
+        alias = self.proxy.live.get((self.project, service)) if self.proxy is not None else None
+        return reached_by(alias, self.containers_of(service)) if alias else ()
 
     def _switched_to(self, service: str) -> str | None:
-        if self.proxy is None:
-            return None
-        alias = self.proxy.live.get((self.project, service))
-        releases = {one.labels[labels.RELEASE] for one in self._containers_of(service)}
-        return next((one for one in releases if release_alias(self.project, service, one) == alias), None)
+        reached = self._reached(service)
+        return reached[0].labels[labels.RELEASE] if reached else None
 
     def _recorded(self, service: str) -> str | None:
         for record in reversed(self.releases):
@@ -147,14 +162,15 @@ class Observed:
         """
         told = {record.release for record in self.releases}
         states: dict[str, list[bool]] = {}
-        for one in self._containers_of(service):
+        for one in self.containers_of(service):
             release = one.labels[labels.RELEASE]
             if release not in told:
                 states.setdefault(release, []).append(one.state == "running")
         running = [release for release, runs in states.items() if any(runs)]
         return max(running, key=lambda one: (all(states[one]), release_number(one)), default=None)
 
-    def _containers_of(self, service: str) -> tuple[Container, ...]:
+    def containers_of(self, service: str) -> tuple[Container, ...]:
+        """The containers of a service, of every release."""
         return tuple(one for one in self.services if one.labels[labels.SERVICE] == service)
 
 

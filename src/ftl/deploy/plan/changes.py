@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from ftl.deploy.observe.state import Observed, release_of
 from ftl.deploy.plan.reasons import new_configuration, new_image, recorded_section
 from ftl.deploy.plan.specs import DesiredContainer, dependency_container, service_container
+from ftl.deploy.replicas import MOST, generation_of, is_numbered, number_of
 from ftl.engine import labels
+from ftl.figures import count
 from ftl.proxy.names import project_network
 from ftl.releases.record import release_number
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 NOT_IN_NETWORK = "it is not in the project's network any more"
 NEW_IMAGE = "new image"
 NEW_CONFIGURATION = "new configuration"
+RESTART = "restart"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +36,8 @@ class ServiceChange:
     Attributes:
         source: Where its image comes from; `source.content` is the content ID that its containers shall have.
         live: The release that serves now, None where nothing does.
-        current: The containers of that release.
-        leftovers: Containers of other releases, which an interrupted deploy left behind.
+        current: Its containers that requests go to.
+        leftovers: All other containers of the service, which something interrupted left behind.
     """
 
     service: Service
@@ -59,7 +62,7 @@ class ServiceChange:
     @property
     def stopped(self) -> tuple[Container, ...]:
         """Containers that are as they should be, but do not run."""
-        return tuple(container for container in self.current if container.state != "running")
+        return tuple(container for container in self.staying if container.state != "running")
 
     @property
     def old_first(self) -> bool:
@@ -68,15 +71,52 @@ class ServiceChange:
 
     @property
     def never_live(self) -> tuple[Container, ...]:
-        """Leftovers of releases newer than the live one: they never got a request."""
-        live = release_number(self.live or "")
-        return tuple(container for container in self.leftovers if release_of(container) > live)
+        """Leftovers of releases or generations newer than the live one: they never got a request."""
+        return tuple(container for container in self.leftovers if _age(container) > self._live_age)
 
     @property
     def once_live(self) -> tuple[Container, ...]:
-        """Leftovers of releases older than the live one: they may still be finishing requests."""
-        live = release_number(self.live or "")
-        return tuple(container for container in self.leftovers if release_of(container) <= live)
+        """Leftovers of releases and generations that were live: they may still be finishing requests."""
+        return tuple(container for container in self.leftovers if _age(container) <= self._live_age)
+
+    @property
+    def _live_age(self) -> tuple[int, int]:
+        newest = max(map(generation_of, self.current), default=1)
+        return (release_number(self.live or ""), newest)
+
+    @property
+    def added(self) -> tuple[int, ...]:
+        """Numbers of the replicas that join the live ones."""
+        if self.action != "scaled":
+            return ()
+        present = set(map(number_of, self.current))
+        return tuple(number for number in range(1, self.service.replicas + 1) if number not in present)
+
+    @property
+    def leaving(self) -> tuple[Container, ...]:
+        """Live containers that are one too many."""
+        if self.action != "scaled":
+            return ()
+        return tuple(container for container in self.current if number_of(container) > self.service.replicas)
+
+    @property
+    def staying(self) -> tuple[Container, ...]:
+        """Live containers that stay."""
+        left = {container.id for container in self.leaving}
+        return tuple(container for container in self.current if container.id not in left)
+
+    @property
+    def joins_at_once(self) -> bool:
+        """Whether new replicas get requests as soon as they start, beside containers that cannot be told apart.
+
+        FTL 0.1.0 made those. The proxy tries another container where a new one does not accept connections yet.
+        """
+        return bool(self.added) and not all(map(is_numbered, self.staying))
+
+
+def _age(container: Container) -> tuple[int, int]:
+    """Release and generation, for comparison."""
+    return (release_of(container), generation_of(container))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,21 +150,40 @@ class RemovedService:
 
 
 def service_change(
-    project: Project, service: Service, observed: Observed, source: ImageSource, commit: str | None = None
+    project: Project,
+    service: Service,
+    observed: Observed,
+    source: ImageSource,
+    commit: str | None = None,
+    *,
+    restart: bool = False,
 ) -> ServiceChange:
-    """Compare a service with its containers; `commit` is the one deployed, if known."""
+    """Compare a service with its containers.
+
+    Args:
+        project: The desired project.
+        service: One of its services.
+        observed: The server.
+        source: Where the service's image comes from.
+        commit: The one deployed, if known.
+        restart: Replace containers that are as they should be, too.
+    """
     desired = service_container(project, service)
     live = observed.live_release(service.name)
-    own = [container for container in observed.services if container.labels[labels.SERVICE] == service.name]
-    current = tuple(container for container in own if container.labels[labels.RELEASE] == live)
-    leftovers = tuple(container for container in own if container.labels[labels.RELEASE] != live)
+    current = observed.live_containers(service.name)
+    live_ids = {container.id for container in current}
+    leftovers = tuple(
+        container for container in observed.containers_of(service.name) if container.id not in live_ids
+    )
     action, why = _compare(service, desired, source.content, current)
     if why == NEW_CONFIGURATION:
         why = new_configuration(recorded_section(observed, "services", service.name), service.to_dict())
     elif why == NEW_IMAGE:
         why = new_image(_commit_of(observed, live), commit)
-    if action in ("unchanged", "restarted") and _outside_network(observed, current):
+    if action in ("unchanged", "restarted", "scaled") and _outside_network(observed, current):
         action, why = "replaced", NOT_IN_NETWORK
+    if restart and current:
+        action, why = "replaced", RESTART
     return ServiceChange(service, desired, source, action, why, live, current, leftovers)
 
 
@@ -137,9 +196,11 @@ def _compare(
         return "replaced", NEW_IMAGE
     if any(container.labels.get(labels.CONFIG) != desired.config for container in current):
         return "replaced", NEW_CONFIGURATION
-    if len(current) != service.replicas:
-        return "replaced", f"{service.replicas} replicas instead of {len(current)}"
-    return _by_state(current)
+    action, why = _by_state(current)
+    if action != "replaced" and sorted(map(number_of, current)) != list(range(1, service.replicas + 1)):
+        scaled: Action = "scaled" if max(service.replicas, len(current)) <= MOST else "replaced"
+        return scaled, f"{count(service.replicas, 'replica')} instead of {len(current)}"
+    return action, why
 
 
 def _commit_of(observed: Observed, release: str | None) -> str | None:

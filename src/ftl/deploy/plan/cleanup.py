@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
     from ftl.deploy.observe.state import Observed
+    from ftl.deploy.plan.changes import ServiceChange
     from ftl.deploy.plan.diff import Diff
     from ftl.deploy.plan.model import Track
     from ftl.deploy.plan.steps import Step
@@ -45,11 +46,13 @@ def clean_tracks(diff: Diff) -> Iterator[Track]:
     """The tracks of the last stage: each lets its containers finish, stops and removes them."""
     services = {service.name for service in diff.project.services}
     for change in diff.services:
-        old = [*change.once_live, *(change.current if change.starts else ())]
-        service = change.service
+        early = {container.id for container in diff.colliding(change)}
+        old = [container for container in change.once_live if container.id not in early]
+        old += change.current if change.starts else change.leaving
         if old:
-            drain = service.drain_timeout if diff.proxied and service.port else 0
-            yield _retire(diff, service.name, old, drain, service.stop_timeout)
+            yield retire_replicas(
+                diff, change, old, "replaced" if change.starts else change.why or "replaced"
+            )
     for removed in diff.removed:
         drain = DRAIN_SECONDS if diff.proxied else 0
         track = _retire(diff, removed.name, removed.containers, drain, STOP_SECONDS, "no longer in ftl.yaml")
@@ -61,7 +64,7 @@ def clean_tracks(diff: Diff) -> Iterator[Track]:
     starting = {change.name for change in diff.starting}
     left = {container.id for container in interrupted(diff)}
     keep = diff.project.keep_releases - 1  # the release being made is one more
-    tags = unused(diff.observed, starting, keep=keep, removed=left)
+    tags = unused(diff.observed, starting, keep=keep, removed=left) if diff.makes_release else ()
     if tags:
         yield (DropTags(tags),)
     outdated = outdated_records(diff.observed, keep=keep) if diff.makes_release else ()
@@ -98,6 +101,18 @@ def _replaced_dependencies(diff: Diff) -> Iterator[ContainerRef]:
     for change in diff.dependencies:
         if change.current is not None and change.action == "replaced":
             yield ContainerRef(change.current.id, change.current.name)
+
+
+def retire_replicas(diff: Diff, change: ServiceChange, containers: Sequence[Container], why: str) -> Track:
+    """Let containers of a service finish their requests where none come any more, stop and remove them."""
+    service = change.service
+    still_reached = (
+        change.action == "scaled" and change.name not in diff.switched and containers == [*change.leaving]
+    )
+    drained = diff.proxied and service.port and not still_reached
+    return _retire(
+        diff, service.name, containers, service.drain_timeout if drained else 0, service.stop_timeout, why
+    )
 
 
 def _retire(

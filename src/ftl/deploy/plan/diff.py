@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ftl.deploy.names import container_names
 from ftl.deploy.plan import pins
 from ftl.deploy.plan.changes import (
     DependencyChange,
@@ -16,6 +17,8 @@ from ftl.deploy.plan.changes import (
 from ftl.deploy.plan.exclusive import stop_before_dependency, stop_before_service
 from ftl.deploy.plan.sites import target_site, transitional_site, with_stored_tls
 from ftl.deploy.plan.sources import BuiltImage, ImageOnServer, NamedImage, PinnedImage, source_of
+from ftl.deploy.replicas import alias_of, generation_name, generation_of
+from ftl.engine import labels
 from ftl.errors import UsageError
 from ftl.proxy.caddy import only_site
 from ftl.proxy.names import release_alias
@@ -80,17 +83,12 @@ class Diff:
     @property
     def unswitched(self) -> dict[str, str]:
         """Service -> live alias, where the proxy lost the live release of an unchanged service."""
-        proxy = self.observed.proxy
-        known = proxy.live if proxy is not None else {}
-        live = {
-            change.name: change.live for change in self.services if change.service.port and not change.starts
+        lost = {
+            change.name: alias_of(change.current, change.leftovers)
+            for change in self.services
+            if change.service.port and not change.starts and not self.observed.live_alias(change.name)
         }
-        aliases = {
-            name: release_alias(self.project.name, name, release) for name, release in live.items() if release
-        }
-        return {
-            name: alias for name, alias in aliases.items() if known.get((self.project.name, name)) != alias
-        }
+        return {name: alias for name, alias in lost.items() if alias}
 
     def configured_image(self, change: ServiceChange) -> str:
         """Image of a service as people call it: this release's tag, or the name in ftl.yaml."""
@@ -151,9 +149,75 @@ class Diff:
             name: image for name, image in recorded.items() if image and not self.observed.has_image(image)
         }
 
-    def alias(self, service: str) -> str:
-        """Network alias of a service's containers in the new release."""
-        return release_alias(self.project.name, service, self.release)
+    @property
+    def scaled(self) -> tuple[ServiceChange, ...]:
+        """The services that get more or fewer containers."""
+        return tuple(change for change in self.services if change.action == "scaled")
+
+    def generation(self, change: ServiceChange) -> int:
+        """Generation of a service's new containers in their release."""
+        return _generation(self.request, self.observed, change)
+
+    def generation_name(self, change: ServiceChange) -> str:
+        """Release and generation of a service's new containers, as in their names."""
+        return generation_name(self.release_of(change), self.generation(change))
+
+    def release_of(self, change: ServiceChange) -> str:
+        """The release that a service's new containers belong to."""
+        return _release_of(self.request, self.release, change)
+
+    def new_containers(self, change: ServiceChange) -> tuple[str, ...]:
+        """Names of the containers of a service that are started."""
+        project, replicas = self.project.name, change.service.replicas
+        if change.starts:
+            return container_names(project, change.name, self.generation_name(change), replicas)
+        return tuple(
+            f"{project}-{change.name}-{self.generation_name(change)}-{number}" for number in change.added
+        )
+
+    def colliding(self, change: ServiceChange) -> tuple[Container, ...]:
+        """Leftovers of an interrupted change of the replicas, whose names new containers get."""
+        names = self.new_containers(change) if change.action == "scaled" else ()
+        return tuple(container for container in change.once_live if container.name in names)
+
+    def alias(self, change: ServiceChange) -> str:
+        """Network alias of a service's containers once this plan is done."""
+        return _alias(self.request, self.observed, self.release, change)
+
+    @property
+    def switched(self) -> dict[str, str]:
+        """Service -> alias of its containers, of those that the switch points to others."""
+        changes = (*self.starting, *self.scaled)
+        aliases = {change.name: self.alias(change) for change in changes}
+        return {
+            name: alias
+            for name, alias in aliases.items()
+            if alias and alias != self.observed.live_alias(name)
+        }
+
+
+def _release_of(request: DeployRequest, release: str, change: ServiceChange) -> str:
+    joins = change.action == "scaled" or request.same_release
+    return change.live if joins and change.live else release
+
+
+def _generation(request: DeployRequest, observed: Observed, change: ServiceChange) -> int:
+    if change.action == "scaled":
+        return max(map(generation_of, change.current), default=1)
+    if not request.same_release:
+        return 1
+    own = [one for one in observed.containers_of(change.name) if one.labels[labels.RELEASE] == change.live]
+    return max(map(generation_of, own), default=0) + 1
+
+
+def _alias(request: DeployRequest, observed: Observed, release: str, change: ServiceChange) -> str:
+    name = generation_name(_release_of(request, release, change), _generation(request, observed, change))
+    if change.starts:
+        return release_alias(observed.project, change.name, name)
+    if change.added:
+        size = "" if change.joins_at_once else f"-{change.service.replicas}"
+        return release_alias(observed.project, change.name, f"{name}{size}")
+    return alias_of(change.staying, change.current) or observed.live_alias(change.name)
 
 
 def diff(
@@ -171,7 +235,9 @@ def diff(
     project, only = request.project, request.services
     selected = [service for service in project.services if not only or service.name in only]
     services = tuple(
-        service_change(project, service, observed, source_of(service, sources), commit)
+        service_change(
+            project, service, observed, source_of(service, sources), commit, restart=request.restart
+        )
         for service in selected
     )
     dependencies = tuple(
@@ -187,16 +253,17 @@ def diff(
         if request.keep_tls:
             target = with_stored_tls(target, observed)
         _refuse_conflicts(target, observed)
-    makes_release = bool(
+    makes_release = not request.same_release and bool(
         removed
-        or any(change.starts for change in services)
+        or any(change.starts or change.action == "scaled" for change in services)
         or any(change.starts for change in dependencies)
         or (target is not None and target != observed.site)
     )
     release = f"r{observed.last_number + 1 if makes_release else observed.live_number}"
     if target is not None:
         starting = [change for change in services if change.starts]
-        transitional = transitional_site(target, observed, starting, release)
+        aliases = {change.name: _alias(request, observed, release, change) for change in starting}
+        transitional = transitional_site(target, observed, starting, aliases)
     return Diff(
         request=request,
         observed=observed,

@@ -28,7 +28,7 @@ class Stage:
     decides: bool = False
 
 
-Action = Literal["created", "replaced", "unchanged", "restarted", "removed"]
+Action = Literal["created", "replaced", "unchanged", "restarted", "scaled", "removed"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.deploy.names import container_names, volume_name
+from ftl.deploy.names import volume_name
 from ftl.deploy.origin import is_other
 from ftl.deploy.plan.sources import NamedImage, PinnedImage
 from ftl.engine import labels
@@ -92,9 +92,10 @@ def _same_stem(diff: Diff) -> Iterator[tuple[str, str]]:
 
 def _taken_containers(diff: Diff) -> Iterator[tuple[str, str]]:
     existing = {container.name: container for container in diff.observed.containers}
-    for change in diff.starting:
-        for name in container_names(diff.project.name, change.name, diff.release, change.service.replicas):
-            if name in existing:
+    for change in (*diff.starting, *diff.scaled):
+        removed_first = {container.name for container in diff.colliding(change)}
+        for name in diff.new_containers(change):
+            if name in existing and name not in removed_first:
                 yield f"the container name {name} is taken by {_owner(existing[name])}", _RENAME
     for dependency in diff.dependencies:
         name = f"{diff.project.name}-{dependency.name}"

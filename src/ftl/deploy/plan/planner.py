@@ -20,7 +20,7 @@ from ftl.deploy.plan.rollout import (
     proxy_track,
     service_track,
 )
-from ftl.deploy.plan.steps import ApplySite, AwaitCertificates, Record, SetHold, Step, Switch
+from ftl.deploy.plan.steps import ApplySite, AwaitCertificates, Decide, Record, SetHold, Step, Switch
 from ftl.engine import labels
 from ftl.proxy.site import TlsFiles
 from ftl.proxy.tls.issuance import hosts_to_certify
@@ -123,15 +123,16 @@ def _repaired_records(diff: Diff) -> Track:
 
 
 def _switch(diff: Diff, author: Author) -> Track:
-    if not diff.makes_release:
-        return ()
-    project = diff.project.name
+    project, aliases = diff.project.name, diff.switched if diff.proxied else {}
     steps: list[Step] = []
-    if diff.starting and diff.proxied:
-        aliases = {change.name: diff.alias(change.name) for change in diff.starting}
-        with_port = tuple(sorted(change.name for change in diff.starting if change.service.port))
+    if aliases:
+        changes = (*diff.starting, *diff.scaled)
+        with_port = tuple(sorted(one.name for one in changes if one.service.port and one.name in aliases))
         steps.append(Switch(project, diff.release, aliases, with_port))
-    steps.append(Record(project, _record(diff, author, "live")))
+    if diff.makes_release:
+        steps.append(Record(project, _record(diff, author, "live")))
+    elif not aliases and (diff.starting or diff.scaled):
+        steps.append(Decide(project))
     return tuple(steps)
 
 
@@ -170,6 +171,8 @@ def _notes(diff: Diff) -> Iterator[str]:
         yield f"{name} ran {image}, which is not on the server any more: it gets what {tag} stands for now"
     for change in diff.dependencies:
         yield from _dependency_notes(diff, change)
+    if not diff.request.same_release:
+        yield from _scaled_before(diff)
     proxy, image = diff.observed.proxy, diff.project.proxy.image
     if diff.proxied and proxy is not None and diff.project.name in proxy.damaged:
         yield "the proxy's file with this project's routes is damaged: it is written again"
@@ -179,6 +182,16 @@ def _notes(diff: Diff) -> Iterator[str]:
             f"the server's proxy runs {proxy.image}, this project names {image}: left as it is, since other projects "
             "may use it; `ftl deploy --upgrade-proxy` replaces it"
         )
+
+
+def _scaled_before(diff: Diff) -> Iterator[str]:
+    """Services whose number of containers `ftl scale` has changed, and this takes back."""
+    for change in diff.scaled:
+        before = recorded_section(diff.observed, "services", change.name)
+        if before.get("replicas") == change.service.replicas:
+            now = len(change.current)
+            wanted = change.service.replicas
+            yield f"`ftl scale` had set {change.name} to {now}: it gets {wanted} again, as ftl.yaml says"
 
 
 def _dependency_notes(diff: Diff, change: DependencyChange) -> Iterator[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Literal
 
-from ftl.deploy.names import container_names, fresh_name, parked_name, volume_name
+from ftl.deploy.names import fresh_name, parked_name, volume_name
 from ftl.deploy.plan import pins
-from ftl.deploy.plan.cleanup import DEPENDENCY_STOP, refs
+from ftl.deploy.plan.cleanup import DEPENDENCY_STOP, refs, retire_replicas
 from ftl.deploy.plan.sources import BuiltImage, ImageOnServer, NamedImage, PinnedImage
 from ftl.deploy.plan.specs import hook_spec, release_spec
 from ftl.deploy.plan.steps import (
@@ -66,6 +66,9 @@ def prepare_tracks(diff: Diff) -> Iterator[Track]:
     for change in diff.services:
         if change.never_live:
             yield (StopAndRemove(change.name, refs(change.never_live), 0.0, INTERRUPTED),)
+        taken = diff.colliding(change)
+        if taken:
+            yield retire_replicas(diff, change, taken, INTERRUPTED)
     hooks = observed.of_role(labels.ROLE_HOOK)
     if hooks:
         yield (StopAndRemove("hooks", refs(hooks), 0.0, INTERRUPTED),)
@@ -199,21 +202,55 @@ def service_track(diff: Diff, change: ServiceChange) -> Track:
     """Start new containers beside the old ones, or after them, and wait for their health."""
     service, name, project = change.service, change.name, diff.project.name
     check = service_health(diff.project, service)
-    if change.action == "restarted":
+    steps: list[Step] = []
+    if change.action in ("restarted", "scaled") and change.stopped:
         stopped = refs(change.stopped)
-        return (RestartContainers(name, stopped), WaitHealthy(name, stopped, check))
+        steps += [RestartContainers(name, stopped), WaitHealthy(name, stopped, check)]
+    if change.added:
+        steps += [_joining(diff, change), _healthy(diff, change)]
     if not change.starts:
-        return ()
-    containers = container_names(project, name, diff.release, service.replicas)
-    spec = release_spec(project, change.desired, release=diff.release, content=change.source.content)
-    steps: list[Step] = [*_stop_first(diff, change)]
+        return tuple(steps)
+    spec = release_spec(
+        project,
+        change.desired,
+        release=diff.release_of(change),
+        content=change.source.content,
+        generation=diff.generation(change),
+    )
+    numbers = tuple(range(1, service.replicas + 1))
+    steps += _stop_first(diff, change)
     if change.old_first:
         steps.append(StopOld(name, refs(change.current), service.stop_timeout))
-    steps.append(StartContainers(name, containers, spec, diff.service_image(change), change.why))
-    steps.append(WaitHealthy(name, tuple(ContainerRef("", container) for container in containers), check))
+    steps.append(
+        StartContainers(
+            name, diff.new_containers(change), spec, diff.service_image(change), change.why, numbers
+        )
+    )
+    steps.append(_healthy(diff, change))
     if change.live is None and service.port and not service.routes:
-        steps.append(PublishName(name, project, diff.alias(name)))
+        steps.append(PublishName(name, project, diff.alias(change)))
     return tuple(steps)
+
+
+def _healthy(diff: Diff, change: ServiceChange) -> WaitHealthy:
+    """Wait for the containers of a service that are started."""
+    containers = tuple(ContainerRef("", name) for name in diff.new_containers(change))
+    return WaitHealthy(change.name, containers, service_health(diff.project, change.service))
+
+
+def _joining(diff: Diff, change: ServiceChange) -> StartContainers:
+    """Start more containers of the live release, of the image that the others run."""
+    like = change.current[0]
+    spec = release_spec(
+        diff.project.name,
+        change.desired,
+        release=diff.release_of(change),
+        content=like.labels[labels.CONTENT],
+        generation=diff.generation(change),
+        added=not change.joins_at_once,
+    )
+    names = diff.new_containers(change)
+    return StartContainers(change.name, names, spec, like.image, change.why, change.added, joins=True)
 
 
 def hook_track(diff: Diff, when: Literal["pre", "post"]) -> Track:

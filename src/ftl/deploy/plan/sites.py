@@ -12,7 +12,7 @@ from ftl.proxy.site import TlsFiles, Transition, UserCertificate, site_of
 from ftl.proxy.tls.user_certificate import InvalidCertificate, check_certificate
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from ftl.config import Project
@@ -37,7 +37,7 @@ def with_stored_tls(target: Site, observed: Observed) -> Site:
 
 
 def transitional_site(
-    target: Site, observed: Observed, starting: Sequence[ServiceChange], release: str
+    target: Site, observed: Observed, starting: Sequence[ServiceChange], aliases: Mapping[str, str]
 ) -> Site:
     """Site while new containers become healthy: new names answer, old routes stay.
 
@@ -47,7 +47,7 @@ def transitional_site(
         target: The site once the deploy is done.
         observed: The server.
         starting: The services that are switched.
-        release: The release that they are switched to.
+        aliases: Service -> alias that it is switched to.
     """
     known = observed.site
     if known is None:
@@ -59,12 +59,13 @@ def transitional_site(
         transition = Transition(
             service=max(change.name for change in starting),
             before={
-                change.name: release_alias(target.project, change.name, change.live)
+                change.name: observed.live_alias(change.name)
+                or release_alias(target.project, change.name, change.live)
                 for change in starting
                 # Requests for one that stops first wait for the new one, which the live file will name.
                 if change.live and not change.old_first
             },
-            after={change.name: release_alias(target.project, change.name, release) for change in starting},
+            after=aliases,
             routes=known.routes,
             redirects=known.redirects,
             internal=known.internal,

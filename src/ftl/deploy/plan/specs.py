@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from ftl.deploy.names import volume_name
+from ftl.deploy.replicas import aliases
 from ftl.engine import labels
 from ftl.engine.values import ContainerSpec, Healthcheck, Mount, Publish, Ulimit
-from ftl.proxy.names import project_network, release_alias
+from ftl.proxy.names import project_network
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,20 +81,42 @@ def dependency_container(project: Project, dependency: Dependency) -> DesiredCon
     return DesiredContainer(dependency.name, replace(spec, image="", labels=own_labels), config)
 
 
-def release_spec(project: str, desired: DesiredContainer, *, release: str, content: str) -> ContainerSpec:
-    """A service's container as one release starts it: its labels, its alias in the network."""
-    return replace(
-        desired.spec,
-        labels={
-            labels.PROJECT: project,
-            labels.SERVICE: desired.name,
-            labels.RELEASE: release,
-            labels.ROLE: labels.ROLE_SERVICE,
-            labels.CONFIG: desired.config,
-            labels.CONTENT: content,
-        },
-        networks={project_network(project): (release_alias(project, desired.name, release),)},
-    )
+def release_spec(
+    project: str,
+    desired: DesiredContainer,
+    *,
+    release: str,
+    content: str,
+    generation: int = 1,
+    added: bool = False,
+) -> ContainerSpec:
+    """A service's container as one release starts it: its labels, its alias in the network.
+
+    Args:
+        project: The project's name.
+        desired: The container that the project asks for.
+        release: The release that starts it.
+        content: Content ID of its image.
+        generation: How often the release's containers are started, from 1.
+        added: It joins others that are live already.
+    """
+    marks = {
+        labels.PROJECT: project,
+        labels.SERVICE: desired.name,
+        labels.RELEASE: release,
+        labels.ROLE: labels.ROLE_SERVICE,
+        labels.CONFIG: desired.config,
+        labels.CONTENT: content,
+        **({labels.GENERATION: str(generation)} if generation > 1 else {}),
+        **({labels.ADDED: "true"} if added else {}),
+    }
+    return replace(desired.spec, labels=marks, networks={project_network(project): aliases(marks)})
+
+
+def replica_spec(spec: ContainerSpec, number: int) -> ContainerSpec:
+    """One replica of a release: its number, and the aliases of the sets that it belongs to."""
+    marks = {**spec.labels, labels.REPLICA: str(number)}
+    return replace(spec, labels=marks, networks=dict.fromkeys(spec.networks, aliases(marks)))
 
 
 def hook_spec(project: str, desired: DesiredContainer, *, release: str, command: str) -> ContainerSpec:

@@ -128,11 +128,10 @@ def test_nothing_is_done_when_nothing_changed() -> None:
         ({"command": "other"}, "sha256:one", "new configuration"),
         ({"volumes": ("media:/m",)}, "sha256:one", "new configuration"),
         ({"port": 9000}, "sha256:one", "new configuration"),
-        ({"replicas": 2}, "sha256:one", "2 replicas instead of 1"),
     ],
 )
 def test_a_changed_service_is_replaced(changed: dict[str, Any], content: str, why: str) -> None:
-    """A new image, other settings, another port or another number of replicas replace the containers."""
+    """A new image, other settings or another port replace the containers."""
     before = project()
     there = server(before, *container(before, "web", "r1"), live={"web": "r1"})
     found = plan(project(service(**changed)), there, content)

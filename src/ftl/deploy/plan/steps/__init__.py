@@ -29,7 +29,7 @@ from ftl.deploy.plan.steps.proxy import (
     Switch,
     UpgradeProxy,
 )
-from ftl.deploy.plan.steps.records import AmendRecords, EnsureStore, Record, SetHold
+from ftl.deploy.plan.steps.records import AmendRecords, Decide, EnsureStore, Record, SetHold
 
 __all__ = [
     "AmendRecords",
@@ -38,6 +38,7 @@ __all__ = [
     "BringImage",
     "ConnectProxy",
     "ContainerRef",
+    "Decide",
     "Drain",
     "DropTags",
     "EnsureNetwork",

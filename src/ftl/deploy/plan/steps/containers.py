@@ -61,6 +61,8 @@ class StartContainers(ServiceStep):
 
     Attributes:
         containers: Names of the new containers.
+        numbers: Their numbers in the release.
+        joins: They join the live containers of a release, whose image they run.
         spec: Their settings, without the image.
         image: Reference of their image; with a digest where one is known.
     """
@@ -70,6 +72,8 @@ class StartContainers(ServiceStep):
     spec: ContainerSpec
     image: str
     why: str
+    numbers: tuple[int, ...] = ()
+    joins: bool = False
 
     @property
     def text(self) -> str:

@@ -63,3 +63,15 @@ class SetHold(Step):
     @property
     def text(self) -> str:
         return f"stop deploys ({self.hold.reason})" if self.hold is not None else "let deploys go on"
+
+
+@dataclass(frozen=True, slots=True)
+class Decide(Step):
+    """Decide a change that switches no requests and makes no release: nothing is undone after it."""
+
+    kind: ClassVar[str] = "decide"
+    project: str
+
+    @property
+    def text(self) -> str:
+        return "keep the new containers"

@@ -1,0 +1,95 @@
+"""Replicas: numbers, generations and network aliases of a release's containers.
+
+The live file of a service holds one alias, and its containers are those that have this alias. So that replicas can be
+added and removed with one write of that file, as in a deploy, a container has an alias for each size of the set that it
+belongs to: number 2 has `r5-2-...`, `r5-3-...` and so on, but not `r5-1-...`. One that is added later does not have
+`r5-...` itself: requests would reach it before it is healthy. `ftl restart` replaces containers of a release by those
+of its next generation, `r5g2-...`.
+
+Containers of FTL 0.1.0 have `r5-...` only, and no labels for this. An alias cannot be added to a container that runs
+without cutting its connections, so they are never given one.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ftl.engine import labels
+from ftl.proxy.names import release_alias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ftl.engine.values import Container
+
+MOST = 32
+"""Largest number of replicas for which containers have aliases; a change beyond it replaces them all."""
+
+_NUMBERED = re.compile(r"-([0-9]+)")
+
+
+def generation_name(release: str, generation: int) -> str:
+    """A release and generation in names: `r5`, then `r5g2`."""
+    return release if generation == 1 else f"{release}g{generation}"
+
+
+def generation_of(container: Container) -> int:
+    """The generation that a container was started in."""
+    text = container.labels.get(labels.GENERATION, "")
+    return int(text) if text.isdigit() else 1
+
+
+def is_numbered(container: Container) -> bool:
+    """Whether a container has aliases for sets of replicas; those of FTL 0.1.0 do not."""
+    return labels.REPLICA in container.labels
+
+
+def number_of(container: Container) -> int:
+    """The container's number in its release, from 1; that of FTL 0.1.0 is the end of the container's name."""
+    text = container.labels.get(labels.REPLICA, "")
+    if text.isdigit():
+        return int(text)
+    release = container.labels.get(labels.RELEASE, "")
+    match = _NUMBERED.fullmatch(container.name.rpartition(release)[2]) if release else None
+    return int(match[1]) if match is not None else 1
+
+
+def aliases(marks: Mapping[str, str]) -> tuple[str, ...]:
+    """The aliases of a container in its project's network, by its labels."""
+    project, service = marks[labels.PROJECT], marks[labels.SERVICE]
+    generation = marks.get(labels.GENERATION, "1")
+    name = generation_name(marks[labels.RELEASE], int(generation) if generation.isdigit() else 1)
+    own = () if labels.ADDED in marks else (release_alias(project, service, name),)
+    number = marks.get(labels.REPLICA, "")
+    sizes = range(int(number), MOST + 1) if number.isdigit() else ()
+    return (*own, *(release_alias(project, service, f"{name}-{size}") for size in sizes))
+
+
+def reached_by(alias: str, containers: Iterable[Container]) -> tuple[Container, ...]:
+    """The containers of a service that an alias, or the name of one, leads to."""
+    return tuple(
+        container
+        for container in containers
+        if alias == container.name
+        or (labels.RELEASE in container.labels and alias in aliases(container.labels))
+    )
+
+
+def alias_of(containers: Sequence[Container], others: Iterable[Container] = ()) -> str:
+    """An alias that leads to these containers and to none of the others; empty where there is none.
+
+    Args:
+        containers: Containers of one service.
+        others: Its other containers.
+    """
+    if not containers:
+        return ""
+    shared = [
+        name for name in aliases(containers[0].labels) if len(reached_by(name, containers)) == len(containers)
+    ]
+    rest = [other for other in others if other.id not in {container.id for container in containers}]
+    own = [name for name in shared if not reached_by(name, rest)]
+    if own:
+        return own[0]
+    return containers[0].name if len(containers) == 1 else ""

@@ -1,0 +1,53 @@
+"""Operations after the deploy on a real server: rollback under load of clients that never retry."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.e2e.support.project import lab_project, visitors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lab.servers import Server
+    from tests.harness import Project
+
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("busybox", "proxy_image")]
+
+
+def test_a_rollback_loses_no_request_and_needs_no_file(ftl: Callable[..., Project], server: Server) -> None:
+    """It restores the image and env of r1 by name alone, as r3, and deploys stay on hold until that is ended."""
+    app = lab_project(ftl, server, replicas=2, env={"COLOUR": "blue"})
+    app.deploy().ok()
+    app.version("two")
+    app.service()["env"] = {"COLOUR": "green"}
+    deployed = app.deploy().ok().result
+    slow: list[tuple[int, str]] = []
+    with visitors(app) as visit:
+        pending = threading.Thread(target=lambda: slow.append(app.get("/cgi-bin/slow")))
+        pending.start()
+        back = app.run("rollback", "--json", "--hold", "-m", "two is slow").ok().result
+        pending.join()
+    assert visit.failures == {}
+    assert visit.seen == {"one", "two"}
+    assert slow == [(200, "slow done")]
+    assert (back["release"], back["rollback_of"], back["hold"]) == ("r3", "r1", "two is slow")
+    assert back["services"]["web"]["bytes_sent"] == 0
+    assert app.get() == (200, "one")
+    assert app.containers() == [f"{app.name}-web-r3-1", f"{app.name}-web-r3-2"]
+    assert server.docker("exec", f"{app.name}-web-r3-1", "printenv", "COLOUR") == "blue"
+    print(f"rollback {back['seconds']} s of a deploy of {deployed['seconds']} s")
+
+    refused = app.deploy()
+    assert (refused.exit_code, "two is slow" in refused.result["error"]["message"]) == (2, True)
+    listed = app.run("releases", "--json").ok().result["releases"]
+    assert [(each["release"], each["outcome"], each["rollback_of"]) for each in listed] == [
+        ("r3", "live", "r1"),
+        ("r2", "replaced", None),
+        ("r1", "replaced", None),
+    ]
+    assert all(each["kept"] for each in listed)
+    assert app.deploy("--end-hold").ok().result["release"] == "r4"
+    assert app.get() == (200, "two")
