@@ -1,4 +1,4 @@
-"""Operations after the deploy on a real server: rollback under load of clients that never retry."""
+"""Operations after the deploy on a real server, under load without retries."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_rollback_loses_no_request_and_needs_no_file(ftl: Callable[..., Projec
     assert back["services"]["web"]["bytes_sent"] == 0
     assert app.get() == (200, "one")
     assert app.containers() == [f"{app.name}-web-r3-1", f"{app.name}-web-r3-2"]
-    assert server.docker("exec", f"{app.name}-web-r3-1", "printenv", "COLOUR") == "blue"
+    assert server.docker("exec", f"{app.name}-web-r3-1", "sh", "-c", "echo $COLOUR") == "blue"
     print(f"rollback {back['seconds']} s of a deploy of {deployed['seconds']} s")
 
     refused = app.deploy()
@@ -51,3 +51,35 @@ def test_a_rollback_loses_no_request_and_needs_no_file(ftl: Callable[..., Projec
     assert all(each["kept"] for each in listed)
     assert app.deploy("--end-hold").ok().result["release"] == "r4"
     assert app.get() == (200, "two")
+
+
+def test_scaling_and_a_restart_lose_no_request(ftl: Callable[..., Project], server: Server) -> None:
+    """From 1 to 3 and back the first container goes on; a restart replaces it; a deploy goes by the file's number."""
+    app = lab_project(ftl, server)
+    app.deploy().ok()
+    first = server.docker("inspect", "-f", "{{.Id}}", f"{app.name}-web-r1")
+    slow: list[tuple[int, str]] = []
+    with visitors(app, 8) as visit:
+        assert app.run("scale", "--json", "web=3").ok().result["services"]["web"]["action"] == "scaled"
+        assert app.containers() == [f"{app.name}-web-r1", f"{app.name}-web-r1-2", f"{app.name}-web-r1-3"]
+        pending = [threading.Thread(target=lambda: slow.append(app.get("/cgi-bin/slow"))) for _ in range(6)]
+        for each in pending:
+            each.start()
+        app.run("scale", "--json", "web=1").ok()
+        for each in pending:
+            each.join()
+        assert app.containers() == [f"{app.name}-web-r1"]
+        assert server.docker("inspect", "-f", "{{.Id}}", f"{app.name}-web-r1") == first
+        app.run("scale", "--json", "web=2").ok()
+        restarted = app.run("restart", "--json").ok().result
+        assert (restarted["release"], app.containers(running=True)) == (
+            "r1",
+            [f"{app.name}-web-r1g2-1", f"{app.name}-web-r1g2-2"],
+        )
+        changed = app.deploy().ok()
+        assert changed.result["services"]["web"]["action"] == "scaled"
+        assert any("`ftl scale` had set web to 2" in note["text"] for note in changed.events("note"))
+    assert visit.failures == {}
+    assert slow == [(200, "slow done")] * 6
+    assert app.containers() == [f"{app.name}-web-r1g2-1"]
+    assert app.deploy().ok().result["changed"] is False

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ftl.engine.values import Container
 
 MOST = 32
-"""Largest number of replicas for which containers have aliases; a change beyond it replaces them all."""
+"""Number of replicas that containers have aliases for; a change beyond it replaces them all."""
 
 _NUMBERED = re.compile(r"-([0-9]+)")
 
@@ -46,7 +46,10 @@ def is_numbered(container: Container) -> bool:
 
 
 def number_of(container: Container) -> int:
-    """The container's number in its release, from 1; that of FTL 0.1.0 is the end of the container's name."""
+    """The container's number in its release, from 1.
+
+    FTL 0.1.0 wrote it at the end of the container's name only.
+    """
     text = container.labels.get(labels.REPLICA, "")
     if text.isdigit():
         return int(text)
@@ -77,7 +80,7 @@ def reached_by(alias: str, containers: Iterable[Container]) -> tuple[Container, 
 
 
 def alias_of(containers: Sequence[Container], others: Iterable[Container] = ()) -> str:
-    """An alias that leads to these containers and to none of the others; empty where there is none.
+    """An alias that leads to these containers and to none of the others; empty without one.
 
     Args:
         containers: Containers of one service.

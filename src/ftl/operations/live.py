@@ -111,7 +111,7 @@ async def change_live(
 
 
 def plan_restart(request: LiveRequest, by: Author, observed: Observed) -> Plan:
-    """Plan new containers of the same release, image and settings in place of those that run. Pure."""
+    """Plan to replace containers by new ones of the same release, image and settings. Pure."""
     return _plan(request, by, observed, _running(observed, _project(request, observed)), restart=True)
 
 

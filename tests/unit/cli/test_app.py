@@ -85,9 +85,9 @@ def test_a_mistyped_option_gets_a_suggestion(cli: Cli) -> None:
     assert cli(["version", "--jsn"]) == Outcome(2, "", expected)
 
 
-@pytest.mark.parametrize("word", ["stop", "start", "restart", "destroy", "kill", "set", "scale"])
+@pytest.mark.parametrize("word", ["kill", "set", "unset"])
 def test_no_suggestion_changes_more_than_what_was_typed(cli: Cli, word: str) -> None:
-    """A verb that FTL lacks does not suggest one with similar letters: `stop` is no typo of `setup`."""
+    """A verb that FTL lacks does not suggest one with similar letters: `set` is no typo of `setup`."""
     assert cli([word]) == Outcome(
         2, "", f"error: there is no command `{word}`\nhint: `ftl --help` shows how to call it\n"
     )

@@ -127,7 +127,10 @@ class Observed:
         return bool(self.live_containers(service))
 
     def live_containers(self, service: str) -> tuple[Container, ...]:
-        """The containers of a service that requests go to; without a live file, those of its live release."""
+        """The containers of a service that requests go to.
+
+        Without a live file they are those of its live release.
+        """
         reached = self._reached(service)
         if reached:
             return reached

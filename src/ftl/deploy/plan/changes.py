@@ -71,12 +71,12 @@ class ServiceChange:
 
     @property
     def never_live(self) -> tuple[Container, ...]:
-        """Leftovers of releases or generations newer than the live one: they never got a request."""
+        """Leftovers newer than the live release or generation: they never got a request."""
         return tuple(container for container in self.leftovers if _age(container) > self._live_age)
 
     @property
     def once_live(self) -> tuple[Container, ...]:
-        """Leftovers of releases and generations that were live: they may still be finishing requests."""
+        """Leftovers that were live once: they may still be finishing requests."""
         return tuple(container for container in self.leftovers if _age(container) <= self._live_age)
 
     @property
@@ -107,9 +107,9 @@ class ServiceChange:
 
     @property
     def joins_at_once(self) -> bool:
-        """Whether new replicas get requests as soon as they start, beside containers that cannot be told apart.
+        """Whether new replicas get requests as soon as they start.
 
-        FTL 0.1.0 made those. The proxy tries another container where a new one does not accept connections yet.
+        The others are of FTL 0.1.0, and share their only alias with the new ones. The proxy tries another container where a new one does not accept connections yet.
         """
         return bool(self.added) and not all(map(is_numbered, self.staying))
 

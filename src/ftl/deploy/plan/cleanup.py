@@ -104,7 +104,7 @@ def _replaced_dependencies(diff: Diff) -> Iterator[ContainerRef]:
 
 
 def retire_replicas(diff: Diff, change: ServiceChange, containers: Sequence[Container], why: str) -> Track:
-    """Let containers of a service finish their requests where none come any more, stop and remove them."""
+    """Let containers of a service finish their requests, stop and remove them."""
     service = change.service
     still_reached = (
         change.action == "scaled" and change.name not in diff.switched and containers == [*change.leaving]

@@ -67,7 +67,7 @@ class SetHold(Step):
 
 @dataclass(frozen=True, slots=True)
 class Decide(Step):
-    """Decide a change that switches no requests and makes no release: nothing is undone after it."""
+    """Decide a change without a switch or a release: nothing is undone after it."""
 
     kind: ClassVar[str] = "decide"
     project: str
