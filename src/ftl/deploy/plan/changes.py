@@ -109,7 +109,8 @@ class ServiceChange:
     def joins_at_once(self) -> bool:
         """Whether new replicas get requests as soon as they start.
 
-        The others are of FTL 0.1.0, and share their only alias with the new ones. The proxy tries another container where a new one does not accept connections yet.
+        The others are of FTL 0.1.0, and share their only alias with the new ones. The proxy tries another container
+        where a new one does not accept connections yet.
         """
         return bool(self.added) and not all(map(is_numbered, self.staying))
 

@@ -54,7 +54,7 @@ class AmendRecords(Step):
 
 @dataclass(frozen=True, slots=True)
 class SetHold(Step):
-    """Stop deploys of the project, or let them go on."""
+    """Put deploys of the project on hold, or let them go on."""
 
     kind: ClassVar[str] = "set_hold"
     project: str
@@ -62,7 +62,7 @@ class SetHold(Step):
 
     @property
     def text(self) -> str:
-        return f"stop deploys ({self.hold.reason})" if self.hold is not None else "let deploys go on"
+        return f"put deploys on hold ({self.hold.reason})" if self.hold is not None else "let deploys go on"
 
 
 @dataclass(frozen=True, slots=True)
