@@ -14,6 +14,7 @@ from tests.e2e.transfer_stage import unchanged
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from _pytest.mark import ParameterSet
     from lab.servers import Server
     from tests.e2e.conftest import ServerFactory
     from tests.e2e.support.project import LabProject
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("busybox", "proxy_image")]
 
 QUICK = {"interval": "200ms", "timeout": "1s", "retries": 5}
+
+
+def nightly(step: str) -> ParameterSet:
+    """A case that bench.faults also covers, at random moments."""
+    return pytest.param(step, marks=pytest.mark.nightly)
 
 
 def with_command(*words: str) -> str:
@@ -94,7 +100,9 @@ def stopped_at(app: LabProject, step: str, number: signal.Signals, *, after: flo
         return process.wait(120)
 
 
-@pytest.mark.parametrize("step", ["send_images", "start_containers", "wait_healthy", "run_hook"])
+@pytest.mark.parametrize(
+    "step", [nightly("send_images"), "start_containers", nightly("wait_healthy"), "run_hook"]
+)
 def test_ctrl_c_before_the_switch_takes_everything_back(
     ftl: Callable[..., Project], server: Server, step: str
 ) -> None:
@@ -110,7 +118,16 @@ def test_ctrl_c_before_the_switch_takes_everything_back(
 
 
 @pytest.mark.parametrize(
-    "step", ["record", "send_images", "start_containers", "wait_healthy", "run_hook", "switch", "drain"]
+    "step",
+    [
+        nightly("record"),
+        "send_images",
+        nightly("start_containers"),
+        nightly("wait_healthy"),
+        nightly("run_hook"),
+        "switch",
+        nightly("drain"),
+    ],
 )
 def test_a_killed_deploy_leaves_one_whole_release_and_the_next_converges(
     ftl: Callable[..., Project], server: Server, step: str
