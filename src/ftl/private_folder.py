@@ -1,7 +1,8 @@
 """A temporary folder for secrets that is removed even if its process is killed.
 
 A process that is killed (SIGKILL) removes nothing, but it loses its lock on the folder. The next process that creates
-such a folder removes those that are no longer locked.
+such a folder removes those that are no longer locked. An empty one may be too new to be locked, so it has to be a
+minute old.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_NEW_SECONDS = 60.0
 
 
 @contextmanager
@@ -32,11 +36,13 @@ def private_folder(prefix: str) -> Iterator[Path]:
 
 
 def _sweep(prefix: str) -> None:
-    """Remove folders whose processes have ended, except empty ones: those may be too new to be locked."""
+    """Remove folders whose processes have ended."""
     for path in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
         try:
             with _opened(path) as folder:
-                if os.fstat(folder).st_uid == os.getuid() and any(path.iterdir()):
+                status = os.fstat(folder)
+                is_new = time.time() - status.st_mtime < _NEW_SECONDS and not any(path.iterdir())
+                if status.st_uid == os.getuid() and not is_new:
                     fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     shutil.rmtree(path, ignore_errors=True)
         except OSError:  # locked, of another user, or removed meanwhile

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
 import sys
 import tempfile
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -49,6 +51,16 @@ def test_a_killed_processs_folder_is_removed_by_the_next_process(temporary: Path
     with private_folder("ftl-test-") as ours:
         assert list(temporary.iterdir()) == [ours]
     assert list(temporary.iterdir()) == []
+
+
+def test_an_empty_folder_of_a_killed_process_is_removed_once_it_is_old(temporary: Path) -> None:
+    """A new empty folder may be one that is about to be locked."""
+    new, old = temporary / "ftl-test-new", temporary / "ftl-test-old"
+    for path, age in ((new, 0), (old, 3600)):
+        path.mkdir()
+        os.utime(path, (time.time() - age, time.time() - age))
+    with private_folder("ftl-test-"):
+        assert (new.exists(), old.exists()) == (True, False)
 
 
 def test_other_files_and_folders_stay(temporary: Path) -> None:

@@ -11,12 +11,19 @@ from typing import TYPE_CHECKING
 from ftl.config.models.databases import unused_mount
 from ftl.config.values.bindings import Forward, parse_forward, parse_volume
 from ftl.config.yaml.marks import Marks
+from ftl.errors import ConfigError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ftl.config.models.project import Dependency, Project, Service
     from ftl.config.models.service import BuildSecret
     from ftl.config.read.reader import Reader
     from ftl.config.yaml.marks import KeyPath, Mark
+    from ftl.errors import Problem
+
+_MAX_ARGUMENT = 128 * 1024
+"""Bytes from which on Linux refuses an argument or a variable of a program (execve(2), MAX_ARG_STRLEN)."""
 
 _PROXY_PORTS = {(80, "tcp"), (443, "tcp"), (443, "udp")}
 
@@ -45,6 +52,26 @@ def check(project: Project, reader: Reader) -> None:
     for index, dependency in enumerate(project.dependencies):
         checks.mounts(dependency, ("dependencies", index))
         checks.container(dependency, ("dependencies", index))
+
+
+def check_secret_files(project: Project, root: Path) -> None:
+    """Check that files with build secrets exist; other commands than builds do not need them.
+
+    Raises:
+        ConfigError: One does not.
+    """
+    problems: list[Problem] = []
+    for index, service in enumerate(project.services):
+        for number, secret in enumerate(service.build.secrets if service.build else ()):
+            file = root / secret.file if secret.file else None
+            if file is not None and (file.is_dir() or not file.exists()):  # /dev/null is an empty secret
+                path: KeyPath = ("services", index, "build", "secrets", number, "file")
+                message = f"secrets: there is no file {secret.file}"
+                problems.append(
+                    project.marks.problem(message, *path, hint="its path is relative to ftl.yaml")
+                )
+    if problems:
+        raise ConfigError(problems)
 
 
 class _Checks:
@@ -222,6 +249,13 @@ class _Checks:
             self._report(self._mark(*path, key), message, hint)
         for index, secret in enumerate(service.build.secrets):
             self._build_secret(secret, (*path, "secrets", index))
+        for name, value in service.build.args.items():
+            if len(f"{name}={value}".encode(errors="surrogateescape")) >= _MAX_ARGUMENT:
+                message = (
+                    f"args: {name} is longer than {_MAX_ARGUMENT:,} bytes, which no program can be given"
+                )
+                hint = "pass it as a build secret, or copy a file"
+                self._report(self._mark(*path, "args", name), message, hint)
 
     def _build_secret(self, secret: BuildSecret, path: KeyPath) -> None:
         if secret.env is not None and secret.file is not None:

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ftl.config.values.scalars import InvalidValue, name
-from ftl.files import read_small_file
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 DEFAULT_PORT = 8000
-_EXPOSE = re.compile(r"^\s*EXPOSE\s+([0-9]{1,5})(?:/tcp)?\b", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +17,7 @@ class DetectedApp:
     Attributes:
         name: A project name, made from the folder's.
         dockerfile: Whether the folder has a Dockerfile.
-        port: The first port of the last EXPOSE in the Dockerfile.
+        port: The port that its image exposes.
     """
 
     name: str
@@ -31,17 +25,23 @@ class DetectedApp:
     port: int | None
 
 
-def detect_app(folder: Path) -> DetectedApp:
-    """Inspect the app in a folder."""
-    try:
-        text = read_small_file(folder / "Dockerfile").decode("utf-8", "replace")
-    except OSError:
-        text = None
-    exposed = [int(port) for port in _EXPOSE.findall(text or "") if 0 < int(port) < 65536]
-    return DetectedApp(_name(folder.resolve().name), text is not None, exposed[-1] if exposed else None)
+NOT_FOR_IMAGES = (".git", ".env", "ftl.yaml")
+"""Files that every `.dockerignore` should exclude."""
+
+DOCKERIGNORE = """\
+# What the image does not need: files with secrets, and files that change without the app.
+.git
+.env
+.env.*
+!.env.example
+ftl.yaml
+ftl.*.yaml
+"""
+"""The first `.dockerignore`."""
 
 
-def _name(folder: str) -> str:
+def project_name(folder: str) -> str:
+    """A valid project name, made from a folder's name."""
     candidate = re.sub(r"[^a-z0-9]+", "-", folder.lower()).strip("-")[:63].strip("-")
     try:
         return name(candidate)

@@ -120,6 +120,14 @@ def test_config_prints_the_schema_without_a_file(ftl: Cli) -> None:
     assert json.loads(out)["title"] == "ftl.yaml"
 
 
+def test_validate_checks_the_files_of_build_secrets(ftl: Cli) -> None:
+    """A missing file is found before a build, at its place in ftl.yaml."""
+    path = Path("ftl.yaml")
+    path.write_text(TEXT.replace("build: .", "build: {context: ., secrets: [ca=./no.pem]}"))
+    code, _, err = ftl(["validate"])
+    assert (code, "secrets: there is no file ./no.pem" in err) == (2, True)
+
+
 def test_init_writes_a_file_that_is_valid(ftl: Cli) -> None:
     """`ftl init` creates a valid file with the port that the Dockerfile exposes."""
     Path("ftl.yaml").unlink()
@@ -127,6 +135,17 @@ def test_init_writes_a_file_that_is_valid(ftl: Cli) -> None:
     assert (code, "ftl validate" in out) == (0, True)
     assert "port: 9000" in Path("ftl.yaml").read_text()
     assert ftl(["validate"]).code == 0
+
+
+def test_init_keeps_secrets_and_configuration_out_of_the_image(ftl: Cli) -> None:
+    """Without a .dockerignore one is written; with one, what is missing in it is named."""
+    Path("ftl.yaml").unlink()
+    assert "created .dockerignore" in ftl(["init"]).out
+    assert {".git", ".env", "ftl.yaml"} < set(Path(".dockerignore").read_text().splitlines())
+    Path(".dockerignore").write_text("*.md\n.env*\n")
+    Path("ftl.yaml").unlink()
+    assert "add to .dockerignore, so that they are not in the image: .git ftl.yaml" in ftl(["init"]).out
+    assert Path(".dockerignore").read_text() == "*.md\n.env*\n"
 
 
 def test_init_leaves_a_file_alone_that_is_there(ftl: Cli) -> None:

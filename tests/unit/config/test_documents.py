@@ -14,7 +14,7 @@ from ftl.config.models.field_types import keys_of
 from ftl.config.models.project import Project, Service
 from ftl.config.read.foreign_keys import _FOREIGN
 from ftl.config.schema import schema
-from ftl.config.starter import DetectedApp, detect_app, starter_yaml
+from ftl.config.starter import DetectedApp, project_name, starter_yaml
 
 from .conftest import load_file, written
 
@@ -53,32 +53,12 @@ def test_the_pages_example_is_valid(loaded: Load) -> None:
 
 
 @pytest.mark.parametrize(
-    ("dockerfile", "port"),
-    [
-        (None, None),
-        ("FROM x\n", None),
-        ("FROM x\nEXPOSE 3000\n", 3000),
-        ("FROM x\nexpose 80/tcp\nEXPOSE 9000 9001\n", 9000),
-        ("FROM x\nEXPOSE $PORT\nEXPOSE 99999\n", None),
-    ],
-)
-def test_a_look_at_the_folder_finds_the_port(
-    tmp_path: Path, dockerfile: str | None, port: int | None
-) -> None:
-    """The port is the first of the Dockerfile's last EXPOSE."""
-    if dockerfile is not None:
-        (tmp_path / "Dockerfile").write_text(dockerfile)
-    assert (detect_app(tmp_path).dockerfile, detect_app(tmp_path).port) == (dockerfile is not None, port)
-
-
-@pytest.mark.parametrize(
     ("folder", "name"),
     [("shop", "shop"), ("My Shop", "my-shop"), ("_x_", "x"), ("ø", "app"), ("a" * 80, "a" * 63)],
 )
-def test_the_project_is_named_after_the_folder(tmp_path: Path, folder: str, name: str) -> None:
+def test_the_project_is_named_after_the_folder(folder: str, name: str) -> None:
     """Any folder's name makes a valid project name."""
-    (tmp_path / folder).mkdir()
-    assert detect_app(tmp_path / folder).name == name
+    assert project_name(folder) == name
 
 
 @pytest.mark.parametrize("uncommented", [False, True])

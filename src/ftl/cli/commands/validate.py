@@ -27,6 +27,9 @@ def command(options: Options) -> None:
 
     def work() -> Project:
         project, root, _ = load_project(options)
+        from ftl.config.cross_checks import check_secret_files
+
+        check_secret_files(project, root)
         if project.proxy.certificate or project.proxy.acme_ca_root:
             from ftl.deploy.plan.sites import read_files
 

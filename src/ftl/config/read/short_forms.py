@@ -6,6 +6,7 @@ A single value in place of a section is not handled here if it only stands for o
 
 from __future__ import annotations
 
+import csv
 from typing import TYPE_CHECKING
 
 from ftl.config.models.field_types import keys_of
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
     from ftl.config.read.reader import Reader
     from ftl.config.yaml.marks import KeyPath, Mark
+
+
+_SECRET_FIELDS = {"id", "src", "source", "env", "type"}
 
 
 def project(reader: Reader, mapping: MappingNode, _path: KeyPath) -> MappingNode:
@@ -129,11 +133,17 @@ def _redirect(host: str, entry: MappingEntry) -> MappingNode:
 
 
 def build_secret(reader: Reader, node: ScalarNode) -> MappingNode:
-    """Parse `NAME` (a variable), `ID=FILE`, or docker's `id=ID,src=FILE` and `id=ID,env=NAME`."""
+    """Parse `NAME` (a variable), `ID=FILE`, or docker's CSV: `id=ID,src=FILE`, `id=ID,env=NAME`."""
     secret = reader.interpolator.read(node, "secrets")
     text = secret.text
-    if text.startswith("id="):
-        parts = dict(part.partition("=")[::2] for part in text.split(","))
+    if text.startswith(("id=", '"id=')):
+        parts = dict(part.partition("=")[::2] for part in next(csv.reader([text]), []))
+        for name in parts.keys() - _SECRET_FIELDS:
+            hint = (
+                'quote a comma as in CSV: `id=ca,"src=a,b.pem"`, or write a map: `{id: ca, file: "a,b.pem"}`'
+            )
+            reader.report(secret.mark, f"secrets: {quoted(name)} is none of id, src and env", hint)
+            raise AlreadyReported
         values = {
             "id": parts.get("id"),
             "file": parts.get("src") or parts.get("source"),

@@ -1,11 +1,14 @@
 """Resolve build secrets.
 
 This is done before a build starts, so that a missing secret fails at once, not at the step that uses it.
+
+A value goes to the docker CLI by its environment, and a large one by a file: Linux refuses to start a program with a
+variable of 128 KiB or more (execve(2), MAX_ARG_STRLEN).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ftl.config import BuildSecret
+
+
+MAX_BYTES = 500 * 1024
+"""Size from which on BuildKit refuses a secret (`MaxSecretSize`)."""
+
+_MAX_VARIABLE = 32 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +40,19 @@ class ResolvedSecret:
 
         `env=` and `src=` are supported by CLI 20.10's built-in BuildKit and by every buildx.
         """
-        return f"id={self.id},env={self.env}" if self.env is not None else f"id={self.id},src={self.source}"
+        source = f"env={self.env}" if self.env is not None else f"src={self.source}"
+        return csv_fields(f"id={self.id}", source)
+
+
+def csv_fields(*fields: str) -> str:
+    """Join fields of an option that the docker CLI parses as a line of CSV (encoding/csv)."""
+    return ",".join(_csv_field(field) for field in fields)
+
+
+def _csv_field(field: str) -> str:
+    if not any(char in field for char in ',"\r\n') and not field.startswith(" "):
+        return field
+    return '"' + field.replace('"', '""') + '"'
 
 
 def resolve_secrets(
@@ -45,9 +66,36 @@ def resolve_secrets(
         environ: The variables that are passed to the builder.
 
     Raises:
-        BuildFailed: A variable is not set, or a file does not exist.
+        BuildFailed: A variable is not set, a file does not exist, or the secret is too large.
     """
     return tuple(_resolve(secret, root, environ) for secret in secrets)
+
+
+def pass_secrets(
+    secrets: Sequence[ResolvedSecret], variables: Mapping[str, str], folder: Path
+) -> tuple[tuple[ResolvedSecret, ...], dict[str, str]]:
+    """Split the secrets into files and variables of the docker CLI's environment.
+
+    Args:
+        secrets: The resolved secrets.
+        variables: Values of those that come from a variable.
+        folder: Private folder; values that are too large for the environment are written to it.
+
+    Returns:
+        The secrets as the CLI gets them, and the variables that it needs for them.
+    """
+    passed: list[ResolvedSecret] = []
+    env: dict[str, str] = {}
+    for number, secret in enumerate(secrets):
+        value = variables[secret.env].encode(errors="surrogateescape") if secret.env is not None else b""
+        if len(value) > _MAX_VARIABLE:
+            file = folder / f"secret-{number}"
+            file.write_bytes(value)
+            passed.append(replace(secret, env=None, source=file))
+        else:
+            env |= {secret.env: variables[secret.env]} if secret.env is not None else {}
+            passed.append(secret)
+    return tuple(passed), env
 
 
 def _resolve(secret: BuildSecret, root: Path, environ: Mapping[str, str]) -> ResolvedSecret:
@@ -59,6 +107,7 @@ def _resolve(secret: BuildSecret, root: Path, environ: Mapping[str, str]) -> Res
                 cause=f"{path} does not exist",
                 hint="create the file, or correct its name under `build.secrets`",
             )
+        _check_size(secret.id, path.stat().st_size)
         return ResolvedSecret(secret.id, source=path.resolve())
     variable = secret.env or secret.id
     if variable not in environ:
@@ -67,4 +116,14 @@ def _resolve(secret: BuildSecret, root: Path, environ: Mapping[str, str]) -> Res
             cause=f"the variable {variable} is not set",
             hint=f"set {variable} in the environment, or in .env next to ftl.yaml",
         )
+    _check_size(secret.id, len(environ[variable].encode(errors="surrogateescape")))
     return ResolvedSecret(secret.id, env=variable)
+
+
+def _check_size(secret_id: str, size: int) -> None:
+    if size > MAX_BYTES:
+        raise BuildFailed(
+            f"the build secret `{secret_id}` is too large",
+            cause=f"it has {size:,} bytes, and BuildKit takes at most {MAX_BYTES:,}",
+            hint="copy large files into a stage of the Dockerfile that is not part of the image",
+        )

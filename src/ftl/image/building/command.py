@@ -25,7 +25,7 @@ class BuildRequest:
         context: Absolute path of the build context.
         dockerfile: Absolute path.
         tags: All names that the image gets.
-        platform: Only where it differs from the engine's own.
+        platform: Always given: without it the CLI takes DOCKER_DEFAULT_PLATFORM from the environment.
     """
 
     context: Path
@@ -35,7 +35,7 @@ class BuildRequest:
     args: Mapping[str, str]
     secrets: tuple[ResolvedSecret, ...]
     target: str | None
-    platform: str | None
+    platform: str
     no_cache: bool = False
 
 
@@ -57,7 +57,7 @@ def build_arguments(builder: Builder, request: BuildRequest, *, id_file: Path | 
     ]
     argv += [f"--secret={secret.flag}" for secret in request.secrets]
     argv += [f"--target={request.target}"] if request.target else []
-    argv += [f"--platform={request.platform}"] if request.platform else []
+    argv += [f"--platform={request.platform}"]
     argv += ["--no-cache"] if request.no_cache else []
     argv += [f"--iidfile={id_file}"] if id_file else []
     return [*argv, "--", str(request.context)]
@@ -69,7 +69,7 @@ def build_environment(
     *,
     host: str,
     environ: Mapping[str, str],
-    variables: Mapping[str, str],
+    secrets: Mapping[str, str],
 ) -> dict[str, str]:
     """Return the environment of the CLI: the engine's address, the build args and the secrets.
 
@@ -77,14 +77,14 @@ def build_environment(
 
     Args:
         builder: Decides how BuildKit is turned on.
-        request: Has the build args and names the secrets.
+        request: Has the build args.
         host: The engine's address.
         environ: The environment that the CLI inherits.
-        variables: Values of the secrets.
+        secrets: Variables of the secrets, with their values.
     """
     env = cli_environment(host, environ)
     env |= {name: value for name, value in request.args.items() if _passes_as_variable(name, request)}
-    env |= {secret.env: variables[secret.env] for secret in request.secrets if secret.env is not None}
+    env |= secrets
     if builder.kind == "buildx":
         env["BUILDX_NO_DEFAULT_ATTESTATIONS"] = "1"
     else:

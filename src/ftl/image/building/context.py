@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 
 from ftl import figures
 from ftl.events import Note
-from ftl.image.building.dockerignore import DockerIgnore, Matches, read_dockerignore
+from ftl.image.building.dockerignore import DockerIgnore, Match, read_dockerignore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from ftl.image.building.builder import BuilderKind
 
 LARGE = 50_000_000
 """Bytes from which on a context is warned about."""
@@ -97,9 +99,9 @@ def large_context_note(service: str, context: Context) -> Note | None:
     return Note(text, "warning", hint=hint)
 
 
-def walk_context(root: Path, dockerfile: Path) -> Context:
-    """Walk a context, honouring its ignore file. Links are not followed, as builders do not."""
-    ignore = read_dockerignore(root, dockerfile)
+def walk_context(root: Path, dockerfile: Path, kind: BuilderKind = "buildx") -> Context:
+    """Walk a context as a kind of builder does: with its ignore file; links are not followed."""
+    ignore = read_dockerignore(root, dockerfile, kind)
     files: dict[str, ContextFile] = {}
     sizes: dict[str, int] = {}
     deadline = time.monotonic() + _MAX_SECONDS
@@ -125,7 +127,7 @@ def _reported_folder(path: str) -> str:
 
 
 def _entries(
-    root: Path, folder: str, ignore: DockerIgnore, parent: Matches
+    root: Path, folder: str, ignore: DockerIgnore, parent: Match
 ) -> Iterator[tuple[str, os.stat_result]]:
     try:
         entries = sorted(os.scandir(root / folder), key=lambda entry: entry.name)
@@ -133,12 +135,11 @@ def _entries(
         return
     for entry in entries:
         path = f"{folder}/{entry.name}" if folder else entry.name
-        matches = ignore.match(path, parent)
-        ignored = ignore.is_ignored(matches)
+        match = ignore.match(path, parent)
         if entry.is_dir(follow_symlinks=False):
-            if not ignored or ignore.may_reinclude_below(path):
-                yield from _entries(root, path, ignore, matches)
-        elif not ignored and (status := _status(entry)) is not None:
+            if not match.ignored or ignore.may_reinclude_below(path):
+                yield from _entries(root, path, ignore, match)
+        elif not match.ignored and (status := _status(entry)) is not None:
             yield path, status
 
 

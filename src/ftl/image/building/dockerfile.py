@@ -7,6 +7,7 @@ are reported by the builder.
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -148,6 +149,36 @@ def parse(text: str, path: str = "Dockerfile", args: Mapping[str, str] | None = 
         statement = f"{keyword} {rest.strip()}".strip()
         instructions.append(Instruction(keyword, statement, body, line, end, stage))
     return Dockerfile(path, tuple(instructions), _stages(instructions, args or {}))
+
+
+def exposed_port(text: str) -> int | None:
+    """The first port of the image's last EXPOSE, with values of ENV and defaults of ARG."""
+    dockerfile = parse(text)
+    values = _global_arguments(list(dockerfile.instructions))
+    port = None
+    for step in dockerfile.image_instructions(None):
+        if step.keyword in ("ENV", "ARG"):
+            values |= _assignments(step.arguments, values)
+        elif step.keyword == "EXPOSE":
+            numbers = [word.partition("/")[0] for word in _expand(step.arguments, values).split()]
+            ports = [int(number) for number in numbers if re.fullmatch(r"[0-9]{1,5}", number)]
+            port = next((each for each in ports if 0 < each < 65536), port)
+    return port
+
+
+def _assignments(arguments: str, values: dict[str, str]) -> dict[str, str]:
+    """Values of `A=1 B="2"`, or of the old form `ENV A 1`."""
+    try:
+        words = shlex.split(arguments)
+    except ValueError:
+        return {}
+    if words and "=" not in words[0]:
+        return {words[0]: _expand(" ".join(words[1:]), values)} if len(words) > 1 else {}
+    return {
+        name: _expand(value, values)
+        for name, equals, value in (word.partition("=") for word in words)
+        if equals
+    }
 
 
 def _stages(instructions: list[Instruction], args: Mapping[str, str]) -> tuple[BuildStage, ...]:

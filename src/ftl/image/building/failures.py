@@ -51,6 +51,12 @@ _MISSING_FILE = re.compile(r"\"/?(?P<path>[^\"]*)\"(?::)? not found(?:: not foun
 _NOISE = re.compile(r"^(?:-{3,}|\s+>|\s*\d+ \||View build details|\s*\d+ warnings? found|\s+- \w+:)")
 
 
+_HEREDOC_HINT = (
+    "here-documents need a newer Dockerfile syntax than this builder has: write `# syntax=docker/dockerfile:1` as the "
+    "first line, or upgrade Docker (23.0 or newer)"
+)
+
+
 class StepNotReported(BuildFailed):
     """A build failed in a step that was not reported to it.
 
@@ -126,9 +132,12 @@ def _syntax_error(message: str, tail: Sequence[str], dockerfile: Dockerfile) -> 
     if error is None:
         return None
     number = int(error["line"])
-    source = next((step.text for step in dockerfile.instructions if step.line <= number <= step.end), None)
+    step = next((step for step in dockerfile.instructions if step.line <= number <= step.end), None)
+    in_heredoc = step is not None and step.line < number and "\n" in step.body
     return BuildFailed(
-        f"{dockerfile.path}:{number}: {error['text']}", cause=source, hint=_syntax_hint(error["text"])
+        f"{dockerfile.path}:{number}: {error['text']}",
+        cause=step.text if step is not None else None,
+        hint=_HEREDOC_HINT if in_heredoc else _syntax_hint(error["text"]),
     )
 
 

@@ -12,7 +12,7 @@ from ftl.engine import labels
 from ftl.errors import at
 from ftl.image.building.builder import find_builder
 from ftl.image.building.failures import StepNotReported
-from ftl.image.building.service_build import Batch, build_image
+from ftl.image.building.service_build import Batch, build_image, equal_builds
 from ftl.image.identity import git_commit
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ async def build_images(
     no_cache: bool = False,
     docker_config: Path | None = None,
 ) -> dict[str, BuildResult]:
-    """Build the images of those `services` that have a `build`, in parallel.
+    """Build the images of `services` that have a `build`, in parallel, and equal ones once.
 
     Args:
         project: Names the images.
@@ -63,11 +63,10 @@ async def build_images(
     if not buildable:
         return {}
     environ = dict(os.environ)
-    platforms = [platform, *(service.build.platform for service in buildable if service.build)]
     async with task_group() as group:
         builder = group.create_task(asyncio.to_thread(find_builder, environ))
         commit = group.create_task(_commit_label(root, environ))
-        engine_platform = group.create_task(_engine_platform(engine, platforms))
+        info = group.create_task(engine.info())
     batch = Batch(
         project=project.name,
         root=root,
@@ -77,12 +76,14 @@ async def build_images(
         variables=read_variables(root, environ),
         labels={labels.PROJECT: project.name, **commit.result()},
         server_platform=platform,
-        engine_platform=engine_platform.result(),
+        engine_platform=info.result().platform,
         emit=emit,
         no_cache=no_cache,
     )
-    results = await gather((_build(batch, service) for service in buildable), limit=MAX_PARALLEL)
-    return {result.service: result for result in results}
+    groups = equal_builds(buildable, root)
+    results = await gather((_build(batch, group) for group in groups), limit=MAX_PARALLEL)
+    by_service = {result.service: result for group in results for result in group}
+    return {service.name: by_service[service.name] for service in buildable}
 
 
 async def _commit_label(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
@@ -90,15 +91,10 @@ async def _commit_label(root: Path, environ: Mapping[str, str]) -> dict[str, str
     return {labels.COMMIT: commit} if commit else {}
 
 
-async def _engine_platform(engine: Engine, platforms: Sequence[str | None]) -> str | None:
-    """The engine's own platform; asked only if a build may need another one."""
-    return (await engine.info()).platform if any(platforms) else None
-
-
-async def _build(batch: Batch, service: Service) -> BuildResult:
-    with at(server="this machine", service=service.name, step="build"):
+async def _build(batch: Batch, services: Sequence[Service]) -> list[BuildResult]:
+    with at(server="this machine", service=services[0].name, step="build"):
         try:
-            return await build_image(batch, service)
+            return await build_image(batch, services)
         except StepNotReported:
             # The build that has the report is about to fail as well: its error comes first, and cancels this wait.
             await asyncio.sleep(SHARED_STEP_SECONDS)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import tempfile
 import time
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather
@@ -23,25 +21,30 @@ from ftl.image.building.build_record import (
     record_path,
     save_record,
 )
-from ftl.image.building.build_secrets import resolve_secrets
+from ftl.image.building.build_secrets import pass_secrets, resolve_secrets
 from ftl.image.building.cache_miss import CacheMiss, CurrentBuild, first_cache_miss
 from ftl.image.building.command import BuildRequest, build_arguments, build_environment
 from ftl.image.building.context import Context, large_context_note, walk_context
 from ftl.image.building.dockerfile import Dockerfile, parse
 from ftl.image.building.failures import build_failure
-from ftl.image.building.private_files import private_files_note
+from ftl.image.building.private_files import private_files_note, repository_files_note
 from ftl.image.building.progress import PlainProgress
 from ftl.image.identity import content_id
 from ftl.image.platforms import same_platform
+from ftl.private_folder import private_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from ftl.config import Build, Service
     from ftl.engine.api import Engine
     from ftl.engine.values import Image
     from ftl.events import Emit
     from ftl.image.building.builder import Builder
+
+
+_PREFIX = "ftl-build-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ class Batch:
         variables: The same and the lines of .env: values of build secrets.
         labels: Labels of all images.
         server_platform: The server's platform, if known.
-        engine_platform: The engine's own platform, if it was asked.
+        engine_platform: The engine's own platform.
     """
 
     project: str
@@ -94,41 +97,76 @@ class Batch:
     variables: Mapping[str, str]
     labels: Mapping[str, str]
     server_platform: str | None
-    engine_platform: str | None
+    engine_platform: str
     emit: Emit
     no_cache: bool
 
 
-async def build_image(batch: Batch, service: Service) -> BuildResult:
-    """Build one service's image.
+async def build_image(batch: Batch, services: Sequence[Service]) -> list[BuildResult]:
+    """Build one image for services with equal builds, and tag it for each of them.
+
+    Events of the builder name the first service; each service has its own start and end.
 
     Raises:
         BuildFailed: It could not be built; the details are the failing step's output.
     """
-    assert service.build is not None
-    request = _request(batch, service, service.build)
-    dockerfile = _read_dockerfile(request, service.build)
-    batch.emit(BuildStarted(service.name, request.tags[0], request.platform or batch.engine_platform))
-    return await _ServiceBuild(batch, service.name, request, dockerfile).run()
+    first = services[0]
+    assert first.build is not None
+    request = _request(batch, services, first.build)
+    dockerfile = _read_dockerfile(request, first.build)
+    for service in services:
+        batch.emit(BuildStarted(service.name, _tags(batch, service)[0], request.platform))
+    names = tuple(service.name for service in services)
+    result = await _ServiceBuild(batch, names, request, dockerfile).run()
+    results = [
+        replace(result, service=service.name, reference=_tags(batch, service)[0]) for service in services
+    ]
+    for each in results:
+        batch.emit(_finished(each))
+    return results
 
 
-def _request(batch: Batch, service: Service, config: Build) -> BuildRequest:
-    context = (batch.root / config.context).resolve()
+def equal_builds(services: Sequence[Service], root: Path) -> list[list[Service]]:
+    """Group services with equal context, Dockerfile, target, args, secrets and platform."""
+    groups: list[tuple[Build, list[Service]]] = []
+    for service in services:
+        assert service.build is not None
+        build = replace(service.build, context=str((root / service.build.context).resolve()))
+        group = next((members for other, members in groups if other == build), None)
+        if group is None:
+            groups.append((build, [service]))
+        else:
+            group.append(service)
+    return [members for _, members in groups]
+
+
+def _tags(batch: Batch, service: Service) -> tuple[str, ...]:
     name = f"{batch.project}-{service.name}:latest"
-    platform = config.platform or batch.server_platform
-    native = batch.engine_platform
-    is_native = platform is None or (native is not None and same_platform(platform, native))
+    return (service.image, name) if service.image else (name,)
+
+
+def _request(batch: Batch, services: Sequence[Service], config: Build) -> BuildRequest:
+    context = (batch.root / config.context).resolve()
     return BuildRequest(
         context=context,
-        dockerfile=context / config.dockerfile,
-        tags=(service.image, name) if service.image else (name,),
-        labels={**batch.labels, labels.SERVICE: service.name},
+        dockerfile=_dockerfile(context / config.dockerfile),
+        tags=tuple(dict.fromkeys(tag for service in services for tag in _tags(batch, service))),
+        labels={**batch.labels, labels.SERVICE: services[0].name},
         args=config.args,
         secrets=resolve_secrets(config.secrets, root=batch.root, environ=batch.variables),
         target=config.target,
-        platform=None if is_native else platform,
+        platform=config.platform or batch.server_platform or batch.engine_platform,
         no_cache=batch.no_cache,
     )
+
+
+def _dockerfile(path: Path) -> Path:
+    """The Dockerfile as the builder can read it.
+
+    The builder gets the folder that the Dockerfile is in, and follows links inside of it only.
+    """
+    resolved = path.resolve()
+    return path if resolved.is_relative_to(path.parent.resolve()) else resolved
 
 
 def _read_dockerfile(request: BuildRequest, config: Build) -> Dockerfile:
@@ -149,20 +187,25 @@ def _read_dockerfile(request: BuildRequest, config: Build) -> Dockerfile:
 
 @dataclass(frozen=True, slots=True)
 class _ServiceBuild:
-    """One build: its inputs, and its run."""
+    """One build: its inputs, and its run; `services` are those that get the image."""
 
     batch: Batch
-    service: str
+    services: tuple[str, ...]
     request: BuildRequest
     dockerfile: Dockerfile
+
+    @property
+    def service(self) -> str:
+        """The service that events name."""
+        return self.services[0]
 
     async def run(self) -> BuildResult:
         started = time.monotonic()
         measuring = asyncio.create_task(self._measure_context())
-        with tempfile.TemporaryDirectory(prefix="ftl-build-") as folder:
-            id_file = Path(folder) / "id"
+        with private_folder(_PREFIX) as folder:
+            id_file = folder / "id"
             try:
-                progress, status = await self._run_cli(id_file)
+                progress, status = await self._run_cli(folder, id_file)
                 context = await measuring
             finally:
                 measuring.cancel()
@@ -174,23 +217,27 @@ class _ServiceBuild:
 
     async def _measure_context(self) -> Context:
         """Walk the context while the builder works, and report its size and problems at once."""
-        context = await asyncio.to_thread(walk_context, self.request.context, self.request.dockerfile)
+        request, kind = self.request, self.batch.builder.kind
+        context = await asyncio.to_thread(walk_context, request.context, request.dockerfile, kind)
         self.batch.emit(BuildContext(self.service, context.size))
         notes = (
             large_context_note(self.service, context),
             private_files_note(self.service, context, self.dockerfile),
+            repository_files_note(self.service, context, self.dockerfile, self.request.target),
         )
         for note in notes:
             if note is not None:
                 self.batch.emit(note)
         return context
 
-    async def _run_cli(self, id_file: Path) -> tuple[PlainProgress, int]:
-        batch, request = self.batch, self.request
+    async def _run_cli(self, folder: Path, id_file: Path) -> tuple[PlainProgress, int]:
+        batch = self.batch
+        secrets, variables = pass_secrets(self.request.secrets, batch.variables, folder)
+        request = replace(self.request, secrets=secrets)
         progress = PlainProgress(self.service, self.dockerfile)
         argv = build_arguments(batch.builder, request, id_file=id_file)
         env = build_environment(
-            batch.builder, request, host=batch.engine.url, environ=batch.environ, variables=batch.variables
+            batch.builder, request, host=batch.engine.url, environ=batch.environ, secrets=variables
         )
         async with lines_of(argv, env=env, cwd=request.context) as (lines, process):
             async for line in lines:
@@ -220,12 +267,12 @@ class _ServiceBuild:
     ) -> BuildResult:
         """Find the first cache miss by comparing with the last build, and record this one."""
         content = content_id(image)
-        path = record_path(self.batch.root, self.service)
-        last = await asyncio.to_thread(load_record, path)
+        paths = [record_path(self.batch.root, service) for service in self.services]
+        last = await asyncio.to_thread(load_record, paths[0])
         current = await self._current_build(progress, context, last)
         miss = first_cache_miss(progress.steps, current, last)
-        await asyncio.to_thread(_record, path, last, current, progress, content)
-        result = BuildResult(
+        await asyncio.to_thread(_record, paths, last, current, progress, content)
+        return BuildResult(
             service=self.service,
             reference=self.request.tags[0],
             image=image,
@@ -238,18 +285,17 @@ class _ServiceBuild:
             miss_seconds=miss.seconds if miss else 0.0,
             miss_reason=miss.reason if miss else None,
         )
-        self.batch.emit(_finished(result))
-        return result
 
     async def _current_build(
         self, progress: PlainProgress, context: Context, last: BuildRecord | None
     ) -> CurrentBuild:
         request = self.request
+        is_native = same_platform(request.platform, self.batch.engine_platform)
         return CurrentBuild(
             self.dockerfile,
             args=request.args,
             bases=await self._base_content_ids(progress, last),
-            settings={"target": request.target or "", "platform": request.platform or ""},
+            settings={"target": request.target or "", "platform": "" if is_native else request.platform},
             files=await asyncio.to_thread(fingerprint_files, context, last),
             no_cache=request.no_cache,
         )
@@ -270,7 +316,11 @@ def _read_id(id_file: Path) -> str:
 
 
 def _record(
-    path: Path, last: BuildRecord | None, current: CurrentBuild, progress: PlainProgress, content: str
+    paths: Sequence[Path],
+    last: BuildRecord | None,
+    current: CurrentBuild,
+    progress: PlainProgress,
+    content: str,
 ) -> None:
     record = next_record(
         last,
@@ -286,8 +336,9 @@ def _record(
         ],
         content=content,
     )
-    if record != last:
-        save_record(path, record)
+    for path in paths:
+        if record != last or not path.exists():
+            save_record(path, record)
 
 
 def _miss_text(miss: CacheMiss | None) -> str | None:

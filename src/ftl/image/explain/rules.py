@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ftl import figures
 from ftl.image.building.cache_miss import context_sources
 from ftl.image.building.context import folders_text
+from ftl.image.building.private_files import ignore_file, listed, repository_files, why_no_copy
 from ftl.image.explain.facts import MIN_BYTES, Advice
 from ftl.image.explain.waste import consecutive_runs, copied_twice, multi_stage, package_caches
 
@@ -91,6 +92,18 @@ def _context(facts: ImageFacts) -> Iterator[Advice]:
     )
 
 
+def _repository(facts: ImageFacts) -> Iterator[Advice]:
+    """Files that change without the app are copied into the image."""
+    names, line = repository_files(facts.context, facts.instructions)
+    if names:
+        yield Advice(
+            "repository",
+            f"{listed(names)} {'is' if len(names) == 1 else 'are'} in the image: {why_no_copy(names)}",
+            f"add {listed(names)} to {ignore_file(facts.context)}",
+            line=line,
+        )
+
+
 def _base(facts: ImageFacts) -> Iterator[Advice]:
     """The base image has no version tag, or is the large variant of one that has a smaller variant."""
     base, size = facts.base, facts.base_size
@@ -172,7 +185,8 @@ def _secrets(facts: ImageFacts) -> Iterator[Advice]:
 
 
 _RULES: tuple[Callable[[ImageFacts], Iterator[Advice]], ...] = (
-    _order, _context, multi_stage, package_caches, copied_twice, consecutive_runs, _base, _largest, _slow, _secrets,
+    _order, _context, _repository, multi_stage, package_caches, copied_twice, consecutive_runs, _base, _largest, _slow,
+    _secrets,
 )  # fmt: skip
 
 

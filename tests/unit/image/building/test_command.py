@@ -32,7 +32,7 @@ def test_no_value_of_a_secret_or_build_arg_is_in_the_arguments(builder: Builder)
     """Process lists are public, so values are passed by environment."""
     request = replace(REQUEST, args={"VERSION": TOKEN})
     argv = build_arguments(builder, request)
-    env = build_environment(builder, request, host="unix:///x", environ={}, variables={"NPM_TOKEN": TOKEN})
+    env = build_environment(builder, request, host="unix:///x", environ={}, secrets={"NPM_TOKEN": TOKEN})
     assert not [word for word in argv if TOKEN in word]
     assert (env["VERSION"], env["NPM_TOKEN"]) == (TOKEN, TOKEN)
     assert "--build-arg=VERSION" in argv
@@ -44,9 +44,7 @@ def test_no_value_of_a_secret_or_build_arg_is_in_the_arguments(builder: Builder)
 def test_a_build_arg_does_not_change_how_the_cli_works(name: str) -> None:
     """An arg named like a variable that the CLI or a secret uses is passed as an argument."""
     request = replace(REQUEST, args={name: "value"})
-    env = build_environment(
-        BUILDERS[0], request, host="unix:///x", environ={}, variables={"NPM_TOKEN": TOKEN}
-    )
+    env = build_environment(BUILDERS[0], request, host="unix:///x", environ={}, secrets={"NPM_TOKEN": TOKEN})
     assert f"--build-arg={name}=value" in build_arguments(BUILDERS[0], request)
     assert env.get(name) != "value"
 
@@ -70,7 +68,7 @@ def test_each_kind_of_builder_gets_its_own_command(
     request = replace(REQUEST, secrets=())
     argv = build_arguments(builder, request)
     environ = {"DOCKER_CONTEXT": "elsewhere", "DOCKER_HOST": "tcp://elsewhere", "KEPT": "yes"}
-    env = build_environment(builder, request, host="unix:///here.sock", environ=environ, variables={})
+    env = build_environment(builder, request, host="unix:///here.sock", environ=environ, secrets={})
     assert argv[1 : len(words) + 1] == words
     assert argv[-2:] == ["--", "/app"]
     assert {

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 def ignores(ignore: DockerIgnore, path: str) -> bool:
     """Whether a path is ignored, evaluated folder by folder."""
-    matches = ignore.top
+    match = ignore.top
     parts = path.split("/")
     for end in range(1, len(parts) + 1):
-        matches = ignore.match("/".join(parts[:end]), matches)
-    return ignore.is_ignored(matches)
+        match = ignore.match("/".join(parts[:end]), match)
+    return match.ignored
 
 
 @pytest.mark.parametrize(
@@ -58,11 +58,37 @@ def ignores(ignore: DockerIgnore, path: str) -> bool:
         ("a(b", "a(b", True),
         ("a[b", "a[b", True),
         ("[z-a]", "z", False),
+        ("a**b", "axb", False),
+        ("a**b", "a/x/b", True),
+        ("**b", "x/ab", True),
+        ("a/../b", "b", True),
+        ("../b", "b", False),
+        ("!", "a", False),
+        ("d\n!d/k\nd*", "d/k", False),
     ],
 )
 def test_patterns_match_as_in_docker(patterns: str, path: str, ignored: bool) -> None:
     """Go's match for each segment, `**`, `!`, folders with everything below them; the last match wins."""
     assert ignores(DockerIgnore(patterns.splitlines()), path) is ignored
+
+
+@pytest.mark.parametrize(
+    ("patterns", "path", "old", "new"),
+    [
+        ("d/a\n!d", "d/a", False, True),
+        ("*\n!**/a", "d/a", True, False),
+        ("d\n!d/k\nd*", "d/k", True, False),
+    ],
+)
+def test_builders_before_23_have_their_own_rules(
+    tmp_path: Path, patterns: str, path: str, *, old: bool, new: bool
+) -> None:
+    """The warning about a file in the image is right for the builder that is used."""
+    tree(tmp_path, **{path.replace("/", "__"): 1})
+    (tmp_path / ".dockerignore").write_text(patterns)
+    dockerfile = tmp_path / "Dockerfile"
+    assert (path not in walk_context(tmp_path, dockerfile, "buildkit").files) is old
+    assert (path not in walk_context(tmp_path, dockerfile, "buildx").files) is new
 
 
 @given(
@@ -114,6 +140,30 @@ def test_a_dockerfiles_own_ignore_file_takes_precedence(tmp_path: Path) -> None:
     assert ignores(read_dockerignore(root, root / "Dockerfile.prod"), "b")
     assert not ignores(read_dockerignore(root, root / "Dockerfile.prod"), "a")
     assert ignores(read_dockerignore(root, root / "Dockerfile"), "a")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_pattern(tmp_path: Path) -> None:
+    """Editors on Windows write one; BuildKit removes it."""
+    (tmp_path / ".dockerignore").write_bytes(b"\xef\xbb\xbf.env\r\n*.md\r\n")
+    ignore = read_dockerignore(tmp_path, tmp_path / "Dockerfile")
+    assert ignores(ignore, ".env")
+    assert ignores(ignore, "a.md")
+
+
+@pytest.mark.parametrize(
+    ("target", "effective"),
+    [("../outside", False), ("/outside", False), ("docker/ignore", True), ("/docker/ignore", True)],
+)
+def test_a_linked_ignore_file_has_to_be_in_the_context(
+    tmp_path: Path, target: str, *, effective: bool
+) -> None:
+    """BuildKit follows links inside of the context only; an absolute one starts at the context."""
+    root = tmp_path / "app"
+    (root / "docker").mkdir(parents=True)
+    for path in (tmp_path / "outside", root / "docker/ignore"):
+        path.write_text(".env\n")
+    (root / ".dockerignore").symlink_to(target)
+    assert ignores(read_dockerignore(root, root / "Dockerfile"), ".env") is effective
 
 
 def test_links_are_not_followed(tmp_path: Path) -> None:

@@ -243,3 +243,16 @@ def test_a_source_excerpt_does_not_hide_the_message(tmp_path: Path) -> None:
         tmp_path,
     )
     assert error.cause == '"/a": not found'
+
+
+def test_a_builder_without_here_documents_is_named_as_the_cause(tmp_path: Path) -> None:
+    """An old builder takes a line of the document for an instruction; the hint is not a similar instruction."""
+    source = parse("FROM x\nRUN <<EOF\nmkdir /a\nEOF\n")
+    progress = PlainProgress("web", source)
+    progress.feed(
+        "failed to solve with frontend dockerfile.v0: failed to create LLB definition: "
+        "dockerfile parse error line 3: unknown instruction: MKDIR"
+    )
+    error = build_failure(progress, source, Context(tmp_path), status=1)
+    assert error.message == "Dockerfile:3: unknown instruction: MKDIR"
+    assert "here-documents need" in (error.hint or "")

@@ -8,7 +8,7 @@ import pytest
 
 from ftl.image.building.context import Context, ContextFile
 from ftl.image.building.dockerfile import parse
-from ftl.image.building.private_files import private_files, private_files_note
+from ftl.image.building.private_files import private_files, private_files_note, repository_files_note
 
 
 def context(*paths: str) -> Context:
@@ -45,3 +45,20 @@ def test_the_warning_names_the_line_and_the_fix() -> None:
     assert (
         private_files_note("web", context("a"), parse("FROM scratch\nCOPY . .\n", "Dockerfile", {})) is None
     )
+
+
+def test_copied_files_of_the_repository_are_reported_once() -> None:
+    """`.git` and ftl.yaml in the image make a new one with each commit and each edit."""
+    copies = parse("FROM scratch\nCOPY . .\n", "Dockerfile", {})
+    files = context(".git/HEAD", ".git/objects/ab", "ftl.yaml", "ftl.staging.yaml", "app.py", "lib/ftl.yaml")
+    note = repository_files_note("web", files, copies, None)
+    assert note is not None
+    assert "Dockerfile:2 copies .git, ftl.staging.yaml and ftl.yaml into the image" in note.text
+    assert note.hint == "add .git, ftl.staging.yaml and ftl.yaml to .dockerignore"
+    assert repository_files_note("web", context("app.py"), copies, None) is None
+
+
+def test_files_of_another_stage_are_not_in_the_image() -> None:
+    """What only a build stage copies is no reason for a new image."""
+    stages = parse("FROM a AS build\nCOPY . .\nFROM b\nCOPY --from=build /x /x\n", "Dockerfile", {})
+    assert repository_files_note("web", context(".git/HEAD"), stages, None) is None

@@ -233,3 +233,14 @@ def test_layers_are_matched_from_the_end() -> None:
         base=15,
     )
     assert (about.layer_sizes, about.base_size) == ({2: 100, 3: 200}, 15)
+
+
+def test_files_of_the_repository_in_the_image_are_reported() -> None:
+    """With `.git` or ftl.yaml in the image, a commit or an edit alone replaces its containers."""
+    files = {".git/HEAD": ContextFile(1, 1, 0o644), "ftl.yaml": ContextFile(1, 1, 0o644)}
+    about = facts("FROM x:1\nCOPY . .\n", context=Context(Path("/app"), files=files))
+    [(line, text, hint)] = advice_of(about, "repository")
+    assert line == 2
+    assert text.startswith(".git and ftl.yaml are in the image: each commit and each edit")
+    assert hint == "add .git and ftl.yaml to .dockerignore"
+    assert not advice_of(facts("FROM x:1\nCOPY requirements.txt .\n", context=about.context), "repository")

@@ -1,0 +1,45 @@
+"""Services with equal builds share one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ftl.config import Build, BuildSecret, Service
+from ftl.image.building.service_build import equal_builds
+
+ROOT = Path("/app")
+
+
+def service(name: str, **build: object) -> Service:
+    """A service with this build."""
+    return Service(name=name, build=Build(**build))  # type: ignore[arg-type]
+
+
+def test_equal_builds_are_grouped_in_the_order_of_the_services() -> None:
+    """Two spellings of one folder are equal."""
+    services = [
+        service("a"),
+        service("b", context="b"),
+        service("c", context="./"),
+        service("d", context="../app"),
+    ]
+    names = [[each.name for each in group] for group in equal_builds(services, ROOT)]
+    assert names == [["a", "c", "d"], ["b"]]
+
+
+@pytest.mark.parametrize(
+    "difference",
+    [
+        {"dockerfile": "Dockerfile.prod"},
+        {"target": "run"},
+        {"args": {"A": "1"}},
+        {"secrets": (BuildSecret(id="x"),)},
+        {"platform": "linux/arm64"},
+    ],
+    ids=lambda difference: str(next(iter(difference))),
+)
+def test_a_build_that_differs_is_another_one(difference: dict[str, object]) -> None:
+    """Each key of `build` may change the image."""
+    assert len(equal_builds([service("a"), service("b", **difference)], ROOT)) == 2
