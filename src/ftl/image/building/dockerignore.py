@@ -6,7 +6,7 @@ of a folder counts for all that is below it, and a later pattern overrides an ea
 compares them with the real builder.
 
 CLIs before 23.0, which have BuildKit built in, differ (`fileutils.Matches`): of the folders above a path they look at
-one only, the one as deep as the pattern, and they find nothing again below an ignored folder unless a `!` pattern begins
+one only, the one as deep as the pattern, and they find nothing below an ignored folder unless a `!` pattern begins
 with its path.
 """
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ftl.image.building.builder import BuilderKind
 
 _SPACE = " \t\n\v\f\r\x85\xa0"
-"""White space as Go's strings.TrimSpace has it, as far as files have it; Python's strip removes U+001C to U+001F too."""
+"""White space as Go's strings.TrimSpace has it, as files have it; Python's strip removes U+001C to U+001F too."""
 
 _MAX_LINKS = 40
 
