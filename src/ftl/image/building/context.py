@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from ftl.image.building.builder import BuilderKind
-
 LARGE = 50_000_000
 """Bytes from which on a context is warned about."""
 
@@ -99,9 +97,15 @@ def large_context_note(service: str, context: Context) -> Note | None:
     return Note(text, "warning", hint=hint)
 
 
-def walk_context(root: Path, dockerfile: Path, kind: BuilderKind = "buildx") -> Context:
-    """Walk a context as a kind of builder does: with its ignore file; links are not followed."""
-    ignore = read_dockerignore(root, dockerfile, kind)
+def walk_context(root: Path, dockerfile: Path, *, old_rules: bool = False) -> Context:
+    """Walk a context as the builder does: with its ignore file; links are not followed.
+
+    Args:
+        root: The context.
+        dockerfile: Its Dockerfile, which may have an ignore file beside it.
+        old_rules: Match as CLIs before 23.0 do (`dockerignore` has the differences).
+    """
+    ignore = read_dockerignore(root, dockerfile, old_rules=old_rules)
     files: dict[str, ContextFile] = {}
     sizes: dict[str, int] = {}
     deadline = time.monotonic() + _MAX_SECONDS

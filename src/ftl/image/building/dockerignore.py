@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from ftl.image.building.builder import BuilderKind
-
 _SPACE = " \t\n\v\f\r\x85\xa0"
 """White space as Go's strings.TrimSpace has it, as files have it; Python's strip removes U+001C to U+001F too."""
 
@@ -61,10 +59,10 @@ class DockerIgnore:
     """
 
     def __init__(
-        self, lines: Sequence[str] = (), source: Path | None = None, *, kind: BuilderKind = "buildx"
+        self, lines: Sequence[str] = (), source: Path | None = None, *, old_rules: bool = False
     ) -> None:
         self.source = source
-        self._is_old = kind == "buildkit"
+        self._old_rules = old_rules
         self._patterns = tuple(pattern for line in lines if (pattern := _pattern(line)) is not None)
         self.top = Match(False, (False,) * len(self._patterns))
 
@@ -74,7 +72,7 @@ class DockerIgnore:
         As in the original, a pattern that cannot change the result any more is not evaluated, and so counts as no
         match for the paths below.
         """
-        if self._is_old:
+        if self._old_rules:
             return Match(self._is_ignored_by_old(path), parent.matches)
         ignored = False
         matches: list[bool] = []
@@ -96,14 +94,14 @@ class DockerIgnore:
 
     def may_reinclude_below(self, folder: str) -> bool:
         """Whether a `!` pattern could re-include something below an ignored folder."""
-        if self._is_old:
+        if self._old_rules:
             return any(
                 pattern.negated and f"{pattern.text}/".startswith(f"{folder}/") for pattern in self._patterns
             )
         return any(pattern.negated and _could_be_below(pattern.text, folder) for pattern in self._patterns)
 
 
-def read_dockerignore(context: Path, dockerfile: Path, kind: BuilderKind = "buildx") -> DockerIgnore:
+def read_dockerignore(context: Path, dockerfile: Path, *, old_rules: bool = False) -> DockerIgnore:
     """Read `NAME.dockerignore` next to the Dockerfile, else `.dockerignore` of the context.
 
     BuildKit reads them inside of what it was sent. A link that leads out of the folder is therefore followed as if
@@ -115,7 +113,7 @@ def read_dockerignore(context: Path, dockerfile: Path, kind: BuilderKind = "buil
         except OSError:
             continue
         lines = data.removeprefix(b"\xef\xbb\xbf").decode(errors="replace").split("\n")
-        return DockerIgnore(lines, folder / name, kind=kind)
+        return DockerIgnore(lines, folder / name, old_rules=old_rules)
     return DockerIgnore()
 
 

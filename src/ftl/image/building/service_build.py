@@ -217,8 +217,10 @@ class _ServiceBuild:
 
     async def _measure_context(self) -> Context:
         """Walk the context while the builder works, and report its size and problems at once."""
-        request, kind = self.request, self.batch.builder.kind
-        context = await asyncio.to_thread(walk_context, request.context, request.dockerfile, kind)
+        request, old_rules = self.request, self.batch.builder.kind == "buildkit"
+        context = await asyncio.to_thread(
+            walk_context, request.context, request.dockerfile, old_rules=old_rules
+        )
         self.batch.emit(BuildContext(self.service, context.size))
         notes = (
             large_context_note(self.service, context),

@@ -87,8 +87,8 @@ def test_builders_before_23_have_their_own_rules(
     tree(tmp_path, **{path.replace("/", "__"): 1})
     (tmp_path / ".dockerignore").write_text(patterns)
     dockerfile = tmp_path / "Dockerfile"
-    assert (path not in walk_context(tmp_path, dockerfile, "buildkit").files) is old
-    assert (path not in walk_context(tmp_path, dockerfile, "buildx").files) is new
+    assert (path not in walk_context(tmp_path, dockerfile, old_rules=True).files) is old
+    assert (path not in walk_context(tmp_path, dockerfile).files) is new
 
 
 @given(
