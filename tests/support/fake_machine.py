@@ -47,6 +47,7 @@ class FakeMachine:
             without output.
         reachable: (host, port) -> the URL of what listens there.
         processes: Every process that was started.
+        terminals: For each command that was attached, whether it had a terminal.
     """
 
     def __init__(self, name: str = "shop.example.com") -> None:
@@ -58,6 +59,7 @@ class FakeMachine:
         self.answers: list[tuple[tuple[str, ...], Answer]] = []
         self.reachable: dict[tuple[str, int], str] = {}
         self.processes: list[FakeProcess] = []
+        self.terminals: list[bool] = []
         self.closed = False
 
     async def __aenter__(self) -> Self:
@@ -84,6 +86,11 @@ class FakeMachine:
         process = FakeProcess(await self._answered(argv, None))
         self.processes.append(process)
         return process
+
+    async def attach(self, argv: Sequence[str], *, terminal: bool) -> int:
+        """Give the scripted exit status."""
+        self.terminals.append(terminal)
+        return (await self._answered(argv, None)).exit_code
 
     async def _answered(self, argv: Sequence[str], stdin: bytes | None) -> Answer:
         self.commands.append(tuple(argv))

@@ -27,6 +27,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "status": "Show what runs on the server.",
         "releases": "List the releases of the project, newest first.",
         "logs": "Print the logs of services and dependencies, merged by time.",
+        "exec": "Run a command or a shell in a running container.",
         "tunnels": "Forward the dependencies' ports to this machine.",
         "version": "Print the versions of FTL, Python and the server's engine.",
     },

@@ -59,6 +59,15 @@ class Local:
         self._children.append(process)
         return process
 
+    async def attach(self, argv: Sequence[str], *, terminal: bool) -> int:
+        """Run a command with our streams; see Machine. Our terminal is also its own."""
+        from ftl.ssh.foreground import run_in_foreground
+
+        try:
+            return await run_in_foreground(argv)
+        except (FileNotFoundError, PermissionError) as error:
+            raise UsageError(f"`{argv[0]}` cannot be run on this machine", cause=error.strerror) from error
+
     async def likely_engine_url(self) -> str | None:
         """None: no connection to wait for; see Machine."""
         return None

@@ -59,6 +59,22 @@ class Machine(Protocol):
         """
         ...
 
+    async def attach(self, argv: Sequence[str], *, terminal: bool) -> int:
+        """Run a command with FTL's own stdin, stdout and stderr, and return its exit status.
+
+        Without a terminal, its stdout is passed on byte by byte. It is not bounded, and gets SIGHUP at most when the
+        connection ends: one that neither reads nor writes goes on.
+
+        Args:
+            argv: The command.
+            terminal: Give it a terminal of the size of ours, in which keys are signals. Only where our stdin and stdout
+                are a terminal.
+
+        Raises ServerError when the command cannot be run, or the connection is lost; OSError when stdout cannot be
+        written.
+        """
+        ...
+
     async def engine_url(self) -> str:
         """URL at which this machine reaches the machine's engine ("unix:///...").
 

@@ -13,6 +13,7 @@ from ftl.child import Completed
 from ftl.errors import FtlError, ServerError
 from ftl.ssh import facts, failures, framing, quoting, sessions
 from ftl.ssh.connection import Connection
+from ftl.ssh.foreground import run_in_foreground
 from ftl.ssh.framing import new_mark, process_id, strip_noise
 from ftl.ssh.kept import Keep
 from ftl.ssh.target import Destination, client
@@ -40,6 +41,9 @@ _END_SECONDS = 5.0
 _KILLED_SECONDS = 1.0
 
 _FAILED = 255
+
+# A terminal there, whose input is passed on as it is (no escape character), without "Shared connection closed".
+_TERMINAL = ("-tt", "-e", "none", "-o", "LogLevel=ERROR")
 
 
 def connect(server: Target, *, keep: Keep = NOT_KEPT, interactive: bool | None = None) -> OpenSSH:
@@ -117,6 +121,26 @@ class OpenSSH:
         self._processes.append(process)
         master.sessions.release_after(process, slot)
         return process
+
+    async def attach(self, argv: Sequence[str], *, terminal: bool) -> int:
+        """Run a command with our streams; see Machine.
+
+        ssh itself has the terminal: raw mode, its size, signals. Without one, what the login printed is left out.
+        """
+        master = self._connected()
+        slot = await master.sessions.take()
+        try:
+            if terminal:
+                status = await run_in_foreground(self._client(quoting.plain_line(argv), *_TERMINAL))
+            else:
+                mark = new_mark()
+                line = quoting.marked_line(argv, mark)
+                status = await run_in_foreground(self._client(line), mark=mark)
+        finally:
+            sessions.release(slot)
+        if status == _FAILED:
+            await self._raise_if_not_run("")
+        return status
 
     async def likely_engine_url(self) -> str | None:
         """The usual socket, forwarded right after the login; see Machine."""
@@ -247,8 +271,8 @@ class OpenSSH:
         if not await self._connection.stands():
             raise self._connection.lost()
 
-    def _client(self, line: str) -> list[str]:
-        return ["ssh", *client(self._connection.master.files.socket), "--", "ftl", line]
+    def _client(self, line: str, *options: str) -> list[str]:
+        return ["ssh", *client(self._connection.master.files.socket), *options, "--", "ftl", line]
 
     def _connected(self) -> Master:
         """The master of a connection that stands.

@@ -1,0 +1,47 @@
+"""`ftl exec`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ftl.cli.attached import has_terminal, run_attached
+from ftl.cli.project import load_project
+from ftl.cli.run import pass_options
+
+if TYPE_CHECKING:
+    from ftl.cli.options import Options
+    from ftl.events import Emit
+
+
+@click.command()
+@click.argument("name", metavar="SERVICE")
+@click.argument("arguments", metavar="[-- COMMAND...]", nargs=-1, type=click.UNPROCESSED)
+@click.option(
+    "--replica", type=click.IntRange(min=1), metavar="N", help="The N-th replica. [the first that runs]"
+)
+@pass_options
+def command(options: Options, name: str, arguments: tuple[str, ...], replica: int | None) -> None:
+    """Run a command or a shell in a running container.
+
+    SERVICE is a service or a dependency. Without a COMMAND, a shell: bash if the image has it, else sh. No shell
+    parses the arguments of a COMMAND. It gets a terminal if stdin and stdout are one; else its input and output are
+    pipes, byte by byte: `ftl exec postgres -- pg_dump -U shop shop > shop.sql`. Its exit code is that of FTL. When FTL
+    or the connection ends, the command ends too.
+    """
+    from ftl.operations.selection import known_name
+
+    project, _, address = load_project(options)
+    known_name(project, name)
+
+    async def work(emit: Emit) -> int:
+        from ftl.host.session import open_session
+        from ftl.operations.exec import execute
+
+        async with open_session(address.machine(project=project.name)) as session:
+            return await execute(
+                session, project, name, arguments, replica=replica, terminal=has_terminal(), emit=emit
+            )
+
+    run_attached(options, "exec", work)

@@ -1,0 +1,73 @@
+"""Commands in containers that are attached to FTL's terminal or pipes, and end with it.
+
+The docker CLI on the server does the work, over the system's ssh: terminals, window sizes and pipes are theirs. The
+engine never ends a command whose client is gone (moby issue 9098), so a guard on the server does: it gets heartbeats,
+and ends the command when they stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+from ftl.programs import program
+from ftl.proxy.docker_script import docker_script
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from collections.abc import AsyncIterator
+
+    from ftl.ssh.machine import Machine
+
+HEARTBEAT = 5.0
+PATIENCE = 30
+"""Seconds between heartbeats, and until a missing one ends the command."""
+
+
+async def attach(
+    machine: Machine, script: str, name: str, *arguments: str, terminal: bool, guard: tuple[str, ...]
+) -> int:
+    """Run a script of this package that attaches to a container; returns its exit status.
+
+    Args:
+        machine: The server; its engine's URL has been asked for.
+        script: Its file.
+        name: The name that process lists show.
+        arguments: The script's.
+        terminal: Whether it gets a terminal.
+        guard: The kind, container and token for the guard.
+    """
+    attached = docker_script(machine, program(__package__, f"scripts/{script}"), name, *arguments)
+    async with _guarded(machine, guard):
+        return await machine.attach(attached, terminal=terminal)
+
+
+@asynccontextmanager
+async def _guarded(machine: Machine, arguments: tuple[str, ...]) -> AsyncIterator[None]:
+    """End the command on the server when this block is left by an error, or we are gone.
+
+    The guard's end is not awaited, which would cost a round trip: without the last word, it finds out by itself that
+    the command has ended.
+    """
+    script = program(__package__, "scripts/guard.sh")
+    process = await machine.start(docker_script(machine, script, "ftl-guard", str(PATIENCE), *arguments))
+    beating = asyncio.create_task(_beat(process))
+    assert process.stdin is not None
+    try:
+        yield
+        with suppress(ConnectionError):
+            process.stdin.write(b"done\n")
+    finally:
+        beating.cancel()
+        process.stdin.close()
+
+
+async def _beat(process: Process) -> None:
+    """Send heartbeats; a connection that is lost shows in the attached command."""
+    assert process.stdin is not None
+    with suppress(ConnectionError):
+        while process.returncode is None:
+            process.stdin.write(b"beat\n")
+            await process.stdin.drain()
+            await asyncio.sleep(HEARTBEAT)

@@ -1,0 +1,11 @@
+# Runs a command in a container. Follows ftl.proxy's docker.sh. Runs on the server.
+#
+# $1: "-t" for a terminal, else "-i"; $2: TERM; $3: the token that marks the command and all that it starts; $4: the
+# container's ID. The rest is the command. Docker's own detach keys would swallow Ctrl-P: these are hard to type.
+terminal=$1 term=$2 token=$3
+shift 3
+if [ "$terminal" = -t ]; then
+    docker exec -i -t --detach-keys 'ctrl-^,ctrl-@,ctrl-^,ctrl-@' -e "TERM=$term" -e "FTL_EXEC=$token" "$@"
+else
+    docker exec -i -e "FTL_EXEC=$token" "$@"
+fi

@@ -1,0 +1,41 @@
+# Ends a command in a container once our client is gone: the engine itself never does. Follows ftl.proxy's docker.sh.
+# Runs on the server.
+#
+# $1: seconds without a heartbeat after which the client counts as gone; $2: "exec" or "run"; $3: the container;
+# $4: the token of an exec.
+# stdin: "beat\n" again and again, and "done\n" when the command has ended. Both have 5 bytes.
+trap '' HUP PIPE
+while beat=$(timeout "$1" dd bs=5 count=1 2>/dev/null) && [ "$beat" = beat ]; do :; done
+[ "$beat" = done ] && exit
+exec >/dev/null 2>&1 </dev/null
+
+if [ "$2" = run ]; then
+    docker rm --force --volumes "$3"
+    exit
+fi
+
+# In the container: ends all processes with the token in their environment, as long as the command's own is among them,
+# whose parent is outside the container. So what an ended command has left on purpose stays.
+end='
+command -v grep && command -v sleep || exit 3
+marked() {
+    for environ in $(grep -ls "FTL_EXEC=$1" /proc/[0-9]*/environ); do
+        process=${environ%/environ}
+        echo "${process#/proc/}"
+    done
+}
+pids=$(marked "$1")
+for pid in $pids; do grep -q "^PPid:[[:space:]]*0$" "/proc/$pid/status" && command=$pid; done
+[ -n "${command-}" ] || exit 0
+for signal in HUP TERM TERM KILL KILL; do
+    kill -s "$signal" $pids
+    sleep 1
+    pids=$(marked "$1")
+    [ -n "$pids" ] || exit 0
+done
+'
+docker exec --user 0 "$3" sh -c "$end" sh "$4" && exit
+# The image has no shell: the one of the proxy's image looks into the container.
+image=$(docker inspect --format '{{.Image}}' ftl-proxy) || exit
+docker run --rm --network none --pid "container:$3" --user 0 --cap-add SYS_PTRACE --cap-add KILL \
+    --label ftl.role=guard --entrypoint sh "$image" -c "$end" sh "$4"

@@ -1,0 +1,104 @@
+"""Selection of a project's container on its server, by service or dependency and replica."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.deploy.names import is_parked
+from ftl.deploy.observe.state import observe
+from ftl.engine import labels
+from ftl.errors import FtlError, UsageError
+from ftl.suggestions import select_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ftl.config import Project
+    from ftl.engine.values import Container
+    from ftl.host.session import Session
+
+
+def known_name(project: Project, name: str) -> str:
+    """The name of one of the project's services and dependencies, checked.
+
+    Raises:
+        UsageError: It has none of this name; the hint suggests a similar one.
+    """
+    known = [service.name for service in project.services]
+    known += [dependency.name for dependency in project.dependencies]
+    return select_names([name], known, kind="service or dependency")[0]
+
+
+async def select_container(
+    session: Session, project: Project, name: str, *, replica: int | None = None
+) -> Container:
+    """A running container of a dependency or of the live release; usually one round trip.
+
+    Args:
+        session: The server.
+        project: The project.
+        name: One of its services and dependencies.
+        replica: From 1 on; None: the first that runs.
+
+    Raises:
+        UsageError: It has no such replica.
+        FtlError: It is not deployed, or does not run.
+    """
+    replicas = await live_containers(session, project, name)
+    if replica is None:
+        chosen = next((one for one in replicas if one.state == "running"), replicas[0])
+    elif replica <= len(replicas):
+        chosen = replicas[replica - 1]
+    else:
+        count = "1 replica" if len(replicas) == 1 else f"{len(replicas)} replicas"
+        raise UsageError(f"there is no replica {replica} of {name}", hint=f"{session.name} has {count} of it")
+    if chosen.state != "running":
+        raise FtlError(
+            f"{short_name(project.name, chosen)} does not run on {session.name}",
+            cause=chosen.status.lower() or chosen.state,
+            hint=f"`ftl logs {name}` shows its last lines, `ftl status` what runs",
+        )
+    return chosen
+
+
+async def live_containers(session: Session, project: Project, name: str) -> Sequence[Container]:
+    """The containers of a dependency, or of a service's live release, by replica.
+
+    Only where several releases have containers (a deploy is under way, or was interrupted) is the server asked for
+    more than their list.
+
+    Raises:
+        FtlError: There are none.
+    """
+    listed = await session.engine.containers(labels={labels.PROJECT: project.name})
+    containers = [container for container in listed if _is_unit(container, name)]
+    releases = {container.labels.get(labels.RELEASE) for container in containers}
+    if len(releases) > 1:
+        observed = await observe(session.engine, session.info, project.name, session.name)
+        live = observed.live_release(name)
+        containers = [one for one in containers if one.labels.get(labels.RELEASE) == live] or containers
+    if not containers:
+        raise FtlError(f"{name} is not deployed on {session.name}", hint="`ftl deploy` starts it")
+    return by_replica(containers)
+
+
+def _is_unit(container: Container, name: str) -> bool:
+    role = container.labels.get(labels.ROLE)
+    if container.labels.get(labels.SERVICE) != name:
+        return False
+    return role == labels.ROLE_SERVICE or (role == labels.ROLE_DEPENDENCY and not is_parked(container))
+
+
+def by_replica(containers: Iterable[Container]) -> list[Container]:
+    """Containers of one release by the number at the end of their names; a single one has none."""
+
+    def number(container: Container) -> tuple[int, str]:
+        last = container.name.rpartition("-")[2]
+        return (int(last) if last.isdecimal() else 1, container.name)
+
+    return sorted(containers, key=number)
+
+
+def short_name(project: str, container: Container) -> str:
+    """A container's name without its project: "web-r5", "web-r5-2", "postgres"."""
+    return container.name.removeprefix(f"{project}-")

@@ -1,0 +1,135 @@
+"""`ftl exec` against a real server: terminal, pipes, exit codes, and nothing left behind."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.e2e.support.project import LabProject, lab_project
+from tests.harness import command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lab.servers import Server
+    from tests.harness import Project
+
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("busybox", "proxy_image")]
+
+BARE = 'FROM scratch\nCOPY --from=ftl-lab-busybox:latest /bin/busybox /sleep\nCMD ["/sleep", "100000"]\n'
+"""An image with one program, and no shell."""
+
+
+class Terminal:
+    """A command in a terminal of its own."""
+
+    def __init__(self, app: LabProject, *argv: str) -> None:
+        app.save()
+        environment = {**os.environ, **app.project.environment, "TERM": "vt220"}
+        self.pid, self._fd = pty.fork()
+        if self.pid == 0:
+            os.chdir(app.project.folder)
+            line = command(*argv)
+            os.execve(line[0], line, environment)
+        self.resize(33, 111)
+
+    def resize(self, rows: int, columns: int) -> None:
+        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def type(self, text: str) -> None:
+        os.write(self._fd, text.encode())
+
+    def wait_for(self, text: str, seconds: float = 20) -> str:
+        """Its output, up to a text."""
+        output, deadline = "", time.monotonic() + seconds
+        while text not in output:
+            ready, _, _ = select.select([self._fd], [], [], max(0, deadline - time.monotonic()))
+            assert ready, output
+            output += os.read(self._fd, 65536).decode(errors="replace")
+        return output
+
+    def wait(self) -> int:
+        """Its exit status."""
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+def processes(server: Server, word: str) -> str:
+    """The server's processes, its containers' included, with a word in their command line."""
+    listed = server.run("ps", "-eo", "args").stdout.decode()
+    return "\n".join(line for line in listed.splitlines() if word in line)
+
+
+def wait_until_gone(server: Server, word: str, seconds: float = 15) -> None:
+    """Wait until no process has the word in its command line."""
+    deadline = time.monotonic() + seconds
+    while left := processes(server, word):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.5)
+
+
+def test_exec(ftl: Callable[..., Project], server: Server) -> None:
+    """One app, since a deploy takes longer than all of this."""
+    app = lab_project(ftl, server)
+    app.project.write({"bare/Dockerfile": BARE})
+    app.config["services"].append({"name": "bare", "build": "bare", "stop_timeout": 0})
+    never = app.run("exec", "web")
+    assert (never.exit_code, "`ftl deploy` starts it" in never.stderr) == (1, True)
+    app.deploy().ok()
+
+    # Pipes: bytes, streams apart, the exit code, arguments as they are.
+    data = os.urandom(3_000_000)
+    call = command("exec", "web", "--", "sh", "-c", "echo oops >&2; cat; exit 7")
+    done = subprocess.run(
+        call,
+        input=data,
+        capture_output=True,
+        cwd=app.project.folder,
+        env={**os.environ, **app.project.environment},
+        check=False,
+    )
+    assert (done.returncode, done.stdout == data, done.stderr) == (7, True, b"oops\n")
+    words = ("a b", "'", '"', "$HOME", "\\n", "x\ny", "*", "-n", "")
+    assert app.run("exec", "web", "--", "printf", "%s|", *words).ok().stdout == "|".join((*words, ""))
+    assert app.run("exec", "wbe").exit_code == 2
+    assert app.run("exec", "web", "--replica", "2").exit_code == 2
+    shell = app.run("exec", "bare")
+    assert shell.exit_code == 1
+    assert "the image of bare has no shell" in shell.stderr
+
+    # A terminal: its size, Ctrl-C, Ctrl-D, the shell's exit code.
+    terminal = Terminal(app, "exec", "web")
+    terminal.wait_for("# ")
+    terminal.type("stty size; echo $TERM\n")
+    assert "33 111" in (output := terminal.wait_for("vt220\r\n")), output
+    terminal.resize(44, 122)
+    time.sleep(0.5)
+    terminal.type("stty size\n")
+    terminal.wait_for("44 122")
+    terminal.type("sleep 7771\n")
+    time.sleep(0.5)
+    terminal.type("\x03(exit 5)\n\x04")
+    assert terminal.wait() == 5
+
+    # Killed: with a terminal, with pipes, and where the image has no shell.
+    terminal = Terminal(app, "exec", "web", "--", "sh", "-c", "echo up; sleep 7772; true")
+    terminal.wait_for("up")
+    os.kill(terminal.pid, signal.SIGKILL)
+    assert terminal.wait() == -signal.SIGKILL
+    for service, argv in (("web", ("sleep", "7772")), ("bare", ("/sleep", "7772"))):
+        with app.project.start("exec", service, "--", *argv) as process:
+            deadline = time.monotonic() + 20
+            while f"{argv[0]} 7772" not in processes(server, "7772").splitlines():
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
+            process.kill()
+    wait_until_gone(server, "7772")
+    assert processes(server, "ftl-guard") == ""

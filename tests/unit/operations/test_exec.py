@@ -1,0 +1,180 @@
+"""Commands in containers: which container, what is asked of the server, what a failure says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.engine import labels
+from ftl.engine.values import EngineInfo
+from ftl.errors import FtlError, UsageError
+from ftl.events import Event, Note
+from ftl.host.session import Session
+from ftl.operations.exec import execute
+from ftl.operations.selection import known_name, select_container
+from tests.support.clock import run
+from tests.support.fake_engine import FakeEngine
+from tests.support.fake_machine import Answer, FakeMachine
+from tests.unit.deploy.world import project, service
+from tests.unit.operations.stage import add
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+SHOP = project(service("web"))
+
+
+def session(engine: FakeEngine, machine: FakeMachine | None = None) -> Session:
+    """A session with a fake server."""
+    info = EngineInfo("20.10.24", "1.41", "linux/amd64", "overlay2", "/var/lib/docker")
+    return Session("shop.example.com", machine or FakeMachine(), engine, info)
+
+
+async def deployed(*names: str) -> FakeEngine:
+    """Containers of the service, all of which run."""
+    engine = FakeEngine()
+    for name in names:
+        release = next(part for part in name.split("-") if part.startswith("r"))
+        await add(engine, name, "web", release=release)
+    return engine
+
+
+def chosen(engine: FakeEngine, replica: int | None = None) -> str:
+    """Name of the selected container."""
+    return run(select_container(session(engine), SHOP, "web", replica=replica)).name
+
+
+def executed(
+    engine: FakeEngine, machine: FakeMachine, command: Sequence[str], *, terminal: bool = False
+) -> tuple[int, list[Event]]:
+    """Exit status of a command, and the events."""
+    events: list[Event] = []
+    status = run(
+        execute(
+            session(engine, machine),
+            SHOP,
+            "web",
+            command,
+            replica=None,
+            terminal=terminal,
+            emit=events.append,
+        )
+    )
+    return status, events
+
+
+def test_replicas_are_numbered_by_their_names() -> None:
+    """The tenth comes after the second; without a number, the first that runs."""
+    engine = run(deployed("shop-web-r1-10", "shop-web-r1-2", "shop-web-r1-1"))
+    assert [chosen(engine, number) for number in (1, 2, 3)] == [
+        "shop-web-r1-1",
+        "shop-web-r1-2",
+        "shop-web-r1-10",
+    ]
+    engine.by_name["shop-web-r1-1"].end(3, stopped=True)
+    assert chosen(engine) == "shop-web-r1-2"
+
+
+def test_a_replica_that_is_not_there_is_a_mistake() -> None:
+    """The hint has their number."""
+    with pytest.raises(UsageError) as error:
+        chosen(run(deployed("shop-web-r1")), 2)
+    assert error.value.message == "there is no replica 2 of web"
+    assert "1 replica" in (error.value.hint or "")
+
+
+def test_a_stopped_container_and_none_at_all_are_failures() -> None:
+    """The hint says what to look at, or that a deploy is needed."""
+    engine = run(deployed("shop-web-r1"))
+    engine.by_name["shop-web-r1"].end(3, stopped=True)
+    with pytest.raises(FtlError, match=r"web-r1 does not run on shop\.example\.com") as stopped:
+        chosen(engine)
+    assert "ftl logs web" in (stopped.value.hint or "")
+    with pytest.raises(FtlError, match="web is not deployed") as never:
+        chosen(FakeEngine())
+    assert never.value.hint == "`ftl deploy` starts it"
+
+
+def test_an_unknown_name_gets_a_suggestion() -> None:
+    """Before any server is asked."""
+    with pytest.raises(UsageError) as error:
+        known_name(SHOP, "wbe")
+    assert error.value.hint == "did you mean `web`?"
+
+
+def test_arguments_reach_the_container_as_they_are() -> None:
+    """By its ID, with the engine pinned, as separate words; the exit status is the command's."""
+    engine = run(deployed("shop-web-r1"))
+    machine = FakeMachine()
+    machine.answer("ftl-exec", answer=Answer(exit_code=7))
+    status, events = executed(engine, machine, ["printf", "%s", "a b;'\n"])
+    assert (status, events) == (7, [])
+    attached = next(command for command in machine.commands if "ftl-exec" in command)
+    container = engine.by_name["shop-web-r1"].id
+    assert attached[-4:] == (container, "printf", "%s", "a b;'\n")
+    assert machine.engine_socket in attached
+    assert machine.terminals == [False]
+
+
+def test_the_guard_hears_of_the_orderly_end() -> None:
+    """It has the container and the command's token, and gets the last word."""
+    engine = run(deployed("shop-web-r1"))
+    machine = FakeMachine()
+    machine.answer("ftl-guard", answer=Answer(stays=True))
+    executed(engine, machine, ["true"], terminal=True)
+    guard = next(command for command in machine.commands if "ftl-guard" in command)
+    attached = next(command for command in machine.commands if "ftl-exec" in command)
+    assert guard[-3:-1] == ("exec", engine.by_name["shop-web-r1"].id)
+    assert guard[-1] in attached
+    assert machine.processes[0].received.endswith(b"done\n")
+    assert machine.terminals == [True]
+
+
+def test_the_guard_gets_no_last_word_of_a_failure() -> None:
+    """Where the connection broke, it has to end the command."""
+    engine = run(deployed("shop-web-r1"))
+    machine = FakeMachine()
+    machine.answer("ftl-guard", answer=Answer(stays=True))
+    machine.answer("ftl-exec", answer=Answer(error=FtlError("lost")))
+    with pytest.raises(FtlError, match="lost"):
+        executed(engine, machine, ["true"])
+    assert b"done" not in machine.processes[0].received
+
+
+@pytest.mark.parametrize("status", [126, 127])
+def test_an_image_without_a_shell_needs_a_command(status: int) -> None:
+    """The docker CLI's own message would not say what to do."""
+    engine = run(deployed("shop-web-r1"))
+    machine = FakeMachine()
+    machine.answer("ftl-exec", answer=Answer(exit_code=status))
+    with pytest.raises(FtlError, match="the image of web has no shell") as error:
+        executed(engine, machine, [])
+    assert "ftl exec web -- " in (error.value.hint or "")
+    assert executed(engine, machine, ["nonesuch"]) == (status, [])
+
+
+def test_a_container_that_stops_meanwhile_is_noted() -> None:
+    """The exit status is still the command's."""
+    engine = run(deployed("shop-web-r1"))
+    machine = FakeMachine()
+    machine.answer("ftl-exec", answer=Answer(exit_code=137))
+
+    async def attach(argv: Sequence[str], *, terminal: bool) -> int:
+        engine.by_name["shop-web-r1"].end(1, stopped=True)
+        return 137
+
+    machine.attach = attach  # type: ignore[method-assign]
+    assert executed(engine, machine, ["sleep", "9"]) == (
+        137,
+        [Note("web-r1 stopped (1), and the command with it")],
+    )
+
+
+def test_labels_of_parked_dependencies_do_not_count() -> None:
+    """While a deploy replaces a dependency, the one with its name is meant."""
+    engine = FakeEngine()
+    run(add(engine, "shop-web", "web", role=labels.ROLE_DEPENDENCY))
+    run(add(engine, "shop-web.new-r2", "web", role=labels.ROLE_DEPENDENCY))
+    assert chosen(engine) == "shop-web"
