@@ -11,6 +11,7 @@ import struct
 import subprocess
 import termios
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -57,9 +58,15 @@ class Terminal:
             output += os.read(self._fd, 65536).decode(errors="replace")
         return output
 
-    def wait(self) -> int:
-        """Its exit status."""
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+    def wait(self, seconds: float = 20) -> int:
+        """Its exit status; its output is read meanwhile, as a terminal does."""
+        deadline = time.monotonic() + seconds
+        while (ended := os.waitpid(self.pid, os.WNOHANG))[0] == 0:
+            assert time.monotonic() < deadline
+            if select.select([self._fd], [], [], 0.1)[0]:
+                with suppress(OSError):  # it has closed the terminal
+                    os.read(self._fd, 65536)
+        return os.waitstatus_to_exitcode(ended[1])
 
 
 def processes(server: Server, word: str) -> str:
@@ -116,7 +123,11 @@ def test_exec(ftl: Callable[..., Project], server: Server) -> None:
     terminal.wait_for("44 122")
     terminal.type("sleep 7771\n")
     time.sleep(0.5)
-    terminal.type("\x03(exit 5)\n\x04")
+    terminal.type("\x03")  # what is typed before the prompt is thrown away with it
+    terminal.wait_for("# ")
+    terminal.type("(exit 5)\n")
+    terminal.wait_for("# ")
+    terminal.type("\x04")
     assert terminal.wait() == 5
 
     # Killed: with a terminal, with pipes, and where the image has no shell.

@@ -6,7 +6,7 @@
 # stdin: "beat\n" again and again, and "done\n" when the command has ended. Both have 5 bytes.
 trap '' HUP PIPE
 while beat=$(timeout "$1" dd bs=5 count=1 2>/dev/null) && [ "$beat" = beat ]; do :; done
-[ "$beat" = done ] && exit
+[ "$beat" = "done" ] && exit
 exec >/dev/null 2>&1 </dev/null
 
 if [ "$2" = run ]; then
