@@ -143,4 +143,4 @@ def test_exec(ftl: Callable[..., Project], server: Server) -> None:
                 time.sleep(0.2)
             process.kill()
     wait_until_gone(server, "7772")
-    assert processes(server, "ftl-guard") == ""
+    wait_until_gone(server, "ftl-guard")
