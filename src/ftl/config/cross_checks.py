@@ -14,6 +14,7 @@ from ftl.config.yaml.marks import Marks
 from ftl.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from ftl.config.models.project import Dependency, Project, Service
@@ -37,6 +38,7 @@ def check(project: Project, reader: Reader) -> None:
     """
     checks = _Checks(project, reader)
     checks.names()
+    checks.start_order()
     checks.routes()
     checks.forwards()
     checks.server()
@@ -110,6 +112,26 @@ class _Checks:
                     self._report(mark, message, "give one of them another name")
                 elif item.name:
                     taken[item.name] = path
+
+    def start_order(self) -> None:
+        """`depends_on` names other services, and none depends on itself in the end."""
+        services = {service.name: service for service in self._project.services}
+        dependencies = {dependency.name for dependency in self._project.dependencies}
+        circles: set[frozenset[str]] = set()
+        for index, service in enumerate(self._project.services):
+            for number, name in enumerate(service.depends_on):
+                mark = self._mark("services", index, "depends_on", number)
+                if name in dependencies:
+                    message = f"depends_on: {name} is one of the dependencies"
+                    self._report(
+                        mark, message, "leave it out: dependencies are healthy before services start"
+                    )
+                elif name not in services:
+                    self._report(mark, f"depends_on: there is no service {name}", _services(services))
+                elif (circle := _way_back(services, service.name, name)) and frozenset(circle) not in circles:
+                    circles.add(frozenset(circle))
+                    message = f"depends_on: {' -> '.join(circle)} is a circle"
+                    self._report(mark, message, "leave one of them out")
 
     def routes(self) -> None:
         """No two routes match the same requests, and each has a host."""
@@ -299,3 +321,23 @@ class _Checks:
 
 def _label(service: Service) -> str:
     return f"the service {service.name}" if service.name else "the service"
+
+
+def _services(names: Iterable[str]) -> str:
+    return f"the services: {', '.join(sorted(filter(None, names)))}"
+
+
+def _way_back(services: Mapping[str, Service], start: str, first: str) -> list[str]:
+    """Path from a service over one that it depends on back to itself; empty where there is none."""
+    ways = [[start, first]]
+    seen = {first}
+    while ways:
+        way = ways.pop(0)
+        if way[-1] == start:
+            return way
+        service = services.get(way[-1])
+        for name in service.depends_on if service is not None else ():
+            if name == start or name not in seen:
+                seen.add(name)
+                ways.append([*way, name])
+    return []

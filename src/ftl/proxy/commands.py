@@ -31,11 +31,11 @@ def reload(change: str, base: str, project: str) -> list[str]:
 
 
 def switch(live: Mapping[str, str]) -> list[str]:
-    """Point live files (`PROJECT.SERVICE`) to other aliases.
+    """Point live files (`PROJECT.SERVICE`) to other aliases, in the order of `live`.
 
     All are written before the first is moved.
     """
-    pairs = [f"{name}={alias}" for name, alias in sorted(live.items())]
+    pairs = [f"{name}={alias}" for name, alias in live.items()]
     return ["sh", "-c", program(__package__, "scripts/switch.sh"), "ftl", *pairs]
 
 

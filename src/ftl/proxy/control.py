@@ -126,8 +126,8 @@ class ProxyControl:
 
         Args:
             project: The services' project.
-            live: Service -> alias of the release (see `release_alias`). A service that was never switched
-                before answers 503 until it is.
+            live: Service -> alias of the release (see `release_alias`), in the order of the switch. A service that
+                was never switched before answers 503 until it is.
         """
         if not live:
             return

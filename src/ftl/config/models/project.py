@@ -152,6 +152,13 @@ class Service(Section):
     routes: tuple[Route, ...] = field(
         default=(), metadata=key(ListOf(Nested(Route, "path")), "Public requests that the service receives.")
     )
+    depends_on: tuple[str, ...] = field(
+        default=(),
+        metadata=key(
+            ListOf(field_types.NAME),
+            "Services that are healthy before this one starts for the first time. Dependencies always are.",
+        ),
+    )
     health_check: HealthCheck | None = field(
         default=None,
         metadata=key(

@@ -35,7 +35,6 @@ _FOREIGN: dict[str, dict[str, str]] = {
         "env_vars": "write `env`, a list of NAME=VALUE or a map",
         "envs": "write `env`",
         "healthcheck": "write `health_check` (probed from the network), or `container.health_check` (run by Docker)",
-        "depends_on": "leave it out: dependencies are healthy before services start",
         "dependencies": "write `dependencies` at the top of the file",
         "restart": "leave it out: containers are always restarted",
         "deploy": "write `replicas` directly below the service",

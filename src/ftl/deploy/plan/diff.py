@@ -17,6 +17,7 @@ from ftl.deploy.plan.changes import (
 from ftl.deploy.plan.exclusive import stop_before_dependency, stop_before_service
 from ftl.deploy.plan.sites import target_site, transitional_site, with_stored_tls
 from ftl.deploy.plan.sources import BuiltImage, ImageOnServer, NamedImage, PinnedImage, source_of
+from ftl.deploy.plan.start_order import named_early
 from ftl.deploy.replicas import alias_of, generation_name, generation_of
 from ftl.engine import labels
 from ftl.errors import UsageError
@@ -186,14 +187,25 @@ class Diff:
 
     @property
     def switched(self) -> dict[str, str]:
-        """Service -> alias of its containers, of those that the switch points to others."""
+        """Service -> new alias, of the services that are switched, in the order of the switch."""
         changes = (*self.starting, *self.scaled)
         aliases = {change.name: self.alias(change) for change in changes}
+        decides = self._deciding
         return {
-            name: alias
-            for name, alias in aliases.items()
-            if alias and alias != self.observed.live_alias(name)
+            name: aliases[name]
+            for name in sorted(aliases, key=lambda name: (name == decides, name))
+            if aliases[name] and aliases[name] != self.observed.live_alias(name)
         }
+
+    @property
+    def named_early(self) -> frozenset[str]:
+        """Services whose names answer before the switch; never the one that decides about routes."""
+        return named_early(self.services) - {self._deciding}
+
+    @property
+    def _deciding(self) -> str | None:
+        site = self.transitional_site
+        return site.transition.service if site is not None and site.transition is not None else None
 
 
 def _release_of(request: DeployRequest, release: str, change: ServiceChange) -> str:

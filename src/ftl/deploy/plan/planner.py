@@ -20,6 +20,7 @@ from ftl.deploy.plan.rollout import (
     proxy_track,
     service_track,
 )
+from ftl.deploy.plan.start_order import start_levels
 from ftl.deploy.plan.steps import ApplySite, AwaitCertificates, Decide, Record, SetHold, Step, Switch
 from ftl.engine import labels
 from ftl.proxy.site import TlsFiles
@@ -99,7 +100,8 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     yield Stage("dependencies", (proxy_track(diff), *dependencies))
     # Migrations run before anything that needs them starts, as in Heroku's release phase and Kamal's pre-deploy hook.
     yield Stage("hooks", (hook_track(diff, "pre"),))
-    yield Stage("services", tuple(service_track(diff, change) for change in diff.services))
+    for level in start_levels(diff.services):
+        yield Stage("services", tuple(service_track(diff, change) for change in level))
     yield Stage("switch", (_switch(diff, author),), decides=True)
     # Routes that change were switched with the release (`transitional_site`): this drops those of the old one.
     yield Stage("routes", (_routes(diff),))

@@ -20,6 +20,7 @@ NOT_PART_OF_A_CONTAINER = {
     "health_check",
     "hooks",
     "replicas",
+    "depends_on",
     "drain_timeout",
 }
 """Keys of a service that may change without a new container, or are reported by themselves."""

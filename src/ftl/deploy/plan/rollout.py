@@ -227,7 +227,7 @@ def service_track(diff: Diff, change: ServiceChange) -> Track:
         )
     )
     steps.append(_healthy(diff, change))
-    if change.live is None and service.port and not service.routes:
+    if name in diff.named_early:
         steps.append(PublishName(name, project, diff.alias(change)))
     return tuple(steps)
 

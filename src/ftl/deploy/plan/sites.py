@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftl.deploy.plan.start_order import deciding_service
 from ftl.errors import ConfigError
 from ftl.files import read_small_file
 from ftl.proxy.names import project_network, release_alias
@@ -57,7 +58,7 @@ def transitional_site(
     internal = tuple(sorted(names, key=lambda name: (name.service, name.port)))
     if starting and _changes_routes(known, target):
         transition = Transition(
-            service=max(change.name for change in starting),
+            service=deciding_service(starting),
             before={
                 change.name: observed.live_alias(change.name)
                 or release_alias(target.project, change.name, change.live)
