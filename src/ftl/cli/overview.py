@@ -21,7 +21,10 @@ COMMANDS: dict[str, dict[str, str]] = {
     "Operate": {
         "restart": "Replace the containers of all or some services without downtime.",
         "scale": "Run more or fewer containers of a service.",
+        "stop": "Stop services until they are started again.",
         "start": "Start services that were stopped.",
+        "prune": "Remove what old releases and interrupted deploys left.",
+        "remove": "Remove the project from its server.",
     },
     "Look": {
         "status": "Show what runs on the server.",

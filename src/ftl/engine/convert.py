@@ -80,6 +80,7 @@ def usage(answer: Json) -> DiskUsage:
     return DiskUsage(
         unused_images=sum(_unshared(item) for item in unused),
         build_cache=sum(max(0, as_int(item.get("Size"))) for item in cache),
+        layers=max(0, as_int(answer.get("LayersSize"))),
     )
 
 

@@ -78,10 +78,12 @@ class DiskUsage:
     Attributes:
         unused_images: Lower bound for images without a container: layers that they share are not counted.
         build_cache: Build cache that no build is using.
+        layers: All layers of all images.
     """
 
     unused_images: int
     build_cache: int
+    layers: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,24 +12,28 @@ from typing import TYPE_CHECKING
 
 from ftl.deploy.inputs import author
 from ftl.deploy.operation import Applied, Operation, dry_run, observed_session, run
+from ftl.deploy.plan.cleanup import DEPENDENCY_STOP, refs
+from ftl.deploy.plan.model import Change, Plan, Stage, compact
 from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.planner import Inputs, make_plan
 from ftl.deploy.plan.restore import live_project, recorded_images
 from ftl.deploy.plan.sources import PinnedImage
+from ftl.deploy.plan.steps import StopContainers
 from ftl.deploy.request import DeployRequest
 from ftl.engine import labels
 from ftl.errors import UsageError
 from ftl.suggestions import select_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from ftl.config import Project, Server
     from ftl.deploy.observe.state import Observed
-    from ftl.deploy.plan.model import Plan
+    from ftl.deploy.plan.model import Action, Track
     from ftl.deploy.plan.sources import ImageSource
     from ftl.deploy.request import Author
+    from ftl.engine.values import Container
     from ftl.events import Emit
     from ftl.releases.record import ReleaseRecord
     from ftl.ssh.machine import Machine
@@ -116,8 +120,65 @@ def plan_restart(request: LiveRequest, by: Author, observed: Observed) -> Plan:
 
 
 def plan_start(request: LiveRequest, by: Author, observed: Observed) -> Plan:
-    """Plan to start the containers that were stopped. Pure."""
-    return _plan(request, by, observed, _running(observed, _project(request, observed)))
+    """Plan to start the containers that were stopped, of dependencies too. Pure."""
+    project = _running(observed, _project(request, observed))
+    services, dependencies = select_units(request, project)
+    named = replace(
+        project,
+        services=tuple(service for service in project.services if service.name in services),
+        dependencies=tuple(one for one in project.dependencies if services or one.name in dependencies),
+    )
+    return _plan(replace(request, services=services), by, observed, named)
+
+
+def plan_stop(request: LiveRequest, by: Author, observed: Observed) -> Plan:
+    """Plan to stop services, and the dependencies that are named. Pure."""
+    record, project = live_project(observed, request.server)
+    services, dependencies = select_units(request, project)
+    changes: list[Change] = []
+    tracks: list[Track] = []
+    for service in project.services:
+        if service.name in services:
+            own = _stoppable(observed.containers_of(service.name))
+            image = record.services[service.name].image if service.name in record.services else ""
+            changes.append(Change(service.name, "stopped" if own else "unchanged", "", image))
+            tracks += [(StopContainers(service.name, refs(own), service.stop_timeout),)] if own else []
+    last: list[Track] = []
+    for dependency in project.dependencies:
+        if dependency.name in dependencies and dependency.name in observed.dependencies:
+            own = _stoppable([observed.dependencies[dependency.name]])
+            action: Action = "stopped" if own else "unchanged"
+            changes.append(Change(dependency.name, action, "", dependency.image, "dependency"))
+            last += [(StopContainers(dependency.name, refs(own), DEPENDENCY_STOP),)] if own else []
+    stages = (Stage("services", tuple(tracks)), Stage("dependencies", tuple(last)))
+    return Plan(
+        observed.server,
+        observed.project,
+        f"r{observed.live_number}",
+        tuple(changes),
+        compact(stages),
+    )
+
+
+def select_units(request: LiveRequest, project: Project) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Select services and dependencies by name; without names, all services.
+
+    Raises:
+        UsageError: The project has none of that name.
+    """
+    services = [service.name for service in project.services]
+    dependencies = [dependency.name for dependency in project.dependencies]
+    select_names(request.services, [*services, *dependencies], kind="service")
+    if not request.services:
+        return tuple(services), ()
+    return (
+        tuple(name for name in services if name in request.services),
+        tuple(name for name in dependencies if name in request.services),
+    )
+
+
+def _stoppable(containers: Iterable[Container]) -> list[Container]:
+    return [container for container in containers if container.state in ("running", "paused", "restarting")]
 
 
 def plan_scale(numbers: Mapping[str, int]) -> Callable[[LiveRequest, Author, Observed], Plan]:

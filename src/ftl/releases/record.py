@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
-ReleaseOutcome = Literal["started", "live", "failed", "interrupted"]
+ReleaseOutcome = Literal["started", "live", "failed", "interrupted", "replaced"]
+"""`live` stays when another release replaces it; `replaced` where the project was removed."""
 
 
 @dataclass(frozen=True, slots=True)

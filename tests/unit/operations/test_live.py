@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.config.models.project import Server
+from ftl.config.models.project import Dependency, Server
 from ftl.deploy.plan.specs import replica_spec
 from ftl.deploy.plan.steps import (
     Decide,
@@ -23,9 +23,19 @@ from ftl.deploy.request import Author
 from ftl.engine import labels
 from ftl.engine.values import Container, ContainerSpec
 from ftl.errors import UsageError
-from ftl.operations.live import LiveRequest, parse_numbers, plan_restart, plan_scale, plan_start
+from ftl.operations.live import LiveRequest, parse_numbers, plan_restart, plan_scale, plan_start, plan_stop
 from ftl.proxy.names import release_alias
-from tests.unit.deploy.world import actions, container, first, kinds, plan, project, server, service
+from tests.unit.deploy.world import (
+    actions,
+    container,
+    dependency,
+    first,
+    kinds,
+    plan,
+    project,
+    server,
+    service,
+)
 from tests.unit.operations.test_rollback import released
 
 if TYPE_CHECKING:
@@ -240,3 +250,21 @@ def test_numbers_and_aliases_of_containers() -> None:
     assert alias_of(boxes[1:2], boxes) == "shop-web-r1-2"
     assert alias_of(()) == ""
     assert replica_spec(ContainerSpec("", dict(boxes[0].labels), networks={"n": ()}), 2).networks["n"]
+
+
+def test_stop_keeps_containers_and_names_dependencies_only_if_asked() -> None:
+    """Services stop; the database only by name, after them; what does not run is left alone."""
+    asked = project(dependencies=(Dependency(name="postgres", image="postgres:16"),))
+    observed = live(asked, *replicas(asked, 2), dependency(asked, "postgres"))
+    every = plan_stop(REQUEST, ME, observed)
+    assert (kinds(every), actions(every)) == (["StopContainers"], {"web": "stopped"})
+    both = plan_stop(replace(REQUEST, services=("postgres", "web")), ME, observed)
+    assert [step.subject for step in both.steps] == ["web", "postgres"]
+    stopped = live(asked, *replicas(asked, 2, state="exited"), dependency(asked, "postgres", state="exited"))
+    assert plan_stop(REQUEST, ME, stopped).empty
+    again = plan_start(replace(REQUEST, services=("postgres",)), ME, stopped)
+    assert [step.subject for step in again.steps] == ["postgres", "postgres"]
+    everything = plan_start(REQUEST, ME, stopped)
+    assert {step.subject for step in everything.steps} == {"postgres", "web"}
+    with pytest.raises(UsageError, match="there is no service `redis`"):
+        plan_stop(replace(REQUEST, services=("redis",)), ME, observed)

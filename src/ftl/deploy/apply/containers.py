@@ -14,11 +14,13 @@ from ftl.deploy.names import declared_volume
 from ftl.deploy.plan.specs import replica_spec
 from ftl.deploy.plan.steps import (
     EnsureVolume,
+    RemoveVolumes,
     RestartContainers,
     SetRestartPolicy,
     StartContainers,
     StartDependency,
     StopAndRemove,
+    StopContainers,
     StopOld,
     WaitHealthy,
 )
@@ -176,6 +178,20 @@ async def set_restart_policy(context: DeployContext, step: SetRestartPolicy) -> 
             await context.engine.set_restart_policy(container.id, "always")
 
     await gather(update(container) for container in step.containers)
+
+
+@RUNNERS.runs(StopContainers)
+async def stop_containers(context: DeployContext, step: StopContainers) -> None:
+    """Stop containers; without a restart policy, so that no reboot starts them again."""
+    for container in step.containers:
+        await context.engine.set_restart_policy(container.id, "no")
+    await gather(context.engine.stop(container.id, timeout=step.timeout) for container in step.containers)
+
+
+@RUNNERS.runs(RemoveVolumes)
+async def remove_volumes(context: DeployContext, step: RemoveVolumes) -> None:
+    """Remove volumes with their data."""
+    await gather(context.engine.remove_volume(volume) for volume in step.volumes)
 
 
 @RUNNERS.runs(StopAndRemove)

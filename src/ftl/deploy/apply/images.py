@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ftl.deploy.apply.context import ResolvedImage, Traffic
 from ftl.deploy.apply.runners import Runners
 from ftl.deploy.plan.pins import digest_of, origin_digest, with_digest
-from ftl.deploy.plan.steps import BringImage, DropTags, PushPull, SendImages, TagPulled
+from ftl.deploy.plan.steps import BringImage, DropTags, PushPull, RemoveImages, SendImages, TagPulled
 from ftl.errors import EngineError, EngineUnavailable, FtlError, TransferFailed
 from ftl.events import Note
 from ftl.image.registry.push_pull import pull, push
@@ -232,6 +232,15 @@ async def drop_tags(context: DeployContext, step: DropTags) -> None:
             context.emit(
                 Note(f"the image {tag} could not be removed: {error.cause or error.message}", "warning")
             )
+
+
+@RUNNERS.runs(RemoveImages)
+async def remove_images(context: DeployContext, step: RemoveImages) -> None:
+    """Remove images without a tag; one that is in use after all stays."""
+    engine = await context.resources.local_engine() if step.here else context.engine
+    for image in step.images:
+        with suppress(EngineError):
+            await engine.untag(image)
 
 
 async def _untag(engine: Engine, tag: str) -> None:

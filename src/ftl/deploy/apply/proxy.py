@@ -15,7 +15,9 @@ from ftl.deploy.plan.steps import (
     EnsureNetwork,
     EnsureProxy,
     PublishName,
+    RemoveNetworks,
     RemoveRoutes,
+    RemoveSite,
     RepairSwitch,
     Switch,
     UpgradeProxy,
@@ -178,3 +180,15 @@ async def drain(context: DeployContext, step: Drain) -> None:
 async def remove_routes(context: DeployContext, step: RemoveRoutes) -> None:
     """Remove services that are no longer in the project."""
     await context.proxy.remove_routes(step.project, step.services)
+
+
+@RUNNERS.runs(RemoveSite)
+async def remove_site(context: DeployContext, step: RemoveSite) -> None:
+    """Remove the whole project."""
+    await context.proxy.remove_routes(step.project)
+
+
+@RUNNERS.runs(RemoveNetworks)
+async def remove_networks(context: DeployContext, step: RemoveNetworks) -> None:
+    """Remove networks, which nothing uses any more."""
+    await gather(context.engine.remove_network(network) for network in step.networks)

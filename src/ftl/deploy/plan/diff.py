@@ -256,7 +256,7 @@ def diff(
         dependency_change(project, dependency, observed, keep=bool(only) or request.keep_dependencies)
         for dependency in project.dependencies
     )
-    removed = () if only else removed_from_file(project, observed)
+    removed = () if only or request.same_release else removed_from_file(project, observed)
     target = transitional = None
     if any(service.port for service in project.services):
         serving = {service.name for service in selected}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from ftl.deploy.plan.steps import Step
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ftl.releases.record import ReleaseRecord
 
 Track = tuple[Step, ...]
@@ -28,7 +30,7 @@ class Stage:
     decides: bool = False
 
 
-Action = Literal["created", "replaced", "unchanged", "restarted", "scaled", "removed"]
+Action = Literal["created", "replaced", "unchanged", "restarted", "scaled", "stopped", "removed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +72,9 @@ class Plan:
     def empty(self) -> bool:
         """Whether there is nothing to do."""
         return not self.steps
+
+
+def compact(stages: Iterable[Stage]) -> tuple[Stage, ...]:
+    """Stages without empty tracks, and without those that have none left."""
+    full = (replace(stage, tracks=tuple(filter(None, stage.tracks))) for stage in stages)
+    return tuple(stage for stage in full if stage.tracks)

@@ -6,16 +6,26 @@ Each module holds the steps that the module of its name in `apply` runs.
 from ftl.deploy.plan.steps.base import ContainerRef, ServiceStep, Step
 from ftl.deploy.plan.steps.containers import (
     EnsureVolume,
+    RemoveVolumes,
     RestartContainers,
     RunHook,
     SetRestartPolicy,
     StartContainers,
     StartDependency,
     StopAndRemove,
+    StopContainers,
     StopOld,
     WaitHealthy,
 )
-from ftl.deploy.plan.steps.images import BringImage, DropTags, OutgoingImage, PushPull, SendImages, TagPulled
+from ftl.deploy.plan.steps.images import (
+    BringImage,
+    DropTags,
+    OutgoingImage,
+    PushPull,
+    RemoveImages,
+    SendImages,
+    TagPulled,
+)
 from ftl.deploy.plan.steps.proxy import (
     ApplySite,
     AwaitCertificates,
@@ -24,7 +34,9 @@ from ftl.deploy.plan.steps.proxy import (
     EnsureNetwork,
     EnsureProxy,
     PublishName,
+    RemoveNetworks,
     RemoveRoutes,
+    RemoveSite,
     RepairSwitch,
     Switch,
     UpgradeProxy,
@@ -49,7 +61,11 @@ __all__ = [
     "PublishName",
     "PushPull",
     "Record",
+    "RemoveImages",
+    "RemoveNetworks",
     "RemoveRoutes",
+    "RemoveSite",
+    "RemoveVolumes",
     "RepairSwitch",
     "RestartContainers",
     "RunHook",
@@ -61,6 +77,7 @@ __all__ = [
     "StartDependency",
     "Step",
     "StopAndRemove",
+    "StopContainers",
     "StopOld",
     "Switch",
     "TagPulled",

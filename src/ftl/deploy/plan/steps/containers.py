@@ -165,3 +165,28 @@ class StopAndRemove(ServiceStep):
     @property
     def text(self) -> str:
         return f"stop and remove {names(self.containers)} ({self.why})"
+
+
+@dataclass(frozen=True, slots=True)
+class StopContainers(ServiceStep):
+    """Stop containers and keep them, until `ftl start` or a deploy starts them again."""
+
+    kind: ClassVar[str] = "stop"
+    containers: tuple[ContainerRef, ...]
+    timeout: float
+
+    @property
+    def text(self) -> str:
+        return f"stop {names(self.containers)}"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveVolumes(Step):
+    """Remove named volumes of the project, with their data."""
+
+    kind: ClassVar[str] = "remove_volumes"
+    volumes: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return f"remove the data of {', '.join(self.volumes)}"

@@ -102,3 +102,21 @@ class DropTags(Step):
     @property
     def text(self) -> str:
         return f"drop {len(self.tags)} old image{'s' if len(self.tags) != 1 else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveImages(Step):
+    """Remove images of the project by ID: they have no tag any more.
+
+    Attributes:
+        here: On this machine, not on the server.
+    """
+
+    kind: ClassVar[str] = "remove_images"
+    images: tuple[str, ...]
+    here: bool = False
+
+    @property
+    def text(self) -> str:
+        number = len(self.images)
+        return f"remove {number} unused image{'s' if number != 1 else ''}{' from this machine' if self.here else ''}"

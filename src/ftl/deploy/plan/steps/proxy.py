@@ -177,3 +177,27 @@ class RemoveRoutes(Step):
     @property
     def text(self) -> str:
         return f"remove {', '.join(self.services)} from the proxy"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveSite(Step):
+    """Remove the project from the proxy: routes, names, and the connection to its network."""
+
+    kind: ClassVar[str] = "remove_site"
+    project: str
+
+    @property
+    def text(self) -> str:
+        return f"remove the routes of {self.project} from the proxy"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveNetworks(Step):
+    """Remove networks of the project."""
+
+    kind: ClassVar[str] = "remove_networks"
+    networks: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return f"remove network {', '.join(self.networks)}"

@@ -1,0 +1,94 @@
+"""`ftl remove`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ftl.cli.change import dry_run_option, print_plan, wait_lock_option
+from ftl.cli.output import Fields, put
+from ftl.cli.project import load_target, project_option
+from ftl.cli.run import pass_options, run
+from ftl.errors import Interrupted, UsageError
+
+if TYPE_CHECKING:
+    from ftl.cli.options import Options
+    from ftl.events import Emit
+    from ftl.operations.remove import Belongings, Removal
+
+
+@click.command()
+@click.option("--volumes", is_flag=True, help="Remove the named volumes with their data, too.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@dry_run_option
+@wait_lock_option
+@project_option
+@pass_options
+def command(
+    options: Options, volumes: bool, yes: bool, dry_run: bool, wait_lock: float, project: str | None
+) -> None:
+    """Remove the project from its server.
+
+    Its routes, containers, networks and images go, and the env in its release records. Volumes with the data of
+    databases stay, unless --volumes is given: then the project's name has to be typed. The proxy and other projects
+    are not touched.
+    """
+    target = load_target(options, project)
+
+    async def confirm(found: Belongings) -> None:
+        if not yes:
+            await _confirm(target.project, found)
+
+    async def work(emit: Emit) -> Removal:
+        from ftl.operations.live import LiveRequest
+        from ftl.operations.remove import remove
+
+        request = LiveRequest(target.project, target.address.server, target.root, lock_wait=wait_lock)
+        machine = target.address.machine(project=target.project)
+        return await remove(request, machine, volumes=volumes, emit=emit, confirm=confirm, dry=dry_run)
+
+    result = run(options, "remove", work, lambda result: {**_fields(result), "dry_run": dry_run})
+    if options.json:
+        return
+    if dry_run:
+        print_plan(result.plan)
+        return
+    put(f"{target.project} was removed from {result.plan.server}")
+    if result.belongings.kept_volumes:
+        put(f"its volumes stay: {', '.join(result.belongings.kept_volumes)}")
+
+
+async def _confirm(project: str, found: Belongings) -> None:
+    """Ask for the project's name where data would be lost, else for a yes.
+
+    Raises:
+        UsageError: There is no terminal to ask on.
+        Interrupted: The answer is another one.
+    """
+    from ftl.ui.prompt import ask
+
+    names = [*found.containers, *(f"{name} with its data" for name in found.volumes)]
+    what = f"this removes {', '.join(names) or ', '.join(found.networks)}"
+    wanted = (project,) if found.volumes else ("y", "yes")
+    question = f"{what}. Type {project} to go on" if found.volumes else f"{what}. Go on? [y/N]"
+    answer = await ask(question)
+    if answer is None:
+        raise UsageError(
+            "nobody can be asked: this is no terminal", hint="`--yes` removes without a question"
+        )
+    if answer.strip().lower() not in wanted:
+        raise Interrupted("nothing was removed")
+
+
+def _fields(result: Removal) -> Fields:
+    found = result.belongings
+    return {
+        "server": result.plan.server,
+        "removed": {
+            "containers": list(found.containers),
+            "networks": list(found.networks),
+            "volumes": list(found.volumes),
+            "routes": list(found.routes),
+        },
+    }

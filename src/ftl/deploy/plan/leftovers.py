@@ -1,0 +1,112 @@
+"""Leftovers of a project: containers and images that nothing needs any more. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ftl.deploy.plan.cleanup import outdated_records, unused
+from ftl.engine import labels
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ftl.deploy.observe.state import Observed
+    from ftl.engine.values import Container, Image
+    from ftl.releases.record import ReleaseRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Leftovers:
+    """Containers, images and records for a prune.
+
+    Attributes:
+        containers: Of interrupted deploys, and of services that the live release does not have.
+        tags: Of images of releases beyond those that are kept, on the server and here.
+        images: IDs of images of the project without a tag.
+        images_here: The same on this machine.
+        records: Records to be written without project and env.
+    """
+
+    containers: tuple[Container, ...] = ()
+    tags: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+    images_here: tuple[str, ...] = ()
+    records: tuple[ReleaseRecord, ...] = ()
+
+
+def leftovers(observed: Observed, here: Iterable[Image], *, keep: int) -> Leftovers:
+    """Find what nothing needs any more.
+
+    Args:
+        observed: The server.
+        here: The images of this machine.
+        keep: Number of live releases whose images and records stay.
+    """
+    live = observed.live_record
+    if live is None:
+        return Leftovers()
+    containers = tuple(_containers(observed, live))
+    gone = frozenset(container.id for container in containers)
+    services = frozenset(_tagged_services(observed.project, (*observed.images, *here)))
+    tags = unused(observed, services & live.services.keys(), keep=keep, removed=gone)
+    kept = {entry.image for record in _kept(observed, keep) for entry in record.services.values()}
+    used = {container.image for container in observed.containers if container.id not in gone}
+    others = _tags_of(observed.project, observed.images, services - live.services.keys())
+    tags = (*tags, *(tag for tag in others if tag not in kept | used))
+    on_server = {tag for image in observed.images for tag in image.tags} - set(tags)
+    only_here = (tag for tag in _tags_of(observed.project, here, services) if tag not in on_server)
+    needed = {entry.image_id for record in _kept(observed, keep) for entry in record.services.values()}
+    needed |= {container.image_id for container in observed.containers if container.id not in gone}
+    return Leftovers(
+        containers=containers,
+        tags=tuple(dict.fromkeys((*tags, *only_here))),
+        images=_untagged(observed.project, observed.images, needed),
+        images_here=_untagged(observed.project, here, frozenset()),
+        records=outdated_records(observed, keep=keep),
+    )
+
+
+def _kept(observed: Observed, keep: int) -> list[ReleaseRecord]:
+    live = [record for record in observed.releases if record.outcome == "live"]
+    return live[max(0, len(live) - keep) :]
+
+
+def _containers(observed: Observed, live: ReleaseRecord) -> Iterator[Container]:
+    """Containers that get no requests: under the lock nobody is about to use them."""
+    reached = {container.id for name in live.services for container in observed.live_containers(name)}
+    yield from (container for container in observed.services if container.id not in reached)
+    yield from observed.of_role(labels.ROLE_HOOK)
+    active = observed.dependencies
+    yield from (one for one in observed.parked_dependencies if one.labels[labels.SERVICE] in active)
+
+
+def _tagged_services(project: str, images: Iterable[Image]) -> Iterator[str]:
+    for tag in (tag for image in images if _is_ours(image, project) for tag in image.tags):
+        match = re.fullmatch(re.escape(project) + r"-(.+):r[0-9]+", tag)
+        if match is not None:
+            yield match[1]
+
+
+def _tags_of(project: str, images: Iterable[Image], services: Iterable[str]) -> Iterator[str]:
+    names = {f"{project}-{service}" for service in services}
+    for tag in (tag for image in images if _is_ours(image, project) for tag in image.tags):
+        name, _, version = tag.rpartition(":")
+        if name in names and re.fullmatch(r"r[0-9]+", version):
+            yield tag
+
+
+def _untagged(project: str, images: Iterable[Image], needed: Iterable[str]) -> tuple[str, ...]:
+    kept = set(needed)
+    return tuple(
+        image.id
+        for image in images
+        if _is_ours(image, project)
+        and not [tag for tag in image.tags if not tag.startswith("<none>")]
+        and image.id not in kept
+    )
+
+
+def _is_ours(image: Image, project: str) -> bool:
+    return image.labels.get(labels.PROJECT) == project

@@ -1,0 +1,188 @@
+"""Remove a project from its server: routes, containers, networks, images, volumes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ftl.config.models.project import Project, ProjectInfo
+from ftl.deploy.inputs import author
+from ftl.deploy.operation import Operation, dry_run, observed_session, run
+from ftl.deploy.plan.cleanup import DEPENDENCY_STOP, STOP_SECONDS, refs
+from ftl.deploy.plan.model import Change, Plan, Stage, compact
+from ftl.deploy.plan.pins import configured_reference
+from ftl.deploy.plan.steps import (
+    AmendRecords,
+    DropTags,
+    RemoveImages,
+    RemoveNetworks,
+    RemoveSite,
+    RemoveVolumes,
+    StopAndRemove,
+)
+from ftl.engine import labels
+from ftl.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+    from ftl.deploy.observe.state import Observed
+    from ftl.deploy.plan.model import Track
+    from ftl.engine.values import Container
+    from ftl.events import Emit
+    from ftl.operations.live import LiveRequest
+    from ftl.ssh.machine import Machine
+
+
+@dataclass(frozen=True, slots=True)
+class Belongings:
+    """Containers, networks, volumes and routes of a project, by name.
+
+    Attributes:
+        kept_volumes: Volumes that stay, since it was not asked to remove them.
+    """
+
+    containers: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    kept_volumes: tuple[str, ...] = ()
+    routes: tuple[str, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing."""
+        return not (self.containers or self.networks or self.volumes or self.routes)
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """A removal that was done, or planned."""
+
+    plan: Plan
+    belongings: Belongings
+
+
+async def remove(
+    request: LiveRequest,
+    machine: Machine,
+    *,
+    volumes: bool,
+    emit: Emit,
+    confirm: Callable[[Belongings], Awaitable[None]],
+    dry: bool = False,
+) -> Removal:
+    """Remove a project; with `dry` only list what it has.
+
+    Args:
+        request: The project.
+        machine: Its server, not entered yet.
+        volumes: Remove its named volumes, too.
+        emit: Receives progress events.
+        confirm: Asks whether to go on; raises where it must not.
+        dry: Change nothing.
+
+    Raises:
+        UsageError: It has nothing there.
+        ServerError, LockHeld, EngineError.
+    """
+    async with observed_session(machine, request.project) as (session, observed):
+        found = belongings(observed, volumes=volumes)
+        if found.empty:
+            raise UsageError(
+                f"there is nothing of {request.project} on {observed.server}"
+                + (f" but its volumes {', '.join(found.kept_volumes)}" if found.kept_volumes else ""),
+                hint="`--volumes` removes them with their data" if found.kept_volumes else None,
+            )
+        by = await author(request.root)
+        operation = Operation(
+            command="remove",
+            project=Project(project=ProjectInfo(name=request.project), server=request.server, services=()),
+            root=request.root,
+            by=by.name,
+            plan=lambda server: plan_remove(server, volumes=volumes),
+            lock_wait=request.lock_wait,
+        )
+        if dry:
+            return Removal(await dry_run(operation, session, observed), found)
+        await confirm(found)
+        applied = await run(operation, session, observed, emit=emit)
+    return Removal(applied.plan, found)
+
+
+def belongings(observed: Observed, *, volumes: bool) -> Belongings:
+    """List the belongings of the project; its own labels decide. Pure."""
+    site = observed.site
+    names = tuple(sorted(volume.name for volume in observed.volumes if _owns(observed, volume.labels)))
+    return Belongings(
+        containers=tuple(sorted(container.name for container in _containers(observed))),
+        networks=tuple(sorted(one.name for one in observed.networks if _owns(observed, one.labels))),
+        volumes=names if volumes else (),
+        kept_volumes=() if volumes else names,
+        routes=tuple(f"{route.host or 'any host'}{route.path}" for route in site.routes)
+        if site is not None
+        else (),
+    )
+
+
+def plan_remove(observed: Observed, *, volumes: bool) -> Plan:
+    """Plan the removal of all that the project has. Pure."""
+    found = belongings(observed, volumes=volumes)
+    services = [*observed.services, *observed.of_role(labels.ROLE_HOOK)]
+    service_ids = {container.id for container in services}
+    others = [container for container in _containers(observed) if container.id not in service_ids]
+    images = [image for image in observed.images if image.labels.get(labels.PROJECT) == observed.project]
+    tags = tuple(tag for image in images for tag in image.tags if not tag.startswith("<none>"))
+    untagged = tuple(image.id for image in images if not image.tags)
+    records = tuple(
+        replace(record, project={}, outcome="replaced" if record.outcome == "live" else record.outcome)
+        for record in observed.releases
+        if record.project or record.outcome == "live"
+    )
+    stages = (
+        Stage("routes", ((RemoveSite(observed.project),) if observed.site is not None else (),)),
+        Stage("services", _stopped(services, STOP_SECONDS)),
+        Stage("dependencies", _stopped(others, DEPENDENCY_STOP)),
+        Stage(
+            "data",
+            (
+                (RemoveNetworks(found.networks),) if found.networks else (),
+                (RemoveVolumes(found.volumes),) if found.volumes else (),
+                (DropTags(tags),) if tags else (),
+                (RemoveImages(untagged),) if untagged else (),
+            ),
+        ),
+        Stage("records", ((AmendRecords(observed.project, records, "removed"),) if records else (),)),
+    )
+    return Plan(
+        observed.server,
+        observed.project,
+        f"r{observed.live_number}",
+        tuple(_changes(observed)),
+        compact(stages),
+    )
+
+
+def _stopped(containers: Iterable[Container], seconds: float) -> tuple[Track, ...]:
+    by_service: dict[str, list[Container]] = {}
+    for container in containers:
+        by_service.setdefault(container.labels.get(labels.SERVICE, container.name), []).append(container)
+    return tuple(
+        (StopAndRemove(name, refs(own), seconds, "removed"),) for name, own in sorted(by_service.items())
+    )
+
+
+def _changes(observed: Observed) -> Iterable[Change]:
+    seen = {
+        container.labels.get(labels.SERVICE, container.name): container for container in _containers(observed)
+    }
+    for name, container in sorted(seen.items()):
+        kind = "dependency" if container.labels[labels.ROLE] == labels.ROLE_DEPENDENCY else "service"
+        yield Change(name, "removed", "", configured_reference(container.image), kind)  # type: ignore[arg-type]
+
+
+def _containers(observed: Observed) -> tuple[Container, ...]:
+    return tuple(container for container in observed.containers if _owns(observed, container.labels))
+
+
+def _owns(observed: Observed, marks: Mapping[str, str]) -> bool:
+    return marks.get(labels.PROJECT) == observed.project
