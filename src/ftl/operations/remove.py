@@ -22,6 +22,7 @@ from ftl.deploy.plan.steps import (
 )
 from ftl.engine import labels
 from ftl.errors import UsageError
+from ftl.json_fields import as_objects, as_str
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -140,8 +141,8 @@ def plan_remove(observed: Observed, *, volumes: bool) -> Plan:
     )
     stages = (
         Stage("routes", ((RemoveSite(observed.project),) if observed.site is not None else (),)),
-        Stage("services", _stopped(services, STOP_SECONDS)),
-        Stage("dependencies", _stopped(others, DEPENDENCY_STOP)),
+        Stage("services", _stopped(services, _stop_timeouts(observed), STOP_SECONDS)),
+        Stage("dependencies", _stopped(others, {}, DEPENDENCY_STOP)),
         Stage(
             "data",
             (
@@ -162,12 +163,23 @@ def plan_remove(observed: Observed, *, volumes: bool) -> Plan:
     )
 
 
-def _stopped(containers: Iterable[Container], seconds: float) -> tuple[Track, ...]:
+def _stop_timeouts(observed: Observed) -> dict[str, float]:
+    """Service -> seconds that its containers get to stop, by the live release's record."""
+    live = observed.live_record
+    entries = as_objects(live.project.get("services")) if live is not None else []
+    timeouts = {as_str(entry.get("name")): entry.get("stop_timeout") for entry in entries}
+    return {name: float(value) for name, value in timeouts.items() if isinstance(value, (int, float))}
+
+
+def _stopped(
+    containers: Iterable[Container], timeouts: Mapping[str, float], seconds: float
+) -> tuple[Track, ...]:
     by_service: dict[str, list[Container]] = {}
     for container in containers:
         by_service.setdefault(container.labels.get(labels.SERVICE, container.name), []).append(container)
     return tuple(
-        (StopAndRemove(name, refs(own), seconds, "removed"),) for name, own in sorted(by_service.items())
+        (StopAndRemove(name, refs(own), timeouts.get(name, seconds), "removed"),)
+        for name, own in sorted(by_service.items())
     )
 
 

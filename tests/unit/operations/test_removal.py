@@ -1,0 +1,130 @@
+"""Prune and remove: what goes, what stays, and nothing of another project."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ftl.config.models.project import Dependency
+from ftl.deploy.plan.leftovers import leftovers
+from ftl.deploy.plan.steps import AmendRecords, DropTags, RemoveVolumes, StopAndRemove
+from ftl.engine import labels
+from ftl.engine.values import Image, Network, Volume
+from ftl.operations.prune import plan_prune
+from ftl.operations.remove import belongings, plan_remove
+from tests.unit.deploy.world import container, dependency, first, kinds, project, service
+from tests.unit.operations.test_rollback import image, on_server, released
+
+if TYPE_CHECKING:
+    from ftl.deploy.observe.state import Observed
+
+OURS = {labels.PROJECT: "shop"}
+
+
+def ours(one: Image) -> Image:
+    """The image with the label of the project, as a build gives it."""
+    return replace(one, config={"Labels": OURS})
+
+
+def pruned(keep: int = 2) -> Observed:
+    """Four releases, the last one live, and something that an interrupted deploy left."""
+    asked = project()
+    records = tuple(released(asked, f"r{number}") for number in range(1, 5))
+    images = tuple(ours(image(f"r{number}")) for number in range(1, 5))
+    observed = on_server(replace(asked, keep_releases=keep), *records, images=images, live="r4")
+    left = container(asked, "web", "r5", content="content-r5")
+    foreign = replace(
+        left[0], id="f", name="other-web-r1", labels={**left[0].labels, labels.PROJECT: "other"}
+    )
+    return replace(observed, containers=(*observed.containers, *left, foreign))
+
+
+def test_prune_keeps_what_a_rollback_needs() -> None:
+    """Images and records of the last releases stay, those before go, and so do containers without requests."""
+    untagged = ours(Image("sha256:old", (), (), (), {}, "linux/amd64", 1))
+    here = (ours(image("r2")), ours(image("r9")), untagged)
+    observed = pruned()
+    found = leftovers(replace(observed, images=(*observed.images, untagged)), here, keep=2)
+    assert [one.name for one in found.containers] == ["shop-web-r5"]
+    assert set(found.tags) == {"shop-web:r1", "shop-web:r2", "shop-web:r9"}
+    assert (found.images, found.images_here) == (("sha256:old",), ("sha256:old",))
+    assert [record.release for record in found.records] == ["r1", "r2"]
+    assert all(not record.project for record in found.records)
+    made = plan_prune(observed, (), keep=2)
+    assert kinds(made) == ["StopAndRemove", "DropTags", "AmendRecords"]
+
+
+def test_prune_of_a_tidy_server_does_nothing() -> None:
+    """Nothing is removed that is in use or kept; the images of another project are none of ours."""
+    asked = project()
+    observed = on_server(
+        asked, released(asked, "r1"), released(asked, "r2"), images=(ours(image("r1")), ours(image("r2")))
+    )
+    foreign = replace(image("r1"), tags=("shop-web:r0",), config={"Labels": {labels.PROJECT: "shop-web"}})
+    assert plan_prune(observed, (foreign,), keep=5).empty
+
+
+def test_prune_removes_images_of_services_that_are_gone() -> None:
+    """No release that is kept has the service."""
+    asked, before = project(service("web")), project(service("web"), service("old", port=9000))
+    images = (ours(image("r1", "old")), ours(image("r2")))
+    observed = on_server(asked, released(before, "r1"), released(asked, "r2"), images=images)
+    assert leftovers(observed, (), keep=1).tags == ("shop-old:r1",)
+    assert leftovers(observed, (), keep=2).tags == ()
+
+
+def everything() -> Observed:
+    """A project with a database, and another project beside it."""
+    asked = project(
+        service(stop_timeout=3.0),
+        dependencies=(Dependency(name="db", image="postgres:16", volumes=("data:/d",)),),
+    )
+    observed = on_server(asked, released(asked, "r1"), released(asked, "r2"), images=(ours(image("r2")),))
+    db = dependency(asked, "db")
+    foreign = replace(db, id="f", name="other-db", labels={**db.labels, labels.PROJECT: "other"})
+    return replace(
+        observed,
+        containers=(*observed.containers, foreign),
+        networks=(
+            Network("n", "ftl-p-shop", OURS, (), False),
+            Network("m", "ftl-p-other", {labels.PROJECT: "other"}, (), False),
+        ),
+        volumes=(Volume("shop_data", OURS), Volume("shop_x_data", {labels.PROJECT: "shop_x"})),
+    )
+
+
+def test_remove_takes_all_but_the_data() -> None:
+    """Routes first, so that nobody is sent to a container that is gone; volumes stay and are named."""
+    found = belongings(everything(), volumes=False)
+    assert (found.containers, found.networks) == (("shop-db", "shop-web-r2"), ("ftl-p-shop",))
+    assert (found.volumes, found.kept_volumes) == ((), ("shop_data",))
+    assert found.routes == ("shop.example.com/web",)
+    made = plan_remove(everything(), volumes=False)
+    assert kinds(made) == [
+        "RemoveSite",
+        "StopAndRemove",
+        "StopAndRemove",
+        "RemoveNetworks",
+        "DropTags",
+        "AmendRecords",
+    ]
+    stop = first(made, StopAndRemove)
+    assert isinstance(stop, StopAndRemove)
+    assert (stop.service, stop.timeout) == ("web", 3.0)
+
+
+def test_records_of_a_removed_project_have_no_secrets() -> None:
+    """Numbers go on where they were, but there is nothing to go back to."""
+    amend = first(plan_remove(everything(), volumes=False), AmendRecords)
+    assert isinstance(amend, AmendRecords)
+    assert {(record.outcome, bool(record.project)) for record in amend.records} == {("replaced", False)}
+
+
+def test_remove_with_volumes_takes_those_of_the_project_by_label() -> None:
+    """`shop_x_data` begins like one of ours, and belongs to another project."""
+    volumes = first(plan_remove(everything(), volumes=True), RemoveVolumes)
+    assert isinstance(volumes, RemoveVolumes)
+    assert volumes.volumes == ("shop_data",)
+    drop = first(plan_remove(everything(), volumes=True), DropTags)
+    assert isinstance(drop, DropTags)
+    assert drop.tags == ("shop-web:r2",)
