@@ -57,7 +57,7 @@ def change_live(
         wait_lock: Seconds to wait for the lock.
         done: Past participle for the last line: "restarted".
     """
-    target = load_target(options, project)
+    target = load_target(options, project, changes=True)
 
     async def work(emit: Emit) -> LiveResult:
         from ftl.operations.live import LiveRequest, change_live

@@ -18,6 +18,7 @@ class Options:
 
     Attributes:
         file: Value of -f; None: ftl.yaml, searched upwards.
+        env: Value of -e; None: that of $FTL_ENV.
         server: Value of --server, unparsed.
         json: Print one JSON object a line on stdout, and nothing else there.
         quiet: Print only errors and data.
@@ -25,6 +26,7 @@ class Options:
     """
 
     file: str | None = None
+    env: str | None = None
     server: str | None = None
     json: bool = False
     quiet: bool = False

@@ -47,6 +47,7 @@ The command `name` is `command` in the module `ftl.cli.commands.name`; a test co
 
 OPTIONS: dict[str, tuple[tuple[str, ...], str, str]] = {
     "file": (("-f", "--file"), "FILE", "Use this file, not the ftl.yaml here or in a parent folder."),
+    "env": (("-e", "--env"), "NAME", "Use the environment of ftl.NAME.yaml; default: $FTL_ENV."),
     "server": (("--server",), "HOST", "Use this server: [USER@]HOST[:PORT], sandbox or local."),
     "json": (("--json",), "", "Print one JSON object a line on stdout."),
     "quiet": (("-q", "--quiet"), "", "Print errors and data only."),

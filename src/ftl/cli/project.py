@@ -33,23 +33,71 @@ class LoadedProject(NamedTuple):
     address: Address
 
 
-def load_project(options: Options) -> LoadedProject:
-    """Read the project's file, with --server in place of its server.
+def load_project(options: Options, *, changes: bool = False) -> LoadedProject:
+    """Read the project's file and environment, with --server in place of its server.
+
+    Args:
+        options: The global options.
+        changes: The command changes the server: a protected environment must be given by -e.
 
     Raises:
-        UsageError: There is no such file, or --server is not an address.
+        UsageError: There is no such file or environment, or --server is not an address.
         ConfigError: The file is wrong.
     """
     from pathlib import Path
 
     from ftl.cli.address import Address, resolve
-    from ftl.config import load, read_variables
+    from ftl.config import env_files, load, read_variables
 
     path = Path(find_file(options.file))
+    folder = path.resolve().parent
+    environment = _environment(options, path)
     given = resolve(options.server) if options.server is not None else None
-    variables = read_variables(path.resolve().parent, os.environ)
-    project = load(path, variables=variables, server=given.server if given is not None else None)
-    return LoadedProject(project, path.resolve().parent, given or Address(project.server))
+    project = load(
+        path,
+        environment=environment,
+        variables=read_variables(folder, os.environ, env_files(environment)),
+        server=given.server if given is not None else None,
+    )
+    if changes:
+        _require_spelled_out(project, options)
+    return LoadedProject(project, folder, given or Address(project.server))
+
+
+def _environment(options: Options, path: Path) -> str:
+    """The name of the environment, that of -e or $FTL_ENV; empty: none.
+
+    Raises:
+        UsageError: There is no such environment: no overlay of that name beside the file.
+    """
+    from ftl.config.loading import overlay_path
+    from ftl.suggestions import closest_match
+
+    variable = os.environ.get("FTL_ENV", "")
+    name = options.env if options.env is not None else variable
+    if not name:
+        return ""
+    if "/" not in name and overlay_path(path, name).is_file():
+        return name
+    files = path.parent.glob(overlay_path(path, "*").name)
+    known = sorted(file.name.removeprefix(f"{path.stem}.").removesuffix(path.suffix) for file in files)
+    match = closest_match(name, known)
+    hint = f"did you mean `{match}`?" if match else f"the environments here are {', '.join(known)}"
+    new = f"create {overlay_path(path, name).name} beside {path.name}" if "/" not in name else None
+    raise UsageError(
+        f"there is no environment `{name}`",
+        cause="it is the value of $FTL_ENV" if options.env is None else None,
+        hint=hint if known else new,
+    )
+
+
+def _require_spelled_out(project: Project, options: Options) -> None:
+    if project.protected and project.environment and options.env is None:
+        raise UsageError(
+            f"the environment {project.environment} is protected, and was not given on the command line",
+            cause="it is the value of $FTL_ENV",
+            hint=f"add `-e {project.environment}` to change it",
+        )
 
 
 class Target(NamedTuple):
@@ -71,7 +119,7 @@ project_option = click.option(
 )
 
 
-def load_target(options: Options, name: str | None) -> Target:
+def load_target(options: Options, name: str | None, *, changes: bool = False) -> Target:
     """Find a deployed project by its file, or by --server and --project.
 
     Of the file only the project's name and its server are read.
@@ -79,15 +127,16 @@ def load_target(options: Options, name: str | None) -> Target:
     Args:
         options: The global options.
         name: The value of --project.
+        changes: As for `load_project`.
 
     Raises:
-        UsageError: There is no such file, --project without --server, or --server is not an address.
+        UsageError: There is no such file or environment, --project without --server, or --server is not an address.
         ConfigError: The file is wrong.
     """
     from pathlib import Path
 
     from ftl.cli.address import Address, resolve
-    from ftl.config import load_address, read_variables
+    from ftl.config import env_files, load_address, read_variables
 
     given = resolve(options.server) if options.server is not None else None
     if name is not None:
@@ -96,9 +145,16 @@ def load_target(options: Options, name: str | None) -> Target:
         return Target(name, Path.cwd(), given)
     path = Path(find_file(options.file))
     folder = path.resolve().parent
-    variables = read_variables(folder, os.environ)
-    project, server = load_address(path, variables=variables, server=given.server if given else None)
-    return Target(project, folder, given or Address(server))
+    environment = _environment(options, path)
+    project = load_address(
+        path,
+        environment=environment,
+        variables=read_variables(folder, os.environ, env_files(environment)),
+        server=given.server if given else None,
+    )
+    if changes:
+        _require_spelled_out(project, options)
+    return Target(project.name, folder, given or Address(project.server))
 
 
 def find_file(given: str | None) -> str:

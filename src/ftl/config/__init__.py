@@ -22,7 +22,7 @@ from ftl.config.models.project import (
     Ulimit,
 )
 from ftl.config.values.bindings import Forward, VolumeMount
-from ftl.config.variables.sources import Variables, read_variables
+from ftl.config.variables.sources import Variables, env_files, read_variables
 
 __all__ = [
     "Build",
@@ -46,6 +46,7 @@ __all__ = [
     "Variables",
     "VolumeMount",
     "dump",
+    "env_files",
     "load",
     "load_address",
     "read_variables",

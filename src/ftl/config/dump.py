@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from json import dumps
 from typing import TYPE_CHECKING, Any
 
 from ftl.config.variables.interpolation import MASK
@@ -34,6 +35,44 @@ def dump(project: Project, *, show_secrets: bool) -> dict[str, Any]:
         for registry in shown["registries"]:
             registry |= {name: MASK for name in ("password", "token") if registry[name] is not None}
     return shown
+
+
+def origins(project: Project) -> dict[str, str]:
+    """Places of the values that files give: `services.0.port` -> `ftl.yaml:7`."""
+    return {
+        _dotted(path): f"{mark.file.name}:{mark.line}"
+        for path, mark in project.marks.by_path.items()
+        if path and mark.line
+    }
+
+
+def origin_lines(config: Any, places: Any) -> Iterator[str]:
+    """Text for `ftl config --origin`: a line for each value that is given or has a default."""
+    rows = [(places.get(path, "default"), path, value) for path, value in _leaves(config, "")]
+    width = max(len(place) for place, _, _ in rows)
+    yield from (f"{place:<{width}}  {path}: {_one_line(value)}" for place, path, value in rows)
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Dotted path and value of everything that is no map or list, and not empty."""
+    items: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, Mapping):
+        items = value.items()
+    elif isinstance(value, list):
+        items = enumerate(value)
+    elif value is not None:
+        yield path, value
+    for name, item in items:
+        yield from _leaves(item, f"{path}.{name}" if path else str(name))
+
+
+def _one_line(value: object) -> str:
+    text = value if isinstance(value, str) else dumps(value)
+    return dumps(text, ensure_ascii=False) if isinstance(value, str) and not text.isprintable() else text
+
+
+def _dotted(path: KeyPath) -> str:
+    return ".".join(str(step) for step in path)
 
 
 def _shown(value: Any, path: KeyPath, masked: Mapping[KeyPath, str]) -> Any:

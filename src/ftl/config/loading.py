@@ -7,12 +7,11 @@ Every node of a parsed file knows its file, and every variable the file that it 
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import reduce
 from typing import TYPE_CHECKING
 
 from ftl.config.cross_checks import check
 from ftl.config.models.project import Project, Server
-from ftl.config.overlay import merge
+from ftl.config.overlay import merge, unknown_items
 from ftl.config.read.interpolator import Interpolator
 from ftl.config.read.problems import Problems
 from ftl.config.read.reader import Reader
@@ -30,12 +29,18 @@ if TYPE_CHECKING:
     from ftl.config.variables.sources import Variables
 
 
-def load(path: Path, *overlays: Path, variables: Variables, server: Server | None = None) -> Project:
+def overlay_path(path: Path, environment: str) -> Path:
+    """The overlay of an environment: `ftl.staging.yaml` beside `ftl.yaml`."""
+    return path.with_name(f"{path.stem}.{environment}{path.suffix}")
+
+
+def load(path: Path, *, environment: str = "", variables: Variables, server: Server | None = None) -> Project:
     """Read a project's file and the files it names.
 
     Args:
         path: The file; relative paths in it start from its folder.
-        overlays: Files of the same form that are merged over it, in this order (`overlay` has the rules).
+        environment: Name of the environment whose overlay is merged over the file (`overlay` has the rules), and with
+            which the project's name ends unless the overlay has another; empty: none.
         variables: Values for `${...}`; their problems are reported with the file's.
         server: Replaces the file's server.
 
@@ -47,7 +52,7 @@ def load(path: Path, *overlays: Path, variables: Variables, server: Server | Non
     """
     problems = Problems()
     problems.extend(variables.problems)
-    root = reduce(merge, [_parse(file, problems) for file in (path, *overlays)])
+    root = _merged(path, environment, problems)
     folder = path.resolve().parent
     reader = Reader(Interpolator(variables, problems), folder, SHORT_FORMS)
     project = _with_server(reader.section(Project, root, ()), server)
@@ -55,50 +60,78 @@ def load(path: Path, *overlays: Path, variables: Variables, server: Server | Non
     if found := problems.sorted():
         raise ConfigError(found)
     volumes = _volumes(project)
-    return replace(project, volumes=volumes, masked=reader.masked, marks=Marks(reader.marks))
+    return replace(
+        project,
+        environment=environment,
+        volumes=volumes,
+        masked=reader.masked,
+        marks=Marks(reader.marks),
+    )
 
 
 def load_address(
-    path: Path, *overlays: Path, variables: Variables, server: Server | None = None
-) -> tuple[str, Server]:
-    """Read no more of a project's file than its name and its server.
+    path: Path, *, environment: str = "", variables: Variables, server: Server | None = None
+) -> Project:
+    """Read no more of a project's file than its name, its server and whether it is protected.
 
     Commands that go by what is deployed need nothing else, and no variable that is not set must stop a rollback.
 
     Args:
         path: As for `load`.
-        overlays: As for `load`.
+        environment: As for `load`.
         variables: As for `load`.
         server: Replaces the file's server.
 
     Returns:
-        The project's name and its server.
+        A project with nothing else.
 
     Raises:
         ConfigError: The file cannot be parsed, or one of the two is wrong.
     """
     problems = Problems()
-    root = reduce(merge, [_parse(file, problems) for file in (path, *overlays)])
+    root = _merged(path, environment, problems)
     name, image = ScalarNode("app", root.mark, literal=True), ScalarNode("app", root.mark, literal=True)
     app = MappingNode({}, root.mark).replace({"name": name, "image": image})
-    needed = {key: None for key in root.entries if key not in ("project", "server")}
+    needed = {key: None for key in root.entries if key not in ("project", "server", "protected")}
     root = root.replace({**needed, "services": SequenceNode((app,), root.mark)})
     reader = Reader(Interpolator(variables, problems), path.resolve().parent, SHORT_FORMS)
     project = _with_server(reader.section(Project, root, ()), server)
     check(project, reader)
     if found := problems.sorted():
         raise ConfigError(found)
-    return project.name, project.server
+    return replace(project, environment=environment, services=())
 
 
-def _parse(path: Path, problems: Problems) -> MappingNode:
-    """Parse a file whose top must be a mapping.
+def _merged(path: Path, environment: str, problems: Problems) -> MappingNode:
+    """The file with the overlay of the environment.
+
+    Raises:
+        ConfigError: One of them cannot be parsed.
+    """
+    base = _parse(path, problems)
+    if not environment:
+        return base
+    overlay = _parse(overlay_path(path, environment), problems, may_be_empty=True)
+    for mark, message, hint in unknown_items(base, overlay):
+        problems.add(mark, message, hint)
+    merged = merge(base, overlay)
+    section, own = merged.get("project"), overlay.get("project")
+    name = section.get("name") if isinstance(section, MappingNode) else None
+    has_own_name = isinstance(own, MappingNode) and own.get("name") is not None
+    if not isinstance(section, MappingNode) or not isinstance(name, ScalarNode) or has_own_name:
+        return merged
+    named = replace(name, text=f"{name.text}-{environment}")
+    return merged.replace({"project": section.replace({"name": named})})
+
+
+def _parse(path: Path, problems: Problems, *, may_be_empty: bool = False) -> MappingNode:
+    """Parse a file whose top must be a mapping, or may have nothing.
 
     Raises:
         ConfigError: It cannot be parsed; with the problems that were found before.
     """
     try:
-        root, more = parse(_read(path))
+        root, more = parse(_read(path), may_be_empty=may_be_empty)
         if not isinstance(root, MappingNode):
             message = f"the file must be a mapping, not {describe_kind(root)}"
             raise ConfigError([root.mark.problem(message, "begin with `project:`")])

@@ -10,9 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.config.yaml.tree import MappingEntry, MappingNode, Node, ScalarNode, SequenceNode, is_null
+from ftl.suggestions import closest_match
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+
+    from ftl.config.yaml.marks import Mark
 
 Named = list[tuple[str, MappingNode]]
 
@@ -28,6 +31,45 @@ def merge(base: MappingNode, overlay: MappingNode) -> MappingNode:
         else:
             entries[key] = MappingEntry(entry.key, _without_nulls(entry.value))
     return MappingNode(entries, base.mark)
+
+
+_WHOLE: dict[str, tuple[str, tuple[str, ...]]] = {
+    "services": ("service", ("image", "build", "path")),
+    "dependencies": ("dependency", ("image", "build")),
+}
+"""For lists of named things: what one is called, and keys of which a new one has at least one."""
+
+
+def unknown_items(base: MappingNode, overlay: MappingNode) -> Iterator[tuple[Mark, str, str]]:
+    """Find changes of an overlay to services and dependencies that the base does not have.
+
+    Returns:
+        (place, message, hint) of each.
+    """
+    for key, (noun, own_keys) in _WHOLE.items():
+        items, changes = base.get(key), overlay.get(key)
+        named = _named(items.items) if isinstance(items, SequenceNode) else None
+        if not named:
+            continue
+        known = [name for name, _ in named]
+        for name, mark, item in _changes(changes):
+            is_new = item is not None and any(item.get(own) is not None for own in own_keys)
+            if name not in known and not is_new:
+                match = closest_match(name, known)
+                hint = (
+                    f"did you mean `{match}`?" if match else f"a new {noun} needs {' or '.join(own_keys[:2])}"
+                )
+                yield mark, f"{key}: {base.mark.file.name} has no {noun} `{name}`", hint
+
+
+def _changes(node: Node | None) -> Iterator[tuple[str, Mark, MappingNode | None]]:
+    """Name, place and mapping of each change of a list; None in place of the mapping where it removes."""
+    if isinstance(node, SequenceNode):
+        yield from ((name, item.mark, item) for name, item in _named(node.items) or ())
+    elif isinstance(node, MappingNode):
+        for name, entry in node.entries.items():
+            value = entry.value
+            yield name, entry.key, value if isinstance(value, MappingNode) else None
 
 
 def _merged(base: Node, overlay: Node) -> Node:
@@ -54,7 +96,7 @@ def _merged_items(items: Named, changes: Named) -> Iterable[Node]:
     for name, item in items:
         merged = item
         for changed, change in changes:
-            merged = merge(merged, change) if changed == name else merged
+            merged = merge(merged, change.replace({"name": None})) if changed == name else merged
         yield merged
     yield from (_without_nulls(change) for name, change in changes if name not in known)
 

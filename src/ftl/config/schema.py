@@ -57,7 +57,12 @@ def _first_line(section: type[Any]) -> str:
 def _defaults(section: type[Any]) -> dict[str, Any]:
     """Defaults of scalars; None and empty lists add nothing to the key being optional."""
     plain = (str, int, float, bool)
-    return {item.name: item.default for item in fields(section) if isinstance(item.default, plain)}
+    keys = keys_of(section)
+    return {
+        item.name: item.default
+        for item in fields(section)
+        if item.name in keys and isinstance(item.default, plain)
+    }
 
 
 def _property(key: Key, definitions: dict[str, Any]) -> dict[str, Any]:

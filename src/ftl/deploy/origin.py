@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather
 from ftl.child import complete
+from ftl.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +44,23 @@ async def git_origin(folder: Path, environ: Mapping[str, str]) -> dict[str, str]
 async def git_subject(folder: Path, environ: Mapping[str, str]) -> str:
     """First line of the message of the commit that is checked out; empty outside of a checkout."""
     return await _git(folder, environ, "log", "-1", "--format=%s")
+
+
+async def require_clean(folder: Path) -> None:
+    """Refuse a checkout with changes that are not committed, for protected environments.
+
+    Raises:
+        UsageError: There are some, or files that git does not know.
+    """
+    changed = (await _git(folder, os.environ, "status", "--porcelain")).splitlines()
+    if changed:
+        names = ", ".join(line.split(maxsplit=1)[-1] for line in changed[:3])
+        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+        raise UsageError(
+            "the project is protected, and the checkout has changes",
+            cause=f"not committed: {names}{more}",
+            hint="commit or stash them",
+        )
 
 
 def normal_remote(url: str) -> str:

@@ -174,3 +174,45 @@ def test_validate_imports_nothing_heavy(ftl: Cli, *, valid: bool) -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
     )
     assert run.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.fixture
+def staging(ftl: Cli) -> Cli:
+    """`ftl` where there is an environment `staging`, too."""
+    Path("ftl.staging.yaml").write_text("protected: true\nservices:\n  - {name: web, replicas: 2}\n")
+    return ftl
+
+
+@pytest.mark.parametrize(("variable", "options"), [("", ["-e", "staging"]), ("staging", [])])
+def test_an_environment_is_given_by_an_option_or_a_variable(
+    staging: Cli, monkeypatch: pytest.MonkeyPatch, variable: str, options: list[str]
+) -> None:
+    """`-e NAME` and $FTL_ENV merge ftl.NAME.yaml."""
+    monkeypatch.setenv("FTL_ENV", variable)
+    assert staging([*options, "validate"]).out.startswith("shop-staging is valid")
+    code, out, _ = staging([*options, "config", "--origin"])
+    assert (code, "ftl.staging.yaml:3  services.0.replicas: 2" in out) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("stagin", "did you mean `staging`?"), ("x/y", "the environments here are staging")]
+)
+def test_an_unknown_environment_is_refused(staging: Cli, name: str, hint: str) -> None:
+    """The hint has the environments that the folder has."""
+    code, _, err = staging(["-e", name, "validate"])
+    assert (code, f"there is no environment `{name}`" in err, hint in err) == (2, True, True)
+
+
+def test_a_protected_environment_has_to_be_spelled_out(staging: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that was set once must not let a deploy through."""
+    monkeypatch.setenv("FTL_ENV", "staging")
+    code, _, err = staging(["deploy"])
+    assert (code, "staging is protected" in err, "add `-e staging`" in err) == (2, True, True)
+    assert staging(["validate"]).code == 0
+
+
+def test_a_protected_project_is_deployed_from_a_clean_checkout(staging: Cli) -> None:
+    """What is not committed cannot be deployed again by somebody else."""
+    subprocess.run(["git", "init", "-q"], check=True)
+    code, _, err = staging(["-e", "staging", "deploy"])
+    assert (code, "the checkout has changes" in err) == (2, True)

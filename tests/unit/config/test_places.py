@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.config import load, read_variables
+from ftl.config import Project, env_files, load, read_variables
+from ftl.config.dump import origins
 from ftl.errors import ConfigError
 
 from .conftest import HEAD, SERVICE, Load, Refuse, written
@@ -61,12 +62,11 @@ def test_checks_of_several_values_know_the_files_too(folder: Path, refused: Refu
 def test_a_wrong_value_of_an_overlay_is_reported_in_the_overlay(folder: Path) -> None:
     """Each value of a merged configuration keeps its file, with the line as it is written there."""
     path = written(folder, BASE)
-    overlay = folder / "ftl.production.yaml"
-    overlay.write_text(
+    (folder / "ftl.production.yaml").write_text(
         "services:\n  - name: web\n    port: none\n    replicas: 3\nproject: {email: nobody}\n"
     )
     with pytest.raises(ConfigError) as caught:
-        load(path, overlay, variables=read_variables(folder, {}))
+        load(path, environment="production", variables=read_variables(folder, {}))
     assert places(caught.value.problems) == [("ftl.production.yaml", 3), ("ftl.production.yaml", 5)]
     assert caught.value.problems[0].source == "    port: none"
 
@@ -74,12 +74,73 @@ def test_a_wrong_value_of_an_overlay_is_reported_in_the_overlay(folder: Path) ->
 def test_an_overlay_changes_what_it_names_alone(folder: Path) -> None:
     """The project is that of both files, and its marks tell which value is of which."""
     path = written(folder, BASE)
-    overlay = folder / "ftl.production.yaml"
-    overlay.write_text("services:\n  - name: web\n    replicas: 3\n")
-    project = load(path, overlay, variables=read_variables(folder, {}))
+    (folder / "ftl.production.yaml").write_text("services:\n  - name: web\n    replicas: 3\n")
+    project = load(path, environment="production", variables=read_variables(folder, {}))
     assert (project.services[0].port, project.services[0].replicas) == (8000, 3)
     assert project.marks.nearest("services", 0, "port").file.name == "ftl.yaml"
     assert project.marks.nearest("services", 0, "replicas").file.name == "ftl.production.yaml"
+
+
+def staging(folder: Path, overlay: str) -> Project:
+    """The project in the environment `staging` with this overlay."""
+    path = written(folder, BASE)
+    (folder / "ftl.staging.yaml").write_text(overlay)
+    return load(path, environment="staging", variables=read_variables(folder, {}))
+
+
+@pytest.mark.parametrize(
+    ("overlay", "name"),
+    [("", "shop-staging"), ("# nothing\n", "shop-staging"), ("project: {name: shop-next}\n", "shop-next")],
+)
+def test_an_environment_is_a_project_of_its_own(folder: Path, overlay: str, name: str) -> None:
+    """Its name ends with the environment's unless the overlay has another."""
+    project = staging(folder, overlay)
+    assert (project.name, project.environment) == (name, "staging")
+
+
+@pytest.mark.parametrize(
+    ("overlay", "line", "message", "hint"),
+    [
+        ("services:\n  - {name: wbe, replicas: 2}\n", 2, "has no service `wbe`", "did you mean `web`?"),
+        ("services:\n  wbe: null\n", 2, "has no service `wbe`", "did you mean `web`?"),
+        (
+            "services:\n\n  mail: {port: 1}\n",
+            3,
+            "has no service `mail`",
+            "a new service needs image or build",
+        ),
+    ],
+)
+def test_a_change_of_a_service_that_does_not_exist_is_a_mistake(
+    folder: Path, overlay: str, line: int, message: str, hint: str
+) -> None:
+    """A misspelt name does not add a service built from the folder."""
+    with pytest.raises(ConfigError) as caught:
+        staging(folder, overlay)
+    first = caught.value.problems[0]
+    assert (first.file, first.line, first.hint) == ("ftl.staging.yaml", line, hint)
+    assert message in first.message
+
+
+def test_an_overlay_may_add_a_service(folder: Path) -> None:
+    """A new one has its image or build."""
+    project = staging(folder, "services:\n  - {name: mail, image: mailpit:1}\n")
+    assert [service.name for service in project.services] == ["web", "mail"]
+
+
+def test_the_origin_of_each_value_is_known(folder: Path) -> None:
+    """A merged item keeps the places of its file, and a variable that of its env file."""
+    (folder / ".env").write_text("A=1\nTOKEN=x\n")
+    (folder / ".env.staging").write_text("\nTOKEN=y\n")
+    path = written(folder, BASE + "    env: {TOKEN: '${TOKEN}'}\n")
+    (folder / "ftl.staging.yaml").write_text("services:\n  - name: web\n    replicas: 3\n")
+    variables = read_variables(folder, {}, env_files("staging"))
+    project = load(path, environment="staging", variables=variables)
+    places = origins(project)
+    assert project.services[0].env == {"TOKEN": "y"}
+    assert places["services.0.name"].startswith("ftl.yaml:")
+    assert places["services.0.replicas"] == "ftl.staging.yaml:3"
+    assert places["services.0.env.TOKEN"] == ".env.staging:2"
 
 
 def test_values_of_env_know_their_files(folder: Path, loaded: Load) -> None:

@@ -16,13 +16,17 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--show-secrets", is_flag=True, help="Print values of env and of variables unmasked.")
+@click.option("--origin", is_flag=True, help="Print the file and line that each value comes from.")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of ftl.yaml instead.")
 @pass_options
-def command(options: Options, show_secrets: bool, schema: bool) -> None:
+def command(options: Options, show_secrets: bool, origin: bool, schema: bool) -> None:
     """Print the resolved ftl.yaml.
 
     Variables are substituted, short forms expanded and defaults added. Secrets are masked: all values of env, and
     values of variables in commands, hooks and build arguments.
+
+    With -e, the result is that of ftl.yaml and the environment's overlay, and --origin tells which file each value
+    comes from.
 
     For checks and completion in an editor, run `ftl config --schema > ftl.schema.json` and begin ftl.yaml with
     `# yaml-language-server: $schema=ftl.schema.json`.
@@ -33,9 +37,11 @@ def command(options: Options, show_secrets: bool, schema: bool) -> None:
             from ftl.config.schema import schema as json_schema
 
             return {"schema": json_schema()}
-        from ftl.config import dump
+        from ftl.config.dump import dump, origins
 
-        return {"config": dump(load_project(options).project, show_secrets=show_secrets)}
+        project = load_project(options).project
+        config = dump(project, show_secrets=show_secrets)
+        return {"config": config, **({"origin": origins(project)} if origin else {})}
 
     fields = run_sync(options, "config", work, lambda fields: fields)
     if options.json:
@@ -44,6 +50,11 @@ def command(options: Options, show_secrets: bool, schema: bool) -> None:
         from json import dumps
 
         put(dumps(fields["schema"], indent=2))
+    elif origin:
+        from ftl.config.dump import origin_lines
+
+        for line in origin_lines(fields["config"], fields["origin"]):
+            put(line)
     else:
         put(_as_yaml(fields["config"]))
 

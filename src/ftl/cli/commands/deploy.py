@@ -50,11 +50,15 @@ def command(
     Exit codes: 0 done, 1 failed, 2 ftl.yaml or the call is wrong, 3 the server cannot be reached, 4 another
     deploy is in progress, 130 interrupted.
     """
-    project, root, address = load_project(options)
+    project, root, address = load_project(options, changes=True)
 
     async def work(emit: Emit) -> DeployResult:
         from ftl.deploy.deploying import deploy
+        from ftl.deploy.origin import require_clean
         from ftl.deploy.request import DeployRequest
+
+        if project.protected:
+            await require_clean(root)
 
         request = DeployRequest(
             project,

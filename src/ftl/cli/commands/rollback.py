@@ -59,7 +59,7 @@ def command(
         raise UsageError(
             "--hold and -m go together", hint="`ftl rollback --hold -m 'the migration locks the table'`"
         )
-    target = load_target(options, project)
+    target = load_target(options, project, changes=True)
 
     async def work(emit: Emit) -> Rollback:
         from ftl.operations.rollback import RollbackRequest, rollback

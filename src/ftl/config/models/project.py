@@ -260,8 +260,9 @@ class Project(Section):
     """Keys at the top of ftl.yaml.
 
     Attributes:
-        masked: Masked texts of sensitive values that come from variables, by key path. Not part of the file, and
-            not of the plain form.
+        environment: Name of the environment, of which ftl.NAME.yaml and .env.NAME were read; empty: none.
+            Not part of the file, and not of the plain form.
+        masked: Masked texts of sensitive values that come from variables, by key path; likewise.
         marks: Places of the values in their files; likewise.
     """
 
@@ -298,6 +299,15 @@ class Project(Section):
             "Credentials for registries. For other registries, those of `docker login` and its helpers are used.",
         ),
     )
+    protected: bool = field(
+        default=False,
+        metadata=key(
+            field_types.BOOLEAN,
+            "Whether commands that change the server need `-e NAME` on the command line (`$FTL_ENV` is not enough), "
+            "and a deploy a checkout without changes.",
+        ),
+    )
+    environment: str = field(default="", compare=False)
     masked: Mapping[KeyPath, str] = field(default_factory=dict, repr=False, compare=False)
     marks: Marks = field(default=Marks(), repr=False, compare=False)
 

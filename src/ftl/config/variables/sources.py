@@ -26,6 +26,12 @@ EXAMPLE_FILE = ".env.example"
 _SET_IT = f"set it in the environment or in {ENV_FILE} beside ftl.yaml"
 _COPY_EXAMPLE = f"copy {EXAMPLE_FILE} to {ENV_FILE} and fill it in, or set it in the environment"
 
+
+def env_files(environment: str) -> tuple[str, ...]:
+    """Names of the files with variables, in the order of `read_variables`."""
+    return (ENV_FILE, f"{ENV_FILE}.{environment}") if environment else (ENV_FILE,)
+
+
 Source = Mapping[str, Variable]
 
 

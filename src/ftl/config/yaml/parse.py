@@ -32,8 +32,8 @@ _NOT_YAML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\U0010ffff]")
 _Loader: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def parse(source: SourceFile) -> tuple[Node, list[Problem]]:
-    """Parse one YAML document.
+def parse(source: SourceFile, *, may_be_empty: bool = False) -> tuple[Node, list[Problem]]:
+    """Parse one YAML document; an empty one that may be empty is a mapping without keys.
 
     Returns:
         The tree, and problems that leave it readable (duplicate keys, tags).
@@ -50,6 +50,8 @@ def parse(source: SourceFile) -> tuple[Node, list[Problem]]:
     except yaml.reader.ReaderError as error:
         raise ConfigError([_character_problem(source)]) from error
     if builder.root is None or is_null(builder.root):
+        if may_be_empty:
+            return MappingNode({}, Mark(source, 1, 1)), builder.problems
         hint = "`ftl init` writes one to start from"
         raise ConfigError([Mark(source, 1, 1).problem("the file is empty", hint)])
     return builder.root, builder.problems

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, task_group
-from ftl.config import read_variables
+from ftl.config import env_files, read_variables
 from ftl.engine import labels
 from ftl.errors import at
 from ftl.image.building.builder import find_builder
@@ -73,7 +73,7 @@ async def build_images(
         engine=engine,
         builder=builder.result(),
         environ={**environ, **({"DOCKER_CONFIG": str(docker_config)} if docker_config is not None else {})},
-        variables=read_variables(root, environ),
+        variables=read_variables(root, environ, env_files(project.environment)),
         labels={labels.PROJECT: project.name, **commit.result()},
         server_platform=platform,
         engine_platform=info.result().platform,
