@@ -29,6 +29,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     "Look": {
         "status": "Show what runs on the server.",
         "releases": "List the releases of the project, newest first.",
+        "audit": "List the changes of the project: who, when, what, how it ended.",
         "logs": "Print the logs of services and dependencies, merged by time.",
         "exec": "Run a command or a shell in a running container.",
         "tunnels": "Forward the dependencies' ports to this machine.",

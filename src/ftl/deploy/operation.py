@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,8 @@ from ftl.events import Note, Planned
 from ftl.host.fleet import Fleet
 from ftl.host.lock import DeployLock
 from ftl.host.session import open_session
-from ftl.releases.store import write_record
+from ftl.releases.audit import AuditEntry, begun
+from ftl.releases.store import write_audit, write_record
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.model import Plan
     from ftl.events import Emit
     from ftl.host.session import Session
+    from ftl.releases.audit import AuditOutcome
     from ftl.ssh.machine import Machine
 
 RECORD_SECONDS = 15.0
@@ -144,10 +146,40 @@ async def _apply_under_lock(operation: Operation, session: Session, emit: Emit) 
             resources=Resources(project, operation.root),
         )
         try:
-            await _cancel_if_lock_lost(heartbeat, _apply(plan, operation, context))
+            async with _audited(plan, operation, context):
+                await _cancel_if_lock_lost(heartbeat, _apply(plan, operation, context))
         finally:
             await context.resources.close()
     return Applied(plan, {name: image.traffic for name, image in context.images.items()})
+
+
+@asynccontextmanager
+async def _audited(plan: Plan, operation: Operation, context: DeployContext) -> AsyncIterator[None]:
+    """Write down that the operation begins, and how it ends; a server out of reach costs only that.
+
+    What is killed in between stays "started" there, and the next operation calls it interrupted.
+    """
+    if plan.empty:
+        yield
+        return
+    entry = AuditEntry(time.time(), operation.by, operation.command, plan.release, "started")
+    entries = begun(context.observed.audit, entry)
+    beginning = asyncio.create_task(_write_audit(plan, context, entries))
+    outcome: AuditOutcome = "done"
+    try:
+        yield
+    except BaseException as error:
+        outcome = "failed" if isinstance(error, FtlError) else "interrupted"
+        raise
+    finally:
+        await asyncio.wait({beginning})
+        await _write_audit(plan, context, (*entries[:-1], replace(entry, outcome=outcome)))
+
+
+async def _write_audit(plan: Plan, context: DeployContext, entries: tuple[AuditEntry, ...]) -> None:
+    with suppress(FtlError, TimeoutError):  # before the first deploy there is nowhere to write to
+        async with asyncio.timeout(RECORD_SECONDS):
+            await write_audit(context.engine, plan.project, entries)
 
 
 async def _cancel_if_lock_lost(heartbeat: asyncio.Task[None], work: Coroutine[None, None, None]) -> None:

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING
 from ftl.engine import labels
 from ftl.engine.tarball import tar_archive
 from ftl.engine.values import ContainerSpec, Mount
+from ftl.releases import audit
 from ftl.releases.record import ReleaseRecord, release_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ftl.engine.api import Engine
+    from ftl.releases.audit import AuditEntry
 
 CONTAINER = "ftl-state"
 VOLUME = "ftl-state"
@@ -51,16 +53,22 @@ class History:
     Attributes:
         records: Its release records, oldest first.
         hold: The stop for deploys, if there is one.
+        audit: The changes of the project, oldest first.
     """
 
     records: tuple[ReleaseRecord, ...] = ()
     hold: Hold | None = None
+    audit: tuple[AuditEntry, ...] = ()
 
 
 async def read_history(engine: Engine, project: str) -> History:
     """All files of a project; empty before the first deploy. One API call."""
     files = await engine.get_archive(CONTAINER, f"{ROOT}/{project}") or {}
-    return History(parse_records(files), _parse_hold(files.get(f"{project}/{_HOLD}", b"")))
+    return History(
+        parse_records(files),
+        _parse_hold(files.get(f"{project}/{_HOLD}", b"")),
+        audit.parse(files.get(f"{project}/{audit.FILE}", b"")),
+    )
 
 
 async def read_records(engine: Engine, project: str) -> tuple[ReleaseRecord, ...]:
@@ -105,6 +113,11 @@ async def write_hold(engine: Engine, project: str, hold: Hold | None) -> None:
     """Set or end the stop for deploys."""
     data = json.dumps(asdict(hold)).encode() if hold is not None else b""
     await engine.put_archive(CONTAINER, ROOT, _archive({f"{project}/{_HOLD}": data}))
+
+
+async def write_audit(engine: Engine, project: str, entries: Sequence[AuditEntry]) -> None:
+    """Store the entries of the audit."""
+    await engine.put_archive(CONTAINER, ROOT, _archive({f"{project}/{audit.FILE}": audit.pack(entries)}))
 
 
 def pack_records(project: str, records: Iterable[ReleaseRecord]) -> bytes:

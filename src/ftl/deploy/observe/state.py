@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ftl.engine.values import Container, EngineInfo, Image, Network, Volume
     from ftl.proxy.site import Site
     from ftl.proxy.state import ProxyState
+    from ftl.releases.audit import AuditEntry
     from ftl.releases.record import ReleaseRecord
     from ftl.releases.store import Hold
 
@@ -33,6 +34,7 @@ class Observed:
         containers: Every container there, of other projects and of nobody too.
         releases: Release records, oldest first.
         hold: Why deploys of the project are stopped, if they are.
+        audit: Earlier changes of the project, oldest first.
     """
 
     server: str
@@ -45,6 +47,7 @@ class Observed:
     proxy: ProxyState | None = None
     releases: tuple[ReleaseRecord, ...] = ()
     hold: Hold | None = None
+    audit: tuple[AuditEntry, ...] = ()
 
     def of_role(self, role: str) -> tuple[Container, ...]:
         """The project's own containers of one role."""
@@ -197,6 +200,7 @@ async def observe(engine: Engine, info: EngineInfo, project: str, server: str) -
         proxy=proxy.result(),
         releases=history.result().records,
         hold=history.result().hold,
+        audit=history.result().audit,
     )
 
 

@@ -1,0 +1,70 @@
+"""`ftl audit`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ftl.cli.output import Fields, put, put_table
+from ftl.cli.project import load_target, project_option
+from ftl.cli.run import pass_options, run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ftl.cli.options import Options
+    from ftl.events import Emit
+    from ftl.releases.audit import AuditEntry
+
+
+@click.command()
+@click.option(
+    "-n", "number", type=click.IntRange(min=1), default=50, metavar="N", help="List the last N. [default: 50]"
+)
+@project_option
+@pass_options
+def command(options: Options, number: int, project: str | None) -> None:
+    """List the changes of the project: who, when, what, how it ended.
+
+    Newest first: deploys, rollbacks and all other commands that change the server. One that was killed, or whose
+    machine lost its connection, is interrupted.
+    """
+    target = load_target(options, project)
+
+    async def work(_: Emit) -> tuple[AuditEntry, ...]:
+        from ftl.operations.audit import audit
+
+        return await audit(target.project, target.address.machine(project=target.project))
+
+    found = run(options, "audit", work, lambda found: _fields(found[:number]))
+    if not options.json:
+        _print(target.project, found[:number])
+
+
+def _fields(found: Sequence[AuditEntry]) -> Fields:
+    from ftl.figures import utc
+
+    return {
+        "entries": [
+            {
+                "time": utc(entry.time),
+                "by": entry.by,
+                "host": entry.host,
+                "command": entry.command,
+                "release": entry.release,
+                "outcome": entry.outcome,
+            }
+            for entry in found
+        ]
+    }
+
+
+def _print(project: str, found: Sequence[AuditEntry]) -> None:
+    from ftl.figures import utc
+
+    if not found:
+        put(f"nothing has changed {project} yet")
+        return
+    rows = [(utc(entry.time), entry.by, entry.command, entry.release, entry.outcome) for entry in found]
+    put_table(("TIME", "BY", "COMMAND", "RELEASE", "OUTCOME"), rows, sentences=("COMMAND",))

@@ -1,0 +1,31 @@
+"""Audit of a project: its changes on the server, newest first. Read-only."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ftl.host.lock import DeployLock
+from ftl.host.session import open_session
+from ftl.releases.audit import begun, with_releases
+from ftl.releases.store import read_history
+
+if TYPE_CHECKING:
+    from ftl.releases.audit import AuditEntry
+    from ftl.ssh.machine import Machine
+
+
+async def audit(project: str, machine: Machine) -> tuple[AuditEntry, ...]:
+    """All changes of a project, newest first.
+
+    Raises:
+        ServerError, EngineError: The server does not answer.
+    """
+    async with open_session(machine) as session:
+        history = await read_history(session.engine, project)
+        entries = with_releases(history.audit, history.records)
+        if entries and entries[-1].outcome == "started":
+            lock = DeployLock(session.machine, project, session.info.id)
+            if await lock.holder() is None:
+                entries = (*entries[:-1], replace(entries[-1], outcome="interrupted"))
+    return tuple(reversed((*begun(entries[:-1], entries[-1]),) if entries else ()))

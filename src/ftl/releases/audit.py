@@ -1,0 +1,94 @@
+"""Audit: one line for each change of a project on its server, kept with the release records."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ftl.releases.record import ReleaseRecord
+
+FILE = "audit.jsonl"
+
+KEPT = 500
+"""Number of entries that are kept: about 80 kB, which every command reads with the records."""
+
+AuditOutcome = Literal["started", "done", "failed", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """A change of a project.
+
+    Attributes:
+        time: When it began, Unix time in seconds.
+        by: Who made it: user@machine.
+        command: The command line without `ftl`.
+        release: The release that is live if it succeeded.
+        outcome: "started" until it ends.
+    """
+
+    time: float
+    by: str
+    command: str
+    release: str
+    outcome: AuditOutcome
+
+    @property
+    def host(self) -> str:
+        """The machine that it was made from."""
+        return self.by.rpartition("@")[2]
+
+
+def parse(data: bytes) -> tuple[AuditEntry, ...]:
+    """The entries in a stored file, oldest first; lines that cannot be read are left out."""
+    entries = []
+    names = {field.name for field in fields(AuditEntry)}
+    for line in data.splitlines():
+        try:
+            stored = json.loads(line)
+            entries.append(AuditEntry(**{name: value for name, value in stored.items() if name in names}))
+        except (ValueError, TypeError, AttributeError):
+            continue
+    return tuple(entries)
+
+
+def pack(entries: Sequence[AuditEntry]) -> bytes:
+    """The stored form of the last `KEPT` entries."""
+    return b"".join(json.dumps(asdict(entry)).encode() + b"\n" for entry in entries[-KEPT:])
+
+
+def begun(entries: Iterable[AuditEntry], entry: AuditEntry) -> tuple[AuditEntry, ...]:
+    """Add an entry; those that never ended were interrupted, since the lock was free."""
+    return (*(_ended(old) for old in entries), entry)
+
+
+def _ended(entry: AuditEntry) -> AuditEntry:
+    return replace(entry, outcome="interrupted") if entry.outcome == "started" else entry
+
+
+def with_releases(entries: Iterable[AuditEntry], records: Iterable[ReleaseRecord]) -> tuple[AuditEntry, ...]:
+    """Add entries for older releases, which FTL 0.1.0 made without writing any.
+
+    Returns:
+        All of them, oldest first.
+    """
+    known = tuple(entries)
+    first = min((entry.time for entry in known), default=float("inf"))
+    outcomes: dict[str, AuditOutcome] = {
+        "live": "done",
+        "replaced": "done",
+        "failed": "failed",
+        "interrupted": "interrupted",
+    }
+    older = (
+        AuditEntry(
+            record.started, record.by, "deploy", record.release, outcomes.get(record.outcome, "started")
+        )
+        for record in records
+        if record.started and record.started < first - 1
+    )
+    return (*older, *known)

@@ -1,0 +1,60 @@
+"""Audit: entries that are kept, read back and completed, also without their end."""
+
+from __future__ import annotations
+
+from ftl.releases import audit
+from ftl.releases.audit import AuditEntry, begun, pack, parse, with_releases
+from ftl.releases.record import ReleaseRecord
+from ftl.releases.store import ensure_store, read_history, write_audit, write_record
+from tests.support.clock import run
+from tests.support.fake_engine import FakeEngine
+
+DEPLOY = AuditEntry(10.0, "ana@laptop", "deploy", "r2", "done")
+KILLED = AuditEntry(20.0, "ci@runner", "rollback r1", "r3", "started")
+
+
+def test_entries_are_kept_beside_the_records() -> None:
+    """They are read with the records, by the same call, and do not count as one."""
+
+    async def check() -> None:
+        engine = FakeEngine(images=["caddy:2"])
+        await ensure_store(engine, "caddy:2")
+        await write_audit(engine, "shop", [DEPLOY, KILLED])
+        await write_record(engine, "shop", ReleaseRecord("r2", "live", 10.0))
+        history = await read_history(engine, "shop")
+        assert history.audit == (DEPLOY, KILLED)
+        assert [record.release for record in history.records] == ["r2"]
+
+    run(check())
+    assert KILLED.host == "runner"
+
+
+def test_what_never_ended_is_called_interrupted_by_the_next() -> None:
+    """The next change holds the lock, so the one before cannot run any more."""
+    entry = AuditEntry(30.0, "ana@laptop", "deploy", "r4", "started")
+    assert [one.outcome for one in begun((DEPLOY, KILLED), entry)] == ["done", "interrupted", "started"]
+
+
+def test_damaged_lines_and_unknown_fields_do_not_matter() -> None:
+    """A newer FTL may write more; a line that was cut is left out."""
+    data = pack([DEPLOY]) + b'{"time": 1.0, "by"' + b"\n" + b'{"time": 3, "more": 1}\n[]\n'
+    assert parse(data) == (DEPLOY,)
+    more = pack([DEPLOY]).replace(b"}", b', "more": 1}')
+    assert parse(more) == (DEPLOY,)
+
+
+def test_the_file_stays_small() -> None:
+    """Only the last entries are kept."""
+    entries = [
+        AuditEntry(float(number), "a@b", "deploy", f"r{number}", "done") for number in range(2 * audit.KEPT)
+    ]
+    assert parse(pack(entries)) == tuple(entries[-audit.KEPT :])
+
+
+def test_releases_from_before_the_audit_are_listed_too() -> None:
+    """FTL 0.1.0 wrote records only."""
+    records = [ReleaseRecord("r1", "failed", 5.0, by="bob@desk"), ReleaseRecord("r2", "live", 10.0)]
+    assert with_releases((DEPLOY,), records) == (
+        AuditEntry(5.0, "bob@desk", "deploy", "r1", "failed"),
+        DEPLOY,
+    )
