@@ -75,6 +75,54 @@ def test_a_stripped_prefix_is_not_seen_by_the_service(shop: Shop) -> None:
     assert testbed.do(testbed.get("shop.test", "/api"))[1]["path"] == "/"
 
 
+def test_a_path_is_matched_and_stripped_as_it_was_sent(shop: Shop) -> None:
+    """Case and encoded slashes count, and doubled slashes stay; the service learns the prefix."""
+    shop.site(route("shop.test"), route("shop.test", "/api", "api", strip_prefix=True))
+    testbed = shop.testbed
+    for sent, service, received in (
+        ("/api//x", "api", "//x"),
+        ("/api/a%2Fb?c=%20", "api", "/a%2Fb?c=%20"),
+        ("/%61pi/x", "api", "/x"),
+        ("/API/x", "web", "/API/x"),
+        ("/api%2Fx", "web", "/api%2Fx"),
+        ("//api/x", "web", "//api/x"),
+    ):
+        _, answer = testbed.do(testbed.get("shop.test", sent))
+        assert (answer["version"].split("/")[1], answer["path"]) == (service, received), sent
+        assert answer["headers"].get("x-forwarded-prefix") == ("/api" if service == "api" else None)
+
+
+def test_a_client_cannot_pass_for_another(shop: Shop) -> None:
+    """Every header that says who the client is comes from the proxy, or from a trusted proxy in front."""
+    testbed = shop.testbed
+    claims = dict.fromkeys(
+        (
+            "X-Real-IP",
+            "True-Client-IP",
+            "Forwarded",
+            "CF-Connecting-IP",
+            "X-Forwarded-Port",
+            "X-Forwarded-Prefix",
+        ),
+        "/claimed",
+    )
+    api = route("shop.test", "/api", "api", strip_prefix=True)
+
+    def seen(*trusted: str) -> dict[str, str]:
+        shop.site(route("shop.test"), api, trusted=trusted)
+        answer = testbed.do(testbed.ask(testbed.do(testbed.target("shop.test")), "/api/x", claims))[1]
+        headers: dict[str, str] = answer["headers"]
+        return headers
+
+    for headers in (seen(), seen("198.51.100.0/24")):
+        assert headers["x-forwarded-prefix"] == "/api"
+        assert headers["x-real-ip"] == headers["x-forwarded-for"]
+        assert "/claimed" not in headers.values()
+    headers = seen("0.0.0.0/0")
+    assert headers["x-forwarded-prefix"] == "/claimed/api"
+    assert {headers[name.lower()] for name in claims} == {"/claimed", "/claimed/api"}
+
+
 def test_forwarding_headers_are_set_by_the_proxy(shop: Shop) -> None:
     """The service gets the proxy's forwarding headers, and those of a client are replaced."""
     shop.site(route("shop.test"))

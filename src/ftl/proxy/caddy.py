@@ -11,9 +11,17 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from ftl.proxy.handlers import not_found, proxy_to, route, unavailable
+from ftl.proxy.handlers import (
+    add_forwarded_prefix,
+    distrust_client,
+    not_found,
+    proxy_to,
+    route,
+    unavailable,
+)
 from ftl.proxy.handover import graceful_app
 from ftl.proxy.names import ADMIN, STORAGE
+from ftl.proxy.paths import path_matcher, strip_path
 from ftl.proxy.tls import policy
 from ftl.proxy.views import View, read_decisions, views, views_of
 
@@ -26,8 +34,8 @@ Json = dict[str, object]
 
 HTTP, HTTPS = 80, 443
 
-# A host that is an address or localhost, as in a first test before any DNS name exists.
-_BY_ADDRESS = r"^(localhost|[0-9.]+|\[?[0-9a-fA-F:]*:[0-9a-fA-F:.]*\]?)$"
+# A Host header with an address or localhost, as in a first test before any DNS name exists.
+_BY_ADDRESS = r"^(localhost|[0-9.]+|\[[0-9a-fA-F:.]+\])(:[0-9]*)?$"
 
 
 def render(sites: Sequence[Site]) -> bytes:
@@ -126,18 +134,20 @@ def _by_address(view: View) -> Iterator[Json]:
     host = min((each.host for each in view.site.routes), default="")
     if not host:
         return  # it answers to any host anyway
-    match: Json = {"vars_regexp": {"{http.request.host}": {"pattern": _BY_ADDRESS}}}
+    match: Json = {"header_regexp": {"Host": {"pattern": _BY_ADDRESS}}}
     routes = [each for each in view.site.routes if each.host == host]
     for each in sorted(routes, key=lambda each: (-len(each.path), each.path)):
         yield _public_route(view, each, match)
 
 
 def _public_route(view: View, each: SiteRoute, match: Json) -> Json:
-    handlers = [proxy_to(view.upstream(each.service), each.port, trusted=view.site.trusted)]
+    trusted = view.site.trusted
+    handlers = [distrust_client(trusted)]
     if each.path != "/":
-        match = {**match, "path": [each.path, f"{each.path}/*"]}
+        match = {**match, **path_matcher(each.path)}
         if each.strip_prefix:
-            handlers.insert(0, {"handler": "rewrite", "strip_path_prefix": each.path})
+            handlers += [add_forwarded_prefix(each.path), strip_path(each.path)]
+    handlers.append(proxy_to(view.upstream(each.service), each.port, trusted=trusted))
     return route({**view.match, **match}, *handlers)
 
 

@@ -54,6 +54,45 @@ def proxy_to(upstream: str, port: int, *, trusted: Sequence[str] = ()) -> Json:
     }
 
 
+def distrust_client(trusted: Sequence[str]) -> Json:
+    """Replace or remove headers by which a client could pass for another.
+
+    Those of `trusted` are kept. `X-Forwarded-For`, `-Proto` and `-Host` are set by `proxy_to` afterwards.
+    """
+    headers: Json = {
+        "handler": "headers",
+        "request": {"set": {"X-Real-Ip": ["{http.request.remote.host}"]}, "delete": list(_CLIENT_HEADERS)},
+    }
+    if not trusted:
+        return headers
+    stranger: Json = {"not": [{"remote_ip": {"ranges": list(trusted)}}]}
+    return {"handler": "subroute", "routes": [{"match": [stranger], "handle": [headers]}]}
+
+
+_CLIENT_HEADERS = (
+    "Forwarded",
+    "X-Forwarded-*",
+    "True-Client-Ip",
+    "X-Client-Ip",
+    "X-Cluster-Client-Ip",
+    "X-Original-Forwarded-For",
+    "Cf-Connecting-Ip",
+    "Cf-Connecting-Ipv6",
+    "Fastly-Client-Ip",
+    "X-Envoy-External-Address",
+)
+"""Headers in which load balancers and CDNs say who the client is, and applications believe them.
+
+RFC 7239's, nginx's, Akamai's and Cloudflare's, Fastly's, Envoy's.
+"""
+
+
+def add_forwarded_prefix(path: str) -> Json:
+    """Tell the service which prefix was removed: it needs that for the links it makes."""
+    prefix = [f"{{http.request.header.X-Forwarded-Prefix}}{path}"]
+    return {"handler": "headers", "request": {"set": {"X-Forwarded-Prefix": prefix}}}
+
+
 def not_found() -> Json:
     """The last route of every listener."""
     return always(_text("404", "Nothing is served here.\n"))

@@ -67,7 +67,8 @@ class Proxy(Section):
         default=(),
         metadata=field_types.key(
             ListOf(field_types.NETWORK),
-            "Address ranges of the load balancer or CDN in front; only their `X-Forwarded-*` headers are trusted.",
+            "Address ranges of the load balancer or CDN in front; only their `X-Forwarded-*` and `X-Real-IP` "
+            "headers are trusted.",
         ),
     )
 

@@ -74,7 +74,8 @@ class Route(Section):
     strip_prefix: bool = field(
         default=False,
         metadata=key(
-            field_types.BOOLEAN, "Whether to remove the path from the requests that the service receives."
+            field_types.BOOLEAN,
+            "Whether to remove the path from the requests that the service receives; it gets it in `X-Forwarded-Prefix`.",
         ),
     )
     host: str | None = field(
