@@ -75,7 +75,8 @@ class Route(Section):
         default=False,
         metadata=key(
             field_types.BOOLEAN,
-            "Whether to remove the path from the requests that the service receives; it gets it in `X-Forwarded-Prefix`.",
+            "Whether to remove the path from the requests that the service receives; "
+            "`X-Forwarded-Prefix` has it then.",
         ),
     )
     host: str | None = field(
