@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ftl.aio import shielded
 from ftl.child import complete
 from ftl.errors import HostKeyChanged, ServerError
+from ftl.figures import duration
 from ftl.ssh import failures, kept, master, target
 from ftl.ssh.configuration import resolve
 from ftl.ssh.control import ControlFailed
@@ -52,6 +54,7 @@ class Connection:
         self._keep = keep
         self._patience = _TYPING_SECONDS if interactive else _LOGIN_SECONDS
         self._deadline = 0.0
+        self._heard = 0.0
         self._starting = asyncio.Lock()
         self._master: Master | None = None
 
@@ -82,13 +85,7 @@ class Connection:
             HostKeyChanged: It is not the server that is known by this name.
         """
         try:
-            current = await self._started()
-            if current.attached:
-                with suppress(NoFacts, TimeoutError):
-                    async with asyncio.timeout(_KEPT_SECONDS):
-                        return await current.facts()
-                current = await shielded(self._replace(current))
-            return await self._facts_of(current)
+            found = await self._first_facts()
         except HostKeyChanged:
             await kept.retire_server(self.attempt.resolved, os.environ)
             await self.close()
@@ -96,6 +93,17 @@ class Connection:
         except BaseException:
             await self.close()
             raise
+        self.heard()
+        return found
+
+    async def _first_facts(self) -> Facts:
+        current = await self._started()
+        if current.attached:
+            with suppress(NoFacts, TimeoutError):
+                async with asyncio.timeout(_KEPT_SECONDS):
+                    return await current.facts()
+            current = await shielded(self._replace(current))
+        return await self._facts_of(current)
 
     async def forward(self, path: Path, destination: Destination) -> None:
         """Listen on a unix socket of this machine, and connect its clients to a destination.
@@ -131,16 +139,23 @@ class Connection:
         assert self._master is not None
         return self._master
 
+    def heard(self) -> None:
+        """Note that the server has answered just now."""
+        self._heard = asyncio.get_running_loop().time()
+
     def lost(self) -> ServerError:
-        """The error for a connection that broke.
+        """The error for a connection that broke, or over which the server does not answer any more.
 
         In the background ssh logs why it ended, with one exception: "Connection to ... closed by remote host" goes to
         its stderr alone (seen on 9.2).
         """
         log = self._master.log if self._master is not None else ""
+        silent = asyncio.get_running_loop().time() - self._heard
+        since = datetime.now().astimezone() - timedelta(seconds=silent)
+        no_answer = f"no answer for {duration(silent)}, since {since:%H:%M:%S}"
         return ServerError(
             f"the connection to {self.server.host} was lost",
-            cause=failures.last_words(log) or "the server closed it",
+            cause=no_answer if self.alive else failures.last_words(log) or "the server closed it",
             hint="when the server answers again, run the command again: it goes on from what is there",
         )
 

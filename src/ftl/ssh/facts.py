@@ -29,8 +29,11 @@ _SCRIPT = (
     f'printf "\\n{_MARK}\\t%s\\t%s\\t%s\\t%s\\t%s\\n" "$(id -un)" "$s" "$d" "$e" "$l"'
 )
 
+ARGV = ("sh", "-c", _SCRIPT)
+"""The command that prints them."""
+
 COMMAND = f"exec sh -c '{_SCRIPT}'"
-"""The command line that prints them."""
+"""Command line of a connection's first command, which prints them, too."""
 
 # A socket's path becomes part of ssh's -L argument, where a colon separates.
 _PATH = re.compile(r"/[A-Za-z0-9_./@+-]+")

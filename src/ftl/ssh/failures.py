@@ -38,6 +38,9 @@ class Attempt:
         return f"{port}{self.resolved.user}@{self.target.address}"
 
 
+SESSION_REFUSED = "Session open refused by peer"
+"""In ssh's message when the server allows no further session on a connection."""
+
 Explained = tuple[str, str | None]  # the message and the hint
 Row = tuple[str, "Callable[[Attempt, re.Match[str]], Explained]"]
 
@@ -147,7 +150,7 @@ _TABLE: tuple[Row, ...] = (
     (r"Permissions \d+ for '(.+?)' are too open", _open_to_all),
     (r'Load key "(.+?)": (?!.*(?:incorrect passphrase))', _broken_key),
     (r"Permission denied", _denied),
-    (r"Session open refused by peer", _busy),
+    (SESSION_REFUSED, _busy),
     (r"no matching .* found", _no_common),
     (r"Connection refused", _refused),
     (r"timed out|Connection to .* port \d+ timed out", _silent),
@@ -179,6 +182,13 @@ def failure(attempt: Attempt, output: str) -> ServerError:
         f"cannot connect to {attempt.name}",
         cause=last_words(output),
         hint=f"`ssh {attempt.login}` must work",
+    )
+
+
+def runs_nothing(name: str, output: bytes) -> ServerError:
+    """The error for a login that runs no command of ours: a forced command, or nologin."""
+    return ServerError(
+        f"{name} does not run commands as it should", cause=last_words(output.decode(errors="replace"))
     )
 
 

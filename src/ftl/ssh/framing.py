@@ -70,6 +70,10 @@ class NoiseFilter:
         self.label, self._pending = line.decode(errors="replace").strip(), b""
         return output
 
+    def messages(self) -> str:
+        """All that is kept of a stream that has ended without the mark."""
+        return (self.noise + self._pending).decode(errors="replace")
+
     def _drop(self, count: int) -> None:
         self.noise += self._pending[: min(count, NOISE_KEPT - len(self.noise))]
         self._pending = self._pending[count:]
@@ -89,7 +93,21 @@ def process_id(stderr: bytes, mark: str) -> str | None:
     return noise.label
 
 
-async def start(argv: Sequence[str], mark: str, *, group: int) -> Process:
+class FramedProcess(Process):
+    """A process whose streams start after the mark."""
+
+    def __init__(
+        self, transport: asyncio.SubprocessTransport, streams: _FramedStreams, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        super().__init__(transport, streams, loop)
+        self._streams = streams
+
+    async def begun(self) -> str | None:
+        """Wait until the command begins (None), or the process ends without (its messages)."""
+        return await asyncio.shield(self._streams.begun)
+
+
+async def start(argv: Sequence[str], mark: str, *, group: int) -> FramedProcess:
     """Start a child with pipes, whose command was framed: its streams start after the mark.
 
     A stream without a mark is empty: the command was never started.
@@ -104,7 +122,7 @@ async def start(argv: Sequence[str], mark: str, *, group: int) -> Process:
     """
     loop = asyncio.get_running_loop()
     transport, streams = await spawn(lambda: _FramedStreams(mark, loop), argv, group=group)
-    return Process(transport, streams, loop)
+    return FramedProcess(transport, streams, loop)
 
 
 class _FramedStreams(SubprocessStreamProtocol):
@@ -113,9 +131,17 @@ class _FramedStreams(SubprocessStreamProtocol):
     def __init__(self, mark: str, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(limit=READ_LIMIT, loop=loop)
         self._filters = {1: NoiseFilter(mark), 2: NoiseFilter(mark)}
+        self.begun: asyncio.Future[str | None] = loop.create_future()
 
     def pipe_data_received(self, fd: int, data: bytes | str) -> None:
         assert isinstance(data, bytes)
         own = self._filters[fd].feed(data)
+        if self._filters[2].label is not None and not self.begun.done():
+            self.begun.set_result(None)
         if own:
             super().pipe_data_received(fd, own)
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        if fd == 2 and not self.begun.done():
+            self.begun.set_result(self._filters[2].messages())
+        super().pipe_connection_lost(fd, exc)

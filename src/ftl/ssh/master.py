@@ -162,6 +162,10 @@ class Master:
             running = await self._first.capture.news()
         return found
 
+    async def first_command_ended(self) -> None:
+        """Wait until the first command has ended."""
+        await self._first.capture.ended()
+
     async def forward(self, path: Path, destination: Destination) -> None:
         """Listen on a unix socket of this machine, and connect its clients to a destination.
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import asynccontextmanager, suppress
-from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from ftl import child
-from ftl.child import Completed
 from ftl.errors import FtlError, ServerError
-from ftl.ssh import facts, failures, framing, quoting, sessions
+from ftl.ssh import facts, failures
+from ftl.ssh.commands import Commands
 from ftl.ssh.connection import Connection
-from ftl.ssh.foreground import run_in_foreground
-from ftl.ssh.framing import new_mark, process_id, strip_noise
 from ftl.ssh.kept import Keep
-from ftl.ssh.target import Destination, client
+from ftl.ssh.pool import Pool
+from ftl.ssh.target import Destination
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -24,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from ftl.spawn import Capture
+    from ftl.child import Completed
     from ftl.ssh.facts import Facts
     from ftl.ssh.master import Master
     from ftl.ssh.target import Target
@@ -33,17 +30,6 @@ NOT_KEPT = Keep()
 
 # Seconds for the facts, over a connection that stands.
 _FACTS_SECONDS = 15.0
-
-# Seconds to end a command on the server that is given up.
-_END_SECONDS = 5.0
-
-# Seconds for the event loop to notice that processes were killed: one that does not, before it is closed, says so.
-_KILLED_SECONDS = 1.0
-
-_FAILED = 255
-
-# A terminal there, whose input is passed on as it is (no escape character), without "Shared connection closed".
-_TERMINAL = ("-tt", "-e", "none", "-o", "LogLevel=ERROR")
 
 
 def connect(server: Target, *, keep: Keep = NOT_KEPT, interactive: bool | None = None) -> OpenSSH:
@@ -67,13 +53,14 @@ class OpenSSH:
         self.engine_socket = ""
         self.login_output = ""
         self._connection = connection
+        self._pool = Pool(connection)
+        self._commands = Commands(self.name, self._pool)
         self._facts = facts.UNKNOWN
         self._dialled: dict[Destination, Path] = {}
         self._dialling = asyncio.Lock()
         self._engine: Path | None = None
         self._likely: Path | None = None
         self._engine_lock = asyncio.Lock()
-        self._processes: list[Process] = []
 
     async def __aenter__(self) -> Self:
         """Connect.
@@ -99,48 +86,18 @@ class OpenSSH:
         timeout: float = 60.0,  # the Machine's signature
     ) -> Completed:
         """Run a command to its end; see Machine."""
-        mark = new_mark()
-        line = quoting.framed_line(argv, mark)
-        done = await self._command(line, mark=mark, stdin=stdin, seconds=timeout, what=argv[0])
-        stdout, stderr = strip_noise(done.stdout, mark), strip_noise(done.stderr, mark)
-        if stdout is None or stderr is None:
-            raise self._cannot_run(done)
-        return Completed(tuple(argv), done.exit_code, stdout, stderr)
+        return await self._commands.run(argv, stdin=stdin, seconds=timeout)
 
     async def start(self, argv: Sequence[str]) -> Process:
         """Start a command; see Machine."""
-        master = self._connected()
-        slot = await master.sessions.take()
-        try:
-            mark = new_mark()
-            line = quoting.framed_line(argv, mark)
-            process = await framing.start(self._client(line), mark, group=master.group)
-        except BaseException:
-            sessions.release(slot)
-            raise
-        self._processes.append(process)
-        master.sessions.release_after(process, slot)
-        return process
+        return await self._commands.start(argv)
 
     async def attach(self, argv: Sequence[str], *, terminal: bool) -> int:
         """Run a command with our streams; see Machine.
 
         ssh itself has the terminal: raw mode, its size, signals. Without one, what the login printed is left out.
         """
-        master = self._connected()
-        slot = await master.sessions.take()
-        try:
-            if terminal:
-                status = await run_in_foreground(self._client(quoting.plain_line(argv), *_TERMINAL))
-            else:
-                mark = new_mark()
-                line = quoting.marked_line(argv, mark)
-                status = await run_in_foreground(self._client(line), mark=mark)
-        finally:
-            sessions.release(slot)
-        if status == _FAILED:
-            await self._raise_if_not_run("")
-        return status
+        return await self._commands.attach(argv, terminal=terminal)
 
     async def likely_engine_url(self) -> str | None:
         """The usual socket, forwarded right after the login; see Machine."""
@@ -187,13 +144,9 @@ class OpenSSH:
         yield f"unix://{path}"
 
     async def close(self) -> None:
-        """Leave the connection; see Machine."""
-        await self._connection.close()
-        ends = [asyncio.create_task(one.wait()) for one in self._processes if one.returncode is None]
-        if ends:
-            _, late = await asyncio.wait(ends, timeout=_KILLED_SECONDS)
-            for end in late:
-                end.cancel()
+        """Leave the connections; see Machine."""
+        await self._pool.close()
+        await self._commands.wait()
 
     async def _forward_engine(self) -> Path:
         found = self._facts if self._facts.socket else await self._ask()
@@ -212,67 +165,11 @@ class OpenSSH:
 
     async def _ask(self) -> Facts:
         """Ask for the facts again: Docker may have been installed or stopped in between."""
-        done = await self._command(facts.COMMAND, mark=None, stdin=None, seconds=_FACTS_SECONDS, what="facts")
+        done = await self.run(facts.ARGV, timeout=_FACTS_SECONDS)
         found = facts.find(done.stdout.decode(errors="replace"))
         if found is None:
-            raise self._cannot_run(done)
+            raise failures.runs_nothing(self.name, done.stderr or done.stdout)
         return found
-
-    def _cannot_run(self, done: Completed) -> ServerError:
-        """The error for a login that runs something else: a forced command, or a shell like nologin."""
-        output = done.stderr or done.stdout
-        return ServerError(
-            f"{self.name} does not run commands as it should",
-            cause=failures.last_words(output.decode(errors="replace")),
-        )
-
-    async def _command(
-        self, line: str, *, mark: str | None, stdin: bytes | None, seconds: float, what: str
-    ) -> Completed:
-        """Run a command line in the server's login shell; `mark` is that of a framed one."""
-        master = self._connected()
-        async with master.sessions.one():
-            try:
-                done = await child.complete(
-                    self._client(line),
-                    stdin=stdin,
-                    seconds=seconds,
-                    group=master.group,
-                    give_up=partial(self._give_up, mark),
-                )
-            except TimeoutError as error:
-                raise ServerError(
-                    f"`{what}` did not end within {seconds:.0f} seconds on {self.name}"
-                ) from error
-        if done.exit_code == _FAILED:
-            await self._raise_if_not_run(done.stderr.decode(errors="replace"))
-        return done
-
-    async def _give_up(
-        self, mark: str | None, _transport: asyncio.SubprocessTransport, capture: Capture
-    ) -> None:
-        """End a command on the server. Its ssh process is killed afterwards: it ignores SIGTERM."""
-        if mark is None:
-            return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_END_SECONDS):
-                while (pid := process_id(bytes(capture.stderr), mark)) is None:
-                    if not await capture.news():
-                        return
-                argv = self._client(quoting.kill(pid))
-                await child.complete(
-                    argv, seconds=_END_SECONDS, group=self._connection.master.group, give_up=_leave
-                )
-
-    async def _raise_if_not_run(self, output: str) -> None:
-        """Tell ssh's own status 255 from a command's: ssh may print nothing when the connection breaks."""
-        if "Session open refused by peer" in output:
-            raise failures.failure(self._connection.attempt, output)
-        if not await self._connection.stands():
-            raise self._connection.lost()
-
-    def _client(self, line: str, *options: str) -> list[str]:
-        return ["ssh", *client(self._connection.master.files.socket), *options, "--", "ftl", line]
 
     def _connected(self) -> Master:
         """The master of a connection that stands.
@@ -283,7 +180,3 @@ class OpenSSH:
         if not self._connection.alive:
             raise self._connection.lost()
         return self._connection.master
-
-
-async def _leave(_transport: asyncio.SubprocessTransport, _capture: Capture) -> None:
-    """Do nothing before the child is killed."""

@@ -1,6 +1,7 @@
-"""Slots for the sessions of a connection, across the processes that share it.
+"""Slots for the sessions of a connection, within the number that its server allows.
 
-sshd allows ten sessions on a connection (MaxSessions).
+sshd allows ten sessions on a connection (MaxSessions). Another number shows when it refuses one: then as many as were
+open are the limit. Forwards do not count as sessions.
 """
 
 from __future__ import annotations
@@ -8,16 +9,17 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
+ALLOWED = 10
+"""sshd's usual MaxSessions."""
+
 # Two of the ten are left: for the first command of another process, and to end a command that is given up.
-_SLOTS = 8
+_SLOTS = ALLOWED - 2
 
 # Commands that one process runs to their end at a time. More slots are taken by commands that stay open: a deploy's
 # lock, a transfer's script.
@@ -25,61 +27,113 @@ _RUNNING = 4
 
 _POLL_SECONDS = 0.05
 
+Kind = Literal["run", "stay", "end"]
+"""Kind of a session: run to its end, staying open, or ending another command at once."""
+
+
+class Slot:
+    """A place for one session; to be released once.
+
+    Attributes:
+        is_first: Whether no other session was open when it was taken.
+    """
+
+    def __init__(self, sessions: Sessions, kind: Kind, file: int | None, *, is_first: bool) -> None:
+        self.kind = kind
+        self.is_first = is_first
+        self._sessions = sessions
+        self._file = file
+
+    def release(self) -> None:
+        """Leave the place to another session."""
+        if self._file is not None:
+            os.close(self._file)
+        self._sessions.freed(self.kind)
+
+    def refuse(self) -> None:
+        """Release the slot of a session that the server refused.
+
+        It allows no more than those that are open.
+        """
+        self.release()
+        self._sessions.limit = min(self._sessions.limit, self._sessions.open)
+
 
 class Sessions:
-    """Slots for the sessions of one process.
+    """Slots for the sessions of one process over one connection.
 
     Args:
         folder: The folder of a shared connection, where locked files mark the slots that are taken; None: it is not
             shared.
+
+    Attributes:
+        open: The number of slots that are taken.
+        limit: The number of sessions that the server allows, as far as is known.
     """
 
     def __init__(self, folder: Path | None) -> None:
+        self.open = 0
+        self.limit = ALLOWED
         self._folder = folder
-        self._running = asyncio.Semaphore(_RUNNING)
+        self._running = 0
+        self._free = asyncio.Event()
         self._watching: set[asyncio.Task[None]] = set()
 
-    @asynccontextmanager
-    async def one(self) -> AsyncIterator[None]:
-        """Take a slot for a command that is run to its end."""
-        async with self._running:
-            slot = await self.take()
-            try:
-                yield
-            finally:
-                release(slot)
+    async def take(self, kind: Kind) -> Slot | None:
+        """Take a slot; waits while one will be free when a command has run to its end.
 
-    async def take(self) -> int | None:
-        """Wait for a slot and take it, for `release` or `release_after`."""
-        if self._folder is None:
-            return None
-        while (slot := _free_slot(self._folder)) is None:  # noqa: ASYNC110 - other processes release them
-            await asyncio.sleep(_POLL_SECONDS)
-        return slot
+        Returns:
+            The slot; None where all are taken by commands that stay open.
+        """
+        while not self._has_room(kind):
+            if kind == "end" or not self._running:
+                return None
+            self._free.clear()
+            await self._free.wait()
+        self.open += 1
+        self._running += kind == "run"
+        try:
+            shared = None if self._folder is None or kind == "end" else self._folder
+            number, file = (0, None) if shared is None else await _lock(shared)
+        except BaseException:
+            self.freed(kind)
+            raise
+        return Slot(self, kind, file, is_first=self.open == 1 and number == 0)
 
-    def release_after(self, process: Process, slot: int | None) -> None:
+    def freed(self, kind: Kind) -> None:
+        """Count a session that has ended."""
+        self.open -= 1
+        self._running -= kind == "run"
+        self._free.set()
+
+    def release_after(self, process: Process, slot: Slot) -> None:
         """Release a slot when a process has ended."""
-        if slot is not None:
-            task = asyncio.create_task(_release_after(process, slot))
-            self._watching.add(task)
-            task.add_done_callback(self._watching.discard)
+        task = asyncio.create_task(_release_after(process, slot))
+        self._watching.add(task)
+        task.add_done_callback(self._watching.discard)
+
+    def _has_room(self, kind: Kind) -> bool:
+        if kind == "run" and self._running >= _RUNNING:
+            return False
+        return self.open < (self.limit if kind == "end" else min(self.limit, _SLOTS))
 
 
-def release(slot: int | None) -> None:
-    """Release a slot."""
-    if slot is not None:
-        os.close(slot)
-
-
-async def _release_after(process: Process, slot: int) -> None:
+async def _release_after(process: Process, slot: Slot) -> None:
     try:
         await process.wait()
     finally:
-        release(slot)
+        slot.release()
 
 
-def _free_slot(folder: Path) -> int | None:
-    """The open and locked file of a free slot; None where all are taken."""
+async def _lock(folder: Path) -> tuple[int, int]:
+    """Wait for a slot that no process has: its number and its file, open and locked."""
+    while (slot := _free_slot(folder)) is None:  # noqa: ASYNC110 - other processes release them
+        await asyncio.sleep(_POLL_SECONDS)
+    return slot
+
+
+def _free_slot(folder: Path) -> tuple[int, int] | None:
+    """The number and the open and locked file of the first free slot; None where all are taken."""
     for number in range(_SLOTS):
         slot = os.open(folder / f"session{number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -87,5 +141,5 @@ def _free_slot(folder: Path) -> int | None:
         except BlockingIOError:
             os.close(slot)
         else:
-            return slot
+            return number, slot
     return None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
+import signal
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +15,7 @@ import aiohttp
 import pytest
 from lab.prepare import Tool, ensure
 from tests.e2e.ssh.stage import PATIENCE, processes, run, until
-from tests.e2e.sshd import Sshd, free_port
+from tests.e2e.sshd import Sshd, descendants, free_port
 
 from ftl.engine.client import connector
 from ftl.errors import ServerError
@@ -136,6 +138,55 @@ def test_a_configuration_that_runs_no_commands_is_overridden(
     async def work() -> None:
         async with connect(sshd.target()) as machine:
             assert (await machine.run(["cat"], stdin=b"input")).stdout == b"input"
+
+    run(work())
+
+
+@pytest.mark.parametrize("allowed", [1, 3])
+def test_a_server_that_allows_few_sessions(tmp_path: Path, allowed: int) -> None:
+    """With `MaxSessions 1` or 3 as many commands run at once as with 10: over more connections (W-7)."""
+    few = Sshd(tmp_path, settings=(f"MaxSessions {allowed}",))
+    few.start()
+
+    async def work() -> None:
+        async with connect(few.target()) as machine:
+            lock, transfer, third = [await machine.start(["sh", "-c", "read x; echo $x"]) for _ in range(3)]
+            done = await asyncio.gather(*(machine.run(["sh", "-c", "sleep 0.2; echo 1"]) for _ in range(6)))
+            assert [each.stdout for each in done] == [b"1\n"] * 6
+            with pytest.raises(ServerError, match="did not end within"):
+                await machine.run(["sleep", "98764"], timeout=0.5)
+            for process in (lock, transfer, third):
+                assert process.stdin is not None
+                assert process.stdout is not None
+                process.stdin.write(b"hello\n")
+                assert await process.stdout.read() == b"hello\n"
+                assert await process.wait() == 0
+        await until(lambda: not processes("sleep\x0098764"))
+        await until(lambda: not processes(str(few.key)))
+
+    try:
+        run(work())
+    finally:
+        few.stop()
+
+
+def test_a_connection_over_which_nothing_comes_is_lost(sshd: Sshd) -> None:
+    """A command's time limit names the connection, and since when it is silent, not the command (S-3)."""
+
+    async def work() -> None:
+        async with connect(sshd.target(), interactive=False) as machine:
+            await machine.run(["true"])
+            assert sshd.process is not None
+            stalled = descendants(sshd.process.pid)
+            for process in stalled:
+                os.kill(process, signal.SIGSTOP)
+            try:
+                with pytest.raises(ServerError, match=r"connection to 127\.0\.0\.1 was lost") as raised:
+                    await machine.run(["sh", "-c", "sleep 1"], timeout=2)
+            finally:
+                for process in stalled:
+                    os.kill(process, signal.SIGCONT)
+            assert re.fullmatch(r"no answer for \d.* s, since \d\d:\d\d:\d\d", raised.value.cause or "")
 
     run(work())
 

@@ -81,10 +81,12 @@ def test_nothing_stays_behind_a_killed_process(sshd: Sshd) -> None:
         asyncio.run(work())
     """)
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        folder = process.stdout.readline().strip()
-        assert len(processes(folder)) >= 3
-        process.send_signal(signal.SIGKILL)
+        try:
+            assert process.stdout is not None
+            folder = process.stdout.readline().strip()
+            assert len(processes(folder)) >= 3
+        finally:
+            process.send_signal(signal.SIGKILL)
     deadline = time.monotonic() + PATIENCE
     while processes(folder) or Path(folder).exists():
         assert time.monotonic() < deadline, processes(folder)
