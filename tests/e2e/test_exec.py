@@ -89,7 +89,7 @@ def test_exec(ftl: Callable[..., Project], server: Server) -> None:
     app.project.write({"bare/Dockerfile": BARE})
     app.config["services"].append({"name": "bare", "build": "bare", "stop_timeout": 0})
     never = app.run("exec", "web")
-    assert (never.exit_code, "`ftl deploy` starts it" in never.stderr) == (1, True)
+    assert (never.exit_code, "is not deployed" in never.stderr) == (1, True)
     app.deploy().ok()
 
     # Pipes: bytes, streams apart, the exit code, arguments as they are.
@@ -129,6 +129,30 @@ def test_exec(ftl: Callable[..., Project], server: Server) -> None:
     terminal.wait_for("# ")
     terminal.type("\x04")
     assert terminal.wait() == 5
+
+    # A container of its own: pipes and exit code; removed at its end, and when its client is killed.
+    call = command("run", "web", "--", "sh", "-c", "cat; exit 4")
+    done = subprocess.run(
+        call,
+        input=data,
+        capture_output=True,
+        cwd=app.project.folder,
+        env={**os.environ, **app.project.environment},
+        check=False,
+    )
+    assert (done.returncode, done.stdout == data) == (4, True)
+    with app.project.start("run", "web", "--", "sleep", "7773") as process:
+        deadline = time.monotonic() + 20
+        while "sleep 7773" not in processes(server, "7773").splitlines():
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        process.kill()
+    wait_until_gone(server, "7773")
+    detached = app.run("run", "-d", "--ttl", "3s", "web", "--", "sleep", "7774").ok().stdout.strip()
+    assert detached in server.docker("ps", "--format", "{{.Names}}").splitlines()
+    wait_until_gone(server, "7774")
+    filters = ("--filter", "label=ftl.role=run", "--filter", f"label=ftl.project={app.name}")
+    assert server.docker("ps", "--all", "--quiet", *filters) == ""
 
     # Killed: with a terminal, with pipes, and where the image has no shell.
     terminal = Terminal(app, "exec", "web", "--", "sh", "-c", "echo up; sleep 7772; true")

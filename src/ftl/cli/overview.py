@@ -32,6 +32,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "audit": "List the changes of the project: who, when, what, how it ended.",
         "logs": "Print the logs of services and dependencies, merged by time.",
         "exec": "Run a command or a shell in a running container.",
+        "run": "Run a command in a new container of a service.",
         "tunnels": "Forward the dependencies' ports to this machine.",
         "version": "Print the versions of FTL, Python and the server's engine.",
     },

@@ -18,7 +18,9 @@ CUTOFF = 0.77
 
 COMMANDS = {
     "bash": "exec",
+    "attach": "exec",
     "check": "validate",
+    "console": "exec",
     "delete": "remove",
     "destroy": "remove",
     "diff": "plan",
@@ -36,11 +38,13 @@ COMMANDS = {
     "ps": "status",
     "revert": "rollback",
     "rm": "remove",
+    "sh": "exec",
     "shell": "exec",
     "ssh": "exec",
     "tail": "logs",
     "top": "status",
     "tunnel": "tunnels",
+    "task": "run",
     "undo": "rollback",
     "uninstall": "remove",
     "up": "deploy",
@@ -50,11 +54,14 @@ COMMANDS = {
 OPTIONS = {
     "--config": "--file",
     "--debug": "--verbose",
+    "--detached": "--detach",
     "--host": "--server",
+    "--index": "--replica",
     "--port": "",
     "--only": "",
     "--service": "",
     "--tail": "--lines",
+    "--timeout": "--ttl",
     "--until": "",
 }
 """Option of another tool -> ours that means the same; empty where none does."""

@@ -40,6 +40,9 @@ def container(spec: ContainerSpec, *, log_driver: str) -> Body:
         body["Healthcheck"] = _health(spec.healthcheck)
     if spec.stop_timeout is not None:
         body["StopTimeout"] = math.ceil(spec.stop_timeout)
+    if spec.once in ("pipes", "terminal"):
+        body |= dict.fromkeys(("AttachStdin", "AttachStdout", "AttachStderr", "OpenStdin", "StdinOnce"), True)
+        body["Tty"] = spec.once == "terminal"
     for name, aliases in first_network(spec):
         body["NetworkingConfig"] = {"EndpointsConfig": {name: {"Aliases": list(aliases)}}}
     return body
@@ -101,6 +104,11 @@ def _host(spec: ContainerSpec, log_driver: str) -> Body:
         host["Sysctls"] = dict(spec.sysctls)
     if log_driver == "json-file":
         host["LogConfig"] = _BOUNDED_LOG
+    if spec.once:
+        # As process 1, the command would ignore Ctrl-C unless it handles it: an init process is that instead.
+        host |= {"AutoRemove": True, "Init": True}
+    if spec.once in ("pipes", "terminal"):
+        host["LogConfig"] = {"Type": "none"}
     return host
 
 

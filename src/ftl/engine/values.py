@@ -237,6 +237,8 @@ class ContainerSpec:
         stop_timeout: Seconds between the stop signal and SIGKILL.
         dns_options: Options of the container's resolver ("ndots:1").
         sysctls: Kernel settings of the container's network namespace.
+        once: For a command that runs once: the engine removes the container at its end. With "pipes" and "terminal", a
+            client is attached to it; then its output is not logged.
     """
 
     image: str
@@ -253,6 +255,7 @@ class ContainerSpec:
     stop_timeout: float | None = None
     dns_options: tuple[str, ...] = ()
     sysctls: Mapping[str, str] = field(default_factory=dict)
+    once: Literal["", "detached", "pipes", "terminal"] = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,13 @@ import asyncio
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
+from ftl.errors import EngineError
 from ftl.programs import program
 from ftl.proxy.docker_script import docker_script
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from ftl.ssh.machine import Machine
 
@@ -26,7 +27,13 @@ PATIENCE = 30
 
 
 async def attach(
-    machine: Machine, script: str, name: str, *arguments: str, terminal: bool, guard: tuple[str, ...]
+    machine: Machine,
+    script: str,
+    name: str,
+    *arguments: str,
+    terminal: bool,
+    guard: tuple[str, ...],
+    prepare: Callable[[], Awaitable[None]] | None = None,
 ) -> int:
     """Run a script of this package that attaches to a container; returns its exit status.
 
@@ -36,11 +43,32 @@ async def attach(
         name: The name that process lists show.
         arguments: The script's.
         terminal: Whether it gets a terminal.
-        guard: The kind, container and token for the guard.
+        guard: The kind, container, and token or time to live for the guard.
+        prepare: Called under the guard, before the script.
     """
-    attached = docker_script(machine, program(__package__, f"scripts/{script}"), name, *arguments)
     async with _guarded(machine, guard):
-        return await machine.attach(attached, terminal=terminal)
+        if prepare is not None:
+            await prepare()
+        return await machine.attach(_command(machine, script, name, *arguments), terminal=terminal)
+
+
+async def detach(machine: Machine, script: str, name: str, *arguments: str) -> int:
+    """Run a script of this package that starts a container and leaves it running.
+
+    Raises:
+        EngineError: The docker CLI refused, with its message.
+    """
+    done = await machine.run(_command(machine, script, name, *arguments))
+    if done.exit_code:
+        raise EngineError(
+            f"the engine on {machine.name} could not start the container",
+            cause=done.stderr.decode(errors="replace").strip() or f"exit status {done.exit_code}",
+        )
+    return done.exit_code
+
+
+def _command(machine: Machine, script: str, name: str, *arguments: str) -> list[str]:
+    return docker_script(machine, program(__package__, f"scripts/{script}"), name, *arguments)
 
 
 @asynccontextmanager
@@ -50,8 +78,7 @@ async def _guarded(machine: Machine, arguments: tuple[str, ...]) -> AsyncIterato
     The guard's end is not awaited, which would cost a round trip: without the last word, it finds out by itself that
     the command has ended.
     """
-    script = program(__package__, "scripts/guard.sh")
-    process = await machine.start(docker_script(machine, script, "ftl-guard", str(PATIENCE), *arguments))
+    process = await machine.start(_command(machine, "guard.sh", "ftl-guard", str(PATIENCE), *arguments))
     beating = asyncio.create_task(_beat(process))
     assert process.stdin is not None
     try:

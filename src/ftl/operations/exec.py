@@ -6,6 +6,7 @@ import os
 import secrets
 from typing import TYPE_CHECKING
 
+from ftl.deploy.plan.specs import SHELL
 from ftl.errors import FtlError
 from ftl.events import Note
 from ftl.operations.attached import attach
@@ -14,13 +15,9 @@ from ftl.operations.selection import select_container, short_name
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ftl.config import Project
     from ftl.engine.values import Container
     from ftl.events import Emit
     from ftl.host.session import Session
-
-SHELL = ("sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash; exec sh")
-"""The default command: bash if the image has it, else sh."""
 
 NOT_FOUND = (126, 127)
 """Exit status of the docker CLI for a command that cannot be started, by its version."""
@@ -28,7 +25,7 @@ NOT_FOUND = (126, 127)
 
 async def execute(
     session: Session,
-    project: Project,
+    project: str,
     name: str,
     command: Sequence[str],
     *,
@@ -40,7 +37,7 @@ async def execute(
 
     Args:
         session: The server.
-        project: The project.
+        project: The project's name.
         name: One of its services and dependencies.
         command: The program and its arguments, which no shell parses; empty: a shell.
         replica: See `select_container`.
@@ -48,7 +45,7 @@ async def execute(
         emit: Receives a note when the container stopped meanwhile.
 
     Raises:
-        UsageError: The service has no such replica.
+        UsageError: There is no service or dependency of this name, or no such replica.
         FtlError: It does not run; or no command was given, and its image has no shell.
         ServerError: The connection was lost. The command then ends, too.
     """
@@ -70,13 +67,13 @@ async def execute(
 
 
 async def _explain(
-    session: Session, project: Project, name: str, container: Container, shell: int | None, emit: Emit
+    session: Session, project: str, name: str, container: Container, shell: int | None, emit: Emit
 ) -> None:
     """Say why a command failed, where the container is the reason.
 
     Args:
         session: The server.
-        project: The project.
+        project: The project's name.
         name: The service or dependency.
         container: Its container.
         shell: The exit status of the default command; None where a command was given.
@@ -87,7 +84,7 @@ async def _explain(
     state = await session.engine.container(container.id)
     if state is None or state.restarting or not state.running:
         stopped = "was removed" if state is None else f"stopped ({state.exit_code})"
-        emit(Note(f"{short_name(project.name, container)} {stopped}, and the command with it"))
+        emit(Note(f"{short_name(project, container)} {stopped}, and the command with it"))
 
 
 def no_shell(name: str, call: str) -> FtlError:

@@ -13,35 +13,23 @@ from ftl.suggestions import select_names
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ftl.config import Project
     from ftl.engine.values import Container
     from ftl.host.session import Session
 
 
-def known_name(project: Project, name: str) -> str:
-    """The name of one of the project's services and dependencies, checked.
-
-    Raises:
-        UsageError: It has none of this name; the hint suggests a similar one.
-    """
-    known = [service.name for service in project.services]
-    known += [dependency.name for dependency in project.dependencies]
-    return select_names([name], known, kind="service or dependency")[0]
-
-
 async def select_container(
-    session: Session, project: Project, name: str, *, replica: int | None = None
+    session: Session, project: str, name: str, *, replica: int | None = None
 ) -> Container:
     """A running container of a dependency or of the live release; usually one round trip.
 
     Args:
         session: The server.
-        project: The project.
+        project: The project's name.
         name: One of its services and dependencies.
         replica: From 1 on; None: the first that runs.
 
     Raises:
-        UsageError: It has no such replica.
+        UsageError: There is no service or dependency of this name, or no such replica.
         FtlError: It is not deployed, or does not run.
     """
     replicas = await live_containers(session, project, name)
@@ -54,38 +42,42 @@ async def select_container(
         raise UsageError(f"there is no replica {replica} of {name}", hint=f"{session.name} has {count} of it")
     if chosen.state != "running":
         raise FtlError(
-            f"{short_name(project.name, chosen)} does not run on {session.name}",
+            f"{short_name(project, chosen)} does not run on {session.name}",
             cause=chosen.status.lower() or chosen.state,
             hint=f"`ftl logs {name}` shows its last lines, `ftl status` what runs",
         )
     return chosen
 
 
-async def live_containers(session: Session, project: Project, name: str) -> Sequence[Container]:
+async def live_containers(session: Session, project: str, name: str) -> Sequence[Container]:
     """The containers of a dependency, or of a service's live release, by replica.
 
     Only where several releases have containers (a deploy is under way, or was interrupted) is the server asked for
     more than their list.
 
     Raises:
-        FtlError: There are none.
+        UsageError: There is no service or dependency of this name.
+        FtlError: The project is not deployed.
     """
-    listed = await session.engine.containers(labels={labels.PROJECT: project.name})
-    containers = [container for container in listed if _is_unit(container, name)]
+    listed = await session.engine.containers(labels={labels.PROJECT: project})
+    units = [container for container in listed if _is_unit(container)]
+    if not units:
+        raise FtlError(
+            f"{project} is not deployed on {session.name}", hint="`ftl deploy` makes the first release"
+        )
+    known = sorted({container.labels.get(labels.SERVICE, "") for container in units})
+    select_names([name], known, kind="service or dependency")
+    containers = [container for container in units if container.labels.get(labels.SERVICE) == name]
     releases = {container.labels.get(labels.RELEASE) for container in containers}
     if len(releases) > 1:
-        observed = await observe(session.engine, session.info, project.name, session.name)
+        observed = await observe(session.engine, session.info, project, session.name)
         live = observed.live_release(name)
         containers = [one for one in containers if one.labels.get(labels.RELEASE) == live] or containers
-    if not containers:
-        raise FtlError(f"{name} is not deployed on {session.name}", hint="`ftl deploy` starts it")
     return by_replica(containers)
 
 
-def _is_unit(container: Container, name: str) -> bool:
+def _is_unit(container: Container) -> bool:
     role = container.labels.get(labels.ROLE)
-    if container.labels.get(labels.SERVICE) != name:
-        return False
     return role == labels.ROLE_SERVICE or (role == labels.ROLE_DEPENDENCY and not is_parked(container))
 
 

@@ -12,18 +12,14 @@ from ftl.errors import FtlError, UsageError
 from ftl.events import Event, Note
 from ftl.host.session import Session
 from ftl.operations.exec import execute
-from ftl.operations.selection import known_name, select_container
+from ftl.operations.selection import select_container
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import Answer, FakeMachine
-from tests.unit.deploy.world import project, service
-from tests.unit.operations.stage import add
+from tests.unit.operations.stage import PROJECT, add
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-
-SHOP = project(service("web"))
 
 
 def session(engine: FakeEngine, machine: FakeMachine | None = None) -> Session:
@@ -43,7 +39,7 @@ async def deployed(*names: str) -> FakeEngine:
 
 def chosen(engine: FakeEngine, replica: int | None = None) -> str:
     """Name of the selected container."""
-    return run(select_container(session(engine), SHOP, "web", replica=replica)).name
+    return run(select_container(session(engine), PROJECT, "web", replica=replica)).name
 
 
 def executed(
@@ -54,7 +50,7 @@ def executed(
     status = run(
         execute(
             session(engine, machine),
-            SHOP,
+            PROJECT,
             "web",
             command,
             replica=None,
@@ -92,15 +88,15 @@ def test_a_stopped_container_and_none_at_all_are_failures() -> None:
     with pytest.raises(FtlError, match=r"web-r1 does not run on shop\.example\.com") as stopped:
         chosen(engine)
     assert "ftl logs web" in (stopped.value.hint or "")
-    with pytest.raises(FtlError, match="web is not deployed") as never:
+    with pytest.raises(FtlError, match="shop is not deployed") as never:
         chosen(FakeEngine())
-    assert never.value.hint == "`ftl deploy` starts it"
+    assert never.value.hint == "`ftl deploy` makes the first release"
 
 
 def test_an_unknown_name_gets_a_suggestion() -> None:
-    """Before any server is asked."""
+    """Of what is deployed."""
     with pytest.raises(UsageError) as error:
-        known_name(SHOP, "wbe")
+        run(select_container(session(run(deployed("shop-web-r1"))), PROJECT, "wbe"))
     assert error.value.hint == "did you mean `web`?"
 
 

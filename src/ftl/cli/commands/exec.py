@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ftl.cli.attached import has_terminal, run_attached
-from ftl.cli.project import load_project
+from ftl.cli.project import load_target, project_option
 from ftl.cli.run import pass_options
 
 if TYPE_CHECKING:
@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 @click.option(
     "--replica", type=click.IntRange(min=1), metavar="N", help="The N-th replica. [the first that runs]"
 )
+@project_option
 @pass_options
-def command(options: Options, name: str, arguments: tuple[str, ...], replica: int | None) -> None:
+def command(
+    options: Options, name: str, arguments: tuple[str, ...], replica: int | None, project: str | None
+) -> None:
     """Run a command or a shell in a running container.
 
     SERVICE is a service or a dependency. Without a COMMAND, a shell: bash if the image has it, else sh. No shell
@@ -30,18 +33,15 @@ def command(options: Options, name: str, arguments: tuple[str, ...], replica: in
     pipes, byte by byte: `ftl exec postgres -- pg_dump -U shop shop > shop.sql`. Its exit code is that of FTL. When FTL
     or the connection ends, the command ends too.
     """
-    from ftl.operations.selection import known_name
-
-    project, _, address = load_project(options)
-    known_name(project, name)
+    target = load_target(options, project)
 
     async def work(emit: Emit) -> int:
         from ftl.host.session import open_session
         from ftl.operations.exec import execute
 
-        async with open_session(address.machine(project=project.name)) as session:
+        async with open_session(target.address.machine(project=target.project)) as session:
             return await execute(
-                session, project, name, arguments, replica=replica, terminal=has_terminal(), emit=emit
+                session, target.project, name, arguments, replica=replica, terminal=has_terminal(), emit=emit
             )
 
     run_attached(options, "exec", work)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shlex
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ftl.deploy.names import volume_name
 from ftl.deploy.replicas import aliases
@@ -15,11 +15,14 @@ from ftl.engine.values import ContainerSpec, Healthcheck, Mount, Publish, Ulimit
 from ftl.proxy.names import project_network
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from ftl.config import Container as ContainerSection
     from ftl.config import Dependency, Project, Service, VolumeMount
 
+
+SHELL = ("sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash; exec sh")
+"""The command where a user gave none: bash if the image has it, else sh."""
 
 DEFAULT_SPEC = asdict(ContainerSpec(image="", labels={}))
 """All settings at their defaults: what a spec leaves out."""
@@ -135,6 +138,42 @@ def hook_spec(project: str, desired: DesiredContainer, *, release: str, command:
             labels.ROLE: labels.ROLE_HOOK,
         },
         networks={project_network(project): ()},
+    )
+
+
+def run_spec(
+    project: str,
+    desired: DesiredContainer,
+    *,
+    release: str,
+    once: Literal["detached", "pipes", "terminal"],
+    command: Sequence[str] | None,
+) -> ContainerSpec:
+    """Container of `ftl run`: the service's env, volumes and network, but no ports and aliases.
+
+    Args:
+        project: The project's name.
+        desired: The service's container.
+        release: The release that it is of.
+        once: See `ContainerSpec`.
+        command: The arguments of its entrypoint; None: a shell in place of that.
+    """
+    marks = {
+        labels.PROJECT: project,
+        labels.SERVICE: desired.name,
+        labels.RELEASE: release,
+        labels.ROLE: labels.ROLE_RUN,
+    }
+    return replace(
+        desired.spec,
+        entrypoint=desired.spec.entrypoint if command is not None else SHELL[:1],
+        command=tuple(command) if command is not None else SHELL[1:],
+        publish=(),
+        healthcheck=None,
+        restart="no",
+        labels=marks,
+        networks={project_network(project): ()},
+        once=once,
     )
 
 

@@ -2,10 +2,14 @@
 # Runs on the server.
 #
 # $1: seconds without a heartbeat after which the client counts as gone; $2: "exec" or "run"; $3: the container;
-# $4: the token of an exec.
+# $4: the token of an exec, or the seconds that a run may take.
 # stdin: "beat\n" again and again, and "done\n" when the command has ended. Both have 5 bytes.
 trap '' HUP PIPE
-while beat=$(timeout "$1" dd bs=5 count=1 2>/dev/null) && [ "$beat" = beat ]; do :; done
+end=
+[ "$2" = run ] && end=$(($(date +%s) + $4))
+while beat=$(timeout "$1" dd bs=5 count=1 2>/dev/null) && [ "$beat" = beat ]; do
+    [ -n "$end" ] && [ "$(date +%s)" -ge "$end" ] && break
+done
 [ "$beat" = "done" ] && exit
 exec >/dev/null 2>&1 </dev/null
 

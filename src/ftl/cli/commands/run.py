@@ -1,0 +1,89 @@
+"""`ftl run`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from ftl.cli.attached import has_terminal, run_attached
+from ftl.cli.output import put
+from ftl.cli.project import load_target, project_option
+from ftl.cli.run import pass_options, run
+from ftl.errors import UsageError
+
+if TYPE_CHECKING:
+    from ftl.cli.options import Options
+    from ftl.events import Emit
+    from ftl.operations.run import RunResult
+
+
+@click.command()
+@click.argument("name", metavar="SERVICE")
+@click.argument("arguments", metavar="[-- COMMAND...]", nargs=-1, type=click.UNPROCESSED)
+@click.option("--release", metavar="RELEASE", help="A release whose image is on the server. [the live one]")
+@click.option("-d", "--detach", is_flag=True, help="Leave it running, and print the container's name.")
+@click.option("--ttl", metavar="TIME", help="End it after this time: 90s, 30m, 2h. [24h; with -d, no limit]")
+@project_option
+@pass_options
+def command(
+    options: Options,
+    name: str,
+    arguments: tuple[str, ...],
+    release: str | None,
+    detach: bool,
+    ttl: str | None,
+    project: str | None,
+) -> None:
+    """Run a command in a new container of a service.
+
+    The container has the image, env, volumes and network of the live release, as recorded on the server, but no
+    ports, and gets none of the service's requests. It is removed when the command ends. COMMAND is passed to the
+    image's entrypoint; without a COMMAND, a shell starts instead. Terminal, pipes and exit code are as with `ftl
+    exec`. When FTL or the connection ends, the command ends too, unless it is detached. A deploy leaves it alone.
+    """
+    from ftl.operations.run import RunRequest
+
+    target = load_target(options, project)
+    kind: Literal["detached", "terminal", "pipes"] = "detached" if detach else "pipes"
+    if not detach and has_terminal():
+        kind = "terminal"
+    request = RunRequest(
+        target.project,
+        target.address.server,
+        name,
+        arguments,
+        release=release,
+        kind=kind,
+        seconds=None if ttl is None else _seconds(ttl),
+    )
+
+    async def work(emit: Emit) -> RunResult:
+        from ftl.host.session import open_session
+        from ftl.operations.run import run_command
+
+        async with open_session(target.address.machine(project=target.project)) as session:
+            return await run_command(request, session, emit)
+
+    async def attached(emit: Emit) -> int:
+        return (await work(emit)).status
+
+    if not detach:
+        run_attached(options, "run", attached)
+    result = run(options, "run", work, lambda result: {"container": result.container})
+    if not options.json:
+        put(result.container)
+
+
+def _seconds(text: str) -> float:
+    """The value of --ttl in seconds.
+
+    Raises:
+        UsageError: It is not a duration longer than 0.
+    """
+    from ftl.config.values.scalars import InvalidValue, interval
+
+    try:
+        return interval(text)
+    except InvalidValue as error:
+        raise UsageError(f"--ttl: `{text}` {error}", hint="write it like 90s, 30m or 2h") from error

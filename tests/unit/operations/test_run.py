@@ -1,0 +1,142 @@
+"""Commands in containers of their own: the container that is created, and what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.engine import labels
+from ftl.engine.values import ContainerSpec, EngineInfo
+from ftl.errors import FtlError, UsageError
+from ftl.host.session import Session
+from ftl.operations.run import RunRequest, RunResult, run_command
+from ftl.proxy.names import project_network
+from ftl.releases.store import ensure_store, write_record
+from tests.support.clock import run
+from tests.support.fake_engine import FakeEngine
+from tests.support.fake_machine import Answer, FakeMachine
+from tests.unit.deploy.world import project, record, service
+from tests.unit.operations.stage import PROJECT, add
+
+if TYPE_CHECKING:
+    from ftl.events import Event
+    from ftl.releases.record import ReleaseRecord
+
+WEB = service("web", env={"DATABASE_URL": "postgres://db"}, command="serve")
+SHOP = project(WEB)
+
+
+class Engine(FakeEngine):
+    """An engine that keeps the specs of all containers that were created."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.specs: dict[str, ContainerSpec] = {}
+
+    async def create(self, name: str, spec: ContainerSpec) -> str:
+        self.specs[name] = spec
+        return await super().create(name, spec)
+
+
+def recorded(release: str) -> ReleaseRecord:
+    """The record of a live release, with the project."""
+    made = record(release, web=release)
+    return replace(made, outcome="live", project=SHOP.to_dict())
+
+
+async def deployed(*releases: str) -> Engine:
+    """A server to which these releases were deployed; the last one runs."""
+    engine = Engine()
+    await engine.create_network(project_network(PROJECT), {})
+    await add(
+        engine, f"shop-web-{releases[-1]}", "web", release=releases[-1], image=f"shop-web:{releases[-1]}"
+    )
+    await ensure_store(engine, f"shop-web:{releases[-1]}")
+    for release in releases:
+        await write_record(engine, PROJECT, recorded(release))
+    return engine
+
+
+def ran(
+    engine: FakeEngine, machine: FakeMachine | None = None, **request: object
+) -> tuple[RunResult, list[Event]]:
+    """Result of a command, and the events."""
+    info = EngineInfo("20.10.24", "1.41", "linux/amd64", "overlay2", "/var/lib/docker")
+    session = Session("shop.example.com", machine or FakeMachine(), engine, info)
+    asked = RunRequest(PROJECT, SHOP.server, "web", **request)  # type: ignore[arg-type]
+    events: list[Event] = []
+    return run(run_command(asked, session, events.append)), events
+
+
+def test_the_container_has_all_of_the_service_but_its_ports_and_name() -> None:
+    """Env from the record; no alias of the service, no restart; its own role."""
+    engine = run(deployed("r1"))
+    result, _ = ran(engine, command=("migrate", "a b"), kind="pipes")
+    spec = engine.specs[result.container]
+    assert result.container.startswith("shop-web-run-")
+    assert (spec.image, spec.command, spec.entrypoint) == ("shop-web:r1", ("migrate", "a b"), None)
+    assert spec.env == {"DATABASE_URL": "postgres://db"}
+    assert (spec.publish, spec.restart, spec.once) == ((), "no", "pipes")
+    assert list(spec.networks.values()) == [()]
+    assert spec.labels[labels.ROLE] == labels.ROLE_RUN
+    assert spec.labels[labels.RELEASE] == "r1"
+
+
+def test_a_shell_takes_the_place_of_the_entrypoint() -> None:
+    """An image whose entrypoint is the app would pass the shell to that."""
+    engine = run(deployed("r1"))
+    result, _ = ran(engine, kind="terminal")
+    spec = engine.specs[result.container]
+    assert spec.entrypoint == ("sh",)
+    assert "bash" in (spec.command or ("", ""))[1]
+    assert "TERM" in spec.env
+
+
+def test_the_guard_knows_the_container_before_it_exists() -> None:
+    """So that a connection that breaks in between leaves none; it also has the time to live."""
+    engine = run(deployed("r1"))
+    machine = FakeMachine()
+    machine.answer("ftl-guard", answer=Answer(stays=True))
+    result, _ = ran(engine, machine, command=("true",), seconds=90.0)
+    assert machine.commands[0][-3:] == ("run", result.container, "90")
+    assert machine.commands[1][-2:] == ("attached", result.container)
+    assert machine.processes[0].received.endswith(b"done\n")
+
+
+def test_a_failed_command_leaves_no_container_that_never_started() -> None:
+    """The engine removes one at its end alone."""
+    engine = run(deployed("r1"))
+    machine = FakeMachine()
+    machine.answer("ftl-run", answer=Answer(exit_code=1))
+    result, _ = ran(engine, machine, command=("true",))
+    assert result.status == 1
+    assert result.container not in engine.by_name
+
+
+def test_a_detached_command_has_no_guard_and_no_limit() -> None:
+    """Unless the user sets one."""
+    engine = run(deployed("r1"))
+    machine = FakeMachine()
+    result, _ = ran(engine, machine, command=("work",), kind="detached")
+    assert [command[-3:] for command in machine.commands] == [("detached", result.container, "0")]
+
+
+def test_another_release_needs_its_image() -> None:
+    """By the record; without the image on the server there is nothing to run."""
+    engine = run(deployed("r1", "r2"))
+    engine.add_image("shop-web:r1")
+    result, _ = ran(engine, command=("true",), release="r1")
+    assert engine.specs[result.container].image == "shop-web:r1"
+    other = run(deployed("r1", "r2"))
+    with pytest.raises(UsageError, match="the image of web in r1 is no longer on"):
+        ran(other, command=("true",), release="r1")
+    with pytest.raises(UsageError, match="there is no release `r7`"):
+        ran(other, command=("true",), release="r7")
+
+
+def test_before_the_first_deploy() -> None:
+    """There is no image to run."""
+    with pytest.raises(FtlError, match="shop is not deployed"):
+        ran(FakeEngine(), command=("true",))
