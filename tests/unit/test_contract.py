@@ -98,6 +98,7 @@ LABELS = {
     "ROLE_PROXY": "proxy",
     "ROLE_STATE": "state",
     "ROLE_HOOK": "hook",
+    "ROLE_RUN": "run",
     "ROLE_NETWORK": "network",
     "ROLE_VOLUME": "volume",
     "ROLE_TRANSFER": "transfer",
