@@ -137,15 +137,34 @@ def test_init_writes_a_file_that_is_valid(ftl: Cli) -> None:
     assert ftl(["validate"]).code == 0
 
 
-def test_init_keeps_secrets_and_configuration_out_of_the_image(ftl: Cli) -> None:
-    """Without a .dockerignore one is written; with one, what is missing in it is named."""
+def test_init_says_what_it_wrote_and_found(ftl: Cli) -> None:
+    """The JSON result has the files, the evidence and what is left to do."""
     Path("ftl.yaml").unlink()
-    assert "created .dockerignore" in ftl(["init"]).out
-    assert {".git", ".env", "ftl.yaml"} < set(Path(".dockerignore").read_text().splitlines())
-    Path(".dockerignore").write_text("*.md\n.env*\n")
+    result = ftl(["init", "--json", "--domain", "shop.example.org"]).result
+    assert (result["stack"], result["port"], result["written"]) == (
+        "Dockerfile",
+        9000,
+        ["ftl.yaml", ".dockerignore"],
+    )
+    assert {"subject", "value", "reason", "sure"} == set(result["found"][0])
+    assert "domain: shop.example.org" in Path("ftl.yaml").read_text()
+
+
+def test_init_can_print_the_files_only(ftl: Cli) -> None:
+    """--dry-run prints each file below its name, and writes none."""
     Path("ftl.yaml").unlink()
-    assert "add to .dockerignore, so that they are not in the image: .git ftl.yaml" in ftl(["init"]).out
-    assert Path(".dockerignore").read_text() == "*.md\n.env*\n"
+    outcome = ftl(["init", "--dry-run"])
+    assert "==> ftl.yaml\n" in outcome.out
+    assert "port: 9000" in outcome.out
+    assert not Path("ftl.yaml").exists()
+
+
+def test_init_refuses_a_domain_that_is_none(ftl: Cli) -> None:
+    """A wrong --domain or --server is an error before anything is written."""
+    Path("ftl.yaml").unlink()
+    assert "`https://x.org` is not a domain" in ftl(["init", "--domain", "https://x.org"]).err
+    assert "`a b` is not a host" in ftl(["init", "--server", "a b"]).err
+    assert not Path("ftl.yaml").exists()
 
 
 def test_init_leaves_a_file_alone_that_is_there(ftl: Cli) -> None:
@@ -155,12 +174,13 @@ def test_init_leaves_a_file_alone_that_is_there(ftl: Cli) -> None:
     assert Path("ftl.yaml").read_text() == TEXT
 
 
-def test_init_says_that_a_dockerfile_is_missing(ftl: Cli) -> None:
-    """Without a Dockerfile the file is created, and a note says that `ftl build` needs one."""
+def test_init_without_an_app_is_an_error(ftl: Cli) -> None:
+    """Without a Dockerfile and an app, nothing is written, and the hint says how to go on."""
     Path("ftl.yaml").unlink()
     Path("Dockerfile").unlink()
-    code, out, _ = ftl(["init"])
-    assert (code, "no Dockerfile" in out) == (0, True)
+    code, _, err = ftl(["init"])
+    assert (code, "write a Dockerfile" in err) == (2, True)
+    assert not Path("ftl.yaml").exists()
 
 
 @pytest.mark.parametrize("valid", [True, False])

@@ -11,94 +11,139 @@ from ftl.cli.project import FILE
 from ftl.cli.run import pass_options, run_sync
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from ftl.cli.options import Options
-    from ftl.config.starter import DetectedApp
+    from ftl.onboarding.starter import Answers, Start
 
 
 @click.command()
+@click.option("--domain", metavar="NAME", help="Domain of the app.")
+@click.option("--dry-run", is_flag=True, help="Print the files, write nothing.")
 @pass_options
-def command(options: Options) -> None:
+def command(options: Options, domain: str | None, dry_run: bool) -> None:
     """Create an ftl.yaml for the app in this folder.
 
-    The project is named after the folder, and the port is the one that the Dockerfile exposes. Without a
-    .dockerignore, one is created that keeps .git, .env and ftl.yaml out of the image. An existing file is not
-    overwritten.
+    Without a Dockerfile, one is written too. FTL recognises Django, Flask, FastAPI and other Python apps (pip, uv,
+    poetry), Express, Next.js and other Node apps, Vite and other sites (npm, pnpm, yarn), Go, Rails, Laravel, Spring
+    Boot, a Procfile and plain files. It finds the port, start command, health check, migrations, workers, and the
+    databases that the app's dependencies ask for, and says why. On a terminal it asks for the domain and the server. No
+    existing file is changed.
     """
+    from pathlib import Path
 
-    def work() -> Fields:
-        from pathlib import Path
+    path = Path(options.file or FILE)
+    _refuse_existing(path)
 
-        from ftl.config.starter import DOCKERIGNORE, starter_yaml
+    def work() -> Start:
+        from ftl.onboarding.starter import make_start, write
 
-        path = Path(options.file or FILE)
-        app = _detect_app(path.parent)
-        _write(path, starter_yaml(app))
-        ignore = path.with_name(".dockerignore")
-        missing = _not_ignored(ignore)
-        if missing is None:
-            _write(ignore, DOCKERIGNORE)
-        return {
-            "file": str(path),
-            "dockerfile": app.dockerfile,
-            "port": app.port,
-            "dockerignore": str(ignore) if missing is None else None,
-            "not_ignored": missing or [],
-        }
+        start = make_start(path.parent, _answers(options, domain), file=path.name)
+        if not dry_run:
+            write(path.parent, start, file=path.name)
+        return start
 
-    fields = run_sync(options, "init", work, lambda fields: fields)
-    not_ignored = fields["not_ignored"]
+    start = run_sync(options, "init", work, lambda start: _fields(path, start, dry_run=dry_run))
     if options.json or options.quiet:
         return
-    put(f"created {fields['file']}: set your domain in it, then run `ftl validate`")
-    if fields["dockerignore"] is not None:
-        put(f"created {fields['dockerignore']}, which keeps .git, .env and ftl.yaml out of the image")
-    elif isinstance(not_ignored, list) and not_ignored:
-        put(f"add to .dockerignore, so that they are not in the image: {' '.join(not_ignored)}")
-    put("to try it without a server: `ftl sandbox up`, then `ftl deploy --server sandbox`")
-    if not fields["dockerfile"]:
-        put("there is no Dockerfile next to it yet; `ftl build` needs one")
-    elif fields["port"] is None:
-        put("the Dockerfile exposes no port: replace 8000 with the port your app listens on")
+    if dry_run:
+        _print_files(start)
+    else:
+        _print_result(start)
 
 
-def _detect_app(folder: Path) -> DetectedApp:
-    from ftl.config.starter import DetectedApp, project_name
-    from ftl.files import read_small_file
-    from ftl.image.building.dockerfile import exposed_port
-
-    name = project_name(folder.resolve().name)
-    try:
-        text = read_small_file(folder / "Dockerfile").decode("utf-8", "replace")
-    except OSError:
-        return DetectedApp(name, dockerfile=False, port=None)
-    return DetectedApp(name, dockerfile=True, port=exposed_port(text))
-
-
-def _not_ignored(file: Path) -> list[str] | None:
-    """Files that a .dockerignore should exclude and does not; None if there is no such file."""
-    from ftl.config.starter import NOT_FOR_IMAGES
-    from ftl.image.building.dockerignore import read_dockerignore
-
-    if not file.exists():
-        return None
-    ignore = read_dockerignore(file.parent, file.with_name("Dockerfile"))
-    return [path for path in NOT_FOR_IMAGES if not ignore.match(path, ignore.top).ignored]
-
-
-def _write(path: Path, text: str) -> None:
-    """Create the file.
+def _refuse_existing(path: Path) -> None:
+    """Fail before any question is asked.
 
     Raises:
-        UsageError: It exists already, or cannot be written.
+        UsageError: The file exists already.
     """
     from ftl.errors import UsageError
 
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise UsageError(f"{path} already exists", hint="`ftl validate` checks it") from None
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written", cause=error.strerror) from error
+    if path.exists():
+        raise UsageError(f"{path} already exists", hint="`ftl validate` checks it")
+
+
+def _answers(options: Options, domain: str | None) -> Answers:
+    """Values that no file has: by option, else asked for on a terminal.
+
+    Raises:
+        UsageError: One of them is not valid.
+    """
+    import sys
+
+    from ftl.config.values import scalars
+    from ftl.errors import UsageError
+    from ftl.onboarding.starter import Answers
+
+    server = options.server if options.server not in ("sandbox", "local") else None
+    if sys.stdin.isatty() and sys.stderr.isatty() and not (options.json or options.quiet):
+        domain = domain or _ask("domain (empty: set it later)")
+        server = server or (_ask(f"server, as [USER@]HOST (empty: {domain})") if domain else None)
+    checks = ((domain, scalars.domain), (server and server.rpartition("@")[2], scalars.ssh_host))
+    for value, parse in checks:
+        try:
+            parse(value) if value else None
+        except scalars.InvalidValue as error:
+            raise UsageError(f"`{value}` {error.message}", hint=error.hint) from None
+    domain = domain and scalars.domain(domain)
+    return Answers(domain, server)
+
+
+def _ask(question: str) -> str | None:
+    import asyncio
+
+    from ftl.ui.prompt import ask
+
+    answer = asyncio.run(ask(question))
+    return answer.strip() or None if answer else None
+
+
+def _fields(path: Path, start: Start, *, dry_run: bool) -> Fields:
+    from dataclasses import asdict
+
+    return {
+        "file": str(path),
+        "dockerfile": True,
+        "port": start.app.port,
+        "stack": start.app.stack,
+        "written": [] if dry_run else list(start.files),
+        "kept": list(start.kept),
+        "found": [asdict(fact) for fact in start.facts],
+        "todo": list(start.todo),
+        **({"files": dict(start.files)} if dry_run else {}),
+    }
+
+
+def _print_files(start: Start) -> None:
+    for name, text in start.files.items():
+        put(f"==> {name}")
+        for line in text.splitlines() if name != ".env" else [_hidden(line) for line in text.splitlines()]:
+            put(line)
+        put("")
+
+
+def _hidden(line: str) -> str:
+    name, separator, _ = line.partition("=")
+    return f"{name}=********" if separator and not line.startswith("#") else line
+
+
+def _print_result(start: Start) -> None:
+    from ftl.cli.output import put_table
+
+    rows = [
+        (fact.subject, fact.value, fact.reason if fact.sure else f"{fact.reason} (not sure)")
+        for fact in start.facts
+    ]
+    put_table(("FOUND", "VALUE", "BECAUSE"), rows, sentences=("VALUE", "BECAUSE"))
+    put(f"wrote {_listed(list(start.files))}" + (f"; kept {_listed(start.kept)}" if start.kept else ""))
+    for text in start.todo:
+        put(f"to do: {text}")
+    put(
+        "next: `ftl validate`; to try it without a server: `ftl sandbox up`, then `ftl deploy --server sandbox`"
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names)

@@ -1,0 +1,112 @@
+"""Model of an app: processes, port, databases, and the facts behind them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass, field
+
+Command = tuple[str, ...]
+"""A command in exec form."""
+
+Migration = tuple[str | None, str]
+"""A command before a release, and the evidence for it."""
+
+NO_MIGRATION: Migration = (None, "")
+
+_SHELL = re.compile(r"[|&;<>()$`*?~#\n]")
+_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Something that was found, and the evidence for it.
+
+    Attributes:
+        subject: "start command", "port".
+        reason: The evidence: "CMD of the Dockerfile".
+        sure: False: ftl.yaml has a comment about it, too.
+    """
+
+    subject: str
+    value: str
+    reason: str
+    sure: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A process beside the web process, of the same image."""
+
+    name: str
+    command: Command
+    reason: str
+    single: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The health check: a path, or only the port, with the reason."""
+
+    path: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class App:
+    """One app and what it needs.
+
+    Attributes:
+        stack: "Django".
+        evidence: What showed the stack: "manage.py".
+        port: The port that it listens on; None if it has no web process.
+        dockerfile: The Dockerfile to write; None if the app has one.
+        files: More files to write, by name.
+        packages: Names of its direct dependencies, by which databases are found.
+        hook: Command before a release: migrations.
+        env: Environment that the stack needs, with the reason as a comment.
+        secrets: Variables with a value to put into .env.
+        volumes: Named volumes, with the reason as a comment.
+        ignored: Lines of .dockerignore that only this stack needs.
+        facts: What else was found.
+        todo: What only the user can do.
+    """
+
+    stack: str
+    evidence: str
+    port: int | None
+    port_reason: str = ""
+    dockerfile: str | None = None
+    files: dict[str, str] = field(default_factory=dict)
+    packages: frozenset[str] = frozenset()
+    start: Command = ()
+    start_reason: str = ""
+    health: Health = Health(None, "no health path was found")
+    hook: str | None = None
+    hook_reason: str = ""
+    workers: tuple[Worker, ...] = ()
+    env: dict[str, tuple[str, str]] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
+    volumes: dict[str, str] = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()
+    facts: tuple[Fact, ...] = ()
+    todo: tuple[str, ...] = ()
+
+
+def exec_form(line: str) -> Command:
+    """Split a command line into words; `sh -c` only where it needs a shell.
+
+    That shell is replaced by the last program, so that SIGTERM reaches it.
+    """
+    assigned = _ASSIGNMENT.match(line)
+    if not _SHELL.search(line) and not assigned:
+        try:
+            return tuple(shlex.split(line))
+        except ValueError:
+            return ("sh", "-c", line)
+    head, separator, last = line.rpartition("&&")
+    last = last.strip()
+    if re.search(r"[|;&\n(]", last) or last.startswith("exec "):
+        return ("sh", "-c", line)
+    prefix = "exec env " if _ASSIGNMENT.match(last) else "exec "
+    return ("sh", "-c", f"{head}{separator}{' ' if separator else ''}{prefix}{last}")

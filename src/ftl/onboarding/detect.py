@@ -1,0 +1,232 @@
+"""Find the app in a folder: its stack by the table, then its Procfile and Dockerfile."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ftl.errors import UsageError
+from ftl.onboarding.app import App, Fact, Health, Worker, exec_form
+from ftl.onboarding.folder import NOT_SOURCE, AppFolder
+from ftl.onboarding.stacks.common import found_health
+from ftl.onboarding.stacks.table import STACKS, Stack
+from ftl.onboarding.templates import cmd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+WORKSPACES = ("pnpm-workspace.yaml", "turbo.json", "nx.json", "lerna.json", "go.work", "rush.json")
+_SUBFOLDERS = ("apps", "packages", "services")
+_MAX_SHOWN = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Detected:
+    """The app that was found, and its folder relative to the searched one."""
+
+    app: App
+    folder: AppFolder
+    context: str = "."
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    stack: Stack
+    evidence: str
+
+
+def detect(path: Path) -> Detected:
+    """Find the app in a folder.
+
+    Raises:
+        UsageError: There is none, more than one, or a file of it cannot be parsed.
+    """
+    folder = AppFolder(path)
+    matches = _matches(folder)
+    if folder.has("Dockerfile"):
+        return Detected(_with_dockerfile(folder, _chosen(folder, matches, strict=False)), folder)
+    if is_monorepo(folder) and not any(
+        match.stack.language != "Node" and match.stack.clear for match in matches
+    ):
+        raise _monorepo(folder)
+    app = _chosen(folder, matches, strict=True)
+    if app is not None:
+        return Detected(app, folder)
+    below = list(_apps_below(folder))
+    if len(below) == 1:
+        name, _ = below[0]
+        inner = folder / name
+        app = _chosen(inner, _matches(inner), strict=True)
+        if inner.has("Dockerfile"):
+            app = _with_dockerfile(inner, app)
+        if app is not None:
+            return Detected(app, inner, f"./{name}")
+    if below:
+        raise _several(below)
+    raise UsageError(_nothing(folder), hint=_nothing_hint(folder))
+
+
+def _matches(folder: AppFolder) -> list[_Match]:
+    found: dict[str, _Match] = {}
+    for stack in STACKS:
+        if stack.language not in found and (evidence := stack.evidence(folder)):
+            found[stack.language] = _Match(stack, evidence)
+    return list(found.values())
+
+
+def _chosen(folder: AppFolder, matches: list[_Match], *, strict: bool) -> App | None:
+    clear = [match for match in matches if match.stack.clear]
+    if len(clear) > 1 and strict:
+        names = [f"{match.stack.name} ({match.evidence})" for match in clear]
+        raise UsageError(
+            f"there are {len(clear)} apps in this folder: {' and '.join(names)}",
+            hint="write a Dockerfile for each (`build: {dockerfile: NAME}`), or move one to a folder of its own; "
+            "then `ftl init` again",
+        )
+    if not matches:
+        return None
+    chosen = (clear or matches)[0]
+    app = chosen.stack.describe(folder, chosen.evidence)
+    others = [match for match in matches if match is not chosen and match.stack.name == "built site"]
+    if others and app.stack not in ("Laravel", "Rails"):
+        built = f"the Dockerfile does not build the assets ({others[0].evidence})"
+        text = f"{built}: add a stage with Node if the app needs them"
+        app = replace(app, todo=(*app.todo, text))
+    return with_procfile(app, folder.read("Procfile"))
+
+
+def with_procfile(app: App, text: str) -> App:
+    """An app with the processes of a Procfile in place of those that were found."""
+    processes = dict(processes_of(text))
+    if not processes:
+        return app
+    workers = [
+        Worker(re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-"), exec_form(line), "Procfile")
+        for name, line in processes.items()
+        if name not in ("web", "release", "console", "rake")
+    ]
+    app = replace(app, workers=tuple(workers) or app.workers)
+    if release := processes.get("release"):
+        app = replace(app, hook=release, hook_reason="release in the Procfile")
+    web = processes.get("web")
+    if web is None:
+        dockerfile = re.sub(r"^EXPOSE .*\n", "", app.dockerfile or "", flags=re.MULTILINE) or None
+        return replace(app, port=None, health=Health(None, "no web process"), dockerfile=dockerfile)
+    start = exec_form(web)
+    dockerfile = app.dockerfile
+    if dockerfile is not None:
+        port = app.port or 8000
+        dockerfile = re.sub(r"^CMD .*$", lambda _: cmd(start), dockerfile, flags=re.MULTILINE)
+        if "PORT=" not in dockerfile and "$PORT" in web:
+            dockerfile = dockerfile.replace("EXPOSE", f"ENV PORT={port}\nEXPOSE", 1)
+    fixed = re.search(r"(?::|--port[ =]|-p |--bind[ =]\S*:)(\d{4,5})\b", web)
+    port = int(fixed[1]) if fixed else app.port or 8000
+    if dockerfile is not None:
+        dockerfile = re.sub(r"^EXPOSE .*$", f"EXPOSE {port}", dockerfile, flags=re.MULTILINE)
+    reason = "web in the Procfile" if fixed else "PORT, which the Dockerfile sets"
+    return replace(
+        app,
+        start=start,
+        start_reason="web in the Procfile",
+        dockerfile=dockerfile,
+        port=port,
+        port_reason=reason,
+    )
+
+
+def processes_of(text: str) -> Iterator[tuple[str, str]]:
+    """Processes of a Procfile: names and command lines."""
+    for line in text.splitlines():
+        if match := re.match(r"^([A-Za-z0-9_-]+):\s*(.+?)\s*$", line):
+            yield match[1], match[2]
+
+
+def _with_dockerfile(folder: AppFolder, app: App | None) -> App:
+    """The app of a Dockerfile, with what the stack adds to it."""
+    from ftl.image.building.dockerfile import exposed_port
+
+    port = exposed_port(folder.read("Dockerfile"))
+    reason = "EXPOSE of the Dockerfile"
+    if app is None:
+        app = App(stack="Dockerfile", evidence="Dockerfile", port=port or 8000, health=found_health(folder))
+    if port is None:
+        port, reason = (
+            app.port or 8000,
+            "the Dockerfile exposes no port: write the one that the app listens on",
+        )
+    facts = (Fact("image", "Dockerfile", "it exists, and is used as it is"),)
+    return replace(
+        app, dockerfile=None, files={}, port=port, port_reason=reason, facts=facts, start=(), todo=()
+    )
+
+
+def is_monorepo(folder: AppFolder) -> bool:
+    """Whether the folder is the top of a workspace of several packages."""
+    if folder.has("pnpm-workspace.yaml") and "packages:" not in folder.read("pnpm-workspace.yaml"):
+        return False  # pnpm 10 keeps settings there
+    return bool(folder.has(*WORKSPACES)) or bool(folder.read_json("package.json").get("workspaces"))
+
+
+def _apps_below(folder: AppFolder) -> Iterator[tuple[str, str]]:
+    """Subfolders that are apps, with their stack."""
+    for parent in ("", *_SUBFOLDERS):
+        base = folder.path / parent
+        for path in sorted(base.iterdir()) if base.is_dir() else ():
+            name = f"{parent}/{path.name}" if parent else path.name
+            if (
+                not path.is_dir()
+                or path.name.startswith(".")
+                or path.name in NOT_SOURCE | {"docs", "public", *_SUBFOLDERS}
+            ):
+                continue
+            inner = AppFolder(path)
+            matches = _matches(inner)
+            clear = [match for match in matches if match.stack.clear] or matches
+            if clear or inner.has("Dockerfile"):
+                yield name, clear[0].stack.name if clear else "Dockerfile"
+
+
+def _listed(apps: list[tuple[str, str]]) -> str:
+    names = [f"{name} ({stack})" for name, stack in apps[:_MAX_SHOWN]]
+    more = f" and {len(apps) - _MAX_SHOWN} more" if len(apps) > _MAX_SHOWN else ""
+    return ", ".join(names) + more
+
+
+def _several(apps: list[tuple[str, str]]) -> UsageError:
+    first, second = apps[0][0], apps[1][0]
+    return UsageError(
+        f"there are {len(apps)} apps below this folder: {_listed(apps)}",
+        hint=f"`cd {first} && ftl init` for one of them; for both in one project, do that in each for its Dockerfile, "
+        f"and write one ftl.yaml here with `build: ./{first}` and `build: ./{second}`",
+    )
+
+
+def _monorepo(folder: AppFolder) -> UsageError:
+    apps = list(_apps_below(folder))
+    found = f", with {_listed(apps)}" if apps else ""
+    name = apps[0][0] if apps else "apps/web"
+    build = f"build: {{context: ., dockerfile: {name}/Dockerfile}}"
+    return UsageError(
+        f"this folder is a monorepo{found}",
+        hint=f"its packages share the lock file here, so that an app is built from here: write {name}/Dockerfile and "
+        f"`{build}` in ftl.yaml; or write a Dockerfile here, and run `ftl init` again",
+    )
+
+
+def _nothing(folder: AppFolder) -> str:
+    return (
+        "there is no app in this folder that FTL knows"
+        if any(folder.path.iterdir())
+        else "this folder is empty"
+    )
+
+
+def _nothing_hint(folder: AppFolder) -> str:
+    compose = folder.has("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
+    known = compose or folder.has("config/deploy.yml", "fly.toml", "app.json", "Procfile")
+    if known:
+        return f"`ftl init --from {known}` takes over {known}"
+    hint = "write a Dockerfile (any language works with one) and run `ftl init` again"
+    return f"{hint}; for an image that exists, see docs/reference/ftl-yaml.md"

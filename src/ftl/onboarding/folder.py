@@ -1,0 +1,160 @@
+"""Bounded, cached look at the files of an app. Nothing outside of its folder is read."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from ftl.errors import UsageError
+from ftl.files import read_small_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MAX_FILES = 2000
+MAX_SOURCE_BYTES = 200_000
+MAX_DEPTH = 5
+
+_NOT_SOURCE = """
+    node_modules vendor venv env dist build target __pycache__ tests test spec site-packages storage tmp
+"""
+NOT_SOURCE = frozenset(_NOT_SOURCE.split())
+"""Folders that are no source of the app, besides those that begin with a dot."""
+
+_SOURCE = (
+    ".prisma",
+    ".py",
+    ".js",
+    ".mjs",
+    ".cjs",
+    ".ts",
+    ".go",
+    ".rb",
+    ".php",
+    ".java",
+    ".kt",
+    ".properties",
+    ".yml",
+    ".yaml",
+)
+_VARIABLE = re.compile(
+    r"""(?:environ(?:\.get)?\s*[\[(]|getenv\s*\(|Getenv\s*\(|LookupEnv\s*\(|ENV\s*\[|ENV\.fetch\s*\(|\benv\s*\(|
+        \bconfig\s*\(|\benv\.[a-z_]+\s*\()\s*["']([A-Z][A-Z0-9_]+)["']
+      |process\.env\.([A-Z][A-Z0-9_]+)|process\.env\[["']([A-Z][A-Z0-9_]+)""",
+    re.VERBOSE,
+)
+
+
+class AppFolder:
+    """The files of one app; missing or unreadable ones are as if they were not there."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._texts: dict[str, str | None] = {}
+
+    def __truediv__(self, name: str) -> AppFolder:
+        return AppFolder(self.path / name)
+
+    def has(self, *names: str) -> str | None:
+        """The first of these files that exists."""
+        return next((name for name in names if (self.path / name).is_file()), None)
+
+    def has_folder(self, name: str) -> bool:
+        """Whether it has this folder."""
+        return (self.path / name).is_dir()
+
+    def read(self, name: str) -> str:
+        """Text of a file; empty if there is none."""
+        if name not in self._texts:
+            try:
+                self._texts[name] = read_small_file(self.path / name).decode("utf-8-sig", "replace")
+            except OSError:
+                self._texts[name] = None
+        return self._texts[name] or ""
+
+    def read_json(self, name: str) -> dict[str, object]:
+        """Mapping in a JSON file; empty if there is no such file.
+
+        Raises:
+            UsageError: It is not JSON, or not a mapping.
+        """
+        text = self.read(name)
+        if not text:
+            return {}
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            place = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
+            raise UsageError(
+                f"{name} is not valid JSON{place}",
+                cause=str(error).partition(":")[0],
+                hint="correct it, then run `ftl init` again",
+            ) from None
+        if not isinstance(value, dict):
+            raise UsageError(f"{name} is not a JSON object", hint="it must begin with {")
+        return value
+
+    def read_toml(self, name: str) -> dict[str, object]:
+        """Mapping in a TOML file; empty if there is no such file.
+
+        Raises:
+            UsageError: It is not TOML.
+        """
+        import tomllib
+
+        try:
+            return tomllib.loads(self.read(name))
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
+            raise UsageError(
+                f"{name} is not valid TOML", cause=str(error), hint="correct it, then run `ftl init` again"
+            ) from None
+
+    @cached_property
+    def sources(self) -> dict[str, str]:
+        """Texts of the app's source files, by path; the ones nearest to the top first."""
+        return {
+            name: self.read(name) for name in sorted(self._walk(), key=lambda name: (name.count("/"), name))
+        }
+
+    def _walk(self) -> Iterator[str]:
+        """Names of source files; a very large folder is looked at in part."""
+        seen = 0
+        for parent, folders, names in os.walk(self.path):
+            below = os.path.relpath(parent, self.path)
+            depth = 0 if below == "." else below.count(os.sep) + 1
+            folders[:] = sorted(
+                folder for folder in folders if not folder.startswith(".") and folder not in NOT_SOURCE
+            )
+            if depth == MAX_DEPTH:
+                folders.clear()
+            for name in sorted(names):
+                path = os.path.join(parent, name)  # noqa: PTH118
+                is_script = "." not in name and os.path.basename(parent) == "bin"  # noqa: PTH119
+                if not (is_script or name.endswith(_SOURCE)) or name.endswith((".min.js", ".d.ts")):
+                    continue
+                seen += 1
+                if seen > MAX_FILES:
+                    return
+                if os.path.isfile(path) and os.path.getsize(path) <= MAX_SOURCE_BYTES:  # noqa: PTH113, PTH202
+                    yield os.path.normpath(os.path.join(below, name)).replace(os.sep, "/")  # noqa: PTH118
+
+    @cached_property
+    def variables(self) -> dict[str, str]:
+        """Environment variables that the code reads, with the first file that does."""
+        found: dict[str, str] = {}
+        for name, text in self.sources.items():
+            for match in _VARIABLE.finditer(text):
+                found.setdefault(next(filter(None, match.groups())), name)
+        return found
+
+    def search(self, pattern: str, suffix: str = "") -> tuple[str, re.Match[str]] | None:
+        """The first match of a regular expression in the sources, with its file."""
+        regex = re.compile(pattern, re.MULTILINE)
+        for name, text in self.sources.items():
+            if name.endswith(suffix) and (match := regex.search(text)):
+                return name, match
+        return None

@@ -1,0 +1,1 @@
+"""Detectors, one module per language; `table` lists the stacks."""

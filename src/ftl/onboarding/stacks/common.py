@@ -1,0 +1,53 @@
+"""Parts that several detectors share: health paths, start commands that are shell lines."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ftl.onboarding.app import Health
+
+if TYPE_CHECKING:
+    from ftl.onboarding.folder import AppFolder
+
+_HEALTH = re.compile(
+    r"""["'`](?:GET )?(/?(?:api/)?(?:_?healthz?|up|livez|readyz|ping|_health|healthcheck|health-check|status)/?)["'`]"""
+)
+_ROUTE = re.compile(r"route|get\(|path\(|url\(|handle|@|\bmap", re.IGNORECASE)
+_START_PAGE = re.compile(
+    r"""(?:\.get|\.route|HandleFunc|\.GET|\.Get|Handle|\.use)\(\s*["'`](?:GET )?/["'`]"""
+)
+
+
+def found_health(folder: AppFolder, *, start_page: bool = False) -> Health:
+    """Find a route that looks like a health check, else `/` where the code has such a page.
+
+    Args:
+        folder: The app.
+        start_page: The stack always has a page at `/`.
+    """
+    for name, text in folder.sources.items():
+        if name.endswith((".yml", ".yaml", ".properties")):
+            continue
+        for line in text.splitlines():
+            match = _HEALTH.search(line) if len(line) < 300 else None
+            if match is not None and _ROUTE.search(line):
+                return Health("/" + match[1].removeprefix("/"), f"a route in {name}")
+    if start_page:
+        return Health("/", "the start page")
+    hit = folder.search(_START_PAGE.pattern)
+    if hit is not None:
+        return Health("/", f"the route / in {hit[0]}")
+    return Health(None, "no route of the code looks like a health check")
+
+
+def found_port(folder: AppFolder, default: int, suffix: str = "") -> tuple[int, str]:
+    """The port that the code listens on, and the reason."""
+    if "PORT" in folder.variables:
+        return default, f"{folder.variables['PORT']} reads PORT, which the Dockerfile sets"
+    hit = folder.search(
+        r"(?:listen|Listen|ListenAndServe|Run|Start)\(\s*[\"'`]?[^\"'`()\s]*?:?(\d{4,5})\b", suffix
+    )
+    if hit is None:
+        return default, "nothing in the code names one: check it"
+    return int(hit[1][1]), f"`{hit[1][0]}` in {hit[0]}"

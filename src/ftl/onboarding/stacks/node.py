@@ -1,0 +1,422 @@
+"""Node apps: Next.js, Nuxt, Express and other servers, and sites that Vite and others build."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ftl.onboarding.app import NO_MIGRATION, App, Command, Fact, Health, Migration, exec_form
+from ftl.onboarding.stacks.common import found_health, found_port
+from ftl.onboarding.templates import apt_install, cmd, render
+
+if TYPE_CHECKING:
+    from ftl.onboarding.folder import AppFolder
+
+DEFAULT_VERSION = "24"
+_IGNORED = ("node_modules", ".next", "dist", "coverage", "npm-debug.log*", ".turbo")
+
+
+@dataclass(frozen=True, slots=True)
+class Manager:
+    """A package manager.
+
+    Attributes:
+        lock: Its lock file.
+        install: Command that installs what the lock file says, and nothing else.
+        unlocked: Command without a lock file.
+        cache: Folder of its downloads.
+        run: Command that runs a script.
+        prune: Command that removes the packages of development.
+        prepare: Lines before, for the image that lacks the manager.
+    """
+
+    name: str
+    lock: str
+    install: str
+    unlocked: str
+    cache: str
+    run: str
+    prune: str
+    prepare: str = ""
+
+
+MANAGERS = (
+    Manager(
+        "pnpm",
+        "pnpm-lock.yaml",
+        "pnpm install --frozen-lockfile",
+        "pnpm install",
+        "/pnpm/store",
+        "pnpm run",
+        "CI=true pnpm prune --prod --ignore-scripts",
+        "ENV PNPM_HOME=/pnpm PATH=/pnpm:$PATH\nRUN corepack enable pnpm",
+    ),
+    Manager(
+        "yarn",
+        "yarn.lock",
+        "yarn install --frozen-lockfile",
+        "yarn install",
+        "/usr/local/share/.cache/yarn",
+        "yarn run",
+        "yarn install --production --ignore-scripts --prefer-offline",
+    ),
+    Manager(
+        "npm",
+        "package-lock.json",
+        "npm ci",
+        "npm install",
+        "/root/.npm",
+        "npm run",
+        "npm prune --omit=dev",
+    ),
+)
+_BERRY = Manager(
+    "yarn",
+    "yarn.lock",
+    "yarn install --immutable",
+    "yarn install",
+    "/root/.yarn/berry/cache",
+    "yarn run",
+    "yarn workspaces focus --production",
+    "RUN corepack enable yarn",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A tool that builds a site of files."""
+
+    package: str
+    name: str
+    output: str
+
+
+SITES = (
+    Site("@angular/core", "Angular", "dist"),
+    Site("astro", "Astro", "dist"),
+    Site("react-scripts", "Create React App", "build"),
+    Site("@vue/cli-service", "Vue CLI", "dist"),
+    Site("gatsby", "Gatsby", "public"),
+    Site("@docusaurus/core", "Docusaurus", "build"),
+    Site("@11ty/eleventy", "Eleventy", "_site"),
+    Site("vitepress", "VitePress", ".vitepress/dist"),
+    Site("vite", "Vite", "dist"),
+)
+SERVERS = (
+    "express",
+    "fastify",
+    "koa",
+    "@nestjs/core",
+    "@hapi/hapi",
+    "hono",
+    "h3",
+    "restify",
+    "polka",
+    "socket.io",
+)
+
+
+def packages(folder: AppFolder, *, development: bool = True) -> dict[str, str]:
+    """Names and versions of the direct dependencies."""
+    data = folder.read_json("package.json")
+    parts = [data.get(key) for key in ("dependencies", "devDependencies")[: 2 if development else 1]]
+    return {
+        str(name): str(version) for part in parts if isinstance(part, dict) for name, version in part.items()
+    }
+
+
+def scripts(folder: AppFolder) -> dict[str, str]:
+    """The scripts of package.json."""
+    value = folder.read_json("package.json").get("scripts")
+    return {str(name): str(line) for name, line in value.items()} if isinstance(value, dict) else {}
+
+
+def next_js(folder: AppFolder) -> str | None:
+    """Evidence of Next.js."""
+    return _depends(folder, "next")
+
+
+def nuxt(folder: AppFolder) -> str | None:
+    """Evidence of Nuxt."""
+    return _depends(folder, "nuxt")
+
+
+def known_server(folder: AppFolder) -> str | None:
+    """Evidence of a server in Node, by its framework."""
+    if not folder.has("package.json"):
+        return None
+    known = packages(folder, development=False)
+    return next((f"{name} in package.json" for name in SERVERS if name in known), None)
+
+
+def start_script(folder: AppFolder) -> str | None:
+    """Evidence of some program in Node."""
+    if not folder.has("package.json"):
+        return None
+    return (
+        "the start script of package.json"
+        if "start" in scripts(folder)
+        else folder.has("server.js", "index.js")
+    )
+
+
+def site(folder: AppFolder) -> str | None:
+    """Evidence of a site that a tool builds."""
+    if not folder.has("package.json") or "build" not in scripts(folder):
+        return None
+    known = packages(folder)
+    return next((f"{one.package} in package.json" for one in SITES if one.package in known), None)
+
+
+def _depends(folder: AppFolder, name: str) -> str | None:
+    return f"{name} in package.json" if folder.has("package.json") and name in packages(folder) else None
+
+
+def describe_next(folder: AppFolder, evidence: str) -> App:
+    """Next.js: its standalone server where the configuration asks for it, else `next start`."""
+    config = folder.has("next.config.js", "next.config.mjs", "next.config.ts", "next.config.cjs") or ""
+    text = folder.read(config)
+    health = found_health(folder)
+    health = health if health.path and health.path != "/" else Health("/", "the start page")
+    if re.search(r"output\s*:\s*[\"']export", text):
+        return _site(folder, evidence, Site("next", "Next.js (exported)", "out"))
+    if not re.search(r"output\s*:\s*[\"']standalone", text):
+        app = _server(folder, "Next.js", evidence, 3000, ("next", "start"), "Next.js", health, tini=False)
+        return _with_todo(
+            app, f'`output: "standalone"` in {config or "next.config.js"} makes the image much smaller'
+        )
+    values, facts = _values(folder)
+    migration = _migration(folder)
+    public = "COPY --from=build --chown=node:node /app/public ./public" if folder.has_folder("public") else ""
+    return App(
+        stack="Next.js",
+        evidence=evidence,
+        port=3000,
+        port_reason="PORT in the Dockerfile",
+        dockerfile=render("next-standalone.dockerfile", {**values, "port": "3000", "public": public}),
+        packages=frozenset(packages(folder)),
+        start=("node", "server.js"),
+        start_reason=f"output: standalone in {config}",
+        health=health,
+        ignored=_IGNORED,
+        facts=facts,
+        hook=migration[0],
+        hook_reason=migration[1],
+    )
+
+
+def describe_nuxt(folder: AppFolder, evidence: str) -> App:
+    """Nuxt: the server that `nuxt build` makes."""
+    command = ("node", ".output/server/index.mjs")
+    return _server(
+        folder, "Nuxt", evidence, 3000, command, "nuxt build", found_health(folder, start_page=True)
+    )
+
+
+def describe_server(folder: AppFolder, evidence: str) -> App:
+    """A server by its start script."""
+    name = next((name for name in SERVERS if name in evidence), "")
+    stack = {
+        "express": "Express",
+        "fastify": "Fastify",
+        "koa": "Koa",
+        "@nestjs/core": "NestJS",
+        "hono": "Hono",
+    }.get(name, "Node")
+    command, reason = _start(folder)
+    port, port_reason = found_port(folder, 3000)
+    health = found_health(folder)
+    if health.path is None and (folder / "public").has("index.html"):
+        health = Health("/", "public/index.html")
+    if health.path is None and folder.search(r"""router\.get\(\s*['"]/['"]""") and name == "express":
+        health = Health("/", "the route / of the code")
+    app = _server(folder, stack, evidence, port, command, reason, health, port_reason=port_reason)
+    if not command:
+        return _with_todo(
+            app, "write the start command into CMD of the Dockerfile: package.json has no start script"
+        )
+    return app
+
+
+def describe_site(folder: AppFolder, evidence: str) -> App:
+    """A site of files."""
+    known = packages(folder)
+    return _site(folder, evidence, next(one for one in SITES if one.package in known))
+
+
+def _site(folder: AppFolder, evidence: str, tool: Site) -> App:
+    values, facts = _values(folder)
+    output, reason = _output(folder, tool)
+    return App(
+        stack=tool.name,
+        evidence=evidence,
+        port=8080,
+        port_reason="Caddyfile",
+        dockerfile=render(
+            "node-static.dockerfile", {**values, "build": f"RUN {values['run']} build", "output": output}
+        ),
+        files={"Caddyfile": render("spa.caddyfile", {})},
+        start=("caddy", "run"),
+        start_reason="a web server for the built files",
+        health=Health("/", "the start page"),
+        ignored=_IGNORED,
+        facts=(*facts, Fact("output folder", output, reason)),
+    )
+
+
+def _output(folder: AppFolder, tool: Site) -> tuple[str, str]:
+    for file in (
+        "vite.config.ts",
+        "vite.config.js",
+        "vite.config.mts",
+        "vite.config.mjs",
+        "astro.config.mjs",
+    ):
+        if match := re.search(r"outDir\s*:\s*[\"'](?:\./)?([\w./-]+)", folder.read(file)):
+            return match[1].rstrip("/"), f"outDir in {file}"
+    if tool.name == "Angular":
+        named = re.search(r"\"outputPath\"\s*:\s*\"([^\"]+)", folder.read("angular.json"))
+        projects = folder.read_json("angular.json").get("projects")
+        name = next(iter(projects), "app") if isinstance(projects, dict) else "app"
+        return f"{named[1] if named else f'dist/{name}'}/browser", "angular.json"
+    return tool.output, f"the default of {tool.name}"
+
+
+def _server(
+    folder: AppFolder,
+    stack: str,
+    evidence: str,
+    port: int,
+    command: Command,
+    reason: str,
+    health: Health,
+    *,
+    port_reason: str = "PORT in the Dockerfile",
+    tini: bool = True,
+) -> App:
+    values, facts = _values(folder)
+    migration = _migration(folder)
+    handled = not tini or folder.search(r"process\.(?:on|once)\(\s*[\"']SIGTERM")
+    comment = "Node as process 1 does not react to SIGTERM unless the app handles it: tini passes it on."
+    build = f"RUN {values['run']} build" if "build" in scripts(folder) else ""
+    text = render(
+        "node-server.dockerfile",
+        {
+            **values,
+            "port": str(port),
+            "build": build,
+            "prune": f"RUN {values['prune']}",
+            "system_run": "" if handled else apt_install("tini", comment),
+            "entrypoint": "" if handled else 'ENTRYPOINT ["tini", "--"]',
+            "cmd": cmd(command),
+        },
+    )
+    return App(
+        stack=stack,
+        evidence=evidence,
+        port=port,
+        port_reason=port_reason,
+        dockerfile=text,
+        packages=frozenset(packages(folder, development=False)),
+        start=command,
+        start_reason=reason,
+        health=health,
+        ignored=_IGNORED,
+        facts=facts,
+        hook=migration[0],
+        hook_reason=migration[1],
+    )
+
+
+def _start(folder: AppFolder) -> tuple[Command, str]:
+    known = scripts(folder)
+    for name in ("start:prod", "start:production", "serve:prod", "start"):
+        if name in known:
+            line = known[name]
+            if re.match(r"(?:npx )?(?:nodemon|ts-node-dev|tsx watch)\b", line):
+                line = re.sub(r"^(?:npx )?(?:nodemon|ts-node-dev|tsx watch)\b", "node", line)
+            return exec_form(line), f"the script {name} of package.json"
+    main = folder.read_json("package.json").get("main")
+    file = (
+        main if isinstance(main, str) and folder.has(main) else folder.has("server.js", "index.js", "app.js")
+    )
+    return (("node", file), "main of package.json") if file else ((), "")
+
+
+def _migration(folder: AppFolder) -> Migration:
+    known = packages(folder)
+    for name, line, needed in (
+        ("prisma", "prisma migrate deploy", "prisma/migrations"),
+        ("knex", "knex migrate:latest", "migrations"),
+        ("sequelize-cli", "sequelize-cli db:migrate", "migrations"),
+        ("drizzle-kit", "drizzle-kit migrate", "drizzle"),
+        ("node-pg-migrate", "node-pg-migrate up", "migrations"),
+    ):
+        if name in known and folder.has_folder(needed):
+            return line, f"{name} in package.json and {needed}/"
+    return NO_MIGRATION
+
+
+def manager(folder: AppFolder) -> tuple[Manager, str | None]:
+    """The package manager, and its lock file if there is one."""
+    named = str(folder.read_json("package.json").get("packageManager", ""))
+    berry = folder.has(".yarnrc.yml") or re.match(r"yarn@[2-9]", named)
+    for one in MANAGERS:
+        if folder.has(one.lock):
+            return (_BERRY if one.name == "yarn" and berry else one), one.lock
+    for one in MANAGERS:
+        if named.startswith(f"{one.name}@"):
+            return (_BERRY if one.name == "yarn" and berry else one), None
+    return MANAGERS[-1], None
+
+
+def _values(folder: AppFolder) -> tuple[dict[str, str], tuple[Fact, ...]]:
+    used, lock = manager(folder)
+    version, reason = _version(folder)
+    more = [name for name in (".npmrc", ".yarnrc.yml", "pnpm-workspace.yaml") if folder.has(name)]
+    locked = " ".join(["package.json", *([lock] if lock else []), *more])
+    prepare = (
+        used.prepare
+        if lock
+        else f"{used.prepare}\n# There is no lock file: commit one, so that builds are repeatable.".strip()
+    )
+    values = {
+        "version": version,
+        "prepare": prepare,
+        "locked": locked,
+        "cache": f"--mount=type=cache,target={used.cache}",
+        "install": used.install if lock else used.unlocked,
+        "run": used.run,
+        "prune": used.prune,
+    }
+    if folder.has_folder("prisma"):  # the install script of prisma's client reads the schema
+        values["prepare"] = f"{prepare}\nCOPY prisma ./prisma/".strip()
+    facts = (
+        Fact("Node", version, reason, sure="default" not in reason),
+        Fact("packages", used.name, lock or "package.json; there is no lock file", sure=lock is not None),
+    )
+    return values, facts
+
+
+def _version(folder: AppFolder) -> tuple[str, str]:
+    for file in (".nvmrc", ".node-version"):
+        if match := re.match(r"v?(\d+)", folder.read(file).strip()):
+            return match[1], file
+    engines = folder.read_json("package.json").get("engines")
+    wanted = str(engines.get("node", "")) if isinstance(engines, dict) else ""
+    numbers = [int(number) for number in re.findall(r"(?<![\d.])(\d{2})(?=[.\sx]|$|\|)", wanted)]
+    if numbers and not (
+        re.match(r">=?", wanted) and int(DEFAULT_VERSION) >= max(numbers) and "<" not in wanted
+    ):
+        return str(max(numbers)), "engines in package.json"
+    return (
+        DEFAULT_VERSION,
+        f"engines in package.json allows {wanted}" if wanted else "default: no file names one",
+    )
+
+
+def _with_todo(app: App, text: str) -> App:
+    from dataclasses import replace
+
+    return replace(app, todo=(*app.todo, text))

@@ -1,0 +1,458 @@
+"""Python apps: Django, Flask, FastAPI and other ASGI frameworks; with pip, uv or poetry."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ftl.onboarding.app import NO_MIGRATION, App, Command, Fact, Health, Migration, Worker
+from ftl.onboarding.stacks.common import found_health
+from ftl.onboarding.templates import apt_install, cmd, render
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ftl.onboarding.folder import AppFolder
+
+PORT = 8000
+ANY = "0.0.0.0"  # noqa: S104 -- in a container
+DEFAULT_VERSION = "3.13"
+_REQUIREMENTS = (
+    "requirements.txt",
+    "requirements/production.txt",
+    "requirements/prod.txt",
+    "requirements/base.txt",
+)
+_NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Installer:
+    """A way to install the app's packages into /venv.
+
+    Attributes:
+        files: What the image's layer of packages depends on: the lock file first.
+        text: Lines of the build stage.
+        env: More environment of the build stage.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    text: str
+    env: str = ""
+    note: str = ""
+
+
+SYSTEM: Mapping[str, tuple[str, str]] = {
+    "psycopg2": ("gcc libc6-dev libpq-dev", "libpq5"),
+    "psycopg": ("", "libpq5"),
+    "mysqlclient": ("gcc libc6-dev pkg-config libmariadb-dev", "libmariadb3"),
+}
+"""Package -> Debian packages that it needs while it is built, and while it runs."""
+
+
+def packages(folder: AppFolder) -> frozenset[str]:
+    """Names of the direct dependencies, normalised (PEP 503); also with extras: `a[b]`."""
+    return frozenset(name for text in _declared(folder) for name in _names(text))
+
+
+def _names(requirement: str) -> Iterator[str]:
+    match = _NAME.match(requirement)
+    if match is None:
+        return
+    name = re.sub(r"[-_.]+", "-", match[1]).lower()
+    yield name
+    extras = re.match(r"\s*\[([^\]]*)\]", requirement[match.end() :])
+    for extra in extras[1].split(",") if extras else ():
+        yield f"{name}[{extra.strip().lower()}]"
+
+
+def _declared(folder: AppFolder) -> Iterator[str]:
+    for file in _REQUIREMENTS:
+        yield from folder.read(file).splitlines()
+    if folder.has("pyproject.toml"):
+        data = folder.read_toml("pyproject.toml")
+        project, tool = _table(data, "project"), _table(data, "tool")
+        dependencies = project.get("dependencies")
+        yield from map(str, dependencies if isinstance(dependencies, list) else ())
+        for name, value in _table(_table(tool, "poetry"), "dependencies").items():
+            extras = value.get("extras") if isinstance(value, dict) else None
+            yield f"{name}[{','.join(map(str, extras))}]" if isinstance(extras, list) else name
+    if folder.has("Pipfile"):
+        yield from _table(folder.read_toml("Pipfile"), "packages")
+
+
+def _table(data: Mapping[str, object], key: str) -> dict[str, object]:
+    value = data.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def django(folder: AppFolder) -> str | None:
+    """Evidence of a Django project."""
+    if folder.has("manage.py") and "django" in folder.read("manage.py").lower():
+        return "manage.py"
+    return None
+
+
+def fastapi(folder: AppFolder) -> str | None:
+    """Evidence of an app of FastAPI, Starlette or Litestar."""
+    known = packages(folder) & {"fastapi", "starlette", "litestar"}
+    return f"{min(known)} among the dependencies" if known else _imported(folder, r"from fastapi import")
+
+
+def flask(folder: AppFolder) -> str | None:
+    """Evidence of a Flask app."""
+    if "flask" in packages(folder):
+        return "flask among the dependencies"
+    return _imported(folder, r"from flask import")
+
+
+def any_python(folder: AppFolder) -> str | None:
+    """Evidence of some Python app."""
+    return folder.has("requirements.txt", "pyproject.toml", "Pipfile", "uv.lock", "poetry.lock")
+
+
+def _imported(folder: AppFolder, pattern: str) -> str | None:
+    if folder.has("setup.py"):
+        return None
+    hit = folder.search(rf"^{pattern}", ".py")
+    near = hit is not None and hit[0].removeprefix("src/").count("/") < 1 + hit[0].startswith("src/")
+    return f"{hit[0]} imports it" if hit and near else None
+
+
+def describe_django(folder: AppFolder, evidence: str) -> App:
+    """A Django project behind gunicorn, or uvicorn where it is asynchronous."""
+    used = packages(folder)
+    settings, text = _django_settings(folder)
+    module = re.search(r"WSGI_APPLICATION\s*=\s*[\"']([\w.]+)\.application", text)
+    site = module[1].partition(".")[0] if module else settings.partition("/")[0].removesuffix(".py") or "app"
+    asynchronous = bool(used & {"channels", "daphne"})
+    start: Command = (
+        ("uvicorn", "--host", ANY, "--port", str(PORT), f"{site}.asgi:application")
+        if asynchronous
+        else (
+            "gunicorn",
+            "--bind",
+            f"{ANY}:{PORT}",
+            "--workers",
+            "2",
+            module[1] if module else f"{site}.wsgi",
+        )
+    )
+    generated = re.search(r"using Django (\d+\.\d+)", text)
+    assumed = f"django~={generated[1]}.0" if generated else "django"
+    after: list[str] = []
+    facts: list[Fact] = []
+    todo: list[str] = []
+    env: dict[str, tuple[str, str]] = {}
+    volumes: dict[str, str] = {}
+    if re.search(r"^STATIC_ROOT\s*=", text, re.MULTILINE):
+        after.append("RUN python manage.py collectstatic --noinput")
+        facts.append(Fact("static files", "collectstatic", f"STATIC_ROOT in {settings}"))
+    else:
+        todo.append(
+            "set STATIC_ROOT (and use whitenoise): without it, static files are served while DEBUG is on only"
+        )
+    if "db.sqlite3" in text and "django.db.backends.sqlite3" in text:
+        after.append(
+            "# The SQLite file is on a volume: what is written into a container is gone with the next release.\n"
+            "RUN mkdir /data && chown app /data && ln -s /data/db.sqlite3 db.sqlite3"
+        )
+        volumes["data:/data"] = f"the SQLite file of {settings}"
+    health = found_health(folder)
+    hosts = re.search(r"^ALLOWED_HOSTS\s*=\s*(.*)", text, re.MULTILINE)
+    variable = re.search(r"[\"']([A-Z_]*ALLOWED_HOSTS?)[\"']", text[hosts.start() :][:300] if hosts else "")
+    if variable:
+        env[variable[1]] = ("@domain@", "ALLOWED_HOSTS, by the settings")
+        health = health if health.path else Health(None, f"{settings} names no page that is always there")
+    elif hosts and "*" not in hosts[1]:
+        todo.append(f"add your domain to ALLOWED_HOSTS in {settings}: Django answers 400 to other host names")
+        health = Health(None, "a page answers once ALLOWED_HOSTS has the domain")
+    if re.search(r"^DEBUG\s*=\s*True", text, re.MULTILINE):
+        todo.append(f"DEBUG is True in {settings}: turn it off before others can reach the site")
+    return _python_app(
+        folder,
+        "Django",
+        evidence,
+        start,
+        f"{'asgi' if asynchronous else 'wsgi'} application of {settings or 'the project'}",
+        assumed,
+        after=after,
+        health=health,
+        migration=("python manage.py migrate --noinput", "manage.py"),
+        env=env,
+        volumes=volumes,
+        facts=facts,
+        todo=todo,
+        ignored=("db.sqlite3*", "staticfiles"),
+        celery=site,
+    )
+
+
+def _django_settings(folder: AppFolder) -> tuple[str, str]:
+    named = re.search(r"DJANGO_SETTINGS_MODULE[\"'],\s*[\"']([\w.]+)", folder.read("manage.py"))
+    module = (named[1] if named else "settings").replace(".", "/")
+    for path in (f"{module}.py", f"{module}/__init__.py"):
+        if folder.has(path):
+            base = f"{module.rpartition('/')[0]}/base.py"
+            more = folder.read(base) if folder.has(base) else ""
+            return path, folder.read(path) + more
+    return "", ""
+
+
+def describe_fastapi(folder: AppFolder, evidence: str) -> App:
+    """An ASGI app behind uvicorn."""
+    target, reason = _target(
+        folder, r"^(\w+)(?::[^=\n]+)?\s*=\s*(?:FastAPI|Starlette|Litestar)\(", "main:app"
+    )
+    start = (
+        "uvicorn",
+        target,
+        "--host",
+        ANY,
+        "--port",
+        str(PORT),
+        "--proxy-headers",
+        "--forwarded-allow-ips",
+        "*",
+    )
+    return _python_app(
+        folder,
+        "FastAPI",
+        evidence,
+        start,
+        reason,
+        "fastapi",
+        health=found_health(folder),
+        migration=_alembic(folder),
+    )
+
+
+def describe_flask(folder: AppFolder, evidence: str) -> App:
+    """A WSGI app behind gunicorn."""
+    pattern = r"^(\w+)\s*=\s*(?:Flask\(|create_app\()|^def (create_app)\("
+    target, reason = _target(folder, pattern, "app:app")
+    if target.endswith(":create_app"):
+        target += "()"
+    start = ("gunicorn", "--bind", f"{ANY}:{PORT}", "--workers", "2", target)
+    migrations = _alembic(folder)
+    if "flask-migrate" in packages(folder) and folder.has_folder("migrations"):
+        module = target.partition("(")[0]
+        migrations = (f"flask --app {module} db upgrade", "flask-migrate and migrations/")
+    return _python_app(
+        folder, "Flask", evidence, start, reason, "flask", health=found_health(folder), migration=migrations
+    )
+
+
+def describe_any(folder: AppFolder, evidence: str) -> App:
+    """A Python program without a framework that is known here."""
+    main = folder.has("main.py", "app.py", "server.py", "bot.py", "run.py")
+    app = _python_app(
+        folder, "Python", evidence, ("python", main or "main.py"), main or "nothing names it", ""
+    )
+    return app if main else _unsure(app)
+
+
+def _unsure(app: App) -> App:
+    from dataclasses import replace
+
+    todo = "write the start command into CMD of the Dockerfile: no main.py or app.py was found"
+    return replace(app, todo=(*app.todo, todo))
+
+
+def _alembic(folder: AppFolder) -> Migration:
+    return ("alembic upgrade head", "alembic.ini") if folder.has("alembic.ini") else NO_MIGRATION
+
+
+def _target(folder: AppFolder, pattern: str, otherwise: str) -> tuple[str, str]:
+    """MODULE:VARIABLE of the app, and the reason for it."""
+    hit = folder.search(pattern, ".py")
+    if hit is None:
+        return otherwise, "nothing names it: check CMD of the Dockerfile"
+    file, match = hit
+    module = file.removesuffix(".py").removesuffix("/__init__").removeprefix("src/").replace("/", ".")
+    variable = next(filter(None, match.groups()))
+    return f"{module}:{variable}", f"`{match[0].strip().rstrip('(')}` in {file}"
+
+
+def _python_app(
+    folder: AppFolder,
+    stack: str,
+    evidence: str,
+    start: Command,
+    start_reason: str,
+    assumed: str,
+    *,
+    after: list[str] | None = None,
+    health: Health | None = None,
+    migration: Migration = NO_MIGRATION,
+    env: dict[str, tuple[str, str]] | None = None,
+    volumes: dict[str, str] | None = None,
+    facts: list[Fact] | None = None,
+    todo: list[str] | None = None,
+    ignored: tuple[str, ...] = (),
+    celery: str | None = None,
+) -> App:
+    used = packages(folder)
+    version, version_reason = _version(folder)
+    server = start[0]
+    extra = server if server in ("gunicorn", "uvicorn") and not _provides(server, used) else ""
+    installer = _installer(folder, extra, assumed)
+    needs = [SYSTEM[name] for name in sorted(used) if name in SYSTEM and f"{name}[binary]" not in used]
+    if (folder.path / "src").is_dir() and any(name.startswith("src/") for name in folder.sources):
+        after = [*(after or ()), "ENV PYTHONPATH=/app/src"]
+    text = render(
+        "python.dockerfile",
+        {
+            "version": version,
+            "system_build": apt_install(" ".join(build for build, _ in needs if build)),
+            "build_env": installer.env,
+            "install": installer.text,
+            "system_run": apt_install(" ".join(run for _, run in needs if run)),
+            "after_copy": "\n".join(after or ()),
+            "port": str(PORT),
+            "cmd": cmd(start),
+        },
+    ).replace("PATH=/venv/bin:$PATH \n", "PATH=/venv/bin:$PATH\n")
+    more = [Fact("Python", version, version_reason, sure="default" not in version_reason)]
+    more.append(Fact("packages", installer.name, installer.note or installer.files[0]))
+    has_port = stack != "Python"
+    return App(
+        stack=stack,
+        evidence=evidence,
+        port=PORT if has_port else None,
+        port_reason=f"{server} listens on it, by CMD of the Dockerfile",
+        dockerfile=text if has_port else text.replace(f"EXPOSE {PORT}\n", ""),
+        packages=used,
+        start=start,
+        start_reason=start_reason,
+        health=health or Health(None, "no health path was found"),
+        hook=migration[0],
+        hook_reason=migration[1],
+        workers=tuple(_workers(folder, used, celery)),
+        env=env or {},
+        volumes=volumes or {},
+        ignored=(
+            "__pycache__",
+            "*.pyc",
+            ".venv",
+            "venv",
+            ".pytest_cache",
+            ".mypy_cache",
+            ".ruff_cache",
+            *ignored,
+        ),
+        facts=(*more, *(facts or ())),
+        todo=tuple(todo or ()),
+    )
+
+
+def _provides(server: str, used: frozenset[str]) -> bool:
+    return (
+        server in used
+        or f"{server}[standard]" in used
+        or (server == "uvicorn" and "fastapi[standard]" in used)
+    )
+
+
+def _version(folder: AppFolder) -> tuple[str, str]:
+    for file, pattern in (
+        (".python-version", r"^(?:cpython-)?(3\.\d+)"),
+        ("runtime.txt", r"python-(3\.\d+)"),
+        (".tool-versions", r"^python (3\.\d+)"),
+    ):
+        if match := re.search(pattern, folder.read(file), re.MULTILINE):
+            return match[1], file
+    if match := re.search(
+        r"^(?:requires-)?python\s*=\s*[\"'][~^>=]*\s*(3\.\d+)(.*)[\"']", folder.read("pyproject.toml"), re.M
+    ):
+        lowest = tuple(map(int, match[1].split(".")))
+        default = tuple(map(int, DEFAULT_VERSION.split(".")))
+        limited = re.search(r"<\s*(3\.\d+)", match[2])
+        if limited or lowest >= default or "==" in match[0] or "~=" in match[0]:
+            return match[1], "pyproject.toml"
+        return DEFAULT_VERSION, f"pyproject.toml allows {match[1]} and newer"
+    return DEFAULT_VERSION, "default: no file names one"
+
+
+def _installer(folder: AppFolder, extra: str, assumed: str) -> Installer:
+    pip_cache = "RUN --mount=type=cache,target=/root/.cache/pip"
+    more = f"\n# {extra} is not among the dependencies: add it there, with a version.\n" if extra else ""
+    if folder.has("uv.lock") or (
+        folder.has("pyproject.toml") and not folder.has("poetry.lock", *_REQUIREMENTS)
+    ):
+        locked = bool(folder.has("uv.lock"))
+        flags = "--locked " if locked else ""
+        files = "pyproject.toml uv.lock" if locked else "pyproject.toml"
+        text = f"""{pip_cache} pip install uv
+COPY {files} ./
+{"" if locked else "# There is no lock file: `uv lock` makes builds repeatable."}
+RUN --mount=type=cache,target=/root/.cache/uv \\
+    uv sync {flags}--no-dev --no-install-project --no-editable"""
+        add = f"{more}RUN --mount=type=cache,target=/root/.cache/uv uv pip install {extra}" if extra else ""
+        env = "UV_PROJECT_ENVIRONMENT=/venv VIRTUAL_ENV=/venv "
+        env += "UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_PYTHON_DOWNLOADS=never"
+        return Installer("uv", ("uv.lock" if locked else "pyproject.toml",), _joined(text, add), env)
+    venv = "RUN python -m venv /venv\n"
+    if folder.has("poetry.lock"):
+        text = f"""{pip_cache} pip install poetry
+{venv}COPY pyproject.toml poetry.lock ./
+RUN --mount=type=cache,target=/root/.cache/pypoetry \\
+    poetry install --only main --no-root --no-interaction"""
+        add = f"{more}{pip_cache} pip --python /venv/bin/python install {extra}" if extra else ""
+        return Installer("poetry", ("poetry.lock",), _joined(text, add), "VIRTUAL_ENV=/venv")
+    if folder.has("Pipfile.lock"):
+        text = f"""{pip_cache} pip install pipenv
+{venv}COPY Pipfile Pipfile.lock ./
+{pip_cache} VIRTUAL_ENV=/venv pipenv sync"""
+        add = f"{more}{pip_cache} pip --python /venv/bin/python install {extra}" if extra else ""
+        return Installer("pipenv", ("Pipfile.lock",), _joined(text, add))
+    file = folder.has(*_REQUIREMENTS)
+    if file is None:
+        names = " ".join(filter(None, (f'"{assumed}"' if assumed else "", extra)))
+        text = f"{venv}# There is no requirements.txt: write one, with versions, and copy it here first.\n"
+        note = "there is no list of dependencies: the Dockerfile installs a minimum"
+        return Installer("pip", (), f"{text}{pip_cache} pip install {names}", note=note)
+    top, _, _ = file.rpartition("/")
+    copy = f"COPY {top}/ ./{top}/" if top else f"COPY {' '.join(_included(folder, file))} ./"
+    text = f"{venv}{copy}\n{pip_cache} pip install -r {file}"
+    add = f"{more}{pip_cache} pip install {extra}" if extra else ""
+    return Installer("pip", (file,), _joined(text, add))
+
+
+def _included(folder: AppFolder, file: str) -> list[str]:
+    """The file of requirements, and those it names with -r or -c."""
+    named = re.findall(r"^\s*-(?:r|c)\s*(\S+)", folder.read(file), re.MULTILINE)
+    return [file, *(name for name in named if folder.has(name))]
+
+
+def _joined(*parts: str) -> str:
+    return "\n".join(line for part in parts for line in part.splitlines() if line)
+
+
+def _workers(folder: AppFolder, used: frozenset[str], site: str | None) -> Iterator[Worker]:
+    if any(name.partition("[")[0] == "celery" for name in used):
+        hit = folder.search(r"^(\w+)\s*=\s*Celery\(", ".py")
+        module = site or "app"
+        reason = "celery among the dependencies"
+        if hit:
+            module = hit[0].removesuffix(".py").removeprefix("src/").replace("/", ".")
+            module = module.removesuffix(".celery")
+            reason += f", `{hit[1][0]}` in {hit[0]}"
+        yield Worker("worker", ("celery", "-A", module, "worker", "--loglevel", "info"), reason)
+        if "django-celery-beat" in used or folder.search(r"beat_schedule", ".py"):
+            beat = ("celery", "-A", module, "beat", "--loglevel", "info", "--schedule", "/tmp/beat")  # noqa: S108
+            yield Worker("beat", beat, "a schedule of celery beat", single=True)
+    elif "rq" in used or "django-rq" in used:
+        command = (
+            ("python", "manage.py", "rqworker")
+            if "django-rq" in used
+            else ("sh", "-c", 'exec rq worker --url "$REDIS_URL"')
+        )
+        yield Worker("worker", command, "rq among the dependencies")
+    elif "dramatiq" in used and (hit := folder.search(r"@dramatiq\.actor", ".py")):
+        module = hit[0].removesuffix(".py").removeprefix("src/").replace("/", ".")
+        yield Worker("worker", ("dramatiq", module), f"actors in {hit[0]}")
+    elif "huey" in used and folder.has("manage.py"):
+        yield Worker("worker", ("python", "manage.py", "run_huey"), "huey among the dependencies")

@@ -1,0 +1,51 @@
+"""The stacks that `ftl init` knows: one row each, tried in this order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ftl.onboarding.stacks import node, others, python
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ftl.onboarding.app import App
+    from ftl.onboarding.folder import AppFolder
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A kind of app.
+
+    Attributes:
+        language: Of the stacks of one language, only the first that fits counts.
+        evidence: What shows that the folder is such an app; None if nothing does.
+        describe: The app, from its folder and the evidence.
+        clear: A server without doubt. Two of these are two apps; any other gives way, since package.json, say, may
+            only build the assets of a Django project.
+    """
+
+    name: str
+    language: str
+    evidence: Callable[[AppFolder], str | None]
+    describe: Callable[[AppFolder, str], App]
+    clear: bool = True
+
+
+STACKS = (
+    Stack("Django", "Python", python.django, python.describe_django),
+    Stack("FastAPI", "Python", python.fastapi, python.describe_fastapi),
+    Stack("Flask", "Python", python.flask, python.describe_flask),
+    Stack("Rails", "Ruby", others.rails, others.describe_rails),
+    Stack("Laravel", "PHP", others.laravel, others.describe_laravel),
+    Stack("Spring Boot", "Java", others.spring, others.describe_spring),
+    Stack("Go", "Go", others.go, others.describe_go),
+    Stack("Next.js", "Node", node.next_js, node.describe_next),
+    Stack("Nuxt", "Node", node.nuxt, node.describe_nuxt),
+    Stack("Node server", "Node", node.known_server, node.describe_server),
+    Stack("built site", "Node", node.site, node.describe_site, clear=False),
+    Stack("Node", "Node", node.start_script, node.describe_server, clear=False),
+    Stack("Python", "Python", python.any_python, python.describe_any, clear=False),
+    Stack("static files", "files", others.static, others.describe_static, clear=False),
+)

@@ -1,0 +1,375 @@
+"""Files for a detected app: ftl.yaml with the evidence as comments, Dockerfile, .env."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import secrets as random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ftl.config.values.scalars import InvalidValue
+from ftl.config.values.scalars import name as parse_name
+from ftl.errors import UsageError
+from ftl.files import read_small_text
+from ftl.onboarding.app import Fact
+from ftl.onboarding.databases import needs
+from ftl.onboarding.detect import detect
+from ftl.onboarding.yaml_text import Alias, Anchored, Commented, CommentLine, lines
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from ftl.onboarding.app import App, Command
+    from ftl.onboarding.databases import Need
+    from ftl.onboarding.detect import Detected
+
+HEADER = "# `ftl validate` checks this file, `ftl plan` shows what a deploy would do, `ftl deploy` does it."
+NOT_FOR_IMAGES = (".git", ".env", "ftl.yaml")
+"""Files that every `.dockerignore` should exclude."""
+
+DOCKERIGNORE = """\
+# What the image does not need: files with secrets, and files that change without the app.
+.git
+.env
+.env.*
+!.env.example
+ftl.yaml
+ftl.*.yaml
+"""
+"""Lines of every `.dockerignore`."""
+
+_SECRET_NAME = re.compile(
+    r"(?:DJANGO_|FLASK_|APP_)?(?:SECRET_KEY|SECRET_KEY_BASE|SESSION_SECRET|JWT_SECRET|SECRET)"
+)
+_WORTH_A_COMMENT = re.compile(r".*(?:KEY|TOKEN|SECRET|PASSWORD|DSN|_URL|_URI|_HOST|BUCKET)")
+_MAX_COMMENTS = 8
+_MANY_VARIABLES = frozenset({"Laravel", "Rails", "Spring Boot"})
+"""Stacks whose own files read dozens of variables that few apps set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Values that no file of the app has."""
+
+    domain: str | None = None
+    server: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The files for an app.
+
+    Attributes:
+        app: The app.
+        context: Its folder, relative to that of ftl.yaml.
+        files: Text by file name; only files that do not exist.
+        kept: Files that exist, and are not touched.
+        facts: Everything that was found, with the reason.
+        todo: What only the user can do, a sentence each.
+    """
+
+    app: App
+    context: str
+    files: Mapping[str, str]
+    kept: Sequence[str] = ()
+    facts: Sequence[Fact] = ()
+    todo: Sequence[str] = ()
+
+
+@dataclass(slots=True)
+class _Env:
+    """Environment of the web service, and the secrets behind it."""
+
+    values: dict[str, object] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
+
+
+def make_start(path: Path, answers: Answers = Answers(), *, file: str = "ftl.yaml") -> Start:
+    """Find the app in a folder and make the files that it lacks.
+
+    Raises:
+        UsageError: There is no app, more than one, or a file of it cannot be parsed.
+    """
+    detected = detect(path)
+    app, folder = detected.app, detected.folder
+    wanted = needs(app, folder.variables)
+    name = project_name(path.resolve().name)
+    domain = answers.domain or f"{name}.example.com"
+    env = _environment(detected, wanted, domain)
+    text = "\n".join([HEADER, *_yaml(detected, wanted, env, name, domain, answers)]) + "\n"
+    below = "" if detected.context == "." else detected.context.removeprefix("./") + "/"
+    files = {file: text}
+    if app.dockerfile is not None:
+        files |= {f"{below}Dockerfile": _assumptions(app) + app.dockerfile}
+        files |= {f"{below}{extra}": content for extra, content in app.files.items()}
+    files[f"{below}.dockerignore"] = _dockerignore(app)
+    todo = list(app.todo)
+    if env.secrets:
+        _secrets(path, env.secrets, files, todo)
+    ignored_by_hand = (detected.folder.path / ".dockerignore").exists()
+    if ignored_by_hand and (missing := not_ignored(detected.folder.path)):
+        todo.append(f"add to .dockerignore, so that they are not in the image: {' '.join(missing)}")
+    kept = [item for item in files if (path / item).exists() and item != file]
+    if answers.domain is None and app.port is not None:
+        todo.insert(0, f"set your domain in {file}: {domain} is a placeholder")
+    return Start(
+        app,
+        detected.context,
+        {item: content for item, content in files.items() if item not in kept},
+        kept,
+        _facts(app, wanted),
+        todo,
+    )
+
+
+def _assumptions(app: App) -> str:
+    """Comments at the top of a Dockerfile for versions that no file of the app names."""
+    unsure = [fact for fact in app.facts if not fact.sure and fact.reason.startswith("default")]
+    return "".join(
+        f"# {fact.subject} {fact.value} is assumed: no file of the app names a version.\n" for fact in unsure
+    )
+
+
+def project_name(folder: str) -> str:
+    """A valid project name, made from a folder's name."""
+    candidate = re.sub(r"[^a-z0-9]+", "-", folder.lower()).strip("-")[:63].strip("-")
+    try:
+        return parse_name(candidate)
+    except InvalidValue:
+        return "app"
+
+
+def not_ignored(context: Path) -> list[str]:
+    """Files that a .dockerignore should exclude and does not."""
+    from ftl.image.building.dockerignore import read_dockerignore
+
+    ignore = read_dockerignore(context, context / "Dockerfile")
+    return [path for path in NOT_FOR_IMAGES if not ignore.match(path, ignore.top).ignored]
+
+
+def _facts(app: App, wanted: Sequence[Need]) -> list[Fact]:
+    facts = [Fact("app", app.stack, app.evidence), *app.facts]
+    if app.start:
+        facts.append(Fact("start command", " ".join(app.start), app.start_reason))
+    if app.port is not None:
+        facts.append(Fact("port", str(app.port), app.port_reason, sure="check" not in app.port_reason))
+        facts.append(
+            Fact("health check", app.health.path or "the port", app.health.reason, sure=bool(app.health.path))
+        )
+    if app.hook is not None:
+        facts.append(Fact("migrations", app.hook, app.hook_reason))
+    facts += [
+        Fact(f"worker {worker.name}", " ".join(worker.command), worker.reason) for worker in app.workers
+    ]
+    facts += [Fact("dependency", need.database.name, need.reason) for need in wanted]
+    return facts
+
+
+def _environment(detected: Detected, wanted: Sequence[Need], domain: str) -> _Env:
+    app, variables = detected.app, detected.folder.variables
+    env = _Env(secrets=dict(app.secrets))
+    for name, (value, comment) in app.env.items():
+        env.values[name] = Commented(value.replace("@domain@", domain), comment) if comment else value
+    for need in wanted:
+        env.secrets |= need.database.secrets
+        for name, (value, comment) in need.env.items():
+            env.values.setdefault(name, Commented(value, comment) if comment else value)
+    rest = [name for name in variables if name not in env.values and app.stack not in _MANY_VARIABLES]
+    for name in rest:
+        if _SECRET_NAME.fullmatch(name):
+            env.values[name] = Commented(f"${{{name}}}", f"read in {variables[name]}")
+            env.secrets.setdefault(name, "@hex64@")
+    others = [name for name in rest if name not in env.values and _WORTH_A_COMMENT.fullmatch(name)]
+    for name in others[:_MAX_COMMENTS]:
+        env.values[f"#{name}"] = CommentLine(f"{name}: ${{{name}}}   # read in {variables[name]}")
+    return env
+
+
+def _yaml(
+    detected: Detected, wanted: Sequence[Need], env: _Env, name: str, domain: str, answers: Answers
+) -> list[str]:
+    app = detected.app
+    note = "" if answers.domain else "its DNS must point to the server"
+    project: dict[str, object] = {"name": name, "domain": Commented(domain, note)}
+    project["#email"] = CommentLine(
+        "email: you@your.domain   # contact for the authority that issues the certificate"
+    )
+    out = lines({"project": project})
+    if answers.server:
+        out += ["", *lines({"server": _server(answers.server)})]
+    else:
+        out += [
+            "",
+            "# The server to deploy to. Default: the domain's, as the current user, with ssh's settings. Or:",
+            "# server:",
+            "#   host: 203.0.113.7          # also a Host of ~/.ssh/config",
+            "#   user: deploy",
+        ]
+    services = lines({"services": [_web(detected, env, shared=bool(app.workers))]})
+    for worker in app.workers:
+        services += [
+            "",
+            *lines(
+                {
+                    "services": [
+                        _worker(
+                            detected, worker.name, worker.command, worker.reason, env, single=worker.single
+                        )
+                    ]
+                }
+            )[1:],
+        ]
+    out += ["", *services]
+    if wanted:
+        out += ["", "# Their passwords come from the environment or from .env beside this file."]
+        out += lines({"dependencies": [Commented(need.database.item, need.reason) for need in wanted]})
+    return out
+
+
+def _server(text: str) -> object:
+    user, at, host = text.rpartition("@")
+    return {"host": host, "user": user} if at else {"host": host}
+
+
+def _web(detected: Detected, env: _Env, *, shared: bool) -> dict[str, object]:
+    app = detected.app
+    web: dict[str, object] = {"name": "web" if app.port is not None or not app.workers else "app"}
+    web["build"] = Commented(
+        detected.context, f"{app.stack}: {app.evidence}" if app.evidence != app.stack else ""
+    )
+    if app.port is not None:
+        web["port"] = Commented(app.port, app.port_reason)
+        web["routes"] = [{"path": "/"}]
+        if app.health.path is not None:
+            web["health_check"] = {"path": Commented(app.health.path, app.health.reason)}
+        else:
+            web["#1"] = CommentLine(
+                f"Healthy once the port accepts a connection: {app.health.reason}. Better:"
+            )
+            web["#2"] = CommentLine("health_check:")
+            web["#3"] = CommentLine(
+                "  path: /healthz   # must respond with 2xx before a new release gets requests"
+            )
+    if env.values:
+        only_comments = all(isinstance(value, CommentLine) for value in env.values.values())
+        if only_comments:
+            web["#env"] = CommentLine("env:")
+            web |= {
+                f"#env{key}": CommentLine(f"  {value.text}")
+                for key, value in env.values.items()
+                if isinstance(value, CommentLine)
+            }
+        else:
+            web["env"] = Anchored("env", env.values) if shared else env.values
+    if app.hook is not None:
+        unsure = app.dockerfile is None
+        reason = f"{app.hook_reason}; in the new image, before it starts" + (
+            ": check that it has it" if unsure else ""
+        )
+        web["hooks"] = {"pre": Commented(app.hook, reason)}
+    if app.volumes:
+        web["volumes"] = [Commented(volume, reason) for volume, reason in app.volumes.items()]
+    return web
+
+
+def _worker(
+    detected: Detected, name: str, command: Command, reason: str, env: _Env, *, single: bool
+) -> dict[str, object]:
+    worker: dict[str, object] = {
+        "name": name,
+        "build": detected.context,
+        "command": Commented(command, reason),
+    }
+    if any(not isinstance(value, CommentLine) for value in env.values.values()):
+        worker["env"] = Alias("env")
+    if single:
+        worker["recreate"] = Commented(True, "never two of it")
+    if detected.app.volumes:
+        worker["volumes"] = list(detected.app.volumes)
+    return worker
+
+
+def _dockerignore(app: App) -> str:
+    own = "".join(
+        f"{line}\n"
+        for line in ("Dockerfile*", "compose*.y*ml", "docker-compose*.y*ml", ".github", *app.ignored)
+    )
+    return DOCKERIGNORE + own
+
+
+def _secrets(path: Path, secrets: Mapping[str, str], files: dict[str, str], todo: list[str]) -> None:
+    """Put secrets into a new .env that git ignores; name those that an .env lacks."""
+    try:
+        existing = read_small_text(path / ".env")
+    except FileNotFoundError:
+        existing = None
+    except OSError as error:
+        raise UsageError(".env cannot be read", cause=error.strerror) from error
+    if existing is None:
+        files[".env"] = "# Values for ${...} in ftl.yaml. Not for git, not for the image.\n" + "".join(
+            f"{name}={_value(value)}\n" for name, value in secrets.items()
+        )
+    else:
+        missing = [
+            name for name in secrets if not re.search(rf"^\s*(?:export\s+)?{name}=", existing, re.MULTILINE)
+        ]
+        unset = [name for name in missing if name not in os.environ]
+        todo += [f"add {name} to .env: `echo {name}={_recipe(secrets[name])} >> .env`" for name in unset]
+    try:
+        ignored = read_small_text(path / ".gitignore").split()
+    except OSError:
+        if not (path / ".gitignore").exists():
+            files[".gitignore"] = ".env\n"
+        return
+    if not {".env", "/.env", ".env*", "*.env", ".env.*", "**/.env"} & set(ignored):
+        todo.append("add .env to .gitignore: it has passwords")
+
+
+def _value(kind: str) -> str:
+    match kind:
+        case "@hex32@":
+            return random.token_hex(16)
+        case "@hex64@":
+            return random.token_hex(32)
+        case "@laravel@":
+            return "base64:" + base64.b64encode(random.token_bytes(32)).decode()
+    return kind
+
+
+def _recipe(kind: str) -> str:
+    match kind:
+        case "@laravel@":
+            return "base64:$(openssl rand -base64 32)"
+        case "@hex32@" | "@hex64@":
+            return f"$(openssl rand -hex {16 if kind == '@hex32@' else 32})"
+    return "..."
+
+
+def write(folder: Path, start: Start, *, file: str) -> list[str]:
+    """Create the files; none is overwritten.
+
+    Returns:
+        Names of the files, the one with the project first.
+
+    Raises:
+        UsageError: The project's file exists already, or a file cannot be written.
+    """
+    written: list[str] = []
+    for name, text in start.files.items():
+        path = folder / name
+        try:
+            mode = 0o600 if name == ".env" else 0o666
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+                opened.write(text)
+        except FileExistsError:
+            if name != file:
+                continue
+            raise UsageError(f"{path} already exists", hint="`ftl validate` checks it") from None
+        except OSError as error:
+            raise UsageError(f"{path} cannot be written", cause=error.strerror) from error
+        written.append(name)
+    return written

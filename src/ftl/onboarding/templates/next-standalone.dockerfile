@@ -1,0 +1,20 @@
+FROM node:@version@-slim AS build
+WORKDIR /app
+@prepare@
+COPY @locked@ ./
+RUN @cache@ \
+    @install@
+COPY . .
+ENV NEXT_TELEMETRY_DISABLED=1
+RUN --mount=type=cache,target=/app/.next/cache @run@ build
+
+FROM node:@version@-slim
+ENV NODE_ENV=production HOSTNAME=0.0.0.0 PORT=@port@ NEXT_TELEMETRY_DISABLED=1
+WORKDIR /app
+@public@
+# The server writes its cache of pages and pictures below .next.
+COPY --from=build --chown=node:node /app/.next/standalone ./
+COPY --from=build --chown=node:node /app/.next/static ./.next/static
+USER node
+EXPOSE @port@
+CMD ["node", "server.js"]

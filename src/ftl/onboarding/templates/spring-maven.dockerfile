@@ -1,0 +1,11 @@
+FROM eclipse-temurin:@version@-jdk AS build
+WORKDIR /src
+COPY @locked@ ./
+@wrapper@
+RUN --mount=type=cache,target=/root/.m2 @tool@ -B dependency:go-offline
+COPY src ./src
+RUN --mount=type=cache,target=/root/.m2 @tool@ -B package -DskipTests && cp target/*.jar /app.jar
+# Layers: the libraries change seldom, the app's own classes often.
+RUN java -Djarmode=tools -jar /app.jar extract --layers --destination /layers
+
+@run_stage@

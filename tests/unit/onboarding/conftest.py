@@ -1,0 +1,45 @@
+"""Apps as tables of files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from ftl.config import load, read_variables
+from ftl.onboarding.starter import Answers, make_start, write
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from ftl.config import Project
+    from ftl.onboarding.starter import Start
+
+
+class Begin(Protocol):
+    """Write an app's files, run `make_start` on them, write its files, and load the project."""
+
+    def __call__(self, files: Mapping[str, str], answers: Answers | None = None) -> tuple[Start, Project]: ...
+
+
+def put_files(folder: Path, files: Mapping[str, str]) -> Path:
+    """Write files, with the folders that they need."""
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
+@pytest.fixture
+def begin(tmp_path: Path) -> Begin:
+    """The result of `ftl init` in a folder with these files."""
+
+    def run(files: Mapping[str, str], answers: Answers | None = None) -> tuple[Start, Project]:
+        folder = put_files(tmp_path / "shop", files)
+        start = make_start(folder, answers or Answers())
+        write(folder, start, file="ftl.yaml")
+        return start, load(folder / "ftl.yaml", variables=read_variables(folder, {}))
+
+    return run
