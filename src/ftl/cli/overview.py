@@ -23,6 +23,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "scale": "Run more or fewer containers of a service.",
         "stop": "Stop services until they are started again.",
         "start": "Start services that were stopped.",
+        "maintenance": "Answer 503 with a page in place of the project.",
         "prune": "Remove what old releases and interrupted deploys left.",
         "remove": "Remove the project from its server.",
     },

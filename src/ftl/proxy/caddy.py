@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ftl.proxy.handlers import (
     add_forwarded_prefix,
     distrust_client,
+    in_maintenance,
     not_found,
     proxy_to,
     route,
@@ -126,7 +127,7 @@ def _routes(sites: Sequence[Site], *, only: Container[str] | None = None) -> Ite
     ]
     pairs.sort(key=lambda pair: (pair[1].host == "", pair[1].host, -len(pair[1].path), pair[1].path))
     for view, each in pairs:
-        yield _public_route(view, each, {"host": [each.host]} if each.host else {})
+        yield from _public_route(view, each, {"host": [each.host]} if each.host else {})
 
 
 def _by_address(view: View) -> Iterator[Json]:
@@ -137,10 +138,11 @@ def _by_address(view: View) -> Iterator[Json]:
     match: Json = {"header_regexp": {"Host": {"pattern": _BY_ADDRESS}}}
     routes = [each for each in view.site.routes if each.host == host]
     for each in sorted(routes, key=lambda each: (-len(each.path), each.path)):
-        yield _public_route(view, each, match)
+        yield from _public_route(view, each, match)
 
 
-def _public_route(view: View, each: SiteRoute, match: Json) -> Json:
+def _public_route(view: View, each: SiteRoute, match: Json) -> Iterator[Json]:
+    """A public route; in maintenance only for those who are allowed, after the answer for all others."""
     trusted = view.site.trusted
     handlers = [distrust_client(trusted)]
     if each.path != "/":
@@ -148,7 +150,13 @@ def _public_route(view: View, each: SiteRoute, match: Json) -> Json:
         if each.strip_prefix:
             handlers += [add_forwarded_prefix(each.path), strip_path(each.path)]
     handlers.append(proxy_to(view.upstream(each.service), each.port, trusted=trusted))
-    return route({**view.match, **match}, *handlers)
+    match = {**view.match, **match}
+    stopped = view.site.maintenance
+    if stopped is not None:
+        others: Json = {"not": [{"remote_ip": {"ranges": list(stopped.allow)}}]} if stopped.allow else {}
+        yield route({**match, **others}, in_maintenance(stopped.page))
+    if stopped is None or stopped.allow:
+        yield route(match, *handlers)
 
 
 def _views(sites: Sequence[Site]) -> Iterator[View]:

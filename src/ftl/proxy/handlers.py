@@ -9,6 +9,9 @@ if TYPE_CHECKING:
 
 Json = dict[str, object]
 
+RETRY_AFTER = "120"
+"""Seconds after which clients of a project in maintenance shall try again."""
+
 
 def route(match: Json, *handlers: Json) -> Json:
     """A route that ends the request; an empty matcher matches all."""
@@ -101,6 +104,21 @@ def not_found() -> Json:
 def unavailable() -> Json:
     """The answer when a request fails in the proxy."""
     return _text("{http.error.status_code}", "{http.error.status_code} {http.error.status_text}\n")
+
+
+def in_maintenance(page: str) -> Json:
+    """The answer of a project in maintenance; clients that can wait try again."""
+    kind = "text/html" if page else "text/plain"
+    return {
+        "handler": "static_response",
+        "status_code": "503",
+        "headers": {
+            "Content-Type": [f"{kind}; charset=utf-8"],
+            "Retry-After": [RETRY_AFTER],
+            "Cache-Control": ["no-store"],
+        },
+        "body": page or "Down for maintenance. Please try again in a few minutes.\n",
+    }
 
 
 def _text(status: str, body: str) -> Json:

@@ -71,6 +71,19 @@ class Transition:
 
 
 @dataclass(frozen=True, slots=True)
+class Maintenance:
+    """Answer of a project's public routes while it is in maintenance.
+
+    Attributes:
+        page: HTML; empty for a plain text.
+        allow: Ranges of addresses whose requests get through.
+    """
+
+    page: str = ""
+    allow: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """A project's part of the proxy's configuration.
 
@@ -81,6 +94,7 @@ class Site:
         acme_root: Root certificate (PEM) by which the directory at `acme_ca` is trusted, if that is a private one.
         trusted: Ranges whose `X-Forwarded-*` headers are trusted.
         transition: What applies instead until the switch of a deploy that changes routes.
+        maintenance: Set while its public routes answer 503.
     """
 
     project: str
@@ -95,6 +109,7 @@ class Site:
     redirects: tuple[SiteRedirect, ...] = ()
     trusted: tuple[str, ...] = ()
     transition: Transition | None = None
+    maintenance: Maintenance | None = None
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -145,8 +160,9 @@ class Site:
         A field that FTL 0.1.0 does not know is left out where it is not used: 0.1.0 reads no site that has one.
         """
         stored = asdict(self)
-        if self.transition is None:
-            del stored["transition"]
+        for name in ("transition", "maintenance"):
+            if stored[name] is None:
+                del stored[name]
         return json.dumps(stored, indent=1, sort_keys=True)
 
     @classmethod
@@ -165,6 +181,7 @@ class Site:
                     "subnets": tuple(stored["subnets"]),
                     "trusted": tuple(stored.get("trusted", ())),
                     "transition": _read_transition(stored.get("transition")),
+                    "maintenance": _read_maintenance(stored.get("maintenance")),
                 }
             )
         except (TypeError, KeyError) as error:
@@ -184,6 +201,10 @@ def _read_routes(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 def _read_transition(stored: dict[str, Any] | None) -> Transition | None:
     return None if stored is None else Transition(**{**stored, **_read_routes(stored)})
+
+
+def _read_maintenance(stored: dict[str, Any] | None) -> Maintenance | None:
+    return None if stored is None else Maintenance(**{**stored, "allow": tuple(stored["allow"])})
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,6 +175,8 @@ def _notes(diff: Diff) -> Iterator[str]:
         yield from _dependency_notes(diff, change)
     if not diff.request.same_release:
         yield from _scaled_before(diff)
+    if diff.target_site is not None and diff.target_site.maintenance is not None:
+        yield f"{diff.project.name} is in maintenance: visitors get 503 until `ftl maintenance off`"
     proxy, image = diff.observed.proxy, diff.project.proxy.image
     if diff.proxied and proxy is not None and diff.project.name in proxy.damaged:
         yield "the proxy's file with this project's routes is damaged: it is written again"

@@ -26,7 +26,8 @@ def target_site(project: Project, observed: Observed, serving: Collection[str], 
     """Site once the deploy is done, for the services that are live then."""
     network = project_network(project.name)
     subnets = next((one.subnets for one in observed.networks if one.name == network), ())
-    return site_of(project, subnets=subnets, services=tuple(serving), files=files)
+    site = site_of(project, subnets=subnets, services=tuple(serving), files=files)
+    return replace(site, maintenance=observed.site.maintenance) if observed.site is not None else site
 
 
 def with_stored_tls(target: Site, observed: Observed) -> Site:

@@ -69,7 +69,8 @@ class ApplySite(Step):
     @property
     def text(self) -> str:
         hosts = sorted({route.host for route in self.site.routes})
-        return "set routes" + (f" of {', '.join(hosts)}" if hosts else "")
+        stopped = " (in maintenance)" if self.site.maintenance is not None else ""
+        return "set routes" + (f" of {', '.join(hosts)}" if hosts else "") + stopped
 
 
 @dataclass(frozen=True, slots=True)
