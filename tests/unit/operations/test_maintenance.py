@@ -17,6 +17,7 @@ from ftl.operations.live import LiveRequest
 from ftl.operations.maintenance import plan_maintenance
 from ftl.proxy.caddy import render
 from ftl.proxy.site import Maintenance, Site
+from ftl.proxy.state import digest
 from tests.unit.deploy.world import container, first, kinds, plan, project, server, service
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def with_site(site: Site) -> Observed:
     asked = project()
     observed = server(asked, *container(asked, "web", "r1"), live={"web": "r1"})
     assert observed.proxy is not None
-    return replace(observed, proxy=replace(observed.proxy, sites={"shop": site}))
+    config = digest(render([site]))
+    return replace(observed, proxy=replace(observed.proxy, sites={"shop": site}, config=config))
 
 
 def site_now() -> Site:
@@ -51,7 +53,11 @@ def site_now() -> Site:
 def public(site: Site) -> list[dict[str, Any]]:
     """The proxy's routes for the project's host."""
     routes = json.loads(render([site]))["apps"]["http"]["servers"]["http"]["routes"]
-    return [one for one in routes if "shop.example.com" in str(one.get("match"))]
+    return [
+        one
+        for one in routes
+        if "host" in str(one.get("match")) and "/web" in str(one) and "vars_regexp" not in str(one)
+    ]
 
 
 def test_it_sets_the_site_and_again_does_nothing() -> None:

@@ -66,7 +66,7 @@ def off(options: Options, dry_run: bool, wait_lock: float, project: str | None) 
 def _run(
     options: Options, stopped: Maintenance | None, *, dry_run: bool, wait_lock: float, project: str | None
 ) -> None:
-    target = load_target(options, project)
+    target = load_target(options, project, changes=not dry_run)
     word = "off" if stopped is None else "on"
 
     async def work(emit: Emit) -> LiveResult:

@@ -28,7 +28,7 @@ def command(options: Options, dry_run: bool, wait_lock: float, project: str | No
     Images of releases beyond `keep_releases`, on the server and on this machine, images of the project without a
     tag, and containers that get no requests. Only what belongs to this project; volumes always stay.
     """
-    target = load_target(options, project)
+    target = load_target(options, project, changes=not dry_run)
 
     async def work(emit: Emit) -> Pruned:
         from ftl.operations.live import LiveRequest

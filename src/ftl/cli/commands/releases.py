@@ -43,7 +43,7 @@ def command(options: Options, number: int, mark_bad: str | None, reason: str, pr
         raise UsageError(
             "--mark-bad and -m go together", hint="`ftl releases --mark-bad r12 -m 'loses sessions'`"
         )
-    target = load_target(options, project)
+    target = load_target(options, project, changes=mark_bad is not None)
 
     async def work(emit: Emit) -> tuple[Release, ...]:
         from ftl.operations.releases import releases

@@ -34,7 +34,7 @@ def command(
     databases stay, unless --volumes is given: then the project's name has to be typed. The proxy and other projects
     are not touched.
     """
-    target = load_target(options, project)
+    target = load_target(options, project, changes=not dry_run)
 
     async def confirm(found: Belongings) -> None:
         if not yes:
