@@ -51,12 +51,11 @@ def site_now() -> Site:
 
 
 def public(site: Site) -> list[dict[str, Any]]:
-    """The proxy's routes for the project's host."""
+    """The proxy's routes for the project's host, but that of the redirect to HTTPS."""
     routes = json.loads(render([site]))["apps"]["http"]["servers"]["http"]["routes"]
+    matched = [(one, one.get("match", [{}])[0]) for one in routes]
     return [
-        one
-        for one in routes
-        if "host" in str(one.get("match")) and "/web" in str(one) and "vars_regexp" not in str(one)
+        one for one, match in matched if match.get("host") == ["shop.example.com"] and "file" not in match
     ]
 
 
@@ -72,14 +71,14 @@ def test_it_sets_the_site_and_again_does_nothing() -> None:
 
 def test_visitors_get_503_and_those_allowed_get_the_app() -> None:
     """The answer for all others stands before the route to the containers."""
-    assert [one["handle"][0]["handler"] for one in public(site_now())] == ["reverse_proxy"]
+    assert [one["handle"][-1]["handler"] for one in public(site_now())] == ["reverse_proxy"]
     everyone = public(replace(site_now(), maintenance=Maintenance()))
-    assert [one["handle"][0]["handler"] for one in everyone] == ["static_response"]
+    assert [one["handle"][-1]["handler"] for one in everyone] == ["static_response"]
     assert everyone[0]["handle"][0]["status_code"] == "503"
     assert everyone[0]["handle"][0]["headers"]["Retry-After"]
     others, app = public(replace(site_now(), maintenance=STOPPED))
     assert others["match"][0]["not"] == [{"remote_ip": {"ranges": ["198.51.100.0/24"]}}]
-    assert (others["handle"][0]["body"], app["handle"][0]["handler"]) == ("<h1>soon</h1>", "reverse_proxy")
+    assert (others["handle"][0]["body"], app["handle"][-1]["handler"]) == ("<h1>soon</h1>", "reverse_proxy")
 
 
 def test_it_is_stored_only_while_it_is_on() -> None:
