@@ -195,7 +195,19 @@ def inspected_container(item: Json) -> ContainerState:
         pid=as_int(state.get("Pid")),
         restarts=as_int(item.get("RestartCount")),
         endpoints=_endpoints(item.get("NetworkSettings")),
+        check_seconds=_check_seconds(as_object(as_object(item.get("Config")).get("Healthcheck"))),
     )
+
+
+def _check_seconds(check: Json) -> float:
+    """The longest that a health check may take to pass: settings in nanoseconds, 0 for Docker's defaults."""
+    if not check:
+        return 0.0
+    interval, timeout, start = (
+        as_int(check.get(name)) / 1e9 for name in ("Interval", "Timeout", "StartPeriod")
+    )
+    retries = as_int(check.get("Retries")) or 3
+    return start + ((interval or 30.0) + (timeout or 30.0)) * (retries + 1)
 
 
 def network(item: Json) -> Network:

@@ -151,6 +151,7 @@ class ContainerState:
     Attributes:
         health: Result of Docker's health check: "", "starting", "healthy", "unhealthy".
         health_log: The last output of that check.
+        check_seconds: How long that check may take to pass, by its settings.
         started: RFC 3339, from the engine.
     """
 
@@ -167,6 +168,7 @@ class ContainerState:
     pid: int
     restarts: int
     endpoints: tuple[Endpoint, ...] = ()
+    check_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,8 @@ async def diagnose(
         message = f"{service} did not become healthy: {container} ended"
     else:
         state = await engine.container(container)
-        listeners = await _listeners(machine, state) if symptom.result.text == REFUSED else ()
+        refused = symptom.result.text.startswith(REFUSED)
+        listeners = await listeners_in(machine, state) if refused else ()
         cause, hint = explain_response(symptom, listeners)
         message = f"{service} did not become healthy"
     lines = [line.text async for line in engine.logs(container, tail=LOG_LINES)] if state else []
@@ -69,9 +70,9 @@ async def diagnose(
     return error.with_details([f"{heading} of {container}:", *lines])
 
 
-def has_exited(state: ContainerState | None) -> bool:
-    """Whether a container is down, or has exited at least once and was restarted by the engine."""
-    return state is None or not state.running or state.restarting or state.restarts > 0
+def has_exited(state: ContainerState | None, *, restarts: int = 0) -> bool:
+    """Whether a container is down, or the engine has restarted it more than `restarts` times."""
+    return state is None or not state.running or state.restarting or state.restarts > restarts
 
 
 def explain_exit(state: ContainerState | None) -> tuple[str, str | None]:
@@ -103,9 +104,8 @@ def explain_exit(state: ContainerState | None) -> tuple[str, str | None]:
 def explain_response(symptom: Unresponsive, listeners: Sequence[ListeningSocket]) -> tuple[str, str | None]:
     """Cause and hint for a container that runs and failed its last probe."""
     result = symptom.result
-    port = symptom.ports[0] if symptom.ports else 0
-    if result.text == REFUSED:
-        return _explain_refusal(port, listeners)
+    if result.text.startswith(REFUSED):
+        return explain_refusal(symptom.ports, listeners)
     if result.text.startswith(NOT_HTTP):
         return result.text, PLAIN_HTTP
     if result.status is None:
@@ -120,8 +120,29 @@ def explain_response(symptom: Unresponsive, listeners: Sequence[ListeningSocket]
     return cause, None
 
 
-def _explain_refusal(port: int, listeners: Sequence[ListeningSocket]) -> tuple[str, str | None]:
+LOOPBACK_SECONDS = 3.0
+OTHER_PORT_SECONDS = 10.0
+"""Seconds of listening on loopback or another port alone, after which that is the cause.
+
+Some open a port for metrics first, and the right one when they are ready.
+"""
+
+
+def outlook(ports: Sequence[int], listeners: Sequence[ListeningSocket]) -> float | None:
+    """Seconds after which more waiting is of no use, by a container's listening sockets.
+
+    None where they do not explain why a connection is refused.
+    """
+    port = ports[0] if ports else 0
+    on_port = [listener for listener in listeners if listener.port == port]
+    if on_port:
+        return LOOPBACK_SECONDS if all(listener.loopback for listener in on_port) else None
+    return OTHER_PORT_SECONDS if any(not listener.loopback for listener in listeners) else None
+
+
+def explain_refusal(ports: Sequence[int], listeners: Sequence[ListeningSocket]) -> tuple[str, str | None]:
     """Cause and hint for a refused connection, by the sockets that listen inside the container."""
+    port = ports[0] if ports else 0
     on_port = [listener for listener in listeners if listener.port == port]
     reachable = [listener for listener in on_port if not listener.loopback]
     if on_port and not reachable:
@@ -136,9 +157,9 @@ def _explain_refusal(port: int, listeners: Sequence[ListeningSocket]) -> tuple[s
         return f"it listens on port {port}, but closes connections without an answer", PLAIN_HTTP + ipv4_hint
     other_ports = sorted({listener.port for listener in listeners if not listener.loopback})
     if other_ports:
-        ports = ", ".join(map(str, other_ports))
+        other = ", ".join(map(str, other_ports))
         return (
-            f"nothing listens on port {port}; it listens on {ports}",
+            f"nothing listens on port {port}; it listens on {other}",
             f"set `port: {other_ports[0]}`, or let the program listen on {port}",
         )
     return (
@@ -147,8 +168,8 @@ def _explain_refusal(port: int, listeners: Sequence[ListeningSocket]) -> tuple[s
     )
 
 
-async def _listeners(machine: Machine, state: ContainerState | None) -> tuple[ListeningSocket, ...]:
-    """The sockets that listen inside the container, by the server's /proc; none where that cannot be read."""
+async def listeners_in(machine: Machine, state: ContainerState | None) -> tuple[ListeningSocket, ...]:
+    """Listening sockets of the container; none where the server's /proc cannot be read."""
     if state is None or state.pid <= 0:
         return ()
     files = (f"/proc/{state.pid}/net/tcp", f"/proc/{state.pid}/net/tcp6")

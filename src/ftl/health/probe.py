@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from ftl.engine.values import ContainerState
     from ftl.health.spec import HealthSpec
     from ftl.ssh.machine import Machine
-
-SETTLE_SECONDS = 3.0
-"""Time that a container without a port must keep running to count as healthy."""
 
 REFUSED = "connection refused"
 
@@ -49,6 +46,7 @@ class ProbeResult:
         status: The HTTP status, if it answered with one.
         body: The beginning of an answer that was not 2xx.
         final: Another probe cannot succeed.
+        note: What is wrong although it passed.
     """
 
     ok: bool
@@ -56,30 +54,37 @@ class ProbeResult:
     status: int | None = None
     body: str = ""
     final: bool = False
+    note: str = ""
 
 
-async def probe(
-    engine: Engine, machine: Machine, state: ContainerState, spec: HealthSpec, *, running_seconds: float
-) -> ProbeResult:
+async def probe(engine: Engine, machine: Machine, state: ContainerState, spec: HealthSpec) -> ProbeResult:
     """Check a running container once.
 
-    Docker's own health check must pass too where ftl.yaml sets one; one that the image brings along is ignored.
+    Docker's own health check must pass too where ftl.yaml sets one, and in a dependency also if its image does. Its
+    first result may take half a minute: for a service, an image's own check is told of and holds up no deploy.
 
     Args:
         engine: The server's engine.
         machine: The server.
         state: The container, as the engine has just described it.
         spec: The check.
-        running_seconds: How long it has been seen running; decides for a container without a port.
     """
-    if spec.docker_check is not None and state.health == "unhealthy":
-        output = _shortened(state.health_log) or "no output"
-        return ProbeResult(False, f"Docker's health check failed: {output}", final=True)
-    if spec.docker_check is not None and state.health == "starting":
+    failed = f"Docker's health check failed: {_shortened(state.health_log) or 'no output'}"
+    if spec.needs_docker_check and state.health == "unhealthy":
+        return ProbeResult(False, failed, final=True)
+    if spec.needs_docker_check and state.health == "starting":
         return ProbeResult(False, "Docker's health check has not passed yet")
+    result = await _probe_ports(engine, machine, state, spec)
+    if result.ok and state.health == "unhealthy":
+        return replace(result, text=f"{result.text}; {failed}", note=failed)
+    return result
+
+
+async def _probe_ports(
+    engine: Engine, machine: Machine, state: ContainerState, spec: HealthSpec
+) -> ProbeResult:
     if not spec.ports:
-        settled = running_seconds >= SETTLE_SECONDS
-        return ProbeResult(settled, "running" if settled else "starting")
+        return ProbeResult(True, "running")
     if not state.endpoints:
         return ProbeResult(False, "it is in no network")
     address = state.endpoints[0].address

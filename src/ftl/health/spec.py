@@ -7,6 +7,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ftl.config import Container, Dependency, Project, Service
+    from ftl.engine.values import ContainerState
+
+SETTLE_SECONDS = 3.5
+"""Seconds that a new container must keep running to count as healthy.
+
+Like Kubernetes' minReadySeconds and Swarm's update-monitor. Many programs that cannot work (a wrong password, a schema
+that is missing) answer first and exit a moment later.
+"""
 
 DEPENDENCY_RETRIES = 120
 """Probes of a dependency, one a second: a database initialises its data on its first start."""
@@ -25,6 +33,8 @@ class HealthSpec:
         timeout: Limit of one probe.
         retries: Times `interval`, how long the wait may last after `start_period`.
         docker_check: Extra seconds for Docker's own health check, where ftl.yaml sets one; None where it does not.
+        image_check: Whether a HEALTHCHECK of the image must pass, too.
+        settle: How long it must keep running.
     """
 
     ports: tuple[int, ...] = ()
@@ -36,11 +46,24 @@ class HealthSpec:
     retries: int = 30
     start_period: float = 0.0
     docker_check: float | None = None
+    image_check: bool = False
+    settle: float = SETTLE_SECONDS
 
     @property
     def allowance(self) -> float:
         """Seconds after which a container that is still unhealthy fails the deploy."""
         return self.start_period + self.interval * self.retries + (self.docker_check or 0.0)
+
+    def allowance_of(self, state: ContainerState) -> float:
+        """The allowance of one container, which its image's HEALTHCHECK may prolong."""
+        return self.allowance + (
+            state.check_seconds if self.image_check and self.docker_check is None else 0.0
+        )
+
+    @property
+    def needs_docker_check(self) -> bool:
+        """Whether Docker's own health check must pass, if there is one."""
+        return self.docker_check is not None or self.image_check
 
     def __str__(self) -> str:
         if self.path is not None:
@@ -78,11 +101,13 @@ def service_health(project: Project, service: Service) -> HealthSpec:
 
 
 def dependency_health(dependency: Dependency) -> HealthSpec:
-    """The spec for a dependency: all ports accept connections, Docker's check passes."""
+    """The spec for a dependency: all ports accept connections, Docker's checks pass."""
     return HealthSpec(
         dependency.ports,
         retries=DEPENDENCY_RETRIES,
         docker_check=_docker_check_seconds(dependency.container),
+        image_check=True,
+        settle=0.0 if dependency.ports else SETTLE_SECONDS,
     )
 
 

@@ -3,21 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ftl.events import Probed
-from ftl.health.diagnosis import Exited, Unresponsive, diagnose, has_exited
-from ftl.health.probe import probe
+from ftl.health.diagnosis import (
+    Exited,
+    Unresponsive,
+    diagnose,
+    explain_refusal,
+    has_exited,
+    listeners_in,
+    outlook,
+)
+from ftl.health.probe import REFUSED, probe
 
 if TYPE_CHECKING:
     from ftl.engine.api import Engine
+    from ftl.engine.values import ContainerState
+    from ftl.errors import FtlError
     from ftl.events import Emit
+    from ftl.health.probe import ProbeResult
     from ftl.health.spec import HealthSpec
     from ftl.ssh.machine import Machine
 
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 1.0
 """Seconds between probes: most containers are up at once, so pauses start short and grow."""
+
+RESTART_PAUSE = 1.0
+"""Seconds between an exit within `start_period` and the next start."""
+
+_LISTENERS_FROM = 1.0
+"""Seconds of refused connections after which the container's sockets are read: most programs listen by then."""
 
 
 async def wait_healthy(
@@ -28,26 +46,104 @@ async def wait_healthy(
     container: str,
     check: HealthSpec,
     emit: Emit,
-) -> None:
-    """Return when the container is healthy.
+) -> int:
+    """Return when the container is healthy, and has been running for `check.settle` seconds.
+
+    One that exits within `check.start_period` is started again. Without that, a program that waits for its database by
+    exiting could not be deployed.
+
+    Returns:
+        How often the engine has restarted it.
 
     Raises:
-        Unhealthy: It exited, or the allowance is over; gives the reason and the last log lines.
+        Unhealthy: It exited, or the allowance is over; gives the reason of the first exit and its last log lines.
     """
-    loop = asyncio.get_running_loop()
-    started = loop.time()
-    pause = FIRST_PAUSE
-    while True:
-        state = await engine.container(container)
-        if state is None or has_exited(state):
-            raise await diagnose(engine, machine, service, container, Exited())
-        result = await probe(engine, machine, state, check, running_seconds=loop.time() - started)
-        waited = loop.time() - started
-        emit(Probed(service, container, result.text, result.ok, waited, check.allowance))
-        if result.ok:
-            return
-        if waited >= check.allowance or result.final:
-            symptom = Unresponsive(check.ports, result)
-            raise await diagnose(engine, machine, service, container, symptom)
-        await asyncio.sleep(min(pause, check.interval))
-        pause = min(pause * 1.5, LONGEST_PAUSE)
+    return await _Wait(engine, machine, service, container, check, emit).run()
+
+
+@dataclass(slots=True)
+class _Wait:
+    engine: Engine
+    machine: Machine
+    service: str
+    container: str
+    check: HealthSpec
+    emit: Emit
+    began: float = field(default_factory=lambda: asyncio.get_running_loop().time())
+    running_since: float = 0.0
+    restarts: int = 0
+    first_exit: FtlError | None = None
+    refused_since: float | None = None
+    cause: str = ""
+    cause_since: float = 0.0
+
+    async def run(self) -> int:
+        self.running_since = self._now()
+        pause = FIRST_PAUSE
+        while True:
+            state = await self.engine.container(self.container)
+            if state is None or has_exited(state, restarts=self.restarts):
+                await self._start_again(state)
+                continue
+            result = await self._probe(state)
+            waited = self._waited()
+            allowance = self.check.allowance_of(state)
+            self.emit(Probed(self.service, self.container, result.text, result.ok, waited, allowance))
+            if result.ok:
+                return state.restarts
+            if waited >= allowance or result.final:
+                symptom = Unresponsive(self.check.ports, result)
+                raise self.first_exit or await self._diagnosis(symptom)
+            await asyncio.sleep(min(pause, self.check.interval))
+            pause = min(pause * 1.5, LONGEST_PAUSE)
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def _waited(self) -> float:
+        return self._now() - self.began
+
+    async def _start_again(self, state: ContainerState | None) -> None:
+        """Start a container that has exited, or let the engine do it; only within its `start_period`."""
+        error = await self._diagnosis(Exited())
+        self.first_exit = self.first_exit or error
+        waited = self._waited()
+        if state is None or waited >= self.check.start_period:
+            raise self.first_exit
+        text = f"{error.cause}; it is started again"
+        self.emit(Probed(self.service, self.container, text, False, waited, self.check.allowance))
+        await asyncio.sleep(RESTART_PAUSE)
+        now = await self.engine.container(self.container)
+        if now is not None and not now.running:  # created without a restart policy
+            await self.engine.start(self.container)
+        self.restarts = now.restarts if now is not None else 0
+        self.running_since = self._now()
+
+    async def _probe(self, state: ContainerState) -> ProbeResult:
+        result = await probe(self.engine, self.machine, state, self.check)
+        if result.text == REFUSED:
+            return await self._refused(state, result)
+        self.refused_since = None
+        if result.ok and self._now() - self.running_since < self.check.settle:
+            return replace(result, ok=False, text=f"{result.text}, started just now")
+        return result
+
+    async def _refused(self, state: ContainerState, result: ProbeResult) -> ProbeResult:
+        """A refused connection, with its cause; final once a cause that does not pass has lasted a while."""
+        now = self._now()
+        self.refused_since = now if self.refused_since is None else self.refused_since
+        if now - self.refused_since < _LISTENERS_FROM:
+            return result
+        listeners = await listeners_in(self.machine, state)
+        patience = outlook(self.check.ports, listeners)
+        if patience is None:
+            self.cause = ""
+            return result
+        cause, _ = explain_refusal(self.check.ports, listeners)
+        if cause != self.cause:
+            self.cause, self.cause_since = cause, now
+        lasting = now - self.cause_since >= patience and self._waited() >= self.check.start_period
+        return replace(result, text=f"{REFUSED}: {cause}", final=lasting)
+
+    async def _diagnosis(self, symptom: Exited | Unresponsive) -> FtlError:
+        return await diagnose(self.engine, self.machine, self.service, self.container, symptom)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ftl.config import Project
     from ftl.deploy.observe.state import Observed
     from ftl.engine.values import Container, ContainerState
+    from ftl.health.probe import ProbeResult
     from ftl.host.session import Session
 
 PROBE_TIMEOUT = 3.0
@@ -190,7 +191,10 @@ class _ContainerHealth:
 
 
 async def _check(session: Session, check: HealthSpec, container: Container) -> _ContainerHealth:
-    """Inspect a container and, if it runs, probe it once."""
+    """Inspect a container and, if it runs, probe it once.
+
+    One that the engine restarted in the last ten minutes is unhealthy: it may answer between two exits.
+    """
     state = await session.engine.container(container.id)
     if state is None:
         return _ContainerHealth(False, False, "removed", "")
@@ -198,10 +202,25 @@ async def _check(session: Session, check: HealthSpec, container: Container) -> _
         return _ContainerHealth(False, False, _down_reason(state), "")
     try:
         bounded = replace(check, timeout=min(check.timeout, PROBE_TIMEOUT))
-        result = await probe(session.engine, session.machine, state, bounded, running_seconds=math.inf)
+        result = await probe(session.engine, session.machine, state, bounded)
     except FtlError as error:
         return _ContainerHealth(True, False, error.message, state.started)
-    return _ContainerHealth(True, result.ok, "healthy" if result.ok else result.text, state.started)
+    if result.ok and state.restarts and _RECENTLY.match(container.status):
+        times = "once" if state.restarts == 1 else f"{state.restarts} times"
+        age = container.status.partition(" (")[0].removeprefix("Up ").lower()
+        return _ContainerHealth(True, False, f"it exits: restarted {times}, {age} ago", state.started)
+    return _ContainerHealth(True, result.ok, _health(result), state.started)
+
+
+# "Up 12 seconds (healthy)": go-units' HumanDuration, by the server's clock. Ten minutes at most.
+_RECENTLY = re.compile(r"Up (Less than a second|\d+ seconds?|About a minute|(\d|10) minutes)\b")
+
+
+def _health(result: ProbeResult) -> str:
+    """Result of a probe in words; an image's own check is told of where it fails."""
+    if not result.ok:
+        return result.text
+    return f"healthy ({result.note})" if result.note else "healthy"
 
 
 def _down_reason(state: ContainerState) -> str:

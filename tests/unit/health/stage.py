@@ -74,9 +74,7 @@ async def stage(behavior: Behavior | None = None, *, restart: bool = True) -> St
     engine = FakeEngine(images=[IMAGE])
     engine.behaviors[IMAGE] = behavior or Behavior()
     await engine.create_network("shop", {})
-    spec = ContainerSpec(
-        image=IMAGE, labels={}, networks={"shop": ()}, restart="unless-stopped" if restart else "no"
-    )
+    spec = ContainerSpec(image=IMAGE, labels={}, networks={"shop": ()}, restart="always" if restart else "no")
     await engine.create(NAME, spec)
     await engine.start(NAME)
     return Stage(engine)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from dataclasses import replace
 
 import pytest
@@ -29,7 +28,6 @@ def probed(
     *,
     health: str = "",
     health_log: str = "",
-    running_seconds: float = math.inf,
 ) -> ProbeResult:
     """Probe a container that answers so on port 8000."""
 
@@ -37,7 +35,7 @@ def probed(
         made = await stage()
         async with made.listening(lambda: answer):
             state = replace(await made.state(), health=health, health_log=health_log)
-            return await probe(made.engine, made.machine, state, spec, running_seconds=running_seconds)
+            return await probe(made.engine, made.machine, state, spec)
 
     return run(work())
 
@@ -79,7 +77,7 @@ def test_a_port_without_a_listener_refuses(spec: HealthSpec) -> None:
 
     async def work() -> None:
         made = await stage()
-        result = await probe(made.engine, made.machine, await made.state(), spec, running_seconds=1)
+        result = await probe(made.engine, made.machine, await made.state(), spec)
         assert result == ProbeResult(False, REFUSED)
 
     run(work())
@@ -93,7 +91,7 @@ def test_the_request_is_a_visitors(https: bool, proto: bytes) -> None:
     async def work() -> None:
         made = await stage()
         async with made.listening(lambda: OK):
-            await probe(made.engine, made.machine, await made.state(), spec, running_seconds=1)
+            await probe(made.engine, made.machine, await made.state(), spec)
         line, *lines = made.requests[0].split(b"\r\n")
         headers = dict(line.split(b": ", 1) for line in lines if line)
         assert line == b"GET /up?deep=1 HTTP/1.1"
@@ -116,10 +114,10 @@ def test_all_ports_must_accept_connections() -> None:
         made = await stage()
         spec = HealthSpec(ports=(5672, 15672))
         async with made.listening(lambda: None, 5672):
-            result = await probe(made.engine, made.machine, await made.state(), spec, running_seconds=1)
+            result = await probe(made.engine, made.machine, await made.state(), spec)
             assert not result.ok
             async with made.listening(lambda: None, 15672):
-                result = await probe(made.engine, made.machine, await made.state(), spec, running_seconds=1)
+                result = await probe(made.engine, made.machine, await made.state(), spec)
                 assert result.ok
 
     run(work())
@@ -133,17 +131,11 @@ def test_a_server_that_does_not_answer_is_no_answer() -> None:
         state = await made.state()
         async with made.listening(lambda: None):
             made.engine.block("container")
-            result = await probe(made.engine, made.machine, state, TCP, running_seconds=1)
+            result = await probe(made.engine, made.machine, state, TCP)
         assert result.text == "no answer within 2 s"
         return asyncio.get_running_loop().time()
 
     assert run(work()) == pytest.approx(2, abs=0.1)
-
-
-@pytest.mark.parametrize(("seconds", "ok"), [(0.0, False), (2.9, False), (3.0, True)])
-def test_a_container_without_a_port_must_run_for_a_while(seconds: float, ok: bool) -> None:
-    """There is nothing to ask it."""
-    assert probed(HealthSpec(), None, running_seconds=seconds).ok is ok
 
 
 @pytest.mark.parametrize(
@@ -171,7 +163,19 @@ def test_a_container_in_no_network_cannot_be_reached() -> None:
     async def work() -> None:
         made = await stage()
         await made.engine.disconnect("shop", "shop-web-r1")
-        result = await probe(made.engine, made.machine, await made.state(), TCP, running_seconds=1)
+        result = await probe(made.engine, made.machine, await made.state(), TCP)
         assert result == ProbeResult(False, "it is in no network")
 
     run(work())
+
+
+def test_a_check_of_the_image_holds_up_dependencies_and_is_told_of_services() -> None:
+    """Its first result may take half a minute, so a service does not wait; one that fails is not kept quiet."""
+    waiting = replace(HTTP, image_check=True)
+    assert not probed(waiting, OK, health="starting").ok
+    assert probed(waiting, OK, health="healthy").ok
+    assert probed(waiting, OK).ok
+    failed = probed(waiting, OK, health="unhealthy", health_log="no table")
+    assert (failed.ok, failed.final, failed.text) == (False, True, "Docker's health check failed: no table")
+    told = probed(HTTP, OK, health="unhealthy", health_log="no table")
+    assert (told.ok, told.note) == (True, "Docker's health check failed: no table")

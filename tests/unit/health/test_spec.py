@@ -6,8 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from ftl.config.models.project import Container, ContainerHealthCheck, HealthCheck, ProjectInfo, Proxy, Route
-from ftl.health.spec import service_health
+from ftl.config.models.project import (
+    Container,
+    ContainerHealthCheck,
+    Dependency,
+    HealthCheck,
+    ProjectInfo,
+    Proxy,
+    Route,
+)
+from ftl.engine.convert import inspected_container
+from ftl.health.spec import HealthSpec, dependency_health, service_health
 from tests.unit.deploy.world import project, service
 
 
@@ -48,6 +57,16 @@ def test_dockers_own_check_is_asked_only_where_the_file_sets_one() -> None:
     )
     assert service_health(plain, plain.services[0]).docker_check is None
     assert service_health(set_here, set_here.services[0]).allowance == 30 + 60
+
+
+def test_the_images_own_check_prolongs_the_wait_for_a_dependency() -> None:
+    """By its settings, which the container alone tells."""
+    inspected = inspected_container(
+        {"Config": {"Healthcheck": {"Test": ["CMD", "true"], "Interval": 5_000_000_000}}}
+    )
+    spec = dependency_health(Dependency(name="db", image="x", ports=(1,)))
+    assert spec.allowance_of(inspected) == spec.allowance + (5 + 30) * 4
+    assert HealthSpec().allowance_of(inspected) == HealthSpec().allowance
 
 
 def test_a_service_without_a_port_must_keep_running() -> None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from ftl.errors import Unhealthy
 from ftl.events import Probed
-from ftl.health.spec import HealthSpec
+from ftl.health.spec import SETTLE_SECONDS, HealthSpec
 from ftl.health.wait import wait_healthy
 from tests.support.clock import run
 from tests.support.fake_engine import Behavior
 from tests.support.fake_machine import Answer
-from tests.unit.health.stage import NAME, OK, Stage, stage
+from tests.unit.health.stage import IMAGE, NAME, OK, Stage, stage
 from tests.unit.test_proc_net import HEAD
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
     from ftl.events import Event
 
-HTTP = HealthSpec(ports=(8000,), path="/up", interval=1, timeout=2, retries=10)
-TCP = HealthSpec(ports=(8000,), interval=1, timeout=2, retries=10)
+HTTP = HealthSpec(ports=(8000,), path="/up", interval=1, timeout=2, retries=10, settle=0)
+TCP = replace(HTTP, path=None)
 
 FAILING = b"HTTP/1.1 503 Not Yet\r\nContent-Length: 8\r\n\r\nmigrates"
 
@@ -109,7 +110,7 @@ def test_the_numbers_of_the_check_bound_the_wait(changes: dict[str, float], seco
 
 def test_a_container_that_is_ready_within_its_start_period_is_healthy() -> None:
     """Its retries begin after that."""
-    spec = HealthSpec(ports=(8000,), path="/up", retries=1, start_period=30)
+    spec = replace(HTTP, retries=1, start_period=30)
 
     async def work() -> None:
         made = await stage()
@@ -196,7 +197,7 @@ def test_a_failed_check_of_dockers_ends_the_wait() -> None:
 
     async def work() -> None:
         made = await stage(Behavior(health="unhealthy"))
-        error = await fail(made, HealthSpec(ports=(8000,), docker_check=60))
+        error = await fail(made, replace(TCP, docker_check=60))
         assert (error.cause or "").startswith("Docker's health check failed")
         assert now() == 0
 
@@ -214,19 +215,19 @@ def test_dockers_check_is_waited_for() -> None:
 
         asyncio.get_running_loop().call_later(12, pass_)
         async with made.listening(lambda: None):
-            await wait(made, HealthSpec(ports=(8000,), docker_check=20))
+            await wait(made, replace(TCP, docker_check=20))
         assert 12 <= now() <= 13
 
     run(work())
 
 
 def test_a_worker_is_healthy_once_it_has_kept_running() -> None:
-    """Three seconds: one that cannot start has exited by then."""
+    """For a few seconds: one that cannot start has exited by then."""
 
     async def work() -> None:
         probes = await wait(await stage(), HealthSpec())
-        assert [probe.outcome for probe in probes if not probe.healthy] == ["starting"] * (len(probes) - 1)
-        assert 3 <= now() <= 4
+        assert {probe.outcome for probe in probes[:-1]} == {"running, started just now"}
+        assert 3.5 <= now() <= 4.5
 
     run(work())
 
@@ -252,7 +253,7 @@ def test_a_refused_connection_is_explained_by_what_listens_inside() -> None:
         assert error.cause == "it listens on 127.0.0.1:8000, which only the container itself can reach"
         assert error.hint == "let the program listen on 0.0.0.0:8000"
         pid = (await made.state()).pid
-        assert made.machine.commands == [("cat", f"/proc/{pid}/net/tcp", f"/proc/{pid}/net/tcp6")]
+        assert set(made.machine.commands) == {("cat", f"/proc/{pid}/net/tcp", f"/proc/{pid}/net/tcp6")}
 
     run(work())
 
@@ -264,5 +265,112 @@ def test_a_table_that_cannot_be_read_is_no_second_error() -> None:
         made = await stage()
         made.machine.answer("cat", answer=Answer(exit_code=1, stderr=b"cat: No such file or directory\n"))
         assert (await fail(made, TCP)).cause == "nothing listens on port 8000, nor on any other"
+
+    run(work())
+
+
+# --- exits ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("restart", [True, False])
+def test_a_container_that_answers_and_then_exits_is_not_healthy(restart: bool) -> None:
+    """Three seconds after each start: one good answer is not enough."""
+
+    async def work() -> None:
+        made = await stage(Behavior(exit_code=4, seconds=3.0, log=("bad password",)), restart=restart)
+        async with made.listening(lambda: OK):
+            error = await fail(made, replace(HTTP, settle=SETTLE_SECONDS))
+        assert error.cause == "it exited with code 4"
+        assert "bad password" in error.details
+
+    run(work())
+
+
+def test_a_container_that_recovers_within_its_start_period_is_healthy() -> None:
+    """It exits while its database is not ready, and is started again until it is."""
+
+    async def work() -> None:
+        made = await stage(Behavior(exit_code=1, seconds=0.3), restart=False)
+
+        def ready() -> None:
+            made.engine.behaviors[IMAGE] = Behavior()
+
+        asyncio.get_running_loop().call_later(5, ready)
+        async with made.listening(lambda: OK):
+            probes = await wait(made, replace(HTTP, start_period=20, settle=SETTLE_SECONDS))
+        assert probes[-1].healthy
+        assert "it exited with code 1; it is started again" in {probe.outcome for probe in probes}
+        assert 5 + SETTLE_SECONDS <= now() <= 12
+
+    run(work())
+
+
+def test_the_first_exit_is_the_reason_when_the_start_period_is_over() -> None:
+    """Later exits may have other codes, as those that follow from the first."""
+
+    async def work() -> None:
+        made = await stage(Behavior(exit_code=7, seconds=0.3, log=("no table",)), restart=False)
+
+        def otherwise() -> None:
+            made.engine.behaviors[IMAGE] = Behavior(exit_code=0, seconds=0.3, log=("locked",))
+
+        asyncio.get_running_loop().call_later(1, otherwise)
+        error = await fail(made, replace(HTTP, start_period=5))
+        assert error.cause == "it exited with code 7"
+        assert error.details == (f"the only log line of {NAME}:", "no table")
+        assert 5 <= now() <= 7
+
+    run(work())
+
+
+# --- causes that do not pass ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("row", "cause", "seconds"),
+    [
+        ("0100007F:1F40", "it listens on 127.0.0.1:8000, which only the container itself can reach", 6),
+        ("00000000:0BB8", "nothing listens on port 8000; it listens on 3000", 13),
+    ],
+)
+@pytest.mark.parametrize("start_period", [0.0, 20.0])
+def test_a_known_cause_is_shown_at_once_and_ends_the_wait_early(
+    row: str, cause: str, seconds: float, start_period: float
+) -> None:
+    """Once it has lasted a while, for some programs open another port first; and not within `start_period`."""
+
+    async def work() -> None:
+        made = await stage()
+        line = f"   0: {row} 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 1 1\n"
+        made.machine.answer("cat", "/net/tcp", answer=Answer(stdout=(HEAD + line).encode()))
+        events: list[Event] = []
+        with pytest.raises(Unhealthy) as raised:
+            await wait_healthy(
+                made.engine,
+                made.machine,
+                service="web",
+                container=NAME,
+                check=replace(TCP, retries=30, start_period=start_period),
+                emit=events.append,
+            )
+        assert raised.value.cause == cause
+        first = next(event for event in events if isinstance(event, Probed) and cause in event.outcome)
+        assert first.seconds < 2.5
+        assert start_period <= now() <= max(seconds, start_period + 1.5)
+
+    run(work())
+
+
+def test_a_port_that_opens_later_is_waited_for() -> None:
+    """A port for metrics is open first, for less long than what counts as a mistake."""
+
+    async def work() -> None:
+        made = await stage()
+        line = "   0: 00000000:0BB8 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 1 1\n"
+        made.machine.answer("cat", "/net/tcp", answer=Answer(stdout=(HEAD + line).encode()))
+        task = asyncio.ensure_future(wait(made, TCP))
+        await asyncio.sleep(8)
+        async with made.listening(lambda: None):
+            assert (await task)[-1].healthy
 
     run(work())

@@ -303,3 +303,18 @@ def test_an_engine_that_fails_is_an_error() -> None:
                 await server.status(project(WEB))
 
     run(work())
+
+
+def test_a_container_that_exits_again_and_again_is_not_healthy_between_two_exits() -> None:
+    """Its restarts are told for ten minutes; the fake's containers have been up for two."""
+
+    async def work() -> None:
+        async with Server() as server:
+            await server.web("shop-web-r1-1")
+            await server.web("shop-web-r1-2")
+            server.engine.by_name["shop-web-r1-2"].restarts = 4
+            unit = (await server.units(project(WEB)))["web", "r1"]
+            assert (unit.running, unit.healthy) == (2, False)
+            assert unit.health == "it exits: restarted 4 times, 2 minutes ago"
+
+    run(work())

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from ftl.deploy.apply.context import DeployContext
     from ftl.deploy.plan.steps import ContainerRef
-    from ftl.engine.values import ContainerSpec
+    from ftl.engine.values import ContainerSpec, RestartPolicy
 
 RUNNERS = Runners()
 
@@ -97,28 +97,46 @@ async def _data_mounts(
 
 @RUNNERS.runs(StartContainers)
 async def start_containers(context: DeployContext, step: StartContainers) -> None:
-    """Create and start the containers of a new release, side by side."""
+    """Create and start the containers of a new release, side by side.
+
+    They get their restart policy once they are healthy (`wait`): until then an exit keeps its code and its log, and
+    nothing that never was live comes back after a crash of the engine. Those that join a live release have it at once.
+    """
     image = step.image if step.joins else (await resolve(context, step.service, step.image)).reference
     spec = replace(step.spec, image=image)
     context.undo.add(step, lambda: _remove_created(context, step.containers))
     await gather(
-        create_and_start(context, name, replica_spec(spec, number))
+        create_and_start(context, name, replica_spec(spec, number), restart="always" if step.joins else "no")
         for name, number in zip(step.containers, step.numbers, strict=True)
     )
 
 
-async def create_and_start(context: DeployContext, name: str, spec: ContainerSpec) -> None:
+async def create_and_start(
+    context: DeployContext, name: str, spec: ContainerSpec, *, restart: RestartPolicy = "always"
+) -> None:
     """Create and start a container, and note its ID: only what this run created is ever undone.
 
     Neither call is given up half way: the engine would go on with it, and make a container that nobody removes.
+
+    Args:
+        context: The server.
+        name: Name of the container.
+        spec: Its settings.
+        restart: The restart policy that it has until it is healthy.
     """
-    await shielded(_create(context, name, spec))
+    await shielded(_create(context, name, spec, restart=restart))
     await shielded(context.engine.start(context.created[name]))
 
 
-async def _create(context: DeployContext, name: str, spec: ContainerSpec, called: str = "") -> str:
+async def _create(
+    context: DeployContext,
+    name: str,
+    spec: ContainerSpec,
+    called: str = "",
+    restart: RestartPolicy = "always",
+) -> str:
     """Create a container, and note its ID under `name`; its ID. `called` is its name until it takes that one."""
-    marked = replace(spec, labels={**spec.labels, labels.RESTART: spec.restart})
+    marked = replace(spec, labels={**spec.labels, labels.RESTART: spec.restart}, restart=restart)
     context.created[name] = await context.engine.create(called or name, marked)
     return context.created[name]
 
@@ -137,9 +155,14 @@ async def restart_containers(context: DeployContext, step: RestartContainers) ->
 
 @RUNNERS.runs(WaitHealthy)
 async def wait(context: DeployContext, step: WaitHealthy) -> None:
-    """Wait until all of a service's containers are healthy."""
-    await gather(
-        wait_healthy(
+    """Wait until all of a service's containers are healthy.
+
+    From then on the engine restarts new ones whenever they exit.
+    """
+
+    async def work(container: ContainerRef) -> None:
+        number = context.id_of(container)
+        context.restarts[number] = await wait_healthy(
             context.engine,
             context.machine,
             service=step.service,
@@ -147,8 +170,10 @@ async def wait(context: DeployContext, step: WaitHealthy) -> None:
             check=step.check,
             emit=context.emit,
         )
-        for container in step.containers
-    )
+        if not container.id:
+            await context.engine.set_restart_policy(number, "always")
+
+    await gather(work(container) for container in step.containers)
 
 
 @RUNNERS.runs(StopOld)

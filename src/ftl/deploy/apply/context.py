@@ -120,6 +120,7 @@ class DeployContext:
         undo: How to undo what was done, until the release is decided.
         images: Service or dependency -> its image on the server, once it is there.
         created: Name -> ID of the containers that this run created.
+        restarts: ID -> how often the engine had restarted a container when it became healthy.
     """
 
     project: Project
@@ -133,6 +134,7 @@ class DeployContext:
     undo: UndoStack = field(default_factory=UndoStack)
     images: dict[str, ResolvedImage] = field(default_factory=dict)
     created: dict[str, str] = field(default_factory=dict)
+    restarts: dict[str, int] = field(default_factory=dict)
 
     def at(self, host: str) -> DeployContext:
         """Return this run at another server; an empty name is the project's only one."""

@@ -143,7 +143,7 @@ async def _refuse_ended(context: DeployContext, step: Switch) -> None:
     new = [one for one in await context.engine.containers(labels=own) if one.id in created]
     states = await gather(context.engine.container(container.id) for container in new)
     for container, state in zip(new, states, strict=True):
-        if has_exited(state):
+        if has_exited(state, restarts=context.restarts.get(container.id, 0)):
             service = container.labels[labels.SERVICE]
             raise await diagnose(context.engine, context.machine, service, container.name, Exited())
 
