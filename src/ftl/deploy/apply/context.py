@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ftl.events import Emit
     from ftl.host.fleet import Fleet
     from ftl.host.session import Session
-    from ftl.image.transfer import TransferResult
+    from ftl.image.transfer import TransferQueue, TransferResult
     from ftl.ssh.machine import Machine
 
 
@@ -72,6 +72,7 @@ class Resources:
     root: Path
     _engine: Engine | None = None
     _keyring: Keyring | None = None
+    _transfers: dict[str, TransferQueue] = field(default_factory=dict)
     _closing: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     @property
@@ -93,6 +94,21 @@ class Resources:
             engine = Engine(local_url(), name="this machine")
             self._engine = await self._closing.enter_async_context(engine)
         return self._engine
+
+    async def transfers(self, session: Session, emit: Emit) -> TransferQueue:
+        """The queue of images that are sent to a server.
+
+        Raises:
+            EngineUnavailable: No engine answers on this machine.
+        """
+        local = await self.local_engine()
+        if session.name not in self._transfers:
+            from ftl.image.transfer import Sender, TransferQueue  # loaded while ssh connects
+
+            lock = self.project.name
+            sender = Sender(local, session.engine, session.info, session.machine, emit, lock=lock)
+            self._transfers[session.name] = TransferQueue(sender.send)
+        return self._transfers[session.name]
 
     def background(self, work: Coroutine[None, None, None]) -> None:
         """Run something while the deploy goes on; cancelled when the deploy ends."""

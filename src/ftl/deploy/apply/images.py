@@ -12,7 +12,7 @@ from ftl.deploy.plan.steps import BringImage, DropTags, PushPull, RemoveImages, 
 from ftl.errors import EngineError, EngineUnavailable, FtlError, TransferFailed
 from ftl.events import Note
 from ftl.image.registry.push_pull import pull, push
-from ftl.image.transfer import send, send_many, warm_blob_cache
+from ftl.image.transfer import warm_blob_cache
 from ftl.references import repository
 from ftl.releases.record import loaded_by_ftl, pull_references
 
@@ -26,6 +26,9 @@ RUNNERS = Runners()
 
 PULL_START_SECONDS = 15.0
 """Limit for a pull to begin where this machine has the image; then it is sent from here."""
+
+GATHER_SECONDS = 0.2
+"""Time to wait for other images whose pulls fail at the same time: they travel together."""
 
 
 async def resolve(context: DeployContext, owner: str, reference: str) -> ResolvedImage:
@@ -77,16 +80,9 @@ async def send_images(context: DeployContext, step: SendImages) -> None:
         await local.tag(image.local, image.tag)
     results: dict[str, TransferResult] = {}
     if not context.project.server.is_local:
-        results = await send_many(
-            local,
-            {image.tag: image.local for image in step.images},
-            context.engine,
-            info=context.info,
-            emit=context.emit,
-            machine=context.machine,
-            loaded_by_ftl=step.brought,
-            lock=context.project.name,
-        )
+        transfers = await context.resources.transfers(context.session, context.emit)
+        images = {image.tag: image.local for image in step.images}
+        results = await transfers.send(images, loaded_by_ftl=step.brought)
         context.resources.background(warm_blob_cache(local, [image.local for image in step.images]))
     for image in step.images:
         remote = await _image(context, image.tag)
@@ -171,15 +167,9 @@ async def _bring(context: DeployContext, reference: str, platform: str) -> Trans
                 or f"`docker pull {reference}` here, and deploy again: FTL then sends it over SSH",
             ) from error
         context.emit(Note(f"the server cannot pull {reference}: sending it from here"))
-        return await send(
-            local,
-            reference,
-            context.engine,
-            tag=reference,
-            info=context.info,
-            emit=context.emit,
-            machine=context.machine,
-        )
+        transfers = await context.resources.transfers(context.session, context.emit)
+        results = await transfers.send({reference: reference}, patience=GATHER_SECONDS)
+        return results[reference]
     if context.info.store == "containerd":
         await _name_by_digest(context, reference, platform)
     return None
