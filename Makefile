@@ -2,9 +2,10 @@
 
 PYTHON := .venv/bin/python
 WORKERS ?= 2
+SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-down test test-fast test-e2e test-nightly test-deps lint types layers format docs picture lock hooks engine bench-switch bench-deploy bench-setup bench-transfer bench-faults clean
+.PHONY: help venv demo demo-down test test-fast test-e2e test-nightly test-deps fuzz lint types layers format docs picture lock hooks engine bench-switch bench-deploy bench-setup bench-transfer bench-faults clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -20,6 +21,7 @@ demo-down: venv ## Take away everything that `make demo` left
 
 test: lint types layers engine ## Everything: lint, types, layering, dependencies, unit and end-to-end tests
 	$(PYTHON) -m tools.dependencies
+	$(MAKE) fuzz
 	$(PYTHON) -m pytest -n $(WORKERS) --durations=30
 
 test-fast: venv ## The tests that need no engine: seconds
@@ -34,6 +36,10 @@ test-nightly: engine ## The whole matrix of transfers (releases of Debian, engin
 
 test-deps: venv ## Part of the unit tests with the lowest and the newest dependencies, and on the newest other Python
 	$(PYTHON) -m tools.dependencies
+
+fuzz: venv ## Fuzz everything that parses foreign bytes, for 60 s (SECONDS=3600 for a night)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzz.txt
+	$(PYTHON) -m tests.fuzz --seconds $(SECONDS)
 
 lint: venv ## ruff: rules and format; first lines of docstrings; shell and Perl that run on servers
 	.venv/bin/ruff check
@@ -62,6 +68,8 @@ picture: demo ## Deploy once more on the demo's server, and draw the terminal as
 lock: venv ## Write requirements-dev.txt anew from pyproject.toml
 	.venv/bin/uv pip compile --quiet --universal --generate-hashes --custom-compile-command 'make lock' \
 		--group dev pyproject.toml -o requirements-dev.txt
+	.venv/bin/uv pip compile --quiet --universal --generate-hashes --custom-compile-command 'make lock' \
+		--group fuzz -o requirements-fuzz.txt
 
 hooks: venv ## Run lint and types before every commit
 	.venv/bin/pre-commit install

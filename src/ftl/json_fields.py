@@ -6,10 +6,25 @@ have been written by another version or by hand.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
+from typing import Any
 
 Json = Mapping[str, object]
+
+
+def parse_json(content: str | bytes) -> Any:
+    """Parse JSON from outside; the only place that does.
+
+    Raises:
+        ValueError: It is not JSON, or is nested too deeply (`json` raises RecursionError then, which nobody expects
+            of a file).
+    """
+    try:
+        return json.loads(content)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def as_object(value: object) -> Json:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from ftl.engine.client import UNBOUNDED, Client, checked
 from ftl.engine.errors import ignoring, none_if_missing
 from ftl.engine.values import PushUpdate
 from ftl.errors import EngineError, FtlError
-from ftl.json_fields import as_int, as_object, as_objects, as_str
+from ftl.json_fields import as_int, as_object, as_objects, as_str, parse_json
 
 _DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 
@@ -173,7 +172,7 @@ async def import_archive(client: Client, reference: str, archive: AsyncIterator[
         client.raw(docker, "POST", "images/create", query=query, data=archive) as response,
     ):
         async for line in response.content:
-            message = as_str(as_object(json.loads(line)).get("error"))
+            message = as_str(as_object(parse_json(line)).get("error"))
             if message:
                 raise EngineError(f"the engine on {client.name} could not import {reference}", cause=message)
 

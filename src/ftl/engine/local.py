@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.errors import UsageError
-from ftl.json_fields import as_object, as_str
+from ftl.json_fields import as_object, as_str, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,7 +69,7 @@ def _usable(host: str, origin: str) -> str:
 
 def _current_context(folder: Path) -> str:
     try:
-        config = as_object(json.loads((folder / "config.json").read_text()))
+        config = as_object(parse_json((folder / "config.json").read_text()))
     except (OSError, ValueError):  # absent or broken: the docker CLI also goes on with its defaults
         return ""
     return as_str(config.get("currentContext"))
@@ -80,7 +79,7 @@ def _context_host(folder: Path, context: str) -> str:
     """The CLI keeps a context in a folder named by the SHA-256 of its name."""
     digest = hashlib.sha256(context.encode()).hexdigest()
     try:
-        meta = as_object(json.loads((folder / "contexts" / "meta" / digest / "meta.json").read_text()))
+        meta = as_object(parse_json((folder / "contexts" / "meta" / digest / "meta.json").read_text()))
     except (OSError, ValueError) as error:
         raise UsageError(
             f"the docker context `{context}` cannot be read",

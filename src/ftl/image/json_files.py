@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from platformdirs import user_cache_path, user_state_path
 
+from ftl.json_fields import parse_json
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -28,7 +30,7 @@ def state_file(name: str) -> Path:
 def read_json(path: Path) -> dict[str, object]:
     """Read the object in a file; empty if there is none, or none that can be read."""
     try:
-        value = json.loads(path.read_bytes())
+        value = parse_json(path.read_bytes())
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}

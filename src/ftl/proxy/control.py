@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from typing import TYPE_CHECKING
 
 from ftl.engine.tarball import tar_archive
 from ftl.errors import FtlError, UsageError
+from ftl.json_fields import parse_json
 from ftl.proxy import commands, networks
 from ftl.proxy.caddy import render
 from ftl.proxy.lifecycle import start, upgrade
@@ -164,7 +164,7 @@ class ProxyControl:
         """
         answer = await self._run("count its requests", commands.upstreams())
         try:
-            return {str(item["address"]): int(item["num_requests"]) for item in json.loads(answer)}
+            return {str(item["address"]): int(item["num_requests"]) for item in parse_json(answer)}
         except (ValueError, TypeError, KeyError) as error:
             raise FtlError("the proxy's list of upstreams cannot be read", cause=str(error)) from error
 
@@ -266,6 +266,6 @@ def _caddy_message(stderr: bytes) -> str:
     last = next((line for line in reversed(lines) if line.startswith("Error:")), lines[-1] if lines else "")
     _, brace, answer = last.partition("{")
     try:
-        return str(json.loads(brace + answer)["error"])
+        return str(parse_json(brace + answer)["error"])
     except (ValueError, KeyError, TypeError):
         return last.removeprefix("Error:").strip()

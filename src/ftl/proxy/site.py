@@ -10,6 +10,8 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from ftl.json_fields import parse_json
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -173,7 +175,7 @@ class Site:
             ValueError: It is not a site, or has a field that this version does not know.
         """
         try:
-            stored = dict(json.loads(text))
+            stored = dict(parse_json(text))
             site = cls(
                 **{
                     **stored,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather2
 from ftl.engine import labels
+from ftl.json_fields import parse_json
 from ftl.proxy.caddy import render
 from ftl.proxy.names import Installation
 from ftl.proxy.site import Site
@@ -168,7 +168,7 @@ def _read_site(content: bytes) -> Site | None:
 def _is_site_of(project: str, content: bytes) -> bool:
     """Whether something that this version cannot read is a site, and so a newer version's."""
     try:
-        stored = json.loads(content)
+        stored = parse_json(content)
     except ValueError:
         return False
     return isinstance(stored, dict) and stored.get("project") == project

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
-from ftl.json_fields import as_strs
+from ftl.json_fields import as_strs, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -111,7 +111,7 @@ class ReleaseRecord:
         Fields that this version does not know (a newer FTL wrote them) are ignored.
         """
         try:
-            known = _known(cls, json.loads(data))
+            known = _known(cls, parse_json(data))
             services = {
                 name: ServiceRecord(**_known(ServiceRecord, entry) | {"layers": as_strs(entry.get("layers"))})
                 for name, entry in known.pop("services").items()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from ftl.engine import labels
 from ftl.engine.tarball import tar_archive
 from ftl.engine.values import ContainerSpec, Mount
+from ftl.json_fields import parse_json
 from ftl.releases import audit
 from ftl.releases.record import ReleaseRecord, release_number
 
@@ -93,7 +94,7 @@ def parse_records(files: Mapping[str, bytes]) -> tuple[ReleaseRecord, ...]:
 def _parse_hold(data: bytes) -> Hold | None:
     """The hold in a file; an empty file says that it has ended, since the engine's archive calls cannot remove one."""
     try:
-        stored = json.loads(data)
+        stored = parse_json(data)
         return Hold(str(stored["reason"]), str(stored["by"]), float(stored["time"]))
     except (ValueError, TypeError, KeyError):
         return None

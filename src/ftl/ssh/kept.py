@@ -23,7 +23,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftl.json_fields import as_object, as_str
+from ftl.json_fields import as_object, as_str, parse_json
 from ftl.ssh.control import Control, ControlFailed, is_listening
 from ftl.ssh.target import options
 
@@ -223,7 +223,7 @@ def _records(environ: Mapping[str, str]) -> list[tuple[Path, Mapping[str, object
 
 def _record(path: Path) -> list[tuple[Path, Mapping[str, object]]]:
     with suppress(OSError, ValueError):
-        return [(path.parent, as_object(json.loads(path.read_text())))]
+        return [(path.parent, as_object(parse_json(path.read_text())))]
     return []
 
 

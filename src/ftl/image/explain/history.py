@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ftl.child import complete
 from ftl.image.building.command import cli_environment
+from ftl.json_fields import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,7 +54,7 @@ def parse_history(lines: Iterable[str]) -> tuple[HistoryEntry, ...]:
     entries: list[HistoryEntry] = []
     for line in lines:
         try:
-            raw = json.loads(line)
+            raw = parse_json(line)
             entries.append(HistoryEntry(str(raw["CreatedBy"]), int(raw["Size"])))
         except (ValueError, KeyError, TypeError):
             continue

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 from ftl.child import complete
 from ftl.errors import FtlError
 from ftl.image.registry.credentials import IDENTITY_TOKEN_USER, Credentials
-from ftl.json_fields import as_object, as_str
+from ftl.json_fields import as_object, as_str, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,7 +66,7 @@ def config_folder(environ: Mapping[str, str]) -> Path:
 def read_config(environ: Mapping[str, str]) -> Json:
     """Read Docker's config file; empty if there is none, or none that can be read."""
     try:
-        return as_object(json.loads((config_folder(environ) / CONFIG_FILE).read_text()))
+        return as_object(parse_json((config_folder(environ) / CONFIG_FILE).read_text()))
     except (OSError, ValueError):
         return {}
 
@@ -100,7 +99,7 @@ async def _from_helper(program: str, registry: str, environ: Mapping[str, str]) 
             return None
         raise HelperFailed(message, cause=output or f"status {done.exit_code}")
     try:
-        answer = as_object(json.loads(done.stdout))
+        answer = as_object(parse_json(done.stdout))
     except ValueError as error:
         raise HelperFailed(message, cause="its answer is not JSON") from error
     return _credentials(registry, as_str(answer.get("Username")), as_str(answer.get("Secret")), program)

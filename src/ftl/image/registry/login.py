@@ -17,7 +17,7 @@ from ftl.image.registry.docker_config import credential_helper, with_credentials
 from ftl.image.registry.failures import RegistryRequest, registry_error, translated_errors
 from ftl.image.registry.keyring import RegistryLogin
 from ftl.image.registry.names import display_name
-from ftl.json_fields import as_object
+from ftl.json_fields import as_object, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -93,7 +93,7 @@ async def store_on_server(machine: Machine, credentials: Sequence[Credentials]) 
     if read.exit_code != 0:
         raise FtlError(message, cause=read.stderr.decode(errors="replace").strip() or None)
     try:
-        config = as_object(json.loads(read.stdout or b"{}"))
+        config = as_object(parse_json(read.stdout or b"{}"))
     except ValueError as error:
         cause = "~/.docker/config.json on the server is not JSON"
         raise FtlError(message, cause=cause, hint="repair or remove it") from error

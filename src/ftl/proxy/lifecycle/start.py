@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from ftl.engine import labels
 from ftl.engine.tarball import tar_archive
 from ftl.engine.values import Container, ContainerSpec, Mount, Publish
 from ftl.errors import EngineError, FtlError
+from ftl.json_fields import parse_json
 from ftl.proxy import commands, networks
 from ftl.proxy.caddy import HTTP, HTTPS, render
 from ftl.proxy.handover import sysctls
@@ -127,7 +127,7 @@ async def _provide_configuration(engine: Engine, names: Installation) -> None:
 
 def _is_json(content: bytes) -> bool:
     try:
-        json.loads(content)
+        parse_json(content)
     except ValueError:
         return False
     return True

@@ -7,12 +7,11 @@ The log is as Caddy 2.11 (certmagic, acmez) writes it: one JSON object a line, w
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ftl.json_fields import as_object, as_str
+from ftl.json_fields import as_object, as_str, parse_json
 from ftl.proxy import commands
 from ftl.proxy.tls import policy
 
@@ -127,7 +126,7 @@ def parse_log(lines: Iterable[str]) -> tuple[dict[str, str], str]:
     retry_error = ""
     for line in lines:
         try:
-            entry = as_object(json.loads(line))
+            entry = as_object(parse_json(line))
         except ValueError:
             continue
         host = as_str(entry.get("identifier"))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from ftl.config import Server
 from ftl.errors import UsageError
+from ftl.json_fields import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -149,7 +150,7 @@ class Home:
     def address(self) -> SandboxAddress | None:
         """The saved address; None where there is none."""
         try:
-            fields = json.loads(self._record.read_text())
+            fields = parse_json(self._record.read_text())
         except FileNotFoundError:
             return None
         return SandboxAddress(

@@ -15,6 +15,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ftl.json_fields import parse_json
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -97,7 +99,7 @@ def archive_documents(images: Sequence[ArchivedImage], sizes: Mapping[str, int])
 
 def _descriptor(image: ArchivedImage, manifest: bytes) -> dict[str, object]:
     """The image's entry in `index.json`; containerd takes its name from the first annotation."""
-    config = json.loads(image.config)
+    config = parse_json(image.config)
     platform = {key: config[key] for key in ("architecture", "os", "variant") if config.get(key)}
     return {
         "mediaType": _MANIFEST,

@@ -123,7 +123,9 @@ class TarReader:
                 extended |= self._records(await self.read(_EXTENSION_LIMIT))
             elif info.type in (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK):
                 key = "path" if info.type == tarfile.GNUTYPE_LONGNAME else "linkpath"
-                extended[key] = (await self.read(_EXTENSION_LIMIT)).rstrip(b"\0").decode()
+                extended[key] = (
+                    (await self.read(_EXTENSION_LIMIT)).rstrip(b"\0").decode("utf-8", "surrogateescape")
+                )
             elif info.type != tarfile.XGLTYPE:
                 return self._entry(info, extended)
 
@@ -192,6 +194,6 @@ def pax_records(records: bytes) -> dict[str, str]:
         key, equals, value = records[: length - 1].partition(b" ")[2].partition(b"=")
         if length < 1 or not equals:
             raise ValueError("a record without a length or a value")
-        parsed[key.decode()] = value.decode("utf-8", "surrogateescape")
+        parsed[key.decode("utf-8", "surrogateescape")] = value.decode("utf-8", "surrogateescape")
         records = records[length:]
     return parsed

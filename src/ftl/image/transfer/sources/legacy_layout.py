@@ -14,6 +14,7 @@ import json
 from typing import TYPE_CHECKING
 
 from ftl.image.transfer.presence import chain_ids
+from ftl.json_fields import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -71,7 +72,7 @@ class LegacyLayerNames:
         if directory in self._diff_ids:
             return
         try:
-            parent = json.loads(document).get("parent", "")
+            parent = parse_json(document).get("parent", "")
         except (ValueError, AttributeError):
             return
         candidates = self._top_layers.get(parent, set())

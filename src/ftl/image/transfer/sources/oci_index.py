@@ -7,13 +7,12 @@ An image may have several platforms; the server's platform is chosen here.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from ftl.errors import TransferFailed
 from ftl.image.transfer.archive.tar import TarReader
 from ftl.image.transfer.sources.source import DOCUMENT_LIMIT, SourceImage
-from ftl.json_fields import as_object, as_objects, as_str, as_strs
+from ftl.json_fields import as_object, as_objects, as_str, as_strs, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -68,7 +67,7 @@ async def _documents(stream: AsyncIterator[bytes]) -> dict[str, Json]:
 
 def _parse(content: bytes) -> Json | None:
     try:
-        return as_object(json.loads(content))
+        return as_object(parse_json(content))
     except ValueError:
         return None
 

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ftl.errors import FtlError
+from ftl.json_fields import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +71,7 @@ def merged(
 
 def changed_topics(before: bytes | None, after: bytes) -> tuple[str, ...]:
     """The changed topics: "log rotation", "live-restore", "insecure registries"."""
-    old, new = (json.loads(content) if content and content.strip() else {} for content in (before, after))
+    old, new = (parse_json(content) if content and content.strip() else {} for content in (before, after))
     return tuple(
         topic for topic, keys in _TOPICS.items() if any(old.get(key) != new.get(key) for key in keys)
     )
@@ -86,7 +87,7 @@ def missing_from_arguments(arguments: Sequence[str], insecure: Sequence[str]) ->
 
 def has_live_restore(content: bytes) -> bool:
     """Whether a merged file enables live-restore."""
-    return json.loads(content).get("live-restore") is True
+    return parse_json(content).get("live-restore") is True
 
 
 def _flags(arguments: Sequence[str]) -> set[str]:
@@ -96,7 +97,7 @@ def _flags(arguments: Sequence[str]) -> set[str]:
 def _parsed(content: bytes | None, name: str) -> dict[str, Any]:
     hint = "correct it (Docker does not start with it either), then run `ftl setup` again"
     try:
-        settings = json.loads(content) if content is not None and content.strip() else {}
+        settings = parse_json(content) if content is not None and content.strip() else {}
     except ValueError as error:
         raise FtlError(
             f"{PATH} on {name} is not JSON; it was not changed", cause=str(error), hint=hint
