@@ -9,52 +9,71 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
-import subprocess
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+import traceback
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tests.fuzz.targets import CORPUS, TARGETS
-from tests.harness import ROOT
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+CORPUS = Path(__file__).with_name("corpus")
+CRASHES = Path(__file__).with_name("crashes")
 
 WORKERS = 2
 """Targets at a time: a runner of CI has two processors."""
 
-CRASHES = Path(__file__).with_name("crashes")
-_RUNS = re.compile(r"^(?:stat::number_of_executed_units: (\d+)|Done (\d+) runs)", re.MULTILINE)
+_RUNS = re.compile(r"^stat::number_of_executed_units: (\d+)", re.MULTILINE)
 
 
-def fuzz(name: str, seconds: float) -> tuple[int, bool]:
-    """Fuzz a target: number of inputs, and whether one crashed it."""
-    CRASHES.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="ftl-fuzz-") as found:
-        seeds = [str(CORPUS / name)] if (CORPUS / name).is_dir() else []
-        argv = [
-            *(sys.executable, "-m", "tests.fuzz.engine", name),
-            *(
-                f"-max_total_time={max(1, round(seconds))}",
-                "-max_len=4096",
-                "-timeout=20",
-                "-rss_limit_mb=2048",
-            ),
-            *("-print_final_stats=1", f"-artifact_prefix={CRASHES}/{name}-", found, *seeds),
-        ]
-        done = subprocess.run(
-            argv,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            timeout=seconds + 120,
-        )
-    runs = [int(first or second) for first, second in _RUNS.findall(done.stderr + done.stdout)]
-    if done.returncode:
-        print("\n".join((done.stdout + done.stderr).splitlines()[-40:]), file=sys.stderr)
-    return max(runs, default=0), done.returncode != 0
+def fuzz(names: Sequence[str], seconds: float, run: Callable[[str, bytes], None], logs: Path) -> set[str]:
+    """Fuzz targets in forks of this process, which has them instrumented; those that crashed.
+
+    Each writes libFuzzer's output to a file of its name in `logs`.
+    """
+    running: dict[int, str] = {}
+    crashed: set[str] = set()
+    waiting = list(names)
+    while waiting or running:
+        while waiting and len(running) < WORKERS:
+            name = waiting.pop(0)
+            process = os.fork()
+            if process == 0:
+                try:
+                    _fuzz_here(name, seconds, run, logs)
+                except BaseException:  # noqa: BLE001 - the parent sees the exit status
+                    traceback.print_exc()
+                finally:
+                    os._exit(1)  # without the clean-up of the process that was forked
+            running[process] = name
+        process, status = os.wait()
+        if status:
+            crashed.add(running[process])
+        del running[process]
+    return crashed
+
+
+def _fuzz_here(name: str, seconds: float, run: Callable[[str, bytes], None], logs: Path) -> None:
+    """Run libFuzzer, which ends the process."""
+    import atheris
+
+    output = os.open(logs / name, os.O_CREAT | os.O_WRONLY)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    (found := logs / f"{name}-found").mkdir()
+    limits = (
+        f"-max_total_time={max(1, round(seconds))}",
+        "-max_len=4096",
+        "-timeout=20",
+        "-rss_limit_mb=2048",
+    )
+    options = ("-print_final_stats=1", f"-artifact_prefix={CRASHES}/{name}-")
+    atheris.Setup(["fuzz", *limits, *options, str(found), str(CORPUS / name)], lambda data: run(name, data))
+    atheris.Fuzz()
 
 
 def main() -> None:
@@ -63,21 +82,30 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=60.0, help="for all targets together")
-    parser.add_argument("targets", nargs="*", choices=[*TARGETS, []], default=[])
+    parser.add_argument("targets", nargs="*")
     given = parser.parse_args()
     if find_spec("atheris") is None:
         print("atheris has no release for this machine: the corpus alone is tested, by pytest")
         return
+    import atheris
+
+    with atheris.instrument_imports(include=["ftl"]):
+        from tests.fuzz.targets import TARGETS, run
     names = given.targets or list(TARGETS)
-    inputs, crashes = 0, 0
-    with ThreadPoolExecutor(WORKERS) as pool:
-        share = given.seconds * WORKERS / len(names)
-        for name, (runs, crashed) in zip(names, pool.map(lambda name: fuzz(name, share), names), strict=True):
+    CRASHES.mkdir(exist_ok=True)
+    inputs = 0
+    with tempfile.TemporaryDirectory(prefix="ftl-fuzz-") as folder:
+        logs = Path(folder)
+        crashed = fuzz(names, given.seconds * WORKERS / len(names), run, logs)
+        for name in names:
+            log = (logs / name).read_text(errors="replace")
+            runs = int(counted[1]) if (counted := _RUNS.search(log)) else 0
             inputs += runs
-            crashes += crashed
-            print(f"{name}: {runs} inputs{', CRASHED' if crashed else ''}", flush=True)
-    print(json.dumps({"type": "fuzz", "fuzz_inputs": inputs, "fuzz_crashes": crashes}), flush=True)
-    sys.exit(crashes > 0)
+            print(f"{name}: {runs} inputs{', CRASHED' if name in crashed else ''}", flush=True)
+            if name in crashed:
+                print("\n".join(log.splitlines()[-40:]), file=sys.stderr)
+    print(json.dumps({"type": "fuzz", "fuzz_inputs": inputs, "fuzz_crashes": len(crashed)}), flush=True)
+    sys.exit(bool(crashed))
 
 
 if __name__ == "__main__":

@@ -98,10 +98,11 @@ def dockerfile_text(data: bytes) -> None:
 
 def dockerignore(data: bytes) -> None:
     """.dockerignore's patterns, matched against a few paths."""
-    rules = DockerIgnore(_text(data).splitlines())
-    for path in (".env", "a/b/c.py", "node_modules/x", "Dockerfile"):
-        rules.is_ignored(rules.match(path, rules.top))
-        rules.may_reinclude_below(path)
+    lines = _text(data).splitlines()
+    for rules in (DockerIgnore(lines), DockerIgnore(lines, old_rules=True)):
+        for path in (".env", "a/b/c.py", "node_modules/x", "Dockerfile"):
+            rules.match(path, rules.top)
+            rules.may_reinclude_below(path)
 
 
 def build_output(data: bytes) -> None:

@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Literal
 
+from ftl.json_fields import parse_json
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -49,7 +51,7 @@ def parse(data: bytes) -> tuple[AuditEntry, ...]:
     names = {field.name for field in fields(AuditEntry)}
     for line in data.splitlines():
         try:
-            stored = json.loads(line)
+            stored = parse_json(line)
             entries.append(AuditEntry(**{name: value for name, value in stored.items() if name in names}))
         except (ValueError, TypeError, AttributeError):
             continue
