@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ftl.errors import UsageError
 from ftl.files import read_small_file
+from ftl.json_fields import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,8 +87,8 @@ class AppFolder:
         if not text:
             return {}
         try:
-            value = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            value = parse_json(text)
+        except ValueError as error:
             place = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
             raise UsageError(
                 f"{name} is not valid JSON{place}",
