@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,8 +13,9 @@ from tests.e2e.authority import self_signed
 from tests.e2e.support.proxy import ProxyTestbed, running_testbed
 
 from ftl.engine.tarball import tar_archive
+from ftl.engine.values import ContainerSpec
 from ftl.errors import FtlError, UsageError
-from ftl.proxy.names import CONFIG_FILE
+from ftl.proxy.names import CONFIG_FILE, project_network, release_alias
 from ftl.proxy.site import InternalName, Site, SiteRoute, UserCertificate
 
 if TYPE_CHECKING:
@@ -254,6 +256,53 @@ def test_an_unchanged_site_is_not_loaded_again(shop: Shop) -> None:
     shop.site(route("shop.test", "/once"))
     assert shop.site(route("shop.test", "/twice")) is True
     assert shop.site(route("shop.test", "/twice")) is False
+
+
+def test_http2_without_tls_reaches_an_h2c_service(shop: Shop) -> None:
+    """GRPC's way: cleartext HTTP/2 from the client, in public and by name, through to the service."""
+    testbed, network = shop.testbed, project_network(shop.project)
+    name = f"ftl-lab-{testbed.run}-h2c"
+    config = {
+        "admin": {"disabled": True},
+        "apps": {
+            "http": {
+                "servers": {
+                    "h2c": {
+                        "listen": [":9000"],
+                        "protocols": ["h2c"],
+                        "routes": [
+                            {"handle": [{"handler": "static_response", "body": "{http.request.proto}"}]}
+                        ],
+                    }
+                }
+            }
+        },
+    }
+    spec = ContainerSpec(
+        "caddy:2",
+        {},
+        entrypoint=("caddy",),
+        command=("run", "--config", "/h2c.json"),
+        networks={network: (release_alias(shop.project, "grpc", "r1"),)},
+        restart="no",
+    )
+    testbed.do(testbed.engine.create(name, spec))
+    try:
+        content = tar_archive({"h2c.json": json.dumps(config).encode()})
+        testbed.do(testbed.engine.put_archive(name, "/", content))
+        testbed.do(testbed.engine.start(name))
+        testbed.do(testbed.go_live(shop.project, grpc="r1"))
+        routes = (SiteRoute("grpc.test", "/", False, "grpc", 9000), route("shop.test"))
+        site = Site(shop.project, routes=routes, internal=(InternalName("grpc", 9000),), h2c=("grpc",))
+        testbed.do(testbed.proxy.apply(site))
+        port = testbed.do(testbed.port())
+        argv = ["curl", "-s", "-w", " %{http_version}", "--max-time", "20", "-H", "Host: grpc.test"]
+        for option, version in (("--http2-prior-knowledge", "2"), ("--http1.1", "1.1")):
+            done = testbed.do(testbed.machine.run([*argv, option, f"http://127.0.0.1:{port}/"]))
+            assert done.stdout.decode() == f"HTTP/2.0 {version}", done
+        assert shop.get("shop.test") == (200, "web"), "other services go on with HTTP/1.1"
+    finally:
+        testbed.do(testbed.engine.remove(name, force=True))
 
 
 def https(testbed: ProxyTestbed, host: str, trust: ssl.SSLContext) -> dict[str, dict[str, str]]:

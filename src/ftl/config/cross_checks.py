@@ -245,10 +245,25 @@ class _Checks:
             if needs is not None:
                 message = f"{_label(service)} has {needs} but no port"
                 self._report(self._mark(*path), message, "write `port`, the port that the app listens on")
+        self._protocol(service, path)
         for name in ("pre", "post"):
             hook = (*path, "hooks", name)
             if self._is_missing(*hook, "local") and self._is_missing(*hook, "remote"):
                 self._report(self._mark(*hook), f"{name} has neither local nor remote")
+
+    def _protocol(self, service: Service, path: KeyPath) -> None:
+        """Only the proxy has routes, and only HTTP/1.1 has a path that can be probed."""
+        protocol, mark = service.protocol, self._mark(*path, "protocol")
+        if protocol != "http" and self._is_missing(*path, "port"):
+            self._report(mark, f"{_label(service)} has a protocol but no port", "write `port`")
+        if protocol == "tcp" and service.routes:
+            message = f"{_label(service)} has routes, but its protocol is tcp"
+            hint = "take `routes` away; `forwards` publishes a port of the server for clients outside"
+            self._report(self._mark(*path, "routes"), message, hint)
+        if protocol != "http" and service.health_check is not None and service.health_check.path is not None:
+            message = f"{_label(service)} has a health_check path, but its protocol is {protocol}"
+            hint = "leave the path out: the port must accept connections; `container.health_check` runs a command"
+            self._report(self._mark(*path, "health_check"), message, hint)
 
     def build(self, service: Service, path: KeyPath) -> None:
         """The files and secrets of a build exist."""

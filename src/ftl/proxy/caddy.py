@@ -47,9 +47,10 @@ def render(sites: Sequence[Site]) -> bytes:
 def caddy_config(sites: Sequence[Site]) -> Json:
     """Caddy's JSON configuration for all projects on a server, in any order of `sites`."""
     ordered = sorted(sites, key=lambda site: site.project)
-    servers: dict[str, Json] = {
-        "http": _server(HTTP, [*read_decisions(ordered), *_internal(ordered, HTTP), *_public_http(ordered)])
-    }
+    h2c = any(site.h2c or (site.transition and site.transition.h2c) for site in ordered)
+    routes = [*read_decisions(ordered), *_internal(ordered, HTTP), *_public_http(ordered)]
+    # Clients may use HTTP/2 without TLS only where there is a service for it.
+    servers = {"http": _server(HTTP, routes, h2c=h2c)}
     secured = policy.secured_hosts(ordered)
     if secured:
         routes = [
@@ -62,7 +63,7 @@ def caddy_config(sites: Sequence[Site]) -> Json:
     ports = {name.port for site in ordered for name in site.all_internal} - {HTTP, HTTPS}
     for port in sorted(ports):
         servers[f"internal-{port}"] = _server(
-            port, [*_moved(ordered, port), *_internal(ordered, port), not_found()]
+            port, [*_moved(ordered, port), *_internal(ordered, port), not_found()], h2c=h2c
         )
     return {
         "admin": {"listen": ADMIN, "config": {"persist": False}},
@@ -83,10 +84,10 @@ def _http(sites: Sequence[Site], servers: dict[str, Json]) -> Json:
     return graceful_app(servers) if any(site.all_routes for site in sites) else {"servers": servers}
 
 
-def _server(port: int, routes: list[Json]) -> Json:
+def _server(port: int, routes: list[Json], *, h2c: bool = False) -> Json:
     return {
         "listen": [f":{port}"],
-        "protocols": ["h1", "h2", "h3"] if port == HTTPS else ["h1"],
+        "protocols": ["h1", "h2", "h3"] if port == HTTPS else ["h1", "h2c"] if h2c else ["h1"],
         # FTL configures certificates and redirects to HTTPS explicitly.
         "automatic_https": {"disable": True},
         "routes": routes,
@@ -149,7 +150,8 @@ def _public_route(view: View, each: SiteRoute, match: Json) -> Iterator[Json]:
         match = {**match, **path_matcher(each.path)}
         if each.strip_prefix:
             handlers += [add_forwarded_prefix(each.path), strip_path(each.path)]
-    handlers.append(proxy_to(view.upstream(each.service), each.port, trusted=trusted))
+    h2c = each.service in view.site.h2c
+    handlers.append(proxy_to(view.upstream(each.service), each.port, trusted=trusted, h2c=h2c))
     match = {**view.match, **match}
     stopped = view.site.maintenance
     if stopped is not None:
@@ -184,7 +186,8 @@ def _internal_routes(site: Site, name: InternalName, match: Json) -> Iterator[Js
     moving = views_of(site, name)
     for view in moving:
         port = view.port(name.service) if len(moving) > 1 else None
-        yield route({**view.match, **match}, proxy_to(view.upstream(name.service), port or name.port))
+        handler = proxy_to(view.upstream(name.service), port or name.port, h2c=name.service in view.site.h2c)
+        yield route({**view.match, **match}, handler)
 
 
 def _moved(sites: Sequence[Site], port: int) -> Iterator[Json]:

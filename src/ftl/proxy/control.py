@@ -80,14 +80,21 @@ class ProxyControl:
 
     # --- networks -----------------------------------------------------------------------------------
 
-    async def connect(self, network: str, aliases: Iterable[str]) -> None:
-        """Connect it to a project's network under these aliases; it keeps those that it has.
+    async def connect(self, network: str, aliases: Iterable[str], without: Iterable[str] = ()) -> None:
+        """Connect it to a project's network under these aliases.
+
+        It keeps those that it has, other than `without`: names that lead to containers.
 
         A new alias in a network that it is in already needs a new endpoint. It gets the same address, so that
         connections survive (docs/explanation/switch.md). Once begun it is completed, even if FTL is interrupted.
         """
         await networks.ensure_connected(
-            self._engine, self._machine, self._names.container, network, frozenset(aliases)
+            self._engine,
+            self._machine,
+            self._names.container,
+            network,
+            frozenset(aliases),
+            frozenset(without),
         )
 
     async def disconnect(self, network: str) -> None:

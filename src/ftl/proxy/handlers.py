@@ -23,7 +23,7 @@ def always(*handlers: Json) -> Json:
     return {"handle": list(handlers), "terminal": True}
 
 
-def proxy_to(upstream: str, port: int, *, trusted: Sequence[str] = ()) -> Json:
+def proxy_to(upstream: str, port: int, *, trusted: Sequence[str] = (), h2c: bool = False) -> Json:
     """Proxy to the containers behind a name.
 
     `X-Forwarded-*` headers are kept and extended if the request comes from one of `trusted`, else replaced.
@@ -46,6 +46,7 @@ def proxy_to(upstream: str, port: int, *, trusted: Sequence[str] = ()) -> Json:
         },
         "transport": {
             "protocol": "http",
+            **({"versions": ["h2c", "2"]} if h2c else {}),
             "dial_timeout": "2s",
             "compression": False,
             # Shorter than the common keep-alive of servers (gunicorn 2 s; uvicorn and Node 5 s): a POST is never sent

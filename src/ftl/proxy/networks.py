@@ -61,13 +61,19 @@ async def with_subnets(engine: Engine, site: Site) -> Site:
 
 
 async def ensure_connected(
-    engine: Engine, machine: Machine, container: str, network: str, aliases: frozenset[str]
+    engine: Engine,
+    machine: Machine,
+    container: str,
+    network: str,
+    aliases: frozenset[str],
+    without: frozenset[str] = frozenset(),
 ) -> None:
     """Ensure that the proxy is in a network under these aliases, at an unchanged address.
 
-    It keeps the aliases that it has. An alias cannot be added to an endpoint: the proxy is disconnected and connected
-    again. With the same address its TCP connections survive the gap of a few hundred milliseconds by retransmission.
-    The server does both by itself (see `reconnect`); where its docker command cannot, two API calls do.
+    It keeps the aliases that it has, other than `without`. An alias cannot be added to an endpoint: the proxy is
+    disconnected and connected again. With the same address its TCP connections survive the gap of a few hundred
+    milliseconds by retransmission. The server does both by itself (see `reconnect`); where its docker command cannot,
+    two API calls do.
 
     Raises:
         ServerError: The server did not confirm it.
@@ -78,9 +84,10 @@ async def ensure_connected(
     endpoint = next((each for each in state.endpoints if each.network == network), None)
     if endpoint is None:
         await connect(engine, container, network, aliases, await _last_address(engine, network))
-    elif not aliases <= set(endpoint.aliases):
+    elif not aliases <= set(endpoint.aliases) or without.intersection(endpoint.aliases):
         # Ctrl-C in between would leave the project without its proxy.
-        await shielded(_reconnect(engine, machine, state.id, endpoint, aliases | set(endpoint.aliases)))
+        wanted = aliases.union(endpoint.aliases) - without
+        await shielded(_reconnect(engine, machine, state.id, endpoint, wanted))
 
 
 async def connect_all(engine: Engine, machine: Machine, container: str, sites: Iterable[Site]) -> None:

@@ -62,6 +62,7 @@ class Transition:
         routes: Public routes until the switch.
         redirects: Redirects until the switch.
         internal: Internal names until the switch.
+        h2c: Services that speak HTTP/2 without TLS until the switch.
     """
 
     service: str
@@ -70,6 +71,7 @@ class Transition:
     routes: tuple[SiteRoute, ...] = ()
     redirects: tuple[SiteRedirect, ...] = ()
     internal: tuple[InternalName, ...] = ()
+    h2c: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ class Site:
         certificate: ID of the user's certificate, stored in the proxy and used instead.
         acme_root: Root certificate (PEM) by which the directory at `acme_ca` is trusted, if that is a private one.
         trusted: Ranges whose `X-Forwarded-*` headers are trusted.
+        h2c: Services that speak HTTP/2 without TLS, sorted.
         transition: What applies instead until the switch of a deploy that changes routes.
         maintenance: Set while its public routes answer 503.
     """
@@ -110,6 +113,7 @@ class Site:
     acme_root: str | None = None
     redirects: tuple[SiteRedirect, ...] = ()
     trusted: tuple[str, ...] = ()
+    h2c: tuple[str, ...] = ()
     transition: Transition | None = None
     maintenance: Maintenance | None = None
 
@@ -145,6 +149,7 @@ class Site:
             routes=change.routes,
             redirects=change.redirects,
             internal=change.internal,
+            h2c=change.h2c,
             transition=None,
         )
 
@@ -162,8 +167,8 @@ class Site:
         A field that FTL 0.1.0 does not know is left out where it is not used: 0.1.0 reads no site that has one.
         """
         stored = asdict(self)
-        for name in ("transition", "maintenance"):
-            if stored[name] is None:
+        for name in ("transition", "h2c", "maintenance"):
+            if not stored[name]:
                 del stored[name]
         return json.dumps(stored, indent=1, sort_keys=True)
 
@@ -198,6 +203,7 @@ def _read_routes(stored: Mapping[str, Any]) -> dict[str, Any]:
         "routes": tuple(SiteRoute(**item) for item in stored["routes"]),
         "internal": tuple(InternalName(**item) for item in stored["internal"]),
         "redirects": tuple(SiteRedirect(**item) for item in stored.get("redirects", ())),
+        "h2c": tuple(stored.get("h2c", ())),
     }
 
 
@@ -250,10 +256,15 @@ def site_of(
     Args:
         project: The resolved ftl.yaml.
         subnets: Those of the project's network; when empty, `ProxyControl.apply` asks the engine.
-        services: Only these services; None means all. Services without a port are not part of a site.
+        services: Only these services; None means all. Those without a port, and those of another protocol than HTTP,
+            are not part of a site.
         files: The user's files for TLS.
     """
-    selected = [service for service in project.services if services is None or service.name in services]
+    selected = [
+        service
+        for service in project.services
+        if (services is None or service.name in services) and service.protocol != "tcp"
+    ]
     routes = [
         SiteRoute(
             host=(route.host or project.project.domain or "").lower(),
@@ -285,6 +296,7 @@ def site_of(
             sorted((SiteRedirect(each.host, each.to) for each in project.proxy.redirects), key=_host)
         ),
         trusted=project.proxy.trusted_proxies,
+        h2c=tuple(sorted(each.name for each in selected if each.protocol == "h2c")),
     )
 
 

@@ -61,10 +61,11 @@ def views(site: Site) -> tuple[View, ...]:
 
 
 def views_of(site: Site, name: InternalName) -> tuple[View, ...]:
-    """Views that tell an internal name's upstreams apart: two only while its port moves."""
+    """Views that tell an internal name's upstreams apart: two while its port changes."""
     both = views(site)
-    ports = {view.port(name.service) for view in both}
-    return both if len(both) > 1 and None not in ports and len(ports) > 1 else (View(site),)
+    ways = {(view.port(name.service), name.service in view.site.h2c) for view in both}
+    known = all(port is not None for port, _ in ways)
+    return both if len(both) > 1 and known and len(ways) > 1 else (View(site),)
 
 
 def read_decisions(sites: Sequence[Site]) -> Iterator[Json]:

@@ -117,6 +117,7 @@ PROBE_PATH = Scalar("URL path", scalars.probe_path, {"type": "string", "pattern"
 NETWORK = Scalar("address range", scalars.network)
 ACME_URL = Scalar("URL", scalars.acme_url, {"type": "string", "format": "uri"})
 TLS = Scalar("`auto`, `internal` or `off`", scalars.tls, {"enum": ["auto", "internal", "off", False]})
+PROTOCOL = Scalar("`http`, `h2c` or `tcp`", scalars.protocol, {"enum": ["http", "h2c", "tcp"]})
 LIMIT_NAME = Scalar("name of a limit", scalars.limit_name, {"enum": list(scalars.LIMITS)})
 VOLUME_NAME = Scalar("volume name", scalars.volume_name)
 VOLUME = Scalar("volume", bindings.volume, {"type": "string", "pattern": "^[^:]+:/[^:]+(:r[ow])?$"})

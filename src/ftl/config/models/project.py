@@ -7,7 +7,7 @@ They are plain dataclasses: importing pydantic alone would take longer than the 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ftl.config.models import field_types
 from ftl.config.models.field_types import CommandLine, ListOf, Nested, StringMap, key
@@ -135,6 +135,14 @@ class Service(Section):
         default=None,
         metadata=key(field_types.PORT, "Port that the app listens on in the container; required for routes."),
     )
+    protocol: Literal["http", "h2c", "tcp"] = field(
+        default="http",
+        metadata=key(
+            field_types.PROTOCOL,
+            "Protocol on the port: `http` is HTTP/1.1, `h2c` is HTTP/2 without TLS (gRPC), `tcp` is any other: "
+            "its name leads to its containers and not to the proxy, and it has no routes.",
+        ),
+    )
     build: Build | None = field(
         default=None,
         metadata=key(
@@ -211,6 +219,11 @@ class Service(Section):
         default=30.0,
         metadata=key(field_types.DURATION, "Time that the old release has to finish its requests."),
     )
+
+    @property
+    def proxied_port(self) -> int | None:
+        """Port to which the proxy sends requests; None where there are none."""
+        return None if self.protocol == "tcp" else self.port
 
     @property
     def mounts(self) -> tuple[VolumeMount, ...]:

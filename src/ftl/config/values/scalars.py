@@ -268,6 +268,11 @@ def tls(value: str) -> str:
     return _one_of(value, ("auto", "internal", "off"))
 
 
+def protocol(value: str) -> str:
+    """Protocol that a service speaks on its port."""
+    return _one_of(value, ("http", "h2c", "tcp"))
+
+
 def limit_name(value: str) -> str:
     """The name of a ulimit."""
     return _one_of(value, LIMITS)

@@ -68,7 +68,7 @@ async def upgrade_proxy(context: DeployContext, step: UpgradeProxy) -> None:
 @RUNNERS.runs(ConnectProxy)
 async def connect_proxy(context: DeployContext, step: ConnectProxy) -> None:
     """Connect the proxy to the project's network."""
-    await context.proxy.connect(step.network, step.aliases)
+    await context.proxy.connect(step.network, step.aliases, step.without)
 
 
 @RUNNERS.runs(ApplySite)

@@ -109,7 +109,7 @@ def retire_replicas(diff: Diff, change: ServiceChange, containers: Sequence[Cont
     still_reached = (
         change.action == "scaled" and change.name not in diff.switched and containers == [*change.leaving]
     )
-    drained = diff.proxied and service.port and not still_reached
+    drained = diff.proxied and service.proxied_port and not still_reached
     return _retire(
         diff, service.name, containers, service.drain_timeout if drained else 0, service.stop_timeout, why
     )

@@ -87,7 +87,7 @@ class Diff:
         lost = {
             change.name: alias_of(change.current, change.leftovers)
             for change in self.services
-            if change.service.port and not change.starts and not self.observed.live_alias(change.name)
+            if change.service.proxied_port and not change.starts and not self.observed.live_alias(change.name)
         }
         return {name: alias for name, alias in lost.items() if alias}
 
@@ -258,7 +258,7 @@ def diff(
     )
     removed = () if only or request.same_release else removed_from_file(project, observed)
     target = transitional = None
-    if any(service.port for service in project.services):
+    if any(service.proxied_port for service in project.services):
         serving = {service.name for service in selected}
         serving |= {service.name for service in project.services if observed.serves(service.name)}
         target = target_site(project, observed, serving, files)

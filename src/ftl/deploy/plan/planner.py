@@ -129,7 +129,9 @@ def _switch(diff: Diff, author: Author) -> Track:
     steps: list[Step] = []
     if aliases:
         changes = (*diff.starting, *diff.scaled)
-        with_port = tuple(sorted(one.name for one in changes if one.service.port and one.name in aliases))
+        with_port = tuple(
+            sorted(one.name for one in changes if one.service.proxied_port and one.name in aliases)
+        )
         steps.append(Switch(project, diff.release, aliases, with_port))
     if diff.makes_release:
         steps.append(Record(project, _record(diff, author, "live")))

@@ -53,7 +53,8 @@ def _changes(before: Json, after: Mapping[str, object]) -> Iterator[str]:
         elif env_before[name] != env_after[name]:
             yield f"env {name}"
     for key in sorted({*before, *after} - NOT_PART_OF_A_CONTAINER - {"env", "env_file"}):
-        if key in after and before.get(key) != after.get(key):
+        # An older FTL has not recorded every key.
+        if key in before and key in after and before[key] != after[key]:
             yield key
 
 

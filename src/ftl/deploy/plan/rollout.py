@@ -130,19 +130,23 @@ def _through_registry(diff: Diff, change: ServiceChange, local: str, reference: 
 def proxy_track(diff: Diff) -> Track:
     """Connect the proxy to the project's network and give it the names of new services."""
     site = diff.transitional_site
-    if site is None:
-        return ()
     network = project_network(diff.project.name)
     proxy, known = diff.observed.proxy, diff.observed.site
-    aliases = tuple(sorted({name.service for name in site.all_internal}))
+    named = {name.service for name in known.all_internal} if known is not None else set()
+    direct = {service.name for service in diff.project.services if service.protocol == "tcp"}
+    without = tuple(sorted(direct & named))
+    if site is None:
+        return (ConnectProxy(network, (), without),) if without else ()
+    aliases = tuple(sorted({name.service for name in site.all_internal} - direct))
     connected = (
         proxy is not None
         and network in proxy.networks
         and network in {one.name for one in diff.observed.networks}
         and known is not None
-        and set(aliases) <= {name.service for name in known.all_internal}
+        and set(aliases) <= named
+        and not without
     )
-    steps: list[Step] = [] if connected else [ConnectProxy(network, aliases)]
+    steps: list[Step] = [] if connected else [ConnectProxy(network, aliases, without)]
     name = diff.project.name
     stored = proxy.site(name) if proxy is not None else None
     if stored != site or (proxy is not None and (not proxy.up_to_date or name in proxy.damaged)):

@@ -71,17 +71,17 @@ def transitional_site(
             routes=known.routes,
             redirects=known.redirects,
             internal=known.internal,
+            h2c=known.h2c,
         )
         return replace(target, transition=transition)
-    return replace(target, routes=known.routes, redirects=known.redirects, internal=internal)
+    return replace(target, routes=known.routes, redirects=known.redirects, internal=internal, h2c=known.h2c)
 
 
 def _changes_routes(known: Site, target: Site) -> bool:
-    """Whether requests go other ways: by a route, a redirect, or to another port of a service that is served now."""
+    """Whether requests go other ways: by a route, a redirect, or to a served service by another port or protocol."""
     ports = {name.service: name.port for name in known.internal}
-    return (known.routes, known.redirects) != (target.routes, target.redirects) or any(
-        ports.get(name.service, name.port) != name.port for name in target.internal
-    )
+    before, after = ((site.routes, site.redirects, site.h2c) for site in (known, target))
+    return before != after or any(ports.get(name.service, name.port) != name.port for name in target.internal)
 
 
 def read_files(project: Project, root: Path) -> TlsFiles:

@@ -58,6 +58,8 @@ def service_container(project: Project, service: Service) -> DesiredContainer:
         ulimits=_limits(service.container),
         healthcheck=_healthcheck(service.container),
         stop_timeout=service.stop_timeout,
+        # The name of others leads to the proxy.
+        networks={project_network(project.name): (service.name,)} if service.protocol == "tcp" else {},
     )
     return DesiredContainer(service.name, spec, fingerprint(spec, port=service.port))
 
@@ -113,13 +115,20 @@ def release_spec(
         **({labels.GENERATION: str(generation)} if generation > 1 else {}),
         **({labels.ADDED: "true"} if added else {}),
     }
-    return replace(desired.spec, labels=marks, networks={project_network(project): aliases(marks)})
+    network = project_network(project)
+    own = desired.spec.networks.get(network, ())
+    return replace(desired.spec, labels=marks, networks={network: (*own, *aliases(marks))})
 
 
 def replica_spec(spec: ContainerSpec, number: int) -> ContainerSpec:
     """One replica of a release: its number, and the aliases of the sets that it belongs to."""
     marks = {**spec.labels, labels.REPLICA: str(number)}
-    return replace(spec, labels=marks, networks=dict.fromkeys(spec.networks, aliases(marks)))
+    name = marks[labels.SERVICE]
+    networks = {
+        network: (*((name,) if name in names else ()), *aliases(marks))
+        for network, names in spec.networks.items()
+    }
+    return replace(spec, labels=marks, networks=networks)
 
 
 def hook_spec(project: str, desired: DesiredContainer, *, release: str, command: str) -> ContainerSpec:

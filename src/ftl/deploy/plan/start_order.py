@@ -39,7 +39,7 @@ def named_early(changes: Sequence[ServiceChange]) -> frozenset[str]:
         change.name
         for change in changes
         if change.action == "created"
-        and change.service.port
+        and change.service.proxied_port
         and (not change.service.routes or change.name in needed)
     )
 

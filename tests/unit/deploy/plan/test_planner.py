@@ -406,3 +406,45 @@ def test_a_deploy_that_was_killed_between_its_routes_is_completed(switched: bool
     else:
         found = plan(before, killed)
         assert applied_sites(found) == [site_of(before, subnets=early.subnets)]
+
+
+def test_a_tcp_service_is_reached_past_the_proxy() -> None:
+    """Its containers have its name; it has no internal name in the proxy, no drain, and no early switch."""
+    asked = project(service(), service("cache", port=6379, protocol="tcp", routes=()))
+    found = plan(asked, server(asked, ready=False))
+    started = {step.service: step for step in found.steps if isinstance(step, s.StartContainers)}
+    names: dict[str, set[str]] = {name: set(*step.spec.networks.values()) for name, step in started.items()}
+    assert "cache" in names["cache"]
+    assert "web" not in names["web"]
+    assert [name.service for site in applied_sites(found) for name in site.all_internal] == ["web", "web"]
+    assert not any(isinstance(step, s.PublishName) for step in found.steps)
+    switch = first(found, s.Switch)
+    assert isinstance(switch, s.Switch)
+    assert switch.with_port == ("web",)
+
+
+def test_a_service_that_becomes_tcp_loses_its_name_in_the_proxy() -> None:
+    """Else half of its clients would meet the HTTP proxy; its containers are replaced by some with the name."""
+    before = project(service(), service("cache", port=6379, routes=()))
+    there = server(
+        before,
+        *container(before, "web", "r1"),
+        *container(before, "cache", "r1"),
+        live={"web": "r1", "cache": "r1"},
+    )
+    after = project(service(), service("cache", port=6379, protocol="tcp", routes=()))
+    found = plan(after, there)
+    assert actions(found) == {"web": "unchanged", "cache": "replaced"}
+    connect = first(found, s.ConnectProxy)
+    assert isinstance(connect, s.ConnectProxy)
+    assert (connect.aliases, connect.without) == (("web",), ("cache",))
+    assert not any(isinstance(step, s.Drain) and step.service == "cache" for step in found.steps)
+
+
+def test_a_changed_protocol_of_http_is_switched_with_the_release() -> None:
+    """From HTTP/1.1 to cleartext HTTP/2: each release is asked in its own protocol."""
+    before = project()
+    there = server(before, *container(before, "web", "r1"), live={"web": "r1"})
+    early, final = applied_sites(plan(project(service(protocol="h2c")), there, content="sha256:two"))
+    assert early.transition is not None
+    assert (early.transition.h2c, early.h2c, final.h2c) == ((), ("web",), ("web",))

@@ -47,11 +47,16 @@ class EnsureProxy(Step):
 
 @dataclass(frozen=True, slots=True)
 class ConnectProxy(Step):
-    """Connect the proxy to the project's network, under the names of its services."""
+    """Connect the proxy to the project's network, under the names of its services.
+
+    Attributes:
+        without: Names of services that lead to their containers and not to the proxy.
+    """
 
     kind: ClassVar[str] = "attach"
     network: str
     aliases: tuple[str, ...]
+    without: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
