@@ -12,6 +12,7 @@ from ftl.config.models.project import Dependency, Server
 from ftl.deploy.plan.specs import replica_spec
 from ftl.deploy.plan.steps import (
     Decide,
+    RepairSwitch,
     RestartContainers,
     StartContainers,
     StopAndRemove,
@@ -121,10 +122,19 @@ def test_after_a_scaling_the_live_containers_are_those_of_the_alias() -> None:
 
 @pytest.mark.parametrize("count", [2, 3])
 def test_containers_of_0_1_0_are_not_replaced_by_a_changed_number(count: int) -> None:
-    """They have no alias for sets: new ones share theirs, and one that stays alone is reached by its name."""
+    """They have no alias for sets: new ones share theirs, and one alone is reached by its name meanwhile."""
     asked = project()
     made = scaled(live(asked, *replicas(asked, 1, old=True)), count)
-    assert kinds(made) == ["StartContainers", "WaitHealthy", "Decide"]
+    assert kinds(made) == ["RepairSwitch", "StartContainers", "WaitHealthy", "Switch"]
+    narrow, switch = first(made, RepairSwitch), first(made, Switch)
+    assert isinstance(narrow, RepairSwitch)
+    assert isinstance(switch, Switch)
+    assert (narrow.aliases, switch.aliases) == (
+        {"web": "shop-web-r1"},
+        {"web": release_alias("shop", "web", "r1")},
+    )
+    several = scaled(live(asked, *replicas(asked, 2, old=True)), count + 1)
+    assert kinds(several) == ["StartContainers", "WaitHealthy", "Decide"]
     start = first(made, StartContainers)
     assert isinstance(start, StartContainers)
     assert release_alias("shop", "web", "r1") in aliases(start.spec.labels)

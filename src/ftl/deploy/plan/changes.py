@@ -107,10 +107,10 @@ class ServiceChange:
 
     @property
     def joins_at_once(self) -> bool:
-        """Whether new replicas get requests as soon as they start.
+        """Whether new replicas have the alias of the others from the beginning.
 
-        The others are of FTL 0.1.0, and share their only alias with the new ones. The proxy tries another container
-        where a new one does not accept connections yet.
+        The others are of FTL 0.1.0, and have only that. If they are several, the new ones get requests as soon as they
+        start; the proxy tries another container where one does not accept connections yet.
         """
         return bool(self.added) and not all(map(is_numbered, self.staying))
 

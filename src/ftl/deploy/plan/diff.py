@@ -190,12 +190,18 @@ class Diff:
         """Service -> new alias, of the services that are switched, in the order of the switch."""
         changes = (*self.starting, *self.scaled)
         aliases = {change.name: self.alias(change) for change in changes}
+        narrowed = {change.name for change in changes if self.narrows_first(change)}
         decides = self._deciding
         return {
             name: aliases[name]
             for name in sorted(aliases, key=lambda name: (name == decides, name))
-            if aliases[name] and aliases[name] != self.observed.live_alias(name)
+            if aliases[name] and (name in narrowed or aliases[name] != self.observed.live_alias(name))
         }
+
+    def narrows_first(self, change: ServiceChange) -> bool:
+        """Whether requests go to a container by its name while others become healthy."""
+        only = change.staying[0].name if len(change.staying) == 1 else ""
+        return change.joins_at_once and bool(only) and self.observed.live_alias(change.name) != only
 
     @property
     def named_early(self) -> frozenset[str]:
