@@ -155,10 +155,16 @@ def _public_route(view: View, each: SiteRoute, match: Json) -> Iterator[Json]:
     match = {**view.match, **match}
     stopped = view.site.maintenance
     if stopped is not None:
-        others: Json = {"not": [{"remote_ip": {"ranges": list(stopped.allow)}}]} if stopped.allow else {}
-        yield route({**match, **others}, in_maintenance(stopped.page))
+        yield route({**match, **_without(match, stopped.allow)}, in_maintenance(stopped.page))
     if stopped is None or stopped.allow:
         yield route(match, *handlers)
+
+
+def _without(match: Json, allow: Sequence[str]) -> Json:
+    """Matcher of addresses outside `allow`, beside what else a matcher excludes."""
+    excluded = match.get("not", [])
+    assert isinstance(excluded, list)
+    return {"not": [*excluded, {"remote_ip": {"ranges": list(allow)}}]} if allow else {}
 
 
 def _views(sites: Sequence[Site]) -> Iterator[View]:

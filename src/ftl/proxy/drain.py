@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ftl.errors import FtlError
-from ftl.events import Draining, Emit, ignore
+from ftl.events import Draining, Emit, Note, ignore
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -15,6 +15,12 @@ SETTLE_SECONDS = 1.2
 """Seconds after a switch before a count of 0 is believed.
 
 A request may have read the live file just before the switch and not be counted yet.
+"""
+
+EXPLAIN_SECONDS = 5.0
+"""Seconds after which a wait is explained.
+
+Nearly all requests have ended by then, and what stays open is a stream.
 """
 
 _INTERVAL = 0.25
@@ -47,7 +53,7 @@ async def wait_drained(
     hosts = {_host(address) for address in addresses}
     clock = asyncio.get_running_loop().time
     start = clock()
-    zeros, reported = 0, -1
+    zeros, reported, explained = 0, -1, False
     remaining: dict[str, int] = {}
     while True:
         counts = await _count(in_flight, hosts)
@@ -59,9 +65,22 @@ async def wait_drained(
                 emit(Draining(service, total))
             reported = total
         elapsed = clock() - start
+        still_open = sum(remaining.values())
+        if still_open and not explained and EXPLAIN_SECONDS <= elapsed < timeout:
+            explained = True
+            emit(_explanation(service, still_open, timeout))
         if (zeros >= _ZEROS_IN_A_ROW and elapsed >= min(SETTLE_SECONDS, timeout)) or elapsed >= timeout:
             return remaining
         await asyncio.sleep(min(_INTERVAL, timeout - elapsed))
+
+
+def _explanation(service: str, open_requests: int, timeout: float) -> Note:
+    requests = "1 request is" if open_requests == 1 else f"{open_requests} requests are"
+    return Note(
+        f"{service}: {requests} still open on the old containers, as WebSockets and event streams are; they end after "
+        f"{timeout:g} s at most",
+        hint=f"`drain_timeout` of {service} in ftl.yaml makes this shorter; clients connect again to the new release",
+    )
 
 
 async def _count(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ftl.proxy.caddy import caddy_config, render
 from ftl.proxy.paths import path_matcher
-from ftl.proxy.site import InternalName, Site, SiteRedirect, SiteRoute, Transition
+from ftl.proxy.site import InternalName, Maintenance, Site, SiteRedirect, SiteRoute, Transition
 from ftl.proxy.tls.policy import is_public
 
 SHOP = Site(
@@ -262,6 +262,19 @@ def test_a_transition_has_the_routes_of_both_releases() -> None:
         assert inside == [(None, [new], "r1-web.", "7000"), (new["vars"], None, "r2-web.", "8000")]
     apis = [match for match in matches(found["internal-9000"]) if match.get("host") == ["api"]]
     assert len(apis) == 1, "a name whose port stays needs no decision"
+
+
+def test_maintenance_and_a_transition_keep_their_conditions() -> None:
+    """Until the switch, the answer for strangers is that of the old routes only."""
+    transition = Transition(
+        "web", {}, {"web": "r2-web"}, routes=(SiteRoute("old.test", "/", False, "web", 80),)
+    )
+    site = replace(SHOP, transition=transition, maintenance=Maintenance(allow=("198.51.100.0/24",)))
+    match = next(match for match in matches(servers(site)["http"]) if match.get("host") == ["old.test"])
+    assert match["not"] == [
+        {"vars": {"ftl_live_shop": ["r2-web"]}},
+        {"remote_ip": {"ranges": ["198.51.100.0/24"]}},
+    ]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ftl.errors import FtlError
-from ftl.events import Draining, Event
+from ftl.events import Draining, Event, Note
 from ftl.proxy.drain import SETTLE_SECONDS, wait_drained
 from tests.support.clock import run
 
@@ -72,3 +72,22 @@ def test_a_proxy_that_does_not_answer_counts_as_busy() -> None:
     """Without an answer no request is cut off early; a later answer counts again."""
     assert run(wait_drained(counts(2, None), [OLD], 3)) == {f"{OLD}:8000": 2}
     assert run(wait_drained(counts(None, None, None, 0), [OLD], 5)) == {}
+
+
+def test_a_long_wait_is_explained_once() -> None:
+    """A stream that stays open is the reason for it, and the key that shortens the wait is named."""
+    events: list[Event] = []
+    run(wait_drained(counts(1), [OLD], 30, events.append, service="web"))
+    (note,) = [event for event in events if isinstance(event, Note)]
+    assert note.text.startswith("web: 1 request is still open")
+    assert "30 s" in note.text
+    assert note.hint is not None
+    assert "`drain_timeout` of web" in note.hint
+
+
+def test_a_short_wait_needs_no_explanation() -> None:
+    """Neither requests that end soon, nor a timeout that is short."""
+    events: list[Event] = []
+    run(wait_drained(counts(*[1] * 10, 0), [OLD], 30, events.append, service="web"))
+    run(wait_drained(counts(1), [OLD], 4, events.append, service="web"))
+    assert not any(isinstance(event, Note) for event in events)
