@@ -46,7 +46,7 @@ def test_logs_are_merged_by_time_and_prefixed(ftl: Callable[..., Project], serve
     add_echo(app)
     app.deploy().ok()
 
-    everything = app.run("logs", "--json").ok().events("log")
+    everything = app.run("logs", "--json").ok().events("log_line")
     times = [line["time"] for line in everything]
     assert times == sorted(times)
     assert {line["container"] for line in everything} >= {"twin-r1-1", "twin-r1-2", "cache"}

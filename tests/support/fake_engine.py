@@ -218,11 +218,13 @@ class FakeEngine(FakeImages):
         tail: int | None = None,
         follow: bool = False,
         since: str | None = None,
+        until: str | None = None,
         timestamps: bool = True,
     ) -> AsyncGenerator[LogLine]:
         async with self._call("logs", container, reads=True):
             target = self._get(container)
             lines = [line for line in target.log if since is None or line.time >= since]
+            lines = [line for line in lines if until is None or line.time <= until]
             for line in lines if tail is None else lines[max(0, len(lines) - tail) :]:
                 yield line if timestamps else replace(line, time="")
             seen = len(target.log)

@@ -62,7 +62,6 @@ OPTIONS = {
     "--service": "",
     "--tail": "--lines",
     "--timeout": "--ttl",
-    "--until": "",
 }
 """Option of another tool -> ours that means the same; empty where none does."""
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ftl.events import Emit
     from ftl.host.session import Session
     from ftl.releases.audit import AuditOutcome
+    from ftl.releases.record import KeptLine
     from ftl.ssh.machine import Machine
 
 RECORD_SECONDS = 15.0
@@ -209,7 +210,7 @@ async def _apply(plan: Plan, operation: Operation, context: DeployContext) -> No
         if note := _outcome_note(plan, operation, executor):
             context.emit(note)
         if not executor.committed and plan.record is not None:
-            await _record_failure(plan, context, error)
+            await _record_failure(plan, context, error, executor.last_lines)
         raise
 
 
@@ -229,13 +230,16 @@ def _outcome_note(plan: Plan, operation: Operation, executor: Executor) -> Note 
     return None
 
 
-async def _record_failure(plan: Plan, context: DeployContext, error: BaseException) -> None:
+async def _record_failure(
+    plan: Plan, context: DeployContext, error: BaseException, logs: tuple[KeptLine, ...]
+) -> None:
     assert plan.record is not None
     failed = replace(
         plan.record,
         outcome="failed",
         seconds=max(0.0, time.time() - plan.record.started),
         error=error.message if isinstance(error, FtlError) else "interrupted",
+        logs=logs,
     )
     try:
         async with asyncio.timeout(RECORD_SECONDS):

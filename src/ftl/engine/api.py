@@ -265,6 +265,7 @@ class Engine:
         tail: int | None = None,
         follow: bool = False,
         since: str | None = None,
+        until: str | None = None,
         timestamps: bool = True,
     ) -> AsyncGenerator[LogLine]:
         """Log of a container by whole lines, both streams in the order of writing.
@@ -274,10 +275,17 @@ class Engine:
             tail: Only the last lines, this number of them.
             follow: Continue until the container stops.
             since: Only later lines: RFC 3339, as `LogLine.time` has it.
+            until: Only earlier lines, likewise.
             timestamps: Fill in `LogLine.time`.
         """
         return containers.logs(
-            self._client, container, tail=tail, follow=follow, since=since, timestamps=timestamps
+            self._client,
+            container,
+            tail=tail,
+            follow=follow,
+            since=since,
+            until=until,
+            timestamps=timestamps,
         )
 
     async def put_archive(self, container: str, path: str, archive: bytes) -> None:

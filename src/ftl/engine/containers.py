@@ -180,7 +180,14 @@ def _send(response: ClientResponse, stdin: bytes) -> None:
 
 
 async def logs(
-    client: Client, container: str, *, tail: int | None, follow: bool, since: str | None, timestamps: bool
+    client: Client,
+    container: str,
+    *,
+    tail: int | None,
+    follow: bool,
+    since: str | None,
+    until: str | None,
+    timestamps: bool,
 ) -> AsyncGenerator[LogLine]:
     """`GET /containers/{id}/logs`: aiodocker's reader does not tell the two streams apart."""
     query = [("stdout", "1"), ("stderr", "1"), ("timestamps", f"{timestamps:d}"), ("follow", f"{follow:d}")]
@@ -188,6 +195,8 @@ async def logs(
         query.append(("tail", str(tail)))
     if since is not None:
         query.append(("since", unix_time(since)))
+    if until is not None:
+        query.append(("until", unix_time(until)))
     path = f"containers/{checked(container)}/logs"
     async with (
         client.call(f"read the log of {container}") as docker,

@@ -10,18 +10,17 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ftl.aio import task_group
 from ftl.engine import labels
 from ftl.errors import EngineError, FtlError
+from ftl.releases.store import read_records
+from ftl.suggestions import select_names
 
 if TYPE_CHECKING:
     from ftl.engine.api import Engine
     from ftl.engine.values import Container, LogLine
 
-POLL_SECONDS = 1.0
-"""Seconds between two lists of the project's containers while following."""
-
-# The engine's answers for a container that was removed, or is being removed, while its log is read.
+# The engine's answers for a container that was removed, or is being removed, while its log is read. Others concern this
+# log alone: a driver that cannot be read (501; 400 and 500 on older engines).
 _REMOVED_STATUSES = (404, 409)
 
 _ROLES = (labels.ROLE_SERVICE, labels.ROLE_DEPENDENCY)
@@ -35,166 +34,147 @@ class LogEntry:
         service: The service or dependency.
         name: The container without its project: "web-r5", "web-r5-2", "postgres". Tells replicas apart.
         container: The container's ID.
+        release: The release of a service's container; None for a dependency.
         time: RFC 3339 with nanoseconds, UTC, by the server's clock.
     """
 
     service: str
     name: str
     container: str
+    release: str | None
     stream: Literal["stdout", "stderr"]
     time: str
     text: str
 
 
 Show = Callable[[LogEntry], None]
+Warn = Callable[[str], None]
 
 
-async def read_logs(
-    engine: Engine,
-    project: str,
-    names: Sequence[str],
-    show: Show,
-    *,
-    tail: int | None = None,
-    since: str | None = None,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class LogQuery:
+    """The lines to read.
+
+    Attributes:
+        project: The project's name.
+        names: Its services and dependencies.
+        tail: Only this number of lines, the last of the merged log that match; None: all, with one line of each
+            container in memory at a time.
+        since: Only lines from then on (RFC 3339).
+        until: Only lines up to then (RFC 3339).
+        matches: Only lines whose text it accepts; None: all.
+        release: Only containers of this release; None: of all.
+    """
+
+    project: str
+    names: tuple[str, ...]
+    tail: int | None = None
+    since: str | None = None
+    until: str | None = None
+    matches: Callable[[str], object] | None = None
+    release: str | None = None
+
+    def selects(self, container: Container) -> bool:
+        """Whether a container's log is asked for."""
+        marks = container.labels
+        return (
+            marks.get(labels.ROLE) in _ROLES
+            and marks.get(labels.SERVICE) in self.names
+            and self.release in (None, marks.get(labels.RELEASE))
+        )
+
+    def accepts(self, entry: LogEntry) -> bool:
+        """Whether a line's text is asked for."""
+        return self.matches is None or bool(self.matches(entry.text))
+
+
+async def read_logs(engine: Engine, query: LogQuery, show: Show, warn: Warn) -> None:
     """Show the containers' logs up to the present, merged by time.
 
     Args:
         engine: The server's engine.
-        project: The project's name.
-        names: Its services and dependencies to read.
+        query: The lines to read.
         show: Called with each line, in order.
-        tail: Only this number of lines, the last of the merged log; None: all, with one line of each container in
-            memory at a time.
-        since: Only lines from then on (RFC 3339).
+        warn: Called with a sentence for each container whose log cannot be read.
 
     Raises:
-        FtlError: None of the names has a container.
+        FtlError: There is no such container, and no log that was kept with the release's record.
     """
-    sources = await _require_containers(engine, project, names)
-    async with aclosing(_merged(engine, project, sources, tail, since)) as merged:
-        if tail is None:
-            async for entry in merged:
+    sources = await containers_of(engine, query)
+    if not sources:
+        lines = [entry for entry in await kept_lines(engine, query) if query.accepts(entry)]
+        for entry in lines if query.tail is None else lines[max(0, len(lines) - query.tail) :]:
+            show(entry)
+        return
+    await show_merged(engine, query, sources, show, warn)
+
+
+async def show_merged(
+    engine: Engine, query: LogQuery, sources: Sequence[Container], show: Show, warn: Warn
+) -> None:
+    """Show the logs of these containers up to the present, merged by time."""
+    async with aclosing(_merged(engine, query, sources, warn)) as merged:
+        accepted = (entry async for entry in merged if query.accepts(entry))
+        if query.tail is None:
+            async for entry in accepted:
                 show(entry)
             return
-        last = deque([entry async for entry in merged], maxlen=tail)
+        last = deque([entry async for entry in accepted], maxlen=query.tail)
     for entry in last:
         show(entry)
 
 
-async def follow_logs(
-    engine: Engine,
-    project: str,
-    names: Sequence[str],
-    show: Show,
-    *,
-    tail: int | None = None,
-    since: str | None = None,
-) -> None:
-    """Show the logs as `read_logs` does, then follow them until cancelled.
+async def kept_lines(engine: Engine, query: LogQuery) -> list[LogEntry]:
+    """The lines that a failed release's record has kept of its containers.
 
-    A container that ends does not end the stream; containers that appear (a deploy starts them) join it, from
-    their first line. Past lines are merged by time; new ones are shown as they come.
+    Raises:
+        FtlError: There are none.
     """
-    follower = _Follower(engine, project, show)
-    hidden = tail == 0
-    earliest = ""
-
-    def past(entry: LogEntry) -> None:
-        nonlocal earliest
-        earliest = earliest or entry.time
-        follower.positions.setdefault(entry.container, _Position()).advance(entry.time)
-        if not hidden:
-            show(entry)
-
-    containers = await _require_containers(engine, project, names)
-    await read_logs(engine, project, names, past, tail=1 if hidden else tail, since=since)
-    for container in containers:
-        # Where nothing was shown of a container, its lines up to now are older than all that was shown.
-        follower.positions.setdefault(container.id, _Position(earliest or since or ""))
-    async with task_group() as group:
-        while True:
-            for container in await _containers(engine, project, names):
-                follower.join(group, container)
-            await asyncio.sleep(POLL_SECONDS)
-
-
-@dataclass(slots=True)
-class _Position:
-    """How far a container's log was shown: the time of the last line, and the number of lines with exactly that time.
-
-    The engine's `since` includes the moment that it names, so those lines come again.
-    """
-
-    time: str = ""
-    lines: int = 0
-
-    def advance(self, time: str) -> None:
-        """Count a line that was shown."""
-        self.lines = self.lines + 1 if time == self.time else 1
-        self.time = time
-
-
-class _Follower:
-    """Containers whose logs are followed, each by a separate task."""
-
-    def __init__(self, engine: Engine, project: str, show: Show) -> None:
-        self.positions: dict[str, _Position] = {}
-        self._engine = engine
-        self._project = project
-        self._show = show
-        self._reading: set[str] = set()
-
-    def join(self, group: asyncio.TaskGroup, container: Container) -> None:
-        """Follow a container unless a task does already, or it has ended and all its lines were shown."""
-        new = container.id not in self.positions
-        if container.id not in self._reading and (new or container.state in ("running", "restarting")):
-            self._reading.add(container.id)
-            group.create_task(self._follow(container))
-
-    async def _follow(self, container: Container) -> None:
-        position = self.positions.setdefault(container.id, _Position())
-        since, again = position.time, position.lines
-        try:
-            lines = self._engine.logs(container.id, follow=True, since=since or None)
-            async with aclosing(lines):
-                async for line in lines:
-                    if again and line.time == since:
-                        again -= 1
-                        continue
-                    position.advance(line.time)
-                    self._show(_entry(self._project, container, line))
-        except EngineError as error:
-            if error.status not in _REMOVED_STATUSES:
-                raise
-        finally:
-            self._reading.discard(container.id)
-
-
-async def _require_containers(engine: Engine, project: str, names: Sequence[str]) -> list[Container]:
-    containers = await _containers(engine, project, names)
-    if not containers:
-        raise FtlError(f"nothing of {', '.join(names)} runs on {engine.name}", hint="`ftl deploy` starts it")
-    return containers
-
-
-async def _containers(engine: Engine, project: str, names: Sequence[str]) -> list[Container]:
-    """The containers of these services and dependencies, of every release that still has some, by name."""
-    containers = await engine.containers(labels={labels.PROJECT: project})
-    selected = (
-        container
-        for container in containers
-        if container.labels.get(labels.ROLE) in _ROLES and container.labels.get(labels.SERVICE) in names
+    if query.release is not None:
+        records = {record.release: record for record in await read_records(engine, query.project)}
+        select_names([query.release], list(records), kind="release")
+        kept = [
+            LogEntry(line.service, line.container, "", query.release, line.stream, line.time, line.text)
+            for line in records[query.release].logs
+            if line.service in query.names
+            and (query.since or "") <= line.time
+            and (query.until is None or line.time <= query.until)
+        ]
+        if kept:
+            return kept
+        raise FtlError(
+            f"no container of {', '.join(query.names)} in {query.release} is left on {engine.name}",
+            hint="a log ends with its container; only a failed release keeps the last lines of its own",
+        )
+    raise FtlError(
+        f"nothing of {', '.join(query.names)} runs on {engine.name}", hint="`ftl deploy` starts it"
     )
-    return sorted(selected, key=lambda container: container.name)
+
+
+def is_ended(error: EngineError) -> bool:
+    """Whether the log ended because its container is gone; raises what concerns more than this log."""
+    if error.status == 0:  # no answer at all: the connection, or the engine
+        raise error
+    return error.status in _REMOVED_STATUSES
+
+
+def unreadable(project: str, container: Container, error: EngineError) -> str:
+    """The sentence about a log that cannot be read: the log driver `none`, for example."""
+    name = container.name.removeprefix(f"{project}-")
+    return f"the log of {name} cannot be read: {error.cause or error.message}"
+
+
+async def containers_of(engine: Engine, query: LogQuery) -> list[Container]:
+    """The containers whose logs are asked for, by name."""
+    containers = await engine.containers(labels={labels.PROJECT: query.project})
+    return sorted(filter(query.selects, containers), key=lambda container: container.name)
 
 
 async def _merged(
-    engine: Engine, project: str, containers: Sequence[Container], tail: int | None, since: str | None
+    engine: Engine, query: LogQuery, containers: Sequence[Container], warn: Warn
 ) -> AsyncGenerator[LogEntry]:
     """The logs up to the present, merged by time with one line of each in memory."""
-    sources = [_entries(engine, project, container, tail, since) for container in containers]
+    sources = [_entries(engine, query, container, warn) for container in containers]
     heads: list[tuple[str, int, LogEntry]] = []
     try:
         firsts = await asyncio.gather(*(anext(source, None) for source in sources))
@@ -214,23 +194,26 @@ async def _merged(
 
 
 async def _entries(
-    engine: Engine, project: str, container: Container, tail: int | None, since: str | None
+    engine: Engine, query: LogQuery, container: Container, warn: Warn
 ) -> AsyncGenerator[LogEntry]:
-    lines = engine.logs(container.id, tail=tail, since=since)
+    tail = query.tail if query.matches is None else None
+    lines = engine.logs(container.id, tail=tail, since=query.since, until=query.until)
     async with aclosing(lines):
         try:
             async for line in lines:
-                yield _entry(project, container, line)
+                yield entry_of(query.project, container, line)
         except EngineError as error:
-            if error.status not in _REMOVED_STATUSES:
-                raise
+            if not is_ended(error):
+                warn(unreadable(query.project, container, error))
 
 
-def _entry(project: str, container: Container, line: LogLine) -> LogEntry:
+def entry_of(project: str, container: Container, line: LogLine) -> LogEntry:
+    """A line with its container."""
     return LogEntry(
         service=container.labels[labels.SERVICE],
         name=container.name.removeprefix(f"{project}-"),
         container=container.id,
+        release=container.labels.get(labels.RELEASE),
         stream=line.stream,
         time=line.time,
         text=line.text,

@@ -56,6 +56,22 @@ class DependencyRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptLine:
+    """A line of the log of a container that is gone.
+
+    Attributes:
+        container: The container's name without its project.
+        time: RFC 3339 with nanoseconds, UTC.
+    """
+
+    service: str
+    container: str
+    stream: Literal["stdout", "stderr"]
+    time: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReleaseRecord:
     """One release of a project. It contains secrets: the definitions with their env.
 
@@ -69,6 +85,7 @@ class ReleaseRecord:
         bytes_sent: Bytes of images that went to the server for it.
         switched: When it went live, Unix time in seconds; 0 where it did not.
         rollback_of: The release that it restored.
+        logs: The last lines of the containers of a failed release, by time.
         bad: Why nobody should go back to it, from `ftl releases --mark-bad`; empty for any other.
     """
 
@@ -89,6 +106,7 @@ class ReleaseRecord:
     switched: float = 0.0
     rollback_of: str | None = None
     bad: str = ""
+    logs: tuple[KeptLine, ...] = ()
 
     @property
     def dirty(self) -> bool:
@@ -120,13 +138,14 @@ class ReleaseRecord:
                 name: DependencyRecord(**_known(DependencyRecord, entry))
                 for name, entry in known.pop("dependencies", {}).items()
             }
-            return cls(services=services, dependencies=dependencies, **known)
+            logs = tuple(KeptLine(**_known(KeptLine, line)) for line in known.pop("logs", ()))
+            return cls(services=services, dependencies=dependencies, logs=logs, **known)
         except (ValueError, TypeError, KeyError, AttributeError):
             return None
 
 
 def _known(
-    kind: type[ReleaseRecord | ServiceRecord | DependencyRecord], stored: Mapping[str, Any]
+    kind: type[ReleaseRecord | ServiceRecord | DependencyRecord | KeptLine], stored: Mapping[str, Any]
 ) -> dict[str, Any]:
     names = {known.name for known in fields(kind)}
     return {name: value for name, value in stored.items() if name in names}

@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from ftl.engine import labels
 from ftl.engine.values import LogLine
-from ftl.errors import EngineError, FtlError
-from ftl.operations.logs import LogEntry, follow_logs, read_logs
+from ftl.errors import EngineError, EngineUnavailable, FtlError, ServerError, UsageError
+from ftl.host.session import Session
+from ftl.operations.following import Follower, keep_following
+from ftl.operations.logs import LogEntry, LogQuery, read_logs
+from ftl.releases.record import KeptLine, ReleaseRecord
+from ftl.releases.store import ensure_store, write_record
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
+from tests.support.fake_machine import FakeMachine
 from tests.unit.operations.stage import PROJECT, add, log
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 NAMES = ("web", "db")
+
+WARNINGS: list[str] = []
+"""Warnings of the test that runs."""
+
+
+@pytest.fixture(autouse=True)
+def no_warnings() -> None:
+    """Each test begins without."""
+    WARNINGS.clear()
 
 
 async def shop() -> FakeEngine:
@@ -43,7 +59,8 @@ async def shop() -> FakeEngine:
 def read(engine: FakeEngine, **options: object) -> list[LogEntry]:
     """All lines up to the present."""
     entries: list[LogEntry] = []
-    run(read_logs(engine, PROJECT, NAMES, entries.append, **options))  # type: ignore[arg-type]
+    query = LogQuery(PROJECT, NAMES, **options)  # type: ignore[arg-type]
+    run(read_logs(engine, query, entries.append, WARNINGS.append))
     return entries
 
 
@@ -58,9 +75,8 @@ async def following(
 ) -> AsyncIterator[list[LogEntry]]:
     """Follow until the end of the block; the lines shown so far."""
     entries: list[LogEntry] = []
-    task = asyncio.ensure_future(
-        follow_logs(engine, PROJECT, names, entries.append, **options)  # type: ignore[arg-type]
-    )
+    query = LogQuery(PROJECT, names, **options)  # type: ignore[arg-type]
+    task = asyncio.ensure_future(Follower(query, entries.append, WARNINGS.append).follow(engine))
     await asyncio.sleep(0.5)
     yield entries
     await asyncio.sleep(3)
@@ -124,12 +140,126 @@ def test_a_container_that_is_removed_meanwhile_is_passed_over(status: int) -> No
     assert texts(read(engine)) == "bcef"
 
 
-def test_other_errors_of_the_engine_are_raised() -> None:
-    """A log that cannot be read is not an empty one."""
+def test_a_log_that_cannot_be_read_is_named_and_the_others_are_shown() -> None:
+    """As where a container has the log driver `none`; an engine that does not answer is an error."""
     engine = run(shop())
-    engine.fail("logs", EngineError("broken", status=500), number=2)
-    with pytest.raises(EngineError, match="broken"):
+    refused = EngineError("no", status=501, cause="configured logging driver does not support reading")
+    engine.fail("logs", refused, number=2)
+    assert texts(read(engine)) == "bcef"
+    assert WARNINGS == [
+        "the log of web-r1-1 cannot be read: configured logging driver does not support reading"
+    ]
+    engine.fail("logs", EngineUnavailable("lost"), number=5)
+    with pytest.raises(EngineUnavailable, match="lost"):
         read(engine)
+
+
+def test_a_log_that_cannot_be_read_does_not_end_following() -> None:
+    """It is named once."""
+
+    async def work() -> None:
+        engine = await shop()
+        for number in (2, 5):
+            engine.fail("logs", EngineError("no", status=501, cause="no reading"), number=number)
+        async with following(engine) as entries:
+            await asyncio.sleep(3)
+            log(engine, "shop-db", 7, "g")
+        assert texts(entries).endswith("g")
+
+    run(work())
+    assert WARNINGS
+    assert len(WARNINGS) <= 2
+
+
+def test_lines_after_a_time_are_left_out() -> None:
+    """`until` includes the moment that it names."""
+    assert texts(read(run(shop()), until="2026-01-02T03:04:03.000000000Z")) == "abc"
+
+
+def test_only_lines_that_match_count() -> None:
+    """Also for the tail: the last lines of those that match."""
+    wanted = re.compile("[acf]").search
+    assert texts(read(run(shop()), matches=wanted)) == "acf"
+    assert texts(read(run(shop()), matches=wanted, tail=2)) == "cf"
+
+
+def test_following_shows_lines_that_match_of_the_past_and_of_what_comes() -> None:
+    """The tail is of those that match."""
+
+    async def work() -> None:
+        engine = await shop()
+        async with following(engine, matches=re.compile("[acx]").search, tail=1) as entries:
+            for text in "xyx":
+                log(engine, "shop-db", 9, text)
+        assert texts(entries) == "cxx"
+
+    run(work())
+
+
+def test_containers_of_one_release() -> None:
+    """Without dependencies, which belong to none."""
+    engine = run(shop())
+    run(add(engine, "shop-web-r2", "web", release="r2"))
+    log(engine, "shop-web-r2", 7, "g")
+    entries = read(engine, release="r2")
+    assert [(entry.text, entry.release) for entry in entries] == [("g", "r2")]
+    assert texts(read(engine, release="r1")) == "abde"
+
+
+def test_a_failed_release_has_the_last_lines_of_its_containers() -> None:
+    """They are gone, and their lines are in its record; of others nothing is left."""
+    engine = run(shop())
+    run(ensure_store(engine, "shop-web:r1"))
+    line = KeptLine("web", "web-r2", "stderr", "2026-01-02T03:04:05.000000000Z", "no database")
+    failed = ReleaseRecord("r2", "failed", 0.0, logs=(line, replace(line, text="bye")))
+    for record in (failed, ReleaseRecord("r3", "live", 0.0)):
+        run(write_record(engine, PROJECT, record))
+    assert [(entry.name, entry.text) for entry in read(engine, release="r2")] == [
+        ("web-r2", "no database"),
+        ("web-r2", "bye"),
+    ]
+    assert texts(read(engine, release="r2", tail=1)) == "bye"
+    with pytest.raises(FtlError, match="no container of web, db in r3 is left"):
+        read(engine, release="r3")
+    with pytest.raises(UsageError, match="there is no release `r9`"):
+        read(engine, release="r9")
+
+
+def test_following_goes_on_after_a_lost_connection() -> None:
+    """Without a gap or a repeated line; what ended meanwhile is shown to its end, and what started from its first."""
+
+    async def work() -> list[LogEntry]:
+        engine = await shop()
+        entries: list[LogEntry] = []
+        follower = Follower(LogQuery(PROJECT, NAMES), entries.append, WARNINGS.append)
+        connections = 0
+
+        @asynccontextmanager
+        async def connect() -> AsyncIterator[Session]:
+            nonlocal connections
+            connections += 1
+            if connections == 2:
+                raise ServerError("no answer")
+            info = await engine.info()
+            yield Session("shop.example.com", FakeMachine(), engine, info)
+
+        task = asyncio.ensure_future(keep_following(connect, follower, lambda _: None))
+        await asyncio.sleep(0.5)
+        log(engine, "shop-db", 7, "g")
+        await asyncio.sleep(0.1)
+        engine.fail("containers", EngineUnavailable("lost"), number=4)
+        await asyncio.sleep(1.5)
+        log(engine, "shop-web-r1-1", 8, "h")
+        await engine.stop("shop-web-r1-1", timeout=1)
+        await add(engine, "shop-web-r2", "web", release="r2")
+        log(engine, "shop-web-r2", 9, "i")
+        await asyncio.sleep(8)
+        task.cancel()
+        await asyncio.wait({task})
+        assert connections >= 3
+        return entries
+
+    assert sorted(texts(run(work()))) == list("abcdefghi")
 
 
 def test_following_goes_on_where_the_past_ends() -> None:
@@ -252,6 +382,6 @@ def test_a_lost_engine_ends_following() -> None:
         engine = await shop()
         engine.fail("containers", EngineError("connection lost", status=500), number=4)
         with pytest.raises(EngineError, match="connection lost"):
-            await follow_logs(engine, PROJECT, NAMES, lambda _: None)
+            await Follower(LogQuery(PROJECT, NAMES), lambda _: None, WARNINGS.append).follow(engine)
 
     run(work())

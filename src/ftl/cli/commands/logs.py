@@ -16,12 +16,14 @@ from ftl.errors import UsageError
 from ftl.events import Note
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractAsyncContextManager
     from datetime import datetime
 
     from ftl.cli.options import Options
     from ftl.config import Project
     from ftl.events import Emit
+    from ftl.host.session import Session
     from ftl.operations.logs import LogEntry, Show
 
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -46,6 +48,13 @@ SILENCE = 2.0
     help=f"Only the last N lines of the merged log. [all; {FOLLOWED} with -f]",
 )
 @click.option("--since", metavar="TIME", help="Only lines since then: 10m, 1h30m, or 2026-01-31T12:00:00Z.")
+@click.option("--until", metavar="TIME", help="Only lines up to then.")
+@click.option(
+    "--grep",
+    metavar="REGEX",
+    help="Only lines that match this regular expression; (?i) at its start ignores case.",
+)
+@click.option("--release", metavar="RELEASE", help="Only containers of this release, such as r12.")
 @click.option("-t", "--timestamps", is_flag=True, help="Print each line's time before it.")
 @click.option("--no-prefix", is_flag=True, help="Print the lines without the container's name.")
 @pass_options
@@ -55,30 +64,56 @@ def command(
     follow: bool,
     lines: int | None,
     since: str | None,
+    until: str | None,
+    grep: str | None,
+    release: str | None,
     timestamps: bool,
     no_prefix: bool,
 ) -> None:
     """Print the logs of services and dependencies, merged by time.
 
     Without a SERVICE, the logs of all of them. Each line begins with its container, which tells replicas and
-    releases apart. With -f, containers that a deploy starts are added, and the command goes on when some exit.
+    releases apart. With -f, containers that a deploy starts are added, and the command goes on when some exit and
+    when the server restarts. A failed release keeps the last lines of its containers: `ftl logs --release r12`.
     """
     project, _, address = load_project(options)
-    start = _start(since)
-    chosen = _chosen(project, names)
+    start = _time("--since", since)
+    if follow and until is not None:
+        raise UsageError("-f follows without an end, so --until means nothing with it")
+    chosen = tuple(_chosen(project, names))
 
     async def work(emit: Emit) -> None:
-        from ftl.host.session import open_session
-        from ftl.operations.logs import follow_logs, read_logs
+        from ftl.operations.logs import LogQuery
 
         show = _Counting(_printer(options, timestamps=timestamps, prefix=not no_prefix, flush=follow))
-        async with open_session(address.machine(project=project.name)) as session:
-            if follow:
-                tail = FOLLOWED if lines is None and start is None else lines
-                with _noting_silence(show, chosen, emit):
-                    await follow_logs(session.engine, project.name, chosen, show, tail=tail, since=start)
-            else:
-                await read_logs(session.engine, project.name, chosen, show, tail=lines, since=start)
+        query = LogQuery(
+            project.name,
+            chosen,
+            tail=FOLLOWED if follow and lines is None and start is None else lines,
+            since=start,
+            until=_time("--until", until),
+            matches=_pattern(grep),
+            release=release,
+        )
+
+        def warn(text: str) -> None:
+            emit(Note(text, "warning"))
+
+        def connect() -> AbstractAsyncContextManager[Session]:
+            from ftl.host.session import open_session
+
+            return open_session(address.machine(project=project.name))
+
+        if follow:
+            from ftl.operations.following import Follower, keep_following
+
+            with _noting_silence(show, chosen, emit):
+                await keep_following(connect, Follower(query, show, warn), emit)
+        else:
+            from ftl.operations.logs import read_logs
+
+            async with connect() as session:
+                await read_logs(session.engine, query, show, warn)
         if not show.count and lines != 0:
             emit(Note(nothing_logged(chosen, since)))
 
@@ -145,23 +180,42 @@ def _printer(options: Options, *, timestamps: bool, prefix: bool, flush: bool) -
 def _put_record(entry: LogEntry) -> None:
     put_json(
         {
-            "type": "log",
+            "type": "log_line",
             "service": entry.service,
             "container": entry.name,
-            "stream": entry.stream,
+            "release": entry.release,
             "time": entry.time,
+            "stream": entry.stream,
             "text": entry.text,
         }
     )
 
 
-def _start(since: str | None) -> str | None:
+def _time(option: str, text: str | None) -> str | None:
     from datetime import UTC, datetime
 
-    return None if since is None else parse_time(since, now=datetime.now(UTC))
+    return None if text is None else parse_time(text, now=datetime.now(UTC), option=option)
 
 
-def parse_time(text: str, *, now: datetime) -> str:
+def _pattern(text: str | None) -> Callable[[str], object] | None:
+    """Search function of a regular expression.
+
+    Raises:
+        UsageError: It is not one.
+    """
+    if text is None:
+        return None
+    try:
+        return re.compile(text).search
+    except re.error as error:
+        raise UsageError(
+            f"--grep: `{text}` is not a regular expression",
+            cause=str(error),
+            hint="a backslash before a special character takes it as it is: `\\(`",
+        ) from None
+
+
+def parse_time(text: str, *, now: datetime, option: str = "--since") -> str:
     """A time in UTC as RFC 3339, from that form or from a duration before `now`.
 
     Raises:
@@ -179,6 +233,6 @@ def parse_time(text: str, *, now: datetime) -> str:
             time = datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
         raise UsageError(
-            f"--since: `{text}` is not a time", hint="write 10m, 1h30m, 2d or 2026-01-31T12:00:00Z"
+            f"{option}: `{text}` is not a time", hint="write 10m, 1h30m, 2d or 2026-01-31T12:00:00Z"
         ) from None
     return time.isoformat().replace("+00:00", "Z")

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, shielded
+from ftl.deploy.apply.kept_logs import last_lines
 from ftl.errors import FtlError, HookFailed, at
 from ftl.events import StepFailed, StepFinished, StepStarted
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from ftl.deploy.apply.runners import Runners
     from ftl.deploy.plan.model import Plan, Stage, Track
     from ftl.deploy.plan.steps import Step
+    from ftl.releases.record import KeptLine
 
 
 class Executor:
@@ -21,12 +23,14 @@ class Executor:
 
     Attributes:
         committed: The release is decided; nothing is undone any more. Set by the decisions of the deciding stage alone.
+        last_lines: After a failure, the last lines of the containers that were removed.
         incomplete: Something after that was not done, and is left for the next deploy.
     """
 
     def __init__(self, plan: Plan, runners: Runners, context: DeployContext) -> None:
         self.committed = False
         self.incomplete = False
+        self.last_lines: tuple[KeptLine, ...] = ()
         self._plan = plan
         self._runners = runners
         self._context = context
@@ -49,8 +53,10 @@ class Executor:
                     if not self.committed:
                         raise
                     self._remember(error)
-        except BaseException:
+        except BaseException as error:
             if not self.committed:
+                if isinstance(error, FtlError) and self._plan.record is not None:
+                    self.last_lines = await shielded(last_lines(self._context))
                 await shielded(self._context.undo.run(self._context.emit))
             self.incomplete = self.committed
             raise
