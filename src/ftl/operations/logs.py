@@ -152,7 +152,7 @@ async def kept_lines(engine: Engine, query: LogQuery) -> list[LogEntry]:
 
 
 def is_ended(error: EngineError) -> bool:
-    """Whether the log ended because its container is gone; raises what concerns more than this log."""
+    """Whether a container that is gone ended the log; raises errors of the connection."""
     if error.status == 0:  # no answer at all: the connection, or the engine
         raise error
     return error.status in _REMOVED_STATUSES

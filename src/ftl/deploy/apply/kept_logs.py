@@ -31,7 +31,10 @@ _ROLES = (labels.ROLE_SERVICE, labels.ROLE_DEPENDENCY, labels.ROLE_HOOK)
 
 
 async def last_lines(context: DeployContext) -> tuple[KeptLine, ...]:
-    """The last lines of the containers that this run created, by time; empty where the server does not answer."""
+    """The last lines of the containers that this run created, by time.
+
+    Empty where the server does not answer.
+    """
     lines: list[KeptLine] = []
     with suppress(FtlError, TimeoutError):
         async with asyncio.timeout(SECONDS):
