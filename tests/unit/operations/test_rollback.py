@@ -21,14 +21,16 @@ from ftl.deploy.plan.steps import (
     StartDependency,
     Switch,
     TagPulled,
+    WaitHealthy,
 )
 from ftl.deploy.request import Author
 from ftl.engine.values import Image
 from ftl.errors import UsageError
+from ftl.health.spec import SETTLE_SECONDS
 from ftl.operations.releases import listed, plan_mark
 from ftl.operations.rollback import RollbackRequest, choose, plan_rollback
 from ftl.releases.record import ReleaseRecord, ServiceRecord
-from tests.unit.deploy.world import container, dependency, first, kinds, project, server, service
+from tests.unit.deploy.world import container, dependency, first, kinds, plan, project, server, service
 
 if TYPE_CHECKING:
     from ftl.config import Project
@@ -114,6 +116,19 @@ def test_it_restores_image_and_env_as_recorded_in_a_new_release() -> None:
     assert (start.spec.env, start.image) == ({"A": "1"}, "shop-web:r3")
     assert "SendImages" not in kinds(made)
     assert isinstance(first(made, Switch), Switch)
+
+
+def test_what_was_live_before_does_not_have_to_settle() -> None:
+    """An image with this configuration has proven itself; a new one is watched for a moment before the switch."""
+    old, new = project(service(env={"A": "1"})), project(service(env={"A": "2"}))
+    observed = on_server(new, released(old, "r1"), released(new, "r2"), images=(image("r1"), image("r2")))
+    back, onward = (
+        first(rolled_back(observed), WaitHealthy),
+        first(plan(old, observed, "content-r3"), WaitHealthy),
+    )
+    assert isinstance(back, WaitHealthy)
+    assert isinstance(onward, WaitHealthy)
+    assert (back.check.settle, onward.check.settle) == (0.0, SETTLE_SECONDS)
 
 
 def test_a_service_that_did_not_change_since_is_left_alone() -> None:

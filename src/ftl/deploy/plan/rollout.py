@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from ftl.deploy.names import fresh_name, parked_name, volume_name
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.diff import Diff
     from ftl.deploy.plan.model import Track
     from ftl.engine.values import Mount
+    from ftl.health.spec import HealthSpec
 
 INTERRUPTED = "left by an interrupted deploy"
 
@@ -205,7 +207,7 @@ def _stop_first(diff: Diff, change: ServiceChange | DependencyChange) -> Iterato
 def service_track(diff: Diff, change: ServiceChange) -> Track:
     """Start new containers beside the old ones, or after them, and wait for their health."""
     service, name, project = change.service, change.name, diff.project.name
-    check = service_health(diff.project, service)
+    check = _check(diff, change)
     steps: list[Step] = []
     if change.action in ("restarted", "scaled") and change.stopped:
         stopped = refs(change.stopped)
@@ -241,7 +243,18 @@ def service_track(diff: Diff, change: ServiceChange) -> Track:
 def _healthy(diff: Diff, change: ServiceChange) -> WaitHealthy:
     """Wait for the containers of a service that are started."""
     containers = tuple(ContainerRef("", name) for name in diff.new_containers(change))
-    return WaitHealthy(change.name, containers, service_health(diff.project, change.service))
+    return WaitHealthy(change.name, containers, _check(diff, change))
+
+
+def _check(diff: Diff, change: ServiceChange) -> HealthSpec:
+    """Health check of a service; an image and configuration that were live before do not have to settle."""
+    check = service_health(diff.project, change.service)
+    before = (
+        record.services.get(change.name) for record in diff.observed.releases if record.outcome == "live"
+    )
+    identity = (change.source.content, change.desired.config)
+    proven = any(entry is not None and (entry.content, entry.config) == identity for entry in before)
+    return replace(check, settle=0.0) if proven else check
 
 
 def _joining(diff: Diff, change: ServiceChange) -> StartContainers:
