@@ -119,10 +119,14 @@ class Capture(asyncio.SubprocessProtocol):
 
     Args:
         closes_pipes: Whether they are closed soon after the child's end.
+
+    Attributes:
+        exited: Time of the child's end, by the loop's clock; its output may still come.
     """
 
     def __init__(self, *, closes_pipes: bool = False) -> None:
         self.stdout = bytearray()
+        self.exited: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._closes_pipes = closes_pipes
         self._child: asyncio.BaseTransport | None = None
         self.stderr = bytearray()
@@ -135,6 +139,7 @@ class Capture(asyncio.SubprocessProtocol):
 
     def process_exited(self) -> None:
         """Close the pipes, if nobody does before."""
+        self.exited.set_result(asyncio.get_running_loop().time())
         if self._closes_pipes:
             assert self._child is not None
             asyncio.get_running_loop().call_later(PIPE_SECONDS, self._child.close)

@@ -91,7 +91,7 @@ class Commands:
             try:
                 line = _client(connection, quoting.framed_line(argv, mark))
                 process = await framing.start(line, mark, group=connection.master.group)
-                refused = not slot.is_first and await _is_refused_start(process)
+                refused = not slot.is_allowed and await _is_refused_start(process)
             except BaseException:
                 slot.release()
                 raise

@@ -163,8 +163,10 @@ class Master:
         return found
 
     async def first_command_ended(self) -> None:
-        """Wait until the first command has ended."""
-        await self._first.capture.ended()
+        """Wait until the first command has ended: its session counts as well. Bounded."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CHECK_SECONDS):
+                self.sessions.note_end(await asyncio.shield(self._first.capture.exited))
 
     async def forward(self, path: Path, destination: Destination) -> None:
         """Listen on a unix socket of this machine, and connect its clients to a destination.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ftl.errors import ServerError
@@ -16,9 +15,6 @@ if TYPE_CHECKING:
 
 _MOST = 8
 """Connections at most: a deploy has its lock, one transfer, and commands that run for a moment."""
-
-_FIRST_COMMAND_SECONDS = 5.0
-"""Time for a new connection's first command to end after it has printed the facts: its session counts as well."""
 
 
 class Pool:
@@ -45,6 +41,7 @@ class Pool:
             for connection in connections:
                 if not connection.alive:
                     raise connection.lost()
+                await connection.master.first_command_ended()
                 slot = await connection.master.sessions.take(kind)
                 if slot is not None:
                     return connection, slot
@@ -61,9 +58,6 @@ class Pool:
             await connection.connect()
         except ServerError as error:
             raise refused from error
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_FIRST_COMMAND_SECONDS):
-                await connection.master.first_command_ended()
         return connection
 
     async def close(self) -> None:

@@ -27,6 +27,13 @@ _RUNNING = 4
 
 _POLL_SECONDS = 0.05
 
+_QUIET_SECONDS = 0.5
+"""Time after which a session that has ended does not count any more."""
+
+_REFUSALS = 4
+_PAUSE_SECONDS = 0.05
+"""Refusals of a connection's only session before none is tried on it any more, and the pause after each."""
+
 Kind = Literal["run", "stay", "end"]
 """Kind of a session: run to its end, staying open, or ending another command at once."""
 
@@ -35,12 +42,12 @@ class Slot:
     """A place for one session; to be released once.
 
     Attributes:
-        is_first: Whether no other session was open when it was taken.
+        is_allowed: Whether the server allows it for sure, as no other session was open for a while.
     """
 
-    def __init__(self, sessions: Sessions, kind: Kind, file: int | None, *, is_first: bool) -> None:
+    def __init__(self, sessions: Sessions, kind: Kind, file: int | None, *, is_allowed: bool) -> None:
         self.kind = kind
-        self.is_first = is_first
+        self.is_allowed = is_allowed
         self._sessions = sessions
         self._file = file
 
@@ -53,10 +60,11 @@ class Slot:
     def refuse(self) -> None:
         """Release the slot of a session that the server refused.
 
-        It allows no more than those that are open.
+        It allows no more than those that are open. Where none is, it may not have noticed yet that another has ended:
+        sshd (seen on 9.2) frees a session after it has read all requests that came with its end.
         """
         self.release()
-        self._sessions.limit = min(self._sessions.limit, self._sessions.open)
+        self._sessions.note_refusal()
 
 
 class Sessions:
@@ -76,6 +84,8 @@ class Sessions:
         self.limit = ALLOWED
         self._folder = folder
         self._running = 0
+        self._ended = 0.0
+        self._refused_alone = 0
         self._free = asyncio.Event()
         self._watching: set[asyncio.Task[None]] = set()
 
@@ -90,6 +100,9 @@ class Sessions:
                 return None
             self._free.clear()
             await self._free.wait()
+        if self._refused_alone and not self.open:
+            await asyncio.sleep(_PAUSE_SECONDS * self._refused_alone)
+        quiet = asyncio.get_running_loop().time() - self._ended > _QUIET_SECONDS
         self.open += 1
         self._running += kind == "run"
         try:
@@ -98,13 +111,24 @@ class Sessions:
         except BaseException:
             self.freed(kind)
             raise
-        return Slot(self, kind, file, is_first=self.open == 1 and number == 0)
+        return Slot(self, kind, file, is_allowed=quiet and self.open == 1 and number == 0)
 
     def freed(self, kind: Kind) -> None:
         """Count a session that has ended."""
         self.open -= 1
         self._running -= kind == "run"
+        self.note_end(asyncio.get_running_loop().time())
         self._free.set()
+
+    def note_end(self, time: float) -> None:
+        """Note when a session ended, by the loop's clock."""
+        self._ended = max(self._ended, time)
+
+    def note_refusal(self) -> None:
+        """Note that the server allowed no more sessions than those that are open."""
+        self._refused_alone += not self.open
+        if self.open or self._refused_alone > _REFUSALS:
+            self.limit = min(self.limit, self.open)
 
     def release_after(self, process: Process, slot: Slot) -> None:
         """Release a slot when a process has ended."""

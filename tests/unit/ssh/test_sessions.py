@@ -118,16 +118,33 @@ def test_a_refused_session_teaches_the_servers_limit() -> None:
     run(work())
 
 
+def test_a_session_that_is_refused_alone_is_tried_again() -> None:
+    """The server may not have noticed yet that another has ended; after five refusals the connection is not used."""
+
+    async def work() -> None:
+        sessions = Sessions(None)
+        for _ in range(5):
+            assert sessions.limit == 10
+            (await taken(sessions)).refuse()
+        assert await sessions.take("stay") is None
+
+    run(work())
+
+
 def test_only_the_first_session_of_a_connection_is_known_to_be_allowed(tmp_path: Path) -> None:
     """Another process's session counts as well."""
 
     async def work() -> None:
         one, other = Sessions(tmp_path), Sessions(tmp_path)
         first = await taken(one)
-        assert first.is_first
-        assert not (await taken(other)).is_first
-        assert not (await taken(one)).is_first
+        assert first.is_allowed
+        assert not (await taken(other)).is_allowed
+        assert not (await taken(one)).is_allowed
         alone = Sessions(None)
-        assert [(await taken(alone)).is_first for _ in range(2)] == [True, False]
+        slots = [await taken(alone) for _ in range(2)]
+        assert [slot.is_allowed for slot in slots] == [True, False]
+        for slot in slots:
+            slot.release()
+        assert not (await taken(alone)).is_allowed  # those have just ended
 
     run(work())
