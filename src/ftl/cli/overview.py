@@ -34,6 +34,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "logs": "Print the logs of services and dependencies, merged by time.",
         "exec": "Run a command or a shell in a running container.",
         "run": "Run a command in a new container of a service.",
+        "jobs": "List the jobs of the project, or run one now.",
         "tunnels": "Forward the dependencies' ports to this machine.",
         "version": "Print the versions of FTL, Python and the server's engine.",
     },

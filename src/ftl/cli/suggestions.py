@@ -19,6 +19,9 @@ CUTOFF = 0.77
 COMMANDS = {
     "bash": "exec",
     "attach": "exec",
+    "cron": "jobs",
+    "crontab": "jobs",
+    "job": "jobs",
     "check": "validate",
     "console": "exec",
     "delete": "remove",

@@ -12,6 +12,7 @@ from ftl.config.models.databases import unused_mount
 from ftl.config.values.bindings import Forward, parse_forward, parse_volume
 from ftl.config.yaml.marks import Marks
 from ftl.errors import ConfigError
+from ftl.suggestions import closest_match
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -45,6 +46,7 @@ def check(project: Project, reader: Reader) -> None:
     checks.proxy()
     checks.redirects()
     checks.registries()
+    checks.jobs()
     for index, service in enumerate(project.services):
         path: KeyPath = ("services", index)
         checks.service(service, path)
@@ -234,6 +236,24 @@ class _Checks:
                 message = "registries has a username but no secret"
                 hint = "write `password`, `token` or `command`"
                 self._report(self._mark(*path, "username"), message, hint)
+
+    def jobs(self) -> None:
+        """No two jobs have one name, and each belongs to a service."""
+        services = [service.name for service in self._project.services]
+        taken: dict[str, KeyPath] = {}
+        for index, job in enumerate(self._project.jobs):
+            path: KeyPath = ("jobs", index, "name")
+            mark = self._mark(*path)
+            if job.name and job.name in taken:
+                first = self._mark(*taken[job.name]).seen_from(mark)
+                message = f"the name {job.name} is taken by the job at {first}"
+                self._report(mark, message, "give one of them another name")
+            taken.setdefault(job.name, path)
+            if job.service and job.service not in services:
+                match = closest_match(job.service, services)
+                hint = f"did you mean {match}?" if match else f"the services are {', '.join(services)}"
+                message = f"service: there is no service {job.service}"
+                self._report(self._mark("jobs", index, "service"), message, hint)
 
     def service(self, service: Service, path: KeyPath) -> None:
         """An image that is built has no digest, a service with requests has a port, and a hook a command."""

@@ -43,6 +43,22 @@ def declared_volume(container: str, path: str) -> str:
     return f"{container}{path.rstrip('/').replace('/', '.')}"
 
 
+def job_name(project: str, job: str) -> str:
+    """Name of the job's container that cron starts; no service's container has dots."""
+    return f"{project}.job.{job}"
+
+
+def is_live_job(container: Container) -> bool:
+    """Whether a job's container has the name that cron starts."""
+    return container.name == job_name(container.labels[labels.PROJECT], container.labels[labels.JOB])
+
+
+def parked_job(container: Container) -> str:
+    """Name of a job's container that was replaced, and may still run."""
+    project, job = container.labels[labels.PROJECT], container.labels[labels.JOB]
+    return f"{job_name(project, job)}.old-{container.id[:12]}"
+
+
 def volume_name(project: str, volume: str) -> str:
     """A project's named volume as the engine knows it."""
     return f"{project}_{volume}"

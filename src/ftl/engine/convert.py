@@ -196,6 +196,7 @@ def inspected_container(item: Json) -> ContainerState:
         restarts=as_int(item.get("RestartCount")),
         endpoints=_endpoints(item.get("NetworkSettings")),
         check_seconds=_check_seconds(as_object(as_object(item.get("Config")).get("Healthcheck"))),
+        finished=as_str(state.get("FinishedAt")),
     )
 
 

@@ -10,6 +10,9 @@ COMMIT = "ftl.commit"
 REPLICA = "ftl.replica"  # its number in the release, from 1
 GENERATION = "ftl.generation"  # how often the release's containers were replaced by a restart, from 2
 ADDED = "ftl.added"  # it joined when its release was live already
+JOB = "ftl.job"  # its name
+SCHEDULE = "ftl.schedule"  # five fields
+WHEN = "ftl.when"  # schedule, time zone and timeout in seconds, for the script that cron runs
 RESTART = "ftl.restart"  # the restart policy that it was created with
 
 ROLE_SERVICE = "service"
@@ -18,6 +21,7 @@ ROLE_PROXY = "proxy"
 ROLE_STATE = "state"
 ROLE_HOOK = "hook"
 ROLE_RUN = "run"
+ROLE_JOB = "job"
 ROLE_NETWORK = "network"
 ROLE_VOLUME = "volume"
 ROLE_TRANSFER = "transfer"

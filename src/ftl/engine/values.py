@@ -153,6 +153,7 @@ class ContainerState:
         health_log: The last output of that check.
         check_seconds: How long that check may take to pass, by its settings.
         started: RFC 3339, from the engine.
+        finished: Likewise; year 1 where it never ended.
     """
 
     id: str
@@ -169,6 +170,7 @@ class ContainerState:
     restarts: int
     endpoints: tuple[Endpoint, ...] = ()
     check_seconds: float = 0.0
+    finished: str = ""
 
 
 @dataclass(frozen=True, slots=True)

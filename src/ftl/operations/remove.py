@@ -19,6 +19,7 @@ from ftl.deploy.plan.steps import (
     RemoveSite,
     RemoveVolumes,
     StopAndRemove,
+    WriteCrontab,
 )
 from ftl.engine import labels
 from ftl.errors import UsageError
@@ -139,7 +140,12 @@ def plan_remove(observed: Observed, *, volumes: bool) -> Plan:
         for record in observed.releases
         if record.project or record.outcome == "live"
     )
+    job_names = tuple(sorted({one.labels[labels.JOB] for one in observed.of_role(labels.ROLE_JOB)}))
     stages = (
+        Stage(
+            "crontab",
+            ((WriteCrontab(observed.project, (), removed=job_names),) if job_names else (),),
+        ),
         Stage("routes", ((RemoveSite(observed.project),) if observed.site is not None else (),)),
         Stage("services", _stopped(services, _stop_timeouts(observed), STOP_SECONDS)),
         Stage("dependencies", _stopped(others, {}, DEPENDENCY_STOP)),

@@ -41,7 +41,10 @@ def command(options: Options) -> None:
         services = count(len(project.services), "service")
         number = len(project.dependencies)
         dependencies = f"{number} {'dependency' if number == 1 else 'dependencies'}"
-        put(f"{project.name} is valid: {services}, {dependencies}, {count(_routes(project), 'route')}")
+        jobs = f", {count(len(project.jobs), 'job')}" if project.jobs else ""
+        put(f"{project.name} is valid: {services}, {dependencies}, {count(_routes(project), 'route')}{jobs}")
+        for name, times in _next(project).items():
+            put(f"job {name} runs at {', '.join(times)}")
 
 
 def _fields(project: Project) -> Fields:
@@ -51,7 +54,27 @@ def _fields(project: Project) -> Fields:
         "services": len(project.services),
         "dependencies": len(project.dependencies),
         "routes": _routes(project),
+        "jobs": _next(project),
     }
+
+
+def _next(project: Project) -> dict[str, list[str]]:
+    """Job -> its next three times, in its time zone."""
+    if not project.jobs:
+        return {}
+    from datetime import UTC, datetime
+    from itertools import islice
+    from zoneinfo import ZoneInfo
+
+    from ftl.config.values.schedule import Schedule
+
+    now = datetime.now(UTC)
+    upcoming = {}
+    for job in project.jobs:
+        zone = UTC if job.timezone == "UTC" else ZoneInfo(job.timezone)
+        times = islice(Schedule.parse(job.schedule).after(now, zone), 3)
+        upcoming[job.name] = [time.astimezone(zone).isoformat() for time in times]
+    return upcoming
 
 
 def _routes(project: Project) -> int:

@@ -43,6 +43,7 @@ __all__ = [
     "HealthCheck",
     "Hook",
     "Hooks",
+    "Job",
     "Project",
     "ProjectInfo",
     "Proxy",
@@ -269,6 +270,31 @@ class Dependency(Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Job(Section):
+    """`jobs[]:` a command that runs on a schedule, in the live release of a service."""
+
+    name: str = field(metadata=key(field_types.NAME, "Unique among the jobs of the project."))
+    service: str = field(
+        metadata=key(field_types.NAME, "Service whose image, env, volumes and network the command gets.")
+    )
+    command: str | tuple[str, ...] = field(
+        metadata=key(CommandLine(), "Command, in place of the service's.", sensitive=True)
+    )
+    schedule: str = field(
+        metadata=key(
+            field_types.SCHEDULE,
+            "Minute, hour, day of month, month and day of week, as in crontab(5): `15 3 * * *`.",
+        )
+    )
+    timeout: float = field(
+        default=3600.0, metadata=key(field_types.INTERVAL, "Time after which a run is stopped.")
+    )
+    timezone: str = field(
+        default="UTC", metadata=key(field_types.TIMEZONE, "Time zone of the schedule, like `Europe/Berlin`.")
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Project(Section):
     """Keys at the top of ftl.yaml.
 
@@ -289,6 +315,9 @@ class Project(Section):
         metadata=key(
             ListOf(Nested(Dependency)), "Databases and caches: texts like `postgres:16`, or mappings."
         ),
+    )
+    jobs: tuple[Job, ...] = field(
+        default=(), metadata=key(ListOf(Nested(Job)), "Commands that run on a schedule.")
     )
     volumes: tuple[str, ...] = field(
         default=(),

@@ -304,3 +304,28 @@ def shell_words(value: str) -> str:
                 f"cannot be split into words: {str(error)[0].lower()}{str(error)[1:]}"
             ) from None
     return value
+
+
+def schedule(value: str) -> str:
+    """Five fields of cron, with single spaces between them."""
+    from ftl.config.values.schedule import InvalidSchedule, Schedule
+
+    try:
+        Schedule.parse(value)
+    except InvalidSchedule as error:
+        hint = "minute, hour, day of month, month, day of week: `15 3 * * *` is each day at 03:15"
+        raise InvalidValue(str(error), hint) from None
+    return " ".join(value.split())
+
+
+def timezone(value: str) -> str:
+    """A time zone's name in the IANA database."""
+    import zoneinfo
+
+    try:
+        if re.fullmatch(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*", value):
+            zoneinfo.ZoneInfo(value)
+            return value
+    except (zoneinfo.ZoneInfoNotFoundError, OSError, ValueError):
+        pass
+    raise InvalidValue("is not a time zone", "write a name like Europe/Berlin, or leave it out for UTC")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ftl.deploy.apply import containers, hooks, images, proxy, records
+from ftl.deploy.apply import containers, hooks, images, jobs, proxy, records
 from ftl.deploy.apply.runners import Runners
 
-RUNNERS = Runners(containers.RUNNERS, hooks.RUNNERS, images.RUNNERS, proxy.RUNNERS, records.RUNNERS)
+RUNNERS = Runners(
+    containers.RUNNERS, hooks.RUNNERS, images.RUNNERS, jobs.RUNNERS, proxy.RUNNERS, records.RUNNERS
+)

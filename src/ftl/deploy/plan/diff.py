@@ -15,6 +15,7 @@ from ftl.deploy.plan.changes import (
     service_change,
 )
 from ftl.deploy.plan.exclusive import stop_before_dependency, stop_before_service
+from ftl.deploy.plan.jobs import JobsDiff, jobs_diff
 from ftl.deploy.plan.sites import target_site, transitional_site, with_stored_tls
 from ftl.deploy.plan.sources import BuiltImage, ImageOnServer, NamedImage, PinnedImage, source_of
 from ftl.deploy.plan.start_order import named_early
@@ -43,6 +44,7 @@ class Diff:
 
     Attributes:
         removed: Services and dependencies that ftl.yaml no longer names.
+        jobs: The changes of jobs.
         transitional_site: What the proxy serves while new containers become healthy; None where nothing has a port.
         target_site: What it serves once the deploy is done.
         makes_release: Whether anything changes that a release is made for.
@@ -54,6 +56,7 @@ class Diff:
     services: tuple[ServiceChange, ...]
     dependencies: tuple[DependencyChange, ...]
     removed: tuple[RemovedService, ...]
+    jobs: JobsDiff
     transitional_site: Site | None
     target_site: Site | None
     certificate: UserCertificate | None
@@ -263,6 +266,11 @@ def diff(
         for dependency in project.dependencies
     )
     removed = () if only or request.same_release else removed_from_file(project, observed)
+    jobs = (
+        JobsDiff(project.name)
+        if request.same_release
+        else jobs_diff(project, observed, services, partial=bool(only))
+    )
     target = transitional = None
     if any(service.proxied_port for service in project.services):
         serving = {service.name for service in selected}
@@ -273,6 +281,7 @@ def diff(
         _refuse_conflicts(target, observed)
     makes_release = not request.same_release and bool(
         removed
+        or jobs.changed
         or any(change.starts or change.action == "scaled" for change in services)
         or any(change.starts for change in dependencies)
         or (target is not None and target != observed.site)
@@ -288,6 +297,7 @@ def diff(
         services=services,
         dependencies=dependencies,
         removed=removed,
+        jobs=jobs,
         transitional_site=transitional,
         target_site=target,
         certificate=files.certificate,

@@ -35,13 +35,13 @@ Action = Literal["created", "replaced", "unchanged", "restarted", "scaled", "sto
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Change of one service or dependency, as `ftl plan` prints it."""
+    """Change of one service, dependency or job, as `ftl plan` prints it."""
 
     name: str
     action: Action
     why: str
     image: str
-    kind: Literal["service", "dependency"] = "service"
+    kind: Literal["service", "dependency", "job"] = "service"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ftl.deploy.plan import jobs
 from ftl.deploy.plan.cleanup import clean_tracks, policy_track
 from ftl.deploy.plan.diff import diff as compare
 from ftl.deploy.plan.major_versions import refuse_major_versions
@@ -93,7 +94,7 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     """The order of a deploy. Nothing before the switch changes what users get; nothing after it is undone."""
     project = diff.project.name
     begin = (Record(project, _record(diff, author, "started")),) if diff.makes_release else ()
-    yield Stage("prepare", tuple(prepare_tracks(diff)))
+    yield Stage("prepare", (*prepare_tracks(diff), *jobs.prepare_tracks(diff.jobs)))
     yield Stage("record", (begin, _repaired_records(diff)))
     yield Stage("images", tuple(image_tracks(diff)))
     dependencies = tuple(dependency_track(diff, change) for change in diff.dependencies)
@@ -102,12 +103,16 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     yield Stage("hooks", (hook_track(diff, "pre"),))
     for level in start_levels(diff.services):
         yield Stage("services", tuple(service_track(diff, change) for change in level))
+    images = {change.name: diff.service_image(change) for change in diff.starting}
+    yield Stage("jobs", tuple(jobs.create_tracks(diff.jobs, diff.release, images)))
+    yield Stage("crontab", (jobs.before_switch(diff.jobs),))
     yield Stage("switch", (_switch(diff, author),), decides=True)
     # Routes that change were switched with the release (`transitional_site`): this drops those of the old one.
-    yield Stage("routes", (_routes(diff),))
+    yield Stage("routes", (_routes(diff), _switched_jobs(diff)))
     yield Stage("hold", (_hold(diff, author),))
     yield Stage("post hooks", (hook_track(diff, "post"),))
-    yield Stage("clean up", (*clean_tracks(diff), _certificates(diff)))
+    old_jobs = jobs.clean_track(diff.jobs) if diff.makes_release else ()
+    yield Stage("clean up", (*clean_tracks(diff), old_jobs, _certificates(diff)))
 
 
 def _repaired_records(diff: Diff) -> Track:
@@ -152,6 +157,11 @@ def _routes(diff: Diff) -> Track:
     return () if site is None or site == diff.transitional_site else (ApplySite(site, diff.certificate),)
 
 
+def _switched_jobs(diff: Diff) -> Track:
+    """The crontab is written by every release: another user may have deployed the last one, or it may be lost."""
+    return jobs.after_switch(diff.jobs, diff.release) if diff.makes_release else ()
+
+
 def _certificates(diff: Diff) -> Track:
     if diff.target_site is None:
         return ()
@@ -167,6 +177,11 @@ def _changes(diff: Diff) -> Iterator[Change]:
         yield Change(other.name, other.action, other.why, other.dependency.image, "dependency")
     for removed in diff.removed:
         yield Change(removed.name, "removed", "no longer in ftl.yaml", _first_image(removed.containers))
+    for job in diff.jobs.changes:
+        yield Change(job.name, job.action, job.why, diff.configured_image(job.service), "job")
+    for container in diff.jobs.removed:
+        image = configured_reference(container.image)
+        yield Change(container.labels[labels.JOB], "removed", "no longer in ftl.yaml", image, "job")
 
 
 def _notes(diff: Diff) -> Iterator[str]:
@@ -262,6 +277,13 @@ def _recorded_project(diff: Diff) -> dict[str, Any]:
             for section in project["services"]
         ]
         project["services"] = [dict(section) for section in sections if section]
+        known = [
+            section
+            if section["service"] in only
+            else recorded_section(diff.observed, "jobs", section["name"])
+            for section in project["jobs"]
+        ]
+        project["jobs"] = [dict(section) for section in known if section]
     return project
 
 

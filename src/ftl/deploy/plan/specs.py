@@ -48,8 +48,8 @@ def service_container(project: Project, service: Service) -> DesiredContainer:
         image="",
         labels={},
         env=dict(service.env),
-        command=_words(service.command),
-        entrypoint=_words(service.entrypoint),
+        command=command_words(service.command),
+        entrypoint=command_words(service.entrypoint),
         mounts=_mounts(project.name, service.mounts),
         publish=tuple(
             Publish(one.container_port, one.host_port, one.address.strip("[]"), one.protocol)
@@ -209,7 +209,8 @@ def fingerprint(spec: ContainerSpec, *, port: int | None = None) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
-def _words(command: str | tuple[str, ...] | None) -> tuple[str, ...] | None:
+def command_words(command: str | tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """A command of ftl.yaml as the engine takes it."""
     if command is None or isinstance(command, tuple):
         return command
     return tuple(shlex.split(command))

@@ -31,6 +31,7 @@ LABEL = "ftl.sandbox.image"
 
 _TEMPLATE = files("ftl.server.sandbox") / "template"
 _SERVER = ("ca-certificates", "curl", "iproute2", "iptables", "openssh-server", "passwd", "procps", "zstd")
+_CRON = ("cron", "tzdata")
 _COMFORT = ("python3-minimal", "sudo")
 _BOOTSTRAP_SECONDS = 300.0
 _BUILD_SECONDS = 600.0
@@ -69,6 +70,7 @@ class Recipe:
             docker = (
                 ("docker.io",) if self.suite == "bookworm" else ("docker.io", "docker-cli", "docker-buildx")
             )
+            docker += _CRON
         return (*_SERVER, *(_COMFORT if self.comfort else ()), *docker)
 
     @property

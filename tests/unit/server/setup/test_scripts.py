@@ -32,6 +32,7 @@ KINDS = {
     "keep",
     "refresh_packages",
     "revert",
+    "start_cron",
     "start_engine",
     "write_daemon_settings",
 }

@@ -29,7 +29,8 @@ BARE = ObservedServer(
     systemd=True,
     free=20_000_000_000,
     swap=0,
-    packages=frozenset({"ca-certificates", "iptables"}),
+    packages=frozenset({"ca-certificates", "iptables", "cron", "tzdata"}),
+    cron=True,
     auto_upgrades=None,
     dockerd=None,
     has_docker=False,
@@ -57,7 +58,7 @@ BARE = ObservedServer(
 
 READY = replace(
     BARE,
-    packages=frozenset({"ca-certificates", "iptables", "zstd"}),
+    packages=frozenset({"ca-certificates", "iptables", "zstd", "cron", "tzdata"}),
     dockerd="/usr/bin/dockerd",
     has_docker=True,
     daemon_json=SETTINGS,

@@ -26,6 +26,7 @@ from ftl.deploy.plan.steps.images import (
     SendImages,
     TagPulled,
 )
+from ftl.deploy.plan.steps.jobs import CheckCron, CreateJob, JobSwitch, RemoveJobs, SwitchJobs, WriteCrontab
 from ftl.deploy.plan.steps.proxy import (
     ApplySite,
     AwaitCertificates,
@@ -48,8 +49,10 @@ __all__ = [
     "ApplySite",
     "AwaitCertificates",
     "BringImage",
+    "CheckCron",
     "ConnectProxy",
     "ContainerRef",
+    "CreateJob",
     "Decide",
     "Drain",
     "DropTags",
@@ -57,11 +60,13 @@ __all__ = [
     "EnsureProxy",
     "EnsureStore",
     "EnsureVolume",
+    "JobSwitch",
     "OutgoingImage",
     "PublishName",
     "PushPull",
     "Record",
     "RemoveImages",
+    "RemoveJobs",
     "RemoveNetworks",
     "RemoveRoutes",
     "RemoveSite",
@@ -80,7 +85,9 @@ __all__ = [
     "StopContainers",
     "StopOld",
     "Switch",
+    "SwitchJobs",
     "TagPulled",
     "UpgradeProxy",
     "WaitHealthy",
+    "WriteCrontab",
 ]

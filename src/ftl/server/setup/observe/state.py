@@ -114,6 +114,7 @@ class ObservedServer:
         free: Free bytes below /var.
         swap: Bytes of swap.
         packages: The installed packages, of those that setup may need.
+        cron: Whether cron runs.
         auto_upgrades: Content of apt's 20auto-upgrades.
         dockerd: The engine's path; None: no engine is installed.
         has_docker: Whether the docker command is installed, which Debian 13 has in a package of its own.
@@ -136,6 +137,7 @@ class ObservedServer:
     free: int
     swap: int
     packages: frozenset[str]
+    cron: bool
     auto_upgrades: bytes | None
     dockerd: str | None
     has_docker: bool
@@ -191,6 +193,7 @@ def _observed(facts: FactLines) -> ObservedServer:
         free=disk.free if disk is not None else 0,
         swap=facts.memory().get("SwapTotal", 0),
         packages=frozenset(facts.all("package")),
+        cron="cron" in facts,
         auto_upgrades=facts.blob("auto-upgrades"),
         dockerd=facts.first("dockerd") or None,
         has_docker="docker" in facts,

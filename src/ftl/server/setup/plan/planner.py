@@ -86,7 +86,7 @@ def _lacks_ca_certificates(request: SetupRequest, observed: ObservedServer) -> b
 
 
 def _missing(request: SetupRequest, observed: ObservedServer) -> tuple[str, ...]:
-    needed = [_CA_CERTIFICATES, "zstd"]
+    needed = [_CA_CERTIFICATES, "zstd", "cron", "tzdata"]
     if observed.dockerd is not None and not observed.has_docker and not _is_snap(observed):
         needed += systems.command_packages(observed.system, observed.packages)
     if request.firewall:
@@ -183,6 +183,12 @@ def _start_engine(_request: SetupRequest, observed: ObservedServer, _server: str
         yield s.StartEngine()
 
 
+def _start_cron(_request: SetupRequest, observed: ObservedServer, _server: str) -> Iterator[s.SetupStep]:
+    """Where systemd runs, a new package has started it already; the step then does nothing."""
+    if not observed.cron:
+        yield s.StartCron()
+
+
 def _firewall(request: SetupRequest, observed: ObservedServer, server: str) -> Iterator[s.SetupStep]:
     if not request.firewall:
         return
@@ -249,6 +255,7 @@ PLANNERS: tuple[Callable[[SetupRequest, ObservedServer, str], Iterator[s.SetupSt
     _extras,
     _firewall,
     _start_engine,
+    _start_cron,
     _hardening,
 )
 """One per topic, in the order of their steps.

@@ -72,6 +72,20 @@ restore_daemon_file() {
     fi
 }
 
+cron_runs() {
+    grep -qsx -e cron -e crond /proc/[0-9]*/comm
+}
+
+# Cron runs, and starts at boot. Its unit is called cron, that of cronie crond.
+do_start_cron() {
+    if cron_runs; then return; fi
+    if has_systemd; then
+        systemctl enable --now cron || systemctl enable --now crond
+    else
+        service cron start 3>&- 9>&-
+    fi
+}
+
 # The engine runs, starts at boot, and answers.
 do_start_engine() {
     if has_systemd; then systemctl enable --now docker || return; fi

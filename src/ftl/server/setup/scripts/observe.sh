@@ -20,7 +20,11 @@ fact architecture "$(dpkg --print-architecture 2> /dev/null || uname -m)"
 if [ -d /run/systemd/system ]; then fact systemd yes; fi
 
 dpkg-query -W -f '${db:Status-Abbrev}\tpackage\t${Package}\n' \
-    zstd iptables ca-certificates sudo unattended-upgrades docker.io docker-ce 2> /dev/null | sed -n 's/^.i.*\tpackage/package/p'
+    zstd iptables ca-certificates sudo unattended-upgrades tzdata docker.io docker-ce 2> /dev/null | sed -n 's/^.i.*\tpackage/package/p'
+if has crontab; then fact package cron; fi # of any package: cron, cronie, systemd-cron
+if grep -qsx -e cron -e crond /proc/[0-9]*/comm || { has systemctl && systemctl -q is-active cron.target; } 2> /dev/null; then
+    fact cron yes
+fi
 file auto-upgrades /etc/apt/apt.conf.d/20auto-upgrades
 
 # --- the engine

@@ -66,6 +66,11 @@ def test_a_complete_server_is_not_changed() -> None:
     [
         ({"packages": READY.packages - {"zstd"}}, ["refresh_packages", "install_packages"]),
         ({"engine": None}, ["start_engine"]),
+        ({"cron": False}, ["start_cron"]),
+        (
+            {"packages": READY.packages - {"cron"}, "cron": False},
+            ["refresh_packages", "install_packages", "start_cron"],
+        ),
         ({"daemon_json": None}, ["write_daemon_settings"]),
         (
             {"account": replace(READY.account or DeployAccount("", frozenset(), False), groups=frozenset())},

@@ -3,7 +3,7 @@
 from ftl.server.setup.plan.steps.account import AuthoriseKey, CreateUser, GrantSudo, JoinDockerGroup
 from ftl.server.setup.plan.steps.base import SetupStep
 from ftl.server.setup.plan.steps.guarded import AllowInUfw, ApplyFirewall, HardenSsh, KeepChange, RevertChange
-from ftl.server.setup.plan.steps.machine import AddSwap, StartEngine, WriteDaemonSettings
+from ftl.server.setup.plan.steps.machine import AddSwap, StartCron, StartEngine, WriteDaemonSettings
 from ftl.server.setup.plan.steps.packages import (
     EnableUpgrades,
     InstallDocker,
@@ -27,6 +27,7 @@ __all__ = [
     "RefreshPackages",
     "RevertChange",
     "SetupStep",
+    "StartCron",
     "StartEngine",
     "WriteDaemonSettings",
 ]

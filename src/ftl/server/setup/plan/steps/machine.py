@@ -54,6 +54,17 @@ class StartEngine(SetupStep):
 
 
 @dataclass(frozen=True, slots=True)
+class StartCron(SetupStep):
+    """Start cron, now and at boot: it runs the jobs of ftl.yaml."""
+
+    kind = "start_cron"
+
+    @property
+    def text(self) -> str:
+        return "start cron"
+
+
+@dataclass(frozen=True, slots=True)
 class AddSwap(SetupStep):
     """Add a swap file."""
 

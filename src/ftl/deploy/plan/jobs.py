@@ -1,0 +1,271 @@
+"""Jobs: the change of each, and the steps for it. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ftl.config.values.schedule import Schedule
+from ftl.deploy.names import is_live_job, job_name, parked_job
+from ftl.deploy.plan.changes import NEW_CONFIGURATION, NEW_IMAGE
+from ftl.deploy.plan.specs import command_words, fingerprint, service_container
+from ftl.deploy.plan.steps import (
+    CheckCron,
+    ContainerRef,
+    CreateJob,
+    JobSwitch,
+    RemoveJobs,
+    SwitchJobs,
+    WriteCrontab,
+)
+from ftl.engine import labels
+from ftl.host.crontab import CronLine
+from ftl.proxy.names import project_network
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ftl.config import Job, Project
+    from ftl.deploy.observe.state import Observed
+    from ftl.deploy.plan.changes import ServiceChange
+    from ftl.deploy.plan.model import Action, Track
+    from ftl.engine.values import Container, ContainerSpec
+
+
+@dataclass(frozen=True, slots=True)
+class JobChange:
+    """Change of a job.
+
+    Attributes:
+        service: The change of its service.
+        spec: Settings of its container, without image, release and content.
+        current: The container that cron starts, if there is one.
+    """
+
+    job: Job
+    service: ServiceChange
+    spec: ContainerSpec
+    action: Action
+    why: str
+    current: Container | None
+
+    @property
+    def name(self) -> str:
+        """The job's name."""
+        return self.job.name
+
+    @property
+    def creates(self) -> bool:
+        """Whether a new container is created."""
+        return self.action != "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class JobsDiff:
+    """The jobs of a project, and those on its server.
+
+    Attributes:
+        changes: Jobs of the services that are deployed.
+        removed: Containers that cron starts, of jobs that ftl.yaml no longer names.
+        live: All containers that cron starts.
+        old: All others: replaced ones, and what interrupted deploys left.
+    """
+
+    project: str
+    changes: tuple[JobChange, ...] = ()
+    removed: tuple[Container, ...] = ()
+    live: tuple[Container, ...] = ()
+    old: tuple[Container, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """Whether a release is made for them."""
+        return bool(self.removed) or any(change.creates for change in self.changes)
+
+
+def jobs_diff(
+    project: Project, observed: Observed, services: Sequence[ServiceChange], *, partial: bool
+) -> JobsDiff:
+    """Compare the jobs of a project with those on its server.
+
+    Args:
+        project: The desired project.
+        observed: The server.
+        services: The changes of the services that are deployed.
+        partial: Whether those are not all: nothing is removed.
+    """
+    on_server = observed.of_role(labels.ROLE_JOB)
+    live = {one.labels[labels.JOB]: one for one in on_server if is_live_job(one)}
+    by_service = {change.name: change for change in services}
+    changes = tuple(
+        _change(project, job, by_service[job.service], live.get(job.name))
+        for job in project.jobs
+        if job.service in by_service
+    )
+    names = {job.name for job in project.jobs}
+    removed = () if partial else tuple(one for name, one in sorted(live.items()) if name not in names)
+    old = tuple(one for one in on_server if not is_live_job(one))
+    return JobsDiff(project.name, changes, removed, tuple(live.values()), old)
+
+
+def _change(project: Project, job: Job, service: ServiceChange, current: Container | None) -> JobChange:
+    spec = job_spec(project, job, service)
+    action: Action = "unchanged"
+    why = ""
+    if current is None:
+        action, why = "created", "new"
+    elif current.labels.get(labels.CONTENT) != service.source.content:
+        action, why = "replaced", NEW_IMAGE
+    elif current.labels.get(labels.CONFIG) != spec.labels[labels.CONFIG]:
+        action, why = "replaced", NEW_CONFIGURATION
+    return JobChange(job, service, spec, action, why, current)
+
+
+def job_spec(project: Project, job: Job, service: ServiceChange) -> ContainerSpec:
+    """Container of a job: that of its service with another command, no ports, no aliases."""
+    words = Schedule.parse(job.schedule).words
+    schedule = {
+        labels.SCHEDULE: job.schedule,
+        labels.WHEN: " ".join((*words, job.timezone, str(math.ceil(job.timeout)))),
+    }
+    spec = replace(
+        service_container(project, service.service).spec,
+        command=command_words(job.command),
+        publish=(),
+        healthcheck=None,
+        restart="no",
+        labels=schedule,
+        networks={project_network(project.name): ()},
+    )
+    own = {
+        labels.PROJECT: project.name,
+        labels.SERVICE: job.service,
+        labels.JOB: job.name,
+        labels.ROLE: labels.ROLE_JOB,
+        labels.CONFIG: fingerprint(spec),
+    }
+    return replace(spec, labels={**schedule, **own})
+
+
+def live_spec(change: JobChange, release: str) -> ContainerSpec:
+    """A job's container as one release creates it."""
+    marks = {
+        **change.spec.labels,
+        labels.RELEASE: release,
+        labels.CONTENT: change.service.source.content,
+    }
+    return replace(change.spec, labels=marks)
+
+
+# --- tracks -----------------------------------------------------------------------------------------
+
+
+def prepare_tracks(diff: JobsDiff) -> Iterator[Track]:
+    """Refuse a server without cron, and remove what interrupted deploys left."""
+    if diff.changes and diff.changed:
+        yield (CheckCron(tuple(sorted({change.job.timezone for change in diff.changes}))),)
+    fresh = [one for one in diff.old if ".new-" in one.name]
+    if fresh:
+        yield (RemoveJobs(_refs(fresh)),)
+
+
+def fresh_name(diff: JobsDiff, change: JobChange, release: str) -> str:
+    """Name of a job's new container until the release is live."""
+    return f"{job_name(diff.project, change.name)}.new-{release}"
+
+
+def create_tracks(diff: JobsDiff, release: str, image: Mapping[str, str]) -> Iterator[Track]:
+    """Create the containers of new and changed jobs.
+
+    Args:
+        diff: The jobs.
+        release: The release that is made.
+        image: Images of the services that start.
+    """
+    for change in diff.changes:
+        if change.creates:
+            name = change.service.name
+            joins = name not in image
+            yield (
+                CreateJob(
+                    name,
+                    change.name,
+                    fresh_name(diff, change, release),
+                    live_spec(change, release),
+                    change.service.current[0].image if joins else image[name],
+                    change.why,
+                    joins,
+                ),
+            )
+
+
+def before_switch(diff: JobsDiff) -> Track:
+    """Take the lines of removed jobs from the crontab."""
+    if not diff.removed:
+        return ()
+    stay = tuple(_line(one) for one in diff.live if one not in diff.removed)
+    names = tuple(one.labels[labels.JOB] for one in diff.removed)
+    return (WriteCrontab(diff.project, stay, tuple(map(_line, diff.live)), names),)
+
+
+def after_switch(diff: JobsDiff, release: str) -> Track:
+    """Write the crontab; then switch the containers, which shows that both is done."""
+    changed = {change.name: change for change in diff.changes}
+    gone = {one.id for one in diff.removed}
+    stay = [one for one in diff.live if one.id not in gone and one.labels[labels.JOB] not in changed]
+    lines = [_line(one) for one in stay]
+    lines += [
+        CronLine(job_name(diff.project, name), change.job.schedule, change.job.timezone)
+        for name, change in changed.items()
+    ]
+    if not lines and not diff.removed:
+        return ()
+    switches = [
+        _switch(diff, change.name, change.current, fresh_name(diff, change, release))
+        for change in diff.changes
+        if change.creates
+    ]
+    switches += [_switch(diff, one.labels[labels.JOB], one, "") for one in diff.removed]
+    write = WriteCrontab(diff.project, tuple(sorted(lines, key=lambda line: line.container)))
+    return (*((write,) if lines else ()), *((SwitchJobs(tuple(switches)),) if switches else ()))
+
+
+def clean_track(diff: JobsDiff) -> Track:
+    """Remove old containers. The last one that ran stays, for its log and its exit code."""
+    removed = {one.labels[labels.JOB] for one in diff.removed}
+    removed |= {one.labels[labels.JOB] for one in diff.old} - {change.name for change in diff.changes}
+    replaced = [change.current for change in diff.changes if change.creates and change.current is not None]
+    going = sorted(
+        [*diff.old, *replaced, *diff.removed], key=lambda one: (one in replaced, one.created), reverse=True
+    )
+    kept: set[str] = set()
+    remove = []
+    for one in going:
+        name = one.labels[labels.JOB]
+        ran = one.state != "created" and ".new-" not in one.name
+        if ran and name not in kept | removed:
+            kept.add(name)
+        elif ".new-" not in one.name:
+            remove.append(one)
+    return (RemoveJobs(_refs(remove)),) if remove else ()
+
+
+def _switch(diff: JobsDiff, job: str, old: Container | None, fresh: str) -> JobSwitch:
+    return JobSwitch(
+        job_name(diff.project, job),
+        fresh,
+        ContainerRef(old.id, old.name) if old is not None else None,
+        parked_job(old) if old is not None else "",
+    )
+
+
+def _line(container: Container) -> CronLine:
+    when = container.labels.get(labels.WHEN, "").split()
+    return CronLine(
+        container.name, container.labels.get(labels.SCHEDULE, ""), when[6] if len(when) == 8 else ""
+    )
+
+
+def _refs(containers: Sequence[Container]) -> tuple[ContainerRef, ...]:
+    return tuple(ContainerRef(one.id, one.name) for one in containers)

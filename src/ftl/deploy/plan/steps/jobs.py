@@ -1,0 +1,114 @@
+"""Steps about jobs: their containers, and the crontab that starts these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from ftl.deploy.plan.steps.base import ContainerRef, ServiceStep, Step, names
+
+if TYPE_CHECKING:
+    from ftl.engine.values import ContainerSpec
+    from ftl.host.crontab import CronLine
+
+
+@dataclass(frozen=True, slots=True)
+class CheckCron(Step):
+    """Make sure that cron runs on the server, before anything is switched."""
+
+    kind: ClassVar[str] = "check_cron"
+    timezones: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        return "check that cron runs on the server"
+
+
+@dataclass(frozen=True, slots=True)
+class CreateJob(ServiceStep):
+    """Create the container of a job, without starting it.
+
+    Attributes:
+        job: The job's name.
+        container: The container's name until the release is live.
+        spec: Its settings, without the image.
+        image: Reference of its image; with a digest where one is known.
+        joins: It runs the image of the service's live containers, which the deploy does not change.
+    """
+
+    kind: ClassVar[str] = "create_job"
+    job: str
+    container: str
+    spec: ContainerSpec
+    image: str
+    why: str
+    joins: bool = False
+
+    @property
+    def text(self) -> str:
+        return f"create the job {self.job} ({self.why})"
+
+
+@dataclass(frozen=True, slots=True)
+class WriteCrontab(Step):
+    """Write the project's lines of the deploy user's crontab.
+
+    Attributes:
+        lines: All of them.
+        before: Those to write again if the release is not decided; None: it is decided already.
+        removed: Jobs that lose their line with it.
+    """
+
+    kind: ClassVar[str] = "write_crontab"
+    project: str
+    lines: tuple[CronLine, ...]
+    before: tuple[CronLine, ...] | None = None
+    removed: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        if self.removed:
+            return f"remove {', '.join(self.removed)} from the crontab"
+        jobs = len(self.lines)
+        return f"write {jobs} job{'' if jobs == 1 else 's'} to the crontab"
+
+
+@dataclass(frozen=True, slots=True)
+class JobSwitch:
+    """New and old container of a job.
+
+    Attributes:
+        name: The name that cron starts.
+        fresh: Name of the new container until now; empty: the job is removed.
+        old: The container that has the name now, if one has.
+        parked: Its name afterwards.
+    """
+
+    name: str
+    fresh: str = ""
+    old: ContainerRef | None = None
+    parked: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchJobs(Step):
+    """Give new containers of jobs the names that cron starts; old ones run to their end."""
+
+    kind: ClassVar[str] = "switch_jobs"
+    switches: tuple[JobSwitch, ...]
+
+    @property
+    def text(self) -> str:
+        return f"switch {', '.join(switch.name for switch in self.switches)}"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveJobs(Step):
+    """Remove old containers of jobs; one that runs stays, and goes with a later deploy."""
+
+    kind: ClassVar[str] = "remove_jobs"
+    containers: tuple[ContainerRef, ...]
+
+    @property
+    def text(self) -> str:
+        return f"remove {names(self.containers)}, unless it still runs"

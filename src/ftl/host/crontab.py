@@ -1,0 +1,103 @@
+"""The deploy user's crontab on a server: the lines that start a project's jobs.
+
+A line only wakes a script, which asks the job's container whether its schedule wants it now: cron on Debian knows no
+time zone but the server's. See docs/decisions/0023-jobs-by-the-servers-cron.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ftl.config.values.schedule import Schedule
+from ftl.errors import ServerError
+from ftl.programs import program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ftl.ssh.machine import Machine
+
+SECONDS = 30.0
+
+UTC = "UTC"
+
+_PATH = "PATH=$PATH:/usr/local/bin:/usr/sbin:/sbin:/snap/bin\n"
+
+
+@dataclass(frozen=True, slots=True)
+class CronLine:
+    """A job as the crontab has it.
+
+    Attributes:
+        container: Name of the job's container.
+        schedule: Five fields.
+        timezone: Time zone of the schedule.
+    """
+
+    container: str
+    schedule: str
+    timezone: str
+
+
+async def check(machine: Machine, timezones: Iterable[str]) -> None:
+    """Make sure that a server can run jobs.
+
+    Raises:
+        ServerError: It has no cron, or does not know a time zone.
+    """
+    argv = _command("check", "-", *sorted(set(timezones)))
+    done = await machine.run(argv, timeout=SECONDS)
+    if done.exit_code != 0:
+        raise ServerError(
+            f"{machine.name} cannot run jobs",
+            cause=_text(done.stdout) or _text(done.stderr),
+            hint="`ftl setup` installs cron and the time zones, and starts cron",
+        )
+
+
+async def write(machine: Machine, project: str, lines: Sequence[CronLine]) -> None:
+    """Replace a project's lines; all others stay as they are.
+
+    Raises:
+        ServerError: The crontab cannot be read or written.
+    """
+    argv = _command("write", project, machine.engine_socket, _job_script())
+    text = "".join(f"{_fields(line)}|{line.container}\n" for line in lines)
+    done = await machine.run(argv, stdin=text.encode(), timeout=SECONDS)
+    if done.exit_code != 0:
+        raise ServerError(
+            f"the crontab on {machine.name} cannot be changed", cause=_text(done.stdout) or _text(done.stderr)
+        )
+
+
+async def watch(machine: Machine, container: str) -> None:
+    """Let the server stop a job that was started by hand when its time is up."""
+    background = 'setsid sh -c "$0" "$@" </dev/null >/dev/null 2>&1 &'
+    argv = ["sh", "-c", background, _job_script(), "ftl-job", machine.engine_socket, container, "now"]
+    await machine.run(argv, timeout=SECONDS)
+
+
+def _command(action: str, *arguments: str) -> list[str]:
+    return ["sh", "-c", program("ftl.host", "crontab.sh"), "ftl-crontab", action, *arguments]
+
+
+def _job_script() -> str:
+    return _PATH + program("ftl.proxy", "scripts/docker.sh") + program("ftl.host", "job.sh")
+
+
+def _fields(line: CronLine) -> str:
+    """When cron wakes the script: where the server's clock is UTC, and elsewhere.
+
+    Elsewhere it is at the schedule's minutes in each hour, moved by quarters: the offsets of all time zones are
+    multiples of 15 minutes.
+    """
+    minutes = Schedule.parse(line.schedule).minutes
+    moved = {(minute + quarter) % 60 for minute in minutes for quarter in (0, 15, 30, 45)}
+    field = "*" if len(moved) == 60 else ",".join(map(str, sorted(moved)))
+    elsewhere = f"{field} * * * *"
+    return f"{line.schedule if line.timezone == UTC else elsewhere}|{elsewhere}"
+
+
+def _text(output: bytes) -> str:
+    return output.decode("utf-8", "replace").strip()

@@ -1,0 +1,72 @@
+# The deploy user's crontab, of which a project has the lines that end with its mark. Runs on the server.
+#
+# $1: "check" or "write"; $2: the project.
+# "check": $3 and so on are time zones; prints what is missing, and exits 3.
+# "write": $3 is the engine's socket (or empty), $4 the text of job.sh; stdin has a line for each job:
+# fields where the server's clock is UTC|fields elsewhere|container.
+set -u
+LC_ALL=C
+export LC_ALL
+PATH=$PATH:/usr/local/bin:/usr/sbin:/sbin
+action=$1 project=$2
+shift 2
+
+fail() {
+    echo "$*"
+    exit 3
+}
+
+current() {
+    listed=$(crontab -l 2>&1) && return
+    case $listed in
+    *'no crontab for'*) listed= ;;
+    *) fail "$listed" ;;
+    esac
+}
+
+runs() {
+    grep -qsx -e cron -e crond /proc/[0-9]*/comm && return
+    command -v systemctl >/dev/null && { systemctl -q is-active cron || systemctl -q is-active crond; } 2>/dev/null
+}
+
+is_utc() {
+    zone=$(readlink -f /etc/localtime)
+    case ${zone##*/zoneinfo/} in
+    UTC | Etc/UTC | Universal | Etc/Universal | Zulu | Etc/Zulu | UCT | Etc/UCT) return 0 ;;
+    esac
+    [ ! -e /etc/localtime ]
+}
+
+if [ "$action" = check ]; then
+    command -v crontab >/dev/null || fail 'cron is not installed'
+    runs || fail 'cron does not run'
+    current
+    for tool in flock setsid timeout; do
+        command -v "$tool" >/dev/null || fail "there is no \`$tool\`"
+    done
+    for zone; do
+        [ "$zone" = UTC ] || [ -f "/usr/share/zoneinfo/$zone" ] || fail "it does not know the time zone $zone"
+    done
+    exit 0
+fi
+
+umask 077
+mkdir -p "$HOME/.ftl" && exec 9>"$HOME/.ftl/crontab.lock" || fail "$HOME/.ftl cannot be written"
+flock 9
+command -v crontab >/dev/null || exit 0
+current
+mark="# ftl $project"
+others=$(printf '%s\n' "$listed" | awk -v mark="$mark" 'substr($0, length($0) - length(mark) + 1) != mark')
+is_utc && utc=yes || utc=
+ours=$(while IFS='|' read -r in_utc elsewhere container; do
+    if [ -n "$utc" ]; then fields=$in_utc; else fields=$elsewhere; fi
+    printf '%s sh "$HOME/.ftl/job.sh" "%s" %s >/dev/null 2>&1 %s\n' \
+        "$fields" "$1" "$container" "$mark"
+done)
+if [ -n "$ours" ]; then
+    printf '%s' "$2" >"$HOME/.ftl/job.sh.new" && mv "$HOME/.ftl/job.sh.new" "$HOME/.ftl/job.sh" ||
+        fail "$HOME/.ftl/job.sh cannot be written"
+fi
+printf '%s' "${others:+$others
+}" "${ours:+$ours
+}" | crontab - 2>&1 || fail "cron refuses the crontab"

@@ -1,0 +1,203 @@
+"""Jobs of a project on its server: next run, last run, and problems."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from ftl.aio import gather
+from ftl.config.values.schedule import InvalidSchedule, Schedule
+from ftl.engine import labels
+from ftl.errors import FtlError, UsageError
+from ftl.suggestions import closest_match
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import tzinfo
+
+    from ftl.engine.api import Engine
+    from ftl.engine.values import Container, ContainerState
+
+GRACE = timedelta(minutes=2)
+"""Time that cron and the engine have to start a job."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobRun:
+    """A run that has ended.
+
+    Attributes:
+        started: RFC 3339.
+    """
+
+    started: str
+    seconds: float
+    exit_code: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """A job on its server.
+
+    Attributes:
+        container: Name of the container that cron starts.
+        next: RFC 3339; empty where its labels cannot be read.
+        last: The last run that has ended; None: it has not run since its containers were removed.
+        since: Start of the run that is under way; empty without one.
+        problem: Why it needs attention; empty if it does not.
+    """
+
+    name: str
+    service: str
+    schedule: str
+    timezone: str
+    container: str
+    next: str
+    last: JobRun | None
+    since: str
+    problem: str
+
+    @property
+    def running(self) -> bool:
+        """Whether a run is under way, also one of an earlier release."""
+        return bool(self.since)
+
+
+async def read_jobs(engine: Engine, project: str, *, now: datetime | None = None) -> tuple[JobState, ...]:
+    """The jobs of a project, by name: two round trips."""
+    listed = await engine.containers(labels={labels.PROJECT: project, labels.ROLE: labels.ROLE_JOB})
+    return await job_states(engine, listed, now=now)
+
+
+async def job_states(
+    engine: Engine, containers: Iterable[Container], *, now: datetime | None = None
+) -> tuple[JobState, ...]:
+    """The jobs among containers: one round trip, without one none."""
+    moment = now or datetime.now(UTC)
+    by_job: dict[tuple[str, str], list[Container]] = {}
+    for container in containers:
+        if container.labels.get(labels.ROLE) == labels.ROLE_JOB:
+            key = (container.labels[labels.PROJECT], container.labels[labels.JOB])
+            by_job.setdefault(key, []).append(container)
+    every = [one for group in by_job.values() for one in group]
+    inspected = await gather(engine.container(one.id) for one in every)
+    states = {one.id: state for one, state in zip(every, inspected, strict=True)}
+    found = (_state(key, group, states, moment) for key, group in sorted(by_job.items()))
+    return tuple(state for state in found if state is not None)
+
+
+def find_job(jobs: Sequence[JobState], name: str, server: str) -> JobState:
+    """The job of a name.
+
+    Raises:
+        UsageError: There is none.
+    """
+    for job in jobs:
+        if job.name == name:
+            return job
+    names = [job.name for job in jobs]
+    match = closest_match(name, names)
+    known = (
+        f"the jobs there are {', '.join(names)}"
+        if names
+        else "`jobs` in ftl.yaml, then `ftl deploy`, makes one"
+    )
+    raise UsageError(
+        f"there is no job `{name}` on {server}", hint=f"did you mean `{match}`?" if match else known
+    )
+
+
+def _state(
+    key: tuple[str, str],
+    containers: Sequence[Container],
+    states: dict[str, ContainerState | None],
+    now: datetime,
+) -> JobState | None:
+    """The state of a job; None where only replaced containers of it are left."""
+    project, name = key
+    live = next((one for one in containers if one.name == f"{project}.job.{name}"), None)
+    if live is None:
+        return None
+    known = [state for one in containers if (state := states[one.id]) is not None]
+    running = [state for state in known if state.running]
+    ended = [state for state in known if not state.running and _has_run(state)]
+    newest = max(ended, key=lambda state: state.started, default=None)
+    last = _run(newest) if newest is not None else None
+    since = running[0].started if running else ""
+    schedule, zone, limit = _schedule(live)
+    problem, following = "", ""
+    if schedule is None:
+        problem = "its labels cannot be read: deploy again"
+    else:
+        following = _rfc3339(next(schedule.after(now, zone)))
+        created = datetime.fromtimestamp(live.created, UTC)
+        if not running:
+            problem = _missed(schedule.before(now - GRACE, zone), created, last) or _failed(
+                newest, last, limit
+            )
+    return JobState(
+        name=name,
+        service=live.labels[labels.SERVICE],
+        schedule=live.labels.get(labels.SCHEDULE, ""),
+        timezone=str(zone),
+        container=live.name,
+        next=following,
+        last=last,
+        since=since,
+        problem=problem,
+    )
+
+
+def _schedule(container: Container) -> tuple[Schedule | None, tzinfo, float]:
+    words = container.labels.get(labels.WHEN, "").split()
+    zone: tzinfo = UTC
+    try:
+        schedule = Schedule.parse(container.labels.get(labels.SCHEDULE, ""))
+        if words[6] != "UTC":
+            from zoneinfo import ZoneInfo
+
+            zone = ZoneInfo(words[6])
+        return schedule, zone, float(words[7])
+    except (InvalidSchedule, IndexError, KeyError, OSError, ValueError):
+        return None, UTC, 0.0
+
+
+def _missed(due: datetime, created: datetime, last: JobRun | None) -> str:
+    """The problem that a run which was due did not come; one that was still running then counts as come."""
+    ended = _moment(last.started) + timedelta(seconds=last.seconds) if last is not None else created
+    if due - GRACE < created or due <= ended + GRACE:
+        return ""
+    return f"it did not run when it was due, at {_rfc3339(due)}"
+
+
+def _failed(state: ContainerState | None, last: JobRun | None, limit: float) -> str:
+    if last is None or last.exit_code == 0:
+        return ""
+    if state is not None and state.oom_killed:
+        return "its last run had too little memory (out of memory)"
+    if last.seconds >= limit:
+        return f"its last run was stopped by its timeout, after {limit:g} s"
+    return f"its last run ended with status {last.exit_code}"
+
+
+def _has_run(state: ContainerState) -> bool:
+    return bool(state.started) and not state.started.startswith("0001-")
+
+
+def _run(state: ContainerState) -> JobRun:
+    seconds = (_moment(state.finished) - _moment(state.started)).total_seconds()
+    return JobRun(state.started, round(max(0.0, seconds), 3), state.exit_code)
+
+
+def _moment(timestamp: str) -> datetime:
+    """An engine's time, which has nanoseconds."""
+    head, _, fraction = timestamp.removesuffix("Z").partition(".")
+    try:
+        return datetime.fromisoformat(f"{head[:19]}.{fraction[:6]:0<6}").replace(tzinfo=UTC)
+    except ValueError:
+        raise FtlError(f"the engine wrote a time that cannot be read: {timestamp}") from None
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

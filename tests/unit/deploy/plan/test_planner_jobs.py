@@ -1,0 +1,154 @@
+"""Jobs in a plan: their containers, and when the crontab changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ftl.config.models.project import Job
+from ftl.deploy.plan import steps as s
+from ftl.engine import labels
+from ftl.engine.values import Container
+from ftl.host.crontab import CronLine
+from tests.unit.deploy.world import container, first, kinds, plan, project, record, server, service
+
+if TYPE_CHECKING:
+    from ftl.config.models.project import Project
+    from ftl.deploy.observe.state import Observed
+
+NIGHTLY = Job(name="nightly", service="web", command="cleanup --all", schedule="15 3 * * *", timeout=1800.0)
+LINE = CronLine("shop.job.nightly", "15 3 * * *", "UTC")
+
+
+def made(asked: Project, *, state: str = "created", name: str = "", release: str = "r1") -> Container:
+    """The container of the first job, as a deploy has made it."""
+    step = first(plan(asked, server(asked, ready=False)), s.CreateJob)
+    assert isinstance(step, s.CreateJob)
+    marks = {**step.spec.labels, labels.RELEASE: release}
+    called = name or f"shop.job.{step.job}"
+    return Container(f"id-{called}", called, "shop-web:r1", "sha256:x", marks, state, "", 0)  # type: ignore[arg-type]
+
+
+def deployed(asked: Project, *jobs: Container) -> Observed:
+    """A server on which r1 of a project is live."""
+    return server(
+        asked, *container(asked, "web", "r1"), *jobs, live={"web": "r1"}, releases=(record("r1", web="r1"),)
+    )
+
+
+def test_a_job_is_created_before_the_switch_and_enters_the_crontab_after_it() -> None:
+    """Cron is checked before anything is made; no container of a job is started."""
+    asked = project(jobs=(NIGHTLY,))
+    found = plan(asked, server(asked, ready=False))
+    names = kinds(found)
+    order = ["CheckCron", "CreateJob", "Switch", "WriteCrontab", "SwitchJobs"]
+    assert [name for name in names if name in order] == order
+    write = first(found, s.WriteCrontab)
+    assert isinstance(write, s.WriteCrontab)
+    assert (write.lines, write.before) == ((LINE,), None)
+    assert [(change.kind, change.name, change.action) for change in found.changes][-1] == (
+        "job",
+        "nightly",
+        "created",
+    )
+
+
+def test_a_job_has_its_service_s_container_without_ports_and_aliases() -> None:
+    """Env, volumes and network are the service's; a run is never restarted."""
+    web = service(env={"A": "1"}, volumes=("media:/m",), forwards=("9000:9000",), entrypoint="/entry")
+    step = first(plan(project(web, jobs=(NIGHTLY,)), server(project(web), ready=False)), s.CreateJob)
+    assert isinstance(step, s.CreateJob)
+    spec = step.spec
+    assert (spec.command, spec.entrypoint, spec.env) == (("cleanup", "--all"), ("/entry",), {"A": "1"})
+    assert (spec.publish, spec.healthcheck, spec.restart) == ((), None, "no")
+    assert list(spec.networks.values()) == [()]
+    assert [mount.target for mount in spec.mounts] == ["/m"]
+    assert spec.labels[labels.WHEN] == "15 03 * * * both UTC 1800"
+    assert (step.image, step.joins, step.container) == ("shop-web:r1", False, "shop.job.nightly.new-r1")
+
+
+def test_an_unchanged_job_is_no_reason_for_a_release() -> None:
+    """Nothing is done, whether it ran, runs or waits."""
+    asked = project(jobs=(NIGHTLY,))
+    for state in ("created", "running", "exited"):
+        assert plan(asked, deployed(asked, made(asked, state=state))).empty
+
+
+def test_a_changed_job_makes_a_release_of_the_live_image() -> None:
+    """The service's containers go on; the old container of the job stays for its log, since it ran."""
+    before = project(jobs=(NIGHTLY,))
+    asked = project(jobs=(replace(NIGHTLY, schedule="15 4 * * *"),))
+    found = plan(asked, deployed(before, made(before, state="exited")))
+    create, switch = first(found, s.CreateJob), first(found, s.SwitchJobs)
+    assert isinstance(create, s.CreateJob)
+    assert isinstance(switch, s.SwitchJobs)
+    assert (found.release, create.joins, create.image) == ("r2", True, "shop-web:r1")
+    assert "StartContainers" not in kinds(found)
+    assert [(one.name, one.fresh, one.parked) for one in switch.switches] == [
+        ("shop.job.nightly", "shop.job.nightly.new-r2", "shop.job.nightly.old-id-shop.job.")
+    ]
+    assert "RemoveJobs" not in kinds(found)
+
+
+def test_a_new_image_of_the_service_replaces_the_job() -> None:
+    """A job runs in the live release."""
+    asked = project(jobs=(NIGHTLY,))
+    found = plan(asked, deployed(asked, made(asked)), "sha256:two")
+    create = first(found, s.CreateJob)
+    assert isinstance(create, s.CreateJob)
+    assert (create.joins, create.image, create.why) == (False, "shop-web:r2", "new image")
+    remove = first(found, s.RemoveJobs)
+    assert isinstance(remove, s.RemoveJobs)
+    assert [one.name for one in remove.containers] == ["shop.job.nightly"], "it never ran"
+
+
+def test_a_removed_job_leaves_the_crontab_before_the_switch() -> None:
+    """Undo writes its line again; its container goes after the switch."""
+    before = project(jobs=(NIGHTLY, replace(NIGHTLY, name="hourly")))
+    asked = project(jobs=())
+    found = plan(asked, deployed(before, made(before)))
+    write = first(found, s.WriteCrontab)
+    assert isinstance(write, s.WriteCrontab)
+    assert (write.lines, write.before, write.removed) == ((), (LINE,), ("nightly",))
+    names = kinds(found)
+    assert names.index("WriteCrontab") < names.index("SwitchJobs") < names.index("RemoveJobs")
+    assert [(one.name, one.action, one.kind) for one in found.changes][-1] == ("nightly", "removed", "job")
+
+
+def test_a_partial_deploy_leaves_the_jobs_of_other_services() -> None:
+    """Their lines stay, and so do jobs that ftl.yaml no longer names."""
+    asked = project(service(), service("api"), jobs=(NIGHTLY, replace(NIGHTLY, name="sync", service="api")))
+    observed = server(
+        asked,
+        *container(asked, "web", "r1"),
+        *container(asked, "api", "r1"),
+        made(asked),
+        live={"web": "r1", "api": "r1"},
+        releases=(record("r1", web="r1", api="r1"),),
+    )
+    found = plan(asked, observed, only=("api",))
+    write = first(found, s.WriteCrontab)
+    assert isinstance(write, s.WriteCrontab)
+    assert [line.container for line in write.lines] == ["shop.job.nightly", "shop.job.sync"]
+    assert [step.job for step in found.steps if isinstance(step, s.CreateJob)] == ["sync"]
+
+
+def test_what_an_interrupted_deploy_left_of_a_job_is_removed_first() -> None:
+    """A container that never got the name that cron starts is not counted as the job."""
+    asked = project(jobs=(NIGHTLY,))
+    left = made(asked, name="shop.job.nightly.new-r2")
+    found = plan(asked, deployed(asked, left))
+    remove = first(found, s.RemoveJobs)
+    assert isinstance(remove, s.RemoveJobs)
+    assert [one.name for one in remove.containers] == ["shop.job.nightly.new-r2"]
+    assert kinds(found).index("RemoveJobs") < kinds(found).index("CreateJob")
+
+
+def test_only_the_last_run_of_replaced_containers_is_kept() -> None:
+    """Older ones go with the next release."""
+    asked = project(jobs=(NIGHTLY,))
+    parked = made(asked, name="shop.job.nightly.old-1", state="exited")
+    found = plan(asked, deployed(asked, made(asked, state="exited"), parked), "sha256:two")
+    remove = first(found, s.RemoveJobs)
+    assert isinstance(remove, s.RemoveJobs)
+    assert [one.name for one in remove.containers] == ["shop.job.nightly.old-1"]

@@ -1,0 +1,112 @@
+"""What is said of a job on its server, by its containers and the time."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from ftl.engine import labels
+from ftl.engine.values import ContainerSpec
+from ftl.errors import UsageError
+from ftl.host.jobs import JobState, find_job, read_jobs
+from tests.support.fake_engine import FakeEngine
+
+NEVER = "0001-01-01T00:00:00Z"
+
+
+class Engine(FakeEngine):
+    """An engine whose containers have the times that a test gives them."""
+
+    def __init__(self) -> None:
+        super().__init__(images=["web"])
+        self.times: dict[str, tuple[str, str, int, bool]] = {}
+
+    async def container(self, name: str) -> object:  # type: ignore[override]
+        """The state with the test's times."""
+        state = await super().container(name)
+        assert state is not None
+        started, finished, code, running = self.times.get(state.name, (NEVER, NEVER, 0, False))
+        return replace(state, started=started, finished=finished, exit_code=code, running=running)
+
+
+def job(
+    started: str = NEVER,
+    finished: str = NEVER,
+    code: int = 0,
+    *,
+    running: bool = False,
+    now: str = "2026-03-02T12:00:00",
+    old: tuple[str, str, int, bool] | None = None,
+    created: str = "2026-03-01T00:00:00",
+) -> JobState:
+    """The job nightly, due at 03:15."""
+    engine = Engine()
+    marks = {
+        labels.PROJECT: "shop",
+        labels.SERVICE: "web",
+        labels.ROLE: labels.ROLE_JOB,
+        labels.JOB: "nightly",
+        labels.SCHEDULE: "15 3 * * *",
+        labels.WHEN: "15 03 * * * both UTC 1800",
+    }
+    spec = ContainerSpec(image="web", labels=marks, restart="no")
+    names = ["shop.job.nightly", *(["shop.job.nightly.old-1"] if old else [])]
+    for name in names:
+        asyncio.run(engine.create(name, spec))
+        engine.by_name[name].created = round(datetime.fromisoformat(created).replace(tzinfo=UTC).timestamp())
+    engine.times["shop.job.nightly"] = (started, finished, code, running)
+    if old:
+        engine.times["shop.job.nightly.old-1"] = old
+    (found,) = asyncio.run(read_jobs(engine, "shop", now=datetime.fromisoformat(now).replace(tzinfo=UTC)))
+    return found
+
+
+def test_a_job_that_ran_is_well() -> None:
+    """Its last run and the next one are shown."""
+    found = job("2026-03-02T03:15:00.5Z", "2026-03-02T03:16:00.75Z")
+    assert found.last is not None
+    assert (found.last.seconds, found.last.exit_code, found.problem) == (60.25, 0, "")
+    assert found.next == "2026-03-03T03:15:00Z"
+
+
+@pytest.mark.parametrize(
+    ("finished", "code", "words"),
+    [("2026-03-02T03:16:00Z", 3, "status 3"), ("2026-03-02T03:45:02Z", 143, "timeout, after 1800 s")],
+)
+def test_a_failed_run_is_a_problem(finished: str, code: int, words: str) -> None:
+    """With its status, or its timeout."""
+    assert words in (job("2026-03-02T03:15:00Z", finished, code)).problem
+
+
+def test_a_run_that_was_due_and_did_not_come_is_a_problem() -> None:
+    """It counts from the time that the job was deployed, and with a grace."""
+    assert "due, at 2026-03-02T03:15:00Z" in (job("2026-03-01T03:15:00Z", "2026-03-01T03:16:00Z")).problem
+    assert "due" in (job()).problem
+    assert (job(created="2026-03-02T03:20:00")).problem == ""
+    assert (job("2026-03-01T03:15:00Z", "2026-03-01T03:16:00Z", now="2026-03-02T03:16:00")).problem == ""
+
+
+def test_a_run_that_takes_longer_than_the_schedule_is_no_missing_run() -> None:
+    """While it runs, and when it was still running at the time."""
+    assert (job("2026-03-01T03:15:00Z", NEVER, running=True)).problem == ""
+    assert (job("2026-03-01T03:15:00Z", "2026-03-02T04:00:00Z")).problem == ""
+
+
+def test_the_last_run_may_be_that_of_a_replaced_container() -> None:
+    """A deploy does not make a job forget that it failed; one that still runs counts as running."""
+    failed = job(
+        old=("2026-03-02T03:15:00Z", "2026-03-02T03:16:00Z", 4, False), created="2026-03-02T04:00:00"
+    )
+    assert "status 4" in failed.problem
+    running = job(old=("2026-03-02T03:15:00Z", NEVER, 0, True), created="2026-03-02T04:00:00")
+    assert running.running
+
+
+def test_an_unknown_job_is_refused_with_a_similar_name() -> None:
+    """As everywhere."""
+    with pytest.raises(UsageError, match="there is no job `nightyl`") as caught:
+        find_job([job()], "nightyl", "shop")
+    assert caught.value.hint == "did you mean `nightly`?"
