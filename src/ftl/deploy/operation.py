@@ -11,9 +11,11 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from ftl.aio import gather2
 from ftl.deploy.apply.context import DeployContext, Resources, Traffic
 from ftl.deploy.apply.executor import Executor
 from ftl.deploy.backend import STANDALONE
+from ftl.deploy.inputs import author
 from ftl.deploy.observe.state import observe
 from ftl.errors import FtlError
 from ftl.events import Note, Planned
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from ftl.deploy.apply.runners import Runners
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.model import Plan
+    from ftl.deploy.request import Author
     from ftl.events import Emit
     from ftl.host.session import Session
     from ftl.releases.audit import AuditOutcome
@@ -92,6 +95,21 @@ async def observed_session(machine: Machine, project: str) -> AsyncIterator[tupl
     """
     async with open_session(machine) as session:
         yield session, await observe(session.engine, session.info, project, session.name)
+
+
+@asynccontextmanager
+async def authored_session(
+    machine: Machine, project: str, root: Path
+) -> AsyncIterator[tuple[Session, Observed, Author]]:
+    """Connect to a server and observe a project there; find out here meanwhile who changes it.
+
+    Raises:
+        ServerError, EngineError: The server does not answer.
+    """
+    async with open_session(machine) as session:
+        observing = observe(session.engine, session.info, project, session.name)
+        observed, by = await gather2(observing, author(root))
+        yield session, observed, by
 
 
 async def run(operation: Operation, session: Session, observed: Observed, *, emit: Emit) -> Applied:

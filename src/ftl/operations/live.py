@@ -10,8 +10,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ftl.deploy.inputs import author
-from ftl.deploy.operation import Applied, Operation, dry_run, observed_session, run
+from ftl.deploy.operation import Applied, Operation, authored_session, dry_run, run
 from ftl.deploy.plan.cleanup import DEPENDENCY_STOP, refs
 from ftl.deploy.plan.model import Change, Plan, Stage, compact
 from ftl.deploy.plan.pins import configured_reference
@@ -96,9 +95,8 @@ async def change_live(
         ServerError, LockHeld, Unhealthy, EngineError.
     """
     began = time.monotonic()
-    async with observed_session(machine, request.project) as (session, observed):
+    async with authored_session(machine, request.project, request.root) as (session, observed, by):
         _, project = live_project(observed, request.server)
-        by = await author(request.root)
         operation = Operation(
             command=command,
             project=project,

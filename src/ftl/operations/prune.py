@@ -6,8 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftl.deploy.inputs import author
-from ftl.deploy.operation import Operation, dry_run, observed_session, run
+from ftl.deploy.operation import Operation, authored_session, dry_run, run
 from ftl.deploy.plan.cleanup import refs
 from ftl.deploy.plan.leftovers import leftovers
 from ftl.deploy.plan.model import Plan, Stage, compact
@@ -58,13 +57,12 @@ async def prune(request: LiveRequest, machine: Machine, *, emit: Emit, dry: bool
     from ftl.engine.api import Engine
 
     async with (
-        observed_session(machine, request.project) as (session, observed),
+        authored_session(machine, request.project, request.root) as (session, observed, by),
         Engine(local_url(), name="this machine") as local,
     ):
         _, project = live_project(observed, request.server)
         here = [] if request.server.is_local else await _images_here(local, request.project)
         keep = project.keep_releases
-        by = await author(request.root)
         operation = Operation(
             command="prune",
             project=project,

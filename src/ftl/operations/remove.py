@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ftl.config.models.project import Project, ProjectInfo
-from ftl.deploy.inputs import author
-from ftl.deploy.operation import Operation, dry_run, observed_session, run
+from ftl.deploy.operation import Operation, authored_session, dry_run, run
 from ftl.deploy.plan.cleanup import DEPENDENCY_STOP, STOP_SECONDS, refs
 from ftl.deploy.plan.model import Change, Plan, Stage, compact
 from ftl.deploy.plan.pins import configured_reference
@@ -87,7 +86,7 @@ async def remove(
         UsageError: It has nothing there.
         ServerError, LockHeld, EngineError.
     """
-    async with observed_session(machine, request.project) as (session, observed):
+    async with authored_session(machine, request.project, request.root) as (session, observed, by):
         found = belongings(observed, volumes=volumes)
         if found.empty:
             raise UsageError(
@@ -95,7 +94,6 @@ async def remove(
                 + (f" but its volumes {', '.join(found.kept_volumes)}" if found.kept_volumes else ""),
                 hint="`--volumes` removes them with their data" if found.kept_volumes else None,
             )
-        by = await author(request.root)
         operation = Operation(
             command="remove",
             project=Project(project=ProjectInfo(name=request.project), server=request.server, services=()),

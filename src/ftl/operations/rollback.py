@@ -11,8 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ftl.deploy.inputs import author
-from ftl.deploy.operation import Applied, Operation, dry_run, observed_session, run
+from ftl.deploy.operation import Applied, Operation, authored_session, dry_run, run
 from ftl.deploy.plan.planner import Inputs, make_plan
 from ftl.deploy.plan.restore import live_project, recorded_images, recorded_project
 from ftl.deploy.plan.sources import BuiltImage
@@ -84,10 +83,9 @@ async def rollback(request: RollbackRequest, machine: Machine, *, emit: Emit, dr
         ServerError, LockHeld, Unhealthy, HookFailed, EngineError.
     """
     began = time.monotonic()
-    async with observed_session(machine, request.project) as (session, observed):
+    async with authored_session(machine, request.project, request.root) as (session, observed, by):
         target = choose(observed, request.release)
         project = restored_project(observed, target, request.server)
-        by = await author(request.root)
         local = await _images_here(observed, project, target)
         operation = Operation(
             command=f"rollback {target.release}",
