@@ -17,6 +17,7 @@ from ftl.deploy.plan.steps import (
     RemoveNetworks,
     RemoveSite,
     RemoveVolumes,
+    SetHold,
     StopAndRemove,
     WriteCrontab,
 )
@@ -156,7 +157,13 @@ def plan_remove(observed: Observed, *, volumes: bool) -> Plan:
                 (RemoveImages(untagged),) if untagged else (),
             ),
         ),
-        Stage("records", ((AmendRecords(observed.project, records, "removed"),) if records else (),)),
+        Stage(
+            "records",
+            (
+                (AmendRecords(observed.project, records, "removed"),) if records else (),
+                (SetHold(observed.project, None),) if observed.hold is not None else (),
+            ),
+        ),
     )
     return Plan(
         observed.server,
