@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -62,6 +62,19 @@ class JobState:
     def running(self) -> bool:
         """Whether a run is under way, also one of an earlier release."""
         return bool(self.since)
+
+    def fields(self) -> dict[str, object]:
+        """Its fields in `--json` output."""
+        return {
+            "name": self.name,
+            "service": self.service,
+            "schedule": self.schedule,
+            "timezone": self.timezone,
+            "next": self.next or None,
+            "last": asdict(self.last) if self.last is not None else None,
+            "running": self.running,
+            "problem": self.problem or None,
+        }
 
 
 async def read_jobs(engine: Engine, project: str, *, now: datetime | None = None) -> tuple[JobState, ...]:

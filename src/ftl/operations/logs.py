@@ -57,13 +57,14 @@ class LogQuery:
 
     Attributes:
         project: The project's name.
-        names: Its services and dependencies.
+        names: Its services and dependencies; or its jobs.
         tail: Only this number of lines, the last of the merged log that match; None: all, with one line of each
             container in memory at a time.
         since: Only lines from then on (RFC 3339).
         until: Only lines up to then (RFC 3339).
         matches: Only lines whose text it accepts; None: all.
         release: Only containers of this release; None: of all.
+        jobs: Whether `names` are jobs.
     """
 
     project: str
@@ -73,13 +74,15 @@ class LogQuery:
     until: str | None = None
     matches: Callable[[str], object] | None = None
     release: str | None = None
+    jobs: bool = False
 
     def selects(self, container: Container) -> bool:
         """Whether a container's log is asked for."""
         marks = container.labels
+        roles, name = ((labels.ROLE_JOB,), labels.JOB) if self.jobs else (_ROLES, labels.SERVICE)
         return (
-            marks.get(labels.ROLE) in _ROLES
-            and marks.get(labels.SERVICE) in self.names
+            marks.get(labels.ROLE) in roles
+            and marks.get(name) in self.names
             and self.release in (None, marks.get(labels.RELEASE))
         )
 
@@ -211,7 +214,7 @@ def entry_of(project: str, container: Container, line: LogLine) -> LogEntry:
     """A line with its container."""
     return LogEntry(
         service=container.labels[labels.SERVICE],
-        name=container.name.removeprefix(f"{project}-"),
+        name=container.name.removeprefix(f"{project}-").removeprefix(f"{project}."),
         container=container.id,
         release=container.labels.get(labels.RELEASE),
         stream=line.stream,

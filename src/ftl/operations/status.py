@@ -6,13 +6,14 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from ftl.aio import gather
+from ftl.aio import gather, gather2
 from ftl.deploy.observe.state import observe
 from ftl.deploy.plan.pins import configured_reference
 from ftl.engine import labels
 from ftl.errors import FtlError
 from ftl.health.probe import probe
 from ftl.health.spec import HealthSpec, dependency_health, service_health
+from ftl.host.jobs import job_states
 from ftl.releases.record import release_number
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ftl.deploy.observe.state import Observed
     from ftl.engine.values import Container, ContainerState
     from ftl.health.probe import ProbeResult
+    from ftl.host.jobs import JobState
     from ftl.host.session import Session
 
 PROBE_TIMEOUT = 3.0
@@ -74,6 +76,7 @@ class Status:
     engine: str
     release: str | None
     units: tuple[Unit, ...]
+    jobs: tuple[JobState, ...] = ()
 
     @property
     def deployed(self) -> bool:
@@ -102,7 +105,10 @@ async def status(project: Project, session: Session) -> Status:
     """
     observed = await observe(session.engine, session.info, project.name, session.name)
     every = [*_services(project, observed), *_dependencies(project, observed), *_proxy(observed)]
-    units = await gather(_unit(session, members) for members in every)
+    units, jobs = await gather2(
+        gather(_unit(session, members) for members in every),
+        job_states(session.engine, observed.of_role(labels.ROLE_JOB)),
+    )
     releases = [unit.release for unit in units if unit.live and unit.release]
     return Status(
         project=project.name,
@@ -110,6 +116,7 @@ async def status(project: Project, session: Session) -> Status:
         engine=session.info.version,
         release=max(releases, key=release_number, default=None),
         units=tuple(units),
+        jobs=jobs,
     )
 
 

@@ -7,22 +7,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.output import Fields, put, put_json, put_table, writing
+from ftl.cli.job_table import put_jobs
+from ftl.cli.output import put, put_json, writing
 from ftl.cli.project import load_target, project_option
 from ftl.cli.run import pass_options, run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from ftl.cli.options import Options
     from ftl.cli.project import Target
     from ftl.engine.values import LogLine
     from ftl.events import Emit
     from ftl.host.jobs import JobState
-
-HEADER = ("JOB", "SERVICE", "SCHEDULE", "NEXT", "LAST")
-OPTIONAL = ("SERVICE", "SCHEDULE")
 
 
 @click.group(invoke_without_command=True)
@@ -51,7 +48,7 @@ def list_jobs(options: Options) -> None:
         async with open_session(target.address.machine(project=target.project)) as session:
             return await read_jobs(session.engine, target.project)
 
-    found = run(options, "jobs", work, lambda found: {"jobs": [fields_of(job) for job in found]})
+    found = run(options, "jobs", work, lambda found: {"jobs": [job.fields() for job in found]})
     if not options.json:
         _print(target, found)
 
@@ -78,22 +75,6 @@ def run_now(options: Options, name: str) -> None:
         sys.exit(code)
 
 
-def fields_of(job: JobState) -> Fields:
-    """A job's fields for --json."""
-    from dataclasses import asdict
-
-    return {
-        "name": job.name,
-        "service": job.service,
-        "schedule": job.schedule,
-        "timezone": job.timezone,
-        "next": job.next or None,
-        "last": asdict(job.last) if job.last is not None else None,
-        "running": job.running,
-        "problem": job.problem or None,
-    }
-
-
 def _show(options: Options, name: str, line: LogLine) -> None:
     if options.json:
         put_json(
@@ -106,30 +87,7 @@ def _show(options: Options, name: str, line: LogLine) -> None:
 
 
 def _print(target: Target, found: Sequence[JobState]) -> None:
-    from datetime import UTC, datetime
-
     if not found:
         put(f"{target.project} has no jobs on its server; `jobs` in ftl.yaml, then `ftl deploy`, makes some")
         return
-    now = datetime.now(UTC)
-    put_table(HEADER, [_row(job, now) for job in found], optional=OPTIONAL, sentences=("LAST",))
-
-
-def _row(job: JobState, now: datetime) -> tuple[str, ...]:
-    from ftl.figures import age, duration
-
-    last = "never ran"
-    if job.running:
-        last = f"running for {age(_seconds(job.since, now))}"
-    elif job.problem:
-        last = job.problem
-    elif job.last is not None:
-        last = f"ok, {age(_seconds(job.last.started, now))} ago, took {duration(job.last.seconds)}"
-    zone = "" if job.timezone == "UTC" else f" {job.timezone}"
-    return job.name, job.service, f"{job.schedule}{zone}", job.next or "-", last
-
-
-def _seconds(timestamp: str, now: datetime) -> float:
-    from datetime import UTC, datetime
-
-    return max(0.0, (now - datetime.fromisoformat(timestamp[:19]).replace(tzinfo=UTC)).total_seconds())
+    put_jobs(found)

@@ -54,6 +54,7 @@ SILENCE = 2.0
     metavar="REGEX",
     help="Only lines that match this regular expression; (?i) at its start ignores case.",
 )
+@click.option("--job", "jobs", metavar="NAME", multiple=True, help="Runs of this job, in place of services.")
 @click.option("--release", metavar="RELEASE", help="Only containers of this release, such as r12.")
 @click.option("-t", "--timestamps", is_flag=True, help="Print each line's time before it.")
 @click.option("--no-prefix", is_flag=True, help="Print the lines without the container's name.")
@@ -66,6 +67,7 @@ def command(
     since: str | None,
     until: str | None,
     grep: str | None,
+    jobs: tuple[str, ...],
     release: str | None,
     timestamps: bool,
     no_prefix: bool,
@@ -80,7 +82,9 @@ def command(
     start = _time("--since", since)
     if follow and until is not None:
         raise UsageError("-f follows without an end, so --until means nothing with it")
-    chosen = tuple(_chosen(project, names))
+    if jobs and names:
+        raise UsageError("--job prints jobs in place of services", hint="leave out the one or the other")
+    chosen = tuple(_chosen_jobs(project, jobs) if jobs else _chosen(project, names))
 
     async def work(emit: Emit) -> None:
         from ftl.operations.logs import LogQuery
@@ -94,6 +98,7 @@ def command(
             until=_time("--until", until),
             matches=_pattern(grep),
             release=release,
+            jobs=bool(jobs),
         )
 
         def warn(text: str) -> None:
@@ -159,6 +164,12 @@ def _chosen(project: Project, names: Sequence[str]) -> Sequence[str]:
 
     known = [service.name for service in project.services] + [one.name for one in project.dependencies]
     return select_names(names, known, kind="service or dependency")
+
+
+def _chosen_jobs(project: Project, names: Sequence[str]) -> Sequence[str]:
+    from ftl.suggestions import select_names
+
+    return select_names(names, [job.name for job in project.jobs], kind="job")
 
 
 def _printer(options: Options, *, timestamps: bool, prefix: bool, flush: bool) -> Show:

@@ -29,7 +29,8 @@ def command(options: Options) -> None:
 
     One row for each service, each dependency and the proxy: the number of running replicas, their image, and the
     result of their health check. Containers of a release that is not live (a deploy is in progress, or was
-    interrupted) have a separate row. A narrow terminal shows fewer columns; a pipe and --json get all.
+    interrupted) have a separate row. Then one row for each job, as in `ftl jobs`. A narrow terminal shows fewer
+    columns; a pipe and --json get all.
     """
     project, _, address = load_project(options)
 
@@ -48,7 +49,11 @@ def command(options: Options) -> None:
 def _fields(status: Status) -> Fields:
     from dataclasses import asdict
 
-    return {**asdict(status), "deployed": status.deployed}
+    return {
+        **asdict(status),
+        "jobs": [job.fields() for job in status.jobs],
+        "deployed": status.deployed,
+    }
 
 
 def _print(status: Status) -> None:
@@ -60,6 +65,11 @@ def _print(status: Status) -> None:
         return
     rows = [_row(unit, datetime.now(UTC)) for unit in status.units]
     put_table(HEADER, rows, optional=OPTIONAL, sentences=("HEALTH",))
+    if status.jobs:
+        from ftl.cli.job_table import put_jobs
+
+        put("")
+        put_jobs(status.jobs)
 
 
 def _row(unit: Unit, now: datetime) -> tuple[str, ...]:

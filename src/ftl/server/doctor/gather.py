@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, gather2
+from ftl.engine import labels
 from ftl.engine.api import Engine
 from ftl.errors import EngineError, FtlError, ServerError
+from ftl.host.jobs import job_states
 from ftl.server.doctor.checks import certificates, dns, ports
 from ftl.server.doctor.facts import NO_ENGINE, EngineState, ServerFacts, gather_facts, proxy_of
 from ftl.ssh.local import Local
@@ -19,6 +21,7 @@ from ftl.ssh.openssh import connect
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ftl.host.jobs import JobState
     from ftl.server.doctor.checks.certificates import ServedCertificate
     from ftl.server.doctor.checks.ports import PortResult
     from ftl.server.doctor.checks.registries import LoginAttempt, Logins
@@ -45,6 +48,7 @@ class ServerInspection:
         certificates: Those that it presents; empty where it has no proxy, or none was asked for.
         logins: Attempts to log in to registries from there.
         login_output: Output of the user's login scripts.
+        jobs: Those of the project.
     """
 
     error: ServerError | None = None
@@ -55,6 +59,7 @@ class ServerInspection:
     certificates: tuple[ServedCertificate, ...] = ()
     logins: tuple[LoginAttempt, ...] = ()
     login_output: str = ""
+    jobs: tuple[JobState, ...] = ()
 
     @property
     def is_sandbox(self) -> bool:
@@ -74,6 +79,7 @@ async def inspect_server(
     *,
     hosts: Mapping[str, bool],
     logins: Logins,
+    project: str | None = None,
 ) -> ServerInspection:
     """Connect and gather; errors are part of the result.
 
@@ -82,17 +88,24 @@ async def inspect_server(
         ssh: The inspection of ssh on this machine, still running; None for this machine.
         hosts: The domains whose certificates are fetched, and whether a CA issues each.
         logins: The logins to registries, to be tried by the server's engine.
+        project: The project whose jobs are looked at.
     """
     machine = Local() if target is None else connect(target)
     try:
         async with machine, AsyncExitStack() as stack:
             (state, engine), (route, resolved) = await gather2(_engine(machine, stack), _resolve(ssh))
             outside = _outside_addresses(route, resolved)
-            inspection, (served, attempts) = await gather2(
-                _machine(machine, state, outside),
+            (inspection, jobs), (served, attempts) = await gather2(
+                gather2(_machine(machine, state, outside), _jobs(engine, state, project)),
                 gather2(_certificates(machine, engine, state, hosts), logins.try_on_server(engine)),
             )
-            return replace(inspection, resolved=resolved, certificates=tuple(served), logins=tuple(attempts))
+            return replace(
+                inspection,
+                resolved=resolved,
+                certificates=tuple(served),
+                logins=tuple(attempts),
+                jobs=jobs,
+            )
     except ServerError as error:
         return ServerInspection(error=error)
 
@@ -129,6 +142,18 @@ async def _machine(machine: Machine, state: EngineState, outside: Sequence[str])
     return ServerInspection(
         facts=facts, engine=state, port_results=results, login_output=machine.login_output
     )
+
+
+async def _jobs(engine: Engine | None, state: EngineState, project: str | None) -> tuple[JobState, ...]:
+    """The project's jobs; none where they cannot be asked for, which other findings say."""
+    own = [one for one in state.containers if one.labels.get(labels.PROJECT) == project]
+    if engine is None or project is None:
+        return ()
+    try:
+        async with asyncio.timeout(ENGINE_SECONDS):
+            return await job_states(engine, own)
+    except (TimeoutError, FtlError):
+        return ()
 
 
 async def _certificates(

@@ -37,6 +37,11 @@ class DoctorRequest:
     root: Path
 
     @property
+    def project_name(self) -> str | None:
+        """The project's name."""
+        return self.project.name if self.project else None
+
+    @property
     def target(self) -> Target | None:
         """The server as ssh's arguments; None for this machine, or none at all."""
         return None if self.server is None or self.server.is_local else target_of(self.server)
@@ -98,11 +103,19 @@ async def _server(
     if request.server is None:
         return await ssh.inspect_ssh(None, os.environ), ServerInspection()
     if request.server.is_local:
-        return None, await inspect_server(None, None, hosts=request.https_hosts, logins=logins)
+        return None, await inspect_server(
+            None, None, hosts=request.https_hosts, logins=logins, project=request.project_name
+        )
     async with task_group() as group:
         ssh_task = group.create_task(ssh.inspect_ssh(request.target, os.environ))
         server_task = group.create_task(
-            inspect_server(request.target, ssh_task, hosts=request.https_hosts, logins=logins)
+            inspect_server(
+                request.target,
+                ssh_task,
+                hosts=request.https_hosts,
+                logins=logins,
+                project=request.project_name,
+            )
         )
     return ssh_task.result(), server_task.result()
 
@@ -139,6 +152,7 @@ def _judge_server(
         *server.judge_docker(engine, facts),
     ]
     findings += server.judge_machine(facts)
+    findings += [server.judge_job(job) for job in inspection.jobs]
     findings += [server.judge_port(port, facts, engine.containers) for port in ports.WEB]
     if route is None:
         return findings

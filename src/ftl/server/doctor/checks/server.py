@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ftl.engine.values import Container, EngineInfo
     from ftl.errors import FtlError, ServerError
+    from ftl.host.jobs import JobState
     from ftl.server.doctor.facts import EngineState, ServerFacts
     from ftl.server.facts.reader import FreeSpace
 
@@ -65,6 +66,15 @@ def judge_unreachable(error: ServerError, login: str, key: str | None) -> Findin
         finding,
         fix=f"{copy} installs the key, if another login works (`ftl setup` creates users); {error.hint}",
     )
+
+
+def judge_job(job: JobState) -> Finding:
+    """A job: one that failed, or did not run when it was due, is a problem."""
+    name = f"job {job.name}"
+    if not job.problem:
+        return Finding("there", name, "ok", f"the job {job.name} runs next at {job.next}")
+    fix = f"`ftl logs --job {job.name}` shows what it wrote, `ftl jobs run {job.name}` runs it now"
+    return Finding("there", name, "problem", f"the job {job.name}: {job.problem}", fix)
 
 
 def judge_login(facts: ServerFacts) -> Finding:

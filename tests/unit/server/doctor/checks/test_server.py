@@ -9,6 +9,7 @@ import pytest
 
 from ftl.engine.values import EngineInfo
 from ftl.errors import ServerError
+from ftl.host.jobs import JobState
 from ftl.proc_net import ListeningSocket
 from ftl.server.doctor.checks import server
 from ftl.server.doctor.facts import EngineState
@@ -118,3 +119,14 @@ def test_the_output_of_login_scripts_is_a_warning_with_its_first_line() -> None:
     (finding,) = server.judge_login_output("Welcome to prod\n" + "x" * 1000)
     assert finding.level == "warning"
     assert finding.what.endswith("prints without a terminal: Welcome to prod")
+
+
+def test_a_job_that_failed_fails_the_examination() -> None:
+    """With what is wrong, and what to look at; one that is well says when it runs next."""
+    job = JobState(
+        "nightly", "web", "15 3 * * *", "UTC", "shop.job.nightly", "2026-03-03T03:15:00Z", None, "", ""
+    )
+    assert server.judge_job(job).level == "ok"
+    failed = server.judge_job(replace(job, problem="its last run ended with status 3"))
+    assert (failed.level, failed.what) == ("problem", "the job nightly: its last run ended with status 3")
+    assert "`ftl logs --job nightly`" in (failed.fix or "")
