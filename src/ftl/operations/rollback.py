@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ftl.deploy.operation import Applied, Operation, authored_session, dry_run, run
@@ -18,15 +18,17 @@ from ftl.deploy.plan.sources import BuiltImage
 from ftl.deploy.request import DeployRequest
 from ftl.engine.local import local_url
 from ftl.errors import FtlError, UsageError
+from ftl.events import Note
 from ftl.figures import count
 from ftl.image.identity import content_id
+from ftl.operations.rebuild import rebuilt_images
 from ftl.releases.record import release_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from ftl.config import Dependency, Project, Server
+    from ftl.config import Dependency, Project, Server, Service
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.plan.restore import RecordedImages
@@ -48,6 +50,8 @@ class RollbackRequest:
         hooks: Run the hooks of that release.
         hold: Why deploys stop afterwards; empty: they do not.
         lock_wait: Seconds to wait for a deploy of the project to end.
+        rebuild: Build images that are gone again, from that release's commit.
+        fresh: Service -> env of today's ftl.yaml; its values replace the recorded ones of the same names.
     """
 
     project: str
@@ -57,6 +61,8 @@ class RollbackRequest:
     hooks: bool = False
     hold: str = ""
     lock_wait: float = 0.0
+    rebuild: bool = False
+    fresh: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +91,11 @@ async def rollback(request: RollbackRequest, machine: Machine, *, emit: Emit, dr
     began = time.monotonic()
     async with authored_session(machine, request.project, request.root) as (session, observed, by):
         target = choose(observed, request.release)
-        project = restored_project(observed, target, request.server)
+        project = restored_project(observed, target, request)
         local = await _images_here(observed, project, target)
+        gone = [name for name in recorded_images(observed, project, target).missing if name not in local]
+        if gone and request.rebuild:
+            local |= await _rebuilt(request, project, target, gone, session.info.platform, emit)
         operation = Operation(
             command=f"rollback {target.release}",
             project=project,
@@ -121,7 +130,7 @@ def plan_rollback(
     Raises:
         UsageError: An image is gone; nothing was touched.
     """
-    project = restored_project(observed, target, request.server)
+    project = restored_project(observed, target, request)
     images = recorded_images(observed, project, target)
     _refuse_missing(observed, target, [name for name in images.missing if name not in local])
     as_deployed = DeployRequest(
@@ -195,12 +204,18 @@ def _possible(observed: Observed, *, without: str = "") -> str:
     return f"possible are {', '.join(names)}" if names else "there is no other to go back to"
 
 
-def restored_project(observed: Observed, target: ReleaseRecord, server: Server) -> Project:
+def restored_project(observed: Observed, target: ReleaseRecord, request: RollbackRequest) -> Project:
     """The project of an earlier release, with the dependencies and the proxy of the live one."""
-    project = recorded_project(target, server)
-    _, live = live_project(observed, server)
+    project = recorded_project(target, request.server)
+    _, live = live_project(observed, request.server)
+
+    def refreshed(service: Service) -> Service:
+        fresh = request.fresh.get(service.name, {})
+        return replace(service, env={name: fresh.get(name, value) for name, value in service.env.items()})
+
     return replace(
         project,
+        services=tuple(map(refreshed, project.services)),
         dependencies=live.dependencies,
         proxy=live.proxy,
         keep_releases=live.keep_releases,
@@ -229,11 +244,36 @@ async def _images_here(observed: Observed, project: Project, target: ReleaseReco
     return images
 
 
+async def _rebuilt(
+    request: RollbackRequest,
+    project: Project,
+    target: ReleaseRecord,
+    services: list[str],
+    platform: str,
+    emit: Emit,
+) -> dict[str, BuiltImage]:
+    """Build images that are gone from the release's commit.
+
+    Returns:
+        None where the release has no commit, or FTL did not build one of the images.
+
+    Raises:
+        BuildFailed: As `rebuilt_images`.
+    """
+    ours = [one.name for one in project.services if one.name in services and one.build is not None]
+    if not target.commit or len(ours) < len(services):
+        return {}
+    if target.dirty:
+        emit(Note(f"{target.release} had uncommitted changes, which the images will not have", "warning"))
+    commit = target.commit.removesuffix("-dirty")
+    return await rebuilt_images(project, ours, commit, root=request.root, platform=platform, emit=emit)
+
+
 def _refuse_missing(observed: Observed, target: ReleaseRecord, missing: list[str]) -> None:
     if not missing:
         return
     commit = (target.commit or "").removesuffix("-dirty")[:12]
-    build = f"; or `git checkout {commit}` and `ftl deploy`, which builds it again" if commit else ""
+    build = f"; `ftl rollback {target.release} --rebuild` builds it from commit {commit}" if commit else ""
     raise UsageError(
         f"{target.release} cannot be restored: neither {observed.server} nor this machine has the image of "
         f"{', '.join(missing)} any more",

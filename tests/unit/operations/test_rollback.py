@@ -178,6 +178,16 @@ def test_an_image_that_is_gone_is_refused_before_anything_happens() -> None:
     with pytest.raises(UsageError, match=r"r1 cannot be restored.*image of web") as refused:
         rolled_back(observed, "r1")
     assert "possible are r2" in (refused.value.hint or "")
+    assert "`ftl rollback r1 --rebuild` builds it from commit 111111111111" in (refused.value.hint or "")
+
+
+def test_fresh_values_replace_recorded_ones_of_the_same_name() -> None:
+    """Names that only today's ftl.yaml has are unknown to the older release."""
+    old, new = project(service(env={"DB": "old", "A": "1"})), project(service(env={"DB": "new", "B": "2"}))
+    observed = on_server(new, released(old, "r1"), released(new, "r2"), images=(image("r1"),))
+    start = first(rolled_back(observed, fresh={"web": {"DB": "new", "B": "2"}}), StartContainers)
+    assert isinstance(start, StartContainers)
+    assert start.spec.env == {"DB": "new", "A": "1"}
 
 
 def test_an_image_that_this_machine_still_has_is_sent() -> None:

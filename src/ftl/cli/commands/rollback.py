@@ -14,7 +14,7 @@ from ftl.cli.change import (
     print_plan,
     wait_lock_option,
 )
-from ftl.cli.project import load_target, project_option
+from ftl.cli.project import load_project, load_target, project_option
 from ftl.cli.run import pass_options, run
 from ftl.errors import UsageError
 
@@ -34,6 +34,12 @@ if TYPE_CHECKING:
 @click.option(
     "-m", "--message", "reason", metavar="REASON", default="", help="Why, for those who deploy next."
 )
+@click.option("--rebuild", is_flag=True, help="Build images that are gone again, from that release's commit.")
+@click.option(
+    "--fresh-secrets",
+    is_flag=True,
+    help="Take the values of env from ftl.yaml as it is now, not as recorded.",
+)
 @wait_lock_option
 @project_option
 @pass_options
@@ -44,6 +50,8 @@ def command(
     hooks: bool,
     hold: bool,
     reason: str,
+    rebuild: bool,
+    fresh_secrets: bool,
     wait_lock: float,
     project: str | None,
 ) -> None:
@@ -61,6 +69,12 @@ def command(
         )
     target = load_target(options, project, changes=True)
 
+    fresh: dict[str, dict[str, str]] = {}
+    if fresh_secrets:
+        if project is not None:
+            raise UsageError("--fresh-secrets needs ftl.yaml", hint="leave out --project")
+        fresh = {service.name: service.env for service in load_project(options).project.services}
+
     async def work(emit: Emit) -> Rollback:
         from ftl.operations.rollback import RollbackRequest, rollback
 
@@ -72,6 +86,8 @@ def command(
             hooks=hooks,
             hold=reason,
             lock_wait=wait_lock,
+            rebuild=rebuild,
+            fresh=fresh,
         )
         machine = target.address.machine(project=target.project)
         return await rollback(request, machine, emit=emit, dry=dry_run)

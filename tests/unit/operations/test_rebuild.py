@@ -1,0 +1,61 @@
+"""Rebuild: a checkout of a commit beside the user's own, which stays as it is."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.errors import BuildFailed
+from ftl.operations.rebuild import checkout
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git in a folder, as somebody."""
+    who = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+    done = subprocess.run(["git", *who, *arguments], cwd=folder, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def committed(folder: Path, text: str) -> str:
+    """Commit a text in app/file; the commit's ID."""
+    (folder / "app").mkdir(exist_ok=True)
+    (folder / "app/file").write_text(text)
+    git(folder, "add", ".")
+    git(folder, "commit", "-q", "-m", text)
+    return git(folder, "rev-parse", "HEAD")
+
+
+def test_the_commit_is_checked_out_beside_the_users_files(tmp_path: Path) -> None:
+    """The folder of ftl.yaml is found in it, uncommitted work is not touched, and nothing is left."""
+    git(tmp_path, "init", "-q")
+    first = committed(tmp_path, "one")
+    committed(tmp_path, "two")
+    (tmp_path / "app/file").write_text("in work")
+
+    async def check() -> None:
+        async with checkout(tmp_path / "app", first) as folder:
+            assert (folder / "file").read_text() == "one"
+            assert (tmp_path / "app/file").read_text() == "in work"
+
+    asyncio.run(check())
+    assert len(git(tmp_path, "worktree", "list").splitlines()) == 1
+
+
+def test_an_unknown_commit_is_an_error_with_a_way_out(tmp_path: Path) -> None:
+    """A shallow clone does not have old commits."""
+    git(tmp_path, "init", "-q")
+    committed(tmp_path, "one")
+
+    async def check() -> None:
+        with pytest.raises(BuildFailed, match="commit 0000000000") as failed:
+            async with checkout(tmp_path, "0" * 40):
+                pass
+        assert "git fetch" in (failed.value.hint or "")
+
+    asyncio.run(check())
