@@ -46,7 +46,7 @@ async def rebuilt_images(
 
 @asynccontextmanager
 async def checkout(root: Path, commit: str) -> AsyncIterator[Path]:
-    """A worktree of a commit, removed at the end; yields the folder in it that `root` is in its own."""
+    """A worktree of a commit, removed at the end; yields the folder that `root` is in it."""
     prefix = await _git(root, commit, "rev-parse", "--show-prefix")
     with tempfile.TemporaryDirectory(prefix="ftl-rebuild-") as temporary:
         folder = Path(temporary) / "checkout"
