@@ -348,7 +348,7 @@ def _recipe(kind: str) -> str:
     return "..."
 
 
-def write(folder: Path, start: Start, *, file: str) -> list[str]:
+def write(folder: Path, files: Mapping[str, str], *, file: str) -> list[str]:
     """Create the files; none is overwritten.
 
     Returns:
@@ -358,7 +358,7 @@ def write(folder: Path, start: Start, *, file: str) -> list[str]:
         UsageError: The project's file exists already, or a file cannot be written.
     """
     written: list[str] = []
-    for name, text in start.files.items():
+    for name, text in files.items():
         path = folder / name
         try:
             mode = 0o600 if name == ".env" else 0o666

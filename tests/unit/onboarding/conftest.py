@@ -39,7 +39,7 @@ def begin(tmp_path: Path) -> Begin:
     def run(files: Mapping[str, str], answers: Answers | None = None) -> tuple[Start, Project]:
         folder = put_files(tmp_path / "shop", files)
         start = make_start(folder, answers or Answers())
-        write(folder, start, file="ftl.yaml")
+        write(folder, start.files, file="ftl.yaml")
         return start, load(folder / "ftl.yaml", variables=read_variables(folder, {}))
 
     return run

@@ -63,18 +63,18 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     """Files that exist are kept as they are and named, and an ftl.yaml is an error."""
     put_files(tmp_path, {"index.html": "", "Caddyfile": "mine", ".dockerignore": "mine"})
     start = make_start(tmp_path)
-    write(tmp_path, start, file="ftl.yaml")
+    write(tmp_path, start.files, file="ftl.yaml")
     assert set(start.kept) == {"Caddyfile", ".dockerignore"}
     assert (tmp_path / "Caddyfile").read_text() == "mine"
     assert "add to .dockerignore, so that they are not in the image: .git .env ftl.yaml" in start.todo
     with pytest.raises(UsageError, match="already exists"):
-        write(tmp_path, start, file="ftl.yaml")
+        write(tmp_path, start.files, file="ftl.yaml")
 
 
 def test_secrets_go_to_a_private_file_that_git_ignores(tmp_path: Path) -> None:
     """Passwords are made up, written to .env with mode 600, and kept out of git."""
     put_files(tmp_path, {"requirements.txt": "flask\npsycopg\n", "app.py": "app = Flask(__name__)"})
-    write(tmp_path, make_start(tmp_path), file="ftl.yaml")
+    write(tmp_path, make_start(tmp_path).files, file="ftl.yaml")
     assert re.search(r"^POSTGRES_PASSWORD=[0-9a-f]{32}$", (tmp_path / ".env").read_text(), re.MULTILINE)
     assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
     assert (tmp_path / ".gitignore").read_text() == ".env\n"

@@ -11,18 +11,26 @@ from ftl.cli.project import FILE
 from ftl.cli.run import pass_options, run_sync
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from ftl.cli.options import Options
     from ftl.onboarding.starter import Answers, Start
+    from ftl.onboarding.takeover.taking_over import Takeover
 
 
 @click.command()
 @click.option("--domain", metavar="NAME", help="Domain of the app.")
+@click.option(
+    "--from",
+    "sources",
+    metavar="FILE",
+    multiple=True,
+    help="Take over a Compose file (or several), Kamal's config/deploy.yml, a Procfile, app.json or fly.toml.",
+)
 @click.option("--dry-run", is_flag=True, help="Print the files, write nothing.")
 @pass_options
-def command(options: Options, domain: str | None, dry_run: bool) -> None:
+def command(options: Options, domain: str | None, sources: tuple[str, ...], dry_run: bool) -> None:
     """Create an ftl.yaml for the app in this folder.
 
     Without a Dockerfile, one is written too. FTL recognises Django, Flask, FastAPI and other Python apps (pip, uv,
@@ -30,25 +38,30 @@ def command(options: Options, domain: str | None, dry_run: bool) -> None:
     Boot, a Procfile and plain files. It finds the port, start command, health check, migrations, workers, and the
     databases that the app's dependencies ask for, and says why. On a terminal it asks for the domain and the server. No
     existing file is changed.
+
+    With --from, ftl.yaml is made from another tool's file instead, and a report says of each key what became of it.
     """
     from pathlib import Path
 
     path = Path(options.file or FILE)
     _refuse_existing(path)
+    if sources:
+        _take_over(options, path, sources, dry_run=dry_run)
+        return
 
     def work() -> Start:
         from ftl.onboarding.starter import make_start, write
 
         start = make_start(path.parent, _answers(options, domain), file=path.name)
         if not dry_run:
-            write(path.parent, start, file=path.name)
+            write(path.parent, start.files, file=path.name)
         return start
 
     start = run_sync(options, "init", work, lambda start: _fields(path, start, dry_run=dry_run))
     if options.json or options.quiet:
         return
     if dry_run:
-        _print_files(start)
+        _print_files(start.files)
     else:
         _print_result(start)
 
@@ -116,8 +129,8 @@ def _fields(path: Path, start: Start, *, dry_run: bool) -> Fields:
     }
 
 
-def _print_files(start: Start) -> None:
-    for name, text in start.files.items():
+def _print_files(files: Mapping[str, str]) -> None:
+    for name, text in files.items():
         put(f"==> {name}")
         for line in text.splitlines() if name != ".env" else [_hidden(line) for line in text.splitlines()]:
             put(line)
@@ -147,3 +160,66 @@ def _print_result(start: Start) -> None:
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names)
+
+
+def _take_over(options: Options, path: Path, sources: Sequence[str], *, dry_run: bool) -> None:
+    """Write ftl.yaml from another tool's files, and print the report."""
+    import os
+    from pathlib import Path
+
+    def work() -> Takeover:
+        from ftl.onboarding.starter import write
+        from ftl.onboarding.takeover.taking_over import take_over
+
+        takeover = take_over([Path(source) for source in sources], path.parent, os.environ, file=path.name)
+        if not dry_run:
+            write(path.parent, takeover.files, file=path.name)
+        return takeover
+
+    takeover = run_sync(
+        options, "init", work, lambda takeover: _takeover_fields(path, takeover, dry_run=dry_run)
+    )
+    if options.json or options.quiet:
+        return
+    if dry_run:
+        _print_files(takeover.files)
+    _print_report(takeover)
+    if not dry_run:
+        put(f"wrote {_listed(list(takeover.files))}")
+        put("next: look at the lines with TO DO, then `ftl validate`")
+
+
+def _takeover_fields(path: Path, takeover: Takeover, *, dry_run: bool) -> Fields:
+    from dataclasses import asdict
+
+    return {
+        "file": str(path),
+        "written": [] if dry_run else list(takeover.files),
+        "report": [asdict(row) for row in takeover.report.rows],
+        **({"files": dict(takeover.files)} if dry_run else {}),
+    }
+
+
+def _print_report(takeover: Takeover) -> None:
+    from ftl.cli.output import put_table
+    from ftl.onboarding.takeover.report import Verdict
+
+    several = len({row.file for row in takeover.report.rows if row.file}) > 1
+    rows = [
+        (
+            f"{row.file}:{row.line}" if several and row.line else str(row.line or "-"),
+            row.key,
+            f"{row.verdict} {row.text}" if row.verdict is Verdict.CHANGED else row.verdict.value,
+            row.text if row.verdict is not Verdict.CHANGED else "",
+        )
+        for row in sorted(takeover.report.rows, key=lambda row: (row.line == 0, row.file, row.line))
+    ]
+    put_table(
+        ("LINE", "KEY", "VERDICT", "WHY, OR WHAT TO DO"), rows, sentences=("VERDICT", "WHY, OR WHAT TO DO")
+    )
+    same = takeover.report.count(Verdict.TAKEN) + takeover.report.count(Verdict.CHANGED)
+    sums = [
+        f"{same} taken over",
+        *(f"{takeover.report.count(one)} {one}" for one in (Verdict.LEFT_OUT, Verdict.NEEDS_YOU)),
+    ]
+    put(", ".join(sums))

@@ -1,0 +1,255 @@
+"""A Compose file as a draft of ftl.yaml."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ftl.config.models.field_types import keys_of
+from ftl.config.models.project import Dependency
+from ftl.config.read.foreign_keys import advice
+from ftl.config.values import scalars
+from ftl.config.yaml.tree import MappingNode, Node, is_null
+from ftl.errors import ConfigError
+from ftl.onboarding.takeover import images
+from ftl.onboarding.takeover.compose_files import ComposeFiles
+from ftl.onboarding.takeover.compose_service import Context, convert
+from ftl.onboarding.takeover.draft import Draft
+from ftl.onboarding.takeover.nodes import Texts, entries, items, text
+from ftl.onboarding.takeover.report import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from ftl.config.yaml.marks import Mark
+
+_TOP: dict[str, tuple[Verdict, str]] = {
+    "version": (Verdict.LEFT_OUT, "ftl.yaml has no version"),
+    "networks": (Verdict.LEFT_OUT, "a project has one private network"),
+    "include": (Verdict.CHANGED, "its services, in this file"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How a service of Compose goes on: as a service, as a dependency, or not at all."""
+
+    name: str
+    reason: str = ""
+
+
+def is_compose(root: MappingNode) -> bool:
+    """Whether a YAML file looks like a Compose file."""
+    return isinstance(root.get("services"), MappingNode) or "include" in root.entries
+
+
+def take_over(files: Sequence[Path], base: Path, name: str, variables: Mapping[str, str]) -> Draft:
+    """Convert Compose files.
+
+    Args:
+        files: The files, later ones over earlier.
+        base: The folder of ftl.yaml.
+        name: The name of the project if the file has none.
+        variables: The environment and .env, by which ports and the like are found now.
+
+    Raises:
+        ConfigError: A file cannot be parsed, is no Compose file, or extends itself.
+    """
+    texts = Texts(variables)
+    reader = ComposeFiles(files[0].parent, base, texts.resolve)
+    root = reader.load(files)
+    services = {
+        key: node for key, node in entries(root.get("services")).items() if isinstance(node, MappingNode)
+    }
+    if not services:
+        problem = root.mark.problem("there are no services in this file", "a Compose file has `services:`")
+        raise ConfigError([problem])
+    draft = Draft(
+        " and ".join(str(file) for file in files), _name(texts.resolve(text(root.get("name"))) or name)
+    )
+    _top(draft, root)
+    kinds = {key: _kind(key, node, services, variables) for key, node in services.items()}
+    names = {key: _unique(_name(key), index, services) for index, key in enumerate(services)}
+    context = Context(
+        draft,
+        texts,
+        base,
+        names,
+        {key: kind.name for key, kind in kinds.items()},
+        entries(root.get("secrets")),
+    )
+    for key, node in services.items():
+        kind = kinds[key]
+        if kind.name in ("service", "dependency"):
+            convert(context, key, node)
+        else:
+            draft.report.add(f"services.{key}", Verdict.LEFT_OUT if kind.name == "none" else Verdict.NEEDS_YOU,
+                             kind.reason, _key_mark(root, key))  # fmt: skip
+    context.finish()
+    _secrets(draft, root)
+    _named_volumes(draft, root, texts)
+    for key, mark in reader.extended.items():
+        if key in services:
+            draft.report.add(f"services.{key}.extends", Verdict.CHANGED, "its keys, in this service", mark)
+    for variable in texts.unset:
+        draft.report.add(
+            f"${{{variable}}}",
+            Verdict.NEEDS_YOU,
+            "it is not set, and so empty, as in Compose: set it in .env",
+        )
+    if not draft.services:
+        problem = root.mark.problem(
+            "none of its services is an app: there are only databases and helpers",
+            "write the app as one of the `services`, with `build` or `image`",
+        )
+        raise ConfigError([problem])
+    return draft
+
+
+def _name(given: str) -> str:
+    candidate = re.sub(r"[^a-z0-9]+", "-", given.lower()).strip("-")[:63].strip("-")
+    try:
+        return scalars.name(candidate)
+    except scalars.InvalidValue:
+        return "app"
+
+
+def _unique(name: str, index: int, services: Mapping[str, Node]) -> str:
+    others = [_name(key) for key in list(services)[:index]]
+    return f"{name}-{index}" if name in others else name
+
+
+def _key_mark(root: MappingNode, key: str) -> Mark | None:
+    services = root.get("services")
+    return (
+        services.entries[key].key if isinstance(services, MappingNode) and key in services.entries else None
+    )
+
+
+def _top(draft: Draft, root: MappingNode) -> None:
+    for key, entry in root.entries.items():
+        if key in _TOP:
+            draft.report.add(key, *_TOP[key], entry.key)
+        elif key == "name":
+            draft.report.add(key, Verdict.CHANGED, "project.name", entry.key)
+        elif key.startswith("x-"):
+            draft.report.add(
+                key, Verdict.LEFT_OUT, "where its anchors are used, they are written out", entry.key
+            )
+        elif key not in ("services", "volumes", "secrets", "configs", "include"):
+            hint, _ = advice(key, (), "")
+            draft.report.add(
+                key,
+                Verdict.NEEDS_YOU,
+                f"FTL has no such key; {hint}" if hint else "FTL has no such key",
+                entry.key,
+            )
+
+
+def _kind(
+    key: str, node: MappingNode, services: Mapping[str, MappingNode], variables: Mapping[str, str]
+) -> _Kind:
+    profiles = {text(item) for item in items(node.get("profiles"))}
+    active = set(variables.get("COMPOSE_PROFILES", "").split(",")) - {""}
+    if profiles and not profiles & active and "*" not in active:
+        names = ", ".join(sorted(profiles))
+        return _Kind(
+            "none",
+            f"its profile {names} is not active (`COMPOSE_PROFILES={min(profiles)} ftl init --from ...` takes it over)",
+        )
+    image = Texts(variables).resolve(text(node.get("image")))
+    if node.get("build") is None:
+        kind = images.kind(image)
+        if kind in images.REPLACED or key in images.REPLACED:
+            return _Kind("none", images.REPLACED.get(kind) or images.REPLACED[key])
+        if not image:
+            return _Kind("lost", "it has neither image nor build: write one of them")
+        if not _is_image(image):
+            return _Kind("lost", f"`{image}` is not an image reference: a variable in it is not set")
+    if scale_of(node) == 0:
+        return _Kind("none", "it has 0 replicas")
+    if _is_one_off(key, services):
+        return _Kind("one-off", _one_off_reason(key, services))
+    needed = [
+        one
+        for one in ("command", "entrypoint")
+        if node.get(one) is not None and one not in keys_of(Dependency)
+    ]
+    if node.get("build") is None and images.kind(image) in images.DATABASES and not needed:
+        return _Kind("dependency")
+    return _Kind("service")
+
+
+def _is_image(reference: str) -> bool:
+    try:
+        scalars.image(reference)
+    except scalars.InvalidValue:
+        return False
+    return True
+
+
+def scale_of(node: MappingNode) -> int | None:
+    """Number of replicas, by `deploy` or `scale`."""
+    written = text(entries(node.get("deploy")).get("replicas")) or text(node.get("scale"))
+    return int(written) if written.isdecimal() else None
+
+
+def _is_one_off(key: str, services: Mapping[str, MappingNode]) -> bool:
+    return any(
+        text(entries(wanted).get("condition")) == "service_completed_successfully"
+        for node in services.values()
+        for name, wanted in entries(node.get("depends_on")).items()
+        if name == key
+    )
+
+
+def _one_off_reason(key: str, services: Mapping[str, MappingNode]) -> str:
+    users = [
+        name for name, node in services.items()
+        if text(entries(entries(node.get("depends_on")).get(key)).get("condition")) == "service_completed_successfully"
+    ]  # fmt: skip
+    todo = "write its command as `hooks: {pre: ...}` there, if the image is the same"
+    return f"it runs once before {', '.join(users)}: {todo}"
+
+
+def _secrets(draft: Draft, root: MappingNode) -> None:
+    for section, what in (
+        ("secrets", "build secrets are taken over; at run time, use variables in `env`"),
+        ("configs", "build the files into the image"),
+    ):
+        for key, node in entries(root.get(section)).items():
+            draft.report.add(f"{section}.{key}", Verdict.NEEDS_YOU, what, node.mark)
+
+
+def _named_volumes(draft: Draft, root: MappingNode, texts: Texts) -> None:
+    used = {
+        item.partition(":")[0]
+        for part in (*draft.services.values(), *draft.dependencies.values())
+        for item in _texts(part.get("volumes"))
+    }
+    for key, node in entries(root.get("volumes")).items():
+        options = entries(node)
+        name = f"volumes.{key}"
+        if key not in used:
+            draft.report.add(name, Verdict.LEFT_OUT, "no service uses it", node.mark)
+            continue
+        named = texts.resolve(text(options.get("name")))
+        external = text(options.get("external")) == "true"
+        others = [option for option in options if option not in ("name", "external", "labels")]
+        if named or external:
+            todo = f"FTL's volume is {draft.name}_{key}: copy the data of {named or key} into it"
+            draft.report.add(name, Verdict.NEEDS_YOU, todo, node.mark)
+        elif others and not is_null(node):
+            volume = f"{draft.name}_{key}"
+            todo = (
+                f"FTL has no options of volumes ({', '.join(others)}): create {volume} by hand on the server"
+            )
+            draft.report.add(name, Verdict.NEEDS_YOU, todo, node.mark)
+        else:
+            draft.report.add(name, Verdict.TAKEN, f"the same data, as {draft.name}_{key}", node.mark)
+
+
+def _texts(value: object) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else []

@@ -1,0 +1,258 @@
+"""Compose files merged into one tree: several files, include, extends."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ftl.config.yaml.marks import SourceFile, display_path
+from ftl.config.yaml.parse import parse
+from ftl.config.yaml.tree import MappingEntry, MappingNode, Node, ScalarNode, SequenceNode, is_null
+from ftl.errors import ConfigError, UsageError
+from ftl.files import read_small_text
+from ftl.onboarding.takeover.nodes import entries, items, text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from ftl.config.yaml.marks import Mark
+
+_REPLACED = frozenset({"command", "entrypoint", "test"})
+_BY_NAME = frozenset(
+    {"environment", "labels", "args", "annotations", "sysctls", "depends_on", "networks", "extra_hosts"}
+)
+_MAX_FILES = 50
+
+
+class ComposeFiles:
+    """Reads Compose files, each once.
+
+    Attributes:
+        extended: Services that extend another one, with the place that says so.
+    """
+
+    def __init__(self, folder: Path, base: Path, resolve: Callable[[str], str]) -> None:
+        self._folder = folder
+        self._base = base
+        self._resolve = resolve
+        self._parsed: dict[Path, MappingNode] = {}
+        self._including: list[Path] = []
+        self.extended: dict[str, Mark] = {}
+
+    def load(self, files: Sequence[Path]) -> MappingNode:
+        """Read and merge files; later ones win.
+
+        Raises:
+            ConfigError: One of them cannot be parsed, or is no Compose file.
+        """
+        merged: MappingNode | None = None
+        for file in files:
+            root = self._rebased(self._read(file), self._folder)
+            merged = root if merged is None else merge(merged, root)
+        assert merged is not None
+        merged = self._with_includes(merged)
+        services = {
+            name: self._extended(name, merged, files[0], ()) for name in entries(merged.get("services"))
+        }
+        node = merged.get("services")
+        mark = node.mark if node is not None else merged.mark
+        return merged.replace({"services": MappingNode(_entries(merged, services), mark), "include": None})
+
+    def _read(self, file: Path) -> MappingNode:
+        path = file.resolve()
+        if path not in self._parsed:
+            if len(self._parsed) == _MAX_FILES:
+                raise UsageError(
+                    f"more than {_MAX_FILES} files are included", hint="take over one of them at a time"
+                )
+            source = SourceFile(display_path(file))
+            try:
+                source = SourceFile(source.name, read_small_text(file))
+            except OSError as error:
+                raise UsageError(f"{source.name} cannot be read", cause=error.strerror) from error
+            root, problems = parse(source)
+            if problems:
+                raise ConfigError(problems)
+            if not isinstance(root, MappingNode):
+                raise ConfigError(
+                    [root.mark.problem("this is not a Compose file", "it must begin with `services:`")]
+                )
+            self._parsed[path] = root
+        return self._parsed[path]
+
+    def _rebased(self, root: MappingNode, folder: Path) -> MappingNode:
+        """Make paths that are relative to `folder` relative to ftl.yaml."""
+        prefix = os.path.relpath(folder.resolve(), self._base.resolve())
+        if prefix == ".":
+            return root
+        services = root.get("services")
+        if not isinstance(services, MappingNode):
+            return root
+        changed = {name: rebase(node, prefix) for name, node in entries(services).items()}
+        return root.replace({"services": services.replace(dict(changed))})
+
+    def _with_includes(self, root: MappingNode) -> MappingNode:
+        for item in items(root.get("include")):
+            paths = items(item.get("path")) if isinstance(item, MappingNode) else (item,)
+            named = [self._folder / self._resolve(text(path)) for path in paths]
+            if not named:
+                continue
+            if named[0].resolve() in self._including:
+                raise ConfigError(
+                    [item.mark.problem(f"include: {text(paths[0])} includes itself", "remove one")]
+                )
+            self._including.append(named[0].resolve())
+            folder = text(item.get("project_directory")) if isinstance(item, MappingNode) else ""
+            inner = ComposeFiles(
+                self._folder / folder if folder else named[0].parent, self._base, self._resolve
+            )
+            inner._including = self._including
+            root = merge(inner.load(named), root.replace({"include": None}))
+            self.extended |= inner.extended
+        return root
+
+    def _extended(self, name: str, root: MappingNode, file: Path, seen: tuple[tuple[Path, str], ...]) -> Node:
+        """A service with what it extends.
+
+        Raises:
+            ConfigError: It extends itself, or a service that does not exist.
+        """
+        services = root.get("services")
+        node = entries(services).get(name)
+        if not isinstance(node, MappingNode):
+            return node or MappingNode({}, root.mark)
+        extends = node.get("extends")
+        if extends is None:
+            return node
+        here = (file.resolve(), name)
+        if here in seen:
+            chain = " -> ".join(step for _, step in (*seen, here))
+            raise ConfigError(
+                [extends.mark.problem(f"extends goes in a circle: {chain}", "remove one `extends`")]
+            )
+        target = text(extends) if isinstance(extends, ScalarNode) else text(entries(extends).get("service"))
+        other = self._resolve(text(entries(extends).get("file")))
+        source, source_file = root, file
+        if other:
+            source_file = file.parent / other
+            source = self._rebased(self._read(source_file), source_file.parent)
+        if target not in entries(source.get("services")):
+            where = f" in {other}" if other else ""
+            raise ConfigError([extends.mark.problem(f"extends: there is no service {target}{where}")])
+        base = self._extended(target, source, source_file, (*seen, here))
+        self.extended[name] = extends.mark
+        own = node.replace({"extends": None})
+        return merge(base, own) if isinstance(base, MappingNode) else own
+
+
+def _entries(root: MappingNode, services: dict[str, Node]) -> dict[str, MappingEntry]:
+    node = root.get("services")
+    keys = node.entries if isinstance(node, MappingNode) else {}
+    return {name: MappingEntry(keys[name].key, service) for name, service in services.items()}
+
+
+def merge(base: MappingNode, over: MappingNode) -> MappingNode:
+    """Merge two mappings as Compose does: maps by key, lists appended, single values replaced."""
+    merged = dict(base.entries)
+    for key, entry in over.entries.items():
+        before = merged.get(key)
+        value = entry.value
+        if before is not None and not is_null(value):
+            value = _merged(key, before.value, value)
+        merged[key] = MappingEntry(entry.key, value)
+    return MappingNode(merged, over.mark)
+
+
+def _merged(key: str, base: Node, over: Node) -> Node:
+    if key in _REPLACED:
+        return over
+    if key in _BY_NAME and isinstance(base, SequenceNode) != isinstance(over, SequenceNode):
+        base, over = _as_map(base), _as_map(over)
+    if isinstance(base, MappingNode) and isinstance(over, MappingNode):
+        return merge(base, over)
+    if isinstance(base, SequenceNode) and isinstance(over, SequenceNode):
+        taken = {_identity(key, item) for item in over.items}
+        return SequenceNode(
+            (*(item for item in base.items if _identity(key, item) not in taken), *over.items), over.mark
+        )
+    return over
+
+
+def _as_map(node: Node) -> Node:
+    if not isinstance(node, SequenceNode):
+        return node
+    found: dict[str, MappingEntry] = {}
+    for item in node.items:
+        name, _, value = text(item).partition("=")
+        found[name] = MappingEntry(item.mark, ScalarNode(value, item.mark))
+    return MappingNode(found, node.mark)
+
+
+def _identity(key: str, item: Node) -> object:
+    """The part of a list's item by which a later file replaces it."""
+    if isinstance(item, MappingNode):
+        return text(item.get("target")) or text(item.get("source")) or id(item)
+    value = text(item)
+    if key in ("volumes", "devices"):
+        parts = value.split(":")
+        return parts[1] if len(parts) > 1 else parts[0]
+    return value.partition("=")[0] if key in _BY_NAME else value
+
+
+def rebase(node: Node, prefix: str) -> Node:
+    """Put a folder before the relative paths of a service: build, env_file, bind mounts."""
+    if not isinstance(node, MappingNode):
+        return node
+    changes: dict[str, Node | None] = {}
+    build = node.get("build")
+    if isinstance(build, ScalarNode):
+        changes["build"] = _joined(build, prefix)
+    elif isinstance(build, MappingNode):
+        context = build.get("context")
+        changes["build"] = build.replace(
+            {
+                "context": _joined(context, prefix)
+                if isinstance(context, ScalarNode)
+                else ScalarNode(prefix, build.mark)
+            }
+        )
+    files = node.get("env_file")
+    if isinstance(files, ScalarNode):
+        changes["env_file"] = _joined(files, prefix)
+    elif isinstance(files, SequenceNode):
+        changes["env_file"] = SequenceNode(
+            tuple(_joined_item(item, "path", prefix) for item in files.items), files.mark
+        )
+    volumes = node.get("volumes")
+    if isinstance(volumes, SequenceNode):
+        moved = tuple(
+            _joined_item(item, "source", prefix) if _is_relative_bind(item) else item
+            for item in volumes.items
+        )
+        changes["volumes"] = SequenceNode(moved, volumes.mark)
+    return node.replace(changes)
+
+
+def _is_relative_bind(item: Node) -> bool:
+    value = text(item.get("source")) if isinstance(item, MappingNode) else text(item)
+    return value.startswith(("./", "../", ".:")) or value == "."
+
+
+def _joined_item(item: Node, key: str, prefix: str) -> Node:
+    if isinstance(item, ScalarNode):
+        return _joined(item, prefix)
+    value = item.get(key) if isinstance(item, MappingNode) else None
+    if isinstance(item, MappingNode) and isinstance(value, ScalarNode):
+        return item.replace({key: _joined(value, prefix)})
+    return item
+
+
+def _joined(node: ScalarNode, prefix: str) -> ScalarNode:
+    """A relative path below a folder; of a short volume only the part before the first colon."""
+    head, colon, rest = node.text.partition(":")
+    if head.startswith(("/", "~", "$")) or "://" in node.text or head == "git@github.com":
+        return node
+    path = os.path.normpath(os.path.join(prefix, head))  # noqa: PTH118
+    path = path if path.startswith("..") or path == "." else f"./{path}"
+    return ScalarNode(path + colon + rest, node.mark, plain=node.plain)

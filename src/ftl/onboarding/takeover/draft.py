@@ -1,0 +1,90 @@
+"""Draft of an ftl.yaml, filled key by key, and its text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ftl.onboarding.takeover.report import Report
+from ftl.onboarding.yaml_text import CommentLine, lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ORDER = (
+    "name", "image", "build", "command", "entrypoint", "port", "protocol", "routes", "depends_on", "health_check",
+    "env_file", "env", "volumes", "ports", "forwards", "replicas", "recreate", "hooks", "resources",
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class Draft:
+    """Content of an ftl.yaml.
+
+    Attributes:
+        source: The file that is taken over, as the user named it.
+        services: By name, the keys of each.
+        dependencies: Likewise.
+        notes: Comments inside a service or dependency, by its name.
+        files: More files to write.
+        unset: Variables without a value here, by name, with the key that uses them.
+    """
+
+    source: str
+    name: str
+    domain: str | None = None
+    email: str | None = None
+    server: dict[str, object] = field(default_factory=dict)
+    services: dict[str, dict[str, object]] = field(default_factory=dict)
+    dependencies: dict[str, dict[str, object]] = field(default_factory=dict)
+    volumes: list[str] = field(default_factory=list)
+    top: dict[str, object] = field(default_factory=dict)
+    notes: dict[str, list[str]] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    unset: dict[str, str] = field(default_factory=dict)
+    report: Report = field(default_factory=Report)
+
+    def note(self, item: str, text: str) -> None:
+        """Add a comment inside a service or dependency."""
+        self.notes.setdefault(item, []).append(text)
+
+
+def text_of(draft: Draft) -> str:
+    """The text of the draft's ftl.yaml."""
+    project: dict[str, object] = {"name": draft.name}
+    has_routes = any("routes" in service for service in draft.services.values())
+    if draft.domain or has_routes:
+        project["domain"] = draft.domain or f"{draft.name}.example.com"
+    if draft.email:
+        project["email"] = draft.email
+    out = [f"# Taken over from {draft.source} by `ftl init --from`. `ftl validate` checks this file."]
+    out += ["# Lines with TO DO need you."] if draft.notes else []
+    out += lines({"project": project})
+    server = dict(draft.server)
+    if not server and "domain" not in project:
+        server = {"host": f"{draft.name}.example.com"}
+    if server:
+        out += ["", *lines({"server": server})]
+    for key, items in (("services", draft.services), ("dependencies", draft.dependencies)):
+        if items:
+            out += ["", f"{key}:", *_items(draft, items)]
+    if draft.volumes:
+        out += ["", *lines({"volumes": draft.volumes})]
+    if draft.top:
+        out += ["", *lines(draft.top)]
+    return "\n".join(out) + "\n"
+
+
+def _items(draft: Draft, items: dict[str, dict[str, object]]) -> Iterable[str]:
+    for number, (name, keys) in enumerate(items.items()):
+        if number:
+            yield ""
+        ordered: dict[str, object] = {"name": name}
+        ordered |= {key: keys[key] for key in sorted(keys, key=_rank)}
+        notes = dict.fromkeys(draft.notes.get(name, ()))
+        ordered |= {f"#{index}": CommentLine(f"TO DO {text}") for index, text in enumerate(notes)}
+        yield from lines({"_": [ordered]})[1:]
+
+
+def _rank(key: str) -> tuple[int, str]:
+    return (ORDER.index(key), "") if key in ORDER else (len(ORDER), key)

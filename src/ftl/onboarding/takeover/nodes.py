@@ -1,0 +1,109 @@
+"""Reads of a YAML tree with Compose's own variables, for converters."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ftl.config.yaml.tree import MappingNode, Node, ScalarNode, SequenceNode, is_null
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_VARIABLE = re.compile(r"\$(?:(\$)|\{|([A-Za-z_][A-Za-z0-9_]*))")
+_NAME = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(:?[-?+])?")
+
+
+class Texts:
+    """Texts with `$NAME` and `${NAME}` as in Compose, as texts of ftl.yaml.
+
+    In Compose, a variable that is not set is an empty text; in ftl.yaml `${NAME:-}` says so.
+
+    Attributes:
+        variables: The environment and .env.
+        unset: Variables that have no value, and no default where they are used.
+    """
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self.unset: dict[str, None] = {}
+        self.variables = variables
+
+    def convert(self, text: str) -> str:
+        """The text with FTL's form of each variable; `$$` means the same in both."""
+        return "".join(self._parts(text, resolve=False))
+
+    def resolve(self, text: str) -> str:
+        """The text with the values that the variables have now."""
+        return "".join(self._parts(text, resolve=True))
+
+    def _parts(self, text: str, *, resolve: bool) -> Iterator[str]:
+        position = 0
+        while match := _VARIABLE.search(text, position):
+            yield text[position : match.start()]
+            position = match.end()
+            if match[1]:
+                yield "$" if resolve else "$$"
+            elif match[2]:
+                yield self._variable(match[2], "", "", resolve=resolve)
+            else:
+                end = _closing(text, position)
+                name = _NAME.match(text, position)
+                if end < 0 or name is None:
+                    yield match[0]
+                    continue
+                yield self._variable(name[1], name[2] or "", text[name.end() : end], resolve=resolve)
+                position = end + 1
+        yield text[position:]
+
+    def _variable(self, name: str, operator: str, word: str, *, resolve: bool) -> str:
+        value = self.variables.get(name)
+        if not resolve:
+            if not operator and value is None:
+                self.unset[name] = None
+                return f"${{{name}:-}}"
+            if operator in ("?", ":?") and not value:
+                self.unset[name] = None
+                return f"${{{name}:-}}"
+            return f"${{{name}{operator}{self.convert(word)}}}"
+        missing = not value if operator.startswith(":") else value is None
+        if operator.endswith("+"):
+            return "" if missing else self.resolve(word)
+        return self.resolve(word) if missing and operator.endswith("-") else value or ""
+
+
+def _closing(text: str, position: int) -> int:
+    depth = 1
+    while position < len(text):
+        if text.startswith("${", position):
+            depth += 1
+        elif text[position] == "}":
+            depth -= 1
+            if not depth:
+                return position
+        position += 1
+    return -1
+
+
+def text(node: Node | None) -> str:
+    """A single value; empty if there is none."""
+    return node.text if isinstance(node, ScalarNode) and not node.is_null else ""
+
+
+def items(node: Node | None) -> tuple[Node, ...]:
+    """The items of a list; a single value counts as a list of one."""
+    if isinstance(node, SequenceNode):
+        return node.items
+    return (node,) if isinstance(node, ScalarNode) and not node.is_null else ()
+
+
+def entries(node: Node | None) -> dict[str, Node]:
+    """The entries of a mapping."""
+    return {key: entry.value for key, entry in node.entries.items()} if isinstance(node, MappingNode) else {}
+
+
+def pairs(node: Node | None) -> dict[str, str | None]:
+    """A map, or a list of NAME=VALUE; None for a name without a value."""
+    if isinstance(node, MappingNode):
+        return {key: None if is_null(value) else text(value) for key, value in entries(node).items()}
+    split = [text(item).partition("=") for item in items(node)]
+    return {name: value if separator else None for name, separator, value in split if name}

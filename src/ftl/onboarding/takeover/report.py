@@ -1,0 +1,58 @@
+"""Report of a takeover: a verdict for each key of the other tool's file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ftl.config.yaml.marks import Mark
+
+
+class Verdict(StrEnum):
+    """Fate of a key."""
+
+    TAKEN = "taken over"
+    CHANGED = "taken over as"
+    NEEDS_YOU = "needs you"
+    LEFT_OUT = "left out"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The verdict for one key.
+
+    Attributes:
+        key: Its path: "services.web.ports".
+        text: The new place, what to do, or why it is left out; empty for the same key.
+        line: Its line; 0 where the format has none.
+    """
+
+    key: str
+    verdict: Verdict
+    text: str = ""
+    file: str = ""
+    line: int = 0
+
+
+@dataclass(slots=True)
+class Report:
+    """Rows in the order in which the keys were looked at."""
+
+    rows: list[Row] = field(default_factory=list)
+
+    def add(self, key: str, verdict: Verdict, text: str = "", mark: Mark | None = None) -> None:
+        """Add a verdict; the last one for a key counts."""
+        file, line = (mark.file.name, mark.line) if mark is not None else ("", 0)
+        self.rows = [row for row in self.rows if (row.key, row.file, row.line) != (key, file, line)]
+        self.rows.append(Row(key, verdict, text, file, line))
+
+    def count(self, verdict: Verdict) -> int:
+        """Number of keys with a verdict."""
+        return sum(row.verdict is verdict for row in self.rows)
+
+
+def by_hint(hint: str) -> Verdict:
+    """The verdict that a hint for a foreign key stands for."""
+    return Verdict.LEFT_OUT if hint.startswith("leave it out") else Verdict.NEEDS_YOU

@@ -1,0 +1,114 @@
+"""`ftl init --from`: choose the converter by the file, make the files, and check the result."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ftl.config import load, read_variables
+from ftl.config.yaml.marks import SourceFile, display_path
+from ftl.config.yaml.parse import parse
+from ftl.config.yaml.tree import MappingNode
+from ftl.errors import ConfigError, UsageError
+from ftl.files import read_small_text
+from ftl.onboarding.takeover import compose, kamal, platforms
+from ftl.onboarding.takeover.draft import Draft, text_of
+from ftl.onboarding.takeover.names import project_name
+from ftl.onboarding.takeover.report import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ftl.onboarding.takeover.report import Report
+
+KNOWN = "a Compose file, Kamal's config/deploy.yml, a Procfile, app.json or fly.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Takeover:
+    """The result: texts by file name, and what became of each key."""
+
+    files: Mapping[str, str]
+    report: Report
+
+
+def take_over(
+    files: Sequence[Path], folder: Path, environment: Mapping[str, str], *, file: str = "ftl.yaml"
+) -> Takeover:
+    """Convert files of another tool.
+
+    Args:
+        files: Compose files (later ones over earlier), or one file of another tool.
+        folder: The folder of ftl.yaml.
+        environment: The process environment.
+        file: Name of the file to write.
+
+    Raises:
+        ConfigError: A file cannot be parsed.
+        UsageError: It is no file that FTL knows, or cannot be read.
+    """
+    for path in files:
+        if not path.is_file():
+            raise UsageError(f"there is no file `{path}`", hint=f"--from takes {KNOWN}")
+    draft = _draft(files, folder, read_variables(folder, environment))
+    text = text_of(draft)
+    _check(draft, text, folder, environment)
+    return Takeover({file: text_of(draft), **draft.files}, draft.report)
+
+
+def _draft(files: Sequence[Path], folder: Path, variables: Mapping[str, str]) -> Draft:
+    first = files[0]
+    if len(files) > 1:
+        return compose.take_over(files, folder, project_name(first.resolve().parent.name), variables)
+    if first.suffix == ".toml":
+        return platforms.fly(first, folder)
+    if first.name == "app.json" or first.name.startswith("Procfile"):
+        return platforms.heroku(first, folder, variables)
+    if first.suffix in (".yml", ".yaml"):
+        if _is_kamal(first):
+            return kamal.take_over(first, folder, variables)
+        return compose.take_over(files, folder, project_name(first.resolve().parent.name), variables)
+    raise UsageError(f"`{first}` is no file that FTL can take over", hint=f"--from takes {KNOWN}")
+
+
+def _is_kamal(file: Path) -> bool:
+    """Whether a YAML file is Kamal's: it has `service`, which Compose has not.
+
+    Raises:
+        UsageError: It is neither Kamal's nor a Compose file.
+    """
+    try:
+        written = read_small_text(file)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read", cause=error.strerror) from error
+    if "<%" in written:
+        return True
+    root, _ = parse(SourceFile(display_path(file), written))
+    if isinstance(root, MappingNode):
+        if root.get("service") is not None and root.get("services") is None:
+            return True
+        if not compose.is_compose(root):
+            raise UsageError(
+                f"`{file}` is not a Compose file: it has no services", hint=f"--from takes {KNOWN}"
+            )
+    return False
+
+
+def _check(draft: Draft, text: str, folder: Path, environment: Mapping[str, str]) -> None:
+    """Load what will be written; what is still wrong needs the user, and is in the report."""
+    with tempfile.NamedTemporaryFile(
+        "w", dir=folder, prefix=".ftl-", suffix=".yaml", encoding="utf-8"
+    ) as file:
+        file.write(text)
+        file.flush()
+        try:
+            load(Path(file.name), variables=read_variables(folder, environment))
+        except ConfigError as error:
+            made = tuple(f"there is no file {name}" for name in draft.files)
+            for problem in error.problems:
+                if problem.message.endswith(made):
+                    continue
+                hint = f": {problem.hint}" if problem.hint else ""
+                draft.report.add(f"ftl.yaml:{problem.line}", Verdict.NEEDS_YOU, f"{problem.message}{hint}")

@@ -1,0 +1,356 @@
+"""Compose files of different kinds, with the files that they need beside them."""
+
+# ruff: noqa: E501 -- Compose files, a service a line
+
+from __future__ import annotations
+
+COMPOSE: dict[str, str] = {
+    "web and postgres": """
+services:
+  web:
+    build: .
+    ports: ["8000:8000"]
+    environment: {DATABASE_URL: "postgres://u:p@db:5432/app"}
+    depends_on: [db]
+  db:
+    image: postgres:16-alpine
+    environment: {POSTGRES_PASSWORD: p}
+    volumes: [data:/var/lib/postgresql/data]
+volumes: {data: }
+""",
+    "version, networks, restart": """
+version: "3.8"
+services:
+  app:
+    container_name: app
+    image: ghcr.io/acme/app:1.2
+    restart: unless-stopped
+    networks: [front]
+    ports: ["80:3000"]
+    hostname: app
+    links: [cache]
+  cache: {image: "redis:7", restart: always, networks: [front]}
+networks: {front: {driver: bridge}}
+""",
+    "environment as a list, and variables": """
+services:
+  web:
+    image: nginx:1.27
+    ports: ["${PORT:-8080}:80"]
+    environment:
+      - TOKEN=${TOKEN}
+      - PLAIN=a=b
+      - FROM_SHELL
+      - MONEY=$$5 and $UNSET or ${UNSET:-${OTHER:-x}}
+""",
+    "healthchecks in all forms": """
+services:
+  a: {build: ., ports: ["3000:3000"], healthcheck: {test: ["CMD", "curl", "-f", "http://localhost:3000/health"], interval: 30s}}
+  b: {build: ., healthcheck: {test: "test -f /tmp/ok", retries: 5, start_period: 1m30s, timeout: 10s}}
+  c: {build: ., healthcheck: {test: ["CMD-SHELL", "curl -f http://localhost/ || exit 1"]}}
+  d: {build: ., healthcheck: {disable: true}}
+  e: {build: ., healthcheck: {test: ["NONE"]}}
+  db: {image: "postgres:16", healthcheck: {test: ["CMD-SHELL", "pg_isready -U $$POSTGRES_USER"], interval: 5s}, environment: {POSTGRES_PASSWORD: x}}
+""",
+    "anchors and extensions": """
+x-env: &env
+  LANG: C.UTF-8
+x-service: &service
+  build: .
+  environment:
+    <<: *env
+    A: "1"
+services:
+  web: {<<: *service, ports: ["5000:5000"]}
+  worker:
+    <<: *service
+    command: python -m worker
+""",
+    "ports in all forms": """
+services:
+  web:
+    build: .
+    ports:
+      - "8000"
+      - 127.0.0.1:9000:9000
+      - "3000-3002:3000-3002"
+      - "6060:6060/udp"
+      - target: 8080
+        published: "8080"
+        protocol: tcp
+        mode: host
+      - target: 9443
+        host_ip: 127.0.0.1
+        published: 9443
+""",
+    "build in all forms": """
+services:
+  a: {build: ./a}
+  b:
+    build:
+      context: ./b
+      dockerfile: docker/Dockerfile.prod
+      target: run
+      args: {VERSION: "1", TOKEN: }
+      cache_from: [x]
+      platforms: [linux/amd64]
+      labels: {a: b}
+      network: host
+  c:
+    build: {context: ., dockerfile_inline: "FROM scratch\\n", args: [A=1, B]}
+  d: {build: {context: ., platforms: [linux/amd64, linux/arm64], ssh: [default], additional_contexts: {x: y}}, image: acme/d}
+""",
+    "deploy with replicas and resources": """
+services:
+  web:
+    image: acme/web:1
+    expose: ["8080"]
+    deploy:
+      mode: replicated
+      replicas: 3
+      resources: {limits: {cpus: "0.50", memory: 512M, pids: 100}, reservations: {memory: 128M}}
+      update_config: {parallelism: 1, order: start-first}
+      restart_policy: {condition: on-failure}
+      placement: {constraints: [node.role == worker]}
+      labels: {traefik.enable: "true", "traefik.http.routers.web.rule": "Host(`w.example.org`)"}
+""",
+    "old limits": """
+services:
+  web: {image: "acme/web:1", mem_limit: 256m, cpus: 0.5, pids_limit: 50, mem_reservation: 128m, cpu_shares: 512}
+""",
+    "traefik": """
+services:
+  traefik:
+    image: traefik:v3
+    command: [--providers.docker]
+    ports: ["80:80", "443:443"]
+    volumes: ["/var/run/docker.sock:/var/run/docker.sock:ro"]
+  shop:
+    image: acme/shop:1
+    labels:
+      - traefik.enable=true
+      - traefik.http.routers.shop.rule=Host(`shop.example.org`) || Host(`www.example.org`)
+      - traefik.http.services.shop.loadbalancer.server.port=3000
+  api:
+    image: acme/api:1
+    labels:
+      traefik.http.routers.api.rule: Host(`shop.example.org`) && PathPrefix(`/api`)
+      traefik.http.services.api.loadbalancer.server.port: "4000"
+""",
+    "caddy labels": """
+services:
+  caddy: {image: "lucaslorentz/caddy-docker-proxy:2.9", ports: ["80:80"]}
+  web:
+    image: acme/web:1
+    labels: {caddy: site.example.org, caddy.reverse_proxy: "{{upstreams 8080}}"}
+""",
+    "nginx-proxy": """
+services:
+  nginx-proxy: {image: nginxproxy/nginx-proxy, ports: ["80:80"]}
+  acme: {image: nginxproxy/acme-companion}
+  blog:
+    image: ghost:5
+    environment: {VIRTUAL_HOST: blog.example.org, VIRTUAL_PORT: 2368, LETSENCRYPT_HOST: blog.example.org, LETSENCRYPT_EMAIL: me@example.org, url: "https://blog.example.org"}
+    volumes: [content:/var/lib/ghost/content]
+volumes: {content: {}}
+""",
+    "wordpress": """
+services:
+  wordpress:
+    image: wordpress:6
+    restart: always
+    ports: ["8080:80"]
+    environment: {WORDPRESS_DB_HOST: db, WORDPRESS_DB_PASSWORD: x}
+    volumes: [wp:/var/www/html]
+  db:
+    image: mysql:8.0
+    environment: {MYSQL_DATABASE: wp, MYSQL_ROOT_PASSWORD: x}
+    volumes: [db:/var/lib/mysql]
+volumes: {wp: , db: }
+""",
+    "django with celery": """
+services:
+  web: &web
+    build: .
+    command: gunicorn app.wsgi -b 0.0.0.0:8000
+    env_file: .env
+    volumes: [".:/code", static:/static]
+    ports: ["8000:8000"]
+    depends_on: {db: {condition: service_healthy}, redis: {condition: service_started}, migrate: {condition: service_completed_successfully}}
+  migrate: {build: ., command: python manage.py migrate, restart: "no"}
+  worker: {<<: *web, command: celery -A app worker, ports: [], depends_on: [web, redis]}
+  db: {image: "postgis/postgis:16-3.4", env_file: [.env]}
+  redis: {image: "redis:7-alpine"}
+volumes: {static: }
+""",
+    "env files": """
+services:
+  web: {build: ., env_file: [.env, ./web.env, {path: ./missing.env, required: false}], ports: ["80:80"]}
+  db: {image: "postgres:16", env_file: [./db.env]}
+""",
+    "profiles": """
+services:
+  web: {build: ., ports: ["80:80"]}
+  debug: {image: "busybox:1", profiles: [debug]}
+""",
+    "extends in one file": """
+services:
+  base: {build: ., environment: {A: "1", B: "1"}, volumes: [a:/a]}
+  web: {extends: {service: base}, environment: {B: "2"}, volumes: [b:/b], ports: ["80:80"]}
+  other: {extends: web, ports: ["81:80"]}
+volumes: {a: , b: }
+""",
+    "secrets and configs": """
+services:
+  web:
+    build: {context: ., secrets: [token, {source: cert, target: ca}]}
+    secrets: [password, {source: cert, target: /run/cert}]
+    configs: [nginx]
+secrets: {password: {file: ./password.txt}, token: {environment: TOKEN}, cert: {file: ./cert.pem}}
+configs: {nginx: {content: "a"}}
+""",
+    "volumes in all forms": """
+services:
+  web:
+    image: acme/web:1
+    ports: ["80:80"]
+    volumes:
+      - data:/data
+      - ro:/ro:ro,z
+      - /srv/uploads:/uploads
+      - ./conf.ini:/etc/conf.ini:ro
+      - ./folder:/folder
+      - ~/home:/home
+      - /anonymous
+      - {type: volume, source: long, target: /long, volume: {nocopy: true}}
+      - {type: bind, source: /etc/hosts, target: /h, read_only: true}
+      - {type: tmpfs, target: /tmp/x}
+      - {type: npipe, source: x, target: /y}
+volumes:
+  data: {external: true}
+  ro: {name: other}
+  long: {driver: local, driver_opts: {type: nfs, o: addr=x, device: ":/x"}}
+  unused: {}
+""",
+    "settings of containers": """
+services:
+  app:
+    image: acme/app:1
+    user: "1000:1000"
+    working_dir: /srv
+    init: true
+    read_only: true
+    tmpfs: [/run, "/tmp:size=64m"]
+    shm_size: 128m
+    stop_signal: SIGQUIT
+    stop_grace_period: 1m
+    cap_add: [NET_ADMIN]
+    cap_drop: [ALL]
+    sysctls: {net.core.somaxconn: 1024}
+    ulimits: {nofile: 65535, nproc: {soft: 100, hard: 200}}
+    extra_hosts: ["host.docker.internal:host-gateway", "a=203.0.113.7"]
+    logging: {driver: json-file, options: {max-size: 10m}}
+    labels: {team: shop}
+    devices: ["/dev/ttyUSB0:/dev/ttyUSB0"]
+    tty: true
+    stdin_open: true
+    platform: linux/amd64
+    pull_policy: always
+""",
+    "commands": """
+services:
+  a: {image: "x:1", command: ["sh", "-c", "echo $$HOME && exec run"], entrypoint: ["/tini", "--"]}
+  b: {image: "x:1", command: "sh -c 'a && b'", entrypoint: /run.sh}
+  c:
+    image: x:1
+    command: >
+      serve
+      --port 80
+  d: {image: "x:1", command: [], entrypoint: ""}
+  e:
+    image: x:1
+    command: bash -c "it's ${NAME:-me}"
+""",
+    "only images": """
+services:
+  grafana: {image: "grafana/grafana:11.0.0", ports: ["3000:3000"], volumes: [g:/var/lib/grafana]}
+  prometheus: {image: "prom/prometheus:v3", ports: ["127.0.0.1:9090:9090"], command: [--config.file=/etc/p.yml]}
+volumes: {g: }
+""",
+    "mail server": """
+services:
+  mail: {image: "mailserver/docker-mailserver:15", ports: ["25:25", "587:587", "993:993"], hostname: mail.example.org, cap_add: [NET_ADMIN], volumes: [mail:/var/mail]}
+volumes: {mail: }
+""",
+    "dns and udp": """
+services:
+  pihole: {image: "pihole/pihole:2025.01", ports: ["53:53/tcp", "53:53/udp", "80:80/tcp"], dns: [1.1.1.1], cap_add: [NET_ADMIN]}
+""",
+    "host network, privileged, docker in docker": """
+services:
+  dind: {image: "docker:dind", privileged: true, network_mode: host, pid: host, ipc: host, volumes: ["/var/run/docker.sock:/var/run/docker.sock"], security_opt: ["seccomp:unconfined"]}
+""",
+    "helpers": """
+services:
+  app: {build: ., ports: ["80:8080"]}
+  watchtower: {image: containrrr/watchtower, volumes: ["/var/run/docker.sock:/var/run/docker.sock"]}
+  autoheal: {image: "willfarrell/autoheal:1"}
+""",
+    "names that are not ours": """
+name: My_Shop
+services:
+  Web.App: {build: ., ports: ["80:80"], depends_on: [My-DB]}
+  My-DB: {image: "mariadb:11"}
+""",
+    "frontend, backend, database": """
+services:
+  frontend: {build: ./frontend, ports: ["3000:80"], depends_on: [backend]}
+  backend: {build: ./backend, ports: ["5000:5000"], depends_on: [mongo], environment: {MONGO_URL: "mongodb://mongo/x"}}
+  mongo: {image: "mongo:7", ports: ["27017:27017"], volumes: [m:/data/db]}
+volumes: {m: }
+""",
+    "scaled, and a scale of nought": """
+services:
+  web: {build: ., expose: ["80"], scale: 2}
+  idle: {image: "x:1", scale: 0}
+  one: {image: "x:1", deploy: {replicas: 1}}
+""",
+    "replicas with published ports": """
+services:
+  web: {build: ., ports: ["80:80"], deploy: {replicas: 2}}
+  vpn: {image: "vpn:1", ports: ["1194:1194/udp"], deploy: {replicas: 2}}
+""",
+    "variables without a value in an image": """
+services:
+  app: {image: "${REGISTRY}/app:${TAG}"}
+  web: {build: ., ports: ["80:80"]}
+""",
+    "unknown keys": """
+services:
+  web: {build: ., ports: ["80:80"], enviroment: {A: b}, develop: {watch: []}, gpus: all, post_start: [{command: x}], models: [llm], annotations: {a: b}}
+models: {llm: {model: x}}
+services_x: {}
+""",
+    "a git context": """
+services:
+  web: {build: "https://github.com/acme/app.git#main", ports: ["80:80"]}
+""",
+    "nulls": """
+services:
+  web: {build: ., ports: , environment: , volumes: , command: , depends_on: , labels: }
+volumes:
+networks:
+""",
+    "dependencies with commands": """
+services:
+  app: {build: ., ports: ["80:80"], depends_on: [redis]}
+  redis: {image: "redis:7", command: redis-server --appendonly yes, volumes: [r:/data]}
+  minio: {image: minio/minio, command: server /data, ports: ["9000:9000", "9001:9001"], volumes: [mm:/data]}
+volumes: {r: , mm: }
+""",
+    "jobs of ofelia": """
+services:
+  ofelia: {image: "mcuadros/ofelia:0.3", command: daemon --docker}
+  app: {build: ., labels: {ofelia.enabled: "true", ofelia.job-exec.x.schedule: "@daily", ofelia.job-exec.x.command: x}}
+""",
+}

@@ -1,0 +1,250 @@
+"""`ftl init --from` with Compose files."""
+
+# ruff: noqa: E501 -- Compose files, one a line
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from ftl.config import load, read_variables
+from ftl.errors import FtlError
+from ftl.onboarding.takeover.report import Verdict
+from ftl.onboarding.takeover.taking_over import take_over
+
+from ..conftest import put_files
+from .compose_cases import COMPOSE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from ftl.config import Project, Service
+    from ftl.onboarding.takeover.report import Report
+
+BESIDE = {
+    "Dockerfile": "FROM scratch\nEXPOSE 7000\n",
+    "a/Dockerfile": "FROM scratch\n",
+    "b/docker/Dockerfile.prod": "FROM scratch AS run\n",
+    "frontend/Dockerfile": "FROM scratch\n",
+    "backend/Dockerfile": "FROM scratch\n",
+    ".env": "POSTGRES_PASSWORD=secret\nPOSTGRES_USER=u\n",
+    "web.env": "W=1\n",
+    "db.env": "POSTGRES_DB=x\nPOSTGRES_PASSWORD=y\n",
+    "conf.ini": "",
+    "cert.pem": "",
+    "folder/x": "",
+}
+
+
+def taken(
+    folder: Path,
+    *texts: str,
+    environment: Mapping[str, str] | None = None,
+    more: Mapping[str, str] | None = None,
+) -> tuple[Project, Report]:
+    """Take over Compose files, write the result, and load it."""
+    put_files(folder, BESIDE | dict(more or {}))
+    files = [folder / f"compose{number or ''}.yaml" for number in range(len(texts))]
+    for file, text in zip(files, texts, strict=True):
+        file.write_text(text)
+    result = take_over(files, folder, environment or {})
+    put_files(folder, result.files)
+    return load(folder / "ftl.yaml", variables=read_variables(folder, environment or {})), result.report
+
+
+def service(project: Project, name: str = "web") -> Service:
+    """A service of the project."""
+    return next(service for service in project.services if service.name == name)
+
+
+def verdicts(report: Report) -> dict[str, Verdict]:
+    """Verdict of each key."""
+    return {row.key: row.verdict for row in report.rows}
+
+
+@pytest.mark.parametrize("text", COMPOSE.values(), ids=list(COMPOSE))
+def test_what_is_written_is_valid_and_every_key_has_a_verdict(tmp_path: Path, text: str) -> None:
+    """The result loads, and each key of each service has a row, with a reason unless it is taken over."""
+    project, report = taken(tmp_path, text)
+    assert project.services
+    assert [row for row in report.rows if row.verdict is not Verdict.TAKEN and not row.text] == []
+    keys = set(verdicts(report))
+    source: dict[str, Any] = yaml.safe_load(text)
+    for name, keys_of_service in source["services"].items():
+        for key, value in keys_of_service.items():
+            if value in (None, [], "") or f"services.{name}" in keys:
+                continue
+            prefix = f"services.{name}.{key}"
+            assert [row for row in keys if row == prefix or row.startswith((f"{prefix}.", f"{prefix}["))], (
+                prefix
+            )
+    for key in source:
+        assert (
+            key in keys
+            or key == "services"
+            or any(row.startswith(f"{key}.") for row in keys)
+            or not source[key]
+        ), key
+    assert not [row for row in report.rows if row.key.startswith("ftl.yaml:")], report.rows
+
+
+def test_there_are_enough_kinds() -> None:
+    """At least thirty Compose files are tried."""
+    assert len(COMPOSE) >= 30
+
+
+def test_databases_become_dependencies(tmp_path: Path) -> None:
+    """A known image is a dependency, with its environment, volume and port; `depends_on` on it is not needed."""
+    project, report = taken(tmp_path, COMPOSE["web and postgres"])
+    (database,) = project.dependencies
+    assert (database.name, database.image, database.ports) == ("db", "postgres:16-alpine", (5432,))
+    assert database.volumes == ("data:/var/lib/postgresql/data",)
+    assert (service(project).port, service(project).routes[0].path) == (8000, "/")
+    assert verdicts(report)["services.web.depends_on"] is Verdict.LEFT_OUT
+
+
+def test_labels_of_traefik_become_routes(tmp_path: Path) -> None:
+    """Hosts, paths and ports of Traefik's labels are routes, and Traefik itself is left out."""
+    project, report = taken(tmp_path, COMPOSE["traefik"])
+    assert project.project.domain == "shop.example.org"
+    assert [(route.host, route.path) for route in service(project, "shop").routes] == [
+        (None, "/"),
+        ("www.example.org", "/"),
+    ]
+    assert [(route.host, route.path) for route in service(project, "api").routes] == [(None, "/api")]
+    assert service(project, "api").port == 4000
+    assert verdicts(report)["services.traefik"] is Verdict.LEFT_OUT
+
+
+def test_variables_mean_what_they_meant(tmp_path: Path) -> None:
+    """`$NAME` gets braces, `$$` stays, and an unset variable is empty, as in Compose, and reported."""
+    project, report = taken(
+        tmp_path, COMPOSE["environment as a list, and variables"], environment={"TOKEN": "t"}
+    )
+    assert service(project).env == {"TOKEN": "t", "PLAIN": "a=b", "FROM_SHELL": "", "MONEY": "$5 and  or x"}
+    assert service(project).port == 80
+    assert verdicts(report)["${UNSET}"] is Verdict.NEEDS_YOU
+
+
+def test_health_checks(tmp_path: Path) -> None:
+    """A request to the service's own port is a path; any other command runs in the container."""
+    project, _ = taken(tmp_path, COMPOSE["healthchecks in all forms"])
+    check = service(project, "a").health_check
+    assert check is not None
+    assert check.path == "/health"
+    inside = service(project, "b").container.health_check
+    assert inside is not None
+    assert (inside.cmd, inside.retries, inside.start_period) == ("test -f /tmp/ok", 5, 90)
+    database = project.dependencies[0].container.health_check
+    assert database is not None
+    assert database.cmd == "pg_isready -U $POSTGRES_USER"
+
+
+def test_ports(tmp_path: Path) -> None:
+    """One port gets the requests; the other published ones are forwards, with their addresses and protocols."""
+    project, _ = taken(tmp_path, COMPOSE["ports in all forms"])
+    web = service(project)
+    assert web.port == 8080
+    assert web.forwards == (
+        "127.0.0.1:9000:9000",
+        "3000:3000",
+        "3001:3001",
+        "3002:3002",
+        "6060:6060/udp",
+        "127.0.0.1:9443:9443",
+    )
+
+
+def test_builds(tmp_path: Path) -> None:
+    """Contexts, files, targets and arguments are taken over; an inline Dockerfile becomes a file."""
+    project, _ = taken(tmp_path, COMPOSE["build in all forms"])
+    build = service(project, "b").build
+    assert build is not None
+    assert (build.context, build.dockerfile, build.target, build.platform) == (
+        "./b",
+        "docker/Dockerfile.prod",
+        "run",
+        "linux/amd64",
+    )
+    assert build.args == {"VERSION": "1", "TOKEN": ""}
+    assert (tmp_path / "Dockerfile.c").read_text() == "FROM scratch\n"
+    assert service(project, "d").image is None
+
+
+def test_several_files_are_merged(tmp_path: Path) -> None:
+    """Of several files, maps are merged by key, lists are appended, and commands are replaced."""
+    base = "services: {web: {build: ., command: a, environment: {A: '1', B: '1'}, volumes: [x:/x, y:/y], ports: ['80:80']}}"
+    over = "services: {web: {command: [b, c], environment: [B=2], volumes: [z:/y]}, db: {image: 'postgres:16', environment: {POSTGRES_PASSWORD: x}}}"
+    project, _ = taken(tmp_path, base, over)
+    web = service(project)
+    assert web.command == ("b", "c")
+    assert web.env == {"A": "1", "B": "2"}
+    assert web.volumes == ("x:/x", "z:/y")
+    assert project.dependencies[0].name == "db"
+
+
+def test_extends_and_include_follow_their_files(tmp_path: Path) -> None:
+    """Relative paths of an extended or included file start from its folder."""
+    more = {
+        "common/base.yaml": "services: {base: {build: ./app, env_file: a.env, environment: {A: '1'}}}",
+        "common/a.env": "X=1\n",
+        "common/app/Dockerfile": "FROM scratch\n",
+        "mod/compose.yaml": "services: {worker: {build: ., volumes: ['./data:/d']}}",
+        "mod/Dockerfile": "FROM scratch\n",
+    }
+    text = "include: [mod/compose.yaml]\nservices: {web: {extends: {file: common/base.yaml, service: base}, ports: ['80:80']}}"
+    project, _ = taken(tmp_path, text, more=more)
+    web, worker = service(project), service(project, "worker")
+    assert web.build is not None
+    assert worker.build is not None
+    assert web.build.context == "./common/app"
+    assert web.env == {"X": "1", "A": "1"}
+    assert worker.build.context == "./mod"
+
+
+def test_profiles_that_are_active(tmp_path: Path) -> None:
+    """COMPOSE_PROFILES selects profiles, as for Compose."""
+    project, report = taken(tmp_path, COMPOSE["profiles"], environment={"COMPOSE_PROFILES": "debug"})
+    assert [one.name for one in project.services] == ["web", "debug"]
+    assert "services.debug" not in verdicts(report)
+
+
+def test_replicas_and_limits(tmp_path: Path) -> None:
+    """Replicas are taken over unless published ports forbid it."""
+    project, report = taken(tmp_path, COMPOSE["replicas with published ports"])
+    assert service(project).replicas == 2
+    assert service(project, "vpn").replicas == 1
+    assert verdicts(report)["services.vpn.deploy.replicas"] is Verdict.NEEDS_YOU
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: b", "is not a Compose file"),
+        ("- a", "it has no services|not a Compose file"),
+        ("services: {}", "there are no services"),
+        ("services: {db: {image: 'postgres:16'}}", "none of its services is an app"),
+        ("services: {a: {extends: b}, b: {extends: a}}", "extends goes in a circle: a -> b -> a"),
+        ("services: {a: {extends: {service: x}}}", "there is no service x"),
+        ("services: {a: {extends: {service: x, file: no.yaml}}}", "no.yaml cannot be read"),
+        ("services: {a: {image: x, ports: !reset []}}", "tag !reset is not supported"),
+        ("services: [", "not valid YAML"),
+        ("include: [compose.yaml]\nservices: {a: {image: x}}", "includes itself"),
+    ],
+)
+def test_bad_input(tmp_path: Path, text: str, message: str) -> None:
+    """A file that cannot be taken over gets a sentence with its place."""
+    with pytest.raises(FtlError, match=message):
+        taken(tmp_path, text)
+
+
+def test_files_that_ftl_does_not_know(tmp_path: Path) -> None:
+    """Any other file is refused, with a list of those that can be taken over."""
+    put_files(tmp_path, {"x.ini": ""})
+    for name, message in (("x.ini", "is no file that FTL can take over"), ("no.yaml", "there is no file")):
+        with pytest.raises(FtlError, match=message) as caught:
+            take_over([tmp_path / name], tmp_path, {})
+        assert "Kamal" in (caught.value.hint or "")

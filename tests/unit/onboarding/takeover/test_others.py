@@ -1,0 +1,208 @@
+"""`ftl init --from` with files of Kamal, Fly and Heroku."""
+
+# ruff: noqa: E501 -- lines of other tools' files
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.config import load, read_variables
+from ftl.errors import FtlError
+from ftl.onboarding.takeover.report import Verdict
+from ftl.onboarding.takeover.taking_over import take_over
+
+from ..conftest import put_files
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from ftl.config import Project
+    from ftl.onboarding.takeover.report import Report
+
+KAMAL = """
+service: shop
+image: acme/shop
+servers:
+  web:
+    - 203.0.113.7
+  job:
+    hosts: [203.0.113.7, 203.0.113.8]
+    cmd: bin/jobs
+    options: {memory: 1g}
+proxy:
+  ssl: true
+  hosts: [shop.example.org, www.example.org]
+  app_port: 3000
+  healthcheck: {path: /up, interval: 3}
+  forward_headers: true
+registry: {server: ghcr.io, username: acme, password: [KAMAL_REGISTRY_PASSWORD]}
+env:
+  clear: {RAILS_LOG_LEVEL: info, DB_HOST: "<%= ENV['DB_HOST'] %>"}
+  secret: [RAILS_MASTER_KEY]
+ssh: {user: deploy, port: 2222, proxy: bastion}
+builder: {arch: amd64, dockerfile: Dockerfile.prod, args: {A: "1"}, cache: {type: gha}, remote: ssh://x}
+volumes: ["storage:/rails/storage"]
+asset_path: /rails/public/assets
+retain_containers: 3
+aliases: {console: app exec -i "bin/rails console"}
+accessories:
+  db:
+    image: postgres:16
+    host: 203.0.113.7
+    port: "127.0.0.1:5432:5432"
+    env: {clear: {POSTGRES_USER: shop}, secret: [POSTGRES_PASSWORD]}
+    directories: ["data:/var/lib/postgresql/data"]
+    files: [config/init.sql:/docker-entrypoint-initdb.d/init.sql]
+  redis: {image: "redis:7", roles: [web], volumes: ["redis:/data"], cmd: redis-server}
+"""
+
+
+def taken(folder: Path, name: str, files: Mapping[str, str]) -> tuple[Project, Report]:
+    """Take over one of these files, write the result, and load it."""
+    put_files(folder, {"Dockerfile": "FROM x\n", "Dockerfile.prod": "FROM x\n", **files})
+    result = take_over([folder / name], folder, {})
+    put_files(folder, result.files)
+    return load(folder / "ftl.yaml", variables=read_variables(folder, {})), result.report
+
+
+def verdicts(report: Report) -> dict[str, Verdict]:
+    """Verdict of each key."""
+    return {row.key: row.verdict for row in report.rows}
+
+
+def test_kamal(tmp_path: Path) -> None:
+    """Roles are services, accessories dependencies, and secrets variables; the rest is in the report."""
+    files = {
+        "config/deploy.yml": KAMAL,
+        "config/deploy.staging.yml": "",
+        ".kamal/secrets": "RAILS_MASTER_KEY=$(cat config/master.key)\nPOSTGRES_PASSWORD=$POSTGRES_PASSWORD\n",
+        ".kamal/hooks/pre-deploy": "",
+        ".kamal/hooks/pre-build.sample": "",
+    }
+    project, report = taken(tmp_path, "config/deploy.yml", files)
+    web, job = project.services
+    assert (project.name, project.server.host, project.server.user, project.server.port) == (
+        "shop",
+        "203.0.113.7",
+        "deploy",
+        2222,
+    )
+    assert (web.name, web.port, [route.host for route in web.routes]) == (
+        "web",
+        3000,
+        [None, "www.example.org"],
+    )
+    assert (job.name, job.command) == ("job", "bin/jobs")
+    assert set(web.env) == {"RAILS_LOG_LEVEL", "DB_HOST", "RAILS_MASTER_KEY"}
+    assert [dependency.name for dependency in project.dependencies] == ["db", "redis"]
+    assert project.dependencies[0].volumes == ("db_data:/var/lib/postgresql/data",)
+    assert project.keep_releases == 3
+    found = verdicts(report)
+    assert found["servers"] is Verdict.NEEDS_YOU
+    assert found[".kamal/secrets: RAILS_MASTER_KEY"] is Verdict.NEEDS_YOU
+    assert found[".kamal/hooks/pre-deploy"] is Verdict.NEEDS_YOU
+    assert found["deploy.staging.yml"] is Verdict.NEEDS_YOU
+    assert ".kamal/hooks/pre-build.sample" not in found
+    assert [row for row in report.rows if row.verdict is not Verdict.TAKEN and not row.text] == []
+
+
+def test_kamal_without_a_proxy_has_its_defaults(tmp_path: Path) -> None:
+    """The port is 80 and the path /up, as Kamal has them; a domain is left to the user."""
+    text = "service: a\nimage: a/a\nservers: [203.0.113.7]\n"
+    project, _ = taken(tmp_path, "deploy.yml", {"deploy.yml": text})
+    check = project.services[0].health_check
+    assert check is not None
+    assert (project.services[0].port, check.path) == (80, "/up")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("service: a\nimage: b\nservers:\n  - <%= %x(hostname) %>\n", "this ERB is not evaluated"),
+        ("image: <%= ENV['X'] %>\n", "this is no configuration of Kamal"),
+        ("service: [\nimage: <%= ENV['X'] %>", "not valid YAML"),
+    ],
+)
+def test_bad_files_of_kamal(tmp_path: Path, text: str, message: str) -> None:
+    """ERB is not evaluated, and its line is named."""
+    with pytest.raises(FtlError, match=message):
+        taken(tmp_path, "deploy.yml", {"deploy.yml": text})
+
+
+FLY = """
+app = "shop"
+primary_region = "ams"
+kill_timeout = "10s"
+[build]
+dockerfile = "Dockerfile.prod"
+[build.args]
+A = "1"
+[env]
+LOG = "info"
+[processes]
+app = "bin/server"
+worker = "bin/worker"
+[deploy]
+release_command = "bin/migrate"
+strategy = "rolling"
+[http_service]
+internal_port = 4000
+force_https = true
+[[http_service.checks]]
+path = "/health"
+[mounts]
+source = "data"
+destination = "/data"
+[[vm]]
+memory = "1gb"
+[[statics]]
+guest_path = "/x"
+"""
+
+
+def test_fly(tmp_path: Path) -> None:
+    """Processes are services; release command, mounts and checks are taken over."""
+    project, report = taken(tmp_path, "fly.toml", {"fly.toml": FLY})
+    web, worker = project.services
+    assert (web.port, web.command, worker.command, worker.port) == (4000, "bin/server", "bin/worker", None)
+    assert web.health_check is not None
+    assert web.hooks.pre is not None
+    assert (web.health_check.path, web.hooks.pre.remote, web.volumes) == (
+        "/health",
+        "bin/migrate",
+        ("data:/data",),
+    )
+    assert web.stop_timeout == 10
+    assert verdicts(report)["statics"] is Verdict.NEEDS_YOU
+    assert verdicts(report)["secrets"] is Verdict.NEEDS_YOU
+
+
+def test_procfile_and_app_json(tmp_path: Path) -> None:
+    """Processes, release command, addons, formation and variables are taken over."""
+    app = """{"name": "shop", "env": {"A": "1", "SECRET": {"generator": "secret"}}, "addons": ["heroku-postgresql:mini", "heroku-redis",
+    "papertrail"], "formation": {"web": {"quantity": 2}}, "cron": [{"command": "x", "schedule": "@daily"}], "buildpacks": []}"""
+    procfile = "web: gunicorn app:app -b :$PORT\nworker: python work.py\nrelease: python migrate.py\n"
+    project, report = taken(tmp_path, "Procfile", {"Procfile": procfile, "app.json": app})
+    web, worker = project.services
+    assert (web.command, web.replicas, worker.command) == (
+        ("sh", "-c", "exec gunicorn app:app -b :$PORT"),
+        2,
+        "python work.py",
+    )
+    assert web.hooks.pre is not None
+    assert web.hooks.pre.remote == "python migrate.py"
+    assert web.env == {"PORT": "8000", "A": "1", "SECRET": ""}
+    assert [dependency.name for dependency in project.dependencies] == ["postgres", "redis"]
+    found = verdicts(report)
+    assert [found[key] for key in ("addons: papertrail", "cron", "env.SECRET")] == [Verdict.NEEDS_YOU] * 3
+
+
+@pytest.mark.parametrize(("name", "text"), [("fly.toml", "= 1"), ("app.json", "{"), ("Procfile", "nothing")])
+def test_broken_files(tmp_path: Path, name: str, text: str) -> None:
+    """A file that cannot be parsed is an error with a hint."""
+    with pytest.raises(FtlError) as caught:
+        taken(tmp_path, name, {name: text})
+    assert caught.value.hint
