@@ -47,7 +47,9 @@ def test_every_part_has_a_row(ftl: Callable[..., Project], server: Server) -> No
     assert cache["ports"][0].startswith("127.0.0.1:")
     assert found["proxy"]["health"] == "healthy"
 
-    header, *rows = app.run("status").ok().stdout.splitlines()
+    header, *rows, live, url = app.run("status").ok().stdout.splitlines()
+    assert live.startswith("r1 went live ")
+    assert url == f"http://{app.domain}"
     assert header.split() == ["SERVICE", "RELEASE", "REPLICAS", "IMAGE", "HEALTH", "SINCE", "PORTS"]
     assert rows[0].split()[:5] == ["web", "r1", "2/2", f"{app.name}-web:r1", "healthy"]
     assert [row.split()[0] for row in rows] == ["web", "worker", "cache", "proxy"]

@@ -15,6 +15,7 @@ from ftl.deploy.observe.state import observe
 from ftl.deploy.operation import Applied, Operation, dry_run, run
 from ftl.deploy.plan.planner import Inputs
 from ftl.deploy.plan.sites import read_files
+from ftl.deploy.urls import urls
 from ftl.errors import UsageError
 from ftl.figures import utc
 from ftl.host.session import open_session
@@ -190,14 +191,3 @@ def result(project: Project, applied: Applied, seconds: float) -> DeployResult:
         urls=urls(project),
         by_address=plan.by_address,
     )
-
-
-def urls(project: Project) -> tuple[str, ...]:
-    """URLs of the project's routes."""
-    scheme = "http" if project.proxy.tls == "off" else "https"
-    addresses = {
-        f"{scheme}://{route.host or project.project.domain}{'' if route.path == '/' else route.path}"
-        for service in project.services
-        for route in service.routes
-    }
-    return tuple(sorted(addresses))

@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 from ftl.ssh.streams import open_stream
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from aiohttp import ClientResponse
 
     from ftl.engine.api import Engine
-    from ftl.engine.values import ContainerState
+    from ftl.engine.values import ContainerState, Endpoint
     from ftl.health.spec import HealthSpec
     from ftl.ssh.machine import Machine
 
@@ -69,25 +69,49 @@ async def probe(engine: Engine, machine: Machine, state: ContainerState, spec: H
         state: The container, as the engine has just described it.
         spec: The check.
     """
-    failed = f"Docker's health check failed: {_shortened(state.health_log) or 'no output'}"
+    blocked = docker_verdict(state, spec)
+    if blocked is not None:
+        return blocked
+    return with_docker_check(await probe_ports(engine, machine, state.id, state.endpoints, spec), state)
+
+
+def docker_verdict(state: ContainerState, spec: HealthSpec) -> ProbeResult | None:
+    """The failure by Docker's own health check, where that counts; None: the ports decide."""
     if spec.needs_docker_check and state.health == "unhealthy":
-        return ProbeResult(False, failed, final=True)
+        return ProbeResult(False, _failed(state), final=True)
     if spec.needs_docker_check and state.health == "starting":
         return ProbeResult(False, "Docker's health check has not passed yet")
-    result = await _probe_ports(engine, machine, state, spec)
+    return None
+
+
+def with_docker_check(result: ProbeResult, state: ContainerState) -> ProbeResult:
+    """The result, with a note where the health check in the image fails."""
     if result.ok and state.health == "unhealthy":
-        return replace(result, text=f"{result.text}; {failed}", note=failed)
+        return replace(result, text=f"{result.text}; {_failed(state)}", note=_failed(state))
     return result
 
 
-async def _probe_ports(
-    engine: Engine, machine: Machine, state: ContainerState, spec: HealthSpec
+def _failed(state: ContainerState) -> str:
+    return f"Docker's health check failed: {_shortened(state.health_log) or 'no output'}"
+
+
+async def probe_ports(
+    engine: Engine, machine: Machine, container: str, endpoints: Sequence[Endpoint], spec: HealthSpec
 ) -> ProbeResult:
+    """Check the ports of a running container once.
+
+    Args:
+        engine: The server's engine.
+        machine: The server.
+        container: The container's ID.
+        endpoints: Its addresses.
+        spec: The check.
+    """
     if not spec.ports:
         return ProbeResult(True, "running")
-    if not state.endpoints:
+    if not endpoints:
         return ProbeResult(False, "it is in no network")
-    address = state.endpoints[0].address
+    address = endpoints[0].address
     if spec.path is not None:
         return await probe_http(
             machine,
@@ -100,7 +124,7 @@ async def _probe_ports(
         )
     for port in spec.ports:
         result = await probe_port(
-            machine, address, port, timeout=spec.timeout, settled=lambda: engine.container(state.id)
+            machine, address, port, timeout=spec.timeout, settled=lambda: engine.container(container)
         )
         if not result.ok:
             return result

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from ftl.deploy.names import is_parked
 from ftl.deploy.observe.state import observe
+from ftl.deploy.replicas import generation_of, number_of
 from ftl.engine import labels
 from ftl.errors import FtlError, UsageError
 from ftl.suggestions import select_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from ftl.engine.values import Container
     from ftl.host.session import Session
@@ -68,27 +69,15 @@ async def live_containers(session: Session, project: str, name: str) -> Sequence
     known = sorted({container.labels.get(labels.SERVICE, "") for container in units})
     select_names([name], known, kind="service or dependency")
     containers = [container for container in units if container.labels.get(labels.SERVICE) == name]
-    releases = {container.labels.get(labels.RELEASE) for container in containers}
-    if len(releases) > 1:
+    if len({(one.labels.get(labels.RELEASE), generation_of(one)) for one in containers}) > 1:
         observed = await observe(session.engine, session.info, project, session.name)
-        live = observed.live_release(name)
-        containers = [one for one in containers if one.labels.get(labels.RELEASE) == live] or containers
-    return by_replica(containers)
+        containers = [*observed.live_containers(name)] or containers
+    return sorted(containers, key=lambda one: (number_of(one), one.name))
 
 
 def _is_unit(container: Container) -> bool:
     role = container.labels.get(labels.ROLE)
     return role == labels.ROLE_SERVICE or (role == labels.ROLE_DEPENDENCY and not is_parked(container))
-
-
-def by_replica(containers: Iterable[Container]) -> list[Container]:
-    """Containers of one release by the number at the end of their names; a single one has none."""
-
-    def number(container: Container) -> tuple[int, str]:
-        last = container.name.rpartition("-")[2]
-        return (int(last) if last.isdecimal() else 1, container.name)
-
-    return sorted(containers, key=number)
 
 
 def short_name(project: str, container: Container) -> str:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Literal
 from ftl.aio import gather, gather2
 from ftl.deploy.observe.state import observe
 from ftl.deploy.plan.pins import configured_reference
+from ftl.deploy.urls import urls
 from ftl.engine import labels
 from ftl.errors import FtlError
-from ftl.health.probe import probe
+from ftl.figures import utc
+from ftl.health.probe import ProbeResult, docker_verdict, probe_ports, with_docker_check
 from ftl.health.spec import HealthSpec, dependency_health, service_health
 from ftl.host.jobs import job_states
 from ftl.releases.record import release_number
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from ftl.config import Project
     from ftl.deploy.observe.state import Observed
     from ftl.engine.values import Container, ContainerState
-    from ftl.health.probe import ProbeResult
     from ftl.host.jobs import JobState
     from ftl.host.session import Session
 
@@ -31,12 +32,15 @@ PROBE_TIMEOUT = 3.0
 
 ALL_ADDRESSES = ("", "0.0.0.0")  # noqa: S104 - as the engine writes it; nothing is bound here
 
-Kind = Literal["service", "dependency", "proxy"]
+Kind = Literal["service", "dependency", "proxy", "run"]
+
+UNREACHED = "nobody can reach it: the proxy does not know its live release"
+MISSING = "missing: nobody can reach the site"
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A service at one release, a dependency, or the proxy.
+    """A service at one release, a dependency, the proxy, or a command that `ftl run` started.
 
     Attributes:
         release: The release of its containers; None for a dependency and the proxy.
@@ -48,6 +52,7 @@ class Unit:
         health: "healthy", or the reason why not: "500 Internal Server Error", "exited (1)".
         since: Start of the youngest of its running containers: RFC 3339, empty where none runs.
         ports: "8000" inside the network, "127.0.0.1:49153->5432" where the server itself listens.
+        restarts: How often the engine restarted its containers after an exit.
     """
 
     name: str
@@ -61,6 +66,25 @@ class Unit:
     health: str
     since: str
     ports: tuple[str, ...]
+    restarts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRelease:
+    """The release that went live last, from its record.
+
+    Attributes:
+        time: When it went live: RFC 3339.
+        by: Who deployed it.
+        commit: The full hash; "-dirty" at its end means uncommitted changes.
+        subject: First line of the commit's message.
+    """
+
+    release: str
+    time: str
+    by: str
+    commit: str | None
+    subject: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +93,8 @@ class Status:
 
     Attributes:
         release: The youngest release that is live; None where none is.
+        live: The release that went live last; None where no record says so.
+        urls: Where the project answers.
     """
 
     project: str
@@ -77,16 +103,22 @@ class Status:
     release: str | None
     units: tuple[Unit, ...]
     jobs: tuple[JobState, ...] = ()
+    live: LiveRelease | None = None
+    urls: tuple[str, ...] = ()
 
     @property
     def deployed(self) -> bool:
         """Whether the project has any container on the server."""
-        return any(unit.running or unit.image for unit in self.units if unit.kind != "proxy")
+        return any(unit.running or unit.image for unit in self.units if unit.kind not in ("proxy", "run"))
 
 
 @dataclass(frozen=True, slots=True)
 class _Members:
-    """The containers of one unit, and how their health is checked."""
+    """The containers of one unit, and how their health is checked.
+
+    Attributes:
+        problem: Why it does not work, whatever its containers say; empty for nothing.
+    """
 
     name: str
     kind: Kind
@@ -95,6 +127,7 @@ class _Members:
     wanted: int
     check: HealthSpec
     containers: tuple[Container, ...]
+    problem: str = ""
 
 
 async def status(project: Project, session: Session) -> Status:
@@ -104,7 +137,12 @@ async def status(project: Project, session: Session) -> Status:
         ServerError, EngineError: The server does not answer.
     """
     observed = await observe(session.engine, session.info, project.name, session.name)
-    every = [*_services(project, observed), *_dependencies(project, observed), *_proxy(observed)]
+    every = [
+        *_services(project, observed),
+        *_dependencies(project, observed),
+        *_proxy(project, observed),
+        *_runs(observed),
+    ]
     units, jobs = await gather2(
         gather(_unit(session, members) for members in every),
         job_states(session.engine, observed.of_role(labels.ROLE_JOB)),
@@ -117,7 +155,17 @@ async def status(project: Project, session: Session) -> Status:
         release=max(releases, key=release_number, default=None),
         units=tuple(units),
         jobs=jobs,
+        live=_live(observed),
+        urls=urls(project),
     )
+
+
+def _live(observed: Observed) -> LiveRelease | None:
+    record = observed.live_record
+    if record is None:
+        return None
+    time = utc(record.switched or record.started + record.seconds)
+    return LiveRelease(record.release, time, record.by, record.commit, record.subject)
 
 
 def _services(project: Project, observed: Observed) -> Iterable[_Members]:
@@ -127,7 +175,11 @@ def _services(project: Project, observed: Observed) -> Iterable[_Members]:
         check = service_health(project, service)
         by_release = _by_release(observed.services, service.name)
         current = by_release.pop(live, ()) if live else ()
-        yield _Members(service.name, "service", live, live is not None, service.replicas, check, current)
+        lost = current and service.proxied_port and observed.proxy and not observed.live_alias(service.name)
+        problem = UNREACHED if lost else ""
+        yield _Members(
+            service.name, "service", live, live is not None, service.replicas, check, current, problem
+        )
         for release, containers in by_release.items():
             yield _Members(service.name, "service", release, False, 0, check, containers)
     known = {service.name for service in project.services}
@@ -158,14 +210,22 @@ def _dependencies(project: Project, observed: Observed) -> Iterable[_Members]:
         yield _Members(name, "dependency", None, False, 0, HealthSpec(), (container,))
 
 
-def _proxy(observed: Observed) -> Iterable[_Members]:
-    containers = tuple(
-        container
-        for container in observed.containers
-        if container.labels.get(labels.ROLE) == labels.ROLE_PROXY
-    )
-    if containers:
+def _proxy(project: Project, observed: Observed) -> Iterable[_Members]:
+    """The proxy; a service that needs one and runs without it is unreachable."""
+    state = observed.proxy
+    if state is not None:
+        containers = tuple(one for one in observed.containers if one.id == state.container)
         yield _Members("proxy", "proxy", None, True, 1, HealthSpec(), containers)
+    elif any(service.proxied_port and observed.serves(service.name) for service in project.services):
+        yield _Members("proxy", "proxy", None, True, 1, HealthSpec(), (), MISSING)
+
+
+def _runs(observed: Observed) -> Iterable[_Members]:
+    """Each command that `ftl run` started and that still runs."""
+    for container in sorted(observed.of_role(labels.ROLE_RUN), key=lambda one: one.name):
+        name = container.name.removeprefix(f"{observed.project}-")
+        release = container.labels.get(labels.RELEASE)
+        yield _Members(name, "run", release, True, 0, HealthSpec(), (container,))
 
 
 async def _unit(session: Session, members: _Members) -> Unit:
@@ -180,11 +240,19 @@ async def _unit(session: Session, members: _Members) -> Unit:
         running=len(running),
         wanted=members.wanted,
         image=configured_reference(members.containers[0].image) if members.containers else "",
-        healthy=not unhealthy if results else None,
-        health=unhealthy[0].health if unhealthy else "healthy" if results else "not running",
+        healthy=False if members.problem else not unhealthy if results else None,
+        health=members.problem or _summary(results, unhealthy),
         since=max((result.since for result in running), default=""),
         ports=_ports(members.containers, members.check.ports),
+        restarts=sum(result.restarts for result in results),
     )
+
+
+def _summary(results: Sequence[_ContainerHealth], unhealthy: Sequence[_ContainerHealth]) -> str:
+    """Health in words: the first reason why not, else a remark about one that is healthy."""
+    if not results:
+        return "not running"
+    return unhealthy[0].health if unhealthy else max((result.health for result in results), key=len)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,28 +263,35 @@ class _ContainerHealth:
     healthy: bool
     health: str
     since: str
+    restarts: int = 0
 
 
 async def _check(session: Session, check: HealthSpec, container: Container) -> _ContainerHealth:
-    """Inspect a container and, if it runs, probe it once.
+    """Inspect a container and, if it runs, probe it once; at the same time, by its address in the list.
 
     One that the engine restarted in the last ten minutes is unhealthy: it may answer between two exits.
     """
-    state = await session.engine.container(container.id)
+    bounded = replace(check, timeout=min(check.timeout, PROBE_TIMEOUT))
+    ports = replace(bounded, ports=()) if container.state != "running" else bounded
+    state, probed = await gather2(session.engine.container(container.id), _probe(session, container, ports))
     if state is None:
         return _ContainerHealth(False, False, "removed", "")
     if state.restarting or not state.running:
-        return _ContainerHealth(False, False, _down_reason(state), "")
-    try:
-        bounded = replace(check, timeout=min(check.timeout, PROBE_TIMEOUT))
-        result = await probe(session.engine, session.machine, state, bounded)
-    except FtlError as error:
-        return _ContainerHealth(True, False, error.message, state.started)
+        return _ContainerHealth(False, False, _down_reason(state), "", state.restarts)
+    result = docker_verdict(state, bounded) or with_docker_check(probed, state)
     if result.ok and state.restarts and _RECENTLY.match(container.status):
         times = "once" if state.restarts == 1 else f"{state.restarts} times"
         age = container.status.partition(" (")[0].removeprefix("Up ").lower()
-        return _ContainerHealth(True, False, f"it exits: restarted {times}, {age} ago", state.started)
-    return _ContainerHealth(True, result.ok, _health(result), state.started)
+        result = replace(result, ok=False, text=f"it exits: restarted {times}, {age} ago")
+    return _ContainerHealth(True, result.ok, _health(result), state.started, state.restarts)
+
+
+async def _probe(session: Session, container: Container, check: HealthSpec) -> ProbeResult:
+    """The ports' answer; an error of the connection to them is one, too."""
+    try:
+        return await probe_ports(session.engine, session.machine, container.id, container.endpoints, check)
+    except FtlError as error:
+        return ProbeResult(False, error.message)
 
 
 # "Up 12 seconds (healthy)": go-units' HumanDuration, by the server's clock. Ten minutes at most.

@@ -9,9 +9,10 @@ import pytest
 
 from ftl.cli.commands.logs import nothing_logged, parse_time
 from ftl.cli.commands.setup import parse_port, parse_repository, parse_size
-from ftl.cli.commands.status import age_since
+from ftl.cli.commands.status import age_since, describe_live
 from ftl.cli.commands.tunnels import parse_choice
 from ftl.errors import UsageError
+from ftl.operations.status import LiveRelease
 from ftl.tunnels.tunnels import PortChoice
 
 if TYPE_CHECKING:
@@ -37,6 +38,16 @@ NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 def test_since(text: str, expected: str) -> None:
     """--since takes a duration before now, or a time in any zone."""
     assert parse_time(text, now=NOW) == expected
+
+
+def test_the_live_release_in_one_line() -> None:
+    """With what its record has."""
+    live = LiveRelease("r12", "2026-01-31T09:00:00Z", "ann@laptop", "0123abcdef-dirty", "Fix the cart")
+    assert describe_live(live, now=NOW) == (
+        "r12 went live 3 h ago, by ann@laptop, from 0123abc-dirty Fix the cart"
+    )
+    bare = LiveRelease("r1", "2026-01-31T12:00:00Z", "", None, "")
+    assert describe_live(bare, now=NOW) == "r1 went live now"
 
 
 @pytest.mark.parametrize("text", ["", "10", "m", "1.2.3s", "yesterday", "-5m", "99999999999d"])

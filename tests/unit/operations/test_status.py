@@ -11,10 +11,12 @@ import pytest
 
 from ftl.config.models.project import Dependency, HealthCheck
 from ftl.engine import labels
-from ftl.engine.values import Publish
+from ftl.engine.tarball import tar_archive
+from ftl.engine.values import ContainerSpec, Mount, Publish
 from ftl.errors import EngineError
 from ftl.host.session import Session
-from ftl.operations.status import Status, Unit, status
+from ftl.operations.status import UNREACHED, LiveRelease, Status, Unit, status
+from ftl.proxy.names import release_alias
 from ftl.releases.store import ensure_store, write_record
 from tests.support.clock import run
 from tests.support.fake_engine import Behavior, FakeEngine
@@ -63,6 +65,19 @@ class Server:
         local = listening.sockets[0].getsockname()[1]
         self.machine.reachable[endpoint.address, 8000] = f"tcp://127.0.0.1:{local}"
 
+    async def proxy(self, live: bytes = b"") -> None:
+        """Run the proxy, with this live file for `web`."""
+        spec = ContainerSpec(
+            image="caddy:2",
+            labels={labels.ROLE: labels.ROLE_PROXY},
+            mounts=(Mount("ftl-proxy-config", "/config"),),
+        )
+        self.engine.add_image("caddy:2")
+        await self.engine.create_volume("ftl-proxy-config", {})
+        await self.engine.create("ftl-proxy", spec)
+        await self.engine.start("ftl-proxy")
+        await self.engine.put_archive("ftl-proxy", "/config", tar_archive({"live/shop.web": live}))
+
     async def status(self, asked: Project) -> Status:
         """The project's status here."""
         info = await self.engine.info()
@@ -104,7 +119,7 @@ def test_a_healthy_service() -> None:
             await server.web("shop-web-r1-1")
             await server.web("shop-web-r1-2")
             found = await server.status(project(WEB))
-        (web,) = found.units
+        web = found.units[0]
         assert (found.deployed, found.release, found.engine) == (True, "r1", "28.5.2")
         assert web == Unit(
             name="web",
@@ -207,10 +222,103 @@ def test_containers_of_another_release_have_a_separate_row() -> None:
             await write_record(server.engine, "shop", record("r2", "started", web="r2"))
             found = await server.status(project(replace(WEB, replicas=1)))
         assert found.release == "r1"
-        assert [(unit.release, unit.live, unit.wanted) for unit in found.units] == [
+        assert [(unit.release, unit.live, unit.wanted) for unit in found.units if unit.name == "web"] == [
             ("r1", True, 1),
             ("r2", False, 0),
         ]
+
+    run(work())
+
+
+def test_without_the_proxy_nobody_can_reach_the_site() -> None:
+    """Services may be healthy: the proxy has a row of its own. Workers need none."""
+
+    async def work() -> None:
+        async with Server() as server:
+            await server.web("shop-web-r1")
+            await add(server.engine, "shop-worker-r1", "worker")
+            units = await server.units(project(replace(WEB, replicas=1), WORKER))
+            proxy = units["proxy", None]
+            assert (proxy.kind, proxy.running, proxy.wanted, proxy.healthy) == ("proxy", 0, 1, False)
+            assert proxy.health == "missing: nobody can reach the site"
+            assert ("proxy", None) not in await server.units(project(WORKER))
+
+    run(work())
+
+
+@pytest.mark.parametrize("live", [b"", b"r9-other-12345678\n"])
+def test_a_live_file_that_leads_nowhere_is_told(live: bytes) -> None:
+    """The containers answer, and requests do not reach them."""
+
+    async def work() -> None:
+        async with Server() as server:
+            await server.web("shop-web-r1")
+            await server.proxy(live)
+            units = await server.units(project(replace(WEB, replicas=1)))
+            web = units["web", "r1"]
+            assert (web.healthy, web.health) == (False, UNREACHED)
+            assert units["proxy", None].healthy
+            alias = release_alias("shop", "web", "r1").encode()
+            await server.engine.put_archive("ftl-proxy", "/config", tar_archive({"live/shop.web": alias}))
+            assert (await server.units(project(replace(WEB, replicas=1))))["web", "r1"].healthy
+
+    run(work())
+
+
+def test_the_live_release_is_named_with_its_commit_and_author() -> None:
+    """From its record, whatever this machine's checkout is at."""
+
+    async def work() -> None:
+        async with Server() as server:
+            await server.web("shop-web-r1")
+            await ensure_store(server.engine, "shop-web:r1")
+            made = replace(
+                record("r1", "live", web="r1"),
+                commit="0123abcd",
+                subject="Fix the cart",
+                by="ann@laptop",
+                switched=1767322800.0,
+            )
+            await write_record(server.engine, "shop", made)
+            found = await server.status(project(replace(WEB, replicas=1)))
+        assert found.live == LiveRelease(
+            "r1", "2026-01-02T03:00:00Z", "ann@laptop", "0123abcd", "Fix the cart"
+        )
+
+    run(work())
+
+
+def test_commands_of_ftl_run_are_listed() -> None:
+    """Each by its container, with its release; they are nothing that is deployed."""
+
+    async def work() -> None:
+        async with Server() as server:
+            await add(
+                server.engine,
+                "shop-web-run-1a2b",
+                "web",
+                role=labels.ROLE_RUN,
+                more={labels.RELEASE: "r3"},
+            )
+            found = await server.status(project(WORKER))
+        assert not found.deployed
+        unit = found.units[-1]
+        assert (unit.name, unit.kind, unit.release, unit.health) == ("web-run-1a2b", "run", "r3", "healthy")
+
+    run(work())
+
+
+def test_restarts_are_counted() -> None:
+    """Of all containers of a unit."""
+
+    async def work() -> None:
+        async with Server() as server:
+            await add(server.engine, "shop-worker-r1-1", "worker")
+            await add(server.engine, "shop-worker-r1-2", "worker")
+            for name, count in (("shop-worker-r1-1", 2), ("shop-worker-r1-2", 3)):
+                server.engine.by_name[name].restarts = count
+            units = await server.units(project(WORKER))
+        assert units["worker", "r1"].restarts == 5
 
     run(work())
 

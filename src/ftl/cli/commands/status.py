@@ -11,11 +11,12 @@ from ftl.cli.project import load_project
 from ftl.cli.run import pass_options, run
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from ftl.cli.options import Options
     from ftl.events import Emit
-    from ftl.operations.status import Status, Unit
+    from ftl.operations.status import LiveRelease, Status, Unit
 
 HEADER = ("SERVICE", "RELEASE", "REPLICAS", "IMAGE", "HEALTH", "SINCE", "PORTS")
 OPTIONAL = ("PORTS", "IMAGE", "SINCE", "RELEASE")
@@ -27,10 +28,11 @@ OPTIONAL = ("PORTS", "IMAGE", "SINCE", "RELEASE")
 def command(options: Options) -> None:
     """Show what runs on the server.
 
-    One row for each service, each dependency and the proxy: the number of running replicas, their image, and the
-    result of their health check. Containers of a release that is not live (a deploy is in progress, or was
-    interrupted) have a separate row. Then one row for each job, as in `ftl jobs`. A narrow terminal shows fewer
-    columns; a pipe and --json get all.
+    One row for each service, each dependency, the proxy and each command of `ftl run`: the number of running replicas,
+    their image, and the result of their health check. Containers of a release that is not live (a deploy is in
+    progress, or was interrupted) have a separate row. Then one row for each job, as in `ftl jobs`. Below stand the
+    live release, who deployed it, and the project's addresses. A narrow terminal shows fewer columns; a pipe and
+    --json get all. The exit code is 0 if the server answers, whatever the health.
     """
     project, _, address = load_project(options)
 
@@ -43,7 +45,7 @@ def command(options: Options) -> None:
 
     result = run(options, "status", work, _fields)
     if not options.json:
-        _print(result)
+        _print(result, () if address.host_requests(project) else result.urls)
 
 
 def _fields(status: Status) -> Fields:
@@ -56,20 +58,37 @@ def _fields(status: Status) -> Fields:
     }
 
 
-def _print(status: Status) -> None:
-    """Print the status as a table."""
+def _print(status: Status, urls: Sequence[str]) -> None:
+    """Print the status as a table, and what is live."""
     from datetime import UTC, datetime
 
     if not status.deployed:
         put(f"{status.project} is not deployed on {status.server}; run `ftl deploy`")
         return
-    rows = [_row(unit, datetime.now(UTC)) for unit in status.units]
+    now = datetime.now(UTC)
+    rows = [_row(unit, now) for unit in status.units]
     put_table(HEADER, rows, optional=OPTIONAL, sentences=("HEALTH",))
     if status.jobs:
         from ftl.cli.job_table import put_jobs
 
         put("")
         put_jobs(status.jobs)
+        put("")
+    if status.live is not None:
+        put(describe_live(status.live, now=now))
+    for url in urls:
+        put(url)
+
+
+def describe_live(live: LiveRelease, *, now: datetime) -> str:
+    """One line: "r12 went live 3 h ago, by ann@laptop, from 0123abc Fix the cart"."""
+    text = f"{live.release} went live {age_since(live.time, now=now)} ago".replace(" now ago", " now")
+    if live.by:
+        text += f", by {live.by}"
+    if live.commit:
+        commit, dash, dirty = live.commit.partition("-")
+        text += f", from {commit[:7]}{dash}{dirty}{f' {live.subject}' if live.subject else ''}"
+    return text
 
 
 def _row(unit: Unit, now: datetime) -> tuple[str, ...]:
