@@ -5,7 +5,7 @@ WORKERS ?= 2
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-down test test-fast test-e2e test-nightly test-deps fuzz lint types layers format docs picture lock hooks engine bench-switch bench-deploy bench-setup bench-transfer bench-faults clean
+.PHONY: help venv demo demo-down test test-fast test-e2e test-nightly test-deps fuzz lint types layers format docs picture lock hooks engine bench-switch bench-deploy bench-setup bench-transfer bench-faults bench-operations clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -93,6 +93,9 @@ bench-setup: engine ## What setting a bare server up costs beyond its packages; 
 
 bench-faults: engine ## Kills, cuts, full disks, crashes and power cuts under load: what is lost (nothing) (3 hours)
 	$(PYTHON) -m bench.faults
+
+bench-operations: engine ## Rollback, restart and scale under load: what is lost (nothing), seconds, disk use (20 minutes)
+	$(PYTHON) -m bench.operations
 
 clean: venv ## As demo-down, and also all servers of the lab, .venv and caches
 	$(PYTHON) -m lab clean --images

@@ -30,7 +30,13 @@ from bench.project import remove_images, run_name
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-COMMANDS: list[tuple[str, ...]] = [("deploy",)]
+COMMANDS: list[tuple[str, ...]] = [
+    ("deploy",),
+    ("rollback",),
+    ("restart",),
+    ("scale", "web=4"),
+    ("scale", "web=1"),
+]
 
 DISK = 500_000_000
 """Bytes of the server's disk where it is to be filled."""
