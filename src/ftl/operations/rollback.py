@@ -22,7 +22,7 @@ from ftl.events import Note
 from ftl.figures import count
 from ftl.image.identity import content_id
 from ftl.operations.rebuild import rebuilt_images
-from ftl.releases.record import release_number
+from ftl.operations.rollback_target import choose, once_live, possible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -148,62 +148,6 @@ def plan_rollback(
     return replace(plan, notes=(*_notes(request, target, images, observed), *plan.notes))
 
 
-def choose(observed: Observed, name: str | None) -> ReleaseRecord:
-    """The release to go back to.
-
-    Raises:
-        UsageError: There is no such release, or it never was live.
-    """
-    live = observed.live_record
-    if live is None:
-        raise UsageError(
-            f"{observed.project} is not deployed on {observed.server}",
-            hint="`ftl deploy` makes the first release",
-        )
-    if name is None:
-        return _before(observed, live)
-    number = release_number(name) or release_number(f"r{name}")
-    record = next((record for record in observed.releases if record.number == number), None)
-    if record is None:
-        raise UsageError(f"there is no release `{name}` of {observed.project}", hint=_possible(observed))
-    if record.outcome != "live" and record.release not in observed.live_releases:
-        why = f" ({record.error})" if record.error else ""
-        raise UsageError(f"{record.release} never was live: its deploy failed{why}", hint=_possible(observed))
-    return record
-
-
-def _before(observed: Observed, live: ReleaseRecord) -> ReleaseRecord:
-    """The last release before the live one that was live, is not marked bad, and is another one."""
-    earlier = [record for record in _once_live(observed) if record.number < live.number]
-    for record in reversed(earlier):
-        if not record.bad and record.project and record.release != live.rollback_of:
-            return record
-    bad = any(record.bad for record in earlier)
-    raise UsageError(
-        f"there is no release before {live.release} to go back to",
-        hint="those before it are marked bad; `ftl rollback RELEASE` goes to one of them all the same"
-        if bad
-        else "`ftl releases` lists what was deployed",
-    )
-
-
-def _once_live(observed: Observed) -> list[ReleaseRecord]:
-    return [record for record in observed.releases if record.outcome == "live"]
-
-
-def _possible(observed: Observed, *, without: str = "") -> str:
-    """Hint with the releases that can be restored."""
-    names = [
-        record.release
-        for record in reversed(_once_live(observed))
-        if record.project
-        and not record.bad
-        and record.number != observed.live_number
-        and record.release != without
-    ]
-    return f"possible are {', '.join(names)}" if names else "there is no other to go back to"
-
-
 def restored_project(observed: Observed, target: ReleaseRecord, request: RollbackRequest) -> Project:
     """The project of an earlier release, with the dependencies and the proxy of the live one."""
     project = recorded_project(target, request.server)
@@ -277,7 +221,7 @@ def _refuse_missing(observed: Observed, target: ReleaseRecord, missing: list[str
     raise UsageError(
         f"{target.release} cannot be restored: neither {observed.server} nor this machine has the image of "
         f"{', '.join(missing)} any more",
-        hint=_possible(observed, without=target.release) + build,
+        hint=possible(observed, without=target.release) + build,
     )
 
 
@@ -300,7 +244,7 @@ def _notes(
         than = f"; {target.release} had others: {', '.join(differing)}" if differing else ""
         yield f"dependencies and volumes stay as they are{than}"
     ran = sum(
-        _hooks_run(record, request.server) for record in _once_live(observed) if record.number > target.number
+        _hooks_run(record, request.server) for record in once_live(observed) if record.number > target.number
     )
     if ran:
         yield f"{count(ran, 'pre hook')} ran since {target.release}: what they changed in databases stays"

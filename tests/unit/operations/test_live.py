@@ -24,7 +24,11 @@ from ftl.deploy.request import Author
 from ftl.engine import labels
 from ftl.engine.values import Container, ContainerSpec
 from ftl.errors import UsageError
-from ftl.operations.live import LiveRequest, parse_numbers, plan_restart, plan_scale, plan_start, plan_stop
+from ftl.operations.live import LiveRequest
+from ftl.operations.restart import plan_restart
+from ftl.operations.scale import parse_numbers, plan_scale
+from ftl.operations.start import plan_start
+from ftl.operations.stop import plan_stop
 from ftl.proxy.names import release_alias
 from tests.unit.deploy.world import (
     actions,

@@ -28,7 +28,8 @@ from ftl.engine.values import Image
 from ftl.errors import UsageError
 from ftl.health.spec import SETTLE_SECONDS
 from ftl.operations.releases import listed, plan_mark
-from ftl.operations.rollback import RollbackRequest, choose, plan_rollback
+from ftl.operations.rollback import RollbackRequest, plan_rollback
+from ftl.operations.rollback_target import choose
 from ftl.releases.record import ReleaseRecord, ServiceRecord
 from tests.unit.deploy.world import container, dependency, first, kinds, plan, project, server, service
 

@@ -1,0 +1,69 @@
+"""Target of a rollback: the release that it restores."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.errors import UsageError
+from ftl.releases.record import release_number
+
+if TYPE_CHECKING:
+    from ftl.deploy.observe.state import Observed
+    from ftl.releases.record import ReleaseRecord
+
+
+def choose(observed: Observed, name: str | None) -> ReleaseRecord:
+    """The release to go back to.
+
+    Raises:
+        UsageError: There is no such release, or it never was live.
+    """
+    live = observed.live_record
+    if live is None:
+        raise UsageError(
+            f"{observed.project} is not deployed on {observed.server}",
+            hint="`ftl deploy` makes the first release",
+        )
+    if name is None:
+        return _before(observed, live)
+    number = release_number(name) or release_number(f"r{name}")
+    record = next((record for record in observed.releases if record.number == number), None)
+    if record is None:
+        raise UsageError(f"there is no release `{name}` of {observed.project}", hint=possible(observed))
+    if record.outcome != "live" and record.release not in observed.live_releases:
+        why = f" ({record.error})" if record.error else ""
+        raise UsageError(f"{record.release} never was live: its deploy failed{why}", hint=possible(observed))
+    return record
+
+
+def _before(observed: Observed, live: ReleaseRecord) -> ReleaseRecord:
+    """The last release before the live one that was live, is not marked bad, and is another one."""
+    earlier = [record for record in once_live(observed) if record.number < live.number]
+    for record in reversed(earlier):
+        if not record.bad and record.project and record.release != live.rollback_of:
+            return record
+    bad = any(record.bad for record in earlier)
+    raise UsageError(
+        f"there is no release before {live.release} to go back to",
+        hint="those before it are marked bad; `ftl rollback RELEASE` goes to one of them all the same"
+        if bad
+        else "`ftl releases` lists what was deployed",
+    )
+
+
+def once_live(observed: Observed) -> list[ReleaseRecord]:
+    """Records of the releases that were live, oldest first."""
+    return [record for record in observed.releases if record.outcome == "live"]
+
+
+def possible(observed: Observed, *, without: str = "") -> str:
+    """Hint with the releases that can be restored."""
+    names = [
+        record.release
+        for record in reversed(once_live(observed))
+        if record.project
+        and not record.bad
+        and record.number != observed.live_number
+        and record.release != without
+    ]
+    return f"possible are {', '.join(names)}" if names else "there is no other to go back to"

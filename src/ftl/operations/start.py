@@ -1,0 +1,26 @@
+"""Start: the containers of the live release that were stopped."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ftl.operations.live import plan_live, running_project, select_units
+
+if TYPE_CHECKING:
+    from ftl.deploy.observe.state import Observed
+    from ftl.deploy.plan.model import Plan
+    from ftl.deploy.request import Author
+    from ftl.operations.live import LiveRequest
+
+
+def plan_start(request: LiveRequest, by: Author, observed: Observed) -> Plan:
+    """Plan to start the containers that were stopped, of dependencies too. Pure."""
+    project = running_project(request, observed)
+    services, dependencies = select_units(request, project)
+    named = replace(
+        project,
+        services=tuple(service for service in project.services if service.name in services),
+        dependencies=tuple(one for one in project.dependencies if services or one.name in dependencies),
+    )
+    return plan_live(replace(request, services=services), by, observed, named)
