@@ -147,7 +147,8 @@ def _lock(operation: Operation, session: Session) -> DeployLock:
 async def _apply_under_lock(operation: Operation, session: Session, emit: Emit) -> Applied:
     """Take the lock, observe again (another operation may have ended meanwhile), and apply the plan."""
     project = operation.project
-    holder = f"{operation.by} since {time.strftime('%H:%M:%S')}"
+    verb = "" if operation.verb == "deploy" else f" ({operation.verb})"
+    holder = f"{operation.by}{verb} since {time.strftime('%H:%M:%S')}"
     async with _lock(operation, session).hold(holder, wait=operation.lock_wait, emit=emit) as heartbeat:
         observed = await observe(session.engine, session.info, project.name, session.name)
         plan = operation.plan(observed)

@@ -124,11 +124,8 @@ def _retire(
     why: str = "replaced",
 ) -> Track:
     network = project_network(diff.project.name)
-    serving = [
-        container
-        for container in containers
-        if container.state == "running" and container.id not in diff.stopped_before
-    ]
+    stopped = diff.stopped_before
+    serving = [one for one in containers if one.state == "running" and one.id not in stopped]
     addresses = tuple(
         endpoint.address
         for container in serving
