@@ -49,6 +49,12 @@ def test_a_rollback_loses_no_request_and_needs_no_file(ftl: Callable[..., Projec
         ("r1", "replaced", None),
     ]
     assert all(each["kept"] for each in listed)
+    entries = app.run("audit", "--json").ok().result["entries"]
+    assert [(each["command"], each["release"], each["outcome"]) for each in entries] == [
+        ("rollback r1", "r3", "done"),
+        ("deploy", "r2", "done"),
+        ("deploy", "r1", "done"),
+    ]
     assert app.deploy("--end-hold").ok().result["release"] == "r4"
     assert app.get() == (200, "two")
 

@@ -22,7 +22,7 @@ from ftl.host.session import open_session
 from ftl.image.platforms import remember_platform
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from ftl.config import Project
     from ftl.deploy.backend import Backend
@@ -87,14 +87,9 @@ async def deploy(
         ServerError, LockHeld, BuildFailed, TransferFailed, Unhealthy, HookFailed, EngineError.
     """
     began = time.monotonic()
-    async with _prepared(request, machine, emit, backend) as (operation, session, observed):
-        make_plan = operation.plan
-
-        def plan_unless_held(server: Observed) -> Plan:
-            refuse_if_held(request, server)
-            return make_plan(server)
-
-        applied = await run(replace(operation, plan=plan_unless_held), session, observed, emit=emit)
+    async with _prepared(request, machine, emit, backend, refuse=refuse_if_held) as prepared:
+        operation, session, observed = prepared
+        applied = await run(operation, session, observed, emit=emit)
     return result(request.project, applied, time.monotonic() - began)
 
 
@@ -129,21 +124,40 @@ def _held(hold: Hold) -> str:
 
 @asynccontextmanager
 async def _prepared(
-    request: DeployRequest, machine: Machine, emit: Emit, backend: Backend
+    request: DeployRequest,
+    machine: Machine,
+    emit: Emit,
+    backend: Backend,
+    refuse: Callable[[DeployRequest, Observed], None] = lambda _request, _observed: None,
 ) -> AsyncIterator[tuple[Operation, Session, Observed]]:
-    """Connect; then build here and observe the server at the same time."""
+    """Connect; then build here and observe the server at the same time.
+
+    Args:
+        request: What is asked for.
+        machine: The project's server, not entered yet.
+        emit: Receives progress events.
+        backend: Makes the plan and executes it.
+        refuse: Raises where the server must not be changed now. Called as soon as it is observed, which ends a build
+            that is under way, and again under the lock.
+    """
     project = request.project
+
+    async def observed_now(session: Session) -> Observed:
+        observed = await observe(session.engine, session.info, project.name, session.name)
+        refuse(request, observed)
+        return observed
+
+    def plan(observed: Observed) -> Plan:
+        refuse(request, observed)
+        return backend.plan(request, inputs, observed)
+
     project.select_services(request.services)  # before anything is asked of a server
     files = read_files(project, request.root)
     async with open_session(machine) as session:
         platform = session.info.platform
         remember_platform(project.server.host, platform)
         (built, observed), by = await gather2(
-            gather2(
-                built_images(request, platform, emit),
-                observe(session.engine, session.info, project.name, session.name),
-            ),
-            author(request.root),
+            gather2(built_images(request, platform, emit), observed_now(session)), author(request.root)
         )
         inputs = Inputs(by, built, files)
         operation = Operation(
@@ -151,7 +165,7 @@ async def _prepared(
             project=project,
             root=request.root,
             by=by.name,
-            plan=lambda server: backend.plan(request, inputs, server),
+            plan=plan,
             lock_wait=request.lock_wait,
             runners=backend.runners,
         )
