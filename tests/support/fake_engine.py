@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Literal
 from ftl.engine.values import (
     Container,
     ContainerState,
+    ContainerStats,
     Endpoint,
     ExecResult,
     LogLine,
@@ -64,6 +65,8 @@ class FakeContainer:
 
     Attributes:
         files: By absolute path; a volume's files are kept with the volume.
+        cores: Processors that it keeps busy.
+        memory: Bytes that it uses.
         changed: Set when it ends.
     """
 
@@ -81,6 +84,8 @@ class FakeContainer:
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     files: Files = field(default_factory=dict)
     log: list[LogLine] = field(default_factory=list)
+    cores: float = 0.5
+    memory: int = 50_000_000
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def end(self, exit_code: int, *, oom_killed: bool = False, stopped: bool = False) -> None:
@@ -236,6 +241,14 @@ class FakeEngine(FakeImages):
                 if ended:
                     break
                 await asyncio.sleep(0.01)
+
+    async def stats(self, container: str) -> ContainerStats | None:
+        async with self._call("stats", container, reads=True):
+            target = self._find(container)
+            if target is None or target.state != "running":
+                return None
+            now = asyncio.get_running_loop().time()
+            return ContainerStats(now, now * target.cores, target.memory, 2 << 30)
 
     async def put_archive(self, container: str, path: str, archive: bytes) -> None:
         async with self._call("put_archive", container, path):

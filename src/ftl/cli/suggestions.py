@@ -44,6 +44,7 @@ COMMANDS = {
     "sh": "exec",
     "shell": "exec",
     "ssh": "exec",
+    "stats": "status",
     "tail": "logs",
     "top": "status",
     "tunnel": "tunnels",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         Container,
         ContainerSpec,
         ContainerState,
+        ContainerStats,
         DiskUsage,
         EngineInfo,
         ExecResult,
@@ -287,6 +288,10 @@ class Engine:
             until=until,
             timestamps=timestamps,
         )
+
+    async def stats(self, container: str) -> ContainerStats | None:
+        """Use of processor and memory; None where the container is missing or does not run."""
+        return await containers.stats(self._client, container)
 
     async def put_archive(self, container: str, path: str, archive: bytes) -> None:
         """Unpack a tar archive in a folder of a container, running or not."""

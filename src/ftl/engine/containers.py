@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 
     from aiohttp import ClientResponse
 
-    from ftl.engine.values import Container, ContainerSpec, ContainerState, LogLine, RestartPolicy
+    from ftl.engine.values import (
+        Container,
+        ContainerSpec,
+        ContainerState,
+        ContainerStats,
+        LogLine,
+        RestartPolicy,
+    )
 
 # Fields of `GET /containers/json`: aiodocker's containers offer them one by one.
 _LISTED = (
@@ -219,6 +226,23 @@ def unix_time(stamp: str) -> str:
     whole, fraction, zone = match.groups()
     seconds = int(datetime.fromisoformat(whole + zone).timestamp())
     return f"{seconds}.{(fraction or '').ljust(9, '0')}"
+
+
+async def stats(client: Client, container: str) -> ContainerStats | None:
+    """`GET /containers/{id}/stats`, one sample.
+
+    Without `one-shot` the engine waits a second for another.
+    """
+    path = f"containers/{checked(container)}/stats"
+
+    async def work() -> ContainerStats | None:
+        async with (
+            client.call(f"measure {container}") as docker,
+            client.raw(docker, "GET", path, query=[("stream", "0"), ("one-shot", "1")]) as response,
+        ):
+            return convert.container_stats(as_object(await response.json()))
+
+    return await none_if_missing(work())
 
 
 async def put_archive(client: Client, container: str, path: str, archive: bytes) -> None:

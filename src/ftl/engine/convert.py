@@ -6,11 +6,13 @@ The shapes are those of the Engine API reference, tested with Docker 20.10 (API 
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Literal, get_args
 
 from ftl.engine.values import (
     Container,
     ContainerState,
+    ContainerStats,
     DiskUsage,
     Endpoint,
     EngineInfo,
@@ -22,6 +24,8 @@ from ftl.engine.values import (
     Volume,
 )
 from ftl.json_fields import Json, as_bool, as_int, as_object, as_objects, as_str, as_str_map, as_strs
+
+_RFC3339_SECONDS = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?Z")
 
 State = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
 
@@ -48,6 +52,7 @@ def engine_info(info: Json, api: str) -> EngineInfo:
         root=as_str(info.get("DockerRootDir")),
         kernel=as_str(info.get("KernelVersion")),
         id=as_str(info.get("ID")),
+        memory=as_int(info.get("MemTotal")),
     )
 
 
@@ -209,6 +214,27 @@ def _check_seconds(check: Json) -> float:
     )
     retries = as_int(check.get("Retries")) or 3
     return start + ((interval or 30.0) + (timeout or 30.0)) * (retries + 1)
+
+
+def container_stats(item: Json) -> ContainerStats | None:
+    """`GET /containers/{id}/stats`; None for a container that does not run.
+
+    Memory as the docker CLI shows it. The file cache is `inactive_file` in cgroup v2, `total_inactive_file` in v1.
+    """
+    read = _RFC3339_SECONDS.match(as_str(item.get("read")))
+    memory = as_object(item.get("memory_stats"))
+    if read is None or "usage" not in memory:
+        return None
+    details = as_object(memory.get("stats"))
+    cache = as_int(details.get("inactive_file")) or as_int(details.get("total_inactive_file"))
+    whole, fraction = read.groups()
+    return ContainerStats(
+        seconds=datetime.fromisoformat(f"{whole}+00:00").timestamp() + float(f"0.{fraction or 0}"),
+        cpu_seconds=as_int(as_object(as_object(item.get("cpu_stats")).get("cpu_usage")).get("total_usage"))
+        / 1e9,
+        memory=max(0, as_int(memory.get("usage")) - cache),
+        memory_limit=as_int(memory.get("limit")),
+    )
 
 
 def network(item: Json) -> Network:

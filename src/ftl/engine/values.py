@@ -25,6 +25,7 @@ class EngineInfo:
         root: The engine's data directory on its machine.
         kernel: "6.1.0-18-amd64", from uname on its machine; empty where unknown.
         id: Unique to the engine. It is kept in a file that only root can read, so only users of the engine know it.
+        memory: Bytes of its machine; 0 where unknown.
     """
 
     version: str
@@ -34,6 +35,7 @@ class EngineInfo:
     root: str
     kernel: str = ""
     id: str = ""
+    memory: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,23 @@ class ContainerState:
     endpoints: tuple[Endpoint, ...] = ()
     check_seconds: float = 0.0
     finished: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerStats:
+    """Use of the machine by a running container, up to a moment.
+
+    Attributes:
+        seconds: The moment: Unix time by the machine's clock.
+        cpu_seconds: Processor time since its start.
+        memory: Bytes, without the file cache that can be dropped.
+        memory_limit: Bytes; the machine's memory where the container has no limit.
+    """
+
+    seconds: float
+    cpu_seconds: float
+    memory: int
+    memory_limit: int
 
 
 @dataclass(frozen=True, slots=True)

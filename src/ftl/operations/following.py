@@ -20,7 +20,7 @@ from ftl.operations.logs import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from ftl.engine.api import Engine
@@ -51,6 +51,28 @@ async def keep_following(
     Raises:
         FtlError: The first connection fails, or there is no log.
     """
+    await keep_connected(
+        connect, lambda session: follower.follow(session.engine), lambda: follower.began, emit
+    )
+
+
+async def keep_connected(
+    connect: Callable[[], AbstractAsyncContextManager[Session]],
+    work: Callable[[Session], Awaitable[None]],
+    began: Callable[[], bool],
+    emit: Emit,
+) -> None:
+    """Run work that ends only by errors; once it has begun, connect again after each.
+
+    Args:
+        connect: Makes a connection to the server.
+        work: The work, on a connection.
+        began: Whether it had a first success; an error before that is raised.
+        emit: Receives a note when the connection is lost and when it is back.
+
+    Raises:
+        FtlError: An error before the work had begun.
+    """
     attempt = 0
     while True:
         try:
@@ -58,9 +80,9 @@ async def keep_following(
                 if attempt:
                     emit(Note(f"connected to {session.name} again"))
                 attempt = 0
-                await follower.follow(session.engine)
+                await work(session)
         except FtlError as error:
-            if not follower.began:
+            if not began():
                 raise
             pause = PAUSES[min(attempt, len(PAUSES) - 1)]
             attempt += 1

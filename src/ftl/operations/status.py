@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from ftl.aio import gather, gather2
@@ -53,6 +53,7 @@ class Unit:
         since: Start of the youngest of its running containers: RFC 3339, empty where none runs.
         ports: "8000" inside the network, "127.0.0.1:49153->5432" where the server itself listens.
         restarts: How often the engine restarted its containers after an exit.
+        containers: IDs of its containers.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Unit:
     since: str
     ports: tuple[str, ...]
     restarts: int = 0
+    containers: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +247,7 @@ async def _unit(session: Session, members: _Members) -> Unit:
         since=max((result.since for result in running), default=""),
         ports=_ports(members.containers, members.check.ports),
         restarts=sum(result.restarts for result in results),
+        containers=tuple(container.id for container in members.containers),
     )
 
 

@@ -120,7 +120,7 @@ def command(
             async with connect() as session:
                 await read_logs(session.engine, query, show, warn)
         if not show.count and lines != 0:
-            emit(Note(nothing_logged(chosen, since)))
+            emit(Note(nothing_logged(chosen, since, matching=grep)))
 
     run(options, "logs", work, lambda _: {})
 
@@ -153,9 +153,11 @@ def _noting_silence(show: _Counting, names: Sequence[str], emit: Emit) -> Iterat
         timer.cancel()
 
 
-def nothing_logged(names: Sequence[str], since: str | None = None) -> str:
-    """The note that these containers have logged nothing, or nothing since then."""
+def nothing_logged(names: Sequence[str], since: str | None = None, *, matching: str | None = None) -> str:
+    """The note that these containers have logged nothing, or nothing since then or like that."""
     listed = ", ".join(names)
+    if matching is not None:
+        return f"{listed}: no line matches {matching}"
     return f"{listed}: nothing logged since {since}" if since else f"{listed}: nothing logged yet"
 
 

@@ -11,11 +11,14 @@ from ftl.cli.project import load_project
 from ftl.cli.run import pass_options, run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
     from datetime import datetime
 
     from ftl.cli.options import Options
+    from ftl.config import Project
     from ftl.events import Emit
+    from ftl.host.session import Session
     from ftl.operations.status import LiveRelease, Status, Unit
 
 HEADER = ("SERVICE", "RELEASE", "REPLICAS", "IMAGE", "HEALTH", "SINCE", "PORTS")
@@ -24,8 +27,11 @@ OPTIONAL = ("PORTS", "IMAGE", "SINCE", "RELEASE")
 
 
 @click.command()
+@click.option(
+    "--watch", is_flag=True, help="Show it again every two seconds, with processor and memory, until Ctrl-C."
+)
 @pass_options
-def command(options: Options) -> None:
+def command(options: Options, watch: bool) -> None:
     """Show what runs on the server.
 
     One row for each service, each dependency, the proxy and each command of `ftl run`: the number of running replicas,
@@ -36,16 +42,42 @@ def command(options: Options) -> None:
     """
     project, _, address = load_project(options)
 
-    async def work(_: Emit) -> Status:
+    def connect() -> AbstractAsyncContextManager[Session]:
         from ftl.host.session import open_session
+
+        return open_session(address.machine(project=project.name))
+
+    if watch:
+        _watch(options, project, connect)
+        return
+
+    async def work(_: Emit) -> Status:
         from ftl.operations.status import status
 
-        async with open_session(address.machine(project=project.name)) as session:
+        async with connect() as session:
             return await status(project, session)
 
     result = run(options, "status", work, _fields)
     if not options.json:
         _print(result, () if address.host_requests(project) else result.urls)
+
+
+def _watch(
+    options: Options, project: Project, connect: Callable[[], AbstractAsyncContextManager[Session]]
+) -> None:
+    """Show the status until Ctrl-C."""
+    from ftl.cli.status_watch import LiveTable, put_tick
+
+    async def work(emit: Emit) -> None:
+        from ftl.operations.watch import watch
+
+        if options.json:
+            await watch(project, connect, put_tick, emit)
+            return
+        with LiveTable() as live:
+            await watch(project, connect, live.show, emit)
+
+    run(options, "status", work, lambda _: {})
 
 
 def _fields(status: Status) -> Fields:

@@ -1,0 +1,117 @@
+"""Status of a project again and again, with its use of processor and memory. Read-only."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ftl.aio import gather
+from ftl.operations.following import keep_connected
+from ftl.operations.status import status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
+
+    from ftl.config import Project
+    from ftl.engine.values import ContainerStats
+    from ftl.events import Emit
+    from ftl.host.session import Session
+    from ftl.operations.status import Status, Unit
+
+TICK_SECONDS = 2.0
+"""Seconds between the end of a look and the next one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Use of the server by the containers of a unit.
+
+    Attributes:
+        cpu: Processors that it keeps busy: 0.5 is half of one; None until there are two samples.
+        memory: Bytes.
+        memory_limit: Bytes, the sum of the containers' limits; None where one has no limit.
+    """
+
+    cpu: float | None
+    memory: int
+    memory_limit: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One look at the server.
+
+    Attributes:
+        usage: For each unit of the status, in order; None where nothing of it runs.
+    """
+
+    status: Status
+    usage: tuple[Usage | None, ...]
+
+
+async def watch(
+    project: Project,
+    connect: Callable[[], AbstractAsyncContextManager[Session]],
+    show: Callable[[Tick], None],
+    emit: Emit,
+) -> None:
+    """Show the status until cancelled, also across lost connections.
+
+    Args:
+        project: The project.
+        connect: Makes a connection to the server.
+        show: Called with each look.
+        emit: Receives a note when the connection is lost and when it is back.
+
+    Raises:
+        FtlError: The first look fails.
+    """
+    before: Mapping[str, ContainerStats] = {}
+    shown = False
+
+    async def work(session: Session) -> None:
+        nonlocal before, shown
+        while True:
+            found = await status(project, session)
+            samples = await _samples(session, found)
+            machine = session.info.memory
+            show(Tick(found, tuple(usage_of(unit, samples, before, machine) for unit in found.units)))
+            before, shown = samples, True
+            await asyncio.sleep(TICK_SECONDS)
+
+    await keep_connected(connect, work, lambda: shown, emit)
+
+
+async def _samples(session: Session, found: Status) -> Mapping[str, ContainerStats]:
+    containers = [container for unit in found.units if unit.running for container in unit.containers]
+    taken = await gather(session.engine.stats(container) for container in containers)
+    return {name: sample for name, sample in zip(containers, taken, strict=True) if sample is not None}
+
+
+def usage_of(
+    unit: Unit, samples: Mapping[str, ContainerStats], before: Mapping[str, ContainerStats], machine: int
+) -> Usage | None:
+    """Use of the server by a unit, from two samples of its containers. Pure.
+
+    Args:
+        unit: The unit.
+        samples: Container -> the latest sample.
+        before: Container -> the one before.
+        machine: Bytes of the server's memory, which the engine calls the limit of a container that has none.
+    """
+    own = [(samples[name], before.get(name)) for name in unit.containers if name in samples]
+    if not own:
+        return None
+    busy = [
+        max(0.0, now.cpu_seconds - then.cpu_seconds) / (now.seconds - then.seconds)
+        for now, then in own
+        if then is not None and now.seconds > then.seconds
+    ]
+    limits = [now.memory_limit for now, _ in own]
+    return Usage(
+        cpu=sum(busy) if busy else None,
+        memory=sum(now.memory for now, _ in own),
+        memory_limit=sum(limits) if all(not machine or limit < machine for limit in limits) else None,
+    )

@@ -1,0 +1,151 @@
+"""Status again and again: what units use, and lost connections."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.cli.status_watch import table_lines
+from ftl.engine.values import ContainerStats
+from ftl.errors import EngineUnavailable
+from ftl.events import Event, Note
+from ftl.host.session import Session
+from ftl.operations.status import Unit
+from ftl.operations.watch import TICK_SECONDS, Tick, Usage, usage_of, watch
+from tests.support.clock import run
+from tests.support.fake_engine import FakeEngine
+from tests.support.fake_machine import FakeMachine
+from tests.unit.cli.test_commands import NOW
+from tests.unit.deploy.world import project, service
+from tests.unit.operations.stage import add
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+WORKER = project(service("worker", port=None, routes=()))
+GB = 1 << 30
+
+
+def unit(*containers: str) -> Unit:
+    """A worker with these containers."""
+    return Unit(
+        "worker",
+        "service",
+        "r1",
+        True,
+        len(containers),
+        2,
+        "shop-worker:r1",
+        True,
+        "healthy",
+        "2026-01-31T09:00:00.5Z",
+        (),
+        3,
+        containers,
+    )
+
+
+def test_use_is_the_sum_of_the_containers() -> None:
+    """Processor time by the machine's own clock, between two samples; one that is new has one sample only."""
+    before = {"a": ContainerStats(10.0, 5.0, 0, GB)}
+    samples = {"a": ContainerStats(12.0, 6.0, 100, GB), "b": ContainerStats(12.0, 50.0, 200, GB)}
+    assert usage_of(unit("a", "b"), samples, before, 8 * GB) == Usage(0.5, 300, 2 * GB)
+    assert usage_of(unit("b"), samples, before, 8 * GB) == Usage(None, 200, GB)
+    assert usage_of(unit("gone"), samples, before, 8 * GB) is None
+
+
+def test_the_machines_memory_is_no_limit() -> None:
+    """The engine says so for a container without a limit."""
+    samples = {"a": ContainerStats(12.0, 6.0, 100, 8 * GB)}
+    usage = usage_of(unit("a"), samples, {}, 8 * GB)
+    assert usage is not None
+    assert usage.memory_limit is None
+
+
+def test_a_restarted_container_keeps_nothing_busy_backwards() -> None:
+    """Its processor time begins again."""
+    before = {"a": ContainerStats(10.0, 50.0, 0, GB)}
+    usage = usage_of(unit("a"), {"a": ContainerStats(12.0, 1.0, 100, GB)}, before, 8 * GB)
+    assert usage is not None
+    assert usage.cpu == 0
+
+
+async def watched(engine: FakeEngine, seconds: float) -> tuple[list[Tick], list[Event], int]:
+    """Looks, events, and connections in this time."""
+    ticks: list[Tick] = []
+    events: list[Event] = []
+    connections = 0
+
+    @asynccontextmanager
+    async def connect() -> AsyncIterator[Session]:
+        nonlocal connections
+        connections += 1
+        yield Session("shop.example.com", FakeMachine(), engine, await engine.info())
+
+    task = asyncio.ensure_future(watch(WORKER, connect, ticks.append, events.append))
+    await asyncio.wait({task}, timeout=seconds)
+    if task.done():
+        task.result()
+    task.cancel()
+    await asyncio.wait({task})
+    return ticks, events, connections
+
+
+def test_looks_come_again_and_again() -> None:
+    """From the second one on with the use of the processor."""
+
+    async def work() -> tuple[list[Tick], list[Event], int]:
+        engine = FakeEngine()
+        await add(engine, "shop-worker-r1", "worker")
+        return await watched(engine, 2.5 * TICK_SECONDS)
+
+    ticks, events, connections = run(work())
+    assert (len(ticks), events, connections) == (3, [], 1)
+    assert [tick.usage[0].cpu if tick.usage[0] else None for tick in ticks] == [None, 0.5, 0.5]
+
+
+def test_a_lost_connection_is_made_again() -> None:
+    """One that fails at first is an error."""
+
+    async def work(number: int) -> tuple[list[Tick], list[Event], int]:
+        engine = FakeEngine()
+        await add(engine, "shop-worker-r1", "worker")
+        engine.fail("stats", EngineUnavailable("lost"), number=number)
+        return await watched(engine, 10)
+
+    ticks, events, connections = run(work(2))
+    assert len(ticks) >= 2
+    assert connections == 2
+    assert [event.text for event in events if isinstance(event, Note)] == [
+        "connection lost (lost); trying again in 1 s",
+        "connected to shop.example.com again",
+    ]
+    with pytest.raises(EngineUnavailable):
+        run(work(1))
+
+
+def test_the_table() -> None:
+    """Processor as part of one, memory against its limit."""
+
+    async def work() -> Tick:
+        engine = FakeEngine()
+        await add(engine, "shop-worker-r1", "worker")
+        return (await watched(engine, 1))[0][0]
+
+    tick = run(work())
+    shown = Tick(tick.status, (Usage(1.5, 50_000_000, 512 << 20),))
+    _, _, header, row = table_lines(shown, now=NOW, width=None)
+    assert header.split() == [
+        "SERVICE",
+        "RELEASE",
+        "REPLICAS",
+        "HEALTH",
+        "CPU",
+        "MEMORY",
+        "RESTARTS",
+        "SINCE",
+    ]
+    assert "150%  50.0 MB / 512M" in row
