@@ -9,6 +9,7 @@ from ftl.engine.client import Client
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+    from socket import socket
     from types import TracebackType
 
     from ftl.engine.errors import Explain
@@ -41,17 +42,25 @@ class Engine:
     long as the engine keeps them open, and callers can bound them by `asyncio.timeout`.
     """
 
-    def __init__(self, url: str, *, name: str, explain: Explain | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        name: str,
+        explain: Explain | None = None,
+        ready: list[socket] | None = None,
+    ) -> None:
         """Prepare for the engine at `url`.
 
         Args:
             url: "unix:///path" or "tcp://host:port".
             name: Its machine's name in errors: "this machine", "shop.example.com".
             explain: Asked for a better error when no engine answers: `Machine.explain`.
+            ready: Sockets that are connected to `url`, of which it takes those that it needs.
         """
         self.name = name
         self.url = url
-        self._client = Client(url, name=name, explain=explain)
+        self._client = Client(url, name=name, explain=explain, ready=[] if ready is None else ready)
 
     async def __aenter__(self) -> Self:
         await self._client.__aenter__()
@@ -65,10 +74,6 @@ class Engine:
     async def info(self) -> EngineInfo:
         """Version, platform and storage of the engine; cached after the first call."""
         return await self._client.info()
-
-    async def open(self, connections: int) -> None:
-        """Open connections ahead of parallel calls: over SSH each costs a round trip."""
-        await self._client.open(connections)
 
     # --- images -------------------------------------------------------------------------------
 

@@ -11,7 +11,6 @@ import aiohttp
 from aiodocker import Docker, DockerError
 from yarl import URL
 
-from ftl.aio import gather
 from ftl.engine import convert
 from ftl.engine.errors import FOREIGN, EngineCall, Explain, mapped
 from ftl.errors import EngineError, EngineUnavailable
@@ -19,7 +18,12 @@ from ftl.json_fields import as_object, as_str
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
+    from socket import socket
     from types import TracebackType
+
+    from aiohttp.client_proto import ResponseHandler
+    from aiohttp.client_reqrep import ClientRequest
+    from aiohttp.tracing import Trace
 
     from ftl.engine.values import EngineInfo
 
@@ -48,10 +52,34 @@ def bounded(seconds: float = CALL_SECONDS) -> aiohttp.ClientTimeout:
 UNBOUNDED = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
 
 
-def connector(url: str) -> aiohttp.BaseConnector:
-    """Connector of aiohttp for "unix:///path" or "tcp://host:port", with keep-alive."""
+class _UnixConnector(aiohttp.UnixConnector):
+    """Uses sockets that are connected already, before it connects new ones.
+
+    aiohttp has no public way to hand it a connected unix socket (3.14). The private names have been the same since 3.0.
+    """
+
+    def __init__(self, path: str, ready: list[socket]) -> None:
+        super().__init__(path, keepalive_timeout=_KEEP_ALIVE_SECONDS)
+        self._ready = ready
+
+    async def _create_connection(
+        self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+    ) -> ResponseHandler:
+        if not self._ready:
+            return await super()._create_connection(req, traces, timeout)
+        _, protocol = await self._loop.create_unix_connection(self._factory, sock=self._ready.pop())
+        return protocol
+
+
+def connector(url: str, ready: list[socket] | None = None) -> aiohttp.BaseConnector:
+    """Connector of aiohttp for "unix:///path" or "tcp://host:port", with keep-alive.
+
+    Args:
+        url: The address.
+        ready: Connected sockets to use first, of which it takes those that it needs.
+    """
     if url.startswith("unix://"):
-        return aiohttp.UnixConnector(url.removeprefix("unix://"), keepalive_timeout=_KEEP_ALIVE_SECONDS)
+        return _UnixConnector(url.removeprefix("unix://"), [] if ready is None else ready)
     return aiohttp.TCPConnector(keepalive_timeout=_KEEP_ALIVE_SECONDS)
 
 
@@ -69,9 +97,10 @@ def checked(name: str) -> str:
 class Client:
     """A session with one engine."""
 
-    def __init__(self, url: str, *, name: str, explain: Explain | None) -> None:
+    def __init__(self, url: str, *, name: str, explain: Explain | None, ready: list[socket]) -> None:
         self.name = name
         self._url = url
+        self._ready = ready
         self._explain = explain
         self._docker: Docker | None = None
         self._connector: aiohttp.BaseConnector | None = None
@@ -80,7 +109,7 @@ class Client:
         self.log_driver = ""
 
     async def __aenter__(self) -> Self:
-        self._connector = connector(self._url)
+        self._connector = connector(self._url, self._ready)
         # With an explicit connector, aiodocker uses the URL only to compose requests: any host will do.
         url = "unix://localhost" if self._url.startswith("unix://") else self._url
         self._docker = Docker(url, connector=self._connector, timeout=bounded())
@@ -108,16 +137,6 @@ class Client:
                 async with self._mapping("describe itself", CALL_SECONDS) as docker:
                     self._info = await self._ask(docker)
         return self._info
-
-    async def open(self, connections: int) -> None:
-        """Open extra connections ahead of parallel calls."""
-        async with self._mapping("answer", CALL_SECONDS) as docker:
-            await gather(self._ping(docker) for _ in range(connections))
-
-    async def _ping(self, docker: Docker) -> None:
-        """`GET /_ping`: it needs no version, and is answered at once."""
-        async with docker.session.get(URL(f"{docker.docker_host}/_ping"), timeout=bounded()) as response:
-            await response.read()
 
     async def _ask(self, docker: Docker) -> EngineInfo:
         """`GET /info` without a version: every response has the engine's version in the header Api-Version.

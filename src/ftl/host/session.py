@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ftl.aio import gather2
+from ftl.engine.loading import load_api
 from ftl.errors import EngineUnavailable, FtlError, ServerError, at
+from ftl.ssh.streams import open_sockets
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from socket import socket
 
     from ftl.engine.api import Engine
     from ftl.engine.values import EngineInfo
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 _LIKELY_SECONDS = 10.0
 """For an answer from the engine's usual socket; after that it is asked again, with all the time that it needs."""
 
-_CONNECTIONS = 6
-"""Opened while the first call is under way, for the calls that follow side by side."""
+_CONNECTIONS = 8
+"""Connections to the engine that are opened ahead, for calls side by side: over SSH each takes a round trip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,36 +42,54 @@ class Session:
 
 
 @asynccontextmanager
-async def open_session(machine: Machine) -> AsyncIterator[Session]:
+async def open_session(machine: Machine, *, loads: str = "") -> AsyncIterator[Session]:
     """Connect to a server and its engine; everything is closed at the end.
 
-    The engine's usual socket is asked already while the machine still reports which socket it is; and aiohttp, which
-    takes longer to load than all the rest, is loaded while ssh connects.
+    The engine's usual socket is asked already while the machine still reports which socket it is. Modules that take
+    long to load are loaded meanwhile: aiohttp while ssh connects, and the caller's own while the engine answers.
 
     Args:
         machine: The server, not entered yet.
+        loads: Name of a module that the caller needs next.
 
     Raises:
         ServerError: It cannot be reached, refuses us, or no engine answers there.
     """
     async with AsyncExitStack() as stack:
         stack.push_async_callback(machine.close)
-        connecting = asyncio.create_task(machine.likely_engine_url())
+        ready: list[socket] = []
+        stack.callback(_close, ready)
+        connecting = asyncio.create_task(_connect(machine, ready))
         stack.push_async_callback(_cancel, connecting)
-        await asyncio.to_thread(import_module, "ftl.engine.api")
+        await asyncio.to_thread(load_api)
         usual = await connecting
-        likely = None if usual is None else await stack.enter_async_context(_engine(machine, usual))
+        likely = None if usual is None else await stack.enter_async_context(_engine(machine, usual, ready))
         asking = asyncio.create_task(_first_answer(likely))
         stack.push_async_callback(_cancel, asking)
+        if loads:
+            await asyncio.to_thread(import_module, loads)
         await stack.enter_async_context(machine)
         stack.enter_context(at(server=machine.name))
         url = await machine.engine_url()
         info = await asking if url == usual else None
         engine = likely
         if engine is None or info is None:
-            engine = await stack.enter_async_context(_engine(machine, url))
+            engine = await stack.enter_async_context(_engine(machine, url, []))
             info = await _ask(engine, machine.name)
         yield Session(machine.name, machine, engine, info)
+
+
+async def _connect(machine: Machine, ready: list[socket]) -> str | None:
+    """Connect, and open connections to the engine's usual socket; its URL, if there is something to gain."""
+    usual = await machine.likely_engine_url()
+    if usual is not None:
+        ready += open_sockets(usual, _CONNECTIONS)
+    return usual
+
+
+def _close(sockets: list[socket]) -> None:
+    for each in sockets:
+        each.close()
 
 
 async def _cancel(task: asyncio.Task[Any]) -> None:
@@ -79,10 +99,10 @@ async def _cancel(task: asyncio.Task[Any]) -> None:
         task.exception()  # if there is one, entering has raised the like
 
 
-def _engine(machine: Machine, url: str) -> Engine:
+def _engine(machine: Machine, url: str, ready: list[socket]) -> Engine:
     from ftl.engine.api import Engine
 
-    return Engine(url, name=machine.name, explain=machine.explain)
+    return Engine(url, name=machine.name, explain=machine.explain, ready=ready)
 
 
 async def _first_answer(engine: Engine | None) -> EngineInfo | None:
@@ -91,8 +111,7 @@ async def _first_answer(engine: Engine | None) -> EngineInfo | None:
         return None
     with suppress(FtlError, TimeoutError):
         async with asyncio.timeout(_LIKELY_SECONDS):
-            info, _ = await gather2(engine.info(), engine.open(_CONNECTIONS))
-            return info
+            return await engine.info()
     return None
 
 

@@ -45,16 +45,17 @@ def command(options: Options, watch: bool) -> None:
     def connect() -> AbstractAsyncContextManager[Session]:
         from ftl.host.session import open_session
 
-        return open_session(address.machine(project=project.name))
+        machine = address.machine(project=project.name)
+        return open_session(machine, loads="ftl.operations.status")
 
     if watch:
         _watch(options, project, connect)
         return
 
     async def work(_: Emit) -> Status:
-        from ftl.operations.status import status
-
         async with connect() as session:
+            from ftl.operations.status import status
+
             return await status(project, session)
 
     result = run(options, "status", work, _fields)
