@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from io import TextIOWrapper
@@ -11,10 +12,15 @@ import click
 
 from ftl import __version__
 from ftl.cli.options import add_global_options
-from ftl.cli.overview import names, overview
+from ftl.cli.overview import COMMANDS, names, overview
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from click.shell_completion import CompletionItem
+
+_COMPLETING = "_FTL_COMPLETE" in os.environ
+"""Whether a shell asks for completions: its variable, by click's rule for `ftl`."""
 
 
 class Commands(click.Group):
@@ -31,7 +37,21 @@ class Commands(click.Group):
         command = import_module(f"ftl.cli.commands.{cmd_name}").command
         assert isinstance(command, click.Command)
         add_global_options(command)
+        if _COMPLETING:
+            from ftl.cli.completion import add_completions
+
+            add_completions(cmd_name, command)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete commands from the table, which imports none of them, and the global options."""
+        from click.shell_completion import CompletionItem
+
+        helps = {name: text for section in COMMANDS.values() for name, text in section.items()}
+        found = [
+            CompletionItem(name, help=text) for name, text in helps.items() if name.startswith(incomplete)
+        ]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the overview, the same as without click."""
@@ -45,6 +65,10 @@ def cli() -> None:
 
 
 add_global_options(cli)
+if _COMPLETING:
+    from ftl.cli.completion import add_completions
+
+    add_completions("", cli)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -36,6 +36,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "run": "Run a command in a new container of a service.",
         "jobs": "List the jobs of the project, or run one now.",
         "tunnels": "Forward the dependencies' ports to this machine.",
+        "completion": "Complete commands, options and names in bash, zsh or fish.",
         "version": "Print the versions of FTL, Python and the server's engine.",
     },
     "Servers": {

@@ -73,6 +73,9 @@ def command(
         )
         return await deploy(request, address.machine(project=project.name), emit=emit)
 
+    from ftl.cli.seen import remember
+
     result = run(options, "deploy", work, lambda result: deploy_fields(result, address.urls(project, result)))
+    remember(project.name, address.server.host, [result.release])
     if not options.json:
         print_deploy(result, address.urls(project, result), address.host_requests(project))

@@ -54,6 +54,7 @@ def command(options: Options, number: int, mark_bad: str | None, reason: str, pr
         return await releases(target.project, target.address.server, machine)
 
     found = run(options, "releases", work, lambda found: _fields(found[:number]))
+    _remember(target, found)
     if not options.json:
         _print(target, found[:number])
 
@@ -65,6 +66,12 @@ async def _mark(target: Target, release: str, reason: str, emit: Emit) -> None:
     by = await author(target.root)
     request = MarkRequest(target.project, target.address.server, target.root, by.name, release, reason)
     await mark_bad(request, target.address.machine(project=target.project), emit=emit)
+
+
+def _remember(target: Target, found: Sequence[Release]) -> None:
+    from ftl.cli.seen import remember
+
+    remember(target.project, target.address.server.host, [release.record.release for release in found])
 
 
 def _fields(found: Sequence[Release]) -> Fields:
