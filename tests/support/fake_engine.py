@@ -35,7 +35,7 @@ from tests.support.fake_images import INFO, FakeImages
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 
-    from ftl.engine.values import ContainerSpec, EngineInfo, RestartPolicy
+    from ftl.engine.values import ContainerSpec, EngineInfo
 
 Files = dict[str, bytes | None]
 """Path -> content; None for a folder."""
@@ -196,7 +196,7 @@ class FakeEngine(FakeImages):
             self.by_name = {name if one is target else key: one for key, one in self.by_name.items()}
             target.name = name
 
-    async def set_restart_policy(self, container: str, policy: RestartPolicy) -> None:
+    async def set_restart_policy(self, container: str, policy: str) -> None:
         async with self._call("set_restart_policy", container, policy):
             target = self._get(container)
             target.spec = replace(target.spec, restart=policy)
@@ -399,4 +399,5 @@ def _inspected(one: FakeContainer) -> ContainerState:
         pid=one.created if one.state == "running" else 0,
         restarts=one.restarts,
         endpoints=tuple(one.endpoints.values()),
+        labels=one.spec.labels,
     )

@@ -345,7 +345,11 @@ class _Checks:
             self._report(self._mark(*path, "volumes", targets.index(wrong)), message, hint)
 
     def container(self, item: Service | Dependency, path: KeyPath) -> None:
-        """A soft limit is not above its hard limit."""
+        """Labels leave FTL's own alone, and a soft limit is not above its hard limit."""
+        for name in item.labels:
+            if name.startswith("ftl."):
+                hint = "other names are free, such as com.example.team"
+                self._report(self._mark(*path, "labels", name), f"labels: {name} is one of FTL's own", hint)
         for index, limit in enumerate(item.container.ulimits):
             limit_path = (*path, "container", "ulimits", index)
             is_above = limit.hard != -1 and (limit.soft > limit.hard or limit.soft == -1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from ftl.config.models.container import ContainerSettings
 from ftl.config.models.field_types import CommandLine, ListOf, Nested, Scalar, StringMap, keys_of
 from ftl.config.models.presets import PRESETS
 from ftl.config.models.project import Container, Project, Proxy, Service
@@ -125,25 +126,19 @@ def _examples(section: type[Any]) -> dict[str, Any]:
 
 def _extra(section: type[Any], properties: dict[str, Any]) -> dict[str, Any]:
     """Keys and forms that `short_forms` converts."""
-    if section is Service:
-        descriptions = SHORT_FORMS[section].extra_keys
-        files = _any({"type": "string"}, {"type": "array", "items": {"type": "string"}}, {"type": "null"})
-        return {
-            "path": {"description": descriptions["path"].replace("`", ""), "type": ["string", "null"]},
-            "env_file": {"description": descriptions["env_file"].replace("`", ""), **files},
-        }
-    if section is Container:
-        limit = _any(
-            {"type": "integer"},
-            _VARIABLE,
-            {
-                "type": "object",
-                "properties": {"soft": {"type": "integer"}, "hard": {"type": "integer"}},
-                "required": ["soft", "hard"],
-                "additionalProperties": False,
+    if issubclass(section, ContainerSettings):
+        hosts = {"type": "object", "additionalProperties": {"type": "string"}}
+        forms = {
+            "tmpfs": _or(properties["tmpfs"], {"type": "string", "pattern": "^/"}),
+            "extra_hosts": _or(properties["extra_hosts"], hosts),
+            "ulimits": {
+                "description": SHORT_FORMS[section].extra_keys["ulimits"].replace("`", ""),
+                **_limits(),
             },
-        )
-        return {"ulimits": _or(properties["ulimits"], {"type": "object", "additionalProperties": limit})}
+        }
+        return forms | (_service_forms() if section is Service else {})
+    if section is Container:
+        return {"ulimits": _or(properties["ulimits"], _limits())}
     if section is Proxy:
         hosts = {"type": "object", "additionalProperties": {"type": "string"}}
         return {"redirects": _or(properties["redirects"], hosts)}
@@ -151,6 +146,30 @@ def _extra(section: type[Any], properties: dict[str, Any]) -> dict[str, Any]:
         nothing = _any({"type": "null"}, {"type": "object", "maxProperties": 0})
         return {"volumes": _or(properties["volumes"], {"type": "object", "additionalProperties": nothing})}
     return {}
+
+
+def _service_forms() -> dict[str, Any]:
+    descriptions = SHORT_FORMS[Service].extra_keys
+    files = _any({"type": "string"}, {"type": "array", "items": {"type": "string"}}, {"type": "null"})
+    return {
+        "path": {"description": descriptions["path"].replace("`", ""), "type": ["string", "null"]},
+        "env_file": {"description": descriptions["env_file"].replace("`", ""), **files},
+    }
+
+
+def _limits() -> dict[str, Any]:
+    """Ulimits as a map."""
+    limit = _any(
+        {"type": "integer"},
+        _VARIABLE,
+        {
+            "type": "object",
+            "properties": {"soft": {"type": "integer"}, "hard": {"type": "integer"}},
+            "required": ["soft", "hard"],
+            "additionalProperties": False,
+        },
+    )
+    return {"type": "object", "additionalProperties": limit}
 
 
 def _or(schema: dict[str, Any], choice: dict[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
         LogLine,
         Network,
         PushUpdate,
-        RestartPolicy,
         Volume,
     )
 
@@ -243,7 +242,7 @@ class Engine:
         """Rename a container."""
         await containers.rename(self._client, container, name)
 
-    async def set_restart_policy(self, container: str, policy: RestartPolicy) -> None:
+    async def set_restart_policy(self, container: str, policy: str) -> None:
         """Change a container's restart policy; a running container is not restarted."""
         await containers.set_restart_policy(self._client, container, policy)
 

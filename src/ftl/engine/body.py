@@ -16,6 +16,9 @@ Body = dict[str, object]
 _BOUNDED_LOG: Body = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
 
 
+_HOST_CONFIG = "HostConfig."
+
+
 def container(spec: ContainerSpec, *, log_driver: str) -> Body:
     """The body that creates the container in the first of its networks.
 
@@ -29,6 +32,7 @@ def container(spec: ContainerSpec, *, log_driver: str) -> Body:
         "Labels": dict(spec.labels),
         "Env": [f"{name}={value}" for name, value in spec.env.items()],
         "HostConfig": _host(spec, log_driver),
+        **{name: value for name, value in spec.settings.items() if "." not in name},
     }
     if spec.command is not None:
         body["Cmd"] = list(spec.command)
@@ -88,7 +92,7 @@ def labelled(labels: Mapping[str, str] | None) -> dict[str, list[str]] | None:
 
 def _host(spec: ContainerSpec, log_driver: str) -> Body:
     host: Body = {
-        "RestartPolicy": {"Name": spec.restart},
+        "RestartPolicy": restart_policy(spec.restart),
         "Mounts": [_volume(mount) for mount in spec.mounts if not _is_path(mount)],
         # A path given as a bind is created where it is missing, as with `docker run -v` and in Compose;
         # as a mount it would be refused.
@@ -104,12 +108,23 @@ def _host(spec: ContainerSpec, log_driver: str) -> Body:
         host["Sysctls"] = dict(spec.sysctls)
     if log_driver == "json-file":
         host["LogConfig"] = _BOUNDED_LOG
+    host |= {
+        name.removeprefix(_HOST_CONFIG): value
+        for name, value in spec.settings.items()
+        if name.startswith(_HOST_CONFIG)
+    }
     if spec.once:
         # As process 1, the command would ignore Ctrl-C unless it handles it: an init process is that instead.
         host |= {"AutoRemove": True, "Init": True}
     if spec.once in ("pipes", "terminal"):
         host["LogConfig"] = {"Type": "none"}
     return host
+
+
+def restart_policy(policy: str) -> Body:
+    """Restart policy as the API has it: `on-failure:3` is a name and a number."""
+    name, _, count = policy.partition(":")
+    return {"Name": name, "MaximumRetryCount": int(count)} if count else {"Name": name}
 
 
 def _is_path(mount: Mount) -> bool:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
         ContainerState,
         ContainerStats,
         LogLine,
-        RestartPolicy,
     )
 
 # Fields of `GET /containers/json`: aiodocker's containers offer them one by one.
@@ -130,12 +129,12 @@ async def rename(client: Client, container: str, name: str) -> None:
         await docker.containers.container(checked(container)).rename(checked(name))
 
 
-async def set_restart_policy(client: Client, container: str, policy: RestartPolicy) -> None:
+async def set_restart_policy(client: Client, container: str, policy: str) -> None:
     """`POST /containers/{id}/update`: aiodocker has no method for it."""
     path = f"containers/{checked(container)}/update"
     async with (
         client.call(f"set the restart policy of {container}") as docker,
-        client.raw(docker, "POST", path, body={"RestartPolicy": {"Name": policy}}) as response,
+        client.raw(docker, "POST", path, body={"RestartPolicy": body.restart_policy(policy)}) as response,
     ):
         await response.read()
 

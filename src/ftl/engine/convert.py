@@ -202,6 +202,7 @@ def inspected_container(item: Json) -> ContainerState:
         endpoints=_endpoints(item.get("NetworkSettings")),
         check_seconds=_check_seconds(as_object(as_object(item.get("Config")).get("Healthcheck"))),
         finished=as_str(state.get("FinishedAt")),
+        labels=as_str_map(as_object(item.get("Config")).get("Labels")),
     )
 
 

@@ -173,6 +173,7 @@ class ContainerState:
     endpoints: tuple[Endpoint, ...] = ()
     check_seconds: float = 0.0
     finished: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,14 +242,6 @@ class Healthcheck:
     start_period: float
 
 
-RestartPolicy = Literal["no", "always", "unless-stopped"]
-"""Docker's restart policies that FTL uses.
-
-Only "always" makes containers run again after `kill -9` of dockerd, which ends its containers too: those with
-"unless-stopped" stayed `Exited (0)` for ever (20.10 and 26.1). A container that is stopped on purpose gets "no" first.
-"""
-
-
 @dataclass(frozen=True, slots=True)
 class ContainerSpec:
     """Settings of a container to create. Env is sent in the request body only.
@@ -262,6 +255,10 @@ class ContainerSpec:
         sysctls: Kernel settings of the container's network namespace.
         once: For a command that runs once: the engine removes the container at its end. With "pipes" and "terminal", a
             client is attached to it; then its output is not logged.
+        restart: Docker's restart policy; `on-failure:3` has a limit. Only "always" makes containers run again after
+            `kill -9` of dockerd, which ends its containers too: those with "unless-stopped" stayed `Exited (0)` for
+            ever (20.10 and 26.1). A container that is stopped on purpose gets "no" first.
+        settings: Further fields of the API's request: "User", "HostConfig.Memory".
     """
 
     image: str
@@ -274,11 +271,12 @@ class ContainerSpec:
     publish: tuple[Publish, ...] = ()
     ulimits: tuple[Ulimit, ...] = ()
     healthcheck: Healthcheck | None = None
-    restart: RestartPolicy = "always"
+    restart: str = "always"
     stop_timeout: float | None = None
     dns_options: tuple[str, ...] = ()
     sysctls: Mapping[str, str] = field(default_factory=dict)
     once: Literal["", "detached", "pipes", "terminal"] = ""
+    settings: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

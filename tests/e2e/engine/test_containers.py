@@ -8,6 +8,9 @@ from contextlib import aclosing
 import pytest
 from tests.e2e.support.engine import EngineTestbed, run, tar
 
+from ftl.config.models.container import Logging, Resources
+from ftl.config.models.project import Dependency
+from ftl.deploy.plan.settings import engine_settings
 from ftl.engine.values import Healthcheck, Mount, Publish, Ulimit
 from ftl.errors import EngineError, EngineUnavailable
 
@@ -54,6 +57,47 @@ def test_a_container_is_created_as_specified_and_listed(testbed: EngineTestbed) 
             lines = [line.text async for line in engine.logs(name)]
             assert "x y $z" in lines
             assert "123" in lines
+
+    run(work())
+
+
+def test_settings_of_users_are_applied(testbed: EngineTestbed) -> None:
+    """The engine accepts every setting that ftl.yaml has, and the container sees it."""
+    section = Dependency(
+        name="x",
+        image="x",
+        resources=Resources(memory=64 << 20, cpus=0.5, pids=50),
+        user="1234:1234",
+        working_dir="/tmp",
+        read_only=True,
+        tmpfs=("/scratch:size=1m",),
+        shm_size=1 << 20,
+        init=True,
+        stop_signal="SIGQUIT",
+        extra_hosts=("db.example.com:203.0.113.7", "host:host-gateway"),
+        cap_add=("NET_ADMIN",),
+        cap_drop=("ALL",),
+        sysctls={"net.core.somaxconn": "77"},
+        devices=("/dev/null:/dev/nothing:r",),
+        logging=Logging(options={"max-size": "1m"}),
+    )
+    script = (
+        "busybox id -u; busybox pwd; busybox cat /etc/hosts /proc/sys/net/core/somaxconn; "
+        "busybox touch /x || echo read-only; busybox ls /dev/nothing; exec busybox sleep 300"
+    )
+
+    async def work() -> None:
+        async with testbed.engine() as engine:
+            settings = engine_settings(section)
+            name = await testbed.started(
+                engine, "settings", "sh", "-c", script, settings=settings, restart="on-failure:3"
+            )
+            lines: list[str] = []
+            async with asyncio.timeout(20):
+                while "/dev/nothing" not in lines:
+                    lines = [line.text async for line in engine.logs(name)]
+            assert {"1234", "/tmp", "77", "read-only"} <= set(lines)
+            assert any("203.0.113.7" in line for line in lines)
 
     run(work())
 

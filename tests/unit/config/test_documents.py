@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from jsonschema import Draft202012Validator
 from tools.reference_yaml import SMALL, page
 
 from ftl.config.models.field_types import keys_of
-from ftl.config.models.project import Project, Service
-from ftl.config.read.foreign_keys import _FOREIGN
+from ftl.config.models.project import Dependency, Project, Service
+from ftl.config.read.compose_keys import COMPOSE
+from ftl.config.read.foreign_keys import _FOREIGN, advice
 from ftl.config.schema import schema
 
 if TYPE_CHECKING:
@@ -52,3 +54,30 @@ def test_foreign_words_are_no_keys() -> None:
     top, service = set(keys_of(Project)), set(keys_of(Service)) | {"path", "env_file"}
     assert not top & set(_FOREIGN[""])
     assert not service & set(_FOREIGN["services"])
+    assert not service & set(COMPOSE)
+    assert not set(keys_of(Dependency)) & (set(COMPOSE) | set(_FOREIGN["dependencies"])) - {"ports"}
+
+
+# Of compose-spec's schema (services), 2025.
+_COMPOSE_KEYS = (
+    "annotations", "attach", "blkio_config", "build", "cap_add", "cap_drop", "cgroup", "cgroup_parent",
+    "command", "configs", "container_name", "cpu_count", "cpu_percent", "cpu_period", "cpu_quota",
+    "cpu_rt_period", "cpu_rt_runtime", "cpu_shares", "cpus", "cpuset", "credential_spec", "depends_on",
+    "deploy", "develop", "device_cgroup_rules", "devices", "dns", "dns_opt", "dns_search", "domainname",
+    "entrypoint", "env_file", "environment", "expose", "extends", "external_links", "extra_hosts", "gpus",
+    "group_add", "healthcheck", "hostname", "image", "init", "ipc", "isolation", "label_file", "labels",
+    "links", "logging", "mac_address", "mem_limit", "mem_reservation", "mem_swappiness", "memswap_limit",
+    "models", "network_mode", "networks", "oom_kill_disable", "oom_score_adj", "pid", "pids_limit", "platform",
+    "ports", "post_start", "pre_stop", "privileged", "profiles", "provider", "pull_policy", "read_only",
+    "restart", "runtime", "scale", "secrets", "security_opt", "shm_size", "stdin_open", "stop_grace_period",
+    "stop_signal", "storage_opt", "sysctls", "tmpfs", "tty", "ulimits", "use_api_socket", "user",
+    "userns_mode", "uts", "volumes", "volumes_from", "working_dir",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("section", ["services", "dependencies"])
+def test_every_key_of_compose_is_known_or_has_a_verdict(section: str) -> None:
+    """What users bring gets an answer, not a list of keys."""
+    known = set(keys_of(Service if section == "services" else Dependency)) | {"env_file", "ulimits"}
+    hints = {key: advice(key, sorted(known), section)[0] for key in _COMPOSE_KEYS if key not in known}
+    assert [key for key, hint in hints.items() if hint.startswith(("the keys here", "did you mean"))] == []

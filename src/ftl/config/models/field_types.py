@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from ftl.config.values import bindings, scalars
+from ftl.config.values import bindings, container, scalars
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -121,6 +121,17 @@ PROTOCOL = Scalar("`http`, `h2c` or `tcp`", scalars.protocol, {"enum": ["http", 
 LIMIT_NAME = Scalar("name of a limit", scalars.limit_name, {"enum": list(scalars.LIMITS)})
 SCHEDULE = Scalar("cron schedule", scalars.schedule, {"type": "string", "pattern": r"^\s*(\S+\s+){4}\S+\s*$"})
 TIMEZONE = Scalar("time zone", scalars.timezone)
+CONTAINER_PATH = Scalar("path", container.absolute_path, {"type": "string", "pattern": "^/"})
+_SIZE_SCHEMA = {"type": "string", "pattern": "^[0-9.]+ ?[bkmgtBKMGT]?[iI]?[bB]?$"}
+SIZE = Scalar("size", container.size, _SIZE_SCHEMA)
+MEMORY = Scalar("size", container.memory, _SIZE_SCHEMA)
+CPUS = Scalar("number", container.cpus, {"type": "number", "exclusiveMinimum": 0})
+SIGNAL = Scalar("signal", container.signal)
+CAPABILITY = Scalar("capability", container.capability)
+EXTRA_HOST = Scalar("host", container.extra_host)
+RESTART = Scalar("restart policy", container.restart)
+TMPFS = Scalar("path", container.tmpfs, {"type": "string", "pattern": "^/"})
+DEVICE = Scalar("device", container.device, {"type": "string", "pattern": "^/"})
 VOLUME_NAME = Scalar("volume name", scalars.volume_name)
 VOLUME = Scalar("volume", bindings.volume, {"type": "string", "pattern": "^[^:]+:/[^:]+(:r[ow])?$"})
 FORWARD = Scalar("forward", bindings.forward, {"type": "string", "pattern": "^.*[0-9]+:[0-9]+(/(tcp|udp))?$"})
@@ -137,7 +148,8 @@ _keys: dict[type[Any], Mapping[str, Key]] = {}
 
 
 def _declared(section: type[Any]) -> Iterator[tuple[str, Key]]:
-    for item in fields(section):
+    """The declared keys; those of a base class come last."""
+    for item in sorted(fields(section), key=lambda item: item.name not in section.__annotations__):
         if "key" in item.metadata:
             declared: Key = item.metadata["key"]
             has_default = item.default is not MISSING or item.default_factory is not MISSING

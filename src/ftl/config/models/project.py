@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from ftl.config.models import field_types
+from ftl.config.models.container import ContainerSettings, Logging, Resources
 from ftl.config.models.field_types import CommandLine, ListOf, Nested, StringMap, key
 from ftl.config.models.proxy import Proxy, Redirect, Registry
 from ftl.config.models.section import Section
@@ -39,16 +40,19 @@ __all__ = [
     "BuildSecret",
     "Container",
     "ContainerHealthCheck",
+    "ContainerSettings",
     "Dependency",
     "HealthCheck",
     "Hook",
     "Hooks",
     "Job",
+    "Logging",
     "Project",
     "ProjectInfo",
     "Proxy",
     "Redirect",
     "Registry",
+    "Resources",
     "Route",
     "Section",
     "Server",
@@ -124,7 +128,7 @@ class Server(Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Service(Section):
+class Service(ContainerSettings):
     """`services[]:` an app, built or from an image, that is replaced without losing a request."""
 
     name: str = field(
@@ -238,7 +242,7 @@ class Service(Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dependency(Section):
+class Dependency(ContainerSettings):
     """`dependencies[]:` a database or cache that the services need."""
 
     name: str = field(
@@ -258,6 +262,12 @@ class Dependency(Section):
             ListOf(field_types.PORT),
             "Published on 127.0.0.1 of the server only; `ftl tunnels` forwards them.",
         ),
+    )
+    command: str | tuple[str, ...] | None = field(
+        default=None, metadata=key(CommandLine(), "Command, in place of the image's.", sensitive=True)
+    )
+    entrypoint: str | tuple[str, ...] | None = field(
+        default=None, metadata=key(CommandLine(), "Entrypoint, in place of the image's.", sensitive=True)
     )
     container: Container = field(
         default=Container(), metadata=key(Nested(Container), "Settings of the container.")

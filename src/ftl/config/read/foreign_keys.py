@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.config.read.compose_keys import COMPOSE
 from ftl.suggestions import closest_match
 
 if TYPE_CHECKING:
@@ -28,52 +29,39 @@ _FOREIGN: dict[str, dict[str, str]] = {
         "hooks": "write `hooks` below a service",
     },
     "services": {
-        "ports": "write `port`, which the proxy sends requests to, or `forwards` to publish a port without the proxy",
-        "expose": "write `port`",
         "app_port": "write `port`",
-        "environment": "write `env`",
         "env_vars": "write `env`, a list of NAME=VALUE or a map",
         "envs": "write `env`",
-        "healthcheck": "write `health_check` (probed from the network), or `container.health_check` (run by Docker)",
         "dependencies": "write `dependencies` at the top of the file",
-        "restart": "leave it out: containers are always restarted",
-        "deploy": "write `replicas` directly below the service",
-        "scale": "write `replicas`",
-        "labels": "leave it out: routes are written in `routes`",
-        "networks": "leave it out: each project has one private network",
-        "container_name": "leave it out: containers are named after project, service and release",
         "dockerfile": "write it below `build`",
         "context": "write it below `build`",
         "args": "write it below `build`",
         "target": "write it below `build`",
-        "platform": "write it below `build`",
         "secrets": "write it below `build`",
-        "ulimits": "write it below `container`",
         "host": "write it in `routes`, as `host`",
         "hosts": "write it in `routes`, as `host`",
         "domain": "write it in `routes`, as `host`",
         "domains": "write it in `routes`, as `host`",
         "proxy": "write `routes` and `port`",
         "cmd": "write `command`",
-        "stop_grace_period": "write `stop_timeout`",
         "pre": "write it below `hooks`",
         "post": "write it below `hooks`",
-        "user": "leave it out: write USER in the Dockerfile",
-        "working_dir": "leave it out: write WORKDIR in the Dockerfile",
         "local_ports": "write `forwards`, with 127.0.0.1: before the port",
     },
     "dependencies": {
         "port": "write `ports`, a list",
-        "environment": "write `env`",
+        "deploy": "write `resources` directly below the dependency; there is one container of it",
+        "depends_on": "leave it out: dependencies start before the services; `container.health_check` tells when one is ready",
+        "secrets": "write `env`; variables of .env can be used there",
+        "scale": "leave it out: there is one container of a dependency",
+        "stop_grace_period": "leave it out: a dependency has 30 seconds to stop",
+        "platform": "leave it out: the image for the server's platform is pulled",
         "env_vars": "write `env`, a list of NAME=VALUE or a map",
         "env_file": "write `env`; variables of .env can be used there",
         "healthcheck": "write `health_check` below `container`",
         "health_check": "write it below `container`",
-        "ulimits": "write it below `container`",
-        "restart": "leave it out: containers are always restarted",
         "build": "write it as one of the `services`",
         "routes": "write it as one of the `services`",
-        "command": "write it as one of the `services`",
         "type": "write `image`, or the short form: `- postgres:16`",
         "version": "write it in `image`, or the short form: `- postgres:16`",
     },
@@ -147,6 +135,8 @@ def advice(key: str, known: Collection[str], section: str) -> tuple[str, str | N
         The hint, and the known key of which it is a misspelling, if it is one.
     """
     foreign = _FOREIGN.get(section, {})
+    if section in ("services", "dependencies"):
+        foreign = COMPOSE | foreign
     normalized = key.lower().replace("-", "_")
     if normalized in foreign:
         return foreign[normalized], None

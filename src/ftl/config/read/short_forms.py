@@ -7,6 +7,7 @@ A single value in place of a section is not handled here if it only stands for o
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.config.models.field_types import keys_of
@@ -47,6 +48,7 @@ def project(reader: Reader, mapping: MappingNode, _path: KeyPath) -> MappingNode
 
 def service(reader: Reader, mapping: MappingNode, path: KeyPath) -> MappingNode:
     """Accept `path: DIR`, add the default build, and put variables of env_file below env."""
+    mapping = container_settings(reader, mapping, path)
     context, build, files = (mapping.get(name) for name in ("path", "build", "env_file"))
     changes: dict[str, Node | None] = {"path": None, "env_file": None}
     if context is not None:
@@ -61,6 +63,31 @@ def service(reader: Reader, mapping: MappingNode, path: KeyPath) -> MappingNode:
         reader.env_files[(*path, "env")] = _env_files(reader, files)
         if mapping.get("env") is None:
             changes["env"] = MappingNode({}, files.mark)
+    return mapping.replace(changes)
+
+
+def container_settings(_reader: Reader, mapping: MappingNode, _path: KeyPath) -> MappingNode:
+    """Accept Compose's other forms of settings.
+
+    `ulimits` beside the other keys, one `tmpfs` as a single value, `extra_hosts` as a map.
+    """
+    changes: dict[str, Node | None] = {}
+    limits, section = mapping.get("ulimits"), mapping.get("container")
+    if limits is not None and (section is None or isinstance(section, MappingNode)):
+        below = section or MappingNode({}, limits.mark)
+        if below.get("ulimits") is None:
+            changes |= {"ulimits": None, "container": below.replace({"ulimits": limits})}
+    tmpfs = mapping.get("tmpfs")
+    if isinstance(tmpfs, ScalarNode):
+        changes["tmpfs"] = SequenceNode((tmpfs,), tmpfs.mark)
+    hosts = mapping.get("extra_hosts")
+    if isinstance(hosts, MappingNode):
+        items = tuple(
+            replace(entry.value, text=f"{name}:{entry.value.text}")
+            for name, entry in hosts.entries.items()
+            if isinstance(entry.value, ScalarNode)
+        )
+        changes["extra_hosts"] = SequenceNode(items, hosts.mark)
     return mapping.replace(changes)
 
 
@@ -211,17 +238,20 @@ def _scalar(text: str, mark: Mark) -> ScalarNode:
     return ScalarNode(text, mark, literal=True)
 
 
+_ULIMITS = "Short form of `container: {ulimits: ...}`, as in Compose."
+
 SHORT_FORMS: dict[type[Section], ShortForm] = {
     Project: ShortForm(project),
     Service: ShortForm(
         service,
         extra_keys={
             "path": "Short form of `build: {context: DIR}`, from the original FTL.",
+            "ulimits": _ULIMITS,
             "env_file": "A file of NAME=VALUE lines, or a list of files; relative to ftl.yaml. `env` overrides it.",
         },
     ),
     Container: ShortForm(container),
     Proxy: ShortForm(proxy),
-    Dependency: ShortForm(from_text=dependency),
+    Dependency: ShortForm(container_settings, dependency, {"ulimits": _ULIMITS}),
     BuildSecret: ShortForm(from_text=build_secret),
 }

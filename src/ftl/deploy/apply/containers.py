@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.aio import gather, shielded
 from ftl.deploy.apply.images import resolve
 from ftl.deploy.apply.runners import Runners
-from ftl.deploy.apply.swap import swap
+from ftl.deploy.apply.swap import restore_restart_policy, swap
 from ftl.deploy.names import declared_volume
 from ftl.deploy.plan.specs import replica_spec
 from ftl.deploy.plan.steps import (
@@ -190,7 +190,7 @@ async def stop_old(context: DeployContext, step: StopOld) -> None:
 
 async def _start(context: DeployContext, containers: Iterable[ContainerRef]) -> None:
     for container in containers:
-        await context.engine.set_restart_policy(container.id, "always")
+        await restore_restart_policy(context.engine, container.id)
         await context.engine.start(container.id)
 
 

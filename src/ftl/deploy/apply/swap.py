@@ -10,11 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.deploy.plan.cleanup import DEPENDENCY_STOP
+from ftl.engine import labels
 from ftl.errors import EngineError
 from ftl.proxy.docker_script import NO_DOCKER, docker_script
 
 if TYPE_CHECKING:
     from ftl.deploy.apply.context import DeployContext
+    from ftl.engine.api import Engine
 
 _START_SECONDS = 120.0
 
@@ -24,20 +26,28 @@ _START_SECONDS = 120.0
 # on the same data.
 _SWAP = """
 trap '' HUP INT TERM PIPE
+policy() { docker inspect -f '{{with index .Config.Labels "ftl.restart"}}{{.}}{{else}}always{{end}}' "$1"; }
 old=$1 new=$2 name=$3 parked=$4 fresh=$5 seconds=$6
 said=$(docker stop -t "$seconds" "$old" 2>&1) || { echo "$said" >&2; exit 1; }
 docker update --restart no "$old" >/dev/null 2>&1
 said=$(docker rename "$old" "$parked" 2>&1 && docker rename "$new" "$name" 2>&1 &&
-    docker update --restart always "$new" 2>&1 && docker start "$new" 2>&1) && exit 0
+    docker update --restart "$(policy "$new")" "$new" 2>&1 && docker start "$new" 2>&1) && exit 0
 docker stop -t "$seconds" "$new" >/dev/null 2>&1
 docker update --restart no "$new" >/dev/null 2>&1
 docker rename "$new" "$fresh" >/dev/null 2>&1
 docker rename "$old" "$name" >/dev/null 2>&1
-docker update --restart always "$old" >/dev/null 2>&1
+docker update --restart "$(policy "$old")" "$old" >/dev/null 2>&1
 docker start "$old" >/dev/null 2>&1
 echo "$said" >&2
 exit 1
 """
+
+
+async def restore_restart_policy(engine: Engine, container: str) -> None:
+    """Give a container the restart policy that it was created with."""
+    state = await engine.container(container)
+    policy = state.labels.get(labels.RESTART, "always") if state is not None else "always"
+    await engine.set_restart_policy(container, policy)
 
 
 async def swap(
@@ -86,13 +96,13 @@ async def _by_calls(
     try:
         await engine.rename(old, parked)
         await engine.rename(new, name)
-        await engine.set_restart_policy(new, "always")
+        await restore_restart_policy(engine, new)
         await engine.start(new)
     except EngineError:
         await engine.stop(new, timeout=seconds)
         await engine.set_restart_policy(new, "no")
         await engine.rename(new, fresh)
         await engine.rename(old, name)
-        await engine.set_restart_policy(old, "always")
+        await restore_restart_policy(engine, old)
         await engine.start(old)
         raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.config import Dependency, Service
 from ftl.json_fields import as_object, as_objects
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ INITIALISED_BY = ("POSTGRES_", "MYSQL_", "MARIADB_", "MONGO_INITDB_", "RABBITMQ_
 """Variables that an image reads only when it initialises its data."""
 
 _LISTED = 6
+_SECTIONS: dict[str, type[Service | Dependency]] = {"services": Service, "dependencies": Dependency}
 
 
 def new_configuration(before: Json, after: Mapping[str, object]) -> str:
@@ -68,6 +70,8 @@ def new_image(before: str | None, after: str | None) -> str:
 def recorded_section(observed: Observed, kind: str, name: str) -> Json:
     """Section of a service or dependency in the last live release's record, or empty.
 
+    Keys that the FTL that wrote it did not know have their defaults.
+
     Args:
         observed: The server.
         kind: "services" or "dependencies".
@@ -75,7 +79,8 @@ def recorded_section(observed: Observed, kind: str, name: str) -> Json:
     """
     live = observed.live_record
     entries = as_objects(live.project.get(kind)) if live is not None else []
-    return next((entry for entry in entries if entry.get("name") == name), {})
+    entry = next((entry for entry in entries if entry.get("name") == name), None)
+    return _SECTIONS[kind].from_dict(entry).to_dict() if entry is not None else {}
 
 
 def read_only_at_first(before: Json, after: Mapping[str, object]) -> list[str]:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from ftl.deploy.names import volume_name
+from ftl.deploy.plan.settings import engine_settings
 from ftl.deploy.replicas import aliases
 from ftl.engine import labels
 from ftl.engine.values import ContainerSpec, Healthcheck, Mount, Publish, Ulimit
@@ -46,7 +47,7 @@ def service_container(project: Project, service: Service) -> DesiredContainer:
     """The desired container of a service."""
     spec = ContainerSpec(
         image="",
-        labels={},
+        labels=dict(service.labels),
         env=dict(service.env),
         command=command_words(service.command),
         entrypoint=command_words(service.entrypoint),
@@ -57,6 +58,8 @@ def service_container(project: Project, service: Service) -> DesiredContainer:
         ),
         ulimits=_limits(service.container),
         healthcheck=_healthcheck(service.container),
+        restart=service.restart,
+        settings=engine_settings(service),
         stop_timeout=service.stop_timeout,
         # The name of others leads to the proxy.
         networks={project_network(project.name): (service.name,)} if service.protocol == "tcp" else {},
@@ -68,16 +71,21 @@ def dependency_container(project: Project, dependency: Dependency) -> DesiredCon
     """Desired container of a dependency; its ports are published on loopback only."""
     spec = ContainerSpec(
         image=dependency.image,
-        labels={},
+        labels=dict(dependency.labels),
         env=dict(dependency.env),
+        command=_words(dependency.command),
+        entrypoint=_words(dependency.entrypoint),
         mounts=_mounts(project.name, dependency.mounts),
         publish=tuple(Publish(port, 0, "127.0.0.1") for port in dependency.ports),
         ulimits=_limits(dependency.container),
         healthcheck=_healthcheck(dependency.container),
+        restart=dependency.restart,
+        settings=engine_settings(dependency),
         networks={project_network(project.name): (dependency.name,)},
     )
     config = fingerprint(spec)
     own_labels = {
+        **dependency.labels,
         labels.PROJECT: project.name,
         labels.SERVICE: dependency.name,
         labels.ROLE: labels.ROLE_DEPENDENCY,
@@ -106,6 +114,7 @@ def release_spec(
         added: It joins others that are live already.
     """
     marks = {
+        **desired.spec.labels,
         labels.PROJECT: project,
         labels.SERVICE: desired.name,
         labels.RELEASE: release,

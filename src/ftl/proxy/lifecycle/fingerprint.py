@@ -8,7 +8,7 @@ where it is set (tests/unit/test_contract.py).
 from __future__ import annotations
 
 import hashlib
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import MISSING, fields, is_dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,7 +40,9 @@ def _text(value: object) -> str:
     added = {
         field.name
         for field in fields(value)
-        if field.name not in _FIELDS[name] and settings[field.name] == field.default
+        if field.name not in _FIELDS[name]
+        and settings[field.name]
+        == (field.default if field.default_factory is MISSING else field.default_factory())
     }
     return (
         f"{name}({', '.join(f'{key}={_text(item)}' for key, item in settings.items() if key not in added)})"

@@ -1,0 +1,105 @@
+"""Container settings of ftl.yaml, as the engine gets them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ftl.config import load, read_variables
+from ftl.config.models.container import ContainerSettings
+from ftl.config.models.field_types import keys_of
+from ftl.deploy.plan.specs import dependency_container, release_spec, service_container
+from ftl.engine import body
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ftl.config import Project
+
+HEAD = "project: {name: shop}\nserver: local\n"
+
+CASES: dict[str, tuple[str, str, object]] = {
+    "resources": ("{memory: 512m, cpus: 0.5, pids: 100}", "HostConfig.Memory", 512 << 20),
+    "restart": ("on-failure:3", "HostConfig.RestartPolicy", {"Name": "on-failure", "MaximumRetryCount": 3}),
+    "labels": ("{com.example.team: web}", "Labels.com.example.team", "web"),
+    "user": ("1000:1000", "User", "1000:1000"),
+    "working_dir": ("/srv", "WorkingDir", "/srv"),
+    "read_only": ("true", "HostConfig.ReadonlyRootfs", True),
+    "tmpfs": ("['/run', '/tmp:size=64m']", "HostConfig.Tmpfs", {"/run": "", "/tmp": "size=64m"}),
+    "shm_size": ("256m", "HostConfig.ShmSize", 256 << 20),
+    "init": ("true", "HostConfig.Init", True),
+    "stop_signal": ("sigquit", "StopSignal", "SIGQUIT"),
+    "extra_hosts": ("{db: 203.0.113.7}", "HostConfig.ExtraHosts", ["db:203.0.113.7"]),
+    "cap_add": ("[net_admin]", "HostConfig.CapAdd", ["NET_ADMIN"]),
+    "cap_drop": ("[ALL]", "HostConfig.CapDrop", ["ALL"]),
+    "sysctls": ("{net.core.somaxconn: 1024}", "HostConfig.Sysctls", {"net.core.somaxconn": "1024"}),
+    "devices": (
+        "['/dev/a:/dev/b:r']",
+        "HostConfig.Devices",
+        [{"PathOnHost": "/dev/a", "PathInContainer": "/dev/b", "CgroupPermissions": "r"}],
+    ),
+    "logging": (
+        "{driver: journald, options: {tag: x}}",
+        "HostConfig.LogConfig",
+        {"Type": "journald", "Config": {"tag": "x"}},
+    ),
+}
+"""Key -> its value, the field of the API, and the value there."""
+
+
+def project(folder: Path, key: str = "x-none", value: str = "1") -> Project:
+    """A service and a dependency that both have a key."""
+    lines = f"    {key}: {value}\n" if key != "x-none" else ""
+    (folder / "ftl.yaml").write_text(
+        f"{HEAD}services:\n  - name: web\n    image: web:1\n{lines}"
+        f"dependencies:\n  - name: redis\n    image: redis:7\n{lines}"
+    )
+    return load(folder / "ftl.yaml", variables=read_variables(folder, {}))
+
+
+def field(request: Any, path: str) -> object:
+    """A field of a request; a label may have dots in its name."""
+    name, _, rest = path.partition(".")
+    return request.get(name) if not rest else request[name].get(rest)
+
+
+def test_every_setting_has_a_case() -> None:
+    """A key that nobody passes on would be silently without effect."""
+    assert CASES.keys() == keys_of(ContainerSettings).keys()
+
+
+@pytest.mark.parametrize("key", CASES)
+def test_a_setting_reaches_the_engine(tmp_path: Path, key: str) -> None:
+    """Services and dependencies have the same keys, and another value is another container."""
+    value, path, expected = CASES[key]
+    made, plain = project(tmp_path, key, value), project(tmp_path)
+    service = service_container(made, made.services[0])
+    spec = release_spec("shop", service, release="r1", content="sha256:1")
+    dependency = dependency_container(made, made.dependencies[0])
+    for each in (spec, dependency.spec):
+        assert field(body.container(each, log_driver="json-file"), path) == expected
+    assert service.config != service_container(plain, plain.services[0]).config
+    assert dependency.config != dependency_container(plain, plain.dependencies[0]).config
+
+
+def test_settings_that_are_not_given_add_nothing(tmp_path: Path) -> None:
+    """The hashes are those that 0.1.0 gave these containers: none is replaced by an upgrade."""
+    plain = project(tmp_path)
+    assert service_container(plain, plain.services[0]).config == "114b45a360e04513"
+    assert dependency_container(plain, plain.dependencies[0]).config == "3c4c207a4ac7d37f"
+
+
+def test_a_dependency_may_have_a_command(tmp_path: Path) -> None:
+    """Redis with its append-only file is one line."""
+    made = project(tmp_path, "command", "redis-server --appendonly yes")
+    spec = dependency_container(made, made.dependencies[0]).spec
+    assert spec.command == ("redis-server", "--appendonly", "yes")
+
+
+def test_labels_of_users_never_replace_ours(tmp_path: Path) -> None:
+    """A container is found by FTL's labels."""
+    made = project(tmp_path, "labels", "{team: web}")
+    service = service_container(made, made.services[0])
+    marks = release_spec("shop", service, release="r1", content="sha256:1").labels
+    assert (marks["team"], marks["ftl.service"], marks["ftl.release"]) == ("web", "web", "r1")
