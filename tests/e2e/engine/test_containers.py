@@ -89,9 +89,7 @@ def test_settings_of_users_are_applied(testbed: EngineTestbed) -> None:
     async def work() -> None:
         async with testbed.engine() as engine:
             settings = engine_settings(section)
-            name = await testbed.started(
-                engine, "settings", "sh", "-c", script, settings=settings, restart="on-failure:3"
-            )
+            name = await testbed.started(engine, "settings", "sh", "-c", script, settings=settings)
             lines: list[str] = []
             async with asyncio.timeout(20):
                 while "/dev/nothing" not in lines:
