@@ -51,7 +51,7 @@ _FOREIGN: dict[str, dict[str, str]] = {
     "dependencies": {
         "port": "write `ports`, a list",
         "deploy": "write `resources` directly below the dependency; there is one container of it",
-        "depends_on": "leave it out: dependencies start first; `container.health_check` tells when one is ready",
+        "depends_on": "leave it out: dependencies start first, and `container.health_check` says when",
         "secrets": "write `env`; variables of .env can be used there",
         "scale": "leave it out: there is one container of a dependency",
         "stop_grace_period": "leave it out: a dependency has 30 seconds to stop",

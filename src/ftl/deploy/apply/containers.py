@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from ftl.deploy.apply.context import DeployContext
     from ftl.deploy.plan.steps import ContainerRef
-    from ftl.engine.values import ContainerSpec, RestartPolicy
+    from ftl.engine.values import ContainerSpec
 
 RUNNERS = Runners()
 
@@ -106,13 +106,15 @@ async def start_containers(context: DeployContext, step: StartContainers) -> Non
     spec = replace(step.spec, image=image)
     context.undo.add(step, lambda: _remove_created(context, step.containers))
     await gather(
-        create_and_start(context, name, replica_spec(spec, number), restart="always" if step.joins else "no")
+        create_and_start(
+            context, name, replica_spec(spec, number), restart=spec.restart if step.joins else "no"
+        )
         for name, number in zip(step.containers, step.numbers, strict=True)
     )
 
 
 async def create_and_start(
-    context: DeployContext, name: str, spec: ContainerSpec, *, restart: RestartPolicy = "always"
+    context: DeployContext, name: str, spec: ContainerSpec, *, restart: str | None = None
 ) -> None:
     """Create and start a container, and note its ID: only what this run created is ever undone.
 
@@ -122,7 +124,7 @@ async def create_and_start(
         context: The server.
         name: Name of the container.
         spec: Its settings.
-        restart: The restart policy that it has until it is healthy.
+        restart: The restart policy that it has until it is healthy; None: that of its settings.
     """
     await shielded(_create(context, name, spec, restart=restart))
     await shielded(context.engine.start(context.created[name]))
@@ -133,10 +135,12 @@ async def _create(
     name: str,
     spec: ContainerSpec,
     called: str = "",
-    restart: RestartPolicy = "always",
+    restart: str | None = None,
 ) -> str:
     """Create a container, and note its ID under `name`; its ID. `called` is its name until it takes that one."""
-    marked = replace(spec, labels={**spec.labels, labels.RESTART: spec.restart}, restart=restart)
+    marked = replace(
+        spec, labels={**spec.labels, labels.RESTART: spec.restart}, restart=restart or spec.restart
+    )
     context.created[name] = await context.engine.create(called or name, marked)
     return context.created[name]
 
