@@ -97,6 +97,8 @@ class Status:
         release: The youngest release that is live; None where none is.
         live: The release that went live last; None where no record says so.
         urls: Where the project answers.
+        hold: Why nobody shall deploy, from `ftl rollback --hold`; None: everybody may.
+        maintenance: Whether visitors get 503, from `ftl maintenance on`.
     """
 
     project: str
@@ -107,6 +109,8 @@ class Status:
     jobs: tuple[JobState, ...] = ()
     live: LiveRelease | None = None
     urls: tuple[str, ...] = ()
+    hold: str | None = None
+    maintenance: bool = False
 
     @property
     def deployed(self) -> bool:
@@ -159,6 +163,8 @@ async def status(project: Project, session: Session) -> Status:
         jobs=jobs,
         live=_live(observed),
         urls=urls(project),
+        hold=observed.hold.reason if observed.hold is not None else None,
+        maintenance=observed.site is not None and observed.site.maintenance is not None,
     )
 
 

@@ -109,6 +109,10 @@ def _print(status: Status, urls: Sequence[str]) -> None:
         put("")
     if status.live is not None:
         put(describe_live(status.live, now=now))
+    if status.maintenance:
+        put("in maintenance: visitors get 503 until `ftl maintenance off`")
+    if status.hold is not None:
+        put(f"deploys are on hold ({status.hold}) until `ftl deploy --end-hold`")
     for url in urls:
         put(url)
 

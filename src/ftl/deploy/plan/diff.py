@@ -203,7 +203,7 @@ class Diff:
 
     def narrows_first(self, change: ServiceChange) -> bool:
         """Whether requests go to a container by its name while others become healthy."""
-        only = change.staying[0].name if len(change.staying) == 1 else ""
+        only = change.staying[0].name if len(change.staying) == 1 and change.service.proxied_port else ""
         return change.joins_at_once and bool(only) and self.observed.live_alias(change.name) != only
 
     @property

@@ -212,7 +212,7 @@ def service_track(diff: Diff, change: ServiceChange) -> Track:
     if change.action in ("restarted", "scaled") and change.stopped:
         stopped = refs(change.stopped)
         steps += [RestartContainers(name, stopped), WaitHealthy(name, stopped, check)]
-    if diff.narrows_first(change) and diff.proxied and service.port:
+    if diff.narrows_first(change):
         steps.append(RepairSwitch(project, {name: change.staying[0].name}))
     if change.added:
         steps += [_joining(diff, change), _healthy(diff, change)]
