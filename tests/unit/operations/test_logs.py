@@ -295,6 +295,29 @@ def test_following_repeats_no_line_of_the_last_moment() -> None:
     run(work())
 
 
+def test_a_block_that_the_engine_repeats_is_shown_once() -> None:
+    """As 20.10 does where it goes over from a file's content to what is appended; equal lines are not a repeat."""
+
+    async def work() -> None:
+        engine = FakeEngine()
+        await add(engine, "shop-db", "db", role=labels.ROLE_DEPENDENCY)
+        async with following(engine, ("db",)) as entries:
+            for second, text in (
+                (1, "a"),
+                (2, "b"),
+                (2, "b"),
+                (3, "c"),
+                (2, "b"),
+                (2, "b"),
+                (3, "c"),
+                (4, "d"),
+            ):
+                log(engine, "shop-db", second, text)
+        assert texts(entries) == "abbcd"
+
+    run(work())
+
+
 @pytest.mark.parametrize(("tail", "shown"), [(0, "xyz"), (1, "fxyz"), (2, "efxyz"), (3, "defxyz")])
 def test_following_begins_with_the_tail_of_the_past(tail: int, shown: str) -> None:
     """Lines of the past that were left out do not come later, of no container."""
