@@ -23,7 +23,7 @@ from ftl.host.fleet import Fleet
 from ftl.host.lock import DeployLock
 from ftl.host.session import open_session
 from ftl.releases.audit import AuditEntry, begun
-from ftl.releases.store import write_audit, write_record
+from ftl.releases.store import CONTAINER, VOLUME, ensure_store, write_audit, write_record
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
@@ -150,7 +150,7 @@ async def _apply_under_lock(operation: Operation, session: Session, emit: Emit) 
     verb = "" if operation.verb == "deploy" else f" ({operation.verb})"
     holder = f"{operation.by}{verb} since {time.strftime('%H:%M:%S')}"
     async with _lock(operation, session).hold(holder, wait=operation.lock_wait, emit=emit) as heartbeat:
-        observed = await observe(session.engine, session.info, project.name, session.name)
+        observed = await _observe_records(session, project.name)
         plan = operation.plan(observed)
         for note in plan.notes:
             emit(Note(note))
@@ -171,6 +171,17 @@ async def _apply_under_lock(operation: Operation, session: Session, emit: Emit) 
         finally:
             await context.resources.close()
     return Applied(plan, {name: image.traffic for name, image in context.images.items()})
+
+
+async def _observe_records(session: Session, project: str) -> Observed:
+    """Observe the server; records whose container was removed are made readable first."""
+    observed = await observe(session.engine, session.info, project, session.name)
+    volume = any(volume.name == VOLUME for volume in observed.volumes)
+    container = any(one.name == CONTAINER for one in observed.containers)
+    if not volume or container or not observed.images:
+        return observed
+    await ensure_store(session.engine, observed.images[0].id)
+    return await observe(session.engine, session.info, project, session.name)
 
 
 @asynccontextmanager

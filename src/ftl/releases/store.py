@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from ftl.engine import labels
+from ftl.engine.errors import ignoring
 from ftl.engine.tarball import tar_archive
 from ftl.engine.values import ContainerSpec, Mount
 from ftl.json_fields import parse_json
@@ -131,7 +132,10 @@ def _archive(files: Mapping[str, bytes]) -> bytes:
 
 
 async def ensure_store(engine: Engine, image: str) -> None:
-    """Create the volume and its container unless they exist; `image` is any image on the server."""
+    """Create the volume and its container unless they exist; `image` is any image on the server.
+
+    `docker container prune` removes the container, which never runs; the records stay in the volume.
+    """
     if await engine.container(CONTAINER) is not None:
         return
     marks = {labels.ROLE: labels.ROLE_STATE}
@@ -139,4 +143,5 @@ async def ensure_store(engine: Engine, image: str) -> None:
     spec = ContainerSpec(
         image=image, labels=marks, command=("true",), mounts=(Mount(VOLUME, ROOT),), restart="no"
     )
-    await engine.create(CONTAINER, spec)
+    with ignoring(409):  # another project's deploy creates it
+        await engine.create(CONTAINER, spec)

@@ -70,7 +70,10 @@ class UndoStack:
 async def _run(undo: Undo, emit: Emit) -> None:
     step = undo.step
     try:
-        await undo.action()
+        try:
+            await undo.action()
+        except FtlError:  # what failed may have been this one call: what is undone next relies on it
+            await undo.action()
     except FtlError as error:
         reason = f"{error.message}: {error.cause}" if error.cause else error.message
         emit(Note(f"could not undo `{step.text}`: {reason}", "warning", hint=_NEXT))

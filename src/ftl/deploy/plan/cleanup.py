@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftl.deploy.plan.exclusive import stopped_before
 from ftl.deploy.plan.steps import (
     AmendRecords,
     ContainerRef,
@@ -124,7 +125,7 @@ def _retire(
     why: str = "replaced",
 ) -> Track:
     network = project_network(diff.project.name)
-    stopped = diff.stopped_before
+    stopped = stopped_before(diff)
     serving = [one for one in containers if one.state == "running" and one.id not in stopped]
     addresses = tuple(
         endpoint.address

@@ -14,7 +14,6 @@ from ftl.deploy.plan.changes import (
     removed_from_file,
     service_change,
 )
-from ftl.deploy.plan.exclusive import stop_before_dependency, stop_before_service
 from ftl.deploy.plan.jobs import JobsDiff, jobs_diff
 from ftl.deploy.plan.sites import target_site, transitional_site, with_stored_tls
 from ftl.deploy.plan.sources import BuiltImage, ImageOnServer, NamedImage, PinnedImage, source_of
@@ -121,20 +120,6 @@ class Diff:
         if recorded and self.observed.has_image(recorded):
             return recorded
         return pins.pin_on_server(self.observed, image) or image
-
-    def stop_before(self, change: ServiceChange | DependencyChange) -> tuple[Container, ...]:
-        """Containers to stop before those of a service or dependency start, for their data."""
-        mounts = change.desired.spec.mounts
-        if isinstance(change, ServiceChange):
-            return stop_before_service(change.service, mounts, self.observed, self.removed)
-        return stop_before_dependency(mounts, self.observed, self.removed)
-
-    @property
-    def stopped_before(self) -> frozenset[str]:
-        """IDs of the containers that are stopped before others start."""
-        starting: list[ServiceChange | DependencyChange] = [*self.starting]
-        starting += [change for change in self.dependencies if change.starts]
-        return frozenset(container.id for change in starting for container in self.stop_before(change))
 
     @property
     def lost_images(self) -> dict[str, str]:

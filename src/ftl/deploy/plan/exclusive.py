@@ -7,49 +7,145 @@ directory of one that still took writes; of 2,150 rows that were acknowledged 1,
 
 from __future__ import annotations
 
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
+from ftl.deploy.plan.changes import DependencyChange, ServiceChange
+from ftl.deploy.plan.specs import dependency_container, service_container
 from ftl.engine import labels
+from ftl.errors import UsageError
 from ftl.json_fields import as_bool, as_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from ftl.config import Service
     from ftl.deploy.observe.state import Observed
-    from ftl.deploy.plan.changes import RemovedService
+    from ftl.deploy.plan.diff import Diff
     from ftl.engine.values import Container, Mount
 
+AnyChange = ServiceChange | DependencyChange
 
-def stop_before_dependency(
-    mounts: Iterable[Mount], observed: Observed, removed: Iterable[RemovedService]
-) -> tuple[Container, ...]:
-    """Running containers that leave, and use a volume of a dependency that is about to start."""
-    sources = _writable(mounts)
+
+def stop_before(diff: Diff, change: AnyChange) -> tuple[Container, ...]:
+    """Running containers that leave, and must not run beside what starts."""
+    sources = _writable(change.desired.spec.mounts)
+    leaving = _leaving(diff)
+    if isinstance(change, ServiceChange):
+        exclusive = change.service.recreate
+        beside = change.once_live if exclusive else ()
+        found = [one for one in leaving if _excludes(diff.observed, one, sources, exclusive=exclusive)]
+        return (*found, *(one for one in beside if one.state == "running"))
+    given_up = (one for one, given in _given_up(diff) if given & sources)
     return tuple(
-        container for container in _leaving(observed, removed) if sources & _writable(container.mounts)
+        {
+            one.id: one for one in (*(one for one in leaving if sources & _writable(one.mounts)), *given_up)
+        }.values()
     )
 
 
-def stop_before_service(
-    service: Service, mounts: Iterable[Mount], observed: Observed, removed: Iterable[RemovedService]
-) -> tuple[Container, ...]:
-    """Running containers that leave, and must not run beside a service that is about to start."""
-    sources = _writable(mounts)
-
-    def excludes(container: Container) -> bool:
-        shares = bool(sources & _writable(container.mounts))
-        if container.labels[labels.ROLE] == labels.ROLE_DEPENDENCY:
-            return shares
-        return service.recreate and (shares or _was_exclusive(observed, container))
-
-    return tuple(container for container in _leaving(observed, removed) if excludes(container))
+def stopped_before(diff: Diff) -> frozenset[str]:
+    """IDs of the containers that are stopped before others start."""
+    changes: list[AnyChange] = [*diff.starting]
+    changes += [change for change in diff.dependencies if change.starts]
+    return frozenset(container.id for change in changes for container in stop_before(diff, change))
 
 
-def _leaving(observed: Observed, removed: Iterable[RemovedService]) -> Iterator[Container]:
-    for service in removed:
-        yield from (container for container in service.containers if container.state != "exited")
-    yield from (container for container in observed.parked_dependencies if container.state == "running")
+def in_order(diff: Diff) -> tuple[tuple[DependencyChange, ...], ...]:
+    """Dependencies by tracks: one that takes over another's volume comes after that one.
+
+    Raises:
+        UsageError: Some exchange their volumes.
+    """
+    graph = {change.name: set(_givers(diff, change)) for change in diff.dependencies}
+    if not any(graph.values()):
+        return tuple((change,) for change in diff.dependencies)
+    try:
+        order = list(TopologicalSorter(graph).static_order())
+    except CycleError:
+        names = ", ".join(sorted(name for name, givers in graph.items() if givers))
+        raise UsageError(
+            f"{names} exchange their volumes",
+            hint="deploy in two steps: give one of them another volume first",
+        ) from None
+    return (tuple(sorted(diff.dependencies, key=lambda change: order.index(change.name))),)
+
+
+def refuse_shared_data(diff: Diff) -> None:
+    """Refuse a plan that starts something on the data of a container that stays.
+
+    A volume that ftl.yaml gives to both is left to the user. What stays is what a partial deploy leaves alone.
+
+    Raises:
+        UsageError: Nothing was touched.
+    """
+    changes: list[AnyChange] = [*diff.services, *diff.dependencies]
+    starting = [change for change in changes if change.starts]
+    gone = {one.id for change in starting for one in _own(change)} | {one.id for one in _leaving(diff)}
+    for change in starting:
+        sources = _writable(change.desired.spec.mounts)
+        for container in (*diff.observed.services, *diff.observed.dependencies.values()):
+            dependency = isinstance(change, DependencyChange) or _is_dependency(container)
+            shared = sources & _writable(container.mounts) - _asked(diff, container)
+            if dependency and shared and container.state != "exited" and container.id not in gone:
+                raise UsageError(
+                    f"{change.name} would start on the data of {container.name}, which this leaves as it is",
+                    hint="deploy all services together: `ftl deploy`",
+                )
+
+
+def _leaving(diff: Diff) -> list[Container]:
+    """Containers that ftl.yaml no longer names, and parked ones."""
+    found = [one for service in diff.removed for one in service.containers if one.state != "exited"]
+    return found + [one for one in diff.observed.parked_dependencies if one.state == "running"]
+
+
+def _given_up(diff: Diff) -> Iterator[tuple[Container, set[str]]]:
+    """Running containers of services that are replaced, with the volumes that the new ones do not use."""
+    for change in diff.starting:
+        kept = _writable(change.desired.spec.mounts)
+        # Those that never were live are removed before anything starts.
+        for container in (*change.current, *change.once_live):
+            if container.state != "exited":
+                yield container, _writable(container.mounts) - kept
+
+
+def _givers(diff: Diff, change: DependencyChange) -> Iterator[str]:
+    """Dependencies that are replaced and whose volume this one takes over."""
+    sources = _writable(change.desired.spec.mounts) if change.starts else set()
+    for other in diff.dependencies:
+        if other.name != change.name and other.starts and other.current is not None:
+            given = _writable(other.current.mounts) - _writable(other.desired.spec.mounts)
+            if given & sources:
+                yield other.name
+
+
+def _own(change: AnyChange) -> tuple[Container, ...]:
+    """The containers that a change replaces, and those that it removes afterwards."""
+    if isinstance(change, ServiceChange):
+        return (*change.current, *change.leftovers)
+    return () if change.current is None else (change.current,)
+
+
+def _asked(diff: Diff, container: Container) -> set[str]:
+    """Volumes that ftl.yaml gives to the service or dependency of a container."""
+    project, name = diff.project, container.labels[labels.SERVICE]
+    desired = (
+        [dependency_container(project, one) for one in project.dependencies if one.name == name]
+        if _is_dependency(container)
+        else [service_container(project, one) for one in project.services if one.name == name]
+    )
+    return {source for one in desired for source in _writable(one.spec.mounts)}
+
+
+def _excludes(observed: Observed, container: Container, sources: set[str], *, exclusive: bool) -> bool:
+    shares = bool(sources & _writable(container.mounts))
+    if _is_dependency(container):
+        return shares
+    return exclusive and (shares or _was_exclusive(observed, container))
+
+
+def _is_dependency(container: Container) -> bool:
+    return container.labels[labels.ROLE] == labels.ROLE_DEPENDENCY
 
 
 def _writable(mounts: Iterable[Mount]) -> set[str]:

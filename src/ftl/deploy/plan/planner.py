@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ftl.deploy.plan import jobs
 from ftl.deploy.plan.cleanup import clean_tracks, policy_track
 from ftl.deploy.plan.diff import diff as compare
+from ftl.deploy.plan.exclusive import in_order, refuse_shared_data
 from ftl.deploy.plan.major_versions import refuse_major_versions
 from ftl.deploy.plan.model import Change, Plan, Stage, Track
 from ftl.deploy.plan.ownership import refuse_other_repository, refuse_taken_names
@@ -64,11 +65,13 @@ def make_plan(request: DeployRequest, inputs: Inputs, observed: Observed) -> Pla
 
     Raises:
         UsageError: Another project on the server has one of the routes or names, or another repository deploys there
-            under this project's name; a database would start on the data of another major version.
+            under this project's name; a database would start on the data of another major version, or something on
+            the data of what stays.
     """
     diff = compare(request, observed, inputs.sources, inputs.files, inputs.author.commit)
     refuse_other_repository(diff, inputs.author.origin)
     refuse_taken_names(diff)
+    refuse_shared_data(diff)
     refuse_major_versions(diff)
     stages = tuple(
         replace(stage, tracks=tracks)
@@ -97,7 +100,9 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     yield Stage("prepare", (*prepare_tracks(diff), *jobs.prepare_tracks(diff.jobs)))
     yield Stage("record", (begin, _repaired_records(diff)))
     yield Stage("images", tuple(image_tracks(diff)))
-    dependencies = tuple(dependency_track(diff, change) for change in diff.dependencies)
+    dependencies = (
+        tuple(step for change in track for step in dependency_track(diff, change)) for track in in_order(diff)
+    )
     yield Stage("dependencies", (proxy_track(diff), *dependencies))
     # Migrations run before anything that needs them starts, as in Heroku's release phase and Kamal's pre-deploy hook.
     yield Stage("hooks", (hook_track(diff, "pre"),))

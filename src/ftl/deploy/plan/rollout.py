@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from ftl.deploy.names import fresh_name, parked_name, volume_name
 from ftl.deploy.plan import pins
 from ftl.deploy.plan.cleanup import DEPENDENCY_STOP, refs, retire_replicas
+from ftl.deploy.plan.exclusive import stop_before
 from ftl.deploy.plan.sources import BuiltImage, ImageOnServer, NamedImage, PinnedImage
 from ftl.deploy.plan.specs import hook_spec, release_spec
 from ftl.deploy.plan.steps import (
@@ -163,7 +164,8 @@ def dependency_track(diff: Diff, change: DependencyChange) -> Track:
     name, current = change.name, change.current
     check = dependency_health(change.dependency)
     if change.action == "restarted" and current is not None:
-        return (RestartContainers(name, refs([current])), WaitHealthy(name, refs([current]), check))
+        again = RestartContainers(name, refs([current]))
+        return (*_stop_first(diff, change), again, WaitHealthy(name, refs([current]), check))
     if not change.starts:
         return ()
     container = f"{diff.project.name}-{name}"
@@ -199,7 +201,7 @@ def _carried(diff: Diff, change: DependencyChange) -> tuple[Mount, ...]:
 
 def _stop_first(diff: Diff, change: ServiceChange | DependencyChange) -> Iterator[StopOld]:
     """Stop what must not run beside the new containers of a service or dependency."""
-    containers = diff.stop_before(change)
+    containers = stop_before(diff, change)
     if containers:
         yield StopOld(change.name, refs(containers), DEPENDENCY_STOP, "it uses the same data")
 

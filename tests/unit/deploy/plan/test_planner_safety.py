@@ -44,6 +44,70 @@ def foreign(name: str, project_name: str = "", service_name: str = "", role: str
     return Container(f"id-{name}", name, "app", "i", marks, "running", "", 0)
 
 
+# --- volumes that move ------------------------------------------------------------------------------
+
+
+def holding(found: Container, *sources: str) -> Container:
+    """A container with these volumes."""
+    return replace(found, mounts=tuple(Mount(f"shop_{source}", "/data") for source in sources))
+
+
+def volumes(name: str, source: str) -> Dependency:
+    """A dependency with one volume."""
+    return Dependency(name=name, image="redis:7", volumes=(f"{source}:/data",))
+
+
+def test_a_service_that_gives_its_volume_to_a_dependency_stops_first() -> None:
+    """Its old container would run on it until the end of the deploy."""
+    before = project(service(volumes=("data:/data",)))
+    asked = project(service(), dependencies=(volumes("db", "data"),))
+    running = [holding(one, "data") for one in container(before, "web", "r1")]
+    found = plan(asked, server(before, *running, live={"web": "r1"}))
+    order = kinds(found)
+    assert order.index("StopOld") < order.index("StartDependency")
+    stopped = first(found, s.StopOld)
+    assert isinstance(stopped, s.StopOld)
+    assert [ref.name for ref in stopped.containers] == ["shop-web-r1"]
+
+
+def test_a_dependency_that_takes_over_anothers_volume_starts_after_it_was_replaced() -> None:
+    """Side by side, both would run on the volume."""
+    before = project(dependencies=(volumes("db", "data"), volumes("cache", "other")))
+    asked = project(dependencies=(volumes("cache", "data"), volumes("db", "new")))
+    running = (
+        *container(before, "web", "r1"),
+        holding(dependency(before, "db"), "data"),
+        holding(dependency(before, "cache"), "other"),
+    )
+    found = plan(asked, server(before, *running, live={"web": "r1"}))
+    tracks = [track for stage in found.stages for track in stage.tracks]
+    started = [[one.service for one in track if isinstance(one, s.StartDependency)] for track in tracks]
+    assert [names for names in started if names] == [["db", "cache"]]
+
+
+def test_dependencies_that_exchange_their_volumes_are_refused() -> None:
+    """Neither can start before the other was replaced."""
+    before = project(dependencies=(volumes("db", "one"), volumes("cache", "two")))
+    asked = project(dependencies=(volumes("db", "two"), volumes("cache", "one")))
+    running = (
+        *container(before, "web", "r1"),
+        holding(dependency(before, "db"), "one"),
+        holding(dependency(before, "cache"), "two"),
+    )
+    with pytest.raises(UsageError, match="cache, db exchange their volumes"):
+        plan(asked, server(before, *running, live={"web": "r1"}))
+
+
+def test_a_partial_deploy_starts_no_dependency_on_the_data_of_what_it_leaves() -> None:
+    """The service that gives its volume up is not one of those that are deployed."""
+    before = project(service("web"), service("old", volumes=("data:/data",)))
+    asked = project(service("web"), service("old"), dependencies=(volumes("db", "data"),))
+    running = [holding(one, "data") for one in container(before, "old", "r1")]
+    there = server(before, *container(before, "web", "r1"), *running, live={"web": "r1", "old": "r1"})
+    with pytest.raises(UsageError, match="db would start on the data of shop-old-r1"):
+        plan(asked, there, "sha256:two", only=("web",))
+
+
 # --- versions of databases ---------------------------------------------------------------------------
 
 
