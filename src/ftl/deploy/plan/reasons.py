@@ -61,9 +61,9 @@ def _changes(before: Json, after: Mapping[str, object]) -> Iterator[str]:
 
 
 def new_image(before: str | None, after: str | None) -> str:
-    """Reason for a changed image: "new image (commit 1a2b3c4 -> 5d6e7f8)"."""
+    """Reason for a changed image: "new image: commit 1a2b3c4 -> 5d6e7f8"."""
     if before and after and before != after:
-        return f"new image (commit {before[:7]} -> {after[:7]})"
+        return f"new image: commit {before[:7]} -> {after[:7]}"
     return "new image"
 
 
