@@ -266,7 +266,7 @@ async def _record_failure(
     assert plan.record is not None
     failed = replace(
         plan.record,
-        outcome="failed",
+        outcome="failed" if isinstance(error, FtlError) else "interrupted",
         seconds=max(0.0, time.time() - plan.record.started),
         error=error.message if isinstance(error, FtlError) else "interrupted",
         logs=logs,

@@ -70,7 +70,8 @@ def listed(observed: Observed, server: Server, *, under_way: bool = False) -> tu
             return "live" if record.number == live else "replaced"
         if record.outcome == "started":
             return "started" if under_way and record.number == newest else "interrupted"
-        return record.outcome
+        # FTL 0.1.0 recorded an interruption by a signal as a failure.
+        return "interrupted" if record.error == "interrupted" else record.outcome
 
     return tuple(
         Release(record, outcome(record), record.number == live, _is_kept(observed, server, record))

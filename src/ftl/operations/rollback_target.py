@@ -31,8 +31,10 @@ def choose(observed: Observed, name: str | None) -> ReleaseRecord:
     if record is None:
         raise UsageError(f"there is no release `{name}` of {observed.project}", hint=possible(observed))
     if record.outcome != "live" and record.release not in observed.live_releases:
-        why = f" ({record.error})" if record.error else ""
-        raise UsageError(f"{record.release} never was live: its deploy failed{why}", hint=possible(observed))
+        failed = record.outcome == "failed" and record.error != "interrupted"
+        why = f" ({record.error})" if failed and record.error else ""
+        ended = "failed" if failed else "was interrupted"
+        raise UsageError(f"{record.release} never was live: its deploy {ended}{why}", hint=possible(observed))
     return record
 
 

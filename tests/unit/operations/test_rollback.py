@@ -313,10 +313,12 @@ def test_outcomes_of_the_list() -> None:
         released(asked, "r1"),
         released(asked, "r2"),
         released(asked, "r3", outcome="failed"),
-        released(asked, "r4", outcome="started"),
+        replace(released(asked, "r4", outcome="failed"), error="interrupted"),
+        released(asked, "r5", outcome="started"),
     )
     found = listed(on_server(asked, *records, images=(image("r2"),)), HERE)
     assert [(one.record.release, one.outcome, one.live, one.kept) for one in found] == [
+        ("r5", "interrupted", False, False),
         ("r4", "interrupted", False, False),
         ("r3", "failed", False, False),
         ("r2", "live", True, True),
