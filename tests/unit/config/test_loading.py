@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ftl.config import Server
+from ftl.config import Hook, Server
 from ftl.errors import ConfigError, Problem
 from ftl.files import MAX_BYTES
 
@@ -354,3 +354,16 @@ def test_a_misspelt_image_is_one_problem(folder: Path, refused: Refuse) -> None:
     (problem,) = refused(HEAD + "services: [{name: web}]\n")
     assert "there is no file Dockerfile" in problem.message
     assert "`image: NAME`" in (problem.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "hook"),
+    [
+        ('pre: ["/app", "migrate"]', Hook(remote=("/app", "migrate"))),
+        ("pre: {local: [make, check], remote: ./migrate}", Hook(local=("make", "check"), remote="./migrate")),
+        ("pre: |\n          # don't stop\n          ./migrate", Hook(remote="# don't stop\n./migrate\n")),
+    ],
+)
+def test_a_hook_is_a_text_for_a_shell_or_a_list_without_one(loaded: Load, text: str, hook: Hook) -> None:
+    """A text is left to the shell: it may have an apostrophe in a comment."""
+    assert loaded(HEAD + SERVICE + f"    hooks:\n      {text}\n").services[0].hooks.pre == hook

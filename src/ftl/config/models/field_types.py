@@ -44,7 +44,13 @@ class StringMap:
 
 @dataclass(frozen=True, slots=True)
 class CommandLine:
-    """A command: a text that is split into words as a shell splits it, or the list of words."""
+    """A command: a text that is split into words as a shell splits it, or the list of words.
+
+    Attributes:
+        for_shell: The text is for a shell, and is not split: it may have whatever a shell understands.
+    """
+
+    for_shell: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,17 +119,20 @@ class Hook(Section):
     A single value is `remote`.
     """
 
-    local: str | None = field(
+    local: str | tuple[str, ...] | None = field(
         default=None,
         metadata=key(
-            field_types.TEXT, "Runs on this machine with `sh -c`, with tunnels open.", sensitive=True
+            CommandLine(for_shell=True),
+            "Runs on this machine, with tunnels open and the variables of .env; a text with `sh -c`, "
+            "a list without a shell.",
+            sensitive=True,
         ),
     )
-    remote: str | None = field(
+    remote: str | tuple[str, ...] | None = field(
         default=None,
         metadata=key(
-            field_types.TEXT,
-            "Runs on the server with `sh -c`, in a container of the new image.",
+            CommandLine(for_shell=True),
+            "Runs on the server in a container of the new image; a text with `sh -c`, a list without a shell.",
             sensitive=True,
         ),
     )

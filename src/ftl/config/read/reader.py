@@ -182,10 +182,10 @@ class Reader:
                 return self._list(item, node, path, key)
             case StringMap():
                 return self._string_map(node, path)
-            case CommandLine():
-                return self._command_line(node, path, key)
+            case CommandLine(for_shell):
+                return self._command_line(node, path, key, for_shell=for_shell)
             case Nested(section, shorthand):
-                if shorthand is not None and isinstance(node, ScalarNode):
+                if shorthand is not None and _is_short(node, keys_of(section)[shorthand]):
                     node = MappingNode({}, node.mark).replace({shorthand: node})
                 return self.section(section, node, path)
 
@@ -244,10 +244,13 @@ class Reader:
         self.masked |= {(*path, name): masked for name, masked in reader.masked.items()}
         return {name: variable.value for name, variable in from_files.items()} | reader.texts
 
-    def _command_line(self, node: Node, path: KeyPath, key: Key) -> str | tuple[str, ...]:
+    def _command_line(
+        self, node: Node, path: KeyPath, key: Key, *, for_shell: bool
+    ) -> str | tuple[str, ...] | None:
         if not isinstance(node, SequenceNode):
-            command_key = Key(_COMMAND, "", required=True, sensitive=key.sensitive)
-            text: str = self._scalar(_COMMAND, node, path, command_key)
+            scalar = field_types.TEXT if for_shell else _COMMAND
+            command_key = Key(scalar, "", required=not for_shell, sensitive=key.sensitive)
+            text: str | None = self._scalar(scalar, node, path, command_key)
             return text
         return self._list(
             _WORD, node, path, Key(_WORD, key.description, required=True, sensitive=key.sensitive)
@@ -268,6 +271,13 @@ class Reader:
                 return 0
             case _:
                 return ""
+
+
+def _is_short(node: Node, key: Key) -> bool:
+    """Whether a node in place of a section is the value of its key."""
+    return isinstance(node, ScalarNode) or (
+        isinstance(node, SequenceNode) and isinstance(key.type, CommandLine)
+    )
 
 
 def _label(path: KeyPath) -> str:

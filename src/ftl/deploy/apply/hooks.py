@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import shielded
 from ftl.child import lines_of
+from ftl.config import env_files, read_variables
 from ftl.deploy.apply.images import resolve
 from ftl.deploy.apply.runners import Runners
 from ftl.deploy.plan.steps import RunHook
@@ -27,6 +28,11 @@ HOOK_SECONDS = 3600.0
 """Limit for one hook: migrations of large tables take their time."""
 
 LAST_LINES = 30
+
+_NO_SHELL = (
+    "the hook runs with /bin/sh, which the image must have; without one write a list: "
+    '`pre: ["/app", "migrate"]`'
+)
 
 _SHELL_STATUS: dict[int | None, str] = {
     126: "126 is the shell's code for a command that may not be executed (`chmod +x`?)",
@@ -61,7 +67,7 @@ async def _run_remote(context: DeployContext, step: RunHook) -> None:
                 raise HookFailed(
                     f"the {step.hook} hook of {step.service} could not start",
                     cause=error.cause or error.message,
-                    hint="the hook runs with /bin/sh, which the image must have",
+                    hint=_NO_SHELL if isinstance(step.command, str) else None,
                 ) from error
             async for line in context.engine.logs(container, follow=True):
                 lines.append(line.text)
@@ -99,16 +105,18 @@ async def _remove(context: DeployContext, container: str) -> None:
 async def _run_local(context: DeployContext, step: RunHook) -> None:
     """Run a hook on this machine, in the folder of ftl.yaml, with tunnels to the dependencies open.
 
-    The dependencies are reachable at 127.0.0.1; FTL_POSTGRES_PORT (the name in capitals) holds the port, which is the
-    usual one unless something here has it.
+    It has the environment of FTL and the variables of .env. The dependencies are reachable at 127.0.0.1;
+    FTL_POSTGRES_PORT (the name in capitals) holds the port, which is the usual one unless something here has it.
     """
     lines: list[str] = []
+    argv = ("/bin/sh", "-c", step.command) if isinstance(step.command, str) else step.command
+    variables = read_variables(context.root, os.environ, env_files(context.project.environment))
     async with dependency_tunnels(context.machine, context.engine, context.project) as ports:
-        env = os.environ | _environment(context, step, ports)
+        env = {**variables, **_environment(context, step, ports)}
         try:
             async with (
                 asyncio.timeout(HOOK_SECONDS),
-                lines_of(["/bin/sh", "-c", step.command], env=env, cwd=context.root) as (output, process),
+                lines_of(argv, env=env, cwd=context.root) as (output, process),
             ):
                 async for line in output:
                     lines.append(line)
@@ -116,6 +124,8 @@ async def _run_local(context: DeployContext, step: RunHook) -> None:
                 status = await process.wait()
         except TimeoutError:
             raise _failed(step, f"it was not done after {HOOK_SECONDS:g} s", lines) from None
+        except OSError as error:
+            raise _failed(step, f"`{argv[0]}` cannot be started: {error.strerror}", lines) from error
     if status != 0:
         raise _failed(step, f"it ended with status {status}", lines, status=status)
 
@@ -123,6 +133,7 @@ async def _run_local(context: DeployContext, step: RunHook) -> None:
 def _environment(context: DeployContext, step: RunHook, ports: Mapping[str, int]) -> dict[str, str]:
     """Variables that a local hook gets."""
     variables = {
+        **step.variables,
         "FTL_PROJECT": context.project.name,
         "FTL_SERVICE": step.service,
         "FTL_RELEASE": context.release,

@@ -48,6 +48,7 @@ class Diff:
         target_site: What it serves once the deploy is done.
         makes_release: Whether anything changes that a release is made for.
         release: The release that is made, or the current one.
+        commit: The commit that is deployed, if it is known.
     """
 
     request: DeployRequest
@@ -61,6 +62,7 @@ class Diff:
     certificate: UserCertificate | None
     makes_release: bool
     release: str
+    commit: str | None = None
 
     @property
     def project(self) -> Project:
@@ -288,6 +290,7 @@ def diff(
         certificate=files.certificate,
         makes_release=makes_release,
         release=release,
+        commit=commit,
     )
 
 

@@ -286,9 +286,17 @@ def _hooks(diff: Diff, change: ServiceChange, when: Literal["pre", "post"]) -> I
         return
     project, name, release = diff.project.name, change.name, diff.release
     container, image = f"{project}-{name}-{release}-{when}", diff.service_image(change)
-    if hook.local:
-        spec = hook_spec(project, change.desired, release=release, command=hook.local)
-        yield RunHook(name, when, "local", hook.local, spec, image, container)
-    if hook.remote:
-        spec = hook_spec(project, change.desired, release=release, command=hook.remote)
-        yield RunHook(name, when, "remote", hook.remote, spec, image, container)
+    variables = {
+        "FTL_RELEASE": release,
+        "FTL_COMMIT": diff.commit or "",
+        "FTL_ENV": diff.project.environment,
+        "FTL_SERVICE": name,
+    }
+    commands: tuple[tuple[Literal["local", "remote"], str | tuple[str, ...] | None], ...] = (
+        ("local", hook.local),
+        ("remote", hook.remote),
+    )
+    for where, command in commands:
+        if command:
+            spec = hook_spec(project, change.desired, release=release, command=command, variables=variables)
+            yield RunHook(name, when, where, command, spec, image, container, variables)

@@ -16,7 +16,7 @@ from ftl.engine.values import ContainerSpec, Healthcheck, Mount, Publish, Ulimit
 from ftl.proxy.names import project_network
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ftl.config import Container as ContainerSection
     from ftl.config import Dependency, Project, Service, VolumeMount
@@ -140,12 +140,30 @@ def replica_spec(spec: ContainerSpec, number: int) -> ContainerSpec:
     return replace(spec, labels=marks, networks=networks)
 
 
-def hook_spec(project: str, desired: DesiredContainer, *, release: str, command: str) -> ContainerSpec:
-    """Container of a hook: the service's env, volumes and network, but no ports."""
+def hook_spec(
+    project: str,
+    desired: DesiredContainer,
+    *,
+    release: str,
+    command: str | tuple[str, ...],
+    variables: Mapping[str, str] | None = None,
+) -> ContainerSpec:
+    """Container of a hook: the service's env, volumes and network, but no ports.
+
+    Args:
+        project: The project's name.
+        desired: The service's container.
+        release: The release that it is of.
+        command: A text for a shell, or a list without one.
+        variables: Added to the service's env.
+    """
+    argv = ("/bin/sh", "-c", command) if isinstance(command, str) else command
+    words = 2 if isinstance(command, str) else 1
     return replace(
         desired.spec,
-        entrypoint=("/bin/sh", "-c"),
-        command=(command,),
+        env={**desired.spec.env, **(variables or {})},
+        entrypoint=argv[:words],
+        command=argv[words:],
         publish=(),
         healthcheck=None,
         restart="no",

@@ -259,6 +259,19 @@ def test_a_new_inner_service_answers_by_name_before_the_switch() -> None:
     assert opened == ["api"]
 
 
+def test_a_hook_may_be_a_list_that_needs_no_shell() -> None:
+    """An image without a shell can migrate, too; the hook knows its release, service and environment."""
+    asked = project(service(hooks=Hooks(pre=Hook(remote=("/app", "migrate")), post=Hook(remote="warm"))))
+    pre, post = (
+        step for step in plan(asked, server(asked, ready=False)).steps if isinstance(step, s.RunHook)
+    )
+    assert (pre.spec.entrypoint, pre.spec.command) == (("/app",), ("migrate",))
+    assert (post.spec.entrypoint, post.spec.command) == (("/bin/sh", "-c"), ("warm",))
+    assert pre.spec.env["FTL_RELEASE"] == "r1"
+    assert pre.spec.env["FTL_SERVICE"] == "web"
+    assert {"FTL_ENV", "FTL_COMMIT"} < pre.spec.env.keys()
+
+
 def test_pre_hooks_run_before_the_new_containers_and_post_hooks_after_the_switch() -> None:
     """A migration comes after the dependencies and before anything that needs it starts."""
     hooks = Hooks(pre=Hook(remote="migrate"), post=Hook(local="echo", remote="warm"))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from ftl.deploy.plan.steps.base import ContainerRef, ServiceStep, Step, names
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ftl.engine.values import ContainerSpec, Mount
     from ftl.health.spec import HealthSpec
 
@@ -141,10 +143,11 @@ class RunHook(ServiceStep):
     kind: ClassVar[str] = "run_hook"
     hook: Literal["pre", "post"]
     where: Literal["remote", "local"]
-    command: str
+    command: str | tuple[str, ...]
     spec: ContainerSpec
     image: str
     container: str
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
