@@ -207,6 +207,22 @@ class PushProgress(Event):
     status: str
 
 
+@dataclass(frozen=True, slots=True)
+class BackupProgress(Event):
+    """Progress of a backup or restore of a dependency.
+
+    Attributes:
+        doing: "backup" or "restore".
+        bytes: Bytes so far.
+    """
+
+    type: ClassVar[str] = "backup_progress"
+
+    name: str
+    doing: str
+    bytes: int
+
+
 # --- preparing a server -------------------------------------------------------------------------
 
 

@@ -67,6 +67,7 @@ EVENTS = {
         "layers_kept",
         "link_speed",
     ),
+    "backup_progress": ("name", "doing", "bytes"),
     "pull_progress": ("image", "status"),
     "push_progress": ("image", "status"),
     "setup_planned": ("server", "system", "steps"),

@@ -35,6 +35,8 @@ COMMANDS: dict[str, dict[str, str]] = {
         "exec": "Run a command or a shell in a running container.",
         "run": "Run a command in a new container of a service.",
         "jobs": "List the jobs of the project, or run one now.",
+        "backup": "Back up a database into a file on this machine.",
+        "restore": "Restore a database from a backup.",
         "tunnels": "Forward the dependencies' ports to this machine.",
         "completion": "Complete commands, options and names in bash, zsh or fish.",
         "version": "Print the versions of FTL, Python and the server's engine.",

@@ -27,6 +27,7 @@ COMMANDS = {
     "delete": "remove",
     "destroy": "remove",
     "diff": "plan",
+    "dump": "backup",
     "down": "remove",
     "history": "releases",
     "images": "status",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftl.events import (
+    BackupProgress,
     BuildFinished,
     BuildOutput,
     BuildStarted,
@@ -24,7 +25,7 @@ from ftl.events import (
     TransferProgress,
     TransferStarted,
 )
-from ftl.figures import count
+from ftl.figures import count, size
 from ftl.ui.sanitize import printable
 
 if TYPE_CHECKING:
@@ -73,6 +74,11 @@ class Board:
                 self._sending(event)
             case PullProgress() | PushProgress():
                 self._by_registry(event)
+            case BackupProgress():
+                key = (event.doing, event.name)
+                if key not in self._rows:
+                    self._begin(key, event.name, event.doing)
+                self._rows[key].detail = size(event.bytes)
             case StepStarted():
                 self._begin(("step", event.step, event.service), event.service or "", event.text)
             case StepFinished() | StepFailed():

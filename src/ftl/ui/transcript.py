@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ftl.events import (
+    BackupProgress,
     BuildContext,
     BuildFinished,
     BuildOutput,
@@ -110,6 +111,9 @@ class Transcript:
                 doing = "pulling" if isinstance(event, PullProgress) else "pushing"
                 if self._due(doing, event.image):
                     yield Line("info", f"{doing}: {printable(event.status)}", event.image, lasting=False)
+            case BackupProgress():
+                if self._due(event.doing, event.name):
+                    yield Line("info", f"{event.doing}: {size(event.bytes)}", event.name, lasting=False)
             case Planned():
                 yield Line("info", f"{event.release} on {event.server}: {count(len(event.steps), 'step')}")
                 if self._verbose:

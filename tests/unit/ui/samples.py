@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ftl import events
 from ftl.events import (
+    BackupProgress,
     BuildContext,
     BuildFinished,
     BuildOutput,
@@ -43,6 +44,7 @@ EVERY: tuple[Event, ...] = (
     LayerFinished("shop-web:r5", "sha256:" + "ab" * 32, "whole", 45_100_000, 14_000_000, 14_000_000),
     TransferFinished("shop-web:r5", 2, 7, 14_000_000, 4.1, link_speed=4_000_000.0),
     PullProgress("postgres:16", "Downloading"),
+    BackupProgress("postgres", "backup", 45_100_000),
     PushProgress("registry.example.com/shop-web:r5", "Pushing"),
     SetupPlanned("shop.example.com", "Debian GNU/Linux 12 (bookworm)", ("install docker.io",)),
     Planned("shop.example.com", "r5", ("start shop-web-r5", "switch web to r5")),

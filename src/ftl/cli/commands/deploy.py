@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     "--adopt", is_flag=True, help="Take over a project of this name that another repository deployed."
 )
 @click.option("--hooks/--no-hooks", default=True, help="Run the hooks, or leave them out.")
+@click.option("--backup", is_flag=True, help="Back up the databases that run, before anything is done.")
 @click.option("--end-hold", is_flag=True, help="End the hold that `ftl rollback --hold` has put on deploys.")
 @pass_options
 def command(
@@ -39,6 +40,7 @@ def command(
     upgrade_proxy: bool,
     adopt: bool,
     hooks: bool,
+    backup: bool,
     end_hold: bool,
 ) -> None:
     """Build, send and start a new release without downtime.
@@ -60,6 +62,10 @@ def command(
         if project.protected:
             await require_clean(root)
 
+        if backup:
+            from ftl.operations.backup import back_up_all
+
+            await back_up_all(project, address.machine(project=project.name), emit)
         request = DeployRequest(
             project,
             root,

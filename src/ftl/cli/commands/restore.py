@@ -1,0 +1,90 @@
+"""`ftl restore`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ftl.cli.output import put
+from ftl.cli.project import load_project
+from ftl.cli.run import pass_options, run
+from ftl.errors import Interrupted, UsageError
+
+if TYPE_CHECKING:
+    from ftl.cli.options import Options
+    from ftl.events import Emit
+    from ftl.operations.restore import Restored
+
+
+@click.command()
+@click.argument("name", metavar="DEPENDENCY")
+@click.argument("path", metavar="FILE")
+@click.option("--drill", is_flag=True, help="Restore into a throwaway container, to see whether it works.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@pass_options
+def command(options: Options, name: str, path: str, drill: bool, yes: bool) -> None:
+    """Restore a database from a backup.
+
+    FILE is one of `ftl backup`, or of the same tool; `-` is stdin. It is checked before anything is changed. The
+    state before is kept: PostgreSQL is restored beside its database, which gets another name; of other databases a
+    backup is made first. --drill changes nothing, and says how long a restore takes.
+    """
+    from ftl.suggestions import select_names
+
+    project, root, address = load_project(options)
+    select_names([name], [one.name for one in project.dependencies], kind="dependency")
+    if path == "-" and not (yes or drill):
+        raise UsageError("nobody can be asked, since stdin has the backup", hint="`--yes` restores it")
+
+    async def confirm() -> None:
+        if not yes:
+            await _confirm(name, path)
+
+    async def work(emit: Emit) -> Restored:
+        from ftl.host.session import open_session
+        from ftl.operations.restore import RestoreRequest, restore
+
+        request = RestoreRequest(project, name, path, root, drill, confirm)
+        async with open_session(address.machine(project=project.name)) as session:
+            return await restore(request, session, emit)
+
+    result = run(options, "restore", work, lambda result: {**_fields(result), "drill": drill})
+    if options.json:
+        return
+    from ftl.figures import duration
+
+    contents = f" ({result.contents})" if result.contents else ""
+    done = "can be restored" if drill else "was restored"
+    put(f"{name} {done} from {path}{contents}, in {duration(result.seconds)}")
+    if result.kept:
+        put(f"the state before: {result.kept}")
+
+
+async def _confirm(name: str, file: str) -> None:
+    """Ask for the dependency's name.
+
+    Raises:
+        UsageError: There is no terminal to ask on.
+        Interrupted: The answer is another one.
+    """
+    from ftl.ui.prompt import ask
+
+    answer = await ask(f"this replaces the data of {name} by {file}. Type {name} to go on")
+    if answer is None:
+        raise UsageError(
+            "nobody can be asked: this is no terminal", hint="`--yes` restores without a question"
+        )
+    if answer.strip() != name:
+        raise Interrupted("nothing was restored")
+
+
+def _fields(result: Restored) -> dict[str, object]:
+    return {
+        "file": result.file,
+        "bytes": result.bytes,
+        "seconds": round(result.seconds, 3),
+        "verified": result.verified,
+        "kept": result.kept or None,
+        "contents": result.contents,
+    }

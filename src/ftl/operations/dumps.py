@@ -1,0 +1,102 @@
+"""Dumps of databases: their kinds, and whether a file is a whole one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ftl.errors import FtlError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ENDS = 512
+"""Bytes of the head and of the tail of a dump that are checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class DumpKind:
+    """A kind of dump.
+
+    Attributes:
+        tool: The program of the database's image that makes it.
+        noun: Its name in messages.
+        suffix: Of its file.
+        heads: How it begins.
+        end: How its end, or its last line, begins; empty: only its restore shows whether it is whole.
+        counted: Noun of what is counted after a restore.
+    """
+
+    tool: str
+    noun: str
+    suffix: str
+    heads: tuple[bytes, ...]
+    end: bytes = b""
+    counted: str = "table"
+
+
+_SQL_HEADS = (b"-- MySQL dump", b"-- MariaDB dump", b"/*M!999999")
+_SQL_END = b"-- Dump completed"
+
+KINDS: Mapping[str, DumpKind] = {
+    kind.tool: kind
+    for kind in (
+        DumpKind("pg_dump", "a dump of PostgreSQL (pg_dump -Fc)", ".dump", (b"PGDMP",)),
+        DumpKind("mariadb-dump", "a dump of MariaDB", ".sql", _SQL_HEADS, _SQL_END),
+        DumpKind("mysqldump", "a dump of MySQL", ".sql", _SQL_HEADS, _SQL_END),
+        # From mongo-tools' archive package: the magic number, and the terminator of the last block.
+        DumpKind(
+            "mongodump",
+            "an archive of mongodump",
+            ".archive",
+            (b"\x6d\xe2\x99\x81",),
+            b"\xff\xff\xff\xff",
+            "database",
+        ),
+        DumpKind("redis-cli", "a dump of Redis (RDB)", ".rdb", (b"REDIS",), b"\xff", "key"),
+    )
+}
+"""By tool."""
+
+
+class Ends:
+    """The head and the tail of a stream, and its length."""
+
+    def __init__(self) -> None:
+        self.head = b""
+        self.tail = b""
+        self.size = 0
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes."""
+        if len(self.head) < ENDS:
+            self.head = (self.head + data)[:ENDS]
+        self.tail = (self.tail + data)[-ENDS:] if len(data) < ENDS else data[-ENDS:]
+        self.size += len(data)
+
+
+def check_whole(kind: DumpKind, ends: Ends, name: str) -> None:
+    """Refuse what is not a whole dump of a kind.
+
+    Raises:
+        FtlError: It is empty, something else, or cut.
+    """
+    if not ends.head.startswith(kind.heads):
+        raise FtlError(
+            f"{name} is not {kind.noun}",
+            cause="it is empty" if not ends.size else f"it begins with {ends.head[:12]!r}",
+        )
+    if not _has_end(kind, ends.tail):
+        raise FtlError(f"{name} is cut", cause=f"the end of {kind.noun} is missing")
+
+
+def _has_end(kind: DumpKind, tail: bytes) -> bool:
+    if (
+        kind.tool == "redis-cli"
+    ):  # the end of the file's records, and a checksum of 8 bytes (RDB version 5 and later)
+        return tail[-9:-8] == kind.end
+    if kind.tool == "mongodump":
+        return tail.endswith(kind.end)
+    if kind.tool == "pg_dump":
+        return True
+    return tail.endswith(b"\n") and tail.rstrip(b"\n").rpartition(b"\n")[2].startswith(kind.end)

@@ -1,0 +1,94 @@
+# Restores a dump from stdin. Runs in the database's container, with its env; dump.sh's `secret` comes before it.
+#
+# $1: "ready" (whether the database accepts clients), "restore", or "count" (prints what there is); $2: the tool that made
+# the dump; $3: "keep" or "drill"; $4: what the replaced database of PostgreSQL is called afterwards.
+action=$1 tool=$2 mode=$3 kept=$4
+case $tool in
+pg_dump)
+    user=${POSTGRES_USER:-postgres}
+    database=${POSTGRES_DB:-$user}
+    PGPASSWORD=$(secret POSTGRES_PASSWORD)
+    PGOPTIONS='-c client_min_messages=warning'
+    export PGPASSWORD PGOPTIONS
+    sql() { # DATABASE [OPTION...]: stdin
+        name=$1
+        shift
+        psql --no-psqlrc --quiet --tuples-only --no-align -v ON_ERROR_STOP=1 --username="$user" --dbname="$name" "$@"
+    }
+    ;;
+mariadb-dump | mysqldump)
+    MYSQL_PWD=$(secret MARIADB_ROOT_PASSWORD)
+    MYSQL_PWD=${MYSQL_PWD:-$(secret MYSQL_ROOT_PASSWORD)}
+    export MYSQL_PWD
+    client=mysql
+    if command -v mariadb >/dev/null 2>&1; then client=mariadb; fi
+    ;;
+redis-cli)
+    REDISCLI_AUTH=$(secret REDIS_PASSWORD)
+    export REDISCLI_AUTH
+    [ -n "$REDISCLI_AUTH" ] || unset REDISCLI_AUTH
+    ;;
+esac
+
+case "$action $tool" in
+'ready pg_dump') pg_isready --quiet --host=127.0.0.1 --username="$user" ;;
+'count pg_dump') echo 'SELECT count(*) FROM pg_stat_user_tables' | sql "$database" ;;
+'restore pg_dump')
+    # Beside the data: it is replaced when all is there.
+    new=${database}_ftl_restore
+    drop() {
+        echo 'DROP DATABASE IF EXISTS :"new"' | sql template1 -v new="$new"
+    }
+    drop || exit
+    echo 'CREATE DATABASE :"new" TEMPLATE template0' | sql template1 -v new="$new" || exit
+    # A throwaway database does not have the roles that own the objects.
+    if [ "$mode" = drill ]; then set -- --no-owner --no-acl; else set --; fi
+    if ! pg_restore --exit-on-error --username="$user" --dbname="$new" "$@"; then
+        drop
+        exit 1
+    fi
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        # Nobody may connect between the end of the sessions and the change of the names.
+        sql template1 -v database="$database" -v new="$new" -v kept="$kept" <<'END' && exit 0
+ALTER DATABASE :"database" ALLOW_CONNECTIONS false;
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :'database' \g /dev/null
+SELECT pg_sleep(0.2) \g /dev/null
+BEGIN;
+ALTER DATABASE :"database" RENAME TO :"kept";
+ALTER DATABASE :"new" RENAME TO :"database";
+COMMIT;
+ALTER DATABASE :"kept" ALLOW_CONNECTIONS true;
+END
+    done
+    echo 'ALTER DATABASE :"database" ALLOW_CONNECTIONS true' | sql template1 -v database="$database"
+    drop
+    exit 1
+    ;;
+'ready mariadb-dump' | 'ready mysqldump') "$client" --host=127.0.0.1 --user=root --execute='SELECT 1' >/dev/null ;;
+'count mariadb-dump' | 'count mysqldump')
+    "$client" --user=root --skip-column-names --batch --execute="SELECT count(*) FROM information_schema.tables
+        WHERE table_schema NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')"
+    ;;
+'restore mariadb-dump' | 'restore mysqldump') exec "$client" --user=root ;;
+'ready mongodump') mongosh --quiet --eval 'db.runCommand({ping: 1})' >/dev/null ;;
+'count mongodump') echo '-' ;;
+'restore mongodump')
+    if [ -z "${MONGO_INITDB_ROOT_USERNAME-}" ]; then exec mongorestore --quiet --archive --drop; fi
+    password=$(secret MONGO_INITDB_ROOT_PASSWORD | sed "s/'/''/g")
+    exec mongorestore --quiet --archive --drop --username="$MONGO_INITDB_ROOT_USERNAME" --authenticationDatabase=admin \
+        --config=/dev/fd/3 3<<END
+password: '$password'
+END
+    ;;
+'ready redis-cli') [ "$(redis-cli PING)" = PONG ] ;;
+'count redis-cli') redis-cli DBSIZE ;;
+'prepare redis-cli')
+    # Prints where the dump is; from now on, stopping does not write over it.
+    if [ "$(redis-cli CONFIG GET appendonly | tail -n 1)" = yes ]; then
+        echo 'it has appendonly on, and would not read a dump' >&2
+        exit 1
+    fi
+    printf '%s/%s\n' "$(redis-cli CONFIG GET dir | tail -n 1)" "$(redis-cli CONFIG GET dbfilename | tail -n 1)"
+    redis-cli CONFIG SET save '' >/dev/null
+    ;;
+esac

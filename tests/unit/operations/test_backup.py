@@ -1,0 +1,176 @@
+"""Backups and restores: what makes a dump whole, and what happens to files when it is not."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from ftl.config.models.project import Dependency, Project, ProjectInfo, Server
+from ftl.engine import labels
+from ftl.engine.values import ContainerSpec
+from ftl.errors import FtlError
+from ftl.host.session import Session
+from ftl.operations.backup import Backup, back_up
+from ftl.operations.dumps import KINDS, Ends, check_whole
+from ftl.operations.restore import RestoreRequest, restore
+from tests.support.fake_engine import FakeEngine
+from tests.support.fake_machine import Answer, FakeMachine
+
+if TYPE_CHECKING:
+    from ftl.engine.api import Engine
+    from ftl.ssh.machine import Machine
+
+WHOLE = {
+    "pg_dump": b"PGDMP\x01\x10" + b"x" * 2000,
+    "mariadb-dump": b"/*M!999999\\- enable the sandbox mode */\n"
+    + b"x" * 2000
+    + b"\n-- Dump completed on 2026-01-31\n",
+    "mysqldump": b"-- MySQL dump 10.13\n" + b"x" * 2000 + b"\n-- Dump completed on 2026-01-31\n",
+    "mongodump": b"\x6d\xe2\x99\x81" + b"x" * 2000 + b"\xff\xff\xff\xff",
+    "redis-cli": b"REDIS0010" + b"x" * 2000 + b"\xff" + b"checksum",
+}
+CUT_IS_SEEN = ("mariadb-dump", "mysqldump", "mongodump", "redis-cli")
+
+
+def ends(data: bytes, size: int = 100) -> Ends:
+    """The ends of a stream that comes in pieces."""
+    found = Ends()
+    for start in range(0, len(data), size):
+        found.feed(data[start : start + size])
+    return found
+
+
+@pytest.mark.parametrize("size", [1, 7, 100, 5000])
+@pytest.mark.parametrize("tool", KINDS)
+def test_a_whole_dump_is_recognised_by_its_ends(tool: str, size: int) -> None:
+    """In whatever pieces it comes."""
+    found = ends(WHOLE[tool], size)
+    check_whole(KINDS[tool], found, "the dump")
+    assert found.size == len(WHOLE[tool])
+
+
+@pytest.mark.parametrize("tool", CUT_IS_SEEN)
+def test_a_cut_dump_is_refused(tool: str) -> None:
+    """Wherever it is cut."""
+    for missing in (1, 60, 1000):
+        with pytest.raises(FtlError, match="is cut"):
+            check_whole(KINDS[tool], ends(WHOLE[tool][:-missing]), "x")
+
+
+@pytest.mark.parametrize("tool", KINDS)
+def test_another_file_is_refused(tool: str) -> None:
+    """An empty one too."""
+    for data in (b"", b"<html>", b"x" * 3000):
+        with pytest.raises(FtlError, match="is not a"):
+            check_whole(KINDS[tool], ends(data), "x")
+
+
+PROJECT = Project(
+    project=ProjectInfo(name="shop"),
+    server=Server(host="server"),
+    services=(),
+    dependencies=(Dependency(name="db", image="db"),),
+)
+
+
+def session(machine: FakeMachine) -> Session:
+    """A server on which the dependency runs."""
+    engine = FakeEngine(images=["db"])
+    marks = {labels.PROJECT: "shop", labels.SERVICE: "db", labels.ROLE: labels.ROLE_DEPENDENCY}
+    asyncio.run(engine.create("shop-db", ContainerSpec(image="db", labels=marks)))
+    engine.by_name["shop-db"].state = "running"
+    return Session("server", cast("Machine", machine), cast("Engine", engine), asyncio.run(engine.info()))
+
+
+def dump(answer: Answer, file: Path, tool: str = "mysqldump") -> Backup:
+    """Back up a database whose tool answers so."""
+    machine = FakeMachine()
+
+    async def run() -> Backup:
+        return await back_up(session_, PROJECT, "db", str(file), lambda _event: None)
+
+    session_ = session(machine)
+    machine.answers = [(("sh detect",), Answer(0, f"{tool}\n".encode())), ((f"sh {tool}",), answer)]
+    return asyncio.run(run())
+
+
+def test_a_backup_gets_its_name_when_it_is_whole(tmp_path: Path) -> None:
+    """It is the owner's alone, and replaces an earlier one."""
+    file = tmp_path / "shop.sql"
+    file.write_text("the last one")
+    made = dump(Answer(0, WHOLE["mysqldump"]), file)
+    assert (made.file, made.bytes, made.verified) == (str(file), len(WHOLE["mysqldump"]), True)
+    assert file.read_bytes() == WHOLE["mysqldump"]
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["shop.sql"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(2, WHOLE["mysqldump"], b"mysqldump: Got error: 2013: Lost connection"),
+        Answer(0, WHOLE["mysqldump"][:-40]),
+        Answer(0, b""),
+    ],
+    ids=["failed", "cut", "empty"],
+)
+def test_a_backup_that_is_not_whole_leaves_the_last_one(answer: Answer, tmp_path: Path) -> None:
+    """And nothing beside it."""
+    file = tmp_path / "shop.sql"
+    file.write_text("the last one")
+    with pytest.raises(FtlError):
+        dump(answer, file)
+    assert file.read_text() == "the last one"
+    assert [path.name for path in tmp_path.iterdir()] == ["shop.sql"]
+
+
+def test_a_backup_into_a_folder_is_called_after_the_dependency(tmp_path: Path) -> None:
+    """With the time and the suffix of its kind."""
+    made = dump(Answer(0, WHOLE["pg_dump"]), tmp_path, "pg_dump")
+    name = Path(made.file).name
+    assert (name.startswith("db-2"), name.endswith(".dump")) == (True, True)
+
+
+def test_an_image_without_a_known_tool_is_refused(tmp_path: Path) -> None:
+    """With the way that is left."""
+    with pytest.raises(FtlError, match="cannot be backed up") as caught:
+        dump(Answer(0, b""), tmp_path / "x", "memcached-tool")
+    assert "ftl exec db" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    "data", [WHOLE["mysqldump"][:-40], WHOLE["pg_dump"], b""], ids=["cut", "wrong", "empty"]
+)
+def test_a_restore_refuses_a_file_before_it_asks_or_changes_anything(data: bytes, tmp_path: Path) -> None:
+    """Only the kind of the database is looked up on the server."""
+    file = tmp_path / "x.sql"
+    file.write_bytes(data)
+    machine = FakeMachine()
+    session_ = session(machine)
+    machine.answers = [(("sh detect",), Answer(0, b"mysqldump\n"))]
+
+    async def confirm() -> None:
+        raise AssertionError("it asked")
+
+    request = RestoreRequest(PROJECT, "db", str(file), tmp_path, drill=False, confirm=confirm)
+    with pytest.raises(FtlError, match=r"x\.sql is "):
+        asyncio.run(restore(request, session_, lambda _event: None))
+    assert len(machine.commands) == 1
+
+
+def test_a_password_is_never_an_argument(tmp_path: Path) -> None:
+    """The tools get it from the env of the container: no command of ours has one."""
+    machine = FakeMachine()
+    session_ = session(machine)
+    machine.answers = [
+        (("sh detect",), Answer(0, b"pg_dump\n")),
+        (("sh pg_dump",), Answer(0, WHOLE["pg_dump"])),
+    ]
+    asyncio.run(back_up(session_, PROJECT, "db", str(tmp_path / "x"), lambda _event: None))
+    script = machine.commands[-1][-3]
+    assert "export PGPASSWORD" in script
+    assert "--password" not in script
+    assert " -p" not in script.replace("mysql -p", "")
