@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +15,7 @@ from tests.e2e.support.proxy import ProxyTestbed, running_testbed
 from ftl.engine.tarball import tar_archive
 from ftl.engine.values import ContainerSpec
 from ftl.errors import FtlError, UsageError
+from ftl.proxy.access import figures
 from ftl.proxy.names import CONFIG_FILE, project_network, release_alias
 from ftl.proxy.site import InternalName, Site, SiteRoute, UserCertificate
 
@@ -256,6 +257,28 @@ def test_an_unchanged_site_is_not_loaded_again(shop: Shop) -> None:
     shop.site(route("shop.test", "/once"))
     assert shop.site(route("shop.test", "/twice")) is True
     assert shop.site(route("shop.test", "/twice")) is False
+
+
+def test_requests_are_logged_by_service_without_secrets(shop: Shop) -> None:
+    """The access log has each request with its service, and neither headers nor query."""
+    shop.site(route("shop.test"), route("shop.test", "/api", "api"))
+    testbed = shop.testbed
+    target = testbed.do(testbed.target("shop.test"))
+    for path in ("/api/items?token=hunter2", "/slow?0.3"):
+        testbed.do(testbed.ask(target, path, {"Authorization": "Bearer hunter2", "X-Api-Key": "hunter2"}))
+    testbed.do(testbed.ask(replace(target, host="other.test"), "/nowhere"))
+    now, entries = testbed.do(testbed.proxy.access_log(3))
+    assert [(one.project, one.service, one.host, one.path, one.status) for one in entries] == [
+        (shop.project, "api", "shop.test", "/api/items", 200),
+        (shop.project, "web", "shop.test", "/slow", 200),
+        ("", "", "other.test", "/nowhere", 404),
+    ]
+    assert 0.3 <= entries[1].seconds < 5
+    assert abs(now - entries[2].time) < 10
+    assert set(figures(entries, shop.project, now=now + 1, seconds=60)) == {"api", "web"}
+    folder = testbed.do(testbed.engine.get_archive(testbed.names.container, "/data/ftl/access"))
+    assert folder is not None
+    assert b"hunter2" not in b"".join(folder.values())
 
 
 def test_http2_without_tls_reaches_an_h2c_service(shop: Shop) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from ftl.proxy import access
 from ftl.proxy.handlers import (
     add_forwarded_prefix,
     distrust_client,
@@ -67,7 +68,9 @@ def caddy_config(sites: Sequence[Site]) -> Json:
         )
     return {
         "admin": {"listen": ADMIN, "config": {"persist": False}},
-        "logging": {"logs": {"default": {"exclude": ["admin.api"]}}},
+        "logging": {
+            "logs": {"default": {"exclude": ["admin.api", access.LOGGER]}, "access": access.access_log()}
+        },
         "storage": {"module": "file_system", "root": STORAGE},
         "apps": {"http": _http(ordered, servers), **policy.tls_apps(ordered)},
     }
@@ -90,6 +93,7 @@ def _server(port: int, routes: list[Json], *, h2c: bool = False) -> Json:
         "protocols": ["h1", "h2", "h3"] if port == HTTPS else ["h1", "h2c"] if h2c else ["h1"],
         # FTL configures certificates and redirects to HTTPS explicitly.
         "automatic_https": {"disable": True},
+        "logs": {},
         "routes": routes,
         "errors": {"routes": [{"handle": [unavailable()]}]},
     }
@@ -145,7 +149,7 @@ def _by_address(view: View) -> Iterator[Json]:
 def _public_route(view: View, each: SiteRoute, match: Json) -> Iterator[Json]:
     """A public route; in maintenance only for those who are allowed, after the answer for all others."""
     trusted = view.site.trusted
-    handlers = [distrust_client(trusted)]
+    handlers = [access.log_service(view.site.project, each.service), distrust_client(trusted)]
     if each.path != "/":
         match = {**match, **path_matcher(each.path)}
         if each.strip_prefix:
@@ -193,7 +197,7 @@ def _internal_routes(site: Site, name: InternalName, match: Json) -> Iterator[Js
     for view in moving:
         port = view.port(name.service) if len(moving) > 1 else None
         handler = proxy_to(view.upstream(name.service), port or name.port, h2c=name.service in view.site.h2c)
-        yield route({**view.match, **match}, handler)
+        yield route({**view.match, **match}, access.log_service(site.project, name.service), handler)
 
 
 def _moved(sites: Sequence[Site], port: int) -> Iterator[Json]:

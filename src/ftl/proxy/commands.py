@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.programs import program
-from ftl.proxy.names import ADMIN, CERTIFICATES
+from ftl.proxy.names import ACCESS_LOG, ADMIN, CERTIFICATES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +43,11 @@ def issued(files: Mapping[str, str]) -> list[str]:
     """Print the hosts whose certificate exists in Caddy's storage; `files` has each one's file."""
     pairs = [f"{host}={file}" for host, file in files.items()]
     return ["sh", "-c", program(__package__, "scripts/issued.sh"), "ftl", CERTIFICATES, *pairs]
+
+
+def access_log(lines: int) -> list[str]:
+    """Print the last lines of the access log; nothing where there is none yet."""
+    return ["sh", "-c", program(__package__, "scripts/access_log.sh"), "ftl", ACCESS_LOG, str(lines)]
 
 
 def upstreams() -> list[str]:

@@ -9,6 +9,7 @@ from ftl.engine.tarball import tar_archive
 from ftl.errors import FtlError, UsageError
 from ftl.json_fields import parse_json
 from ftl.proxy import commands, networks
+from ftl.proxy.access import Access, parse_access
 from ftl.proxy.caddy import render
 from ftl.proxy.lifecycle import start, upgrade
 from ftl.proxy.names import Installation, ca_root_file, certificate_files, live_file, project_network
@@ -174,6 +175,14 @@ class ProxyControl:
             return {str(item["address"]): int(item["num_requests"]) for item in parse_json(answer)}
         except (ValueError, TypeError, KeyError) as error:
             raise FtlError("the proxy's list of upstreams cannot be read", cause=str(error)) from error
+
+    async def access_log(self, lines: int = 1000) -> tuple[float, list[Access]]:
+        """The server's time, and the last entries of the access log, oldest first.
+
+        A proxy that an earlier FTL configured has none until the next deploy.
+        """
+        clock, *rest = (await self._run("print its access log", commands.access_log(lines))).splitlines()
+        return float(clock), parse_access(line.decode(errors="replace") for line in rest)
 
     async def wait_for_certificates(self, files: Mapping[str, str], *, seconds: float) -> Issuance:
         """Wait until an authority has issued or refused each host's certificate.

@@ -19,6 +19,9 @@ STORAGE = "/data/caddy"
 CERTIFICATES = f"{STORAGE}/certificates"
 """Certificates in the storage: a folder for each issuer, and in that HOST/HOST.crt."""
 
+ACCESS_LOG = "/data/ftl/access/access.log"
+"""Caddy's log of requests; the rotated file lies beside it."""
+
 _LABEL_LIMIT = 63  # RFC 1035, 2.3.4: octets in one label of a name
 
 
