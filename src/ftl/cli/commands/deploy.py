@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 )
 @click.option("--hooks/--no-hooks", default=True, help="Run the hooks, or leave them out.")
 @click.option("--backup", is_flag=True, help="Back up the databases that run, before anything is done.")
+@click.option(
+    "--summary",
+    metavar="FILE",
+    help="Append a summary in Markdown to this file: changes, bytes, seconds, links; or why it failed.",
+)
 @click.option("--end-hold", is_flag=True, help="End the hold that `ftl rollback --hold` has put on deploys.")
 @pass_options
 def command(
@@ -42,6 +47,7 @@ def command(
     hooks: bool,
     backup: bool,
     end_hold: bool,
+    summary: str | None,
 ) -> None:
     """Build, send and start a new release without downtime.
 
@@ -52,36 +58,45 @@ def command(
     Exit codes: 0 done, 1 failed, 2 ftl.yaml or the call is wrong, 3 the server cannot be reached, 4 another
     deploy is in progress, 130 interrupted.
     """
-    project, root, address = load_project(options, changes=True)
-
-    async def work(emit: Emit) -> DeployResult:
-        from ftl.deploy.deploying import deploy
-        from ftl.deploy.origin import require_clean
-        from ftl.deploy.request import DeployRequest
-
-        if project.protected:
-            await require_clean(root)
-
-        if backup:
-            from ftl.operations.backup import back_up_all
-
-            await back_up_all(project, address.machine(project=project.name), emit)
-        request = DeployRequest(
-            project,
-            root,
-            services,
-            build=build,
-            upgrade_proxy=upgrade_proxy,
-            lock_wait=wait_lock,
-            adopt=adopt,
-            hooks=hooks,
-            end_hold=end_hold,
-        )
-        return await deploy(request, address.machine(project=project.name), emit=emit)
+    from pathlib import Path
 
     from ftl.cli.seen import remember
+    from ftl.cli.summary import append, result_text, summarised_failure
 
-    result = run(options, "deploy", work, lambda result: deploy_fields(result, address.urls(project, result)))
-    remember(project.name, address.server.host, [result.release])
-    if not options.json:
-        print_deploy(result, address.urls(project, result), address.host_requests(project))
+    path = Path(summary) if summary is not None else None
+    with summarised_failure(path):
+        project, root, address = load_project(options, changes=True)
+
+        async def work(emit: Emit) -> DeployResult:
+            from ftl.deploy.deploying import deploy
+            from ftl.deploy.origin import require_clean
+            from ftl.deploy.request import DeployRequest
+
+            if project.protected:
+                await require_clean(root)
+
+            if backup:
+                from ftl.operations.backup import back_up_all
+
+                await back_up_all(project, address.machine(project=project.name), emit)
+            request = DeployRequest(
+                project,
+                root,
+                services,
+                build=build,
+                upgrade_proxy=upgrade_proxy,
+                lock_wait=wait_lock,
+                adopt=adopt,
+                hooks=hooks,
+                end_hold=end_hold,
+            )
+            return await deploy(request, address.machine(project=project.name), emit=emit)
+
+        result = run(
+            options, "deploy", work, lambda result: deploy_fields(result, address.urls(project, result))
+        )
+        remember(project.name, address.server.host, [result.release])
+        if path is not None:
+            append(path, result_text(project.name, result, address.urls(project, result)))
+        if not options.json:
+            print_deploy(result, address.urls(project, result), address.host_requests(project))
