@@ -11,7 +11,7 @@ import asyncio
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
-from ftl.errors import EngineError
+from ftl.errors import EngineError, FtlError
 from ftl.programs import program
 from ftl.proxy.docker_script import docker_script
 
@@ -75,26 +75,36 @@ def _command(machine: Machine, script: str, name: str, *arguments: str) -> list[
 async def _guarded(machine: Machine, arguments: tuple[str, ...]) -> AsyncIterator[None]:
     """End the command on the server when this block is left by an error, or we are gone.
 
-    The guard's end is not awaited, which would cost a round trip: without the last word, it finds out by itself that
-    the command has ended.
+    Neither the guard's begin nor its end is awaited, which would cost round trips: its session is asked for first, and
+    without the last word it finds out by itself that the command has ended.
     """
-    process = await machine.start(_command(machine, "guard.sh", "ftl-guard", str(PATIENCE), *arguments))
-    beating = asyncio.create_task(_beat(process))
-    assert process.stdin is not None
+    starting = asyncio.create_task(
+        machine.start(_command(machine, "guard.sh", "ftl-guard", str(PATIENCE), *arguments))
+    )
+    beating = asyncio.create_task(_beat(starting))
+    await asyncio.sleep(0)  # it starts now
     try:
         yield
-        with suppress(ConnectionError):
-            process.stdin.write(b"done\n")
+        with suppress(FtlError, ConnectionError):
+            _stdin(await starting).write(b"done\n")
     finally:
-        beating.cancel()
-        process.stdin.close()
+        for task in (beating, starting):
+            task.cancel()
+        await asyncio.wait({beating, starting})
+        if not starting.cancelled() and starting.exception() is None:
+            _stdin(starting.result()).close()
 
 
-async def _beat(process: Process) -> None:
+async def _beat(starting: asyncio.Task[Process]) -> None:
     """Send heartbeats; a connection that is lost shows in the attached command."""
-    assert process.stdin is not None
-    with suppress(ConnectionError):
+    with suppress(FtlError, ConnectionError):
+        process = await asyncio.shield(starting)
         while process.returncode is None:
-            process.stdin.write(b"beat\n")
-            await process.stdin.drain()
+            _stdin(process).write(b"beat\n")
+            await _stdin(process).drain()
             await asyncio.sleep(HEARTBEAT)
+
+
+def _stdin(process: Process) -> asyncio.StreamWriter:
+    assert process.stdin is not None
+    return process.stdin
