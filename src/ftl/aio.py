@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ftl.errors import FtlError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Iterable
+    from collections.abc import AsyncIterator, Generator, Iterable
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -48,16 +49,51 @@ async def gather_all(calls: Iterable[Coroutine[Any, Any, T]], *, limit: int = 32
     return done
 
 
-async def gather2(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, U]) -> tuple[T, U]:
+def gather2(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, U]) -> Coroutine[Any, Any, tuple[T, U]]:
     """Await two coroutines of different types; errors as in `gather`."""
+    return _Joined(_gather2(one, other), one, other)
+
+
+async def _gather2(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, U]) -> tuple[T, U]:
     async with task_group() as group:
         first, second = group.create_task(one), group.create_task(other)
     return first.result(), second.result()
 
 
 async def _through(gate: asyncio.Semaphore, call: Coroutine[Any, Any, T]) -> T:
-    async with gate:
-        return await call
+    try:
+        async with gate:
+            return await call
+    finally:
+        call.close()  # cancelled at the gate, it was never awaited
+
+
+class _Joined(Coroutine[Any, Any, T]):
+    """A coroutine over others. Cancelled before it begins, it closes them: Python warns of those never awaited."""
+
+    def __init__(self, work: Coroutine[Any, Any, T], *calls: Coroutine[Any, Any, Any]) -> None:
+        self._work = work
+        self._calls = calls
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        return self._work.__await__()
+
+    def send(self, value: Any) -> Any:
+        self._calls = ()
+        return self._work.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        self._close_calls()
+        return self._work.throw(*error)
+
+    def close(self) -> None:
+        self._close_calls()
+        self._work.close()
+
+    def _close_calls(self) -> None:
+        for call in self._calls:
+            call.close()
+        self._calls = ()
 
 
 def first_of(errors: BaseExceptionGroup[BaseException]) -> BaseException:

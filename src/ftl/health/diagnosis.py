@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftl.errors import FtlError, Place, Unhealthy
-from ftl.health.probe import NOT_HTTP, REFUSED
+from ftl.health.probe import NOT_HTTP, REFUSED, SHOWN
 from ftl.proc_net import parse_listeners
 
 if TYPE_CHECKING:
@@ -44,6 +45,18 @@ class Unresponsive:
     result: ProbeResult
 
 
+# PostgreSQL (all languages' drivers repeat its message), MySQL and MariaDB, MongoDB.
+_LOGIN_REFUSED = re.compile(
+    r"password authentication failed for user|role \S+ does not exist|Access denied for user|Authentication failed",
+    re.IGNORECASE,
+)
+
+_FIRST_VALUES = (
+    "a database takes user and password from its variables only when it first initialises its data: use the values of "
+    "that time, or change them in the database, too (`ALTER USER` in `ftl exec`)"
+)
+
+
 async def diagnose(
     engine: Engine,
     machine: Machine,
@@ -63,6 +76,9 @@ async def diagnose(
         cause, hint = explain_response(symptom, listeners)
         message = f"{service} did not become healthy"
     lines = [line.text async for line in engine.logs(container, tail=LOG_LINES)] if state else []
+    login = next((line for line in reversed(lines) if _LOGIN_REFUSED.search(line)), None)
+    if login is not None:
+        cause, hint = f"{cause}; its log: {login.strip()[:SHOWN]}", _FIRST_VALUES
     error = Unhealthy(message, cause=cause, hint=hint, place=Place(service=service))
     if not lines:
         return error.with_details([f"{container} logged nothing"])

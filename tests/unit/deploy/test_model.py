@@ -419,3 +419,19 @@ def test_records_outlive_the_container_that_they_are_read_through() -> None:
     machine._run("u")
     observed = run_async(observe(machine.engine, INFO, "u", "server"))
     assert [(one.release, one.outcome) for one in observed.releases] == [("r1", "live"), ("r2", "live")]
+
+
+def test_a_new_dependency_that_never_gets_healthy_is_taken_back() -> None:
+    """Like services: nothing of the failed first deploy goes on restarting."""
+    machine = Deploys()
+    machine.begin()
+    web = Service(name="web", image="app:1", env={"A": "1"})
+    machine.files["u"] = Project(
+        project=ProjectInfo(name="u"),
+        server=Server(host="server"),
+        services=(web,),
+        dependencies=(Dependency(name="db", image="app:broken"),),
+    )
+    machine.built["u"] = "broken"
+    assert not machine._run("u")
+    assert [one.name for one in machine.engine.by_name.values() if one.name.startswith("u-")] == ["u-web-r9"]

@@ -374,3 +374,22 @@ def test_a_port_that_opens_later_is_waited_for() -> None:
             assert (await task)[-1].healthy
 
     run(work())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'psycopg.OperationalError: FATAL:  password authentication failed for user "blog"',
+        "ERROR 1045 (28000): Access denied for user 'blog'@'10.0.0.3' (using password: YES)",
+    ],
+)
+def test_a_refused_login_is_explained_by_when_a_database_takes_its_password(line: str) -> None:
+    """The volume was initialised with other values than the variables have now."""
+
+    async def work() -> None:
+        made = await stage(Behavior(exit_code=1, seconds=0.3, log=("starting", line, "bye")), restart=False)
+        error = await fail(made, HTTP)
+        assert error.cause == f"it exited with code 1; its log: {line}"
+        assert "first initialises its data" in (error.hint or "")
+
+    run(work())

@@ -12,6 +12,7 @@ from ftl.child import lines_of
 from ftl.config import env_files, read_variables
 from ftl.deploy.apply.images import resolve
 from ftl.deploy.apply.runners import Runners
+from ftl.deploy.plan.cleanup import STOP_SECONDS
 from ftl.deploy.plan.steps import RunHook
 from ftl.errors import EngineError, HookFailed
 from ftl.events import HookOutput
@@ -76,7 +77,7 @@ async def _run_remote(context: DeployContext, step: RunHook) -> None:
     except TimeoutError:
         raise _failed(step, f"it was not done after {HOOK_SECONDS:g} s", lines) from None
     finally:
-        await shielded(_remove(context, step.container))
+        await shielded(_remove(context, step))
     if status != 0:
         raise _failed(step, f"it ended with status {status}", lines, status=status)
 
@@ -93,11 +94,16 @@ async def _create(context: DeployContext, step: RunHook, image: str) -> str:
     return await shielded(create())
 
 
-async def _remove(context: DeployContext, container: str) -> None:
-    if container not in context.created:
+async def _remove(context: DeployContext, step: RunHook) -> None:
+    """Remove a hook's container; one that still runs, as after Ctrl-C, gets its stop signal and time to end."""
+    container = context.created.get(step.container)
+    if container is None:
         return
     try:
-        await context.engine.remove(context.created[container], force=True)
+        state = await context.engine.container(container)
+        if state is not None and state.running:
+            await context.engine.stop(container, timeout=step.spec.stop_timeout or STOP_SECONDS)
+        await context.engine.remove(container, force=True)
     except EngineError:
         return  # the connection is gone; the next deploy removes it by its labels
 

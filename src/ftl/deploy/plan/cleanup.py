@@ -140,6 +140,18 @@ def _retire(
     return tuple(steps)
 
 
+def running_hooks(diff: Diff) -> Iterator[Container]:
+    """Hooks of an interrupted deploy that still run, perhaps a migration."""
+    return (hook for hook in diff.observed.of_role(labels.ROLE_HOOK) if hook.state == "running")
+
+
+def stop_timeout(diff: Diff, container: Container) -> float:
+    """Seconds that a container of a service gets to end."""
+    name = container.labels[labels.SERVICE]
+    found = (service.stop_timeout for service in diff.project.services if service.name == name)
+    return next(found, STOP_SECONDS)
+
+
 def interrupted(diff: Diff) -> Iterator[Container]:
     """Containers that interrupted deploys left: never live, and hooks. Removed first."""
     for change in diff.services:

@@ -81,12 +81,15 @@ def refuse_shared_data(diff: Diff) -> None:
     changes: list[AnyChange] = [*diff.services, *diff.dependencies]
     starting = [change for change in changes if change.starts]
     gone = {one.id for change in starting for one in _own(change)} | {one.id for one in _leaving(diff)}
+    # One that is stopped and stays so is in nobody's way.
+    idle = {one.id for one in diff.observed.containers if one.state == "exited"}
+    idle -= {one.id for change in changes if change.action == "restarted" for one in _own(change)}
     for change in starting:
         sources = _writable(change.desired.spec.mounts)
         for container in (*diff.observed.services, *diff.observed.dependencies.values()):
             dependency = isinstance(change, DependencyChange) or _is_dependency(container)
             shared = sources & _writable(container.mounts) - _asked(diff, container)
-            if dependency and shared and container.state != "exited" and container.id not in gone:
+            if dependency and shared and container.id not in gone | idle:
                 raise UsageError(
                     f"{change.name} would start on the data of {container.name}, which this leaves as it is",
                     hint="deploy all services together: `ftl deploy`",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ftl.deploy.plan import jobs
-from ftl.deploy.plan.cleanup import clean_tracks, policy_track
+from ftl.deploy.plan.cleanup import clean_tracks, policy_track, running_hooks, stop_timeout
 from ftl.deploy.plan.diff import diff as compare
 from ftl.deploy.plan.exclusive import in_order, refuse_shared_data
 from ftl.deploy.plan.major_versions import refuse_major_versions
@@ -193,6 +193,11 @@ def _notes(diff: Diff) -> Iterator[str]:
     for name, image in diff.lost_images.items():
         tag = configured_reference(image)
         yield f"{name} ran {image}, which is not on the server any more: it gets what {tag} stands for now"
+    for hook in running_hooks(diff):
+        yield (
+            f"{hook.name}, a hook that an interrupted deploy started, still runs: it is told to stop, and killed after "
+            f"{stop_timeout(diff, hook):g} s (`stop_timeout`); `docker wait {hook.name}` there waits for it"
+        )
     for change in diff.dependencies:
         yield from _dependency_notes(diff, change)
     if not diff.request.same_release:

@@ -8,6 +8,8 @@ import pytest
 
 from ftl.config.models.project import Dependency
 from ftl.deploy.plan import steps as s
+from ftl.engine import labels
+from ftl.engine.values import Container
 from ftl.proxy.names import release_alias
 from tests.unit.deploy.world import (
     actions,
@@ -170,3 +172,26 @@ def test_without_changes_the_release_is_the_live_one() -> None:
         releases=(record("r2", web="r2"), record("r3", "failed", web="r3")),
     )
     assert plan(asked, there).release == "r2"
+
+
+def test_a_hook_that_still_runs_gets_the_time_to_stop_that_the_user_gave() -> None:
+    """A migration goes on after its deploy was cut; one that has ended is simply removed."""
+    asked = project(service(stop_timeout=45.0))
+    marks = {
+        labels.PROJECT: "shop",
+        labels.SERVICE: "web",
+        labels.RELEASE: "r2",
+        labels.ROLE: labels.ROLE_HOOK,
+    }
+    runs = Container("h1", "shop-web-r2-pre", "app", "i", marks, "running", "", 0)
+    ended = replace(runs, id="h2", name="shop-web-r2-post", state="exited")
+    there = server(asked, *container(asked, "web", "r1"), runs, ended, live={"web": "r1"})
+    found = plan(asked, there)
+    removed = {
+        ref.name: step.timeout
+        for step in found.steps
+        if isinstance(step, s.StopAndRemove)
+        for ref in step.containers
+    }
+    assert removed == {"shop-web-r2-pre": 45.0, "shop-web-r2-post": 0.0}
+    assert any("shop-web-r2-pre" in note and "45 s" in note for note in found.notes)
