@@ -128,11 +128,19 @@ def _usage(error: click.UsageError) -> UsageError:
     else:
         path = error.ctx.command_path if error.ctx else "ftl"
         hint = f"`{path} --help` shows how to call it"
+        if isinstance(error, click.NoSuchOption) and _takes_command(error):
+            hint = f"if it belongs to the command to run, write `--` before that: `{path} web -- ls -l`"
     if isinstance(error, click.exceptions.NoSuchCommand):
         return UsageError(f"there is no command `{error.command_name}`", hint=hint)
     if isinstance(error, click.NoSuchOption):
         return UsageError(f"there is no option `{error.option_name}`", hint=hint)
     return UsageError(_sentence(error), hint=hint)
+
+
+def _takes_command(error: click.UsageError) -> bool:
+    """Whether a command of the user may follow on the line, as in `ftl exec`."""
+    parameters = error.ctx.command.params if error.ctx else []
+    return any(isinstance(one, click.Argument) and one.type is click.UNPROCESSED for one in parameters)
 
 
 def _suggestion(error: click.UsageError) -> str | None:

@@ -57,7 +57,7 @@ class LogQuery:
 
     Attributes:
         project: The project's name.
-        names: Its services and dependencies; or its jobs.
+        names: Its services, dependencies and containers of `ftl run`; or its jobs.
         tail: Only this number of lines, the last of the merged log that match; None: all, with one line of each
             container in memory at a time.
         since: Only lines from then on (RFC 3339).
@@ -79,6 +79,8 @@ class LogQuery:
     def selects(self, container: Container) -> bool:
         """Whether a container's log is asked for."""
         marks = container.labels
+        if marks.get(labels.ROLE) == labels.ROLE_RUN:
+            return container.name.removeprefix(f"{self.project}-") in self.names and not self.jobs
         roles, name = ((labels.ROLE_JOB,), labels.JOB) if self.jobs else (_ROLES, labels.SERVICE)
         return (
             marks.get(labels.ROLE) in roles

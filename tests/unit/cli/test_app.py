@@ -79,6 +79,21 @@ def test_an_unknown_command_that_resembles_none(cli: Cli) -> None:
     assert "hint: `ftl --help`" in outcome.err
 
 
+@pytest.mark.parametrize("command", ["exec", "run"])
+def test_an_option_of_the_users_command_needs_dashes_before(cli: Cli, command: str) -> None:
+    """Where a command to run may follow, the hint says how; a mistyped option of ours is still suggested."""
+    refused = cli([command, "web", "ls", "-l"])
+    assert refused.code == 2
+    assert f"`ftl {command} web -- ls -l`" in refused.err
+    assert "did you mean `--project`?" in cli([command, "web", "--projekt", "x"]).err
+
+
+def test_a_detached_run_needs_a_command(cli: Cli) -> None:
+    """A shell without input would end at once."""
+    refused = cli(["run", "-d", "web"])
+    assert (refused.code, "-d needs a command to run" in refused.err) == (2, True)
+
+
 def test_a_mistyped_option_gets_a_suggestion(cli: Cli) -> None:
     """An unknown option exits 2 and suggests a similar one."""
     expected = "error: there is no option `--jsn`\nhint: did you mean `--json`?\n"

@@ -206,6 +206,18 @@ def test_containers_of_one_release() -> None:
     assert texts(read(engine, release="r1")) == "abde"
 
 
+def test_a_command_of_ftl_run_is_read_by_its_own_name() -> None:
+    """Its output is not that of the service."""
+    engine = run(shop())
+    run(add(engine, "shop-web-run-0a1b2c3d", "web", role=labels.ROLE_RUN))
+    log(engine, "shop-web-run-0a1b2c3d", 7, "g")
+    assert texts(read(engine)) == "abcdef"
+    entries: list[LogEntry] = []
+    query = LogQuery(PROJECT, ("web-run-0a1b2c3d",))
+    run(read_logs(engine, query, entries.append, WARNINGS.append))
+    assert texts(entries) == "g"
+
+
 def test_a_failed_release_has_the_last_lines_of_its_containers() -> None:
     """They are gone, and their lines are in its record; of others nothing is left."""
     engine = run(shop())

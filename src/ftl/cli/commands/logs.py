@@ -30,6 +30,8 @@ _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d
 _PART = re.compile(r"([0-9.]+)(ms|s|m|h|d)")
 _AGO = re.compile(rf"({_PART.pattern})+")
 
+_RUN = re.compile(r"-run-[0-9a-f]{8}$")
+
 FOLLOWED = 100
 """Lines of the past that are shown when following, unless -n says otherwise."""
 
@@ -162,10 +164,16 @@ def nothing_logged(names: Sequence[str], since: str | None = None, *, matching: 
 
 
 def _chosen(project: Project, names: Sequence[str]) -> Sequence[str]:
+    """The names of services and dependencies, and those of containers that `ftl run -d` has printed."""
     from ftl.suggestions import select_names
 
+    short = [name.removeprefix(f"{project.name}-") for name in names]
+    runs = [name for name in short if _RUN.search(name)]
+    if runs and len(runs) == len(names):
+        return runs
     known = [service.name for service in project.services] + [one.name for one in project.dependencies]
-    return select_names(names, known, kind="service or dependency")
+    services = [name for name, less in zip(names, short, strict=True) if less not in runs]
+    return [*select_names(services, known, kind="service or dependency"), *runs]
 
 
 def _chosen_jobs(project: Project, names: Sequence[str]) -> Sequence[str]:

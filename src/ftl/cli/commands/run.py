@@ -44,6 +44,10 @@ def command(
     """
     from ftl.operations.run import RunRequest
 
+    if detach and not arguments:
+        raise UsageError(
+            "-d needs a command to run", hint=f"write it after `--`: `ftl run -d {name} -- COMMAND`"
+        )
     target = load_target(options, project)
     kind: Literal["detached", "terminal", "pipes"] = "detached" if detach else "pipes"
     if not detach and has_terminal():
