@@ -73,24 +73,24 @@ def _ended(entry: AuditEntry) -> AuditEntry:
 
 
 def with_releases(entries: Iterable[AuditEntry], records: Iterable[ReleaseRecord]) -> tuple[AuditEntry, ...]:
-    """Add entries for older releases, which FTL 0.1.0 made without writing any.
+    """Add entries for releases that have none: FTL 0.1.0 made them.
 
     Returns:
         All of them, oldest first.
     """
     known = tuple(entries)
-    first = min((entry.time for entry in known), default=float("inf"))
+    releases = {entry.release for entry in known if entry.command.partition(" ")[0] in ("deploy", "rollback")}
     outcomes: dict[str, AuditOutcome] = {
         "live": "done",
         "replaced": "done",
         "failed": "failed",
         "interrupted": "interrupted",
     }
-    older = (
+    others = (
         AuditEntry(
             record.started, record.by, "deploy", record.release, outcomes.get(record.outcome, "started")
         )
         for record in records
-        if record.started and record.started < first - 1
+        if record.started and record.release not in releases
     )
-    return (*older, *known)
+    return tuple(sorted((*known, *others), key=lambda entry: entry.time))

@@ -51,10 +51,17 @@ def test_the_file_stays_small() -> None:
     assert parse(pack(entries)) == tuple(entries[-audit.KEPT :])
 
 
-def test_releases_from_before_the_audit_are_listed_too() -> None:
-    """FTL 0.1.0 wrote records only."""
-    records = [ReleaseRecord("r1", "failed", 5.0, by="bob@desk"), ReleaseRecord("r2", "live", 10.0)]
-    assert with_releases((DEPLOY,), records) == (
+def test_releases_without_an_entry_are_listed_too() -> None:
+    """FTL 0.1.0 wrote records only, also where a newer one was used before and after."""
+    records = [
+        ReleaseRecord("r1", "failed", 5.0, by="bob@desk"),
+        ReleaseRecord("r2", "live", 10.0),
+        ReleaseRecord("r3", "live", 15.0, by="bob@desk"),
+    ]
+    restart = AuditEntry(20.0, "ana@laptop", "restart", "r3", "done")
+    assert with_releases((DEPLOY, restart), records) == (
         AuditEntry(5.0, "bob@desk", "deploy", "r1", "failed"),
         DEPLOY,
+        AuditEntry(15.0, "bob@desk", "deploy", "r3", "done"),
+        restart,
     )
