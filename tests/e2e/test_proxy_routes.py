@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +15,6 @@ from tests.e2e.support.proxy import ProxyTestbed, running_testbed
 from ftl.engine.tarball import tar_archive
 from ftl.engine.values import ContainerSpec
 from ftl.errors import FtlError, UsageError
-from ftl.proxy.access import figures
 from ftl.proxy.names import CONFIG_FILE, project_network, release_alias
 from ftl.proxy.site import InternalName, Site, SiteRoute, UserCertificate
 
@@ -266,16 +265,9 @@ def test_requests_are_logged_by_service_without_secrets(shop: Shop) -> None:
     target = testbed.do(testbed.target("shop.test"))
     for path in ("/api/items?token=hunter2", "/slow?0.3"):
         testbed.do(testbed.ask(target, path, {"Authorization": "Bearer hunter2", "X-Api-Key": "hunter2"}))
-    testbed.do(testbed.ask(replace(target, host="other.test"), "/nowhere"))
-    now, entries = testbed.do(testbed.proxy.access_log(3))
-    assert [(one.project, one.service, one.host, one.path, one.status) for one in entries] == [
-        (shop.project, "api", "shop.test", "/api/items", 200),
-        (shop.project, "web", "shop.test", "/slow", 200),
-        ("", "", "other.test", "/nowhere", 404),
-    ]
-    assert 0.3 <= entries[1].seconds < 5
-    assert abs(now - entries[2].time) < 10
-    assert set(figures(entries, shop.project, now=now + 1, seconds=60)) == {"api", "web"}
+    found = testbed.do(testbed.proxy.request_figures(shop.project, 30))
+    assert found.keys() >= {"api", "web"}
+    assert found["web"].p95 >= 0.3
     folder = testbed.do(testbed.engine.get_archive(testbed.names.container, "/data/ftl/access"))
     assert folder is not None
     assert b"hunter2" not in b"".join(folder.values())

@@ -8,16 +8,29 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ftl.cli.output import put_json, writing
-from ftl.figures import age, binary, size
+from ftl.figures import age, binary, duration, size
 from ftl.ui.style import Style
 from ftl.ui.table import table
 
 if TYPE_CHECKING:
     from ftl.operations.status import Unit
     from ftl.operations.watch import Tick, Usage
+    from ftl.proxy.access import Figures
 
-HEADER = ("SERVICE", "RELEASE", "REPLICAS", "HEALTH", "CPU", "MEMORY", "RESTARTS", "SINCE")
-OPTIONAL = ("SINCE", "RELEASE", "RESTARTS")
+HEADER = (
+    "SERVICE",
+    "RELEASE",
+    "REPLICAS",
+    "HEALTH",
+    "CPU",
+    "MEMORY",
+    "REQ/S",
+    "ERRORS",
+    "P95",
+    "RESTARTS",
+    "SINCE",
+)
+OPTIONAL = ("SINCE", "RELEASE", "RESTARTS", "P95")
 """Columns that a narrow terminal does not show, the least important first."""
 
 # The alternate screen, without a cursor; the old content is back afterwards, as after `less` and `watch`.
@@ -62,8 +75,12 @@ def put_tick(tick: Tick) -> None:
     """Print a look as a JSON object."""
     status = asdict(tick.status)
     units = [
-        {**unit, **(_NO_USAGE if usage is None else asdict(usage))}
-        for unit, usage in zip(status["units"], tick.usage, strict=True)
+        {
+            **fields,
+            **(_NO_USAGE if usage is None else asdict(usage)),
+            "requests": None if (requests := tick.requests_of(unit)) is None else asdict(requests),
+        }
+        for unit, fields, usage in zip(tick.status.units, status["units"], tick.usage, strict=True)
     ]
     jobs = [job.fields() for job in tick.status.jobs]
     time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -77,11 +94,14 @@ def table_lines(tick: Tick, *, now: datetime, width: int | None) -> list[str]:
     """The table of one look, below a line with project, server and time."""
     status = tick.status
     title = f"{status.project} on {status.server}, {now.astimezone():%H:%M:%S}"
-    rows = [_row(unit, usage, now) for unit, usage in zip(status.units, tick.usage, strict=True)]
+    rows = [
+        _row(unit, usage, tick.requests_of(unit), now)
+        for unit, usage in zip(status.units, tick.usage, strict=True)
+    ]
     return [title, "", *table(HEADER, rows, width=width, optional=OPTIONAL, sentences=("HEALTH",))]
 
 
-def _row(unit: Unit, usage: Usage | None, now: datetime) -> tuple[str, ...]:
+def _row(unit: Unit, usage: Usage | None, requests: Figures | None, now: datetime) -> tuple[str, ...]:
     since = "-"
     if unit.since:
         start = datetime.fromisoformat(unit.since[:19]).replace(tzinfo=UTC)
@@ -93,6 +113,9 @@ def _row(unit: Unit, usage: Usage | None, now: datetime) -> tuple[str, ...]:
         f"{unit.health}, not live" if unit.release and not unit.live else unit.health,
         "-" if usage is None or usage.cpu is None else f"{usage.cpu:.0%}",
         "-" if usage is None else _memory(usage),
+        "-" if requests is None else f"{requests.rate:.1f}",
+        "-" if requests is None else f"{requests.errors:.1%}",
+        "-" if requests is None else duration(requests.p95),
         f"{unit.restarts}",
         since,
     )

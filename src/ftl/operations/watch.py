@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather
+from ftl.errors import EngineUnavailable, FtlError
 from ftl.operations.following import keep_connected
 from ftl.operations.status import status
+from ftl.proxy.control import ProxyControl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from ftl.events import Emit
     from ftl.host.session import Session
     from ftl.operations.status import Status, Unit
+    from ftl.proxy.access import Figures
+
+REQUEST_SECONDS = 10
+"""Seconds before a look whose requests count."""
 
 TICK_SECONDS = 2.0
 """Seconds between the end of a look and the next one."""
@@ -45,10 +51,16 @@ class Tick:
 
     Attributes:
         usage: For each unit of the status, in order; None where nothing of it runs.
+        requests: Service -> figures of its requests in the last REQUEST_SECONDS; not of services that had none.
     """
 
     status: Status
     usage: tuple[Usage | None, ...]
+    requests: Mapping[str, Figures] = field(default_factory=dict)
+
+    def requests_of(self, unit: Unit) -> Figures | None:
+        """Figures of a unit: those of a service belong to its live release."""
+        return self.requests.get(unit.name) if unit.kind == "service" and unit.live else None
 
 
 async def watch(
@@ -77,11 +89,25 @@ async def watch(
             found = await status(project, session)
             samples = await _samples(session, found)
             machine = session.info.memory
-            show(Tick(found, tuple(usage_of(unit, samples, before, machine) for unit in found.units)))
+            usage = tuple(usage_of(unit, samples, before, machine) for unit in found.units)
+            show(Tick(found, usage, await _requests(project, session)))
             before, shown = samples, True
             await asyncio.sleep(TICK_SECONDS)
 
     await keep_connected(connect, work, lambda: shown, emit)
+
+
+async def _requests(project: Project, session: Session) -> Mapping[str, Figures]:
+    """Figures from the proxy; none where it does not answer, which the status shows."""
+    if not any(service.proxied_port for service in project.services):
+        return {}
+    try:
+        proxy = ProxyControl(session.engine, session.machine)
+        return await proxy.request_figures(project.name, REQUEST_SECONDS)
+    except EngineUnavailable:
+        raise
+    except FtlError:
+        return {}
 
 
 async def _samples(session: Session, found: Status) -> Mapping[str, ContainerStats]:

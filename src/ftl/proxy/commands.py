@@ -14,6 +14,9 @@ from ftl.proxy.names import ACCESS_LOG, ADMIN, CERTIFICATES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_LINES = 5000
+"""Lines of the access log that are read at most: a busybox awk takes half a second for them on a slow machine."""
+
 STALE = 75
 """Exit status of `reload` if the configuration was changed meanwhile (EX_TEMPFAIL)."""
 
@@ -45,9 +48,10 @@ def issued(files: Mapping[str, str]) -> list[str]:
     return ["sh", "-c", program(__package__, "scripts/issued.sh"), "ftl", CERTIFICATES, *pairs]
 
 
-def access_log(lines: int) -> list[str]:
-    """Print the last lines of the access log; nothing where there is none yet."""
-    return ["sh", "-c", program(__package__, "scripts/access_log.sh"), "ftl", ACCESS_LOG, str(lines)]
+def request_figures(project: str, seconds: int) -> list[str]:
+    """Print counts of a project's requests in the last seconds (see `access.parse_figures`)."""
+    script = program(__package__, "scripts/request_figures.sh")
+    return ["sh", "-c", script, "ftl", ACCESS_LOG, project, str(seconds), str(_LINES)]
 
 
 def upstreams() -> list[str]:

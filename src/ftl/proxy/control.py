@@ -9,7 +9,7 @@ from ftl.engine.tarball import tar_archive
 from ftl.errors import FtlError, UsageError
 from ftl.json_fields import parse_json
 from ftl.proxy import commands, networks
-from ftl.proxy.access import Access, parse_access
+from ftl.proxy.access import Figures, parse_figures
 from ftl.proxy.caddy import render
 from ftl.proxy.lifecycle import start, upgrade
 from ftl.proxy.names import Installation, ca_root_file, certificate_files, live_file, project_network
@@ -176,13 +176,13 @@ class ProxyControl:
         except (ValueError, TypeError, KeyError) as error:
             raise FtlError("the proxy's list of upstreams cannot be read", cause=str(error)) from error
 
-    async def access_log(self, lines: int = 1000) -> tuple[float, list[Access]]:
-        """The server's time, and the last entries of the access log, oldest first.
+    async def request_figures(self, project: str, seconds: int) -> dict[str, Figures]:
+        """Figures of the requests to a project's services in the last seconds.
 
-        A proxy that an earlier FTL configured has none until the next deploy.
+        A proxy that an earlier FTL configured logs none until the next deploy.
         """
-        clock, *rest = (await self._run("print its access log", commands.access_log(lines))).splitlines()
-        return float(clock), parse_access(line.decode(errors="replace") for line in rest)
+        text = await self._run("count requests", commands.request_figures(project, seconds))
+        return parse_figures(text.decode(errors="replace"))
 
     async def wait_for_certificates(self, files: Mapping[str, str], *, seconds: float) -> Issuance:
         """Wait until an authority has issued or refused each host's certificate.

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from ftl.cli.status_watch import table_lines
-from ftl.engine.values import ContainerStats
+from ftl.engine.values import ContainerSpec, ContainerStats, ExecResult
 from ftl.errors import EngineUnavailable
 from ftl.events import Event, Note
 from ftl.host.session import Session
-from ftl.operations.status import Unit
+from ftl.operations.status import Status, Unit
 from ftl.operations.watch import TICK_SECONDS, Tick, Usage, usage_of, watch
+from ftl.proxy.access import Figures
+from ftl.proxy.names import Installation
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import FakeMachine
@@ -25,7 +28,10 @@ from tests.unit.operations.stage import add
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from ftl.config import Project
+
 WORKER = project(service("worker", port=None, routes=()))
+WEB = project(service("web"))
 GB = 1 << 30
 
 
@@ -73,7 +79,9 @@ def test_a_restarted_container_keeps_nothing_busy_backwards() -> None:
     assert usage.cpu == 0
 
 
-async def watched(engine: FakeEngine, seconds: float) -> tuple[list[Tick], list[Event], int]:
+async def watched(
+    engine: FakeEngine, seconds: float, asked: Project = WORKER
+) -> tuple[list[Tick], list[Event], int]:
     """Looks, events, and connections in this time."""
     ticks: list[Tick] = []
     events: list[Event] = []
@@ -85,7 +93,7 @@ async def watched(engine: FakeEngine, seconds: float) -> tuple[list[Tick], list[
         connections += 1
         yield Session("shop.example.com", FakeMachine(), engine, await engine.info())
 
-    task = asyncio.ensure_future(watch(WORKER, connect, ticks.append, events.append))
+    task = asyncio.ensure_future(watch(asked, connect, ticks.append, events.append))
     await asyncio.wait({task}, timeout=seconds)
     if task.done():
         task.result()
@@ -145,7 +153,37 @@ def test_the_table() -> None:
         "HEALTH",
         "CPU",
         "MEMORY",
+        "REQ/S",
+        "ERRORS",
+        "P95",
         "RESTARTS",
         "SINCE",
     ]
     assert "150%  50.0 MB / 512M" in row
+
+
+def test_requests_are_the_live_releases() -> None:
+    """By service, where the proxy knows some; a dependency, and a release that is not live, have none."""
+    figures = Figures(rate=41.25, errors=0.002, p95=0.18)
+    web = replace(unit("a"), name="web")
+    units = (web, replace(web, live=False), replace(web, name="db", kind="dependency"))
+    shown = Tick(Status("shop", "server", "28.5", "r1", units), (None,) * 3, {"web": figures, "db": figures})
+    assert [shown.requests_of(one) for one in units] == [figures, None, None]
+    rows = table_lines(shown, now=NOW, width=None)[3:]
+    assert ["41.2   0.2%" in row for row in rows] == [True, False, False]
+
+
+def test_figures_come_from_the_proxy() -> None:
+    """In each look; one that does not answer leaves the look without them."""
+
+    async def work(answer: ExecResult) -> list[Tick]:
+        engine = FakeEngine(images=["caddy:2"])
+        await add(engine, "shop-web-r1", "web")
+        await engine.create(Installation().container, ContainerSpec("caddy:2", {}))
+        await engine.start(Installation().container)
+        engine.on_execute = lambda _name, _argv: answer
+        return (await watched(engine, 1, WEB))[0]
+
+    ticks = run(work(ExecResult(0, b"10\nweb 0 20 30\n", b"")))
+    assert ticks[0].requests["web"].rate == 3.0
+    assert run(work(ExecResult(1, b"", b"no awk")))[0].requests == {}

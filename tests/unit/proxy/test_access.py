@@ -1,51 +1,83 @@
-"""Entries of the access log, as Caddy 2.11 writes them with FTL's settings, and figures."""
+"""Request figures from the access log: the script that counts, and the parser."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import subprocess
+import time
+from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.proxy.access import Access, Figures, figures, parse_access
+from ftl.proxy.access import Figures, parse_figures
+from ftl.proxy.commands import request_figures
+from ftl.proxy.names import ACCESS_LOG
 
-LINE = (
-    '{"ts":1764341000.25,"request":{"remote_ip":"203.0.113.7","proto":"HTTP/1.1","method":"GET","host":"shop.test",'
-    '"uri":"/api/items"},"duration":0.012,"size":20,"status":200,"ftl":"shop/api"}'
-)
-ENTRY = Access(1764341000.25, "shop", "api", "203.0.113.7", "GET", "shop.test", "/api/items", 200, 0.012, 20)
-
-
-def test_a_line_is_one_request() -> None:
-    """Its time, who asked whom for what, and how it went."""
-    assert parse_access([LINE]) == [ENTRY]
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
-def test_a_request_without_a_route_has_no_service() -> None:
-    """It was answered by the proxy itself."""
-    assert parse_access([LINE.replace(',"ftl":"shop/api"', "")]) == [replace(ENTRY, project="", service="")]
+def line(
+    service: str = "api",
+    *,
+    project: str = "shop",
+    ago: float = 1,
+    status: int = 200,
+    seconds: float = 0.01,
+    uri: str = "/",
+) -> str:
+    """An entry as Caddy 2.11 writes it with FTL's settings."""
+    return (
+        f'{{"ts":{time.time() - ago:f},"request":{{"remote_ip":"203.0.113.7","proto":"HTTP/1.1","method":"GET",'
+        f'"host":"shop.test","uri":"{uri}"}},"duration":{seconds:f},"size":20,"status":{status},"ftl":"{project}/{service}"}}\n'
+    )
 
 
-@pytest.mark.parametrize(
-    "line", ["", LINE[40:], LINE[:-9], "{}", "[]", '{"ts":"x"}', LINE.replace("200", "true")]
-)
-def test_a_line_that_is_none_is_passed_over(line: str) -> None:
-    """Rotation may cut one, and another program may write there."""
-    assert parse_access([line, LINE]) == [ENTRY]
+def counted(folder: Path) -> dict[str, Figures]:
+    """Figures of the project `shop` in the last 10 seconds, from the log in a folder."""
+    argv = request_figures("shop", 10)
+    argv[argv.index(ACCESS_LOG)] = str(folder / "access.log")
+    done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=20)
+    assert done.stderr == ""
+    return parse_figures(done.stdout)
 
 
-def test_figures_are_of_one_project_and_the_last_seconds() -> None:
-    """Rate, part of answers of 500 and more, and the time that 95 of 100 requests took at most."""
-    now = ENTRY.time + 5
-    entries = [replace(ENTRY, seconds=number / 100) for number in range(100)]
-    entries += [
-        replace(ENTRY, service="web", status=503),
-        replace(ENTRY, service="web", status=404),
-        replace(ENTRY, project="other", status=500),
-        replace(ENTRY, time=now - 11),
-        replace(ENTRY, time=now + 1),
-    ]
-    assert figures(entries, "shop", now=now, seconds=10) == {
-        "api": Figures(rate=10.0, errors=0.0, p95=0.95),
-        "web": Figures(rate=0.2, errors=0.5, p95=0.012),
-    }
-    assert figures([], "shop", now=now, seconds=10) == {}
+def test_requests_are_counted_by_service(tmp_path: Path) -> None:
+    """Only the project's, and only the latest; the file before a rotation counts, too."""
+    older = [line(seconds=number / 100) for number in range(50)]
+    (tmp_path / "access-2026-01-01T00-00-00.000.log").write_text("".join(older))
+    log = [line(seconds=number / 100) for number in range(50, 100)]
+    log += [line("web", status=503), line("web", status=404), line("web", ago=15)]
+    log += [line(project="shop2", status=500), line(project="other"), "cut by a rotat", "\n"]
+    (tmp_path / "access.log").write_text("".join(log))
+    found = counted(tmp_path)
+    assert found.keys() == {"api", "web"}
+    assert (found["api"].rate, found["api"].errors) == (10.0, 0.0)
+    assert found["api"].p95 == pytest.approx(0.95, rel=0.1)
+    assert (found["web"].rate, found["web"].errors) == (0.2, 0.5)
+    assert found["web"].p95 == pytest.approx(0.01, rel=0.2)
+
+
+def test_a_path_cannot_pass_for_another_field(tmp_path: Path) -> None:
+    """A quote in it is escaped."""
+    text = r"/\"status\":599,\"ftl\":\"shop/web\""
+    (tmp_path / "access.log").write_text(line(uri=text) + line(project="other", uri=text))
+    found = counted(tmp_path)
+    assert found.keys() == {"api"}
+    assert found["api"].errors == 0
+
+
+def test_without_a_log_there_are_no_figures(tmp_path: Path) -> None:
+    """As in a proxy that an earlier FTL configured."""
+    assert counted(tmp_path) == {}
+
+
+@pytest.mark.parametrize("text", ["", "web", "web 0 1", "web 0 x 1", "web -1 1 1", "a web 0 1 1"])
+def test_other_output_counts_as_nothing(text: str) -> None:
+    """Whatever the container prints."""
+    assert parse_figures(text) == parse_figures(f"10\n{text}") == {}
+
+
+def test_a_busy_log_is_read_for_a_shorter_time(tmp_path: Path) -> None:
+    """Of more lines than are read, the rate is that of the time that these lines take."""
+    (tmp_path / "access.log").write_text("".join(line(ago=9 - number / 1000) for number in range(8000)))
+    assert counted(tmp_path)["api"].rate == pytest.approx(5000 / 6, rel=0.35)
