@@ -2,20 +2,25 @@
 
 The files (`PROJECT/r12.json`) have mode 0600 and belong to root. The volume is mounted in a container of the same name
 that is created and never started. The engine's archive calls read and write it, so only users of the engine can read
-records, and no process runs with the volume mounted.
+records. The archive calls cannot remove a file: once in many deploys a short container does, when the records of old
+releases have been summed up in one file (`compact`), so that reading them takes the same time for ever.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from ftl.aio import shielded
 from ftl.engine import labels
 from ftl.engine.errors import ignoring
 from ftl.engine.tarball import tar_archive
 from ftl.engine.values import ContainerSpec, Mount
+from ftl.errors import EngineError
 from ftl.json_fields import parse_json
 from ftl.releases import audit
 from ftl.releases.record import ReleaseRecord, release_number
@@ -31,6 +36,12 @@ VOLUME = "ftl-state"
 ROOT = "/ftl"
 
 _HOLD = "hold.json"
+_SUMMARY = "history.jsonl"
+
+SUMMARIES = 200
+"""Old releases that are kept as a line each."""
+
+_REMOVE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +78,7 @@ async def read_history(engine: Engine, project: str) -> History:
     """All files of a project; empty before the first deploy. One API call."""
     files = await engine.get_archive(CONTAINER, f"{ROOT}/{project}") or {}
     return History(
-        parse_records(files),
+        _with_summaries(parse_records(files), files.get(f"{project}/{_SUMMARY}", b"")),
         _parse_hold(files.get(f"{project}/{_HOLD}", b"")),
         audit.parse(files.get(f"{project}/{audit.FILE}", b"")),
     )
@@ -90,6 +101,52 @@ def parse_records(files: Mapping[str, bytes]) -> tuple[ReleaseRecord, ...]:
         if release_number(release):
             records.append(ReleaseRecord.from_json(data) or ReleaseRecord(release, "started", 0.0))
     return tuple(sorted(records, key=lambda record: record.number))
+
+
+def _with_summaries(records: tuple[ReleaseRecord, ...], lines: bytes) -> tuple[ReleaseRecord, ...]:
+    """Records with those of old releases; one that has a file of its own counts as that."""
+    parsed = (ReleaseRecord.from_json(line) for line in lines.splitlines())
+    known = {record.release for record in records}
+    old = {record.release: record for record in parsed if record is not None and record.release not in known}
+    return tuple(sorted((*old.values(), *records), key=lambda record: record.number))
+
+
+async def compact(engine: Engine, project: str, old: Sequence[ReleaseRecord]) -> None:
+    """Sum up the records of old releases in one file, and remove their own files.
+
+    Only once the summary is stored is anything removed. Where the image of the store has no `rm`, the files stay.
+
+    Args:
+        engine: The server's.
+        project: Their project.
+        old: All records to sum up, summaries among them, oldest first.
+    """
+    kept = [
+        replace(record, project={}, services={}, dependencies={}, origin={}, logs=())
+        for record in old[-SUMMARIES:]
+    ]
+    lines = b"\n".join(b" ".join(record.to_json().split()) for record in kept)
+    await engine.put_archive(CONTAINER, ROOT, _archive({f"{project}/{_SUMMARY}": lines}))
+    store = next((one for one in await engine.containers() if one.name == CONTAINER), None)
+    if store is None:
+        return
+    spec = ContainerSpec(
+        image=store.image_id,
+        labels={labels.PROJECT: project, labels.ROLE: labels.ROLE_HOOK, labels.SERVICE: "records"},
+        entrypoint=("rm", "-f"),
+        command=tuple(f"{ROOT}/{project}/{record.release}.json" for record in old),
+        mounts=(Mount(VOLUME, ROOT),),
+        restart="no",
+    )
+    name = f"{CONTAINER}-{project}"
+    with suppress(EngineError, TimeoutError):
+        async with asyncio.timeout(_REMOVE_SECONDS):
+            container = await engine.create(name, spec)
+            try:
+                await engine.start(container)
+                await engine.wait(container)
+            finally:
+                await shielded(engine.remove(container, force=True))
 
 
 def _parse_hold(data: bytes) -> Hold | None:

@@ -5,8 +5,17 @@ from __future__ import annotations
 import asyncio
 
 from ftl.engine import labels
-from ftl.releases.record import ReleaseRecord
-from ftl.releases.store import CONTAINER, VOLUME, ensure_store, read_records, write_record
+from ftl.releases.record import ReleaseRecord, ServiceRecord
+from ftl.releases.store import (
+    CONTAINER,
+    SUMMARIES,
+    VOLUME,
+    compact,
+    ensure_store,
+    read_records,
+    write_record,
+    write_records,
+)
 from tests.support.fake_engine import FakeEngine
 
 FIRST = ReleaseRecord("r1", "live", 1.0)
@@ -65,5 +74,65 @@ def test_the_store_is_created_once_and_never_runs() -> None:
         made = engine.by_name[CONTAINER]
         assert (made.state, made.spec.restart) == ("created", "no")
         assert made.spec.labels == {labels.ROLE: labels.ROLE_STATE}
+
+    asyncio.run(work())
+
+
+class RemovingEngine(FakeEngine):
+    """An engine whose containers run `rm`."""
+
+    async def start(self, container: str) -> None:
+        """Run the command, which ends at once."""
+        await super().start(container)
+        target = self._get(container)
+        if target.spec.entrypoint == ("rm", "-f"):
+            for path in target.spec.command or ():
+                files, name = self._place(target, path)
+                files.pop(name, None)
+        target.end(0)
+
+
+def whole(number: int) -> ReleaseRecord:
+    """A record with everything in it."""
+    entry = ServiceRecord(f"r{number}", "app:1", "", "", "")
+    return ReleaseRecord(
+        f"r{number}", "live", float(number), by="me", services={"web": entry}, project={"secret": "x" * 500}
+    )
+
+
+def test_records_of_old_releases_are_summed_up_in_one_file() -> None:
+    """Their own files go; who, when and how it ended stays, for the newest of them. Nothing is left running."""
+
+    async def work() -> None:
+        engine = RemovingEngine(images=["caddy:2"])
+        await ensure_store(engine, "caddy:2")
+        records = [whole(number) for number in range(1, 3001)]
+        await write_records(engine, "shop", records)
+        await compact(engine, "shop", records[:2950])
+        files = await engine.get_archive(CONTAINER, "/ftl/shop") or {}
+        assert len(files) == 51
+        assert sum(map(len, files.values())) < 200_000
+        read = await read_records(engine, "shop")
+        assert read[-50:] == tuple(records[2950:])
+        assert [record.release for record in read[:-50]] == [
+            f"r{number}" for number in range(2951 - SUMMARIES, 2951)
+        ]
+        assert (read[0].by, read[0].outcome, read[0].services, read[0].project) == ("me", "live", {}, {})
+        assert set(engine.by_name) == {CONTAINER}
+
+    asyncio.run(work())
+
+
+def test_a_record_with_a_file_counts_more_than_its_summary() -> None:
+    """Where the files could not be removed, nothing is counted twice."""
+
+    async def work() -> None:
+        engine = FakeEngine(images=["caddy:2"])
+        engine.fail("start")
+        await ensure_store(engine, "caddy:2")
+        await write_records(engine, "shop", [whole(1), whole(2)])
+        await compact(engine, "shop", [whole(1)])
+        assert await read_records(engine, "shop") == (whole(1), whole(2))
+        assert set(engine.by_name) == {CONTAINER}
 
     asyncio.run(work())

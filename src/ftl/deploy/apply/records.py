@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.deploy.apply.runners import Decision, Runners
-from ftl.deploy.plan.steps import AmendRecords, Decide, EnsureStore, Record, SetHold
+from ftl.deploy.plan.steps import AmendRecords, CompactRecords, Decide, EnsureStore, Record, SetHold
 from ftl.releases import store
 
 if TYPE_CHECKING:
@@ -36,6 +36,12 @@ async def write_record(context: DeployContext, step: Record) -> Decision:
 async def amend_records(context: DeployContext, step: AmendRecords) -> None:
     """Write records of earlier releases again, all in one call."""
     await store.write_records(context.engine, step.project, step.records)
+
+
+@RUNNERS.runs(CompactRecords)
+async def compact_records(context: DeployContext, step: CompactRecords) -> None:
+    """Sum up the records of old releases."""
+    await store.compact(context.engine, step.project, step.records)
 
 
 @RUNNERS.runs(Decide)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.deploy.plan.exclusive import stopped_before
 from ftl.deploy.plan.steps import (
     AmendRecords,
+    CompactRecords,
     ContainerRef,
     Drain,
     DropTags,
@@ -68,9 +69,20 @@ def clean_tracks(diff: Diff) -> Iterator[Track]:
     tags = unused(diff.observed, starting, keep=keep, removed=left) if diff.makes_release else ()
     if tags:
         yield (DropTags(tags),)
-    outdated = outdated_records(diff.observed, keep=keep) if diff.makes_release else ()
+    if diff.makes_release:
+        yield tuple(_records(diff, keep))
+
+
+def _records(diff: Diff, keep: int) -> Iterator[Step]:
+    """Keep what is stored of earlier releases small."""
+    old = old_records(diff.observed, keep=keep)
+    summed = {record.release for record in old}
+    outdated = outdated_records(diff.observed, keep=keep)
+    outdated = tuple(record for record in outdated if record.release not in summed)
     if outdated:
-        yield (AmendRecords(diff.project.name, outdated, "no longer kept for a rollback"),)
+        yield AmendRecords(diff.project.name, outdated, "no longer kept for a rollback")
+    if old:
+        yield CompactRecords(diff.project.name, old)
 
 
 def policy_track(diff: Diff) -> Track:
@@ -184,20 +196,46 @@ def unused(
     return tuple(unused)
 
 
+COMPACT_AT = 100
+"""Number of records of old releases at which they are summed up in one file."""
+
+RECENT = 50
+"""Number of newest records that are left whole, for `ftl releases` and `ftl logs`."""
+
+
+def old_records(observed: Observed, *, keep: int) -> tuple[ReleaseRecord, ...]:
+    """Records to sum up, once there are many: neither recent nor needed for a rollback.
+
+    Those that are summed up already are among them; they have nothing but the summary.
+    """
+    needed = _needed(observed, keep=keep)
+    older = observed.releases[: max(0, len(observed.releases) - RECENT)]
+    old = [record for record in older if record.outcome != "started" and record.release not in needed]
+    whole = sum(bool(record.services) for record in old)
+    return tuple(old) if whole >= COMPACT_AT else ()
+
+
 def outdated_records(observed: Observed, *, keep: int) -> tuple[ReleaseRecord, ...]:
     """Records of releases that no rollback goes back to any more, without project and env.
 
     One that made containers of a kept release stays whole: pins are looked up in it.
     """
-    live = [record for record in observed.releases if record.outcome == "live"]
-    kept = live[max(0, len(live) - keep) :]
-    needed = {record.release for record in kept}
-    needed |= {service.release for record in (*kept, *live[-1:]) for service in record.services.values()}
+    needed = _needed(observed, keep=keep)
     return tuple(
         replace(record, project={})
         for record in observed.releases
         if record.project and record.outcome != "started" and record.release not in needed
     )
+
+
+def _needed(observed: Observed, *, keep: int) -> set[str]:
+    """Releases to go back to, and those that made their containers."""
+    live = [record for record in observed.releases if record.outcome == "live"]
+    kept = live[max(0, len(live) - keep) :]
+    needed = {record.release for record in kept}
+    return needed | {
+        service.release for record in (*kept, *live[-1:]) for service in record.services.values()
+    }
 
 
 def _release_tags(observed: Observed, service: str) -> Mapping[int, str]:

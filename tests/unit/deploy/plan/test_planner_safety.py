@@ -437,3 +437,17 @@ def test_the_restart_policy_of_containers_of_an_earlier_version_is_set_once_anyt
     assert plan(without_off, server(without_off, *old[:2], *old[3:], live={"web": "r1", "api": "r1"})).empty
     new = server(asked, *running[:2], dependency(asked, "db"), live={"web": "r1", "api": "r1"})
     assert s.SetRestartPolicy not in {type(step) for step in plan(changed, new).steps}
+
+
+def test_records_of_old_releases_are_summed_up_once_there_are_many() -> None:
+    """Neither the newest ones, nor those that a rollback needs; and not at every deploy."""
+    asked = project()
+    running = container(asked, "web", "r400")
+    records = tuple(record(f"r{number}", web=f"r{number}") for number in range(1, 401))
+    kept = (replace(records[0], services={}), *records[300:])  # one is summed up already
+    there = server(asked, *running, live={"web": "r400"}, releases=records)
+    step = first(plan(asked, there, "sha256:two"), s.CompactRecords)
+    assert isinstance(step, s.CompactRecords)
+    assert [one.release for one in step.records] == [f"r{number}" for number in range(1, 351)]
+    few = plan(asked, replace(there, releases=kept), "sha256:two")
+    assert s.CompactRecords not in {type(one) for one in few.steps}

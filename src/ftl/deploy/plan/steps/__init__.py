@@ -42,7 +42,7 @@ from ftl.deploy.plan.steps.proxy import (
     Switch,
     UpgradeProxy,
 )
-from ftl.deploy.plan.steps.records import AmendRecords, Decide, EnsureStore, Record, SetHold
+from ftl.deploy.plan.steps.records import AmendRecords, CompactRecords, Decide, EnsureStore, Record, SetHold
 
 __all__ = [
     "AmendRecords",
@@ -50,6 +50,7 @@ __all__ = [
     "AwaitCertificates",
     "BringImage",
     "CheckCron",
+    "CompactRecords",
     "ConnectProxy",
     "ContainerRef",
     "CreateJob",

@@ -53,6 +53,19 @@ class AmendRecords(Step):
 
 
 @dataclass(frozen=True, slots=True)
+class CompactRecords(Step):
+    """Sum up the records of old releases in one file."""
+
+    kind: ClassVar[str] = "compact_records"
+    project: str
+    records: tuple[ReleaseRecord, ...]
+
+    @property
+    def text(self) -> str:
+        return f"sum up the records of {len(self.records)} old releases"
+
+
+@dataclass(frozen=True, slots=True)
 class SetHold(Step):
     """Put deploys of the project on hold, or let them go on."""
 
