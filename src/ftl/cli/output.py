@@ -58,7 +58,9 @@ def put_json(record: Fields) -> None:
     """Write one JSON object as a line of stdout; tuples become lists, other values strings."""
     from json import dumps
 
-    _write(dumps(record, default=str))
+    from ftl.ui.redact import redacted
+
+    _write(redacted(dumps(record, default=str)))
 
 
 def put_table(

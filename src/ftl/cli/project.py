@@ -33,12 +33,16 @@ class LoadedProject(NamedTuple):
     address: Address
 
 
-def load_project(options: Options, *, changes: bool = False) -> LoadedProject:
+def load_project(
+    options: Options, *, changes: bool = False, fetch: bool = True, show_secrets: bool = False
+) -> LoadedProject:
     """Read the project's file and environment, with --server in place of its server.
 
     Args:
         options: The global options.
         changes: The command changes the server: a protected environment must be given by -e.
+        fetch: The command needs the values of secrets.
+        show_secrets: The command prints them.
 
     Raises:
         UsageError: There is no such file or environment, or --server is not an address.
@@ -58,7 +62,12 @@ def load_project(options: Options, *, changes: bool = False) -> LoadedProject:
         environment=environment,
         variables=read_variables(folder, os.environ, env_files(environment)),
         server=given.server if given is not None else None,
+        fetch=fetch,
     )
+    if not show_secrets and project.secret_values:
+        from ftl.ui.redact import redact
+
+        redact(project.secret_values.values())
     if changes:
         _require_spelled_out(project, options)
     return LoadedProject(project, folder, given or Address(project.server))

@@ -16,6 +16,7 @@ from ftl.config.read.interpolator import Interpolator
 from ftl.config.read.problems import Problems
 from ftl.config.read.reader import Reader
 from ftl.config.read.short_forms import SHORT_FORMS
+from ftl.config.secrets import ProjectSecrets
 from ftl.config.yaml.marks import Mark, Marks, SourceFile, display_path
 from ftl.config.yaml.parse import parse
 from ftl.config.yaml.tree import MappingNode, ScalarNode, SequenceNode, describe_kind
@@ -34,7 +35,14 @@ def overlay_path(path: Path, environment: str) -> Path:
     return path.with_name(f"{path.stem}.{environment}{path.suffix}")
 
 
-def load(path: Path, *, environment: str = "", variables: Variables, server: Server | None = None) -> Project:
+def load(
+    path: Path,
+    *,
+    environment: str = "",
+    variables: Variables,
+    server: Server | None = None,
+    fetch: bool = True,
+) -> Project:
     """Read a project's file and the files it names.
 
     Args:
@@ -43,6 +51,7 @@ def load(path: Path, *, environment: str = "", variables: Variables, server: Ser
             which the project's name ends unless the overlay has another; empty: none.
         variables: Values for `${...}`; their problems are reported with the file's.
         server: Replaces the file's server.
+        fetch: Fetch the secrets that the file uses; otherwise each has a placeholder for its value.
 
     Returns:
         The project with defaults added and short forms expanded. Every value in it is valid.
@@ -54,7 +63,10 @@ def load(path: Path, *, environment: str = "", variables: Variables, server: Ser
     problems.extend(variables.problems)
     root = _merged(path, environment, problems)
     folder = path.resolve().parent
-    reader = Reader(Interpolator(variables, problems), folder, SHORT_FORMS)
+    secrets = ProjectSecrets(root, folder, variables)
+    source = secrets.source(problems, fetch=fetch)
+    reader = Reader(Interpolator(variables.above(source), problems), folder, SHORT_FORMS)
+    reader.secrets = tuple(secrets.declared)
     project = _with_server(reader.section(Project, root, ()), server)
     check(project, reader)
     if found := problems.sorted():
@@ -63,6 +75,8 @@ def load(path: Path, *, environment: str = "", variables: Variables, server: Ser
     return replace(
         project,
         environment=environment,
+        secret_users=secrets.used_by,
+        secret_values={name: variable.value for name, variable in source.items()} if fetch else {},
         volumes=volumes,
         masked=reader.masked,
         marks=Marks(reader.marks),

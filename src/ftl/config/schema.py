@@ -32,6 +32,9 @@ def schema() -> dict[str, Any]:
     definitions: dict[str, Any] = {}
     top = _section(Project, definitions)
     top["patternProperties"] = {"^x-": {"description": "Ignored: for anchors."}}
+    secret = definitions["Secret"]
+    named = {name: value for name, value in secret["properties"].items() if name != "name"}
+    definitions["NamedSecret"] = {**secret, "properties": named, "required": []}
     return {"$schema": DIALECT, "title": "ftl.yaml", **top, "$defs": dict(sorted(definitions.items()))}
 
 
@@ -144,7 +147,11 @@ def _extra(section: type[Any], properties: dict[str, Any]) -> dict[str, Any]:
         return {"redirects": _or(properties["redirects"], hosts)}
     if section is Project:
         nothing = _any({"type": "null"}, {"type": "object", "maxProperties": 0})
-        return {"volumes": _or(properties["volumes"], {"type": "object", "additionalProperties": nothing})}
+        reference = {"$ref": "#/$defs/NamedSecret"}
+        return {
+            "volumes": _or(properties["volumes"], {"type": "object", "additionalProperties": nothing}),
+            "secrets": _or(properties["secrets"], {"type": "object", "additionalProperties": reference}),
+        }
     return {}
 
 

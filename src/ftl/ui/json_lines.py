@@ -6,6 +6,7 @@ import json
 from dataclasses import fields
 from typing import TYPE_CHECKING, TextIO
 
+from ftl.ui.redact import redacted
 from ftl.ui.stream import silence
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class JsonLines:
         if not self._open:
             return
         try:
-            self._stream.write(json.dumps(as_record(event), default=str) + "\n")
+            self._stream.write(redacted(json.dumps(as_record(event), default=str)) + "\n")
             self._stream.flush()
         except BrokenPipeError:
             self._open = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TextIO
 
+from ftl.ui.redact import redacted
 from ftl.ui.sanitize import printable
 from ftl.ui.style import Span, Style, dim
 
@@ -45,7 +46,7 @@ class LogLines:
             prefix += [Span(f"{name.ljust(self._width)} |", colour), " "]
         if self._timestamps:
             prefix += [dim(time), " "]
-        shown = printable(text, colour=self._style.colour) if self._terminal else text
+        shown = printable(text, colour=self._style.colour) if self._terminal else redacted(text)
         self._stream.write(f"{self._style.line(*prefix)}{shown}\n")
         if self._flush:
             self._stream.flush()

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from ftl.ui.redact import redacted
+
 # Unicode's Cc without tab and newline; then Bidi_Control, zero-width and other invisible format characters, and the
 # two separators at which terminals and `str.splitlines` begin a line. U+00AD and emoji's variation selectors stay.
 _INVISIBLE = r"\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
@@ -29,7 +31,7 @@ def escaped(text: str) -> str:
 
     Tabs and newlines stay. Idempotent.
     """
-    return _UNSAFE.sub(lambda match: _escape(match[0]), text)
+    return _UNSAFE.sub(lambda match: _escape(match[0]), redacted(text))
 
 
 def _escape(character: str) -> str:
@@ -47,7 +49,7 @@ def printable(line: str, *, colour: bool = False) -> str:
         line: The line, without its newline.
         colour: Keep colours (SGR), and end them with the line.
     """
-    text = line.rstrip("\r").rpartition("\r")[2]
+    text = redacted(line).rstrip("\r").rpartition("\r")[2]
     if not colour:
         return _UNSAFE.sub("", _ESCAPE.sub("", text))
     kept = _ESCAPE.sub(lambda match: match[0] if _COLOUR.fullmatch(match[0]) else "", text)

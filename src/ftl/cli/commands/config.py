@@ -39,7 +39,7 @@ def command(options: Options, show_secrets: bool, origin: bool, schema: bool) ->
             return {"schema": json_schema()}
         from ftl.config.dump import dump, origins
 
-        project = load_project(options).project
+        project = load_project(options, fetch=show_secrets, show_secrets=show_secrets).project
         config = dump(project, show_secrets=show_secrets)
         return {"config": config, **({"origin": origins(project)} if origin else {})}
 

@@ -80,7 +80,7 @@ def command(
     releases apart. With -f, containers that a deploy starts are added, and the command goes on when some exit and
     when the server restarts. A failed release keeps the last lines of its containers: `ftl logs --release r12`.
     """
-    project, _, address = load_project(options)
+    project, _, address = load_project(options, fetch=False)
     start = _time("--since", since)
     if follow and until is not None:
         raise UsageError("-f follows without an end, so --until means nothing with it")

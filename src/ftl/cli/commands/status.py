@@ -40,7 +40,7 @@ def command(options: Options, watch: bool) -> None:
     live release, who deployed it, and the project's addresses. A narrow terminal shows fewer columns; a pipe and
     --json get all. The exit code is 0 if the server answers, whatever the health.
     """
-    project, _, address = load_project(options)
+    project, _, address = load_project(options, fetch=False)
 
     def connect() -> AbstractAsyncContextManager[Session]:
         from ftl.host.session import open_session

@@ -42,7 +42,7 @@ def command(options: Options, names: tuple[str, ...], ports: tuple[str, ...], of
     """
     from ftl.tunnels.tunnels import plan_tunnels
 
-    project, _, address = load_project(options)
+    project, _, address = load_project(options, fetch=False)
 
     async def work(emit: Emit) -> None:
         from ftl.host.session import open_session

@@ -52,7 +52,7 @@ def _address(options: Options) -> Address | None:
 
         return resolve(options.server)
     try:
-        return load_project(options).address
+        return load_project(options, fetch=False).address
     except FtlError:
         if options.file is not None:
             raise

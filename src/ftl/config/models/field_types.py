@@ -127,6 +127,10 @@ PROTOCOL = Scalar("`http`, `h2c` or `tcp`", scalars.protocol, {"enum": ["http", 
 LIMIT_NAME = Scalar("name of a limit", scalars.limit_name, {"enum": list(scalars.LIMITS)})
 SCHEDULE = Scalar("cron schedule", scalars.schedule, {"type": "string", "pattern": r"^\s*(\S+\s+){4}\S+\s*$"})
 TIMEZONE = Scalar("time zone", scalars.timezone)
+VARIABLE = Scalar("name of a variable", scalars.variable_name)
+SECRET_FORMAT = Scalar(
+    "`text`, `dotenv` or `json`", scalars.secret_format, {"enum": ["text", "dotenv", "json"]}
+)
 CONTAINER_PATH = Scalar("path", container.absolute_path, {"type": "string", "pattern": "^/"})
 _SIZE_SCHEMA = {"type": "string", "pattern": "^[0-9.]+ ?[bkmgtBKMGT]?[iI]?[bB]?$"}
 SIZE = Scalar("size", container.size, _SIZE_SCHEMA)

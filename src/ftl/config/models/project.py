@@ -13,6 +13,7 @@ from ftl.config.models import field_types
 from ftl.config.models.container import ContainerSettings, Logging, Resources
 from ftl.config.models.field_types import CommandLine, ListOf, Nested, StringMap, key
 from ftl.config.models.proxy import Proxy, Redirect, Registry
+from ftl.config.models.secret import Secret
 from ftl.config.models.section import Section
 from ftl.config.models.service import (
     Build,
@@ -54,6 +55,7 @@ __all__ = [
     "Registry",
     "Resources",
     "Route",
+    "Secret",
     "Section",
     "Server",
     "Service",
@@ -210,6 +212,13 @@ class Service(ContainerSettings):
     replicas: int = field(
         default=1, metadata=key(field_types.COUNT, "Number of containers that share the requests.")
     )
+    secrets: tuple[str, ...] = field(
+        default=(),
+        metadata=key(
+            ListOf(field_types.VARIABLE),
+            "Names of `secrets` of the project that the containers get as variables.",
+        ),
+    )
     hooks: Hooks = field(
         default=Hooks(),
         metadata=key(Nested(Hooks), "Commands before and after the switch to the new release."),
@@ -311,6 +320,8 @@ class Project(Section):
     Attributes:
         environment: Name of the environment, of which ftl.NAME.yaml and .env.NAME were read; empty: none.
             Not part of the file, and not of the plain form.
+        secret_users: Secrets that are used, with the services, dependencies or sections that use them; likewise.
+        secret_values: Values of the secrets that were fetched; likewise.
         masked: Masked texts of sensitive values that come from variables, by key path; likewise.
         marks: Places of the values in their files; likewise.
     """
@@ -334,6 +345,14 @@ class Project(Section):
         metadata=key(
             ListOf(field_types.VOLUME_NAME),
             "Named volumes. Volumes can be used without being listed here, and FTL never removes one.",
+        ),
+    )
+    secrets: tuple[Secret, ...] = field(
+        default=(),
+        metadata=key(
+            ListOf(Nested(Secret)),
+            "Secrets for `${NAME}`, `services[].secrets` and `build.secrets`: `{API_KEY: {command: op read ...}}`. "
+            "They are fetched when they are used, and masked in all output.",
         ),
     )
     keep_releases: int = field(
@@ -360,6 +379,8 @@ class Project(Section):
         ),
     )
     environment: str = field(default="", compare=False)
+    secret_users: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
+    secret_values: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     masked: Mapping[KeyPath, str] = field(default_factory=dict, repr=False, compare=False)
     marks: Marks = field(default=Marks(), repr=False, compare=False)
 

@@ -79,6 +79,7 @@ class Reader:
         marks: Places of all values that the files give, valid or not.
         sections: The sections that the files give as mappings: keys that these lack are really missing.
         masked: Masked texts of sensitive values that come from variables.
+        secrets: Names of the project's secrets.
         env_files: Variables of the env files of a service, by the key path of its env, which wins over them.
     """
 
@@ -91,6 +92,7 @@ class Reader:
         self.sections: set[KeyPath] = set()
         self.masked: dict[KeyPath, str] = {}
         self.env_files: dict[KeyPath, dict[str, Variable]] = {}
+        self.secrets: tuple[str, ...] = ()
         self._short_forms = short_forms
 
     def report(self, mark: Mark, message: str, hint: str | None = None) -> None:

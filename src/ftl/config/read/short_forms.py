@@ -34,7 +34,8 @@ _SECRET_FIELDS = {"id", "src", "source", "env", "type"}
 
 
 def project(reader: Reader, mapping: MappingNode, _path: KeyPath) -> MappingNode:
-    """Accept `volumes` as a map of names without options, as in Compose."""
+    """Accept `secrets` as a map of names, and `volumes` as one without options, as in Compose."""
+    mapping = secrets_of_project(mapping)
     volumes = mapping.get("volumes")
     if not isinstance(volumes, MappingNode):
         return mapping
@@ -44,6 +45,37 @@ def project(reader: Reader, mapping: MappingNode, _path: KeyPath) -> MappingNode
             reader.report(entry.value.mark, f"volumes: `{name}` has options", hint)
     names = tuple(ScalarNode(name, entry.key, literal=True) for name, entry in volumes.entries.items())
     return mapping.replace({"volumes": SequenceNode(names, volumes.mark)})
+
+
+def secrets_of_project(mapping: MappingNode) -> MappingNode:
+    """Accept `secrets` as a map of names, the form in which it is meant to be written."""
+    secrets = mapping.get("secrets")
+    if not isinstance(secrets, MappingNode):
+        return mapping
+    items = tuple(
+        entry.value.replace({"name": ScalarNode(name, entry.key, literal=True)})
+        if isinstance(entry.value, MappingNode)
+        else entry.value
+        for name, entry in secrets.entries.items()
+    )
+    return mapping.replace({"secrets": SequenceNode(items, secrets.mark)})
+
+
+def _service_secrets(reader: Reader, names: Node | None) -> dict[str, Variable]:
+    """Secrets that a service gets as variables; a name that the project does not declare is reported."""
+    variables = reader.interpolator.variables
+    found: dict[str, Variable] = {}
+    for node in names.items if isinstance(names, SequenceNode) else ():
+        if not isinstance(node, ScalarNode):
+            continue
+        if node.text in reader.secrets:
+            if node.text in variables:
+                found[node.text] = replace(variables.find(node.text), mark=node.mark)
+        else:
+            match = closest_match(node.text, reader.secrets)
+            hint = f"did you mean `{match}`?" if match else "write it below `secrets` at the top of the file"
+            reader.report(node.mark, f"secrets: the project has no secret `{node.text}`", hint)
+    return found
 
 
 def service(reader: Reader, mapping: MappingNode, path: KeyPath) -> MappingNode:
@@ -59,10 +91,12 @@ def service(reader: Reader, mapping: MappingNode, path: KeyPath) -> MappingNode:
             changes["build"] = MappingNode({}, context.mark).replace({"context": context})
     elif build is None and mapping.get("image") is None and not _misspells_image(mapping):
         changes["build"] = MappingNode({}, mapping.mark)
-    if files is not None:
-        reader.env_files[(*path, "env")] = _env_files(reader, files)
+    secrets = _service_secrets(reader, mapping.get("secrets"))
+    if files is not None or secrets:
+        from_files = _env_files(reader, files) if files is not None else {}
+        reader.env_files[(*path, "env")] = from_files | secrets
         if mapping.get("env") is None:
-            changes["env"] = MappingNode({}, files.mark)
+            changes["env"] = MappingNode({}, (files or mapping).mark)
     return mapping.replace(changes)
 
 

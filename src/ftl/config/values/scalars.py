@@ -273,6 +273,18 @@ def protocol(value: str) -> str:
     return _one_of(value, ("http", "h2c", "tcp"))
 
 
+def variable_name(value: str) -> str:
+    """The name of a variable, as `${...}` has it."""
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+        raise InvalidValue("is not the name of a variable", "letters, digits and _")
+    return value
+
+
+def secret_format(value: str) -> str:
+    """The form of a secret's source."""
+    return _one_of(value, ("text", "dotenv", "json"))
+
+
 def limit_name(value: str) -> str:
     """The name of a ulimit."""
     return _one_of(value, LIMITS)

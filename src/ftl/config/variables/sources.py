@@ -59,6 +59,10 @@ class Variables(Mapping[str, str]):
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
+    def above(self, source: Source) -> Variables:
+        """Copy these variables with a source that wins over the others."""
+        return Variables(source, *self._sources, problems=self.problems, how_to_set=self._how_to_set)
+
     def find(self, name: str) -> Variable:
         """The variable of this name, with its place.
 

@@ -20,6 +20,7 @@ NOT_PART_OF_A_CONTAINER = {
     "routes",
     "health_check",
     "hooks",
+    "secrets",
     "replicas",
     "depends_on",
     "drain_timeout",

@@ -1,0 +1,51 @@
+"""Sections about secrets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ftl.config.models import field_types
+from ftl.config.models.field_types import CommandLine
+from ftl.config.models.section import Section
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secret(Section):
+    """`secrets:` a name with the place that its value is fetched from when it is used.
+
+    Written as a map of names: `API_KEY: {file: secrets/api_key}`. The source is one of `command`, `file` and `env`.
+    """
+
+    name: str = field(metadata=field_types.key(field_types.VARIABLE, "Name, as in `${NAME}`."))
+    command: str | tuple[str, ...] | None = field(
+        default=None,
+        metadata=field_types.key(
+            CommandLine(),
+            "Command that prints the value; runs on this machine, without a shell. The word `{names}` becomes the "
+            "names of all secrets with this command, and it prints NAME=VALUE lines or a JSON object.",
+            sensitive=True,
+        ),
+    )
+    file: str | None = field(
+        default=None, metadata=field_types.key(field_types.PATH, "File with the value, relative to ftl.yaml.")
+    )
+    env: str | None = field(
+        default=None,
+        metadata=field_types.key(field_types.VARIABLE, "Variable of the environment or .env with the value."),
+    )
+    format: str = field(
+        default="text",
+        metadata=field_types.key(
+            field_types.SECRET_FORMAT,
+            "`text`: the output is the value; `dotenv`, `json`: it has many, and `key` is the one.",
+        ),
+    )
+    key: str | None = field(
+        default=None,
+        metadata=field_types.key(
+            field_types.TEXT, "Name of the value in a `dotenv` or `json` output.", default="the secret's name"
+        ),
+    )
+    timeout: float = field(
+        default=60.0, metadata=field_types.key(field_types.INTERVAL, "Time that the command may take.")
+    )

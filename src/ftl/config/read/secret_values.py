@@ -1,0 +1,224 @@
+"""Fetch the values of secrets from commands, files and the environment, side by side.
+
+Only secrets that the file uses are fetched. A command has no stdin and no terminal: one that asks for a password must
+not wait for ever behind FTL's output. Its output is never given to a shell.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import shlex
+import signal
+import subprocess
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ftl.config.variables.env_file import parse_env_file
+from ftl.config.yaml.marks import SourceFile
+from ftl.files import read_small_text
+from ftl.json_fields import parse_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from ftl.config.models.secret import Secret
+
+_NAMES = "{names}"
+_MAX_OUTPUT = 4 << 20
+_AFTERWARDS = 1.0
+"""Seconds that output may still come after a command has ended, from a child that it left behind."""
+
+
+class SecretError(Exception):
+    """A secret has no value; the text says why, `hint` what helps."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+def fetch_secrets(
+    secrets: Sequence[Secret], folder: Path, variables: Mapping[str, str]
+) -> dict[str, str | SecretError]:
+    """Fetch the values of secrets.
+
+    Args:
+        secrets: Those that are used.
+        folder: The folder of ftl.yaml, where commands run and relative paths start.
+        variables: The environment of the commands, and values of `env`.
+
+    Returns:
+        The value of each, or why it has none.
+    """
+    calls: dict[tuple[str, ...], _Call] = {}
+    by_name: dict[str, _Call] = {}
+    for secret in secrets:
+        if secret.command:
+            words = shlex.split(secret.command) if isinstance(secret.command, str) else list(secret.command)
+            call = calls.setdefault(tuple(words), _Call(words, secret.timeout))
+            call.names.append(secret.name)
+            by_name[secret.name] = call
+    _run(list(calls.values()), folder, variables)
+    values: dict[str, str | SecretError] = {}
+    for secret in secrets:
+        try:
+            text = _output(secret, by_name.get(secret.name), folder, variables)
+            many = secret.name in by_name and _NAMES in by_name[secret.name].words
+            values[secret.name] = _value(secret, text, many=many)
+        except SecretError as error:
+            values[secret.name] = error
+    return values
+
+
+@dataclass(slots=True, eq=False)
+class _Call:
+    """A command, with the names of all secrets that it prints."""
+
+    words: list[str]
+    seconds: float
+    names: list[str] = field(default_factory=list)
+    output: bytearray = field(default_factory=bytearray)
+    errors: bytearray = field(default_factory=bytearray)
+    failure: str | None = None
+
+    @property
+    def argv(self) -> list[str]:
+        return [
+            word
+            for each in self.words
+            for word in (self.names if each == _NAMES else [each.replace(_NAMES, ",".join(self.names))])
+        ]
+
+
+def _output(secret: Secret, call: _Call | None, folder: Path, variables: Mapping[str, str]) -> str:
+    """The text that a source has for a secret.
+
+    Raises:
+        SecretError: It has none.
+    """
+    if call is not None:
+        if call.failure is not None:
+            raise SecretError(call.failure, f"run `{shlex.join(call.argv)}` by hand in {folder}")
+        return call.output.decode(errors="replace")
+    if secret.file is not None:
+        try:
+            return read_small_text(folder / secret.file)
+        except FileNotFoundError:
+            raise SecretError(f"there is no file {secret.file}", "its path is relative to ftl.yaml") from None
+        except OSError as error:
+            raise SecretError(f"{secret.file} cannot be read: {error.strerror}") from error
+    name = secret.env or secret.name
+    if name not in variables:
+        raise SecretError(f"the variable {name} is not set", "set it in the environment or in .env")
+    return variables[name]
+
+
+def _value(secret: Secret, text: str, *, many: bool) -> str:
+    """The value in the text of a source.
+
+    Raises:
+        SecretError: There is none, or it is still encrypted.
+    """
+    structure = secret.format
+    if many and structure == "text":
+        structure = "json" if text.lstrip().startswith("{") else "dotenv"
+    value = text.rstrip("\r\n") if structure == "text" else _entry(secret.key or secret.name, text, structure)
+    if not value.strip():
+        raise SecretError("it is empty" if secret.command is None else "the command printed nothing")
+    if "ENC[" in value:
+        hint = "decrypt it: `{command: sops -d FILE, format: dotenv}`"
+        raise SecretError("it is still encrypted by sops (`ENC[...]`)", hint)
+    return value
+
+
+def _entry(name: str, text: str, structure: str) -> str:
+    if structure == "json":
+        try:
+            values = parse_json(text)
+        except ValueError:
+            raise SecretError("the output is not JSON") from None
+        found = values.get(name) if isinstance(values, dict) else None
+        if isinstance(found, str | int | float) and not isinstance(found, bool):
+            return str(found)
+        known = sorted(values) if isinstance(values, dict) else []
+    else:
+        # Values are final: with all names overridden nothing would be read, so `$` is doubled instead.
+        entries, _ = parse_env_file(SourceFile("the output", text.replace("$", "$$"), confidential=True), {})
+        if name in entries:
+            return entries[name].value.replace("$$", "$")
+        known = sorted(entries)
+    names = f"it has {', '.join(known[:10])}" if known else None
+    raise SecretError(f"the output has no {name}", names)
+
+
+def _run(calls: Sequence[_Call], folder: Path, variables: Mapping[str, str]) -> None:
+    """Run commands side by side, each within its time, and end all of them whatever happens."""
+    with ExitStack() as stack, selectors.DefaultSelector() as selector:
+        running: dict[_Call, subprocess.Popen[bytes]] = {}
+        started = time.monotonic()
+        for call in calls:
+            try:
+                process = subprocess.Popen(
+                    call.argv,
+                    cwd=folder,
+                    env=dict(variables),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                call.failure = f"`{call.argv[0]}` cannot be started: {error.strerror}"
+                continue
+            stack.callback(_end, process)
+            for pipe, buffer in ((process.stdout, call.output), (process.stderr, call.errors)):
+                assert pipe is not None
+                os.set_blocking(pipe.fileno(), False)
+                selector.register(pipe, selectors.EVENT_READ, (call, buffer))
+            running[call] = process
+        over: dict[_Call, float] = {}
+        while running:
+            for key, _ in selector.select(0.05):
+                call, buffer = key.data
+                _read(selector, key.fileobj, buffer)
+            now = time.monotonic()
+            for call, process in list(running.items()):
+                if process.poll() is not None:
+                    open_pipes = any(key.data[0] is call for key in selector.get_map().values())
+                    if not open_pipes or now - over.setdefault(call, now) > _AFTERWARDS:
+                        call.failure = _failure(call, process.returncode)
+                        del running[call]
+                elif now - started > call.seconds:
+                    call.failure = f"the command took more than {call.seconds:g} s"
+                    del running[call]
+
+
+def _read(selector: selectors.BaseSelector, pipe: object, buffer: bytearray) -> None:
+    chunk = os.read(pipe.fileno(), 1 << 16)  # type: ignore[attr-defined]
+    if chunk and len(buffer) < _MAX_OUTPUT:
+        buffer += chunk
+    else:
+        selector.unregister(pipe)  # type: ignore[arg-type]
+
+
+def _failure(call: _Call, status: int) -> str | None:
+    """Why a command failed, in its own words."""
+    if status == 0:
+        return None
+    lines = call.errors.decode(errors="replace").strip().splitlines()
+    return f"the command failed: {lines[-1].strip()}" if lines else f"the command ended with status {status}"
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a command with its children."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for pipe in (process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()

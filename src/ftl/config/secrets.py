@@ -1,0 +1,103 @@
+"""Secrets of a project: which are declared, which are used, and their values as variables."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ftl.config.models.field_types import ListOf, Nested, key
+from ftl.config.models.presets import PRESETS
+from ftl.config.models.secret import Secret
+from ftl.config.models.section import Section
+from ftl.config.read.interpolator import Interpolator
+from ftl.config.read.problems import Problems
+from ftl.config.read.reader import Reader
+from ftl.config.read.secret_values import SecretError, fetch_secrets
+from ftl.config.read.short_forms import SHORT_FORMS, secrets_of_project
+from ftl.config.variables.env_file import Variable
+from ftl.config.variables.interpolation import MASK
+from ftl.config.yaml.tree import MappingNode, ScalarNode, SequenceNode
+from ftl.references import split
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from ftl.config.variables.sources import Variables
+    from ftl.config.yaml.marks import Mark
+    from ftl.config.yaml.tree import Node
+
+_EXPRESSION = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Secrets(Section):
+    secrets: tuple[Secret, ...] = field(default=(), metadata=key(ListOf(Nested(Secret)), ""))
+
+
+class ProjectSecrets:
+    """The secrets that a file declares.
+
+    Attributes:
+        declared: By name; what is wrong with them is reported when the whole file is read.
+        used_by: The services and dependencies that use each, or the section of the file where it is another; a secret
+            that nothing uses is not in it.
+    """
+
+    def __init__(self, root: MappingNode, folder: Path, variables: Variables) -> None:
+        self._folder = folder
+        self._variables = variables
+        reader = Reader(Interpolator(variables, Problems()), folder, SHORT_FORMS)
+        node = secrets_of_project(root).get("secrets")
+        only = MappingNode({}, root.mark).replace({"secrets": node})
+        section = reader.section(_Secrets, only, ())
+        self.declared = {secret.name: secret for secret in section.secrets if secret.name}
+        self._marks: dict[str, Mark] = {
+            secret.name: reader.marks[("secrets", index)] for index, secret in enumerate(section.secrets)
+        }
+        self.used_by: dict[str, tuple[str, ...]] = {}
+        for name, user in self._uses(root) if self.declared else ():
+            users = self.used_by.get(name, ())
+            self.used_by[name] = users if user in users else (*users, user)
+
+    def source(self, problems: Problems, *, fetch: bool) -> dict[str, Variable]:
+        """The used secrets as variables; those without a value are reported, and have a placeholder."""
+        used = [self.declared[name] for name in self.declared if name in self.used_by]
+        if not fetch:
+            return {secret.name: Variable(MASK) for secret in used}
+        source: dict[str, Variable] = {}
+        for name, value in fetch_secrets(used, self._folder, self._variables).items():
+            if isinstance(value, SecretError):
+                problems.add(self._marks[name], f"the secret {name}: {value.message}", value.hint)
+            source[name] = Variable(MASK if isinstance(value, SecretError) else value, self._marks[name])
+        return source
+
+    def _uses(self, root: MappingNode) -> Iterator[tuple[str, str]]:
+        """Secrets in `${...}`, by their name, or by a preset, with who uses them."""
+        for section, entry in root.entries.items():
+            if section == "secrets":
+                continue
+            items = entry.value.items if isinstance(entry.value, SequenceNode) else (entry.value,)
+            for item in items:
+                name = item.get("name") if isinstance(item, MappingNode) else None
+                for node in _scalars(item):
+                    user = name.text if isinstance(name, ScalarNode) else section
+                    names = {node.text, node.text.partition("=")[0], *_EXPRESSION.findall(node.text)}
+                    preset = PRESETS.get(split(node.text)[0].lower()) if section == "dependencies" else None
+                    if preset is not None:
+                        names |= {*preset.required, *preset.optional}
+                        user = preset.name if node is item else user
+                    yield from ((used, user) for used in names & self.declared.keys())
+
+
+def _scalars(node: Node) -> Iterator[ScalarNode]:
+    match node:
+        case ScalarNode():
+            yield node
+        case SequenceNode():
+            for item in node.items:
+                yield from _scalars(item)
+        case MappingNode():
+            for entry in node.entries.values():
+                yield from _scalars(entry.value)

@@ -1,0 +1,115 @@
+"""Secrets: fetched once, side by side, only when used, and never by a shell."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.config import dump, load, read_variables
+
+from .conftest import written
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .conftest import Load, Refuse
+
+HEAD = "project: {name: shop}\nserver: local\n"
+PYTHON = sys.executable
+
+
+def project(secrets: str, uses: str) -> str:
+    """A project whose service has these lines."""
+    return f"{HEAD}secrets:\n{secrets}services:\n  - name: web\n    image: web:1\n{uses}"
+
+
+def test_a_secret_comes_from_a_command_a_file_or_a_variable(folder: Path, loaded: Load) -> None:
+    """`${NAME}` and a service's `secrets` have the value; one newline at its end does not belong to it."""
+    (folder / "key").write_text("of file\n")
+    made = loaded(
+        project(
+            "  A: {command: [echo, of command]}\n  B: {file: key}\n  C: {env: TOKEN}\n",
+            "    secrets: [B]\n    env: {URL: 'x://${A}@${C}'}\n",
+        ),
+        TOKEN="t",
+        PATH="/usr/bin:/bin",
+    )
+    assert made.services[0].env == {"B": "of file", "URL": "x://of command@t"}
+    assert made.secret_values == {"A": "of command", "B": "of file", "C": "t"}
+    assert "of" not in str(dump(made, show_secrets=False)["services"][0]["env"])
+
+
+def test_a_secret_that_nothing_uses_is_not_fetched(loaded: Load) -> None:
+    """A vault that is down must not stop what does not need it."""
+    made = loaded(project("  A: {command: [/nowhere]}\n", ""))
+    assert made.secret_values == {}
+
+
+def test_validation_fetches_nothing(folder: Path) -> None:
+    """It runs in editors and in CI, where there is no vault."""
+    path = written(folder, project("  A: {command: [/nowhere]}\n", "    secrets: [A]\n"))
+    made = load(path, variables=read_variables(folder, {}), fetch=False)
+    assert set(made.services[0].env) == {"A"}
+
+
+@pytest.mark.parametrize("form", ["json", "dotenv"])
+def test_one_command_may_print_many_values(folder: Path, loaded: Load, form: str) -> None:
+    """Secrets with one command share one call; `{names}` becomes the names that are used."""
+    script = folder / "vault.py"
+    script.write_text(
+        "import json, sys\n"
+        "open('calls', 'a').write(' '.join(sys.argv[2:]) + '\\n')\n"
+        "values = {name: f'$x of {name}' for name in sys.argv[2:]}\n"
+        "print(json.dumps(values) if sys.argv[1] == 'json' else "
+        "'\\n'.join(f\"{k}='{v}'\" for k, v in values.items()))\n"
+    )
+    command = f"{{command: [{PYTHON}, vault.py, {form}, '{{names}}']}}"
+    made = loaded(
+        project(f"  A: &v {command}\n  B: *v\n  C: *v\n", "    secrets: [A]\n    env: {X: '${B}'}\n")
+    )
+    assert made.services[0].env == {"A": "$x of A", "X": "$x of B"}
+    assert (folder / "calls").read_text() == "A B\n"
+
+
+def test_commands_run_side_by_side(loaded: Load) -> None:
+    """Ten slow vaults take as long as one; a child that is left behind is not waited for."""
+    lines = "".join(f"  S{n}: {{command: [sh, -c, 'sleep 60 & sleep 0.5; echo v{n}']}}\n" for n in range(10))
+    names = ", ".join(f"S{n}" for n in range(10))
+    started = time.monotonic()
+    made = loaded(project(lines, f"    secrets: [{names}]\n"), PATH="/usr/bin:/bin")
+    assert len(made.services[0].env) == 10
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("{command: [sh, -c, 'echo sealed >&2; exit 3']}", "the command failed: sealed"),
+        ("{command: [sh, -c, 'exit 3']}", "ended with status 3"),
+        ("{command: [sleep, '60'], timeout: 0.2}", "took more than 0.2 s"),
+        ("{command: ['true']}", "the command printed nothing"),
+        ("{command: [/nowhere]}", "cannot be started: No such file"),
+        ("{command: [cat]}", "the command printed nothing"),
+        ("{command: [echo, 'ENC[AES256_GCM,data:x]']}", "still encrypted"),
+        ("{command: [echo, 'no'], format: json}", "the output is not JSON"),
+        ("{command: [echo, B=1], format: dotenv}", "the output has no A"),
+        ("{file: nowhere}", "there is no file nowhere"),
+        ("{file: /dev/zero}", "cannot be read"),
+        ("{env: NOWHERE}", "the variable NOWHERE is not set"),
+    ],
+)
+def test_a_secret_without_a_value_is_reported_at_its_place(refused: Refuse, source: str, words: str) -> None:
+    """The command's own words are in the message."""
+    (problem,) = refused(project(f"  A: {source}\n", "    secrets: [A]\n"), PATH="/usr/bin:/bin")
+    assert problem.line == 4
+    assert words in problem.message
+
+
+def test_a_misspelt_secret_of_a_service_has_a_suggestion(refused: Refuse) -> None:
+    """A name that the project does not declare is a mistake."""
+    (problem,) = refused(project("  API_KEY: {env: PATH}\n", "    secrets: [API_KEI]\n"), PATH="x")
+    assert "has no secret `API_KEI`" in problem.message
+    assert problem.hint == "did you mean `API_KEY`?"
