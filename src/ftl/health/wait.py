@@ -74,6 +74,7 @@ class _Wait:
     restarts: int = 0
     first_exit: FtlError | None = None
     refused_since: float | None = None
+    settling: bool = False  # it passes, but has not run long enough: the allowance may be shorter than that
     cause: str = ""
     cause_since: float = 0.0
 
@@ -91,7 +92,7 @@ class _Wait:
             self.emit(Probed(self.service, self.container, result.text, result.ok, waited, allowance))
             if result.ok:
                 return state.restarts
-            if waited >= allowance or result.final:
+            if (waited >= allowance and not self.settling) or result.final:
                 symptom = Unresponsive(self.check.ports, result)
                 raise self.first_exit or await self._diagnosis(symptom)
             await asyncio.sleep(min(pause, self.check.interval))
@@ -121,10 +122,11 @@ class _Wait:
 
     async def _probe(self, state: ContainerState) -> ProbeResult:
         result = await probe(self.engine, self.machine, state, self.check)
+        self.settling = result.ok and self._now() - self.running_since < self.check.settle
         if result.text == REFUSED:
             return await self._refused(state, result)
         self.refused_since = None
-        if result.ok and self._now() - self.running_since < self.check.settle:
+        if self.settling:
             return replace(result, ok=False, text=f"{result.text}, started just now")
         return result
 

@@ -83,6 +83,19 @@ def test_a_container_that_takes_its_time_is_waited_for() -> None:
     run(work())
 
 
+def test_a_short_allowance_does_not_fail_a_container_that_passes() -> None:
+    """Three retries of 200 ms are over before it has run long enough; it answers all the while."""
+
+    async def work() -> None:
+        made = await stage()
+        async with made.listening(lambda: OK):
+            probes = await wait(made, replace(HTTP, interval=0.2, retries=3, settle=SETTLE_SECONDS))
+        assert probes[-1].healthy
+        assert SETTLE_SECONDS <= now() <= SETTLE_SECONDS + 1
+
+    run(work())
+
+
 @pytest.mark.parametrize(
     ("changes", "seconds"),
     [
