@@ -24,9 +24,6 @@ LOGGER = "http.log.access"
 _FIELD = "ftl"
 _DROPPED = (
     "bytes_read",
-    "level",
-    "logger",
-    "msg",
     "resp_headers",
     "user_id",
     "request>client_ip",
@@ -34,6 +31,9 @@ _DROPPED = (
     "request>remote_port",
     "request>tls",
 )
+
+_NO_KEYS = {"level_key": "", "name_key": "", "message_key": ""}
+"""They are the same for each request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def access_log() -> Json:
             "roll_keep": 1,
             "roll_gzip": False,
         },
-        "encoder": {"format": "filter", "wrap": {"format": "json"}, "fields": fields},
+        "encoder": {"format": "filter", "wrap": {"format": "json", **_NO_KEYS}, "fields": fields},
     }
 
 
