@@ -118,8 +118,9 @@ def read(output: str, *, asked: float, answered: float) -> ServerFacts:
 
 
 def proxy_of(containers: Iterable[Container]) -> Container | None:
-    """FTL's proxy among a server's containers."""
-    return next((item for item in containers if item.labels.get(labels.ROLE) == labels.ROLE_PROXY), None)
+    """FTL's proxy among a server's containers: the one that runs, while an upgrade has several."""
+    proxies = (item for item in containers if item.labels.get(labels.ROLE) == labels.ROLE_PROXY)
+    return max(proxies, key=lambda item: item.state == "running", default=None)
 
 
 def publisher_of(port: int, containers: Iterable[Container]) -> Container | None:

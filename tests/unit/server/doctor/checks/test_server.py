@@ -93,6 +93,7 @@ def test_an_engine_that_refuses() -> None:
     [
         ((), (), (), "ok", None),
         ((PROXY,), (80,), (), "ok", None),
+        ((replace(PROXY, id="new", published=(), state="created"), PROXY), (80,), (), "ok", None),
         ((container("web", published(80)),), (80,), (), "problem", "`docker stop web`"),
         ((), (80,), ("nginx",), "problem", "`sudo systemctl disable --now nginx`"),
         ((), (80,), ("nginx", "haproxy"), "problem", "`sudo ss -ltnp 'sport = :80'`"),
