@@ -17,16 +17,19 @@ USUAL = "/var/run/docker.sock"
 """The engine's socket, unless the login names another or the engine is rootless."""
 
 # No single quote, newline or exclamation mark: it has to pass any login shell as one quoted word. The sockets are
-# tried in this order: the system's engine, the one that the login's DOCKER_HOST names, a rootless one.
+# tried in this order: the system's engine, the one that the login's DOCKER_HOST names, a rootless one; where there is
+# none of them, the one that the docker command's context names. An engine elsewhere (tcp, ssh) is only reported.
 _SCRIPT = (
     f's=; for c in {USUAL} "${{DOCKER_HOST#unix://}}" '
     '"${XDG_RUNTIME_DIR:-/run/user/$(id -u)}/docker.sock"; '
     'do if [ -S "$c" ] && [ -w "$c" ]; then s=$c; break; fi; done; '
     f"d=; if [ -S {USUAL} ]; then d=socket; fi; "
     "PATH=$PATH:/usr/local/bin:/usr/sbin:/sbin:/snap/bin; "
+    'h=; if [ -z "$s" ]; then h=${DOCKER_HOST:-$(docker context inspect -f "{{.Endpoints.docker.Host}}" 2>/dev/null)}; '
+    'c=${h#unix://}; if [ -S "$c" ] && [ -w "$c" ]; then s=$c; fi; fi; '
     "e=; if command -v dockerd >/dev/null 2>&1 || command -v docker >/dev/null 2>&1; then e=engine; fi; "
     'l=; if grep -q " 00010000 .*docker.sock$" /proc/net/unix 2>/dev/null; then l=listening; fi; '
-    f'printf "\\n{_MARK}\\t%s\\t%s\\t%s\\t%s\\t%s\\n" "$(id -un)" "$s" "$d" "$e" "$l"'
+    f'printf "\\n{_MARK}\\t%s\\t%s\\t%s\\t%s\\t%s\\t%s\\n" "$(id -un)" "$s" "$d" "$e" "$l" "$h"'
 )
 
 ARGV = ("sh", "-c", _SCRIPT)
@@ -50,6 +53,7 @@ class Facts:
         installed: Whether Docker's programs are installed.
         listening: Whether a program listens on a socket of that name (/proc/net/unix, __SO_ACCEPTCON).
         noise: Output of login scripts before the facts.
+        elsewhere: Engine that the login's docker command uses, if there is no socket that we may use.
     """
 
     user: str
@@ -58,6 +62,7 @@ class Facts:
     installed: bool
     listening: bool
     noise: str = ""
+    elsewhere: str = ""
 
 
 UNKNOWN = Facts("", "", default_exists=False, installed=False, listening=False)
@@ -67,15 +72,16 @@ UNKNOWN = Facts("", "", default_exists=False, installed=False, listening=False)
 def read(line: str) -> Facts | None:
     """The facts in a line of output; None for any other line (a login script's output)."""
     fields = line.rstrip("\r\n").split("\t")
-    if len(fields) != 6 or fields[0] != _MARK:
+    if len(fields) not in (6, 7) or fields[0] != _MARK:
         return None
-    _mark, user, socket, default, installed, listening = fields
+    _mark, user, socket, default, installed, listening, *host = fields
     return Facts(
         user=user,
         socket=socket if _PATH.fullmatch(socket) else "",
         default_exists=bool(default),
         installed=bool(installed),
         listening=bool(listening),
+        elsewhere=host[0] if host and not host[0].startswith("unix:") else "",
     )
 
 
@@ -96,6 +102,12 @@ def engine_missing(facts: Facts, name: str) -> ServerError:
             cause="permission denied for /var/run/docker.sock",
             hint=f"`ftl setup` puts {facts.user} into the group docker; so does, on {name}: "
             f"`sudo usermod -aG docker {facts.user}`",
+        )
+    if facts.elsewhere:
+        return ServerError(
+            f"{name} has no Docker engine of its own that {facts.user} uses",
+            cause=f"its docker command uses the engine at {facts.elsewhere} (DOCKER_HOST, or `docker context`)",
+            hint="let `server.host` name the machine on which that engine runs; or have an engine here: `ftl setup`",
         )
     if facts.installed:
         return ServerError(

@@ -105,3 +105,36 @@ def test_what_login_scripts_print_before_the_facts_is_noise() -> None:
     found = find("Welcome to prod\nYou have mail\n\nftl-facts\tdeploy\t\t\t\t\nlater\n")
     assert found is not None
     assert found.noise == "Welcome to prod\nYou have mail"
+
+
+@pytest.mark.parametrize("host", ["tcp://10.0.0.9:2375", "ssh://docker@other"])
+def test_an_engine_elsewhere_is_named(tmp_path: Path, host: str) -> None:
+    """By DOCKER_HOST or the docker command's context: nothing here needs to be started."""
+    script = COMMAND.replace("/var/run/docker.sock", "/nonexistent/docker.sock")
+    docker = tmp_path / "docker"
+    docker.write_text(f"#!/bin/sh\necho {host}\n")
+    docker.chmod(0o755)
+    here = {"PATH": f"{tmp_path}:/usr/bin:/bin", "XDG_RUNTIME_DIR": "/nonexistent"}
+    for env in ({"PATH": "/usr/bin:/bin", "XDG_RUNTIME_DIR": "/nonexistent", "DOCKER_HOST": host}, here):
+        done = subprocess.run(["sh", "-c", script], env=env, capture_output=True, text=True, check=True)
+        found = find(done.stdout)
+        assert found is not None
+        assert (found.socket, found.elsewhere) == ("", host)
+        error = engine_missing(found, "shop")
+        assert host in (error.cause or "")
+        assert "does not run" not in error.message
+
+
+def test_the_socket_of_the_docker_commands_context_is_used(tmp_path: Path) -> None:
+    """Where neither the usual one nor a rootless one is there."""
+    script = COMMAND.replace("/var/run/docker.sock", "/nonexistent/docker.sock")
+    path, docker = tmp_path / "engine.sock", tmp_path / "docker"
+    docker.write_text(f"#!/bin/sh\necho unix://{path}\n")
+    docker.chmod(0o755)
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "XDG_RUNTIME_DIR": "/nonexistent"}
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        done = subprocess.run(["sh", "-c", script], env=env, capture_output=True, text=True, check=True)
+    found = find(done.stdout)
+    assert found is not None
+    assert (found.socket, found.elsewhere) == (str(path), "")
