@@ -72,9 +72,9 @@ def judge_job(job: JobState) -> Finding:
     """A job: one that failed, or did not run when it was due, is a problem."""
     name = f"job {job.name}"
     if not job.problem:
-        return Finding("there", name, "ok", f"the job {job.name} runs next at {job.next}")
+        return Finding("there", name, "ok", f"runs next at {job.next}")
     fix = f"`ftl logs --job {job.name}` shows what it wrote, `ftl jobs run {job.name}` runs it now"
-    return Finding("there", name, "problem", f"the job {job.name}: {job.problem}", fix)
+    return Finding("there", name, "problem", job.problem, fix)
 
 
 def judge_login(facts: ServerFacts) -> Finding:

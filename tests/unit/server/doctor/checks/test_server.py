@@ -129,5 +129,5 @@ def test_a_job_that_failed_fails_the_examination() -> None:
     )
     assert server.judge_job(job).level == "ok"
     failed = server.judge_job(replace(job, problem="its last run ended with status 3"))
-    assert (failed.level, failed.what) == ("problem", "the job nightly: its last run ended with status 3")
+    assert (failed.level, failed.what) == ("problem", "its last run ended with status 3")
     assert "`ftl logs --job nightly`" in (failed.fix or "")

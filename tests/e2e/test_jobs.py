@@ -1,0 +1,101 @@
+"""Jobs on a real server: its cron, its crontab, and a job that runs during a deploy."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.e2e.support.project import lab_project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lab.servers import Server
+    from tests.harness import Project
+
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("busybox", "proxy_image")]
+
+
+def test_jobs_live_through_deploys_and_rollbacks(ftl: Callable[..., Project], server: Server) -> None:
+    """A running job ends in its old container; a server without cron is refused before the switch."""
+    app = lab_project(ftl, server, env={"COLOUR": "blue"})
+    slow = {
+        "name": "slow",
+        "service": "web",
+        "command": ["sh", "-c", "sleep 6; exit 4"],
+        "schedule": "0 0 1 1 *",
+    }
+    say = {
+        "name": "say",
+        "service": "web",
+        "command": ["sh", "-c", "echo $COLOUR; exit 3"],
+        "schedule": "7 3 * * *",
+    }
+    app.config["jobs"] = [slow, say]
+    app.deploy().ok()
+    lines = [line for line in _crontab(server) if line.endswith(f"# ftl {app.name}")]
+    assert [line.split(" sh ")[0] for line in lines] == ["7 3 * * *", "0 0 1 1 *"]
+    assert "blue" not in "".join(lines)
+    assert server.docker("inspect", "-f", "{{.State.Status}}", f"{app.name}.job.say") == "created"
+
+    ran = app.run("jobs", "run", "say")
+    assert (ran.exit_code, ran.stdout) == (3, "blue\n")
+    server.docker("start", f"{app.name}.job.slow")
+    refused = app.run("jobs", "run", "slow", "--json").result
+    assert "is running" in refused["error"]["message"]
+
+    old = server.docker("inspect", "-f", "{{.Id}}", f"{app.name}.job.slow")
+    app.service()["env"] = {"COLOUR": "green"}
+    app.config["jobs"] = [slow]
+    app.deploy().ok()
+    assert server.docker("inspect", "-f", "{{.State.Running}}", old) == "true"
+    assert len([line for line in _crontab(server) if line.endswith(f"# ftl {app.name}")]) == 1
+    while server.docker("inspect", "-f", "{{.State.Running}}", old) == "true":
+        time.sleep(0.2)
+    (listed,) = app.run("jobs", "--json").ok().result["jobs"]
+    assert (listed["name"], listed["last"]["exit_code"], listed["running"]) == ("slow", 4, False)
+    assert listed["next"].endswith("-01-01T00:00:00Z")
+    assert app.run("status", "--json").ok().result["jobs"] == [listed]
+
+    app.run("rollback", "--json").ok()
+    ran = app.run("jobs", "run", "say")
+    assert (ran.exit_code, ran.stdout) == (3, "blue\n")
+
+    server.run("pkill", "-x", "cron")
+    app.config["jobs"] = [slow, say, {**say, "name": "third"}]
+    before = app.containers()
+    failed = app.deploy()
+    assert (failed.exit_code, "cannot run jobs" in failed.result["error"]["message"]) == (3, True)
+    assert "`ftl setup`" in failed.result["error"]["hint"]
+    assert app.containers() == before
+    server.run("cron")
+
+
+@pytest.mark.nightly
+def test_cron_runs_a_job_each_minute_and_never_twice(ftl: Callable[..., Project], server: Server) -> None:
+    """Also in another time zone, with the lines of two users, and with a timeout."""
+    app = lab_project(ftl, server)
+    every = {"service": "web", "schedule": "* * * * *"}
+    app.config["jobs"] = [
+        {**every, "name": "utc", "command": "echo utc"},
+        {**every, "name": "berlin", "command": "echo berlin", "timezone": "Europe/Berlin"},
+        {**every, "name": "slow", "command": "sleep 50", "timeout": "2s"},
+    ]
+    app.deploy().ok()
+    server.run(
+        "sh", "-c", "mkdir -p /root/.ftl && cp ~ftl/.ftl/job.sh /root/.ftl/ && crontab -u ftl -l | crontab -"
+    )
+    time.sleep(60 - time.time() % 60 + 61)
+    time.sleep(5)
+    for name in ("utc", "berlin"):
+        assert server.docker("logs", f"{app.name}.job.{name}").split() == [name, name]
+    jobs = {job["name"]: job for job in app.run("jobs", "--json").ok().result["jobs"]}
+    assert 2 <= jobs["slow"]["last"]["seconds"] < 15
+    assert "timeout" in jobs["slow"]["problem"]
+    assert jobs["utc"]["problem"] is None
+    server.run("crontab", "-r")
+
+
+def _crontab(server: Server) -> list[str]:
+    return server.run("crontab", "-u", "ftl", "-l").stdout.decode().splitlines()
