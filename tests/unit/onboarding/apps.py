@@ -89,6 +89,22 @@ CASES = {
         dependencies=("mysql",),
         env=("MYSQL_HOST", "MYSQL_PASSWORD"),
     ),
+    "poetry without a lock file": Case(
+        "Flask",
+        {
+            "pyproject.toml": '[tool.poetry.dependencies]\npython = "^3.11"\nflask = "*"\ngunicorn = "*"\n',
+            "app.py": "app = Flask(__name__)\n",
+        },
+        8000,
+        ("COPY pyproject.toml ./", "poetry install --only main --no-root", "There is no lock file"),
+    ),
+    "a pyproject.toml for linters only": Case(
+        "Django",
+        {"pyproject.toml": "[tool.ruff]\n", "manage.py": MANAGE, "shop/settings.py": SETTINGS},
+        8000,
+        ('pip install "django" gunicorn',),
+        hook="python manage.py migrate --noinput",
+    ),
     "express with npm": Case(
         "Express",
         {

@@ -379,9 +379,10 @@ def _version(folder: AppFolder) -> tuple[str, str]:
 def _installer(folder: AppFolder, extra: str, assumed: str) -> Installer:
     pip_cache = "RUN --mount=type=cache,target=/root/.cache/pip"
     more = f"\n# {extra} is not among the dependencies: add it there, with a version.\n" if extra else ""
-    if folder.has("uv.lock") or (
-        folder.has("pyproject.toml") and not folder.has("poetry.lock", *_REQUIREMENTS)
-    ):
+    declared = folder.read("pyproject.toml")  # often it has only settings of linters
+    by_poetry = folder.has("poetry.lock") or "[tool.poetry.dependencies]" in declared
+    by_uv = "[project]" in declared and not by_poetry and not folder.has(*_REQUIREMENTS)
+    if folder.has("uv.lock") or by_uv:
         locked = bool(folder.has("uv.lock"))
         flags = "--locked " if locked else ""
         files = "pyproject.toml uv.lock" if locked else "pyproject.toml"
@@ -395,13 +396,15 @@ RUN --mount=type=cache,target=/root/.cache/uv \\
         env += "UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_PYTHON_DOWNLOADS=never"
         return Installer("uv", ("uv.lock" if locked else "pyproject.toml",), _joined(text, add), env)
     venv = "RUN python -m venv /venv\n"
-    if folder.has("poetry.lock"):
+    if by_poetry:
+        files = "pyproject.toml poetry.lock" if folder.has("poetry.lock") else "pyproject.toml"
         text = f"""{pip_cache} pip install poetry
-{venv}COPY pyproject.toml poetry.lock ./
+{venv}COPY {files} ./
+{"" if folder.has("poetry.lock") else "# There is no lock file: `poetry lock` makes builds repeatable."}
 RUN --mount=type=cache,target=/root/.cache/pypoetry \\
     poetry install --only main --no-root --no-interaction"""
         add = f"{more}{pip_cache} pip --python /venv/bin/python install {extra}" if extra else ""
-        return Installer("poetry", ("poetry.lock",), _joined(text, add), "VIRTUAL_ENV=/venv")
+        return Installer("poetry", (files.rpartition(" ")[2],), _joined(text, add), "VIRTUAL_ENV=/venv")
     if folder.has("Pipfile.lock"):
         text = f"""{pip_cache} pip install pipenv
 {venv}COPY Pipfile Pipfile.lock ./
