@@ -398,11 +398,11 @@ RUN --mount=type=cache,target=/root/.cache/uv \\
     venv = "RUN python -m venv /venv\n"
     if by_poetry:
         files = "pyproject.toml poetry.lock" if folder.has("poetry.lock") else "pyproject.toml"
-        text = f"""{pip_cache} pip install poetry
+        text = f"""{pip_cache} python -m venv /poetry && /poetry/bin/pip install poetry
 {venv}COPY {files} ./
 {"" if folder.has("poetry.lock") else "# There is no lock file: `poetry lock` makes builds repeatable."}
 RUN --mount=type=cache,target=/root/.cache/pypoetry \\
-    poetry install --only main --no-root --no-interaction"""
+    /poetry/bin/poetry install --only main --no-root --no-interaction"""
         add = f"{more}{pip_cache} pip --python /venv/bin/python install {extra}" if extra else ""
         return Installer("poetry", (files.rpartition(" ")[2],), _joined(text, add), "VIRTUAL_ENV=/venv")
     if folder.has("Pipfile.lock"):
