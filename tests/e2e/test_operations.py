@@ -21,7 +21,7 @@ def test_a_rollback_loses_no_request_and_needs_no_file(ftl: Callable[..., Projec
     """It restores the image and env of r1 by name alone, as r3, and deploys stay on hold until that is ended."""
     app = lab_project(ftl, server, replicas=2, env={"COLOUR": "blue"})
     app.deploy().ok()
-    app.version("two")
+    app.version("second")
     app.service()["env"] = {"COLOUR": "green"}
     deployed = app.deploy().ok().result
     slow: list[tuple[int, str]] = []
@@ -31,7 +31,7 @@ def test_a_rollback_loses_no_request_and_needs_no_file(ftl: Callable[..., Projec
         back = app.run("rollback", "--json", "--hold", "-m", "two is slow").ok().result
         pending.join()
     assert visit.failures == {}
-    assert visit.seen == {"one", "two"}
+    assert visit.seen == {"one", "second"}
     assert slow == [(200, "slow done")]
     assert (back["release"], back["rollback_of"], back["hold"]) == ("r3", "r1", "two is slow")
     assert back["services"]["web"]["bytes_sent"] == 0
@@ -56,7 +56,7 @@ def test_a_rollback_loses_no_request_and_needs_no_file(ftl: Callable[..., Projec
         ("deploy", "r1", "done"),
     ]
     assert app.deploy("--end-hold").ok().result["release"] == "r4"
-    assert app.get() == (200, "two")
+    assert app.get() == (200, "second")
 
 
 def test_scaling_and_a_restart_lose_no_request(ftl: Callable[..., Project], server: Server) -> None:
