@@ -435,3 +435,24 @@ def test_a_new_dependency_that_never_gets_healthy_is_taken_back() -> None:
     machine.built["u"] = "broken"
     assert not machine._run("u")
     assert [one.name for one in machine.engine.by_name.values() if one.name.startswith("u-")] == ["u-web-r9"]
+
+
+def test_a_container_that_two_need_stopped_starts_again_after_both_are_undone() -> None:
+    """A service becomes a dependency with its data, beside another that must not run with it; the build is broken."""
+    machine = Deploys()
+    machine.begin()
+    env, data = {"A": "1"}, ("y:/data",)
+    db = Service(name="db", image="app:1", recreate=True, env=env, volumes=data)
+    first = Project(
+        project=ProjectInfo(name="u"), server=Server(host="server"), services=(db,), volumes=("y",)
+    )
+    machine.files["u"], machine.built["u"] = first, "1"
+    assert machine._run("u")
+    api = Service(name="api", build=Build(), recreate=True, env=env)
+    taken = Dependency(name="db", image="store:1", env=env, volumes=data)
+    machine.files["u"] = replace(first, services=(api,), dependencies=(taken,))
+    machine.built["u"] = "broken"
+    assert not machine._run("u")
+    assert machine.engine.broken == []
+    assert [one.name for one in machine.engine.by_name.values() if one.name.startswith("u-db")] == ["u-db-r1"]
+    assert machine.engine.by_name["u-db-r1"].state == "running"

@@ -184,12 +184,15 @@ async def wait(context: DeployContext, step: WaitHealthy) -> None:
 async def stop_old(context: DeployContext, step: StopOld) -> None:
     """Stop the old containers first; they are started again if the release is not decided.
 
-    Until then they have no restart policy: an engine that crashed meanwhile would start them beside the new ones.
+    Until then they have no restart policy: an engine that crashed meanwhile would start them beside the new ones. One
+    that an earlier step has stopped is left to that step, which is undone after everything that came later.
     """
-    context.undo.add(step, lambda: _start(context, step.containers))
-    for container in step.containers:
+    containers = [container for container in step.containers if container.id not in context.stopped]
+    context.stopped.update(container.id for container in containers)
+    context.undo.add(step, lambda: _start(context, containers))
+    for container in containers:
         await context.engine.set_restart_policy(container.id, "no")
-    await gather(context.engine.stop(container.id, timeout=step.timeout) for container in step.containers)
+    await gather(context.engine.stop(container.id, timeout=step.timeout) for container in containers)
 
 
 async def _start(context: DeployContext, containers: Iterable[ContainerRef]) -> None:

@@ -136,6 +136,7 @@ class DeployContext:
         undo: How to undo what was done, until the release is decided.
         images: Service or dependency -> its image on the server, once it is there.
         created: Name -> ID of the containers that this run created.
+        stopped: IDs of the containers that this run has stopped before others started.
         restarts: ID -> how often the engine had restarted a container when it became healthy.
     """
 
@@ -150,6 +151,7 @@ class DeployContext:
     undo: UndoStack = field(default_factory=UndoStack)
     images: dict[str, ResolvedImage] = field(default_factory=dict)
     created: dict[str, str] = field(default_factory=dict)
+    stopped: set[str] = field(default_factory=set)
     restarts: dict[str, int] = field(default_factory=dict)
 
     def at(self, host: str) -> DeployContext:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from ftl.deploy.names import fresh_name, parked_name, volume_name
 from ftl.deploy.plan import pins
 from ftl.deploy.plan.cleanup import DEPENDENCY_STOP, refs, retire_replicas, running_hooks, stop_timeout
-from ftl.deploy.plan.exclusive import stop_before, stopped_before
+from ftl.deploy.plan.exclusive import stop_before
 from ftl.deploy.plan.sources import BuiltImage, ImageOnServer, NamedImage, PinnedImage
 from ftl.deploy.plan.specs import hook_spec, release_spec
 from ftl.deploy.plan.steps import (
@@ -233,10 +233,7 @@ def service_track(diff: Diff, change: ServiceChange) -> Track:
     numbers = tuple(range(1, service.replicas + 1))
     steps += _stop_first(diff, change)
     if change.old_first:
-        # Stopped once, for a dependency that takes over its data, it is started again once, after all else is undone.
-        already = stopped_before(diff)
-        still = [container for container in change.current if container.id not in already]
-        steps += [StopOld(name, refs(still), service.stop_timeout)] if still else []
+        steps.append(StopOld(name, refs(change.current), service.stop_timeout))
     steps.append(
         StartContainers(
             name, diff.new_containers(change), spec, diff.service_image(change), change.why, numbers
