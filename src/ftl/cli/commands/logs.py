@@ -57,6 +57,9 @@ SILENCE = 2.0
     help="Only lines that match this regular expression; (?i) at its start ignores case.",
 )
 @click.option("--job", "jobs", metavar="NAME", multiple=True, help="Runs of this job, in place of services.")
+@click.option(
+    "--proxy", is_flag=True, help="Requests that the proxy passed to the services, in place of their logs."
+)
 @click.option("--release", metavar="RELEASE", help="Only containers of this release, such as r12.")
 @click.option("-t", "--timestamps", is_flag=True, help="Print each line's time before it.")
 @click.option("--no-prefix", is_flag=True, help="Print the lines without the container's name.")
@@ -70,6 +73,7 @@ def command(
     until: str | None,
     grep: str | None,
     jobs: tuple[str, ...],
+    proxy: bool,
     release: str | None,
     timestamps: bool,
     no_prefix: bool,
@@ -79,6 +83,7 @@ def command(
     Without a SERVICE, the logs of all of them. Each line begins with its container, which tells replicas and
     releases apart. With -f, containers that a deploy starts are added, and the command goes on when some exit and
     when the server restarts. A failed release keeps the last lines of its containers: `ftl logs --release r12`.
+    With --proxy, one line for each request: client, method, address, status, duration and size.
     """
     project, _, address = load_project(options, fetch=False)
     start = _time("--since", since)
@@ -86,6 +91,8 @@ def command(
         raise UsageError("-f follows without an end, so --until means nothing with it")
     if jobs and names:
         raise UsageError("--job prints jobs in place of services", hint="leave out the one or the other")
+    if proxy and (jobs or release is not None):
+        raise UsageError("--proxy prints requests, which belong to no job and no release")
     chosen = tuple(_chosen_jobs(project, jobs) if jobs else _chosen(project, names))
 
     async def work(emit: Emit) -> None:
@@ -111,11 +118,23 @@ def command(
 
             return open_session(address.machine(project=project.name))
 
-        if follow:
+        if follow and proxy:
+            from ftl.operations.access import AccessFollower
+            from ftl.operations.following import keep_connected
+
+            requests = AccessFollower(query, show, warn)
+            with _noting_silence(show, chosen, emit):
+                await keep_connected(connect, requests.follow, lambda: requests.began, emit)
+        elif follow:
             from ftl.operations.following import Follower, keep_following
 
             with _noting_silence(show, chosen, emit):
                 await keep_following(connect, Follower(query, show, warn), emit)
+        elif proxy:
+            from ftl.operations.access import read_access
+
+            async with connect() as session:
+                await read_access(session, query, show)
         else:
             from ftl.operations.logs import read_logs
 
