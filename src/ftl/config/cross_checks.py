@@ -346,6 +346,10 @@ class _Checks:
 
     def container(self, item: Service | Dependency, path: KeyPath) -> None:
         """Labels leave FTL's own alone, and a soft limit is not above its hard limit."""
+        if item.files and item.read_only:
+            hint = "remove read_only, or pass the values as variables"
+            message = "files cannot be written into a container that is read_only"
+            self._report(self._mark(*path, "files"), message, hint)
         for name in item.labels:
             if name.startswith("ftl."):
                 hint = "other names are free, such as com.example.team"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import math
+import tarfile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from ftl.engine.values import ContainerSpec, Healthcheck, Mount, Publish
+    from ftl.engine.values import ContainerFile, ContainerSpec, Healthcheck, Mount, Publish
 
 Body = dict[str, object]
 
@@ -125,6 +127,18 @@ def restart_policy(policy: str) -> Body:
     """Restart policy as the API has it: `on-failure:3` is a name and a number."""
     name, _, count = policy.partition(":")
     return {"Name": name, "MaximumRetryCount": int(count)} if count else {"Name": name}
+
+
+def file_archive(files: Iterable[ContainerFile]) -> bytes:
+    """Archive of files without folders: the engine creates those that the container lacks."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        for file in files:
+            content = file.content.encode(errors="surrogateescape")
+            info = tarfile.TarInfo(file.path.lstrip("/"))
+            info.size, info.mode, info.uid, info.gid = len(content), file.mode, file.user, file.group
+            tar.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
 
 
 def _is_path(mount: Mount) -> bool:

@@ -74,7 +74,7 @@ async def inspect(client: Client, name: str) -> ContainerState | None:
 
 
 async def create(client: Client, name: str, spec: ContainerSpec) -> str:
-    """`POST /containers/create`, and a connect for each network after the first; all or nothing."""
+    """`POST /containers/create`, its further networks and its files; all or nothing."""
     async with client.call(f"create {name}") as docker:
         request = body.container(spec, log_driver=client.log_driver)
         # aiodocker's JSON type does not accept nested mutable values as we type them.
@@ -82,6 +82,8 @@ async def create(client: Client, name: str, spec: ContainerSpec) -> str:
     try:
         for network, aliases in body.further_networks(spec):
             await networks.connect(client, network, created.id, aliases, address=None)
+        if spec.files:
+            await put_archive(client, created.id, "/", body.file_archive(spec.files))
     except BaseException:
         await remove(client, created.id, force=True)
         raise

@@ -243,6 +243,17 @@ class Healthcheck:
 
 
 @dataclass(frozen=True, slots=True)
+class ContainerFile:
+    """A file in a container: its absolute path, content, permissions and owner."""
+
+    path: str
+    content: str
+    mode: int
+    user: int
+    group: int
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerSpec:
     """Settings of a container to create. Env is sent in the request body only.
 
@@ -258,6 +269,7 @@ class ContainerSpec:
         restart: Docker's restart policy; `on-failure:3` has a limit. Only "always" makes containers run again after
             `kill -9` of dockerd, which ends its containers too: those with "unless-stopped" stayed `Exited (0)` for
             ever (20.10 and 26.1). A container that is stopped on purpose gets "no" first.
+        files: Written into the container before it starts.
         settings: Further fields of the API's request: "User", "HostConfig.Memory".
     """
 
@@ -277,6 +289,7 @@ class ContainerSpec:
     sysctls: Mapping[str, str] = field(default_factory=dict)
     once: Literal["", "detached", "pipes", "terminal"] = ""
     settings: Mapping[str, object] = field(default_factory=dict)
+    files: tuple[ContainerFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from tests.e2e.support.engine import EngineTestbed, run, tar
 from ftl.config.models.container import Logging, Resources
 from ftl.config.models.project import Dependency
 from ftl.deploy.plan.settings import engine_settings
-from ftl.engine.values import Healthcheck, Mount, Publish, Ulimit
+from ftl.engine.values import ContainerFile, Healthcheck, Mount, Publish, Ulimit
 from ftl.errors import EngineError, EngineUnavailable
 
 pytestmark = pytest.mark.engine
@@ -96,6 +96,26 @@ def test_settings_of_users_are_applied(testbed: EngineTestbed) -> None:
                     lines = [line.text async for line in engine.logs(name)]
             assert {"1234", "/tmp", "77", "read-only"} <= set(lines)
             assert any("203.0.113.7" in line for line in lines)
+
+    run(work())
+
+
+def test_files_are_in_the_container_before_it_starts(testbed: EngineTestbed) -> None:
+    """With their owner and permissions, also below folders that the image does not have."""
+    file = ContainerFile("/run/secrets/key", "hunter2\n", 0o400, 1234, 1234)
+    script = "busybox ls -ln /run/secrets/key; busybox cat /run/secrets/key; busybox ls -ld /run/secrets"
+
+    async def work() -> None:
+        async with testbed.engine() as engine:
+            name = await testbed.started(
+                engine, "files", "sh", "-c", script, files=(file,), settings={"User": "1234:1234"}
+            )
+            assert await engine.wait(name) == 0
+            first, content, folder = [line.text async for line in engine.logs(name)]
+            assert first.startswith("-r--------")
+            assert first.split()[2:4] == ["1234", "1234"]
+            assert content == "hunter2"
+            assert folder.startswith("drwxr-xr-x")
 
     run(work())
 

@@ -113,3 +113,20 @@ def test_a_misspelt_secret_of_a_service_has_a_suggestion(refused: Refuse) -> Non
     (problem,) = refused(project("  API_KEY: {env: PATH}\n", "    secrets: [API_KEI]\n"), PATH="x")
     assert "has no secret `API_KEI`" in problem.message
     assert problem.hint == "did you mean `API_KEY`?"
+
+
+def test_a_secret_may_be_a_file_in_the_container(folder: Path, loaded: Load) -> None:
+    """It is readable by its owner alone, and is no variable."""
+    (folder / "key").write_text("hunter2\n")
+    secret = "{name: KEY, file: /run/secrets/key, owner: 1000}"
+    made = loaded(project("  KEY: {file: key}\n", f"    secrets: [{secret}]\n")).services[0]
+    (file,) = made.files
+    assert (file.path, file.content, file.mode, file.owner) == (
+        "/run/secrets/key",
+        "hunter2",
+        "0400",
+        "1000:1000",
+    )
+    assert made.env == {}
+    shown = dump(loaded(project("  KEY: {file: key}\n", f"    secrets: [{secret}]\n")), show_secrets=False)
+    assert "hunter2" not in str(shown)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ftl.config.models import field_types
-from ftl.config.models.field_types import ListOf, Nested, StringMap, key
+from ftl.config.models.field_types import ListOf, Nested, Scalar, StringMap, key
 from ftl.config.models.section import Section
 
 
@@ -43,6 +43,27 @@ class Logging(Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class File(Section):
+    """`files[]:` a text file of the repository, written into the container before it starts.
+
+    Written as a map of paths: `/etc/app.conf: conf/app.conf`.
+    """
+
+    path: str = field(metadata=key(field_types.CONTAINER_PATH, "Path in the container."))
+    source: str | None = field(
+        default=None, metadata=key(field_types.PATH, "File with the content, relative to ftl.yaml.")
+    )
+    content: str = field(
+        default="",
+        metadata=key(Scalar("text", str), "Content, in place of `source`.", sensitive=True),
+    )
+    mode: str = field(default="0644", metadata=key(field_types.MODE, "Permissions."))
+    owner: str = field(
+        default="0:0", metadata=key(field_types.OWNER, "Numbers of its user and group: `1000:1000`.")
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerSettings(Section):
     """Keys of a service and of a dependency that are passed on to the engine."""
 
@@ -73,6 +94,14 @@ class ContainerSettings(Section):
         default=None,
         metadata=key(
             field_types.CONTAINER_PATH, "Working folder in place of the image's.", default="the image's"
+        ),
+    )
+    files: tuple[File, ...] = field(
+        default=(),
+        metadata=key(
+            ListOf(Nested(File)),
+            "Text files of the repository in the container: `{/etc/app.conf: conf/app.conf}`. A changed file is a new "
+            "configuration.",
         ),
     )
     read_only: bool = field(

@@ -13,7 +13,7 @@ from ftl.config.models import field_types
 from ftl.config.models.container import ContainerSettings, Logging, Resources
 from ftl.config.models.field_types import CommandLine, ListOf, Nested, StringMap, key
 from ftl.config.models.proxy import Proxy, Redirect, Registry
-from ftl.config.models.secret import Secret
+from ftl.config.models.secret import Secret, ServiceSecret
 from ftl.config.models.section import Section
 from ftl.config.models.service import (
     Build,
@@ -212,11 +212,11 @@ class Service(ContainerSettings):
     replicas: int = field(
         default=1, metadata=key(field_types.COUNT, "Number of containers that share the requests.")
     )
-    secrets: tuple[str, ...] = field(
+    secrets: tuple[ServiceSecret, ...] = field(
         default=(),
         metadata=key(
-            ListOf(field_types.VARIABLE),
-            "Names of `secrets` of the project that the containers get as variables.",
+            ListOf(Nested(ServiceSecret, "name")),
+            "`secrets` of the project that the containers get, as variables or as files.",
         ),
     )
     hooks: Hooks = field(

@@ -10,6 +10,29 @@ from ftl.config.models.section import Section
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceSecret(Section):
+    """`services[].secrets[]:` a secret of the project that the containers get.
+
+    A single value is the name.
+    """
+
+    name: str = field(metadata=field_types.key(field_types.VARIABLE, "Name of the secret."))
+    file: str | None = field(
+        default=None,
+        metadata=field_types.key(
+            field_types.CONTAINER_PATH,
+            "Path in the container of a file with the value.",
+            default="a variable of this name",
+        ),
+    )
+    mode: str = field(default="0400", metadata=field_types.key(field_types.MODE, "Permissions of the file."))
+    owner: str = field(
+        default="0:0",
+        metadata=field_types.key(field_types.OWNER, "Numbers of the file's user and group: `1000:1000`."),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Secret(Section):
     """`secrets:` a name with the place that its value is fetched from when it is used.
 

@@ -24,7 +24,7 @@ COMPOSE: dict[str, str] = {
     "blkio_config": "FTL has none: " + _LIMITS,
     "cgroup": _CGROUP,
     "cgroup_parent": _CGROUP,
-    "configs": "build the files into the image, or mount a folder of the server with `volumes`",
+    "configs": "write `files`: `{/etc/app.conf: conf/app.conf}`",
     "container_name": "leave it out: containers are named after project, service and release",
     "cpu_count": _WINDOWS,
     "cpu_percent": _WINDOWS,

@@ -23,7 +23,7 @@ _FOREIGN: dict[str, dict[str, str]] = {
         "env": "write `env` below each service; put what they share under an `x-...` key with an anchor",
         "registry": "write `registries`, a list; credentials of `docker login` are used without it",
         "builder": "write `build` below the service",
-        "configs": "mount a folder of the server with `volumes`, or build the files into the image",
+        "configs": "write `files` below the service: `{/etc/app.conf: conf/app.conf}`",
         "ssh": "write `server`, with `host`, `user`, `port` and `ssh_key`",
         "hooks": "write `hooks` below a service",
     },

@@ -10,6 +10,7 @@ import csv
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftl.config.models.container import File
 from ftl.config.models.field_types import keys_of
 from ftl.config.models.presets import PRESETS, Preset, preset_environment
 from ftl.config.models.project import BuildSecret, Container, Dependency, Project, Proxy, Section, Service
@@ -61,21 +62,29 @@ def secrets_of_project(mapping: MappingNode) -> MappingNode:
     return mapping.replace({"secrets": SequenceNode(items, secrets.mark)})
 
 
-def _service_secrets(reader: Reader, names: Node | None) -> dict[str, Variable]:
-    """Secrets that a service gets as variables; a name that the project does not declare is reported."""
+def _service_secrets(reader: Reader, names: Node | None) -> tuple[dict[str, Variable], list[MappingNode]]:
+    """Secrets of a service: as variables, and as files; a name that the project does not declare is reported."""
     variables = reader.interpolator.variables
     found: dict[str, Variable] = {}
-    for node in names.items if isinstance(names, SequenceNode) else ():
+    files: list[MappingNode] = []
+    for item in names.items if isinstance(names, SequenceNode) else ():
+        node = item.get("name") if isinstance(item, MappingNode) else item
         if not isinstance(node, ScalarNode):
             continue
+        target = item.get("file") if isinstance(item, MappingNode) else None
         if node.text in reader.secrets:
-            if node.text in variables:
+            if node.text in variables and isinstance(item, MappingNode) and target is not None:
+                content = ScalarNode(variables[node.text], node.mark, literal=True)
+                mode = item.get("mode") or ScalarNode("0400", node.mark, literal=True)
+                file = MappingNode({}, item.mark).replace({"path": target, "content": content, "mode": mode})
+                files.append(file.replace({"owner": item.get("owner")}))
+            elif node.text in variables:
                 found[node.text] = replace(variables.find(node.text), mark=node.mark)
         else:
             match = closest_match(node.text, reader.secrets)
             hint = f"did you mean `{match}`?" if match else "write it below `secrets` at the top of the file"
             reader.report(node.mark, f"secrets: the project has no secret `{node.text}`", hint)
-    return found
+    return found, files
 
 
 def service(reader: Reader, mapping: MappingNode, path: KeyPath) -> MappingNode:
@@ -91,7 +100,11 @@ def service(reader: Reader, mapping: MappingNode, path: KeyPath) -> MappingNode:
             changes["build"] = MappingNode({}, context.mark).replace({"context": context})
     elif build is None and mapping.get("image") is None and not _misspells_image(mapping):
         changes["build"] = MappingNode({}, mapping.mark)
-    secrets = _service_secrets(reader, mapping.get("secrets"))
+    secrets, secret_files = _service_secrets(reader, mapping.get("secrets"))
+    if secret_files:
+        given = mapping.get("files")
+        others = given.items if isinstance(given, SequenceNode) else ()
+        changes["files"] = SequenceNode((*others, *secret_files), (given or mapping).mark)
     if files is not None or secrets:
         from_files = _env_files(reader, files) if files is not None else {}
         reader.env_files[(*path, "env")] = from_files | secrets
@@ -100,12 +113,46 @@ def service(reader: Reader, mapping: MappingNode, path: KeyPath) -> MappingNode:
     return mapping.replace(changes)
 
 
+def file(reader: Reader, mapping: MappingNode, _path: KeyPath) -> MappingNode:
+    """Read the content of `source`, so that it is part of the project and of its releases."""
+    source = mapping.get("source")
+    if source is None or mapping.get("content") is not None:
+        if source is not None:
+            reader.report(source.mark, "files: both source and content are given", "keep one of the two")
+        return mapping
+    try:
+        name = reader.interpolator.read(source, "source")
+        content = read_small_text(reader.folder / local_path(name.text))
+    except AlreadyReported:
+        return mapping
+    except InvalidValue as error:
+        reader.report(source.mark, f"source {error.message}")
+        return mapping
+    except FileNotFoundError:
+        reader.report(name.mark, f"files: there is no file {name.text}", "its path is relative to ftl.yaml")
+        return mapping
+    except OSError as error:
+        hint = "build other files than texts into the image"
+        reader.report(name.mark, f"files: {quoted(name.text)} cannot be read: {error.strerror}", hint)
+        return mapping
+    return mapping.replace({"content": ScalarNode(content, source.mark, literal=True)})
+
+
 def container_settings(_reader: Reader, mapping: MappingNode, _path: KeyPath) -> MappingNode:
     """Accept Compose's other forms of settings.
 
-    `ulimits` beside the other keys, one `tmpfs` as a single value, `extra_hosts` as a map.
+    `ulimits` beside the other keys, one `tmpfs` as a single value, `extra_hosts` and `files` as maps.
     """
     changes: dict[str, Node | None] = {}
+    files = mapping.get("files")
+    if isinstance(files, MappingNode):
+        entries = (
+            MappingNode({}, entry.key).replace(
+                {"path": ScalarNode(target, entry.key, literal=True), "source": entry.value}
+            )
+            for target, entry in files.entries.items()
+        )
+        changes["files"] = SequenceNode(tuple(entries), files.mark)
     limits, section = mapping.get("ulimits"), mapping.get("container")
     if limits is not None and (section is None or isinstance(section, MappingNode)):
         below = section or MappingNode({}, limits.mark)
@@ -285,6 +332,7 @@ SHORT_FORMS: dict[type[Section], ShortForm] = {
         },
     ),
     Container: ShortForm(container),
+    File: ShortForm(file),
     Proxy: ShortForm(proxy),
     Dependency: ShortForm(container_settings, dependency, {"ulimits": _ULIMITS}),
     BuildSecret: ShortForm(from_text=build_secret),

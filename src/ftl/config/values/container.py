@@ -123,6 +123,20 @@ def parse_device(value: str) -> Device:
     return Device(match[1], match[2] or match[1], match[3] or "rwm")
 
 
+def mode(value: str) -> str:
+    """Permissions of a file in octal digits."""
+    if not re.fullmatch(r"0?[0-7]{3}", value):
+        raise InvalidValue("are no permissions", "write them like 0400 or 0644")
+    return value.zfill(4)
+
+
+def owner(value: str) -> str:
+    """Numbers of a user and a group: the engine does not know the names of an image."""
+    if not re.fullmatch(r"[0-9]{1,9}(?::[0-9]{1,9})?", value):
+        raise InvalidValue("is not the number of a user", "write it like 1000 or 1000:1000")
+    return value if ":" in value else f"{value}:{value}"
+
+
 def absolute_path(value: str) -> str:
     """An absolute path in the container."""
     if not text(value).startswith("/"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.config.values.container import parse_device, parse_tmpfs
+from ftl.engine.values import ContainerFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,6 +42,14 @@ def engine_settings(section: ContainerSettings) -> Mapping[str, object]:
     """Fields of `POST /containers/create` for the settings that are given."""
     values = ((name, value(section)) for name, value in _FIELDS)
     return {name: value for name, value in values if value}
+
+
+def container_files(section: ContainerSettings) -> tuple[ContainerFile, ...]:
+    """Files that are written into the container."""
+    return tuple(
+        ContainerFile(file.path, file.content, int(file.mode, 8), *map(int, file.owner.split(":")))
+        for file in section.files
+    )
 
 
 def _device(text: str) -> dict[str, str]:

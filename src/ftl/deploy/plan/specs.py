@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from ftl.deploy.names import volume_name
-from ftl.deploy.plan.settings import engine_settings
+from ftl.deploy.plan.settings import container_files, engine_settings
 from ftl.deploy.replicas import aliases
 from ftl.engine import labels
 from ftl.engine.values import ContainerSpec, Healthcheck, Mount, Publish, Ulimit
@@ -60,6 +60,7 @@ def service_container(project: Project, service: Service) -> DesiredContainer:
         healthcheck=_healthcheck(service.container),
         restart=service.restart,
         settings=engine_settings(service),
+        files=container_files(service),
         stop_timeout=service.stop_timeout,
         # The name of others leads to the proxy.
         networks={project_network(project.name): (service.name,)} if service.protocol == "tcp" else {},
@@ -81,6 +82,7 @@ def dependency_container(project: Project, dependency: Dependency) -> DesiredCon
         healthcheck=_healthcheck(dependency.container),
         restart=dependency.restart,
         settings=engine_settings(dependency),
+        files=container_files(dependency),
         networks={project_network(project.name): (dependency.name,)},
     )
     config = fingerprint(spec)

@@ -11,6 +11,7 @@ from ftl.config.models.container import ContainerSettings
 from ftl.config.models.field_types import keys_of
 from ftl.deploy.plan.specs import dependency_container, release_spec, service_container
 from ftl.engine import body
+from ftl.engine.values import ContainerFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,7 +67,7 @@ def field(request: Any, path: str) -> object:
 
 def test_every_setting_has_a_case() -> None:
     """A key that nobody passes on would be silently without effect."""
-    assert CASES.keys() == keys_of(ContainerSettings).keys()
+    assert CASES.keys() | {"files"} == keys_of(ContainerSettings).keys()
 
 
 @pytest.mark.parametrize("key", CASES)
@@ -95,6 +96,17 @@ def test_a_dependency_may_have_a_command(tmp_path: Path) -> None:
     made = project(tmp_path, "command", "redis-server --appendonly yes")
     spec = dependency_container(made, made.dependencies[0]).spec
     assert spec.command == ("redis-server", "--appendonly", "yes")
+
+
+def test_files_reach_the_container_with_their_content(tmp_path: Path) -> None:
+    """A file of the repository is part of the configuration: another content is another container."""
+    (tmp_path / "app.conf").write_text("a = 1\n")
+    made = project(tmp_path, "files", "{/etc/app.conf: app.conf}")
+    first = dependency_container(made, made.dependencies[0])
+    assert first.spec.files == (ContainerFile("/etc/app.conf", "a = 1\n", 0o644, 0, 0),)
+    (tmp_path / "app.conf").write_text("a = 2\n")
+    again = project(tmp_path, "files", "{/etc/app.conf: app.conf}")
+    assert dependency_container(again, again.dependencies[0]).config != first.config
 
 
 def test_labels_of_users_never_replace_ours(tmp_path: Path) -> None:
