@@ -15,7 +15,9 @@ from ftl.deploy.plan.sources import BuiltImage
 from ftl.deploy.request import Author
 from ftl.engine.local import local_url
 from ftl.errors import UsageError
+from ftl.events import Note
 from ftl.image.building import build_images
+from ftl.image.building.build_record import load_record, record_path
 from ftl.image.identity import content_id, git_commit
 from ftl.image.registry.build_logins import build_logins
 from ftl.image.registry.keyring import Keyring
@@ -50,7 +52,10 @@ async def built_images(request: DeployRequest, platform: str, emit: Emit) -> dic
 
     async with Engine(local_url(), name="this machine") as engine:
         if not request.build:
-            return {service.name: await _last_build(project, service, engine) for service in services}
+            return {
+                service.name: await last_build(project, service, engine, root=root, emit=emit)
+                for service in services
+            }
         keyring = Keyring(project.registries, root=root, environ=os.environ)
         async with build_logins(
             services, project.registries, keyring, root=root, environ=os.environ
@@ -67,14 +72,30 @@ async def built_images(request: DeployRequest, platform: str, emit: Emit) -> dic
         return {name: BuiltImage(result.image.id, result.content_id) for name, result in built.items()}
 
 
-async def _last_build(project: Project, service: Service, engine: Engine) -> BuiltImage:
+async def last_build(
+    project: Project, service: Service, engine: Engine, *, root: Path, emit: Emit
+) -> BuiltImage:
+    """The image of a service's last build here; a warning where another folder built it.
+
+    Folders with the same `project.name` share the tag.
+
+    Raises:
+        UsageError: There is none.
+    """
     image = await engine.image(f"{project.name}-{service.name}:latest")
     if image is None:
         raise UsageError(
             f"there is no built image of {service.name} on this machine",
             hint="leave out --no-build, or run `ftl build` first",
         )
-    return BuiltImage(image.id, content_id(image))
+    content = content_id(image)
+    record = load_record(record_path(root, service.name))
+    if record is not None and record.content != content:
+        text = f"{project.name}-{service.name}:latest was built after the last build here, in another folder"
+        emit(
+            Note(text, "warning", hint="folders with the same `project.name` share it: leave out --no-build")
+        )
+    return BuiltImage(image.id, content)
 
 
 async def author(root: Path) -> Author:

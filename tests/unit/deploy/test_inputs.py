@@ -1,0 +1,48 @@
+"""Inputs of a deploy from this machine."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.deploy.inputs import last_build
+from ftl.errors import UsageError
+from ftl.events import Event, Note
+from ftl.image.building.build_record import BuildRecord, record_path, save_record
+from ftl.image.identity import content_id
+from tests.support.fake_engine import FakeEngine
+from tests.unit.deploy.world import project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ASKED = project()
+
+
+def test_an_image_that_another_folder_built_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two folders with one `project.name` share the tag of the last build."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    engine = FakeEngine(images=["shop-web:latest"])
+    events: list[Event] = []
+
+    async def take() -> None:
+        image = await engine.image("shop-web:latest")
+        assert image is not None
+        built = await last_build(ASKED, ASKED.services[0], engine, root=tmp_path, emit=events.append)
+        assert (built.id, built.content) == (image.id, content_id(image))
+        save_record(record_path(tmp_path, "web"), BuildRecord(content=content_id(image)))
+
+    asyncio.run(take())
+    asyncio.run(take())
+    assert events == []
+    engine.add_image("shop-web:latest", layers=("sha256:other",))
+    asyncio.run(take())
+    assert [isinstance(event, Note) and event.level for event in events] == ["warning"]
+
+
+def test_without_a_last_build_nothing_is_taken(tmp_path: Path) -> None:
+    """The error says how to make one."""
+    with pytest.raises(UsageError, match="no built image of web"):
+        asyncio.run(last_build(ASKED, ASKED.services[0], FakeEngine(), root=tmp_path, emit=lambda _: None))
