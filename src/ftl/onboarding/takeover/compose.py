@@ -70,6 +70,9 @@ def take_over(files: Sequence[Path], base: Path, name: str, variables: Mapping[s
         " and ".join(str(file) for file in files), _name(texts.resolve(text(root.get("name"))) or name)
     )
     _top(draft, root)
+    for key, node in entries(root.get("services")).items():
+        if key not in services:
+            draft.report.add(f"services.{key}", Verdict.NEEDS_YOU, "it is not a mapping of keys", node.mark)
     kinds = {key: _kind(key, node, services, variables) for key, node in services.items()}
     names = {key: _unique(_name(key), index, services) for index, key in enumerate(services)}
     context = Context(

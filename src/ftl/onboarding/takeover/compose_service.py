@@ -11,7 +11,7 @@ from ftl.config.models.field_types import keys_of
 from ftl.config.models.project import Dependency, Service
 from ftl.config.read.foreign_keys import advice
 from ftl.config.values import scalars
-from ftl.config.yaml.tree import MappingNode, Node, SequenceNode, is_null
+from ftl.config.yaml.tree import MappingNode, Node, SequenceNode, describe_kind, is_null
 from ftl.image.building.dockerfile import exposed_port
 from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.takeover import compose_parts as parts
@@ -137,7 +137,11 @@ class _Conversion:
             if key == "restart" or is_null(value):
                 continue
             handler = _HANDLERS.get(key)
-            if handler is not None:
+            if describe_kind(value) not in _FORMS.get(key, (describe_kind(value),)):
+                self._add(
+                    key, Verdict.NEEDS_YOU, f"it is {describe_kind(value)}, which Compose does not have there"
+                )
+            elif handler is not None:
                 handler(self, key, value)
             else:
                 self._other(key, value)
@@ -303,7 +307,8 @@ class _Conversion:
     def _environment(self, node: Node) -> dict[str, str]:
         convert = self._context.texts.convert
         return {
-            name: convert(f"${{{name}}}" if value is None else value) for name, value in pairs(node).items()
+            name: convert(f"${{{name}}}" if value is None and name.isidentifier() else value or "")
+            for name, value in pairs(node).items()
         }
 
     def env_file(self, key: str, node: Node) -> None:
@@ -343,6 +348,9 @@ class _Conversion:
         for index, item in enumerate(items(node)):
             mount = parts.mount(item, self._resolve)
             name = f"{key}[{index}]"
+            if not mount.target:
+                self._add(name, Verdict.NEEDS_YOU, "it has no target", item)
+                continue
             if mount.kind == "volume" and re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", mount.source):
                 kept.append(mount.item)
                 self._add(name, Verdict.TAKEN, f"without {mount.dropped}" if mount.dropped else "", item)
@@ -725,6 +733,19 @@ def is_host(host: str) -> bool:
         return False
     return True
 
+
+_ONE, _LIST, _MAP = "a single value", "a list", "a mapping"
+_FORMS = {
+    **dict.fromkeys(
+        ("image", "stop_grace_period", "platform", "scale", "mem_limit", "cpus", "pids_limit"), (_ONE,)
+    ),
+    **dict.fromkeys(("ports", "expose", "volumes", "profiles", "secrets"), (_LIST,)),
+    **dict.fromkeys(("environment", "labels", "depends_on"), (_LIST, _MAP)),
+    **dict.fromkeys(("command", "entrypoint", "env_file"), (_ONE, _LIST)),
+    **dict.fromkeys(("healthcheck", "deploy", "ulimits"), (_MAP,)),
+    "build": (_ONE, _MAP),
+}
+"""Forms of a value by Compose's specification, where others would be misread."""
 
 _LIMITS = {"mem_limit": "memory", "cpus": "cpus", "pids_limit": "pids"}
 

@@ -98,17 +98,18 @@ def _is_kamal(file: Path) -> bool:
 
 def _check(draft: Draft, text: str, folder: Path, environment: Mapping[str, str]) -> None:
     """Load what will be written; what is still wrong needs the user, and is in the report."""
-    with tempfile.NamedTemporaryFile(
-        "w", dir=folder, prefix=".ftl-", suffix=".yaml", encoding="utf-8"
-    ) as file:
-        file.write(text)
-        file.flush()
-        try:
+    made = tuple(f"there is no file {name}" for name in draft.files)
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", dir=folder, prefix=".ftl-", suffix=".yaml", encoding="utf-8"
+        ) as file:
+            file.write(text)
+            file.flush()
             load(Path(file.name), variables=read_variables(folder, environment))
-        except ConfigError as error:
-            made = tuple(f"there is no file {name}" for name in draft.files)
-            for problem in error.problems:
-                if problem.message.endswith(made):
-                    continue
+    except ConfigError as error:
+        for problem in error.problems:
+            if not problem.message.endswith(made):
                 hint = f": {problem.hint}" if problem.hint else ""
                 draft.report.add(f"ftl.yaml:{problem.line}", Verdict.NEEDS_YOU, f"{problem.message}{hint}")
+    except OSError:
+        return  # a folder that cannot be written: with --dry-run that is no fault

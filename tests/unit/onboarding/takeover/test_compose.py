@@ -241,6 +241,31 @@ def test_bad_input(tmp_path: Path, text: str, message: str) -> None:
         taken(tmp_path, text)
 
 
+def test_values_of_another_form_are_not_guessed(tmp_path: Path) -> None:
+    """A list where Compose has a mapping, and the like, needs the user, and nothing of it is written."""
+    text = """
+services:
+  web: [a]
+  b: {image: x, ports: {a: b}, environment: [1, {a: b}], volumes: [[a]], depends_on: 5, healthcheck: 5, deploy: [1],
+      command: {a: b}, labels: 7, env_file: {a: b}}
+"""
+    project, report = taken(tmp_path, text)
+    wrong = ("ports", "depends_on", "healthcheck", "deploy", "command", "labels", "env_file", "volumes[0]")
+    found = verdicts(report)
+    assert {found[f"services.b.{key}"] for key in wrong} == {Verdict.NEEDS_YOU}
+    assert found["services.web"] is Verdict.NEEDS_YOU
+    assert service(project, "b").env == {"1": ""}
+
+
+def test_a_folder_below(tmp_path: Path) -> None:
+    """Paths of a file in a subfolder are relative to ftl.yaml afterwards."""
+    put_files(tmp_path, {"Dockerfile": "FROM x", "deploy/app.env": "A=1"})
+    (tmp_path / "deploy/compose.yaml").write_text("services: {web: {build: .., env_file: [app.env]}}")
+    result = take_over([tmp_path / "deploy/compose.yaml"], tmp_path, {})
+    assert "build: .\n" in result.files["ftl.yaml"]
+    assert "env_file: deploy/app.env" in result.files["ftl.yaml"]
+
+
 def test_files_that_ftl_does_not_know(tmp_path: Path) -> None:
     """Any other file is refused, with a list of those that can be taken over."""
     put_files(tmp_path, {"x.ini": ""})
