@@ -5,8 +5,8 @@ from ftl.config.loading import load, load_address
 from ftl.config.models.project import (
     Build,
     BuildSecret,
-    Container,
     ContainerHealthCheck,
+    ContainerOptions,
     Dependency,
     HealthCheck,
     Hook,
@@ -21,7 +21,7 @@ from ftl.config.models.project import (
     Secret,
     Server,
     Service,
-    Ulimit,
+    UlimitOption,
 )
 from ftl.config.values.bindings import Forward, VolumeMount
 from ftl.config.variables.sources import Variables, env_files, read_variables
@@ -29,8 +29,8 @@ from ftl.config.variables.sources import Variables, env_files, read_variables
 __all__ = [
     "Build",
     "BuildSecret",
-    "Container",
     "ContainerHealthCheck",
+    "ContainerOptions",
     "Dependency",
     "Forward",
     "HealthCheck",
@@ -46,7 +46,7 @@ __all__ = [
     "Secret",
     "Server",
     "Service",
-    "Ulimit",
+    "UlimitOption",
     "Variables",
     "VolumeMount",
     "dump",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ftl.config.models.container import ContainerSettings
 from ftl.config.models.field_types import CommandLine, ListOf, Nested, Scalar, StringMap, keys_of
 from ftl.config.models.presets import PRESETS
-from ftl.config.models.project import Container, Project, Proxy, Service
+from ftl.config.models.project import ContainerOptions, Project, Proxy, Service
 from ftl.config.read.short_forms import SHORT_FORMS
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def _extra(section: type[Any], properties: dict[str, Any]) -> dict[str, Any]:
             },
         }
         return forms | (_service_forms() if section is Service else {})
-    if section is Container:
+    if section is ContainerOptions:
         return {"ulimits": _or(properties["ulimits"], _limits())}
     if section is Proxy:
         hosts = {"type": "object", "additionalProperties": {"type": "string"}}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ftl.config import Container, Dependency, Project, Service
+    from ftl.config import ContainerOptions, Dependency, Project, Service
     from ftl.engine.values import ContainerState
 
 SETTLE_SECONDS = 3.5
@@ -119,7 +119,7 @@ def _public_host(project: Project, service: Service) -> str:
     return by_route or project.project.domain or service.name
 
 
-def _docker_check_seconds(section: Container) -> float | None:
+def _docker_check_seconds(section: ContainerOptions) -> float | None:
     """The longest that Docker's own check may take to pass; its first run comes when an interval is over."""
     check = section.health_check
     if check is None:

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from ftl.config.models.project import (
-    Container,
     ContainerHealthCheck,
+    ContainerOptions,
     Dependency,
     HealthCheck,
     ProjectInfo,
@@ -49,7 +49,7 @@ def test_dockers_own_check_is_asked_only_where_the_file_sets_one() -> None:
         project(),
         project(
             service(
-                container=Container(
+                container=ContainerOptions(
                     health_check=ContainerHealthCheck(cmd="true", interval=10, timeout=5, retries=3)
                 )
             )

@@ -18,13 +18,13 @@ from ftl.config.models.section import Section
 from ftl.config.models.service import (
     Build,
     BuildSecret,
-    Container,
     ContainerHealthCheck,
+    ContainerOptions,
     HealthCheck,
     Hook,
     Hooks,
     Route,
-    Ulimit,
+    UlimitOption,
 )
 from ftl.config.values.bindings import Forward, VolumeMount, parse_forward, parse_volume
 from ftl.config.yaml.marks import Marks
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Build",
     "BuildSecret",
-    "Container",
     "ContainerHealthCheck",
+    "ContainerOptions",
     "ContainerSettings",
     "Dependency",
     "HealthCheck",
@@ -59,7 +59,7 @@ __all__ = [
     "Section",
     "Server",
     "Service",
-    "Ulimit",
+    "UlimitOption",
 ]
 
 
@@ -223,8 +223,8 @@ class Service(ContainerSettings):
         default=Hooks(),
         metadata=key(Nested(Hooks), "Commands before and after the switch to the new release."),
     )
-    container: Container = field(
-        default=Container(), metadata=key(Nested(Container), "Settings of the container.")
+    container: ContainerOptions = field(
+        default=ContainerOptions(), metadata=key(Nested(ContainerOptions), "Settings of the container.")
     )
     stop_timeout: float = field(
         default=10.0, metadata=key(field_types.DURATION, "Time between the stop signal and SIGKILL.")
@@ -278,8 +278,8 @@ class Dependency(ContainerSettings):
     entrypoint: str | tuple[str, ...] | None = field(
         default=None, metadata=key(CommandLine(), "Entrypoint, in place of the image's.", sensitive=True)
     )
-    container: Container = field(
-        default=Container(), metadata=key(Nested(Container), "Settings of the container.")
+    container: ContainerOptions = field(
+        default=ContainerOptions(), metadata=key(Nested(ContainerOptions), "Settings of the container.")
     )
 
     @property

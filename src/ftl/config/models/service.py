@@ -176,7 +176,7 @@ class ContainerHealthCheck(Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ulimit(Section):
+class UlimitOption(Section):
     """`container.ulimits[]:` one limit of the container's processes; -1 is no limit."""
 
     name: str = field(
@@ -187,14 +187,16 @@ class Ulimit(Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Container(Section):
+class ContainerOptions(Section):
     """`container:` settings of the container."""
 
     health_check: ContainerHealthCheck | None = field(
         default=None,
         metadata=key(Nested(ContainerHealthCheck), "A check that Docker runs inside the container."),
     )
-    ulimits: tuple[Ulimit, ...] = field(
+    ulimits: tuple[UlimitOption, ...] = field(
         default=(),
-        metadata=key(ListOf(Nested(Ulimit)), "Limits: a list, or a map as in Compose (`nofile: 65535`)."),
+        metadata=key(
+            ListOf(Nested(UlimitOption)), "Limits: a list, or a map as in Compose (`nofile: 65535`)."
+        ),
     )

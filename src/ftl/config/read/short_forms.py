@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING
 from ftl.config.models.container import File
 from ftl.config.models.field_types import keys_of
 from ftl.config.models.presets import PRESETS, Preset, preset_environment
-from ftl.config.models.project import BuildSecret, Container, Dependency, Project, Proxy, Section, Service
+from ftl.config.models.project import (
+    BuildSecret,
+    ContainerOptions,
+    Dependency,
+    Project,
+    Proxy,
+    Section,
+    Service,
+)
 from ftl.config.read.interpolator import AlreadyReported
 from ftl.config.read.reader import ShortForm, quoted
 from ftl.config.values.scalars import InvalidValue, image, local_path
@@ -331,7 +339,7 @@ SHORT_FORMS: dict[type[Section], ShortForm] = {
             "env_file": "A file of NAME=VALUE lines, or a list of files; relative to ftl.yaml. `env` overrides it.",
         },
     ),
-    Container: ShortForm(container),
+    ContainerOptions: ShortForm(container),
     File: ShortForm(file),
     Proxy: ShortForm(proxy),
     Dependency: ShortForm(container_settings, dependency, {"ulimits": _ULIMITS}),

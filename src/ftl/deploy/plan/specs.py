@@ -18,8 +18,7 @@ from ftl.proxy.names import project_network
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from ftl.config import Container as ContainerSection
-    from ftl.config import Dependency, Project, Service, VolumeMount
+    from ftl.config import ContainerOptions, Dependency, Project, Service, VolumeMount
 
 
 SHELL = ("sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash; exec sh")
@@ -245,11 +244,11 @@ def command_words(command: str | tuple[str, ...] | None) -> tuple[str, ...] | No
     return tuple(shlex.split(command))
 
 
-def _limits(section: ContainerSection) -> tuple[Ulimit, ...]:
+def _limits(section: ContainerOptions) -> tuple[Ulimit, ...]:
     return tuple(Ulimit(limit.name, limit.soft, limit.hard) for limit in section.ulimits)
 
 
-def _healthcheck(section: ContainerSection) -> Healthcheck | None:
+def _healthcheck(section: ContainerOptions) -> Healthcheck | None:
     check = section.health_check
     if check is None:
         return None
