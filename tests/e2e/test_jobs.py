@@ -23,7 +23,7 @@ def test_jobs_live_through_deploys_and_rollbacks(ftl: Callable[..., Project], se
     slow = {
         "name": "slow",
         "service": "web",
-        "command": ["sh", "-c", "sleep 6; exit 4"],
+        "command": ["sh", "-c", "sleep 20; exit 4"],
         "schedule": "0 0 1 1 *",
     }
     say = {
