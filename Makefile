@@ -2,6 +2,8 @@
 
 PYTHON := .venv/bin/python
 WORKERS ?= 2
+# Whoever is idle takes from the end of the others: without it one worker has all end-to-end tests
+PYTEST := $(PYTHON) -m pytest -n $(WORKERS) --dist worksteal
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
@@ -22,16 +24,16 @@ demo-down: venv ## Take away everything that `make demo` left
 test: lint types layers engine ## Everything: lint, types, layering, dependencies, unit and end-to-end tests
 	$(PYTHON) -m tools.dependencies
 	$(MAKE) fuzz
-	$(PYTHON) -m pytest -n $(WORKERS) --durations=30
+	$(PYTEST) --durations=30
 
 test-fast: venv ## The tests that need no engine: seconds
 	$(PYTHON) -m pytest tests/unit
 
 test-e2e: engine ## The tests against real engines and servers
-	$(PYTHON) -m pytest -n $(WORKERS) tests/e2e
+	$(PYTEST) tests/e2e
 
 test-nightly: engine ## The whole matrix of transfers (releases of Debian, engines, stores), and faults of every kind
-	FTL_TEST_SUITES=bookworm,trixie,sid $(PYTHON) -m pytest -n $(WORKERS) -m "nightly or server" tests/e2e/test_transfer*.py tests/e2e/test_sources.py \
+	FTL_TEST_SUITES=bookworm,trixie,sid $(PYTEST) -m "nightly or server" tests/e2e/test_transfer*.py tests/e2e/test_sources.py \
 		tests/e2e/test_faults.py tests/e2e/test_deploy_failures.py tests/unit/deploy/test_model.py
 
 test-deps: venv ## Part of the unit tests with the lowest and the newest dependencies, and on the newest other Python
