@@ -219,8 +219,8 @@ def _one_off_reason(key: str, services: Mapping[str, MappingNode]) -> str:
 
 def _secrets(draft: Draft, root: MappingNode) -> None:
     for section, what in (
-        ("secrets", "build secrets are taken over; at run time, use variables in `env`"),
-        ("configs", "build the files into the image"),
+        ("secrets", "build secrets are taken over; for the run time, write it in the project's `secrets`"),
+        ("configs", "write `files` of the service: `{/etc/app.conf: conf/app.conf}`"),
     ):
         for key, node in entries(root.get(section)).items():
             draft.report.add(f"{section}.{key}", Verdict.NEEDS_YOU, what, node.mark)

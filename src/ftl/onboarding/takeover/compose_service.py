@@ -565,7 +565,7 @@ class _Conversion:
             self._add(
                 key,
                 Verdict.NEEDS_YOU,
-                "scheduled jobs of ofelia: run them by cron on the server, or in a worker",
+                "scheduled jobs of ofelia: write them as `jobs` of the project",
             )
         elif others:
             self._add(key, Verdict.LEFT_OUT, f"no part of FTL reads {min(others)}")
@@ -638,7 +638,7 @@ class _Conversion:
         self._add(
             key,
             Verdict.NEEDS_YOU,
-            "FTL mounts no secrets: pass them as variables in `env`, or mount a file of the server",
+            "write each in the project's `secrets`, and name it here in `secrets`: `{name: A, file: /run/secrets/a}`",
         )
 
     def _restart(self) -> None:

@@ -41,7 +41,7 @@ _LEFT_OUT = {
 }
 _NEEDS_YOU = {
     "aliases": "`ftl exec SERVICE -- COMMAND` runs them",
-    "logging": "write `logging` of each service, if this version of FTL has it",
+    "logging": "write `logging` of each service",
     "sshkit": "FTL keeps one connection to the server",
     "allow_empty_roles": "write the services that there are",
     "healthcheck": "write `health_check` of the service",

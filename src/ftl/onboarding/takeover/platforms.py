@@ -275,7 +275,7 @@ def _heroku_rest(draft: Draft, data: Mapping[str, object], web: dict[str, object
         draft.report.add(
             "cron",
             Verdict.NEEDS_YOU,
-            "run the commands by cron on the server, with `ftl run`, or in a worker",
+            "write each command as one of the `jobs`",
         )
     left = {"name", "env", "addons", "formation", "scripts", "healthchecks", "cron"}
     for key in data:
