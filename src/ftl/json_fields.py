@@ -44,7 +44,18 @@ def as_str(value: object) -> str:
 
 def as_int(value: object) -> int:
     """A whole number, or 0 (JSON's 1e999 reads as infinity)."""
-    return int(value) if isinstance(value, int | float) and math.isfinite(value) else 0
+    if isinstance(value, int):
+        return int(value)
+    return int(value) if isinstance(value, float) and math.isfinite(value) else 0
+
+
+def as_float(value: object) -> float:
+    """A finite number, or 0."""
+    try:
+        number = float(value) if isinstance(value, int | float) else 0.0
+    except OverflowError:  # a whole number of more than 308 digits
+        return 0.0
+    return number if math.isfinite(number) else 0.0
 
 
 def as_bool(value: object) -> bool:

@@ -25,7 +25,7 @@ from ftl.host.lock import _Answer
 from ftl.image.building import dockerfile
 from ftl.image.building.dockerignore import DockerIgnore
 from ftl.image.building.progress import PlainProgress, clean_line
-from ftl.image.explain.history import parse_history
+from ftl.image.explain.history import parse_history as parse_image_history
 from ftl.image.json_files import read_json
 from ftl.image.transfer.archive.tar import TarReader
 from ftl.image.transfer.delta.layer_index import parse_layer_index
@@ -36,7 +36,9 @@ from ftl.proxy.site import Site
 from ftl.proxy.tls.issuance import parse_log
 from ftl.proxy.tls.x509 import read_pem
 from ftl.references import familiar
+from ftl.releases import audit
 from ftl.releases.record import ReleaseRecord
+from ftl.releases.store import parse_history
 from ftl.server.doctor import facts as doctor_facts
 from ftl.server.setup.observe import public_keys, state
 from ftl.ssh import facts, framing
@@ -165,13 +167,20 @@ def site(data: bytes) -> None:
 
 
 def release_record(data: bytes) -> None:
-    """A release record."""
-    ReleaseRecord.from_json(data)
+    """A release record, and the same bytes as each of a project's files on its server."""
+    record = ReleaseRecord.from_json(data)
+    if record is not None:
+        assert record.number >= 0
+    names = ("r1.json", "history.jsonl", "hold.json", audit.FILE)
+    found = parse_history("shop", {f"shop/{name}": data for name in names})
+    assert all(record.number for record in found.records)
+    audit.with_releases(found.audit, found.records)
+    assert all(isinstance(entry.host, str) for entry in found.audit)
 
 
 def history(data: bytes) -> None:
     """Lines of `docker history`."""
-    parse_history(_text(data).splitlines())
+    parse_image_history(_text(data).splitlines())
 
 
 def server_facts(data: bytes) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Literal, get_args
 
-from ftl.json_fields import parse_json
+from ftl.json_fields import as_float, as_object, as_str, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -47,15 +47,25 @@ class AuditEntry:
 
 def parse(data: bytes) -> tuple[AuditEntry, ...]:
     """The entries in a stored file, oldest first; lines that cannot be read are left out."""
-    entries = []
-    names = {field.name for field in fields(AuditEntry)}
-    for line in data.splitlines():
-        try:
-            stored = parse_json(line)
-            entries.append(AuditEntry(**{name: value for name, value in stored.items() if name in names}))
-        except (ValueError, TypeError, AttributeError):
-            continue
-    return tuple(entries)
+    entries = (_entry(line) for line in data.splitlines())
+    return tuple(entry for entry in entries if entry is not None)
+
+
+_OUTCOMES: dict[str, AuditOutcome] = {outcome: outcome for outcome in get_args(AuditOutcome)}
+
+
+def _entry(line: bytes) -> AuditEntry | None:
+    try:
+        stored = as_object(parse_json(line))
+    except ValueError:
+        return None
+    texts = [stored.get(name) for name in ("by", "command", "release")]
+    outcome = _OUTCOMES.get(as_str(stored.get("outcome")))
+    number = isinstance(stored.get("time"), int | float)
+    if outcome is None or not number or not all(isinstance(text, str) for text in texts):
+        return None
+    by, command, release = map(as_str, texts)
+    return AuditEntry(as_float(stored.get("time")), by, command, release, outcome)
 
 
 def pack(entries: Sequence[AuditEntry]) -> bytes:

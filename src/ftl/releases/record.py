@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Literal, get_args
 
-from ftl.json_fields import as_strs, parse_json
+from ftl.json_fields import as_float, as_int, as_object, as_objects, as_str, as_str_map, as_strs, parse_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
+    from ftl.json_fields import Json
+
+_MOST_DIGITS = 18
 
 ReleaseOutcome = Literal["started", "live", "failed", "interrupted", "replaced"]
 """`live` stays when another release replaces it; `replaced` where the project was removed."""
@@ -123,32 +127,91 @@ class ReleaseRecord:
         return json.dumps({"v": 1, **asdict(self)}, separators=(",", ":")).encode()
 
     @classmethod
-    def from_json(cls, data: bytes) -> ReleaseRecord | None:
+    def from_json(cls, data: bytes, *, release: str | None = None) -> ReleaseRecord | None:
         """Read a stored record; None where the bytes are not a complete one (an interrupted write).
 
-        Fields that this version does not know (a newer FTL wrote them) are ignored.
+        Fields that this version does not know (a newer FTL wrote them) are ignored; one of another type reads as
+        missing.
+
+        Args:
+            data: The stored bytes.
+            release: Its release as the file's name has it, which counts more than what the bytes say.
         """
         try:
-            known = _known(cls, parse_json(data))
-            services = {
-                name: ServiceRecord(**_known(ServiceRecord, entry) | {"layers": as_strs(entry.get("layers"))})
-                for name, entry in known.pop("services").items()
-            }
-            dependencies = {
-                name: DependencyRecord(**_known(DependencyRecord, entry))
-                for name, entry in known.pop("dependencies", {}).items()
-            }
-            logs = tuple(KeptLine(**_known(KeptLine, line)) for line in known.pop("logs", ()))
-            return cls(services=services, dependencies=dependencies, logs=logs, **known)
-        except (ValueError, TypeError, KeyError, AttributeError):
+            stored = as_object(parse_json(data))
+        except ValueError:
             return None
+        name = as_str(stored.get("release")) if release is None else release
+        if not all(
+            (
+                release is not None or isinstance(stored.get("release"), str),
+                isinstance(stored.get("outcome"), str),
+                isinstance(stored.get("started"), int | float),
+                isinstance(stored.get("services"), Mapping),
+            )
+        ):
+            return None
+        return cls(
+            release=name,
+            outcome=_OUTCOMES.get(as_str(stored.get("outcome")), "started"),
+            started=as_float(stored.get("started")),
+            seconds=as_float(stored.get("seconds")),
+            by=as_str(stored.get("by")),
+            commit=_str_or_none(stored.get("commit")),
+            version=as_str(stored.get("version")),
+            error=_str_or_none(stored.get("error")),
+            services={key: _service(entry) for key, entry in _entries(stored.get("services"))},
+            dependencies={key: _dependency(entry) for key, entry in _entries(stored.get("dependencies"))},
+            project=as_object(stored.get("project")),
+            origin=as_str_map(stored.get("origin")),
+            subject=as_str(stored.get("subject")),
+            bytes_sent=as_int(stored.get("bytes_sent")),
+            switched=as_float(stored.get("switched")),
+            rollback_of=_str_or_none(stored.get("rollback_of")),
+            bad=as_str(stored.get("bad")),
+            logs=tuple(_kept_line(line) for line in as_objects(stored.get("logs"))),
+        )
 
 
-def _known(
-    kind: type[ReleaseRecord | ServiceRecord | DependencyRecord | KeptLine], stored: Mapping[str, Any]
-) -> dict[str, Any]:
-    names = {known.name for known in fields(kind)}
-    return {name: value for name, value in stored.items() if name in names}
+_OUTCOMES: dict[str, ReleaseOutcome] = {outcome: outcome for outcome in get_args(ReleaseOutcome)}
+
+
+def _str_or_none(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _entries(value: object) -> list[tuple[str, Json]]:
+    return [(key, as_object(entry)) for key, entry in as_object(value).items() if isinstance(entry, Mapping)]
+
+
+def _service(stored: Json) -> ServiceRecord:
+    return ServiceRecord(
+        release=as_str(stored.get("release")),
+        image=as_str(stored.get("image")),
+        image_id=as_str(stored.get("image_id")),
+        content=as_str(stored.get("content")),
+        config=as_str(stored.get("config")),
+        pulled=as_str(stored.get("pulled")),
+        layers=as_strs(stored.get("layers")),
+    )
+
+
+def _dependency(stored: Json) -> DependencyRecord:
+    return DependencyRecord(
+        image=as_str(stored.get("image")),
+        image_id=as_str(stored.get("image_id")),
+        pulled=as_str(stored.get("pulled")),
+    )
+
+
+def _kept_line(stored: Json) -> KeptLine:
+    return KeptLine(
+        service=as_str(stored.get("service")),
+        container=as_str(stored.get("container")),
+        stream="stderr" if stored.get("stream") == "stderr" else "stdout",
+        time=as_str(stored.get("time")),
+        text=as_str(stored.get("text")),
+    )
 
 
 def loaded_by_ftl(releases: Iterable[ReleaseRecord]) -> dict[str, bool]:
@@ -173,6 +236,11 @@ def pull_references(releases: Iterable[ReleaseRecord]) -> dict[str, str]:
 
 
 def release_number(release: str) -> int:
-    """12 for "r12"; 0 for any other text."""
+    """12 for "r12"; 0 for any other text.
+
+    `str.isdigit` holds for "²" too, and `int` refuses both that and more than 4300 digits.
+    """
     digits = release[1:]
-    return int(digits) if release[:1] == "r" and digits.isdigit() else 0
+    if release[:1] != "r" or len(digits) > _MOST_DIGITS or not (digits.isascii() and digits.isdigit()):
+        return 0
+    return int(digits)

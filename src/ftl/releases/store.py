@@ -21,7 +21,7 @@ from ftl.engine.errors import ignoring
 from ftl.engine.tarball import tar_archive
 from ftl.engine.values import ContainerSpec, Mount
 from ftl.errors import EngineError
-from ftl.json_fields import parse_json
+from ftl.json_fields import as_float, as_object, as_str, parse_json
 from ftl.releases import audit
 from ftl.releases.record import ReleaseRecord, release_number
 
@@ -76,7 +76,11 @@ class History:
 
 async def read_history(engine: Engine, project: str) -> History:
     """All files of a project; empty before the first deploy. One API call."""
-    files = await engine.get_archive(CONTAINER, f"{ROOT}/{project}") or {}
+    return parse_history(project, await engine.get_archive(CONTAINER, f"{ROOT}/{project}") or {})
+
+
+def parse_history(project: str, files: Mapping[str, bytes]) -> History:
+    """A project's history from its files."""
     return History(
         _with_summaries(parse_records(files), files.get(f"{project}/{_SUMMARY}", b"")),
         _parse_hold(files.get(f"{project}/{_HOLD}", b"")),
@@ -92,22 +96,30 @@ async def read_records(engine: Engine, project: str) -> tuple[ReleaseRecord, ...
 def parse_records(files: Mapping[str, bytes]) -> tuple[ReleaseRecord, ...]:
     """The records in a project's files ("PROJECT/r12.json"), oldest first.
 
-    A file that cannot be read still has a name: it counts as a release that was started, so that its number is not
-    reused.
+    The name of a file is that of its release, whatever the record says. A file that cannot be read still has one: it
+    counts as a release that was started, so that its number is not reused. Other files are ignored.
     """
     records = []
-    for path, data in files.items():
-        release = PurePosixPath(path).stem
-        if release_number(release):
-            records.append(ReleaseRecord.from_json(data) or ReleaseRecord(release, "started", 0.0))
+    for name, data in files.items():
+        path = PurePosixPath(name)
+        if release_number(path.stem) and path.suffix == ".json" and len(path.parts) == 2:
+            record = ReleaseRecord.from_json(data, release=path.stem)
+            records.append(record or ReleaseRecord(path.stem, "started", 0.0))
     return tuple(sorted(records, key=lambda record: record.number))
 
 
 def _with_summaries(records: tuple[ReleaseRecord, ...], lines: bytes) -> tuple[ReleaseRecord, ...]:
-    """Records with those of old releases; one that has a file of its own counts as that."""
+    """Records with those of old releases; one that has a file of its own counts as that.
+
+    A line has no file name to go by: one that does not name a release is ignored.
+    """
     parsed = (ReleaseRecord.from_json(line) for line in lines.splitlines())
     known = {record.release for record in records}
-    old = {record.release: record for record in parsed if record is not None and record.release not in known}
+    old = {
+        record.release: record
+        for record in parsed
+        if record is not None and record.number and record.release not in known
+    }
     return tuple(sorted((*old.values(), *records), key=lambda record: record.number))
 
 
@@ -152,10 +164,12 @@ async def compact(engine: Engine, project: str, old: Sequence[ReleaseRecord]) ->
 def _parse_hold(data: bytes) -> Hold | None:
     """The hold in a file; an empty file says that it has ended, since the engine's archive calls cannot remove one."""
     try:
-        stored = parse_json(data)
-        return Hold(str(stored["reason"]), str(stored["by"]), float(stored["time"]))
-    except (ValueError, TypeError, KeyError):
+        stored = as_object(parse_json(data))
+    except ValueError:
         return None
+    if not {"reason", "by", "time"} <= stored.keys():
+        return None
+    return Hold(as_str(stored["reason"]), as_str(stored["by"]), as_float(stored["time"]))
 
 
 async def write_record(engine: Engine, project: str, record: ReleaseRecord) -> None:

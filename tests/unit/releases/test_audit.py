@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+
 from ftl.releases import audit
 from ftl.releases.audit import AuditEntry, begun, pack, parse, with_releases
 from ftl.releases.record import ReleaseRecord
@@ -41,6 +44,14 @@ def test_damaged_lines_and_unknown_fields_do_not_matter() -> None:
     assert parse(data) == (DEPLOY,)
     more = pack([DEPLOY]).replace(b"}", b', "more": 1}')
     assert parse(more) == (DEPLOY,)
+
+
+def test_a_line_with_a_value_of_another_type_is_left_out() -> None:
+    """A number as command has no words to look at."""
+    wrong: dict[str, object] = {"command": 5, "by": None, "release": [], "time": "now", "outcome": {}}
+    stored = asdict(DEPLOY)
+    lines = b"".join(json.dumps(stored | {name: value}).encode() + b"\n" for name, value in wrong.items())
+    assert parse(lines + pack([DEPLOY])) == (DEPLOY,)
 
 
 def test_the_file_stays_small() -> None:

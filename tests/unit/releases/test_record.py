@@ -19,7 +19,7 @@ from ftl.releases.record import (
     pull_references,
     release_number,
 )
-from ftl.releases.store import pack_records, parse_records
+from ftl.releases.store import pack_records, parse_history, parse_records
 
 texts = st.text(max_size=20)
 layers = st.lists(texts, max_size=3).map(tuple)
@@ -77,6 +77,37 @@ def test_the_number_of_an_unreadable_record_is_not_reused() -> None:
     assert [(one.release, one.outcome) for one in found] == [("r3", "live"), ("r12", "started")]
 
 
+@pytest.mark.parametrize("release", [5, None, "../other/r5", "r9"])
+def test_a_file_names_its_release(release: object) -> None:
+    """Another release in the record is not believed, whatever its type."""
+    stored = json.loads(ReleaseRecord("r3", "live", 1.0, by="ana").to_json()) | {"release": release}
+    found = parse_records({"shop/r3.json": json.dumps(stored).encode()})
+    assert [(one.release, one.number, one.by) for one in found] == [("r3", 3, "ana")]
+
+
+@pytest.mark.parametrize("name", ["shop/r3.txt", "shop/old/r3.json", "shop/r².json", "shop/rx.json"])
+def test_a_file_with_another_name_is_ignored(name: str) -> None:
+    """Only PROJECT/rN.json is a record."""
+    assert parse_records({name: ReleaseRecord("r3", "live", 1.0).to_json()}) == ()
+
+
+def test_a_summary_that_names_no_release_is_ignored() -> None:
+    """Its name would become a path that is removed when records are summed up."""
+    releases = ("r1", "../other/r5", "r²")
+    lines = b"\n".join(ReleaseRecord(release, "live", 1.0).to_json() for release in releases)
+    history = parse_history("shop", {"shop/history.jsonl": lines + b'\n{"release": 5}'})
+    assert [record.release for record in history.records] == ["r1"]
+
+
+def test_fields_of_another_type_read_as_missing() -> None:
+    """The rest of the record is read."""
+    wrong = {"seconds": "long", "by": 3, "error": [], "services": {"web": 1}, "logs": {}, "commit": 7}
+    stored = json.loads(ReleaseRecord("r3", "live", 1.0, subject="x").to_json()) | wrong
+    assert ReleaseRecord.from_json(json.dumps(stored).encode()) == ReleaseRecord(
+        "r3", "live", 1.0, subject="x"
+    )
+
+
 def test_a_record_of_an_earlier_version_is_read() -> None:
     """It has neither layers nor dependencies."""
     record = ReleaseRecord("r7", "live", 1.0, services={"web": ServiceRecord("r7", "i", "d", "c", "f")})
@@ -131,7 +162,8 @@ def test_records_are_private() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "number"), [("r1", 1), ("r12", 12), ("", 0), ("x3", 0), ("r", 0), ("r-1", 0)]
+    ("text", "number"),
+    [("r1", 1), ("r12", 12), ("", 0), ("x3", 0), ("r", 0), ("r-1", 0), ("r²", 0), ("r" + "9" * 5000, 0)],
 )
 def test_release_names_are_read(text: str, number: int) -> None:
     """r12 is 12; anything else is 0."""
