@@ -56,12 +56,12 @@ async def prune(request: LiveRequest, machine: Machine, *, emit: Emit, dry: bool
     """
     from ftl.engine.api import Engine
 
+    here = [] if request.server.is_local else await images_here(request.project)
     async with (
         authored_session(machine, request.project, request.root) as (session, observed, by),
         Engine(local_url(), name="this machine") as local,
     ):
         _, project = live_project(observed, request.server)
-        here = [] if request.server.is_local else await _images_here(local, request.project)
         keep = project.keep_releases
         operation = Operation(
             command="prune",
@@ -114,9 +114,13 @@ def plan_prune(observed: Observed, here: Sequence[Image], *, keep: int) -> Plan:
     )
 
 
-async def _images_here(engine: Engine, project: str) -> list[Image]:
+async def images_here(project: str) -> list[Image]:
+    """The project's images on this machine; none where it has no engine."""
+    from ftl.engine.api import Engine
+
     with suppress(FtlError):  # no engine here
-        return await engine.images(labels={labels.PROJECT: project})
+        async with Engine(local_url(), name="this machine") as engine:
+            return await engine.images(labels={labels.PROJECT: project})
     return []
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ftl.config.models.project import Project, ProjectInfo
 from ftl.deploy.operation import Operation, authored_session, dry_run, run
 from ftl.deploy.plan.cleanup import DEPENDENCY_STOP, STOP_SECONDS, refs
+from ftl.deploy.plan.leftovers import project_tags
 from ftl.deploy.plan.model import Change, Plan, Stage, compact
 from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.steps import (
@@ -24,13 +25,14 @@ from ftl.deploy.plan.steps import (
 from ftl.engine import labels
 from ftl.errors import UsageError
 from ftl.json_fields import as_objects, as_str
+from ftl.operations.prune import images_here
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.model import Track
-    from ftl.engine.values import Container
+    from ftl.engine.values import Container, Image
     from ftl.events import Emit
     from ftl.operations.live import LiveRequest
     from ftl.ssh.machine import Machine
@@ -95,12 +97,13 @@ async def remove(
                 + (f" but its volumes {', '.join(found.kept_volumes)}" if found.kept_volumes else ""),
                 hint="`--volumes` removes them with their data" if found.kept_volumes else None,
             )
+        here = await images_here(request.project)
         operation = Operation(
             command="remove",
             project=Project(project=ProjectInfo(name=request.project), server=request.server, services=()),
             root=request.root,
             by=by.name,
-            plan=lambda server: plan_remove(server, volumes=volumes),
+            plan=lambda server: plan_remove(server, here, volumes=volumes),
             lock_wait=request.lock_wait,
         )
         if dry:
@@ -125,14 +128,21 @@ def belongings(observed: Observed, *, volumes: bool) -> Belongings:
     )
 
 
-def plan_remove(observed: Observed, *, volumes: bool) -> Plan:
-    """Plan the removal of all that the project has. Pure."""
+def plan_remove(observed: Observed, here: Sequence[Image] = (), *, volumes: bool) -> Plan:
+    """Plan the removal of all that the project has. Pure.
+
+    Args:
+        observed: The server.
+        here: The project's images on this machine.
+        volumes: Remove its named volumes, too.
+    """
     found = belongings(observed, volumes=volumes)
     services = [*observed.services, *observed.of_role(labels.ROLE_HOOK)]
     service_ids = {container.id for container in services}
     others = [container for container in _containers(observed) if container.id not in service_ids]
-    images = [image for image in observed.images if image.labels.get(labels.PROJECT) == observed.project]
-    tags = tuple(tag for image in images for tag in image.tags if not tag.startswith("<none>"))
+    images = [image for image in observed.images if _owns(observed, image.labels)]
+    tags = project_tags(observed.project, images)
+    tags_here = project_tags(observed.project, here, latest=True)
     untagged = tuple(image.id for image in images if not image.tags)
     records = tuple(
         replace(record, project={}, outcome="replaced" if record.outcome == "live" else record.outcome)
@@ -154,6 +164,7 @@ def plan_remove(observed: Observed, *, volumes: bool) -> Plan:
                 (RemoveNetworks(found.networks),) if found.networks else (),
                 (RemoveVolumes(found.volumes),) if found.volumes else (),
                 (DropTags(tags),) if tags else (),
+                (DropTags(tags_here, here=True),) if tags_here else (),
                 (RemoveImages(untagged),) if untagged else (),
             ),
         ),

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.config.models.project import Dependency
+from ftl.deploy.apply.context import DeployContext, Resources
+from ftl.deploy.apply.images import drop_tags
 from ftl.deploy.plan.leftovers import leftovers
 from ftl.deploy.plan.steps import AmendRecords, DropTags, RemoveVolumes, StopAndRemove
 from ftl.engine import labels
 from ftl.engine.values import Image, Network, Volume
+from ftl.host.fleet import Fleet
+from ftl.host.session import Session
 from ftl.operations.prune import plan_prune
 from ftl.operations.remove import belongings, plan_remove
-from tests.unit.deploy.world import container, dependency, first, kinds, project, service
+from tests.support.clock import run
+from tests.support.fake_engine import FakeEngine
+from tests.unit.deploy.world import INFO, container, dependency, first, kinds, project, server, service
 from tests.unit.operations.test_rollback import image, on_server, released
 
 if TYPE_CHECKING:
@@ -111,6 +118,42 @@ def test_remove_takes_all_but_the_data() -> None:
     stop = first(made, StopAndRemove)
     assert isinstance(stop, StopAndRemove)
     assert (stop.service, stop.timeout) == ("web", 3.0)
+
+
+def test_remove_drops_only_tags_that_ftl_gave() -> None:
+    """A tag of the user's, and an image built from one of ours, have the label and stay."""
+    kept = replace(ours(image("r2")), tags=("shop-web:r2", "keep:2026", "shop-web:mine"))
+    derived = replace(
+        ours(image("r3")), id="sha256:derived", tags=("derived:latest", "x.example.com/shop-a:r1")
+    )
+    here = replace(ours(image("r2")), tags=("shop-web:r1", "shop-web:latest", "keep:2026"))
+    other = replace(here, tags=("shop-web-two:r1",), config={"Labels": {labels.PROJECT: "shop-web"}})
+    made = plan_remove(replace(everything(), images=(kept, derived)), (here, derived, other), volumes=False)
+    drops = [(step.tags, step.here) for step in made.steps if isinstance(step, DropTags)]
+    assert drops == [(("shop-web:r2",), False), (("shop-web:r1", "shop-web:latest"), True)]
+
+
+def test_a_tag_of_the_server_is_dropped_here_only_from_an_image_of_the_project() -> None:
+    """The same tag may name an image of the user's on this machine."""
+
+    async def check() -> None:
+        remote, local = FakeEngine(images=["shop-web:r1", "shop-web:r2"]), FakeEngine(images=["shop-web:r1"])
+        local.add_image("shop-web:r2", config={"Labels": OURS})
+        session = Session("server", None, remote, INFO)  # type: ignore[arg-type]
+        resources = Resources(project(), Path(), local)  # type: ignore[arg-type]
+        context = DeployContext(
+            project(), Path(), Fleet([session]), session, server(project()), "r3", lambda _: None, resources
+        )
+        await drop_tags(context, DropTags(("shop-web:r1", "shop-web:r2")))
+        assert await remote.images() == []
+        assert [one.tags for one in await local.images()] == [("shop-web:r1",)]
+        local.add_image("shop-web:latest", config={"Labels": OURS})
+        remote.add_image("shop-web:latest")
+        await drop_tags(context, DropTags(("shop-web:latest",), here=True))
+        assert [one.tags for one in await local.images()] == [("shop-web:r1",)]
+        assert [one.tags for one in await remote.images()] == [("shop-web:latest",)]
+
+    run(check())
 
 
 def test_records_of_a_removed_project_have_no_secrets() -> None:

@@ -9,6 +9,7 @@ from ftl.deploy.apply.context import ResolvedImage, Traffic
 from ftl.deploy.apply.runners import Runners
 from ftl.deploy.plan.pins import digest_of, origin_digest, with_digest
 from ftl.deploy.plan.steps import BringImage, DropTags, PushPull, RemoveImages, SendImages, TagPulled
+from ftl.engine import labels
 from ftl.errors import EngineError, EngineUnavailable, FtlError, TransferFailed
 from ftl.events import Note
 from ftl.image.registry.push_pull import pull, push
@@ -17,6 +18,8 @@ from ftl.references import repository
 from ftl.releases.record import loaded_by_ftl, pull_references
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from ftl.deploy.apply.context import DeployContext
     from ftl.engine.api import Engine
     from ftl.engine.values import Image
@@ -213,15 +216,27 @@ async def newest_image(context: DeployContext, reference: str) -> None:
 @RUNNERS.runs(DropTags)
 async def drop_tags(context: DeployContext, step: DropTags) -> None:
     """Untag old releases' images on both machines; a failure costs only disk space."""
-    for tag in step.tags:
-        try:
-            await _untag(context.engine, tag)
-            if not context.project.server.is_local:
-                await (await context.resources.local_engine()).untag(tag)
-        except EngineError as error:
-            context.emit(
-                Note(f"the image {tag} could not be removed: {error.cause or error.message}", "warning")
-            )
+    if not step.here:
+        for tag in step.tags:
+            await _drop_tag(context, tag, _untag(context.engine, tag))
+    if step.here or not context.project.server.is_local:
+        with suppress(EngineUnavailable):  # no engine here, and no images
+            local = await context.resources.local_engine()
+            own = await _own_tags(local, context.project.name)
+            for tag in (tag for tag in step.tags if tag in own):
+                await _drop_tag(context, tag, local.untag(tag))
+
+
+async def _drop_tag(context: DeployContext, tag: str, untagged: Awaitable[None]) -> None:
+    try:
+        await untagged
+    except EngineError as error:
+        context.emit(Note(f"the image {tag} could not be removed: {error.cause or error.message}", "warning"))
+
+
+async def _own_tags(engine: Engine, project: str) -> set[str]:
+    """Tags of a project's images by the engine's own list: the same tag may be another image on the server."""
+    return {tag for image in await engine.images(labels={labels.PROJECT: project}) for tag in image.tags}
 
 
 @RUNNERS.runs(RemoveImages)

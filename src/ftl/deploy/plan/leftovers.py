@@ -97,6 +97,22 @@ def _tags_of(project: str, images: Iterable[Image], services: Iterable[str]) -> 
             yield tag
 
 
+def project_tags(project: str, images: Iterable[Image], *, latest: bool = False) -> tuple[str, ...]:
+    """Tags that FTL gave to a project's images: PROJECT-SERVICE:rN.
+
+    Others are the user's, as `docker tag` gives them, or those of an image that was built from one of ours and inherits
+    its label.
+
+    Args:
+        project: The project.
+        images: Images of one machine.
+        latest: PROJECT-SERVICE:latest too, the tag of the last build on this machine.
+    """
+    pattern = re.compile(re.escape(project) + r"-[^/:]+:(?:r[0-9]+" + ("|latest)" if latest else ")"))
+    ours = (image for image in images if _is_ours(image, project))
+    return tuple(tag for image in ours for tag in image.tags if pattern.fullmatch(tag))
+
+
 def _untagged(project: str, images: Iterable[Image], needed: Iterable[str]) -> tuple[str, ...]:
     kept = set(needed)
     return tuple(

@@ -94,10 +94,15 @@ class TagPulled(ServiceStep):
 
 @dataclass(frozen=True, slots=True)
 class DropTags(Step):
-    """Untag images of releases beyond those kept for rollback, which frees their disk space."""
+    """Untag images of releases beyond those kept for rollback, which frees their disk space.
+
+    Attributes:
+        here: On this machine, not on the server; otherwise on the server, and here those that are the project's.
+    """
 
     kind: ClassVar[str] = "drop_tags"
     tags: tuple[str, ...]
+    here: bool = False
 
     @property
     def text(self) -> str:
