@@ -31,6 +31,12 @@ def choose(observed: Observed, name: str | None) -> ReleaseRecord:
     if record is None:
         raise UsageError(f"there is no release `{name}` of {observed.project}", hint=possible(observed))
     if record.outcome != "live" and record.release not in observed.live_releases:
+        if record.outcome == "replaced":
+            raise UsageError(
+                f"{record.release} cannot be restored: {observed.project} was removed since, and its configuration "
+                "with it",
+                hint=possible(observed),
+            )
         failed = record.outcome == "failed" and record.error != "interrupted"
         why = f" ({record.error})" if failed and record.error else ""
         ended = "failed" if failed else "was interrupted"

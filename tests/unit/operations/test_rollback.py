@@ -266,6 +266,15 @@ def test_a_release_that_cannot_be_restored_is_refused(release: str | None, words
     assert refused.value.hint
 
 
+def test_a_release_from_before_a_removal_is_refused_with_the_reason() -> None:
+    """It was live once, and `ftl remove` forgot its configuration."""
+    asked = project()
+    gone = replace(released(asked, "r1", outcome="replaced"), project={})
+    observed = on_server(asked, gone, released(asked, "r2"), live="r2")
+    with pytest.raises(UsageError, match="r1 cannot be restored: shop was removed since"):
+        choose(observed, "r1")
+
+
 def test_nothing_was_deployed() -> None:
     """The error names the next step."""
     with pytest.raises(UsageError, match="shop is not deployed") as refused:
