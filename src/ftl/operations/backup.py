@@ -47,7 +47,8 @@ class Backup:
 
     Attributes:
         file: Its path; `-` is stdout.
-        verified: Whether its end was seen; a dump of PostgreSQL has no mark there, and its tool reported success.
+        verified: Always true: a dump that is not whole is an error. That of PostgreSQL has no mark at its end; its tool
+            reported success.
     """
 
     file: str

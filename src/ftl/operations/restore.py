@@ -80,6 +80,7 @@ class Restored:
     Attributes:
         kept: Where the state before it is: a database's name on the server, or a file here; empty after a drill.
         contents: What the restored database has: "12 tables".
+        verified: Always true: a dump that is not whole is an error.
     """
 
     file: str

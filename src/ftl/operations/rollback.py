@@ -199,7 +199,7 @@ async def _rebuilt(
     """Build images that are gone from the release's commit.
 
     Returns:
-        None where the release has no commit, or FTL did not build one of the images.
+        Service -> image; empty where the release has no commit, or FTL did not build one of the images.
 
     Raises:
         BuildFailed: As `rebuilt_images`.

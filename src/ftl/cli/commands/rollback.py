@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @click.option(
     "--fresh-secrets",
     is_flag=True,
-    help="Take the values of env from ftl.yaml as it is now, not as recorded.",
+    help="Take the values of env from ftl.yaml as it is now, not as recorded; secrets that are files stay as recorded.",
 )
 @wait_lock_option
 @project_option

@@ -27,7 +27,6 @@ class Draft:
         dependencies: Likewise.
         notes: Comments inside a service or dependency, by its name.
         files: More files to write.
-        unset: Variables without a value here, by name, with the key that uses them.
     """
 
     source: str
@@ -41,7 +40,6 @@ class Draft:
     top: dict[str, object] = field(default_factory=dict)
     notes: dict[str, list[str]] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
-    unset: dict[str, str] = field(default_factory=dict)
     report: Report = field(default_factory=Report)
 
     def note(self, item: str, text: str) -> None:
