@@ -144,7 +144,7 @@ async def compact(engine: Engine, project: str, old: Sequence[ReleaseRecord]) ->
         return
     spec = ContainerSpec(
         image=store.image_id,
-        labels={labels.PROJECT: project, labels.ROLE: labels.ROLE_HOOK, labels.SERVICE: "records"},
+        labels={labels.PROJECT: project, labels.ROLE: labels.ROLE_TRANSFER, labels.SERVICE: "records"},
         entrypoint=("rm", "-f"),
         command=tuple(f"{ROOT}/{project}/{record.release}.json" for record in old),
         mounts=(Mount(VOLUME, ROOT),),
@@ -153,6 +153,9 @@ async def compact(engine: Engine, project: str, old: Sequence[ReleaseRecord]) ->
     name = f"{CONTAINER}-{project}"
     with suppress(EngineError, TimeoutError):
         async with asyncio.timeout(_REMOVE_SECONDS):
+            await engine.remove(
+                name, force=True
+            )  # of a deploy that was killed: its name would be taken for ever
             container = await engine.create(name, spec)
             try:
                 await engine.start(container)

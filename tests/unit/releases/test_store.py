@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from ftl.engine import labels
+from ftl.engine.values import ContainerSpec
 from ftl.releases.record import ReleaseRecord, ServiceRecord
 from ftl.releases.store import (
     CONTAINER,
@@ -119,6 +120,32 @@ def test_records_of_old_releases_are_summed_up_in_one_file() -> None:
         ]
         assert (read[0].by, read[0].outcome, read[0].services, read[0].project) == ("me", "live", {}, {})
         assert set(engine.by_name) == {CONTAINER}
+
+    asyncio.run(work())
+
+
+def test_the_container_that_removes_records_is_no_hook() -> None:
+    """A plan would call it a hook that still runs; one that a killed deploy left is replaced."""
+
+    async def work() -> None:
+        engine = RemovingEngine(images=["caddy:2"])
+        await ensure_store(engine, "caddy:2")
+        await engine.create(f"{CONTAINER}-shop", ContainerSpec(image="caddy:2", labels={}))
+        await write_records(engine, "shop", [whole(1), whole(2)])
+        made: list[str] = []
+        create = engine.create
+
+        async def noted(name: str, spec: ContainerSpec) -> str:
+            made.append(spec.labels[labels.ROLE])
+            return await create(name, spec)
+
+        engine.create = noted  # type: ignore[method-assign]
+        await compact(engine, "shop", [whole(1)])
+        assert made == [labels.ROLE_TRANSFER]
+        assert set(await engine.get_archive(CONTAINER, "/ftl/shop") or {}) == {
+            "shop/history.jsonl",
+            "shop/r2.json",
+        }
 
     asyncio.run(work())
 
