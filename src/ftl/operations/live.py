@@ -125,7 +125,13 @@ def select_units(request: LiveRequest, project: Project) -> tuple[tuple[str, ...
 
 
 def plan_live(
-    request: LiveRequest, by: Author, observed: Observed, project: Project, *, restart: bool = False
+    request: LiveRequest,
+    by: Author,
+    observed: Observed,
+    project: Project,
+    *,
+    dependencies: tuple[str, ...] = (),
+    restart: bool = False,
 ) -> Plan:
     """Plan a change of the containers of the live release. Pure.
 
@@ -133,7 +139,9 @@ def plan_live(
         request: What is asked for; its names are those of services.
         by: Who changes it.
         observed: The server.
-        project: The live release's project, as it shall be.
+        project: The live release's project, as it shall be: all of it, since the proxy's routes are those of all services.
+        dependencies: The dependencies to start if they are stopped; others are left alone. With these alone, and no
+            services in the request, no service is changed.
         restart: Replace containers that are as they should be, too.
 
     Raises:
@@ -141,10 +149,12 @@ def plan_live(
     """
     record, _ = live_project(observed, request.server)
     services = select_names(request.services, [service.name for service in project.services], kind="service")
+    if dependencies and not request.services:
+        services = ()
     deploy = DeployRequest(
         project,
         request.root,
-        services,
+        (*services, *dependencies),
         adopt=True,
         hooks=False,
         keep_dependencies=True,

@@ -18,9 +18,6 @@ def plan_start(request: LiveRequest, by: Author, observed: Observed) -> Plan:
     """Plan to start the containers that were stopped, of dependencies too. Pure."""
     project = running_project(request, observed)
     services, dependencies = select_units(request, project)
-    named = replace(
-        project,
-        services=tuple(service for service in project.services if service.name in services),
-        dependencies=tuple(one for one in project.dependencies if services or one.name in dependencies),
-    )
-    return plan_live(replace(request, services=services), by, observed, named)
+    if services:  # they need the dependencies
+        dependencies = tuple(dependency.name for dependency in project.dependencies)
+    return plan_live(replace(request, services=services), by, observed, project, dependencies=dependencies)

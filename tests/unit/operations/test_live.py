@@ -226,6 +226,45 @@ def test_start_starts_what_was_stopped() -> None:
     assert plan_start(REQUEST, ME, live(asked, *replicas(asked, 2))).empty
 
 
+def both_live(asked: Project, *, web: str = "running", api: str = "running") -> Observed:
+    """The server where web and api are live, and postgres was stopped on purpose."""
+    boxes = [
+        numbered(box, 1)
+        for name, state in (("web", web), ("api", api))
+        for box in container(asked, name, "r1", content="content-r1", state=state)
+    ]
+    record = released(asked, "r1")
+    stopped = dependency(asked, "postgres", state="exited")
+    return server(asked, *boxes, stopped, live={"web": "r1", "api": "r1"}, releases=(record,))
+
+
+PAIR = project(
+    service("web"), service("api"), dependencies=(Dependency(name="postgres", image="postgres:16"),)
+)
+
+
+@pytest.mark.parametrize("state", ["running", "exited"])
+def test_a_change_of_one_service_leaves_the_routes_of_all(state: str) -> None:
+    """Start, restart, scale and stop of web write no site: requests for api go on."""
+    observed = both_live(PAIR, web="exited", api=state)
+    only = replace(REQUEST, services=("web",))
+    started = plan_start(only, ME, observed)
+    assert "RestartContainers" in kinds(started)
+    running = both_live(PAIR, api=state)
+    plans = [started, plan_restart(only, ME, running), scaled(running, 2), plan_stop(only, ME, running)]
+    assert [[kind for kind in kinds(made) if kind in ("ApplySite", "RemoveSite")] for made in plans] == [[]] * 4
+    assert all("api" not in {step.subject for step in made.steps} for made in plans)
+
+
+def test_a_dependency_that_was_stopped_stays_stopped() -> None:
+    """Restart and scale leave it, start of services starts it, and start of it alone changes no service."""
+    running = both_live(PAIR)
+    for made in (plan_restart(REQUEST, ME, running), scaled(running, 2)):
+        assert "postgres" not in {step.subject for step in made.steps}
+    alone = plan_start(replace(REQUEST, services=("postgres",)), ME, both_live(PAIR, web="exited"))
+    assert {step.subject for step in alone.steps} == {"postgres"}
+
+
 def test_unknown_services_and_nothing_deployed_are_refused() -> None:
     """Each error says what there is."""
     asked = project()

@@ -251,6 +251,7 @@ def diff(
     dependencies = tuple(
         dependency_change(project, dependency, observed, keep=bool(only) or request.keep_dependencies)
         for dependency in project.dependencies
+        if not request.same_release or dependency.name in only
     )
     removed = () if only or request.same_release else removed_from_file(project, observed)
     jobs = (
@@ -265,6 +266,8 @@ def diff(
         target = target_site(project, observed, serving, files)
         if request.keep_tls:
             target = with_stored_tls(target, observed)
+        if request.same_release:
+            target = _unchanged_site(observed) or target
         _refuse_conflicts(target, observed)
     makes_release = not request.same_release and bool(
         removed
@@ -292,6 +295,12 @@ def diff(
         release=release,
         commit=commit,
     )
+
+
+def _unchanged_site(observed: Observed) -> Site | None:
+    """The proxy's present site; None where it is lost, or a deploy was interrupted while it changed the routes."""
+    written = observed.proxy.site(observed.project) if observed.proxy is not None else None
+    return observed.site if written is not None and written.transition is None else None
 
 
 def _other_sites(observed: Observed) -> list[Site]:
