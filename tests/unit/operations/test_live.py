@@ -252,7 +252,9 @@ def test_a_change_of_one_service_leaves_the_routes_of_all(state: str) -> None:
     assert "RestartContainers" in kinds(started)
     running = both_live(PAIR, api=state)
     plans = [started, plan_restart(only, ME, running), scaled(running, 2), plan_stop(only, ME, running)]
-    assert [[kind for kind in kinds(made) if kind in ("ApplySite", "RemoveSite")] for made in plans] == [[]] * 4
+    assert [[kind for kind in kinds(made) if kind in ("ApplySite", "RemoveSite")] for made in plans] == [
+        []
+    ] * 4
     assert all("api" not in {step.subject for step in made.steps} for made in plans)
 
 
