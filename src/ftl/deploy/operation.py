@@ -255,6 +255,12 @@ def _outcome_note(plan: Plan, operation: Operation, executor: Executor) -> Note 
         )
     if executor.committed:
         return Note(f"{plan.release} is live, and everything is done except its post hooks", "warning")
+    if not any(stage.decides for stage in plan.stages):
+        return Note(
+            f"`ftl {operation.verb}` did not finish",
+            "warning",
+            hint=f"`ftl {operation.command}` again finishes what is left",
+        )
     if any(change.kind == "service" and change.action != "created" for change in plan.changes):
         return Note("nothing was switched: the release that was live goes on")
     return None

@@ -27,8 +27,8 @@ class DeployRequest:
         hooks: Run the hooks of the services that change.
         keep_dependencies: Leave dependencies as they are; one that does not run is started.
         keep_tls: Leave certificates as the proxy has them: the project's files for TLS are not at hand.
-        same_release: Change containers of the live release, and make no new one. The routes stay, and so do dependencies
-            that `services` does not name.
+        same_release: Change containers of the live release, and make no new one. The routes stay, and so do
+            dependencies that `services` does not name.
         restart: Replace the containers of `services`, whether they changed or not.
         rollback_of: The earlier release that is restored.
         hold: Stop deploys afterwards, for this reason; empty: do not.

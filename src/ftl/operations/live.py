@@ -139,7 +139,7 @@ def plan_live(
         request: What is asked for; its names are those of services.
         by: Who changes it.
         observed: The server.
-        project: The live release's project, as it shall be: all of it, since the proxy's routes are those of all services.
+        project: The live release's project, as it shall be, with all services: the proxy has routes of each.
         dependencies: The dependencies to start if they are stopped; others are left alone. With these alone, and no
             services in the request, no service is changed.
         restart: Replace containers that are as they should be, too.

@@ -1,0 +1,32 @@
+"""Note after a failure: whether the old release goes on, or which command finishes the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from ftl.deploy.operation import Operation, _outcome_note
+from ftl.deploy.plan.model import Change, Plan, Stage
+from tests.unit.deploy.world import project
+
+if TYPE_CHECKING:
+    from ftl.deploy.apply.executor import Executor
+
+
+@pytest.mark.parametrize("decides", [True, False])
+def test_only_a_plan_with_a_decision_leaves_the_old_release(decides: bool) -> None:
+    """A removal that fails half way has stopped something: running it again finishes that."""
+    change = Change("web", "removed", "", "shop-web:r1")
+    plan = Plan("server", "shop", "r1", (change,), (Stage("services", (), decides=decides),))
+    operation = Operation("remove", project(), Path(), "me@here", lambda _: plan)
+    failed = cast("Executor", SimpleNamespace(incomplete=False, committed=False))
+    note = _outcome_note(plan, operation, failed)
+    assert note is not None
+    texts = (note.text, note.hint)
+    if decides:
+        assert "nothing was switched" in texts[0]
+    else:
+        assert texts == ("`ftl remove` did not finish", "`ftl remove` again finishes what is left")
