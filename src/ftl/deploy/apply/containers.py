@@ -161,7 +161,7 @@ async def restart_containers(context: DeployContext, step: RestartContainers) ->
 async def wait(context: DeployContext, step: WaitHealthy) -> None:
     """Wait until all of a service's containers are healthy.
 
-    From then on the engine restarts new ones whenever they exit.
+    From then on new ones have the restart policy of ftl.yaml.
     """
 
     async def work(container: ContainerRef) -> None:
@@ -175,7 +175,7 @@ async def wait(context: DeployContext, step: WaitHealthy) -> None:
             emit=context.emit,
         )
         if not container.id:
-            await context.engine.set_restart_policy(number, "always")
+            await restore_restart_policy(context.engine, number)
 
     await gather(work(container) for container in step.containers)
 
@@ -207,7 +207,7 @@ async def set_restart_policy(context: DeployContext, step: SetRestartPolicy) -> 
 
     async def update(container: ContainerRef) -> None:
         with ignoring(404):
-            await context.engine.set_restart_policy(container.id, "always")
+            await restore_restart_policy(context.engine, container.id)
 
     await gather(update(container) for container in step.containers)
 
