@@ -50,3 +50,9 @@ def as_listed(reference: str) -> str:
     """Form in which an engine lists a reference: `familiar`; a tag beside a digest is left out."""
     name, at, digest = reference.partition("@")
     return familiar(f"{repository(name)}@{digest}" if at else reference)
+
+
+def pull_reference(image: str) -> str:
+    """Digest reference that a container's image was pulled by; empty without a digest."""
+    name, at, digest = image.partition("@")
+    return f"{repository(name)}@{digest}" if at else ""

@@ -7,6 +7,8 @@ import secrets
 import shlex
 import socket
 import subprocess
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -148,9 +150,16 @@ def test_a_published_port_80_answers_here(sandbox: tuple[Project, str], busybox:
     page = "echo hello > /srv/index.html; exec httpd -f -p 8000 -h /srv"
     started = ssh(there, f"docker run -d -p 80:8000 {busybox} sh -c '{page}'")
     assert started.returncode == 0, started.stderr
-    with socket.create_connection(("127.0.0.1", int(str(there["http_port"]))), timeout=10) as connection:
-        connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
-        answer = b"".join(iter(lambda: connection.recv(4096), b""))
+    answer = b""
+    for _ in range(50):  # it is reset until httpd listens
+        with (
+            suppress(ConnectionError),
+            socket.create_connection(("127.0.0.1", int(str(there["http_port"]))), timeout=10) as connection,
+        ):
+            connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            answer = b"".join(iter(lambda: connection.recv(4096), b""))
+            break
+        time.sleep(0.2)
     assert answer.endswith(b"hello\n")
 
 

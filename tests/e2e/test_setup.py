@@ -232,7 +232,7 @@ def test_a_lockout_is_prevented(server_factory: ServerFactory, ftl: Callable[...
     ours = ("-s", where_we_come_from(own), "-p", "tcp", "--dport", "22")
     own.run("iptables", "-A", "INPUT", *ours, "-j", "ACCEPT")
     own.run("iptables", "-P", "INPUT", "DROP")
-    assert setup(app, "--as", "root") == ["apply_firewall"]
+    assert setup(app, "--as", "root") == ["apply_firewall", "start_cron"]  # where it was killed, and on
     assert has_rules(own)
     assert not passes(prober, own.address, 22)
     own.run("iptables", "-P", "INPUT", "ACCEPT")

@@ -185,11 +185,14 @@ async def stop_old(context: DeployContext, step: StopOld) -> None:
     """Stop the old containers first; they are started again if the release is not decided.
 
     Until then they have no restart policy: an engine that crashed meanwhile would start them beside the new ones. One
-    that an earlier step has stopped is left to that step, which is undone after everything that came later.
+    that an earlier step has stopped is left to that step, which is undone after everything that came later. One that
+    did not run before stays stopped: what uses its data by then may be the container of another service.
     """
     containers = [container for container in step.containers if container.id not in context.stopped]
     context.stopped.update(container.id for container in containers)
-    context.undo.add(step, lambda: _start(context, containers))
+    running = {one.id for one in context.observed.containers if one.state in ("running", "restarting", "paused")}
+    before = [container for container in containers if container.id in running]
+    context.undo.add(step, lambda: _start(context, before))
     for container in containers:
         await context.engine.set_restart_policy(container.id, "no")
     await gather(context.engine.stop(container.id, timeout=step.timeout) for container in containers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import task_group
@@ -10,7 +10,7 @@ from ftl.deploy.names import is_parked
 from ftl.deploy.replicas import generation_of, reached_by
 from ftl.engine import labels
 from ftl.proxy.state import observe as observe_proxy
-from ftl.references import as_listed, familiar
+from ftl.references import as_listed, familiar, pull_reference
 from ftl.releases.record import release_number
 from ftl.releases.store import read_history
 
@@ -35,6 +35,7 @@ class Observed:
         releases: Release records, oldest first.
         hold: Why deploys of the project are stopped, if they are.
         audit: Earlier changes of the project, oldest first.
+        unsettled: Live releases whose record on the server still says "started" (`settled`).
     """
 
     server: str
@@ -48,6 +49,7 @@ class Observed:
     releases: tuple[ReleaseRecord, ...] = ()
     hold: Hold | None = None
     audit: tuple[AuditEntry, ...] = ()
+    unsettled: frozenset[str] = frozenset()
 
     def of_role(self, role: str) -> tuple[Container, ...]:
         """The project's own containers of one role."""
@@ -132,15 +134,17 @@ class Observed:
     def live_containers(self, service: str) -> tuple[Container, ...]:
         """The containers of a service that requests go to.
 
-        Without a live file they are those of its live release.
+        Without a live file they are those of its live release: of its oldest generation that runs. A newer one beside
+        it is of a restart that was killed, perhaps before it was healthy.
         """
         reached = self._reached(service)
         if reached:
             return reached
         live = self.live_release(service)
         own = [one for one in self.containers_of(service) if one.labels[labels.RELEASE] == live]
-        newest = max(map(generation_of, own), default=1)
-        return tuple(one for one in own if generation_of(one) == newest)
+        running = [one for one in own if one.state == "running"]
+        oldest = min(map(generation_of, running or own), default=1)
+        return tuple(one for one in own if generation_of(one) == oldest)
 
     def live_alias(self, service: str) -> str:
         """Alias that the live file of a service holds; empty where it leads to no container."""
@@ -189,7 +193,7 @@ async def observe(engine: Engine, info: EngineInfo, project: str, server: str) -
         volumes = group.create_task(engine.volumes())
         history = group.create_task(read_history(engine, project))
         proxy = group.create_task(observe_proxy(engine))
-    return Observed(
+    observed = Observed(
         server=server,
         info=info,
         project=project,
@@ -202,6 +206,38 @@ async def observe(engine: Engine, info: EngineInfo, project: str, server: str) -
         hold=history.result().hold,
         audit=history.result().audit,
     )
+    return settled(observed)
+
+
+def settled(observed: Observed) -> Observed:
+    """The server with records of live releases that stayed "started" as their deploy would have written them.
+
+    It was killed between the switch and the record. Image IDs and digests come from the containers.
+    """
+    live = observed.live_releases
+    cut = [one for one in observed.releases if one.outcome == "started" and one.services]
+    unsettled = frozenset(record.release for record in cut if record.release in live)
+    records = (
+        _as_live(observed, record) if record.release in unsettled else record for record in observed.releases
+    )
+    return replace(observed, releases=tuple(records), unsettled=unsettled)
+
+
+def _as_live(observed: Observed, record: ReleaseRecord) -> ReleaseRecord:
+    services, dependencies = dict(record.services), dict(record.dependencies)
+    for container in observed.services:
+        entry = services.get(container.labels[labels.SERVICE])
+        if entry is not None and not entry.image_id and entry.release == container.labels[labels.RELEASE]:
+            services[container.labels[labels.SERVICE]] = replace(
+                entry, image_id=container.image_id, pulled=pull_reference(container.image)
+            )
+    for name, container in observed.dependencies.items():
+        known = dependencies.get(name)
+        if known is not None and not known.image_id:
+            dependencies[name] = replace(
+                known, image_id=container.image_id, pulled=pull_reference(container.image)
+            )
+    return replace(record, outcome="live", services=services, dependencies=dependencies)
 
 
 def release_of(container: Container) -> int:

@@ -86,9 +86,10 @@ def _records(diff: Diff, keep: int) -> Iterator[Step]:
 
 
 def policy_track(diff: Diff) -> Track:
-    """Set the restart policy of running containers that stay and were created without `always`.
+    """Set the restart policy of running containers that stay and may be without theirs.
 
-    Those of 0.1.0 were.
+    Those of 0.1.0 were created without, and those of a restart without a switch may have been cut off before they
+    were healthy.
 
     Containers that do not run may have been stopped on purpose, and keep theirs.
     """
@@ -101,10 +102,18 @@ def policy_track(diff: Diff) -> Track:
     leave = {container.id for removed in diff.removed for container in removed.containers}
     leave |= {container.id for change in diff.starting for container in change.current}
     leave |= {container.id for container in _replaced_dependencies(diff)}
+    unproven = {
+        container.id
+        for change in diff.services
+        if change.once_live and not observed.live_alias(change.name)
+        for container in change.current
+    }
     without = [
         one
         for one in stay
-        if one.state == "running" and labels.RESTART not in one.labels and one.id not in leave
+        if one.state == "running"
+        and (labels.RESTART not in one.labels or one.id in unproven)
+        and one.id not in leave
     ]
     return (SetRestartPolicy(refs(without)),) if without else ()
 

@@ -74,7 +74,7 @@ def _pin(reference: str, entry: ServiceRecord | DependencyRecord | None, running
     if entry is not None:
         before, pulled = entry.image, entry.pulled
     elif running is not None:
-        before, pulled = configured_reference(running.image), pull_reference(running.image)
+        before, pulled = configured_reference(running.image), references.pull_reference(running.image)
     else:
         return ""
     same = references.familiar(before) == references.familiar(reference)
@@ -129,9 +129,3 @@ def configured_reference(image: str) -> str:
     """Image of a container as ftl.yaml names it, without the digest of `with_digest`."""
     name, _, digest = image.partition("@")
     return name if digest and ":" in name.rpartition("/")[2] else image
-
-
-def pull_reference(image: str) -> str:
-    """Digest reference that a container's image was pulled by; empty without a digest."""
-    name, at, digest = image.partition("@")
-    return f"{references.repository(name)}@{digest}" if at else ""

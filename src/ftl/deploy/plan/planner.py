@@ -12,7 +12,7 @@ from ftl.deploy.plan.exclusive import in_order, refuse_shared_data
 from ftl.deploy.plan.major_versions import refuse_major_versions
 from ftl.deploy.plan.model import Change, Plan, Stage, Track
 from ftl.deploy.plan.ownership import refuse_other_repository, refuse_taken_names
-from ftl.deploy.plan.pins import configured_reference, pull_reference
+from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.reasons import read_only_at_first, recorded_section
 from ftl.deploy.plan.rollout import (
     dependency_track,
@@ -27,6 +27,7 @@ from ftl.deploy.plan.steps import ApplySite, AwaitCertificates, Decide, Record, 
 from ftl.engine import labels
 from ftl.proxy.site import TlsFiles
 from ftl.proxy.tls.issuance import hosts_to_certify
+from ftl.references import pull_reference
 from ftl.releases.record import DependencyRecord, ReleaseRecord, ServiceRecord
 from ftl.releases.store import Hold
 
@@ -122,14 +123,14 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
 
 def _repaired_records(diff: Diff) -> Track:
     """Records of deploys that were interrupted: their release went live, or it never did."""
-    live = diff.observed.live_releases
-    unfinished = [record for record in diff.observed.releases if record.outcome == "started"]
+    live, unsettled = diff.observed.live_releases, diff.observed.unsettled
     return tuple(
         Record(
             diff.project.name,
             replace(record, outcome="live" if record.release in live else "interrupted"),
         )
-        for record in unfinished
+        for record in diff.observed.releases
+        if record.outcome == "started" or record.release in unsettled
         if record.services  # one that cannot be read says nothing
     )
 

@@ -10,10 +10,10 @@ from ftl.deploy.plan.pins import (
     configured_reference,
     digest_of,
     origin_digest,
-    pull_reference,
     with_digest,
 )
 from ftl.engine.values import Image
+from ftl.references import pull_reference
 
 if TYPE_CHECKING:
     from ftl.engine.values import Store

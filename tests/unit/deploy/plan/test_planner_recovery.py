@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from ftl.config.models.project import Dependency
+from ftl.deploy.observe.state import settled
 from ftl.deploy.plan import steps as s
 from ftl.engine import labels
 from ftl.engine.values import Container
@@ -195,3 +196,53 @@ def test_a_hook_that_still_runs_gets_the_time_to_stop_that_the_user_gave() -> No
     }
     assert removed == {"shop-web-r2-pre": 45.0, "shop-web-r2-post": 0.0}
     assert any("shop-web-r2-pre" in note and "45 s" in note for note in found.notes)
+
+
+def test_a_release_that_was_cut_off_after_its_switch_is_the_live_one_for_every_plan() -> None:
+    """Its record counts as live at once, with the image that its containers run; the plan writes that down."""
+    asked = project()
+    observed = settled(
+        server(
+            asked,
+            *container(asked, "web", "r2"),
+            *container(asked, "web", "r3"),
+            live={"web": "r3"},
+            releases=(record("r2", web="r2"), record("r3", "started", web="r3")),
+        )
+    )
+    live = observed.live_record
+    assert live is not None
+    assert (live.release, live.services["web"].image_id) == ("r3", "sha256:x")
+    assert [step.record for step in plan(asked, observed).steps if isinstance(step, s.Record)] == [live]
+
+
+def test_a_release_that_was_cut_off_before_its_switch_stays_undecided() -> None:
+    """Only the live file makes it live."""
+    asked = project()
+    releases = (record("r2", web="r2"), record("r3", "started", web="r3"))
+    containers = (*container(asked, "web", "r2"), *container(asked, "web", "r3"))
+    observed = settled(server(asked, *containers, live={"web": "r2"}, releases=releases))
+    assert observed.releases == releases
+
+
+@pytest.mark.parametrize(
+    ("old", "removed", "policies"),
+    [("running", ["id-g2"], []), ("exited", ["id-shop-worker-r1"], ["id-g2"])],
+)
+def test_after_a_killed_restart_without_a_port_the_proven_container_stays(
+    old: str, removed: list[str], policies: list[str]
+) -> None:
+    """The new generation is removed while the old one runs; else it stays, and gets its restart policy."""
+    asked = project(service("worker", port=None, routes=()))
+    (first,) = container(asked, "worker", "r1", state=old)
+    again = replace(
+        first,
+        id="id-g2",
+        name="shop-worker-r1g2",
+        state="running",
+        labels={**first.labels, labels.GENERATION: "2"},
+    )
+    made = plan(asked, server(asked, first, again, releases=(record("r1", worker="r1"),)))
+    gone = [ref.id for step in made.steps if isinstance(step, s.StopAndRemove) for ref in step.containers]
+    given = [ref.id for step in made.steps if isinstance(step, s.SetRestartPolicy) for ref in step.containers]
+    assert (gone, given) == (removed, policies)
