@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -40,6 +41,8 @@ async def rebuilt_images(
     Raises:
         BuildFailed: The checkout does not have the commit, or an image could not be built.
     """
+    if not re.fullmatch("[0-9a-f]{7,64}", commit):  # from a record: not to be read as an option by git
+        raise BuildFailed(f"`{commit[:40]}` is not the ID of a commit")
     async with checkout(root, commit) as folder:
         return await built_images(DeployRequest(project, folder, tuple(services)), platform, emit)
 

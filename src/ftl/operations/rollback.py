@@ -152,6 +152,7 @@ def restored_project(observed: Observed, target: ReleaseRecord, request: Rollbac
     """The project of an earlier release, with the dependencies and the proxy of the live one."""
     project = recorded_project(target, request.server)
     _, live = live_project(observed, request.server)
+    _refuse_shared(project, live, target)
 
     def refreshed(service: Service) -> Service:
         fresh = request.fresh.get(service.name, {})
@@ -161,9 +162,44 @@ def restored_project(observed: Observed, target: ReleaseRecord, request: Rollbac
         project,
         services=tuple(map(refreshed, project.services)),
         dependencies=live.dependencies,
-        proxy=live.proxy,
+        proxy=replace(live.proxy, redirects=project.proxy.redirects),  # they belong to the routes
         keep_releases=live.keep_releases,
         volumes=tuple(sorted({*project.volumes, *live.volumes})),
+    )
+
+
+def _refuse_shared(project: Project, live: Project, target: ReleaseRecord) -> None:
+    """Refuse services beside dependencies that would be called the same, or use the same data.
+
+    Raises:
+        UsageError: One of the target's services is a dependency of the live release, or the reverse.
+    """
+    used = {volume: dependency.name for dependency in live.dependencies for volume in _volumes(dependency)}
+    names = {dependency.name for dependency in live.dependencies}
+    gone = {one.name for one in project.dependencies} - names
+    before = {volume for one in project.dependencies for volume in _volumes(one)}
+    for service in project.services:
+        shared = next(
+            (volume for volume in _volumes(service) if volume in used and volume not in before), None
+        )
+        if service.name in names or shared is not None:
+            other = service.name if service.name in names else used[shared or ""]
+            raise _moved(target, f"{service.name} was a service then, and {other} is a dependency now")
+    for service in live.services:
+        if service.name in gone:
+            raise _moved(target, f"{service.name} was a dependency then, and is a service now")
+
+
+def _volumes(section: Service | Dependency) -> set[str]:
+    return {mount.source for mount in section.mounts if mount.is_named}
+
+
+def _moved(target: ReleaseRecord, why: str) -> UsageError:
+    commit = (target.commit or "").removesuffix("-dirty")[:12]
+    return UsageError(
+        f"{target.release} cannot be restored beside the dependencies that run: {why}",
+        cause="a rollback leaves dependencies and their data as they are",
+        hint=f"`git checkout {commit}` and `ftl deploy` make the change in order" if commit else None,
     )
 
 

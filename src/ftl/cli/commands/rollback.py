@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("release", required=False)
 @dry_run_option
-@click.option("--hooks", is_flag=True, help="Run the hooks of that release, too.")
+@click.option("--hooks", is_flag=True, help="Also run the hooks of that release, those on the server.")
 @click.option("--hold", is_flag=True, help="Let nobody deploy until `ftl deploy --end-hold`; needs -m.")
 @click.option(
     "-m", "--message", "reason", metavar="REASON", default="", help="Why, for those who deploy next."

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ftl.config import Server, Service
+    from ftl.config.models.service import Hook, Hooks
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.sources import ImageSource
     from ftl.releases.record import ReleaseRecord, ServiceRecord
@@ -36,7 +37,10 @@ class RecordedImages:
 
 
 def recorded_project(record: ReleaseRecord, server: Server) -> Project:
-    """The project as a release deployed it.
+    """The project as a release deployed it, without anything that would act on this machine.
+
+    Others who may use the server's engine can write its records. So the commands of registries and secrets, and hooks
+    that run here, are left out: those of a checkout of the repository alone are run.
 
     Args:
         record: Its record.
@@ -52,13 +56,24 @@ def recorded_project(record: ReleaseRecord, server: Server) -> Project:
             hint="`ftl releases` lists those that are; `keep_releases` in ftl.yaml says how many stay",
         )
     try:
-        return replace(Project.from_dict(record.project), server=server)
+        project = Project.from_dict(record.project)
+        services = tuple(replace(service, hooks=_remote_hooks(service.hooks)) for service in project.services)
+        return replace(project, server=server, services=services, registries=(), secrets=())
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise FtlError(
             f"the record of {record.release} cannot be read",
             cause=str(error),
             hint=f"FTL {record.version} wrote it: use that version",
         ) from error
+
+
+def _remote_hooks(hooks: Hooks) -> Hooks:
+    """The hooks that run on the server."""
+
+    def remote(hook: Hook | None) -> Hook | None:
+        return None if hook is None or hook.remote is None else replace(hook, local=None)
+
+    return replace(hooks, pre=remote(hooks.pre), post=remote(hooks.post))
 
 
 def live_project(observed: Observed, server: Server) -> tuple[ReleaseRecord, Project]:
