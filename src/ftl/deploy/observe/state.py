@@ -210,7 +210,7 @@ async def observe(engine: Engine, info: EngineInfo, project: str, server: str) -
 
 
 def settled(observed: Observed) -> Observed:
-    """The server with records of live releases that stayed "started" as their deploy would have written them.
+    """Count a release that was switched as live, though its record still says "started".
 
     It was killed between the switch and the record. Image IDs and digests come from the containers.
     """
