@@ -25,7 +25,7 @@ def plan_scale(numbers: Mapping[str, int]) -> Callable[[LiveRequest, Author, Obs
 
     def plan(request: LiveRequest, by: Author, observed: Observed) -> Plan:
         project = live_project(observed, request.server)[1]
-        _refuse_published(project, numbers)
+        _refuse_several(project, numbers)
         return plan_live(
             replace(request, services=tuple(numbers)), by, observed, with_replicas(project, numbers)
         )
@@ -33,14 +33,19 @@ def plan_scale(numbers: Mapping[str, int]) -> Callable[[LiveRequest, Author, Obs
     return plan
 
 
-def _refuse_published(project: Project, numbers: Mapping[str, int]) -> None:
-    """Refuse several containers of a service that publishes ports of the server: they cannot share one."""
+def _refuse_several(project: Project, numbers: Mapping[str, int]) -> None:
+    """Refuse several containers of a service that publishes ports of the server, or never runs twice."""
     select_names(tuple(numbers), [service.name for service in project.services], kind="service")
     for service in project.services:
         if service.forwards and numbers.get(service.name, 1) > 1:
             raise UsageError(
                 f"{service.name} cannot have several containers: it publishes {', '.join(service.forwards)}",
                 hint="only one container can have a port of the server: remove `forwards`",
+            )
+        if service.recreate and numbers.get(service.name, 1) > max(1, service.replicas):
+            raise UsageError(
+                f"{service.name} cannot have several containers: it has `recreate: true`, so it never runs twice",
+                hint="remove `recreate` if they may use their data at the same time",
             )
 
 

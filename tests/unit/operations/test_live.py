@@ -280,6 +280,9 @@ def test_unknown_services_and_nothing_deployed_are_refused() -> None:
     published = project(service(forwards=("2222:22",)))
     with pytest.raises(UsageError, match="web cannot have several containers"):
         scaled(live(published, *replicas(published, 1)), 2)
+    alone = project(service(recreate=True))
+    with pytest.raises(UsageError, match="never runs twice"):
+        scaled(live(alone, *replicas(alone, 1)), 2)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def command(options: Options, name: str, path: str, drill: bool, yes: bool) -> N
     """
     from ftl.suggestions import select_names
 
-    project, root, address = load_project(options)
+    project, root, address = load_project(options, changes=not drill)
     select_names([name], [one.name for one in project.dependencies], kind="dependency")
     if path == "-" and not (yes or drill):
         raise UsageError("nobody can be asked, since stdin has the backup", hint="`--yes` restores it")
