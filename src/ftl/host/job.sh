@@ -22,11 +22,13 @@ among() { # LIST VALUE
 }
 
 # shellcheck disable=SC2046
-set -- $(inspect '{{index .Config.Labels "ftl.when"}} {{.State.Running}} {{.State.StartedAt}}')
-[ $# = 10 ] || exit 0
+set -- $(inspect '{{index .Config.Labels "ftl.when"}} {{.State.Running}} {{.State.StartedAt}} {{.Id}} '\
+'{{index .Config.Labels "ftl.project"}} {{index .Config.Labels "ftl.job"}}')
+[ $# = 13 ] || exit 0
 minutes=$1 hours=$2 days=$3 months=$4 weekdays=$5 kinds=$6 zone=$7 seconds=$8 running=$9
 shift 9
-started=$1
+# From here on by its ID: a deploy may give the name to another container while this one runs.
+started=$1 container=$2 project=$3 job=$4
 
 is_due() {
     # shellcheck disable=SC2046
@@ -46,12 +48,16 @@ if [ "$mode" != now ]; then
     "$(date -u -d "@$moment" +%Y-%m-%dT%H:%M)"*) exit 0 ;;
     esac
     is_due || exit 0
+    # The run of an earlier release goes on in its own container.
+    [ -z "$(docker ps -q --filter "label=ftl.project=$project" --filter "label=ftl.job=$job")" ] || exit 0
     docker start "$container" >/dev/null || exit 1
 fi
 # The engine may restart meanwhile, and `docker wait` end.
 end=$((moment + seconds))
 while :; do
-    [ "$(inspect '{{.State.Running}}')" = false ] && exit 0
+    running=$(inspect '{{.State.Running}}')
+    [ "$running" = false ] && exit 0
+    [ -z "$running" ] && docker ps -q >/dev/null 2>&1 && exit 0 # it has ended, and a deploy has removed it
     left=$((end - $(date +%s)))
     [ "$left" -gt 0 ] || break
     timeout "$left" docker ${socket:+--host "unix://$socket"} wait "$container" >/dev/null 2>&1

@@ -34,12 +34,15 @@ async def run_job(session: Session, project: str, name: str, show: Callable[[Log
             hint=f"`ftl logs --job {name} -f` follows it; it is never run twice at once",
         )
     before = await engine.container(job.container)
+    if before is None:
+        raise FtlError(f"the container of the job {name} is gone", hint="`ftl deploy` creates it again")
+    container = before.id  # not the name: a deploy may give it to another container while this one runs
     # Lines of the runs before are in the same log. The first line of this run may be older than its start, as the
     # engine has it.
-    ended = before.finished if before is not None and not before.finished.startswith("0001-") else None
-    await engine.start(job.container)
-    await crontab.watch(session.machine, job.container)
-    async with aclosing(engine.logs(job.container, follow=True, since=ended or None)) as lines:
+    ended = None if before.finished.startswith("0001-") else before.finished
+    await engine.start(container)
+    await crontab.watch(session.machine, container)
+    async with aclosing(engine.logs(container, follow=True, since=ended or None)) as lines:
         async for line in lines:
             show(line)
-    return await engine.wait(job.container)
+    return await engine.wait(container)

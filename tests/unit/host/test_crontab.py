@@ -32,6 +32,7 @@ DOCKER = """#!/bin/sh
 echo "$@" >> "$HOME/docker.log"
 case "$*" in
 *--type*ftl.when*) cat "$HOME/when" ;;
+*ps*label=ftl.project=shop*label=ftl.job=nightly*) cat "$HOME/beside" ;;
 *inspect*) echo false ;;
 esac
 """
@@ -58,13 +59,16 @@ class Server:
         """Its lines."""
         return (self.home / "crontab").read_text().splitlines()
 
-    def started(self, when: str, *, running: str = "false", started: str = "0001-01-01T00:00:00Z") -> bool:
-        """Whether cron starts a job now."""
-        (self.home / "when").write_text(f"{when} {running} {started}\n")
+    def started(
+        self, when: str, *, running: str = "false", started: str = "0001-01-01T00:00:00Z", beside: str = ""
+    ) -> bool:
+        """Whether cron starts a job now, by the container's ID; `beside` is another of its containers that runs."""
+        (self.home / "when").write_text(f"{when} {running} {started} 5ca1ab1e shop nightly\n")
+        (self.home / "beside").write_text(beside)
         (self.home / "docker.log").write_text("")
         script = crontab._job_script()
         self.run(("sh", "-c", script, "job", "/run/docker.sock", "shop.job.nightly"))
-        return "start shop.job.nightly" in (self.home / "docker.log").read_text()
+        return "start 5ca1ab1e" in (self.home / "docker.log").read_text()
 
 
 @pytest.fixture
@@ -141,6 +145,7 @@ def test_a_job_is_never_started_twice(server: Server) -> None:
     assert not server.started("* * * * * both UTC 60", running="true")
     assert not server.started("* * * * * both UTC 60", started=f"{minute}:00.1Z")
     assert server.started("* * * * * both UTC 60", started="2026-01-01T00:00:00.1Z")
+    assert not server.started("* * * * * both UTC 60", beside="c0ffee\n"), "the run of an earlier release"
 
 
 def test_a_missing_container_is_no_error(server: Server) -> None:
