@@ -22,6 +22,7 @@ def faults(*numbers: str) -> dict[str, object]:
     return summary
 
 
+@pytest.mark.timeout(900)
 def test_a_killed_deploy_under_load_costs_nothing(engine: str) -> None:
     """No request fails, and the next deploy leaves the same objects as an undisturbed one."""
     summary = faults("--kills=2")
