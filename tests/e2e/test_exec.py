@@ -36,6 +36,7 @@ class Terminal:
     def __init__(self, app: LabProject, *argv: str) -> None:
         app.save()
         environment = {**os.environ, **app.project.environment, "TERM": "vt220"}
+        self._unread = ""
         self.pid, self._fd = pty.fork()
         if self.pid == 0:
             os.chdir(app.project.folder)
@@ -50,13 +51,14 @@ class Terminal:
         os.write(self._fd, text.encode())
 
     def wait_for(self, text: str, seconds: float = 20) -> str:
-        """Its output, up to a text."""
-        output, deadline = "", time.monotonic() + seconds
-        while text not in output:
+        """Its output, up to and with a text; what came after it is for the next call."""
+        deadline = time.monotonic() + seconds
+        while text not in self._unread:
             ready, _, _ = select.select([self._fd], [], [], max(0, deadline - time.monotonic()))
-            assert ready, output
-            output += os.read(self._fd, 65536).decode(errors="replace")
-        return output
+            assert ready, self._unread
+            self._unread += os.read(self._fd, 65536).decode(errors="replace")
+        before, _, self._unread = self._unread.partition(text)
+        return before + text
 
     def wait(self, seconds: float = 20) -> int:
         """Its exit status; its output is read meanwhile, as a terminal does."""
@@ -73,6 +75,14 @@ def processes(server: Server, word: str) -> str:
     """The server's processes, its containers' included, with a word in their command line."""
     listed = server.run("ps", "-eo", "args").stdout.decode()
     return "\n".join(line for line in listed.splitlines() if word in line)
+
+
+def wait_until_runs(server: Server, line: str, seconds: float = 20) -> None:
+    """Wait until a process has this command line."""
+    deadline = time.monotonic() + seconds
+    while line not in processes(server, line.split()[-1]).splitlines():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 def wait_until_gone(server: Server, word: str, seconds: float = 15) -> None:
@@ -121,8 +131,9 @@ def test_exec(ftl: Callable[..., Project], server: Server) -> None:
     time.sleep(0.5)
     terminal.type("stty size\n")
     terminal.wait_for("44 122")
+    terminal.wait_for("# ")
     terminal.type("sleep 7771\n")
-    time.sleep(0.5)
+    wait_until_runs(server, "sleep 7771")
     terminal.type("\x03")  # what is typed before the prompt is thrown away with it
     terminal.wait_for("# ")
     terminal.type("(exit 5)\n")
@@ -142,10 +153,7 @@ def test_exec(ftl: Callable[..., Project], server: Server) -> None:
     )
     assert (done.returncode, done.stdout == data) == (4, True)
     with app.project.start("run", "web", "--", "sleep", "7773") as process:
-        deadline = time.monotonic() + 20
-        while "sleep 7773" not in processes(server, "7773").splitlines():
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+        wait_until_runs(server, "sleep 7773")
         process.kill()
     wait_until_gone(server, "7773")
     detached = app.run("run", "-d", "--ttl", "3s", "web", "--", "sleep", "7774").ok().stdout.strip()
@@ -161,10 +169,7 @@ def test_exec(ftl: Callable[..., Project], server: Server) -> None:
     assert terminal.wait() == -signal.SIGKILL
     for service, argv in (("web", ("sleep", "7772")), ("bare", ("/sleep", "7772"))):
         with app.project.start("exec", service, "--", *argv) as process:
-            deadline = time.monotonic() + 20
-            while f"{argv[0]} 7772" not in processes(server, "7772").splitlines():
-                assert time.monotonic() < deadline
-                time.sleep(0.2)
+            wait_until_runs(server, f"{argv[0]} 7772")
             process.kill()
     wait_until_gone(server, "7772")
     wait_until_gone(server, "ftl-guard")
