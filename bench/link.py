@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftl.ssh.control import Control, ControlFailed
+from ftl.ssh.multiplexing.control import Control, ControlFailed
 from ftl.ssh.openssh import connect
 from ftl.ssh.target import Target
 

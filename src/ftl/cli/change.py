@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.request import Author
     from ftl.events import Emit
-    from ftl.operations.live import LiveRequest, LiveResult
+    from ftl.operations.changes.live import LiveRequest, LiveResult
 
 HEADER = ("SERVICE", "ACTION", "IMAGE", "SENT", "REUSED")
 OPTIONAL = ("IMAGE", "REUSED")
@@ -60,7 +60,7 @@ def change_live(
     target = load_target(options, project, changes=True)
 
     async def work(emit: Emit) -> LiveResult:
-        from ftl.operations.live import LiveRequest, change_live
+        from ftl.operations.changes.live import LiveRequest, change_live
 
         names = tuple(service.partition("=")[0] for service in services)
         request = LiveRequest(target.project, target.address.server, target.root, names, wait_lock)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ftl import __version__
 from ftl.aio import gather2
 from ftl.deploy.origin import git_origin, git_subject
-from ftl.deploy.plan.sources import BuiltImage
+from ftl.deploy.plan.desired.sources import BuiltImage
 from ftl.deploy.request import Author
 from ftl.engine.local import local_url
 from ftl.errors import UsageError

@@ -16,17 +16,18 @@ from ftl.aio import shielded
 from ftl.child import complete
 from ftl.errors import HostKeyChanged, ServerError
 from ftl.figures import duration
-from ftl.ssh import failures, kept, master, target
+from ftl.ssh import failures, target
 from ftl.ssh.configuration import resolve
-from ftl.ssh.control import ControlFailed
-from ftl.ssh.master import NoFacts
+from ftl.ssh.multiplexing import kept, master
+from ftl.ssh.multiplexing.control import ControlFailed
+from ftl.ssh.multiplexing.master import NoFacts
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.ssh.facts import Facts
-    from ftl.ssh.kept import ConnectionFiles, Keep
-    from ftl.ssh.master import Master
+    from ftl.ssh.multiplexing.kept import ConnectionFiles, Keep
+    from ftl.ssh.multiplexing.master import Master
     from ftl.ssh.target import Destination, Target
 
 # Beyond ssh's own ConnectTimeout, which bounds the TCP connection alone. On a terminal the user may have to type a

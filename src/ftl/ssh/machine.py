@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, Self
 
-from ftl.ssh.kept import Keep
 from ftl.ssh.local import Local
+from ftl.ssh.multiplexing.kept import Keep
 from ftl.ssh.openssh import connect
 from ftl.ssh.target import target_of
 

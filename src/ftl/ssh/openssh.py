@@ -11,7 +11,7 @@ from ftl.errors import FtlError, ServerError
 from ftl.ssh import facts, failures
 from ftl.ssh.commands import Commands
 from ftl.ssh.connection import Connection
-from ftl.ssh.kept import Keep
+from ftl.ssh.multiplexing.kept import Keep
 from ftl.ssh.pool import Pool
 from ftl.ssh.target import Destination
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ftl.child import Completed
     from ftl.ssh.facts import Facts
-    from ftl.ssh.master import Master
+    from ftl.ssh.multiplexing.master import Master
     from ftl.ssh.target import Target
 
 NOT_KEPT = Keep()

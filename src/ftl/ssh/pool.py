@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from ftl.errors import ServerError
 from ftl.ssh import failures
 from ftl.ssh.connection import Connection
-from ftl.ssh.kept import Keep
+from ftl.ssh.multiplexing.kept import Keep
 
 if TYPE_CHECKING:
-    from ftl.ssh.sessions import Kind, Slot
+    from ftl.ssh.multiplexing.sessions import Kind, Slot
 
 _MOST = 8
 """Connections at most: a deploy has its lock, one transfer, and commands that run for a moment."""

@@ -10,7 +10,7 @@ from tests.e2e.support.engine import EngineTestbed, run, tar
 
 from ftl.config.models.container import Logging, Resources
 from ftl.config.models.project import Dependency
-from ftl.deploy.plan.settings import engine_settings
+from ftl.deploy.plan.desired.settings import engine_settings
 from ftl.engine.values import ContainerFile, Healthcheck, Mount, Publish, Ulimit
 from ftl.errors import EngineError, EngineUnavailable
 

@@ -20,9 +20,9 @@ from tests.e2e.ssh.stage import PATIENCE, processes, run, until
 from tests.e2e.sshd import Sshd, descendants
 
 from ftl.errors import HostKeyChanged
-from ftl.ssh import kept
 from ftl.ssh.configuration import resolve
-from ftl.ssh.kept import Keep
+from ftl.ssh.multiplexing import kept
+from ftl.ssh.multiplexing.kept import Keep
 from ftl.ssh.openssh import connect
 
 if TYPE_CHECKING:
@@ -295,7 +295,7 @@ def test_a_master_that_was_killed_is_replaced(sshd: Sshd, runtime: Path) -> None
 PROGRAM = """
 import asyncio
 from pathlib import Path
-from ftl.ssh.kept import Keep
+from ftl.ssh.multiplexing.kept import Keep
 from ftl.ssh.target import Target
 from ftl.ssh.openssh import connect
 

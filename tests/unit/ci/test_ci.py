@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from ftl.cli.summary import MARK, append, failure_text, result_text, summarised_failure
+from ftl.cli.views.summary import MARK, append, failure_text, result_text, summarised_failure
 from ftl.deploy.deploying import DeployResult, ServiceResult
 from ftl.errors import ConfigError, FtlError, HookFailed, Place, Problem, UsageError
 from tests.harness import ROOT

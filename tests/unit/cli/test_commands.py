@@ -12,7 +12,7 @@ from ftl.cli.commands.setup import parse_port, parse_repository, parse_size
 from ftl.cli.commands.status import age_since, describe_live
 from ftl.cli.commands.tunnels import parse_choice
 from ftl.errors import UsageError
-from ftl.operations.status import LiveRelease
+from ftl.operations.views.status import LiveRelease
 from ftl.tunnels.tunnels import PortChoice
 
 if TYPE_CHECKING:

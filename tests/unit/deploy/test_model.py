@@ -28,9 +28,9 @@ from ftl.deploy.apply.context import ResolvedImage
 from ftl.deploy.apply.runners import Runners
 from ftl.deploy.observe.state import observe
 from ftl.deploy.operation import Operation, run
+from ftl.deploy.plan.desired.sources import BuiltImage
+from ftl.deploy.plan.desired.specs import dependency_container, service_container
 from ftl.deploy.plan.planner import Inputs, make_plan
-from ftl.deploy.plan.sources import BuiltImage
-from ftl.deploy.plan.specs import dependency_container, service_container
 from ftl.deploy.plan.steps import SendImages, WaitHealthy
 from ftl.deploy.request import Author, DeployRequest
 from ftl.engine import labels

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from ftl.config.models.project import Build, Dependency, Project, ProjectInfo, Route, Server, Service
 from ftl.deploy.names import container_names, volume_name
 from ftl.deploy.observe.state import Observed
+from ftl.deploy.plan.desired.sources import BuiltImage
+from ftl.deploy.plan.desired.specs import dependency_container, service_container
 from ftl.deploy.plan.planner import Inputs, make_plan
-from ftl.deploy.plan.sources import BuiltImage
-from ftl.deploy.plan.specs import dependency_container, service_container
 from ftl.deploy.request import Author, DeployRequest
 from ftl.engine import labels
 from ftl.engine.values import Container, Endpoint, EngineInfo, Image, Network, Volume

@@ -13,9 +13,9 @@ from ftl.engine import labels
 from ftl.engine.values import ContainerSpec
 from ftl.errors import FtlError
 from ftl.host.session import Session
-from ftl.operations.backup import Backup, back_up
-from ftl.operations.dumps import KINDS, Ends, check_whole
-from ftl.operations.restore import RestoreRequest, restore
+from ftl.operations.databases.backup import Backup, back_up
+from ftl.operations.databases.dumps import KINDS, Ends, check_whole
+from ftl.operations.databases.restore import RestoreRequest, restore
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import Answer, FakeMachine
 

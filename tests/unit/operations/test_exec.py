@@ -11,7 +11,7 @@ from ftl.engine.values import EngineInfo
 from ftl.errors import FtlError, UsageError
 from ftl.events import Event, Note
 from ftl.host.session import Session
-from ftl.operations.exec import execute
+from ftl.operations.processes.exec import execute
 from ftl.operations.selection import select_container
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.config.models.project import Dependency, Server
-from ftl.deploy.plan.specs import replica_spec
+from ftl.deploy.plan.desired.specs import replica_spec
 from ftl.deploy.plan.steps import (
     Decide,
     RepairSwitch,
@@ -24,11 +24,11 @@ from ftl.deploy.request import Author
 from ftl.engine import labels
 from ftl.engine.values import Container, ContainerSpec
 from ftl.errors import UsageError
-from ftl.operations.live import LiveRequest
-from ftl.operations.restart import plan_restart
-from ftl.operations.scale import parse_numbers, plan_scale
-from ftl.operations.start import plan_start
-from ftl.operations.stop import plan_stop
+from ftl.operations.changes.live import LiveRequest
+from ftl.operations.changes.restart import plan_restart
+from ftl.operations.changes.scale import parse_numbers, plan_scale
+from ftl.operations.changes.start import plan_start
+from ftl.operations.changes.stop import plan_stop
 from ftl.proxy.names import release_alias
 from tests.unit.deploy.world import (
     actions,

@@ -14,8 +14,8 @@ from ftl.engine import labels
 from ftl.engine.values import LogLine
 from ftl.errors import EngineError, EngineUnavailable, FtlError, ServerError, UsageError
 from ftl.host.session import Session
-from ftl.operations.following import Follower, keep_following
-from ftl.operations.logs import LogEntry, LogQuery, read_logs
+from ftl.operations.views.following import Follower, keep_following
+from ftl.operations.views.logs import LogEntry, LogQuery, read_logs
 from ftl.releases.record import KeptLine, ReleaseRecord
 from ftl.releases.store import ensure_store, write_record
 from tests.support.clock import run

@@ -13,8 +13,8 @@ from ftl.config.models.project import Server
 from ftl.deploy.plan.steps import ApplySite
 from ftl.deploy.request import Author
 from ftl.errors import UsageError
-from ftl.operations.live import LiveRequest
-from ftl.operations.maintenance import plan_maintenance
+from ftl.operations.changes.live import LiveRequest
+from ftl.operations.changes.maintenance import plan_maintenance
 from ftl.proxy.caddy import render
 from ftl.proxy.site import Maintenance, Site
 from ftl.proxy.state import digest

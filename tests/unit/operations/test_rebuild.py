@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.errors import BuildFailed
-from ftl.operations.rebuild import checkout
+from ftl.operations.changes.rebuild import checkout
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,8 +15,8 @@ from ftl.engine import labels
 from ftl.engine.values import Image, Network, Volume
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
-from ftl.operations.prune import plan_prune
-from ftl.operations.remove import belongings, plan_remove
+from ftl.operations.changes.prune import plan_prune
+from ftl.operations.changes.remove import belongings, plan_remove
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.unit.deploy.world import INFO, container, dependency, first, kinds, project, server, service

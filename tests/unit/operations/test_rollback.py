@@ -11,9 +11,9 @@ import pytest
 from ftl.config.models.project import Dependency, Hook, Hooks, Server
 from ftl.config.models.proxy import Redirect, Registry
 from ftl.config.models.secret import Secret
-from ftl.deploy.plan.restore import recorded_project
-from ftl.deploy.plan.sources import BuiltImage
-from ftl.deploy.plan.specs import service_container
+from ftl.deploy.plan.desired.sources import BuiltImage
+from ftl.deploy.plan.desired.specs import service_container
+from ftl.deploy.plan.recorded import recorded_project
 from ftl.deploy.plan.steps import (
     DropTags,
     PushPull,
@@ -30,9 +30,9 @@ from ftl.deploy.request import Author
 from ftl.engine.values import Image
 from ftl.errors import UsageError
 from ftl.health.spec import SETTLE_SECONDS
-from ftl.operations.releases import listed, plan_mark
-from ftl.operations.rollback import RollbackRequest, plan_rollback, restored_project
-from ftl.operations.rollback_target import choose
+from ftl.operations.changes.rollback import RollbackRequest, plan_rollback, restored_project
+from ftl.operations.changes.rollback_target import choose
+from ftl.operations.views.releases import listed, plan_mark
 from ftl.releases.record import ReleaseRecord, ServiceRecord
 from tests.unit.deploy.world import container, dependency, first, kinds, plan, project, server, service
 

@@ -11,7 +11,7 @@ from ftl.engine import labels
 from ftl.engine.values import ContainerSpec, EngineInfo
 from ftl.errors import FtlError, UsageError
 from ftl.host.session import Session
-from ftl.operations.run import RunRequest, RunResult, run_command
+from ftl.operations.processes.run import RunRequest, RunResult, run_command
 from ftl.proxy.names import project_network
 from ftl.releases.store import ensure_store, write_record
 from tests.support.clock import run

@@ -15,7 +15,7 @@ from ftl.engine.tarball import tar_archive
 from ftl.engine.values import ContainerSpec, Mount, Publish
 from ftl.errors import EngineError
 from ftl.host.session import Session
-from ftl.operations.status import UNREACHED, LiveRelease, Status, Unit, status
+from ftl.operations.views.status import UNREACHED, LiveRelease, Status, Unit, status
 from ftl.proxy.names import release_alias
 from ftl.releases.store import ensure_store, write_record
 from tests.support.clock import run

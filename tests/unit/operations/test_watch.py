@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.cli.status_watch import table_lines
+from ftl.cli.views.status_watch import table_lines
 from ftl.engine.values import ContainerSpec, ContainerStats, ExecResult
 from ftl.errors import EngineUnavailable
 from ftl.events import Event, Note
 from ftl.host.session import Session
-from ftl.operations.status import Status, Unit
-from ftl.operations.watch import TICK_SECONDS, Tick, Usage, usage_of, watch
+from ftl.operations.views.status import Status, Unit
+from ftl.operations.views.watch import TICK_SECONDS, Tick, Usage, usage_of, watch
 from ftl.proxy.access import Figures
 from ftl.proxy.names import Installation
 from tests.support.clock import run

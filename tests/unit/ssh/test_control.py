@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.ssh.control import Control, ControlFailed, is_listening
+from ftl.ssh.multiplexing.control import Control, ControlFailed, is_listening
 from ftl.ssh.target import Destination
 
 if TYPE_CHECKING:

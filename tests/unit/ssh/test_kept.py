@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.ssh import kept
-from ftl.ssh.kept import Keep, connection_name, kept_files, own_files, runtime_folder, seconds_to_keep
+from ftl.ssh.multiplexing import kept
+from ftl.ssh.multiplexing.kept import (
+    Keep,
+    connection_name,
+    kept_files,
+    own_files,
+    runtime_folder,
+    seconds_to_keep,
+)
 from ftl.ssh.target import Resolved, Target
 
 if TYPE_CHECKING:

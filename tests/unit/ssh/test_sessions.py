@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from ftl.ssh.sessions import Sessions, Slot
+from ftl.ssh.multiplexing.sessions import Sessions, Slot
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from pathlib import Path
     from typing import Any
 
-    from ftl.ssh.sessions import Kind
+    from ftl.ssh.multiplexing.sessions import Kind
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:

@@ -33,7 +33,7 @@ def command(options: Options, number: int, project: str | None) -> None:
     target = load_target(options, project)
 
     async def work(_: Emit) -> tuple[AuditEntry, ...]:
-        from ftl.operations.audit import audit
+        from ftl.operations.views.audit import audit
 
         return await audit(target.project, target.address.machine(project=target.project))
 

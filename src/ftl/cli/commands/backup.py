@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ftl.cli.options import Options
     from ftl.config import Dependency
     from ftl.events import Emit
-    from ftl.operations.backup import Backup
+    from ftl.operations.databases.backup import Backup
 
 
 @click.command()
@@ -33,7 +33,7 @@ def command(options: Options, name: str, path: str | None) -> None:
 
     async def work(emit: Emit) -> Backup:
         from ftl.host.session import open_session
-        from ftl.operations.backup import back_up
+        from ftl.operations.databases.backup import back_up
 
         async with open_session(address.machine(project=project.name)) as session:
             return await back_up(session, project, name, path, emit)

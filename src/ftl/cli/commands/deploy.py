@@ -61,7 +61,7 @@ def command(
     from pathlib import Path
 
     from ftl.cli.seen import remember
-    from ftl.cli.summary import append, result_text, summarised_failure
+    from ftl.cli.views.summary import append, result_text, summarised_failure
 
     path = Path(summary) if summary is not None else None
     with summarised_failure(path):
@@ -76,7 +76,7 @@ def command(
                 await require_clean(root)
 
             if backup:
-                from ftl.operations.backup import back_up_all
+                from ftl.operations.databases.backup import back_up_all
 
                 await back_up_all(project, address.machine(project=project.name), emit)
             request = DeployRequest(

@@ -37,7 +37,7 @@ def command(
 
     async def work(emit: Emit) -> int:
         from ftl.host.session import open_session
-        from ftl.operations.exec import execute
+        from ftl.operations.processes.exec import execute
 
         async with open_session(target.address.machine(project=target.project)) as session:
             return await execute(

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.job_table import put_jobs
 from ftl.cli.output import put, put_json, writing
 from ftl.cli.project import load_target, project_option
 from ftl.cli.run import pass_options, run
+from ftl.cli.views.job_table import put_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +65,7 @@ def run_now(options: Options, name: str) -> None:
 
     async def work(_: Emit) -> int:
         from ftl.host.session import open_session
-        from ftl.operations.jobs import run_job
+        from ftl.operations.processes.jobs import run_job
 
         async with open_session(target.address.machine(project=target.project)) as session:
             return await run_job(session, target.project, name, lambda line: _show(options, name, line))

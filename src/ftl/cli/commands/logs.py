@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ftl.config import Project
     from ftl.events import Emit
     from ftl.host.session import Session
-    from ftl.operations.logs import LogEntry, Show
+    from ftl.operations.views.logs import LogEntry, Show
 
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _PART = re.compile(r"([0-9.]+)(ms|s|m|h|d)")
@@ -96,7 +96,7 @@ def command(
     chosen = tuple(_chosen_jobs(project, jobs) if jobs else _chosen(project, names))
 
     async def work(emit: Emit) -> None:
-        from ftl.operations.logs import LogQuery
+        from ftl.operations.views.logs import LogQuery
 
         show = _Counting(_printer(options, timestamps=timestamps, prefix=not no_prefix, flush=follow))
         query = LogQuery(
@@ -119,24 +119,24 @@ def command(
             return open_session(address.machine(project=project.name))
 
         if follow and proxy:
-            from ftl.operations.access import AccessFollower
-            from ftl.operations.following import keep_connected
+            from ftl.operations.views.access import AccessFollower
+            from ftl.operations.views.following import keep_connected
 
             requests = AccessFollower(query, show, warn)
             with _noting_silence(show, chosen, emit):
                 await keep_connected(connect, requests.follow, lambda: requests.began, emit)
         elif follow:
-            from ftl.operations.following import Follower, keep_following
+            from ftl.operations.views.following import Follower, keep_following
 
             with _noting_silence(show, chosen, emit):
                 await keep_following(connect, Follower(query, show, warn), emit)
         elif proxy:
-            from ftl.operations.access import read_access
+            from ftl.operations.views.access import read_access
 
             async with connect() as session:
                 await read_access(session, query, show)
         else:
-            from ftl.operations.logs import read_logs
+            from ftl.operations.views.logs import read_logs
 
             async with connect() as session:
                 await read_logs(session.engine, query, show, warn)

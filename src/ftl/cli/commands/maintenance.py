@@ -16,7 +16,7 @@ from ftl.errors import UsageError
 if TYPE_CHECKING:
     from ftl.cli.options import Options
     from ftl.events import Emit
-    from ftl.operations.live import LiveResult
+    from ftl.operations.changes.live import LiveResult
     from ftl.proxy.site import Maintenance
 
 
@@ -70,8 +70,8 @@ def _run(
     word = "off" if stopped is None else "on"
 
     async def work(emit: Emit) -> LiveResult:
-        from ftl.operations.live import LiveRequest, change_live
-        from ftl.operations.maintenance import plan_maintenance
+        from ftl.operations.changes.live import LiveRequest, change_live
+        from ftl.operations.changes.maintenance import plan_maintenance
 
         request = LiveRequest(target.project, target.address.server, target.root, lock_wait=wait_lock)
         machine = target.address.machine(project=target.project)

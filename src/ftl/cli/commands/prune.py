@@ -14,7 +14,7 @@ from ftl.cli.run import pass_options, run
 if TYPE_CHECKING:
     from ftl.cli.options import Options
     from ftl.events import Emit
-    from ftl.operations.prune import Pruned
+    from ftl.operations.changes.prune import Pruned
 
 
 @click.command()
@@ -31,8 +31,8 @@ def command(options: Options, dry_run: bool, wait_lock: float, project: str | No
     target = load_target(options, project, changes=not dry_run)
 
     async def work(emit: Emit) -> Pruned:
-        from ftl.operations.live import LiveRequest
-        from ftl.operations.prune import prune
+        from ftl.operations.changes.live import LiveRequest
+        from ftl.operations.changes.prune import prune
 
         request = LiveRequest(target.project, target.address.server, target.root, lock_wait=wait_lock)
         return await prune(request, target.address.machine(project=target.project), emit=emit, dry=dry_run)

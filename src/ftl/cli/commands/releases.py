@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ftl.cli.options import Options
     from ftl.cli.project import Target
     from ftl.events import Emit
-    from ftl.operations.releases import Release
+    from ftl.operations.views.releases import Release
 
 HEADER = ("RELEASE", "OUTCOME", "WHEN", "BY", "COMMIT", "WHAT")
 OPTIONAL = ("BY", "COMMIT")
@@ -46,7 +46,7 @@ def command(options: Options, number: int, mark_bad: str | None, reason: str, pr
     target = load_target(options, project, changes=mark_bad is not None)
 
     async def work(emit: Emit) -> tuple[Release, ...]:
-        from ftl.operations.releases import releases
+        from ftl.operations.views.releases import releases
 
         if mark_bad is not None:
             await _mark(target, mark_bad, reason, emit)
@@ -61,7 +61,7 @@ def command(options: Options, number: int, mark_bad: str | None, reason: str, pr
 
 async def _mark(target: Target, release: str, reason: str, emit: Emit) -> None:
     from ftl.deploy.inputs import author
-    from ftl.operations.releases import MarkRequest, mark_bad
+    from ftl.operations.views.releases import MarkRequest, mark_bad
 
     by = await author(target.root)
     request = MarkRequest(target.project, target.address.server, target.root, by.name, release, reason)

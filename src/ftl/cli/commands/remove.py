@@ -15,7 +15,7 @@ from ftl.errors import Interrupted, UsageError
 if TYPE_CHECKING:
     from ftl.cli.options import Options
     from ftl.events import Emit
-    from ftl.operations.remove import Belongings, Removal
+    from ftl.operations.changes.remove import Belongings, Removal
 
 
 @click.command()
@@ -41,8 +41,8 @@ def command(
             await _confirm(target.project, found)
 
     async def work(emit: Emit) -> Removal:
-        from ftl.operations.live import LiveRequest
-        from ftl.operations.remove import remove
+        from ftl.operations.changes.live import LiveRequest
+        from ftl.operations.changes.remove import remove
 
         request = LiveRequest(target.project, target.address.server, target.root, lock_wait=wait_lock)
         machine = target.address.machine(project=target.project)

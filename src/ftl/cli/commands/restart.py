@@ -29,7 +29,7 @@ def command(
     be healthy; then all traffic switches, and the old ones finish their requests. No request fails. Dependencies
     are not restarted, and ftl.yaml is not read: `ftl deploy` applies its changes.
     """
-    from ftl.operations.restart import plan_restart
+    from ftl.operations.changes.restart import plan_restart
 
     change_live(
         options,

@@ -14,7 +14,7 @@ from ftl.errors import Interrupted, UsageError
 if TYPE_CHECKING:
     from ftl.cli.options import Options
     from ftl.events import Emit
-    from ftl.operations.restore import Restored
+    from ftl.operations.databases.restore import Restored
 
 
 @click.command()
@@ -43,7 +43,7 @@ def command(options: Options, name: str, path: str, drill: bool, yes: bool) -> N
 
     async def work(emit: Emit) -> Restored:
         from ftl.host.session import open_session
-        from ftl.operations.restore import RestoreRequest, restore
+        from ftl.operations.databases.restore import RestoreRequest, restore
 
         request = RestoreRequest(project, name, path, root, drill, confirm)
         async with open_session(address.machine(project=project.name)) as session:

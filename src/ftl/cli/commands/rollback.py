@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ftl.cli.output import Fields
     from ftl.deploy.deploying import DeployResult
     from ftl.events import Emit
-    from ftl.operations.rollback import Rollback
+    from ftl.operations.changes.rollback import Rollback
 
 
 @click.command()
@@ -76,7 +76,7 @@ def command(
         fresh = {service.name: service.env for service in load_project(options).project.services}
 
     async def work(emit: Emit) -> Rollback:
-        from ftl.operations.rollback import RollbackRequest, rollback
+        from ftl.operations.changes.rollback import RollbackRequest, rollback
 
         request = RollbackRequest(
             target.project,

@@ -15,7 +15,7 @@ from ftl.errors import UsageError
 if TYPE_CHECKING:
     from ftl.cli.options import Options
     from ftl.events import Emit
-    from ftl.operations.run import RunResult
+    from ftl.operations.processes.run import RunResult
 
 
 @click.command()
@@ -42,7 +42,7 @@ def command(
     image's entrypoint; without a COMMAND, a shell starts instead. Terminal, pipes and exit code are as with `ftl
     exec`. When FTL or the connection ends, the command ends too, unless it is detached. A deploy leaves it alone.
     """
-    from ftl.operations.run import RunRequest
+    from ftl.operations.processes.run import RunRequest
 
     if detach and not arguments:
         raise UsageError(
@@ -64,7 +64,7 @@ def command(
 
     async def work(emit: Emit) -> RunResult:
         from ftl.host.session import open_session
-        from ftl.operations.run import run_command
+        from ftl.operations.processes.run import run_command
 
         async with open_session(target.address.machine(project=target.project)) as session:
             return await run_command(request, session, emit)

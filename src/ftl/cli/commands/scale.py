@@ -28,7 +28,7 @@ def command(
     `ftl scale web=3 worker=2` starts and stops as many containers as it takes; the others go on, and no request
     fails. It lasts until the next deploy, which goes by `replicas` in ftl.yaml.
     """
-    from ftl.operations.scale import parse_numbers, plan_scale
+    from ftl.operations.changes.scale import parse_numbers, plan_scale
 
     change_live(
         options,

@@ -27,7 +27,7 @@ def command(
 
     Starts the containers that `ftl stop` has stopped, dependencies first, and waits until they are healthy.
     """
-    from ftl.operations.start import plan_start
+    from ftl.operations.changes.start import plan_start
 
     change_live(
         options,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ftl.config import Project
     from ftl.events import Emit
     from ftl.host.session import Session
-    from ftl.operations.status import LiveRelease, Status, Unit
+    from ftl.operations.views.status import LiveRelease, Status, Unit
 
 HEADER = ("SERVICE", "RELEASE", "REPLICAS", "IMAGE", "HEALTH", "SINCE", "PORTS")
 OPTIONAL = ("PORTS", "IMAGE", "SINCE", "RELEASE")
@@ -46,7 +46,7 @@ def command(options: Options, watch: bool) -> None:
         from ftl.host.session import open_session
 
         machine = address.machine(project=project.name)
-        return open_session(machine, loads="ftl.operations.status")
+        return open_session(machine, loads="ftl.operations.views.status")
 
     if watch:
         _watch(options, project, connect)
@@ -54,7 +54,7 @@ def command(options: Options, watch: bool) -> None:
 
     async def work(_: Emit) -> Status:
         async with connect() as session:
-            from ftl.operations.status import status
+            from ftl.operations.views.status import status
 
             return await status(project, session)
 
@@ -67,10 +67,10 @@ def _watch(
     options: Options, project: Project, connect: Callable[[], AbstractAsyncContextManager[Session]]
 ) -> None:
     """Show the status until Ctrl-C."""
-    from ftl.cli.status_watch import LiveTable, put_tick
+    from ftl.cli.views.status_watch import LiveTable, put_tick
 
     async def work(emit: Emit) -> None:
-        from ftl.operations.watch import watch
+        from ftl.operations.views.watch import watch
 
         if options.json:
             await watch(project, connect, put_tick, emit)
@@ -102,7 +102,7 @@ def _print(status: Status, urls: Sequence[str]) -> None:
     rows = [_row(unit, now) for unit in status.units]
     put_table(HEADER, rows, optional=OPTIONAL, sentences=("HEALTH",))
     if status.jobs:
-        from ftl.cli.job_table import put_jobs
+        from ftl.cli.views.job_table import put_jobs
 
         put("")
         put_jobs(status.jobs)

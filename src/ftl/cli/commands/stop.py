@@ -28,7 +28,7 @@ def command(
     Their containers stay, and requests for them fail until `ftl start` or the next deploy. Without a name all
     services stop; a dependency only if it is named.
     """
-    from ftl.operations.stop import plan_stop
+    from ftl.operations.changes.stop import plan_stop
 
     change_live(
         options,

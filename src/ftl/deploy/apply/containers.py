@@ -11,7 +11,7 @@ from ftl.deploy.apply.images import resolve
 from ftl.deploy.apply.runners import Runners
 from ftl.deploy.apply.swap import restore_restart_policy, swap
 from ftl.deploy.names import declared_volume
-from ftl.deploy.plan.specs import replica_spec
+from ftl.deploy.plan.desired.specs import replica_spec
 from ftl.deploy.plan.steps import (
     EnsureVolume,
     RemoveVolumes,

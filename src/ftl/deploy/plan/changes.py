@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftl.deploy.observe.state import Observed, release_of
+from ftl.deploy.plan.desired.specs import DesiredContainer, dependency_container, service_container
 from ftl.deploy.plan.reasons import new_configuration, new_image, recorded_section
-from ftl.deploy.plan.specs import DesiredContainer, dependency_container, service_container
 from ftl.deploy.replicas import MOST, generation_of, is_numbered, number_of
 from ftl.engine import labels
 from ftl.figures import count
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ftl.config import Dependency, Project, Service
+    from ftl.deploy.plan.desired.sources import ImageSource
     from ftl.deploy.plan.model import Action
-    from ftl.deploy.plan.sources import ImageSource
     from ftl.engine.values import Container
 
 

@@ -14,9 +14,9 @@ from ftl.deploy.plan.changes import (
     removed_from_file,
     service_change,
 )
+from ftl.deploy.plan.desired.sources import BuiltImage, ImageOnServer, NamedImage, PinnedImage, source_of
 from ftl.deploy.plan.jobs import JobsDiff, jobs_diff
 from ftl.deploy.plan.sites import target_site, transitional_site, with_stored_tls
-from ftl.deploy.plan.sources import BuiltImage, ImageOnServer, NamedImage, PinnedImage, source_of
 from ftl.deploy.plan.start_order import named_early
 from ftl.deploy.replicas import alias_of, generation_name, generation_of
 from ftl.engine import labels
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ftl.config import Project
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.changes import RemovedService
-    from ftl.deploy.plan.sources import ImageSource
+    from ftl.deploy.plan.desired.sources import ImageSource
     from ftl.deploy.request import DeployRequest
     from ftl.engine.values import Container
     from ftl.proxy.site import Site, TlsFiles, UserCertificate

@@ -11,7 +11,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
 from ftl.deploy.plan.changes import DependencyChange, ServiceChange
-from ftl.deploy.plan.specs import dependency_container, service_container
+from ftl.deploy.plan.desired.specs import dependency_container, service_container
 from ftl.engine import labels
 from ftl.errors import UsageError
 from ftl.json_fields import as_bool, as_objects

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.config.values.schedule import Schedule
 from ftl.deploy.names import is_live_job, job_name, parked_job
 from ftl.deploy.plan.changes import NEW_CONFIGURATION, NEW_IMAGE
-from ftl.deploy.plan.specs import command_words, fingerprint, service_container
+from ftl.deploy.plan.desired.specs import command_words, fingerprint, service_container
 from ftl.deploy.plan.steps import (
     CheckCron,
     ContainerRef,

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ftl.deploy.plan import jobs
+from ftl.deploy.plan.checks.major_versions import refuse_major_versions
+from ftl.deploy.plan.checks.ownership import refuse_other_repository, refuse_taken_names
 from ftl.deploy.plan.cleanup import clean_tracks, policy_track, running_hooks, stop_timeout
 from ftl.deploy.plan.diff import diff as compare
 from ftl.deploy.plan.exclusive import in_order, refuse_shared_data
-from ftl.deploy.plan.major_versions import refuse_major_versions
 from ftl.deploy.plan.model import Change, Plan, Stage, Track
-from ftl.deploy.plan.ownership import refuse_other_repository, refuse_taken_names
 from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.reasons import read_only_at_first, recorded_section
 from ftl.deploy.plan.rollout import (
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.changes import DependencyChange
+    from ftl.deploy.plan.desired.sources import ImageSource
     from ftl.deploy.plan.diff import Diff
-    from ftl.deploy.plan.sources import ImageSource
     from ftl.deploy.request import Author, DeployRequest
     from ftl.engine.values import Container
     from ftl.releases.record import ReleaseOutcome

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Literal
 from ftl.deploy.names import fresh_name, parked_name, volume_name
 from ftl.deploy.plan import pins
 from ftl.deploy.plan.cleanup import DEPENDENCY_STOP, refs, retire_replicas, running_hooks, stop_timeout
+from ftl.deploy.plan.desired.sources import BuiltImage, ImageOnServer, NamedImage, PinnedImage
+from ftl.deploy.plan.desired.specs import hook_spec, release_spec
 from ftl.deploy.plan.exclusive import stop_before
-from ftl.deploy.plan.sources import BuiltImage, ImageOnServer, NamedImage, PinnedImage
-from ftl.deploy.plan.specs import hook_spec, release_spec
 from ftl.deploy.plan.steps import (
     ApplySite,
     BringImage,

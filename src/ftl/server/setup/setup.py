@@ -14,7 +14,7 @@ from ftl.server.setup.observe.login import AskPassword, ObserveQuery, log_in
 from ftl.server.setup.observe.public_keys import key_bodies, public_keys
 from ftl.server.setup.plan.planner import SetupPlan, make_plan
 from ftl.ssh.configuration import resolve
-from ftl.ssh.kept import retire_server
+from ftl.ssh.multiplexing.kept import retire_server
 from ftl.ssh.target import target_of
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 from ftl.config import load, read_variables
 from ftl.config.models.container import ContainerSettings
 from ftl.config.models.field_types import keys_of
-from ftl.deploy.plan.specs import dependency_container, release_spec, service_container
+from ftl.deploy.plan.desired.specs import dependency_container, release_spec, service_container
 from ftl.engine import body
 from ftl.engine.values import ContainerFile
 

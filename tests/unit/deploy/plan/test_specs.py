@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ftl.deploy.plan.specs import fingerprint
+from ftl.deploy.plan.desired.specs import fingerprint
 from ftl.engine.values import ContainerSpec, Mount
 
 

@@ -1,0 +1,132 @@
+"""Drawing of `ftl status --watch`: a table that stays in place, or lines of JSON."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from ftl.cli.output import put_json, writing
+from ftl.figures import age, binary, duration, size
+from ftl.ui.style import Style
+from ftl.ui.table import table
+
+if TYPE_CHECKING:
+    from ftl.operations.views.status import Unit
+    from ftl.operations.views.watch import Tick, Usage
+    from ftl.proxy.access import Figures
+
+HEADER = (
+    "SERVICE",
+    "RELEASE",
+    "REPLICAS",
+    "HEALTH",
+    "CPU",
+    "MEMORY",
+    "REQ/S",
+    "ERRORS",
+    "P95",
+    "RESTARTS",
+    "SINCE",
+)
+OPTIONAL = ("SINCE", "RELEASE", "RESTARTS", "P95")
+"""Columns that a narrow terminal does not show, the least important first."""
+
+# The alternate screen, without a cursor; the old content is back afterwards, as after `less` and `watch`.
+_ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
+_HOME, _REST_OF_LINE, _REST_OF_SCREEN = "\x1b[H", "\x1b[K", "\x1b[J"
+
+
+class LiveTable:
+    """Draws each look at the server; a context manager.
+
+    On a terminal one look replaces the other. Elsewhere they follow each other, with a blank line between.
+    """
+
+    def __init__(self) -> None:
+        self._terminal = sys.stdout.isatty()
+
+    def __enter__(self) -> LiveTable:
+        if self._terminal:
+            _write(_ENTER)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._terminal:
+            _write(_LEAVE)
+
+    def show(self, tick: Tick) -> None:
+        """Draw one look."""
+        from shutil import get_terminal_size
+
+        columns, rows = get_terminal_size()
+        lines = table_lines(tick, now=datetime.now(UTC), width=columns if self._terminal else None)
+        style = Style.of(sys.stdout)
+        drawn = [style.line(line) for line in lines]
+        if not self._terminal:
+            _write("\n".join([*drawn, "", ""]))
+            return
+        shown = "".join(f"{line}{_REST_OF_LINE}\r\n" for line in drawn[: rows - 1])
+        _write(f"{_HOME}{shown}{_REST_OF_SCREEN}")
+
+
+def put_tick(tick: Tick) -> None:
+    """Print a look as a JSON object."""
+    status = asdict(tick.status)
+    units = [
+        {
+            **fields,
+            **(_NO_USAGE if usage is None else asdict(usage)),
+            "requests": None if (requests := tick.requests_of(unit)) is None else asdict(requests),
+        }
+        for unit, fields, usage in zip(tick.status.units, status["units"], tick.usage, strict=True)
+    ]
+    jobs = [job.fields() for job in tick.status.jobs]
+    time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    put_json({"type": "status", "time": time, **status, "units": units, "jobs": jobs})
+
+
+_NO_USAGE = {"cpu": None, "memory": None, "memory_limit": None}
+
+
+def table_lines(tick: Tick, *, now: datetime, width: int | None) -> list[str]:
+    """The table of one look, below a line with project, server and time."""
+    status = tick.status
+    title = f"{status.project} on {status.server}, {now.astimezone():%H:%M:%S}"
+    rows = [
+        _row(unit, usage, tick.requests_of(unit), now)
+        for unit, usage in zip(status.units, tick.usage, strict=True)
+    ]
+    return [title, "", *table(HEADER, rows, width=width, optional=OPTIONAL, sentences=("HEALTH",))]
+
+
+def _row(unit: Unit, usage: Usage | None, requests: Figures | None, now: datetime) -> tuple[str, ...]:
+    since = "-"
+    if unit.since:
+        start = datetime.fromisoformat(unit.since[:19]).replace(tzinfo=UTC)
+        since = age((now - start).total_seconds())
+    return (
+        unit.name,
+        unit.release or "-",
+        f"{unit.running}/{unit.wanted}" if unit.wanted else f"{unit.running}",
+        f"{unit.health}, not live" if unit.release and not unit.live else unit.health,
+        "-" if usage is None or usage.cpu is None else f"{usage.cpu:.0%}",
+        "-" if usage is None else _memory(usage),
+        "-" if requests is None else f"{requests.rate:.1f}",
+        "-" if requests is None else f"{requests.errors:.1%}",
+        "-" if requests is None else duration(requests.p95),
+        f"{unit.restarts}",
+        since,
+    )
+
+
+def _memory(usage: Usage) -> str:
+    used = size(usage.memory)
+    return used if usage.memory_limit is None else f"{used} / {binary(usage.memory_limit)}"
+
+
+def _write(text: str) -> None:
+    with writing():
+        sys.stdout.write(text)
+        sys.stdout.flush()

@@ -1,0 +1,136 @@
+"""Ownership: refuse names on the server that belong to something else.
+
+Names are for people and can collide: project `u` with service `web-api` and project `u-web` with service `api` would
+both have `u-web-api-r1`. Labels cannot, so they decide who owns what a name stands for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.deploy.names import volume_name
+from ftl.deploy.origin import is_other
+from ftl.deploy.plan.desired.sources import NamedImage, PinnedImage
+from ftl.engine import labels
+from ftl.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ftl.deploy.plan.diff import Diff
+    from ftl.engine.values import Container
+
+_RENAME = "rename the project or the service in ftl.yaml"
+
+
+def refuse_other_repository(diff: Diff, origin: Mapping[str, str]) -> None:
+    """Refuse to take over a project that another repository deployed under the same name.
+
+    Without git at either end, a file that names nothing of what runs is taken for another project's.
+
+    Args:
+        diff: The comparison.
+        origin: Repository of the project; see `ftl.deploy.origin`.
+
+    Raises:
+        UsageError: Nothing was touched; `--adopt` takes the project over.
+    """
+    if diff.request.adopt:
+        return
+    live = diff.observed.live_record
+    before = live.origin if live is not None else {}
+    known = bool(before.keys() & origin.keys())
+    if is_other(before, origin) or (not known and _names_nothing_that_runs(diff)):
+        by = f", last by {live.by}" if live is not None and live.by else ""
+        source = f" from {before['remote']}" if known and "remote" in before else ""
+        raise UsageError(
+            f"{diff.observed.server} has a project {diff.project.name} of another repository, deployed{source}{by}",
+            hint="give this one another `project.name`; `ftl deploy --adopt` takes the other one over, and removes "
+            "what this ftl.yaml does not name",
+        )
+
+
+def _names_nothing_that_runs(diff: Diff) -> bool:
+    running = {container.labels[labels.SERVICE] for container in diff.observed.services}
+    running |= set(diff.observed.dependencies)
+    named = {service.name for service in diff.project.services}
+    named |= {dependency.name for dependency in diff.project.dependencies}
+    return len(running) > 1 and not running & named
+
+
+def refuse_taken_names(diff: Diff) -> None:
+    """Refuse a plan whose containers, volumes or image tags are taken by something else.
+
+    Raises:
+        UsageError: Names the owner. Nothing was touched.
+    """
+    for problem, hint in _problems(diff):
+        raise UsageError(f"{problem} on {diff.observed.server}", hint=hint)
+
+
+def _problems(diff: Diff) -> Iterator[tuple[str, str]]:
+    yield from _same_stem(diff)
+    yield from _taken_containers(diff)
+    yield from _taken_volumes(diff)
+    yield from _taken_tags(diff)
+
+
+def _same_stem(diff: Diff) -> Iterator[tuple[str, str]]:
+    """Two projects whose services would share container names and image tags, now or in a later release."""
+    project = diff.project.name
+    names = [change.name for change in diff.services] + [change.name for change in diff.dependencies]
+    stems = {f"{project}-{name}": name for name in names}
+    for container in diff.observed.containers:
+        other, service = container.labels.get(labels.PROJECT), container.labels.get(labels.SERVICE)
+        stem = f"{other}-{service}"
+        if other and service and other != project and stem in stems:
+            yield (
+                f"`{stems[stem]}` of project {project} would have the same names as `{service}` of project {other}",
+                _RENAME,
+            )
+
+
+def _taken_containers(diff: Diff) -> Iterator[tuple[str, str]]:
+    existing = {container.name: container for container in diff.observed.containers}
+    for change in (*diff.starting, *diff.scaled):
+        removed_first = {container.name for container in diff.colliding(change)}
+        for name in diff.new_containers(change):
+            if name in existing and name not in removed_first:
+                yield f"the container name {name} is taken by {_owner(existing[name])}", _RENAME
+    for dependency in diff.dependencies:
+        name = f"{diff.project.name}-{dependency.name}"
+        taken, current = existing.get(name), dependency.current
+        ours = taken is not None and current is not None and taken.id == current.id
+        if dependency.starts and taken is not None and not ours:
+            yield f"the container name {name} is taken by {_owner(taken)}", _RENAME
+
+
+def _owner(container: Container) -> str:
+    project, service = container.labels.get(labels.PROJECT), container.labels.get(labels.SERVICE)
+    if not project:
+        return f"a container that FTL did not create ({container.image}, {container.state})"
+    return f"`{service}` of project {project}"
+
+
+def _taken_volumes(diff: Diff) -> Iterator[tuple[str, str]]:
+    volumes = {volume.name: volume for volume in diff.observed.volumes}
+    for name in diff.project.volumes:
+        full = volume_name(diff.project.name, name)
+        owner = volumes[full].labels.get(labels.PROJECT) if full in volumes else None
+        if owner and owner != diff.project.name:
+            yield (
+                f"the volume name {full} is taken by project {owner}: its data is not shared",
+                "rename the volume in ftl.yaml",
+            )
+
+
+def _taken_tags(diff: Diff) -> Iterator[tuple[str, str]]:
+    for change in diff.starting:
+        if isinstance(change.source, (NamedImage, PinnedImage)):
+            continue
+        tag = diff.configured_image(change)
+        image = next((image for image in diff.observed.images if tag in image.tags), None)
+        owner = image.labels.get(labels.PROJECT) if image is not None else None
+        if image is not None and owner != diff.project.name:
+            whose = f"project {owner}" if owner else "an image that FTL did not build"
+            yield f"the image tag {tag} is taken by {whose}", _RENAME

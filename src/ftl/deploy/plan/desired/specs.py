@@ -1,0 +1,256 @@
+"""Desired container specs: what the project asks of each container. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from ftl.deploy.names import volume_name
+from ftl.deploy.plan.desired.settings import container_files, engine_settings
+from ftl.deploy.replicas import aliases
+from ftl.engine import labels
+from ftl.engine.values import ContainerSpec, Healthcheck, Mount, Publish, Ulimit
+from ftl.proxy.names import project_network
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ftl.config import ContainerOptions, Dependency, Project, Service, VolumeMount
+
+
+SHELL = ("sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash; exec sh")
+"""The command where a user gave none: bash if the image has it, else sh."""
+
+DEFAULT_SPEC = asdict(ContainerSpec(image="", labels={}))
+"""All settings at their defaults: what a spec leaves out."""
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredContainer:
+    """A container as the project asks for it, whatever release starts it.
+
+    Attributes:
+        spec: Its settings, without image, labels and alias of a release.
+        config: Hash of `spec` and the port: a running container with another one has to be replaced.
+    """
+
+    name: str
+    spec: ContainerSpec
+    config: str
+
+
+def service_container(project: Project, service: Service) -> DesiredContainer:
+    """The desired container of a service."""
+    spec = ContainerSpec(
+        image="",
+        labels=dict(service.labels),
+        env=dict(service.env),
+        command=command_words(service.command),
+        entrypoint=command_words(service.entrypoint),
+        mounts=_mounts(project.name, service.mounts),
+        publish=tuple(
+            Publish(one.container_port, one.host_port, one.address.strip("[]"), one.protocol)
+            for one in service.published
+        ),
+        ulimits=_limits(service.container),
+        healthcheck=_healthcheck(service.container),
+        restart=service.restart,
+        settings=engine_settings(service),
+        files=container_files(service),
+        stop_timeout=service.stop_timeout,
+        # The name of others leads to the proxy.
+        networks={project_network(project.name): (service.name,)} if service.protocol == "tcp" else {},
+    )
+    return DesiredContainer(service.name, spec, fingerprint(spec, port=service.port))
+
+
+def dependency_container(project: Project, dependency: Dependency) -> DesiredContainer:
+    """Desired container of a dependency; its ports are published on loopback only."""
+    spec = ContainerSpec(
+        image=dependency.image,
+        labels=dict(dependency.labels),
+        env=dict(dependency.env),
+        command=command_words(dependency.command),
+        entrypoint=command_words(dependency.entrypoint),
+        mounts=_mounts(project.name, dependency.mounts),
+        publish=tuple(Publish(port, 0, "127.0.0.1") for port in dependency.ports),
+        ulimits=_limits(dependency.container),
+        healthcheck=_healthcheck(dependency.container),
+        restart=dependency.restart,
+        settings=engine_settings(dependency),
+        files=container_files(dependency),
+        networks={project_network(project.name): (dependency.name,)},
+    )
+    config = fingerprint(spec)
+    own_labels = {
+        **dependency.labels,
+        labels.PROJECT: project.name,
+        labels.SERVICE: dependency.name,
+        labels.ROLE: labels.ROLE_DEPENDENCY,
+        labels.CONFIG: config,
+    }
+    return DesiredContainer(dependency.name, replace(spec, image="", labels=own_labels), config)
+
+
+def release_spec(
+    project: str,
+    desired: DesiredContainer,
+    *,
+    release: str,
+    content: str,
+    generation: int = 1,
+    added: bool = False,
+) -> ContainerSpec:
+    """A service's container as one release starts it: its labels, its alias in the network.
+
+    Args:
+        project: The project's name.
+        desired: The container that the project asks for.
+        release: The release that starts it.
+        content: Content ID of its image.
+        generation: How often the release's containers are started, from 1.
+        added: It joins others that are live already.
+    """
+    marks = {
+        **desired.spec.labels,
+        labels.PROJECT: project,
+        labels.SERVICE: desired.name,
+        labels.RELEASE: release,
+        labels.ROLE: labels.ROLE_SERVICE,
+        labels.CONFIG: desired.config,
+        labels.CONTENT: content,
+        **({labels.GENERATION: str(generation)} if generation > 1 else {}),
+        **({labels.ADDED: "true"} if added else {}),
+    }
+    network = project_network(project)
+    own = desired.spec.networks.get(network, ())
+    return replace(desired.spec, labels=marks, networks={network: (*own, *aliases(marks))})
+
+
+def replica_spec(spec: ContainerSpec, number: int) -> ContainerSpec:
+    """One replica of a release: its number, and the aliases of the sets that it belongs to."""
+    marks = {**spec.labels, labels.REPLICA: str(number)}
+    name = marks[labels.SERVICE]
+    networks = {
+        network: (*((name,) if name in names else ()), *aliases(marks))
+        for network, names in spec.networks.items()
+    }
+    return replace(spec, labels=marks, networks=networks)
+
+
+def hook_spec(
+    project: str,
+    desired: DesiredContainer,
+    *,
+    release: str,
+    command: str | tuple[str, ...],
+    variables: Mapping[str, str] | None = None,
+) -> ContainerSpec:
+    """Container of a hook: the service's env, volumes and network, but no ports.
+
+    Args:
+        project: The project's name.
+        desired: The service's container.
+        release: The release that it is of.
+        command: A text for a shell, or a list without one.
+        variables: Added to the service's env.
+    """
+    argv = ("/bin/sh", "-c", command) if isinstance(command, str) else command
+    words = 2 if isinstance(command, str) else 1
+    return replace(
+        desired.spec,
+        env={**desired.spec.env, **(variables or {})},
+        entrypoint=argv[:words],
+        command=argv[words:],
+        publish=(),
+        healthcheck=None,
+        restart="no",
+        labels={
+            labels.PROJECT: project,
+            labels.SERVICE: desired.name,
+            labels.RELEASE: release,
+            labels.ROLE: labels.ROLE_HOOK,
+        },
+        networks={project_network(project): ()},
+    )
+
+
+def run_spec(
+    project: str,
+    desired: DesiredContainer,
+    *,
+    release: str,
+    once: Literal["detached", "pipes", "terminal"],
+    command: Sequence[str] | None,
+) -> ContainerSpec:
+    """Container of `ftl run`: the service's env, volumes and network, but no ports and aliases.
+
+    Args:
+        project: The project's name.
+        desired: The service's container.
+        release: The release that it is of.
+        once: See `ContainerSpec`.
+        command: The arguments of its entrypoint; None: a shell in place of that.
+    """
+    marks = {
+        labels.PROJECT: project,
+        labels.SERVICE: desired.name,
+        labels.RELEASE: release,
+        labels.ROLE: labels.ROLE_RUN,
+    }
+    return replace(
+        desired.spec,
+        entrypoint=desired.spec.entrypoint if command is not None else SHELL[:1],
+        command=tuple(command) if command is not None else SHELL[1:],
+        publish=(),
+        healthcheck=None,
+        restart="no",
+        labels=marks,
+        networks={project_network(project): ()},
+        once=once,
+    )
+
+
+def _mounts(project: str, mounts: Iterable[VolumeMount]) -> tuple[Mount, ...]:
+    return tuple(
+        Mount(volume_name(project, one.source) if one.is_named else one.source, one.target, one.read_only)
+        for one in mounts
+    )
+
+
+def fingerprint(spec: ContainerSpec, *, port: int | None = None) -> str:
+    """Hash of a container's settings; equal specs have equal hashes on every machine.
+
+    Settings at their defaults are left out, so that an FTL that knows more settings replaces no container.
+
+    Args:
+        spec: The container's settings.
+        port: Where requests go. The engine does not get it, but a container that was never healthy at this port
+            must prove itself before requests are sent there: moving the routes alone would lose them all.
+    """
+    settings = {name: value for name, value in asdict(spec).items() if value != DEFAULT_SPEC[name]}
+    settings |= {} if port is None else {"port": port}
+    canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def command_words(command: str | tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """A command of ftl.yaml as the engine takes it."""
+    if command is None or isinstance(command, tuple):
+        return command
+    return tuple(shlex.split(command))
+
+
+def _limits(section: ContainerOptions) -> tuple[Ulimit, ...]:
+    return tuple(Ulimit(limit.name, limit.soft, limit.hard) for limit in section.ulimits)
+
+
+def _healthcheck(section: ContainerOptions) -> Healthcheck | None:
+    check = section.health_check
+    if check is None:
+        return None
+    test = ("CMD-SHELL", check.cmd) if isinstance(check.cmd, str) else ("CMD", *check.cmd)
+    return Healthcheck(test, check.interval, check.timeout, check.retries, check.start_period)

@@ -1,0 +1,149 @@
+"""Restore: the project and the images of an earlier release, read from its record. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from ftl.config.models.project import Project
+from ftl.deploy.plan.desired.sources import ImageOnServer, PinnedImage
+from ftl.deploy.plan.pins import with_digest
+from ftl.engine import labels
+from ftl.errors import FtlError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ftl.config import Server, Service
+    from ftl.config.models.service import Hook, Hooks
+    from ftl.deploy.observe.state import Observed
+    from ftl.deploy.plan.desired.sources import ImageSource
+    from ftl.releases.record import ReleaseRecord, ServiceRecord
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedImages:
+    """The images of a release, as far as they still exist.
+
+    Attributes:
+        sources: Service -> its image.
+        missing: Services whose image is not on the server any more, and in no registry.
+        pulled_again: Services whose image the server has to pull again.
+    """
+
+    sources: Mapping[str, ImageSource] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    pulled_again: tuple[str, ...] = ()
+
+
+def recorded_project(record: ReleaseRecord, server: Server) -> Project:
+    """The project as a release deployed it, without anything that would act on this machine.
+
+    Others who may use the server's engine can write its records. So the commands of registries and secrets, and hooks
+    that run here, are left out: those of a checkout of the repository alone are run.
+
+    Args:
+        record: Its record.
+        server: The server as this machine reaches it, in place of the recorded one.
+
+    Raises:
+        UsageError: The record has no project: the release is no longer kept.
+        FtlError: A newer FTL wrote it in a form that this one does not know.
+    """
+    if not record.project:
+        raise UsageError(
+            f"{record.release} is not kept any more",
+            hint="`ftl releases` lists those that are; `keep_releases` in ftl.yaml says how many stay",
+        )
+    try:
+        project = Project.from_dict(record.project)
+        services = tuple(replace(service, hooks=_remote_hooks(service.hooks)) for service in project.services)
+        return replace(project, server=server, services=services, registries=(), secrets=())
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise FtlError(
+            f"the record of {record.release} cannot be read",
+            cause=str(error),
+            hint=f"FTL {record.version} wrote it: use that version",
+        ) from error
+
+
+def _remote_hooks(hooks: Hooks) -> Hooks:
+    """The hooks that run on the server."""
+
+    def remote(hook: Hook | None) -> Hook | None:
+        return None if hook is None or hook.remote is None else replace(hook, local=None)
+
+    return replace(hooks, pre=remote(hooks.pre), post=remote(hooks.post))
+
+
+def live_project(observed: Observed, server: Server) -> tuple[ReleaseRecord, Project]:
+    """The record of the live release, and its project.
+
+    Raises:
+        UsageError: Nothing was deployed yet.
+    """
+    record = observed.live_record
+    if record is None:
+        raise UsageError(
+            f"{observed.project} is not deployed on {observed.server}",
+            hint="`ftl deploy` makes the first release",
+        )
+    return record, recorded_project(record, server)
+
+
+def recorded_images(observed: Observed, project: Project, record: ReleaseRecord) -> RecordedImages:
+    """Find the image of each service of a release.
+
+    Args:
+        observed: The server.
+        project: The project of that release.
+        record: Its record.
+    """
+    sources: dict[str, ImageSource] = {}
+    missing, again = [], []
+    for service in project.services:
+        entry = record.services.get(service.name)
+        source = None if entry is None else _source(observed, service, entry)
+        if source is None:
+            missing.append(service.name)
+            continue
+        sources[service.name] = source
+        if isinstance(source, PinnedImage) and not observed.has_image(source.reference):
+            again.append(service.name)
+    return RecordedImages(sources, tuple(missing), tuple(again))
+
+
+def _source(observed: Observed, service: Service, entry: ServiceRecord) -> ImageSource | None:
+    if service.build is None:
+        return _named(observed, service.image or entry.image, entry)
+    present = _reference_on_server(observed, service.name, entry)
+    if present:
+        return ImageOnServer(present, entry.content)
+    return PinnedImage(entry.image, entry.pulled, entry.content) if entry.pulled else None
+
+
+def _named(observed: Observed, name: str, entry: ServiceRecord) -> PinnedImage | None:
+    if entry.pulled:
+        return PinnedImage(name, with_digest(name, entry.pulled.partition("@")[2]), entry.content)
+    if _id_of(observed, name) == entry.image_id or not entry.image_id:
+        return PinnedImage(name, name, entry.content) if observed.has_image(name) else None
+    return PinnedImage(name, entry.image_id, entry.content) if observed.has_image(entry.image_id) else None
+
+
+def _reference_on_server(observed: Observed, service: str, entry: ServiceRecord) -> str:
+    """Tag, ID or digest by which the server has a built image; empty if it does not."""
+    tagged = _id_of(observed, entry.image)
+    if tagged and tagged == (entry.image_id or tagged):
+        return entry.image
+    running = (
+        container.image_id
+        for container in observed.services
+        if container.labels[labels.SERVICE] == service
+        and container.labels.get(labels.CONTENT) == entry.content
+    )
+    candidates = (entry.image_id, entry.pulled, *running)
+    return next((name for name in candidates if name and observed.has_image(name)), "")
+
+
+def _id_of(observed: Observed, tag: str) -> str:
+    return next((image.id for image in observed.images if tag in image.tags), "")

@@ -1,0 +1,191 @@
+"""Changes of the live release: their request, their run, and their planner.
+
+A change is a deploy of the live release's own project, as its record has it: the planner compares it with what runs,
+and no new release is made.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ftl.deploy.operation import Applied, Operation, authored_session, dry_run, run
+from ftl.deploy.plan.desired.sources import PinnedImage
+from ftl.deploy.plan.pins import configured_reference
+from ftl.deploy.plan.planner import Inputs, make_plan
+from ftl.deploy.plan.recorded import live_project, recorded_images
+from ftl.deploy.request import DeployRequest
+from ftl.engine import labels
+from ftl.suggestions import select_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from ftl.config import Project, Server
+    from ftl.deploy.observe.state import Observed
+    from ftl.deploy.plan.desired.sources import ImageSource
+    from ftl.deploy.plan.model import Plan
+    from ftl.deploy.request import Author
+    from ftl.events import Emit
+    from ftl.releases.record import ReleaseRecord
+    from ftl.ssh.machine import Machine
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRequest:
+    """A deployed project to change, and how.
+
+    Attributes:
+        project: Its name.
+        server: Its server.
+        root: Folder of ftl.yaml, or the current one.
+        services: The services (and for some commands dependencies) to change; empty for all.
+        lock_wait: Seconds to wait for another operation to end.
+    """
+
+    project: str
+    server: Server
+    root: Path
+    services: tuple[str, ...] = ()
+    lock_wait: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LiveResult:
+    """A change of the live release.
+
+    Attributes:
+        project: The live release's project.
+        seconds: Time that it took.
+    """
+
+    project: Project
+    applied: Applied
+    seconds: float
+
+
+async def change_live(
+    command: str,
+    make: Callable[[LiveRequest, Author, Observed], Plan],
+    request: LiveRequest,
+    machine: Machine,
+    *,
+    emit: Emit,
+    dry: bool = False,
+) -> LiveResult:
+    """Run a change of the live release; with `dry` only plan it.
+
+    Args:
+        command: The command line, without `ftl`.
+        make: Makes the plan. Pure.
+        request: What is asked for.
+        machine: The project's server, not entered yet.
+        emit: Receives progress events.
+        dry: Change nothing.
+
+    Raises:
+        UsageError: Nothing is deployed, or a service is unknown.
+        ServerError, LockHeld, Unhealthy, EngineError.
+    """
+    began = time.monotonic()
+    async with authored_session(machine, request.project, request.root) as (session, observed, by):
+        _, project = live_project(observed, request.server)
+        operation = Operation(
+            command=command,
+            project=project,
+            root=request.root,
+            by=by.name,
+            plan=lambda server: make(request, by, server),
+            lock_wait=request.lock_wait,
+        )
+        if dry:
+            applied = Applied(await dry_run(operation, session, observed))
+        else:
+            applied = await run(operation, session, observed, emit=emit)
+    return LiveResult(project, applied, time.monotonic() - began)
+
+
+def select_units(request: LiveRequest, project: Project) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Select services and dependencies by name; without names, all services.
+
+    Raises:
+        UsageError: The project has none of that name.
+    """
+    services = [service.name for service in project.services]
+    dependencies = [dependency.name for dependency in project.dependencies]
+    select_names(request.services, [*services, *dependencies], kind="service")
+    if not request.services:
+        return tuple(services), ()
+    return (
+        tuple(name for name in services if name in request.services),
+        tuple(name for name in dependencies if name in request.services),
+    )
+
+
+def plan_live(
+    request: LiveRequest,
+    by: Author,
+    observed: Observed,
+    project: Project,
+    *,
+    dependencies: tuple[str, ...] = (),
+    restart: bool = False,
+) -> Plan:
+    """Plan a change of the containers of the live release. Pure.
+
+    Args:
+        request: What is asked for; its names are those of services.
+        by: Who changes it.
+        observed: The server.
+        project: The live release's project, as it shall be, with all services: the proxy has routes of each.
+        dependencies: The dependencies to start if they are stopped; others are left alone. With these alone, and no
+            services in the request, no service is changed.
+        restart: Replace containers that are as they should be, too.
+
+    Raises:
+        UsageError: A service is unknown.
+    """
+    record, _ = live_project(observed, request.server)
+    services = select_names(request.services, [service.name for service in project.services], kind="service")
+    if dependencies and not request.services:
+        services = ()
+    deploy = DeployRequest(
+        project,
+        request.root,
+        (*services, *dependencies),
+        adopt=True,
+        hooks=False,
+        keep_dependencies=True,
+        keep_tls=True,
+        same_release=True,
+        restart=restart,
+    )
+    return make_plan(deploy, Inputs(by, _images(observed, project, record)), observed)
+
+
+def _images(observed: Observed, project: Project, record: ReleaseRecord) -> dict[str, ImageSource]:
+    """The images that the live containers run; recorded ones where there is no container."""
+    sources = dict(recorded_images(observed, project, record).sources)
+    for service in project.services:
+        running = observed.live_containers(service.name)
+        if running:
+            image, content = running[0].image, running[0].labels[labels.CONTENT]
+            sources[service.name] = PinnedImage(configured_reference(image), image, content)
+    return sources
+
+
+def running_project(request: LiveRequest, observed: Observed) -> Project:
+    """The live release's project with as many replicas as there are now, after an `ftl scale`."""
+    project = live_project(observed, request.server)[1]
+    numbers = {service.name: len(observed.live_containers(service.name)) for service in project.services}
+    return with_replicas(project, {name: number for name, number in numbers.items() if number})
+
+
+def with_replicas(project: Project, numbers: Mapping[str, int]) -> Project:
+    """The project with other numbers of replicas, by service."""
+    services = tuple(
+        replace(service, replicas=numbers.get(service.name, service.replicas)) for service in project.services
+    )
+    return replace(project, services=services)

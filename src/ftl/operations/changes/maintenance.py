@@ -1,0 +1,35 @@
+"""Maintenance: a plan that has the proxy answer 503 for a project, or stop doing so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ftl.deploy.plan.model import Plan, Stage
+from ftl.deploy.plan.steps import ApplySite
+from ftl.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ftl.deploy.observe.state import Observed
+    from ftl.deploy.request import Author
+    from ftl.operations.changes.live import LiveRequest
+    from ftl.proxy.site import Maintenance
+
+
+def plan_maintenance(maintenance: Maintenance | None) -> Callable[[LiveRequest, Author, Observed], Plan]:
+    """Planner of the begin of maintenance, or with None of its end."""
+
+    def plan(_request: LiveRequest, _by: Author, observed: Observed) -> Plan:
+        site = observed.site
+        if site is None or not site.all_routes:
+            raise UsageError(
+                f"{observed.project} has no routes on {observed.server}: nobody can reach it anyway",
+                hint="`ftl stop` stops services without routes",
+            )
+        step = ApplySite(replace(site, maintenance=maintenance))
+        stages = (Stage("routes", ((step,),)),) if site.maintenance != maintenance else ()
+        return Plan(observed.server, observed.project, f"r{observed.live_number}", (), stages)
+
+    return plan

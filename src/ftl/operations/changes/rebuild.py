@@ -1,0 +1,77 @@
+"""Rebuild: images of an earlier release, built from its commit in a separate checkout."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ftl.child import complete
+from ftl.deploy.inputs import built_images
+from ftl.deploy.request import DeployRequest
+from ftl.errors import BuildFailed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from ftl.config import Project
+    from ftl.deploy.plan.desired.sources import BuiltImage
+    from ftl.events import Emit
+
+_GIT_SECONDS = 120.0
+"""Limit for one git command: a checkout of a large repository takes its time."""
+
+
+async def rebuilt_images(
+    project: Project, services: Sequence[str], commit: str, *, root: Path, platform: str, emit: Emit
+) -> dict[str, BuiltImage]:
+    """Build images of services from a commit.
+
+    Args:
+        project: The project as it was deployed from that commit.
+        services: The services whose images are missing.
+        commit: The commit's ID.
+        root: Folder of ftl.yaml in a checkout of the repository.
+        platform: The server's: "linux/amd64".
+        emit: Receives progress events.
+
+    Raises:
+        BuildFailed: The checkout does not have the commit, or an image could not be built.
+    """
+    if not re.fullmatch("[0-9a-f]{7,64}", commit):  # from a record: not to be read as an option by git
+        raise BuildFailed(f"`{commit[:40]}` is not the ID of a commit")
+    async with checkout(root, commit) as folder:
+        return await built_images(DeployRequest(project, folder, tuple(services)), platform, emit)
+
+
+@asynccontextmanager
+async def checkout(root: Path, commit: str) -> AsyncIterator[Path]:
+    """A worktree of a commit, removed at the end; yields the folder that `root` is in it."""
+    prefix = await _git(root, commit, "rev-parse", "--show-prefix")
+    with tempfile.TemporaryDirectory(prefix="ftl-rebuild-") as temporary:
+        folder = Path(temporary) / "checkout"
+        await _git(root, commit, "worktree", "add", "--force", "--detach", str(folder), commit)
+        try:
+            yield folder / prefix
+        finally:
+            await _git(root, commit, "worktree", "remove", "--force", str(folder))
+
+
+async def _git(root: Path, commit: str, *arguments: str) -> str:
+    try:
+        done = await complete(
+            ["git", "-C", str(root), *arguments], seconds=_GIT_SECONDS, env=os.environ, cwd=root
+        )
+    except (OSError, TimeoutError) as error:
+        raise BuildFailed(f"commit {commit[:12]} cannot be checked out", cause=str(error)) from error
+    if done.exit_code != 0:
+        cause = done.stderr.decode(errors="replace").strip()
+        raise BuildFailed(
+            f"commit {commit[:12]} cannot be checked out",
+            cause=cause or None,
+            hint="run it in a checkout of the repository that has the commit: `git fetch` may bring it",
+        )
+    return done.stdout.decode(errors="replace").strip()

@@ -1,0 +1,222 @@
+"""Remove a project from its server: routes, containers, networks, images, volumes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ftl.config.models.project import Project, ProjectInfo
+from ftl.deploy.operation import Operation, authored_session, dry_run, run
+from ftl.deploy.plan.cleanup import DEPENDENCY_STOP, STOP_SECONDS, refs
+from ftl.deploy.plan.leftovers import project_tags
+from ftl.deploy.plan.model import Change, Plan, Stage, compact
+from ftl.deploy.plan.pins import configured_reference
+from ftl.deploy.plan.steps import (
+    AmendRecords,
+    DropTags,
+    RemoveImages,
+    RemoveNetworks,
+    RemoveSite,
+    RemoveVolumes,
+    SetHold,
+    StopAndRemove,
+    WriteCrontab,
+)
+from ftl.engine import labels
+from ftl.errors import UsageError
+from ftl.json_fields import as_objects, as_str
+from ftl.operations.changes.prune import images_here
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+
+    from ftl.deploy.observe.state import Observed
+    from ftl.deploy.plan.model import Track
+    from ftl.engine.values import Container, Image
+    from ftl.events import Emit
+    from ftl.operations.changes.live import LiveRequest
+    from ftl.ssh.machine import Machine
+
+
+@dataclass(frozen=True, slots=True)
+class Belongings:
+    """Containers, networks, volumes and routes of a project, by name.
+
+    Attributes:
+        kept_volumes: Volumes that stay, since it was not asked to remove them.
+    """
+
+    containers: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    kept_volumes: tuple[str, ...] = ()
+    routes: tuple[str, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing."""
+        return not (self.containers or self.networks or self.volumes or self.routes)
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """A removal that was done, or planned."""
+
+    plan: Plan
+    belongings: Belongings
+
+
+async def remove(
+    request: LiveRequest,
+    machine: Machine,
+    *,
+    volumes: bool,
+    emit: Emit,
+    confirm: Callable[[Belongings], Awaitable[None]],
+    dry: bool = False,
+) -> Removal:
+    """Remove a project; with `dry` only list what it has.
+
+    Args:
+        request: The project.
+        machine: Its server, not entered yet.
+        volumes: Remove its named volumes, too.
+        emit: Receives progress events.
+        confirm: Asks whether to go on; raises where it must not.
+        dry: Change nothing.
+
+    Raises:
+        UsageError: It has nothing there.
+        ServerError, LockHeld, EngineError.
+    """
+    async with authored_session(machine, request.project, request.root) as (session, observed, by):
+        found = belongings(observed, volumes=volumes)
+        if found.empty:
+            raise UsageError(
+                f"there is nothing of {request.project} on {observed.server}"
+                + (f" but its volumes {', '.join(found.kept_volumes)}" if found.kept_volumes else ""),
+                hint="`--volumes` removes them with their data" if found.kept_volumes else None,
+            )
+        here = await images_here(request.project)
+        operation = Operation(
+            command="remove",
+            project=Project(project=ProjectInfo(name=request.project), server=request.server, services=()),
+            root=request.root,
+            by=by.name,
+            plan=lambda server: plan_remove(server, here, volumes=volumes),
+            lock_wait=request.lock_wait,
+        )
+        if dry:
+            return Removal(await dry_run(operation, session, observed), found)
+        await confirm(found)
+        applied = await run(operation, session, observed, emit=emit)
+    return Removal(applied.plan, found)
+
+
+def belongings(observed: Observed, *, volumes: bool) -> Belongings:
+    """List the belongings of the project; its own labels decide. Pure."""
+    site = observed.site
+    names = tuple(sorted(volume.name for volume in observed.volumes if _owns(observed, volume.labels)))
+    return Belongings(
+        containers=tuple(sorted(container.name for container in _containers(observed))),
+        networks=tuple(sorted(one.name for one in observed.networks if _owns(observed, one.labels))),
+        volumes=names if volumes else (),
+        kept_volumes=() if volumes else names,
+        routes=tuple(f"{route.host or 'any host'}{route.path}" for route in site.routes)
+        if site is not None
+        else (),
+    )
+
+
+def plan_remove(observed: Observed, here: Sequence[Image] = (), *, volumes: bool) -> Plan:
+    """Plan the removal of all that the project has. Pure.
+
+    Args:
+        observed: The server.
+        here: The project's images on this machine.
+        volumes: Remove its named volumes, too.
+    """
+    found = belongings(observed, volumes=volumes)
+    services = [*observed.services, *observed.of_role(labels.ROLE_HOOK)]
+    service_ids = {container.id for container in services}
+    others = [container for container in _containers(observed) if container.id not in service_ids]
+    images = [image for image in observed.images if _owns(observed, image.labels)]
+    tags = project_tags(observed.project, images)
+    tags_here = project_tags(observed.project, here, latest=True)
+    untagged = tuple(image.id for image in images if not image.tags)
+    records = tuple(
+        replace(record, project={}, outcome="replaced" if record.outcome == "live" else record.outcome)
+        for record in observed.releases
+        if record.project or record.outcome == "live"
+    )
+    job_names = tuple(sorted({one.labels[labels.JOB] for one in observed.of_role(labels.ROLE_JOB)}))
+    stages = (
+        Stage(
+            "crontab",
+            ((WriteCrontab(observed.project, (), removed=job_names),) if job_names else (),),
+        ),
+        Stage("routes", ((RemoveSite(observed.project),) if observed.site is not None else (),)),
+        Stage("services", _stopped(services, _stop_timeouts(observed), STOP_SECONDS)),
+        Stage("dependencies", _stopped(others, {}, DEPENDENCY_STOP)),
+        Stage(
+            "data",
+            (
+                (RemoveNetworks(found.networks),) if found.networks else (),
+                (RemoveVolumes(found.volumes),) if found.volumes else (),
+                (DropTags(tags),) if tags else (),
+                (DropTags(tags_here, here=True),) if tags_here else (),
+                (RemoveImages(untagged),) if untagged else (),
+            ),
+        ),
+        Stage(
+            "records",
+            (
+                (AmendRecords(observed.project, records, "removed"),) if records else (),
+                (SetHold(observed.project, None),) if observed.hold is not None else (),
+            ),
+        ),
+    )
+    return Plan(
+        observed.server,
+        observed.project,
+        f"r{observed.live_number}",
+        tuple(_changes(observed)),
+        compact(stages),
+    )
+
+
+def _stop_timeouts(observed: Observed) -> dict[str, float]:
+    """Service -> seconds that its containers get to stop, by the live release's record."""
+    live = observed.live_record
+    entries = as_objects(live.project.get("services")) if live is not None else []
+    timeouts = {as_str(entry.get("name")): entry.get("stop_timeout") for entry in entries}
+    return {name: float(value) for name, value in timeouts.items() if isinstance(value, (int, float))}
+
+
+def _stopped(
+    containers: Iterable[Container], timeouts: Mapping[str, float], seconds: float
+) -> tuple[Track, ...]:
+    by_service: dict[str, list[Container]] = {}
+    for container in containers:
+        by_service.setdefault(container.labels.get(labels.SERVICE, container.name), []).append(container)
+    return tuple(
+        (StopAndRemove(name, refs(own), timeouts.get(name, seconds), "removed"),)
+        for name, own in sorted(by_service.items())
+    )
+
+
+def _changes(observed: Observed) -> Iterable[Change]:
+    seen = {
+        container.labels.get(labels.SERVICE, container.name): container for container in _containers(observed)
+    }
+    for name, container in sorted(seen.items()):
+        kind = "dependency" if container.labels[labels.ROLE] == labels.ROLE_DEPENDENCY else "service"
+        yield Change(name, "removed", "", configured_reference(container.image), kind)  # type: ignore[arg-type]
+
+
+def _containers(observed: Observed) -> tuple[Container, ...]:
+    return tuple(container for container in observed.containers if _owns(observed, container.labels))
+
+
+def _owns(observed: Observed, marks: Mapping[str, str]) -> bool:
+    return marks.get(labels.PROJECT) == observed.project

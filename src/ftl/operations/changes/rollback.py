@@ -1,0 +1,316 @@
+"""Rollback: a release that restores an earlier one, planned from its record.
+
+Images, configuration and env come back as recorded. Dependencies and volumes stay as they are, and hooks do not run
+unless asked for: their data has moved on.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from ftl.deploy.operation import Applied, Operation, authored_session, dry_run, run
+from ftl.deploy.plan.desired.sources import BuiltImage
+from ftl.deploy.plan.planner import Inputs, make_plan
+from ftl.deploy.plan.recorded import live_project, recorded_images, recorded_project
+from ftl.deploy.request import DeployRequest
+from ftl.engine.local import local_url
+from ftl.errors import FtlError, UsageError
+from ftl.events import Note
+from ftl.figures import count
+from ftl.image.identity import content_id
+from ftl.operations.changes.rebuild import rebuilt_images
+from ftl.operations.changes.rollback_target import choose, once_live, possible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from ftl.config import Dependency, Project, Server, Service
+    from ftl.deploy.observe.state import Observed
+    from ftl.deploy.plan.model import Plan
+    from ftl.deploy.plan.recorded import RecordedImages
+    from ftl.deploy.request import Author
+    from ftl.events import Emit
+    from ftl.releases.record import ReleaseRecord
+    from ftl.ssh.machine import Machine
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackRequest:
+    """A rollback as the user asks for it.
+
+    Attributes:
+        project: The project's name.
+        server: Its server.
+        root: Folder of ftl.yaml, or the current one.
+        release: The release to restore; None: the last one before the live one that was live and is not marked bad.
+        hooks: Run the hooks of that release.
+        hold: Why deploys stop afterwards; empty: they do not.
+        lock_wait: Seconds to wait for a deploy of the project to end.
+        rebuild: Build images that are gone again, from that release's commit.
+        fresh: Service -> env of today's ftl.yaml; its values replace the recorded ones of the same names.
+    """
+
+    project: str
+    server: Server
+    root: Path
+    release: str | None = None
+    hooks: bool = False
+    hold: str = ""
+    lock_wait: float = 0.0
+    rebuild: bool = False
+    fresh: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """A rollback that was made, or planned.
+
+    Attributes:
+        target: The release that it restores.
+        project: That release's project.
+        seconds: Time that it took.
+    """
+
+    target: str
+    project: Project
+    applied: Applied
+    seconds: float
+
+
+async def rollback(request: RollbackRequest, machine: Machine, *, emit: Emit, dry: bool = False) -> Rollback:
+    """Restore an earlier release; with `dry` only plan it.
+
+    Raises:
+        UsageError: There is no such release, it never was live, or its images are gone.
+        ServerError, LockHeld, Unhealthy, HookFailed, EngineError.
+    """
+    began = time.monotonic()
+    async with authored_session(machine, request.project, request.root) as (session, observed, by):
+        target = choose(observed, request.release)
+        project = restored_project(observed, target, request)
+        local = await _images_here(observed, project, target)
+        gone = [name for name in recorded_images(observed, project, target).missing if name not in local]
+        if gone and request.rebuild:
+            local |= await _rebuilt(request, project, target, gone, session.info.platform, emit)
+        operation = Operation(
+            command=f"rollback {target.release}",
+            project=project,
+            root=request.root,
+            by=by.name,
+            plan=lambda server: plan_rollback(request, target, by, local, server),
+            lock_wait=request.lock_wait,
+        )
+        if dry:
+            applied = Applied(await dry_run(operation, session, observed))
+        else:
+            applied = await run(operation, session, observed, emit=emit)
+    return Rollback(target.release, project, applied, time.monotonic() - began)
+
+
+def plan_rollback(
+    request: RollbackRequest,
+    target: ReleaseRecord,
+    by: Author,
+    local: Mapping[str, BuiltImage],
+    observed: Observed,
+) -> Plan:
+    """Plan a release that restores an earlier one. Pure.
+
+    Args:
+        request: What is asked for.
+        target: Record of the release to restore.
+        by: Who rolls back.
+        local: Images of it that this machine has and the server does not.
+        observed: The server.
+
+    Raises:
+        UsageError: An image is gone; nothing was touched.
+    """
+    project = restored_project(observed, target, request)
+    images = recorded_images(observed, project, target)
+    _refuse_missing(observed, target, [name for name in images.missing if name not in local])
+    as_deployed = DeployRequest(
+        project,
+        request.root,
+        adopt=True,
+        hooks=request.hooks,
+        keep_dependencies=True,
+        keep_tls=True,
+        rollback_of=target.release,
+        hold=request.hold,
+    )
+    source = replace(by, commit=target.commit, subject=target.subject, origin=target.origin)
+    plan = make_plan(as_deployed, Inputs(source, {**images.sources, **local}), observed)
+    return replace(plan, notes=(*_notes(request, target, images, observed), *plan.notes))
+
+
+def restored_project(observed: Observed, target: ReleaseRecord, request: RollbackRequest) -> Project:
+    """The project of an earlier release, with the dependencies and the proxy of the live one."""
+    project = recorded_project(target, request.server)
+    _, live = live_project(observed, request.server)
+    _refuse_shared(project, live, target)
+
+    def refreshed(service: Service) -> Service:
+        fresh = request.fresh.get(service.name, {})
+        return replace(service, env={name: fresh.get(name, value) for name, value in service.env.items()})
+
+    return replace(
+        project,
+        services=tuple(map(refreshed, project.services)),
+        dependencies=live.dependencies,
+        proxy=replace(live.proxy, redirects=project.proxy.redirects),  # they belong to the routes
+        keep_releases=live.keep_releases,
+        volumes=tuple(sorted({*project.volumes, *live.volumes})),
+    )
+
+
+def _refuse_shared(project: Project, live: Project, target: ReleaseRecord) -> None:
+    """Refuse services beside dependencies that would be called the same, or use the same data.
+
+    Raises:
+        UsageError: One of the target's services is a dependency of the live release, or the reverse.
+    """
+    used = {volume: dependency.name for dependency in live.dependencies for volume in _volumes(dependency)}
+    names = {dependency.name for dependency in live.dependencies}
+    gone = {one.name for one in project.dependencies} - names
+    before = {volume for one in project.dependencies for volume in _volumes(one)}
+    for service in project.services:
+        shared = next(
+            (volume for volume in _volumes(service) if volume in used and volume not in before), None
+        )
+        if service.name in names or shared is not None:
+            other = service.name if service.name in names else used[shared or ""]
+            raise _moved(target, f"{service.name} was a service then, and {other} is a dependency now")
+    for service in live.services:
+        if service.name in gone:
+            raise _moved(target, f"{service.name} was a dependency then, and is a service now")
+
+
+def _volumes(section: Service | Dependency) -> set[str]:
+    return {mount.source for mount in section.mounts if mount.is_named}
+
+
+def _moved(target: ReleaseRecord, why: str) -> UsageError:
+    commit = (target.commit or "").removesuffix("-dirty")[:12]
+    return UsageError(
+        f"{target.release} cannot be restored beside the dependencies that run: {why}",
+        cause="a rollback leaves dependencies and their data as they are",
+        hint=f"`git checkout {commit}` and `ftl deploy` make the change in order" if commit else None,
+    )
+
+
+# --- images -------------------------------------------------------------------------------------------
+
+
+async def _images_here(observed: Observed, project: Project, target: ReleaseRecord) -> dict[str, BuiltImage]:
+    """Images that the server lost and this machine still has, with the same content."""
+    missing = recorded_images(observed, project, target).missing
+    if not missing or project.server.is_local:
+        return {}
+    from ftl.engine.api import Engine
+
+    images: dict[str, BuiltImage] = {}
+    with suppress(FtlError):  # no engine here
+        async with Engine(local_url(), name="this machine") as engine:
+            for name in missing:
+                entry = target.services.get(name)
+                image = await engine.image(entry.image) if entry is not None else None
+                if entry is not None and image is not None and content_id(image) == entry.content:
+                    images[name] = BuiltImage(image.id, entry.content)
+    return images
+
+
+async def _rebuilt(
+    request: RollbackRequest,
+    project: Project,
+    target: ReleaseRecord,
+    services: list[str],
+    platform: str,
+    emit: Emit,
+) -> dict[str, BuiltImage]:
+    """Build images that are gone from the release's commit.
+
+    Returns:
+        Service -> image; empty where the release has no commit, or FTL did not build one of the images.
+
+    Raises:
+        BuildFailed: As `rebuilt_images`.
+    """
+    ours = [one.name for one in project.services if one.name in services and one.build is not None]
+    if not target.commit or len(ours) < len(services):
+        return {}
+    if target.dirty:
+        emit(Note(f"{target.release} had uncommitted changes, which the images will not have", "warning"))
+    commit = target.commit.removesuffix("-dirty")
+    return await rebuilt_images(project, ours, commit, root=request.root, platform=platform, emit=emit)
+
+
+def _refuse_missing(observed: Observed, target: ReleaseRecord, missing: list[str]) -> None:
+    if not missing:
+        return
+    commit = (target.commit or "").removesuffix("-dirty")[:12]
+    build = f"; `ftl rollback {target.release} --rebuild` builds it from commit {commit}" if commit else ""
+    raise UsageError(
+        f"{target.release} cannot be restored: neither {observed.server} nor this machine has the image of "
+        f"{', '.join(missing)} any more",
+        hint=possible(observed, without=target.release) + build,
+    )
+
+
+# --- notes --------------------------------------------------------------------------------------------
+
+
+def _notes(
+    request: RollbackRequest, target: ReleaseRecord, images: RecordedImages, observed: Observed
+) -> Iterator[str]:
+    live, current = live_project(observed, request.server)
+    before = recorded_project(target, request.server)
+    if target.bad:
+        yield f"{target.release} is marked bad: {target.bad}"
+    if live.rollback_of and request.release is None:
+        yield f"{live.release} was a rollback to {live.rollback_of}: this goes forward to {target.release} again"
+    for name in images.pulled_again:
+        yield f"the server pulls the image of {name} again: it is not there any more"
+    if current.dependencies or before.dependencies:
+        differing = list(_differences(before.dependencies, current.dependencies))
+        than = f"; {target.release} had others: {', '.join(differing)}" if differing else ""
+        yield f"dependencies and volumes stay as they are{than}"
+    ran = sum(
+        _hooks_run(record, request.server) for record in once_live(observed) if record.number > target.number
+    )
+    if ran:
+        yield f"{count(ran, 'pre hook')} ran since {target.release}: what they changed in databases stays"
+
+
+def _differences(before: tuple[Dependency, ...], now: tuple[Dependency, ...]) -> Iterator[str]:
+    known = {dependency.name: dependency for dependency in now}
+    for dependency in before:
+        current = known.pop(dependency.name, None)
+        if current is None:
+            yield f"{dependency.name} ({dependency.image}, removed since)"
+        elif current.image != dependency.image:
+            yield f"{dependency.name} ({dependency.image}, now {current.image})"
+        elif current != dependency:
+            yield f"{dependency.name} (other settings)"
+    yield from (f"{name} (added since)" for name in known)
+
+
+def _hooks_run(record: ReleaseRecord, server: Server) -> int:
+    """Number of pre hooks that a release ran: those of the services that it started."""
+    if record.rollback_of or not record.project:
+        return 0
+    started = {name for name, entry in record.services.items() if entry.release == record.release}
+    with suppress(FtlError):
+        services = recorded_project(record, server).services
+        return sum(
+            1
+            for service in services
+            if service.name in started
+            and service.hooks.pre
+            and (service.hooks.pre.local or service.hooks.pre.remote)
+        )
+    return 0

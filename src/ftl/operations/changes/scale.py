@@ -1,0 +1,68 @@
+"""Scale: other numbers of containers of the live release, until the next deploy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ftl.deploy.plan.recorded import live_project
+from ftl.errors import UsageError
+from ftl.operations.changes.live import plan_live, with_replicas
+from ftl.suggestions import select_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from ftl.config import Project
+    from ftl.deploy.observe.state import Observed
+    from ftl.deploy.plan.model import Plan
+    from ftl.deploy.request import Author
+    from ftl.operations.changes.live import LiveRequest
+
+
+def plan_scale(numbers: Mapping[str, int]) -> Callable[[LiveRequest, Author, Observed], Plan]:
+    """Planner of other numbers of replicas: service -> number."""
+
+    def plan(request: LiveRequest, by: Author, observed: Observed) -> Plan:
+        project = live_project(observed, request.server)[1]
+        _refuse_several(project, numbers)
+        return plan_live(
+            replace(request, services=tuple(numbers)), by, observed, with_replicas(project, numbers)
+        )
+
+    return plan
+
+
+def _refuse_several(project: Project, numbers: Mapping[str, int]) -> None:
+    """Refuse several containers of a service that publishes ports of the server, or never runs twice."""
+    select_names(tuple(numbers), [service.name for service in project.services], kind="service")
+    for service in project.services:
+        if service.forwards and numbers.get(service.name, 1) > 1:
+            raise UsageError(
+                f"{service.name} cannot have several containers: it publishes {', '.join(service.forwards)}",
+                hint="only one container can have a port of the server: remove `forwards`",
+            )
+        if service.recreate and numbers.get(service.name, 1) > max(1, service.replicas):
+            raise UsageError(
+                f"{service.name} cannot have several containers: it has `recreate: true`, so it never runs twice",
+                hint="remove `recreate` if they may use their data at the same time",
+            )
+
+
+def parse_numbers(words: Sequence[str]) -> dict[str, int]:
+    """Parse SERVICE=N.
+
+    Raises:
+        UsageError: A word is not of that form, or N is 0.
+    """
+    numbers: dict[str, int] = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not (name and equals and text.isascii() and text.isdigit()):
+            raise UsageError(f"`{word}` is not a number of replicas", hint="write `ftl scale web=3`")
+        if int(text) == 0:
+            raise UsageError(
+                f"`{word}`: a service has at least one container", hint=f"`ftl stop {name}` stops it"
+            )
+        numbers[name] = int(text)
+    return numbers

@@ -1,0 +1,53 @@
+"""Stop: the containers of services, and of dependencies that are named; they stay."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.deploy.plan.cleanup import DEPENDENCY_STOP, refs
+from ftl.deploy.plan.model import Change, Plan, Stage, compact
+from ftl.deploy.plan.recorded import live_project
+from ftl.deploy.plan.steps import StopContainers
+from ftl.operations.changes.live import select_units
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ftl.deploy.observe.state import Observed
+    from ftl.deploy.plan.model import Action, Track
+    from ftl.deploy.request import Author
+    from ftl.engine.values import Container
+    from ftl.operations.changes.live import LiveRequest
+
+
+def plan_stop(request: LiveRequest, by: Author, observed: Observed) -> Plan:
+    """Plan to stop services, and the dependencies that are named. Pure."""
+    record, project = live_project(observed, request.server)
+    services, dependencies = select_units(request, project)
+    changes: list[Change] = []
+    tracks: list[Track] = []
+    for service in project.services:
+        if service.name in services:
+            own = _stoppable(observed.containers_of(service.name))
+            image = record.services[service.name].image if service.name in record.services else ""
+            changes.append(Change(service.name, "stopped" if own else "unchanged", "", image))
+            tracks += [(StopContainers(service.name, refs(own), service.stop_timeout),)] if own else []
+    last: list[Track] = []
+    for dependency in project.dependencies:
+        if dependency.name in dependencies and dependency.name in observed.dependencies:
+            own = _stoppable([observed.dependencies[dependency.name]])
+            action: Action = "stopped" if own else "unchanged"
+            changes.append(Change(dependency.name, action, "", dependency.image, "dependency"))
+            last += [(StopContainers(dependency.name, refs(own), DEPENDENCY_STOP),)] if own else []
+    stages = (Stage("services", tuple(tracks)), Stage("dependencies", tuple(last)))
+    return Plan(
+        observed.server,
+        observed.project,
+        f"r{observed.live_number}",
+        tuple(changes),
+        compact(stages),
+    )
+
+
+def _stoppable(containers: Iterable[Container]) -> list[Container]:
+    return [container for container in containers if container.state in ("running", "paused", "restarting")]

@@ -1,0 +1,250 @@
+"""Backup of a dependency: a consistent dump, streamed through SSH and checked."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from ftl.engine import labels
+from ftl.errors import FtlError
+from ftl.events import BackupProgress, Note
+from ftl.figures import size
+from ftl.host.session import open_session
+from ftl.operations.databases.dumps import KINDS, Ends, check_whole
+from ftl.operations.selection import select_container
+from ftl.programs import program
+from ftl.proxy.docker_script import docker_script
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from collections.abc import AsyncIterator, Callable
+
+    from ftl.config import Project
+    from ftl.engine.values import Container
+    from ftl.events import Emit
+    from ftl.host.session import Session
+    from ftl.operations.databases.dumps import DumpKind
+    from ftl.ssh.machine import Machine
+
+CHUNK = 256 * 1024
+PROGRESS_SECONDS = 0.5
+DETECT_SECONDS = 60.0
+END_SECONDS = 30.0
+_ERROR_BYTES = 8_000
+
+STDOUT = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A backup that was made.
+
+    Attributes:
+        file: Its path; `-` is stdout.
+        verified: Always true: a dump that is not whole is an error. That of PostgreSQL has no mark at its end; its tool
+            reported success.
+    """
+
+    file: str
+    bytes: int
+    seconds: float
+    verified: bool = True
+
+
+async def back_up(session: Session, project: Project, name: str, file: str | None, emit: Emit) -> Backup:
+    """Back up a dependency.
+
+    Args:
+        session: The server.
+        project: The project.
+        name: One of its dependencies.
+        file: Path, or `-` for stdout; None, or a folder: a name with the time, there.
+        emit: Receives progress events.
+
+    Raises:
+        FtlError: It does not run, is no database that FTL knows, or its dump failed. There is no new file then.
+        ServerError: The connection was lost; likewise.
+    """
+    began = time.monotonic()
+    container = await select_container(session, project.name, name)
+    kind = await detect(session, container, name)
+    if file == STDOUT:
+        ends = await _dump(session, container, name, kind, sys.stdout.buffer, emit)
+        check_whole(kind, ends, "the dump")
+        return Backup(STDOUT, ends.size, time.monotonic() - began)
+    path = _path(file, default_name(name, kind))
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as sink:
+            ends = await _dump(session, container, name, kind, sink, emit)
+            sink.flush()
+            os.fsync(sink.fileno())
+        check_whole(kind, ends, "the dump")
+        partial.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise FtlError(f"{path} cannot be written", cause=error.strerror or str(error)) from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+    return Backup(str(path), ends.size, time.monotonic() - began)
+
+
+def _path(file: str | None, name: str) -> Path:
+    path = Path(file or name)
+    return path / name if path.is_dir() else path
+
+
+async def back_up_all(project: Project, machine: Machine, emit: Emit) -> tuple[Backup, ...]:
+    """Back up all databases of a project that run, into the user's own state folder.
+
+    Not into the project's folder: a build would send them to the image.
+
+    Raises:
+        FtlError, ServerError: As `back_up`; the first that fails, or does not run, ends it.
+    """
+    folder = state_folder() / project.name
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    backups = []
+    async with open_session(machine) as session:
+        marks = {labels.PROJECT: project.name, labels.ROLE: labels.ROLE_DEPENDENCY}
+        deployed = {one.labels[labels.SERVICE] for one in await session.engine.containers(labels=marks)}
+        for name in (one.name for one in project.dependencies if one.name in deployed):
+            container = await select_container(session, project.name, name)
+            if await _kind(session, container) is None:  # a cache, or a queue
+                continue
+            backup = await back_up(session, project, name, str(folder), emit)
+            emit(Note(f"{name} is backed up in {backup.file} ({size(backup.bytes)})"))
+            backups.append(backup)
+    return tuple(backups)
+
+
+def state_folder() -> Path:
+    """Folder of the backups that a deploy makes, in the user's state directory."""
+    from platformdirs import user_state_path
+
+    return user_state_path("ftl") / "backups"
+
+
+def default_name(name: str, kind: DumpKind) -> str:
+    """Name of a backup's file: the dependency and the time."""
+    return f"{name}-{time.strftime('%Y%m%d-%H%M%S')}{kind.suffix}"
+
+
+async def detect(session: Session, container: Container, name: str) -> DumpKind:
+    """The kind of dump that a container's image can make.
+
+    Raises:
+        FtlError: It has none of the tools.
+    """
+    kind = await _kind(session, container)
+    if kind is None:
+        raise FtlError(
+            f"{name} cannot be backed up",
+            cause=f"its image has none of {', '.join(KINDS)}",
+            hint=f"`ftl exec {name} -- COMMAND > FILE` runs a command that does it",
+        )
+    return kind
+
+
+async def _kind(session: Session, container: Container) -> DumpKind | None:
+    argv = docker_exec(session, container.id, "dump.sh", "detect")
+    done = await session.machine.run(argv, timeout=DETECT_SECONDS)
+    return KINDS.get(done.stdout.decode("utf-8", "replace").strip())
+
+
+def docker_exec(session: Session, container: str, script: str, *arguments: str) -> list[str]:
+    """Command line that runs a script of this package in a container."""
+    text = program(__package__, script)
+    if script == "restore.sh":
+        text = program(__package__, "dump.sh").partition("case $1 in")[0] + text
+    return docker_script(
+        session.machine, 'docker exec -i "$@"', "ftl-dump", container, "sh", "-c", text, "sh", *arguments
+    )
+
+
+async def _dump(
+    session: Session, container: Container, name: str, kind: DumpKind, sink: BinaryIO, emit: Emit
+) -> Ends:
+    """Write a dump to a file, as it comes."""
+    process = await session.machine.start(docker_exec(session, container.id, "dump.sh", kind.tool))
+    assert process.stdout is not None
+    errors = asyncio.create_task(read_errors(process))
+    ends = Ends()
+    tell = progress(name, "backup", emit)
+    try:
+        while data := await process.stdout.read(CHUNK):
+            await asyncio.to_thread(sink.write, data)
+            ends.feed(data)
+            tell(ends.size)
+        async with asyncio.timeout(END_SECONDS):
+            status = await process.wait()
+            text = await errors
+    except TimeoutError:
+        status, text = 1, "it closed its output, and did not end"
+    finally:
+        errors.cancel()
+        await end(process)
+    if status != 0:
+        raise FtlError(
+            f"the backup of {name} failed", cause=text or f"{kind.tool} ended with status {status}"
+        )
+    return ends
+
+
+async def read_errors(process: Process) -> str:
+    """The end of what a process writes to stderr."""
+    assert process.stderr is not None
+    text = b""
+    while data := await process.stderr.read(CHUNK):
+        text = (text + data)[-_ERROR_BYTES:]
+    return text.decode("utf-8", "replace").strip()
+
+
+async def end(process: Process) -> None:
+    """End a process on the server, unless it has ended."""
+    assert process.stdin is not None
+    process.stdin.close()
+    if process.returncode is None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(2.0):
+                await process.wait()
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            process.kill()
+
+
+def progress(name: str, doing: str, emit: Emit) -> Callable[[int], None]:
+    """A function that reports bytes, at most twice a second."""
+    last = 0.0
+
+    def tell(done: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= PROGRESS_SECONDS:
+            last = now
+            emit(BackupProgress(name, doing, done))
+
+    return tell
+
+
+async def chunks(source: BinaryIO) -> AsyncIterator[bytes]:
+    """A file by chunks, without blocking the loop."""
+    while data := await asyncio.to_thread(source.read, CHUNK):
+        yield data
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

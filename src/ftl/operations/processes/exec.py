@@ -1,0 +1,94 @@
+"""A command in a running container, attached to FTL's terminal or pipes."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from typing import TYPE_CHECKING
+
+from ftl.deploy.plan.desired.specs import SHELL
+from ftl.errors import FtlError
+from ftl.events import Note
+from ftl.operations.processes.attached import attach
+from ftl.operations.selection import select_container, short_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ftl.engine.values import Container
+    from ftl.events import Emit
+    from ftl.host.session import Session
+
+NOT_FOUND = (126, 127)
+"""Exit status of the docker CLI for a command that cannot be started, by its version."""
+
+
+async def execute(
+    session: Session,
+    project: str,
+    name: str,
+    command: Sequence[str],
+    *,
+    replica: int | None,
+    terminal: bool,
+    emit: Emit,
+) -> int:
+    """Run a command in a container of a service or dependency; returns its exit status.
+
+    Args:
+        session: The server.
+        project: The project's name.
+        name: One of its services and dependencies.
+        command: The program and its arguments, which no shell parses; empty: a shell.
+        replica: See `select_container`.
+        terminal: Give it a terminal.
+        emit: Receives a note when the container stopped meanwhile.
+
+    Raises:
+        UsageError: There is no service or dependency of this name, or no such replica.
+        FtlError: It does not run; or no command was given, and its image has no shell.
+        ServerError: The connection was lost. The command then ends, too.
+    """
+    container = await select_container(session, project, name, replica=replica)
+    token = secrets.token_hex(16)
+    kind = "-t" if terminal else "-i"
+    term = os.environ.get("TERM") or "xterm"
+    status = await attach(
+        session.machine,
+        "exec.sh",
+        "ftl-exec",
+        *(kind, term, token, container.id, *(command or SHELL)),
+        terminal=terminal,
+        guard=("exec", container.id, token),
+    )
+    if status:
+        await _explain(session, project, name, container, status if not command else None, emit)
+    return status
+
+
+async def _explain(
+    session: Session, project: str, name: str, container: Container, shell: int | None, emit: Emit
+) -> None:
+    """Say why a command failed, where the container is the reason.
+
+    Args:
+        session: The server.
+        project: The project's name.
+        name: The service or dependency.
+        container: Its container.
+        shell: The exit status of the default command; None where a command was given.
+        emit: Receives the note.
+    """
+    if shell in NOT_FOUND and await session.engine.get_archive(container.id, "/bin/sh") is None:
+        raise no_shell(name, f"ftl exec {name}")
+    state = await session.engine.container(container.id)
+    if state is None or state.restarting or not state.running:
+        stopped = "was removed" if state is None else f"stopped ({state.exit_code})"
+        emit(Note(f"{short_name(project, container)} {stopped}, and the command with it"))
+
+
+def no_shell(name: str, call: str) -> FtlError:
+    """The error for an image without a shell, where no command was given."""
+    return FtlError(
+        f"the image of {name} has no shell", hint=f"name a program of the image: `{call} -- /app --version`"
+    )

@@ -1,0 +1,176 @@
+"""A command in a new container of a release, attached to FTL's own streams or detached."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ftl.aio import shielded
+from ftl.deploy.observe.state import observe
+from ftl.deploy.plan.desired.sources import ImageOnServer, PinnedImage
+from ftl.deploy.plan.desired.specs import run_spec, service_container
+from ftl.deploy.plan.recorded import recorded_images, recorded_project
+from ftl.engine import labels
+from ftl.errors import FtlError, UsageError
+from ftl.events import Note
+from ftl.figures import duration
+from ftl.operations.processes.attached import attach, detach
+from ftl.operations.processes.exec import NOT_FOUND, no_shell
+from ftl.suggestions import select_names
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from ftl.config import Server
+    from ftl.deploy.observe.state import Observed
+    from ftl.engine.values import ContainerSpec
+    from ftl.events import Emit
+    from ftl.host.session import Session
+    from ftl.releases.record import ReleaseRecord
+
+ATTACHED_SECONDS = 24 * 3600.0
+"""Time to live of an attached command, unless the user says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """A command to run.
+
+    Attributes:
+        project: The project's name.
+        server: Its server.
+        service: The service whose image, env and volumes it gets.
+        command: The arguments of the image's entrypoint; empty: a shell in place of that.
+        release: The release; None: the live one.
+        kind: "detached" leaves it running.
+        seconds: Time to live; None: ATTACHED_SECONDS, or for ever if it is detached.
+    """
+
+    project: str
+    server: Server
+    service: str
+    command: tuple[str, ...] = ()
+    release: str | None = None
+    kind: Literal["detached", "pipes", "terminal"] = "pipes"
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """A command that ran, or was started.
+
+    Attributes:
+        container: The container's name.
+        status: The exit status; 0 for a detached command that started.
+    """
+
+    container: str
+    status: int
+
+
+async def run_command(request: RunRequest, session: Session, emit: Emit) -> RunResult:
+    """Run a command in a fresh container, which is removed at its end.
+
+    Everything comes from the release's record on the server, and nothing from this machine.
+
+    Args:
+        request: The command.
+        session: The server.
+        emit: Receives a note when the time to live is over.
+
+    Raises:
+        UsageError: There is no such service or release, or its image is gone.
+        FtlError: Nothing is deployed; the container cannot be created or started; or no command was given, and the
+            image has no shell.
+        ServerError: The connection was lost. A command that is not detached then ends, too.
+    """
+    observed = await observe(session.engine, session.info, request.project, session.name)
+    spec = _spec(request, observed)
+    name = f"{request.project}-{request.service}-run-{secrets.token_hex(4)}"
+    seconds = request.seconds or (0 if request.kind == "detached" else ATTACHED_SECONDS)
+    began = time.monotonic()
+    if request.kind == "detached":
+        await _create(session, name, spec)
+        status = await detach(session.machine, "run.sh", "ftl-run", "detached", name, f"{seconds:.0f}")
+    else:
+        status = await attach(
+            session.machine,
+            "run.sh",
+            "ftl-run",
+            *("attached", name),
+            terminal=request.kind == "terminal",
+            guard=("run", name, f"{seconds:.0f}"),
+            prepare=lambda: _create(session, name, spec),
+        )
+    if status:
+        await shielded(session.engine.remove(name, force=True))  # it may never have started
+        if seconds and time.monotonic() - began >= seconds:
+            emit(Note(f"its time to live was over: {duration(seconds)}", hint="`--ttl` sets another one"))
+        if not request.command and status in NOT_FOUND and not await _has_shell(session, observed, spec):
+            raise no_shell(request.service, f"ftl run {request.service}")
+    return RunResult(name, status)
+
+
+async def _create(session: Session, name: str, spec: ContainerSpec) -> None:
+    await shielded(session.engine.create(name, spec))
+
+
+def _spec(request: RunRequest, observed: Observed) -> ContainerSpec:
+    """The container, with the recorded settings and an image that the server has.
+
+    Raises:
+        UsageError: There is no such service or release, or its image is gone.
+    """
+    record = _record(request, observed)
+    project = recorded_project(record, request.server)
+    names = [service.name for service in project.services]
+    select_names([request.service], names, kind="service")
+    service = next(service for service in project.services if service.name == request.service)
+    source = recorded_images(observed, project, record).sources.get(service.name)
+    image = ""
+    if isinstance(source, ImageOnServer) or (
+        isinstance(source, PinnedImage) and observed.has_image(source.reference)
+    ):
+        image = source.reference
+    if not image:
+        raise UsageError(
+            f"the image of {service.name} in {record.release} is no longer on {observed.server}",
+            hint="`ftl releases` lists the releases whose images are",
+        )
+    spec = run_spec(
+        request.project,
+        service_container(project, service),
+        release=record.release,
+        once=request.kind,
+        command=request.command or None,
+    )
+    env = dict(spec.env)
+    if request.kind == "terminal":
+        env.setdefault("TERM", os.environ.get("TERM") or "xterm")
+    return replace(spec, image=image, env=env)
+
+
+def _record(request: RunRequest, observed: Observed) -> ReleaseRecord:
+    records = {record.release: record for record in observed.releases}
+    if request.release is not None:
+        select_names([request.release], list(records), kind="release")
+        return records[request.release]
+    live = observed.live_record
+    if live is None:
+        raise FtlError(
+            f"{request.project} is not deployed on {observed.server}",
+            hint="`ftl deploy` makes the first release",
+        )
+    return live
+
+
+async def _has_shell(session: Session, observed: Observed, spec: ContainerSpec) -> bool:
+    """Whether the image has a shell, by one of its containers; true where there is none to look at."""
+    for container in observed.services:
+        same = container.labels.get(labels.SERVICE) == spec.labels[labels.SERVICE]
+        if same and container.image == spec.image:
+            return await session.engine.get_archive(container.id, "/bin/sh") is not None
+    return True

@@ -1,0 +1,188 @@
+"""Requests of a project, from the proxy's access log: as lines, and as they come."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from ftl.errors import EngineError, FtlError
+from ftl.figures import size
+from ftl.json_fields import as_object, as_str, parse_json
+from ftl.operations.views.logs import LogEntry
+from ftl.programs import program
+from ftl.proxy.names import ACCESS_LOG, Installation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ftl.host.session import Session
+    from ftl.operations.views.logs import LogQuery, Show, Warn
+
+PAST = 20_000
+"""Entries of the log that are read for the past."""
+
+POLLED = 2000
+"""Entries that are read at each look while following."""
+
+POLL_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One answered request.
+
+    Attributes:
+        time: Unix time at its end, in seconds, by the server's clock.
+        service: The service that it went to.
+        client: Address that it came from: a visitor, a load balancer, or a container of the project.
+        path: Without the query, which is not logged.
+        status: 0 if the client went away before the answer.
+        seconds: Its whole duration. A WebSocket or an event stream lasts until it is closed.
+        size: Bytes of the answer's body.
+    """
+
+    time: float
+    service: str
+    client: str
+    method: str
+    host: str
+    path: str
+    status: int
+    seconds: float
+    size: int
+
+
+async def read_access(session: Session, query: LogQuery, show: Show) -> None:
+    """Show the requests that the proxy's log still has.
+
+    Args:
+        session: The server.
+        query: The lines to read; `names` are services.
+        show: Called with each line, in order.
+
+    Raises:
+        FtlError: There is no proxy.
+    """
+    lines = [line_of(entry) for entry in await _entries(session, query, PAST)]
+    lines = [line for line in lines if _is_wanted(query, line)]
+    for line in lines if query.tail is None else lines[max(0, len(lines) - query.tail) :]:
+        show(line)
+
+
+class AccessFollower:
+    """Follows the requests; after a lost connection `follow` is called again.
+
+    Attributes:
+        began: Whether the past was shown.
+    """
+
+    def __init__(self, query: LogQuery, show: Show, warn: Warn) -> None:
+        self.began = False
+        self._query = query
+        self._show = show
+        self._warn = warn
+        self._last = 0.0
+        self._seen: set[Access] = set()
+        """Entries at the time of the last one."""
+
+    async def follow(self, session: Session) -> None:
+        """Follow until cancelled.
+
+        Raises:
+            FtlError: There is no proxy, or the connection was lost.
+        """
+        if not self.began:
+            await read_access(session, self._query, self._show)
+            self._advance(await _entries(session, self._query, POLLED))
+            self.began = True
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            entries = await _entries(session, self._query, POLLED)
+            new = [each for each in entries if each.time >= self._last and each not in self._seen]
+            if len(new) == POLLED:
+                self._warn(f"more than {POLLED} requests in one look: some are left out")
+            self._advance(new)
+            for line in map(line_of, new):
+                if self._query.accepts(line):
+                    self._show(line)
+
+    def _advance(self, entries: list[Access]) -> None:
+        if not entries:
+            return
+        last = max(entry.time for entry in entries)
+        kept = self._seen if last == self._last else set()
+        self._seen = kept | {entry for entry in entries if entry.time == last}
+        self._last = last
+
+
+async def _entries(session: Session, query: LogQuery, lines: int) -> list[Access]:
+    """The last entries about the project's services, by time.
+
+    Raises:
+        FtlError: There is no proxy.
+    """
+    script = program(__package__, "access_log.sh")
+    argv = ["sh", "-c", script, "ftl", ACCESS_LOG, query.project, str(lines)]
+    try:
+        done = await session.engine.execute(Installation().container, argv)
+    except EngineError as error:
+        if error.status not in (404, 409):
+            raise
+        raise FtlError(
+            f"no proxy runs on {session.name}", hint="`ftl status` shows what runs, `ftl deploy` starts it"
+        ) from error
+    entries = parse(done.stdout.decode(errors="replace").splitlines())
+    return sorted((each for each in entries if each.service in query.names), key=lambda entry: entry.time)
+
+
+def parse(lines: Iterable[str]) -> list[Access]:
+    """Entries of the log; a line that is none (cut by a rotation) is passed over."""
+    return [entry for line in lines if (entry := _parse(line)) is not None]
+
+
+def _parse(line: str) -> Access | None:
+    try:
+        fields = as_object(parse_json(line))
+        request = as_object(fields.get("request"))
+        return Access(
+            time=_number(fields["ts"]),
+            service=as_str(fields.get("ftl")).partition("/")[2],
+            client=as_str(request.get("remote_ip")),
+            method=as_str(request.get("method")),
+            host=as_str(request.get("host")),
+            path=as_str(request.get("uri")),
+            status=int(_number(fields["status"])),
+            seconds=_number(fields["duration"]),
+            size=int(_number(fields["size"])),
+        )
+    except (ValueError, KeyError, OverflowError):
+        return None
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"not a number: {value!r}")
+    return float(value)
+
+
+def _is_wanted(query: LogQuery, line: LogEntry) -> bool:
+    in_time = (query.since or "") <= line.time and (query.until is None or line.time <= query.until)
+    return in_time and query.accepts(line)
+
+
+def line_of(entry: Access) -> LogEntry:
+    """A request as a line: client, method, address, status, duration and size."""
+    time = datetime.fromtimestamp(entry.time, UTC).isoformat(timespec="microseconds")
+    seconds = f"{entry.seconds * 1000:.0f} ms" if entry.seconds < 1 else f"{entry.seconds:.1f} s"
+    status = str(entry.status) if entry.status else "client left"
+    return LogEntry(
+        service=entry.service,
+        name=f"proxy {entry.service}",
+        container="",
+        release=None,
+        stream="stdout",
+        time=time.replace("+00:00", "000Z"),
+        text=f"{entry.client} {entry.method} {entry.host}{entry.path} {status} {seconds} {size(entry.size)}",
+    )

@@ -1,0 +1,221 @@
+"""Following of logs: new lines as they come, across new containers and lost connections."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from ftl.aio import task_group
+from ftl.errors import EngineError, FtlError
+from ftl.events import Note
+from ftl.operations.views.logs import containers_of, entry_of, is_ended, kept_lines, show_merged, unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from ftl.engine.api import Engine
+    from ftl.engine.values import Container
+    from ftl.events import Emit
+    from ftl.host.session import Session
+    from ftl.operations.views.logs import LogEntry, LogQuery, Show, Warn
+
+POLL_SECONDS = 1.0
+"""Seconds between two lists of the project's containers."""
+
+_RUNNING = ("running", "restarting")
+
+PAUSES = (1.0, 2.0, 5.0, 10.0)
+"""Seconds until the first, the second, ... attempt to connect again."""
+
+
+async def keep_following(
+    connect: Callable[[], AbstractAsyncContextManager[Session]], follower: Follower, emit: Emit
+) -> None:
+    """Follow logs until cancelled, also across lost connections and reboots of the server.
+
+    Args:
+        connect: Makes a connection to the server.
+        follower: The logs.
+        emit: Receives a note when the connection is lost and when it is back.
+
+    Raises:
+        FtlError: The first connection fails, or there is no log.
+    """
+    await keep_connected(
+        connect, lambda session: follower.follow(session.engine), lambda: follower.began, emit
+    )
+
+
+async def keep_connected(
+    connect: Callable[[], AbstractAsyncContextManager[Session]],
+    work: Callable[[Session], Awaitable[None]],
+    began: Callable[[], bool],
+    emit: Emit,
+) -> None:
+    """Run work that ends only by errors; once it has begun, connect again after each.
+
+    Args:
+        connect: Makes a connection to the server.
+        work: The work, on a connection.
+        began: Whether it had a first success; an error before that is raised.
+        emit: Receives a note when the connection is lost and when it is back.
+
+    Raises:
+        FtlError: An error before the work had begun.
+    """
+    attempt = 0
+    while True:
+        try:
+            async with connect() as session:
+                if attempt:
+                    emit(Note(f"connected to {session.name} again"))
+                attempt = 0
+                await work(session)
+        except FtlError as error:
+            if not began():
+                raise
+            pause = PAUSES[min(attempt, len(PAUSES) - 1)]
+            attempt += 1
+            emit(Note(f"connection lost ({error.message}); trying again in {pause:g} s", "warning"))
+            await asyncio.sleep(pause)
+
+
+class Follower:
+    """Follows logs: shows them as `read_logs` does, then goes on with what comes.
+
+    A container that ends does not end the stream; containers that appear (a deploy starts them) join it, from
+    their first line. Past lines are merged by time; new ones are shown as they come. After a lost connection `follow`
+    is called again, and goes on where it was.
+
+    Attributes:
+        began: Whether the past was shown.
+    """
+
+    def __init__(self, query: LogQuery, show: Show, warn: Warn) -> None:
+        self.began = False
+        self._query = query
+        self._show = show
+        self._warn = warn
+        self._positions: dict[str, _Position] = {}
+        self._reading: set[str] = set()
+        self._done: set[str] = set()
+        self._unreadable: set[str] = set()
+
+    async def follow(self, engine: Engine) -> None:
+        """Follow until cancelled.
+
+        Raises:
+            FtlError: There is no such container at first.
+            EngineUnavailable: The connection was lost.
+        """
+        if not self.began:
+            await self._past(engine)
+            self.began = True
+        self._reading.clear()
+        async with task_group() as group:
+            while True:
+                for container in await containers_of(engine, self._query):
+                    self._join(group, engine, container)
+                await asyncio.sleep(POLL_SECONDS)
+
+    async def _past(self, engine: Engine) -> None:
+        query = self._query
+        hidden = query.tail == 0
+        earliest = ""
+
+        def past(entry: LogEntry) -> None:
+            nonlocal earliest
+            earliest = earliest or entry.time
+            position = self._positions.setdefault(entry.container, _Position())
+            position.advance((entry.stream, entry.time, entry.text))
+            if not hidden and query.accepts(entry):
+                self._show(entry)
+
+        containers = await containers_of(engine, query)
+        if not containers:
+            await kept_lines(engine, replace(query, release=None))
+        # Where lines are passed over, the position is that of the last line of all.
+        seen = replace(query, tail=1) if hidden else query
+        if query.matches is not None and not hidden and query.tail is not None:
+            first = await self._first_matching(engine, containers)
+            seen = replace(query, tail=None, since=first or query.since)
+        await show_merged(engine, replace(seen, matches=None), containers, past, self._warn)
+        for container in containers:
+            # Where nothing was shown of a container, its lines up to now are older than all that was shown.
+            self._positions.setdefault(container.id, _Position(earliest or query.since or ""))
+            if container.state not in _RUNNING:
+                self._done.add(container.id)
+
+    async def _first_matching(self, engine: Engine, containers: Sequence[Container]) -> str | None:
+        """Time of the first of the last lines that match."""
+        times: list[str] = []
+        await show_merged(engine, self._query, containers, lambda entry: times.append(entry.time), self._warn)
+        return times[0] if times else None
+
+    def _join(self, group: asyncio.TaskGroup, engine: Engine, container: Container) -> None:
+        """Follow a container unless a task does already, or it has ended and all its lines were shown."""
+        if container.state in _RUNNING:
+            self._done.discard(container.id)
+        if container.id not in self._reading | self._done | self._unreadable:
+            self._reading.add(container.id)
+            group.create_task(self._follow(engine, container))
+
+    async def _follow(self, engine: Engine, container: Container) -> None:
+        position = self._positions.setdefault(container.id, _Position())
+        repeated = Counter(position.recent)
+        try:
+            lines = engine.logs(container.id, follow=True, since=position.time or None)
+            async with aclosing(lines):
+                async for line in lines:
+                    key = (line.stream, line.time, line.text)
+                    if line.time < position.times.get(line.stream, ""):
+                        repeated = Counter(position.recent)
+                    if repeated[key]:
+                        repeated[key] -= 1
+                        continue
+                    repeated.clear()
+                    position.advance(key)
+                    entry = entry_of(self._query.project, container, line)
+                    if self._query.accepts(entry):
+                        self._show(entry)
+            self._done.add(container.id)  # until it is seen to run again
+        except EngineError as error:
+            if not is_ended(error):
+                self._unreadable.add(container.id)
+                self._warn(unreadable(self._query.project, container, error))
+        finally:
+            self._reading.discard(container.id)
+
+
+_Key = tuple[str, str, str]
+"""Stream, time and text of a line."""
+
+_RECENT = 5000
+
+
+@dataclass(slots=True)
+class _Position:
+    """How far a container's log was shown.
+
+    Some lines come again: those of the moment that `since` names, and a block where the engine goes over from the
+    file's content to what is appended to it (134 lines at 10,000 a second, seen on 20.10). The second shows by times
+    that go back, which they do not in one stream. So the last lines are kept to compare.
+
+    Attributes:
+        time: Time of the last line.
+        times: The same for each stream.
+        recent: The last lines.
+    """
+
+    time: str = ""
+    times: dict[str, str] = field(default_factory=dict)
+    recent: deque[_Key] = field(default_factory=lambda: deque(maxlen=_RECENT))
+
+    def advance(self, line: _Key) -> None:
+        """Count a line that was shown."""
+        self.time = self.times[line[0]] = line[1]
+        self.recent.append(line)

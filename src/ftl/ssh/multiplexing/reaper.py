@@ -1,0 +1,63 @@
+"""Reaper: a shell that cleans up a connection when our process ends, `kill -9` included.
+
+It reads a pipe of ours to its end. Closing the pipe is the orderly end; our death closes it too. (A parent-death signal
+exists on Linux only, and does not reach through ssh's own children.) Where our folder still exists then, the reaper
+does what we could not: it ends a connection that is not kept, cancels our forwards on a kept one, and removes the
+folder. Last it kills its process group, which our other ssh processes have joined.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from ftl.child import finish
+
+if TYPE_CHECKING:
+    from ftl.ssh.multiplexing.kept import ConnectionFiles
+
+FORWARDS = "forwards"
+"""File name in our folder: the forwards, on each line an argument of `ssh -L`."""
+
+# $1: the control socket, $2: our folder, $3: `kept` or `own`.
+_SCRIPT = """
+trap "" INT HUP TERM
+cat >/dev/null
+socket=$1 folder=$2 kind=$3
+if [ -d "$folder" ]; then
+    set --
+    if [ "$kind" = own ]; then
+        ssh -F /dev/null -S "$socket" -O exit -- ftl
+    elif [ -e "$folder/forwards" ]; then
+        while read -r forward; do set -- "$@" -L "$forward"; done <"$folder/forwards"
+        ssh -F /dev/null -S "$socket" -O cancel "$@" -- ftl
+    fi
+    rm -rf -- "$folder"
+fi
+kill -s KILL -- "-$$"
+"""
+
+
+async def start(files: ConnectionFiles) -> Process:
+    """Start the reaper of a connection, as the leader of a new process group."""
+    kind = "kept" if files.shared else "own"
+    return await asyncio.create_subprocess_exec(
+        *("sh", "-c", _SCRIPT, "ftl-reaper", str(files.socket), str(files.folder), kind),
+        stdin=PIPE,
+        stdout=DEVNULL,
+        stderr=DEVNULL,
+        process_group=0,
+    )
+
+
+async def release(reaper: Process) -> None:
+    """Close the reaper's pipe, and wait for its end; bounded."""
+    assert reaper.stdin is not None
+    reaper.stdin.close()
+    await finish(reaper)
+    with suppress(ProcessLookupError):
+        os.killpg(reaper.pid, signal.SIGKILL)
