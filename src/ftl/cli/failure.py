@@ -131,7 +131,8 @@ def _usage(error: click.UsageError) -> UsageError:
         if isinstance(error, click.NoSuchOption) and _takes_command(error):
             hint = f"if it belongs to the command to run, write `--` before that: `{path} web -- ls -l`"
     if isinstance(error, click.exceptions.NoSuchCommand):
-        return UsageError(f"there is no command `{error.command_name}`", hint=hint)
+        group = error.ctx.command_path.partition(" ")[2] if error.ctx else ""
+        return UsageError(f"there is no command `{group} {error.command_name}`".replace("` ", "`"), hint=hint)
     if isinstance(error, click.NoSuchOption):
         return UsageError(f"there is no option `{error.option_name}`", hint=hint)
     return UsageError(_sentence(error), hint=hint)
@@ -149,6 +150,11 @@ def _suggestion(error: click.UsageError) -> str | None:
         return None
     command = error.ctx.command
     if isinstance(error, click.exceptions.NoSuchCommand) and isinstance(command, click.Group):
+        root = error.ctx.find_root()
+        # `ftl jobs logs`: what a group lacks may be a command beside it
+        all_commands = root.command.list_commands(root) if isinstance(root.command, click.Group) else []
+        if error.ctx is not root and error.command_name in all_commands:
+            return f"ftl {error.command_name}"
         return similar_command(error.command_name, command.list_commands(error.ctx))
     if isinstance(error, click.NoSuchOption):
         names = [name for parameter in command.params for name in parameter.opts if name.startswith("--")]

@@ -72,6 +72,12 @@ def test_a_mistyped_command_gets_a_suggestion(cli: Cli) -> None:
     assert cli(["deplyo"]) == Outcome(2, "", expected)
 
 
+def test_a_group_without_a_command_names_the_one_beside_it(cli: Cli) -> None:
+    """`ftl jobs logs` is not there, but `ftl logs` is."""
+    expected = "error: there is no command `jobs logs`\nhint: did you mean `ftl logs`?\n"
+    assert cli(["jobs", "logs"]) == Outcome(2, "", expected)
+
+
 def test_an_unknown_command_that_resembles_none(cli: Cli) -> None:
     """Without a similar command, the hint says how to list the commands."""
     outcome = cli(["xyzzy"])

@@ -13,7 +13,7 @@ RUN composer dump-autoload --no-dev --classmap-authoritative
 
 FROM base
 ENV APP_ENV=production LOG_CHANNEL=stderr SERVER_NAME=:8000 XDG_CONFIG_HOME=/tmp XDG_DATA_HOME=/tmp
-RUN useradd --system --uid 10001 --home-dir /app app
+RUN useradd --system --uid 10001 --create-home app
 COPY --from=build --chown=app:app /app ./
 @copy_frontend@
 USER app

@@ -14,7 +14,7 @@ FROM base
 COPY --from=build /bundle /bundle
 COPY --from=build /rails /rails
 # Only these folders can be written by the app.
-RUN useradd --system --uid 1000 --home-dir /rails rails \
+RUN useradd --system --uid 1000 --create-home rails \
     && mkdir -p db log storage tmp && chown -R rails db log storage tmp
 USER rails
 ENV RAILS_LOG_TO_STDOUT=1 RAILS_SERVE_STATIC_FILES=1

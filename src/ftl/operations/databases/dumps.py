@@ -84,7 +84,9 @@ def check_whole(kind: DumpKind, ends: Ends, name: str) -> None:
     if not ends.head.startswith(kind.heads):
         raise FtlError(
             f"{name} is not {kind.noun}",
-            cause="it is empty" if not ends.size else f"it begins with {ends.head[:12]!r}",
+            cause="it is empty"
+            if not ends.size
+            else f"it begins with `{ends.head[:12].decode(errors='replace')}`",
         )
     if not _has_end(kind, ends.tail):
         raise FtlError(f"{name} is cut", cause=f"the end of {kind.noun} is missing")
