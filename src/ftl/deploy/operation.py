@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -16,17 +16,18 @@ from ftl.deploy.apply.context import DeployContext, Resources, Traffic
 from ftl.deploy.apply.executor import Executor
 from ftl.deploy.backend import STANDALONE
 from ftl.deploy.inputs import author
+from ftl.deploy.locked import RECORD_SECONDS, audited, cancelled_if_lost, deploy_lock, holder_name
 from ftl.deploy.observe.state import observe
 from ftl.errors import FtlError
 from ftl.events import Note, Planned
 from ftl.host.fleet import Fleet
-from ftl.host.lock import DeployLock
 from ftl.host.session import open_session
 from ftl.releases.audit import AuditEntry, begun
-from ftl.releases.store import CONTAINER, VOLUME, ensure_store, write_audit, write_record
+from ftl.releases.store import CONTAINER, VOLUME, ensure_store, write_record
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from ftl.config import Project
@@ -36,12 +37,8 @@ if TYPE_CHECKING:
     from ftl.deploy.request import Author
     from ftl.events import Emit
     from ftl.host.session import Session
-    from ftl.releases.audit import AuditOutcome
     from ftl.releases.record import KeptLine
     from ftl.ssh.machine import Machine
-
-RECORD_SECONDS = 15.0
-"""Limit for recording a failure when the operation itself has already failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +123,7 @@ async def run(operation: Operation, session: Session, observed: Observed, *, emi
 async def dry_run(operation: Operation, session: Session, observed: Observed) -> Plan:
     """Return the plan that `run` would apply now; the server is not changed."""
     plan = operation.plan(observed)
-    holder = await _lock(operation, session).holder()
+    holder = await deploy_lock(session, operation.project.name).holder()
     return plan if holder is None else replace(plan, notes=(_under_way(holder), *plan.notes))
 
 
@@ -140,16 +137,12 @@ def _under_way(holder: str) -> str:
 # --- under the lock ---------------------------------------------------------------------------------
 
 
-def _lock(operation: Operation, session: Session) -> DeployLock:
-    return DeployLock(session.machine, operation.project.name, session.info.id)
-
-
 async def _apply_under_lock(operation: Operation, session: Session, emit: Emit) -> Applied:
     """Take the lock, observe again (another operation may have ended meanwhile), and apply the plan."""
     project = operation.project
-    verb = "" if operation.verb == "deploy" else f" ({operation.verb})"
-    holder = f"{operation.by}{verb} since {time.strftime('%H:%M:%S')}"
-    async with _lock(operation, session).hold(holder, wait=operation.lock_wait, emit=emit) as heartbeat:
+    lock = deploy_lock(session, project.name)
+    holder = holder_name(operation.by, operation.command)
+    async with lock.hold(holder, wait=operation.lock_wait, emit=emit) as heartbeat:
         observed = await _observe_records(session, project.name)
         plan = operation.plan(observed)
         for note in plan.notes:
@@ -166,8 +159,8 @@ async def _apply_under_lock(operation: Operation, session: Session, emit: Emit) 
             resources=Resources(project, operation.root),
         )
         try:
-            async with _audited(plan, operation, context):
-                await _cancel_if_lock_lost(heartbeat, _apply(plan, operation, context))
+            async with _audited(plan, operation, context), cancelled_if_lost(heartbeat):
+                await _apply(plan, operation, context)
         finally:
             await context.resources.close()
     return Applied(plan, {name: image.traffic for name, image in context.images.items()})
@@ -184,51 +177,11 @@ async def _observe_records(session: Session, project: str) -> Observed:
     return await observe(session.engine, session.info, project, session.name)
 
 
-@asynccontextmanager
-async def _audited(plan: Plan, operation: Operation, context: DeployContext) -> AsyncIterator[None]:
-    """Write down that the operation begins, and how it ends; a server out of reach costs only that.
-
-    What is killed in between stays "started" there, and the next operation calls it interrupted.
-    """
+def _audited(plan: Plan, operation: Operation, context: DeployContext) -> AbstractAsyncContextManager[None]:
     if plan.empty:
-        yield
-        return
+        return nullcontext()
     entry = AuditEntry(time.time(), operation.by, operation.command, plan.release, "started")
-    entries = begun(context.observed.audit, entry)
-    beginning = asyncio.create_task(_write_audit(plan, context, entries))
-    outcome: AuditOutcome = "done"
-    try:
-        yield
-    except BaseException as error:
-        outcome = "failed" if isinstance(error, FtlError) else "interrupted"
-        raise
-    finally:
-        await asyncio.wait({beginning})
-        await _write_audit(plan, context, (*entries[:-1], replace(entry, outcome=outcome)))
-
-
-async def _write_audit(plan: Plan, context: DeployContext, entries: tuple[AuditEntry, ...]) -> None:
-    with suppress(FtlError, TimeoutError):  # before the first deploy there is nowhere to write to
-        async with asyncio.timeout(RECORD_SECONDS):
-            await write_audit(context.engine, plan.project, entries)
-
-
-async def _cancel_if_lock_lost(heartbeat: asyncio.Task[None], work: Coroutine[None, None, None]) -> None:
-    """Run work that may only go on while the lock is held.
-
-    Raises:
-        ServerError: The lock was lost.
-    """
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.wait({task, heartbeat}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        if not task.done():
-            task.cancel()
-            await asyncio.wait({task})
-    if task.cancelled():
-        heartbeat.result()
-    task.result()
+    return audited(context.engine, plan.project, begun(context.observed.audit, entry))
 
 
 async def _apply(plan: Plan, operation: Operation, context: DeployContext) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ftl.cli.change import wait_lock_option
 from ftl.cli.output import put
 from ftl.cli.project import load_project
 from ftl.cli.run import pass_options, run
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 @click.argument("path", metavar="FILE")
 @click.option("--drill", is_flag=True, help="Restore into a throwaway container, to see whether it works.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@wait_lock_option
 @pass_options
-def command(options: Options, name: str, path: str, drill: bool, yes: bool) -> None:
+def command(options: Options, name: str, path: str, drill: bool, yes: bool, wait_lock: float) -> None:
     """Restore a database from a backup.
 
     FILE is one of `ftl backup`, or of the same tool; `-` is stdin. It is checked before anything is changed. The
@@ -45,7 +47,7 @@ def command(options: Options, name: str, path: str, drill: bool, yes: bool) -> N
         from ftl.host.session import open_session
         from ftl.operations.databases.restore import RestoreRequest, restore
 
-        request = RestoreRequest(project, name, path, root, drill, confirm)
+        request = RestoreRequest(project, name, path, root, drill, confirm, wait_lock)
         async with open_session(address.machine(project=project.name)) as session:
             return await restore(request, session, emit)
 

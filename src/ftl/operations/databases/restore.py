@@ -8,19 +8,19 @@ import sys
 import tarfile
 import tempfile
 import time
-from contextlib import AsyncExitStack, ExitStack, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from ftl.aio import shielded
 from ftl.deploy.inputs import author
+from ftl.deploy.locked import locked
 from ftl.deploy.plan.desired.specs import dependency_container
 from ftl.engine import labels
 from ftl.errors import FtlError
 from ftl.events import Note
 from ftl.figures import count
-from ftl.host.lock import DeployLock
 from ftl.operations.databases.backup import (
     CHUNK,
     STDOUT,
@@ -63,6 +63,7 @@ class RestoreRequest:
         root: Folder of ftl.yaml.
         drill: Restore into a throwaway container instead, and touch nothing else.
         confirm: Asks whether to go on; raises where it must not.
+        lock_wait: Seconds to wait for another operation on the project to end.
     """
 
     project: Project
@@ -71,6 +72,7 @@ class RestoreRequest:
     root: Path
     drill: bool
     confirm: Callable[[], Awaitable[None]]
+    lock_wait: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ async def restore(request: RestoreRequest, session: Session, emit: Emit) -> Rest
     Raises:
         FtlError: The file is no whole dump of this database, or the restore failed.
         LockHeld: A deploy of the project is under way.
-        ServerError: The connection was lost.
+        ServerError: The connection, or the lock, was lost.
     """
     began = time.monotonic()
     container = await select_container(session, request.project.name, request.name)
@@ -113,11 +115,14 @@ async def restore(request: RestoreRequest, session: Session, emit: Emit) -> Rest
             contents = await _drill(request, session, container, kind, source, emit)
             return Restored(request.file, ends.size, time.monotonic() - began, "", contents)
         await request.confirm()
-        async with AsyncExitStack() as stack:
-            lock = DeployLock(session.machine, request.project.name, session.info.id)
-            by = await author(request.root)
-            holder = f"{by.name} since {time.strftime('%H:%M:%S')}"
-            await stack.enter_async_context(lock.hold(holder, wait=0.0, emit=emit))
+        async with locked(
+            session,
+            request.project.name,
+            command=f"restore {request.name}",
+            by=(await author(request.root)).name,
+            wait=request.lock_wait,
+            emit=emit,
+        ):
             kept = await _keep(request, session, kind, emit)
             try:
                 contents = await _restore(session, container.id, request.name, kind, source, kept, emit)

@@ -1,0 +1,128 @@
+"""Deploy lock around a change of a server, and the line that it gets in the audit.
+
+An operation takes these parts around its plan; a change without a plan (`ftl restore`, `ftl jobs run`) uses `locked`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ftl.errors import FtlError
+from ftl.host.lock import DeployLock
+from ftl.releases.audit import AuditEntry, begun
+from ftl.releases.store import read_history, write_audit
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from ftl.engine.api import Engine
+    from ftl.events import Emit
+    from ftl.host.session import Session
+    from ftl.releases.audit import AuditOutcome
+
+RECORD_SECONDS = 15.0
+"""Limit for recording how an operation ended, once it has."""
+
+
+@asynccontextmanager
+async def locked(
+    session: Session, project: str, *, command: str, by: str, wait: float, emit: Emit
+) -> AsyncIterator[None]:
+    """Hold a project's lock, and write an audit line for what is done meanwhile.
+
+    Args:
+        session: The server.
+        project: The project's name.
+        command: The command line, without `ftl`: "restore db", never with the name of a secret or a file's content.
+        by: Who runs it.
+        wait: Seconds to wait for another holder; 0 gives up at once.
+        emit: Receives a note when we wait.
+
+    Raises:
+        LockHeld: Another operation has the lock.
+        ServerError: The server does not answer, or the lock was lost; the block is cancelled then.
+    """
+    lock = deploy_lock(session, project)
+    async with lock.hold(holder_name(by, command), wait=wait, emit=emit) as heartbeat:
+        history = await read_history(session.engine, project)
+        live = next((one.release for one in reversed(history.records) if one.outcome == "live"), "")
+        entries = begun(history.audit, AuditEntry(time.time(), by, command, live, "started"))
+        async with audited(session.engine, project, entries), cancelled_if_lost(heartbeat):
+            yield
+
+
+def deploy_lock(session: Session, project: str) -> DeployLock:
+    """The lock of a project on a server."""
+    return DeployLock(session.machine, project, session.info.id)
+
+
+def holder_name(by: str, command: str) -> str:
+    """Our name for others who want the lock, with the command unless it is a deploy."""
+    verb = command.partition(" ")[0]
+    return f"{by}{'' if verb == 'deploy' else f' ({verb})'} since {time.strftime('%H:%M:%S')}"
+
+
+@asynccontextmanager
+async def cancelled_if_lost(heartbeat: asyncio.Task[None]) -> AsyncIterator[None]:
+    """Cancel the block when the lock is lost, as `asyncio.timeout` does when time is up.
+
+    Args:
+        heartbeat: The task of `DeployLock.hold`.
+
+    Raises:
+        ServerError: The lock was lost.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    before = task.cancelling()
+    lost = False
+
+    def cancel(_: object) -> None:
+        nonlocal lost
+        lost = True
+        task.cancel()
+
+    heartbeat.add_done_callback(cancel)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if lost and task.cancelling() - 1 <= before:
+            heartbeat.result()
+        raise
+    finally:
+        heartbeat.remove_done_callback(cancel)
+        if lost:
+            task.uncancel()
+
+
+@asynccontextmanager
+async def audited(engine: Engine, project: str, entries: tuple[AuditEntry, ...]) -> AsyncIterator[None]:
+    """Record that an operation begins, and how it ends; a lost server costs only that.
+
+    What is killed in between stays "started" there, and the next operation calls it interrupted.
+
+    Args:
+        engine: The server's.
+        project: The project's name.
+        entries: All entries; the last is the operation's.
+    """
+    beginning = asyncio.create_task(_write(engine, project, entries))
+    outcome: AuditOutcome = "done"
+    try:
+        yield
+    except BaseException as error:
+        outcome = "failed" if isinstance(error, FtlError) else "interrupted"
+        raise
+    finally:
+        await asyncio.wait({beginning})
+        await _write(engine, project, (*entries[:-1], replace(entries[-1], outcome=outcome)))
+
+
+async def _write(engine: Engine, project: str, entries: tuple[AuditEntry, ...]) -> None:
+    with suppress(FtlError, TimeoutError):  # before the first deploy there is nowhere to write to
+        async with asyncio.timeout(RECORD_SECONDS):
+            await write_audit(engine, project, entries)
