@@ -123,7 +123,8 @@ class _Conversion:
         self._find_port()
         self._convert([key for key in late if key in self._node.entries])
         self._restart()
-        if not self._is_dependency and "image" in self._keys and _named(self._keys.get("volumes")):
+        has_data = not self._is_dependency and "image" in self._keys and _named(self._keys.get("volumes"))
+        if has_data and self._keys.get("replicas", 1) == 1:
             self._keys["recreate"] = True
             self._add(
                 "volumes",

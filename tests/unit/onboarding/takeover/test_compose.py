@@ -220,6 +220,14 @@ def test_replicas_and_limits(tmp_path: Path) -> None:
     assert verdicts(report)["services.vpn.deploy.replicas"] is Verdict.NEEDS_YOU
 
 
+def test_replicas_on_one_volume_stay(tmp_path: Path) -> None:
+    """Containers that share a volume on purpose are not made one at a time, as a single one is."""
+    text = "services: {web: {image: 'x:1', volumes: ['d:/d'], deploy: {replicas: 2}}, one: {image: 'x:1', volumes: ['e:/e']}}"
+    project, _ = taken(tmp_path, text)
+    assert (service(project).replicas, service(project).recreate) == (2, False)
+    assert service(project, "one").recreate
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
