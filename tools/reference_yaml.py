@@ -7,9 +7,9 @@ from inspect import cleandoc
 from typing import TYPE_CHECKING, Any
 
 from ftl.config.models.field_types import CommandLine, ListOf, Nested, Scalar, StringMap, keys_of
-from ftl.config.models.presets import PRESETS
 from ftl.config.models.project import Project
 from ftl.config.read.short_forms import SHORT_FORMS
+from ftl.databases import PRESETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -186,4 +186,9 @@ def _presets() -> str:
         names = [f"**`{required}`**" for required in preset.required]
         names += [f"`{optional}`" for optional in preset.optional]
         lines.append(f"| `{name}` | `{preset.image}` | {ports} | {volume} | {', '.join(names)} |")
+    lines += [
+        "",
+        "A dependency with the image `rabbitmq` gets `RABBITMQ_NODENAME=rabbit@localhost` unless `env` sets it: its",
+        "data belongs to the node's name, which would otherwise change with the container.",
+    ]
     return "\n".join([*lines, ""])

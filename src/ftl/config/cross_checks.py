@@ -9,10 +9,10 @@ import os
 import posixpath
 from typing import TYPE_CHECKING
 
-from ftl.config.models.databases import unused_mount
 from ftl.config.values.bindings import Forward, parse_forward, parse_volume
 from ftl.config.values.container import parse_tmpfs
 from ftl.config.yaml.marks import Marks
+from ftl.databases import unused_mount
 from ftl.errors import ConfigError
 from ftl.suggestions import closest_match
 
@@ -268,7 +268,7 @@ class _Checks:
                 message = f"{_label(service)} has {needs} but no port"
                 self._report(self._mark(*path), message, "write `port`, the port that the app listens on")
         if service.recreate and service.replicas > 1:
-            message = f"{_label(service)} has {service.replicas} replicas, but with `recreate: true` it never runs twice"
+            message = f"{_label(service)} has {service.replicas} replicas, but `recreate: true`: it never runs twice"
             hint = "remove `recreate` if they may use their data at the same time; else remove `replicas`"
             self._report(self._mark(*path, "replicas"), message, hint)
         self._protocol(service, path)
@@ -374,16 +374,16 @@ class _Checks:
         A tmpfs is mounted at the start, over the file. A volume is mounted already while the file is written
         (measured: Docker 20.10): the release that still runs would see it, and it would outlive its release.
         """
-        mounts = {
-            _as_folder(parse_tmpfs(text)[0]): ("tmpfs", index) for index, text in enumerate(item.tmpfs)
-        }
+        mounts = {_as_folder(parse_tmpfs(text)[0]): ("tmpfs", index) for index, text in enumerate(item.tmpfs)}
         mounts |= {
             _as_folder(parse_volume(text).target): ("volumes", index)
             for index, text in enumerate(item.volumes)
         }
         for index, file in enumerate(item.files):
             mark = self._mark(*path, "files", index, "path")
-            above = [target for target in mounts if _as_folder(posixpath.normpath(file.path)).startswith(target)]
+            above = [
+                target for target in mounts if _as_folder(posixpath.normpath(file.path)).startswith(target)
+            ]
             if not above:
                 continue
             target = max(above, key=len)

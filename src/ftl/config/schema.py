@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from ftl.config.models.container import ContainerSettings
 from ftl.config.models.field_types import CommandLine, ListOf, Nested, Scalar, StringMap, keys_of
-from ftl.config.models.presets import PRESETS
 from ftl.config.models.project import ContainerOptions, Project, Proxy, Service
 from ftl.config.read.short_forms import SHORT_FORMS
+from ftl.databases import PRESETS
 
 if TYPE_CHECKING:
     from ftl.config.models.field_types import FieldType, Key

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ftl.config.models.field_types import ListOf, Nested, key
-from ftl.config.models.presets import PRESETS
 from ftl.config.models.secret import Secret
 from ftl.config.models.section import Section
 from ftl.config.read.interpolator import Interpolator
@@ -18,6 +17,7 @@ from ftl.config.read.short_forms import SHORT_FORMS, secrets_of_project
 from ftl.config.variables.env_file import Variable
 from ftl.config.variables.interpolation import MASK
 from ftl.config.yaml.tree import MappingNode, ScalarNode, SequenceNode
+from ftl.databases import PRESETS
 from ftl.references import split
 
 if TYPE_CHECKING:

@@ -174,7 +174,7 @@ def _environment(detected: Detected, wanted: Sequence[Need], domain: str) -> _En
     for name, (value, comment) in app.env.items():
         env.values[name] = Commented(value.replace("@domain@", domain), comment) if comment else value
     for need in wanted:
-        env.secrets |= need.database.secrets
+        env.secrets |= dict.fromkeys(need.database.required, "@hex32@")
         for name, (value, comment) in need.env.items():
             env.values.setdefault(name, Commented(value, comment) if comment else value)
     rest = [name for name in variables if name not in env.values and app.stack not in _MANY_VARIABLES]
@@ -225,7 +225,7 @@ def _yaml(
     out += ["", *services]
     if wanted:
         out += ["", "# Their passwords come from the environment or from .env beside this file."]
-        out += lines({"dependencies": [Commented(need.database.item, need.reason) for need in wanted]})
+        out += lines({"dependencies": [Commented(need.item, need.reason) for need in wanted]})
     return out
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from ftl.config.models.container import File
 from ftl.config.models.field_types import keys_of
-from ftl.config.models.presets import PRESETS, Preset, preset_environment
 from ftl.config.models.project import (
     BuildSecret,
     ContainerOptions,
@@ -28,6 +27,7 @@ from ftl.config.values.scalars import InvalidValue, image, local_path
 from ftl.config.variables.env_file import Variable, parse_env_file
 from ftl.config.yaml.marks import SourceFile, display_path
 from ftl.config.yaml.tree import MappingEntry, MappingNode, Node, ScalarNode, SequenceNode, is_null
+from ftl.databases import PRESETS, Database, preset_environment
 from ftl.files import read_small_text
 from ftl.references import split
 from ftl.suggestions import closest_match
@@ -300,7 +300,7 @@ def _check_image(reader: Reader, node: ScalarNode, mark: Mark, reference: str) -
         raise AlreadyReported from None
 
 
-def _from_preset(reader: Reader, preset: Preset, version: str, tag: str, mark: Mark) -> MappingNode:
+def _from_preset(reader: Reader, preset: Database, version: str, tag: str, mark: Mark) -> MappingNode:
     variables = reader.interpolator.variables
     env, missing = preset_environment(preset, tag, variables)
     for name in missing:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.config import Dependency, Service
+from ftl.databases import INITIALISED_BY
 from ftl.json_fields import as_object, as_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ftl.deploy.observe.state import Observed
-    from ftl.json_fields import Json
+from ftl.json_fields import Json
 
 NOT_PART_OF_A_CONTAINER = {
     "name",
@@ -26,9 +27,6 @@ NOT_PART_OF_A_CONTAINER = {
     "drain_timeout",
 }
 """Keys of a service that may change without a new container, or are reported by themselves."""
-
-INITIALISED_BY = ("POSTGRES_", "MYSQL_", "MARIADB_", "MONGO_INITDB_", "RABBITMQ_DEFAULT_", "ELASTIC_PASSWORD")
-"""Variables that an image reads only when it initialises its data."""
 
 _LISTED = 6
 _SECTIONS: dict[str, type[Service | Dependency]] = {"services": Service, "dependencies": Dependency}

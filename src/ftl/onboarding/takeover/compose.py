@@ -11,6 +11,7 @@ from ftl.config.models.project import Dependency
 from ftl.config.read.foreign_keys import advice
 from ftl.config.values import scalars
 from ftl.config.yaml.tree import MappingNode, Node, is_null
+from ftl.databases import IMAGE_PORTS
 from ftl.errors import ConfigError
 from ftl.onboarding.takeover import images
 from ftl.onboarding.takeover.compose_files import ComposeFiles
@@ -180,7 +181,7 @@ def _kind(
         for one in ("command", "entrypoint")
         if node.get(one) is not None and one not in keys_of(Dependency)
     ]
-    if node.get("build") is None and images.kind(image) in images.DATABASES and not needed:
+    if node.get("build") is None and images.kind(image) in IMAGE_PORTS and not needed:
         return _Kind("dependency")
     return _Kind("service")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftl.config.yaml.tree import MappingNode, Node
+from ftl.databases import NOT_HTTP_PORTS
 from ftl.onboarding.takeover.nodes import entries, items, text
 
 if TYPE_CHECKING:
@@ -21,30 +22,7 @@ _LOCAL_URL = re.compile(
 _TRAEFIK_RULE = re.compile(r"traefik\.http\.routers\.[^.]+\.rule")
 _TRAEFIK_PORT = re.compile(r"traefik\.http\.services\.[^.]+\.loadbalancer\.server\.port")
 
-NOT_HTTP = frozenset(
-    {
-        21,
-        22,
-        25,
-        53,
-        110,
-        143,
-        465,
-        587,
-        993,
-        995,
-        1433,
-        1883,
-        3306,
-        5432,
-        5672,
-        6379,
-        8883,
-        11211,
-        27017,
-        51820,
-    }
-)
+NOT_HTTP = frozenset({21, 22, 25, 53, 110, 143, 465, 587, 993, 995, 8883, 51820}) | NOT_HTTP_PORTS
 """Ports whose protocol is not HTTP."""
 
 

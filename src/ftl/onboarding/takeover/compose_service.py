@@ -12,6 +12,7 @@ from ftl.config.models.project import Dependency, Service
 from ftl.config.read.foreign_keys import advice
 from ftl.config.values import scalars
 from ftl.config.yaml.tree import MappingNode, Node, SequenceNode, describe_kind, is_null
+from ftl.databases import IMAGE_PORTS
 from ftl.image.building.dockerfile import exposed_port
 from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.takeover import compose_parts as parts
@@ -662,7 +663,7 @@ class _Conversion:
     def _find_port(self) -> None:
         if self._is_dependency:
             image = self._resolve(text(self._node.get("image")))
-            known = images.DATABASES.get(images.kind(image))
+            known = IMAGE_PORTS.get(images.kind(image))
             if known and not self._keys.get("ports"):
                 self._keys["ports"] = [known]
             if not self._keys.get("ports"):
@@ -687,7 +688,7 @@ class _Conversion:
 
     def _database_port(self) -> int | None:
         """The port of a database that goes on as a service, where services speak other protocols than HTTP."""
-        port = images.DATABASES.get(images.kind(self._resolve(text(self._node.get("image")))))
+        port = IMAGE_PORTS.get(images.kind(self._resolve(text(self._node.get("image")))))
         if port in parts.NOT_HTTP and "protocol" in keys_of(Service):
             self._keys["protocol"] = "tcp"
             return port

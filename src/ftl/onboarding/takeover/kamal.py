@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ftl.config.yaml.marks import Mark, SourceFile, display_path
 from ftl.config.yaml.parse import parse
 from ftl.config.yaml.tree import MappingNode, Node, SequenceNode
+from ftl.databases import IMAGE_PORTS
 from ftl.errors import ConfigError, UsageError
 from ftl.files import read_small_text
 from ftl.onboarding.folder import AppFolder
@@ -315,7 +316,7 @@ class _Kamal:
             if env := self._env(options.get("env"), f"accessories.{key}.env"):
                 keys["env"] = env
             port = re.search(r"(\d+)$", self._texts.resolve(text(options.get("port"))))
-            known = int(port[1]) if port else images.DATABASES.get(images.kind(image))
+            known = int(port[1]) if port else IMAGE_PORTS.get(images.kind(image))
             keys["ports"] = [known] if known else []
             volumes = [self._text(item) for item in items(options.get("volumes"))]
             for item in items(options.get("directories")):

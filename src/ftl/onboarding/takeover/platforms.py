@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ftl.databases import ELASTICSEARCH, MEMCACHED, MONGODB, MYSQL, POSTGRES, RABBITMQ, REDIS
 from ftl.errors import UsageError
 from ftl.onboarding.detect import processes_of
 from ftl.onboarding.folder import AppFolder
@@ -18,11 +19,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _ADDONS = {
-    "postgres": "postgres:17", "redis": "redis:7", "mysql": "mysql:8", "jawsdb": "mysql:8", "mongo": "mongodb:7",
-    "memcache": "memcached:1", "rabbitmq": "rabbitmq:4", "cloudamqp": "rabbitmq:4",
-    "elasticsearch": "elasticsearch:8.17.0",
+    "postgres": POSTGRES, "redis": REDIS, "mysql": MYSQL, "jawsdb": MYSQL, "mongo": MONGODB, "memcache": MEMCACHED,
+    "rabbitmq": RABBITMQ, "cloudamqp": RABBITMQ, "elasticsearch": ELASTICSEARCH,
 }  # fmt: skip
-"""Part of an addon's name -> image."""
+"""Part of an addon's name -> database."""
 
 
 def _table(data: Mapping[str, object], key: str) -> dict[str, object]:
@@ -229,7 +229,7 @@ def _heroku_rest(draft: Draft, data: Mapping[str, object], web: dict[str, object
     addons = data.get("addons")
     for addon in addons if isinstance(addons, list) else ():
         plan = str(addon.get("plan", "") if isinstance(addon, dict) else addon)
-        known = next((image for name, image in _ADDONS.items() if name in plan), None)
+        known = next((database for part, database in _ADDONS.items() if part in plan), None)
         if known is None:
             draft.report.add(
                 f"addons: {plan}",
@@ -237,30 +237,14 @@ def _heroku_rest(draft: Draft, data: Mapping[str, object], web: dict[str, object
                 "FTL has no such service: keep it, and write its URL in `env`",
             )
             continue
-        name = known.partition(":")[0]
-        password = {"postgres": "POSTGRES_PASSWORD", "mysql": "MYSQL_ROOT_PASSWORD"}.get(name)
-        image = known.replace("mongodb", "mongo")
-        port = {
-            "postgres": 5432,
-            "mysql": 3306,
-            "redis": 6379,
-            "memcached": 11211,
-            "rabbitmq": 5672,
-            "mongodb": 27017,
-            "elasticsearch": 9200,
-        }[name]
-        folder = {
-            "postgres": "/var/lib/postgresql/data",
-            "mysql": "/var/lib/mysql",
-            "redis": "/data",
-            "mongodb": "/data/db",
-        }.get(name)
-        keys: dict[str, object] = {"image": image, "ports": [port]}
-        if folder:
-            keys["volumes"] = [f"{name}_data:{folder}"]
-        if password:
-            keys["env"] = {password: f"${{{password}:-}}"}
-            draft.note(name, f"set {password} in .env, and its URL in `env` of the services")
+        name = known.name
+        keys: dict[str, object] = {"image": f"{known.image}:{known.tag}", "ports": [known.port]}
+        if known.volume:
+            keys["volumes"] = [known.volume]
+        if env := dict(known.env) | {variable: f"${{{variable}:-}}" for variable in known.required}:
+            keys["env"] = env
+        for variable in known.required:
+            draft.note(name, f"set {variable} in .env, and its URL in `env` of the services")
         draft.dependencies[name] = keys
         draft.report.add(
             f"addons: {plan}",

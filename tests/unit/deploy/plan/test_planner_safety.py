@@ -141,7 +141,7 @@ def test_another_major_version_on_a_used_volume_is_refused(running: Container, r
     if not refused:
         plan(asked, there)
         return
-    with pytest.raises(UsageError, match="would start on the data of postgres 16") as caught:
+    with pytest.raises(UsageError, match="would start on the data of PostgreSQL 16") as caught:
         plan(asked, there)
     assert "pg_dumpall" in (caught.value.hint or "")
 
@@ -151,7 +151,7 @@ def test_a_major_version_on_the_volume_that_the_image_declares_is_refused() -> N
     declared = Mount("shop-db.data.db", "/data/db")
     asked = project(dependencies=(Dependency(name="db", image="mongo:8"),))
     there = server(asked, *container(asked, "web", "r1"), on_data("mongo:7", declared), live={"web": "r1"})
-    with pytest.raises(UsageError, match="mongo:8 would start on the data of mongo 7"):
+    with pytest.raises(UsageError, match="mongo:8 would start on the data of MongoDB 7"):
         plan(asked, there)
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from ftl.deploy.plan.desired.specs import fingerprint
+from dataclasses import replace
+
+from ftl.config.models.project import Dependency
+from ftl.deploy.plan.desired.specs import dependency_container, fingerprint
 from ftl.engine.values import ContainerSpec, Mount
+from tests.unit.deploy.world import project
 
 
 def test_a_new_ftl_replaces_no_container() -> None:
@@ -30,3 +34,16 @@ def test_every_setting_counts() -> None:
         ContainerSpec(image="redis:7", labels={}, stop_timeout=10.0),
     ]
     assert len({fingerprint(one) for one in (plain, *others)}) == 5
+
+
+def test_the_name_of_a_rabbitmq_node_stays_without_replacing_older_containers() -> None:
+    """Its data belongs to the node's name; a container that was started without one has the same configuration."""
+    shop = project(dependencies=(Dependency(name="q", image="rabbitmq:4"),))
+    (queue,) = shop.dependencies
+    desired = dependency_container(shop, queue)
+    assert desired.spec.env == {"RABBITMQ_NODENAME": "rabbit@localhost"}
+    assert desired.config == fingerprint(replace(desired.spec, image="rabbitmq:4", env={}, labels={}))
+    named = dependency_container(shop, replace(queue, env={"RABBITMQ_NODENAME": "rabbit@q"}))
+    assert named.spec.env == {"RABBITMQ_NODENAME": "rabbit@q"}
+    assert named.config != desired.config
+    assert dependency_container(shop, replace(queue, image="someone/rabbitmq:4")).spec.env == {}

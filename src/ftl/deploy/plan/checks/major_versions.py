@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.config.models.databases import major_version
+from ftl.databases import major_version
 from ftl.deploy.names import declared_volume
 from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.reasons import recorded_section
@@ -24,13 +24,6 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.diff import Diff
     from ftl.engine.values import Container
 
-_DUMP = {
-    "postgres": "pg_dumpall",
-    "mysql": "mysqldump --all-databases",
-    "mariadb": "mariadb-dump --all-databases",
-    "mongo": "mongodump",
-}
-
 
 def refuse_major_versions(diff: Diff) -> None:
     """Refuse a plan that starts another major version of a database on a volume that is in use.
@@ -45,11 +38,12 @@ def refuse_major_versions(diff: Diff) -> None:
         for container in _users(diff.observed, change):
             old = major_version(_image(diff.observed, container))
             if old is not None and old != new:
-                family = old[0]
+                database, number = old
+                data = f"the data of {database.title} {number}"
                 raise UsageError(
-                    f"{change.name}: {image} would start on the data of {family} {old[1]} on {diff.observed.server}",
-                    hint=f"dump the data (`{_DUMP[family]}` in {container.name}), name another volume in ftl.yaml, "
-                    f"deploy, and load the dump; or keep {family}:{old[1]}",
+                    f"{change.name}: {image} would start on {data} on {diff.observed.server}",
+                    hint=f"dump the data (`{database.dump_all}` in {container.name}), name another volume in ftl.yaml, "
+                    f"deploy, and load the dump; or keep {database.image}:{number}",
                 )
 
 

@@ -8,6 +8,7 @@ import shlex
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from ftl.databases import official
 from ftl.deploy.names import volume_name
 from ftl.deploy.plan.desired.settings import container_files, engine_settings
 from ftl.deploy.replicas import aliases
@@ -85,6 +86,9 @@ def dependency_container(project: Project, dependency: Dependency) -> DesiredCon
         networks={project_network(project.name): (dependency.name,)},
     )
     config = fingerprint(spec)
+    database = official(dependency.image)
+    if database is not None:  # after the fingerprint: it replaces no container that was started without it
+        spec = replace(spec, env={**database.default_env, **spec.env})
     own_labels = {
         **dependency.labels,
         labels.PROJECT: project.name,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ftl.aio import gather
+from ftl.databases import DATABASES
 from ftl.engine import labels
 from ftl.server.doctor.facts import proxy_of, publisher_of
 from ftl.server.doctor.finding import Finding
@@ -42,17 +43,11 @@ NOT_TRIED = Finding(
 
 # Default ports of programs that a warning should name, even where no container publishes them.
 _KNOWN = {
+    **{database.port: database.title for database in reversed(DATABASES)},
     2375: "Docker's API, which gives root access",
     2379: "etcd",
-    3306: "MySQL",
-    5432: "PostgreSQL",
-    5672: "RabbitMQ",
-    6379: "Redis",
     8086: "InfluxDB",
-    9200: "Elasticsearch",
-    11211: "Memcached",
     15672: "RabbitMQ's console",
-    27017: "MongoDB",
 }
 
 

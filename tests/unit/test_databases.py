@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ftl.config.models.databases import major_version, unused_mount
+from ftl.databases import major_version, unused_mount
 
 OLD, NEW = "/var/lib/postgresql/data", "/var/lib/postgresql"
 
@@ -25,7 +25,8 @@ def test_the_major_version_of_an_official_image_is_its_tags_number(
     image: str, version: tuple[str, int] | None
 ) -> None:
     """Other images, and tags without a number, have none."""
-    assert major_version(image) == version
+    found = major_version(image)
+    assert (found and (found[0].image, found[1])) == version
 
 
 @pytest.mark.parametrize(
