@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftl.config.values.schedule import Schedule
-from ftl.errors import ServerError
+from ftl.errors import FtlError, ServerError
 from ftl.programs import program
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ftl.ssh.machine import Machine
 
 SECONDS = 30.0
+START_SECONDS = 120.0
+"""For the crontab; for a job that another one may be starting, on an engine under load."""
 
 UTC = "UTC"
 
@@ -71,11 +73,30 @@ async def write(machine: Machine, project: str, lines: Sequence[CronLine]) -> No
         )
 
 
-async def watch(machine: Machine, container: str) -> None:
-    """Let the server stop a job that was started by hand when its time is up."""
-    background = 'setsid sh -c "$0" "$@" </dev/null >/dev/null 2>&1 &'
-    argv = ["sh", "-c", background, _job_script(), "ftl-job", machine.engine_socket, container, "now"]
-    await machine.run(argv, timeout=SECONDS)
+async def start(machine: Machine, container: str) -> str:
+    """Start a job by hand, unless a run of it is under way. The server enforces its timeout.
+
+    Args:
+        machine: The server.
+        container: The container's name.
+
+    Returns:
+        The ID of the container; empty: a run of the job is under way.
+
+    Raises:
+        FtlError: The container is gone, or does not start.
+    """
+    argv = ["sh", "-c", _job_script(), "ftl-job", machine.engine_socket, container, "now"]
+    done = await machine.run(argv, timeout=START_SECONDS)
+    word, _, text = _text(done.stdout).partition(" ")
+    match word:
+        case "started":
+            return text
+        case "running":
+            return ""
+        case "gone":
+            raise FtlError(f"there is no container {container}", hint="`ftl deploy` creates it again")
+    raise FtlError(f"{container} does not start", cause=text or _text(done.stderr) or None)
 
 
 def _command(action: str, *arguments: str) -> list[str]:
@@ -83,7 +104,7 @@ def _command(action: str, *arguments: str) -> list[str]:
 
 
 def _job_script() -> str:
-    return _PATH + program("ftl.proxy", "scripts/docker.sh") + program("ftl.host", "job.sh")
+    return _PATH + program("ftl.proxy", "scripts/docker.sh") + program("ftl.host", "lock_file.sh", "job.sh")
 
 
 def _fields(line: CronLine) -> str:

@@ -1,7 +1,9 @@
-# Start the container of a job, unless its schedule says no; stop it after its timeout. Runs on the server, by cron.
+# Starts the container of a job, unless its schedule says no; stops it after its timeout. Follows ftl.proxy's docker.sh,
+# which sets `socket`, and lock_file.sh. Runs on the server, by cron or by hand.
 #
-# $1: the container; $2: "now" if it was started by hand, and only its timeout is left to do. Its label ftl.when has the
-# schedule: minutes, hours, days, months and weekdays as numbers, "either" or "both" kinds of day, time zone, seconds.
+# $1: the container's name; $2: "now" if it is started by hand. Then stdout is "started ID", "running", "gone" or
+# "failed REASON", and the timeout is left to a process in the background. Its label ftl.when has the schedule: minutes,
+# hours, days, months and weekdays as numbers, "either" or "both" kinds of day, time zone, seconds.
 # A crontab only wakes this script, at times of the server's own zone; so a line of another user's crontab, which an
 # earlier deploy has left there, starts nothing that the label does not want.
 set -uf
@@ -10,8 +12,23 @@ export LC_ALL
 container=$1 mode=${2-}
 moment=$(date +%s)
 
+answer() { # WORDS: only who starts it by hand reads them
+    [ "$mode" != now ] || echo "$*"
+    exit 0
+}
+
 inspect() {
-    docker inspect --type container -f "$1" "$container" 2>/dev/null
+    docker inspect --type container -f "$1" "$2" 2>/dev/null
+}
+
+look() {
+    # shellcheck disable=SC2046
+    set -- $(inspect '{{index .Config.Labels "ftl.when"}} {{.State.StartedAt}} {{.Id}} '\
+'{{index .Config.Labels "ftl.project"}} {{index .Config.Labels "ftl.job"}}' "$container")
+    [ $# = 12 ] || return 1
+    minutes=$1 hours=$2 days=$3 months=$4 weekdays=$5 kinds=$6 zone=$7 seconds=$8 started=$9
+    shift 9
+    id=$1 project=$2 job=$3
 }
 
 among() { # LIST VALUE
@@ -21,16 +38,11 @@ among() { # LIST VALUE
     return 1
 }
 
-# shellcheck disable=SC2046
-set -- $(inspect '{{index .Config.Labels "ftl.when"}} {{.State.Running}} {{.State.StartedAt}} {{.Id}} '\
-'{{index .Config.Labels "ftl.project"}} {{index .Config.Labels "ftl.job"}}')
-[ $# = 13 ] || exit 0
-minutes=$1 hours=$2 days=$3 months=$4 weekdays=$5 kinds=$6 zone=$7 seconds=$8 running=$9
-shift 9
-# From here on by its ID: a deploy may give the name to another container while this one runs.
-started=$1 container=$2 project=$3 job=$4
-
 is_due() {
+    # Two crontabs may wake it in the same minute.
+    case $started in
+    "$(date -u -d "@$moment" +%Y-%m-%dT%H:%M)"*) return 1 ;;
+    esac
     # shellcheck disable=SC2046
     set -- $(TZ=$zone date -d "@$moment" '+%M %H %d %m %w')
     among "$minutes" "$1" && among "$hours" "$2" && among "$months" "$4" || return 1
@@ -41,26 +53,57 @@ is_due() {
     fi
 }
 
-if [ "$mode" != now ]; then
-    [ "$running" = false ] || exit 0
-    # Two crontabs may wake it in the same minute.
-    case $started in
-    "$(date -u -d "@$moment" +%Y-%m-%dT%H:%M)"*) exit 0 ;;
-    esac
-    is_due || exit 0
+# Of two that are woken at the same time, the second one looks when the first has started the job. `docker start` would
+# leave a running container alone, but a deploy may have given the name to another one in between.
+take_lock() {
+    lock_file "$socket" "$(printf 'ftl-job %s %s' "$(docker info -f '{{.ID}}' 2>/dev/null)" "$container" | sha256sum)"
+    attempt=0
+    while [ "$attempt" -lt 100 ]; do
+        exists "$file" || create "$file" 660
+        usable && [ -r "$file" ] || return 1
+        exec 5<"$file"
+        flock -n 5 && [ "$file" -ef /proc/self/fd/5 ] && return
+        attempt=$((attempt + 1))
+        sleep 0.2
+    done
+    return 1
+}
+
+start() {
+    look || answer gone
+    [ "$mode" = now ] || is_due || exit 0
     # The run of an earlier release goes on in its own container.
-    [ -z "$(docker ps -q --filter "label=ftl.project=$project" --filter "label=ftl.job=$job")" ] || exit 0
-    docker start "$container" >/dev/null || exit 1
-fi
+    [ -z "$(docker ps -q --filter "label=ftl.project=$project" --filter "label=ftl.job=$job")" ] || answer running
+    # From here on by its ID: a deploy may give the name to another container while this one runs.
+    failure=$(docker start "$id" 2>&1 >/dev/null)
+}
+
 # The engine may restart meanwhile, and `docker wait` end.
-end=$((moment + seconds))
-while :; do
-    running=$(inspect '{{.State.Running}}')
-    [ "$running" = false ] && exit 0
-    [ -z "$running" ] && docker ps -q >/dev/null 2>&1 && exit 0 # it has ended, and a deploy has removed it
-    left=$((end - $(date +%s)))
-    [ "$left" -gt 0 ] || break
-    timeout "$left" docker ${socket:+--host "unix://$socket"} wait "$container" >/dev/null 2>&1
-    sleep 0.2
-done
-docker stop -t 10 "$container" >/dev/null
+stop_in_time() {
+    end=$(($(date +%s) + seconds))
+    while :; do
+        running=$(inspect '{{.State.Running}}' "$id")
+        [ "$running" = false ] && exit 0
+        [ -z "$running" ] && docker ps -q >/dev/null 2>&1 && exit 0 # it has ended, and a deploy has removed it
+        left=$((end - $(date +%s)))
+        [ "$left" -gt 0 ] || break
+        timeout "$left" docker ${socket:+--host "unix://$socket"} wait "$id" >/dev/null 2>&1
+        sleep 0.2
+    done
+    docker stop -t 10 "$id" >/dev/null
+}
+
+[ "$mode" = now ] || { look && is_due; } || exit 0
+take_lock || answer "failed $file cannot be locked"
+# Once more: a deploy may have removed the container in between.
+start || start || answer "failed $failure"
+exec 5<&-
+if [ "$mode" != now ]; then
+    stop_in_time
+    exit
+fi
+(
+    trap '' HUP
+    stop_in_time
+) </dev/null >/dev/null 2>&1 &
+answer "started $id"

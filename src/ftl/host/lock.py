@@ -13,11 +13,11 @@ import hashlib
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from ftl.errors import FtlError, LockHeld, ServerError
 from ftl.events import Note
+from ftl.programs import program
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -169,7 +169,7 @@ def _shown(text: str) -> str:
 
 @cache
 def _script() -> str:
-    return (files("ftl.host") / "lock.sh").read_text(encoding="utf-8")
+    return program(__package__, "lock_file.sh", "lock.sh")
 
 
 async def _heartbeat(machine: Machine, process: Process) -> None:

@@ -1,4 +1,4 @@
-# The deploy lock of a project on this server, see docs/decisions/0019.
+# The deploy lock of a project on this server, see docs/decisions/0019. Follows lock_file.sh.
 #
 # $1: "hold" or "look"; $2: the engine's socket; $3: seconds without a heartbeat after which the lock is released.
 # stdin: key, project and holder, a line each; after "hold" a line "beat" again and again, until the end of input.
@@ -17,50 +17,7 @@ for tool in flock sha256sum stat mktemp timeout; do
     command -v "$tool" >/dev/null || fail "there is no \`$tool\` on the server"
 done
 
-# The members of the socket's group may use the engine, and root.
-# The folder is the same for root as for others: it does not depend on who may write where. In both folders only its
-# owner can remove or replace a file (sticky bit).
-group='' me='' folder=/tmp
-while read -r path owner gid mode; do
-    case $path in
-    "$2") group=$gid ;;
-    /proc/self) me=$owner ;;
-    /run/lock) [ "$mode" = 1777 ] && folder=/run/lock ;;
-    esac
-done <<END
-$(stat -L -c '%n %u %g %a' "$2" /proc/self /run/lock 2>/dev/null)
-END
-
-# The key comes from the engine's ID, which only users of the engine know; with the boot ID, nobody can foresee the name
-# after a reboot from an earlier one.
-boot=''
-[ -r /proc/sys/kernel/random/boot_id ] && read -r boot </proc/sys/kernel/random/boot_id
-name=$(printf '%s %s' "$key" "$boot" | sha256sum)
-file=$folder/ftl-$(printf %.32s "$name").lock
-
-exists() {
-    [ -e "$1" ] || [ -L "$1" ]
-}
-
-# create FILE MODE: it appears with its group and mode at once, and only where nothing has its name (link(2)).
-create() {
-    new=$(mktemp "${1%/*}/ftl-new-XXXXXXXX" 2>/dev/null) || return 0
-    { [ -n "$group" ] && chgrp "$group" "$new" || [ "$2" = 666 ]; } 2>/dev/null && chmod "$2" "$new"
-    ln "$new" "$1" 2>/dev/null
-    rm -f "$new"
-}
-
-# Whether a user of the engine has made $file: a regular file that others cannot even open, and so cannot lock.
-# Modes in hex: 81b0 is a regular file with 0660, 8180 with 0600. Only a member can give a file to the group.
-usable() {
-    # shellcheck disable=SC2046
-    set -- $(stat -c '%f %u %g' "$file" 2>/dev/null)
-    case ${1-} in
-    81b0) [ "$3" = "$group" ] || [ "$2" = "$me" ] || [ "$2" = 0 ] ;;
-    8180) [ "$2" = "$me" ] ;;
-    *) return 1 ;;
-    esac
-}
+lock_file "$2" "$key"
 
 text() {
     head -c 200 "$1" 2>/dev/null | tr -d '\n'

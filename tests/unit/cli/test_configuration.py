@@ -226,7 +226,7 @@ def test_an_unknown_environment_is_refused(staging: Cli, name: str, hint: str) -
 def test_a_protected_environment_has_to_be_spelled_out(staging: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable that was set once must not let a deploy through."""
     monkeypatch.setenv("FTL_ENV", "staging")
-    for command in (["deploy"], ["restore", "postgres", "x.dump", "--yes"]):
+    for command in (["deploy"], ["restore", "postgres", "x.dump", "--yes"], ["jobs", "run", "nightly"]):
         code, _, err = staging(command)
         assert (code, "staging is protected" in err, "add `-e staging`" in err) == (2, True, True)
     assert staging(["validate"]).code == 0

@@ -6,11 +6,12 @@ import asyncio
 import os
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.errors import ServerError
+from ftl.errors import FtlError, ServerError
 from ftl.host import crontab
 from ftl.host.crontab import CronLine
 from tests.support.fake_machine import Answer, FakeMachine
@@ -33,6 +34,14 @@ echo "$@" >> "$HOME/docker.log"
 case "$*" in
 *--type*ftl.when*) cat "$HOME/when" ;;
 *ps*label=ftl.project=shop*label=ftl.job=nightly*) cat "$HOME/beside" ;;
+*start*)
+    # It takes a moment, and runs then; the next time another container has its name.
+    [ ! -e "$HOME/refuses" ] || { rm "$HOME/refuses"; echo 'No such container' >&2; exit 1; }
+    sleep 0.5
+    echo 5ca1ab1e >"$HOME/beside"
+    sed -i s/5ca1ab1e/0ddba11/ "$HOME/when"
+    ;;
+*info*) echo "$HOME" ;;
 *inspect*) echo false ;;
 esac
 """
@@ -59,16 +68,26 @@ class Server:
         """Its lines."""
         return (self.home / "crontab").read_text().splitlines()
 
-    def started(
-        self, when: str, *, running: str = "false", started: str = "0001-01-01T00:00:00Z", beside: str = ""
-    ) -> bool:
-        """Whether cron starts a job now, by the container's ID; `beside` is another of its containers that runs."""
-        (self.home / "when").write_text(f"{when} {running} {started} 5ca1ab1e shop nightly\n")
+    def job(self, when: str, *, started: str = "0001-01-01T00:00:00Z", beside: str = "") -> None:
+        """Have a job; `beside` is the container of it that runs."""
+        (self.home / "when").write_text(f"{when} {started} 5ca1ab1e shop nightly\n" if when else "")
         (self.home / "beside").write_text(beside)
         (self.home / "docker.log").write_text("")
-        script = crontab._job_script()
-        self.run(("sh", "-c", script, "job", "/run/docker.sock", "shop.job.nightly"))
-        return "start 5ca1ab1e" in (self.home / "docker.log").read_text()
+
+    @property
+    def starts(self) -> list[str]:
+        """Containers that were started."""
+        lines = (self.home / "docker.log").read_text().splitlines()
+        return [line.rpartition(" ")[2] for line in lines if " start " in line]
+
+    def started(self, when: str, *, started: str = "0001-01-01T00:00:00Z", beside: str = "") -> bool:
+        """Whether cron starts a job now, by the container's ID."""
+        self.job(when, started=started, beside=beside)
+        self.run(JOB)
+        return self.starts == ["5ca1ab1e"]
+
+
+JOB = ("sh", "-c", crontab._job_script(), "job", "/run/docker.sock", "shop.job.nightly")
 
 
 @pytest.fixture
@@ -142,10 +161,42 @@ def test_a_job_is_never_started_twice(server: Server) -> None:
     while time.gmtime().tm_sec > 55:
         time.sleep(1)
     minute = time.strftime("%Y-%m-%dT%H:%M", time.gmtime())
-    assert not server.started("* * * * * both UTC 60", running="true")
     assert not server.started("* * * * * both UTC 60", started=f"{minute}:00.1Z")
     assert server.started("* * * * * both UTC 60", started="2026-01-01T00:00:00.1Z")
-    assert not server.started("* * * * * both UTC 60", beside="c0ffee\n"), "the run of an earlier release"
+    assert not server.started("* * * * * both UTC 60", beside="c0ffee\n"), (
+        "this run, or one of an earlier release"
+    )
+
+
+def test_of_those_who_start_a_job_at_once_one_does(server: Server) -> None:
+    """By cron and by hand, and although a deploy gives its name to another container meanwhile."""
+    server.job("* * * * * both UTC 60")
+    with ThreadPoolExecutor() as threads:
+        done = list(threads.map(server.run, (JOB, (*JOB, "now"), (*JOB, "now"), JOB)))
+    assert server.starts == ["5ca1ab1e"]
+    by_hand = sorted(one.stdout.strip() for one in done if one.stdout)
+    assert by_hand in ([b"running", b"running"], [b"running", b"started 5ca1ab1e"])
+
+
+def test_a_container_that_a_deploy_replaces_meanwhile_is_looked_up_again(server: Server) -> None:
+    """The run is not missed."""
+    server.job("* * * * * both UTC 60")
+    (server.home / "refuses").touch()
+    assert server.run((*JOB, "now")).stdout == b"started 5ca1ab1e\n"
+    assert len(server.starts) == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [("gone", "no container"), ("failed no memory", "does not start"), ("", "does not start")],
+)
+def test_a_job_that_cannot_be_started_by_hand_is_an_error(answer: str, message: str) -> None:
+    """With the engine's reason."""
+    machine = FakeMachine()
+    machine.answer("ftl-job", answer=Answer(0, f"{answer}\n".encode(), b"no shell"))
+    with pytest.raises(FtlError, match=message) as caught:
+        asyncio.run(crontab.start(machine, "shop.job.nightly"))
+    assert caught.value.cause == {"gone": None, "failed no memory": "no memory", "": "no shell"}[answer]
 
 
 def test_a_missing_container_is_no_error(server: Server) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ftl.cli.change import wait_lock_option
 from ftl.cli.output import put, put_json, writing
 from ftl.cli.project import load_target, project_option
 from ftl.cli.run import pass_options, run
@@ -55,20 +56,22 @@ def list_jobs(options: Options) -> None:
 
 @command.command("run")
 @click.argument("name")
+@wait_lock_option
 @pass_options
-def run_now(options: Options, name: str) -> None:
+def run_now(options: Options, name: str, wait_lock: float) -> None:
     """Run a job now, and print its log.
 
     The exit code is that of the job. It goes on when FTL ends; its timeout applies.
     """
-    target = load_target(options, click.get_current_context().meta["ftl.jobs.project"])
+    target = load_target(options, click.get_current_context().meta["ftl.jobs.project"], changes=True)
 
-    async def work(_: Emit) -> int:
+    async def work(emit: Emit) -> int:
         from ftl.host.session import open_session
-        from ftl.operations.processes.jobs import run_job
+        from ftl.operations.processes.jobs import JobRequest, run_job
 
+        request = JobRequest(target.project, name, target.root, wait_lock)
         async with open_session(target.address.machine(project=target.project)) as session:
-            return await run_job(session, target.project, name, lambda line: _show(options, name, line))
+            return await run_job(request, session, lambda line: _show(options, name, line), emit)
 
     code = run(options, "jobs run", work, lambda code: {"job": name, "exit_code": code})
     if code:

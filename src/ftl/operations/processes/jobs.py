@@ -3,45 +3,69 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ftl.deploy.inputs import author
+from ftl.deploy.locked import locked
 from ftl.errors import FtlError
 from ftl.host import crontab
 from ftl.host.jobs import find_job, read_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from ftl.engine.values import LogLine
+    from ftl.events import Emit
     from ftl.host.session import Session
 
 
-async def run_job(session: Session, project: str, name: str, show: Callable[[LogLine], None]) -> int:
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """A job to run.
+
+    Attributes:
+        project: The project's name.
+        name: The job.
+        root: Folder of ftl.yaml, or the current one.
+        lock_wait: Seconds to wait for an operation on the project to end.
+    """
+
+    project: str
+    name: str
+    root: Path
+    lock_wait: float = 0.0
+
+
+async def run_job(request: JobRequest, session: Session, show: Callable[[LogLine], None], emit: Emit) -> int:
     """Start a job, show its log up to its end, and return its exit status.
 
-    The server stops it after its timeout, whatever becomes of us.
+    The deploy lock is held while it is started, and not while it runs. The server stops it after its timeout, whatever
+    becomes of us.
 
     Raises:
         UsageError: There is no such job.
-        FtlError: It is running.
-        EngineError: It does not start.
+        FtlError: It is running, or does not start.
+        LockHeld: A deploy of the project is under way.
     """
-    engine = session.engine
-    job = find_job(await read_jobs(engine, project), name, session.name)
-    if job.running:
-        raise FtlError(
-            f"the job {name} is running, since {job.since}",
-            hint=f"`ftl logs --job {name} -f` follows it; it is never run twice at once",
-        )
-    before = await engine.container(job.container)
-    if before is None:
-        raise FtlError(f"the container of the job {name} is gone", hint="`ftl deploy` creates it again")
-    container = before.id  # not the name: a deploy may give it to another container while this one runs
+    engine, name = session.engine, request.name
+    job = find_job(await read_jobs(engine, request.project), name, session.name)
+    command, by = f"jobs run {name}", (await author(request.root)).name
+    async with locked(session, request.project, command=command, by=by, wait=request.lock_wait, emit=emit):
+        before = await engine.container(job.container)
+        container = await crontab.start(session.machine, job.container)
+        if not container:
+            raise FtlError(
+                f"the job {name} is running" + (f", since {job.since}" if job.since else ""),
+                hint=f"`ftl logs --job {name} -f` follows it; it is never run twice at once",
+            )
+    # Its ID, not its name: a deploy may give that to another container while this one runs.
     # Lines of the runs before are in the same log. The first line of this run may be older than its start, as the
     # engine has it.
-    ended = None if before.finished.startswith("0001-") else before.finished
-    await engine.start(container)
-    await crontab.watch(session.machine, container)
+    ended = None
+    if before is not None and before.id == container and not before.finished.startswith("0001-"):
+        ended = before.finished
     async with aclosing(engine.logs(container, follow=True, since=ended or None)) as lines:
         async for line in lines:
             show(line)
