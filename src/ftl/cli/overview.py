@@ -11,7 +11,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "init": "Create an ftl.yaml for the app in this folder.",
         "validate": "Check ftl.yaml and the files it refers to.",
         "config": "Print the resolved ftl.yaml.",
-        "secrets": "Show the project's secrets.",
+        "secrets": "List, print, set and edit the project's secrets.",
     },
     "Deploy": {
         "plan": "Show what a deploy would do, without doing it.",

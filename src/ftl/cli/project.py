@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from ftl.cli.address import Address
     from ftl.cli.options import Options
-    from ftl.config import Project
+    from ftl.config import Project, Variables
+    from ftl.config.secrets import ProjectSecrets
 
 FILE = "ftl.yaml"
 
@@ -71,6 +72,28 @@ def load_project(
     if changes:
         _require_spelled_out(project, options)
     return LoadedProject(project, folder, given or Address(project.server))
+
+
+def load_project_secrets(options: Options) -> tuple[ProjectSecrets, Path, Variables]:
+    """Read the secrets that the project's file declares, its folder and its variables.
+
+    Args:
+        options: The global options.
+
+    Raises:
+        UsageError: There is no such file or environment.
+        ConfigError: The secrets in the file are wrong.
+    """
+    from pathlib import Path
+
+    from ftl.config import env_files, read_variables
+    from ftl.config.loading import load_secrets
+
+    path = Path(find_file(options.file))
+    folder = path.resolve().parent
+    environment = _environment(options, path)
+    variables = read_variables(folder, os.environ, env_files(environment))
+    return load_secrets(path, environment=environment, variables=variables), folder, variables
 
 
 def _environment(options: Options, path: Path) -> str:

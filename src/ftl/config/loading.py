@@ -116,6 +116,27 @@ def load_address(
     return replace(project, environment=environment, services=())
 
 
+def load_secrets(path: Path, *, environment: str = "", variables: Variables) -> ProjectSecrets:
+    """Read no more of a project's file than its secrets.
+
+    A secret can be set before anything else in the file is complete: a `${NAME}` that has no value yet, for example.
+
+    Args:
+        path: As for `load`.
+        environment: As for `load`.
+        variables: As for `load`.
+
+    Raises:
+        ConfigError: The file cannot be parsed, or its secrets are wrong.
+    """
+    problems = Problems()
+    root = _merged(path, environment, problems)
+    secrets = ProjectSecrets(root, path.resolve().parent, variables, problems)
+    if found := problems.sorted():
+        raise ConfigError(found)
+    return secrets
+
+
 def _merged(path: Path, environment: str, problems: Problems) -> MappingNode:
     """The file with the overlay of the environment.
 

@@ -45,10 +45,12 @@ class ProjectSecrets:
             that nothing uses is not in it.
     """
 
-    def __init__(self, root: MappingNode, folder: Path, variables: Variables) -> None:
+    def __init__(
+        self, root: MappingNode, folder: Path, variables: Variables, problems: Problems | None = None
+    ) -> None:
         self._folder = folder
         self._variables = variables
-        reader = Reader(Interpolator(variables, Problems()), folder, SHORT_FORMS)
+        reader = Reader(Interpolator(variables, problems or Problems()), folder, SHORT_FORMS)
         node = secrets_of_project(root).get("secrets")
         only = MappingNode({}, root.mark).replace({"secrets": node})
         section = reader.section(_Secrets, only, ())

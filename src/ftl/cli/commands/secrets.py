@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
 
 from ftl.cli.output import Fields, put, put_table
-from ftl.cli.project import load_project
+from ftl.cli.project import load_project, load_project_secrets
 from ftl.cli.run import pass_options, run_sync
+from ftl.errors import FtlError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ftl.cli.options import Options
     from ftl.config import Project, Secret
+    from ftl.config.age.age_file import AgeFile
+    from ftl.config.secrets import ProjectSecrets
+
+_TEMPLATE = """\
+# One `NAME: value` a line. ftl.yaml takes a value from here with
+#   secrets:
+#     NAME: {{age: {file}}}
+"""
+_MAX_VALUE = 1_000_000
 
 
 @click.group()
 def command() -> None:
-    """Show the project's secrets."""
+    """List, print, set and edit the project's secrets."""
 
 
 @command.command("list")
@@ -27,10 +42,7 @@ def list_secrets(options: Options) -> None:
 
     def work() -> list[Fields]:
         project = load_project(options, fetch=False).project
-        return [
-            {"name": secret.name, "source": _source(secret), "used_by": _users(project, secret.name)}
-            for secret in project.secrets
-        ]
+        return [_row(secret, _users(project, secret.name)) for secret in project.secrets]
 
     rows = run_sync(options, "secrets list", work, lambda rows: {"secrets": rows})
     if options.json:
@@ -45,6 +57,217 @@ def list_secrets(options: Options) -> None:
     )
 
 
+@command.command("get")
+@click.argument("name")
+@pass_options
+def get_secret(options: Options, name: str) -> None:
+    """Fetch a secret from its source, and print its value."""
+
+    def work() -> tuple[Fields, str]:
+        from ftl.config.read.secret_values import SecretError, fetch_secrets
+
+        secrets, folder, variables = load_project_secrets(options)
+        secret = secrets.declared.get(name) or _unknown(name, secrets)
+        value = fetch_secrets([secret], folder, variables)[name]
+        if isinstance(value, SecretError):
+            raise FtlError(f"the secret {name}: {value.message}", hint=value.hint)
+        return {**_row(secret, secrets.used_by.get(name, ())), "value": value}, value
+
+    _, value = run_sync(options, "secrets get", work, lambda found: {"secrets": [found[0]]})
+    if not options.json:
+        from ftl.cli.output import writing
+
+        with writing():
+            sys.stdout.write(value + "\n")
+            sys.stdout.flush()
+
+
+@command.command("set")
+@click.argument("name")
+@pass_options
+def set_secret(options: Options, name: str) -> None:
+    """Set a secret in the age file of the project. The value is read from stdin, or asked for."""
+    from ftl.config.age.age_file import AgeFile
+    from ftl.config.age.secret_map import with_value
+
+    secrets, folder, variables = load_project_secrets(options)
+    file, key = _place(name, secrets)
+    age_file = AgeFile(folder / file, variables)
+    value = _asked_for(options, name)
+
+    def work() -> bool:
+        with age_file.locked():
+            text = _text(age_file) if age_file.path.exists() else ""
+            return age_file.write(with_value(text, key, value, file))
+
+    secret = secrets.declared.get(name)
+    row = _row(secret, secrets.used_by.get(name, ())) if secret else {"name": name, "source": f"age: {file}"}
+    new = run_sync(options, "secrets set", work, lambda _: {"secrets": [{"used_by": (), **row}]})
+    if not options.json and not options.quiet:
+        put(f"{name} is set in {file}")
+        _explain(age_file, new=new)
+        if secret is None:
+            put(f"below `secrets` in ftl.yaml it is {name}: {{age: {file}}}")
+
+
+@command.command("edit")
+@click.argument("age_file", metavar="[FILE]", required=False)
+@pass_options
+def edit_secrets(options: Options, age_file: str | None) -> None:
+    """Edit an age file of the project, or a new one, in $VISUAL or $EDITOR.
+
+    It is encrypted anew for the public keys in FILE.recipients, also if no value was changed.
+    """
+    from ftl.config.age.age_file import AgeFile
+
+    secrets, folder, variables = load_project_secrets(options)
+    name = age_file or _only_file(secrets)
+    file = AgeFile(folder / name, variables)
+    new = run_sync(options, "secrets edit", lambda: _edit(file, name), lambda _: {"file": name})
+    if not options.json and not options.quiet:
+        put(f"{name} is encrypted anew")
+        _explain(file, new=new)
+
+
+def _edit(age_file: AgeFile, file: str) -> bool:
+    """Edit until the text is a map; return whether the file of recipients is new."""
+    from ftl.cli.editor import open_editor
+    from ftl.config.age.secret_map import parse_map
+    from ftl.errors import ConfigError
+
+    with age_file.locked():
+        before = age_file.path.read_bytes() if age_file.path.exists() else None
+        text = _TEMPLATE.format(file=file) if before is None else _text(age_file)
+        name = age_file.path.name.removesuffix(".age")
+        with open_editor(name if name.endswith((".yaml", ".yml")) else f"{name}.yaml", os.environ) as editor:
+            while True:
+                text = editor.edit(text)
+                try:
+                    parse_map(text, file)
+                    break
+                except ConfigError as error:
+                    if not _again(error):
+                        raise
+        now = age_file.path.read_bytes() if age_file.path.exists() else None
+        if now != before:
+            message = f"{file} was changed by another program while you edited it"
+            raise FtlError(message, hint="nothing is written: run `ftl secrets edit` again")
+        return age_file.write(text)
+
+
+def _again(error: FtlError) -> bool:
+    """Show what is wrong with an edited text, and wait for Enter to edit it again."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    from ftl.ui.failure import draw
+    from ftl.ui.style import Style
+
+    sys.stderr.write(
+        draw([error], Style.of(sys.stderr)) + "\nPress Enter to edit it again, Ctrl-C to leave it as it was. "
+    )
+    sys.stderr.flush()
+    return sys.stdin.readline() != ""
+
+
+def _asked_for(options: Options, name: str) -> str:
+    """The value: all of stdin without the newline at its end, or a line that is typed without an echo.
+
+    Raises:
+        UsageError: It is empty, too large, or not UTF-8 text.
+    """
+    if sys.stdin.isatty():
+        from ftl.cli.event_loop import run_async
+        from ftl.ui.prompt import ask
+
+        value = run_async(options, "secrets set", lambda _: ask(f"value of {name}", secret=True)) or ""
+    else:
+        data = sys.stdin.buffer.read(_MAX_VALUE + 1)
+        if len(data) > _MAX_VALUE:
+            raise UsageError(f"the value is larger than {_MAX_VALUE:,} bytes")
+        try:
+            value = data.decode().removesuffix("\n").removesuffix("\r")
+        except UnicodeDecodeError:
+            raise UsageError(
+                "the value is not UTF-8 text", hint="encode it: `base64 FILE | ftl secrets set NAME`"
+            ) from None
+    if not value.strip():
+        raise UsageError(
+            "the value is empty", hint=f"pipe it in: `pass show {name} | ftl secrets set {name}`"
+        )
+    from ftl.ui.redact import redact
+
+    redact([value])
+    return value
+
+
+def _text(age_file: AgeFile) -> str:
+    """The decrypted text of a file that exists; its values are redacted from now on."""
+    from ftl.config.age.secret_map import parse_map
+    from ftl.errors import ConfigError
+    from ftl.ui.redact import redact
+
+    text = age_file.read().text
+    with suppress(ConfigError):  # to be mended in the editor
+        redact(parse_map(text, age_file.name).values())
+    return text
+
+
+def _place(name: str, secrets: ProjectSecrets) -> tuple[str, str]:
+    """The age file of a secret, and its name there.
+
+    Raises:
+        UsageError: Its source is another one, or it is not a name.
+    """
+    from ftl.config.values.scalars import InvalidValue, variable_name
+
+    try:
+        variable_name(name)
+    except InvalidValue as error:
+        raise UsageError(f"`{name}` {error.message}", hint=error.hint) from None
+    secret = secrets.declared.get(name)
+    if secret is None:
+        return _only_file(secrets), name
+    if secret.age is None:
+        message = f"the source of {name} is {_source(secret)}, and not an age file"
+        raise UsageError(message, hint="change it there, or in ftl.yaml to `{age: secrets.yaml.age}`")
+    return secret.age, secret.key or name
+
+
+def _only_file(secrets: ProjectSecrets) -> str:
+    """The one age file of the project.
+
+    Raises:
+        UsageError: It has several.
+    """
+    from ftl.config.age.age_file import DEFAULT
+
+    files = sorted({secret.age for secret in secrets.declared.values() if secret.age is not None})
+    if len(files) > 1:
+        message = f"the project has {len(files)} age files: {', '.join(files)}"
+        raise UsageError(message, hint="declare the secret in ftl.yaml, or `ftl secrets edit FILE`")
+    return files[0] if files else DEFAULT
+
+
+def _unknown(name: str, secrets: ProjectSecrets) -> Secret:
+    from ftl.suggestions import closest_match
+
+    match = closest_match(name, tuple(secrets.declared))
+    hint = f"did you mean `{match}`?" if match else "`ftl secrets list` lists them"
+    raise UsageError(f"ftl.yaml has no secret `{name}`", hint=hint)
+
+
+def _explain(age_file: AgeFile, *, new: bool) -> None:
+    if new:
+        name = age_file.recipients_path.name
+        put(
+            f"it is encrypted for your public key in {name}: add those of others there, and commit both files"
+        )
+
+
+def _row(secret: Secret, users: tuple[str, ...] | list[str]) -> Mapping[str, object]:
+    return {"name": secret.name, "source": _source(secret), "used_by": list(users)}
+
+
 def _names(row: Fields) -> list[str]:
     names = row["used_by"]
     return [str(name) for name in names] if isinstance(names, list) else []
@@ -55,6 +278,8 @@ def _source(secret: Secret) -> str:
     if secret.command is not None:
         words = secret.command.split() if isinstance(secret.command, str) else secret.command
         return f"command: {words[0]}"
+    if secret.age is not None and secret.file is None:
+        return f"age: {secret.age}"
     return f"file: {secret.file}" if secret.file is not None else f"env: {secret.env or secret.name}"
 
 

@@ -36,7 +36,8 @@ class ServiceSecret(Section):
 class Secret(Section):
     """`secrets:` a name with the place that its value is fetched from when it is used.
 
-    Written as a map of names: `API_KEY: {file: secrets/api_key}`. The source is one of `command`, `file` and `env`.
+    Written as a map of names: `API_KEY: {file: secrets/api_key}`. The source is one of `command`, `file`, `env`
+    and `age`.
     """
 
     name: str = field(metadata=field_types.key(field_types.VARIABLE, "Name, as in `${NAME}`."))
@@ -56,6 +57,12 @@ class Secret(Section):
         default=None,
         metadata=field_types.key(field_types.VARIABLE, "Variable of the environment or .env with the value."),
     )
+    age: str | None = field(
+        default=None,
+        metadata=field_types.key(
+            field_types.PATH, "Age-encrypted YAML map with the value below `key`, relative to ftl.yaml."
+        ),
+    )
     format: str = field(
         default="text",
         metadata=field_types.key(
@@ -66,7 +73,9 @@ class Secret(Section):
     key: str | None = field(
         default=None,
         metadata=field_types.key(
-            field_types.TEXT, "Name of the value in a `dotenv` or `json` output.", default="the secret's name"
+            field_types.TEXT,
+            "Name of the value in a `dotenv` or `json` output, or in an age file.",
+            default="the secret's name",
         ),
     )
     timeout: float = field(

@@ -1,4 +1,4 @@
-"""Fetch the values of secrets from commands, files and the environment, side by side.
+"""Fetch the values of secrets from commands, files, age files and the environment.
 
 Only secrets that the file uses are fetched. A command has no stdin and no terminal: one that asks for a password must
 not wait for ever behind FTL's output. Its output is never given to a shell.
@@ -16,8 +16,11 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ftl.config.age.age_file import AgeFile
+from ftl.config.age.secret_map import parse_map
 from ftl.config.variables.env_file import parse_env_file
 from ftl.config.yaml.marks import SourceFile
+from ftl.errors import FtlError
 from ftl.files import read_small_text
 from ftl.json_fields import parse_json
 
@@ -65,8 +68,14 @@ def fetch_secrets(
             by_name[secret.name] = call
     _run(list(calls.values()), folder, variables)
     values: dict[str, str | SecretError] = {}
+    maps: dict[str, Mapping[str, str] | SecretError] = {}
     for secret in secrets:
         try:
+            if secret.age is not None and not secret.command:
+                if secret.age not in maps:
+                    maps[secret.age] = _age_map(secret.age, folder, variables)
+                values[secret.name] = _checked(_entry_of(secret, maps[secret.age]).rstrip("\r\n"), secret)
+                continue
             text = _output(secret, by_name.get(secret.name), folder, variables)
             many = secret.name in by_name and _NAMES in by_name[secret.name].words
             values[secret.name] = _value(secret, text, many=many)
@@ -127,7 +136,16 @@ def _value(secret: Secret, text: str, *, many: bool) -> str:
     structure = secret.format
     if many and structure == "text":
         structure = "json" if text.lstrip().startswith("{") else "dotenv"
-    value = text.rstrip("\r\n") if structure == "text" else _entry(secret.key or secret.name, text, structure)
+    value = text if structure == "text" else _entry(secret.key or secret.name, text, structure)
+    return _checked(value.rstrip("\r\n") if structure == "text" else value, secret)
+
+
+def _checked(value: str, secret: Secret) -> str:
+    """The value, if there is one.
+
+    Raises:
+        SecretError: It is empty, or still encrypted.
+    """
     if not value.strip():
         raise SecretError("it is empty" if secret.command is None else "the command printed nothing")
     if "ENC[" in value:
@@ -154,6 +172,32 @@ def _entry(name: str, text: str, structure: str) -> str:
         known = sorted(entries)
     names = f"it has {', '.join(known[:10])}" if known else None
     raise SecretError(f"the output has no {name}", names)
+
+
+def _age_map(file: str, folder: Path, variables: Mapping[str, str]) -> Mapping[str, str] | SecretError:
+    """All values of an age file, decrypted once for all secrets in it."""
+    try:
+        age_file = AgeFile(folder / file, variables)
+        return parse_map(age_file.read().text, file)
+    except FileNotFoundError:
+        return SecretError(f"there is no file {file}", "`ftl secrets set NAME` creates it")
+    except FtlError as error:
+        return SecretError(f"{error.message} ({error.cause})" if error.cause else error.message, error.hint)
+
+
+def _entry_of(secret: Secret, values: Mapping[str, str] | SecretError) -> str:
+    """The value of a secret in an age file.
+
+    Raises:
+        SecretError: It has none.
+    """
+    if isinstance(values, SecretError):
+        raise SecretError(values.message, values.hint)
+    name = secret.key or secret.name
+    if name not in values:
+        names = f"it has {', '.join(sorted(values)[:10])}; " if values else ""
+        raise SecretError(f"{secret.age} has no {name}", f"{names}`ftl secrets set {secret.name}` adds it")
+    return values[name]
 
 
 def _run(calls: Sequence[_Call], folder: Path, variables: Mapping[str, str]) -> None:

@@ -1,0 +1,177 @@
+"""A YAML map of secrets in an age file, with its recipients in the file beside it.
+
+`secrets.yaml.age` is encrypted for the public keys in `secrets.yaml.age.recipients`. That an age file does not tell its
+X25519 recipients is why they are in a file of their own; `age -R` reads it too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ftl.config.age.cipher import InvalidKey, decrypt, encrypt, recipient_types
+from ftl.config.age.keys import KEY, KEY_FILE, find_keys, public_keys, read_recipients
+from ftl.config.yaml.marks import display_path
+from ftl.errors import FtlError
+from ftl.files import read_small_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+DEFAULT = "secrets.yaml.age"
+"""The file of a project that names none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The content of an age file.
+
+    Attributes:
+        text: The decrypted YAML; empty if there is no file yet.
+        encrypted: The file itself.
+    """
+
+    text: str
+    encrypted: bytes
+
+
+class AgeFile:
+    """An age file, read and written with the user's keys."""
+
+    def __init__(self, path: Path, variables: Mapping[str, str]) -> None:
+        self.path = path
+        self.name = display_path(path)
+        self.recipients_path = path.with_name(f"{path.name}.recipients")
+        self._variables = variables
+
+    def read(self) -> Opened:
+        """Decrypt the file.
+
+        Raises:
+            FileNotFoundError: There is none.
+            FtlError: It cannot be read, is no age file, or none of the user's keys opens it.
+            UsageError: pyrage is not installed.
+        """
+        try:
+            encrypted = read_small_file(self.path)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise FtlError(f"{self.name} cannot be read: {error.strerror}") from None
+        try:
+            return Opened(self._decrypt(encrypted).decode("utf-8-sig"), encrypted)
+        except UnicodeDecodeError:
+            raise FtlError(f"{self.name} does not have text in it") from None
+
+    def write(self, text: str) -> bool:
+        """Encrypt the text for all recipients, and replace the file by it at once.
+
+        Without a file of recipients and without an age file, the recipients are the user's own keys.
+
+        Returns:
+            Whether the file of recipients is new.
+
+        Raises:
+            ConfigError: The file of recipients is wrong, or missing beside an age file.
+            FtlError: None of the user's keys would open what is written, or it cannot be written.
+            UsageError: pyrage is not installed.
+        """
+        new = not self.path.exists() and not self.recipients_path.exists()
+        recipients = self._own_recipients() if new else read_recipients(self.recipients_path)
+        try:
+            encrypted = encrypt(text.encode(), recipients)
+        except InvalidKey as error:  # a public key beside a private one; the file of recipients was checked
+            raise FtlError(f"the public key of one of your keys {error}") from None
+        keys = find_keys(self._variables)
+        if decrypt(encrypted, keys.usable) is None:
+            recipients_name = display_path(self.recipients_path)
+            message = f"none of your keys is in {recipients_name}: you could not read {self.name} again"
+            raise FtlError(message, cause=f"tried: {keys}", hint="add your public key as a line")
+        try:
+            if new:
+                lines = [
+                    "# Public keys of all who can read the secrets, one a line: ssh-ed25519, ssh-rsa or age1."
+                ]
+                _replace(
+                    self.recipients_path, "".join(f"{line}\n" for line in [*lines, *recipients]).encode()
+                )
+            _replace(self.path, encrypted)
+        except OSError as error:
+            raise FtlError(f"{self.name} cannot be written: {error.strerror}") from None
+        return new
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other FTL processes from changing the file between a read and a write.
+
+        The lock is the folder's: the file itself is replaced by each write.
+
+        Raises:
+            FtlError: Another process changes a file of secrets in this folder, or there is no such folder.
+        """
+        try:
+            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise FtlError(f"{self.name} cannot be written: {error.strerror}") from None
+        try:
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                message = f"another `ftl secrets` is changing {self.name}"
+                raise FtlError(message, hint="close its editor first") from None
+            yield
+        finally:
+            os.close(folder)
+
+    def _decrypt(self, encrypted: bytes) -> bytes:
+        types = recipient_types(encrypted)
+        if not types:
+            raise FtlError(f"{self.name} is not an age file", hint="`ftl secrets set NAME` makes one")
+        if types == ("scrypt",):
+            message = f"{self.name} is encrypted with a passphrase, and FTL cannot ask for one"
+            raise FtlError(message, hint="encrypt it for public keys: `age -R RECIPIENTS -a`")
+        keys = find_keys(self._variables)
+        try:
+            data = decrypt(encrypted, keys.usable)
+        except FtlError as error:
+            raise FtlError(f"{self.name}: {error.message}", cause=error.cause) from None
+        if data is None:
+            count = f"{len(types)} recipients" if len(types) > 1 else "1 recipient"
+            where = self.recipients_path.name
+            ask = f"ask one who can read it to add your public key to {where} and to run `ftl secrets edit`"
+            raise FtlError(
+                f"{self.name} is encrypted for {count}, and none of your keys opens it (tried: {keys})",
+                hint=keys.hint or f"{ask}, or name your key by {KEY_FILE} or {KEY}",
+            )
+        return data
+
+    def _own_recipients(self) -> list[str]:
+        keys = find_keys(self._variables)
+        recipients = public_keys(keys)
+        if not recipients:
+            hint = f"`ssh-keygen -t ed25519` makes one, or name one by {KEY_FILE}"
+            raise FtlError(
+                f"there is no key to encrypt {self.name} for (tried: {keys})", hint=keys.hint or hint
+            )
+        return recipients
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file under another name, and give it its name when it is whole."""
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
