@@ -214,6 +214,7 @@ CASES = {
             "pom.xml": "<java.version>17</java.version><artifactId>spring-boot-starter-actuator</artifactId>"
             "<artifactId>postgresql</artifactId>",
             "mvnw": "",
+            ".mvn/wrapper/maven-wrapper.properties": "",
             "src/main/resources/application.properties": "server.port=8081\n",
         },
         8081,
@@ -246,6 +247,7 @@ CASES = {
         ('CMD ["python", "main.py"]',), workers=("worker",),
     ),
     "plain files": Case("static files", {"public/index.html": "<p>"}, 8080, ("COPY public /srv", "FROM caddy:2"), health="/"),
+    "plain files at the top": Case("static files", {"index.html": "<p>"}, 8080, ("COPY . /srv", "FROM caddy:2"), health="/"),
     "a dockerfile": Case("Dockerfile", {"Dockerfile": "FROM x\nENV PORT=3000\nEXPOSE $PORT\n"}, 3000, ()),
     "a dockerfile of a django project": Case(
         "Django",

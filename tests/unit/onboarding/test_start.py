@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatch
 from typing import TYPE_CHECKING
 
 import pytest
 
 from ftl.errors import FtlError, UsageError
+from ftl.image.building.context import walk_context
 from ftl.image.building.dockerfile import parse
 from ftl.onboarding.app import exec_form
 from ftl.onboarding.starter import Answers, make_start, project_name, write
@@ -56,6 +58,27 @@ def test_dockerfiles_are_well_made(begin: Begin, case: Case) -> None:
     copies = [line for line in text.splitlines() if line.startswith("COPY") and "--from" not in line]
     if len(copies) > 1 and len(parse(text).stages) > 1:
         assert not copies[0].startswith("COPY . "), "the lock file comes first"
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES.values() if "Dockerfile" not in case.files], ids=lambda case: case.stack
+)
+def test_all_that_a_dockerfile_copies_is_in_its_context(begin: Begin, tmp_path: Path, case: Case) -> None:
+    """Each source of a COPY is a file of the app or of the start, and no line of .dockerignore excludes it."""
+    start, project = begin(case.files)
+    build = next(service.build for service in project.services if service.build is not None)
+    folder = tmp_path / "shop" / build.context
+    dockerfile = folder / "Dockerfile"
+    sent = walk_context(folder, dockerfile).files
+    for instruction in parse(dockerfile.read_text()).instructions:
+        if instruction.keyword != "COPY" or any(flag.startswith("--from") for flag in instruction.flags):
+            continue
+        sources = instruction.arguments.split()[len(instruction.flags) : -1]
+        for source in sources:
+            wanted = source.removeprefix("./").rstrip("/")
+            assert wanted == "." or any(
+                fnmatch(path, wanted) or path.startswith(f"{wanted}/") for path in sent
+            ), instruction.text
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:

@@ -276,7 +276,7 @@ def describe_spring(folder: AppFolder, evidence: str) -> App:
     values = {"version": version, "port": str(port)}
     values["run_stage"] = render("spring-run.dockerfile", values)
     if file == "pom.xml":
-        wrapper = folder.has("mvnw")
+        wrapper = folder.has("mvnw") and folder.has(".mvn/wrapper/maven-wrapper.properties")
         values |= {"locked": "mvnw pom.xml" if wrapper else "pom.xml", "tool": "./mvnw" if wrapper else "mvn"}
         values["wrapper"] = "COPY .mvn ./.mvn" if wrapper else apt_install("maven")
         dockerfile = render("spring-maven.dockerfile", values)
@@ -338,5 +338,5 @@ def describe_static(folder: AppFolder, evidence: str) -> App:
         start=("caddy", "run"),
         start_reason="a web server for the files",
         health=Health("/", evidence),
-        ignored=("Dockerfile", "Caddyfile", "README*") if root == "." else (),
+        ignored=("README*",) if root == "." else (),
     )

@@ -1,0 +1,183 @@
+"""Generated apps, from `ftl init` to their first answer on a sandbox.
+
+    python -m bench.onboarding [--only django,go] [--rounds 2]
+
+Each app is made by its framework's own generator, without any file for Docker. A round is `ftl init` without a
+terminal, a domain in place of the placeholder, `ftl validate`, `ftl deploy --server sandbox`, and a request for the
+first page. The rounds after the first have warm caches; `minutes_worst` is the slowest of those. The last line is one
+JSON object; the exit status is 1 if an app did not get there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tools.calls import FTL, DemoError, ftl
+
+from bench.onboarding.apps import APPS, App
+from bench.onboarding.bases import stand_ins
+
+QUIET = 15
+"""Runs of a command whose time is given in milliseconds; their median counts."""
+
+LIMITS = {"minutes_worst": 2.0, "questions": 0.0, "completion_ms": 100.0, "init_ms": 300.0}
+
+
+def main() -> int:
+    """Run all apps, and print a line for each round."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", default=",".join(app.name for app in APPS))
+    parser.add_argument("--rounds", type=int, default=2)
+    args = parser.parse_args()
+    chosen = [app for app in APPS if app.name in args.only.split(",")]
+    with tempfile.TemporaryDirectory(prefix="ftl-onboarding-") as folder:
+        bench = Onboarding(Path(folder))
+        try:
+            result = bench.run(chosen, args.rounds)
+        finally:
+            ftl("sandbox", "down", env=bench.environment)
+    print(json.dumps(result))
+    return 0 if result["apps_deployed"] == result["apps"] and not result["missed"] else 1
+
+
+class Onboarding:
+    """A sandbox, and a user who has no state yet.
+
+    Args:
+        folder: An empty folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.environment = {
+            **os.environ,
+            "FTL_SANDBOX": f"onboarding-{os.getpid()}",
+            "XDG_STATE_HOME": str(folder / "state"),
+            "XDG_CACHE_HOME": str(folder / "cache"),
+        }
+        self._questions = 0
+
+    def run(self, apps: list[App], rounds: int) -> dict[str, object]:
+        """The result of all apps."""
+        made = {app.name: app.make(self._folder / "apps") for app in apps}
+        for folder in made.values():
+            self._init(folder)
+        references = {
+            name for folder in made.values() for name in _bases((folder / "Dockerfile").read_text())
+        }
+        seconds: dict[str, list[float]] = {app.name: [] for app in apps}
+        with stand_ins(references):
+            port = int(str(ftl("sandbox", "up", env=self.environment)["http_port"]))
+            for number in range(rounds):
+                for app in apps:
+                    taken = self._try(app, made[app.name], port)
+                    print(
+                        json.dumps({"type": "app", "app": app.name, "round": number + 1, "seconds": taken}),
+                        flush=True,
+                    )
+                    if taken is not None:
+                        seconds[app.name].append(taken)
+        warm = [times[-1] for times in seconds.values() if len(times) == rounds]
+        figures = {
+            "minutes_worst": round(max(warm, default=0.0) / 60, 2),
+            "questions": self._questions,
+            "completion_ms": self._milliseconds("completion"),
+            "init_ms": self._milliseconds("init"),
+        }
+        return {
+            "type": "result",
+            "apps": len(apps),
+            "apps_deployed": len(warm),
+            **figures,
+            "missed": [name for name, limit in LIMITS.items() if figures[name] > limit],
+        }
+
+    def _try(self, app: App, folder: Path, port: int) -> float | None:
+        """Seconds from `ftl init` to the first page; None if it did not get there, with the reason on stderr."""
+        for name in ("ftl.yaml", "Dockerfile", ".dockerignore"):
+            (folder / name).unlink(missing_ok=True)
+        began = time.monotonic()
+        try:
+            self._init(folder)
+            ftl("validate", cwd=folder, env=self.environment)
+            ftl("deploy", "--server", "sandbox", cwd=folder, env=self.environment)
+            status, page = _get(port, f"{app.name}.localhost")
+        except (DemoError, OSError) as error:
+            print(f"{app.name}: {error}", file=sys.stderr)
+            return None
+        taken = round(time.monotonic() - began, 1)
+        if status != 200 or app.says not in page:
+            print(f"{app.name}: answered {status}: {page[:300]}", file=sys.stderr)
+            return None
+        ftl("remove", "--yes", "--server", "sandbox", cwd=folder, env=self.environment)
+        return taken
+
+    def _init(self, folder: Path) -> None:
+        """Let FTL look at the app, and set its domain, which is the one thing that it cannot know."""
+        done = subprocess.run(
+            (FTL, "init"),
+            cwd=folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            raise DemoError(f"`ftl init`: {done.stderr}")
+        self._questions += len(re.findall(r"\?\s*$", done.stdout + done.stderr, re.MULTILINE))
+        file = folder / "ftl.yaml"
+        file.write_text(file.read_text().replace(f"{folder.name}.example.com", f"{folder.name}.localhost", 1))
+
+    def _milliseconds(self, command: str) -> float:
+        """Median time of a command in an app's folder: a key press of completion, or `ftl init --dry-run`."""
+        folder = self._folder / "apps" / next((self._folder / "apps").iterdir()).name
+        environment = dict(self.environment)
+        argv: tuple[str | Path, ...] = (FTL, "init", "--dry-run")
+        if command == "completion":
+            argv = (FTL,)
+            environment |= {"_FTL_COMPLETE": "bash_complete", "COMP_WORDS": "ftl dep", "COMP_CWORD": "1"}
+        else:
+            folder = shutil.copytree(
+                folder, self._folder / "fresh", ignore=shutil.ignore_patterns("ftl.yaml")
+            )
+        times = []
+        for _ in range(QUIET):
+            began = time.perf_counter()
+            subprocess.run(
+                argv, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=True
+            )
+            times.append(time.perf_counter() - began)
+        return round(statistics.median(times) * 1000)
+
+
+def _bases(dockerfile: str) -> set[str]:
+    """The images that a Dockerfile builds on, without its own stages."""
+    stages = set(re.findall(r"^FROM \S+ AS (\S+)", dockerfile, re.MULTILINE))
+    return set(re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)) - stages
+
+
+def _get(port: int, host: str) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request("GET", "/", headers={"Host": host})
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode(errors="replace")
+    finally:
+        connection.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,205 @@
+"""Apps as their frameworks' own generators make them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LIMIT = 300.0
+"""Seconds for one command of a generator."""
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """An app to be.
+
+    Attributes:
+        name: Name of its folder.
+        commands: What makes it, one after the other, in the folder above it; "APP" is its name.
+        files: Files that a developer writes then, by path below the folder.
+        says: Text of the first page.
+    """
+
+    name: str
+    commands: tuple[tuple[str, ...], ...]
+    files: Mapping[str, str]
+    says: str
+
+    def make(self, folder: Path) -> Path:
+        """Make the app in a folder that is empty, and return the app's own.
+
+        Raises:
+            RuntimeError: A generator failed; with the end of its output.
+        """
+        app = folder / self.name
+        app.mkdir(parents=True, exist_ok=True)
+        for command in self.commands:
+            _run(command, app)
+        for path, text in self.files.items():
+            (app / path).parent.mkdir(parents=True, exist_ok=True)
+            (app / path).write_text(text)
+        shutil.rmtree(app / "node_modules", ignore_errors=True)
+        if not (app / ".git").exists():
+            _run(("git", "init", "--quiet", "."), app)
+        return app
+
+
+def _run(command: tuple[str, ...], folder: Path) -> None:
+    tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "CI": "true", "npm_config_yes": "true", "PATH": tools}
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+    )
+    if done.returncode:
+        raise RuntimeError(f"`{' '.join(command)}`: {(done.stdout + done.stderr)[-1500:]}")
+
+
+LOCK = ("npm", "install", "--package-lock-only", "--no-audit", "--no-fund", "--ignore-scripts")
+
+FLASK = """\
+from flask import Flask
+
+app = Flask(__name__)
+
+
+@app.get("/")
+def index() -> str:
+    return "made by hand"
+"""
+
+FASTAPI = """\
+from fastapi import FastAPI
+
+app = FastAPI()
+
+
+@app.get("/")
+def index() -> dict[str, str]:
+    return {"made": "by hand"}
+"""
+
+GO = """\
+package main
+
+import (
+	"fmt"
+	"log"
+	"net/http"
+)
+
+func main() {
+	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "made by hand") })
+	log.Fatal(http.ListenAndServe(":8080", nil))
+}
+"""
+
+PYPROJECT = """\
+[project]
+name = "fast"
+version = "0.1.0"
+requires-python = ">=3.11"
+dependencies = ["fastapi", "uvicorn"]
+"""
+
+PROCFILE_APP = """\
+import os
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"made by hand")
+
+
+HTTPServer(("", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+APPS = (
+    App(
+        "django",
+        (
+            (sys.executable, "-m", "venv", "../django-tools"),
+            ("../django-tools/bin/pip", "install", "--quiet", "django"),
+            ("../django-tools/bin/django-admin", "startproject", "shop", "."),
+        ),
+        {"requirements.txt": "django\n"},
+        "The install worked successfully",
+    ),
+    App("flask", (), {"app.py": FLASK, "requirements.txt": "flask\n"}, "made by hand"),
+    App(
+        "fastapi",
+        (
+            (sys.executable, "-c", f"open('pyproject.toml', 'w').write({PYPROJECT!r})"),
+            ("uv", "lock", "--quiet"),
+        ),
+        {"main.py": FASTAPI},
+        "by hand",
+    ),
+    App("express", (("npx", "--yes", "express-generator", "--no-view", "--force", "."), LOCK), {}, "Express"),
+    App(
+        "vite",
+        (
+            (
+                "npm",
+                "create",
+                "--yes",
+                "vite@latest",
+                ".",
+                "--",
+                "--template",
+                "react-ts",
+                "--no-interactive",
+            ),
+            LOCK,
+        ),
+        {},
+        '<div id="root">',
+    ),
+    App(
+        "next",
+        (
+            (
+                "npx",
+                "--yes",
+                "create-next-app@latest",
+                ".",
+                "--ts",
+                "--no-eslint",
+                "--no-tailwind",
+                "--app",
+                "--no-src-dir",
+                "--use-npm",
+                "--skip-install",
+                "--no-import-alias",
+                "--yes",
+            ),
+            LOCK,
+        ),
+        {},
+        "<html",
+    ),
+    App("go", (("go", "mod", "init", "example.com/shop"),), {"main.go": GO}, "made by hand"),
+    App("static", (), {"index.html": "<!doctype html><title>made by hand</title>\n"}, "made by hand"),
+    App(
+        "procfile",
+        (),
+        {"Procfile": "web: python server.py\n", "server.py": PROCFILE_APP, "requirements.txt": ""},
+        "made by hand",
+    ),
+)
