@@ -7,7 +7,7 @@ PYTEST := $(PYTHON) -m pytest -n $(WORKERS) --dist worksteal
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-down test test-fast test-e2e test-nightly test-deps fuzz lint types layers format docs picture lock hooks engine bench-switch bench-deploy bench-setup bench-transfer bench-faults bench-operations clean
+.PHONY: help venv demo demo-down test test-fast test-e2e test-nightly test-deps fuzz lint types layers format docs picture lock hooks engine bench-switch bench-deploy bench-setup bench-transfer bench-faults bench-operations bench-onboarding clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -98,6 +98,9 @@ bench-faults: engine ## Kills, cuts, full disks, crashes and power cuts under lo
 
 bench-operations: engine ## Rollback, restart and scale under load: what is lost (nothing), seconds, disk use (20 minutes)
 	$(PYTHON) -m bench.operations
+
+bench-onboarding: engine ## Apps made by their frameworks' generators: from ftl init to the first answer (needs Node, Go)
+	$(PYTHON) -m bench.onboarding
 
 clean: venv ## As demo-down, and also all servers of the lab, .venv and caches
 	$(PYTHON) -m lab clean --images

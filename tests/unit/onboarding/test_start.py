@@ -65,7 +65,7 @@ def test_dockerfiles_are_well_made(begin: Begin, case: Case) -> None:
 )
 def test_all_that_a_dockerfile_copies_is_in_its_context(begin: Begin, tmp_path: Path, case: Case) -> None:
     """Each source of a COPY is a file of the app or of the start, and no line of .dockerignore excludes it."""
-    start, project = begin(case.files)
+    _, project = begin(case.files)
     build = next(service.build for service in project.services if service.build is not None)
     folder = tmp_path / "shop" / build.context
     dockerfile = folder / "Dockerfile"
