@@ -1,1 +1,1 @@
-"""From an app without any file for Docker to its first answer, for apps made by their frameworks' own generators."""
+"""Time from an app without files for Docker to its first answer, for generated apps."""
