@@ -7,7 +7,7 @@ PYTEST := $(PYTHON) -m pytest -n $(WORKERS) --dist worksteal
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-down test test-fast test-e2e test-nightly test-deps fuzz lint types layers format docs picture lock hooks engine bench-switch bench-deploy bench-setup bench-transfer bench-faults bench-operations bench-onboarding clean
+.PHONY: help venv demo demo-down test test-fast test-e2e test-nightly test-deps fuzz lint types layers format docs picture lock hooks engine bench-switch bench-deploy bench-noop bench-setup bench-transfer bench-faults bench-operations bench-onboarding clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -86,6 +86,9 @@ bench-switch: engine ## 20 deploys under load: what is lost (nothing)
 
 bench-deploy: engine ## What a deploy costs: round trips, seconds, memory
 	$(PYTHON) -m bench.deploy
+
+bench-noop: engine ## A deploy of 30 services of one build that changes nothing, against one of 1 (3 minutes)
+	$(PYTHON) -m bench.noop
 
 bench-transfer: engine ## Bringing images to a server, against what others do: bytes, seconds, memory (2 hours)
 	$(PYTHON) -m bench.transfer

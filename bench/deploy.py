@@ -1,9 +1,9 @@
-"""Costs of commands beyond their work: round trips, starting time, memory.
+"""Costs of commands beyond their work: round trips, starting time, memory, services with nothing to do.
 
     python -m bench.deploy [--runs 5] [--pairs 31] [--megabytes 1000]
 
 Round trips and wall time are measured as `bench/link.py` says, starting times as `bench/startup.py`, memory as
-`bench/memory.py`. The last line is one JSON object with the figures and their limits, and the exit status is 1 where
+`bench/memory.py`, services with nothing to do as `bench/noop.py`. The last line is one JSON object with the figures and their limits, and the exit status is 1 where
 a limit is missed.
 """
 
@@ -22,7 +22,7 @@ from lab import images
 from lab.relay import Relay
 from lab.servers import Lab
 
-from bench import startup
+from bench import noop, startup
 from bench.link import KEPT, Commands, Far, Trips
 from bench.memory import deploy_large
 from bench.project import run_name, temporary_project
@@ -137,6 +137,8 @@ def main() -> None:
             starts = startup.ratios(project, shop(project), given.pairs)
             say("measured the starts")
             memory = deploy_large(server, project, name, given.megabytes)
+            say("measured the memory")
+        without_change = noop.measure(server, f"{name}-noop")
     after = [deploys.counted - far.connection for deploys in far.deploys]
     figures = [
         *(
@@ -148,10 +150,12 @@ def main() -> None:
         Figure("help_ratio", round(starts["help"], 2), HELP),
         Figure("validate_ratio", round(starts["validate"], 2), VALIDATE),
         Figure("peak_memory_bytes", memory.peak, MEMORY),
+        Figure("noop_ratio_30", round(without_change.ratio, 3), noop.LIMIT),
     ]
     for figure in figures:
         print(f"{figure.name:<28}{figure.value:>14,}   at most {figure.limit:>14,}")
     fields: dict[str, object] = {
+        **without_change.summary(),
         **{figure.name: figure.value for figure in figures},
         "limits": {figure.name: figure.limit for figure in figures},
         "first_command_seconds": round(far.commands.first, 3),

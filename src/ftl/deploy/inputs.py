@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ftl import __version__
-from ftl.aio import gather2
+from ftl.aio import gather, gather2
 from ftl.deploy.origin import git_origin, git_subject
 from ftl.deploy.plan.desired.sources import BuiltImage
 from ftl.deploy.request import Author
@@ -52,10 +52,10 @@ async def built_images(request: DeployRequest, platform: str, emit: Emit) -> dic
 
     async with Engine(local_url(), name="this machine") as engine:
         if not request.build:
-            return {
-                service.name: await last_build(project, service, engine, root=root, emit=emit)
-                for service in services
-            }
+            found = await gather(
+                last_build(project, service, engine, root=root, emit=emit) for service in services
+            )
+            return {service.name: image for service, image in zip(services, found, strict=True)}
         keyring = Keyring(project.registries, root=root, environ=os.environ)
         async with build_logins(
             services, project.registries, keyring, root=root, environ=os.environ

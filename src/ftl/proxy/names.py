@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
 ADMIN = "127.0.0.1:2019"
@@ -66,6 +67,9 @@ def project_bridge(project: str) -> str:
     return f"ftl-{hashlib.sha256(project.encode()).hexdigest()[:11]}"
 
 
+@lru_cache(
+    maxsize=4096
+)  # a plan compares aliases of all containers with those of all services, time and again
 def release_alias(project: str, service: str, release: str) -> str:
     """Network alias shared by the containers of one release of a service.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from ftl.aio import gather
 from ftl.deploy.apply.context import ResolvedImage, Traffic
 from ftl.deploy.apply.runners import Runners
 from ftl.deploy.plan.pins import digest_of, origin_digest, with_digest
@@ -18,7 +19,7 @@ from ftl.references import repository
 from ftl.releases.record import loaded_by_ftl, pull_references
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Mapping
 
     from ftl.deploy.apply.context import DeployContext
     from ftl.engine.api import Engine
@@ -79,16 +80,19 @@ def _external(context: DeployContext, reference: str, image: Image, recorded: st
 async def send_images(context: DeployContext, step: SendImages) -> None:
     """Send built images; on this machine's own engine there is nothing to send, only to tag."""
     local = await context.resources.local_engine()
-    for image in step.images:
-        await local.tag(image.local, image.tag)
+    await gather(local.tag(image.local, image.tag) for image in step.images)
     results: dict[str, TransferResult] = {}
     if not context.project.server.is_local:
         transfers = await context.resources.transfers(context.session, context.emit)
         images = {image.tag: image.local for image in step.images}
         results = await transfers.send(images, loaded_by_ftl=step.brought)
-        context.resources.background(warm_blob_cache(local, [image.local for image in step.images]))
+        context.resources.background(
+            warm_blob_cache(local, list(dict.fromkeys(image.local for image in step.images)))
+        )
+    tags = {image.local: image.tag for image in step.images}  # services with equal builds share an image
+    found = dict(zip(tags, await gather(_image(context, tag) for tag in tags.values()), strict=True))
     for image in step.images:
-        remote = await _image(context, image.tag)
+        remote = found[image.local]
         result = results.get(image.tag)
         ours = result is not None and (result.loaded or step.brought.get(remote.id))
         context.images[image.service] = ResolvedImage(
@@ -217,14 +221,39 @@ async def newest_image(context: DeployContext, reference: str) -> None:
 async def drop_tags(context: DeployContext, step: DropTags) -> None:
     """Untag old releases' images on both machines; a failure costs only disk space."""
     if not step.here:
-        for tag in step.tags:
-            await _drop_tag(context, tag, _untag(context.engine, tag))
+        images = await gather(_known_image(context, tag) for tag in step.tags)
+        await _drop(context, context.engine, dict(zip(step.tags, images, strict=True)))
     if step.here or not context.project.server.is_local:
         with suppress(EngineUnavailable):  # no engine here, and no images
             local = await context.resources.local_engine()
             own = await _own_tags(local, context.project.name)
-            for tag in (tag for tag in step.tags if tag in own):
-                await _drop_tag(context, tag, local.untag(tag))
+            await _drop(context, local, {tag: own[tag] for tag in step.tags if tag in own}, digests=False)
+
+
+async def _known_image(context: DeployContext, tag: str) -> Image | None:
+    with suppress(EngineError):
+        return await context.engine.image(tag)
+    return None
+
+
+async def _drop(
+    context: DeployContext, engine: Engine, tags: Mapping[str, Image | None], *, digests: bool = True
+) -> None:
+    """Untag images. The last tag of each goes after its others: with it the engine removes the image.
+
+    Args:
+        context: Receives warnings.
+        engine: The engine that has the images.
+        tags: Tag -> image.
+        digests: Drop the digests of an image without tags, too: one that was pulled by digest would stay.
+    """
+    last = {image.id if image else tag: tag for tag, image in tags.items()}
+    others = tags.keys() - set(last.values())
+    await gather(_drop_tag(context, tag, engine.untag(tag)) for tag in tags if tag in others)
+    await gather(_drop_tag(context, tag, engine.untag(tag)) for tag in last.values())
+    images = {image.id: image for image in tags.values() if image is not None and digests}
+    left = [name for image in images.values() if set(image.tags) <= tags.keys() for name in image.digests]
+    await gather(_drop_tag(context, name, engine.untag(name)) for name in left)
 
 
 async def _drop_tag(context: DeployContext, tag: str, untagged: Awaitable[None]) -> None:
@@ -234,27 +263,22 @@ async def _drop_tag(context: DeployContext, tag: str, untagged: Awaitable[None])
         context.emit(Note(f"the image {tag} could not be removed: {error.cause or error.message}", "warning"))
 
 
-async def _own_tags(engine: Engine, project: str) -> set[str]:
+async def _own_tags(engine: Engine, project: str) -> dict[str, Image]:
     """Tags of a project's images by the engine's own list: the same tag may be another image on the server."""
-    return {tag for image in await engine.images(labels={labels.PROJECT: project}) for tag in image.tags}
+    images = await engine.images(labels={labels.PROJECT: project})
+    return {tag: image for image in images for tag in image.tags}
 
 
 @RUNNERS.runs(RemoveImages)
 async def remove_images(context: DeployContext, step: RemoveImages) -> None:
     """Remove images without a tag; one that is in use after all stays."""
     engine = await context.resources.local_engine() if step.here else context.engine
-    for image in step.images:
+
+    async def remove(image: str) -> None:
         with suppress(EngineError):
             await engine.untag(image)
 
-
-async def _untag(engine: Engine, tag: str) -> None:
-    """Untag, and when that was the last tag the digests too: an image that was pulled by digest would stay."""
-    image = await engine.image(tag)
-    await engine.untag(tag)
-    if image is not None and set(image.tags) <= {tag}:
-        for digest in image.digests:
-            await engine.untag(digest)
+    await gather(remove(image) for image in step.images)
 
 
 async def _engine_with(context: DeployContext, reference: str) -> Engine | None:

@@ -80,7 +80,7 @@ async def build_images(
         emit=emit,
         no_cache=no_cache,
     )
-    groups = equal_builds(buildable, root)
+    groups = equal_builds(buildable, root, platform or batch.engine_platform)
     results = await gather((_build(batch, group) for group in groups), limit=MAX_PARALLEL)
     by_service = {result.service: result for group in results for result in group}
     return {service.name: by_service[service.name] for service in buildable}

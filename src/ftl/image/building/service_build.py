@@ -126,12 +126,23 @@ async def build_image(batch: Batch, services: Sequence[Service]) -> list[BuildRe
     return results
 
 
-def equal_builds(services: Sequence[Service], root: Path) -> list[list[Service]]:
-    """Group services with equal context, Dockerfile, target, args, secrets and platform."""
+def equal_builds(services: Sequence[Service], root: Path, platform: str | None = None) -> list[list[Service]]:
+    """Group services with equal context, Dockerfile, target, args, secrets and platform.
+
+    Args:
+        services: Those to build.
+        root: Base of relative paths.
+        platform: Of builds that name none.
+    """
     groups: list[tuple[Build, list[Service]]] = []
     for service in services:
         assert service.build is not None
-        build = replace(service.build, context=str((root / service.build.context).resolve()))
+        build = replace(
+            service.build,
+            context=str((root / service.build.context).resolve()),
+            dockerfile=os.path.normpath(service.build.dockerfile),
+            platform=service.build.platform or platform,
+        )
         group = next((members for other, members in groups if other == build), None)
         if group is None:
             groups.append((build, [service]))

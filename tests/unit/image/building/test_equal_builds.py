@@ -29,6 +29,13 @@ def test_equal_builds_are_grouped_in_the_order_of_the_services() -> None:
     assert names == [["a", "c", "d"], ["b"]]
 
 
+def test_a_build_that_spells_out_a_default_is_equal_to_one_that_does_not() -> None:
+    """The server's platform, and another spelling of the Dockerfile's path."""
+    services = [service("a"), service("b", platform="linux/amd64"), service("c", dockerfile="./Dockerfile")]
+    assert len(equal_builds(services, ROOT, "linux/amd64")) == 1
+    assert len(equal_builds(services, ROOT, "linux/arm64")) == 2
+
+
 @pytest.mark.parametrize(
     "difference",
     [
