@@ -3,8 +3,8 @@
     python -m bench.deploy [--runs 5] [--pairs 31] [--megabytes 1000]
 
 Round trips and wall time are measured as `bench/link.py` says, starting times as `bench/startup.py`, memory as
-`bench/memory.py`, services with nothing to do as `bench/noop.py`. The last line is one JSON object with the figures and their limits, and the exit status is 1 where
-a limit is missed.
+`bench/memory.py`, services with nothing to do as `bench/noop.py`. The last line is one JSON object with the figures and
+their limits, and the exit status is 1 where a limit is missed.
 """
 
 from __future__ import annotations
