@@ -1,4 +1,4 @@
-"""Costs of commands beyond their work: round trips, starting time, memory, services with nothing to do.
+"""Costs of commands beyond their work: round trips, starting time, memory, idle services.
 
     python -m bench.deploy [--runs 5] [--pairs 31] [--megabytes 1000]
 

@@ -1,4 +1,4 @@
-"""Images that many services share: calls to the engines do not grow with the number of services."""
+"""Images that many services share: as many calls to the engines as for one service."""
 
 from __future__ import annotations
 
