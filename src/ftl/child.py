@@ -13,9 +13,9 @@ import os
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from ftl.dataclass import dataclass
 from ftl.spawn import Capture, Streams, signal_group, spawn
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ those of the original FTL, so that its data is found.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from ftl import references
+from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Mapping

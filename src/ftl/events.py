@@ -8,8 +8,9 @@ The core calls an `Emit`; `ftl.ui` draws the events (rich on a terminal, plain l
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ClassVar, Literal
+
+from ftl.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import click
 from click.core import ParameterSource
 
 from ftl.cli.overview import OPTIONS
+from ftl.dataclass import dataclass
 
 _META = "ftl.options"
 

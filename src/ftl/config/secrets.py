@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from ftl.config.models.field_types import ListOf, Nested, key
@@ -18,6 +18,7 @@ from ftl.config.variables.env_file import Variable
 from ftl.config.variables.interpolation import MASK
 from ftl.config.yaml.tree import MappingNode, ScalarNode, SequenceNode
 from ftl.databases import PRESETS
+from ftl.dataclass import dataclass
 from ftl.references import split
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ import json
 import tarfile
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TypeVar
 
 import aiohttp
 from aiodocker import exceptions as docker
 
+from ftl.dataclass import dataclass
 from ftl.errors import EngineError, EngineUnavailable, FtlError
 
 T = TypeVar("T")

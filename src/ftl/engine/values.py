@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
+from ftl.dataclass import dataclass
 from ftl.json_fields import as_object, as_str_map
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ftl.dataclass import dataclass
 from ftl.errors import FtlError, Place, Unhealthy
 from ftl.health.probe import NOT_HTTP, REFUSED, SHOWN
 from ftl.proc_net import parse_listeners

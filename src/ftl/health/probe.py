@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from ftl.dataclass import dataclass
 from ftl.ssh.streams import open_stream
 
 if TYPE_CHECKING:

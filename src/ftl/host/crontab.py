@@ -6,10 +6,10 @@ time zone but the server's. See docs/decisions/0023-jobs-by-the-servers-cron.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftl.config.values.schedule import Schedule
+from ftl.dataclass import dataclass
 from ftl.errors import FtlError, ServerError
 from ftl.programs import program
 

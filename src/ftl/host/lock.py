@@ -11,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from ftl.dataclass import dataclass
 from ftl.errors import FtlError, LockHeld, ServerError
 from ftl.events import Note
 from ftl.programs import program

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ftl.dataclass import dataclass
 from ftl.engine.loading import load_api
 from ftl.errors import EngineUnavailable, FtlError, ServerError, at
 from ftl.ssh.streams import open_sockets

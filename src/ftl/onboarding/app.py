@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from ftl.dataclass import dataclass
 
 Command = tuple[str, ...]
 """A command in exec form."""

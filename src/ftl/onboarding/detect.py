@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftl.dataclass import dataclass
 from ftl.errors import UsageError
 from ftl.onboarding.app import App, Fact, Health, Worker, exec_form
 from ftl.onboarding.folder import NOT_SOURCE, AppFolder

@@ -6,11 +6,12 @@ import base64
 import os
 import re
 import secrets as random
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from ftl.config.values.scalars import InvalidValue
 from ftl.config.values.scalars import name as parse_name
+from ftl.dataclass import dataclass
 from ftl.errors import UsageError
 from ftl.files import read_small_text
 from ftl.onboarding.app import Fact

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from ftl.dataclass import dataclass
 
 COLUMN = 40
 _PLAIN = re.compile(r"[A-Za-z0-9_./$@~%+=\\(^<\"'-][^\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]*")

@@ -7,10 +7,10 @@ is. An entry has no headers and no query, where tokens and personal data are.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from ftl.dataclass import dataclass
 from ftl.proxy.names import ACCESS_LOG
 
 if TYPE_CHECKING:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import unquote, urlsplit
+
+from ftl.dataclass import dataclass
 
 ADMIN = "127.0.0.1:2019"
 """Address of Caddy's admin API: the proxy's loopback, so no other container can reach it."""

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from ftl.dataclass import dataclass
 from ftl.json_fields import parse_json
 
 if TYPE_CHECKING:

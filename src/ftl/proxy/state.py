@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather2
+from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.json_fields import parse_json
 from ftl.proxy.caddy import render

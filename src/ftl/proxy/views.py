@@ -8,9 +8,10 @@ renamed at once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
+from ftl.dataclass import dataclass
 from ftl.proxy.names import live_file
 
 if TYPE_CHECKING:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
+from ftl.dataclass import dataclass
 from ftl.json_fields import as_float, as_object, as_str, parse_json
 
 if TYPE_CHECKING:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import TYPE_CHECKING, Literal, get_args
 
+from ftl.dataclass import dataclass
 from ftl.json_fields import as_float, as_int, as_object, as_objects, as_str, as_str_map, as_strs, parse_json
 
 if TYPE_CHECKING:

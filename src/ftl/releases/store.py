@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from ftl.aio import shielded
+from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.engine.errors import ignoring
 from ftl.engine.tarball import tar_archive

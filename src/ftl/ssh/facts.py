@@ -7,8 +7,9 @@ can be run.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from ftl.dataclass import dataclass
 from ftl.errors import ServerError
 
 _MARK = "ftl-facts"

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ftl.dataclass import dataclass
 from ftl.errors import HostKeyChanged, LoginRefused, ServerError
 
 if TYPE_CHECKING:

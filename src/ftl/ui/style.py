@@ -7,9 +7,9 @@ terminal: `Style.line` escapes its parts, then adds colour.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
+from ftl.dataclass import dataclass
 from ftl.ui.sanitize import escaped
 
 if TYPE_CHECKING:

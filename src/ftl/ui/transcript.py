@@ -6,9 +6,9 @@ The output of builds and hooks is left out without -v: when one fails, its error
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from ftl.dataclass import dataclass
 from ftl.events import (
     BackupProgress,
     BuildContext,

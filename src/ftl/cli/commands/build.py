@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +11,7 @@ from ftl import figures
 from ftl.cli.output import Fields, put
 from ftl.cli.project import load_project
 from ftl.cli.run import pass_options, run
+from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

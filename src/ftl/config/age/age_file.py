@@ -10,13 +10,13 @@ import contextlib
 import fcntl
 import os
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.config.age.cipher import InvalidKey, decrypt, encrypt, recipient_types
 from ftl.config.age.keys import KEY, KEY_FILE, find_keys, public_keys, read_recipients
 from ftl.config.yaml.marks import display_path
+from ftl.dataclass import dataclass
 from ftl.errors import FtlError
 from ftl.files import read_small_file
 

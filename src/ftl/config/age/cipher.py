@@ -9,9 +9,10 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
+from ftl.dataclass import dataclass
 from ftl.errors import FtlError, UsageError
 
 if TYPE_CHECKING:

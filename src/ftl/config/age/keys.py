@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.config.age.cipher import Identity, InvalidKey, check_recipient, read_identities
 from ftl.config.yaml.marks import Mark, SourceFile, display_path
+from ftl.dataclass import dataclass
 from ftl.errors import ConfigError, FtlError
 from ftl.files import read_small_text
 

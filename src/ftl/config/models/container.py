@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from ftl.config.models import field_types
 from ftl.config.models.field_types import ListOf, Nested, Scalar, StringMap, key
 from ftl.config.models.section import Section
+from ftl.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

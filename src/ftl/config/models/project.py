@@ -6,7 +6,7 @@ They are plain dataclasses: importing pydantic alone would take longer than the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
 from ftl.config.models import field_types
@@ -28,6 +28,7 @@ from ftl.config.models.service import (
 )
 from ftl.config.values.bindings import Forward, VolumeMount, parse_forward, parse_volume
 from ftl.config.yaml.marks import Marks
+from ftl.dataclass import dataclass
 from ftl.suggestions import select_names
 
 if TYPE_CHECKING:

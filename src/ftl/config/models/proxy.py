@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from ftl.config.models import field_types
 from ftl.config.models.field_types import CommandLine, ListOf, Nested, key
 from ftl.config.models.section import Section
+from ftl.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

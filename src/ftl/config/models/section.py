@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from ftl.config.models.field_types import ListOf, Nested, keys_of
+from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:
     from ftl.config.models.field_types import FieldType

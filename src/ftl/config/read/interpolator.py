@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.config.variables.interpolation import MASK, InterpolationError, interpolate
 from ftl.config.yaml.marks import Mark
 from ftl.config.yaml.tree import Node, ScalarNode, describe_kind
+from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:
     from ftl.config.read.problems import Problems

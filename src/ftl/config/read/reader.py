@@ -6,7 +6,7 @@ so that everything else in the file is checked in the same run.
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, field, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ftl.config.models import field_types
@@ -25,6 +25,7 @@ from ftl.config.read.interpolator import AlreadyReported
 from ftl.config.read.string_maps import StringMapReader
 from ftl.config.values.scalars import InvalidValue, shell_words
 from ftl.config.yaml.tree import MappingNode, Node, ScalarNode, SequenceNode, describe_kind, is_null
+from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

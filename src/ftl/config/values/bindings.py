@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Literal
 
 from ftl.config.values.scalars import InvalidValue, port, volume_name
+from ftl.dataclass import dataclass
 
 _VOLUME_HINT = "write NAME:/path/in/the/container, or /path/on/the/server:/path/in/the/container"
 _FORWARD_HINT = "write HOST_PORT:CONTAINER_PORT, optionally with ADDRESS: before it or /udp behind it"

@@ -11,11 +11,11 @@ also have the escapes of Compose: `\$` is a dollar sign. Single quotes keep ever
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftl.config.variables.interpolation import InterpolationError, interpolate
 from ftl.config.yaml.marks import Mark, SourceFile
+from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -9,8 +9,9 @@ character: `$HOME` in a hook is for its shell. The value of a variable is final:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

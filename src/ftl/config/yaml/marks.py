@@ -7,9 +7,10 @@ parser and the message has to know how many files there are.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
+from ftl.dataclass import dataclass
 from ftl.errors import Problem
 
 if TYPE_CHECKING:

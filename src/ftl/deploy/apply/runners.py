@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ftl.dataclass import dataclass
 from ftl.deploy.plan.steps import Step
 
 if TYPE_CHECKING:

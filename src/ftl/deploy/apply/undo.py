@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ftl.dataclass import dataclass
 from ftl.errors import FtlError
 from ftl.events import Note, StepUndone
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import task_group
+from ftl.dataclass import dataclass
 from ftl.deploy.names import is_parked
 from ftl.deploy.replicas import generation_of, reached_by
 from ftl.engine import labels

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ftl.dataclass import dataclass
 from ftl.deploy.observe.state import Observed, release_of
 from ftl.deploy.plan.desired.specs import DesiredContainer, dependency_container, service_container
 from ftl.deploy.plan.reasons import new_configuration, new_image, recorded_section

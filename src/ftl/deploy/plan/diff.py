@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ftl.dataclass import dataclass
 from ftl.deploy.names import container_names
 from ftl.deploy.plan import pins
 from ftl.deploy.plan.changes import (

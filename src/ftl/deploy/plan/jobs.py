@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.config.values.schedule import Schedule
+from ftl.dataclass import dataclass
 from ftl.deploy.names import is_live_job, job_name, parked_job
 from ftl.deploy.plan.changes import NEW_CONFIGURATION, NEW_IMAGE
 from ftl.deploy.plan.desired.specs import command_words, fingerprint, service_container

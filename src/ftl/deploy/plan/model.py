@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
+from ftl.dataclass import dataclass
 from ftl.deploy.plan.steps import Step
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ import hashlib
 import os
 import secrets
 import stat
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
+from ftl.dataclass import dataclass
 from ftl.image.json_files import read_json, state_file, write_json
 from ftl.json_fields import as_object, as_str_map, as_strs
 

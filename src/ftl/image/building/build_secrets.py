@@ -8,10 +8,11 @@ variable of 128 KiB or more (execve(2), MAX_ARG_STRLEN).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ftl.dataclass import dataclass
 from ftl.errors import BuildFailed
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ import re
 import shutil
 import stat
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
+from ftl.dataclass import dataclass
 from ftl.errors import BuildFailed
 from ftl.image.json_files import cache_file, read_json, write_json
 

@@ -6,10 +6,10 @@ A pure comparison of this build with the record of the last one.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from ftl.dataclass import dataclass
 from ftl.image.building.build_record import BuildRecord, FileFingerprint, changed_paths
 
 if TYPE_CHECKING:

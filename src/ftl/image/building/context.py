@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import stat
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from ftl import figures
+from ftl.dataclass import dataclass
 from ftl.events import Note
 from ftl.image.building.dockerignore import DockerIgnore, Match, read_dockerignore
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather
 from ftl.child import lines_of
+from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.errors import BuildFailed
 from ftl.events import BuildContext, BuildFinished, BuildStarted

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather
+from ftl.dataclass import dataclass
 from ftl.image.building.build_record import load_record, record_path
 from ftl.image.building.builder import find_cli
 from ftl.image.explain.facts import ImageFacts

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ftl.dataclass import dataclass
 from ftl.image.building.dockerfile import LAYER_KEYWORDS, Dockerfile, Instruction
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftl.child import complete
+from ftl.dataclass import dataclass
 from ftl.image.building.command import cli_environment
 from ftl.json_fields import parse_json
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftl import figures
+from ftl.dataclass import dataclass
 from ftl.image.explain.facts import MIN_BYTES, Advice
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from ftl.dataclass import dataclass
 from ftl.errors import EngineError, EngineUnavailable, TransferFailed
 from ftl.image.registry.names import display_name, login_command
 

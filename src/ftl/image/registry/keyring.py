@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ftl.dataclass import dataclass
 from ftl.image.registry.configured import configured_credentials
 from ftl.image.registry.docker_config import HelperFailed, stored_credentials
 from ftl.image.registry.names import config_key, registry_of

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ftl.dataclass import dataclass
 from ftl.image.transfer.archive.archive import ArchivedImage, archive_documents, blob_path, sha256_digest
 from ftl.image.transfer.archive.tar import END_OF_ARCHIVE, file_header, padding
 from ftl.image.transfer.disk_space import LOAD_FACTOR, not_enough_space

@@ -13,10 +13,11 @@ A layer is named by its diffID, the digest of its uncompressed tar. Whether it i
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather_all
+from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.json_fields import as_object
 from ftl.references import repository

@@ -10,10 +10,11 @@ incomplete.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather2, gather_all
+from ftl.dataclass import dataclass
 from ftl.errors import EngineError, TransferFailed
 from ftl.events import Emit, TransferStarted
 from ftl.image.transfer.presence import inspect_images, is_same_image, present_layers, rank_by_likelihood

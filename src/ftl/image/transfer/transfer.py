@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather_all
+from ftl.dataclass import dataclass
 from ftl.errors import TransferFailed
 from ftl.events import Emit, Note
 from ftl.image.transfer.archive.blocks import return_freed_memory

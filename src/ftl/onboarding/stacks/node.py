@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ftl.dataclass import dataclass
 from ftl.onboarding.app import NO_MIGRATION, App, Command, Fact, Health, Migration, exec_form
 from ftl.onboarding.stacks.common import found_health, found_port
 from ftl.onboarding.templates import apt_install, cmd, render

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftl.config.models.field_types import keys_of
@@ -12,6 +11,7 @@ from ftl.config.read.foreign_keys import advice
 from ftl.config.values import scalars
 from ftl.config.yaml.tree import MappingNode, Node, is_null
 from ftl.databases import IMAGE_PORTS
+from ftl.dataclass import dataclass
 from ftl.errors import ConfigError
 from ftl.onboarding.takeover import images
 from ftl.onboarding.takeover.compose_files import ComposeFiles

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from ftl.config import load, read_variables
 from ftl.config.yaml.marks import SourceFile, display_path
 from ftl.config.yaml.parse import parse
 from ftl.config.yaml.tree import MappingNode
+from ftl.dataclass import dataclass
 from ftl.errors import ConfigError, UsageError
 from ftl.files import read_small_text
 from ftl.onboarding.takeover import compose, kamal, platforms

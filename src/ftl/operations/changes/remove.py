@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.config.models.project import Project, ProjectInfo
+from ftl.dataclass import dataclass
 from ftl.deploy.operation import Operation, authored_session, dry_run, run
 from ftl.deploy.plan.cleanup import DEPENDENCY_STOP, STOP_SECONDS, refs
 from ftl.deploy.plan.leftovers import project_tags

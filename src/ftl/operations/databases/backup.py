@@ -7,10 +7,10 @@ import os
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.errors import FtlError
 from ftl.events import BackupProgress, Note

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from ftl.dataclass import dataclass
 from ftl.errors import EngineError, FtlError
 from ftl.figures import size
 from ftl.json_fields import as_object, as_str, parse_json

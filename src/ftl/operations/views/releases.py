@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
+from ftl.dataclass import dataclass
 from ftl.deploy.operation import Operation, observed_session, run
 from ftl.deploy.plan.model import Plan, Stage
 from ftl.deploy.plan.recorded import recorded_images, recorded_project

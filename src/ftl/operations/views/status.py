@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Literal
 
 from ftl.aio import gather, gather2
+from ftl.dataclass import dataclass
 from ftl.deploy.observe.state import observe
 from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.urls import urls

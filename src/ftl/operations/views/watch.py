@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather
+from ftl.dataclass import dataclass
 from ftl.errors import EngineUnavailable, FtlError
 from ftl.operations.views.following import keep_connected
 from ftl.operations.views.status import status

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
+from ftl.dataclass import dataclass
 from ftl.json_fields import as_object, as_str, parse_json
 from ftl.proxy import commands
 from ftl.proxy.tls import policy

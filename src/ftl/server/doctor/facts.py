@@ -5,11 +5,11 @@ from __future__ import annotations
 import ipaddress
 import re
 import time
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.image.transfer.remote.scripts import IMAGES_FOLDER
 from ftl.server.facts.reader import FactLines, FreeSpace, df_space, facts_script

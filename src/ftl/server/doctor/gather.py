@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, gather2
+from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.engine.api import Engine
 from ftl.errors import EngineError, FtlError, ServerError

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, get_args
 
 from ftl.aio import gather, gather2, task_group
 from ftl.config import Proxy
+from ftl.dataclass import dataclass
 from ftl.proxy.site import site_of
 from ftl.server.doctor.checks import certificates, dns, local, ports, registries, server, ssh
 from ftl.server.doctor.finding import Area, Finding, downgraded

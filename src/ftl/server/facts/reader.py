@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from ftl.dataclass import dataclass
 from ftl.proc_net import ListeningSocket, parse_local_address
 
 if TYPE_CHECKING:

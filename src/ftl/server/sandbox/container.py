@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ftl.dataclass import dataclass
 from ftl.errors import EngineError, EngineUnavailable, FtlError
 from ftl.server.sandbox.image import pack
 

@@ -8,11 +8,11 @@ import re
 import shlex
 import shutil
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from ftl.config import Server
+from ftl.dataclass import dataclass
 from ftl.errors import UsageError
 from ftl.json_fields import parse_json
 

@@ -10,12 +10,12 @@ import shutil
 import tarfile
 import tempfile
 from contextlib import aclosing
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.child import lines_of
+from ftl.dataclass import dataclass
 from ftl.errors import BuildFailed, EngineError, EngineUnavailable, UsageError
 from ftl.events import Emit, Note
 from ftl.image.registry.docker_config import read_config

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:
     from ftl.server.setup.ports import Port

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
+from ftl.dataclass import dataclass
 from ftl.errors import UsageError, at
 from ftl.events import Emit, Note, SetupPlanned
 from ftl.image.registry.names import insecure_registries

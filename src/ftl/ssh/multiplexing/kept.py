@@ -18,11 +18,11 @@ import shutil
 import stat
 import tempfile
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ftl.dataclass import dataclass
 from ftl.json_fields import as_object, as_str, parse_json
 from ftl.ssh.multiplexing.control import Control, ControlFailed, is_listening
 from ftl.ssh.target import options

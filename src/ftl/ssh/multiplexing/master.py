@@ -12,10 +12,10 @@ import os
 import shutil
 from asyncio.subprocess import DEVNULL, Process
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftl.child import terminate
+from ftl.dataclass import dataclass
 from ftl.spawn import Capture, spawn
 from ftl.ssh import facts, target
 from ftl.ssh.multiplexing import reaper

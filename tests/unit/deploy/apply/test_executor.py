@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
+from ftl.dataclass import dataclass
 from ftl.deploy.apply import standalone
 from ftl.deploy.apply.context import DeployContext, Resources
 from ftl.deploy.apply.executor import Executor
@@ -40,7 +41,7 @@ class Do(Step):
         return self.name
 
 
-@dataclass
+@dataclass()
 class Run:
     """A plan's run on a server that is not there: what was done and undone, in order."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 
+from ftl.dataclass import dataclass
 from ftl.engine.values import ContainerSpec, Mount, Publish
 from ftl.proxy.lifecycle.fingerprint import fingerprint
 
@@ -49,7 +50,7 @@ def _with_added_field() -> type[ContainerSpecWithMore]:
     return ContainerSpecWithMore
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ContainerSpecWithMore(ContainerSpec):
     """A later version of ContainerSpec."""
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Literal
 
 from ftl.databases import official
+from ftl.dataclass import dataclass
 from ftl.deploy.names import volume_name
 from ftl.deploy.plan.desired.settings import container_files, engine_settings
 from ftl.deploy.replicas import aliases

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from ftl.dataclass import dataclass
 from ftl.deploy.plan.steps.base import Step
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ftl.dataclass import dataclass
 from ftl.json_fields import parse_json
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ and written by `tarfile.TarInfo` all the same.
 from __future__ import annotations
 
 import tarfile
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from ftl.dataclass import dataclass
 from ftl.errors import TransferFailed
 
 if TYPE_CHECKING:

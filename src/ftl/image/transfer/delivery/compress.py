@@ -16,9 +16,9 @@ import os
 import sys
 import zlib
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from ftl.dataclass import dataclass
 from ftl.image.transfer.archive.blocks import in_blocks, map_in_threads
 
 if TYPE_CHECKING:

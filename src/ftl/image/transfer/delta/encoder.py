@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ftl.dataclass import dataclass
 from ftl.image.transfer.delta.base_layer import GAP, BaseLayer, ByteRange, JoinedRanges
 from ftl.image.transfer.delta.instructions import Instructions, is_retimed
 from ftl.image.transfer.delta.members import MemberExtent, MemberScanner

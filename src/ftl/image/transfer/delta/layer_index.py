@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ftl.dataclass import dataclass
 from ftl.errors import ServerError
 from ftl.image.transfer.archive.tar import BLOCK_SIZE
 from ftl.image.transfer.delta.base_layer import BaseLayer, ByteRange

@@ -7,8 +7,9 @@ would cost as much as compressing it.
 from __future__ import annotations
 
 import tarfile
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from ftl.dataclass import dataclass
 from ftl.image.transfer.archive.tar import BLOCK_SIZE, pax_records
 
 _EXTENSION_LIMIT = 1 << 20

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
+from ftl.dataclass import dataclass
 from ftl.image.transfer.remote.scripts import PROBE
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ layer in which registries it is, and have room for 50: a new name each time woul
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ftl.dataclass import dataclass
 from ftl.image.json_files import cache_file, read_json, write_json
 from ftl.json_fields import as_int, as_object, as_str
 

@@ -15,10 +15,11 @@ from __future__ import annotations
 import asyncio
 import secrets
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from ftl.aio import shielded
+from ftl.dataclass import dataclass
 from ftl.errors import EngineError, TransferFailed
 from ftl.image.transfer.archive.spool import digest_layer, spool_layer
 from ftl.image.transfer.sources.blob_cache import KnownBlob

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
+from ftl.dataclass import dataclass
 from ftl.files import read_small_file
 from ftl.proxy.site import UserCertificate
 from ftl.proxy.tls import user_certificate, x509

@@ -7,9 +7,9 @@ import ipaddress
 import socket
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from ftl.dataclass import dataclass
 from ftl.proxy.tls.policy import is_public
 from ftl.server.doctor.finding import Finding
 

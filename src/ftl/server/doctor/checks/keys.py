@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from shlex import quote
 from typing import TYPE_CHECKING, Literal
 
 from ftl.aio import gather2
 from ftl.child import complete
+from ftl.dataclass import dataclass
 from ftl.files import read_small_file
 from ftl.server.doctor.finding import Finding
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ftl.aio import gather
 from ftl.databases import DATABASES
+from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.server.doctor.facts import proxy_of, publisher_of
 from ftl.server.doctor.finding import Finding

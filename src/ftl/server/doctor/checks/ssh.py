@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, gather2
+from ftl.dataclass import dataclass
 from ftl.errors import HostKeyChanged, LoginRefused
 from ftl.server.doctor.checks import keys
 from ftl.server.doctor.checks.keys import NO_AGENT, KeyFile, SshAgent, output_of

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ftl.dataclass import dataclass
 from ftl.errors import ServerError
 from ftl.server.facts.reader import FactLines
 from ftl.server.setup.observe.reachable import published_ports, reachable_ports

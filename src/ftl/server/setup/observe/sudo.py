@@ -5,9 +5,9 @@ Its password goes through stdin only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
+from ftl.dataclass import dataclass
 from ftl.errors import ServerError
 from ftl.server.setup import scripts
 

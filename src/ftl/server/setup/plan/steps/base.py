@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
 from typing import ClassVar
+
+from ftl.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

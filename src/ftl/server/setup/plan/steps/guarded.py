@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ftl.dataclass import dataclass
 from ftl.server.setup.plan.steps.base import SetupStep, encoded
 from ftl.server.setup.ports import Port, format_ports
 
