@@ -139,11 +139,13 @@ class Target(NamedTuple):
         project: Its name.
         root: The folder of ftl.yaml, or the current one.
         address: The server of the project, or that of --server.
+        environment: Name of its environment; empty: none, or not known (--project).
     """
 
     project: str
     root: Path
     address: Address
+    environment: str = ""
 
 
 project_option = click.option(
@@ -186,7 +188,7 @@ def load_target(options: Options, name: str | None, *, changes: bool = False) ->
     )
     if changes:
         _require_spelled_out(project, options)
-    return Target(project.name, folder, given or Address(project.server))
+    return Target(project.name, folder, given or Address(project.server), environment)
 
 
 def find_file(given: str | None) -> str:

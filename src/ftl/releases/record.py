@@ -91,6 +91,7 @@ class ReleaseRecord:
         switched: When it went live, Unix time in seconds; 0 where it did not.
         rollback_of: The release that it restored.
         logs: The last lines of the containers of a failed release, by time.
+        environment: Name of the environment that it was deployed in (`ftl -e staging`); empty: none.
         bad: Why nobody should go back to it, from `ftl releases --mark-bad`; empty for any other.
     """
 
@@ -111,6 +112,7 @@ class ReleaseRecord:
     switched: float = 0.0
     rollback_of: str | None = None
     bad: str = ""
+    environment: str = ""
     logs: tuple[KeptLine, ...] = ()
 
     @property
@@ -170,6 +172,7 @@ class ReleaseRecord:
             switched=as_float(stored.get("switched")),
             rollback_of=_str_or_none(stored.get("rollback_of")),
             bad=as_str(stored.get("bad")),
+            environment=as_str(stored.get("environment")),
             logs=tuple(_kept_line(line) for line in as_objects(stored.get("logs"))),
         )
 

@@ -55,6 +55,7 @@ def executed(
             command,
             replica=None,
             terminal=terminal,
+            environment="staging",
             emit=events.append,
         )
     )
@@ -110,6 +111,7 @@ def test_arguments_reach_the_container_as_they_are() -> None:
     attached = next(command for command in machine.commands if "ftl-exec" in command)
     container = engine.by_name["shop-web-r1"].id
     assert attached[-4:] == (container, "printf", "%s", "a b;'\n")
+    assert attached[-10:-4] == ("-e", "FTL_ENV=staging", "-e", "FTL_RELEASE=r1", "-e", "FTL_SERVICE=web")
     assert machine.engine_socket in attached
     assert machine.terminals == [False]
 

@@ -10,13 +10,14 @@ from ftl.config.models.project import Dependency
 from ftl.deploy.apply.context import DeployContext, Resources
 from ftl.deploy.apply.images import drop_tags
 from ftl.deploy.plan.leftovers import leftovers
-from ftl.deploy.plan.steps import AmendRecords, DropTags, RemoveVolumes, StopAndRemove
+from ftl.deploy.plan.steps import AmendRecords, DropTags, RemoveNetworks, RemoveVolumes, StopAndRemove
 from ftl.engine import labels
-from ftl.engine.values import Image, Network, Volume
+from ftl.engine.values import Endpoint, Image, Network, Volume
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.operations.changes.prune import plan_prune
 from ftl.operations.changes.remove import belongings, plan_remove
+from ftl.proxy.names import project_network
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.unit.deploy.world import INFO, container, dependency, first, kinds, project, server, service
@@ -59,6 +60,25 @@ def test_prune_keeps_what_a_rollback_needs() -> None:
     assert all(not record.project for record in found.records)
     made = plan_prune(observed, (), keep=2)
     assert kinds(made) == ["StopAndRemove", "DropTags", "AmendRecords"]
+
+
+def test_prune_removes_networks_of_the_project_that_nothing_is_in() -> None:
+    """By its label; its own network stays, and so does one that a container is in, stopped or not."""
+    observed = pruned()
+    theirs = {labels.PROJECT: "shop-2"}
+    networks = (
+        *observed.networks,
+        Network("1", "ftl-p-shop-old", OURS, (), False),
+        Network("2", "by-hand", OURS, (), False),
+        Network("3", "ftl-p-shop-2", theirs, (), False),
+        Network("4", project_network("shop"), OURS, (), False),
+    )
+    inside = replace(observed.containers[0], endpoints=(Endpoint("by-hand", "", network_id=""),))
+    observed = replace(observed, networks=networks, containers=(inside, *observed.containers[1:]))
+    assert leftovers(observed, (), keep=2).networks == ("ftl-p-shop-old",)
+    removal = first(plan_prune(observed, (), keep=2), RemoveNetworks)
+    assert isinstance(removal, RemoveNetworks)
+    assert removal.networks == ("ftl-p-shop-old",)
 
 
 def test_prune_of_a_tidy_server_does_nothing() -> None:

@@ -77,11 +77,26 @@ def test_the_container_has_all_of_the_service_but_its_ports_and_name() -> None:
     spec = engine.specs[result.container]
     assert result.container.startswith("shop-web-run-")
     assert (spec.image, spec.command, spec.entrypoint) == ("shop-web:r1", ("migrate", "a b"), None)
-    assert spec.env == {"DATABASE_URL": "postgres://db"}
+    assert spec.env == {
+        "DATABASE_URL": "postgres://db",
+        "FTL_RELEASE": "r1",
+        "FTL_COMMIT": "",
+        "FTL_ENV": "",
+        "FTL_SERVICE": "web",
+    }
     assert (spec.publish, spec.restart, spec.once) == ((), "no", "pipes")
     assert list(spec.networks.values()) == [()]
     assert spec.labels[labels.ROLE] == labels.ROLE_RUN
     assert spec.labels[labels.RELEASE] == "r1"
+
+
+def test_the_environment_is_that_of_the_record() -> None:
+    """Where an older FTL wrote the record, it is that of the command line."""
+    engine = run(deployed("r1"))
+    before = engine.specs[ran(engine, command=("env",), environment="x")[0].container]
+    run(write_record(engine, PROJECT, replace(recorded("r1"), environment="staging")))
+    after = engine.specs[ran(engine, command=("env",), environment="x")[0].container]
+    assert (before.env["FTL_ENV"], after.env["FTL_ENV"]) == ("x", "staging")
 
 
 def test_a_shell_takes_the_place_of_the_entrypoint() -> None:

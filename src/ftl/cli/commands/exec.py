@@ -41,7 +41,14 @@ def command(
 
         async with open_session(target.address.machine(project=target.project)) as session:
             return await execute(
-                session, target.project, name, arguments, replica=replica, terminal=has_terminal(), emit=emit
+                session,
+                target.project,
+                name,
+                arguments,
+                replica=replica,
+                terminal=has_terminal(),
+                environment=target.environment,
+                emit=emit,
             )
 
     run_attached(options, "exec", work)

@@ -26,7 +26,8 @@ def command(options: Options, dry_run: bool, wait_lock: float, project: str | No
     """Remove what old releases and interrupted deploys left.
 
     Images of releases beyond `keep_releases`, on the server and on this machine, images of the project without a
-    tag, and containers that get no requests. Only what belongs to this project; volumes always stay.
+    tag, containers that get no requests, and networks that no container is in. Only what belongs to this project;
+    volumes always stay.
     """
     target = load_target(options, project, changes=not dry_run)
 
@@ -52,7 +53,7 @@ def _fields(result: Pruned) -> Fields:
         "server": result.plan.server,
         "containers": [container.name for container in found.containers],
         "images": [*found.images, *found.images_here],
-        "networks": [],
+        "networks": list(found.networks),
         "tags": list(found.tags),
         "bytes_freed": result.bytes_freed,
         "bytes_freed_here": result.bytes_freed_here,
@@ -67,5 +68,6 @@ def _print(result: Pruned) -> None:
         put(f"nothing to remove on {result.plan.server}")
         return
     images = {*found.tags, *found.images, *found.images_here}
-    put(f"removed {count(len(found.containers), 'container')} and {count(len(images), 'image')}")
+    networks = f", {count(len(found.networks), 'network')}" if found.networks else ""
+    put(f"removed {count(len(found.containers), 'container')}{networks} and {count(len(images), 'image')}")
     put(f"freed {size(result.bytes_freed)} on {result.plan.server} and {size(result.bytes_freed_here)} here")

@@ -60,6 +60,7 @@ def command(
         release=release,
         kind=kind,
         seconds=None if ttl is None else _seconds(ttl),
+        environment=target.environment,
     )
 
     async def work(emit: Emit) -> RunResult:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ftl.dataclass import dataclass
 from ftl.deploy.plan.cleanup import outdated_records, unused
 from ftl.engine import labels
+from ftl.proxy.names import project_network
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,6 +28,7 @@ class Leftovers:
         images: IDs of images of the project without a tag.
         images_here: The same on this machine.
         records: Records to be written without project and env.
+        networks: Networks of the project, by its label, that no container is in and no deploy uses.
     """
 
     containers: tuple[Container, ...] = ()
@@ -34,6 +36,7 @@ class Leftovers:
     images: tuple[str, ...] = ()
     images_here: tuple[str, ...] = ()
     records: tuple[ReleaseRecord, ...] = ()
+    networks: tuple[str, ...] = ()
 
 
 def leftovers(observed: Observed, here: Iterable[Image], *, keep: int) -> Leftovers:
@@ -65,7 +68,27 @@ def leftovers(observed: Observed, here: Iterable[Image], *, keep: int) -> Leftov
         images=_untagged(observed.project, observed.images, needed),
         images_here=_untagged(observed.project, here, frozenset()),
         records=outdated_records(observed, keep=keep),
+        networks=tuple(_unused_networks(observed, gone)),
     )
+
+
+def _unused_networks(observed: Observed, gone: frozenset[str]) -> Iterator[str]:
+    """The project's networks beside the one that its containers are in: somebody made them, or an older FTL."""
+    connected = {
+        identity
+        for container in observed.containers
+        if container.id not in gone
+        for endpoint in container.endpoints
+        for identity in (endpoint.network_id, endpoint.network)  # one that never ran has no ID of its network
+    }
+    for network in observed.networks:
+        is_ours = network.labels.get(labels.PROJECT) == observed.project
+        if (
+            is_ours
+            and network.name != project_network(observed.project)
+            and not connected & {network.id, network.name}
+        ):
+            yield network.name
 
 
 def _kept(observed: Observed, keep: int) -> list[ReleaseRecord]:

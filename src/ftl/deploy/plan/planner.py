@@ -273,6 +273,7 @@ def _record(diff: Diff, author: Author, outcome: ReleaseOutcome) -> ReleaseRecor
         origin=author.origin,
         subject=author.subject,
         rollback_of=diff.request.rollback_of,
+        environment=diff.project.environment,
     )
 
 

@@ -59,7 +59,14 @@ def recorded_project(record: ReleaseRecord, server: Server) -> Project:
     try:
         project = Project.from_dict(record.project)
         services = tuple(replace(service, hooks=_remote_hooks(service.hooks)) for service in project.services)
-        return replace(project, server=server, services=services, registries=(), secrets=())
+        return replace(
+            project,
+            server=server,
+            services=services,
+            registries=(),
+            secrets=(),
+            environment=record.environment,
+        )
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise FtlError(
             f"the record of {record.release} cannot be read",

@@ -10,7 +10,7 @@ from ftl.deploy.names import fresh_name, parked_name, volume_name
 from ftl.deploy.plan import pins
 from ftl.deploy.plan.cleanup import DEPENDENCY_STOP, refs, retire_replicas, running_hooks, stop_timeout
 from ftl.deploy.plan.desired.sources import BuiltImage, ImageOnServer, NamedImage, PinnedImage
-from ftl.deploy.plan.desired.specs import hook_spec, release_spec
+from ftl.deploy.plan.desired.specs import hook_spec, release_spec, release_variables
 from ftl.deploy.plan.exclusive import stop_before
 from ftl.deploy.plan.steps import (
     ApplySite,
@@ -289,12 +289,9 @@ def _hooks(diff: Diff, change: ServiceChange, when: Literal["pre", "post"]) -> I
         return
     project, name, release = diff.project.name, change.name, diff.release
     container, image = f"{project}-{name}-{release}-{when}", diff.service_image(change)
-    variables = {
-        "FTL_RELEASE": release,
-        "FTL_COMMIT": diff.commit or "",
-        "FTL_ENV": diff.project.environment,
-        "FTL_SERVICE": name,
-    }
+    variables = release_variables(
+        name, release=release, commit=diff.commit, environment=diff.project.environment
+    )
     commands: tuple[tuple[Literal["local", "remote"], str | tuple[str, ...] | None], ...] = (
         ("local", hook.local),
         ("remote", hook.remote),

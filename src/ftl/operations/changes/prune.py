@@ -11,7 +11,7 @@ from ftl.deploy.plan.cleanup import refs
 from ftl.deploy.plan.leftovers import leftovers
 from ftl.deploy.plan.model import Plan, Stage, compact
 from ftl.deploy.plan.recorded import live_project
-from ftl.deploy.plan.steps import AmendRecords, DropTags, RemoveImages, StopAndRemove
+from ftl.deploy.plan.steps import AmendRecords, DropTags, RemoveImages, RemoveNetworks, StopAndRemove
 from ftl.engine import labels
 from ftl.engine.local import local_url
 from ftl.errors import FtlError
@@ -93,6 +93,7 @@ def plan_prune(observed: Observed, here: Sequence[Image], *, keep: int) -> Plan:
     containers = (StopAndRemove("containers", refs(found.containers), 10.0, "left over"),)
     stages = (
         Stage("containers", (containers,) if found.containers else ()),
+        Stage("networks", ((RemoveNetworks(found.networks),),) if found.networks else ()),
         Stage(
             "images",
             (

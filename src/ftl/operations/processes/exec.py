@@ -7,6 +7,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from ftl.deploy.plan.desired.specs import SHELL
+from ftl.engine import labels
 from ftl.errors import FtlError
 from ftl.events import Note
 from ftl.operations.processes.attached import attach
@@ -31,6 +32,7 @@ async def execute(
     *,
     replica: int | None,
     terminal: bool,
+    environment: str = "",
     emit: Emit,
 ) -> int:
     """Run a command in a container of a service or dependency; returns its exit status.
@@ -42,6 +44,7 @@ async def execute(
         command: The program and its arguments, which no shell parses; empty: a shell.
         replica: See `select_container`.
         terminal: Give it a terminal.
+        environment: Name of the project's environment, its FTL_ENV.
         emit: Receives a note when the container stopped meanwhile.
 
     Raises:
@@ -57,13 +60,23 @@ async def execute(
         session.machine,
         "exec.sh",
         "ftl-exec",
-        *(kind, term, token, container.id, *(command or SHELL)),
+        *(kind, term, token, *_variables(container, environment), container.id, *(command or SHELL)),
         terminal=terminal,
         guard=("exec", container.id, token),
     )
     if status:
         await _explain(session, project, name, container, status if not command else None, emit)
     return status
+
+
+def _variables(container: Container, environment: str) -> list[str]:
+    """Options of `docker exec` for the variables that hooks and `ftl run` have, too."""
+    known = {
+        "FTL_ENV": environment,
+        "FTL_RELEASE": container.labels.get(labels.RELEASE),
+        "FTL_SERVICE": container.labels.get(labels.SERVICE),
+    }
+    return [word for name, value in known.items() if value for word in ("-e", f"{name}={value}")]
 
 
 async def _explain(

@@ -12,7 +12,7 @@ from ftl.aio import shielded
 from ftl.dataclass import dataclass
 from ftl.deploy.observe.state import observe
 from ftl.deploy.plan.desired.sources import ImageOnServer, PinnedImage
-from ftl.deploy.plan.desired.specs import run_spec, service_container
+from ftl.deploy.plan.desired.specs import release_variables, run_spec, service_container
 from ftl.deploy.plan.recorded import recorded_images, recorded_project
 from ftl.engine import labels
 from ftl.errors import FtlError, UsageError
@@ -48,6 +48,7 @@ class RunRequest:
         release: The release; None: the live one.
         kind: "detached" leaves it running.
         seconds: Time to live; None: ATTACHED_SECONDS, or for ever if it is detached.
+        environment: Name of the environment, for releases whose record lacks it: FTL before 0.2 wrote none.
     """
 
     project: str
@@ -57,6 +58,7 @@ class RunRequest:
     release: str | None = None
     kind: Literal["detached", "pipes", "terminal"] = "pipes"
     seconds: float | None = None
+    environment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,12 @@ def _spec(request: RunRequest, observed: Observed) -> ContainerSpec:
         release=record.release,
         once=request.kind,
         command=request.command or None,
+        variables=release_variables(
+            service.name,
+            release=record.release,
+            commit=record.commit,
+            environment=record.environment or request.environment,
+        ),
     )
     env = dict(spec.env)
     if request.kind == "terminal":

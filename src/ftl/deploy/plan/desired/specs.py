@@ -146,6 +146,16 @@ def replica_spec(spec: ContainerSpec, number: int) -> ContainerSpec:
     return replace(spec, labels=marks, networks=networks)
 
 
+def release_variables(service: str, *, release: str, commit: str | None, environment: str) -> dict[str, str]:
+    """Variables about the release, for hooks and for commands of `ftl run`."""
+    return {
+        "FTL_RELEASE": release,
+        "FTL_COMMIT": commit or "",
+        "FTL_ENV": environment,
+        "FTL_SERVICE": service,
+    }
+
+
 def hook_spec(
     project: str,
     desired: DesiredContainer,
@@ -190,6 +200,7 @@ def run_spec(
     release: str,
     once: Literal["detached", "pipes", "terminal"],
     command: Sequence[str] | None,
+    variables: Mapping[str, str] | None = None,
 ) -> ContainerSpec:
     """Container of `ftl run`: the service's env, volumes and network, but no ports and aliases.
 
@@ -199,6 +210,7 @@ def run_spec(
         release: The release that it is of.
         once: See `ContainerSpec`.
         command: The arguments of its entrypoint; None: a shell in place of that.
+        variables: Added to the service's env.
     """
     marks = {
         labels.PROJECT: project,
@@ -208,6 +220,7 @@ def run_spec(
     }
     return replace(
         desired.spec,
+        env={**desired.spec.env, **(variables or {})},
         entrypoint=desired.spec.entrypoint if command is not None else SHELL[:1],
         command=tuple(command) if command is not None else SHELL[1:],
         publish=(),
