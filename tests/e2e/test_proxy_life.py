@@ -305,6 +305,28 @@ def test_concurrent_changes_are_all_applied(proxy_image: str) -> None:
     asyncio.run(work())
 
 
+def test_a_site_is_removed_from_a_proxy_that_is_stopped(proxy_image: str) -> None:
+    """It stays stopped, and serves the other sites alone once it is started."""
+
+    async def work() -> None:
+        async with ProxyTestbed() as testbed:
+            first, second = testbed.project("first"), testbed.project("second")
+            for project in (first, second):
+                route = SiteRoute(f"{project}.test", "/", False, "web", 80)
+                await testbed.proxy.apply(Site(project, ("10.255.0.0/24",), (route,)))
+                await testbed.proxy.switch(project, {"web": "nothing"})
+            await testbed.engine.stop(testbed.names.container, timeout=5)
+            await testbed.proxy.remove_routes(first)
+            state = await testbed.proxy.observe()
+            assert state is not None
+            assert not state.running
+            assert (state.has_traces(first), state.has_traces(second)) == (False, True)
+            assert state.up_to_date
+            await testbed.engine.start(testbed.names.container)
+
+    asyncio.run(work())
+
+
 def test_a_damaged_site_concerns_its_own_project_only(proxy_image: str) -> None:
     """A file of 0 bytes stops no other project; its copy serves on until its project's next deploy writes it again."""
 

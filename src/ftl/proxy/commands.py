@@ -21,7 +21,7 @@ STALE = 75
 """Exit status of `reload` if the configuration was changed meanwhile (EX_TEMPFAIL)."""
 
 
-def reload(change: str, base: str, project: str) -> list[str]:
+def reload(change: str, base: str, project: str, *, running: bool = True) -> list[str]:
     """Load the uploaded configuration `next/CHANGE`, and store it if Caddy accepts it.
 
     Args:
@@ -29,8 +29,10 @@ def reload(change: str, base: str, project: str) -> list[str]:
             is removed.
         base: Digest of the configuration that the change was made from; if it is another by now, nothing happens.
         project: The site's project.
+        running: Whether there is a Caddy to load it; else it is only stored.
     """
-    return ["sh", "-c", program(__package__, "scripts/reload.sh"), "ftl", change, base, project, ADMIN]
+    script, admin = program(__package__, "scripts/reload.sh"), ADMIN if running else ""
+    return ["sh", "-c", script, "ftl", change, base, project, admin]
 
 
 def switch(live: Mapping[str, str]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ftl.engine.tarball import tar_archive
 from ftl.errors import FtlError, UsageError
 from ftl.json_fields import parse_json
-from ftl.proxy import commands, networks
+from ftl.proxy import commands, networks, stopped
 from ftl.proxy.access import Figures, parse_figures
 from ftl.proxy.caddy import render
 from ftl.proxy.lifecycle import start, upgrade
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ftl.engine.api import Engine
+    from ftl.engine.values import ExecResult
     from ftl.proxy.tls.issuance import Issuance
     from ftl.ssh.machine import Machine
 
@@ -146,7 +147,7 @@ class ProxyControl:
             raise FtlError("the proxy did not switch all services", cause=", ".join(sorted(missing)))
 
     async def remove_routes(self, project: str, services: Iterable[str] | None = None) -> None:
-        """Remove the live files of services without routes, or a whole project.
+        """Remove the live files of services without routes, or a whole project; also of a proxy that is stopped.
 
         Args:
             project: The services' project.
@@ -163,7 +164,8 @@ class ProxyControl:
         removed = sorted(known if services is None else known.intersection(services))
         if removed:
             files = [live_file(project, service) for service in removed]
-            await self._run("remove services", ["rm", "-f", *files])
+            done = await self._execute(state, project, ["rm", "-f", *files])
+            _refuse_failed("remove services", done)
 
     async def in_flight(self) -> dict[str, int]:
         """Requests in flight by upstream address ("10.83.0.3:8000").
@@ -200,7 +202,7 @@ class ProxyControl:
     async def _change(self, project: str, after: Site | None) -> bool:
         """Replace one project's site (None removes it), also while other deploys change theirs."""
         for _ in range(_ATTEMPTS):
-            state = await self._state()
+            state = await self._state(stopped=after is None)
             sites = dict(state.sites)
             before = sites.pop(project, None)
             if after is not None:
@@ -209,16 +211,17 @@ class ProxyControl:
             config = render(tuple(sites.values()))
             if digest(config) == state.config and after == before and project not in state.damaged:
                 return False
-            if await self._load(config, state.config, project, after):
+            if await self._load(config, state, project, after):
                 return True
         raise FtlError(
             "the proxy's configuration could not be changed: other deploys kept changing it at the same time",
             hint="try again when they have finished",
         )
 
-    async def _state(self) -> ProxyState:
+    async def _state(self, *, stopped: bool = False) -> ProxyState:
+        """Its state; with `stopped` also where it does not run."""
         state = await self.observe()
-        if state is None or not state.running:
+        if state is None or not (state.running or stopped):
             raise FtlError(f"the proxy on {self._engine.name} is not running", hint="`ftl deploy` starts it")
         return state
 
@@ -237,15 +240,15 @@ class ProxyControl:
                 claims[0], hint="give one of them another path or host, or remove one of the projects"
             )
 
-    async def _load(self, config: bytes, base: str, project: str, site: Site | None) -> bool:
-        """Upload and load a configuration; False if the current one is no longer `base` (a digest)."""
+    async def _load(self, config: bytes, state: ProxyState, project: str, site: Site | None) -> bool:
+        """Upload and load a configuration; False if the current one is no longer that of `state`."""
         change = secrets.token_hex(8)
         files = {f"ftl/next/{change}/caddy.json": config}
         if site is not None:
             files[f"ftl/next/{change}/site.json"] = site.to_json().encode()
         await self._engine.put_archive(self._names.container, "/config", tar_archive(files))
-        argv = commands.reload(change, base, project)
-        done = await self._engine.execute(self._names.container, argv, seconds=90.0)
+        argv = commands.reload(change, state.config, project, running=state.running)
+        done = await self._execute(state, project, argv, seconds=90.0)
         if done.exit_code == commands.STALE:
             return False
         if done.exit_code != 0:
@@ -266,10 +269,22 @@ class ProxyControl:
 
     async def _run(self, action: str, argv: list[str]) -> bytes:
         done = await self._engine.execute(self._names.container, argv)
-        if done.exit_code != 0:
-            message = (done.stderr or done.stdout).decode(errors="replace").strip()
-            raise FtlError(f"the proxy could not {action}", cause=message or f"status {done.exit_code}")
+        _refuse_failed(action, done)
         return done.stdout
+
+    async def _execute(
+        self, state: ProxyState, project: str, argv: list[str], seconds: float = 60.0
+    ) -> ExecResult:
+        """Run a command in the proxy, or on the files of one that is stopped."""
+        if state.running:
+            return await self._engine.execute(self._names.container, argv, seconds=seconds)
+        return await stopped.execute(self._engine, self._names, state.image, project, argv)
+
+
+def _refuse_failed(action: str, done: ExecResult) -> None:
+    if done.exit_code != 0:
+        message = (done.stderr or done.stdout).decode(errors="replace").strip()
+        raise FtlError(f"the proxy could not {action}", cause=message or f"status {done.exit_code}")
 
 
 def _file_name(project: str, service: str) -> str:

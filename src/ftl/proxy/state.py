@@ -11,7 +11,7 @@ from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.json_fields import parse_json
 from ftl.proxy.caddy import render
-from ftl.proxy.names import Installation
+from ftl.proxy.names import Installation, project_network
 from ftl.proxy.site import Site
 
 if TYPE_CHECKING:
@@ -55,6 +55,15 @@ class ProxyState:
     def site(self, project: str) -> Site | None:
         """A project's site; None where it has none."""
         return self.sites.get(project)
+
+    def has_traces(self, project: str) -> bool:
+        """Whether it has anything of a project: a site, live files, or its network."""
+        return (
+            project in self.sites
+            or project in self.damaged
+            or any(owner == project for owner, _ in self.live)
+            or project_network(project) in self.networks
+        )
 
     @property
     def up_to_date(self) -> bool:

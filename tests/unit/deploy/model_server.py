@@ -82,9 +82,12 @@ class ModelEngine(FakeEngine):
                 self._hit()
 
     async def start(self, container: str) -> None:
-        """Start a container; one whose program is broken has ended by then."""
+        """Start a container; one whose program is broken has ended by then, and so has a command on files."""
         await super().start(container)
         target = self._get(container)
+        if target.name.startswith("ftl-proxy-") and target.spec.entrypoint:
+            argv = (*target.spec.entrypoint, *(target.spec.command or ()))
+            target.end(self._execute("", argv).exit_code)
         if "broken" in self._image_names(target.image_id):
             target.end(3)
 

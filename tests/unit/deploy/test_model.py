@@ -37,6 +37,7 @@ from ftl.engine import labels
 from ftl.engine.values import ContainerSpec
 from ftl.errors import FtlError, UsageError
 from ftl.host.session import Session
+from ftl.operations.changes.remove import plan_remove
 from ftl.proxy.site import Site
 from tests.support.clock import run as run_async
 from tests.support.fake_images import INFO
@@ -235,6 +236,18 @@ class Deploys(RuleBasedStateMachine):
         self._run(name, only=(services[number % len(services)].name,), fault=fault)
 
     @precondition(lambda self: self.files)
+    @rule(which=st.integers(0, 1), fault=st.none() | FAULTS)
+    def remove(self, which: int, fault: tuple[str, int, bool] | None) -> None:
+        """`ftl remove`: nothing stays, whether the proxy runs or not; one that was disturbed is repeated."""
+        name = self._name(which)
+        if self._run(name, fault=fault, verb="remove") or self._run(name, verb="remove"):
+            observed = run_async(observe(self.engine, INFO, name, "server"))
+            assert self._operation(name, verb="remove").plan(observed).empty
+            own = [one for one in observed.containers if one.labels.get(labels.PROJECT) == name]
+            assert own == []
+            assert observed.proxy is None or not observed.proxy.has_traces(name)
+
+    @precondition(lambda self: self.files)
     @rule(number=st.integers(0, 20), removed=st.booleans())
     def by_hand(self, number: int, removed: bool) -> None:
         """Somebody stops or removes one of FTL's containers."""
@@ -267,14 +280,19 @@ class Deploys(RuleBasedStateMachine):
         return names[which % len(names)]
 
     def _run(
-        self, name: str, *, only: tuple[str, ...] = (), fault: tuple[str, int, bool] | None = None
+        self,
+        name: str,
+        *,
+        only: tuple[str, ...] = (),
+        fault: tuple[str, int, bool] | None = None,
+        verb: str = "deploy",
     ) -> bool:
-        """Deploy; whether it was done. A refused plan has changed nothing."""
+        """Deploy or remove; whether it was done. A refused plan has changed nothing."""
         self.engine.begin(name, fault)
         others = self._of_others(name)
         calls = len(self.engine.calls)
         try:
-            run_async(self._deploy(name, only))
+            run_async(self._apply(name, only, verb))
         except UsageError:
             assert len(self.engine.calls) == calls, "a plan that is refused changes nothing"
             return False
@@ -288,14 +306,18 @@ class Deploys(RuleBasedStateMachine):
             assert self._of_others(name) == others, "another project was touched"
         return not only
 
-    async def _deploy(self, name: str, only: tuple[str, ...]) -> None:
-        operation = self._operation(name, only)
+    async def _apply(self, name: str, only: tuple[str, ...], verb: str) -> None:
+        operation = self._operation(name, only, verb)
         session = Session("server", ModelMachine(self.engine), self.engine, INFO)
         observed = await observe(self.engine, INFO, name, "server")
         await run(operation, session, observed, emit=lambda _: None)
 
-    def _operation(self, name: str, only: tuple[str, ...] = ()) -> Operation:
+    def _operation(self, name: str, only: tuple[str, ...] = (), verb: str = "deploy") -> Operation:
         project, content = self.files[name], self.built[name]
+        if verb == "remove":
+            return Operation(
+                verb, project, Path(), "me", lambda seen: plan_remove(seen, volumes=False), runners=RUNNERS
+            )
         request = DeployRequest(project, Path(), only, adopt=True)
         sources = {
             one.name: BuiltImage(f"built:{content}", f"sha256:{content}")
@@ -345,6 +367,7 @@ class Deploys(RuleBasedStateMachine):
 
     def _routed(self, project: Project, observed: Observed) -> None:
         with_port = {one.name for one in project.services if one.port}
+        assert observed.proxy is None or bool(with_port) == observed.proxy.has_traces(project.name)
         if not with_port:
             return
         live = {
@@ -457,3 +480,29 @@ def test_a_container_that_two_need_stopped_starts_again_after_both_are_undone() 
     assert machine.engine.broken == []
     assert [one.name for one in machine.engine.by_name.values() if one.name.startswith("u-db")] == ["u-db-r1"]
     assert machine.engine.by_name["u-db-r1"].state == "running"
+
+
+def test_a_project_is_removed_while_the_proxy_is_stopped() -> None:
+    """Its site is taken out of what the proxy will serve; another program may have the ports by now."""
+    machine = Deploys()
+    machine.begin()
+    for name in ("u", "u-web"):
+        web = Service(
+            name="site", image="app:1", port=8000, routes=(Route(host=f"{name}.test"),), env={"A": "1"}
+        )
+        machine.files[name] = Project(
+            project=ProjectInfo(name=name),
+            server=Server(host="server"),
+            services=(web,),
+            proxy=Proxy(tls="off"),
+        )
+        machine.built[name] = "1"
+        assert machine._run(name)
+    machine.engine.begin(None)
+    run_async(machine.engine.stop("ftl-proxy", timeout=1))
+    assert machine._run("u", verb="remove")
+    assert machine.engine.by_name["ftl-proxy"].state == "exited"
+    observed = run_async(observe(machine.engine, INFO, "u", "server"))
+    assert observed.proxy is not None
+    assert (observed.proxy.has_traces("u"), observed.proxy.has_traces("u-web")) == (False, True)
+    assert not [one.name for one in observed.containers if one.labels.get(labels.PROJECT) == "u"]

@@ -131,7 +131,8 @@ def retire_replicas(diff: Diff, change: ServiceChange, containers: Sequence[Cont
     still_reached = (
         change.action == "scaled" and change.name not in diff.switched and containers == [*change.leaving]
     )
-    drained = diff.proxied and service.proxied_port and not still_reached
+    answered = bool(service.proxied_port) or service.name in diff.named_before
+    drained = diff.proxied and answered and not still_reached
     return _retire(
         diff, service.name, containers, service.drain_timeout if drained else 0, service.stop_timeout, why
     )

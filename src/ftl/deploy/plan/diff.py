@@ -23,18 +23,18 @@ from ftl.engine import labels
 from ftl.errors import UsageError
 from ftl.proxy.caddy import only_site
 from ftl.proxy.names import release_alias
-from ftl.proxy.site import conflicts
+from ftl.proxy.site import Site, conflicts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
-    from ftl.config import Project
+    from ftl.config import Project, Service
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.changes import RemovedService
     from ftl.deploy.plan.desired.sources import ImageSource
     from ftl.deploy.request import DeployRequest
     from ftl.engine.values import Container
-    from ftl.proxy.site import Site, TlsFiles, UserCertificate
+    from ftl.proxy.site import TlsFiles, UserCertificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,8 @@ class Diff:
         removed: Services and dependencies that ftl.yaml no longer names.
         jobs: The changes of jobs.
         transitional_site: What the proxy serves while new containers become healthy; None where nothing has a port.
-        target_site: What it serves once the deploy is done.
+        target_site: What it serves once the deploy is done: nothing where the project gives up its last port.
+        leaves_proxy: Whether nothing of the project has a port any more, but the proxy still has something of it.
         makes_release: Whether anything changes that a release is made for.
         release: The release that is made, or the current one.
         commit: The commit that is deployed, if it is known.
@@ -63,6 +64,7 @@ class Diff:
     makes_release: bool
     release: str
     commit: str | None = None
+    leaves_proxy: bool = False
 
     @property
     def project(self) -> Project:
@@ -73,6 +75,12 @@ class Diff:
     def proxied(self) -> bool:
         """Whether requests come through the proxy."""
         return self.target_site is not None
+
+    @property
+    def named_before(self) -> frozenset[str]:
+        """Services that the proxy sends requests to now."""
+        site = self.observed.site
+        return frozenset(name.service for name in site.all_internal) if site is not None else frozenset()
 
     @property
     def by_address(self) -> bool:
@@ -269,6 +277,9 @@ def diff(
         if request.same_release:
             target = _unchanged_site(observed) or target
         _refuse_conflicts(target, observed)
+    leaves_proxy = target is None and not request.same_release and _gives_up_site(observed, selected, only)
+    if leaves_proxy and observed.site is not None and observed.proxy is not None and observed.proxy.running:
+        target = Site(project.name, observed.site.subnets, tls=observed.site.tls)
     makes_release = not request.same_release and bool(
         removed
         or jobs.changed
@@ -294,7 +305,18 @@ def diff(
         makes_release=makes_release,
         release=release,
         commit=commit,
+        leaves_proxy=leaves_proxy,
     )
+
+
+def _gives_up_site(observed: Observed, selected: Sequence[Service], only: Collection[str]) -> bool:
+    """Whether the proxy has something of a project without ports, and no service that stays needs it."""
+    proxy = observed.proxy
+    if proxy is None or not proxy.has_traces(observed.project):
+        return False
+    named = {name.service for name in observed.site.all_internal} if observed.site is not None else set()
+    stay = {name for name in named if only and observed.serves(name)}
+    return stay <= {service.name for service in selected}
 
 
 def _unchanged_site(observed: Observed) -> Site | None:

@@ -24,7 +24,16 @@ from ftl.deploy.plan.rollout import (
     service_track,
 )
 from ftl.deploy.plan.start_order import start_levels
-from ftl.deploy.plan.steps import ApplySite, AwaitCertificates, Decide, Record, SetHold, Step, Switch
+from ftl.deploy.plan.steps import (
+    ApplySite,
+    AwaitCertificates,
+    Decide,
+    Record,
+    RemoveSite,
+    SetHold,
+    Step,
+    Switch,
+)
 from ftl.engine import labels
 from ftl.proxy.site import TlsFiles
 from ftl.proxy.tls.issuance import hosts_to_certify
@@ -120,6 +129,8 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     yield Stage("post hooks", (hook_track(diff, "post"),))
     old_jobs = jobs.clean_track(diff.jobs) if diff.makes_release else ()
     yield Stage("clean up", (*clean_tracks(diff), old_jobs, _certificates(diff)))
+    # Last: the proxy leaves the project's network then, and requests that old containers still answer would be cut.
+    yield Stage("site", ((RemoveSite(project),) if diff.leaves_proxy else (),))
 
 
 def _repaired_records(diff: Diff) -> Track:

@@ -138,6 +138,7 @@ def plan_remove(observed: Observed, here: Sequence[Image] = (), *, volumes: bool
         volumes: Remove its named volumes, too.
     """
     found = belongings(observed, volumes=volumes)
+    proxied = observed.proxy is not None and observed.proxy.has_traces(observed.project)
     services = [*observed.services, *observed.of_role(labels.ROLE_HOOK)]
     service_ids = {container.id for container in services}
     others = [container for container in _containers(observed) if container.id not in service_ids]
@@ -156,7 +157,7 @@ def plan_remove(observed: Observed, here: Sequence[Image] = (), *, volumes: bool
             "crontab",
             ((WriteCrontab(observed.project, (), removed=job_names),) if job_names else (),),
         ),
-        Stage("routes", ((RemoveSite(observed.project),) if observed.site is not None else (),)),
+        Stage("routes", ((RemoveSite(observed.project),) if proxied else (),)),
         Stage("services", _stopped(services, _stop_timeouts(observed), STOP_SECONDS)),
         Stage("dependencies", _stopped(others, {}, DEPENDENCY_STOP)),
         Stage(

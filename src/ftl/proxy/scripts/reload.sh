@@ -1,7 +1,7 @@
 # Loads an uploaded configuration, and keeps it if Caddy accepts it. Runs inside the proxy.
 #
 # Arguments: the uploaded folder's name in next/, the digest of the configuration that the change was made from, the
-# project, the admin API's address. The folder is removed in any case; without a site.json in it the project's site is
+# project, the admin API's address (empty: the proxy is stopped). The folder is removed in any case; without a site.json in it the project's site is
 # removed. Each site has a copy, for a file that something else damages. Exit status 75 (EX_TEMPFAIL): the configuration is no longer the one with that digest, nothing happened.
 cd /config/ftl || exit 1
 lock=/dev/shm/ftl-proxy tries=0
@@ -14,7 +14,7 @@ until mkdir "$lock" 2>/dev/null; do
 done
 trap 'rm -rf "$lock" "next/$1"' EXIT
 [ "$(sha256sum < caddy.json)" = "$2  -" ] || exit 75
-caddy reload --address "$4" --config "next/$1/caddy.json" || exit 1
+[ -z "$4" ] || caddy reload --address "$4" --config "next/$1/caddy.json" || exit 1
 mkdir -p copies
 # A power cut leaves each file old or new: what is renamed is on the disk, and then its folder is. `sync` syncs the files
 # that it is given.

@@ -28,6 +28,7 @@ from tests.unit.deploy.world import (
 )
 
 if TYPE_CHECKING:
+    from ftl.config.models.project import Service
     from ftl.deploy.plan.model import Plan
 
 
@@ -437,7 +438,7 @@ def test_a_tcp_service_is_reached_past_the_proxy() -> None:
 
 
 def test_a_service_that_becomes_tcp_loses_its_name_in_the_proxy() -> None:
-    """Else half of its clients would meet the HTTP proxy; its containers are replaced by some with the name."""
+    """Else half of its clients would meet the HTTP proxy; the old container finishes the requests it got that way."""
     before = project(service(), service("cache", port=6379, routes=()))
     there = server(
         before,
@@ -451,7 +452,45 @@ def test_a_service_that_becomes_tcp_loses_its_name_in_the_proxy() -> None:
     connect = first(found, s.ConnectProxy)
     assert isinstance(connect, s.ConnectProxy)
     assert (connect.aliases, connect.without) == (("web",), ("cache",))
-    assert not any(isinstance(step, s.Drain) and step.service == "cache" for step in found.steps)
+    assert [step.service for step in found.steps if isinstance(step, s.Drain)] == ["cache"]
+
+
+@pytest.mark.parametrize(
+    ("after", "drained"),
+    [(service(port=None, routes=()), "web"), (service("worker", port=None, routes=()), "web")],
+    ids=["no port", "no service"],
+)
+def test_a_project_that_gives_up_its_last_port_leaves_the_proxy(after: Service, drained: str) -> None:
+    """Its routes go with the switch, old containers finish their requests, and then the site is removed."""
+    before = project()
+    there = server(before, *container(before, "web", "r1"), live={"web": "r1"})
+    found = plan(project(after), there)
+    assert [step.service for step in found.steps if isinstance(step, s.Drain)] == [drained]
+    assert applied_sites(found)[-1].all_routes == ()
+    assert kinds(found)[-1] == "RemoveSite"
+
+
+def test_a_partial_deploy_leaves_the_site_of_what_it_leaves_alone() -> None:
+    """The other service still answers, whatever ftl.yaml says of its port by now."""
+    worker = service("worker", port=None, routes=())
+    before = project(service(), worker)
+    there = server(
+        before, *container(before, "web", "r1"), *container(before, "worker", "r1"), live={"web": "r1"}
+    )
+    after = project(service(port=None, routes=()), worker)
+    found = plan(after, there, "sha256:two", only=("worker",))
+    assert not {"ApplySite", "RemoveSite", "Drain"} & set(kinds(found))
+
+
+def test_a_site_is_removed_from_a_stopped_proxy_without_starting_it() -> None:
+    """Somebody stopped it: nobody is served, so nothing drains, and its ports may be taken."""
+    before = project()
+    there = server(before, *container(before, "web", "r1"), live={"web": "r1"})
+    assert there.proxy is not None
+    there = replace(there, proxy=replace(there.proxy, running=False))
+    found = plan(project(service(port=None, routes=())), there)
+    assert kinds(found)[-1] == "RemoveSite"
+    assert not {"EnsureProxy", "ApplySite", "Drain"} & set(kinds(found))
 
 
 def test_a_changed_protocol_of_http_is_switched_with_the_release() -> None:

@@ -1,0 +1,58 @@
+"""Commands on the files of a stopped proxy, in a short-lived container with its volume.
+
+A proxy that somebody stopped (another program needs its ports) stays stopped: only what it will serve changes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from ftl.aio import shielded
+from ftl.engine import labels
+from ftl.engine.values import ContainerSpec, ExecResult, Mount
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ftl.engine.api import Engine
+    from ftl.proxy.names import Installation
+
+_SECONDS = 60.0
+"""Limit for one command."""
+
+
+async def execute(
+    engine: Engine, names: Installation, image: str, project: str, argv: Sequence[str]
+) -> ExecResult:
+    """Run a command beside a stopped proxy; what it prints is stderr.
+
+    Args:
+        engine: The server's.
+        names: The proxy's names there.
+        image: The proxy's image.
+        project: Project that the command is for: `ftl remove` finds the container by it if this is killed.
+        argv: The command.
+
+    Raises:
+        TimeoutError: It takes more than a minute.
+    """
+    spec = ContainerSpec(
+        image=image,
+        labels={labels.PROJECT: project, labels.ROLE: labels.ROLE_TRANSFER, labels.SERVICE: "proxy"},
+        entrypoint=(argv[0],),
+        command=tuple(argv[1:]),
+        mounts=(Mount(names.config_volume, "/config"),),
+        restart="no",
+    )
+    name = f"{names.container}-{project}"
+    await engine.remove(name, force=True)  # of a command that was killed: its name would be taken for ever
+    container = await engine.create(name, spec)
+    try:
+        async with asyncio.timeout(_SECONDS):
+            await engine.start(container)
+            status = await engine.wait(container)
+        lines = [line.text async for line in engine.logs(container, tail=5)]
+        return ExecResult(status, b"", "\n".join(lines).encode())
+    finally:
+        await shielded(engine.remove(container, force=True))
