@@ -23,8 +23,8 @@ _HEX = re.compile(r"\b[0-9a-f]{8,}\b")
 _FOLDERS = ("/tmp", "/var/tmp", "/run", "/home", "/root", "/var/lib/ftl")
 _ENGINE_FOLDERS = ("/run/docker", "/run/containerd", "/run/sudo", "/run/sshd", "/run/user", "/run/utmp")
 
-KEPT_RELEASES = 6
-"""Releases whose images may be on the server: five, and one that a killed clean-up left to the next release's."""
+KEPT_RELEASES = 5
+"""Releases whose images may be on the server: `keep_releases`, unless ftl.yaml says otherwise."""
 
 
 def snapshot(server: Server) -> frozenset[str]:

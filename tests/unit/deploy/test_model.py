@@ -352,6 +352,10 @@ class Deploys(RuleBasedStateMachine):
             found[one.spec.labels[labels.SERVICE]] = found.get(one.spec.labels[labels.SERVICE], 0) + 1
         assert found == expected, "each service has the containers of one release, and nothing else is left"
         assert {one.state for one in own} <= {"running"}
+        for service in project.services:
+            tags = [tag for image in observed.images for tag in image.tags]
+            kept = [tag for tag in tags if tag.startswith(f"{name}-{service.name}:r")]
+            assert len(kept) <= project.keep_releases, "images of releases that nobody goes back to"
         assert {one.spec.restart for one in own} <= {"always"}
         self._as_asked(project, own)
         self._routed(project, observed)

@@ -13,6 +13,7 @@ from ftl.deploy.plan.steps import (
     ContainerRef,
     Drain,
     DropTags,
+    RemoveJobs,
     RemoveRoutes,
     SetRestartPolicy,
     StopAndRemove,
@@ -63,14 +64,33 @@ def clean_tracks(diff: Diff) -> Iterator[Track]:
     parked = [*refs(diff.observed.parked_dependencies), *_replaced_dependencies(diff)]
     if parked:
         yield (StopAndRemove("dependencies", tuple(parked), DEPENDENCY_STOP),)
-    starting = {change.name for change in diff.starting}
-    left = {container.id for container in interrupted(diff)}
-    keep = diff.project.keep_releases - 1  # the release being made is one more
-    tags = unused(diff.observed, starting, keep=keep, removed=left) if diff.makes_release else ()
-    if tags:
-        yield (DropTags(tags),)
     if diff.makes_release:
-        yield tuple(_records(diff, keep))
+        yield tuple(_records(diff, diff.project.keep_releases - 1))  # the release being made is one more
+
+
+def tags_track(diff: Diff, tracks: Iterable[Track]) -> Track:
+    """Drop tags that no rollback needs, once these tracks have removed the containers that used them.
+
+    Also without changes: a clean-up that was interrupted leaves some.
+    """
+    if diff.request.same_release:
+        return ()
+    gone = {ref.id for track in tracks for step in track for ref in _removed(diff, step)}
+    keep = diff.project.keep_releases
+    starting = {change.name for change in diff.starting}
+    others = {change.name for change in diff.services} - starting
+    tags = (
+        *unused(diff.observed, starting, keep=keep - 1, removed=gone),  # the release being made is one more
+        *unused(diff.observed, others, keep=keep, removed=gone),
+    )
+    return (DropTags(tags),) if tags else ()
+
+
+def _removed(diff: Diff, step: Step) -> tuple[ContainerRef, ...]:
+    if isinstance(step, RemoveJobs):
+        running = {one.id for one in diff.observed.containers if one.state == "running"}
+        return tuple(ref for ref in step.containers if ref.id not in running)
+    return step.containers if isinstance(step, StopAndRemove) else ()
 
 
 def _records(diff: Diff, keep: int) -> Iterator[Step]:
@@ -194,7 +214,8 @@ def unused(
         keep: Number of releases to keep of each service, newest first.
         removed: IDs of containers that are gone by then: they use nothing.
     """
-    used = {container.image for container in observed.containers if container.id not in removed}
+    staying = [container for container in observed.containers if container.id not in removed]
+    used = {container.image for container in staying}
     never_live = _never_live(observed)
     unused: list[str] = []
     for service in sorted(services):
@@ -203,6 +224,11 @@ def unused(
         good = [number for number in numbers if number not in never_live]
         kept = set(good[max(0, len(good) - keep) :])
         unused += [tags[number] for number in numbers if number not in kept and tags[number] not in used]
+    # The engine keeps the last name of an image that a container uses by its ID or digest.
+    used_ids = {container.image_id for container in staying}
+    for image in observed.images:
+        if image.id in used_ids and image.tags and set(image.tags) <= set(unused):
+            unused.remove(max(image.tags, key=unused.index))
     return tuple(unused)
 
 

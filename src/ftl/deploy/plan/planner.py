@@ -9,7 +9,7 @@ from ftl.dataclass import dataclass
 from ftl.deploy.plan import jobs
 from ftl.deploy.plan.checks.major_versions import refuse_major_versions
 from ftl.deploy.plan.checks.ownership import refuse_other_repository, refuse_taken_names
-from ftl.deploy.plan.cleanup import clean_tracks, policy_track, running_hooks, stop_timeout
+from ftl.deploy.plan.cleanup import clean_tracks, policy_track, running_hooks, stop_timeout, tags_track
 from ftl.deploy.plan.diff import diff as compare
 from ftl.deploy.plan.exclusive import in_order, refuse_shared_data
 from ftl.deploy.plan.model import Change, Plan, Stage, Track
@@ -108,7 +108,8 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     """The order of a deploy. Nothing before the switch changes what users get; nothing after it is undone."""
     project = diff.project.name
     begin = (Record(project, _record(diff, author, "started")),) if diff.makes_release else ()
-    yield Stage("prepare", (*prepare_tracks(diff), *jobs.prepare_tracks(diff.jobs)))
+    prepare = (*prepare_tracks(diff), *jobs.prepare_tracks(diff.jobs))
+    yield Stage("prepare", prepare)
     yield Stage("record", (begin, _repaired_records(diff)))
     yield Stage("images", tuple(image_tracks(diff)))
     dependencies = (
@@ -128,7 +129,9 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     yield Stage("hold", (_hold(diff, author),))
     yield Stage("post hooks", (hook_track(diff, "post"),))
     old_jobs = jobs.clean_track(diff.jobs) if diff.makes_release else ()
-    yield Stage("clean up", (*clean_tracks(diff), old_jobs, _certificates(diff)))
+    clean_up = (*clean_tracks(diff), old_jobs)
+    yield Stage("clean up", (*clean_up, _certificates(diff)))
+    yield Stage("old images", (tags_track(diff, (*prepare, *clean_up)),))
     # Last: the proxy leaves the project's network then, and requests that old containers still answer would be cut.
     yield Stage("site", ((RemoveSite(project),) if diff.leaves_proxy else (),))
 

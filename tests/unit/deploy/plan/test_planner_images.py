@@ -28,11 +28,36 @@ def test_images_too_old_to_return_to_are_dropped() -> None:
     """Five releases' images stay; one that a container uses stays whatever its age."""
     asked = project()
     tags = tuple(Image(f"i{n}", (f"shop-web:r{n}",), (), (), {}, "linux/amd64", 1) for n in range(1, 9))
-    old = replace(container(asked, "web", "r8")[0], name="x", image="shop-web:r2", labels={})
+    old = replace(container(asked, "web", "r8")[0], id="x", name="x", image="shop-web:r2", labels={})
     there = server(asked, *container(asked, "web", "r8"), old, live={"web": "r8"}, images=tags)
     dropped = first(plan(asked, there, "sha256:two"), s.DropTags)
     assert isinstance(dropped, s.DropTags)
     assert dropped.tags == ("shop-web:r1", "shop-web:r3", "shop-web:r4")
+
+
+def test_a_tag_that_a_killed_clean_up_left_goes_with_a_deploy_without_changes() -> None:
+    """Together with the container that was left; then there is nothing to do."""
+    asked = project(keep_releases=2)
+    tags = tuple(Image(f"i{n}", (f"shop-web:r{n}",), (), (), {}, "linux/amd64", 1) for n in range(1, 4))
+    running = container(asked, "web", "r3")
+    there = server(asked, *running, *container(asked, "web", "r1"), live={"web": "r3"}, images=tags)
+    found = plan(asked, there)
+    assert kinds(found) == ["Drain", "StopAndRemove", "DropTags"]
+    dropped = first(found, s.DropTags)
+    assert isinstance(dropped, s.DropTags)
+    assert dropped.tags == ("shop-web:r1",)
+    assert plan(asked, server(asked, *running, live={"web": "r3"}, images=tags[1:])).empty
+
+
+def test_the_last_name_of_an_image_that_a_container_uses_stays() -> None:
+    """The engine refuses to remove it: each plan would try again."""
+    asked = project(keep_releases=1)
+    tags = tuple(Image(f"i{n}", (f"shop-web:r{n}",), (), (), {}, "linux/amd64", 1) for n in range(1, 4))
+    own = replace(container(asked, "web", "r1")[0], id="x", name="x", image="i1", image_id="i1", labels={})
+    there = server(asked, *container(asked, "web", "r3"), own, live={"web": "r3"}, images=tags)
+    dropped = first(plan(asked, there), s.DropTags)
+    assert isinstance(dropped, s.DropTags)
+    assert dropped.tags == ("shop-web:r2",)
 
 
 def test_images_of_failed_releases_go_first() -> None:
