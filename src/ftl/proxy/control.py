@@ -147,7 +147,9 @@ class ProxyControl:
             raise FtlError("the proxy did not switch all services", cause=", ".join(sorted(missing)))
 
     async def remove_routes(self, project: str, services: Iterable[str] | None = None) -> None:
-        """Remove the live files of services without routes, or a whole project; also of a proxy that is stopped.
+        """Remove the live files of services without routes, or a whole project.
+
+        A proxy that is stopped stays so.
 
         Args:
             project: The services' project.

@@ -69,7 +69,7 @@ def clean_tracks(diff: Diff) -> Iterator[Track]:
 
 
 def tags_track(diff: Diff, tracks: Iterable[Track]) -> Track:
-    """Drop tags that no rollback needs, once these tracks have removed the containers that used them.
+    """Drop tags that no rollback needs, once these tracks have removed their containers.
 
     Also without changes: a clean-up that was interrupted leaves some.
     """
