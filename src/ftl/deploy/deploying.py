@@ -162,7 +162,7 @@ async def _prepared(
         )
         inputs = Inputs(by, built, files)
         operation = Operation(
-            command=" ".join(("deploy", *request.services)),
+            command=" ".join(("deploy", *request.services, *(("--end-hold",) if request.end_hold else ()))),
             project=project,
             root=request.root,
             by=by.name,

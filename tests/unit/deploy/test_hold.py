@@ -33,6 +33,18 @@ def test_a_deploy_is_refused_with_the_reason_until_it_ends_the_hold() -> None:
     assert kinds(make_plan(ending, Inputs(Author("me@here"), images(asked)), observed)) == ["SetHold"]
 
 
+def test_a_hold_is_set_before_the_switch_and_ends_after_it() -> None:
+    """Killed in between, a rollback has stopped the deploys that would undo it, and a deploy leaves them stopped."""
+    asked = project()
+    there = server(asked, *container(asked, "web", "r1"), live={"web": "r1"})
+    inputs = Inputs(Author("me@here"), images(asked, "sha256:two"))
+    begins = kinds(make_plan(DeployRequest(asked, Path(), hold="r14 loses sessions"), inputs, there))
+    assert begins.index("SetHold") < begins.index("Switch")
+    assert begins.index("WaitHealthy") < begins.index("SetHold")
+    ends = kinds(make_plan(DeployRequest(asked, Path(), end_hold=True), inputs, replace(there, hold=HOLD)))
+    assert ends.index("SetHold") > ends.index("Switch")
+
+
 def test_a_hold_is_kept_beside_the_records() -> None:
     """It is read back as it was set, and is gone once it has ended."""
 

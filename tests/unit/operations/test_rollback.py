@@ -30,7 +30,7 @@ from ftl.deploy.request import Author
 from ftl.engine.values import Image
 from ftl.errors import UsageError
 from ftl.health.spec import SETTLE_SECONDS
-from ftl.operations.changes.rollback import RollbackRequest, plan_rollback, restored_project
+from ftl.operations.changes.rollback import RollbackRequest, command_line, plan_rollback, restored_project
 from ftl.operations.changes.rollback_target import choose
 from ftl.operations.views.releases import listed, plan_mark
 from ftl.releases.record import ReleaseRecord, ServiceRecord
@@ -294,7 +294,7 @@ def test_the_live_release_needs_no_rollback() -> None:
     assert rolled_back(observed, "r2").empty
 
 
-def test_a_hold_is_set_after_the_switch() -> None:
+def test_a_hold_is_set_before_the_switch() -> None:
     """Deploys stop with the reason that was given."""
     asked = project()
     observed = on_server(asked, released(asked, "r1"), released(asked, "r2"), images=(image("r1"),))
@@ -303,7 +303,7 @@ def test_a_hold_is_set_after_the_switch() -> None:
     assert isinstance(step, SetHold)
     assert step.hold is not None
     assert (step.hold.reason, step.hold.by) == ("locks the table", "me@here")
-    assert kinds(made).index("SetHold") > kinds(made).index("Switch")
+    assert kinds(made).index("SetHold") < kinds(made).index("Switch")
 
 
 def test_the_image_that_it_restores_is_not_dropped() -> None:
@@ -390,3 +390,13 @@ def test_a_dependency_that_became_a_service_is_not_removed() -> None:
     observed = on_server(new, released(old, "r1"), released(new, "r2"), images=(image("r1"), image("r2")))
     with pytest.raises(UsageError, match="was a dependency then"):
         rolled_back(observed, "r1")
+
+
+def test_the_command_that_finishes_a_rollback_repeats_its_target_and_options() -> None:
+    """Without RELEASE it would go further back, and without its options do something else."""
+    target = released(project(), "r4")
+    assert command_line(REQUEST, target) == "rollback r4"
+    full = replace(REQUEST, hooks=True, rebuild=True, hold="r5 loses sessions", fresh={"web": {"A": "1"}})
+    assert command_line(full, target) == (
+        "rollback r4 --hooks --rebuild --fresh-secrets --hold -m 'r5 loses sessions'"
+    )

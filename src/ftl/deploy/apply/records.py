@@ -52,7 +52,9 @@ async def decide(context: DeployContext, step: Decide) -> Decision:
 
 @RUNNERS.runs(SetHold)
 async def set_hold(context: DeployContext, step: SetHold) -> None:
-    """Set or end the stop for deploys."""
+    """Set or end the stop for deploys; undoing restores the one before."""
+    before = context.observed.hold
+    context.undo.add(step, lambda: store.write_hold(context.engine, step.project, before))
     await store.write_hold(context.engine, step.project, step.hold)
 
 

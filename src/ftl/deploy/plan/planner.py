@@ -123,10 +123,12 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     images = {change.name: diff.service_image(change) for change in diff.starting}
     yield Stage("jobs", tuple(jobs.create_tracks(diff.jobs, diff.release, images)))
     yield Stage("crontab", (jobs.before_switch(diff.jobs),))
+    # Before the switch: a rollback that is killed after it has stopped deploys, which would undo it.
+    yield Stage("hold", (_hold(diff, author),))
     yield Stage("switch", (_switch(diff, author),), decides=True)
     # Routes that change were switched with the release (`transitional_site`): this drops those of the old one.
     yield Stage("routes", (_routes(diff), _switched_jobs(diff)))
-    yield Stage("hold", (_hold(diff, author),))
+    yield Stage("end of hold", (_end_of_hold(diff),))
     yield Stage("post hooks", (hook_track(diff, "post"),))
     old_jobs = jobs.clean_track(diff.jobs) if diff.makes_release else ()
     clean_up = (*clean_tracks(diff), old_jobs)
@@ -167,10 +169,13 @@ def _switch(diff: Diff, author: Author) -> Track:
 
 
 def _hold(diff: Diff, author: Author) -> Track:
-    request, held = diff.request, diff.observed.hold
-    if request.hold:
-        return (SetHold(diff.project.name, Hold(request.hold, author.name, author.time)),)
-    return (SetHold(diff.project.name, None),) if request.end_hold and held is not None else ()
+    reason = diff.request.hold
+    return (SetHold(diff.project.name, Hold(reason, author.name, author.time)),) if reason else ()
+
+
+def _end_of_hold(diff: Diff) -> Track:
+    ends = diff.request.end_hold and diff.observed.hold is not None
+    return (SetHold(diff.project.name, None),) if ends else ()
 
 
 def _routes(diff: Diff) -> Track:

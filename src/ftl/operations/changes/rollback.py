@@ -6,6 +6,7 @@ unless asked for: their data has moved on.
 
 from __future__ import annotations
 
+import shlex
 import time
 from contextlib import suppress
 from dataclasses import field, replace
@@ -98,7 +99,7 @@ async def rollback(request: RollbackRequest, machine: Machine, *, emit: Emit, dr
         if gone and request.rebuild:
             local |= await _rebuilt(request, project, target, gone, session.info.platform, emit)
         operation = Operation(
-            command=f"rollback {target.release}",
+            command=command_line(request, target),
             project=project,
             root=request.root,
             by=by.name,
@@ -110,6 +111,16 @@ async def rollback(request: RollbackRequest, machine: Machine, *, emit: Emit, dr
         else:
             applied = await run(operation, session, observed, emit=emit)
     return Rollback(target.release, project, applied, time.monotonic() - began)
+
+
+def command_line(request: RollbackRequest, target: ReleaseRecord) -> str:
+    """Command line of a rollback, without `ftl`, that does the same again: without RELEASE it would go elsewhere."""
+    words = ["rollback", target.release]
+    words += ["--hooks"] if request.hooks else []
+    words += ["--rebuild"] if request.rebuild else []
+    words += ["--fresh-secrets"] if request.fresh else []
+    words += ["--hold", "-m", request.hold] if request.hold else []
+    return shlex.join(words)
 
 
 def plan_rollback(
