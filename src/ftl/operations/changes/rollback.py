@@ -114,7 +114,7 @@ async def rollback(request: RollbackRequest, machine: Machine, *, emit: Emit, dr
 
 
 def command_line(request: RollbackRequest, target: ReleaseRecord) -> str:
-    """Command line of a rollback, without `ftl`, that does the same again: without RELEASE it would go elsewhere."""
+    """Command line of a rollback, without `ftl`; run again, it goes to the same release."""
     words = ["rollback", target.release]
     words += ["--hooks"] if request.hooks else []
     words += ["--rebuild"] if request.rebuild else []
