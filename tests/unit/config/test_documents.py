@@ -10,9 +10,9 @@ from jsonschema import Draft202012Validator
 from tools.reference_yaml import SMALL, page
 
 from ftl.config.models.field_types import keys_of
-from ftl.config.models.project import Dependency, Project, Service
-from ftl.config.read.compose_keys import COMPOSE
-from ftl.config.read.foreign_keys import _FOREIGN, advice
+from ftl.config.models.project import Build, Dependency, Project, Service
+from ftl.config.read.compose_keys import SERVICE
+from ftl.config.read.foreign_keys import _HINTS, advice
 from ftl.config.schema import schema
 
 if TYPE_CHECKING:
@@ -52,10 +52,10 @@ def test_the_pages_example_is_valid(loaded: Load) -> None:
 def test_foreign_words_are_no_keys() -> None:
     """A hint for another tool's word never stands for a key that FTL has."""
     top, service = set(keys_of(Project)), set(keys_of(Service)) | {"path", "env_file"}
-    assert not top & set(_FOREIGN[""])
-    assert not service & set(_FOREIGN["services"])
-    assert not service & set(COMPOSE)
-    assert not set(keys_of(Dependency)) & (set(COMPOSE) | set(_FOREIGN["dependencies"])) - {"ports"}
+    assert not top & set(_HINTS[""])
+    assert not service & set(_HINTS["services"])
+    assert not set(keys_of(Dependency)) & set(_HINTS["dependencies"]) - {"ports"}
+    assert not set(keys_of(Build)) & set(_HINTS["build"])
 
 
 # Of compose-spec's schema (services), 2025.
@@ -81,3 +81,4 @@ def test_every_key_of_compose_is_known_or_has_a_verdict(section: str) -> None:
     known = set(keys_of(Service if section == "services" else Dependency)) | {"env_file", "ulimits"}
     hints = {key: advice(key, sorted(known), section)[0] for key in _COMPOSE_KEYS if key not in known}
     assert [key for key, hint in hints.items() if hint.startswith(("the keys here", "did you mean"))] == []
+    assert set(SERVICE) == set(_COMPOSE_KEYS)

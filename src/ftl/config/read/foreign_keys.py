@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.config.read.compose_keys import COMPOSE
+from ftl.config.read.compose_keys import BUILD_HINTS, DEPENDENCY_HINTS, SERVICE_HINTS
 from ftl.suggestions import closest_match
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-_FOREIGN: dict[str, dict[str, str]] = {
+_HINTS: dict[str, dict[str, str]] = {
     "": {
         "version": "leave it out: ftl.yaml has no version",
         "name": "write it as `name` below `project`",
@@ -28,6 +28,7 @@ _FOREIGN: dict[str, dict[str, str]] = {
         "hooks": "write `hooks` below a service",
     },
     "services": {
+        **SERVICE_HINTS,
         "app_port": "write `port`",
         "env_vars": "write `env`, a list of NAME=VALUE or a map",
         "envs": "write `env`",
@@ -47,18 +48,10 @@ _FOREIGN: dict[str, dict[str, str]] = {
         "local_ports": "write `forwards`, with 127.0.0.1: before the port",
     },
     "dependencies": {
+        **DEPENDENCY_HINTS,
         "port": "write `ports`, a list",
-        "deploy": "write `resources` directly below the dependency; there is one container of it",
-        "depends_on": "leave it out: dependencies start first, and `container.health_check` says when",
-        "secrets": "write `env`; variables of .env can be used there",
-        "scale": "leave it out: there is one container of a dependency",
-        "stop_grace_period": "leave it out: a dependency has 30 seconds to stop",
-        "platform": "leave it out: the image for the server's platform is pulled",
         "env_vars": "write `env`, a list of NAME=VALUE or a map",
-        "env_file": "write `env`; variables of .env can be used there",
-        "healthcheck": "write `health_check` below `container`",
         "health_check": "write it below `container`",
-        "build": "write it as one of the `services`",
         "routes": "write it as one of the `services`",
         "type": "write `image`, or the short form: `- postgres:16`",
         "version": "write it in `image`, or the short form: `- postgres:16`",
@@ -72,10 +65,9 @@ _FOREIGN: dict[str, dict[str, str]] = {
         "username": "write `user`",
     },
     "build": {
+        **BUILD_HINTS,
         "path": "write `context`",
         "file": "write `dockerfile`",
-        "cache_from": "leave it out: the builder's cache is used",
-        "platforms": "write `platform`",
     },
     "health_check": {
         "cmd": "write it below `container.health_check`",
@@ -121,25 +113,37 @@ _FOREIGN: dict[str, dict[str, str]] = {
 }
 
 
+def foreign_hint(key: str, section: str) -> str | None:
+    """The hint for a key of another tool; None for a key that no tool has.
+
+    Args:
+        key: The key as it is written.
+        section: "services", "container.health_check", "" for the top.
+    """
+    return _HINTS.get(section, {}).get(_normalized(key))
+
+
 def advice(key: str, known: Collection[str], section: str) -> tuple[str, str | None]:
     """The hint for an unknown key.
 
     Args:
         key: The key as it is written.
         known: The keys of the section.
-        section: "services", "container.health_check", "" for the top.
+        section: As for `foreign_hint`.
 
     Returns:
         The hint, and the known key of which it is a misspelling, if it is one.
     """
-    foreign = _FOREIGN.get(section, {})
-    if section in ("services", "dependencies"):
-        foreign = COMPOSE | foreign
-    normalized = key.lower().replace("-", "_")
-    if normalized in foreign:
-        return foreign[normalized], None
-    match = closest_match(normalized, known)
+    hint = foreign_hint(key, section)
+    if hint is not None:
+        return hint, None
+    match = closest_match(_normalized(key), known)
     if match is not None:
         return f"did you mean `{match}`?", match
-    similar = closest_match(normalized, foreign, 0.8)
-    return (foreign[similar] if similar else f"the keys here are {', '.join(known)}"), None
+    hints = _HINTS.get(section, {})
+    similar = closest_match(_normalized(key), hints, 0.8)
+    return (hints[similar] if similar else f"the keys here are {', '.join(known)}"), None
+
+
+def _normalized(key: str) -> str:
+    return key.lower().replace("-", "_")

@@ -13,7 +13,7 @@ from ftl.errors import ConfigError, UsageError
 from ftl.files import read_small_text
 from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.takeover import images
-from ftl.onboarding.takeover.compose_service import is_host
+from ftl.onboarding.takeover.compose.ports import is_host
 from ftl.onboarding.takeover.draft import Draft
 from ftl.onboarding.takeover.names import project_name
 from ftl.onboarding.takeover.nodes import Texts, entries, items, text

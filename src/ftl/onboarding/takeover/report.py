@@ -55,6 +55,7 @@ class Report:
         return sum(row.verdict is verdict for row in self.rows)
 
 
-def by_hint(hint: str) -> Verdict:
-    """The verdict that a hint for a foreign key stands for."""
-    return Verdict.LEFT_OUT if hint.startswith("leave it out") else Verdict.NEEDS_YOU
+def by_hint(hint: str) -> tuple[Verdict, str]:
+    """Verdict and text that the hint for a key of another tool stands for."""
+    reason = hint.removeprefix("leave it out: ")
+    return Verdict.NEEDS_YOU if reason == hint else Verdict.LEFT_OUT, reason

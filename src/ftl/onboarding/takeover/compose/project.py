@@ -5,32 +5,26 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ftl.config.models.field_types import keys_of
-from ftl.config.models.project import Dependency
-from ftl.config.read.foreign_keys import advice
+from ftl.config.read.foreign_keys import foreign_hint
 from ftl.config.values import scalars
 from ftl.config.yaml.tree import MappingNode, Node, is_null
 from ftl.databases import IMAGE_PORTS
 from ftl.dataclass import dataclass
 from ftl.errors import ConfigError
 from ftl.onboarding.takeover import images
-from ftl.onboarding.takeover.compose_files import ComposeFiles
-from ftl.onboarding.takeover.compose_service import Context, convert
+from ftl.onboarding.takeover.compose.conversion import Context
+from ftl.onboarding.takeover.compose.files import ComposeFiles
+from ftl.onboarding.takeover.compose.public import choose_public
+from ftl.onboarding.takeover.compose.service import convert
 from ftl.onboarding.takeover.draft import Draft
 from ftl.onboarding.takeover.nodes import Texts, entries, items, text
-from ftl.onboarding.takeover.report import Verdict
+from ftl.onboarding.takeover.report import Verdict, by_hint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from ftl.config.yaml.marks import Mark
-
-_TOP: dict[str, tuple[Verdict, str]] = {
-    "version": (Verdict.LEFT_OUT, "ftl.yaml has no version"),
-    "networks": (Verdict.LEFT_OUT, "a project has one private network"),
-    "include": (Verdict.CHANGED, "its services, in this file"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +85,7 @@ def take_over(files: Sequence[Path], base: Path, name: str, variables: Mapping[s
         else:
             draft.report.add(f"services.{key}", Verdict.LEFT_OUT if kind.name == "none" else Verdict.NEEDS_YOU,
                              kind.reason, _key_mark(root, key))  # fmt: skip
-    context.finish()
+    choose_public(context)
     _secrets(draft, root)
     _named_volumes(draft, root, texts)
     for key, mark in reader.extended.items():
@@ -134,22 +128,16 @@ def _key_mark(root: MappingNode, key: str) -> Mark | None:
 
 def _top(draft: Draft, root: MappingNode) -> None:
     for key, entry in root.entries.items():
-        if key in _TOP:
-            draft.report.add(key, *_TOP[key], entry.key)
+        if key == "include":
+            draft.report.add(key, Verdict.CHANGED, "its services, in this file", entry.key)
         elif key == "name":
             draft.report.add(key, Verdict.CHANGED, "project.name", entry.key)
         elif key.startswith("x-"):
-            draft.report.add(
-                key, Verdict.LEFT_OUT, "where its anchors are used, they are written out", entry.key
-            )
-        elif key not in ("services", "volumes", "secrets", "configs", "include"):
-            hint, _ = advice(key, (), "")
-            draft.report.add(
-                key,
-                Verdict.NEEDS_YOU,
-                f"FTL has no such key; {hint}" if hint else "FTL has no such key",
-                entry.key,
-            )
+            written_out = "where its anchors are used, they are written out"
+            draft.report.add(key, Verdict.LEFT_OUT, written_out, entry.key)
+        elif key not in ("services", "volumes", "secrets", "configs"):
+            hint = foreign_hint(key, "") or "neither Compose nor FTL has such a key"
+            draft.report.add(key, *by_hint(hint), entry.key)
 
 
 def _kind(
@@ -176,12 +164,7 @@ def _kind(
         return _Kind("none", "it has 0 replicas")
     if _is_one_off(key, services):
         return _Kind("one-off", _one_off_reason(key, services))
-    needed = [
-        one
-        for one in ("command", "entrypoint")
-        if node.get(one) is not None and one not in keys_of(Dependency)
-    ]
-    if node.get("build") is None and images.kind(image) in IMAGE_PORTS and not needed:
+    if node.get("build") is None and images.kind(image) in IMAGE_PORTS:
         return _Kind("dependency")
     return _Kind("service")
 

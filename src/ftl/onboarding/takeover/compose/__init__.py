@@ -1,0 +1,1 @@
+"""Compose files -> a draft of ftl.yaml."""

@@ -1,0 +1,123 @@
+"""Image and build of a Compose service."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.config.read.foreign_keys import foreign_hint
+from ftl.config.yaml.tree import MappingNode, is_null
+from ftl.onboarding.takeover.nodes import entries, items, text
+from ftl.onboarding.takeover.report import Verdict
+
+if TYPE_CHECKING:
+    from ftl.config.yaml.tree import Node
+    from ftl.onboarding.takeover.compose.conversion import Conversion
+
+
+def image(conversion: Conversion, key: str, node: Node) -> None:
+    """The image of a service that is not built."""
+    if conversion.node.get("build") is None:
+        conversion.keys["image"] = conversion.text(node)
+        conversion.add(key, Verdict.TAKEN)
+    else:
+        reason = "the built image goes to the server over SSH; with `image`, FTL pushes it to that registry"
+        conversion.add(key, Verdict.LEFT_OUT, reason)
+
+
+def build(conversion: Conversion, key: str, node: Node) -> None:
+    """The build of a service: a folder, or a mapping."""
+    if isinstance(node, MappingNode):
+        options = _options(conversion, node)
+        conversion.keys["build"] = options
+        folder = str(options["context"])
+    else:
+        folder = _folder(conversion.resolve(text(node)))
+        conversion.keys["build"] = folder
+        conversion.add(key, Verdict.TAKEN)
+    if "://" in folder or folder.startswith("git@"):
+        conversion.add(key, Verdict.NEEDS_YOU, f"clone {folder} and write its folder as `context`")
+        conversion.keys["build"] = "."
+    elif not (conversion.context.base / folder).is_dir():
+        conversion.add(key, Verdict.NEEDS_YOU, f"there is no folder {folder}")
+
+
+def _folder(path: str) -> str:
+    return path.rstrip("/") or "."
+
+
+def _options(conversion: Conversion, node: MappingNode) -> dict[str, object]:
+    context = _folder(conversion.resolve(text(node.get("context")) or "."))
+    options: dict[str, object] = {"context": context}
+    for key, value in entries(node).items():
+        if is_null(value):
+            continue
+        name = f"build.{key}"
+        match key:
+            case "context":
+                conversion.add(name, Verdict.TAKEN, node=value)
+            case "dockerfile" | "target":
+                options[key] = conversion.text(value)
+                conversion.add(name, Verdict.TAKEN, node=value)
+            case "dockerfile_inline":
+                file = f"Dockerfile.{conversion.name}"
+                inside = "" if context == "." else f"{context}/"
+                conversion.draft.files[f"{inside}{file}"] = text(value)
+                options["dockerfile"] = file
+                conversion.add(name, Verdict.CHANGED, f"the file {inside}{file}", value)
+            case "args":
+                options[key] = conversion.environment(value)
+                conversion.add(name, Verdict.TAKEN, node=value)
+            case "secrets":
+                _secrets(conversion, options, value)
+            case "platforms":
+                platforms = [conversion.text(item) for item in items(value)]
+                if len(platforms) == 1:
+                    options["platform"] = platforms[0]
+                    conversion.add(name, Verdict.CHANGED, "build.platform", value)
+                else:
+                    reason = "images are built for the server's platform"
+                    conversion.add(name, Verdict.LEFT_OUT, reason, value)
+            case _:
+                hint = foreign_hint(key, "build")
+                conversion.add_hint(name, hint or "neither Compose nor FTL has such a key", value)
+    if options.get("dockerfile") == "Dockerfile":
+        del options["dockerfile"]
+    return options
+
+
+def _secrets(conversion: Conversion, options: dict[str, object], node: Node) -> None:
+    """Build secrets by the file or variable that the top of the file names for them."""
+    context = conversion.context
+    usable: list[object] = []
+    for item in items(node):
+        name = text(item) or text(entries(item).get("source"))
+        source = entries(context.secrets.get(name))
+        file, variable = conversion.resolve(text(source.get("file"))), text(source.get("environment"))
+        identity = text(entries(item).get("target")) or name
+        if file and (context.base / file).is_file():
+            usable.append({"id": identity, "file": file})
+            continue
+        if variable and variable in context.texts.variables:
+            usable.append({"id": identity, "env": variable})
+            continue
+        missing = "name its file"
+        if variable:
+            missing = f"set the variable {variable}"
+        elif file:
+            missing = f"there is no file {file}"
+        todo = f"{missing}, and write `secrets: [{identity}]` below `build`"
+        conversion.add("build.secrets", Verdict.NEEDS_YOU, todo, item)
+    if usable:
+        options["secrets"] = usable
+        conversion.add("build.secrets", Verdict.TAKEN, node=node)
+
+
+def platform(conversion: Conversion, key: str, node: Node) -> None:
+    """The platform, which belongs to the build."""
+    built = conversion.keys.get("build")
+    if built is None:
+        conversion.add(key, Verdict.LEFT_OUT, "the image for the server's platform is pulled")
+        return
+    options = built if isinstance(built, dict) else {"context": built}
+    conversion.keys["build"] = {**options, "platform": conversion.text(node)}
+    conversion.add(key, Verdict.CHANGED, "build.platform")

@@ -1,0 +1,110 @@
+"""Conversion of one service of a Compose file: its keys so far, and the verdicts on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ftl.config.yaml.tree import MappingNode, Node, SequenceNode
+from ftl.onboarding.takeover.compose.other_proxies import labelled_routes
+from ftl.onboarding.takeover.nodes import entries, pairs, text
+from ftl.onboarding.takeover.report import Verdict, by_hint
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from ftl.config.yaml.marks import Mark
+    from ftl.onboarding.takeover.compose.port_forms import Port
+    from ftl.onboarding.takeover.draft import Draft
+    from ftl.onboarding.takeover.nodes import Texts
+
+
+@dataclass(slots=True)
+class Context:
+    """State that the services of one file share.
+
+    Attributes:
+        base: Folder of ftl.yaml.
+        names: Name in Compose -> name in ftl.yaml.
+        kinds: Name in Compose -> "service", "dependency", "none", "one-off".
+        secrets: The secrets at the top of the file.
+        candidates: Services that publish a port for HTTP, with it; one of them gets the domain.
+        marks: Place of `ports` of each candidate.
+    """
+
+    draft: Draft
+    texts: Texts
+    base: Path
+    names: Mapping[str, str]
+    kinds: Mapping[str, str]
+    secrets: Mapping[str, Node]
+    candidates: dict[str, Port] = field(default_factory=dict)
+    marks: dict[str, Mark] = field(default_factory=dict)
+
+
+class Conversion:
+    """A service that is being converted.
+
+    Attributes:
+        source: The name in Compose.
+        name: The name in ftl.yaml.
+        keys: Its keys in ftl.yaml.
+        labelled: Routes and port by the labels of another proxy.
+    """
+
+    def __init__(self, context: Context, source: str, node: MappingNode) -> None:
+        self.context = context
+        self.draft = context.draft
+        self.source = source
+        self.node = node
+        self.name = context.names[source]
+        self.is_dependency = context.kinds[source] == "dependency"
+        self.keys: dict[str, object] = {}
+        self.labels = pairs(node.get("labels")) | pairs(entries(node.get("deploy")).get("labels"))
+        self.labelled = labelled_routes(self.labels, pairs(node.get("environment")), self.resolve)
+
+    def add(self, key: str, verdict: Verdict, what: str = "", node: Node | None = None) -> None:
+        """Report the verdict on a key; what needs the user is a comment in ftl.yaml, too."""
+        path = f"services.{self.source}.{key}".rstrip(".")
+        entry = self.node.entries.get(key.partition(".")[0].partition("[")[0])
+        mark: Mark | None = node.mark if node is not None else entry.key if entry is not None else None
+        self.draft.report.add(path, verdict, what, mark)
+        if verdict is Verdict.NEEDS_YOU:
+            self.draft.note(self.name, f"{key}: {what}")
+
+    def add_hint(self, key: str, hint: str, node: Node | None = None) -> None:
+        """Report a key that FTL does not have, by the hint for it in ftl.yaml."""
+        self.add(key, *by_hint(hint), node)
+
+    def resolve(self, written: str) -> str:
+        """A text with the values that its variables have now."""
+        return self.context.texts.resolve(written)
+
+    def convert(self, written: str) -> str:
+        """A text with FTL's form of each variable."""
+        return self.context.texts.convert(written)
+
+    def text(self, node: Node | None) -> str:
+        """A single value for ftl.yaml."""
+        return self.convert(text(node))
+
+    def plain(self, node: Node) -> object:
+        """Any value for ftl.yaml."""
+        if isinstance(node, MappingNode):
+            return {key: self.plain(value) for key, value in entries(node).items()}
+        if isinstance(node, SequenceNode):
+            return [self.plain(item) for item in node.items]
+        return self.text(node)
+
+    def mapping(self, key: str) -> dict[str, object]:
+        """The mapping under a key of ftl.yaml so far."""
+        value = self.keys.get(key)
+        return value if isinstance(value, dict) else {}
+
+    def environment(self, node: Node) -> dict[str, str]:
+        """Variables of the service or of its build; one without a value is passed on."""
+        return {
+            name: self.convert(f"${{{name}}}" if value is None and name.isidentifier() else value or "")
+            for name, value in pairs(node).items()
+        }

@@ -1,0 +1,77 @@
+"""Command and environment of a Compose service."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TYPE_CHECKING
+
+from ftl.config.yaml.tree import SequenceNode
+from ftl.onboarding.folder import AppFolder
+from ftl.onboarding.takeover.nodes import entries, items, text
+from ftl.onboarding.takeover.report import Verdict
+
+if TYPE_CHECKING:
+    from ftl.config.yaml.tree import Node
+    from ftl.onboarding.takeover.compose.conversion import Conversion
+
+_OF_NGINX_PROXY = ("VIRTUAL_HOST", "VIRTUAL_PORT", "LETSENCRYPT_HOST", "LETSENCRYPT_EMAIL")
+
+
+def command(conversion: Conversion, key: str, node: Node) -> None:
+    """Command or entrypoint; an empty one is the image's."""
+    if isinstance(node, SequenceNode):
+        if node.items:
+            conversion.keys[key] = tuple(conversion.text(item) for item in node.items)
+    elif written := conversion.text(node).strip():
+        conversion.keys[key] = " ".join(written.split("\n")) if _has_no_quotes(written) else written
+    conversion.add(key, Verdict.TAKEN)
+
+
+def _has_no_quotes(written: str) -> bool:
+    try:
+        shlex.split(written)
+    except ValueError:
+        return False
+    return "'" not in written and '"' not in written
+
+
+def environment(conversion: Conversion, key: str, node: Node) -> None:
+    """Variables, without those for nginx-proxy."""
+    own = conversion.environment(node)
+    env = conversion.mapping("env") | {
+        name: value for name, value in own.items() if name not in _OF_NGINX_PROXY
+    }
+    if env:
+        conversion.keys["env"] = env
+    conversion.add(key, Verdict.CHANGED, "env")
+
+
+def env_file(conversion: Conversion, key: str, node: Node) -> None:
+    """Env files that exist; a dependency gets their variables one by one."""
+    kept: list[str] = []
+    for item in items(node):
+        path = conversion.resolve(text(item) or text(entries(item).get("path"))).removeprefix("./")
+        if not (conversion.context.base / path).is_file():
+            required = text(entries(item).get("required")) != "false"
+            verdict = Verdict.NEEDS_YOU if required else Verdict.LEFT_OUT
+            conversion.add(key, verdict, f"there is no file {path}: write it, and `env_file: {path}`")
+        elif conversion.is_dependency:
+            _inline(conversion, key, path)
+        else:
+            kept.append(path)
+    if kept:
+        conversion.keys["env_file"] = kept[0] if len(kept) == 1 else kept
+        conversion.add(key, Verdict.TAKEN)
+
+
+def _inline(conversion: Conversion, key: str, path: str) -> None:
+    """An env file of a dependency: its variables by name, since dependencies have no such key."""
+    written = AppFolder(conversion.context.base).read(path)
+    names = re.findall(r"^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=", written, re.MULTILINE)
+    env = {name: conversion.convert(f"${{{name}}}") for name in names}
+    conversion.keys["env"] = env | conversion.mapping("env")
+    if path == ".env":
+        conversion.add(key, Verdict.CHANGED, "env, with the variables of .env")
+    else:
+        conversion.add(key, Verdict.NEEDS_YOU, f"copy the variables of {path} to .env: `cat {path} >> .env`")

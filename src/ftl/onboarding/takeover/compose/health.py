@@ -1,0 +1,93 @@
+"""Health check of a Compose service."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ftl.config.values import scalars
+from ftl.config.yaml.tree import MappingNode
+from ftl.onboarding.takeover.nodes import entries, items, text
+from ftl.onboarding.takeover.report import Verdict
+
+if TYPE_CHECKING:
+    from ftl.config.yaml.tree import Node
+    from ftl.onboarding.takeover.compose.conversion import Conversion
+
+_LOCAL_URL = re.compile(
+    r"https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\]|\$\{?HOSTNAME\}?)(?::(\d+))?(/[^\s'\"|;&)]*)?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A health check: a path where it only requests one, else the command."""
+
+    command: str | tuple[str, ...] | None = None
+    path: str | None = None
+    port: int | None = None
+    disabled: bool = False
+
+
+def parse_check(node: Node | None) -> Check:
+    """The test of a health check."""
+    disabled = text(entries(node).get("disable")) == "true"
+    test = entries(node).get("test")
+    words = [text(item) for item in items(test)]
+    if disabled or words[:1] == ["NONE"]:
+        return Check(disabled=True)
+    if not words:
+        return Check()
+    if not isinstance(test, MappingNode) and len(words) == 1 and words[0] not in ("CMD", "CMD-SHELL"):
+        command: str | tuple[str, ...] = words[0]
+    elif words[0] == "CMD-SHELL":
+        command = " ".join(words[1:])
+    else:
+        command = tuple(words[1:]) if words[0] == "CMD" else tuple(words)
+    line = command if isinstance(command, str) else " ".join(command)
+    url = _LOCAL_URL.search(line)
+    simple = re.match(r"\s*(?:curl|wget|/usr/bin/curl)\b", line) and not re.search(
+        r"\|(?!\|)|&&|grep|--header|-H ", line
+    )
+    if url and simple:
+        return Check(command, url[2] or "/", int(url[1]) if url[1] else None)
+    return Check(command)
+
+
+def healthcheck(conversion: Conversion, key: str, node: Node) -> None:
+    """A health check: a path that FTL requests over the network, or a command in the container."""
+    check = parse_check(node)
+    if check.disabled:
+        conversion.add(key, Verdict.LEFT_OUT, "it is disabled: the port must accept a connection")
+        return
+    if check.command is None:
+        conversion.add(key, Verdict.LEFT_OUT, "it has no test")
+        return
+    port = conversion.keys.get("port")
+    usable = check.path is not None and _is_path(check.path) and not conversion.is_dependency
+    if usable and port is not None and check.port in (None, port):
+        conversion.keys["health_check"] = {"path": check.path}
+        how = "health_check.path: a request over the network, with FTL's own intervals"
+        conversion.add(key, Verdict.CHANGED, how)
+        return
+    command = check.command
+    section: dict[str, object] = {
+        "cmd": conversion.convert(command)
+        if isinstance(command, str)
+        else tuple(map(conversion.convert, command))
+    }
+    for name in ("interval", "timeout", "retries", "start_period"):
+        written = conversion.resolve(text(entries(node).get(name)))
+        if written and written not in ("0", "0s"):
+            section[name] = written
+    conversion.keys["container"] = conversion.mapping("container") | {"health_check": section}
+    conversion.add(key, Verdict.CHANGED, "container.health_check")
+
+
+def _is_path(path: str) -> bool:
+    try:
+        scalars.probe_path(path)
+    except scalars.InvalidValue:
+        return False
+    return True

@@ -1,0 +1,53 @@
+"""Choice of the public service of a Compose file, where no label says which it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.onboarding.takeover.compose.ports import HTTP
+from ftl.onboarding.takeover.report import Verdict
+
+if TYPE_CHECKING:
+    from ftl.onboarding.takeover.compose.conversion import Context
+
+_NAMES = ("web", "app", "frontend", "nginx", "proxy", "site", "server", "www", "client", "ui")
+
+
+def choose_public(context: Context) -> None:
+    """Give the route `/` to the most likely candidate; the others keep their published ports."""
+    services = context.draft.services
+    others = dict(context.candidates)
+    if others and not any("routes" in keys for keys in services.values()):
+        public = min(others, key=lambda key: _rank(context, key))
+        services[context.names[public]]["routes"] = [{"path": "/"}]
+        _report(context, public, Verdict.CHANGED, f"port: {others.pop(public).target} and the route /")
+    for key in others:
+        _keep_published(context, key)
+
+
+def _report(context: Context, key: str, verdict: Verdict, what: str) -> None:
+    context.draft.report.add(f"services.{key}.ports", verdict, what, context.marks[key])
+
+
+def _rank(context: Context, key: str) -> tuple[int, int]:
+    published = context.candidates[key].published or 0
+    return (
+        HTTP.index(published) if published in HTTP[:2] else len(HTTP),
+        _NAMES.index(key) if key in _NAMES else len(_NAMES),
+    )
+
+
+def _keep_published(context: Context, key: str) -> None:
+    name, port = context.names[key], context.candidates[key]
+    keys = context.draft.services[name]
+    if "routes" in keys:
+        return
+    route = "`routes: [{host: ..., path: /}]`"
+    todo = f"it was public at port {port.published}: give it a route with another host, {route}"
+    if port.published in (80, 443) or keys.get("replicas"):
+        _report(context, key, Verdict.NEEDS_YOU, todo)
+    else:
+        forwards = keys.get("forwards")
+        keys["forwards"] = [*(forwards if isinstance(forwards, list) else []), port.forward]
+        _report(context, key, Verdict.CHANGED, "forwards, without TLS; a route with a host is better")
+    context.draft.note(name, todo)

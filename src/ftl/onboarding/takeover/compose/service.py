@@ -1,0 +1,148 @@
+"""One service of a Compose file: a function for each key that FTL writes differently."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.config.read.compose_keys import SERVICE
+from ftl.config.read.foreign_keys import foreign_hint
+from ftl.config.yaml.tree import describe_kind, is_null
+from ftl.onboarding.takeover.compose import build, environment, health, labels, limits, ports, volumes
+from ftl.onboarding.takeover.compose.conversion import Conversion
+from ftl.onboarding.takeover.nodes import entries, items, text
+from ftl.onboarding.takeover.report import Verdict
+from ftl.suggestions import closest_match
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ftl.config.yaml.tree import MappingNode, Node
+    from ftl.onboarding.takeover.compose.conversion import Context
+
+_LATE = ("healthcheck", "deploy", "platform")
+"""Keys that depend on others: the port, the forwards, the build."""
+
+_ONE_OR_MORE = ("tmpfs", "extra_hosts", "devices", "cap_add", "cap_drop")
+
+
+def convert(context: Context, source: str, node: MappingNode) -> None:
+    """Convert a service into a service or a dependency of the draft."""
+    conversion = Conversion(context, source, node)
+    draft = context.draft
+    target = draft.dependencies if conversion.is_dependency else draft.services
+    target[conversion.name] = conversion.keys
+    if conversion.name != source:
+        what = f"its name is {conversion.name}; others must use that as host name"
+        conversion.add("", Verdict.CHANGED, what)
+    for key, value in entries(node).items():
+        if key not in _LATE:
+            _key(conversion, key, value)
+    ports.find_port(conversion)
+    for key in _LATE:
+        if key in node.entries:
+            _key(conversion, key, node.entries[key].value)
+    _one_writer(conversion)
+
+
+def _one_writer(conversion: Conversion) -> None:
+    """Let a foreign image with data stop before its successor starts, unless it has replicas on the same data."""
+    keys = conversion.keys
+    mounts = keys.get("volumes")
+    named = isinstance(mounts, list) and any(not str(mount).startswith("/") for mount in mounts)
+    if not conversion.is_dependency and "image" in keys and named and keys.get("replicas", 1) == 1:
+        keys["recreate"] = True
+        reason = "with recreate: true, since two containers must not write to one volume"
+        conversion.add("volumes", Verdict.TAKEN, reason)
+
+
+def _key(conversion: Conversion, key: str, node: Node) -> None:
+    if is_null(node) or key.startswith("x-"):
+        return
+    known, form = SERVICE.get(key), describe_kind(node)
+    if known is not None and known.forms and form not in known.forms:
+        conversion.add(key, Verdict.NEEDS_YOU, f"it is {form}, which Compose does not have there")
+    elif known is None:
+        match = closest_match(key, SERVICE)
+        hint = foreign_hint(key, "services") or "neither Compose's specification nor FTL has such a key"
+        conversion.add(key, Verdict.NEEDS_YOU, f"did you mean `{match}`?" if match else hint)
+    elif conversion.is_dependency and known.dependency_hint and key not in _HANDLERS_OF_DEPENDENCIES:
+        conversion.add_hint(key, known.dependency_hint)
+    elif key in _HANDLERS:
+        _HANDLERS[key](conversion, key, node)
+    elif known.hint:
+        conversion.add_hint(key, known.hint)
+    else:
+        _same(conversion, key, node)
+
+
+def _same(conversion: Conversion, key: str, node: Node) -> None:
+    """A key that means here what it means in Compose."""
+    plain = conversion.plain(node)
+    if isinstance(plain, str) and key in _ONE_OR_MORE:
+        plain = [plain]
+    if key == "extra_hosts" and isinstance(plain, dict):
+        plain = [f"{host}:{address}" for host, address in plain.items()]
+    elif key == "extra_hosts" and isinstance(plain, list):
+        plain = [str(item).replace("=", ":", 1) for item in plain]
+    elif key == "tmpfs" and isinstance(plain, list):
+        mounted = conversion.keys.get("tmpfs")
+        plain = [*(mounted if isinstance(mounted, list) else []), *plain]
+    if plain not in ("", [], {}):
+        conversion.keys[key] = plain
+    conversion.add(key, Verdict.TAKEN)
+
+
+def _depends_on(conversion: Conversion, key: str, node: Node) -> None:
+    context = conversion.context
+    named = list(entries(node)) or [text(item) for item in items(node)]
+    services = [context.names[name] for name in named if context.kinds.get(name) == "service"]
+    if not services:
+        conversion.add(key, Verdict.LEFT_OUT, "dependencies are healthy before services start")
+        return
+    conversion.keys["depends_on"] = services
+    only = "for services; dependencies always come first" if len(services) < len(named) else ""
+    conversion.add(key, Verdict.TAKEN, only)
+
+
+def _profiles(conversion: Conversion, key: str, _node: Node) -> None:
+    reason = "the profile is active; for a variant of the project, write ftl.NAME.yaml"
+    conversion.add(key, Verdict.LEFT_OUT, reason)
+
+
+def _secrets(conversion: Conversion, key: str, _node: Node) -> None:
+    todo = (
+        "write each in the project's `secrets`, and name it here in `secrets`: "
+        "`{name: A, file: /run/secrets/a}`"
+    )
+    conversion.add(key, Verdict.NEEDS_YOU, todo)
+
+
+_HANDLERS: dict[str, Callable[[Conversion, str, Node], None]] = {
+    "image": build.image,
+    "build": build.build,
+    "platform": build.platform,
+    "command": environment.command,
+    "entrypoint": environment.command,
+    "environment": environment.environment,
+    "env_file": environment.env_file,
+    "volumes": volumes.volumes,
+    "ports": ports.ports,
+    "expose": ports.expose,
+    "healthcheck": health.healthcheck,
+    "labels": labels.labels,
+    "deploy": limits.deploy,
+    "scale": limits.scale,
+    "mem_limit": limits.limit,
+    "cpus": limits.limit,
+    "pids_limit": limits.limit,
+    "ulimits": limits.ulimits,
+    "stop_grace_period": limits.stop_grace_period,
+    "restart": limits.restart,
+    "depends_on": _depends_on,
+    "profiles": _profiles,
+    "secrets": _secrets,
+}
+"""Functions by key of Compose; for other keys the table of Compose's keys decides."""
+
+_HANDLERS_OF_DEPENDENCIES = ("deploy", "env_file", "healthcheck")
+"""Keys that a dependency has in another form, although the hint in ftl.yaml is another one."""

@@ -1,0 +1,107 @@
+"""Mounts of a Compose service: volumes, folders of the server, tmpfs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from ftl.config.yaml.tree import MappingNode
+from ftl.onboarding.takeover.nodes import entries, items, text
+from ftl.onboarding.takeover.report import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ftl.config.yaml.tree import Node
+    from ftl.onboarding.takeover.compose.conversion import Conversion
+
+_LONG_FORM = {"type", "source", "target", "read_only", "consistency"}
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A mount.
+
+    Attributes:
+        kind: volume, bind, tmpfs, anonymous, or another one of the long form.
+        dropped: Options that FTL does not have.
+    """
+
+    kind: Literal["volume", "bind", "tmpfs", "anonymous"] | str
+    source: str
+    target: str
+    read_only: bool = False
+    dropped: str = ""
+
+    @property
+    def item(self) -> str:
+        """The mount as an item of `volumes`."""
+        return f"{self.source}:{self.target}{':ro' if self.read_only else ''}"
+
+
+def parse_mount(item: Node, resolve: Callable[[str], str]) -> Mount:
+    """A mount in the short or the long form."""
+    if isinstance(item, MappingNode):
+        long = {key: resolve(text(value)) for key, value in entries(item).items()}
+        kind, source = long.get("type", "volume"), long.get("source", "")
+        dropped = ", ".join(key for key in long if key not in _LONG_FORM)
+        kind = "anonymous" if kind == "volume" and not source else kind
+        return Mount(kind, source, long.get("target", ""), long.get("read_only") == "true", dropped)
+    parts = resolve(text(item)).split(":")
+    if len(parts) == 1:
+        return Mount("anonymous", "", parts[0])
+    source, target = parts[0], parts[1]
+    options = parts[2].split(",") if len(parts) > 2 else []
+    dropped = ", ".join(option for option in options if option not in ("ro", "rw"))
+    return Mount("bind" if re.match(r"[./~]", source) else "volume", source, target, "ro" in options, dropped)
+
+
+def volumes(conversion: Conversion, key: str, node: Node) -> None:
+    """Mounts; of several at one path the last one counts."""
+    by_target: dict[str, str] = {}
+    for index, item in enumerate(items(node)):
+        mount = parse_mount(item, conversion.resolve)
+        verdict, what = _verdict(conversion, mount)
+        conversion.add(f"{key}[{index}]", verdict, what, item)
+        if verdict is Verdict.TAKEN:
+            by_target[mount.target.rstrip("/")] = mount.item
+        elif verdict is Verdict.CHANGED:
+            tmpfs = conversion.keys.get("tmpfs")
+            conversion.keys["tmpfs"] = [*(tmpfs if isinstance(tmpfs, list) else []), mount.target]
+    if by_target:
+        conversion.keys["volumes"] = list(by_target.values())
+
+
+def _verdict(conversion: Conversion, mount: Mount) -> tuple[Verdict, str]:
+    if not mount.target:
+        return Verdict.NEEDS_YOU, "it has no target"
+    match mount.kind:
+        case "volume" if re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", mount.source):
+            return Verdict.TAKEN, f"without {mount.dropped}" if mount.dropped else ""
+        case "anonymous":
+            return Verdict.LEFT_OUT, f"{mount.target} has no name, and so is gone with the container"
+        case "tmpfs":
+            return Verdict.CHANGED, "tmpfs"
+        case "bind" if mount.source.startswith("/"):
+            if mount.source.endswith("docker.sock"):
+                return Verdict.TAKEN, "the container rules the server's engine"
+            return Verdict.TAKEN, "a path of the server: its files must be there"
+        case "bind" if mount.source.startswith("~"):
+            todo = f"write {mount.source} as a path of the server: `/home/USER/...:{mount.target}`"
+            return Verdict.NEEDS_YOU, todo
+        case "bind":
+            return _local(conversion, mount)
+    return Verdict.NEEDS_YOU, f"FTL has no mounts of the kind {mount.kind}"
+
+
+def _local(conversion: Conversion, mount: Mount) -> tuple[Verdict, str]:
+    """A file or folder of the project, which is not on the server."""
+    path = conversion.context.base / mount.source
+    if conversion.node.get("build") is not None and path.is_dir():
+        return Verdict.LEFT_OUT, f"for development: the image has the files of {mount.source}"
+    if path.is_file() or mount.read_only:
+        copied = f"build {mount.source} into an image (`COPY {mount.source} {mount.target}`)"
+        return Verdict.NEEDS_YOU, f"{copied}, or copy it to the server and mount it from there"
+    todo = f"use a volume (`NAME:{mount.target}`), and copy the data"
+    return Verdict.NEEDS_YOU, f"{mount.source} is a folder of this machine: {todo}"
