@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from ftl.dataclass import dataclass
 
 VALUE, LIST, MAP = "a single value", "a list", "a mapping"
 
