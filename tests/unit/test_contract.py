@@ -93,6 +93,7 @@ LABELS = {
     "REPLICA": "ftl.replica",
     "GENERATION": "ftl.generation",
     "ADDED": "ftl.added",
+    "DRILL": "ftl.drill",
     "RESTART": "ftl.restart",
     "ROLE_SERVICE": "service",
     "ROLE_DEPENDENCY": "dependency",

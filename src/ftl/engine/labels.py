@@ -13,6 +13,7 @@ ADDED = "ftl.added"  # it joined when its release was live already
 JOB = "ftl.job"  # its name
 SCHEDULE = "ftl.schedule"  # five fields
 WHEN = "ftl.when"  # schedule, time zone and timeout in seconds, for the script that cron runs
+DRILL = "ftl.drill"  # a throwaway database of `ftl restore --drill`
 RESTART = "ftl.restart"  # the restart policy that it was created with
 
 ROLE_SERVICE = "service"

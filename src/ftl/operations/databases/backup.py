@@ -162,11 +162,15 @@ async def _kind(session: Session, container: Container) -> DumpKind | None:
 
 def docker_exec(session: Session, container: str, script: str, *arguments: str) -> list[str]:
     """Command line that runs a script of this package in a container."""
+    inner = ("sh", "-c", script_text(script), "sh", *arguments)
+    return docker_script(session.machine, 'docker exec -i "$@"', "ftl-dump", container, *inner)
+
+
+def script_text(script: str) -> str:
+    """A script of this package that runs in a container."""
     text = program(__package__, script)
-    if script == "restore.sh":
-        text = program(__package__, "dump.sh").partition("case $1 in")[0] + text
-    return docker_script(
-        session.machine, 'docker exec -i "$@"', "ftl-dump", container, "sh", "-c", text, "sh", *arguments
+    return (
+        program(__package__, "dump.sh").partition("case $1 in")[0] + text if script == "restore.sh" else text
     )
 
 

@@ -21,7 +21,8 @@ from ftl.deploy.plan.desired.specs import dependency_container
 from ftl.engine import labels
 from ftl.errors import FtlError
 from ftl.events import Note
-from ftl.figures import count
+from ftl.figures import count, duration
+from ftl.figures import size as size_text
 from ftl.operations.databases.backup import (
     CHUNK,
     STDOUT,
@@ -33,15 +34,19 @@ from ftl.operations.databases.backup import (
     end,
     progress,
     read_errors,
+    script_text,
 )
 from ftl.operations.databases.dumps import ENDS, Ends, check_whole
+from ftl.operations.guard import guarded
 from ftl.operations.selection import select_container
+from ftl.programs import program
 from ftl.proxy.docker_script import docker_script
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from ftl.config import Project
+    from ftl.engine.api import Engine
     from ftl.engine.values import Container
     from ftl.events import Emit
     from ftl.host.session import Session
@@ -51,7 +56,14 @@ READY_SECONDS = 120.0
 """Time that a database gets to start."""
 
 SCRIPT_SECONDS = 60.0
-STOP_SECONDS = 30.0
+SWAP_SECONDS = 900.0
+"""Time for a script, and for one that waits until Redis has ended a save."""
+
+STALL_SECONDS = 3600.0
+"""Limit for a database that reads nothing, since an index of a large table takes long."""
+
+DRILL_SECONDS = 6 * 3600.0
+"""Time to live of a throwaway database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +120,7 @@ async def restore(request: RestoreRequest, session: Session, emit: Emit) -> Rest
     began = time.monotonic()
     container = await select_container(session, request.project.name, request.name)
     kind = await detect(session, container, request.name)
+    await _remove_drills(session.engine, request.project.name)
     with ExitStack() as files:
         source = files.enter_context(_open(request.file))
         ends = _ends(source)
@@ -192,6 +205,7 @@ async def _drill(
         labels.PROJECT: request.project.name,
         labels.SERVICE: request.name,
         labels.ROLE: labels.ROLE_RUN,
+        labels.DRILL: "true",
     }
     spec = replace(
         dependency_container(request.project, dependency).spec,
@@ -203,17 +217,27 @@ async def _drill(
         restart="no",
     )
     name = f"{request.project.name}-{request.name}-drill-{secrets.token_hex(4)}"
-    try:
-        drill = await shielded(session.engine.create(name, spec))
-        if kind.tool == "redis-cli":
-            await _put_file(session, drill, "/data/dump.rdb", source, progress(request.name, "restore", emit))
-        await session.engine.start(drill)
-        await _ready(session, drill, request.name, kind)
-        if kind.tool == "redis-cli":
-            return await _count(session, drill, kind)
-        return await _restore(session, drill, request.name, kind, source, "drill", emit)
-    finally:
-        await shielded(session.engine.remove(name, force=True))
+    async with guarded(session.machine, "run", name, f"{DRILL_SECONDS:.0f}"):
+        try:
+            drill = await shielded(session.engine.create(name, spec))
+            if kind.tool == "redis-cli":
+                tell = progress(request.name, "restore", emit)
+                await _put_file(session, drill, "/data/dump.rdb", source, tell)
+            await session.engine.start(drill)
+            await _ready(session, drill, request.name, kind)
+            if kind.tool == "redis-cli":
+                return await _count(session, drill, kind)
+            return await _restore(session, drill, request.name, kind, source, "drill", emit)
+        finally:
+            await shielded(session.engine.remove(name, force=True))
+
+
+async def _remove_drills(engine: Engine, project: str) -> None:
+    """Remove throwaway databases that were left behind, with their data: the server went down meanwhile."""
+    marks = {labels.PROJECT: project, labels.ROLE: labels.ROLE_RUN, labels.DRILL: "true"}
+    for one in await engine.containers(labels=marks):
+        if one.state in ("exited", "dead") or time.time() - one.created > DRILL_SECONDS:
+            await engine.remove(one.id, force=True)
 
 
 async def _restore(
@@ -238,19 +262,21 @@ async def _restore_redis(
     source: BinaryIO,
     tell: Callable[[int], None],
 ) -> None:
-    """Replace the file that Redis reads at its start, while it is stopped."""
-    argv = docker_exec(session, container, "restore.sh", "prepare", kind.tool, "keep", "")
-    done = await session.machine.run(argv, timeout=SCRIPT_SECONDS)
-    path = done.stdout.decode("utf-8", "replace").strip()
-    if done.exit_code != 0 or not path.startswith("/"):
+    """Replace the file that Redis reads at its start: it is put beside first, then one script does the rest.
+
+    Cut before that script, nothing has changed; the script goes on without us.
+    """
+    size = source.seek(0, 2)
+    source.seek(0)
+    argv = docker_exec(session, container, "restore.sh", "put", kind.tool, "keep", str(size))
+    await _feed(session, argv, chunks(source), name, tell)
+    swap = program(__package__, "swap.sh")
+    argv = docker_script(session.machine, swap, "ftl-restore", container, script_text("restore.sh"))
+    done = await session.machine.run(argv, timeout=SWAP_SECONDS)
+    if done.exit_code != 0:
         raise FtlError(
-            f"{name} cannot be restored", cause=done.stderr.decode("utf-8", "replace").strip() or path
+            f"the restore of {name} failed", cause=done.stderr.decode("utf-8", "replace").strip() or None
         )
-    await session.engine.stop(container, timeout=STOP_SECONDS)
-    try:
-        await _put_file(session, container, path, source, tell)
-    finally:
-        await shielded(session.engine.start(container))
     await _ready(session, container, name, kind)
 
 
@@ -278,7 +304,7 @@ async def _put_file(
 async def _feed(
     session: Session, argv: list[str], data: AsyncIterator[bytes], name: str, tell: Callable[[int], None]
 ) -> None:
-    """Run a command on the server with a stream as its stdin."""
+    """Run a command on the server with a stream as its stdin; it may not stand still for `STALL_SECONDS`."""
     process = await session.machine.start(argv)
     assert process.stdin is not None
     assert process.stdout is not None
@@ -289,12 +315,19 @@ async def _feed(
         with suppress(ConnectionError):  # it has ended, and its status says why
             async for chunk in data:
                 process.stdin.write(chunk)
-                await process.stdin.drain()
+                async with asyncio.timeout(STALL_SECONDS):
+                    await process.stdin.drain()
                 size += len(chunk)
                 tell(size)
             process.stdin.write_eof()
-        status = await process.wait()
-        text = await errors
+        async with asyncio.timeout(STALL_SECONDS):
+            status = await process.wait()
+            text = await errors
+    except TimeoutError:
+        raise FtlError(
+            f"the restore of {name} failed",
+            cause=f"after {size_text(size)} it has read nothing for {duration(STALL_SECONDS)}, and has not ended",
+        ) from None
     finally:
         errors.cancel()
         output.cancel()

@@ -1,14 +1,17 @@
 # Restores a dump from stdin. Runs in the database's container, with its env; dump.sh's `secret` comes before it.
 #
-# $1: "ready" (whether the database accepts clients), "restore", or "count" (prints what there is); $2: the tool that made
-# the dump; $3: "keep" or "drill"; $4: what the replaced database of PostgreSQL is called afterwards.
+# $1: "ready" (whether the database accepts clients), "restore", or "count" (prints what there is); of Redis "put" (the
+# dump beside the data) and "swap"; $2: the tool that made the dump; $3: "keep" or "drill"; $4: what the replaced database
+# of PostgreSQL is called afterwards, or the bytes of the dump of Redis.
 action=$1 tool=$2 mode=$3 kept=$4
+# Seconds that a restore waits for a lock that a client has.
+patience=60
 case $tool in
 pg_dump)
     user=${POSTGRES_USER:-postgres}
     database=${POSTGRES_DB:-$user}
     PGPASSWORD=$(secret POSTGRES_PASSWORD)
-    PGOPTIONS='-c client_min_messages=warning'
+    PGOPTIONS="-c client_min_messages=warning -c lock_timeout=${patience}s"
     export PGPASSWORD PGOPTIONS
     sql() { # DATABASE [OPTION...]: stdin
         name=$1
@@ -22,6 +25,7 @@ mariadb-dump | mysqldump)
     export MYSQL_PWD
     client=mysql
     if command -v mariadb >/dev/null 2>&1; then client=mariadb; fi
+    query() { "$client" --user=root --skip-column-names --batch --execute="$1"; }
     ;;
 redis-cli)
     REDISCLI_AUTH=$(secret REDIS_PASSWORD)
@@ -61,15 +65,35 @@ ALTER DATABASE :"kept" ALLOW_CONNECTIONS true;
 END
     done
     echo 'ALTER DATABASE :"database" ALLOW_CONNECTIONS true' | sql template1 -v database="$database"
+    # A transaction that was prepared, or one in another database, ends by nobody's session.
+    sql template1 -v database="$database" <<'END' >&2
+SELECT 'it is in use by ' || coalesce(usename, '?') || '@' || coalesce(host(client_addr), 'local') || ' ' || application_name
+    || ' (' || coalesce(state, '') || ')' FROM pg_stat_activity WHERE datname = :'database'
+UNION ALL SELECT 'it is in use by the prepared transaction ' || gid FROM pg_prepared_xacts WHERE database = :'database';
+END
     drop
     exit 1
     ;;
 'ready mariadb-dump' | 'ready mysqldump') "$client" --host=127.0.0.1 --user=root --execute='SELECT 1' >/dev/null ;;
 'count mariadb-dump' | 'count mysqldump')
-    "$client" --user=root --skip-column-names --batch --execute="SELECT count(*) FROM information_schema.tables
+    query "SELECT count(*) FROM information_schema.tables
         WHERE table_schema NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')"
     ;;
-'restore mariadb-dump' | 'restore mysqldump') exec "$client" --user=root ;;
+'restore mariadb-dump' | 'restore mysqldump')
+    # A client with an open transaction has a lock on each table that it has read, for a year by default.
+    errors=$("$client" --user=root \
+        --init-command="SET SESSION lock_wait_timeout=$patience, innodb_lock_wait_timeout=$patience" 2>&1 >/dev/null)
+    status=$?
+    [ -z "$errors" ] || printf '%s\n' "$errors" >&2
+    case $errors in
+    *'ERROR 1205 '*)
+        query "SELECT concat('a table may be locked by the client ', id, ', ', user, '@', host, ' (', command, ' for ', time,
+            ' s)') FROM information_schema.processlist WHERE id <> connection_id() AND user NOT IN ('system user',
+            'event_scheduler') ORDER BY time DESC LIMIT 5" >&2
+        ;;
+    esac
+    exit "$status"
+    ;;
 'ready mongodump') mongosh --quiet --eval 'db.runCommand({ping: 1})' >/dev/null ;;
 'count mongodump') echo '-' ;;
 'restore mongodump')
@@ -82,13 +106,46 @@ END
     ;;
 'ready redis-cli') [ "$(redis-cli PING)" = PONG ] ;;
 'count redis-cli') redis-cli DBSIZE ;;
-'prepare redis-cli')
-    # Prints where the dump is; from now on, stopping does not write over it.
-    if [ "$(redis-cli CONFIG GET appendonly | tail -n 1)" = yes ]; then
-        echo 'it has appendonly on, and would not read a dump' >&2
+'put redis-cli' | 'swap redis-cli')
+    setting() { redis-cli CONFIG GET "$1" | tail -n 1; }
+    folder=$(setting dir)
+    case $folder in
+    /*) ;;
+    *)
+        echo "its folder is not known: $folder" >&2
+        exit 1
+        ;;
+    esac
+    new=$folder/ftl-restore.rdb
+    if [ "$action" = put ]; then
+        if [ "$(setting appendonly)" = yes ]; then
+            echo 'it has appendonly on, and would not read a dump' >&2
+            exit 1
+        fi
+        trap 'rm -f "$new.part"' EXIT
+        cat >"$new.part" || exit
+        if [ "$(wc -c <"$new.part")" -ne "$kept" ]; then
+            echo 'the dump was cut on its way' >&2
+            exit 1
+        fi
+        if command -v redis-check-rdb >/dev/null && ! checked=$(redis-check-rdb "$new.part"); then
+            printf 'redis-check-rdb: %s\n' "$checked" >&2
+            exit 1
+        fi
+        chmod 644 "$new.part" && mv -f "$new.part" "$new"
+        exit
+    fi
+    # From now on neither stopping it nor a save that is under way writes over the file. A restart brings `save` back.
+    before=$(setting save)
+    redis-cli CONFIG SET save '' >/dev/null || exit
+    for _ in $(seq 600); do
+        redis-cli INFO persistence | grep -q '^rdb_bgsave_in_progress:0' && break
+        sleep 1
+    done
+    sync
+    if ! mv -f "$new" "$folder/$(setting dbfilename)"; then
+        redis-cli CONFIG SET save "$before" >/dev/null
         exit 1
     fi
-    printf '%s/%s\n' "$(redis-cli CONFIG GET dir | tail -n 1)" "$(redis-cli CONFIG GET dbfilename | tail -n 1)"
-    redis-cli CONFIG SET save '' >/dev/null
     ;;
 esac

@@ -1,29 +1,22 @@
 """Commands in containers that are attached to FTL's terminal or pipes, and end with it.
 
-The docker CLI on the server does the work, over the system's ssh: terminals, window sizes and pipes are theirs. The
-engine never ends a command whose client is gone (moby issue 9098), so a guard on the server does: it gets heartbeats,
-and ends the command when they stop.
+The docker CLI on the server does the work, over the system's ssh: terminals, window sizes and pipes are theirs. A
+guard on the server ends the command when we are gone.
 """
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
-from ftl.errors import EngineError, FtlError
+from ftl.errors import EngineError
+from ftl.operations.guard import guarded
 from ftl.programs import program
 from ftl.proxy.docker_script import docker_script
 
 if TYPE_CHECKING:
-    from asyncio.subprocess import Process
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
 
     from ftl.ssh.machine import Machine
-
-HEARTBEAT = 5.0
-PATIENCE = 30
-"""Seconds between heartbeats, and until a missing one ends the command."""
 
 
 async def attach(
@@ -46,7 +39,7 @@ async def attach(
         guard: The kind, container, and token or time to live for the guard.
         prepare: Called under the guard, before the script.
     """
-    async with _guarded(machine, guard):
+    async with guarded(machine, *guard):
         if prepare is not None:
             await prepare()
         return await machine.attach(_command(machine, script, name, *arguments), terminal=terminal)
@@ -69,42 +62,3 @@ async def detach(machine: Machine, script: str, name: str, *arguments: str) -> i
 
 def _command(machine: Machine, script: str, name: str, *arguments: str) -> list[str]:
     return docker_script(machine, program(__package__, script), name, *arguments)
-
-
-@asynccontextmanager
-async def _guarded(machine: Machine, arguments: tuple[str, ...]) -> AsyncIterator[None]:
-    """End the command on the server when this block is left by an error, or we are gone.
-
-    Neither the guard's begin nor its end is awaited, which would cost round trips: its session is asked for first, and
-    without the last word it finds out by itself that the command has ended.
-    """
-    starting = asyncio.create_task(
-        machine.start(_command(machine, "guard.sh", "ftl-guard", str(PATIENCE), *arguments))
-    )
-    beating = asyncio.create_task(_beat(starting))
-    await asyncio.sleep(0)  # it starts now
-    try:
-        yield
-        with suppress(FtlError, ConnectionError):
-            _stdin(await starting).write(b"done\n")
-    finally:
-        for task in (beating, starting):
-            task.cancel()
-        await asyncio.wait({beating, starting})
-        if not starting.cancelled() and starting.exception() is None:
-            _stdin(starting.result()).close()
-
-
-async def _beat(starting: asyncio.Task[Process]) -> None:
-    """Send heartbeats; a connection that is lost shows in the attached command."""
-    with suppress(FtlError, ConnectionError):
-        process = await asyncio.shield(starting)
-        while process.returncode is None:
-            _stdin(process).write(b"beat\n")
-            await _stdin(process).drain()
-            await asyncio.sleep(HEARTBEAT)
-
-
-def _stdin(process: Process) -> asyncio.StreamWriter:
-    assert process.stdin is not None
-    return process.stdin

@@ -1,0 +1,74 @@
+"""Guard: ends what runs on a server for an FTL that is gone.
+
+The engine never ends a command whose client is gone (moby issue 9098), so a script on the server does: it gets
+heartbeats, and acts when they stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+from ftl.errors import FtlError
+from ftl.programs import program
+from ftl.proxy.docker_script import docker_script
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from collections.abc import AsyncIterator
+
+    from ftl.ssh.machine import Machine
+
+HEARTBEAT = 5.0
+PATIENCE = 30
+"""Seconds between heartbeats, and until a missing one makes the guard act."""
+
+
+@asynccontextmanager
+async def guarded(machine: Machine, kind: str, container: str, limit: str) -> AsyncIterator[None]:
+    """End a command, or remove a container, when this block is left by an error, or we are gone.
+
+    Neither the guard's begin nor its end is awaited, which would cost round trips: its session is asked for first, and
+    without the last word it finds out by itself that the command has ended.
+
+    Args:
+        machine: The server; its engine's URL has been asked for.
+        kind: "exec" ends a command in a container, "run" removes a container.
+        container: The container.
+        limit: The token of an exec, or the seconds that a run may take.
+    """
+    starting = asyncio.create_task(
+        machine.start(
+            docker_script(
+                machine, program(__package__, "guard.sh"), "ftl-guard", str(PATIENCE), kind, container, limit
+            )
+        )
+    )
+    beating = asyncio.create_task(_beat(starting))
+    await asyncio.sleep(0)  # it starts now
+    try:
+        yield
+        with suppress(FtlError, ConnectionError):
+            _stdin(await starting).write(b"done\n")
+    finally:
+        for task in (beating, starting):
+            task.cancel()
+        await asyncio.wait({beating, starting})
+        if not starting.cancelled() and starting.exception() is None:
+            _stdin(starting.result()).close()
+
+
+async def _beat(starting: asyncio.Task[Process]) -> None:
+    """Send heartbeats; a connection that is lost shows in the attached command."""
+    with suppress(FtlError, ConnectionError):
+        process = await asyncio.shield(starting)
+        while process.returncode is None:
+            _stdin(process).write(b"beat\n")
+            await _stdin(process).drain()
+            await asyncio.sleep(HEARTBEAT)
+
+
+def _stdin(process: Process) -> asyncio.StreamWriter:
+    assert process.stdin is not None
+    return process.stdin

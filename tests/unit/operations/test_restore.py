@@ -1,0 +1,288 @@
+"""Restores: clients in the way, cuts in the middle, and throwaway databases left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from ftl.config.models.project import Dependency, Project, ProjectInfo, Server
+from ftl.engine import labels
+from ftl.engine.values import ContainerSpec
+from ftl.errors import FtlError, ServerError
+from ftl.host.session import Session
+from ftl.operations.databases.backup import script_text
+from ftl.operations.databases.restore import (
+    DRILL_SECONDS,
+    STALL_SECONDS,
+    Restored,
+    RestoreRequest,
+    _feed,
+    _remove_drills,
+    restore,
+)
+from ftl.releases.store import ensure_store, read_history
+from tests.support.clock import run
+from tests.support.fake_engine import FakeEngine
+from tests.support.fake_machine import Answer, FakeMachine, FakeProcess
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
+
+    from ftl.engine.api import Engine
+    from ftl.ssh.machine import Machine
+
+RDB = b"REDIS0010" + b"x" * 2000 + b"\xff" + b"checksum"
+PROJECT = Project(
+    project=ProjectInfo(name="shop"),
+    server=Server(host="server"),
+    services=(),
+    dependencies=(Dependency(name="db", image="db"),),
+)
+
+
+# --- in the container -------------------------------------------------------------------------------
+
+REDIS = """#!/bin/sh
+case "$*" in
+"CONFIG GET dir") printf 'dir\\n%s\\n' "$HOME/data" ;;
+"CONFIG GET dbfilename") printf 'dbfilename\\ndump.rdb\\n' ;;
+"CONFIG GET appendonly") printf 'appendonly\\n%s\\n' "${APPENDONLY:-no}" ;;
+"CONFIG GET save") printf 'save\\n3600 1\\n' ;;
+INFO*) echo "rdb_bgsave_in_progress:0" ;;
+*) echo "$*" >>"$HOME/log" ;;
+esac
+"""
+
+
+class Container:
+    """A folder that stands for a database's container; its programs are ours."""
+
+    def __init__(self, home: Path, **programs: str) -> None:
+        self.home = home
+        self.data = home / "data"
+        self.data.mkdir()
+        (home / "bin").mkdir()
+        for name, text in programs.items():
+            (home / "bin" / name).write_text(text)
+            (home / "bin" / name).chmod(0o755)
+
+    def run(self, *arguments: str, stdin: bytes = b"", **env: str) -> subprocess.CompletedProcess[bytes]:
+        """Run restore.sh."""
+        path = f"{self.home}/bin:{os.environ['PATH']}"
+        argv = ["sh", "-c", script_text("restore.sh"), "sh", *arguments]
+        return subprocess.run(
+            argv,
+            input=stdin,
+            env={"HOME": str(self.home), "PATH": path, **env},
+            capture_output=True,
+            check=False,
+        )
+
+    def files(self) -> dict[str, bytes]:
+        """What its data folder has."""
+        return {path.name: path.read_bytes() for path in self.data.iterdir()}
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Container:
+    """A Redis with data."""
+    container = Container(
+        tmp_path, **{"redis-cli": REDIS, "redis-check-rdb": '#!/bin/sh\ngrep -q REDIS "$1"\n'}
+    )
+    (container.data / "dump.rdb").write_bytes(b"the data")
+    return container
+
+
+def test_a_dump_for_redis_takes_its_place_when_it_is_whole(redis: Container) -> None:
+    """It is put beside the data, and what Redis saves at its end does not replace it."""
+    assert redis.run("put", "redis-cli", "keep", str(len(RDB)), stdin=RDB).returncode == 0
+    assert redis.files() == {"dump.rdb": b"the data", "ftl-restore.rdb": RDB}
+    assert not (redis.home / "log").exists()
+    assert redis.run("swap", "redis-cli", "keep", "").returncode == 0
+    assert redis.files() == {"dump.rdb": RDB}
+    assert (redis.home / "log").read_text() == "CONFIG SET save \n"
+
+
+@pytest.mark.parametrize(
+    ("data", "env", "reason"),
+    [
+        (RDB[:1000], {}, b"cut on its way"),
+        (b"x" * len(RDB), {}, b"redis-check-rdb"),
+        (RDB, {"APPENDONLY": "yes"}, b"appendonly"),
+    ],
+    ids=["cut", "damaged", "appendonly"],
+)
+def test_a_dump_that_redis_cannot_use_changes_nothing(
+    redis: Container, data: bytes, env: dict[str, str], reason: bytes
+) -> None:
+    """Wherever the connection breaks: Redis runs on as it did, and nothing lies beside its data."""
+    done = redis.run("put", "redis-cli", "keep", str(len(RDB)), stdin=data, **env)
+    assert (done.returncode, reason in done.stderr) == (1, True)
+    assert redis.files() == {"dump.rdb": b"the data"}
+    assert not (redis.home / "log").exists()
+
+
+def test_a_redis_whose_file_cannot_be_replaced_saves_as_before(redis: Container) -> None:
+    """Without persistence it would lose what it gets next."""
+    assert redis.run("swap", "redis-cli", "keep", "").returncode == 1
+    assert (redis.home / "log").read_text() == "CONFIG SET save \nCONFIG SET save 3600 1\n"
+
+
+MARIADB = """#!/bin/sh
+echo "$@" >>"$HOME/log"
+case "$*" in
+*PROCESSLIST* | *processlist*) echo 'a table may be locked by the client 5, app@web (Sleep for 900 s)' ;;
+*) cat >/dev/null; echo "$ERRORS" >&2; exit 1 ;;
+esac
+"""
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_a_restore_waits_a_minute_for_a_lock_and_names_who_may_have_it(tmp_path: Path, locked: bool) -> None:
+    """MariaDB and MySQL themselves wait for a year."""
+    errors = "ERROR 1205 (HY000) at line 2: Lock wait timeout exceeded" if locked else "ERROR 1064: syntax"
+    database = Container(tmp_path, mariadb=MARIADB)
+    done = database.run("restore", "mariadb-dump", "keep", "", ERRORS=errors)
+    assert (done.returncode, errors.encode() in done.stderr) == (1, True)
+    assert (b"app@web" in done.stderr) == locked
+    assert "SET SESSION lock_wait_timeout=60, innodb_lock_wait_timeout=60" in (tmp_path / "log").read_text()
+
+
+def test_postgresql_waits_a_minute_for_a_lock(tmp_path: Path) -> None:
+    """By the options of each session."""
+    psql = '#!/bin/sh\necho "$PGOPTIONS" >>"$HOME/log"\n'
+    database = Container(tmp_path, psql=psql, pg_restore=psql)
+    database.run("restore", "pg_dump", "keep", "before")
+    assert set((tmp_path / "log").read_text().splitlines()) == {
+        "-c client_min_messages=warning -c lock_timeout=60s"
+    }
+
+
+# --- from here --------------------------------------------------------------------------------------
+
+
+class Busy(FakeProcess):
+    """A process that reads everything and does not end."""
+
+    def __init__(self) -> None:
+        super().__init__(Answer(stays=True))
+        assert self.stdin is not None
+        self.stdin.write_eof = lambda: None  # type: ignore[method-assign]
+
+
+class BusyServer(FakeMachine):
+    """A server whose database works for ever."""
+
+    async def start(self, argv: Sequence[str]) -> Process:
+        """Start it."""
+        self.processes.append(Busy())
+        return self.processes[-1]
+
+
+async def _data() -> AsyncIterator[bytes]:
+    yield b"x" * 1000
+
+
+def test_a_database_that_does_not_end_is_given_up() -> None:
+    """Also after the end of the dump."""
+
+    async def scenario() -> None:
+        machine = BusyServer()
+        session = Session("server", cast("Machine", machine), cast("Engine", None), await FakeEngine().info())
+        loop = asyncio.get_running_loop()
+        with pytest.raises(FtlError, match="the restore of db failed") as caught:
+            await _feed(session, ["restore"], _data(), "db", lambda _: None)
+        assert "has read nothing for 1 h" in (caught.value.cause or "")
+        assert STALL_SECONDS <= loop.time() < STALL_SECONDS + 10
+        assert machine.processes[0].returncode is not None
+
+    run(scenario())
+
+
+class Stage:
+    """A server where the dependency `db` runs."""
+
+    def __init__(self, tmp_path: Path, tool: str, data: bytes) -> None:
+        self.machine = FakeMachine()
+        self.engine = FakeEngine(images=["db"])
+        self.machine.answer("ftl-deploy-lock hold", answer=Answer(stdout=b"mine\n", stays=True))
+        self.machine.answer("sh detect", answer=Answer(0, f"{tool}\n".encode()))
+        self.file = tmp_path / "db.dump"
+        self.file.write_bytes(data)
+
+    async def restore(self, *, drill: bool = False) -> Restored:
+        """Restore the file."""
+        engine = cast("Engine", self.engine)
+        await ensure_store(engine, "db")
+        await self.add("shop-db", labels.ROLE_DEPENDENCY)
+        self.engine.by_name["shop-db"].state = "running"
+        session = Session("server", cast("Machine", self.machine), engine, await engine.info())
+
+        async def confirm() -> None:
+            return None
+
+        request = RestoreRequest(PROJECT, "db", str(self.file), self.file.parent, drill, confirm)
+        return await restore(request, session, lambda _: None)
+
+    async def add(self, name: str, role: str, **more: str) -> None:
+        """Add a container."""
+        marks = {labels.PROJECT: "shop", labels.SERVICE: "db", labels.ROLE: role, **more}
+        await self.engine.create(name, ContainerSpec(image="db", labels=marks))
+
+    @property
+    def scripts(self) -> list[str]:
+        """The names of the scripts that ran, and their first arguments."""
+        return [" ".join(command[3:]) for command in self.machine.commands]
+
+
+def test_a_restore_is_in_the_audit(tmp_path: Path) -> None:
+    """With the name of the dependency."""
+
+    async def scenario() -> None:
+        stage = Stage(tmp_path, "pg_dump", b"PGDMP" + b"x" * 600)
+        await stage.restore()
+        entries = (await read_history(cast("Engine", stage.engine), "shop")).audit
+        assert [(entry.command, entry.outcome) for entry in entries] == [("restore db", "done")]
+
+    asyncio.run(scenario())
+
+
+def test_a_drill_is_guarded_on_the_server(tmp_path: Path) -> None:
+    """Whatever becomes of us, nothing with a copy of the data stays: the guard removes it."""
+
+    async def scenario() -> None:
+        stage = Stage(tmp_path, "pg_dump", b"PGDMP" + b"x" * 600)
+        stage.machine.answer("sh ready", answer=Answer(error=ServerError("the connection was lost")))
+        with pytest.raises(ServerError):
+            await stage.restore(drill=True)
+        (created,) = (call for call in stage.engine.calls if "-drill-" in call and call.startswith("create"))
+        name = created.removeprefix("create ")
+        (guard,) = (script for script in stage.scripts if script.startswith("ftl-guard"))
+        assert guard.endswith(f"30 run {name} {DRILL_SECONDS:.0f}")
+        assert f"remove {name}" in stage.engine.calls
+
+    asyncio.run(scenario())
+
+
+def test_throwaway_databases_that_were_left_behind_are_removed(tmp_path: Path) -> None:
+    """Those whose time is over or that ended with the server, and no container that is in use."""
+
+    async def scenario() -> None:
+        stage = Stage(tmp_path, "pg_dump", b"")
+        for name in ("ended", "old", "in-use"):
+            await stage.add(name, labels.ROLE_RUN, **{labels.DRILL: "true"})
+        await stage.add("run", labels.ROLE_RUN)
+        boxes = stage.engine.by_name
+        boxes["ended"].state = boxes["run"].state = "exited"
+        boxes["old"].state = boxes["in-use"].state = "running"
+        boxes["in-use"].created = 4_000_000_000
+        await _remove_drills(cast("Engine", stage.engine), "shop")
+        assert sorted(stage.engine.by_name) == ["in-use", "run"]
+
+    asyncio.run(scenario())
