@@ -28,6 +28,7 @@ class DeployRequest:
         adopt: Take over a project of this name that another repository deployed.
         hooks: Run the hooks of the services that change.
         keep_dependencies: Leave dependencies as they are; one that does not run is started.
+        leave_stopped: Not even that: a dependency that was stopped on purpose stays so.
         keep_tls: Leave certificates as the proxy has them: the project's files for TLS are not at hand.
         same_release: Change containers of the live release, and make no new one. The routes stay, and so do
             dependencies that `services` does not name.
@@ -46,6 +47,7 @@ class DeployRequest:
     adopt: bool = False
     hooks: bool = True
     keep_dependencies: bool = False
+    leave_stopped: bool = False
     keep_tls: bool = False
     same_release: bool = False
     restart: bool = False

@@ -243,6 +243,14 @@ PAIR = project(
 )
 
 
+def test_a_start_names_the_dependencies_that_it_starts_too() -> None:
+    """As `docker compose start` does; one that is named needs no note."""
+    observed = both_live(PAIR, web="exited")
+    (note,) = plan_start(replace(REQUEST, services=("web",)), ME, observed).notes
+    assert note.startswith("postgres did not run either")
+    assert plan_start(replace(REQUEST, services=("web", "postgres")), ME, observed).notes == ()
+
+
 @pytest.mark.parametrize("state", ["running", "exited"])
 def test_a_change_of_one_service_leaves_the_routes_of_all(state: str) -> None:
     """Start, restart, scale and stop of web write no site: requests for api go on."""

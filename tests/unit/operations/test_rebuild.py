@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ftl.config.models.project import Build, Project, ProjectInfo, Server, Service
+from ftl.config.models.service import BuildSecret
 from ftl.errors import BuildFailed
-from ftl.operations.changes.rebuild import checkout
+from ftl.operations.changes.rebuild import checkout, rebuilt_images
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,3 +61,35 @@ def test_an_unknown_commit_is_an_error_with_a_way_out(tmp_path: Path) -> None:
         assert "git fetch" in (failed.value.hint or "")
 
     asyncio.run(check())
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        Build(context="/etc"),
+        Build(context="../.."),
+        Build(context="link"),
+        Build(dockerfile="/etc/passwd"),
+        Build(dockerfile="link/passwd"),
+        Build(secrets=(BuildSecret(id="key", file="/etc/passwd"),)),
+        Build(secrets=(BuildSecret(id="key", file="link/passwd"),)),
+    ],
+    ids=str,
+)
+def test_a_build_that_leads_out_of_the_commit_is_refused(build: Build, tmp_path: Path) -> None:
+    """Its paths come from a record on the server: no file of this machine gets into an image by them."""
+    git(tmp_path, "init", "-q")
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app/link").symlink_to("/etc")
+    first = committed(tmp_path, "one")
+    web = Service(name="web", build=build)
+    project = Project(project=ProjectInfo(name="shop"), server=Server(host="server"), services=(web,))
+
+    async def check() -> None:
+        with pytest.raises(BuildFailed, match=r"web is not built again: its \w+.* is outside"):
+            await rebuilt_images(
+                project, ["web"], first, root=tmp_path / "app", platform="linux/amd64", emit=lambda _: None
+            )
+
+    asyncio.run(check())
+    assert len(git(tmp_path, "worktree", "list").splitlines()) == 1

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.config.models.project import Dependency, Hook, Hooks, Server
+from ftl.config.models.project import Dependency, Hook, Hooks, ProjectInfo, Server
 from ftl.config.models.proxy import Redirect, Registry
 from ftl.config.models.secret import Secret
 from ftl.deploy.plan.desired.sources import BuiltImage
@@ -33,6 +34,7 @@ from ftl.health.spec import SETTLE_SECONDS
 from ftl.operations.changes.rollback import RollbackRequest, command_line, plan_rollback, restored_project
 from ftl.operations.changes.rollback_target import choose
 from ftl.operations.views.releases import listed, plan_mark
+from ftl.proxy.tls.x509 import X509Certificate
 from ftl.releases.record import ReleaseRecord, ServiceRecord
 from tests.unit.deploy.world import container, dependency, first, kinds, plan, project, server, service
 
@@ -400,3 +402,29 @@ def test_the_command_that_finishes_a_rollback_repeats_its_target_and_options() -
     assert command_line(full, target) == (
         "rollback r4 --hooks --rebuild --fresh-secrets --hold -m 'r5 loses sessions'"
     )
+
+
+def test_a_dependency_that_was_stopped_on_purpose_stays_stopped() -> None:
+    """Somebody may be working on its data; a note says how to start it."""
+    asked = project(service(), dependencies=(Dependency(name="db", image="postgres:16"),))
+    observed = on_server(asked, released(asked, "r1"), released(asked, "r2"), images=(image("r1"),))
+    stopped = tuple(
+        replace(one, state="exited") if one.name == "shop-db" else one for one in observed.containers
+    )
+    made = rolled_back(replace(observed, containers=stopped))
+    assert not any(step.subject == "db" for step in made.steps)
+    assert any("`ftl start db`" in note for note in made.notes)
+
+
+def test_hosts_that_the_proxys_certificate_does_not_cover_are_refused() -> None:
+    """A rollback leaves certificates as they are: visitors of the older host would get an error."""
+    old = replace(project(), project=ProjectInfo(name="shop", domain="old.example.org"))
+    observed = on_server(project(), released(old, "r1"), released(project(), "r2"), images=(image("r1"),))
+    target = choose(observed, "r1")
+    begin, end = datetime(2020, 1, 1, tzinfo=UTC), datetime(2040, 1, 1, tzinfo=UTC)
+    certificate = X509Certificate("CA", ("*.example.com",), begin, end)
+    with pytest.raises(UsageError, match=r"does not cover old\.example\.org"):
+        plan_rollback(REQUEST, target, ME, {}, observed, certificate)
+    covering = replace(certificate, names=("*.example.com", "*.example.org"))
+    made = plan_rollback(REQUEST, target, ME, {}, observed, covering)
+    assert any("r1 answers old.example.org, and no longer shop.example.com" in note for note in made.notes)

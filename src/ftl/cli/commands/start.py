@@ -25,7 +25,8 @@ def command(
 ) -> None:
     """Start services that were stopped.
 
-    Starts the containers that `ftl stop` has stopped, dependencies first, and waits until they are healthy.
+    Starts the containers that `ftl stop` has stopped and waits until they are healthy. Services get all dependencies
+    started first, also those that were stopped by name.
     """
     from ftl.operations.changes.start import plan_start
 

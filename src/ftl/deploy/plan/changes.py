@@ -27,6 +27,7 @@ NOT_IN_NETWORK = "it is not in the project's network any more"
 NEW_IMAGE = "new image"
 NEW_CONFIGURATION = "new configuration"
 RESTART = "restart"
+STOPPED = "it is stopped, and stays so"
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +219,12 @@ def _by_state(current: Iterable[Container]) -> tuple[Action, str]:
 
 
 def dependency_change(
-    project: Project, dependency: Dependency, observed: Observed, *, keep: bool = False
+    project: Project,
+    dependency: Dependency,
+    observed: Observed,
+    *,
+    keep: bool = False,
+    leave_stopped: bool = False,
 ) -> DependencyChange:
     """Compare a dependency with its container on the server.
 
@@ -227,11 +233,14 @@ def dependency_change(
         dependency: One of its dependencies.
         observed: The server.
         keep: Start it if it does not run, but do not replace it: a deploy of single services leaves the rest as it is.
+        leave_stopped: Do not start it either if it was stopped.
     """
     desired = dependency_container(project, dependency)
     current = observed.dependencies.get(dependency.name)
     if current is None:
         return DependencyChange(dependency, desired, "created", "new", None)
+    if leave_stopped and current.state == "exited":
+        return DependencyChange(dependency, desired, "unchanged", STOPPED, current)
     if keep and current.state in ("running", "exited", "created"):
         return DependencyChange(dependency, desired, *_by_state([current]), current)
     if current.labels.get(labels.CONFIG) != desired.config:

@@ -257,7 +257,13 @@ def diff(
         for service in selected
     )
     dependencies = tuple(
-        dependency_change(project, dependency, observed, keep=bool(only) or request.keep_dependencies)
+        dependency_change(
+            project,
+            dependency,
+            observed,
+            keep=bool(only) or request.keep_dependencies,
+            leave_stopped=request.leave_stopped,
+        )
         for dependency in project.dependencies
         if not request.same_release or dependency.name in only
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftl.dataclass import dataclass
 from ftl.deploy.plan import jobs
+from ftl.deploy.plan.changes import STOPPED
 from ftl.deploy.plan.checks.major_versions import refuse_major_versions
 from ftl.deploy.plan.checks.ownership import refuse_other_repository, refuse_taken_names
 from ftl.deploy.plan.cleanup import clean_tracks, policy_track, running_hooks, stop_timeout, tags_track
@@ -247,6 +248,8 @@ def _scaled_before(diff: Diff) -> Iterator[str]:
 
 
 def _dependency_notes(diff: Diff, change: DependencyChange) -> Iterator[str]:
+    if change.why == STOPPED:
+        yield f"{change.name} is stopped, and stays so: `ftl start {change.name}` starts it"
     if change.action != "replaced":
         return
     yield f"{change.name} stops and starts again ({change.why}): open connections to it are cut"

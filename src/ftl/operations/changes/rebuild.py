@@ -17,7 +17,7 @@ from ftl.errors import BuildFailed
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from ftl.config import Project
+    from ftl.config import Project, Service
     from ftl.deploy.plan.desired.sources import BuiltImage
     from ftl.events import Emit
 
@@ -39,12 +39,47 @@ async def rebuilt_images(
         emit: Receives progress events.
 
     Raises:
-        BuildFailed: The checkout does not have the commit, or an image could not be built.
+        BuildFailed: The checkout does not have the commit, a path of the build leads out of it, or an image could not
+            be built.
     """
     if not re.fullmatch("[0-9a-f]{7,64}", commit):  # from a record: not to be read as an option by git
         raise BuildFailed(f"`{commit[:40]}` is not the ID of a commit")
     async with checkout(root, commit) as folder:
+        for service in project.select_services(tuple(services)):
+            _refuse_outside(service, folder)
         return await built_images(DeployRequest(project, folder, tuple(services)), platform, emit)
+
+
+def _refuse_outside(service: Service, folder: Path) -> None:
+    """Refuse a build whose paths lead out of the commit's files, by themselves or by a link.
+
+    They come from a record on the server, which others who may use its engine can write: the files of this machine are
+    not for them to send.
+
+    Raises:
+        BuildFailed: One does.
+    """
+    build = service.build
+    if build is None:
+        return
+    top = _top(folder)
+    context = folder / build.context
+    paths = {"context": context, "dockerfile": context / build.dockerfile}
+    paths |= {f"secret {one.id}": folder / one.file for one in build.secrets if one.file is not None}
+    for name, path in paths.items():
+        if not path.resolve().is_relative_to(top.resolve()):
+            given = (
+                path if path.is_absolute() and not path.is_relative_to(folder) else path.relative_to(folder)
+            )
+            raise BuildFailed(
+                f"{service.name} is not built again: its {name} `{given}` is outside of the commit's files",
+                hint="`git checkout` the commit and `ftl deploy` build it with the files of this machine",
+            )
+
+
+def _top(folder: Path) -> Path:
+    """The worktree that a folder is in."""
+    return next((one for one in (folder, *folder.parents) if (one / ".git").exists()), folder)
 
 
 @asynccontextmanager

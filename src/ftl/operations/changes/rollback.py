@@ -24,6 +24,7 @@ from ftl.events import Note
 from ftl.figures import count
 from ftl.image.identity import content_id
 from ftl.operations.changes.rebuild import rebuilt_images
+from ftl.operations.changes.rollback_hosts import host_notes, refuse_uncovered, stored_certificate
 from ftl.operations.changes.rollback_target import choose, once_live, possible
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.recorded import RecordedImages
     from ftl.deploy.request import Author
     from ftl.events import Emit
+    from ftl.proxy.tls.x509 import X509Certificate
     from ftl.releases.record import ReleaseRecord
     from ftl.ssh.machine import Machine
 
@@ -98,12 +100,13 @@ async def rollback(request: RollbackRequest, machine: Machine, *, emit: Emit, dr
         gone = [name for name in recorded_images(observed, project, target).missing if name not in local]
         if gone and request.rebuild:
             local |= await _rebuilt(request, project, target, gone, session.info.platform, emit)
+        certificate = await stored_certificate(session.engine, observed)
         operation = Operation(
             command=command_line(request, target),
             project=project,
             root=request.root,
             by=by.name,
-            plan=lambda server: plan_rollback(request, target, by, local, server),
+            plan=lambda server: plan_rollback(request, target, by, local, server, certificate),
             lock_wait=request.lock_wait,
         )
         if dry:
@@ -129,6 +132,7 @@ def plan_rollback(
     by: Author,
     local: Mapping[str, BuiltImage],
     observed: Observed,
+    certificate: X509Certificate | None = None,
 ) -> Plan:
     """Plan a release that restores an earlier one. Pure.
 
@@ -138,11 +142,13 @@ def plan_rollback(
         by: Who rolls back.
         local: Images of it that this machine has and the server does not.
         observed: The server.
+        certificate: The user's certificate that the proxy has, if it has one.
 
     Raises:
-        UsageError: An image is gone; nothing was touched.
+        UsageError: An image is gone, or the certificate does not cover a host; nothing was touched.
     """
     project = restored_project(observed, target, request)
+    refuse_uncovered(project, target, certificate)
     images = recorded_images(observed, project, target)
     _refuse_missing(observed, target, [name for name in images.missing if name not in local])
     as_deployed = DeployRequest(
@@ -151,13 +157,15 @@ def plan_rollback(
         adopt=True,
         hooks=request.hooks,
         keep_dependencies=True,
+        leave_stopped=True,
         keep_tls=True,
         rollback_of=target.release,
         hold=request.hold,
     )
     source = replace(by, commit=target.commit, subject=target.subject, origin=target.origin)
     plan = make_plan(as_deployed, Inputs(source, {**images.sources, **local}), observed)
-    return replace(plan, notes=(*_notes(request, target, images, observed), *plan.notes))
+    notes = (*_notes(request, target, images, observed), *host_notes(project, target, observed))
+    return replace(plan, notes=(*notes, *plan.notes))
 
 
 def restored_project(observed: Observed, target: ReleaseRecord, request: RollbackRequest) -> Project:

@@ -1,4 +1,7 @@
-"""Start: the containers of the live release that were stopped."""
+"""Start: the containers of the live release that were stopped.
+
+The dependencies of a service start with it, as by `docker compose start`, and a note names them.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,13 @@ if TYPE_CHECKING:
 def plan_start(request: LiveRequest, by: Author, observed: Observed) -> Plan:
     """Plan to start the containers that were stopped, of dependencies too. Pure."""
     project = running_project(request, observed)
-    services, dependencies = select_units(request, project)
-    if services:  # they need the dependencies
-        dependencies = tuple(dependency.name for dependency in project.dependencies)
-    return plan_live(replace(request, services=services), by, observed, project, dependencies=dependencies)
+    services, named = select_units(request, project)
+    dependencies = tuple(dependency.name for dependency in project.dependencies) if services else named
+    plan = plan_live(replace(request, services=services), by, observed, project, dependencies=dependencies)
+    also = [
+        change.name
+        for change in plan.changes
+        if change.kind == "dependency" and change.action != "unchanged" and change.name not in named
+    ]
+    note = f"{', '.join(also)} did not run either: services need their dependencies, so this starts them, too"
+    return replace(plan, notes=(note, *plan.notes)) if also else plan
