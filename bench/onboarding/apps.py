@@ -68,7 +68,7 @@ def _run(command: tuple[str, ...], folder: Path) -> None:
         raise RuntimeError(f"`{' '.join(command)}`: {(done.stdout + done.stderr)[-1500:]}")
 
 
-LOCK = ("npm", "install", "--package-lock-only", "--no-audit", "--no-fund", "--ignore-scripts")
+LOCK = ("npm", "install", "--no-audit", "--no-fund", "--ignore-scripts")
 
 FLASK = """\
 from flask import Flask

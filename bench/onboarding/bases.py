@@ -38,14 +38,14 @@ RUN ln -sf python3 /usr/bin/python && apt-get update \\
     && rm -rf /var/lib/apt/lists/* /usr/lib/python3*/EXTERNALLY-MANAGED
 """
 NODE = """\
-FROM debian:trixie
+FROM python-base
 COPY tools/node /usr/local/bin/node
 COPY tools/npm /usr/local/lib/node_modules/npm
 RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm \\
     && ln -s ../lib/node_modules/npm/bin/npx-cli.js /usr/local/bin/npx && useradd --uid 1000 --create-home node
 """
 GO = """\
-FROM debian:trixie
+FROM python-base
 COPY tools/go /usr/local/go
 ENV PATH=/usr/local/go/bin:$PATH GOPATH=/go GOTOOLCHAIN=local
 """
@@ -70,7 +70,7 @@ def stand_ins(references: set[str]) -> Iterator[None]:
     Raises:
         LookupError: An image is not there, and there is no stand-in for it.
     """
-    images.ensure("python", "trixie", "caddy")
+    images.ensure("python", "caddy")
     made: list[str] = []
     try:
         for reference in sorted(references):
