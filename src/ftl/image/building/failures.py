@@ -16,8 +16,7 @@ from ftl.image.building.known_failures import (
     ENGINE,
     EXIT_HINTS,
     OTHER,
-    UNTRUSTED_CERTIFICATE,
-    UNTRUSTED_CERTIFICATE_HINT,
+    OUTPUT_HINTS,
 )
 from ftl.image.building.progress import MAX_OUTPUT_LINES, PlainProgress, ProgressStep
 
@@ -261,8 +260,8 @@ def _command_failure(step: ProgressStep | None, message: str, dockerfile: Docker
 
 def _output_hint(step: ProgressStep | None) -> str | None:
     output = step.output if step is not None else ()
-    untrusted = any(UNTRUSTED_CERTIFICATE.search(line) for line in output)
-    return UNTRUSTED_CERTIFICATE_HINT if untrusted else None
+    hints = (hint for pattern, hint in OUTPUT_HINTS if any(pattern.search(line) for line in output))
+    return next(hints, None)
 
 
 def _error_type(step: ProgressStep | None) -> type[BuildFailed]:

@@ -95,13 +95,29 @@ EXIT_HINTS = {
 }
 
 # OpenSSL's messages, as pip, curl, git and apt print them; and Node's name for the same.
-UNTRUSTED_CERTIFICATE = re.compile(
+_UNTRUSTED_CERTIFICATE = re.compile(
     r"CERTIFICATE_VERIFY_FAILED|SELF_SIGNED_CERT_IN_CHAIN|self[- ]signed certificate in certificate chain|"
     r"unable to get local issuer certificate"
 )
-UNTRUSTED_CERTIFICATE_HINT = (
+_UNTRUSTED_CERTIFICATE_HINT = (
     "behind a proxy with its own certificate authority, pass this machine's certificates to the step: "
     '`secrets: ["id=ca,src=/etc/ssl/certs/ca-certificates.crt"]`, and '
     "`RUN --mount=type=secret,id=ca PIP_CERT=/run/secrets/ca pip install ...`"
 )
 """For a program in a step that does not trust its peer's certificate."""
+
+_STALE_LOCK = re.compile(
+    r"package\.json and package-lock\.json or npm-shrinkwrap\.json are in sync|ERR_PNPM_OUTDATED_LOCKFILE|"
+    r"The lockfile would have been modified by this install|lockfile at `uv\.lock` needs to be updated|"
+    r"pyproject\.toml changed significantly since poetry\.lock|updates to go\.mod needed"
+)
+"""As npm, pnpm, yarn, uv, poetry and Go print it."""
+
+OUTPUT_HINTS = (
+    (_UNTRUSTED_CERTIFICATE, _UNTRUSTED_CERTIFICATE_HINT),
+    (
+        _STALE_LOCK,
+        "the lock file is older than the list of dependencies: install them on this machine, and commit the lock file",
+    ),
+)
+"""Pattern of a line of a failed command's output -> what to do."""

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from ftl.image.building.dockerfile import Dockerfile, Instruction
 
 MAX_OUTPUT_LINES = 30
-"""Last lines of a step's output, kept for the report of a failure."""
+"""Last lines of a step's output that the report of a failure shows."""
+
+KEPT_OUTPUT_LINES = 200
+"""Last lines in which its cause is looked for: npm prints a page of usage after the line that says what is wrong."""
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _LINE = re.compile(r"^#(?P<id>\d+) (?P<rest>.*)$", re.DOTALL)
@@ -48,7 +51,7 @@ class ProgressStep:
     instruction: Instruction | None = None
     state: StepState = "running"
     seconds: float = 0.0
-    output: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_OUTPUT_LINES))
+    output: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_OUTPUT_LINES))
     error: str = ""
 
     @property

@@ -171,6 +171,21 @@ def test_an_engine_error_does_not_mention_the_dockerfile(line: str, message: str
     assert error.hint
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "npm error `npm ci` can only install packages when your package.json and package-lock.json or "
+        "npm-shrinkwrap.json are in sync.",
+        " ERR_PNPM_OUTDATED_LOCKFILE  Cannot install with frozen-lockfile",
+        "error: The lockfile at `uv.lock` needs to be updated, but `--locked` was provided.",
+    ],
+)
+def test_a_stale_lock_file_is_named(line: str, tmp_path: Path) -> None:
+    """A package manager that refuses its lock file needs a new one from this machine."""
+    output = f'#5 [2/2] RUN make\n#5 0.1 {line}\n#5 ERROR: process "/bin/sh -c make" did not complete successfully: exit code: 1\n'
+    assert "commit the lock file" in (error_for(output, "FROM x\nRUN make\n", tmp_path).hint or "")
+
+
 def test_output_of_a_step_is_not_taken_for_an_engine_error(tmp_path: Path) -> None:
     """A test suite that cannot reach a Docker of its own is a failing step like any other."""
     line = "Cannot connect to the Docker daemon at unix:///x. Is the docker daemon running?"
