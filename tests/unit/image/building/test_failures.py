@@ -182,7 +182,8 @@ def test_an_engine_error_does_not_mention_the_dockerfile(line: str, message: str
 )
 def test_a_stale_lock_file_is_named(line: str, tmp_path: Path) -> None:
     """A package manager that refuses its lock file needs a new one from this machine."""
-    output = f'#5 [2/2] RUN make\n#5 0.1 {line}\n#5 ERROR: process "/bin/sh -c make" did not complete successfully: exit code: 1\n'
+    failed = 'process "/bin/sh -c make" did not complete successfully: exit code: 1'
+    output = f"#5 [2/2] RUN make\n#5 0.1 {line}\n#5 ERROR: {failed}\n"
     assert "commit the lock file" in (error_for(output, "FROM x\nRUN make\n", tmp_path).hint or "")
 
 
