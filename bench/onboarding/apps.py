@@ -159,7 +159,7 @@ APPS = (
                 "npm",
                 "create",
                 "--yes",
-                "vite@latest",
+                "vite@6",
                 ".",
                 "--",
                 "--template",

@@ -20,7 +20,10 @@ MAX_OUTPUT_LINES = 30
 """Last lines of a step's output that the report of a failure shows."""
 
 KEPT_OUTPUT_LINES = 200
-"""Last lines in which its cause is looked for: npm prints a page of usage after the line that says what is wrong."""
+"""Last lines in which its cause is looked for.
+
+npm prints a page of usage after the line that says what is wrong.
+"""
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _LINE = re.compile(r"^#(?P<id>\d+) (?P<rest>.*)$", re.DOTALL)
