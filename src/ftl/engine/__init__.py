@@ -1,6 +1,5 @@
-"""Docker Engine API client: a small typed surface over aiodocker.
+"""Docker Engine API client: a small typed surface over aiodocker, and over `http` for reads.
 
-`values`, `labels`, `tarball` and `local` import nothing heavy. `api` (`Engine`) and `client` bring an HTTP stack that
-takes longer to import than all the rest of FTL: import them where an engine is spoken to, after `loading.load_api`,
-which halves that.
+aiodocker and aiohttp take longer to import than all the rest of FTL: they are loaded with the first call that is not a
+read, by `loading.load_aiohttp`, which halves that.
 """

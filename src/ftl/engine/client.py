@@ -1,29 +1,31 @@
-"""Session with an engine through aiodocker: API version, connections, mapped errors."""
+"""Session with an engine: reads, aiodocker for all else, the API version, mapped errors.
+
+Reads go over `ftl.engine.http`. aiodocker, and aiohttp below it, are loaded with the first other call.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Self
+from urllib.parse import urlencode
 
-import aiohttp
-from aiodocker import Docker, DockerError
-from yarl import URL
-
-from ftl.engine import convert
-from ftl.engine.errors import FOREIGN, EngineCall, Explain, mapped
+from ftl.engine import convert, http
+from ftl.engine.errors import EngineCall, Explain, mapped
+from ftl.engine.loading import load_aiohttp
+from ftl.engine.sockets import Sockets
 from ftl.errors import EngineError, EngineUnavailable
-from ftl.json_fields import as_object, as_str
+from ftl.json_fields import as_object, as_str, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
     from socket import socket
     from types import TracebackType
 
-    from aiohttp.client_proto import ResponseHandler
-    from aiohttp.client_reqrep import ClientRequest
-    from aiohttp.tracing import Trace
+    import aiohttp
+    from aiodocker import Docker
 
     from ftl.engine.values import EngineInfo
 
@@ -35,8 +37,8 @@ OUR_API = (1, 51)
 CALL_SECONDS = 120.0
 CONNECT_SECONDS = 10.0
 
-# No engine closes idle connections, and over SSH a new one costs a round trip: keep them for a whole deploy.
-_KEEP_ALIVE_SECONDS = 600.0
+_QUOTED = 300
+"""Bytes that are quoted of an answer that is not the engine's."""
 
 # Names go into the path of a URL. This is what Docker allows in names, references and digests; "..", "?" and
 # "#" would make it another path.
@@ -44,43 +46,17 @@ _NAME = re.compile(r"[A-Za-z0-9](?!.*\.\.)[A-Za-z0-9_.:/@+-]*")
 
 
 def bounded(seconds: float = CALL_SECONDS) -> aiohttp.ClientTimeout:
-    """A bound on a whole call."""
+    """A bound on a whole call of aiodocker's."""
+    import aiohttp
+
     return aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
 
 
-# For streams: they end when the engine ends them, or the connection does.
-UNBOUNDED = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
+def unbounded() -> aiohttp.ClientTimeout:
+    """No bound, for streams: they end when the engine ends them, or the connection does."""
+    import aiohttp
 
-
-class _UnixConnector(aiohttp.UnixConnector):
-    """Uses sockets that are connected already, before it connects new ones.
-
-    aiohttp has no public way to hand it a connected unix socket (3.14). The private names have been the same since 3.0.
-    """
-
-    def __init__(self, path: str, ready: list[socket]) -> None:
-        super().__init__(path, keepalive_timeout=_KEEP_ALIVE_SECONDS)
-        self._ready = ready
-
-    async def _create_connection(
-        self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
-    ) -> ResponseHandler:
-        if not self._ready:
-            return await super()._create_connection(req, traces, timeout)
-        _, protocol = await self._loop.create_unix_connection(self._factory, sock=self._ready.pop())
-        return protocol
-
-
-def connector(url: str, ready: list[socket] | None = None) -> aiohttp.BaseConnector:
-    """Connector of aiohttp for "unix:///path" or "tcp://host:port", with keep-alive.
-
-    Args:
-        url: The address.
-        ready: Connected sockets to use first, of which it takes those that it needs.
-    """
-    if url.startswith("unix://"):
-        return _UnixConnector(url.removeprefix("unix://"), [] if ready is None else ready)
-    return aiohttp.TCPConnector(keepalive_timeout=_KEEP_ALIVE_SECONDS)
+    return aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
 
 
 def checked(name: str) -> str:
@@ -100,63 +76,103 @@ class Client:
     def __init__(self, url: str, *, name: str, explain: Explain | None, ready: list[socket]) -> None:
         self.name = name
         self._url = url
-        self._ready = ready
+        self._sockets = Sockets(url, ready)
         self._explain = explain
+        self._is_open = False
         self._docker: Docker | None = None
         self._connector: aiohttp.BaseConnector | None = None
+        self._loading = asyncio.Lock()
         self._info_lock = asyncio.Lock()
         self._info: EngineInfo | None = None
         self.log_driver = ""
 
     async def __aenter__(self) -> Self:
-        self._connector = connector(self._url, self._ready)
-        # With an explicit connector, aiodocker uses the URL only to compose requests: any host will do.
-        url = "unix://localhost" if self._url.startswith("unix://") else self._url
-        self._docker = Docker(url, connector=self._connector, timeout=bounded())
+        self._is_open = True
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._is_open = False
+        self._sockets.close()
         if self._docker is not None:
             await self._docker.close()
         if self._connector is not None:
             await self._connector.close()
 
+    async def get(self, action: str, path: str, query: Mapping[str, object] | None = None) -> bytes:
+        """Body of a read, `GET /PATH`.
+
+        Args:
+            action: The call, for messages: "the engine on NAME could not ACTION".
+            path: Without the API's version; names in it must be `checked`.
+            query: Its query. Mappings are written as JSON, and what is None is left out.
+        """
+        info = await self.info()
+        async with self._mapping(action, CALL_SECONDS):
+            return (await self._get(f"/v{info.api}/{path}{_query(query or {})}")).body
+
+    async def get_json(self, action: str, path: str, query: Mapping[str, object] | None = None) -> object:
+        """A read whose body is JSON; see `get`."""
+        body = await self.get(action, path, query)
+        async with self._mapping(action, CALL_SECONDS):
+            return _json(body)
+
     @asynccontextmanager
     async def call(self, action: str, *, seconds: float = CALL_SECONDS) -> AsyncIterator[Docker]:
         """Aiodocker for one call: its errors are mapped to ours, its API version is negotiated."""
-        async with self._mapping(action, seconds) as docker:
-            await self.info()
+        info = await self.info()
+        async with self._mapping(action, seconds):
+            docker = await self._aiodocker(info.api)
             yield docker
 
     async def info(self) -> EngineInfo:
         """Information about the engine, requested once: it also settles the API version."""
         async with self._info_lock:
             if self._info is None:
-                async with self._mapping("describe itself", CALL_SECONDS) as docker:
-                    self._info = await self._ask(docker)
+                async with self._mapping("describe itself", CALL_SECONDS):
+                    self._info = await self._ask()
         return self._info
 
-    async def _ask(self, docker: Docker) -> EngineInfo:
-        """`GET /info` without a version: every response has the engine's version in the header Api-Version.
-
-        aiodocker would ask for the version first, and then use that, even if it is newer than OUR_API.
-        """
-        url = URL(f"{docker.docker_host}/info")
-        async with docker.session.get(url, timeout=bounded()) as response:
-            engine_api = _version(response.headers.get("Api-Version", ""))
-            if engine_api is None:
-                raise aiohttp.ClientResponseError(
-                    response.request_info, (), status=response.status, message="no API version in the answer"
-                )
-            answer = as_object(await response.json())
-            if response.status >= 400:
-                raise DockerError(response.status, as_str(answer.get("message")))
+    async def _ask(self) -> EngineInfo:
+        """`GET /info` without a version: every response has the engine's version in the header Api-Version."""
+        answer = await self._get("/info")
+        engine_api = _version(answer.headers.get("api-version", ""))
+        if engine_api is None:
+            raise http.BadAnswer("no API version in the answer")
+        info = as_object(_json(answer.body))
         api = min(OUR_API, engine_api)
-        docker.api_version = f"v{api[0]}.{api[1]}"
-        self.log_driver = as_str(answer.get("LoggingDriver"))
-        return convert.engine_info(answer, f"{api[0]}.{api[1]}")
+        self.log_driver = as_str(info.get("LoggingDriver"))
+        return convert.engine_info(info, f"{api[0]}.{api[1]}")
+
+    async def _get(self, target: str) -> http.Answer:
+        if not self._is_open:
+            raise RuntimeError("the engine is used outside its context")
+        async with asyncio.timeout(CALL_SECONDS):
+            answer = await http.get(self._sockets, target)
+        if answer.status >= 400:
+            raise http.HttpError(answer.status, _message(answer.body))
+        return answer
+
+    async def _aiodocker(self, api: str) -> Docker:
+        """Aiodocker's session, begun with the first call that needs it."""
+        if not self._is_open:
+            raise RuntimeError("the engine is used outside its context")
+        async with self._loading:
+            if self._docker is None:
+                await asyncio.to_thread(load_aiohttp)
+                from aiodocker import Docker
+
+                from ftl.engine.connector import connector
+
+                self._connector = connector(self._url, self._sockets)
+                # With an explicit connector, aiodocker uses the URL only to compose requests: any host will do. Without
+                # a version it would ask for the engine's, and use that even if it is newer than OUR_API.
+                url = "unix://localhost" if self._url.startswith("unix://") else self._url
+                self._docker = Docker(
+                    url, connector=self._connector, timeout=bounded(), api_version=f"v{api}"
+                )
+        return self._docker
 
     @asynccontextmanager
     async def raw(
@@ -178,8 +194,11 @@ class Client:
         Raises:
             DockerError: As aiodocker does, to be mapped with the rest.
         """
+        from aiodocker import DockerError
+        from yarl import URL
+
         url = URL(f"{docker.docker_host}/{docker.api_version}/{path}").with_query(list(query))
-        async with docker.session.request(method, url, json=body, data=data, timeout=UNBOUNDED) as response:
+        async with docker.session.request(method, url, json=body, data=data, timeout=unbounded()) as response:
             try:
                 if response.status >= 400:
                     answer = as_object(await response.json())
@@ -189,16 +208,40 @@ class Client:
                 response.close()
 
     @asynccontextmanager
-    async def _mapping(self, action: str, seconds: float) -> AsyncIterator[Docker]:
-        if self._docker is None:
-            raise RuntimeError("the engine is used outside its context")
+    async def _mapping(self, action: str, seconds: float) -> AsyncIterator[None]:
         try:
-            yield self._docker
-        except FOREIGN as error:
+            yield
+        except Exception as error:
             ftl_error = mapped(EngineCall(engine=self.name, action=action, seconds=seconds), error)
+            if ftl_error is None:
+                raise
             if isinstance(ftl_error, EngineUnavailable) and self._explain is not None:
                 raise await self._explain() or ftl_error from error
             raise ftl_error from error
+
+
+def _query(values: Mapping[str, object]) -> str:
+    texts = {
+        name: json.dumps(value) if isinstance(value, dict) else str(value)
+        for name, value in values.items()
+        if value is not None
+    }
+    return f"?{urlencode(texts)}" if texts else ""
+
+
+def _message(body: bytes) -> str:
+    """The engine's message in the body of an error; anything else that answers is quoted as it is."""
+    try:
+        return as_str(as_object(parse_json(body)).get("message"))
+    except ValueError:
+        return body[:_QUOTED].decode(errors="replace")
+
+
+def _json(body: bytes) -> object:
+    try:
+        return parse_json(body)
+    except ValueError as error:
+        raise http.BadAnswer(str(error)) from error
 
 
 def _version(text: str) -> tuple[int, int] | None:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import math
 import re
+import tarfile
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ftl.engine import body, convert, networks, streams
-from ftl.engine.client import UNBOUNDED, Client, bounded, checked
+from ftl.engine.client import Client, bounded, checked, unbounded
 from ftl.engine.errors import ignoring, none_if_missing
 from ftl.engine.values import ExecResult
 from ftl.errors import EngineError, UsageError
-from ftl.json_fields import as_int, as_object
+from ftl.json_fields import as_int, as_object, as_objects
 
 if TYPE_CHECKING:
-    import tarfile
     from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 
     from aiohttp import ClientResponse
@@ -29,21 +30,6 @@ if TYPE_CHECKING:
         LogLine,
     )
 
-# Fields of `GET /containers/json`: aiodocker's containers offer them one by one.
-_LISTED = (
-    "Id",
-    "Names",
-    "Image",
-    "ImageID",
-    "Labels",
-    "State",
-    "Status",
-    "Created",
-    "NetworkSettings",
-    "Ports",
-    "Mounts",
-)
-
 # Seconds that the engine may take to answer, beyond the container's stop timeout.
 _STOP_GRACE = 30.0
 
@@ -53,21 +39,16 @@ _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?([
 
 async def listed(client: Client, labels: Mapping[str, str] | None) -> list[Container]:
     """`GET /containers/json`, including stopped ones."""
-    query: dict[str, object] = {"all": 1}
-    if labels:
-        query["filters"] = body.labelled(labels)
-    async with client.call("list its containers") as docker:
-        items = await docker.containers.list(**query)
-        records = [{key: item[key] for key in _LISTED if key in item} for item in items]
-    return [convert.listed_container(record) for record in records]
+    query = {"all": 1, "filters": body.labelled(labels)}
+    items = as_objects(await client.get_json("list its containers", "containers/json", query))
+    return [convert.listed_container(item) for item in items]
 
 
 async def inspect(client: Client, name: str) -> ContainerState | None:
     """`GET /containers/{name}/json`."""
 
     async def work() -> ContainerState:
-        async with client.call(f"inspect {name}") as docker:
-            record = await docker.containers.container(checked(name)).show()
+        record = await client.get_json(f"inspect {name}", f"containers/{checked(name)}/json")
         return convert.inspected_container(as_object(record))
 
     return await none_if_missing(work())
@@ -144,7 +125,7 @@ async def set_restart_policy(client: Client, container: str, policy: str) -> Non
 async def wait(client: Client, container: str) -> int:
     """`POST /containers/{id}/wait`."""
     async with client.call(f"wait for {container}") as docker:
-        answer = await docker.containers.container(checked(container)).wait(timeout=UNBOUNDED)
+        answer = await docker.containers.container(checked(container)).wait(timeout=unbounded())
     return as_int(as_object(answer).get("StatusCode"))
 
 
@@ -256,8 +237,10 @@ async def get_archive(client: Client, container: str, path: str) -> dict[str, by
     """`GET /containers/{id}/archive`."""
 
     async def work() -> dict[str, bytes]:
-        async with client.call(f"read {path} in {container}") as docker:
-            return dict(_files(await docker.containers.container(checked(container)).get_archive(path)))
+        action = f"read {path} in {container}"
+        data = await client.get(action, f"containers/{checked(container)}/archive", {"path": path})
+        with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+            return dict(_files(archive))
 
     return await none_if_missing(work())
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import json
+import sys
 import tarfile
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-import aiohttp
-from aiodocker import exceptions as docker
-
 from ftl.dataclass import dataclass
+from ftl.engine.http import BadAnswer, HttpError
+from ftl.engine.sockets import NotConnected
 from ftl.errors import EngineError, EngineUnavailable, FtlError
 
 T = TypeVar("T")
@@ -39,11 +38,10 @@ MakeError = Callable[[EngineCall, BaseException], EngineError]
 
 def _refused(call: EngineCall, error: BaseException) -> EngineError:
     """The engine answered with an error, or the client library could not reach it."""
-    status = error.status if isinstance(error, docker.DockerError) else 0
+    status = getattr(error, "status", 0)
     if status == _NOT_CONNECTED:
         return _unreachable(call, error.__context__ or error)
-    message = error.message if isinstance(error, docker.DockerError) else str(error)
-    cause = message.strip().rstrip(".")
+    cause = str(getattr(error, "message", error)).strip().rstrip(".")
     return EngineError(
         f"the engine on {call.engine} could not {call.action}",
         status=status,
@@ -53,6 +51,7 @@ def _refused(call: EngineCall, error: BaseException) -> EngineError:
 
 
 def _unreachable(call: EngineCall, error: BaseException) -> EngineError:
+    error = (error.__cause__ or error) if isinstance(error, NotConnected) else error
     number = error.errno if isinstance(error, OSError) else None
     if number in (errno.EACCES, errno.EPERM):
         hint = "add your user to the docker group: `sudo usermod -aG docker $USER`, then log in again"
@@ -82,21 +81,41 @@ def _unreadable(call: EngineCall, error: BaseException) -> EngineError:
     )
 
 
-# The first match counts, so subclasses come before their bases.
-TABLE: tuple[tuple[tuple[type[BaseException], ...], MakeError], ...] = (
-    ((docker.DockerError,), _refused),
-    ((asyncio.TimeoutError, TimeoutError), _late),
-    ((aiohttp.ClientConnectorError,), _unreachable),
-    ((aiohttp.ContentTypeError, aiohttp.InvalidURL, aiohttp.ClientResponseError), _unreadable),
-    ((json.JSONDecodeError, UnicodeDecodeError, tarfile.TarError), _unreadable),
-    ((aiohttp.ClientError, OSError), _broken),
+Rows = tuple[tuple[tuple[type[BaseException], ...], MakeError], ...]
+
+# Of our own reads, and of Python. The first match counts, so subclasses come before their bases.
+_OURS: Rows = (
+    ((HttpError,), _refused),
+    ((NotConnected,), _unreachable),
+    ((BadAnswer, json.JSONDecodeError, UnicodeDecodeError, tarfile.TarError), _unreadable),
+    ((TimeoutError,), _late),
+    ((OSError,), _broken),
 )
-FOREIGN: tuple[type[BaseException], ...] = tuple(kind for kinds, _make in TABLE for kind in kinds)
 
 
-def mapped(call: EngineCall, error: BaseException) -> EngineError:
-    """FTL's error for one of FOREIGN."""
-    return next(make for kinds, make in TABLE if isinstance(error, kinds))(call, error)
+def _of_libraries() -> Rows:
+    """Rows for the exceptions of aiodocker and aiohttp."""
+    import aiohttp
+    from aiodocker import exceptions as docker
+
+    return (
+        ((docker.DockerError,), _refused),
+        ((TimeoutError,), _late),
+        ((aiohttp.ClientConnectorError,), _unreachable),
+        ((aiohttp.ContentTypeError, aiohttp.InvalidURL, aiohttp.ClientResponseError), _unreadable),
+        ((aiohttp.ClientError,), _broken),
+    )
+
+
+def table() -> Rows:
+    """Exceptions and the errors made of them; those of libraries once these are loaded."""
+    return (*_of_libraries(), *_OURS) if "aiodocker" in sys.modules else _OURS
+
+
+def mapped(call: EngineCall, error: BaseException) -> EngineError | None:
+    """FTL's error for an exception of the table; None for any other."""
+    make = next((make for kinds, make in table() if isinstance(error, kinds)), None)
+    return make(call, error) if make is not None else None
 
 
 @contextmanager

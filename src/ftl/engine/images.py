@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ftl import references
 from ftl.engine import body, convert
-from ftl.engine.client import UNBOUNDED, Client, checked
+from ftl.engine.client import Client, checked, unbounded
 from ftl.engine.errors import ignoring, none_if_missing
 from ftl.engine.values import PushUpdate
 from ftl.errors import EngineError, FtlError
@@ -26,25 +26,25 @@ if TYPE_CHECKING:
 
 async def listed(client: Client, labels: Mapping[str, str] | None) -> list[Image]:
     """`GET /images/json`."""
-    async with client.call("list its images") as docker:
-        items = await docker.images.list(filters=body.labelled(labels))
-    return [convert.listed_image(item) for item in as_objects(items)]
+    query = {"filters": body.labelled(labels)}
+    items = as_objects(await client.get_json("list its images", "images/json", query))
+    return [convert.listed_image(item) for item in items]
 
 
 async def inspect(client: Client, reference: str) -> Image | None:
     """`GET /images/{name}/json`."""
 
     async def work() -> Image:
-        async with client.call(f"inspect {reference}") as docker:
-            return convert.inspected_image(as_object(await docker.images.inspect(checked(reference))))
+        record = await client.get_json(f"inspect {reference}", f"images/{checked(reference)}/json")
+        return convert.inspected_image(as_object(record))
 
     return await none_if_missing(work())
 
 
 async def layer_sizes(client: Client, reference: str) -> list[int]:
     """`GET /images/{name}/history`, which lists the last step first."""
-    async with client.call(f"read the history of {reference}") as docker:
-        steps = as_objects(await docker.images.history(checked(reference)))
+    action = f"read the history of {reference}"
+    steps = as_objects(await client.get_json(action, f"images/{checked(reference)}/history"))
     return [as_int(step.get("Size")) for step in reversed(steps)]
 
 
@@ -82,7 +82,7 @@ async def load(client: Client, archive: AsyncIterator[bytes]) -> list[str]:
     messages: list[str] = []
     try:
         async with client.call("load an image") as docker:
-            async for item in docker.images.import_image(source, stream=True, timeout=UNBOUNDED):
+            async for item in docker.images.import_image(source, stream=True, timeout=unbounded()):
                 message = as_str(as_object(item).get("stream")).strip()
                 # The containerd store reports this as an ordinary line (seen on 28.5.2).
                 if message.lower().startswith("error unpacking"):

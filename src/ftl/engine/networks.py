@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiodocker.networks import DockerNetwork
-
 from ftl.engine import body, convert
 from ftl.engine.client import Client, checked
 from ftl.engine.errors import ignoring
@@ -15,14 +13,17 @@ from ftl.json_fields import as_object, as_objects
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from aiodocker import Docker
+    from aiodocker.networks import DockerNetwork
+
     from ftl.engine.values import Network
 
 
 async def listed(client: Client, labels: Mapping[str, str] | None) -> list[Network]:
     """`GET /networks`."""
-    async with client.call("list its networks") as docker:
-        items = await docker.networks.list(filters=body.labelled(labels))
-    return [convert.network(item) for item in as_objects(items)]
+    query = {"filters": body.labelled(labels)}
+    items = as_objects(await client.get_json("list its networks", "networks", query))
+    return [convert.network(item) for item in items]
 
 
 async def create(
@@ -32,15 +33,21 @@ async def create(
     with ignoring(409):
         async with client.call(f"create the network {name}") as docker:
             await docker.networks.create(body.network(checked(name), labels, subnet, bridge))
-    async with client.call(f"inspect the network {name}") as docker:
-        return convert.network(as_object(await DockerNetwork(docker, name).show()))
+    record = await client.get_json(f"inspect the network {name}", f"networks/{checked(name)}")
+    return convert.network(as_object(record))
+
+
+def _handle(docker: Docker, name: str) -> DockerNetwork:
+    from aiodocker.networks import DockerNetwork
+
+    return DockerNetwork(docker, checked(name))
 
 
 async def remove(client: Client, name: str) -> None:
     """`DELETE /networks/{name}`."""
     with ignoring(404):
         async with client.call(f"remove the network {name}") as docker:
-            await DockerNetwork(docker, checked(name)).delete()
+            await _handle(docker, name).delete()
 
 
 async def connect(
@@ -48,14 +55,14 @@ async def connect(
 ) -> None:
     """`POST /networks/{name}/connect`."""
     async with client.call(f"connect {container} to the network {network}") as docker:
-        await DockerNetwork(docker, checked(network)).connect(body.endpoint(container, aliases, address))
+        await _handle(docker, network).connect(body.endpoint(container, aliases, address))
 
 
 async def disconnect(client: Client, network: str, container: str) -> None:
     """`POST /networks/{name}/disconnect`."""
     try:
         async with client.call(f"disconnect {container} from the network {network}") as docker:
-            await DockerNetwork(docker, checked(network)).disconnect({"Container": container, "Force": True})
+            await _handle(docker, network).disconnect({"Container": container, "Force": True})
     except EngineError as error:
         # That it was not connected is reported as an internal error (500; seen on 20.10).
         if error.status != 404 and "is not connected to" not in (error.cause or ""):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiodocker.volumes import DockerVolume
-
 from ftl.engine import body, convert
 from ftl.engine.client import Client, checked
 from ftl.engine.errors import ignoring
@@ -19,8 +17,8 @@ if TYPE_CHECKING:
 
 async def listed(client: Client, labels: Mapping[str, str] | None) -> list[Volume]:
     """`GET /volumes`."""
-    async with client.call("list its volumes") as docker:
-        answer = as_object(await docker.volumes.list(filters=body.labelled(labels)))
+    query = {"filters": body.labelled(labels)}
+    answer = as_object(await client.get_json("list its volumes", "volumes", query))
     return [convert.volume(item) for item in as_objects(answer.get("Volumes"))]
 
 
@@ -34,4 +32,6 @@ async def remove(client: Client, name: str) -> None:
     """`DELETE /volumes/{name}`."""
     with ignoring(404):
         async with client.call(f"remove the volume {name}") as docker:
+            from aiodocker.volumes import DockerVolume
+
             await DockerVolume(docker, checked(name)).delete()

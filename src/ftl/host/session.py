@@ -8,7 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ftl.dataclass import dataclass
-from ftl.engine.loading import load_api
+from ftl.engine.api import Engine
+from ftl.engine.loading import load_aiohttp
 from ftl.errors import EngineUnavailable, FtlError, ServerError, at
 from ftl.ssh.streams import open_sockets
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from socket import socket
 
-    from ftl.engine.api import Engine
     from ftl.engine.values import EngineInfo
     from ftl.ssh.machine import Machine
 
@@ -42,15 +42,19 @@ class Session:
 
 
 @asynccontextmanager
-async def open_session(machine: Machine, *, loads: str = "") -> AsyncIterator[Session]:
+async def open_session(
+    machine: Machine, *, loads: str = "", only_reads: bool = False
+) -> AsyncIterator[Session]:
     """Connect to a server and its engine; everything is closed at the end.
 
     The engine's usual socket is asked already while the machine still reports which socket it is. Modules that take
     long to load are loaded meanwhile: aiohttp while ssh connects, and the caller's own while the engine answers.
+    Reading an engine needs no aiohttp; a command that does more after all loads it then.
 
     Args:
         machine: The server, not entered yet.
         loads: Name of a module that the caller needs next.
+        only_reads: The caller only reads the engine's state.
 
     Raises:
         ServerError: It cannot be reached, refuses us, or no engine answers there.
@@ -61,7 +65,8 @@ async def open_session(machine: Machine, *, loads: str = "") -> AsyncIterator[Se
         stack.callback(_close, ready)
         connecting = asyncio.create_task(_connect(machine, ready))
         stack.push_async_callback(_cancel, connecting)
-        await asyncio.to_thread(load_api)
+        if not only_reads:
+            await asyncio.to_thread(load_aiohttp)
         usual = await connecting
         likely = None if usual is None else await stack.enter_async_context(_engine(machine, usual, ready))
         asking = asyncio.create_task(_first_answer(likely))
@@ -100,8 +105,6 @@ async def _cancel(task: asyncio.Task[Any]) -> None:
 
 
 def _engine(machine: Machine, url: str, ready: list[socket]) -> Engine:
-    from ftl.engine.api import Engine
-
     return Engine(url, name=machine.name, explain=machine.explain, ready=ready)
 
 

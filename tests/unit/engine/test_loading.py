@@ -13,11 +13,11 @@ import ssl
 made = []
 create = ssl.create_default_context
 ssl.create_default_context = lambda: made.append(1) or create()
-from ftl.engine.loading import load_api
-load_api()
+from ftl.engine.loading import load_aiohttp
+load_aiohttp()
 assert not made
 import ssl as again
-import ftl.engine.api
+import aiodocker
 assert again is ssl and ssl.create_default_context()
 """
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -46,7 +46,7 @@ def command(options: Options, watch: bool) -> None:
         from ftl.host.session import open_session
 
         machine = address.machine(project=project.name)
-        return open_session(machine, loads="ftl.operations.views.status")
+        return open_session(machine, loads="ftl.operations.views.status", only_reads=True)
 
     if watch:
         _watch(options, project, connect)

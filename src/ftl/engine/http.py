@@ -1,0 +1,158 @@
+"""GET over HTTP/1.1, for the reads of an engine (docs/decisions/0025).
+
+Loading aiohttp takes longer than all calls of `ftl status` together. A read of an engine needs little of it: a request
+without a body, and an answer of known length, in chunks, or up to the end of the connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Mapping
+
+    from ftl.engine.sockets import Sockets
+
+_STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})(?: .*)?")
+_LONGEST_HEAD = 64 * 1024
+_PIECE = 256 * 1024
+
+
+class BadAnswer(Exception):
+    """The answer is not HTTP/1.1, or not one of Docker's API."""
+
+
+class HttpError(Exception):
+    """The engine answered with an error.
+
+    Attributes:
+        status: Its HTTP status.
+        message: The engine's message.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+class Answer(NamedTuple):
+    """Answer to a request; the names of its headers are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+async def get(sockets: Sockets, target: str) -> Answer:
+    """Request a path of the engine; again where an idle connection turned out to be closed.
+
+    Args:
+        sockets: Where connections come from, and go to when they can be used again.
+        target: The path and its query.
+
+    Raises:
+        NotConnected: Nothing listens at the engine's address.
+        OSError: The connection broke.
+        BadAnswer: Something else answered.
+    """
+    idle = sockets.take()
+    if idle is not None:
+        try:
+            return await _get(sockets, idle, target)
+        except ConnectionError:
+            pass  # closed as we wrote: a read may be repeated
+    return await _get(sockets, await sockets.connect(), target)
+
+
+async def _get(sockets: Sockets, connection: socket.socket, target: str) -> Answer:
+    request = f"GET {target} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: ftl\r\nAccept: */*\r\n\r\n"
+    reader = _Reader(connection)
+    reusable = False
+    try:
+        await asyncio.get_running_loop().sock_sendall(connection, request.encode())
+        status, headers = _head(await reader.until(b"\r\n\r\n"))
+        body, is_framed = await _body(reader, status, headers)
+        reusable = is_framed and not reader.rest and headers.get("connection", "").lower() != "close"
+        return Answer(status, headers, body)
+    finally:
+        if reusable:
+            sockets.give_back(connection)
+        else:
+            connection.close()
+
+
+def _head(head: bytes) -> tuple[int, dict[str, str]]:
+    line, *lines = head.split(b"\r\n")
+    match = _STATUS.fullmatch(line)
+    if match is None:
+        raise BadAnswer(f"it begins with {line[:80].decode(errors='replace')!r}")
+    pairs = (each.decode("latin-1").partition(":") for each in lines)
+    return int(match[1]), {name.strip().lower(): value.strip() for name, _, value in pairs}
+
+
+async def _body(reader: _Reader, status: int, headers: Mapping[str, str]) -> tuple[bytes, bool]:
+    """The body, and whether its end was known without the end of the connection."""
+    if status in (204, 304):
+        return b"", True
+    try:
+        if headers.get("transfer-encoding", "").lower() == "chunked":
+            return await _chunks(reader), True
+        if "content-length" in headers:
+            return await reader.exactly(int(headers["content-length"])), True
+    except ValueError as error:
+        raise BadAnswer("the length of its body is not a number") from error
+    return await reader.to_end(), False
+
+
+async def _chunks(reader: _Reader) -> bytes:
+    """A body in chunks (RFC 9112, section 7.1); extensions and trailers are ignored."""
+    chunks = []
+    while size := int((await reader.until(b"\r\n")).partition(b";")[0], 16):
+        chunks.append(await reader.exactly(size))
+        await reader.exactly(2)
+    while await reader.until(b"\r\n"):
+        pass
+    return b"".join(chunks)
+
+
+class _Reader:
+    """Reads a connection in parts; `rest` has been received and not been read yet."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.rest = bytearray()
+        self._connection = connection
+
+    async def until(self, end: bytes) -> bytes:
+        """Read up to a separator, which is left out."""
+        while (at := self.rest.find(end)) < 0:
+            if len(self.rest) > _LONGEST_HEAD:
+                raise BadAnswer("its head does not end")
+            await self._more()
+        found = bytes(self.rest[:at])
+        del self.rest[: at + len(end)]
+        return found
+
+    async def exactly(self, count: int) -> bytes:
+        while len(self.rest) < count:
+            await self._more()
+        found = bytes(self.rest[:count])
+        del self.rest[:count]
+        return found
+
+    async def to_end(self) -> bytes:
+        while piece := await self._receive():
+            self.rest += piece
+        return bytes(self.rest)
+
+    async def _more(self) -> None:
+        piece = await self._receive()
+        if not piece:
+            raise ConnectionResetError("the connection was closed before the answer ended")
+        self.rest += piece
+
+    async def _receive(self) -> bytes:
+        return await asyncio.get_running_loop().sock_recv(self._connection, _PIECE)

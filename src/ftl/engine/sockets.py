@@ -1,0 +1,88 @@
+"""Idle connections to an engine, shared by the reads of `http` and by aiohttp."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+from urllib.parse import urlsplit
+
+_CONNECT_SECONDS = 10.0
+
+
+class NotConnected(Exception):
+    """No connection could be made; its cause says why."""
+
+
+class Sockets:
+    """Connected sockets that no call uses at the moment.
+
+    Over SSH a new connection takes a round trip: those that were opened ahead, and those that a call has finished with,
+    are used before.
+
+    Args:
+        url: "unix:///path" or "tcp://host:port".
+        ready: Connected sockets to begin with. The list is kept up to date: who made it closes what is left.
+    """
+
+    def __init__(self, url: str, ready: list[socket.socket]) -> None:
+        self.url = url
+        self._idle = ready
+
+    def take(self) -> socket.socket | None:
+        """Take an idle socket that the engine has not closed; None where there is none."""
+        while self._idle:
+            taken = self._idle.pop()
+            if _is_open(taken):
+                return taken
+            taken.close()
+        return None
+
+    def give_back(self, idle: socket.socket) -> None:
+        """Keep a socket on which nothing is under way for the next call."""
+        self._idle.append(idle)
+
+    async def connect(self) -> socket.socket:
+        """Connect a new one.
+
+        Raises:
+            NotConnected: Nothing listens there, or it takes too long.
+        """
+        try:
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                return await self._connected()
+        except OSError as error:
+            raise NotConnected(str(error)) from error
+
+    async def _connected(self) -> socket.socket:
+        loop = asyncio.get_running_loop()
+        parts = urlsplit(self.url)
+        family: int = socket.AF_UNIX
+        address: Any = parts.path
+        if parts.scheme != "unix":
+            found = await loop.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
+            family, _, _, _, address = found[0]
+        made = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            made.setblocking(False)
+            await loop.sock_connect(made, address)
+        except BaseException:
+            made.close()
+            raise
+        return made
+
+    def close(self) -> None:
+        """Close all that are idle."""
+        while self._idle:
+            self._idle.pop().close()
+
+
+def _is_open(idle: socket.socket) -> bool:
+    """Whether the other end has neither closed it nor sent what nobody asked for."""
+    try:
+        idle.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False

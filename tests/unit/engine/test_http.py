@@ -1,0 +1,186 @@
+"""Reads over HTTP/1.1, against real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import tempfile
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.engine import http
+from ftl.engine.api import Engine
+from ftl.engine.http import BadAnswer
+from ftl.engine.sockets import NotConnected, Sockets
+from ftl.errors import EngineError, EngineUnavailable
+from tests.support.clock import run
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+INFO = b'HTTP/1.1 200 OK\r\nApi-Version: 1.47\r\nContent-Length: 24\r\n\r\n{"ServerVersion":"27.0"}'
+
+
+class Server:
+    """Answers each request with the next bytes of a script, and counts connections.
+
+    An answer that ends with `...` is not finished: the connection closes after it.
+    """
+
+    def __init__(self, answers: Sequence[bytes]) -> None:
+        self.answers = list(answers)
+        self.requests: list[str] = []
+        self.connections = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve a connection."""
+        self.connections += 1
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while self.answers:
+                head = await reader.readuntil(b"\r\n\r\n")
+                self.requests.append(head.decode().split(" ")[1])
+                answer = self.answers.pop(0)
+                writer.write(answer.removesuffix(b"..."))
+                await writer.drain()
+                if answer.endswith(b"..."):
+                    break
+        writer.close()
+
+
+@asynccontextmanager
+async def served(*answers: bytes) -> AsyncIterator[tuple[Server, str]]:
+    """A server and its URL."""
+    server = Server(answers)
+    with tempfile.TemporaryDirectory(prefix="ftl-", dir="/tmp") as folder:
+        path = Path(folder, "socket")
+        async with await asyncio.start_unix_server(server.serve, path):
+            yield server, f"unix://{path}"
+
+
+def body_of(answer: bytes) -> bytes:
+    """The body that is read from an answer."""
+
+    async def work() -> bytes:
+        async with served(answer) as (_, url):
+            sockets = Sockets(url, [])
+            found = await http.get(sockets, "/x")
+            sockets.close()
+            return found.body
+
+    return run(work())
+
+
+@pytest.mark.parametrize(
+    ("answer", "body"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", b"abc"),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n",
+            b"abcde",
+        ),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nTrailer: 1\r\n\r\n", b"a"),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", b""),
+        (b"HTTP/1.0 200\r\n\r\nto the end...", b"to the end"),
+    ],
+)
+def test_the_ways_to_send_a_body(answer: bytes, body: bytes) -> None:
+    """Bodies of known length, in chunks, without one, and up to the end of the connection."""
+    assert body_of(answer) == body
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"x" * 70_000,
+    ],
+)
+def test_an_answer_that_is_not_http(answer: bytes) -> None:
+    """Another protocol is an error, and no endless wait."""
+    with pytest.raises(BadAnswer):
+        body_of(answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"...", b"HTTP/1.1 200 OK\r\n...", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc..."],
+)
+def test_an_answer_that_breaks_off(answer: bytes) -> None:
+    """A body that is shorter than announced is an error."""
+    with pytest.raises(ConnectionError):
+        body_of(answer)
+
+
+def test_connections_are_used_again() -> None:
+    """Calls one after the other share a connection; one that the engine has closed is replaced."""
+
+    async def work() -> tuple[int, list[str]]:
+        async with served(INFO, INFO, INFO + b"...", INFO) as (server, url):
+            sockets = Sockets(url, [])
+            for number in range(4):
+                await http.get(sockets, f"/{number}")
+                await asyncio.sleep(0.01)
+            sockets.close()
+            return server.connections, server.requests
+
+    assert run(work()) == (2, ["/0", "/1", "/2", "/3"])
+
+
+def test_nothing_listens() -> None:
+    """A missing socket is told apart from a connection that breaks."""
+    with pytest.raises(NotConnected):
+        run(http.get(Sockets("unix:///tmp/ftl-no-such-socket", []), "/"))
+
+
+def test_a_read_of_an_engine() -> None:
+    """The version is asked for once; paths and queries are encoded; an error has the engine's status and message."""
+    refusal = b'HTTP/1.1 500 Oops\r\nContent-Length: 18\r\n\r\n{"message":"full"}'
+
+    async def work() -> list[str]:
+        listed = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"
+        missing = b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}"
+        async with (
+            served(INFO, listed, missing, refusal) as (server, url),
+            Engine(url, name="shop") as engine,
+        ):
+            assert await engine.containers(labels={"ftl.project": "a b"}) == []
+            assert await engine.get_archive("ftl-state", "/ftl/shop") is None
+            with pytest.raises(EngineError, match="the engine on shop could not list its images") as caught:
+                await engine.images()
+            assert (caught.value.status, caught.value.cause) == (500, "full")
+            assert (await engine.info()).api == "1.47"
+            return server.requests
+
+    assert run(work()) == [
+        "/info",
+        "/v1.47/containers/json?all=1&filters=%7B%22label%22%3A+%5B%22ftl.project%3Da+b%22%5D%7D",
+        "/v1.47/containers/ftl-state/archive?path=%2Fftl%2Fshop",
+        "/v1.47/images/json",
+    ]
+
+
+def test_an_engine_that_hangs_up() -> None:
+    """A connection that closes without an answer means that the engine is unavailable."""
+
+    async def work() -> None:
+        async with served(b"...", b"...") as (_, url), Engine(url, name="shop") as engine:
+            await engine.info()
+
+    with pytest.raises(EngineUnavailable, match="was lost"):
+        run(work())
+
+
+def test_reads_load_no_http_library() -> None:
+    """Importing the engine's client loads neither aiohttp nor aiodocker."""
+    code = (
+        "import sys, ftl.engine.api, ftl.host.session, ftl.operations.views.status\n"
+        "print({'aiohttp', 'aiodocker', 'ssl'} & {*sys.modules} - {'ssl'})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
