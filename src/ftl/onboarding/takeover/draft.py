@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 ORDER = (
     "name", "image", "build", "command", "entrypoint", "port", "protocol", "routes", "depends_on", "health_check",
-    "env_file", "env", "volumes", "ports", "forwards", "replicas", "recreate", "hooks", "resources",
+    "env_file", "env", "secrets", "files", "volumes", "ports", "forwards", "replicas", "recreate", "hooks", "resources",
 )  # fmt: skip
 
 

@@ -106,7 +106,7 @@ def _check(draft: Draft, text: str, folder: Path, environment: Mapping[str, str]
         ) as file:
             file.write(text)
             file.flush()
-            load(Path(file.name), variables=read_variables(folder, environment))
+            load(Path(file.name), variables=read_variables(folder, environment), fetch=False)
     except ConfigError as error:
         for problem in error.problems:
             if not problem.message.endswith(made):

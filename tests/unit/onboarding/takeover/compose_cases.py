@@ -353,4 +353,212 @@ services:
   ofelia: {image: "mcuadros/ofelia:0.3", command: daemon --docker}
   app: {build: ., labels: {ofelia.enabled: "true", ofelia.job-exec.x.schedule: "@daily", ofelia.job-exec.x.command: x}}
 """,
+    "depends_on with all conditions": """
+services:
+  web:
+    build: .
+    ports: ["80:80"]
+    depends_on:
+      db: {condition: service_healthy, restart: true}
+      api: {condition: service_started, required: false}
+      gone: {condition: service_healthy, required: false}
+  api: {build: ./a, depends_on: {db: {condition: service_healthy}}}
+  db: {image: "postgres:16", environment: {POSTGRES_PASSWORD: x}}
+""",
+    "merge keys of several anchors": """
+x-a: &a {environment: {A: "1"}, init: true}
+x-b: &b {environment: {B: "2"}, user: "1000"}
+x-ports: &ports ["8080:80"]
+services:
+  web:
+    <<: [*a, *b]
+    build: .
+    ports: *ports
+    x-team: shop
+""",
+    "interpolation with defaults, errors and alternatives": """
+services:
+  web:
+    image: "${REGISTRY:-ghcr.io/acme}/web:${TAG:-1.2}"
+    ports: ["${WEB_PORT:-8080}:${APP_PORT:-3000}"]
+    environment:
+      A: ${A:?it is needed}
+      B: ${B?}
+      C: ${C:+set}
+      D: ${D-}
+      E: "${E:-a}b${F:-${G:-c}}"
+      PASSWORD: $$ecret
+    deploy: {replicas: "${REPLICAS:-2}", resources: {limits: {memory: "${MEMORY:-256m}"}}}
+""",
+    "env files in the long form": """
+services:
+  web:
+    build: .
+    ports: ["80:80"]
+    env_file:
+      - path: ./web.env
+        required: true
+        format: raw
+      - path: ./override.env
+        required: false
+""",
+    "ports with names and ranges": """
+services:
+  web:
+    build: .
+    ports:
+      - {name: http, target: 80, published: "8080-8090", app_protocol: http, mode: ingress}
+      - "127.0.0.1::5000"
+      - "[::1]:6000:6000"
+      - 9090:9090/tcp
+      - 22
+""",
+    "healthcheck with start_interval": """
+services:
+  web:
+    build: .
+    ports: ["8000:8000"]
+    healthcheck: {test: wget -qO- http://127.0.0.1:8000/health || exit 1, interval: 10s, timeout: 2s, retries: 3, start_period: 20s, start_interval: 1s}
+  worker:
+    build: .
+    healthcheck: {test: [CMD-SHELL, "celery -A app inspect ping -d celery@$$HOSTNAME"], interval: 1m}
+""",
+    "secrets and configs in the long form": """
+services:
+  db:
+    image: postgres:16
+    environment: {POSTGRES_PASSWORD_FILE: /run/secrets/password}
+    secrets: [{source: password, target: password, uid: "103", mode: 0440}]
+  web:
+    build: .
+    ports: ["80:80"]
+    configs: [{source: nginx, target: /etc/nginx/nginx.conf, mode: 0444}]
+    secrets: [password]
+secrets: {password: {environment: DB_PASSWORD}}
+configs: {nginx: {file: ./conf.ini}}
+""",
+    "a gpu": """
+services:
+  model:
+    image: ollama/ollama:0.3
+    ports: ["11434:11434"]
+    volumes: [ollama:/root/.ollama]
+    runtime: nvidia
+    deploy: {resources: {reservations: {devices: [{driver: nvidia, count: 1, capabilities: [gpu]}]}}}
+volumes: {ollama: }
+""",
+    "network_mode of another service": """
+services:
+  vpn: {image: "gluetun:3", cap_add: [NET_ADMIN], devices: ["/dev/net/tun:/dev/net/tun"], ports: ["8080:8080"]}
+  client: {image: "client:1", network_mode: "service:vpn", volumes: [c:/c]}
+volumes: {c: }
+""",
+    "nextcloud": """
+services:
+  app:
+    image: nextcloud:30-apache
+    restart: always
+    ports: [8080:80]
+    links: [db]
+    volumes: [nextcloud:/var/www/html]
+    environment: [MYSQL_HOST=db, REDIS_HOST=redis, NEXTCLOUD_TRUSTED_DOMAINS=cloud.example.org]
+  cron: {image: "nextcloud:30-apache", restart: always, entrypoint: /cron.sh, volumes: [nextcloud:/var/www/html]}
+  db: {image: "mariadb:11", command: --transaction-isolation=READ-COMMITTED --log-bin=binlog, environment: [MYSQL_ROOT_PASSWORD=x], volumes: [db:/var/lib/mysql]}
+  redis: {image: "redis:alpine", restart: always}
+volumes: {nextcloud: , db: }
+""",
+    "gitea with ssh": """
+services:
+  server:
+    image: docker.gitea.com/gitea:1.23
+    environment: [USER_UID=1000, GITEA__database__DB_TYPE=postgres]
+    ports: ["3000:3000", "222:22"]
+    volumes: [gitea:/data, /etc/timezone:/etc/timezone:ro, /etc/localtime:/etc/localtime:ro]
+    depends_on: [db]
+  db: {image: "docker.io/library/postgres:14", restart: always, environment: [POSTGRES_USER=gitea, POSTGRES_PASSWORD=gitea], volumes: [postgres:/var/lib/postgresql/data]}
+networks: {gitea: {external: false}}
+volumes: {gitea: {driver: local}, postgres: }
+""",
+    "kafka and elastic": """
+services:
+  app: {build: ., ports: ["8080:8080"], environment: {KAFKA: "kafka:9092", ES: "http://es:9200"}}
+  kafka: {image: "apache/kafka:3.9.0", hostname: kafka, ports: ["9092:9092"], environment: {KAFKA_NODE_ID: 1, KAFKA_PROCESS_ROLES: "broker,controller"}}
+  es: {image: "docker.elastic.co/elasticsearch/elasticsearch:8.17.0", environment: [discovery.type=single-node, "ES_JAVA_OPTS=-Xms512m -Xmx512m"], ulimits: {memlock: {soft: -1, hard: -1}}, volumes: [es:/usr/share/elasticsearch/data], ports: ["9200:9200"]}
+volumes: {es: }
+""",
+    "values of other types": """
+services:
+  web:
+    build: {context: ., args: {DEBUG: false, N: 3, RATE: 1.50}}
+    ports: [8000:8000]
+    environment: {DEBUG: false, N: 3, RATE: 1.50, EMPTY: "", NULL_ONE: null, DATE: 2024-01-02, OCTAL: 0755}
+    labels: {number: 3, yes: on}
+    mem_limit: 1073741824
+    cpus: 1
+    stop_grace_period: 90
+""",
+    "volumes of drivers, and a subpath": """
+services:
+  web:
+    image: acme/web:1
+    ports: ["80:80"]
+    volumes:
+      - {type: volume, source: data, target: /data, volume: {subpath: web}}
+      - {type: bind, source: /srv, target: /srv, bind: {create_host_path: true, propagation: rslave}}
+      - {type: tmpfs, target: /cache, tmpfs: {size: 64m, mode: 0700}}
+      - {type: image, source: acme/assets, target: /assets}
+    tmpfs: [/run]
+volumes: {data: {driver: rexray/ebs, driver_opts: {size: 10}, labels: {a: b}}}
+""",
+    "builds with everything": """
+services:
+  web:
+    build:
+      context: .
+      additional_contexts: {shared: ../shared}
+      args: [A, "B=${B:-2}"]
+      cache_from: [type=gha]
+      cache_to: [type=gha]
+      no_cache: true
+      pull: true
+      ssh: [default]
+      tags: [acme/web:1]
+      extra_hosts: ["a:1.2.3.4"]
+      privileged: true
+      entitlements: [security.insecure]
+      ulimits: {nofile: 1}
+      target: prod
+      dockerfile: Dockerfile
+      provenance: false
+    ports: ["80:80"]
+""",
+    "one service with a hook and a watch": """
+services:
+  web:
+    build: .
+    ports: ["80:80"]
+    post_start: [{command: ./seed.sh, user: root}]
+    pre_stop: [{command: ./bye.sh}]
+    develop: {watch: [{action: sync, path: ., target: /app}]}
+    annotations: {a: b}
+    attach: false
+    logging: {driver: journald}
+    oom_score_adj: -500
+    userns_mode: host
+    pid: host
+    group_add: [docker]
+    dns: 1.1.1.1
+    sysctls: [net.core.somaxconn=1024]
+    storage_opt: {size: 1G}
+    tmpfs: /tmp
+    restart: "on-failure:5"
+""",
+    "json": '{"services": {"web": {"build": ".", "ports": ["80:8000"], "environment": {"A": 1}}}}',
+    "a service called like ours": """
+services:
+  proxy: {image: "nginx:1.27", ports: ["80:80", "443:443"], volumes: ["./conf.ini:/etc/nginx/conf.d/default.conf:ro", certs:/certs]}
+  ftl-web: {build: ., expose: [3000]}
+  _x_: {build: ., expose: ["3000/tcp"]}
+volumes: {certs: }
+""",
 }

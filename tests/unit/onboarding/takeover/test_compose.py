@@ -52,7 +52,8 @@ def taken(
         file.write_text(text)
     result = take_over(files, folder, environment or {})
     put_files(folder, result.files)
-    return load(folder / "ftl.yaml", variables=read_variables(folder, environment or {})), result.report
+    variables = read_variables(folder, environment or {})
+    return load(folder / "ftl.yaml", variables=variables, fetch=False), result.report
 
 
 def service(project: Project, name: str = "web") -> Service:
@@ -75,7 +76,7 @@ def test_what_is_written_is_valid_and_every_key_has_a_verdict(tmp_path: Path, te
     source: dict[str, Any] = yaml.safe_load(text)
     for name, keys_of_service in source["services"].items():
         for key, value in keys_of_service.items():
-            if value in (None, [], "") or f"services.{name}" in keys:
+            if value in (None, [], "") or key.startswith("x-") or f"services.{name}" in keys:
                 continue
             prefix = f"services.{name}.{key}"
             assert [row for row in keys if row == prefix or row.startswith((f"{prefix}.", f"{prefix}["))], (
@@ -89,6 +90,51 @@ def test_what_is_written_is_valid_and_every_key_has_a_verdict(tmp_path: Path, te
             or not source[key]
         ), key
     assert not [row for row in report.rows if row.key.startswith("ftl.yaml:")], report.rows
+
+
+def test_configs_and_secrets_become_files(tmp_path: Path) -> None:
+    """A service gets configs and secrets at Compose's paths, with its permissions; a dependency both as texts."""
+    text = """
+services:
+  web:
+    build: .
+    secrets: [cert, {source: password, target: pw, uid: "1000", mode: 0440}]
+    configs: [nginx, {source: text, target: /etc/app.conf}]
+    volumes: ["./run.sh:/run.sh", "cache:/cache", "./conf.ini:/cache/conf.ini"]
+  db: {image: "postgres:16", secrets: [password], environment: {POSTGRES_PASSWORD_FILE: /run/secrets/password}}
+  locked: {image: "x:1", read_only: true, configs: [nginx], secrets: [password]}
+secrets: {password: {environment: DB_PASSWORD}, cert: {file: ./cert.pem}}
+configs: {nginx: {file: ./conf.ini}, text: {content: "a=${A}"}}
+"""
+    (tmp_path / "run.sh").write_text("#!/bin/sh")
+    (tmp_path / "run.sh").chmod(0o755)
+    project, report = taken(tmp_path, text, environment={"DB_PASSWORD": "s3cret", "A": "1"})
+    web, database = service(project), project.dependencies[0]
+    assert [(secret.name, secret.file, secret.mode, secret.owner) for secret in web.secrets] == [
+        ("cert", "/run/secrets/cert", "0444", "0:0"),
+        ("password", "/run/secrets/pw", "0440", "1000:0"),
+    ]
+    assert {(file.path, file.content, file.mode) for file in web.files if "secrets" not in file.path} == {
+        ("/run.sh", "#!/bin/sh", "0755"),
+        ("/nginx", "", "0444"),
+        ("/etc/app.conf", "a=1", "0444"),
+    }
+    assert [(file.path, file.mode) for file in database.files] == [("/run/secrets/password", "0444")]
+    found = verdicts(report)
+    refused = ("web.volumes[2]", "locked.configs[0]", "locked.secrets[0]")
+    assert {found[f"services.{key}"] for key in refused} == {Verdict.NEEDS_YOU}
+
+
+def test_the_network_of_the_server_is_not_taken_over(tmp_path: Path) -> None:
+    """Host networking and the network of another container need the user; the usual one does not."""
+    text = "services: {a: {image: x, network_mode: host}, b: {image: x, network_mode: 'service:a'}, c: {image: x, network_mode: bridge}}"
+    _, report = taken(tmp_path, text)
+    found = verdicts(report)
+    assert [found[f"services.{name}.network_mode"] for name in "abc"] == [
+        Verdict.NEEDS_YOU,
+        Verdict.NEEDS_YOU,
+        Verdict.LEFT_OUT,
+    ]
 
 
 def test_there_are_enough_kinds() -> None:

@@ -29,6 +29,7 @@ class Context:
         names: Name in Compose -> name in ftl.yaml.
         kinds: Name in Compose -> "service", "dependency", "none", "one-off".
         secrets: The secrets at the top of the file.
+        configs: The configs there.
         candidates: Services that publish a port for HTTP, with it; one of them gets the domain.
         marks: Place of `ports` of each candidate.
     """
@@ -39,6 +40,7 @@ class Context:
     names: Mapping[str, str]
     kinds: Mapping[str, str]
     secrets: Mapping[str, Node]
+    configs: Mapping[str, Node]
     candidates: dict[str, Port] = field(default_factory=dict)
     marks: dict[str, Mark] = field(default_factory=dict)
 

@@ -86,11 +86,12 @@ class ComposeFiles:
         prefix = os.path.relpath(folder.resolve(), self._base.resolve())
         if prefix == ".":
             return root
-        services = root.get("services")
-        if not isinstance(services, MappingNode):
-            return root
-        changed = {name: rebase(node, prefix) for name, node in entries(services).items()}
-        return root.replace({"services": services.replace(dict(changed))})
+        for section, move in (("services", rebase), ("secrets", _rebase_file), ("configs", _rebase_file)):
+            nodes = root.get(section)
+            if isinstance(nodes, MappingNode):
+                moved = {name: move(node, prefix) for name, node in entries(nodes).items()}
+                root = root.replace({section: nodes.replace(dict(moved))})
+        return root
 
     def _with_includes(self, root: MappingNode) -> MappingNode:
         for item in items(root.get("include")):
@@ -232,6 +233,11 @@ def rebase(node: Node, prefix: str) -> Node:
         )
         changes["volumes"] = SequenceNode(moved, volumes.mark)
     return node.replace(changes)
+
+
+def _rebase_file(node: Node, prefix: str) -> Node:
+    """Put a folder before the relative path of a secret or config."""
+    return _joined_item(node, "file", prefix) if isinstance(node, MappingNode) else node
 
 
 def _is_relative_bind(item: Node) -> bool:

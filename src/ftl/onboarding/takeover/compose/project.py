@@ -77,6 +77,7 @@ def take_over(files: Sequence[Path], base: Path, name: str, variables: Mapping[s
         names,
         {key: kind.name for key, kind in kinds.items()},
         entries(root.get("secrets")),
+        entries(root.get("configs")),
     )
     for key, node in services.items():
         kind = kinds[key]
@@ -202,12 +203,14 @@ def _one_off_reason(key: str, services: Mapping[str, MappingNode]) -> str:
 
 
 def _secrets(draft: Draft, root: MappingNode) -> None:
-    for section, what in (
-        ("secrets", "build secrets are taken over; for the run time, write it in the project's `secrets`"),
-        ("configs", "write `files` of the service: `{/etc/app.conf: conf/app.conf}`"),
-    ):
+    """Report secrets and configs that no service uses at the run time; the others have their rows."""
+    used = {row.key for row in draft.report.rows}
+    for section in ("secrets", "configs"):
         for key, node in entries(root.get(section)).items():
-            draft.report.add(f"{section}.{key}", Verdict.NEEDS_YOU, what, node.mark)
+            name = f"{section}.{key}"
+            if name not in used:
+                reason = "each service that uses it has its file or text"
+                draft.report.add(name, Verdict.LEFT_OUT, reason, node.mark)
 
 
 def _named_volumes(draft: Draft, root: MappingNode, texts: Texts) -> None:

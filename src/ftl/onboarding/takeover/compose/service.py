@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 from ftl.config.read.compose_keys import SERVICE
 from ftl.config.read.foreign_keys import foreign_hint
 from ftl.config.yaml.tree import describe_kind, is_null
-from ftl.onboarding.takeover.compose import build, environment, health, labels, limits, ports, volumes
+from ftl.onboarding.takeover.compose import (
+    build,
+    environment,
+    health,
+    labels,
+    limits,
+    ports,
+    text_files,
+    volumes,
+)
 from ftl.onboarding.takeover.compose.conversion import Conversion
 from ftl.onboarding.takeover.nodes import entries, items, text
 from ftl.onboarding.takeover.report import Verdict
@@ -19,8 +28,8 @@ if TYPE_CHECKING:
     from ftl.config.yaml.tree import MappingNode, Node
     from ftl.onboarding.takeover.compose.conversion import Context
 
-_LATE = ("healthcheck", "deploy", "platform")
-"""Keys that depend on others: the port, the forwards, the build."""
+_LATE = ("healthcheck", "deploy", "platform", "configs", "secrets")
+"""Keys that depend on others: the port, the forwards, the build, the mounts."""
 
 _ONE_OR_MORE = ("tmpfs", "extra_hosts", "devices", "cap_add", "cap_drop")
 
@@ -104,17 +113,24 @@ def _depends_on(conversion: Conversion, key: str, node: Node) -> None:
     conversion.add(key, Verdict.TAKEN, only)
 
 
+def _network_mode(conversion: Conversion, key: str, node: Node) -> None:
+    mode = conversion.resolve(text(node))
+    own = "containers have networks of their own, so that two releases can run side by side"
+    if mode in ("bridge", "default"):
+        conversion.add(key, Verdict.LEFT_OUT, "each project has one private network")
+    elif mode == "host":
+        todo = "publish its ports with `forwards`, and reach the server as `host-gateway` of `extra_hosts`"
+        conversion.add(key, Verdict.NEEDS_YOU, f"FTL has none: {own}; {todo}")
+    elif mode == "none":
+        conversion.add(key, Verdict.NEEDS_YOU, "FTL has none: each container is in the project's network")
+    else:
+        todo = "let the app use the other one as a proxy, or run both in one container"
+        conversion.add(key, Verdict.NEEDS_YOU, f"FTL has none: {own}; {todo}")
+
+
 def _profiles(conversion: Conversion, key: str, _node: Node) -> None:
     reason = "the profile is active; for a variant of the project, write ftl.NAME.yaml"
     conversion.add(key, Verdict.LEFT_OUT, reason)
-
-
-def _secrets(conversion: Conversion, key: str, _node: Node) -> None:
-    todo = (
-        "write each in the project's `secrets`, and name it here in `secrets`: "
-        "`{name: A, file: /run/secrets/a}`"
-    )
-    conversion.add(key, Verdict.NEEDS_YOU, todo)
 
 
 _HANDLERS: dict[str, Callable[[Conversion, str, Node], None]] = {
@@ -140,9 +156,11 @@ _HANDLERS: dict[str, Callable[[Conversion, str, Node], None]] = {
     "restart": limits.restart,
     "depends_on": _depends_on,
     "profiles": _profiles,
-    "secrets": _secrets,
+    "network_mode": _network_mode,
+    "configs": text_files.configs,
+    "secrets": text_files.secrets,
 }
 """Functions by key of Compose; for other keys the table of Compose's keys decides."""
 
-_HANDLERS_OF_DEPENDENCIES = ("deploy", "env_file", "healthcheck")
+_HANDLERS_OF_DEPENDENCIES = ("deploy", "env_file", "healthcheck", "secrets")
 """Keys that a dependency has in another form, although the hint in ftl.yaml is another one."""

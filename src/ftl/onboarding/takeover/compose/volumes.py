@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import stat
 from typing import TYPE_CHECKING, Literal
 
 from ftl.config.yaml.tree import MappingNode
 from ftl.dataclass import dataclass
+from ftl.onboarding.takeover.compose.text_files import add_file, is_text
 from ftl.onboarding.takeover.nodes import entries, items, text
 from ftl.onboarding.takeover.report import Verdict
 
@@ -26,6 +28,7 @@ class Mount:
     Attributes:
         kind: volume, bind, tmpfs, anonymous, or another one of the long form.
         dropped: Options that FTL does not have.
+        options: Options of a tmpfs, with a colon before.
     """
 
     kind: Literal["volume", "bind", "tmpfs", "anonymous"] | str
@@ -33,6 +36,7 @@ class Mount:
     target: str
     read_only: bool = False
     dropped: str = ""
+    options: str = ""
 
     @property
     def item(self) -> str:
@@ -47,7 +51,13 @@ def parse_mount(item: Node, resolve: Callable[[str], str]) -> Mount:
         kind, source = long.get("type", "volume"), long.get("source", "")
         dropped = ", ".join(key for key in long if key not in _LONG_FORM)
         kind = "anonymous" if kind == "volume" and not source else kind
-        return Mount(kind, source, long.get("target", ""), long.get("read_only") == "true", dropped)
+        kind = "subpath" if entries(item.get("volume")).get("subpath") is not None else kind
+        tmpfs = entries(item.get("tmpfs")).items()
+        settings = ",".join(f"{name}={resolve(text(value))}" for name, value in tmpfs)
+        read_only = long.get("read_only") == "true"
+        return Mount(
+            kind, source, long.get("target", ""), read_only, dropped, f":{settings}" if settings else ""
+        )
     parts = resolve(text(item)).split(":")
     if len(parts) == 1:
         return Mount("anonymous", "", parts[0])
@@ -60,17 +70,36 @@ def parse_mount(item: Node, resolve: Callable[[str], str]) -> Mount:
 def volumes(conversion: Conversion, key: str, node: Node) -> None:
     """Mounts; of several at one path the last one counts."""
     by_target: dict[str, str] = {}
+    bound: dict[str, tuple[Mount, Node]] = {}
     for index, item in enumerate(items(node)):
         mount = parse_mount(item, conversion.resolve)
         verdict, what = _verdict(conversion, mount)
-        conversion.add(f"{key}[{index}]", verdict, what, item)
+        place = f"{key}[{index}]"
+        if _is_text_file(conversion, mount):
+            bound[place] = (mount, item)
+            continue
+        conversion.add(place, verdict, what, item)
         if verdict is Verdict.TAKEN:
             by_target[mount.target.rstrip("/")] = mount.item
         elif verdict is Verdict.CHANGED:
             tmpfs = conversion.keys.get("tmpfs")
-            conversion.keys["tmpfs"] = [*(tmpfs if isinstance(tmpfs, list) else []), mount.target]
+            conversion.keys["tmpfs"] = [
+                *(tmpfs if isinstance(tmpfs, list) else []),
+                f"{mount.target}{mount.options}",
+            ]
     if by_target:
         conversion.keys["volumes"] = list(by_target.values())
+    for place, (mount, item) in bound.items():
+        path = conversion.context.base / mount.source
+        mode = {"mode": "0755"} if path.stat().st_mode & stat.S_IXUSR else {}
+        how = {"source": mount.source.removeprefix("./"), **mode}
+        add_file(conversion, place, mount.target, how, item)
+
+
+def _is_text_file(conversion: Conversion, mount: Mount) -> bool:
+    """Whether a mount is a text file of the project."""
+    local = mount.kind == "bind" and mount.source.startswith(".") and bool(mount.target)
+    return local and is_text(conversion.context.base / mount.source)
 
 
 def _verdict(conversion: Conversion, mount: Mount) -> tuple[Verdict, str]:
@@ -81,6 +110,8 @@ def _verdict(conversion: Conversion, mount: Mount) -> tuple[Verdict, str]:
             return Verdict.TAKEN, f"without {mount.dropped}" if mount.dropped else ""
         case "anonymous":
             return Verdict.LEFT_OUT, f"{mount.target} has no name, and so is gone with the container"
+        case "subpath":
+            return Verdict.NEEDS_YOU, f"FTL mounts whole volumes: mount {mount.source} above {mount.target}"
         case "tmpfs":
             return Verdict.CHANGED, "tmpfs"
         case "bind" if mount.source.startswith("/"):
