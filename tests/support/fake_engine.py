@@ -400,4 +400,5 @@ def _inspected(one: FakeContainer) -> ContainerState:
         restarts=one.restarts,
         endpoints=tuple(one.endpoints.values()),
         labels=one.spec.labels,
+        restart_policy=one.spec.restart,
     )

@@ -203,7 +203,13 @@ def inspected_container(item: Json) -> ContainerState:
         check_seconds=_check_seconds(as_object(as_object(item.get("Config")).get("Healthcheck"))),
         finished=as_str(state.get("FinishedAt")),
         labels=as_str_map(as_object(item.get("Config")).get("Labels")),
+        restart_policy=_restart_policy(as_object(as_object(item.get("HostConfig")).get("RestartPolicy"))),
     )
+
+
+def _restart_policy(policy: Json) -> str:
+    name, count = as_str(policy.get("Name")), as_int(policy.get("MaximumRetryCount"))
+    return f"{name}:{count}" if count else name
 
 
 def _check_seconds(check: Json) -> float:

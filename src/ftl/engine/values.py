@@ -157,6 +157,7 @@ class ContainerState:
         check_seconds: How long that check may take to pass, by its settings.
         started: RFC 3339, from the engine.
         finished: Likewise; year 1 where it never ended.
+        restart_policy: As in `ContainerSpec.restart`; empty where the engine does not say.
     """
 
     id: str
@@ -175,6 +176,7 @@ class ContainerState:
     check_seconds: float = 0.0
     finished: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    restart_policy: str = ""
 
 
 @dataclass(frozen=True, slots=True)

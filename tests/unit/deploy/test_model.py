@@ -510,3 +510,25 @@ def test_a_project_is_removed_while_the_proxy_is_stopped() -> None:
     assert observed.proxy is not None
     assert (observed.proxy.has_traces("u"), observed.proxy.has_traces("u-web")) == (False, True)
     assert not [one.name for one in observed.containers if one.labels.get(labels.PROJECT) == "u"]
+
+
+def test_a_policy_that_a_killed_stop_took_is_given_back() -> None:
+    """It was taken before the container was stopped, and the kill came between: the container runs on."""
+    machine = Deploys()
+    machine.begin()
+    web = Service(name="web", image="app:1", env={"A": "1"}, recreate=True)
+    first = Project(project=ProjectInfo(name="u"), server=Server(host="server"), services=(web,))
+    machine.files["u"], machine.built["u"] = first, "1"
+    assert machine._run("u")
+    machine.files["u"] = replace(first, services=(replace(web, env={"A": "2"}),))
+    for number in range(1, 30):
+        machine._run("u", fault=("kill", number, True))
+        live = machine.engine.by_name["u-web-r1"]
+        if (live.state, live.spec.restart) == ("running", "no"):
+            break
+    else:
+        raise AssertionError("no call took the policy of the running container")
+    machine.files["u"] = first
+    assert machine._run("u")
+    machine._converged("u")
+    assert machine.engine.by_name["u-web-r1"].spec.restart == "always"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
-from ftl.aio import task_group
+from ftl.aio import gather, task_group
 from ftl.dataclass import dataclass
 from ftl.deploy.names import is_parked
 from ftl.deploy.replicas import generation_of, reached_by
 from ftl.engine import labels
+from ftl.proxy.names import Installation
 from ftl.proxy.state import observe as observe_proxy
 from ftl.references import as_listed, familiar, pull_reference
 from ftl.releases.record import release_number
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ftl.engine.api import Engine
-    from ftl.engine.values import Container, EngineInfo, Image, Network, Volume
+    from ftl.engine.values import Container, ContainerState, EngineInfo, Image, Network, Volume
     from ftl.proxy.site import Site
     from ftl.proxy.state import ProxyState
     from ftl.releases.audit import AuditEntry
@@ -37,6 +38,7 @@ class Observed:
         hold: Why deploys of the project are stopped, if they are.
         audit: Earlier changes of the project, oldest first.
         unsettled: Live releases whose record on the server still says "started" (`settled`).
+        policies: ID -> restart policy of containers that may have another than their label says, or have no label.
     """
 
     server: str
@@ -51,6 +53,7 @@ class Observed:
     hold: Hold | None = None
     audit: tuple[AuditEntry, ...] = ()
     unsettled: frozenset[str] = frozenset()
+    policies: Mapping[str, str] = field(default_factory=dict)
 
     def of_role(self, role: str) -> tuple[Container, ...]:
         """The project's own containers of one role."""
@@ -194,6 +197,7 @@ async def observe(engine: Engine, info: EngineInfo, project: str, server: str) -
         volumes = group.create_task(engine.volumes())
         history = group.create_task(read_history(engine, project))
         proxy = group.create_task(observe_proxy(engine))
+        proxy_state = group.create_task(engine.container(Installation().container))
     observed = Observed(
         server=server,
         info=info,
@@ -207,7 +211,20 @@ async def observe(engine: Engine, info: EngineInfo, project: str, server: str) -
         hold=history.result().hold,
         audit=history.result().audit,
     )
-    return settled(observed)
+    policies = await _policies(engine, observed, [state] if (state := proxy_state.result()) else [])
+    return settled(replace(observed, policies=policies))
+
+
+async def _policies(engine: Engine, observed: Observed, known: list[ContainerState]) -> dict[str, str]:
+    """Restart policies that the engine's list does not tell: of containers of 0.1.0, which have no label for theirs.
+
+    After an operation that was killed, those of all: it may have stopped between taking one and stopping the container.
+    """
+    cut = any(entry.outcome == "started" for entry in observed.audit[-1:])
+    own = (*observed.services, *observed.dependencies.values())
+    asked = [one.id for one in own if one.state == "running" and (cut or labels.RESTART not in one.labels)]
+    states = [*known, *(await gather(engine.container(number) for number in asked))]
+    return {state.id: state.restart_policy for state in states if state is not None}
 
 
 def settled(observed: Observed) -> Observed:

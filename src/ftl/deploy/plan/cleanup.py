@@ -106,10 +106,10 @@ def _records(diff: Diff, keep: int) -> Iterator[Step]:
 
 
 def policy_track(diff: Diff) -> Track:
-    """Set the restart policy of running containers that stay and may be without theirs.
+    """Set the restart policy of running containers that stay and are without theirs.
 
-    Those of 0.1.0 were created without, and those of a restart without a switch may have been cut off before they
-    were healthy.
+    Those of 0.1.0 were created without; others were when an operation was killed before they were healthy, or before
+    it had stopped them.
 
     Containers that do not run may have been stopped on purpose, and keep theirs.
     """
@@ -121,18 +121,14 @@ def policy_track(diff: Diff) -> Track:
         stay += [one for one in observed.containers if one.id == observed.proxy.container]
     leave = {container.id for removed in diff.removed for container in removed.containers}
     leave |= {container.id for change in diff.starting for container in change.current}
+    leave |= {one.id for change in diff.services for one in (*change.leftovers, *change.leaving)}
     leave |= {container.id for container in _replaced_dependencies(diff)}
-    unproven = {
-        container.id
-        for change in diff.services
-        if change.once_live and not observed.live_alias(change.name)
-        for container in change.current
-    }
     without = [
         one
         for one in stay
         if one.state == "running"
-        and (labels.RESTART not in one.labels or one.id in unproven)
+        and one.id in observed.policies
+        and observed.policies[one.id] != one.labels.get(labels.RESTART, "always")
         and one.id not in leave
     ]
     return (SetRestartPolicy(refs(without)),) if without else ()

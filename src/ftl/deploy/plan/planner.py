@@ -91,7 +91,7 @@ def make_plan(request: DeployRequest, inputs: Inputs, observed: Observed) -> Pla
         if (tracks := tuple(filter(None, stage.tracks)))
     )
     policies = policy_track(diff)
-    if stages and policies:  # no reason for a deploy of its own
+    if policies and (stages or not request.same_release):
         stages = (*stages, Stage("restart policies", (policies,)))
     return Plan(
         server=observed.server,

@@ -242,7 +242,8 @@ def test_after_a_killed_restart_without_a_port_the_proven_container_stays(
         state="running",
         labels={**first.labels, labels.GENERATION: "2"},
     )
-    made = plan(asked, server(asked, first, again, releases=(record("r1", worker="r1"),)))
+    there = server(asked, first, again, releases=(record("r1", worker="r1"),))
+    made = plan(asked, replace(there, policies={first.id: "always", again.id: "no"}))
     gone = [ref.id for step in made.steps if isinstance(step, s.StopAndRemove) for ref in step.containers]
     given = [ref.id for step in made.steps if isinstance(step, s.SetRestartPolicy) for ref in step.containers]
     assert (gone, given) == (removed, policies)

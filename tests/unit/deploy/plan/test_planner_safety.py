@@ -414,7 +414,7 @@ def test_only_what_was_live_counts_as_a_release_to_keep() -> None:
     assert outcomes == {**{f"r{n}": "interrupted" for n in range(6, 12)}, "r12": "live"}
 
 
-def test_the_restart_policy_of_containers_of_an_earlier_version_is_set_once_anything_changes() -> None:
+def test_the_restart_policy_of_containers_of_an_earlier_version_is_set_once() -> None:
     """What runs and stays gets it: the unchanged service, the database, the proxy; not what was stopped."""
     asked = project(service("web"), service("api"), service("off"), dependencies=(DB,))
     running = (
@@ -430,11 +430,14 @@ def test_the_restart_policy_of_containers_of_an_earlier_version_is_set_once_anyt
         for one in running
     ]
     there = server(asked, *old, live={"web": "r1", "api": "r1", "off": "r1"})
+    there = replace(there, policies={one.id: "unless-stopped" for one in old})
     changed = replace(asked, services=(service("web", env={"A": "1"}), *asked.services[1:]))
     found = [step for step in plan(changed, there).steps if isinstance(step, s.SetRestartPolicy)]
     assert [ref.name for step in found for ref in step.containers] == ["shop-api-r1", "shop-db", "ftl-proxy"]
     without_off = replace(asked, services=asked.services[:2])
-    assert plan(without_off, server(without_off, *old[:2], *old[3:], live={"web": "r1", "api": "r1"})).empty
+    rest = server(without_off, *old[:2], *old[3:], live={"web": "r1", "api": "r1"})
+    assert plan(without_off, replace(rest, policies={one.id: "always" for one in old})).empty
+    assert kinds(plan(without_off, replace(rest, policies=there.policies))) == ["SetRestartPolicy"]
     new = server(asked, *running[:2], dependency(asked, "db"), live={"web": "r1", "api": "r1"})
     assert s.SetRestartPolicy not in {type(step) for step in plan(changed, new).steps}
 
