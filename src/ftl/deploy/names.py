@@ -53,6 +53,16 @@ def is_live_job(container: Container) -> bool:
     return container.name == job_name(container.labels[labels.PROJECT], container.labels[labels.JOB])
 
 
+def stopped_job(container: Container) -> str:
+    """Name of a job's container while its service is stopped: no crontab has it."""
+    return f"{job_name(container.labels[labels.PROJECT], container.labels[labels.JOB])}.stopped"
+
+
+def is_stopped_job(container: Container) -> bool:
+    """Whether a job's container has the name of a stopped one."""
+    return container.name == stopped_job(container)
+
+
 def parked_job(container: Container) -> str:
     """Name of a job's container that was replaced, and may still run."""
     project, job = container.labels[labels.PROJECT], container.labels[labels.JOB]

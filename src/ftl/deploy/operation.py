@@ -19,8 +19,9 @@ from ftl.deploy.backend import STANDALONE
 from ftl.deploy.inputs import author
 from ftl.deploy.locked import RECORD_SECONDS, audited, cancelled_if_lost, deploy_lock, holder_name
 from ftl.deploy.observe.state import observe
-from ftl.errors import FtlError
+from ftl.errors import FtlError, ServerError
 from ftl.events import Note, Planned
+from ftl.host import crontab
 from ftl.host.fleet import Fleet
 from ftl.host.session import open_session
 from ftl.releases.audit import AuditEntry, begun
@@ -124,8 +125,24 @@ async def run(operation: Operation, session: Session, observed: Observed, *, emi
 async def dry_run(operation: Operation, session: Session, observed: Observed) -> Plan:
     """Return the plan that `run` would apply now; the server is not changed."""
     plan = operation.plan(observed)
-    holder = await deploy_lock(session, operation.project.name).holder()
-    return plan if holder is None else replace(plan, notes=(_under_way(holder), *plan.notes))
+    lock, jobs = deploy_lock(session, operation.project.name), any(one.kind == "job" for one in plan.changes)
+    holder, cron = await gather2(lock.holder(), _cron_problem(operation, session) if jobs else _nothing())
+    notes = (*((_under_way(holder),) if holder is not None else ()), *((cron,) if cron is not None else ()))
+    return replace(plan, notes=(*notes, *plan.notes))
+
+
+async def _cron_problem(operation: Operation, session: Session) -> str | None:
+    """Why the server does not run jobs."""
+    try:
+        await crontab.check(session.machine, [job.timezone for job in operation.project.jobs])
+    except ServerError as error:
+        cause = f" ({error.cause})" if error.cause else ""
+        return f"{error.message}{cause}: {error.hint}" if error.hint else f"{error.message}{cause}"
+    return None
+
+
+async def _nothing() -> None:
+    return None
 
 
 def _under_way(holder: str) -> str:

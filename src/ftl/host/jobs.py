@@ -14,7 +14,7 @@ from ftl.errors import FtlError, UsageError
 from ftl.suggestions import closest_match
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import tzinfo
 
     from ftl.engine.api import Engine
@@ -43,10 +43,11 @@ class JobState:
 
     Attributes:
         container: Name of the container that cron starts.
-        next: RFC 3339; empty where its labels cannot be read.
+        next: RFC 3339; empty where its labels cannot be read, or it is stopped.
         last: The last run that has ended; None: it has not run since its containers were removed.
         since: Start of the run that is under way; empty without one.
         problem: Why it needs attention; empty if it does not.
+        stopped: Its service was stopped by `ftl stop`, and cron does not start it.
     """
 
     name: str
@@ -58,6 +59,7 @@ class JobState:
     last: JobRun | None
     since: str
     problem: str
+    stopped: bool = False
 
     @property
     def running(self) -> bool:
@@ -130,9 +132,12 @@ def _state(
 ) -> JobState | None:
     """The state of a job; None where only replaced containers of it are left."""
     project, name = key
-    live = next((one for one in containers if one.name == f"{project}.job.{name}"), None)
+    by_name = {one.name.removeprefix(f"{project}.job.{name}"): one for one in containers}
+    cut = _cut(by_name)
+    live = by_name.get("") or by_name.get(".stopped") or cut
     if live is None:
         return None
+    stopped = live.name.endswith(".stopped")
     known = [state for one in containers if (state := states[one.id]) is not None]
     running = [state for state in known if state.running]
     ended = [state for state in known if not state.running and _has_run(state)]
@@ -143,10 +148,12 @@ def _state(
     problem, following = "", ""
     if schedule is None:
         problem = "its labels cannot be read: deploy again"
-    else:
+    elif cut is not None:
+        problem = "the deploy that replaces it did not end: deploy again"
+    elif not stopped:
         following = _rfc3339(next(schedule.after(now, zone)))
         created = datetime.fromtimestamp(live.created, UTC)
-        if not running:
+        if not running and not stopped:
             problem = _missed(schedule.before(now - GRACE, zone), created, last) or _failed(
                 newest, last, limit
             )
@@ -160,7 +167,15 @@ def _state(
         last=last,
         since=since,
         problem=problem,
+        stopped=stopped,
     )
+
+
+def _cut(by_name: Mapping[str, Container]) -> Container | None:
+    """The new container of a job whose old one has lost the name that cron starts, without it having got it."""
+    if by_name.keys() & {"", ".stopped"} or not any(name.startswith(".old-") for name in by_name):
+        return None
+    return next((one for name, one in by_name.items() if name.startswith(".new-")), None)
 
 
 def _schedule(container: Container) -> tuple[Schedule | None, tzinfo, float]:

@@ -41,6 +41,7 @@ def job(
     now: str = "2026-03-02T12:00:00",
     old: tuple[str, str, int, bool] | None = None,
     created: str = "2026-03-01T00:00:00",
+    suffix: str = "",
 ) -> JobState:
     """The job nightly, due at 03:15."""
     engine = Engine()
@@ -53,7 +54,7 @@ def job(
         labels.WHEN: "15 03 * * * both UTC 1800",
     }
     spec = ContainerSpec(image="web", labels=marks, restart="no")
-    names = ["shop.job.nightly", *(["shop.job.nightly.old-1"] if old else [])]
+    names = [f"shop.job.nightly{suffix}", *(["shop.job.nightly.old-1"] if old else [])]
     for name in names:
         asyncio.run(engine.create(name, spec))
         engine.by_name[name].created = round(datetime.fromisoformat(created).replace(tzinfo=UTC).timestamp())
@@ -62,6 +63,12 @@ def job(
         engine.times["shop.job.nightly.old-1"] = old
     (found,) = asyncio.run(read_jobs(engine, "shop", now=datetime.fromisoformat(now).replace(tzinfo=UTC)))
     return found
+
+
+def test_a_stopped_job_is_not_due() -> None:
+    """Its service was stopped, and it with it."""
+    stopped = job(suffix=".stopped")
+    assert (stopped.stopped, stopped.next, stopped.problem) == (True, "", "")
 
 
 def test_a_job_that_ran_is_well() -> None:

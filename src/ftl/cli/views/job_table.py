@@ -32,7 +32,7 @@ def _row(job: JobState, now: datetime) -> tuple[str, ...]:
     elif job.last is not None:
         last = f"ok, {age(_seconds(job.last.started, now))} ago, took {duration(job.last.seconds)}"
     zone = "" if job.timezone == "UTC" else f" {job.timezone}"
-    return job.name, job.service, f"{job.schedule}{zone}", job.next or "-", last
+    return job.name, job.service, f"{job.schedule}{zone}", "stopped" if job.stopped else job.next or "-", last
 
 
 def _seconds(timestamp: str, now: datetime) -> float:

@@ -15,7 +15,7 @@ from ftl.deploy.plan.changes import (
     service_change,
 )
 from ftl.deploy.plan.desired.sources import BuiltImage, ImageOnServer, NamedImage, PinnedImage, source_of
-from ftl.deploy.plan.jobs import JobsDiff, jobs_diff
+from ftl.deploy.plan.jobs import JobsDiff, jobs_diff, resumed_jobs
 from ftl.deploy.plan.sites import target_site, transitional_site, with_stored_tls
 from ftl.deploy.plan.start_order import named_early
 from ftl.deploy.replicas import alias_of, generation_name, generation_of
@@ -269,7 +269,7 @@ def diff(
     )
     removed = () if only or request.same_release else removed_from_file(project, observed)
     jobs = (
-        JobsDiff(project.name)
+        resumed_jobs(project, observed, services)
         if request.same_release
         else jobs_diff(project, observed, services, partial=bool(only))
     )

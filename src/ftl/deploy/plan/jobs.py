@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ftl.config.values.schedule import Schedule
 from ftl.dataclass import dataclass
-from ftl.deploy.names import is_live_job, job_name, parked_job
+from ftl.deploy.names import is_live_job, is_stopped_job, job_name, parked_job, stopped_job
 from ftl.deploy.plan.changes import NEW_CONFIGURATION, NEW_IMAGE
 from ftl.deploy.plan.desired.specs import command_words, fingerprint, service_container
 from ftl.deploy.plan.steps import (
@@ -17,6 +17,7 @@ from ftl.deploy.plan.steps import (
     CreateJob,
     JobSwitch,
     RemoveJobs,
+    StopContainers,
     SwitchJobs,
     WriteCrontab,
 )
@@ -31,7 +32,14 @@ if TYPE_CHECKING:
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.changes import ServiceChange
     from ftl.deploy.plan.model import Action, Track
+    from ftl.deploy.plan.steps import Step
     from ftl.engine.values import Container, ContainerSpec
+
+
+STOP_SECONDS = 10.0
+"""Time that a run gets to end after its stop signal."""
+
+WAS_STOPPED = "it was stopped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +49,7 @@ class JobChange:
     Attributes:
         service: The change of its service.
         spec: Settings of its container, without image, release and content.
-        current: The container that cron starts, if there is one.
+        current: The container that cron starts, or would start if the service was not stopped; if there is one.
     """
 
     job: Job
@@ -61,6 +69,11 @@ class JobChange:
         """Whether a new container is created."""
         return self.action != "unchanged"
 
+    @property
+    def resumes(self) -> bool:
+        """Whether cron starts it again, in a new container, whose age says since when."""
+        return self.action == "restarted"
+
 
 @dataclass(frozen=True, slots=True)
 class JobsDiff:
@@ -68,9 +81,9 @@ class JobsDiff:
 
     Attributes:
         changes: Jobs of the services that are deployed.
-        removed: Containers that cron starts, of jobs that ftl.yaml no longer names.
+        removed: Live and stopped containers of jobs that ftl.yaml no longer names.
         live: All containers that cron starts.
-        old: All others: replaced ones, and what interrupted deploys left.
+        old: All others but stopped ones: replaced ones, and what interrupted deploys left.
     """
 
     project: str
@@ -82,7 +95,12 @@ class JobsDiff:
     @property
     def changed(self) -> bool:
         """Whether a release is made for them."""
-        return bool(self.removed) or any(change.creates for change in self.changes)
+        return bool(self.removed) or any(change.creates and not change.resumes for change in self.changes)
+
+    @property
+    def resumed(self) -> bool:
+        """Whether there are jobs that go on after their service was stopped."""
+        return any(change.resumes for change in self.changes)
 
 
 def jobs_diff(
@@ -98,16 +116,37 @@ def jobs_diff(
     """
     on_server = observed.of_role(labels.ROLE_JOB)
     live = {one.labels[labels.JOB]: one for one in on_server if is_live_job(one)}
+    stopped = {one.labels[labels.JOB]: one for one in on_server if is_stopped_job(one)}
+    current = {**stopped, **live}
     by_service = {change.name: change for change in services}
     changes = tuple(
-        _change(project, job, by_service[job.service], live.get(job.name))
+        _change(project, job, by_service[job.service], current.get(job.name))
         for job in project.jobs
         if job.service in by_service
     )
     names = {job.name for job in project.jobs}
-    removed = () if partial else tuple(one for name, one in sorted(live.items()) if name not in names)
-    old = tuple(one for one in on_server if not is_live_job(one))
+    removed = () if partial else tuple(one for name, one in sorted(current.items()) if name not in names)
+    own = {change.name for change in changes}
+    old = tuple(
+        one
+        for one in on_server
+        if one not in current.values() and (not partial or one.labels[labels.JOB] in own)
+    )
     return JobsDiff(project.name, changes, removed, tuple(live.values()), old)
+
+
+def resumed_jobs(project: Project, observed: Observed, services: Sequence[ServiceChange]) -> JobsDiff:
+    """The jobs of services that were stopped, and now start in the release that is live."""
+    diff = jobs_diff(project, observed, services, partial=True)
+    resumed = tuple(
+        replace(change, action="restarted", why=WAS_STOPPED)
+        for change in diff.changes
+        if change.current is not None and is_stopped_job(change.current)
+    )
+    names = {change.name for change in resumed}
+    return replace(
+        diff, changes=resumed, old=tuple(one for one in diff.old if one.labels[labels.JOB] in names)
+    )
 
 
 def _change(project: Project, job: Job, service: ServiceChange, current: Container | None) -> JobChange:
@@ -120,6 +159,8 @@ def _change(project: Project, job: Job, service: ServiceChange, current: Contain
         action, why = "replaced", NEW_IMAGE
     elif current.labels.get(labels.CONFIG) != spec.labels[labels.CONFIG]:
         action, why = "replaced", NEW_CONFIGURATION
+    elif is_stopped_job(current):
+        action, why = "restarted", WAS_STOPPED
     return JobChange(job, service, spec, action, why, current)
 
 
@@ -202,24 +243,25 @@ def create_tracks(diff: JobsDiff, release: str, image: Mapping[str, str]) -> Ite
 
 
 def before_switch(diff: JobsDiff) -> Track:
-    """Take the lines of removed jobs from the crontab."""
-    if not diff.removed:
+    """Let the crontab wake the script for the old containers and for the new ones.
+
+    A line is only an occasion: which container has the job's name, and so which schedule counts, is decided by the
+    renaming after the switch. Wherever a deploy is cut, each job that is there is started at its own times.
+    """
+    lines = {_line(one) for one in diff.live}
+    both = lines | {_fresh_line(diff, change) for change in diff.changes if change.creates}
+    if both == lines:
         return ()
-    stay = tuple(_line(one) for one in diff.live if one not in diff.removed)
-    names = tuple(one.labels[labels.JOB] for one in diff.removed)
-    return (WriteCrontab(diff.project, stay, tuple(map(_line, diff.live)), names),)
+    before = tuple(sorted(lines, key=_order))
+    return (WriteCrontab(diff.project, tuple(sorted(both, key=_order)), before),)
 
 
 def after_switch(diff: JobsDiff, release: str) -> Track:
-    """Write the crontab; then switch the containers, which shows that both is done."""
+    """Switch the containers; then write the crontab without the lines of the old ones."""
     changed = {change.name: change for change in diff.changes}
     gone = {one.id for one in diff.removed}
     stay = [one for one in diff.live if one.id not in gone and one.labels[labels.JOB] not in changed]
-    lines = [_line(one) for one in stay]
-    lines += [
-        CronLine(job_name(diff.project, name), change.job.schedule, change.job.timezone)
-        for name, change in changed.items()
-    ]
+    lines = [_line(one) for one in stay] + [_fresh_line(diff, change) for change in diff.changes]
     if not lines and not diff.removed:
         return ()
     switches = [
@@ -228,8 +270,26 @@ def after_switch(diff: JobsDiff, release: str) -> Track:
         if change.creates
     ]
     switches += [_switch(diff, one.labels[labels.JOB], one, "") for one in diff.removed]
-    write = WriteCrontab(diff.project, tuple(sorted(lines, key=lambda line: line.container)))
-    return (*((write,) if lines else ()), *((SwitchJobs(tuple(switches)),) if switches else ()))
+    names = tuple(one.labels[labels.JOB] for one in diff.removed)
+    write = WriteCrontab(diff.project, tuple(sorted(lines, key=_order)), removed=names)
+    return (*((SwitchJobs(tuple(switches)),) if switches else ()), write)
+
+
+def stop_track(observed: Observed, services: Sequence[str]) -> Track:
+    """Take the jobs of services from cron, and stop their runs; the containers stay."""
+    on_server = observed.of_role(labels.ROLE_JOB)
+    own = [one for one in on_server if one.labels[labels.SERVICE] in services]
+    live = [one for one in own if is_live_job(one)]
+    steps: list[Step] = []
+    if live:
+        switches = (JobSwitch(one.name, "", ContainerRef(one.id, one.name), stopped_job(one)) for one in live)
+        stay = [_line(one) for one in on_server if is_live_job(one) and one not in live]
+        names = tuple(sorted(one.labels[labels.JOB] for one in live))
+        steps.append(SwitchJobs(tuple(switches)))
+        steps.append(WriteCrontab(observed.project, tuple(sorted(stay, key=_order)), removed=names))
+    if running := [one for one in own if one.state in ("running", "paused")]:
+        steps.append(StopContainers(running[0].labels[labels.SERVICE], _refs(running), STOP_SECONDS))
+    return tuple(steps)
 
 
 def clean_track(diff: JobsDiff) -> Track:
@@ -259,6 +319,14 @@ def _switch(diff: JobsDiff, job: str, old: Container | None, fresh: str) -> JobS
         ContainerRef(old.id, old.name) if old is not None else None,
         parked_job(old) if old is not None else "",
     )
+
+
+def _fresh_line(diff: JobsDiff, change: JobChange) -> CronLine:
+    return CronLine(job_name(diff.project, change.name), change.job.schedule, change.job.timezone)
+
+
+def _order(line: CronLine) -> tuple[str, str, str]:
+    return line.container, line.schedule, line.timezone
 
 
 def _line(container: Container) -> CronLine:

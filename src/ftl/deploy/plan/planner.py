@@ -131,7 +131,7 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     yield Stage("routes", (_routes(diff), _switched_jobs(diff)))
     yield Stage("end of hold", (_end_of_hold(diff),))
     yield Stage("post hooks", (hook_track(diff, "post"),))
-    old_jobs = jobs.clean_track(diff.jobs) if diff.makes_release else ()
+    old_jobs = jobs.clean_track(diff.jobs) if diff.makes_release or diff.jobs.resumed else ()
     clean_up = (*clean_tracks(diff), old_jobs)
     yield Stage("clean up", (*clean_up, _certificates(diff)))
     yield Stage("old images", (tags_track(diff, (*prepare, *clean_up)),))
@@ -186,7 +186,7 @@ def _routes(diff: Diff) -> Track:
 
 def _switched_jobs(diff: Diff) -> Track:
     """The crontab is written by every release: another user may have deployed the last one, or it may be lost."""
-    return jobs.after_switch(diff.jobs, diff.release) if diff.makes_release else ()
+    return jobs.after_switch(diff.jobs, diff.release) if diff.makes_release or diff.jobs.resumed else ()
 
 
 def _certificates(diff: Diff) -> Track:

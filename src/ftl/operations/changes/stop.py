@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.deploy.plan.cleanup import DEPENDENCY_STOP, refs
+from ftl.deploy.plan.jobs import stop_track
 from ftl.deploy.plan.model import Change, Plan, Stage, compact
 from ftl.deploy.plan.recorded import live_project
-from ftl.deploy.plan.steps import StopContainers
+from ftl.deploy.plan.steps import StopContainers, SwitchJobs
 from ftl.operations.changes.live import select_units
 
 if TYPE_CHECKING:
@@ -25,6 +26,13 @@ def plan_stop(request: LiveRequest, by: Author, observed: Observed) -> Plan:
     record, project = live_project(observed, request.server)
     services, dependencies = select_units(request, project)
     changes: list[Change] = []
+    job_track = stop_track(observed, services)
+    changes += [
+        Change(switch.name.removeprefix(f"{observed.project}.job."), "stopped", "", "", "job")
+        for step in job_track
+        if isinstance(step, SwitchJobs)
+        for switch in step.switches
+    ]
     tracks: list[Track] = []
     for service in project.services:
         if service.name in services:
@@ -39,7 +47,11 @@ def plan_stop(request: LiveRequest, by: Author, observed: Observed) -> Plan:
             action: Action = "stopped" if own else "unchanged"
             changes.append(Change(dependency.name, action, "", dependency.image, "dependency"))
             last += [(StopContainers(dependency.name, refs(own), DEPENDENCY_STOP),)] if own else []
-    stages = (Stage("services", tuple(tracks)), Stage("dependencies", tuple(last)))
+    stages = (
+        Stage("jobs", (job_track,)),
+        Stage("services", tuple(tracks)),
+        Stage("dependencies", tuple(last)),
+    )
     return Plan(
         observed.server,
         observed.project,

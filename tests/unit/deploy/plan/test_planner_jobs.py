@@ -15,6 +15,7 @@ from tests.unit.deploy.world import container, first, kinds, plan, project, reco
 if TYPE_CHECKING:
     from ftl.config.models.project import Project
     from ftl.deploy.observe.state import Observed
+    from ftl.deploy.plan.model import Plan
 
 NIGHTLY = Job(name="nightly", service="web", command="cleanup --all", schedule="15 3 * * *", timeout=1800.0)
 LINE = CronLine("shop.job.nightly", "15 3 * * *", "UTC")
@@ -29,6 +30,11 @@ def made(asked: Project, *, state: str = "created", name: str = "", release: str
     return Container(f"id-{called}", called, "shop-web:r1", "sha256:x", marks, state, "", 0)  # type: ignore[arg-type]
 
 
+def writes(found: Plan) -> list[s.WriteCrontab]:
+    """The steps that write the crontab."""
+    return [step for step in found.steps if isinstance(step, s.WriteCrontab)]
+
+
 def deployed(asked: Project, *jobs: Container) -> Observed:
     """A server on which r1 of a project is live."""
     return server(
@@ -36,16 +42,16 @@ def deployed(asked: Project, *jobs: Container) -> Observed:
     )
 
 
-def test_a_job_is_created_before_the_switch_and_enters_the_crontab_after_it() -> None:
+def test_a_job_is_created_before_the_switch_and_gets_its_name_after_it() -> None:
     """Cron is checked before anything is made; no container of a job is started."""
     asked = project(jobs=(NIGHTLY,))
     found = plan(asked, server(asked, ready=False))
     names = kinds(found)
-    order = ["CheckCron", "CreateJob", "Switch", "WriteCrontab", "SwitchJobs"]
+    order = ["CheckCron", "CreateJob", "WriteCrontab", "Switch", "SwitchJobs", "WriteCrontab"]
     assert [name for name in names if name in order] == order
-    write = first(found, s.WriteCrontab)
-    assert isinstance(write, s.WriteCrontab)
-    assert (write.lines, write.before) == ((LINE,), None)
+    before, after = writes(found)
+    assert (before.lines, before.before) == ((LINE,), ())
+    assert (after.lines, after.before) == ((LINE,), None)
     assert [(change.kind, change.name, change.action) for change in found.changes][-1] == (
         "job",
         "nightly",
@@ -102,17 +108,44 @@ def test_a_new_image_of_the_service_replaces_the_job() -> None:
     assert [one.name for one in remove.containers] == ["shop.job.nightly"], "it never ran"
 
 
-def test_a_removed_job_leaves_the_crontab_before_the_switch() -> None:
-    """Undo writes its line again; its container goes after the switch."""
+def test_a_removed_job_leaves_the_crontab_when_the_release_is_live() -> None:
+    """A deploy that is cut before leaves the live release its job."""
     before = project(jobs=(NIGHTLY, replace(NIGHTLY, name="hourly")))
     asked = project(jobs=())
     found = plan(asked, deployed(before, made(before)))
-    write = first(found, s.WriteCrontab)
-    assert isinstance(write, s.WriteCrontab)
-    assert (write.lines, write.before, write.removed) == ((), (LINE,), ("nightly",))
+    (write,) = writes(found)
+    assert (write.lines, write.before, write.removed) == ((), None, ("nightly",))
     names = kinds(found)
-    assert names.index("WriteCrontab") < names.index("SwitchJobs") < names.index("RemoveJobs")
+    assert names.index("Record") < names.index("SwitchJobs") < names.index("WriteCrontab")
+    assert names.index("WriteCrontab") < names.index("RemoveJobs")
     assert [(one.name, one.action, one.kind) for one in found.changes][-1] == ("nightly", "removed", "job")
+
+
+def test_the_crontab_has_old_and_new_times_during_the_switch() -> None:
+    """Whichever container has the job's name is started at its own."""
+    before = project(jobs=(NIGHTLY,))
+    asked = project(jobs=(replace(NIGHTLY, schedule="15 4 * * *"),))
+    during, after = writes(plan(asked, deployed(before, made(before))))
+    assert [line.schedule for line in during.lines] == ["15 3 * * *", "15 4 * * *"]
+    assert during.before == (LINE,)
+    assert [line.schedule for line in after.lines] == ["15 4 * * *"]
+
+
+def test_a_deploy_brings_back_the_jobs_of_a_service_that_was_stopped() -> None:
+    """Without a release, if nothing has changed."""
+    asked = project(jobs=(NIGHTLY,))
+    stopped = made(asked, name="shop.job.nightly.stopped", state="exited")
+    found = plan(asked, deployed(asked, stopped))
+    switch = first(found, s.SwitchJobs)
+    assert isinstance(switch, s.SwitchJobs)
+    (only,) = switch.switches
+    assert (only.name, only.fresh) == ("shop.job.nightly", "shop.job.nightly.new-r1")
+    assert only.old == s.ContainerRef(stopped.id, stopped.name)
+    assert [write.lines for write in writes(found)] == [(LINE,), (LINE,)]
+    create = first(found, s.CreateJob)
+    assert isinstance(create, s.CreateJob)
+    assert (create.why, create.joins, create.image) == ("it was stopped", True, "shop-web:r1")
+    assert (found.record, "RemoveJobs" in kinds(found)) == (None, False), "its log stays"
 
 
 def test_a_partial_deploy_leaves_the_jobs_of_other_services() -> None:
@@ -127,9 +160,7 @@ def test_a_partial_deploy_leaves_the_jobs_of_other_services() -> None:
         releases=(record("r1", web="r1", api="r1"),),
     )
     found = plan(asked, observed, only=("api",))
-    write = first(found, s.WriteCrontab)
-    assert isinstance(write, s.WriteCrontab)
-    assert [line.container for line in write.lines] == ["shop.job.nightly", "shop.job.sync"]
+    assert [line.container for line in writes(found)[-1].lines] == ["shop.job.nightly", "shop.job.sync"]
     assert [step.job for step in found.steps if isinstance(step, s.CreateJob)] == ["sync"]
 
 

@@ -55,7 +55,8 @@ class WriteCrontab(Step):
 
     Attributes:
         lines: All of them.
-        before: Those to write again if the release is not decided; None: it is decided already.
+        before: Those to write again if the release is not decided; None: it is decided already. Until then the lines
+            of old and of new containers are there.
         removed: Jobs that lose their line with it.
     """
 
@@ -69,7 +70,7 @@ class WriteCrontab(Step):
     def text(self) -> str:
         if self.removed:
             return f"remove {', '.join(self.removed)} from the crontab"
-        jobs = len(self.lines)
+        jobs = len({line.container for line in self.lines})
         return f"write {jobs} job{'' if jobs == 1 else 's'} to the crontab"
 
 

@@ -72,7 +72,8 @@ def judge_job(job: JobState) -> Finding:
     """A job: one that failed, or did not run when it was due, is a problem."""
     name = f"job {job.name}"
     if not job.problem:
-        return Finding("there", name, "ok", f"runs next at {job.next}")
+        detail = "stopped with its service" if job.stopped else f"runs next at {job.next}"
+        return Finding("there", name, "ok", detail)
     fix = f"`ftl logs --job {job.name}` shows what it wrote, `ftl jobs run {job.name}` runs it now"
     return Finding("there", name, "problem", job.problem, fix)
 
