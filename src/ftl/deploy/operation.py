@@ -233,7 +233,8 @@ def _outcome_note(plan: Plan, operation: Operation, executor: Executor) -> Note 
             hint=f"`ftl {operation.command}` again finishes what is left",
         )
     if any(change.kind == "service" and change.action != "created" for change in plan.changes):
-        return Note("nothing was switched: the release that was live goes on")
+        switched = "the switch was taken back" if executor.switched_back else "nothing was switched"
+        return Note(f"{switched}: the release that was live goes on")
     return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
@@ -34,7 +35,13 @@ _PROC_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Exited:
-    """Symptom: the container stopped running."""
+    """Symptom: the container stopped running.
+
+    Attributes:
+        code: Its exit code, if that was seen; the engine may have restarted it since.
+    """
+
+    code: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +73,7 @@ async def diagnose(
 ) -> FtlError:
     """The error to raise: cause, hint and the container's last log lines."""
     if isinstance(symptom, Exited):
-        state = await _state_while_down(engine, container)
+        state = await _state_after_exit(engine, container, symptom)
         cause, hint = explain_exit(state)
         message = f"{service} did not become healthy: {container} ended"
     else:
@@ -192,6 +199,13 @@ async def listeners_in(machine: Machine, state: ContainerState | None) -> tuple[
     done = await machine.run(["cat", *files], timeout=_PROC_SECONDS)
     listeners = set(parse_listeners(done.stdout.decode("ascii", "replace")))
     return tuple(sorted(listeners, key=lambda listener: (listener.port, listener.address)))
+
+
+async def _state_after_exit(engine: Engine, container: str, symptom: Exited) -> ContainerState | None:
+    if symptom.code is None:
+        return await _state_while_down(engine, container)
+    state = await engine.container(container)
+    return replace(state, exit_code=symptom.code) if state is not None else None
 
 
 async def _state_while_down(engine: Engine, container: str) -> ContainerState | None:

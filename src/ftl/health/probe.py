@@ -30,6 +30,8 @@ ACCEPTED = "accepts connections"
 
 NOT_HTTP = "what it answers is not HTTP"
 
+_ANSWER_SECONDS = 1.0
+
 SHOWN = 200
 """Characters that are shown of a failed answer's body or other text of the container."""
 
@@ -130,6 +132,20 @@ async def probe_ports(
         if not result.ok:
             return result
     return ProbeResult(True, ACCEPTED)
+
+
+async def answers_http(machine: Machine, endpoints: Sequence[Endpoint], spec: HealthSpec) -> bool:
+    """Whether the first port answers `GET /` within a second, with anything but a server error."""
+    result = await probe_http(
+        machine,
+        endpoints[0].address,
+        spec.ports[0],
+        path="/",
+        host=spec.host,
+        https=spec.https,
+        timeout=min(spec.timeout, _ANSWER_SECONDS),
+    )
+    return result.status is not None and result.status < 500
 
 
 async def probe_http(

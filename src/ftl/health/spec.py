@@ -14,7 +14,8 @@ SETTLE_SECONDS = 3.5
 """Seconds that a new container must keep running to count as healthy.
 
 Like Kubernetes' minReadySeconds and Swarm's update-monitor. Many programs that cannot work (a wrong password, a schema
-that is missing) answer first and exit a moment later.
+that is missing) answer first and exit a moment later. One that answers HTTP gets requests before that, and the old
+release gets them back if it exits (docs/decisions/0025-settling-behind-the-switch.md).
 """
 
 DEPENDENCY_RETRIES = 120
@@ -36,6 +37,8 @@ class HealthSpec:
         docker_check: Extra seconds for Docker's own health check, where ftl.yaml sets one; None where it does not.
         image_check: Whether a HEALTHCHECK of the image must pass, too.
         settle: How long it must keep running.
+        early: Whether it may get requests before that, once it answers HTTP: with 2xx at `path`, or without a path
+            with anything but a server error at `/`.
     """
 
     ports: tuple[int, ...] = ()
@@ -49,6 +52,7 @@ class HealthSpec:
     docker_check: float | None = None
     image_check: bool = False
     settle: float = SETTLE_SECONDS
+    early: bool = False
 
     @property
     def allowance(self) -> float:
@@ -84,6 +88,7 @@ def service_health(project: Project, service: Service) -> HealthSpec:
         host=_public_host(project, service),
         https=bool(service.routes) and project.proxy.tls != "off",
         docker_check=docker_check,
+        early=service.proxied_port is not None,
     )
     configured = service.health_check
     if configured is None:
@@ -98,6 +103,7 @@ def service_health(project: Project, service: Service) -> HealthSpec:
         retries=configured.retries,
         start_period=configured.start_period,
         docker_check=docker_check,
+        early=spec.early,
     )
 
 

@@ -16,7 +16,7 @@ from ftl.health.diagnosis import (
     listeners_in,
     outlook,
 )
-from ftl.health.probe import REFUSED, probe
+from ftl.health.probe import REFUSED, answers_http, probe
 
 if TYPE_CHECKING:
     from ftl.engine.api import Engine
@@ -38,6 +38,20 @@ _LISTENERS_FROM = 1.0
 """Seconds of refused connections after which the container's sockets are read: most programs listen by then."""
 
 
+@dataclass(frozen=True, slots=True)
+class Healthy:
+    """A container that is healthy.
+
+    Attributes:
+        restarts: How often the engine has restarted it.
+        settled_at: When it has run for `HealthSpec.settle` seconds, by the event loop's clock. In the future only where
+            requests may be sent early.
+    """
+
+    restarts: int
+    settled_at: float
+
+
 async def wait_healthy(
     engine: Engine,
     machine: Machine,
@@ -46,14 +60,11 @@ async def wait_healthy(
     container: str,
     check: HealthSpec,
     emit: Emit,
-) -> int:
-    """Return when the container is healthy, and has been running for `check.settle` seconds.
+) -> Healthy:
+    """Return when the container is healthy and has settled, or may get requests early.
 
     One that exits within `check.start_period` is started again. Without that, a program that waits for its database by
     exiting could not be deployed.
-
-    Returns:
-        How often the engine has restarted it.
 
     Raises:
         Unhealthy: It exited, or the allowance is over; gives the reason of the first exit and its last log lines.
@@ -78,7 +89,7 @@ class _Wait:
     cause: str = ""
     cause_since: float = 0.0
 
-    async def run(self) -> int:
+    async def run(self) -> Healthy:
         self.running_since = self._now()
         pause = FIRST_PAUSE
         while True:
@@ -91,7 +102,7 @@ class _Wait:
             allowance = self.check.allowance_of(state)
             self.emit(Probed(self.service, self.container, result.text, result.ok, waited, allowance))
             if result.ok:
-                return state.restarts
+                return Healthy(state.restarts, self.running_since + self.check.settle)
             if (waited >= allowance and not self.settling) or result.final:
                 symptom = Unresponsive(self.check.ports, result)
                 raise self.first_exit or await self._diagnosis(symptom)
@@ -122,13 +133,23 @@ class _Wait:
 
     async def _probe(self, state: ContainerState) -> ProbeResult:
         result = await probe(self.engine, self.machine, state, self.check)
-        self.settling = result.ok and self._now() - self.running_since < self.check.settle
+        running = self._now() - self.running_since
+        self.settling = result.ok and running < self.check.settle and not await self._early(state)
         if result.text == REFUSED:
             return await self._refused(state, result)
         self.refused_since = None
         if self.settling:
             return replace(result, ok=False, text=f"{result.text}, started just now")
         return result
+
+    async def _early(self, state: ContainerState) -> bool:
+        """Whether it may get requests before it has settled.
+
+        An accepted connection says little: gunicorn listens before it loads the app, and exits if it cannot.
+        """
+        if not self.check.early or self.check.path is not None:
+            return self.check.early
+        return await answers_http(self.machine, state.endpoints, self.check)
 
     async def _refused(self, state: ContainerState, result: ProbeResult) -> ProbeResult:
         """A refused connection, with its cause; final once a cause that does not pass has lasted a while."""

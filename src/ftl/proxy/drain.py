@@ -34,10 +34,9 @@ async def wait_drained(
     emit: Emit = ignore,
     *,
     service: str = "",
+    switched_ago: float = 0.0,
 ) -> dict[str, int]:
     """Wait until containers that get no new requests have finished theirs.
-
-    To be called right after the switch.
 
     Args:
         in_flight: Asks the proxy: `ProxyControl.in_flight`.
@@ -45,6 +44,7 @@ async def wait_drained(
         timeout: Seconds after which it returns in any case.
         emit: Receives the number of open requests whenever it changes.
         service: The containers' service, for those events.
+        switched_ago: Seconds since the switch.
 
     Returns:
         Requests still in flight at the end, by address; empty when all have finished. A proxy that does not answer
@@ -69,7 +69,9 @@ async def wait_drained(
         if still_open and not explained and EXPLAIN_SECONDS <= elapsed < timeout:
             explained = True
             emit(_explanation(service, still_open, timeout))
-        if (zeros >= _ZEROS_IN_A_ROW and elapsed >= min(SETTLE_SECONDS, timeout)) or elapsed >= timeout:
+        if (
+            zeros >= _ZEROS_IN_A_ROW and elapsed >= min(SETTLE_SECONDS - switched_ago, timeout)
+        ) or elapsed >= timeout:
             return remaining
         await asyncio.sleep(min(_INTERVAL, timeout - elapsed))
 

@@ -22,7 +22,7 @@ def test_only_a_plan_with_a_decision_leaves_the_old_release(decides: bool) -> No
     change = Change("web", "removed", "", "shop-web:r1")
     plan = Plan("server", "shop", "r1", (change,), (Stage("services", (), decides=decides),))
     operation = Operation("remove", project(), Path(), "me@here", lambda _: plan)
-    failed = cast("Executor", SimpleNamespace(incomplete=False, committed=False))
+    failed = cast("Executor", SimpleNamespace(incomplete=False, committed=False, switched_back=False))
     note = _outcome_note(plan, operation, failed)
     assert note is not None
     texts = (note.text, note.hint)

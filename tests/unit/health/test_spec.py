@@ -37,6 +37,20 @@ def test_an_app_that_will_be_served_by_https_is_told_so(tls: str, https: bool) -
     assert service_health(asked, asked.services[0]).https is https
 
 
+@pytest.mark.parametrize("check", [None, HealthCheck(path="/up")])
+def test_only_what_the_proxy_asks_over_http_may_get_requests_early(check: HealthCheck | None) -> None:
+    """A worker and a service with `protocol: tcp` settle first: nothing says that they work."""
+    made = {
+        name: service_health(project(one), one).early
+        for name, one in {
+            "web": service(health_check=check),
+            "tcp": service(protocol="tcp", routes=()),
+            "worker": service(port=None, routes=()),
+        }.items()
+    }
+    assert made == {"web": True, "tcp": False, "worker": False}
+
+
 def test_retries_and_start_period_make_the_allowance() -> None:
     """The wait lasts as long as the check's numbers say."""
     asked = project(service(health_check=HealthCheck(path="/up", interval=2, retries=5, start_period=7)))

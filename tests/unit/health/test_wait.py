@@ -299,6 +299,36 @@ def test_a_container_that_answers_and_then_exits_is_not_healthy(restart: bool) -
     run(work())
 
 
+@pytest.mark.parametrize(
+    ("path", "answer", "seconds"),
+    [
+        ("/up", OK, 0),
+        (None, OK, 0),
+        (None, b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", 0),
+        (None, FAILING, SETTLE_SECONDS),
+        (None, b"+OK hello\r\n", SETTLE_SECONDS),
+        (None, None, SETTLE_SECONDS),
+    ],
+    ids=["path", "answers", "not-found", "server-error", "not-http", "silent"],
+)
+def test_a_container_that_answers_http_may_get_requests_before_it_has_settled(
+    path: str | None, answer: bytes | None, seconds: float
+) -> None:
+    """Its check passes, or `/` has an answer; an accepted connection alone is not enough."""
+
+    async def work() -> None:
+        made = await stage()
+        async with made.listening(lambda: answer):
+            check = replace(HTTP, path=path, settle=SETTLE_SECONDS, early=True)
+            healthy = await wait_healthy(
+                made.engine, made.machine, service="web", container=NAME, check=check, emit=lambda _: None
+            )
+        assert healthy.settled_at == pytest.approx(SETTLE_SECONDS, abs=0.1)
+        assert seconds <= now() <= seconds + 1.5
+
+    run(work())
+
+
 def test_a_container_that_recovers_within_its_start_period_is_healthy() -> None:
     """It exits while its database is not ready, and is started again until it is."""
 

@@ -166,7 +166,7 @@ async def wait(context: DeployContext, step: WaitHealthy) -> None:
 
     async def work(container: ContainerRef) -> None:
         number = context.id_of(container)
-        context.restarts[number] = await wait_healthy(
+        healthy = await wait_healthy(
             context.engine,
             context.machine,
             service=step.service,
@@ -174,6 +174,8 @@ async def wait(context: DeployContext, step: WaitHealthy) -> None:
             check=step.check,
             emit=context.emit,
         )
+        context.restarts[number] = healthy.restarts
+        context.settled_at[number] = healthy.settled_at
         if not container.id:
             await restore_restart_policy(context.engine, number)
 

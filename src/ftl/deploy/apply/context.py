@@ -127,6 +127,19 @@ class Resources:
 
 
 @dataclass(slots=True)
+class SwitchState:
+    """State of the switch of a run.
+
+    Attributes:
+        time: When requests were sent to the release, Unix time in seconds; 0 until then.
+        taken_back: Whether they were sent to the release before again.
+    """
+
+    time: float = 0.0
+    taken_back: bool = False
+
+
+@dataclass(slots=True)
 class DeployContext:
     """One run of a plan, at one of its servers; the servers share everything but `session`.
 
@@ -139,6 +152,8 @@ class DeployContext:
         created: Name -> ID of the containers that this run created.
         stopped: IDs of the containers that this run has stopped before others started.
         restarts: ID -> how often the engine had restarted a container when it became healthy.
+        settled_at: ID -> when a container has run for long enough, by the event loop's clock.
+        switch: Whether requests go to the release.
     """
 
     project: Project
@@ -154,6 +169,8 @@ class DeployContext:
     created: dict[str, str] = field(default_factory=dict)
     stopped: set[str] = field(default_factory=set)
     restarts: dict[str, int] = field(default_factory=dict)
+    settled_at: dict[str, float] = field(default_factory=dict)
+    switch: SwitchState = field(default_factory=SwitchState)
 
     def at(self, host: str) -> DeployContext:
         """Return this run at another server; an empty name is the project's only one."""

@@ -36,6 +36,11 @@ class Executor:
         self._context = context
         self._late_error: FtlError | None = None
 
+    @property
+    def switched_back(self) -> bool:
+        """Whether requests went to the release that failed, and go to the one before again."""
+        return self._context.switch.taken_back
+
     async def run(self) -> None:
         """Execute all steps; a failure before the decision undoes everything.
 

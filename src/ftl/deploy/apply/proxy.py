@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
-from ftl.aio import gather
+from ftl.aio import gather, gather2
 from ftl.deploy.apply.images import newest_image
 from ftl.deploy.apply.runners import Decision, Runners
+from ftl.deploy.apply.settling import Watch, find_exit, is_settled, new_containers, switch_back
 from ftl.deploy.plan.steps import (
     ApplySite,
     AwaitCertificates,
@@ -22,10 +24,8 @@ from ftl.deploy.plan.steps import (
     Switch,
     UpgradeProxy,
 )
-from ftl.engine import labels
 from ftl.errors import EngineError, FtlError
 from ftl.events import Note, Switched
-from ftl.health.diagnosis import Exited, diagnose, has_exited
 from ftl.proxy.drain import wait_drained
 from ftl.proxy.networks import ensure_project_network
 from ftl.proxy.tls.issuance import likely_cause
@@ -125,27 +125,36 @@ async def repair_switch(context: DeployContext, step: RepairSwitch) -> None:
 
 @RUNNERS.runs(Switch)
 async def switch(context: DeployContext, step: Switch) -> Decision:
-    """Send new requests to the new release: this decides it."""
-    await _refuse_ended(context, step)
-    try:
-        await context.proxy.switch(step.project, step.aliases)
-    except FtlError as error:
-        return Decision(committed=await _has_switched(context, step), error=error)
-    if step.with_port:
-        context.emit(Switched(step.release, step.with_port))
-    return Decision(committed=True)
+    """Send new requests to the new release: this decides it, once its containers have settled."""
+    new = await new_containers(context, step.project)
+    unsettled = [container for container in new if not is_settled(context, container)]
+    async with Watch(context, unsettled) as watch:
+        # Hooks and other services take their time, and a container may have ended meanwhile.
+        end, before = await gather2(find_exit(context, new), _live(context, step, needed=bool(unsettled)))
+        if end is not None:
+            raise await end.error(context)
+        try:
+            await context.proxy.switch(step.project, step.aliases)
+        except FtlError as error:
+            return Decision(committed=await _has_switched(context, step), error=error)
+        context.switch.time = time.time()
+        if step.with_port:
+            context.emit(Switched(step.release, step.with_port))
+        try:
+            end = await watch.exit()
+        except FtlError as error:  # out of reach: nothing could be undone
+            return Decision(committed=True, error=error)
+    if end is None:
+        return Decision(committed=True)
+    restored = await switch_back(context, step, before, end)
+    return Decision(committed=not restored, error=await end.error(context))
 
 
-async def _refuse_ended(context: DeployContext, step: Switch) -> None:
-    """Check that the new containers still run: hooks take their time, and a container may have ended meanwhile."""
-    own = {labels.PROJECT: step.project, labels.ROLE: labels.ROLE_SERVICE}
-    created = set(context.created.values())
-    new = [one for one in await context.engine.containers(labels=own) if one.id in created]
-    states = await gather(context.engine.container(container.id) for container in new)
-    for container, state in zip(new, states, strict=True):
-        if has_exited(state, restarts=context.restarts.get(container.id, 0)):
-            service = container.labels[labels.SERVICE]
-            raise await diagnose(context.engine, context.machine, service, container.name, Exited())
+async def _live(context: DeployContext, step: Switch, *, needed: bool) -> dict[str, str]:
+    """Aliases that the services have now; a service without one has never answered."""
+    state = await context.proxy.observe() if needed else None
+    live = state.live if state is not None else {}
+    return {name: live[step.project, name] for name in step.aliases if (step.project, name) in live}
 
 
 async def _has_switched(context: DeployContext, step: Switch) -> bool:
@@ -163,7 +172,12 @@ async def _has_switched(context: DeployContext, step: Switch) -> bool:
 async def drain(context: DeployContext, step: Drain) -> None:
     """Wait until old containers have finished their requests."""
     left = await wait_drained(
-        context.proxy.in_flight, step.addresses, step.timeout, context.emit, service=step.service
+        context.proxy.in_flight,
+        step.addresses,
+        step.timeout,
+        context.emit,
+        service=step.service,
+        switched_ago=max(0.0, time.time() - context.switch.time) if context.switch.time else 0.0,
     )
     if left:
         count = sum(left.values())

@@ -75,7 +75,7 @@ def _completed(record: ReleaseRecord, context: DeployContext) -> ReleaseRecord:
         services=services,
         dependencies=dependencies,
         seconds=max(0.0, now - record.started),
-        switched=now,
+        switched=context.switch.time or now,
         bytes_sent=sum({image.id: image.traffic.bytes_sent for image in images.values()}.values()),
     )
 

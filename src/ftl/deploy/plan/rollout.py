@@ -216,7 +216,11 @@ def service_track(diff: Diff, change: ServiceChange) -> Track:
     steps: list[Step] = []
     if change.action in ("restarted", "scaled") and change.stopped:
         stopped = refs(change.stopped)
-        steps += [RestartContainers(name, stopped), WaitHealthy(name, stopped, check)]
+        # Nothing is switched: there would be no release to go back to.
+        steps += [
+            RestartContainers(name, stopped),
+            WaitHealthy(name, stopped, replace(check, early=False)),
+        ]
     if diff.narrows_first(change):
         steps.append(RepairSwitch(project, {name: change.staying[0].name}))
     if change.added:
