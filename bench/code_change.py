@@ -68,7 +68,9 @@ def measure(server: Server, name: str, runs: int = RUNS, path: str | None = "/")
         config = {
             "project": {"name": name, "domain": host},
             "server": server.section(),
-            "services": [service | ({"health_check": {"path": path}} if path is not None else {})],
+            "services": [
+                service | {"stop_timeout": 0} | ({"health_check": {"path": path}} if path is not None else {})
+            ],
             "proxy": {"tls": "off"},
         }
         project.write({"ftl.yaml": config, "app/Dockerfile": DOCKERFILE, "app/index.html": "0"})

@@ -79,9 +79,9 @@ class FakeImages(RecordedEngine):
         self, reference: str, *, platform: str | None = None, auth: Mapping[str, str] | None = None
     ) -> AsyncIterator[str]:
         async with self._call("pull", reference):
-            yield f"Pulling {reference}"
             if reference not in self.registry:
                 raise self._refuse(404, f"manifest for {reference} not found: manifest unknown")
+            yield f"Pulling {reference}"
             self.add_image(reference, self.registry[reference])
 
     async def push(

@@ -15,7 +15,7 @@ SETTLE_SECONDS = 3.5
 
 Like Kubernetes' minReadySeconds and Swarm's update-monitor. Many programs that cannot work (a wrong password, a schema
 that is missing) answer first and exit a moment later. One that answers HTTP gets requests before that, and the old
-release gets them back if it exits (docs/decisions/0025-settling-behind-the-switch.md).
+release gets them back if it exits (docs/decisions/0026-settling-behind-the-switch.md).
 """
 
 DEPENDENCY_RETRIES = 120

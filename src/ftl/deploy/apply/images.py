@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather
@@ -12,9 +12,9 @@ from ftl.deploy.plan.pins import digest_of, origin_digest, with_digest
 from ftl.deploy.plan.steps import BringImage, DropTags, PushPull, RemoveImages, SendImages, TagPulled
 from ftl.engine import labels
 from ftl.errors import EngineError, EngineUnavailable, FtlError, TransferFailed
-from ftl.events import Note
+from ftl.events import Note, PullProgress
 from ftl.image.registry.push_pull import pull, push
-from ftl.image.transfer import warm_blob_cache
+from ftl.image.transfer import Urgency, warm_blob_cache
 from ftl.references import repository
 from ftl.releases.record import loaded_by_ftl, pull_references
 
@@ -24,15 +24,19 @@ if TYPE_CHECKING:
     from ftl.deploy.apply.context import DeployContext
     from ftl.engine.api import Engine
     from ftl.engine.values import Image
-    from ftl.image.transfer import TransferResult
+    from ftl.events import Event
+    from ftl.image.transfer import TransferQueue, TransferResult
 
 RUNNERS = Runners()
 
 PULL_START_SECONDS = 15.0
 """Limit for a pull to begin where this machine has the image; then it is sent from here."""
 
-GATHER_SECONDS = 0.2
-"""Time to wait for other images whose pulls fail at the same time: they travel together."""
+GATHER_SECONDS = 1.0
+"""Time to wait for pulls that have not begun: images whose pulls fail travel together with those that must be sent.
+
+Docker Hub answers a pull within 0.4 to 0.8 s, and a server without DNS fails at once.
+"""
 
 
 async def resolve(context: DeployContext, owner: str, reference: str) -> ResolvedImage:
@@ -80,12 +84,15 @@ def _external(context: DeployContext, reference: str, image: Image, recorded: st
 async def send_images(context: DeployContext, step: SendImages) -> None:
     """Send built images; on this machine's own engine there is nothing to send, only to tag."""
     local = await context.resources.local_engine()
-    await gather(local.tag(image.local, image.tag) for image in step.images)
-    results: dict[str, TransferResult] = {}
+    transfers = None
     if not context.project.server.is_local:
         transfers = await context.resources.transfers(context.session, context.emit)
+    with transfers.expect() if transfers is not None else nullcontext():
+        await gather(local.tag(image.local, image.tag) for image in step.images)
+    results: dict[str, TransferResult] = {}
+    if transfers is not None:
         images = {image.tag: image.local for image in step.images}
-        results = await transfers.send(images, loaded_by_ftl=step.brought)
+        results = await transfers.send(images, loaded_by_ftl=step.brought, patience=GATHER_SECONDS)
         context.resources.background(
             warm_blob_cache(local, list(dict.fromkeys(image.local for image in step.images)))
         )
@@ -130,7 +137,7 @@ async def tag_pulled(context: DeployContext, step: TagPulled) -> None:
 @RUNNERS.runs(BringImage)
 async def bring_image(context: DeployContext, step: BringImage) -> None:
     """Get an image that FTL did not build onto the server."""
-    result = await _bring(context, step.reference, step.platform)
+    result = await _bring(context, step.reference, step.platform, _urgency(context, step))
     if not step.owners:
         return
     image = await _image(context, step.reference)
@@ -149,34 +156,51 @@ async def bring_image(context: DeployContext, step: BringImage) -> None:
         context.images[owner] = resolved
 
 
-async def _bring(context: DeployContext, reference: str, platform: str) -> TransferResult | None:
+def _urgency(context: DeployContext, step: BringImage) -> Urgency:
+    if not step.owners:
+        return Urgency.PROXY
+    dependencies = {dependency.name for dependency in context.project.dependencies}
+    return Urgency.SERVICE if dependencies.isdisjoint(step.owners) else Urgency.DEPENDENCY
+
+
+async def _bring(
+    context: DeployContext, reference: str, platform: str, urgency: Urgency
+) -> TransferResult | None:
     """Have an image pulled by the server, else send it from here.
 
     Returns:
         The transfer; None where the server pulled.
     """
-    local = await _engine_with(context, reference)
-    try:
-        await pull(
-            context.engine,
-            reference,
-            context.resources.keyring,
-            platform=platform,
-            emit=context.emit,
-            start_seconds=PULL_START_SECONDS if local else None,
-        )
-    except FtlError as error:
-        if local is None:
-            raise TransferFailed(
-                f"the server cannot pull {reference}, and this machine does not have it",
-                cause=f"{error.message}: {error.cause}" if error.cause else error.message,
-                hint=error.hint
-                or f"`docker pull {reference}` here, and deploy again: FTL then sends it over SSH",
-            ) from error
-        context.emit(Note(f"the server cannot pull {reference}: sending it from here"))
-        transfers = await context.resources.transfers(context.session, context.emit)
-        results = await transfers.send({reference: reference}, patience=GATHER_SECONDS)
-        return results[reference]
+    transfers = await _transfers(context)
+    with transfers.expect() if transfers is not None else nullcontext() as expected:
+
+        def report(event: Event) -> None:
+            context.emit(event)
+            if expected is not None and isinstance(event, PullProgress):  # the registry has answered
+                expected.end()
+
+        local = await _engine_with(context, reference)
+        try:
+            await pull(
+                context.engine,
+                reference,
+                context.resources.keyring,
+                platform=platform,
+                emit=report,
+                start_seconds=PULL_START_SECONDS if local else None,
+            )
+        except FtlError as error:
+            if local is None or transfers is None or expected is None:
+                raise TransferFailed(
+                    f"the server cannot pull {reference}, and this machine does not have it",
+                    cause=f"{error.message}: {error.cause}" if error.cause else error.message,
+                    hint=error.hint
+                    or f"`docker pull {reference}` here, and deploy again: FTL then sends it over SSH",
+                ) from error
+            context.emit(Note(f"the server cannot pull {reference}: sending it from here"))
+            expected.end()  # in this moment it joins the others that wait
+            results = await transfers.send({reference: reference}, patience=GATHER_SECONDS, urgency=urgency)
+            return results[reference]
     if context.info.store == "containerd":
         await _name_by_digest(context, reference, platform)
     return None
@@ -201,7 +225,7 @@ async def _name_by_digest(context: DeployContext, reference: str, platform: str)
 async def newest_image(context: DeployContext, reference: str) -> None:
     """Pull the current image of a name; where that fails, the one on the server will do."""
     if await context.engine.image(reference) is None:
-        await _bring(context, reference, context.info.platform)
+        await _bring(context, reference, context.info.platform, Urgency.PROXY)
         return
     try:
         await pull(
@@ -279,6 +303,16 @@ async def remove_images(context: DeployContext, step: RemoveImages) -> None:
             await engine.untag(image)
 
     await gather(remove(image) for image in step.images)
+
+
+async def _transfers(context: DeployContext) -> TransferQueue | None:
+    """The queue of images that are sent from this machine; None where it has no engine, or the server's."""
+    if context.project.server.is_local:
+        return None
+    try:
+        return await context.resources.transfers(context.session, context.emit)
+    except EngineUnavailable:
+        return None
 
 
 async def _engine_with(context: DeployContext, reference: str) -> Engine | None:

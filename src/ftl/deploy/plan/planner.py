@@ -28,6 +28,7 @@ from ftl.deploy.plan.start_order import start_levels
 from ftl.deploy.plan.steps import (
     ApplySite,
     AwaitCertificates,
+    BringImage,
     Decide,
     Record,
     RemoveSite,
@@ -110,9 +111,12 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     project = diff.project.name
     begin = (Record(project, _record(diff, author, "started")),) if diff.makes_release else ()
     prepare = (*prepare_tracks(diff), *jobs.prepare_tracks(diff.jobs))
-    yield Stage("prepare", prepare)
+    images = tuple(image_tracks(diff))
+    # On a server without a proxy, all images travel together, or while that of the proxy is pulled.
+    together = any(isinstance(step, BringImage) for track in prepare for step in track)
+    yield Stage("prepare", (*prepare, *(images if together else ())))
     yield Stage("record", (begin, _repaired_records(diff)))
-    yield Stage("images", tuple(image_tracks(diff)))
+    yield Stage("images", () if together else images)
     dependencies = (
         tuple(step for change in track for step in dependency_track(diff, change)) for track in in_order(diff)
     )
@@ -121,8 +125,8 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     yield Stage("hooks", (hook_track(diff, "pre"),))
     for level in start_levels(diff.services):
         yield Stage("services", tuple(service_track(diff, change) for change in level))
-    images = {change.name: diff.service_image(change) for change in diff.starting}
-    yield Stage("jobs", tuple(jobs.create_tracks(diff.jobs, diff.release, images)))
+    references = {change.name: diff.service_image(change) for change in diff.starting}
+    yield Stage("jobs", tuple(jobs.create_tracks(diff.jobs, diff.release, references)))
     yield Stage("crontab", (jobs.before_switch(diff.jobs),))
     # Before the switch: a rollback that is killed after it has stopped deploys, which would undo it.
     yield Stage("hold", (_hold(diff, author),))

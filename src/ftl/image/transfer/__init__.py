@@ -1,8 +1,8 @@
 """Transfer of images to a server: missing layers alone, verified before they are tagged."""
 
 from ftl.image.transfer.progress.result import TransferResult
-from ftl.image.transfer.queue import Sender, TransferQueue
+from ftl.image.transfer.queue import Sender, TransferQueue, Urgency
 from ftl.image.transfer.send import send, send_many
 from ftl.image.transfer.sources.local_engine import warm_blob_cache
 
-__all__ = ["Sender", "TransferQueue", "TransferResult", "send", "send_many", "warm_blob_cache"]
+__all__ = ["Sender", "TransferQueue", "TransferResult", "Urgency", "send", "send_many", "warm_blob_cache"]

@@ -7,19 +7,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftl.config.models.project import Server
+from ftl.config.models.project import Dependency, Server
 from ftl.deploy.apply.context import DeployContext, Resources
-from ftl.deploy.apply.images import drop_tags, send_images
-from ftl.deploy.plan.steps import DropTags, SendImages
+from ftl.deploy.apply.images import bring_image, drop_tags, send_images
+from ftl.deploy.plan.steps import BringImage, DropTags, SendImages
 from ftl.deploy.plan.steps.images import OutgoingImage
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
+from ftl.image.transfer import TransferQueue, TransferResult
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import FakeMachine
 from tests.unit.deploy.world import INFO, project, server
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ftl.events import Event
 
 SERVICES = [f"s{number}" for number in range(30)]
@@ -84,5 +87,39 @@ def test_the_last_tag_of_an_image_is_dropped_after_its_others() -> None:
         gate.open.set()
         await dropping
         assert await remote.images() == []
+
+    run(check())
+
+
+def test_what_the_server_cannot_pull_travels_with_the_built_images() -> None:
+    """One transfer: the proxy's image first, then the dependency's, then those that were built."""
+
+    async def check() -> None:
+        remote, local = FakeEngine(), FakeEngine(images=["caddy:2", "postgres:16", "built"])
+        sent: list[list[str]] = []
+
+        async def send(
+            images: Mapping[str, str], _loaded: Mapping[str, bool]
+        ) -> Mapping[str, TransferResult]:
+            sent.append(list(images))
+            for tag in images:
+                remote.add_image(tag)
+            return {tag: TransferResult(tag, 1, 0, 100, 0.1) for tag in images}
+
+        asked = project(dependencies=(Dependency(name="db", image="postgres:16"),))
+        session = Session("server", FakeMachine(), remote, INFO)
+        resources = Resources(asked, Path(), local, None, {"server": TransferQueue(send)})
+        context = DeployContext(
+            asked, Path(), Fleet([session]), session, server(asked), "r1", lambda _: None, resources
+        )
+        built = OutgoingImage("web", "built", "shop-web:r1", "content")
+        await asyncio.gather(
+            send_images(context, SendImages((built,))),
+            bring_image(context, BringImage("postgres:16", "linux/amd64", ("db",))),
+            bring_image(context, BringImage("caddy:2", "linux/amd64")),
+        )
+        await resources.close()
+        assert sent == [["caddy:2", "postgres:16", "shop-web:r1"]]
+        assert context.images.keys() == {"web", "db"}
 
     run(check())

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def test_a_first_deploy_builds_everything_up_and_decides_last() -> None:
-    """On an empty server the network, proxy and records come first, the switch after health, the routes last."""
+    """On an empty server the network, proxy and images come first, the switch after health, the routes last."""
     asked = project(
         dependencies=(Dependency(name="redis", image="redis:7", ports=(6379,)),), volumes=("media",)
     )
@@ -45,9 +45,9 @@ def test_a_first_deploy_builds_everything_up_and_decides_last() -> None:
         "BringImage",
         "EnsureProxy",
         "EnsureStore",
-        "Record",
         "SendImages",
         "BringImage",
+        "Record",
         "ConnectProxy",
         "ApplySite",
         "StartDependency",

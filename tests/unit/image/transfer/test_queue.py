@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.errors import TransferFailed
-from ftl.image.transfer import TransferQueue, TransferResult
+from ftl.image.transfer import TransferQueue, TransferResult, Urgency
+from tests.support.clock import run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,10 +20,12 @@ class Link:
 
     Attributes:
         transfers: The images of each transfer.
+        order: All images, in the order in which they went.
     """
 
     def __init__(self) -> None:
         self.transfers: list[set[str]] = []
+        self.order: list[str] = []
         self.passes = asyncio.Semaphore(0)
         self.error: TransferFailed | None = None
 
@@ -31,6 +34,7 @@ class Link:
     ) -> Mapping[str, TransferResult]:
         """Take images, one transfer at a time."""
         self.transfers.append(set(images))
+        self.order += images
         await self.passes.acquire()
         if self.error is not None:
             raise self.error
@@ -56,20 +60,59 @@ def test_images_that_are_asked_for_during_a_transfer_travel_together() -> None:
     asyncio.run(work())
 
 
-def test_a_request_may_wait_for_others() -> None:
-    """Images whose pulls fail at the same time travel in one transfer."""
+def test_images_that_are_expected_are_waited_for() -> None:
+    """Pulls that fail a moment later: one transfer for all, the most urgent first."""
 
     async def work() -> None:
         link = Link()
         link.passes.release()
         queue = TransferQueue(link.send)
-        async with asyncio.timeout(10):
-            await asyncio.gather(
-                *(queue.send({name: name}, patience=0.1) for name in ("db", "cache", "mail"))
-            )
-        assert link.transfers == [{"db", "cache", "mail"}]
 
-    asyncio.run(work())
+        async def pull(name: str, seconds: float, urgency: Urgency) -> None:
+            with queue.expect() as expected:
+                await asyncio.sleep(seconds)
+                expected.end()
+                await queue.send({name: name}, patience=1, urgency=urgency)
+
+        async def pulled() -> None:
+            with queue.expect():
+                await asyncio.sleep(0.5)
+
+        built = queue.send({"web": "web", "worker": "worker"}, patience=1)
+        await asyncio.gather(
+            built, pull("db", 0.1, Urgency.DEPENDENCY), pull("caddy", 0.3, Urgency.PROXY), pulled()
+        )
+        assert link.transfers == [{"web", "worker", "db", "caddy"}]
+        assert link.order == ["caddy", "db", "web", "worker"]
+        assert asyncio.get_running_loop().time() == pytest.approx(0.5)
+
+    run(work())
+
+
+def test_a_pull_that_does_not_begin_is_not_waited_for_longer_than_that() -> None:
+    """A server behind a firewall that drops packets: what must be sent goes, and the other image later."""
+
+    async def work() -> None:
+        link = Link()
+        link.passes.release()
+        queue = TransferQueue(link.send)
+        with queue.expect():
+            assert set(await queue.send({"web": "web"}, patience=1)) == {"web"}
+            assert asyncio.get_running_loop().time() == pytest.approx(1)
+
+    run(work())
+
+
+def test_nothing_is_waited_for_where_nothing_is_expected() -> None:
+    """A deploy of code sends at once."""
+
+    async def work() -> None:
+        link = Link()
+        link.passes.release()
+        await TransferQueue(link.send).send({"web": "web"}, patience=1)
+        assert asyncio.get_running_loop().time() == 0
+
+    run(work())
 
 
 def test_a_failure_is_that_of_all_images_of_the_transfer() -> None:
