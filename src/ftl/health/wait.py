@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
+from ftl.dataclass import dataclass
 from ftl.events import Probed
 from ftl.health.diagnosis import (
     Exited,

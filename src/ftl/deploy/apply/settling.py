@@ -7,10 +7,10 @@ release before run on meanwhile: nothing is committed until the new ones have se
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather
+from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.errors import FtlError
 from ftl.events import Note
