@@ -33,9 +33,9 @@ PULL_START_SECONDS = 15.0
 """Limit for a pull to begin where this machine has the image; then it is sent from here."""
 
 GATHER_SECONDS = 1.0
-"""Time to wait for pulls that have not begun: images whose pulls fail travel together with those that must be sent.
+"""Time to wait for pulls that have not begun.
 
-Docker Hub answers a pull within 0.4 to 0.8 s, and a server without DNS fails at once.
+Images whose pulls fail travel together with those that must be sent. Docker Hub answers a pull within 0.4 to 0.8 s, and a server without DNS fails at once.
 """
 
 
