@@ -35,7 +35,8 @@ PULL_START_SECONDS = 15.0
 GATHER_SECONDS = 1.0
 """Time to wait for pulls that have not begun.
 
-Images whose pulls fail travel together with those that must be sent. Docker Hub answers a pull within 0.4 to 0.8 s, and a server without DNS fails at once.
+Images whose pulls fail travel together with those that must be sent. A registry that answers within this time, and a
+server that finds none, decide it earlier.
 """
 
 
