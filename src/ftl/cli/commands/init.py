@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     "sources",
     metavar="FILE",
     multiple=True,
-    help="Take over a Compose file (or several), Kamal's config/deploy.yml, a Procfile, app.json or fly.toml.",
+    help="Take over a Compose file (or several), Kamal's config/deploy.yml, a Procfile, app.json, fly.toml, or an "
+    "ftl.yaml of the original FTL.",
 )
 @click.option("--dry-run", is_flag=True, help="Print the files, write nothing.")
 @pass_options

@@ -27,6 +27,7 @@ class Draft:
         dependencies: Likewise.
         notes: Comments inside a service or dependency, by its name.
         files: More files to write.
+        written: The text of ftl.yaml, in place of all keys.
     """
 
     source: str
@@ -41,6 +42,7 @@ class Draft:
     notes: dict[str, list[str]] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     report: Report = field(default_factory=Report)
+    written: str = ""
 
     def note(self, item: str, text: str) -> None:
         """Add a comment inside a service or dependency."""
@@ -49,6 +51,8 @@ class Draft:
 
 def text_of(draft: Draft) -> str:
     """The text of the draft's ftl.yaml."""
+    if draft.written:
+        return draft.written
     project: dict[str, object] = {"name": draft.name}
     has_routes = any("routes" in service for service in draft.services.values())
     if draft.domain or has_routes:

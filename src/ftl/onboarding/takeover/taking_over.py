@@ -13,9 +13,10 @@ from ftl.config.yaml.tree import MappingNode
 from ftl.dataclass import dataclass
 from ftl.errors import ConfigError, UsageError
 from ftl.files import read_small_text
-from ftl.onboarding.takeover import kamal, platforms
+from ftl.onboarding.takeover import ftl_file, platforms
 from ftl.onboarding.takeover.compose import project as compose
 from ftl.onboarding.takeover.draft import Draft, text_of
+from ftl.onboarding.takeover.kamal import deploy_yml as kamal
 from ftl.onboarding.takeover.names import project_name
 from ftl.onboarding.takeover.report import Verdict
 
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 
     from ftl.onboarding.takeover.report import Report
 
-KNOWN = "a Compose file, Kamal's config/deploy.yml, a Procfile, app.json or fly.toml"
+KNOWN = (
+    "a Compose file, Kamal's config/deploy.yml, a Procfile, app.json, fly.toml or a file of the original FTL"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,33 +71,32 @@ def _draft(files: Sequence[Path], folder: Path, variables: Mapping[str, str]) ->
     if first.name == "app.json" or first.name.startswith("Procfile"):
         return platforms.heroku(first, folder, variables)
     if first.suffix in (".yml", ".yaml"):
-        if _is_kamal(first):
-            return kamal.take_over(first, folder, variables)
-        return compose.take_over(files, folder, project_name(first.resolve().parent.name), variables)
+        return _of_yaml(first, folder, variables)
     raise UsageError(f"`{first}` is no file that FTL can take over", hint=f"--from takes {KNOWN}")
 
 
-def _is_kamal(file: Path) -> bool:
-    """Whether a YAML file is Kamal's: it has `service`, which Compose has not.
+def _of_yaml(file: Path, folder: Path, variables: Mapping[str, str]) -> Draft:
+    """Convert a file by what it has at its top: Kamal's has `service`, FTL's a list of services.
 
     Raises:
-        UsageError: It is neither Kamal's nor a Compose file.
+        UsageError: It is none that FTL knows.
     """
     try:
         written = read_small_text(file)
     except OSError as error:
         raise UsageError(f"{file} cannot be read", cause=error.strerror) from error
-    if "<%" in written:
-        return True
-    root, _ = parse(SourceFile(display_path(file), written))
-    if isinstance(root, MappingNode):
-        if root.get("service") is not None and root.get("services") is None:
-            return True
-        if not compose.is_compose(root):
-            raise UsageError(
-                f"`{file}` is not a Compose file: it has no services", hint=f"--from takes {KNOWN}"
-            )
-    return False
+    root, problems = parse(SourceFile(display_path(file), written))
+    if "<%" in written or (
+        isinstance(root, MappingNode) and root.get("service") is not None and root.get("services") is None
+    ):
+        return kamal.take_over(file, folder, variables)
+    if isinstance(root, MappingNode) and ftl_file.is_ftl_file(root):
+        if problems:
+            raise ConfigError(problems)
+        return ftl_file.take_over(file, root, folder)
+    if isinstance(root, MappingNode) and not compose.is_compose(root):
+        raise UsageError(f"`{file}` is not a Compose file: it has no services", hint=f"--from takes {KNOWN}")
+    return compose.take_over([file], folder, project_name(file.resolve().parent.name), variables)
 
 
 def _check(draft: Draft, text: str, folder: Path, environment: Mapping[str, str]) -> None:

@@ -47,6 +47,8 @@ builder: {arch: amd64, dockerfile: Dockerfile.prod, args: {A: "1"}, cache: {type
 volumes: ["storage:/rails/storage"]
 asset_path: /rails/public/assets
 retain_containers: 3
+labels: {team: shop}
+logging: {driver: local}
 aliases: {console: app exec -i "bin/rails console"}
 accessories:
   db:
@@ -65,7 +67,7 @@ def taken(folder: Path, name: str, files: Mapping[str, str]) -> tuple[Project, R
     put_files(folder, {"Dockerfile": "FROM x\n", "Dockerfile.prod": "FROM x\n", **files})
     result = take_over([folder / name], folder, {})
     put_files(folder, result.files)
-    return load(folder / "ftl.yaml", variables=read_variables(folder, {})), result.report
+    return load(folder / "ftl.yaml", variables=read_variables(folder, {}), fetch=False), result.report
 
 
 def verdicts(report: Report) -> dict[str, Verdict]:
@@ -78,7 +80,9 @@ def test_kamal(tmp_path: Path) -> None:
     files = {
         "config/deploy.yml": KAMAL,
         "config/deploy.staging.yml": "",
-        ".kamal/secrets": "RAILS_MASTER_KEY=$(cat config/master.key)\nPOSTGRES_PASSWORD=$POSTGRES_PASSWORD\n",
+        ".kamal/secrets": "RAILS_MASTER_KEY=$(cat config/master.key)\nPOSTGRES_PASSWORD=$POSTGRES_PASSWORD\n"
+        "VAULT=$(kamal secrets extract A $ALL)\nTOKEN=$(op read op://vault/token)\n",
+        "config/init.sql": "select 1;",
         ".kamal/hooks/pre-deploy": "",
         ".kamal/hooks/pre-build.sample": "",
     }
@@ -102,7 +106,18 @@ def test_kamal(tmp_path: Path) -> None:
     assert project.keep_releases == 3
     found = verdicts(report)
     assert found["servers"] is Verdict.NEEDS_YOU
-    assert found[".kamal/secrets: RAILS_MASTER_KEY"] is Verdict.NEEDS_YOU
+    assert found[".kamal/secrets: VAULT"] is Verdict.NEEDS_YOU
+    assert [(secret.name, secret.file, secret.command) for secret in project.secrets] == [
+        ("RAILS_MASTER_KEY", "config/master.key", None),
+        ("TOKEN", None, "op read op://vault/token"),
+    ]
+    assert job.resources.memory == 1024**3
+    assert {service.labels["team"] for service in project.services} == {"shop"}
+    database, cache = project.dependencies
+    assert [(file.path, file.content) for file in database.files] == [
+        ("/docker-entrypoint-initdb.d/init.sql", "select 1;")
+    ]
+    assert (database.command, cache.command) == (None, "redis-server")
     assert found[".kamal/hooks/pre-deploy"] is Verdict.NEEDS_YOU
     assert found["deploy.staging.yml"] is Verdict.NEEDS_YOU
     assert ".kamal/hooks/pre-build.sample" not in found
@@ -198,6 +213,35 @@ def test_procfile_and_app_json(tmp_path: Path) -> None:
     assert [dependency.name for dependency in project.dependencies] == ["postgres", "redis"]
     found = verdicts(report)
     assert [found[key] for key in ("addons: papertrail", "cron", "env.SECRET")] == [Verdict.NEEDS_YOU] * 3
+
+
+ORIGINAL = """
+project: {name: shop, domain: shop.example.com, email: a@example.com}
+server:
+  host: shop.example.com
+  user: deploy
+services:
+  - name: web
+    path: ./src
+    app_port: 3000   # the app's
+    env_vars: [A=1]
+    routes: [{path: /}]
+  - {name: api, image: "acme/api:1", app_port: 80, hook: x}
+dependencies:
+  - redis:7
+"""
+
+
+def test_a_file_of_the_original_ftl(tmp_path: Path) -> None:
+    """The text is kept, keys get their present names, and what is still wrong needs the user, with its line."""
+    files = {"old.yaml": ORIGINAL, "src/Dockerfile": "FROM x"}
+    put_files(tmp_path, files)
+    result = take_over([tmp_path / "old.yaml"], tmp_path, {})
+    assert result.files["ftl.yaml"] == ORIGINAL.replace("app_port", "port").replace("env_vars", "env")
+    assert verdicts(result.report)["services.app_port"] is Verdict.CHANGED
+    assert verdicts(result.report)["ftl.yaml:12"] is Verdict.NEEDS_YOU
+    project, _ = taken(tmp_path, "old.yaml", {"old.yaml": ORIGINAL.replace(", hook: x", "")})
+    assert [(service.port, service.env) for service in project.services] == [(3000, {"A": "1"}), (80, {})]
 
 
 @pytest.mark.parametrize(("name", "text"), [("fly.toml", "= 1"), ("app.json", "{"), ("Procfile", "nothing")])

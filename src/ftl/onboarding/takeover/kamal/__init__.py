@@ -1,0 +1,1 @@
+"""Kamal's files -> a draft of ftl.yaml."""

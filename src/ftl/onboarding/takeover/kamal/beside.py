@@ -1,0 +1,58 @@
+"""Files of Kamal beside its configuration: secrets, hooks, destinations."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ftl.onboarding.folder import AppFolder
+from ftl.onboarding.takeover.report import Verdict
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ftl.onboarding.takeover.draft import Draft
+
+_SIMPLE_COMMAND = re.compile(r"\$\(((?!kamal )[^$`|&;<>()\"']+)\)")
+"""A command that needs no shell, and none of Kamal's own."""
+
+
+def take_over_beside(draft: Draft, file: Path) -> None:
+    """Files of Kamal beside the configuration: secrets, hooks, destinations."""
+    top = file.resolve().parent.parent if file.resolve().parent.name == "config" else file.resolve().parent
+    folder = AppFolder(top)
+    secrets: dict[str, object] = {}
+    for line in folder.read(".kamal/secrets").splitlines():
+        if match := re.match(r"^\s*([A-Za-z_][A-Za-z0-9_]*)=(.*)", line):
+            name, value = match[1], match[2].strip()
+            row = f".kamal/secrets: {name}"
+            command = _SIMPLE_COMMAND.fullmatch(value)
+            if command is not None:
+                file_name = re.fullmatch(r"cat (\S+)", command[1])
+                secrets[name] = {"file": file_name[1]} if file_name else {"command": command[1]}
+                draft.report.add(row, Verdict.CHANGED, f"secrets.{name}")
+            elif "$(" in value:
+                how = f"set it before a deploy: `export {name}={value}`, or write a command in `secrets`"
+                draft.report.add(row, Verdict.NEEDS_YOU, how)
+            else:
+                draft.report.add(row, Verdict.CHANGED, "`${NAME}` takes it from the environment or .env")
+    if secrets:
+        draft.top["secrets"] = secrets
+    hooks = top / ".kamal" / "hooks"
+    if hooks.is_dir():
+        for path in sorted(hooks.iterdir()):
+            if not path.name.endswith(".sample"):
+                what = "write it as `hooks: {pre: {local: ...}}` or `post` of a service"
+                draft.report.add(f".kamal/hooks/{path.name}", Verdict.NEEDS_YOU, what)
+    for path in sorted(file.parent.glob("deploy.*.yml")):
+        name = path.name.removeprefix("deploy.").removesuffix(".yml")
+        draft.report.add(
+            path.name,
+            Verdict.NEEDS_YOU,
+            f"write what differs into ftl.{name}.yaml, and use it with `ftl -e {name}`",
+        )
+    draft.report.add(
+        "the server",
+        Verdict.NEEDS_YOU,
+        "kamal-proxy has ports 80 and 443: run `kamal proxy remove` before the first deploy",
+    )

@@ -1,0 +1,97 @@
+"""Conversion of Kamal's configuration: the draft, and what roles and accessories share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.config.yaml.tree import MappingNode
+from ftl.onboarding.takeover.nodes import Texts, entries, items, text
+from ftl.onboarding.takeover.report import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from ftl.config.yaml.tree import Node
+    from ftl.onboarding.takeover.draft import Draft
+
+_LIMITS = {"memory": "memory", "cpus": "cpus", "pids-limit": "pids"}
+_SAME_OPTIONS = {
+    "user": "user",
+    "workdir": "working_dir",
+    "shm-size": "shm_size",
+    "stop-signal": "stop_signal",
+}
+
+
+class Conversion:
+    """A configuration of Kamal that is being converted."""
+
+    def __init__(self, draft: Draft, root: MappingNode, base: Path, variables: Mapping[str, str]) -> None:
+        self.draft = draft
+        self.root = root
+        self.base = base
+        self.texts = Texts(variables)
+
+    def add(self, key: str, verdict: Verdict, what: str = "", node: Node | None = None) -> None:
+        """Report the verdict on a key."""
+        self.draft.report.add(key, verdict, what, (node or self.root).mark)
+
+    def text(self, node: Node | None) -> str:
+        """A single value for ftl.yaml."""
+        return self.texts.convert(text(node))
+
+    def plain(self, node: Node) -> dict[str, object]:
+        """A mapping for ftl.yaml."""
+        return {
+            key: self.plain(value) if isinstance(value, MappingNode) else self.text(value)
+            for key, value in entries(node).items()
+        }
+
+    def env(self, node: Node | None, key: str) -> dict[str, object]:
+        """Variables: clear ones, and secrets as `${NAME}`."""
+        known = entries(node)
+        env: dict[str, object] = {}
+        plain = known.get("clear") if "clear" in known or "secret" in known else node
+        env |= {
+            name: self.text(value) for name, value in entries(plain).items() if name not in ("secret", "tags")
+        }
+        for item in items(known.get("secret")):
+            name, _, source = text(item).partition(":")
+            env[name] = self.texts.convert(f"${{{source or name}}}")
+        if known.get("tags") is not None:
+            self.add(f"{key}.tags", Verdict.NEEDS_YOU, "env is the same on the whole server", known["tags"])
+        if node is not None:
+            self.add(key, Verdict.CHANGED, "env; secrets are `${NAME}`", node)
+        return env
+
+    def option(self, keys: dict[str, object], path: str, name: str, node: Node) -> None:
+        """A key of a role or an accessory that is about its containers."""
+        match name:
+            case "labels" | "logging":
+                keys[name] = self.plain(node)
+                self.add(f"{path}.{name}", Verdict.TAKEN, node=node)
+            case "stop_timeout":
+                keys[name] = self.text(node)
+                self.add(f"{path}.{name}", Verdict.TAKEN, node=node)
+            case "options":
+                self.docker_options(keys, f"{path}.{name}", node)
+            case _:
+                todo = "write the same keys of the service, where FTL has them"
+                self.add(f"{path}.{name}", Verdict.NEEDS_YOU, todo, node)
+
+    def docker_options(self, keys: dict[str, object], path: str, node: Node) -> None:
+        """Options of `docker run`: those for which ftl.yaml has a key."""
+        for name, value in entries(node).items():
+            limit = _LIMITS.get(name)
+            if limit is not None:
+                resources = keys.setdefault("resources", {})
+                assert isinstance(resources, dict)
+                resources[limit] = self.text(value)
+                self.add(f"{path}.{name}", Verdict.CHANGED, f"resources.{limit}", value)
+            elif name in _SAME_OPTIONS:
+                keys[_SAME_OPTIONS[name]] = self.text(value)
+                self.add(f"{path}.{name}", Verdict.CHANGED, _SAME_OPTIONS[name], value)
+            else:
+                todo = "write the key of the service for `docker run --{name}`, where FTL has one"
+                self.add(f"{path}.{name}", Verdict.NEEDS_YOU, todo.format(name=name), value)
