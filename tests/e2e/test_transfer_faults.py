@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -299,7 +300,7 @@ def test_staging_tags_under_the_callers_lock_are_removed_at_once(
     async def work() -> set[str]:
         async with broken(server, tmp_path) as between:
             await load(between.source, scene.here, scene.image())
-            (left,) = StagedImages(between.target, 1, scene.name).tags
+            (left,) = StagedImages(between.target, 1, time.time(), scene.name).tags
             await send(
                 between.source,
                 scene.here,
@@ -333,7 +334,7 @@ def test_stale_staging_tags_are_removed_also_when_the_transfer_fails(
 
     async def work() -> None:
         async with broken(server, tmp_path) as between:
-            (left,) = StagedImages(between.target, 1, scene.name).tags
+            (left,) = StagedImages(between.target, 1, time.time(), scene.name).tags
             await load(between.direct, left, scene.image("old"))
             await load(between.source, scene.here, scene.image(size=8 * MEGABYTE))
             with pytest.raises(TransferFailed, match="no room"):

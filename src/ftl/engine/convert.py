@@ -6,6 +6,7 @@ The shapes are those of the Engine API reference, tested with Docker 20.10 (API 
 from __future__ import annotations
 
 import re
+import time
 from datetime import datetime
 from typing import Literal, get_args
 
@@ -53,7 +54,16 @@ def engine_info(info: Json, api: str) -> EngineInfo:
         kernel=as_str(info.get("KernelVersion")),
         id=as_str(info.get("ID")),
         memory=as_int(info.get("MemTotal")),
+        clock_ahead=_clock_ahead(as_str(info.get("SystemTime"))),
     )
+
+
+def _clock_ahead(system_time: str) -> float:
+    """Difference of a clock that was read just now (RFC 3339, any zone) to this machine's; 0 if unknown."""
+    try:
+        return datetime.fromisoformat(system_time).timestamp() - time.time()
+    except ValueError:
+        return 0.0
 
 
 def _plain_version(version: str) -> str:

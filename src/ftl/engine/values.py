@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
@@ -27,6 +28,7 @@ class EngineInfo:
         kernel: "6.1.0-18-amd64", from uname on its machine; empty where unknown.
         id: Unique to the engine. It is kept in a file that only root can read, so only users of the engine know it.
         memory: Bytes of its machine; 0 where unknown.
+        clock_ahead: Seconds that its machine's clock is ahead of this machine's.
     """
 
     version: str
@@ -37,6 +39,15 @@ class EngineInfo:
     kernel: str = ""
     id: str = ""
     memory: int = 0
+    clock_ahead: float = 0.0
+
+    @property
+    def now(self) -> float:
+        """Unix time by its machine's clock.
+
+        Several machines deploy to it, and their clocks may differ by days.
+        """
+        return time.time() + self.clock_ahead
 
 
 @dataclass(frozen=True, slots=True)

@@ -282,7 +282,9 @@ def test_throwaway_databases_that_were_left_behind_are_removed(tmp_path: Path) -
         boxes["ended"].state = boxes["run"].state = "exited"
         boxes["old"].state = boxes["in-use"].state = "running"
         boxes["in-use"].created = 4_000_000_000
-        await _remove_drills(cast("Engine", stage.engine), "shop")
+        engine = cast("Engine", stage.engine)
+        session = Session("server", cast("Machine", stage.machine), engine, await engine.info())
+        await _remove_drills(session, "shop")
         assert sorted(stage.engine.by_name) == ["in-use", "run"]
 
     asyncio.run(scenario())

@@ -169,7 +169,7 @@ async def send_many(
             result = _report_reused(each.tag, each.image, emit, began)
             results[each.tag] = replace(result, loaded=True)
     finally:  # not before, as their layers may be reused; and in any case, or they would keep their disk space
-        await remove_stale(target, stale_tags(remote.listed, lock, time.time()))
+        await remove_stale(target, stale_tags(remote.listed, lock, info.now))
     return {tag: results[tag] for tag in images}
 
 

@@ -11,7 +11,6 @@ import asyncio
 import hashlib
 import re
 import secrets
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -49,12 +48,13 @@ class StagedImages:
     Args:
         engine: The server's engine.
         count: The number of images.
+        now: Unix time by the server's clock: other machines, with other clocks, judge by it how old the tags are.
         lock: The name of the server lock that the caller holds; empty for none.
     """
 
-    def __init__(self, engine: Engine, count: int, lock: str = "") -> None:
+    def __init__(self, engine: Engine, count: int, now: float, lock: str = "") -> None:
         self._engine = engine
-        prefix = f"{int(time.time())}-{secrets.token_hex(4)}-{_lock_hash(lock)}"
+        prefix = f"{int(now)}-{secrets.token_hex(4)}-{_lock_hash(lock)}"
         self.tags = tuple(f"{_REPOSITORY}:{prefix}-{number}" for number in range(count))
         self._containers: set[str] = set()
 
@@ -142,14 +142,14 @@ def stale_tags(images: Iterable[Image], lock: str, now: float) -> list[str]:
     Args:
         images: The server's images.
         lock: The name of the server lock that the caller holds; empty for none.
-        now: Seconds since the epoch.
+        now: Unix time by the server's clock.
     """
     own = _lock_hash(lock) if lock else None
     matches = ((tag, _STAGING_TAG.fullmatch(tag)) for image in images for tag in image.tags)
     return [
         tag
         for tag, match in matches
-        if match and (now - int(match["begun"]) > _STALE_SECONDS or match["lock"] == own)
+        if match and (abs(now - int(match["begun"])) > _STALE_SECONDS or match["lock"] == own)
     ]
 
 

@@ -240,7 +240,7 @@ class Transfer:
         destination: Destination,
         bases: DeltaBases,
     ) -> dict[str, TransferResult]:
-        staged = StagedImages(destination.engine, len(images), self._lock)
+        staged = StagedImages(destination.engine, len(images), destination.info.now, self._lock)
         progress = await self._image_progress(images, destination)
         meter = Meter(progress, self._emit, sent=self._sent, exact_layers=destination.makes_archive)
         images_by_tag = dict(zip(staged.tags, images, strict=True))

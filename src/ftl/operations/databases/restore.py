@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from ftl.config import Project
-    from ftl.engine.api import Engine
     from ftl.engine.values import Container
     from ftl.events import Emit
     from ftl.host.session import Session
@@ -120,7 +119,7 @@ async def restore(request: RestoreRequest, session: Session, emit: Emit) -> Rest
     began = time.monotonic()
     container = await select_container(session, request.project.name, request.name)
     kind = await detect(session, container, request.name)
-    await _remove_drills(session.engine, request.project.name)
+    await _remove_drills(session, request.project.name)
     with ExitStack() as files:
         source = files.enter_context(_open(request.file))
         ends = _ends(source)
@@ -232,12 +231,12 @@ async def _drill(
             await shielded(session.engine.remove(name, force=True))
 
 
-async def _remove_drills(engine: Engine, project: str) -> None:
+async def _remove_drills(session: Session, project: str) -> None:
     """Remove throwaway databases that were left behind, with their data: the server went down meanwhile."""
     marks = {labels.PROJECT: project, labels.ROLE: labels.ROLE_RUN, labels.DRILL: "true"}
-    for one in await engine.containers(labels=marks):
-        if one.state in ("exited", "dead") or time.time() - one.created > DRILL_SECONDS:
-            await engine.remove(one.id, force=True)
+    for one in await session.engine.containers(labels=marks):
+        if one.state in ("exited", "dead") or session.info.now - one.created > DRILL_SECONDS:
+            await session.engine.remove(one.id, force=True)
 
 
 async def _restore(
