@@ -103,14 +103,22 @@ class Client:
     async def get(self, action: str, path: str, query: Mapping[str, object] | None = None) -> bytes:
         """Body of a read, `GET /PATH`.
 
+        Before anything is known of the engine, its own version of the API is good unless it is newer than OUR_API:
+        so the first reads need not wait for its info.
+
         Args:
             action: The call, for messages: "the engine on NAME could not ACTION".
             path: Without the API's version; names in it must be `checked`.
             query: Its query. Mappings are written as JSON, and what is None is left out.
         """
-        info = await self.info()
+        target = f"/{path}{_query(query or {})}"
         async with self._mapping(action, CALL_SECONDS):
-            return (await self._get(f"/v{info.api}/{path}{_query(query or {})}")).body
+            if self._info is None:
+                answer = await self._get(target)
+                if _api_of(answer) <= OUR_API:
+                    return answer.body
+            api = self._info.api if self._info is not None else _dotted(OUR_API)
+            return (await self._get(f"/v{api}{target}")).body
 
     async def get_json(self, action: str, path: str, query: Mapping[str, object] | None = None) -> object:
         """A read whose body is JSON; see `get`."""
@@ -137,13 +145,10 @@ class Client:
     async def _ask(self) -> EngineInfo:
         """`GET /info` without a version: every response has the engine's version in the header Api-Version."""
         answer = await self._get("/info")
-        engine_api = _version(answer.headers.get("api-version", ""))
-        if engine_api is None:
-            raise http.BadAnswer("no API version in the answer")
+        api = min(OUR_API, _api_of(answer))
         info = as_object(_json(answer.body))
-        api = min(OUR_API, engine_api)
         self.log_driver = as_str(info.get("LoggingDriver"))
-        return convert.engine_info(info, f"{api[0]}.{api[1]}")
+        return convert.engine_info(info, _dotted(api))
 
     async def _get(self, target: str) -> http.Answer:
         if not self._is_open:
@@ -244,6 +249,13 @@ def _json(body: bytes) -> object:
         raise http.BadAnswer(str(error)) from error
 
 
-def _version(text: str) -> tuple[int, int] | None:
-    match = re.fullmatch(r"(\d+)\.(\d+)", text)
-    return (int(match[1]), int(match[2])) if match else None
+def _api_of(answer: http.Answer) -> tuple[int, int]:
+    """The engine's newest API version, which every answer of it names."""
+    match = re.fullmatch(r"(\d+)\.(\d+)", answer.headers.get("api-version", ""))
+    if match is None:
+        raise http.BadAnswer("no API version in the answer")
+    return int(match[1]), int(match[2])
+
+
+def _dotted(version: tuple[int, int]) -> str:
+    return f"{version[0]}.{version[1]}"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ftl.dataclass import dataclass
 from ftl.engine.api import Engine
@@ -14,11 +13,13 @@ from ftl.errors import EngineUnavailable, FtlError, ServerError, at
 from ftl.ssh.streams import open_sockets
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Coroutine
     from socket import socket
 
     from ftl.engine.values import EngineInfo
     from ftl.ssh.machine import Machine
+
+T = TypeVar("T")
 
 _LIKELY_SECONDS = 10.0
 """For an answer from the engine's usual socket; after that it is asked again, with all the time that it needs."""
@@ -41,20 +42,44 @@ class Session:
     info: EngineInfo
 
 
+class Ahead(Generic[T]):
+    """A look at a server's engine that begins before the server has reported which engine is its own.
+
+    Over a kept connection that saves a round trip.
+
+    Args:
+        look: The calls. They must change nothing: the engine may turn out to be another.
+    """
+
+    def __init__(self, look: Callable[[Engine], Coroutine[Any, Any, T]]) -> None:
+        self._look = look
+        self._engine: Engine | None = None
+        self._task: asyncio.Task[T] | None = None
+
+    def begin(self, engine: Engine) -> asyncio.Task[T]:
+        """Begin to look at the engine that is likely the server's."""
+        self._engine = engine
+        self._task = asyncio.create_task(self._look(engine))
+        return self._task
+
+    async def result(self, engine: Engine) -> T:
+        """The result for the server's engine; a look that failed, or was at another engine, is repeated."""
+        if self._task is not None and engine is self._engine:
+            with suppress(FtlError):
+                return await self._task
+        return await self._look(engine)
+
+
 @asynccontextmanager
-async def open_session(
-    machine: Machine, *, loads: str = "", only_reads: bool = False
-) -> AsyncIterator[Session]:
+async def open_session(machine: Machine, *, ahead: Ahead[Any] | None = None) -> AsyncIterator[Session]:
     """Connect to a server and its engine; everything is closed at the end.
 
-    The engine's usual socket is asked already while the machine still reports which socket it is. Modules that take
-    long to load are loaded meanwhile: aiohttp while ssh connects, and the caller's own while the engine answers.
-    Reading an engine needs no aiohttp; a command that does more after all loads it then.
+    The engine's usual socket is asked already while the machine still reports which socket it is. aiohttp, which takes
+    long to load, is loaded while ssh connects; a command that looks ahead only reads, and needs no aiohttp.
 
     Args:
         machine: The server, not entered yet.
-        loads: Name of a module that the caller needs next.
-        only_reads: The caller only reads the engine's state.
+        ahead: A look at the engine, which begins as early as possible.
 
     Raises:
         ServerError: It cannot be reached, refuses us, or no engine answers there.
@@ -65,14 +90,14 @@ async def open_session(
         stack.callback(_close, ready)
         connecting = asyncio.create_task(_connect(machine, ready))
         stack.push_async_callback(_cancel, connecting)
-        if not only_reads:
+        if ahead is None:
             await asyncio.to_thread(load_aiohttp)
         usual = await connecting
         likely = None if usual is None else await stack.enter_async_context(_engine(machine, usual, ready))
         asking = asyncio.create_task(_first_answer(likely))
         stack.push_async_callback(_cancel, asking)
-        if loads:
-            await asyncio.to_thread(import_module, loads)
+        if ahead is not None and likely is not None:
+            stack.push_async_callback(_cancel, ahead.begin(likely))
         await stack.enter_async_context(machine)
         stack.enter_context(at(server=machine.name))
         url = await machine.engine_url()

@@ -5,60 +5,19 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-import tempfile
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from ftl.engine import http
 from ftl.engine.api import Engine
+from ftl.engine.client import OUR_API
 from ftl.engine.http import BadAnswer
 from ftl.engine.sockets import NotConnected, Sockets
 from ftl.errors import EngineError, EngineUnavailable
 from tests.support.clock import run
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+from tests.support.engine_socket import served
 
 INFO = b'HTTP/1.1 200 OK\r\nApi-Version: 1.47\r\nContent-Length: 24\r\n\r\n{"ServerVersion":"27.0"}'
-
-
-class Server:
-    """Answers each request with the next bytes of a script, and counts connections.
-
-    An answer that ends with `...` is not finished: the connection closes after it.
-    """
-
-    def __init__(self, answers: Sequence[bytes]) -> None:
-        self.answers = list(answers)
-        self.requests: list[str] = []
-        self.connections = 0
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve a connection."""
-        self.connections += 1
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
-            while self.answers:
-                head = await reader.readuntil(b"\r\n\r\n")
-                self.requests.append(head.decode().split(" ")[1])
-                answer = self.answers.pop(0)
-                writer.write(answer.removesuffix(b"..."))
-                await writer.drain()
-                if answer.endswith(b"..."):
-                    break
-        writer.close()
-
-
-@asynccontextmanager
-async def served(*answers: bytes) -> AsyncIterator[tuple[Server, str]]:
-    """A server and its URL."""
-    server = Server(answers)
-    with tempfile.TemporaryDirectory(prefix="ftl-", dir="/tmp") as folder:
-        path = Path(folder, "socket")
-        async with await asyncio.start_unix_server(server.serve, path):
-            yield server, f"unix://{path}"
 
 
 def body_of(answer: bytes) -> bytes:
@@ -139,30 +98,42 @@ def test_nothing_listens() -> None:
 
 
 def test_a_read_of_an_engine() -> None:
-    """The version is asked for once; paths and queries are encoded; an error has the engine's status and message."""
+    """Paths and queries are encoded, and have a version once it is known; an error has its status and message."""
     refusal = b'HTTP/1.1 500 Oops\r\nContent-Length: 18\r\n\r\n{"message":"full"}'
 
     async def work() -> list[str]:
-        listed = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"
+        listed = b"HTTP/1.1 200 OK\r\nApi-Version: 1.47\r\nContent-Length: 2\r\n\r\n[]"
         missing = b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}"
         async with (
-            served(INFO, listed, missing, refusal) as (server, url),
+            served(listed, INFO, missing, refusal) as (server, url),
             Engine(url, name="shop") as engine,
         ):
             assert await engine.containers(labels={"ftl.project": "a b"}) == []
+            assert (await engine.info()).api == "1.47"
             assert await engine.get_archive("ftl-state", "/ftl/shop") is None
             with pytest.raises(EngineError, match="the engine on shop could not list its images") as caught:
                 await engine.images()
             assert (caught.value.status, caught.value.cause) == (500, "full")
-            assert (await engine.info()).api == "1.47"
             return server.requests
 
     assert run(work()) == [
+        "/containers/json?all=1&filters=%7B%22label%22%3A+%5B%22ftl.project%3Da+b%22%5D%7D",
         "/info",
-        "/v1.47/containers/json?all=1&filters=%7B%22label%22%3A+%5B%22ftl.project%3Da+b%22%5D%7D",
         "/v1.47/containers/ftl-state/archive?path=%2Fftl%2Fshop",
         "/v1.47/images/json",
     ]
+
+
+def test_an_engine_that_is_newer_than_we_know() -> None:
+    """A first answer in a version that is too new is asked for again in the newest one that we know."""
+    new = b"HTTP/1.1 200 OK\r\nApi-Version: 1.99\r\nContent-Length: 2\r\n\r\n[]"
+
+    async def work() -> list[str]:
+        async with served(new, new) as (server, url), Engine(url, name="shop") as engine:
+            assert await engine.networks() == []
+            return server.requests
+
+    assert run(work()) == ["/networks", f"/v{OUR_API[0]}.{OUR_API[1]}/networks"]
 
 
 def test_an_engine_that_hangs_up() -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from ftl.cli.options import Options
     from ftl.config import Project
+    from ftl.deploy.observe.state import Observed
+    from ftl.engine.api import Engine
     from ftl.events import Emit
     from ftl.host.session import Session
     from ftl.operations.views.status import LiveRelease, Status, Unit
@@ -45,22 +47,33 @@ def command(options: Options, watch: bool) -> None:
     def connect() -> AbstractAsyncContextManager[Session]:
         from ftl.host.session import open_session
 
-        machine = address.machine(project=project.name)
-        return open_session(machine, loads="ftl.operations.views.status", only_reads=True)
+        return open_session(address.machine(project=project.name))
 
     if watch:
         _watch(options, project, connect)
         return
 
     async def work(_: Emit) -> Status:
-        async with connect() as session:
+        from ftl.host.session import Ahead, open_session
+
+        machine = address.machine(project=project.name)
+        ahead = Ahead(lambda engine: _observe(engine, project.name, machine.name))
+        async with open_session(machine, ahead=ahead) as session:
             from ftl.operations.views.status import status
 
-            return await status(project, session)
+            return await status(project, session, await ahead.result(session.engine))
 
     result = run(options, "status", work, _fields)
     if not options.json:
         _print(result, () if address.host_requests(project) else result.urls)
+
+
+async def _observe(engine: Engine, project: str, server: str) -> Observed:
+    """Observe the server; what is needed for that is loaded while connections to the engine open."""
+    import ftl.operations.views.status  # noqa: F401
+    from ftl.deploy.observe.state import observe
+
+    return await observe(engine, None, project, server)
 
 
 def _watch(

@@ -188,9 +188,10 @@ class Observed:
         return tuple(one for one in self.services if one.labels[labels.SERVICE] == service)
 
 
-async def observe(engine: Engine, info: EngineInfo, project: str, server: str) -> Observed:
-    """Ask the server everything a plan needs, side by side."""
+async def observe(engine: Engine, info: EngineInfo | None, project: str, server: str) -> Observed:
+    """Ask the server everything a plan needs, side by side; its engine's info too where it is not known."""
     async with task_group() as group:
+        asked = group.create_task(_info(engine, info))
         containers = group.create_task(engine.containers())
         images = group.create_task(engine.images())
         networks = group.create_task(engine.networks())
@@ -200,7 +201,7 @@ async def observe(engine: Engine, info: EngineInfo, project: str, server: str) -
         proxy_state = group.create_task(engine.container(Installation().container))
     observed = Observed(
         server=server,
-        info=info,
+        info=asked.result(),
         project=project,
         containers=tuple(containers.result()),
         images=tuple(images.result()),
@@ -225,6 +226,10 @@ async def _policies(engine: Engine, observed: Observed, known: list[ContainerSta
     asked = [one.id for one in own if one.state == "running" and (cut or labels.RESTART not in one.labels)]
     states = [*known, *(await gather(engine.container(number) for number in asked))]
     return {state.id: state.restart_policy for state in states if state is not None}
+
+
+async def _info(engine: Engine, known: EngineInfo | None) -> EngineInfo:
+    return known or await engine.info()
 
 
 def settled(observed: Observed) -> Observed:

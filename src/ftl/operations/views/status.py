@@ -137,13 +137,19 @@ class _Members:
     problem: str = ""
 
 
-async def status(project: Project, session: Session) -> Status:
+async def status(project: Project, session: Session, observed: Observed | None = None) -> Status:
     """Observe the server and probe every running container once.
+
+    Args:
+        project: The project.
+        session: Its server.
+        observed: What was observed just now; None: it is observed.
 
     Raises:
         ServerError, EngineError: The server does not answer.
     """
-    observed = await observe(session.engine, session.info, project.name, session.name)
+    if observed is None:
+        observed = await observe(session.engine, session.info, project.name, session.name)
     every = [
         *_services(project, observed),
         *_dependencies(project, observed),
