@@ -16,8 +16,8 @@ from ftl.deploy.request import Author
 from ftl.engine.local import local_url
 from ftl.errors import UsageError
 from ftl.events import Note
-from ftl.image.building import build_images
 from ftl.image.building.build_record import load_record, record_path
+from ftl.image.building.parallel import build_images
 from ftl.image.identity import content_id, git_commit
 from ftl.image.registry.build_logins import build_logins
 from ftl.image.registry.keyring import Keyring

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from ftl.config import dump
+from ftl.config.dump import dump
 from ftl.config.schema import schema
 from ftl.errors import ConfigError
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from ftl.config import Project, Service, VolumeMount, dump
+from ftl.config import Project, Service, VolumeMount
+from ftl.config.dump import dump
 from ftl.config.models import project
 from ftl.config.models.field_types import keys_of
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.config import dump, load, read_variables
+from ftl.config import load, read_variables
+from ftl.config.dump import dump
 
 from .conftest import written
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ftl.config import Project, Service
     from ftl.engine.api import Engine
     from ftl.events import Emit
-    from ftl.image.building import BuildResult
+    from ftl.image.building.service_build import BuildResult
     from ftl.image.explain import Explanation
     from ftl.image.registry.keyring import Keyring
 
@@ -61,7 +61,7 @@ def command(
         chosen = _chosen(project, services)
         from ftl.engine.api import Engine
         from ftl.engine.local import local_url
-        from ftl.image.building import build_images
+        from ftl.image.building.parallel import build_images
         from ftl.image.registry.build_logins import build_logins
         from ftl.image.registry.keyring import Keyring
 

@@ -13,7 +13,6 @@ from ftl.cli.output import put_json, writing
 from ftl.cli.project import load_project
 from ftl.cli.run import pass_options, run
 from ftl.errors import UsageError
-from ftl.events import Note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -96,6 +95,7 @@ def command(
     chosen = tuple(_chosen_jobs(project, jobs) if jobs else _chosen(project, names))
 
     async def work(emit: Emit) -> None:
+        from ftl.events import Note
         from ftl.operations.views.logs import LogQuery
 
         show = _Counting(_printer(options, timestamps=timestamps, prefix=not no_prefix, flush=follow))
@@ -162,6 +162,8 @@ class _Counting:
 def _noting_silence(show: _Counting, names: Sequence[str], emit: Emit) -> Iterator[None]:
     """Note that nothing is logged yet, once a first line had time to come."""
     from asyncio import get_running_loop
+
+    from ftl.events import Note
 
     def note() -> None:
         if not show.count:

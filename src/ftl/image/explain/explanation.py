@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ftl.config import Service
     from ftl.engine.api import Engine
-    from ftl.image.building import BuildResult
+    from ftl.image.building.service_build import BuildResult
     from ftl.image.explain.facts import Advice
 
 
