@@ -6,7 +6,6 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
-from ftl.cli.event_loop import run_async
 from ftl.cli.output import writing
 
 if TYPE_CHECKING:
@@ -21,6 +20,8 @@ def run_attached(options: Options, command: str, work: Callable[[Emit], Awaitabl
 
     Stdout belongs to the command: nothing of ours goes there, --json or not, unless it fails. Nothing is drawn.
     """
+    from ftl.cli.event_loop import run_async
+
     plain = replace(options, json=False, verbose=0)
     with writing():
         code = run_async(plain, command, work)

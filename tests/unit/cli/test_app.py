@@ -43,6 +43,21 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     assert done.stdout.splitlines()[-1] == "LOADED"
 
 
+@pytest.mark.parametrize(
+    ("module", "needless"),
+    [
+        ("ftl.onboarding.starter", ("asyncio", "yaml", "ftl.config.loading", "ftl.image.building.parallel")),
+        ("ftl.image.building.dockerfile", ("asyncio", "ftl.image.building.parallel")),
+        ("ftl.operations.views.status", ("aiohttp", "aiodocker", "rich", "ftl.deploy.plan.planner")),
+    ],
+)
+def test_work_imports_what_it_needs(module: str, needless: tuple[str, ...]) -> None:
+    """`ftl init` starts without the event loop and YAML, `ftl status` without an HTTP library and the planner."""
+    code = f"import sys, {module}\nprint(*(name for name in {needless!r} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
 def test_help_lists_every_command(cli: Cli) -> None:
     """`ftl --help` lists each command with its help and exits 0."""
     outcome = cli(["--help"])

@@ -147,7 +147,7 @@ def test_install_asks_for_the_shell_that_it_does_not_know(
     assert (code, "ftl completion install bash" in err) == (2, True)
 
 
-@pytest.mark.parametrize("line", ["ftl deploy ", "ftl logs ", "ftl rollback "])
+@pytest.mark.parametrize("line", ["ftl deploy ", "ftl logs ", "ftl exec "])
 def test_a_key_press_imports_nothing_heavy(home: Path, line: str) -> None:
     """The names are found without the event loop, the engine's client, and the models of ftl.yaml."""
     environment = {
@@ -159,12 +159,12 @@ def test_a_key_press_imports_nothing_heavy(home: Path, line: str) -> None:
     command = [sys.executable, "-X", "importtime", "-m", "ftl"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert line == "ftl rollback " or "plain,web" in done.stdout
+    assert "plain,web" in done.stdout
     heavy = {
         "asyncio",
         "aiohttp",
         "rich",
-        "dataclasses",
+        "ftl.events",
         "ftl.config",
         "ftl.deploy.deploying",
         "platformdirs",
