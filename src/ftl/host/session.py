@@ -43,7 +43,7 @@ class Session:
 
 
 class Ahead(Generic[T]):
-    """A look at a server's engine that begins before the server has reported which engine is its own.
+    """A look at a server's engine that begins before the server has said which it is.
 
     Over a kept connection that saves a round trip.
 
@@ -63,7 +63,7 @@ class Ahead(Generic[T]):
         return self._task
 
     async def result(self, engine: Engine) -> T:
-        """The result for the server's engine; a look that failed, or was at another engine, is repeated."""
+        """The result for the server's engine: of the look ahead, or of another one where that failed."""
         if self._task is not None and engine is self._engine:
             with suppress(FtlError):
                 return await self._task

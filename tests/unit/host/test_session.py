@@ -1,4 +1,4 @@
-"""Opening a session: the engine is looked at before the server has reported which one is its own."""
+"""Sessions that look at the engine before the server has said which it is."""
 
 from __future__ import annotations
 

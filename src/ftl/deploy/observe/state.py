@@ -189,7 +189,14 @@ class Observed:
 
 
 async def observe(engine: Engine, info: EngineInfo | None, project: str, server: str) -> Observed:
-    """Ask the server everything a plan needs, side by side; its engine's info too where it is not known."""
+    """Ask the server everything a plan needs, side by side.
+
+    Args:
+        engine: The server's engine.
+        info: Its info; None: it is asked for as well.
+        project: The project.
+        server: The server's name in messages.
+    """
     async with task_group() as group:
         asked = group.create_task(_info(engine, info))
         containers = group.create_task(engine.containers())
