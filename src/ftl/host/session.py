@@ -63,7 +63,7 @@ class Ahead(Generic[T]):
         return self._task
 
     async def result(self, engine: Engine) -> T:
-        """The result for the server's engine: of the look ahead, or of another one where that failed."""
+        """The result for the server's engine: of the look ahead, or of one more if it failed."""
         if self._task is not None and engine is self._engine:
             with suppress(FtlError):
                 return await self._task
