@@ -95,7 +95,10 @@ def _of_yaml(file: Path, folder: Path, variables: Mapping[str, str]) -> Draft:
             raise ConfigError(problems)
         return ftl_file.take_over(file, root, folder)
     if isinstance(root, MappingNode) and not compose.is_compose(root):
-        raise UsageError(f"`{file}` is not a Compose file: it has no services", hint=f"--from takes {KNOWN}")
+        hint = f"--from takes {KNOWN}"
+        if compose.is_version_1(root):
+            hint = "in the first version of Compose the services had no section: write `services:` above them"
+        raise UsageError(f"`{file}` is not a Compose file: it has no services", hint=hint)
     return compose.take_over([file], folder, project_name(file.resolve().parent.name), variables)
 
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from ftl.config import load, read_variables
-from ftl.errors import FtlError
+from ftl.errors import ConfigError, FtlError
 from ftl.onboarding.takeover.report import Verdict
 from ftl.onboarding.takeover.taking_over import take_over
 
@@ -283,7 +283,13 @@ def test_replicas_on_one_volume_stay(tmp_path: Path) -> None:
         ("services: {db: {image: 'postgres:16'}}", "none of its services is an app"),
         ("services: {a: {extends: b}, b: {extends: a}}", "extends goes in a circle: a -> b -> a"),
         ("services: {a: {extends: {service: x}}}", "there is no service x"),
-        ("services: {a: {extends: {service: x, file: no.yaml}}}", "no.yaml cannot be read"),
+        ("services: {a: {extends: b}, b: {extends: c}, c: {extends: a}}", "in a circle: a -> b -> c -> a"),
+        ("services: {a: {extends: {service: x, file: no.yaml}}}", "extends: there is no file .*no.yaml"),
+        ("include: [no.yaml]\nservices: {a: {image: x}}", "include: there is no file .*no.yaml"),
+        ("services: {a: {image: x}}\n---\nservices: {}", "a second YAML document"),
+        ("services:\n  a:\n\timage: x", "a tab cannot indent"),
+        ("services: {a: &a {image: x, b: *a}}", r"the alias \*a is inside"),
+        ("", "the file is empty"),
         ("services: {a: {image: x, ports: !reset []}}", "tag !reset is not supported"),
         ("services: [", "not valid YAML"),
         ("include: [compose.yaml]\nservices: {a: {image: x}}", "includes itself"),
@@ -293,6 +299,43 @@ def test_bad_input(tmp_path: Path, text: str, message: str) -> None:
     """A file that cannot be taken over gets a sentence with its place."""
     with pytest.raises(FtlError, match=message):
         taken(tmp_path, text)
+
+
+def test_what_ftl_does_not_have_gets_a_sentence_and_a_next_step(tmp_path: Path) -> None:
+    """Docker in Docker, devices that are no files, and misspelt keys need the user; defaults in full do not."""
+    text = """
+services:
+  dind: {image: "docker:28-dind", privileged: true, tty: false}
+  web: {build: ., ports: ["80:80"], privileged: false, enviroment: {A: 1}, devices: [/dev/kvm, vendor.com/gpu=0, {source: /dev/a, target: /dev/b, permissions: r}]}
+"""
+    project, report = taken(tmp_path, text)
+    rows = {row.key: row for row in report.rows}
+    assert "Docker in Docker cannot run: mount the server's engine" in rows["services.dind.privileged"].text
+    assert rows["services.web.enviroment"].text == "did you mean `environment`?"
+    assert rows["services.web.devices[1]"].verdict is Verdict.NEEDS_YOU
+    assert service(project).devices == ("/dev/kvm", "/dev/a:/dev/b:r")
+    left = ("services.dind.tty", "services.web.privileged")
+    assert {rows[key].verdict for key in left} == {Verdict.LEFT_OUT}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\x7fELF\x00\xff", "not UTF-8 text"),
+        (b"a,b\n1,2\n", "it must begin with `services:`"),
+        (b"web: {image: x}\n", "write `services:` above them"),
+        (b"kind: Deployment\n", "--from takes a Compose file"),
+    ],
+)
+def test_what_is_no_compose_file_gets_a_next_step(tmp_path: Path, content: bytes, words: str) -> None:
+    """A program, a table, a file of Compose's first version and one for Kubernetes are refused with a reason or a hint."""
+    file = tmp_path / "compose.yaml"
+    file.write_bytes(content)
+    with pytest.raises(FtlError) as caught:
+        take_over([file], tmp_path, {})
+    error = caught.value
+    hints = [problem.hint for problem in error.problems] if isinstance(error, ConfigError) else []
+    assert words in f"{error.cause} {error.hint} {hints}"
 
 
 def test_values_of_another_form_are_not_guessed(tmp_path: Path) -> None:

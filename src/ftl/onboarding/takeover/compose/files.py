@@ -99,6 +99,8 @@ class ComposeFiles:
             named = [self._folder / self._resolve(text(path)) for path in paths]
             if not named:
                 continue
+            for path, file in zip(paths, named, strict=True):
+                _refuse_missing(file, "include", path.mark)
             if named[0].resolve() in self._including:
                 raise ConfigError(
                     [item.mark.problem(f"include: {text(paths[0])} includes itself", "remove one")]
@@ -137,6 +139,7 @@ class ComposeFiles:
         source, source_file = root, file
         if other:
             source_file = file.parent / other
+            _refuse_missing(source_file, "extends", extends.mark)
             source = self._rebased(self._read(source_file), source_file.parent)
         if target not in entries(source.get("services")):
             where = f" in {other}" if other else ""
@@ -145,6 +148,17 @@ class ComposeFiles:
         self.extended[name] = extends.mark
         own = node.replace({"extends": None})
         return merge(base, own) if isinstance(base, MappingNode) else own
+
+
+def _refuse_missing(file: Path, key: str, mark: Mark) -> None:
+    """Refuse a file that another one names, at the place that names it.
+
+    Raises:
+        ConfigError: There is no such file.
+    """
+    if not file.is_file():
+        hint = "write it, or take the line out: its path is relative to the file that names it"
+        raise ConfigError([mark.problem(f"{key}: there is no file {display_path(file)}", hint)])
 
 
 def _entries(root: MappingNode, services: dict[str, Node]) -> dict[str, MappingEntry]:

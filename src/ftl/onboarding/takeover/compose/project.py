@@ -40,6 +40,14 @@ def is_compose(root: MappingNode) -> bool:
     return isinstance(root.get("services"), MappingNode) or "include" in root.entries
 
 
+def is_version_1(root: MappingNode) -> bool:
+    """Whether a YAML file looks like one for the first version of Compose, without `services`."""
+    nodes = entries(root).values()
+    return bool(nodes) and all(
+        isinstance(node, MappingNode) and bool({"image", "build"} & node.entries.keys()) for node in nodes
+    )
+
+
 def take_over(files: Sequence[Path], base: Path, name: str, variables: Mapping[str, str]) -> Draft:
     """Convert Compose files.
 

@@ -11,6 +11,7 @@ from ftl.onboarding.takeover.compose import (
     build,
     environment,
     health,
+    isolation,
     labels,
     limits,
     ports,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 _LATE = ("healthcheck", "deploy", "platform", "configs", "secrets")
 """Keys that depend on others: the port, the forwards, the build, the mounts."""
 
-_ONE_OR_MORE = ("tmpfs", "extra_hosts", "devices", "cap_add", "cap_drop")
+_ONE_OR_MORE = ("tmpfs", "extra_hosts", "cap_add", "cap_drop")
 
 
 def convert(context: Context, source: str, node: MappingNode) -> None:
@@ -78,6 +79,8 @@ def _key(conversion: Conversion, key: str, node: Node) -> None:
         conversion.add_hint(key, known.dependency_hint)
     elif key in _HANDLERS:
         _HANDLERS[key](conversion, key, node)
+    elif known.hint and text(node) == "false":
+        conversion.add(key, Verdict.LEFT_OUT, "it is the default")
     elif known.hint:
         conversion.add_hint(key, known.hint)
     else:
@@ -113,21 +116,6 @@ def _depends_on(conversion: Conversion, key: str, node: Node) -> None:
     conversion.add(key, Verdict.TAKEN, only)
 
 
-def _network_mode(conversion: Conversion, key: str, node: Node) -> None:
-    mode = conversion.resolve(text(node))
-    own = "containers have networks of their own, so that two releases can run side by side"
-    if mode in ("bridge", "default"):
-        conversion.add(key, Verdict.LEFT_OUT, "each project has one private network")
-    elif mode == "host":
-        todo = "publish its ports with `forwards`, and reach the server as `host-gateway` of `extra_hosts`"
-        conversion.add(key, Verdict.NEEDS_YOU, f"FTL has none: {own}; {todo}")
-    elif mode == "none":
-        conversion.add(key, Verdict.NEEDS_YOU, "FTL has none: each container is in the project's network")
-    else:
-        todo = "let the app use the other one as a proxy, or run both in one container"
-        conversion.add(key, Verdict.NEEDS_YOU, f"FTL has none: {own}; {todo}")
-
-
 def _profiles(conversion: Conversion, key: str, _node: Node) -> None:
     reason = "the profile is active; for a variant of the project, write ftl.NAME.yaml"
     conversion.add(key, Verdict.LEFT_OUT, reason)
@@ -156,7 +144,9 @@ _HANDLERS: dict[str, Callable[[Conversion, str, Node], None]] = {
     "restart": limits.restart,
     "depends_on": _depends_on,
     "profiles": _profiles,
-    "network_mode": _network_mode,
+    "network_mode": isolation.network_mode,
+    "privileged": isolation.privileged,
+    "devices": isolation.devices,
     "configs": text_files.configs,
     "secrets": text_files.secrets,
 }
