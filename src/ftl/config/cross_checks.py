@@ -49,6 +49,7 @@ def check(project: Project, reader: Reader) -> None:
     checks.redirects()
     checks.registries()
     checks.jobs()
+    checks.backups()
     for index, service in enumerate(project.services):
         path: KeyPath = ("services", index)
         checks.service(service, path)
@@ -256,6 +257,20 @@ class _Checks:
                 hint = f"did you mean {match}?" if match else f"the services are {', '.join(services)}"
                 message = f"service: there is no service {job.service}"
                 self._report(self._mark("jobs", index, "service"), message, hint)
+
+    def backups(self) -> None:
+        """Each is of a dependency, and no dependency has two."""
+        dependencies = [dependency.name for dependency in self._project.dependencies]
+        taken: set[str] = set()
+        for index, backup in enumerate(self._project.backups):
+            mark = self._mark("backups", index, "dependency")
+            if backup.dependency and backup.dependency not in dependencies:
+                match = closest_match(backup.dependency, dependencies)
+                hint = f"did you mean {match}?" if match else "list it in `dependencies`"
+                self._report(mark, f"dependency: there is no dependency {backup.dependency}", hint)
+            elif backup.dependency in taken:
+                self._report(mark, f"{backup.dependency} is backed up twice", "keep one of the two")
+            taken.add(backup.dependency)
 
     def service(self, service: Service, path: KeyPath) -> None:
         """An image that is built has no digest, a service with requests has a port, and a hook a command."""

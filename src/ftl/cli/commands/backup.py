@@ -2,34 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.output import put, writing
+from ftl.cli.output import put, put_table, writing
 from ftl.cli.project import load_project
 from ftl.cli.run import pass_options, run
+from ftl.errors import UsageError
 
 if TYPE_CHECKING:
+    from ftl.cli.address import Address
     from ftl.cli.options import Options
     from ftl.config import Dependency
     from ftl.events import Emit
     from ftl.operations.databases.backup import Backup
+    from ftl.operations.databases.stored import StoredBackup
 
 
 @click.command()
-@click.argument("name", metavar="DEPENDENCY")
+@click.argument("name", metavar="[DEPENDENCY]", required=False)
 @click.argument("path", metavar="[FILE]", required=False)
+@click.option("--list", "lists", is_flag=True, help="List the scheduled backups on the server, newest first.")
 @pass_options
-def command(options: Options, name: str, path: str | None) -> None:
+def command(options: Options, name: str | None, path: str | None, lists: bool) -> None:
     """Back up a database into a file on this machine.
 
     A consistent dump by the database's own tool (pg_dump -Fc, mariadb-dump, mysqldump, mongodump, redis-cli --rdb),
     streamed through SSH while the database goes on. FILE gets its name only when the dump is whole; without FILE, or
     with a folder, it is called after the dependency and the time. `-` is stdout. `ftl restore` brings a backup back.
+    The `backups` of ftl.yaml are made on the server, by its own schedule; --list shows them.
     """
     project, _, address = load_project(options)
-    _known(project.dependencies, name)
+    if name is not None:
+        _known(project.dependencies, name)
+    if lists:
+        _list(options, project.name, name, address)
+        return
+    if name is None:
+        raise UsageError("name the dependency to back up", hint="`ftl backup --list` lists scheduled backups")
 
     async def work(emit: Emit) -> Backup:
         from ftl.host.session import open_session
@@ -49,6 +61,28 @@ def command(options: Options, name: str, path: str | None) -> None:
         from ftl.figures import duration, size
 
         put(f"{result.file}: {size(result.bytes)} of {name}, whole ({duration(result.seconds)})")
+
+
+def _list(options: Options, project: str, name: str | None, address: Address) -> None:
+    async def work(_: Emit) -> tuple[StoredBackup, ...]:
+        from ftl.host.session import open_session
+        from ftl.operations.databases.stored import stored_backups
+
+        async with open_session(address.machine(project=project)) as session:
+            return await stored_backups(session, project, name)
+
+    found = run(options, "backup", work, lambda found: {"backups": [asdict(one) for one in found]})
+    if options.json:
+        return
+    from ftl.figures import size
+
+    if not found:
+        put("there is no scheduled backup on the server; `backups` in ftl.yaml makes some")
+        return
+    put_table(
+        ("DEPENDENCY", "BACKUP", "TIME", "SIZE"),
+        [(one.dependency, one.file, one.time, size(one.bytes)) for one in found],
+    )
 
 
 def _known(dependencies: tuple[Dependency, ...], name: str) -> None:

@@ -200,7 +200,9 @@ def _chosen(project: Project, names: Sequence[str]) -> Sequence[str]:
 def _chosen_jobs(project: Project, names: Sequence[str]) -> Sequence[str]:
     from ftl.suggestions import select_names
 
-    return select_names(names, [job.name for job in project.jobs], kind="job")
+    return select_names(
+        names, [*(job.name for job in project.jobs), *(backup.job for backup in project.backups)], kind="job"
+    )
 
 
 def _printer(options: Options, *, timestamps: bool, prefix: bool, flush: bool) -> Show:

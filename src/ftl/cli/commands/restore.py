@@ -20,20 +20,37 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name", metavar="DEPENDENCY")
-@click.argument("path", metavar="FILE")
+@click.argument("path", metavar="[FILE]", required=False)
+@click.option(
+    "--from-server",
+    metavar="NAME",
+    help="A scheduled backup on the server in place of FILE: its name, or `latest`.",
+)
 @click.option("--drill", is_flag=True, help="Restore into a throwaway container, to see whether it works.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @wait_lock_option
 @pass_options
-def command(options: Options, name: str, path: str, drill: bool, yes: bool, wait_lock: float) -> None:
+def command(
+    options: Options,
+    name: str,
+    path: str | None,
+    from_server: str | None,
+    drill: bool,
+    yes: bool,
+    wait_lock: float,
+) -> None:
     """Restore a database from a backup.
 
-    FILE is one of `ftl backup`, or of the same tool; `-` is stdin. It is checked before anything is changed. The
+    FILE is one of `ftl backup`, or of the same tool; `-` is stdin. --from-server takes one that the server made by the
+    `backups` of ftl.yaml (`ftl backup --list`). It is checked before anything is changed. The
     state before is kept: PostgreSQL is restored beside its database, which gets another name; of other databases a
     backup is made first. --drill changes nothing, and says how long a restore takes.
     """
     from ftl.suggestions import select_names
 
+    if (path is None) == (from_server is None):
+        raise UsageError("give a file, or one of the server's backups by --from-server")
+    file = path or from_server or ""
     project, root, address = load_project(options, changes=not drill)
     select_names([name], [one.name for one in project.dependencies], kind="dependency")
     if path == "-" and not (yes or drill):
@@ -41,13 +58,13 @@ def command(options: Options, name: str, path: str, drill: bool, yes: bool, wait
 
     async def confirm() -> None:
         if not yes:
-            await _confirm(name, path)
+            await _confirm(name, file)
 
     async def work(emit: Emit) -> Restored:
         from ftl.host.session import open_session
         from ftl.operations.databases.restore import RestoreRequest, restore
 
-        request = RestoreRequest(project, name, path, root, drill, confirm, wait_lock)
+        request = RestoreRequest(project, name, file, root, drill, confirm, wait_lock, stored=path is None)
         async with open_session(address.machine(project=project.name)) as session:
             return await restore(request, session, emit)
 
@@ -58,7 +75,7 @@ def command(options: Options, name: str, path: str, drill: bool, yes: bool, wait
 
     contents = f" ({result.contents})" if result.contents else ""
     done = "can be restored" if drill else "was restored"
-    put(f"{name} {done} from {path}{contents}, in {duration(result.seconds)}")
+    put(f"{name} {done} from {result.file}{contents}, in {duration(result.seconds)}")
     if result.kept:
         put(f"the state before: {result.kept}")
 

@@ -60,7 +60,7 @@ def _fields(project: Project) -> Fields:
 
 def _next(project: Project) -> dict[str, list[str]]:
     """Job -> its next three times, in its time zone."""
-    if not project.jobs:
+    if not (project.jobs or project.backups):
         return {}
     from datetime import UTC, datetime
     from itertools import islice
@@ -74,6 +74,9 @@ def _next(project: Project) -> dict[str, list[str]]:
         zone = UTC if job.timezone == "UTC" else ZoneInfo(job.timezone)
         times = islice(Schedule.parse(job.schedule).after(now, zone), 3)
         upcoming[job.name] = [time.astimezone(zone).isoformat() for time in times]
+    for backup in project.backups:
+        times = islice(Schedule.parse(backup.schedule).after(now, UTC), 3)
+        upcoming[backup.job] = [time.isoformat() for time in times]
     return upcoming
 
 

@@ -10,6 +10,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
 from ftl.config.models import field_types
+from ftl.config.models.backup import ScheduledBackup
 from ftl.config.models.container import ContainerSettings, Logging, Resources
 from ftl.config.models.field_types import CommandLine, ListOf, Nested, StringMap, key
 from ftl.config.models.proxy import Proxy, Redirect, Registry
@@ -56,6 +57,7 @@ __all__ = [
     "Registry",
     "Resources",
     "Route",
+    "ScheduledBackup",
     "Secret",
     "Section",
     "Server",
@@ -340,6 +342,10 @@ class Project(Section):
     )
     jobs: tuple[Job, ...] = field(
         default=(), metadata=key(ListOf(Nested(Job)), "Commands that run on a schedule.")
+    )
+    backups: tuple[ScheduledBackup, ...] = field(
+        default=(),
+        metadata=key(ListOf(Nested(ScheduledBackup)), "Backups that the server makes on a schedule."),
     )
     volumes: tuple[str, ...] = field(
         default=(),

@@ -15,7 +15,7 @@ from ftl.deploy.plan.changes import (
     service_change,
 )
 from ftl.deploy.plan.desired.sources import BuiltImage, ImageOnServer, NamedImage, PinnedImage, source_of
-from ftl.deploy.plan.jobs import JobsDiff, jobs_diff, resumed_jobs
+from ftl.deploy.plan.jobs import JobsDiff, Owner, jobs_diff, resumed_jobs
 from ftl.deploy.plan.sites import target_site, transitional_site, with_stored_tls
 from ftl.deploy.plan.start_order import named_early
 from ftl.deploy.replicas import alias_of, generation_name, generation_of
@@ -268,10 +268,11 @@ def diff(
         if not request.same_release or dependency.name in only
     )
     removed = () if only or request.same_release else removed_from_file(project, observed)
+    owners: tuple[Owner, ...] = (*services, *dependencies)
     jobs = (
-        resumed_jobs(project, observed, services)
+        resumed_jobs(project, observed, owners)
         if request.same_release
-        else jobs_diff(project, observed, services, partial=bool(only))
+        else jobs_diff(project, observed, owners, partial=bool(only))
     )
     target = transitional = None
     if any(service.proxied_port for service in project.services):

@@ -6,11 +6,12 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftl.config.models.project import Job
 from ftl.config.values.schedule import Schedule
 from ftl.dataclass import dataclass
 from ftl.deploy.names import is_live_job, is_stopped_job, job_name, parked_job, stopped_job
-from ftl.deploy.plan.changes import NEW_CONFIGURATION, NEW_IMAGE
-from ftl.deploy.plan.desired.specs import command_words, fingerprint, service_container
+from ftl.deploy.plan.changes import NEW_CONFIGURATION, NEW_IMAGE, DependencyChange, ServiceChange
+from ftl.deploy.plan.desired.specs import command_words, dependency_container, fingerprint, service_container
 from ftl.deploy.plan.steps import (
     CheckCron,
     ContainerRef,
@@ -22,19 +23,24 @@ from ftl.deploy.plan.steps import (
     WriteCrontab,
 )
 from ftl.engine import labels
+from ftl.engine.values import ContainerSpec, Mount
 from ftl.host.crontab import CronLine
+from ftl.programs import program
 from ftl.proxy.names import project_network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from ftl.config import Job, Project
+    from ftl.config import Dependency, Project
+    from ftl.config.models.backup import ScheduledBackup
     from ftl.deploy.observe.state import Observed
-    from ftl.deploy.plan.changes import ServiceChange
     from ftl.deploy.plan.model import Action, Track
     from ftl.deploy.plan.steps import Step
-    from ftl.engine.values import Container, ContainerSpec
+    from ftl.engine.values import Container
 
+
+BACKUP_SECONDS = 6 * 3600.0
+"""Time that a scheduled backup may take."""
 
 STOP_SECONDS = 10.0
 """Time that a run gets to end after its stop signal."""
@@ -42,18 +48,21 @@ STOP_SECONDS = 10.0
 WAS_STOPPED = "it was stopped"
 
 
+Owner = ServiceChange | DependencyChange
+
+
 @dataclass(frozen=True, slots=True)
 class JobChange:
     """Change of a job.
 
     Attributes:
-        service: The change of its service.
+        owner: The change of its service, or of the dependency that it backs up.
         spec: Settings of its container, without image, release and content.
         current: The container that cron starts, or would start if the service was not stopped; if there is one.
     """
 
     job: Job
-    service: ServiceChange
+    owner: Owner
     spec: ContainerSpec
     action: Action
     why: str
@@ -103,28 +112,27 @@ class JobsDiff:
         return any(change.resumes for change in self.changes)
 
 
-def jobs_diff(
-    project: Project, observed: Observed, services: Sequence[ServiceChange], *, partial: bool
-) -> JobsDiff:
+def jobs_diff(project: Project, observed: Observed, owners: Sequence[Owner], *, partial: bool) -> JobsDiff:
     """Compare the jobs of a project with those on its server.
 
     Args:
         project: The desired project.
         observed: The server.
-        services: The changes of the services that are deployed.
+        owners: The changes of the services that are deployed, and of the dependencies.
         partial: Whether those are not all: nothing is removed.
     """
     on_server = observed.of_role(labels.ROLE_JOB)
     live = {one.labels[labels.JOB]: one for one in on_server if is_live_job(one)}
     stopped = {one.labels[labels.JOB]: one for one in on_server if is_stopped_job(one)}
     current = {**stopped, **live}
-    by_service = {change.name: change for change in services}
+    by_name = {change.name: change for change in owners}
+    jobs = (*project.jobs, *map(backup_job, project.backups))
     changes = tuple(
-        _change(project, job, by_service[job.service], current.get(job.name))
-        for job in project.jobs
-        if job.service in by_service
+        _change(project, job, by_name[job.service], current.get(job.name))
+        for job in jobs
+        if job.service in by_name
     )
-    names = {job.name for job in project.jobs}
+    names = {job.name for job in jobs}
     removed = () if partial else tuple(one for name, one in sorted(current.items()) if name not in names)
     own = {change.name for change in changes}
     old = tuple(
@@ -135,9 +143,9 @@ def jobs_diff(
     return JobsDiff(project.name, changes, removed, tuple(live.values()), old)
 
 
-def resumed_jobs(project: Project, observed: Observed, services: Sequence[ServiceChange]) -> JobsDiff:
+def resumed_jobs(project: Project, observed: Observed, owners: Sequence[Owner]) -> JobsDiff:
     """The jobs of services that were stopped, and now start in the release that is live."""
-    diff = jobs_diff(project, observed, services, partial=True)
+    diff = jobs_diff(project, observed, owners, partial=True)
     resumed = tuple(
         replace(change, action="restarted", why=WAS_STOPPED)
         for change in diff.changes
@@ -149,30 +157,57 @@ def resumed_jobs(project: Project, observed: Observed, services: Sequence[Servic
     )
 
 
-def _change(project: Project, job: Job, service: ServiceChange, current: Container | None) -> JobChange:
-    spec = job_spec(project, job, service)
+def _change(project: Project, job: Job, owner: Owner, current: Container | None) -> JobChange:
+    spec = job_spec(project, job, owner)
     action: Action = "unchanged"
     why = ""
     if current is None:
         action, why = "created", "new"
-    elif current.labels.get(labels.CONTENT) != service.source.content:
+    elif current.labels.get(labels.CONTENT) != _content(owner):
         action, why = "replaced", NEW_IMAGE
     elif current.labels.get(labels.CONFIG) != spec.labels[labels.CONFIG]:
         action, why = "replaced", NEW_CONFIGURATION
     elif is_stopped_job(current):
         action, why = "restarted", WAS_STOPPED
-    return JobChange(job, service, spec, action, why, current)
+    return JobChange(job, owner, spec, action, why, current)
 
 
-def job_spec(project: Project, job: Job, service: ServiceChange) -> ContainerSpec:
+def _content(owner: Owner) -> str:
+    return owner.source.content if isinstance(owner, ServiceChange) else owner.dependency.image
+
+
+def backup_job(backup: ScheduledBackup) -> Job:
+    """The job that makes a scheduled backup."""
+    command = (
+        program("ftl.host", "backup.sh"),
+        "ftl-backup",
+        backup.dependency,
+        str(backup.keep),
+        program("ftl.host", "dump.sh"),
+    )
+    return Job(
+        name=backup.job,
+        service=backup.dependency,
+        command=command,
+        schedule=backup.schedule,
+        timeout=BACKUP_SECONDS,
+    )
+
+
+def job_spec(project: Project, job: Job, owner: Owner) -> ContainerSpec:
     """Container of a job: that of its service with another command, no ports, no aliases."""
     words = Schedule.parse(job.schedule).words
     schedule = {
         labels.SCHEDULE: job.schedule,
         labels.WHEN: " ".join((*words, job.timezone, str(math.ceil(job.timeout)))),
     }
+    base = (
+        service_container(project, owner.service).spec
+        if isinstance(owner, ServiceChange)
+        else _backup_container(project, owner.dependency)
+    )
     spec = replace(
-        service_container(project, service.service).spec,
+        base,
         command=command_words(job.command),
         publish=(),
         healthcheck=None,
@@ -190,12 +225,30 @@ def job_spec(project: Project, job: Job, service: ServiceChange) -> ContainerSpe
     return replace(spec, labels={**schedule, **own})
 
 
+def _backup_container(project: Project, dependency: Dependency) -> ContainerSpec:
+    """Container that dumps a dependency over the network: its image, env and files, and not its data.
+
+    It is root in there, since the folder of the backups is root's.
+    """
+    folder = next(one.path for one in project.backups if one.dependency == dependency.name)
+    desired = dependency_container(project, dependency).spec
+    return ContainerSpec(
+        image="",
+        labels={},
+        env=desired.env,
+        entrypoint=("sh", "-c"),
+        mounts=(Mount(f"{folder.rstrip('/')}/{project.name}", "/backups"),),
+        settings={"User": "0"},
+        files=desired.files,
+    )
+
+
 def live_spec(change: JobChange, release: str) -> ContainerSpec:
     """A job's container as one release creates it."""
     marks = {
         **change.spec.labels,
         labels.RELEASE: release,
-        labels.CONTENT: change.service.source.content,
+        labels.CONTENT: _content(change.owner),
     }
     return replace(change.spec, labels=marks)
 
@@ -223,11 +276,11 @@ def create_tracks(diff: JobsDiff, release: str, image: Mapping[str, str]) -> Ite
     Args:
         diff: The jobs.
         release: The release that is made.
-        image: Images of the services that start.
+        image: Images of the services and dependencies that start.
     """
     for change in diff.changes:
         if change.creates:
-            name = change.service.name
+            name = change.owner.name
             joins = name not in image
             yield (
                 CreateJob(
@@ -235,11 +288,17 @@ def create_tracks(diff: JobsDiff, release: str, image: Mapping[str, str]) -> Ite
                     change.name,
                     fresh_name(diff, change, release),
                     live_spec(change, release),
-                    change.service.current[0].image if joins else image[name],
+                    _live_image(change.owner) if joins else image[name],
                     change.why,
                     joins,
                 ),
             )
+
+
+def _live_image(owner: Owner) -> str:
+    if isinstance(owner, ServiceChange):
+        return owner.current[0].image
+    return owner.current.image if owner.current is not None else owner.dependency.image
 
 
 def before_switch(diff: JobsDiff) -> Track:

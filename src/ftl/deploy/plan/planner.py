@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftl.dataclass import dataclass
 from ftl.deploy.plan import jobs
-from ftl.deploy.plan.changes import STOPPED
+from ftl.deploy.plan.changes import STOPPED, DependencyChange
 from ftl.deploy.plan.checks.major_versions import refuse_major_versions
 from ftl.deploy.plan.checks.ownership import refuse_other_repository, refuse_taken_names
 from ftl.deploy.plan.cleanup import clean_tracks, policy_track, running_hooks, stop_timeout, tags_track
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ftl.deploy.observe.state import Observed
-    from ftl.deploy.plan.changes import DependencyChange
     from ftl.deploy.plan.desired.sources import ImageSource
     from ftl.deploy.plan.diff import Diff
     from ftl.deploy.request import Author, DeployRequest
@@ -126,6 +125,7 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     for level in start_levels(diff.services):
         yield Stage("services", tuple(service_track(diff, change) for change in level))
     references = {change.name: diff.service_image(change) for change in diff.starting}
+    references |= {change.name: diff.dependency_image(change) for change in diff.dependencies if change.starts}
     yield Stage("jobs", tuple(jobs.create_tracks(diff.jobs, diff.release, references)))
     yield Stage("crontab", (jobs.before_switch(diff.jobs),))
     # Before the switch: a rollback that is killed after it has stopped deploys, which would undo it.
@@ -209,7 +209,11 @@ def _changes(diff: Diff) -> Iterator[Change]:
     for removed in diff.removed:
         yield Change(removed.name, "removed", "no longer in ftl.yaml", _first_image(removed.containers))
     for job in diff.jobs.changes:
-        yield Change(job.name, job.action, job.why, diff.configured_image(job.service), "job")
+        owner = job.owner
+        image = (
+            owner.dependency.image if isinstance(owner, DependencyChange) else diff.configured_image(owner)
+        )
+        yield Change(job.name, job.action, job.why, image, "job")
     for container in diff.jobs.removed:
         image = configured_reference(container.image)
         yield Change(container.labels[labels.JOB], "removed", "no longer in ftl.yaml", image, "job")

@@ -26,7 +26,7 @@ def plan_stop(request: LiveRequest, by: Author, observed: Observed) -> Plan:
     record, project = live_project(observed, request.server)
     services, dependencies = select_units(request, project)
     changes: list[Change] = []
-    job_track = stop_track(observed, services)
+    job_track = stop_track(observed, (*services, *dependencies))
     changes += [
         Change(switch.name.removeprefix(f"{observed.project}.job."), "stopped", "", "", "job")
         for step in job_track

@@ -168,10 +168,8 @@ def docker_exec(session: Session, container: str, script: str, *arguments: str) 
 
 def script_text(script: str) -> str:
     """A script of this package that runs in a container."""
-    text = program(__package__, script)
-    return (
-        program(__package__, "dump.sh").partition("case $1 in")[0] + text if script == "restore.sh" else text
-    )
+    dump = program("ftl.host", "dump.sh")
+    return dump.partition("host=")[0] + program(__package__, script) if script == "restore.sh" else dump
 
 
 async def _dump(

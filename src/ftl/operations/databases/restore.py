@@ -37,6 +37,7 @@ from ftl.operations.databases.backup import (
     script_text,
 )
 from ftl.operations.databases.dumps import ENDS, Ends, check_whole
+from ftl.operations.databases.stored import fetch
 from ftl.operations.guard import guarded
 from ftl.operations.selection import select_container
 from ftl.programs import program
@@ -71,11 +72,12 @@ class RestoreRequest:
 
     Attributes:
         name: The dependency.
-        file: Path of the dump; `-` is stdin.
+        file: Path of the dump; `-` is stdin. With `stored` the name of a scheduled backup on the server, or "latest".
         root: Folder of ftl.yaml.
         drill: Restore into a throwaway container instead, and touch nothing else.
         confirm: Asks whether to go on; raises where it must not.
         lock_wait: Seconds to wait for another operation on the project to end.
+        stored: It is one that the server has made.
     """
 
     project: Project
@@ -85,6 +87,7 @@ class RestoreRequest:
     drill: bool
     confirm: Callable[[], Awaitable[None]]
     lock_wait: float = 0.0
+    stored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +124,12 @@ async def restore(request: RestoreRequest, session: Session, emit: Emit) -> Rest
     kind = await detect(session, container, request.name)
     await _remove_drills(session, request.project.name)
     with ExitStack() as files:
-        source = files.enter_context(_open(request.file))
+        if request.stored:
+            source: BinaryIO = files.enter_context(tempfile.TemporaryFile())
+            project, name = request.project.name, request.name
+            request = replace(request, file=await fetch(session, project, name, request.file, source, emit))
+        else:
+            source = files.enter_context(_open(request.file))
         ends = _ends(source)
         check_whole(kind, ends, "stdin" if request.file == STDOUT else request.file)
         if request.drill:

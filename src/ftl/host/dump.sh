@@ -1,6 +1,6 @@
 # Writes a consistent dump of a database to stdout. Runs in the database's container, with its env.
 #
-# $1: "detect" (prints the tool that dumps it), "version", or that tool. Passwords reach the tools by variables, never by
+# $1: "detect" (prints the tool that dumps it), or that tool; $2: the database's host, if that is not here. Passwords reach the tools by variables, never by
 # an argument: any process on the server can read those.
 secret() { # NAME: the variable, or the content of the file that NAME_FILE names
     eval "value=\${$1-} file=\${$1_FILE-}"
@@ -8,6 +8,7 @@ secret() { # NAME: the variable, or the content of the file that NAME_FILE names
     printf %s "$value"
 }
 
+host=${2-}
 case $1 in
 detect)
     for tool in pg_dump mariadb-dump mysqldump mongodump redis-cli; do
@@ -22,7 +23,8 @@ pg_dump)
     user=${POSTGRES_USER:-postgres}
     PGPASSWORD=$(secret POSTGRES_PASSWORD)
     export PGPASSWORD
-    exec pg_dump --format=custom --username="$user" --dbname="${POSTGRES_DB:-$user}"
+    exec pg_dump --format=custom --username="$user" ${host:+--host="$host"} \
+        --dbname="${POSTGRES_DB:-$user}"
     ;;
 mariadb-dump | mysqldump)
     MYSQL_PWD=$(secret MARIADB_ROOT_PASSWORD)
@@ -34,12 +36,12 @@ mariadb-dump | mysqldump)
     else
         set -- "$1" --all-databases
     fi
-    exec "$@" --user=root --single-transaction --quick --routines --triggers --events --hex-blob
+    exec "$@" ${host:+--host="$host"} --user=root --single-transaction --quick --routines --triggers --events --hex-blob
     ;;
 mongodump)
-    if [ -z "${MONGO_INITDB_ROOT_USERNAME-}" ]; then exec mongodump --quiet --archive; fi
+    if [ -z "${MONGO_INITDB_ROOT_USERNAME-}" ]; then exec mongodump --quiet ${host:+--host="$host"} --archive; fi
     password=$(secret MONGO_INITDB_ROOT_PASSWORD | sed "s/'/''/g")
-    exec mongodump --quiet --archive --username="$MONGO_INITDB_ROOT_USERNAME" --authenticationDatabase=admin \
+    exec mongodump --quiet ${host:+--host="$host"} --archive --username="$MONGO_INITDB_ROOT_USERNAME" --authenticationDatabase=admin \
         --config=/dev/fd/3 3<<END
 password: '$password'
 END
@@ -50,6 +52,6 @@ redis-cli)
     [ -n "$REDISCLI_AUTH" ] || unset REDISCLI_AUTH
     file=$(mktemp /tmp/ftl-dump.XXXXXX) || exit
     trap 'rm -f "$file"' EXIT
-    redis-cli --rdb "$file" >&2 && cat "$file"
+    redis-cli ${host:+-h "$host"} --rdb "$file" >&2 && cat "$file"
     ;;
 esac

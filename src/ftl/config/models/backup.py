@@ -1,0 +1,52 @@
+"""Scheduled backups of dependencies: the section of ftl.yaml."""
+
+from __future__ import annotations
+
+from dataclasses import field
+
+from ftl.config.models import field_types
+from ftl.config.models.field_types import Scalar, key
+from ftl.config.models.section import Section
+from ftl.config.values.scalars import InvalidValue
+from ftl.dataclass import dataclass
+
+
+def _folder(text: str) -> str:
+    """An absolute path on the server; the engine takes no colon in it.
+
+    Raises:
+        InvalidValue: It is not one.
+    """
+    if not text.startswith("/") or ":" in text:
+        raise InvalidValue(
+            f"`{text}` is not an absolute path on the server", hint="write one like /var/backups/ftl"
+        )
+    return text
+
+
+SERVER_FOLDER = Scalar("path", _folder, {"type": "string", "pattern": "^/[^:]*$"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduledBackup(Section):
+    """`backups[]:` a dump of a dependency that the server makes on a schedule, and keeps."""
+
+    dependency: str = field(metadata=key(field_types.NAME, "The database to back up."))
+    schedule: str = field(
+        metadata=key(
+            field_types.SCHEDULE,
+            "Minute, hour, day of month, month and day of week in UTC, as in crontab(5): `15 3 * * *`.",
+        )
+    )
+    keep: int = field(
+        default=7, metadata=key(field_types.COUNT, "Number of backups that stay; older ones are removed.")
+    )
+    path: str = field(
+        default="/var/backups/ftl",
+        metadata=key(SERVER_FOLDER, "Folder on the server; a folder in it has the project's name."),
+    )
+
+    @property
+    def job(self) -> str:
+        """Name of the job that makes it; no job of ftl.yaml has a dot."""
+        return f"backup.{self.dependency}"

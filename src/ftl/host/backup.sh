@@ -1,0 +1,42 @@
+# Writes a dump of a database to a folder, checks it, and removes old ones. Runs on a schedule in a container of the
+# database's image with its env, beside the one that it speaks to.
+#
+# $1: the dependency, which is its host name too; $2: number of backups that stay; $3: the text of dump.sh.
+# The folder is /backups. A file gets its name when the dump is whole.
+name=$1 keep=$2 dump=$3
+umask 077
+cd /backups && chmod 700 . || exit
+rm -f "$name"-*.partial # of a run that was stopped
+fail() {
+    echo "$*" >&2
+    rm -f "$name"-*.partial
+    exit 1
+}
+
+tool=$(sh -c "$dump" sh detect) || fail "the image of $name has no tool that dumps it"
+case $tool in
+pg_dump) suffix=.dump ;;
+mongodump) suffix=.archive ;;
+redis-cli) suffix=.rdb ;;
+*) suffix=.sql ;;
+esac
+file=$name-$(date -u +%Y%m%d-%H%M%S)$suffix
+sh -c "$dump" sh "$tool" "$name" >"$file.partial" || fail "$tool failed with status $?"
+[ -s "$file.partial" ] || fail "$tool wrote nothing"
+case $tool in
+pg_dump) pg_restore --list "$file.partial" >/dev/null || fail 'pg_restore cannot read the dump' ;;
+mongodump) [ "$(tail -c 4 "$file.partial" | od -An -tx1 | tr -d ' ')" = ffffffff ] || fail 'the archive is cut' ;;
+redis-cli)
+    if command -v redis-check-rdb >/dev/null; then
+        redis-check-rdb "$file.partial" || fail 'redis-check-rdb finds the dump damaged'
+    fi
+    ;;
+*) tail -n 1 "$file.partial" | grep -q '^-- Dump completed' || fail 'the dump is cut' ;;
+esac
+sync
+mv "$file.partial" "$file" || fail "$file cannot be written"
+echo "$file: $(wc -c <"$file") bytes"
+
+# The names sort by their time. Other files are not ours.
+for file in "$name"-*; do echo "$file"; done | grep -E "^$name-[0-9]{8}-[0-9]{6}[.](dump|sql|archive|rdb)\$" | sort -r | tail -n "+$((keep + 1))" |
+    while read -r old; do rm -f "$old"; done

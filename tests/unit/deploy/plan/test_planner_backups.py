@@ -1,0 +1,70 @@
+"""Scheduled backups in a plan: a job beside the database, which cron starts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ftl.config.models.backup import ScheduledBackup
+from ftl.config.models.project import Dependency
+from ftl.deploy.plan import steps as s
+from ftl.engine import labels
+from ftl.engine.values import Container, Mount
+from ftl.host.crontab import CronLine
+from tests.unit.deploy.world import container, dependency, first, kinds, plan, project, record, server
+
+POSTGRES = Dependency(
+    name="db",
+    image="postgres:16",
+    env={"POSTGRES_PASSWORD": "hunter2"},
+    volumes=("data:/var/lib/postgresql/data",),
+)
+NIGHTLY = ScheduledBackup(dependency="db", schedule="15 3 * * *", keep=3)
+ASKED = project(dependencies=(POSTGRES,), backups=(NIGHTLY,))
+
+
+def created(**settings: object) -> s.CreateJob:
+    """The step that creates the backup's container, on a new server."""
+    asked = replace(ASKED, backups=(replace(NIGHTLY, **settings),))  # type: ignore[arg-type]
+    step = first(plan(asked, server(asked, ready=False)), s.CreateJob)
+    assert isinstance(step, s.CreateJob)
+    return step
+
+
+def test_a_backup_is_a_job_in_a_container_of_the_database_s_image() -> None:
+    """It has the database's env and network, no data of it, and a folder of the server that only root reads."""
+    step = created(path="/srv/backups")
+    spec = step.spec
+    assert (step.job, step.service, step.container) == ("backup.db", "db", "shop.job.backup.db.new-r1")
+    assert (step.image, step.joins) == ("postgres:16", False)
+    assert (spec.env, spec.mounts) == (POSTGRES.env, (Mount("/srv/backups/shop", "/backups"),))
+    assert (spec.restart, spec.publish, spec.settings) == ("no", (), {"User": "0"})
+    assert list(spec.networks.values()) == [()]
+    assert spec.command is not None
+    assert spec.command[1:4] == ("ftl-backup", "db", "3")
+    assert "hunter2" not in "".join((*spec.command, *spec.labels.values()))
+
+
+def test_a_backup_enters_the_crontab_and_is_checked_like_a_job() -> None:
+    """A server without cron is refused."""
+    made = plan(ASKED, server(ASKED, ready=False))
+    assert "CheckCron" in kinds(made)
+    writes = [step for step in made.steps if isinstance(step, s.WriteCrontab)]
+    assert writes[-1].lines == (CronLine("shop.job.backup.db", "15 3 * * *", "UTC"),)
+
+
+def test_a_backup_of_an_unchanged_database_runs_its_image() -> None:
+    """A new one makes a release that starts no container of the database; an unchanged one makes none."""
+    without = replace(ASKED, backups=())
+    database = dependency(without, "db")
+    boxes = (*container(without, "web", "r1"), database)
+    observed = server(without, *boxes, live={"web": "r1"}, releases=(record("r1", web="r1"),))
+    made = plan(ASKED, observed)
+    create = first(made, s.CreateJob)
+    assert isinstance(create, s.CreateJob)
+    assert (create.image, create.joins, made.release) == (database.image, True, "r2")
+    assert "StartDependency" not in kinds(made)
+    marks = {**create.spec.labels, labels.RELEASE: "r2"}
+    job = Container("id", "shop.job.backup.db", "x", "sha256:x", marks, "exited", "", 0)
+    assert plan(ASKED, replace(observed, containers=(*boxes, job))).empty
+    removed = plan(without, replace(observed, containers=(*boxes, job)))
+    assert [(one.name, one.action) for one in removed.changes][-1] == ("backup.db", "removed")

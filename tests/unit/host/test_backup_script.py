@@ -1,0 +1,90 @@
+"""The script that makes a scheduled backup, on fake programs of a database's image."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.programs import program
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DUMP = """#!/bin/sh
+echo "$@" >>"$HOME/log"
+[ -z "${FAILS-}" ] || { echo 'no route to host' >&2; exit 2; }
+echo PGDMP
+"""
+LIST = '#!/bin/sh\n[ -z "${CUT-}" ] || { echo "unexpected end of file" >&2; exit 1; }\n'
+
+
+class Server:
+    """A folder that stands for a container; /backups is in it."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.backups = home / "backups"
+        self.backups.mkdir()
+        (home / "bin").mkdir()
+        for name, text in {"pg_dump": DUMP, "pg_restore": LIST}.items():
+            (home / "bin" / name).write_text(text)
+            (home / "bin" / name).chmod(0o755)
+
+    def run(self, fault: str = "") -> subprocess.CompletedProcess[str]:
+        """Make a backup of `db`."""
+        script = program("ftl.host", "backup.sh").replace("cd /backups", 'cd "$HOME/backups"')
+        argv = ["sh", "-c", script, "ftl-backup", "db", "2", program("ftl.host", "dump.sh")]
+        path = f"{self.home}/bin:{os.environ['PATH']}"
+        return subprocess.run(
+            argv,
+            env={"HOME": str(self.home), "PATH": path, **({fault: "yes"} if fault else {})},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    @property
+    def files(self) -> list[str]:
+        """Names in the folder."""
+        return sorted(path.name for path in self.backups.iterdir())
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Server:
+    """A database `db` that is dumped over the network."""
+    return Server(tmp_path)
+
+
+def test_a_backup_is_dumped_from_the_database_s_host_and_readable_by_root_alone(server: Server) -> None:
+    """Its log has its name and size."""
+    done = server.run()
+    (name,) = server.files
+    assert (done.returncode, done.stdout) == (0, f"{name}: 6 bytes\n")
+    assert "--host=db" in (server.home / "log").read_text()
+    assert (name.startswith("db-2"), name.endswith(".dump")) == (True, True)
+    assert (server.backups / name).stat().st_mode & 0o777 == 0o600
+    assert server.backups.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("fault", ["FAILS", "CUT"])
+def test_a_failed_backup_leaves_the_earlier_ones(server: Server, fault: str) -> None:
+    """It has an exit status and a reason, and removes what a stopped run has left."""
+    old = ["db-20250101-031500.dump", "db-20250102-031500.dump", "db-20250103-031500.dump"]
+    for name in (*old, "db-20250104-031500.dump.partial"):
+        (server.backups / name).write_text("x")
+    done = server.run(fault)
+    assert (done.returncode, server.files) == (1, old)
+    assert "no route to host" in done.stderr or "pg_restore cannot read the dump" in done.stderr
+
+
+def test_only_the_newest_backups_of_the_dependency_stay(server: Server) -> None:
+    """Files of others are left alone, also those of a dependency whose name begins alike."""
+    others = ["db-20250101-031500.txt", "db-old-20250101-031500.dump", "notes"]
+    for name in (*others, "db-20250101-031500.dump", "db-20250102-031500.dump", "db-20250103-031500.dump"):
+        (server.backups / name).write_text("x")
+    assert server.run().returncode == 0
+    (new,) = (name for name in server.files if name.startswith("db-2") and "2025" not in name)
+    assert server.files == sorted([*others, "db-20250103-031500.dump", new])
