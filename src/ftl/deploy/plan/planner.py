@@ -125,7 +125,9 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     for level in start_levels(diff.services):
         yield Stage("services", tuple(service_track(diff, change) for change in level))
     references = {change.name: diff.service_image(change) for change in diff.starting}
-    references |= {change.name: diff.dependency_image(change) for change in diff.dependencies if change.starts}
+    references |= {
+        change.name: diff.dependency_image(change) for change in diff.dependencies if change.starts
+    }
     yield Stage("jobs", tuple(jobs.create_tracks(diff.jobs, diff.release, references)))
     yield Stage("crontab", (jobs.before_switch(diff.jobs),))
     # Before the switch: a rollback that is killed after it has stopped deploys, which would undo it.
