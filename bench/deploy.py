@@ -3,7 +3,8 @@
     python -m bench.deploy [--runs 5] [--pairs 31] [--megabytes 1000]
 
 Round trips and wall time are measured as `bench/link.py` says, starting times as `bench/startup.py`, memory as
-`bench/memory.py`, services with nothing to do as `bench/noop.py`. The last line is one JSON object with the figures and
+`bench/memory.py`, services with nothing to do as `bench/noop.py`, a changed line of code (no limit) as
+`bench/code_change.py`. The last line is one JSON object with the figures and
 their limits, and the exit status is 1 where a limit is missed.
 """
 
@@ -22,7 +23,7 @@ from lab import images
 from lab.relay import Relay
 from lab.servers import Lab
 
-from bench import noop, startup
+from bench import code_change, noop, startup
 from bench.link import KEPT, Commands, Far, Trips
 from bench.memory import deploy_large
 from bench.project import run_name, temporary_project
@@ -139,6 +140,8 @@ def main() -> None:
             memory = deploy_large(server, project, name, given.megabytes)
             say("measured the memory")
         without_change = noop.measure(server, f"{name}-noop")
+        say("measured deploys without a change")
+        changes = code_change.measure(server, f"{name}-change")
     after = [deploys.counted - far.connection for deploys in far.deploys]
     figures = [
         *(
@@ -156,6 +159,7 @@ def main() -> None:
         print(f"{figure.name:<28}{figure.value:>14,}   at most {figure.limit:>14,}")
     fields: dict[str, object] = {
         **without_change.summary(),
+        **changes.summary(),
         **{figure.name: figure.value for figure in figures},
         "limits": {figure.name: figure.limit for figure in figures},
         "first_command_seconds": round(far.commands.first, 3),

@@ -283,6 +283,21 @@ def test_a_release_that_ends_after_it_was_healthy_is_not_switched_to(
     assert app.containers() == [f"{app.name}-web-r1"]
 
 
+def test_a_release_that_answers_and_exits_is_switched_back(
+    ftl: Callable[..., Project], server: Server
+) -> None:
+    """It gets requests at once, and exits three seconds after its start: the release before serves again."""
+    app = lab_project(ftl, server)
+    app.deploy().ok()
+    app.version("two", dockerfile=with_command("sh", "-c", "httpd -p 8000 -h /www; sleep 3; exit 9"))
+    failed = app.run("deploy", "--json")
+    assert failed.exit_code == 1
+    assert "it exited with code 9" in failed.stdout + failed.stderr, failed
+    assert failed.events("switched"), failed
+    assert app.get() == (200, "one")
+    assert app.containers() == [f"{app.name}-web-r1"]
+
+
 def test_a_paused_release_gives_way_to_a_new_one(ftl: Callable[..., Project], server: Server) -> None:
     """A container that somebody froze is replaced by the next deploy, which nothing else asks for."""
     app = lab_project(ftl, server, drain_timeout=0)
