@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import update_wrapper
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 import click
 
 from ftl.cli.output import Fields, put, put_table
-from ftl.cli.project import load_target
-from ftl.cli.run import run
+from ftl.cli.project import Target, load_target, project_option
+from ftl.cli.run import pass_options, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from ftl.cli.options import Options
     from ftl.deploy.deploying import DeployResult, ServiceResult
     from ftl.deploy.observe.state import Observed
+    from ftl.deploy.operation import Applied
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.request import Author
     from ftl.events import Emit
-    from ftl.operations.changes.live import LiveRequest, LiveResult
+    from ftl.operations.changes.change import ChangeRequest
+    from ftl.ssh.machine import Machine
 
 HEADER = ("SERVICE", "ACTION", "IMAGE", "SENT", "REUSED")
 OPTIONAL = ("IMAGE", "REUSED")
 
-dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would be done, without doing it.")
 wait_lock_option = click.option(
     "--wait-lock",
     type=click.FloatRange(min=0),
@@ -34,64 +36,140 @@ wait_lock_option = click.option(
 )
 
 
-def change_live(
-    options: Options,
-    command: str,
-    make: Callable[[LiveRequest, Author, Observed], Plan],
-    services: Sequence[str],
-    *,
-    project: str | None,
-    dry_run: bool,
-    wait_lock: float,
-    done: str,
-) -> None:
-    """Run a command that changes the live release, and print its result.
+class _Planned(Protocol):
+    """Result of a change, with its plan."""
 
-    Args:
+    @property
+    def plan(self) -> Plan:
+        """The plan that was applied, or with --dry-run would be."""
+        ...
+
+
+R = TypeVar("R", bound=_Planned)
+
+
+class Change(NamedTuple):
+    """Call of a command that changes a deployed project.
+
+    Attributes:
         options: The global options.
-        command: The command's name.
-        make: Makes the plan.
-        services: The arguments.
-        project: The value of --project.
+        target: The project and its server.
         dry_run: Only show the plan.
-        wait_lock: Seconds to wait for the lock.
-        done: Past participle for the last line: "restarted".
+        lock_wait: Seconds to wait for the lock.
     """
-    target = load_target(options, project, changes=True)
 
-    async def work(emit: Emit) -> LiveResult:
-        from ftl.operations.changes.live import LiveRequest, change_live
+    options: Options
+    target: Target
+    dry_run: bool
+    lock_wait: float
 
-        names = tuple(service.partition("=")[0] for service in services)
-        request = LiveRequest(target.project, target.address.server, target.root, names, wait_lock)
-        machine = target.address.machine(project=target.project)
-        line = " ".join((command, *services))
-        return await change_live(line, make, request, machine, emit=emit, dry=dry_run)
+    def run(
+        self,
+        command: str,
+        work: Callable[[ChangeRequest, Machine, Emit], Awaitable[R]],
+        fields: Callable[[R], Fields],
+        show: Callable[[R], None],
+    ) -> None:
+        """Do the work and print its result: with --json its fields, with --dry-run its plan.
 
-    def fields(result: LiveResult) -> Fields:
-        if dry_run:
-            return {**plan_fields(result.applied.plan), "dry_run": True}
-        deployed = _deployed(result)
-        return deploy_fields(deployed, target.address.urls(result.project, deployed))
+        Args:
+            command: The command's name in the JSON result.
+            work: Changes the project.
+            fields: The JSON result's fields; with --dry-run, too.
+            show: Prints the result as text.
+        """
+        from ftl.operations.changes.change import ChangeRequest
 
-    result = run(options, command, work, fields)
-    if options.json:
-        return
-    if dry_run:
-        print_plan(result.applied.plan)
-    else:
-        _print_live(_deployed(result), done)
+        name, address = self.target.project, self.target.address
+        request = ChangeRequest(
+            name, address.server, self.target.root, lock_wait=self.lock_wait, dry_run=self.dry_run
+        )
+
+        async def change(emit: Emit) -> R:
+            return await work(request, address.machine(project=name), emit)
+
+        result = run(self.options, command, change, fields)
+        if self.options.json:
+            return
+        if self.dry_run:
+            print_plan(result.plan)
+        else:
+            show(result)
+
+    def run_live(
+        self,
+        command: str,
+        make: Callable[[ChangeRequest, Author, Observed], Plan],
+        services: Sequence[str],
+        *,
+        done: str,
+    ) -> None:
+        """Change containers of the live release, and print what became of each service.
+
+        Args:
+            command: The command's name.
+            make: Makes the plan.
+            services: The arguments.
+            done: Past participle for the last line: "was restarted".
+        """
+
+        async def work(request: ChangeRequest, machine: Machine, emit: Emit) -> Applied:
+            from dataclasses import replace
+
+            from ftl.operations.changes.live import change_live
+
+            names = tuple(service.partition("=")[0] for service in services)
+            line = " ".join((command, *services))
+            return await change_live(line, make, replace(request, services=names), machine, emit=emit)
+
+        def fields(applied: Applied) -> Fields:
+            if self.dry_run:
+                return {**plan_fields(applied.plan), "dry_run": True}
+            return self.deploy_fields(applied)
+
+        self.run(command, work, fields, lambda applied: _print_live(applied, done))
+
+    def deploy_fields(self, applied: Applied) -> Fields:
+        """The fields for --json of a change that made a release, or changed the live one."""
+        from ftl.deploy.deploying import result
+
+        deployed = result(applied)
+        return deploy_fields(deployed, self.target.address.urls(applied.project, deployed))
+
+    def print_deploy(self, applied: Applied) -> None:
+        """Print a change that made a release."""
+        from ftl.deploy.deploying import result
+
+        deployed, address = result(applied), self.target.address
+        print_deploy(
+            deployed, address.urls(applied.project, deployed), address.host_requests(applied.project)
+        )
 
 
-def _deployed(result: LiveResult) -> DeployResult:
+def changes_project(function: Callable[..., None]) -> Callable[..., None]:
+    """Add --dry-run, --wait-lock and --project to a command; it gets a `Change` in their place.
+
+    A protected environment has to be given by -e, except for a dry run.
+    """
+
+    @click.option("--dry-run", is_flag=True, help="Show what would be done, without doing it.")
+    @wait_lock_option
+    @project_option
+    @pass_options
+    def call(
+        options: Options, /, *, dry_run: bool, wait_lock: float, project: str | None, **arguments: object
+    ) -> None:
+        target = load_target(options, project, changes=not dry_run)
+        function(Change(options, target, dry_run, wait_lock), **arguments)
+
+    return update_wrapper(call, function)
+
+
+def _print_live(applied: Applied, done: str) -> None:
     from ftl.deploy.deploying import result as deployed
-
-    return deployed(result.project, result.applied, result.seconds)
-
-
-def _print_live(result: DeployResult, done: str) -> None:
     from ftl.figures import duration
 
+    result = deployed(applied)
     units = {**result.dependencies, **result.services}
     rows = [(name, unit.action, unit.image) for name, unit in units.items() if unit.action != "unchanged"]
     if rows:

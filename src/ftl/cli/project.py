@@ -140,12 +140,14 @@ class Target(NamedTuple):
         root: The folder of ftl.yaml, or the current one.
         address: The server of the project, or that of --server.
         environment: Name of its environment; empty: none, or not known (--project).
+        has_file: Whether its ftl.yaml was read.
     """
 
     project: str
     root: Path
     address: Address
     environment: str = ""
+    has_file: bool = True
 
 
 project_option = click.option(
@@ -176,7 +178,7 @@ def load_target(options: Options, name: str | None, *, changes: bool = False) ->
     if name is not None:
         if given is None:
             raise UsageError("--project needs the server that it is on", hint="add `--server HOST`")
-        return Target(name, Path.cwd(), given)
+        return Target(name, Path.cwd(), given, has_file=False)
     path = Path(find_file(options.file))
     folder = path.resolve().parent
     environment = _environment(options, path)

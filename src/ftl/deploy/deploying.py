@@ -13,7 +13,7 @@ from ftl.deploy.apply.context import Traffic
 from ftl.deploy.backend import STANDALONE
 from ftl.deploy.inputs import author, built_images
 from ftl.deploy.observe.state import observe
-from ftl.deploy.operation import Applied, Operation, dry_run, run
+from ftl.deploy.operation import Operation, run
 from ftl.deploy.plan.planner import Inputs
 from ftl.deploy.plan.sites import read_files
 from ftl.deploy.urls import urls
@@ -25,9 +25,9 @@ from ftl.image.platforms import remember_platform
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
-    from ftl.config import Project
     from ftl.deploy.backend import Backend
     from ftl.deploy.observe.state import Observed
+    from ftl.deploy.operation import Applied
     from ftl.deploy.plan.model import Change, Plan
     from ftl.deploy.request import DeployRequest
     from ftl.events import Emit
@@ -87,11 +87,9 @@ async def deploy(
         ConfigError: A certificate or key that cannot be read, or cannot serve the routes.
         ServerError, LockHeld, BuildFailed, TransferFailed, Unhealthy, HookFailed, EngineError.
     """
-    began = time.monotonic()
     async with _prepared(request, machine, emit, backend, refuse=refuse_if_held) as prepared:
         operation, session, observed = prepared
-        applied = await run(operation, session, observed, emit=emit)
-    return result(request.project, applied, time.monotonic() - began)
+        return result(await run(operation, session, observed, emit=emit))
 
 
 async def plan_only(
@@ -99,7 +97,7 @@ async def plan_only(
 ) -> Plan:
     """Return the plan that `deploy` would apply now; the server is not changed."""
     async with _prepared(request, machine, emit, backend) as (operation, session, observed):
-        plan = await dry_run(operation, session, observed)
+        plan = (await run(replace(operation, dry_run=True), session, observed, emit=emit)).plan
     held = observed.hold
     return plan if held is None else replace(plan, notes=(f"{_held(held)}: {END_HOLD}", *plan.notes))
 
@@ -141,7 +139,7 @@ async def _prepared(
         refuse: Raises where the server must not be changed now. Called as soon as it is observed, which ends a build
             that is under way, and again under the lock.
     """
-    project = request.project
+    project, began = request.project, time.monotonic()
 
     async def observed_now(session: Session) -> Observed:
         observed = await observe(session.engine, session.info, project.name, session.name)
@@ -168,6 +166,7 @@ async def _prepared(
             by=by.name,
             plan=plan,
             lock_wait=request.lock_wait,
+            began=began,
             runners=backend.runners,
         )
         yield operation, session, observed
@@ -176,7 +175,7 @@ async def _prepared(
 # --- result -----------------------------------------------------------------------------------------
 
 
-def result(project: Project, applied: Applied, seconds: float) -> DeployResult:
+def result(applied: Applied) -> DeployResult:
     """Result of an operation that made a release of a project, or changed its live one."""
     plan = applied.plan
 
@@ -194,7 +193,7 @@ def result(project: Project, applied: Applied, seconds: float) -> DeployResult:
     return DeployResult(
         server=plan.server,
         release=plan.release,
-        seconds=seconds,
+        seconds=applied.seconds,
         changed=not plan.empty,
         services={
             change.name: unit(change)
@@ -203,6 +202,6 @@ def result(project: Project, applied: Applied, seconds: float) -> DeployResult:
         },
         dependencies={change.name: unit(change) for change in plan.changes if change.kind == "dependency"},
         removed=tuple(change.name for change in plan.changes if change.action == "removed"),
-        urls=urls(project),
+        urls=urls(applied.project),
         by_address=plan.by_address,
     )

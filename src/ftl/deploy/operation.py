@@ -16,7 +16,6 @@ from ftl.dataclass import dataclass
 from ftl.deploy.apply.context import DeployContext, Resources, Traffic
 from ftl.deploy.apply.executor import Executor
 from ftl.deploy.backend import STANDALONE
-from ftl.deploy.inputs import author
 from ftl.deploy.locked import RECORD_SECONDS, audited, cancelled_if_lost, deploy_lock, holder_name
 from ftl.deploy.observe.state import observe
 from ftl.errors import FtlError, ServerError
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from ftl.deploy.apply.runners import Runners
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.model import Plan
-    from ftl.deploy.request import Author
     from ftl.events import Emit
     from ftl.host.session import Session
     from ftl.releases.record import KeptLine
@@ -55,6 +53,8 @@ class Operation:
         by: Who runs it; others who want the lock see it.
         plan: Observed server -> plan. Pure; called again once the lock is held.
         lock_wait: Seconds to wait for another operation on the project to end.
+        dry_run: Only plan it.
+        began: Monotonic time at which the command began.
         runners: Execute the steps of the plan.
     """
 
@@ -64,6 +64,8 @@ class Operation:
     by: str
     plan: Callable[[Observed], Plan]
     lock_wait: float = 0.0
+    dry_run: bool = False
+    began: float = field(default_factory=time.monotonic)
     runners: Runners = STANDALONE.runners
 
     @property
@@ -77,11 +79,15 @@ class Applied:
     """Result of an operation.
 
     Attributes:
-        plan: The plan that was applied; empty where there was nothing to do.
+        project: The project as the operation leaves it.
+        plan: The plan that was applied, or with `dry_run` would be; empty where there was nothing to do.
+        seconds: Time that the command took.
         traffic: Service or dependency -> what bringing its image took.
     """
 
+    project: Project
     plan: Plan
+    seconds: float
     traffic: Mapping[str, Traffic] = field(default_factory=dict)
 
 
@@ -96,35 +102,24 @@ async def observed_session(machine: Machine, project: str) -> AsyncIterator[tupl
         yield session, await observe(session.engine, session.info, project, session.name)
 
 
-@asynccontextmanager
-async def authored_session(
-    machine: Machine, project: str, root: Path
-) -> AsyncIterator[tuple[Session, Observed, Author]]:
-    """Connect to a server and observe a project there; find out here meanwhile who changes it.
-
-    Raises:
-        ServerError, EngineError: The server does not answer.
-    """
-    async with open_session(machine) as session:
-        observing = observe(session.engine, session.info, project, session.name)
-        observed, by = await gather2(observing, author(root))
-        yield session, observed, by
-
-
 async def run(operation: Operation, session: Session, observed: Observed, *, emit: Emit) -> Applied:
-    """Plan and, where there is anything to do, apply the plan under the lock.
+    """Plan and, where there is anything to do, apply under the lock; a dry run only plans.
 
     Raises:
         LockHeld: Another operation has the lock, and `operation.lock_wait` seconds were not enough.
         FtlError: As `operation.plan`, and as `Executor.run`.
     """
     plan = operation.plan(observed)
-    return Applied(plan) if plan.empty else await _apply_under_lock(operation, session, emit)
+    traffic: Mapping[str, Traffic] = {}
+    if operation.dry_run:
+        plan = await _with_notes(plan, operation, session)
+    elif not plan.empty:
+        plan, traffic = await _apply_under_lock(operation, session, emit)
+    return Applied(operation.project, plan, time.monotonic() - operation.began, traffic)
 
 
-async def dry_run(operation: Operation, session: Session, observed: Observed) -> Plan:
-    """Return the plan that `run` would apply now; the server is not changed."""
-    plan = operation.plan(observed)
+async def _with_notes(plan: Plan, operation: Operation, session: Session) -> Plan:
+    """The plan of a dry run, with what the server would have against it now."""
     lock, jobs = deploy_lock(session, operation.project.name), any(one.kind == "job" for one in plan.changes)
     holder, cron = await gather2(lock.holder(), _cron_problem(operation, session) if jobs else _nothing())
     notes = (*((_under_way(holder),) if holder is not None else ()), *((cron,) if cron is not None else ()))
@@ -155,7 +150,9 @@ def _under_way(holder: str) -> str:
 # --- under the lock ---------------------------------------------------------------------------------
 
 
-async def _apply_under_lock(operation: Operation, session: Session, emit: Emit) -> Applied:
+async def _apply_under_lock(
+    operation: Operation, session: Session, emit: Emit
+) -> tuple[Plan, Mapping[str, Traffic]]:
     """Take the lock, observe again (another operation may have ended meanwhile), and apply the plan."""
     project = operation.project
     lock = deploy_lock(session, project.name)
@@ -181,7 +178,7 @@ async def _apply_under_lock(operation: Operation, session: Session, emit: Emit) 
                 await _apply(plan, operation, context)
         finally:
             await context.resources.close()
-    return Applied(plan, {name: image.traffic for name, image in context.images.items()})
+    return plan, {name: image.traffic for name, image in context.images.items()}
 
 
 async def _observe_records(session: Session, project: str) -> Observed:

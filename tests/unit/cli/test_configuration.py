@@ -232,6 +232,31 @@ def test_a_protected_environment_has_to_be_spelled_out(staging: Cli, monkeypatch
     assert staging(["validate"]).code == 0
 
 
+CHANGES = (
+    ["rollback"],
+    ["restart"],
+    ["start"],
+    ["stop"],
+    ["scale", "web=2"],
+    ["maintenance", "on"],
+    ["maintenance", "off"],
+    ["prune"],
+    ["remove"],
+)
+
+
+@pytest.mark.parametrize("call", CHANGES, ids=" ".join)
+def test_a_dry_run_of_a_protected_environment_needs_no_name(
+    staging: Cli, monkeypatch: pytest.MonkeyPatch, call: list[str]
+) -> None:
+    """A command that changes a protected environment wants -e; its dry run gets as far as the server without."""
+    monkeypatch.setenv("FTL_ENV", "staging")
+    code, _, err = staging(call)
+    assert (code, "staging is protected" in err) == (2, True)
+    code, _, err = staging(["--server", "127.0.0.1:1", *call, "--dry-run"])
+    assert (code, "staging is protected" in err) == (3, False)
+
+
 def test_a_protected_project_is_deployed_from_a_clean_checkout(staging: Cli) -> None:
     """What is not committed cannot be deployed again by somebody else."""
     subprocess.run(["git", "init", "-q"], check=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from ftl.config.models.project import Job
-from ftl.deploy.operation import Operation, dry_run
+from ftl.deploy.operation import Operation, run
 from ftl.host.session import Session
 from tests.support.fake_machine import Answer, FakeMachine
 from tests.unit.deploy.world import INFO, plan, project, server
@@ -28,7 +28,9 @@ def test_a_server_without_cron_is_noticed_if_there_are_jobs(jobs: tuple[Job, ...
     machine = FakeMachine()
     machine.answer("ftl-crontab check", answer=Answer(3, b"cron does not run\n"))
     session = Session("server", cast("Machine", machine), cast("Engine", None), INFO)
-    operation = Operation("deploy", asked, Path(), "me@here", lambda observed: plan(asked, observed))
-    made = asyncio.run(dry_run(operation, session, server(asked, ready=False)))
+    operation = Operation(
+        "deploy", asked, Path(), "me@here", lambda observed: plan(asked, observed), dry_run=True
+    )
+    made = asyncio.run(run(operation, session, server(asked, ready=False), emit=lambda _: None)).plan
     text = "cannot run jobs (cron does not run): `ftl setup` installs cron"
     assert any(text in note for note in made.notes) == bool(jobs)

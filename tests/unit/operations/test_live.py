@@ -24,7 +24,7 @@ from ftl.deploy.request import Author
 from ftl.engine import labels
 from ftl.engine.values import Container, ContainerSpec
 from ftl.errors import UsageError
-from ftl.operations.changes.live import LiveRequest
+from ftl.operations.changes.change import ChangeRequest
 from ftl.operations.changes.restart import plan_restart
 from ftl.operations.changes.scale import parse_numbers, plan_scale
 from ftl.operations.changes.start import plan_start
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.model import Plan
 
-REQUEST = LiveRequest("shop", Server(host="server"), Path())
+REQUEST = ChangeRequest("shop", Server(host="server"), Path())
 ME = Author("me@here")
 
 

@@ -13,7 +13,7 @@ from ftl.config.models.project import Server
 from ftl.deploy.plan.steps import ApplySite
 from ftl.deploy.request import Author
 from ftl.errors import UsageError
-from ftl.operations.changes.live import LiveRequest
+from ftl.operations.changes.change import ChangeRequest
 from ftl.operations.changes.maintenance import plan_maintenance
 from ftl.proxy.caddy import render
 from ftl.proxy.site import Maintenance, Site
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.model import Plan
 
-REQUEST = LiveRequest("shop", Server(host="server"), Path())
+REQUEST = ChangeRequest("shop", Server(host="server"), Path())
 STOPPED = Maintenance("<h1>soon</h1>", ("198.51.100.0/24",))
 
 

@@ -31,9 +31,11 @@ from ftl.deploy.request import Author
 from ftl.engine.values import Image
 from ftl.errors import UsageError
 from ftl.health.spec import SETTLE_SECONDS
+from ftl.operations.changes.change import ChangeRequest
+from ftl.operations.changes.mark_bad import plan_mark
 from ftl.operations.changes.rollback import RollbackRequest, command_line, plan_rollback, restored_project
 from ftl.operations.changes.rollback_target import choose
-from ftl.operations.views.releases import listed, plan_mark
+from ftl.operations.views.releases import listed
 from ftl.proxy.tls.x509 import X509Certificate
 from ftl.releases.record import ReleaseRecord, ServiceRecord
 from tests.unit.deploy.world import container, dependency, first, kinds, plan, project, server, service
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
     from ftl.releases.record import ReleaseOutcome
 
 HERE = Server(host="server")
-REQUEST = RollbackRequest("shop", HERE, Path())
+REQUEST = RollbackRequest(ChangeRequest("shop", HERE, Path()))
 ME = Author("me@here", commit="c" * 40)
 
 

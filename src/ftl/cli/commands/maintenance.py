@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.change import dry_run_option, plan_fields, print_plan, wait_lock_option
+from ftl.cli.change import Change, changes_project, plan_fields
 from ftl.cli.output import Fields, put
-from ftl.cli.project import load_target, project_option
-from ftl.cli.run import pass_options, run
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
-    from ftl.cli.options import Options
+    from ftl.deploy.operation import Applied
     from ftl.events import Emit
-    from ftl.operations.changes.live import LiveResult
+    from ftl.operations.changes.change import ChangeRequest
     from ftl.proxy.site import Maintenance
+    from ftl.ssh.machine import Machine
 
 
 @click.group()
@@ -34,70 +33,45 @@ def command() -> None:
 @click.option(
     "--allow", multiple=True, metavar="CIDR", help="Let these addresses through: 198.51.100.7. Repeatable."
 )
-@dry_run_option
-@wait_lock_option
-@project_option
-@pass_options
-def on(
-    options: Options,
-    page: str | None,
-    allow: tuple[str, ...],
-    dry_run: bool,
-    wait_lock: float,
-    project: str | None,
-) -> None:
+@changes_project
+def on(change: Change, page: str | None, allow: tuple[str, ...]) -> None:
     """Begin: visitors get 503, a page, and a Retry-After."""
     from ftl.proxy.site import Maintenance
 
-    stopped = Maintenance(_read(page) if page is not None else "", tuple(map(_network, allow)))
-    _run(options, stopped, dry_run=dry_run, wait_lock=wait_lock, project=project)
+    _run(change, Maintenance(_read(page) if page is not None else "", tuple(map(_network, allow))))
 
 
 @command.command()
-@dry_run_option
-@wait_lock_option
-@project_option
-@pass_options
-def off(options: Options, dry_run: bool, wait_lock: float, project: str | None) -> None:
+@changes_project
+def off(change: Change) -> None:
     """End: requests reach the project again."""
-    _run(options, None, dry_run=dry_run, wait_lock=wait_lock, project=project)
+    _run(change, None)
 
 
-def _run(
-    options: Options, stopped: Maintenance | None, *, dry_run: bool, wait_lock: float, project: str | None
-) -> None:
-    target = load_target(options, project, changes=not dry_run)
-    word = "off" if stopped is None else "on"
+def _run(change: Change, stopped: Maintenance | None) -> None:
+    on = stopped is not None
 
-    async def work(emit: Emit) -> LiveResult:
-        from ftl.operations.changes.live import LiveRequest, change_live
+    async def work(request: ChangeRequest, machine: Machine, emit: Emit) -> Applied:
+        from ftl.operations.changes.live import change_live
         from ftl.operations.changes.maintenance import plan_maintenance
 
-        request = LiveRequest(target.project, target.address.server, target.root, lock_wait=wait_lock)
-        machine = target.address.machine(project=target.project)
-        make = plan_maintenance(stopped)
-        return await change_live(f"maintenance {word}", make, request, machine, emit=emit, dry=dry_run)
+        command = "maintenance on" if on else "maintenance off"
+        return await change_live(command, plan_maintenance(stopped), request, machine, emit=emit)
 
-    def fields(result: LiveResult) -> Fields:
-        if dry_run:
-            return {**plan_fields(result.applied.plan), "maintenance": stopped is not None, "dry_run": True}
-        return {
-            "server": result.applied.plan.server,
-            "maintenance": stopped is not None,
-            "changed": not result.applied.plan.empty,
-        }
+    def fields(applied: Applied) -> Fields:
+        if change.dry_run:
+            return {**plan_fields(applied.plan), "maintenance": on, "dry_run": True}
+        return {"server": applied.plan.server, "maintenance": on, "changed": not applied.plan.empty}
 
-    result = run(options, "maintenance", work, fields)
-    if options.json:
-        return
-    if dry_run:
-        print_plan(result.applied.plan)
-    elif stopped is None:
-        put(f"{target.project} answers again on {result.applied.plan.server}")
-    else:
+    def show(applied: Applied) -> None:
+        name, server = change.target.project, applied.plan.server
         put(
-            f"{target.project} is in maintenance on {result.applied.plan.server}: `ftl maintenance off` ends it"
+            f"{name} is in maintenance on {server}: `ftl maintenance off` ends it"
+            if on
+            else f"{name} answers again on {server}"
         )
+
+    change.run("maintenance", work, fields, show)
 
 
 def _read(page: str) -> str:

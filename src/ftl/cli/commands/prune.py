@@ -6,45 +6,32 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.change import dry_run_option, print_plan, wait_lock_option
+from ftl.cli.change import Change, changes_project
 from ftl.cli.output import Fields, put
-from ftl.cli.project import load_target, project_option
-from ftl.cli.run import pass_options, run
 
 if TYPE_CHECKING:
-    from ftl.cli.options import Options
     from ftl.events import Emit
+    from ftl.operations.changes.change import ChangeRequest
     from ftl.operations.changes.prune import Pruned
+    from ftl.ssh.machine import Machine
 
 
 @click.command()
-@dry_run_option
-@wait_lock_option
-@project_option
-@pass_options
-def command(options: Options, dry_run: bool, wait_lock: float, project: str | None) -> None:
+@changes_project
+def command(change: Change) -> None:
     """Remove what old releases and interrupted deploys left.
 
     Images of releases beyond `keep_releases`, on the server and on this machine, images of the project without a
     tag, containers that get no requests, and networks that no container is in. Only what belongs to this project;
     volumes always stay.
     """
-    target = load_target(options, project, changes=not dry_run)
 
-    async def work(emit: Emit) -> Pruned:
-        from ftl.operations.changes.live import LiveRequest
+    async def work(request: ChangeRequest, machine: Machine, emit: Emit) -> Pruned:
         from ftl.operations.changes.prune import prune
 
-        request = LiveRequest(target.project, target.address.server, target.root, lock_wait=wait_lock)
-        return await prune(request, target.address.machine(project=target.project), emit=emit, dry=dry_run)
+        return await prune(request, machine, emit=emit)
 
-    result = run(options, "prune", work, lambda result: {**_fields(result), "dry_run": dry_run})
-    if options.json:
-        return
-    if dry_run:
-        print_plan(result.plan)
-    else:
-        _print(result)
+    change.run("prune", work, lambda result: {**_fields(result), "dry_run": change.dry_run}, _print)
 
 
 def _fields(result: Pruned) -> Fields:

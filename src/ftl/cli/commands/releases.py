@@ -60,12 +60,11 @@ def command(options: Options, number: int, mark_bad: str | None, reason: str, pr
 
 
 async def _mark(target: Target, release: str, reason: str, emit: Emit) -> None:
-    from ftl.deploy.inputs import author
-    from ftl.operations.views.releases import MarkRequest, mark_bad
+    from ftl.operations.changes.change import ChangeRequest
+    from ftl.operations.changes.mark_bad import mark_bad
 
-    by = await author(target.root)
-    request = MarkRequest(target.project, target.address.server, target.root, by.name, release, reason)
-    await mark_bad(request, target.address.machine(project=target.project), emit=emit)
+    request = ChangeRequest(target.project, target.address.server, target.root)
+    await mark_bad(request, target.address.machine(project=target.project), release, reason, emit=emit)
 
 
 def _remember(target: Target, found: Sequence[Release]) -> None:

@@ -6,57 +6,44 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.change import dry_run_option, print_plan, wait_lock_option
+from ftl.cli.change import Change, changes_project
 from ftl.cli.output import Fields, put
-from ftl.cli.project import load_target, project_option
-from ftl.cli.run import pass_options, run
 from ftl.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
-    from ftl.cli.options import Options
     from ftl.events import Emit
+    from ftl.operations.changes.change import ChangeRequest
     from ftl.operations.changes.remove import Belongings, Removal
+    from ftl.ssh.machine import Machine
 
 
 @click.command()
 @click.option("--volumes", is_flag=True, help="Remove the named volumes with their data, too.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@dry_run_option
-@wait_lock_option
-@project_option
-@pass_options
-def command(
-    options: Options, volumes: bool, yes: bool, dry_run: bool, wait_lock: float, project: str | None
-) -> None:
+@changes_project
+def command(change: Change, volumes: bool, yes: bool) -> None:
     """Remove the project from its server.
 
     Its routes, containers, networks and images go, and the env in its release records. Volumes with the data of
     databases stay, unless --volumes is given: then the project's name has to be typed. The proxy and other projects
     are not touched.
     """
-    target = load_target(options, project, changes=not dry_run)
 
     async def confirm(found: Belongings) -> None:
         if not yes:
-            await _confirm(target.project, found)
+            await _confirm(change.target.project, found)
 
-    async def work(emit: Emit) -> Removal:
-        from ftl.operations.changes.live import LiveRequest
+    async def work(request: ChangeRequest, machine: Machine, emit: Emit) -> Removal:
         from ftl.operations.changes.remove import remove
 
-        request = LiveRequest(target.project, target.address.server, target.root, lock_wait=wait_lock)
-        machine = target.address.machine(project=target.project)
-        return await remove(request, machine, volumes=volumes, emit=emit, confirm=confirm, dry=dry_run)
+        return await remove(request, machine, volumes=volumes, emit=emit, confirm=confirm)
 
-    result = run(options, "remove", work, lambda result: {**_fields(result), "dry_run": dry_run})
-    if options.json:
-        return
-    if dry_run:
-        print_plan(result.plan)
-        return
-    put(f"{target.project} was removed from {result.plan.server}")
-    if result.belongings.kept_volumes:
-        put(f"its volumes stay: {', '.join(result.belongings.kept_volumes)}")
+    def show(result: Removal) -> None:
+        put(f"{change.target.project} was removed from {result.plan.server}")
+        if result.belongings.kept_volumes:
+            put(f"its volumes stay: {', '.join(result.belongings.kept_volumes)}")
+
+    change.run("remove", work, lambda result: {**_fields(result), "dry_run": change.dry_run}, show)
 
 
 async def _confirm(project: str, found: Belongings) -> None:

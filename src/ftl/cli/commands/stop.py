@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
-from ftl.cli.change import change_live, dry_run_option, wait_lock_option
-from ftl.cli.project import project_option
-from ftl.cli.run import pass_options
-
-if TYPE_CHECKING:
-    from ftl.cli.options import Options
+from ftl.cli.change import Change, changes_project
 
 
 @click.command()
 @click.argument("services", metavar="[SERVICE]...", nargs=-1)
-@dry_run_option
-@wait_lock_option
-@project_option
-@pass_options
-def command(
-    options: Options, services: tuple[str, ...], dry_run: bool, wait_lock: float, project: str | None
-) -> None:
+@changes_project
+def command(change: Change, services: tuple[str, ...]) -> None:
     """Stop services until they are started again.
 
     Their containers stay, and requests for them fail until `ftl start` or the next deploy. Without a name all
@@ -30,13 +18,4 @@ def command(
     """
     from ftl.operations.changes.stop import plan_stop
 
-    change_live(
-        options,
-        "stop",
-        plan_stop,
-        services,
-        project=project,
-        dry_run=dry_run,
-        wait_lock=wait_lock,
-        done="was stopped",
-    )
+    change.run_live("stop", plan_stop, services, done="was stopped")

@@ -84,8 +84,8 @@ def _remote_hooks(hooks: Hooks) -> Hooks:
     return replace(hooks, pre=remote(hooks.pre), post=remote(hooks.post))
 
 
-def live_project(observed: Observed, server: Server) -> tuple[ReleaseRecord, Project]:
-    """The record of the live release, and its project.
+def live_record(observed: Observed) -> ReleaseRecord:
+    """The record of the live release.
 
     Raises:
         UsageError: Nothing was deployed yet.
@@ -96,6 +96,16 @@ def live_project(observed: Observed, server: Server) -> tuple[ReleaseRecord, Pro
             f"{observed.project} is not deployed on {observed.server}",
             hint="`ftl deploy` makes the first release",
         )
+    return record
+
+
+def live_project(observed: Observed, server: Server) -> tuple[ReleaseRecord, Project]:
+    """The record of the live release, and its project.
+
+    Raises:
+        UsageError: Nothing was deployed yet.
+    """
+    record = live_record(observed)
     return record, recorded_project(record, server)
 
 

@@ -1,4 +1,4 @@
-"""Changes of the live release: their request, their run, and their planner.
+"""Changes of the live release: their run, and their planner.
 
 A change is a deploy of the live release's own project, as its record has it: the planner compares it with what runs,
 and no new release is made.
@@ -6,77 +6,42 @@ and no new release is made.
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ftl.dataclass import dataclass
-from ftl.deploy.operation import Applied, Operation, authored_session, dry_run, run
 from ftl.deploy.plan.desired.sources import PinnedImage
 from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.planner import Inputs, make_plan
 from ftl.deploy.plan.recorded import live_project, recorded_images
 from ftl.deploy.request import DeployRequest
 from ftl.engine import labels
+from ftl.operations.changes.change import open_change
 from ftl.suggestions import select_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
-    from ftl.config import Project, Server
+    from ftl.config import Project
     from ftl.deploy.observe.state import Observed
+    from ftl.deploy.operation import Applied
     from ftl.deploy.plan.desired.sources import ImageSource
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.request import Author
     from ftl.events import Emit
+    from ftl.operations.changes.change import ChangeRequest
     from ftl.releases.record import ReleaseRecord
     from ftl.ssh.machine import Machine
 
 
-@dataclass(frozen=True, slots=True)
-class LiveRequest:
-    """A deployed project to change, and how.
-
-    Attributes:
-        project: Its name.
-        server: Its server.
-        root: Folder of ftl.yaml, or the current one.
-        services: The services (and for some commands dependencies) to change; empty for all.
-        lock_wait: Seconds to wait for another operation to end.
-    """
-
-    project: str
-    server: Server
-    root: Path
-    services: tuple[str, ...] = ()
-    lock_wait: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class LiveResult:
-    """A change of the live release.
-
-    Attributes:
-        project: The live release's project.
-        seconds: Time that it took.
-    """
-
-    project: Project
-    applied: Applied
-    seconds: float
-
-
 async def change_live(
     command: str,
-    make: Callable[[LiveRequest, Author, Observed], Plan],
-    request: LiveRequest,
+    make: Callable[[ChangeRequest, Author, Observed], Plan],
+    request: ChangeRequest,
     machine: Machine,
     *,
     emit: Emit,
-    dry: bool = False,
-) -> LiveResult:
-    """Run a change of the live release; with `dry` only plan it.
+) -> Applied:
+    """Run a change of the live release.
 
     Args:
         command: The command line, without `ftl`.
@@ -84,31 +49,17 @@ async def change_live(
         request: What is asked for.
         machine: The project's server, not entered yet.
         emit: Receives progress events.
-        dry: Change nothing.
 
     Raises:
         UsageError: Nothing is deployed, or a service is unknown.
         ServerError, LockHeld, Unhealthy, EngineError.
     """
-    began = time.monotonic()
-    async with authored_session(machine, request.project, request.root) as (session, observed, by):
-        _, project = live_project(observed, request.server)
-        operation = Operation(
-            command=command,
-            project=project,
-            root=request.root,
-            by=by.name,
-            plan=lambda server: make(request, by, server),
-            lock_wait=request.lock_wait,
-        )
-        if dry:
-            applied = Applied(await dry_run(operation, session, observed))
-        else:
-            applied = await run(operation, session, observed, emit=emit)
-    return LiveResult(project, applied, time.monotonic() - began)
+    async with open_change(request, machine) as change:
+        _, project = live_project(change.observed, request.server)
+        return await change.run(command, project, lambda server: make(request, change.by, server), emit=emit)
 
 
-def select_units(request: LiveRequest, project: Project) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def select_units(request: ChangeRequest, project: Project) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Select services and dependencies by name; without names, all services.
 
     Raises:
@@ -126,7 +77,7 @@ def select_units(request: LiveRequest, project: Project) -> tuple[tuple[str, ...
 
 
 def plan_live(
-    request: LiveRequest,
+    request: ChangeRequest,
     by: Author,
     observed: Observed,
     project: Project,
@@ -177,7 +128,7 @@ def _images(observed: Observed, project: Project, record: ReleaseRecord) -> dict
     return sources
 
 
-def running_project(request: LiveRequest, observed: Observed) -> Project:
+def running_project(request: ChangeRequest, observed: Observed) -> Project:
     """The live release's project with as many replicas as there are now, after an `ftl scale`."""
     project = live_project(observed, request.server)[1]
     numbers = {service.name: len(observed.live_containers(service.name)) for service in project.services}

@@ -6,7 +6,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.deploy.operation import Operation, authored_session, dry_run, run
 from ftl.deploy.plan.cleanup import refs
 from ftl.deploy.plan.leftovers import leftovers
 from ftl.deploy.plan.model import Plan, Stage, compact
@@ -15,6 +14,7 @@ from ftl.deploy.plan.steps import AmendRecords, DropTags, RemoveImages, RemoveNe
 from ftl.engine import labels
 from ftl.engine.local import local_url
 from ftl.errors import FtlError
+from ftl.operations.changes.change import open_change
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ftl.engine.api import Engine
     from ftl.engine.values import Image
     from ftl.events import Emit
-    from ftl.operations.changes.live import LiveRequest
+    from ftl.operations.changes.change import ChangeRequest
     from ftl.ssh.machine import Machine
 
 USAGE_SECONDS = 30.0
@@ -47,8 +47,8 @@ class Pruned:
     bytes_freed_here: int = 0
 
 
-async def prune(request: LiveRequest, machine: Machine, *, emit: Emit, dry: bool = False) -> Pruned:
-    """Remove leftovers of a project; with `dry` only list them.
+async def prune(request: ChangeRequest, machine: Machine, *, emit: Emit) -> Pruned:
+    """Remove leftovers of a project; a dry run only lists them.
 
     Raises:
         UsageError: Nothing is deployed.
@@ -58,27 +58,22 @@ async def prune(request: LiveRequest, machine: Machine, *, emit: Emit, dry: bool
 
     here = [] if request.server.is_local else await images_here(request.project)
     async with (
-        authored_session(machine, request.project, request.root) as (session, observed, by),
+        open_change(request, machine) as change,
         Engine(local_url(), name="this machine") as local,
     ):
-        _, project = live_project(observed, request.server)
+        _, project = live_project(change.observed, request.server)
         keep = project.keep_releases
-        operation = Operation(
-            command="prune",
-            project=project,
-            root=request.root,
-            by=by.name,
-            plan=lambda server: plan_prune(server, here, keep=keep),
-            lock_wait=request.lock_wait,
+        found = leftovers(change.observed, here, keep=keep)
+        measured = () if request.dry_run else (change.session.engine, local)
+        before = [await _usage(engine) for engine in measured]
+        applied = await change.run(
+            "prune", project, lambda server: plan_prune(server, here, keep=keep), emit=emit
         )
-        found = leftovers(observed, here, keep=keep)
-        if dry:
-            return Pruned(await dry_run(operation, session, observed), found)
-        before, before_here = await _usage(session.engine), await _usage(local)
-        applied = await run(operation, session, observed, emit=emit)
-        after, after_here = await _usage(session.engine), await _usage(local)
-    freed_here = 0 if request.server.is_local else max(0, before_here - after_here)
-    return Pruned(applied.plan, found, max(0, before - after), freed_here)
+        after = [await _usage(engine) for engine in measured]
+    freed = [max(0, was - now) for was, now in zip(before, after, strict=True)]
+    if not freed:
+        return Pruned(applied.plan, found)
+    return Pruned(applied.plan, found, freed[0], 0 if request.server.is_local else freed[1])
 
 
 def plan_prune(observed: Observed, here: Sequence[Image], *, keep: int) -> Plan:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from ftl.config.models.project import Project, ProjectInfo
 from ftl.dataclass import dataclass
-from ftl.deploy.operation import Operation, authored_session, dry_run, run
 from ftl.deploy.plan.cleanup import DEPENDENCY_STOP, STOP_SECONDS, refs
 from ftl.deploy.plan.leftovers import project_tags
 from ftl.deploy.plan.model import Change, Plan, Stage, compact
@@ -26,6 +25,7 @@ from ftl.deploy.plan.steps import (
 from ftl.engine import labels
 from ftl.errors import UsageError
 from ftl.json_fields import as_objects, as_str
+from ftl.operations.changes.change import open_change
 from ftl.operations.changes.prune import images_here
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.model import Track
     from ftl.engine.values import Container, Image
     from ftl.events import Emit
-    from ftl.operations.changes.live import LiveRequest
+    from ftl.operations.changes.change import ChangeRequest
     from ftl.ssh.machine import Machine
 
 
@@ -68,15 +68,14 @@ class Removal:
 
 
 async def remove(
-    request: LiveRequest,
+    request: ChangeRequest,
     machine: Machine,
     *,
     volumes: bool,
     emit: Emit,
     confirm: Callable[[Belongings], Awaitable[None]],
-    dry: bool = False,
 ) -> Removal:
-    """Remove a project; with `dry` only list what it has.
+    """Remove a project; a dry run only lists what it has, and does not ask.
 
     Args:
         request: The project.
@@ -84,33 +83,26 @@ async def remove(
         volumes: Remove its named volumes, too.
         emit: Receives progress events.
         confirm: Asks whether to go on; raises where it must not.
-        dry: Change nothing.
 
     Raises:
         UsageError: It has nothing there.
         ServerError, LockHeld, EngineError.
     """
-    async with authored_session(machine, request.project, request.root) as (session, observed, by):
-        found = belongings(observed, volumes=volumes)
+    async with open_change(request, machine) as change:
+        found = belongings(change.observed, volumes=volumes)
         if found.empty:
             raise UsageError(
-                f"there is nothing of {request.project} on {observed.server}"
+                f"there is nothing of {request.project} on {change.observed.server}"
                 + (f" but its volumes {', '.join(found.kept_volumes)}" if found.kept_volumes else ""),
                 hint="`--volumes` removes them with their data" if found.kept_volumes else None,
             )
         here = await images_here(request.project)
-        operation = Operation(
-            command="remove",
-            project=Project(project=ProjectInfo(name=request.project), server=request.server, services=()),
-            root=request.root,
-            by=by.name,
-            plan=lambda server: plan_remove(server, here, volumes=volumes),
-            lock_wait=request.lock_wait,
+        if not request.dry_run:
+            await confirm(found)
+        project = Project(project=ProjectInfo(name=request.project), server=request.server, services=())
+        applied = await change.run(
+            "remove", project, lambda server: plan_remove(server, here, volumes=volumes), emit=emit
         )
-        if dry:
-            return Removal(await dry_run(operation, session, observed), found)
-        await confirm(found)
-        applied = await run(operation, session, observed, emit=emit)
     return Removal(applied.plan, found)
 
 

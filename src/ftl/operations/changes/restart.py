@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.request import Author
-    from ftl.operations.changes.live import LiveRequest
+    from ftl.operations.changes.change import ChangeRequest
 
 
-def plan_restart(request: LiveRequest, by: Author, observed: Observed) -> Plan:
+def plan_restart(request: ChangeRequest, by: Author, observed: Observed) -> Plan:
     """Plan to replace containers by new ones of the same release, image and settings. Pure."""
     return plan_live(request, by, observed, running_project(request, observed), restart=True)

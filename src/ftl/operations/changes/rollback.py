@@ -7,13 +7,11 @@ unless asked for: their data has moved on.
 from __future__ import annotations
 
 import shlex
-import time
 from contextlib import suppress
 from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.deploy.operation import Applied, Operation, authored_session, dry_run, run
 from ftl.deploy.plan.desired.sources import BuiltImage
 from ftl.deploy.plan.planner import Inputs, make_plan
 from ftl.deploy.plan.recorded import live_project, recorded_images, recorded_project
@@ -23,20 +21,22 @@ from ftl.errors import FtlError, UsageError
 from ftl.events import Note
 from ftl.figures import count
 from ftl.image.identity import content_id
+from ftl.operations.changes.change import open_change
 from ftl.operations.changes.rebuild import rebuilt_images
 from ftl.operations.changes.rollback_hosts import host_notes, refuse_uncovered, stored_certificate
 from ftl.operations.changes.rollback_target import choose, once_live, possible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from ftl.config import Dependency, Project, Server, Service
     from ftl.deploy.observe.state import Observed
+    from ftl.deploy.operation import Applied
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.plan.recorded import RecordedImages
     from ftl.deploy.request import Author
     from ftl.events import Emit
+    from ftl.operations.changes.change import ChangeRequest
     from ftl.proxy.tls.x509 import X509Certificate
     from ftl.releases.record import ReleaseRecord
     from ftl.ssh.machine import Machine
@@ -47,24 +47,18 @@ class RollbackRequest:
     """A rollback as the user asks for it.
 
     Attributes:
-        project: The project's name.
-        server: Its server.
-        root: Folder of ftl.yaml, or the current one.
+        change: The project, and the folder of its ftl.yaml.
         release: The release to restore; None: the last one before the live one that was live and is not marked bad.
         hooks: Run the hooks of that release.
         hold: Why deploys stop afterwards; empty: they do not.
-        lock_wait: Seconds to wait for a deploy of the project to end.
         rebuild: Build images that are gone again, from that release's commit.
         fresh: Service -> env of today's ftl.yaml; its values replace the recorded ones of the same names.
     """
 
-    project: str
-    server: Server
-    root: Path
+    change: ChangeRequest
     release: str | None = None
     hooks: bool = False
     hold: str = ""
-    lock_wait: float = 0.0
     rebuild: bool = False
     fresh: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
@@ -75,45 +69,41 @@ class Rollback:
 
     Attributes:
         target: The release that it restores.
-        project: That release's project.
-        seconds: Time that it took.
+        applied: Its plan, and that release's project.
     """
 
     target: str
-    project: Project
     applied: Applied
-    seconds: float
+
+    @property
+    def plan(self) -> Plan:
+        """The plan that was applied."""
+        return self.applied.plan
 
 
-async def rollback(request: RollbackRequest, machine: Machine, *, emit: Emit, dry: bool = False) -> Rollback:
-    """Restore an earlier release; with `dry` only plan it.
+async def rollback(request: RollbackRequest, machine: Machine, *, emit: Emit) -> Rollback:
+    """Restore an earlier release.
 
     Raises:
         UsageError: There is no such release, it never was live, or its images are gone.
         ServerError, LockHeld, Unhealthy, HookFailed, EngineError.
     """
-    began = time.monotonic()
-    async with authored_session(machine, request.project, request.root) as (session, observed, by):
+    async with open_change(request.change, machine) as change:
+        observed = change.observed
         target = choose(observed, request.release)
         project = restored_project(observed, target, request)
         local = await _images_here(observed, project, target)
         gone = [name for name in recorded_images(observed, project, target).missing if name not in local]
         if gone and request.rebuild:
-            local |= await _rebuilt(request, project, target, gone, session.info.platform, emit)
-        certificate = await stored_certificate(session.engine, observed)
-        operation = Operation(
-            command=command_line(request, target),
-            project=project,
-            root=request.root,
-            by=by.name,
-            plan=lambda server: plan_rollback(request, target, by, local, server, certificate),
-            lock_wait=request.lock_wait,
+            local |= await _rebuilt(request, project, target, gone, change.session.info.platform, emit)
+        certificate = await stored_certificate(change.session.engine, observed)
+        applied = await change.run(
+            command_line(request, target),
+            project,
+            lambda server: plan_rollback(request, target, change.by, local, server, certificate),
+            emit=emit,
         )
-        if dry:
-            applied = Applied(await dry_run(operation, session, observed))
-        else:
-            applied = await run(operation, session, observed, emit=emit)
-    return Rollback(target.release, project, applied, time.monotonic() - began)
+    return Rollback(target.release, applied)
 
 
 def command_line(request: RollbackRequest, target: ReleaseRecord) -> str:
@@ -153,7 +143,7 @@ def plan_rollback(
     _refuse_missing(observed, target, [name for name in images.missing if name not in local])
     as_deployed = DeployRequest(
         project,
-        request.root,
+        request.change.root,
         adopt=True,
         hooks=request.hooks,
         keep_dependencies=True,
@@ -170,8 +160,8 @@ def plan_rollback(
 
 def restored_project(observed: Observed, target: ReleaseRecord, request: RollbackRequest) -> Project:
     """The project of an earlier release, with the dependencies and the proxy of the live one."""
-    project = recorded_project(target, request.server)
-    _, live = live_project(observed, request.server)
+    project = recorded_project(target, request.change.server)
+    _, live = live_project(observed, request.change.server)
     _refuse_shared(project, live, target)
 
     def refreshed(service: Service) -> Service:
@@ -266,7 +256,7 @@ async def _rebuilt(
     if target.dirty:
         emit(Note(f"{target.release} had uncommitted changes, which the images will not have", "warning"))
     commit = target.commit.removesuffix("-dirty")
-    return await rebuilt_images(project, ours, commit, root=request.root, platform=platform, emit=emit)
+    return await rebuilt_images(project, ours, commit, root=request.change.root, platform=platform, emit=emit)
 
 
 def _refuse_missing(observed: Observed, target: ReleaseRecord, missing: list[str]) -> None:
@@ -287,8 +277,8 @@ def _refuse_missing(observed: Observed, target: ReleaseRecord, missing: list[str
 def _notes(
     request: RollbackRequest, target: ReleaseRecord, images: RecordedImages, observed: Observed
 ) -> Iterator[str]:
-    live, current = live_project(observed, request.server)
-    before = recorded_project(target, request.server)
+    live, current = live_project(observed, request.change.server)
+    before = recorded_project(target, request.change.server)
     if target.bad:
         yield f"{target.release} is marked bad: {target.bad}"
     if live.rollback_of and request.release is None:
@@ -300,7 +290,9 @@ def _notes(
         than = f"; {target.release} had others: {', '.join(differing)}" if differing else ""
         yield f"dependencies and volumes stay as they are{than}"
     ran = sum(
-        _hooks_run(record, request.server) for record in once_live(observed) if record.number > target.number
+        _hooks_run(record, request.change.server)
+        for record in once_live(observed)
+        if record.number > target.number
     )
     if ran:
         yield f"{count(ran, 'pre hook')} ran since {target.release}: what they changed in databases stays"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.deploy.plan.recorded import live_record
 from ftl.errors import UsageError
 from ftl.releases.record import release_number
 
@@ -18,18 +19,10 @@ def choose(observed: Observed, name: str | None) -> ReleaseRecord:
     Raises:
         UsageError: There is no such release, or it never was live.
     """
-    live = observed.live_record
-    if live is None:
-        raise UsageError(
-            f"{observed.project} is not deployed on {observed.server}",
-            hint="`ftl deploy` makes the first release",
-        )
+    live = live_record(observed)
     if name is None:
         return _before(observed, live)
-    number = release_number(name) or release_number(f"r{name}")
-    record = next((record for record in observed.releases if record.number == number), None)
-    if record is None:
-        raise UsageError(f"there is no release `{name}` of {observed.project}", hint=possible(observed))
+    record = find_release(observed, name, possible(observed))
     if record.outcome != "live" and record.release not in observed.live_releases:
         if record.outcome == "replaced":
             raise UsageError(
@@ -41,6 +34,21 @@ def choose(observed: Observed, name: str | None) -> ReleaseRecord:
         why = f" ({record.error})" if failed and record.error else ""
         ended = "failed" if failed else "was interrupted"
         raise UsageError(f"{record.release} never was live: its deploy {ended}{why}", hint=possible(observed))
+    return record
+
+
+def find_release(observed: Observed, name: str, hint: str) -> ReleaseRecord:
+    """The record of a release, by "r12" or "12".
+
+    Raises:
+        UsageError: There is no such release.
+    """
+    number = release_number(name) or release_number(f"r{name}")
+    record = next((record for record in observed.releases if record.number == number), None)
+    if record is None:
+        raise UsageError(
+            f"there is no release `{name}` of {observed.project} on {observed.server}", hint=hint
+        )
     return record
 
 

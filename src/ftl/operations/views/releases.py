@@ -1,25 +1,18 @@
-"""Releases of a project: their list, and marks on bad ones."""
+"""Releases of a project, as `ftl releases` lists them."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from ftl.dataclass import dataclass
-from ftl.deploy.operation import Operation, observed_session, run
-from ftl.deploy.plan.model import Plan, Stage
+from ftl.deploy.operation import observed_session
 from ftl.deploy.plan.recorded import recorded_images, recorded_project
-from ftl.deploy.plan.steps import AmendRecords
-from ftl.errors import FtlError, UsageError
+from ftl.errors import FtlError
 from ftl.host.lock import DeployLock
-from ftl.releases.record import release_number
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ftl.config import Server
     from ftl.deploy.observe.state import Observed
-    from ftl.events import Emit
     from ftl.releases.record import ReleaseRecord
     from ftl.ssh.machine import Machine
 
@@ -87,61 +80,3 @@ def _is_kept(observed: Observed, server: Server, record: ReleaseRecord) -> bool:
         return not recorded_images(observed, recorded_project(record, server), record).missing
     except FtlError:
         return False
-
-
-@dataclass(frozen=True, slots=True)
-class MarkRequest:
-    """A release to be marked bad.
-
-    Attributes:
-        release: Its name.
-        reason: Why nobody should go back to it; empty takes the mark away.
-    """
-
-    project: str
-    server: Server
-    root: Path
-    by: str
-    release: str
-    reason: str
-
-
-async def mark_bad(request: MarkRequest, machine: Machine, *, emit: Emit) -> None:
-    """Mark a release as bad: a rollback without a release's name skips it.
-
-    Raises:
-        UsageError: There is no such release.
-        ServerError, LockHeld, EngineError.
-    """
-    async with observed_session(machine, request.project) as (session, observed):
-        operation = Operation(
-            command=f"releases --mark-bad {request.release}",
-            project=recorded_project(_record(observed, request.release), request.server),
-            root=request.root,
-            by=request.by,
-            plan=lambda server: plan_mark(server, request.release, request.reason),
-        )
-        await run(operation, session, observed, emit=emit)
-
-
-def plan_mark(observed: Observed, release: str, reason: str) -> Plan:
-    """Plan to mark a release. Pure.
-
-    Raises:
-        UsageError: There is no such release.
-    """
-    record = _record(observed, release)
-    step = AmendRecords(observed.project, (replace(record, bad=reason),), "marked bad")
-    stages = (Stage("record", ((step,),)),) if record.bad != reason else ()
-    return Plan(observed.server, observed.project, f"r{observed.live_number}", (), stages)
-
-
-def _record(observed: Observed, name: str) -> ReleaseRecord:
-    number = release_number(name) or release_number(f"r{name}")
-    record = next((record for record in observed.releases if record.number == number), None)
-    if record is None:
-        raise UsageError(
-            f"there is no release `{name}` of {observed.project} on {observed.server}",
-            hint="`ftl releases` lists them",
-        )
-    return record

@@ -1,0 +1,107 @@
+"""Change of a deployed project: its request, and its run from the connection to the result."""
+
+from __future__ import annotations
+
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from ftl.aio import gather2
+from ftl.dataclass import dataclass
+from ftl.deploy.inputs import author
+from ftl.deploy.observe.state import observe
+from ftl.deploy.operation import Operation, run
+from ftl.host.session import open_session
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from ftl.config import Project, Server
+    from ftl.deploy.observe.state import Observed
+    from ftl.deploy.operation import Applied
+    from ftl.deploy.plan.model import Plan
+    from ftl.deploy.request import Author
+    from ftl.events import Emit
+    from ftl.host.session import Session
+    from ftl.ssh.machine import Machine
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRequest:
+    """A deployed project to change.
+
+    Attributes:
+        project: Its name.
+        server: Its server.
+        root: Folder of ftl.yaml, or the current one.
+        services: The services (and for some commands dependencies) to change; empty for all.
+        lock_wait: Seconds to wait for another operation to end.
+        dry_run: Only plan the change.
+    """
+
+    project: str
+    server: Server
+    root: Path
+    services: tuple[str, ...] = ()
+    lock_wait: float = 0.0
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A project on its server, observed and ready to be changed.
+
+    Attributes:
+        began: Monotonic time before the connection.
+    """
+
+    request: ChangeRequest
+    session: Session
+    observed: Observed
+    by: Author
+    began: float
+
+    async def run(
+        self, command: str, project: Project, plan: Callable[[Observed], Plan], *, emit: Emit
+    ) -> Applied:
+        """Plan and apply; a dry run only plans.
+
+        Args:
+            command: The command line, without `ftl`.
+            project: The project as it shall be.
+            plan: Makes the plan. Pure; called again under the lock.
+            emit: Receives progress events.
+
+        Raises:
+            FtlError: As `ftl.deploy.operation.run`.
+        """
+        operation = Operation(
+            command=command,
+            project=project,
+            root=self.request.root,
+            by=self.by.name,
+            plan=plan,
+            lock_wait=self.request.lock_wait,
+            dry_run=self.request.dry_run,
+            began=self.began,
+        )
+        return await run(operation, self.session, self.observed, emit=emit)
+
+
+@asynccontextmanager
+async def open_change(request: ChangeRequest, machine: Machine) -> AsyncIterator[Change]:
+    """Connect to a server, observe a project there, and find out meanwhile who changes it.
+
+    Args:
+        request: What is asked for.
+        machine: The project's server, not entered yet.
+
+    Raises:
+        ServerError, EngineError: The server does not answer.
+    """
+    began = time.monotonic()
+    async with open_session(machine) as session:
+        observing = observe(session.engine, session.info, request.project, session.name)
+        observed, by = await gather2(observing, author(request.root))
+        yield Change(request, session, observed, by, began)

@@ -1,0 +1,54 @@
+"""Mark a release as bad: a rollback without a release's name skips it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ftl.deploy.plan.model import Plan, Stage
+from ftl.deploy.plan.recorded import recorded_project
+from ftl.deploy.plan.steps import AmendRecords
+from ftl.operations.changes.change import open_change
+from ftl.operations.changes.rollback_target import find_release
+
+if TYPE_CHECKING:
+    from ftl.deploy.observe.state import Observed
+    from ftl.events import Emit
+    from ftl.operations.changes.change import ChangeRequest
+    from ftl.ssh.machine import Machine
+
+_HINT = "`ftl releases` lists them"
+
+
+async def mark_bad(
+    request: ChangeRequest, machine: Machine, release: str, reason: str, *, emit: Emit
+) -> None:
+    """Mark a release as bad.
+
+    Args:
+        request: The project.
+        machine: Its server, not entered yet.
+        release: The release's name.
+        reason: Why nobody should go back to it; empty takes the mark away.
+        emit: Receives progress events.
+
+    Raises:
+        UsageError: There is no such release.
+        ServerError, LockHeld, EngineError.
+    """
+    async with open_change(request, machine) as change:
+        project = recorded_project(find_release(change.observed, release, _HINT), request.server)
+        command = f"releases --mark-bad {release}"
+        await change.run(command, project, lambda server: plan_mark(server, release, reason), emit=emit)
+
+
+def plan_mark(observed: Observed, release: str, reason: str) -> Plan:
+    """Plan to mark a release. Pure.
+
+    Raises:
+        UsageError: There is no such release.
+    """
+    record = find_release(observed, release, _HINT)
+    step = AmendRecords(observed.project, (replace(record, bad=reason),), "marked bad")
+    stages = (Stage("record", ((step,),)),) if record.bad != reason else ()
+    return Plan(observed.server, observed.project, f"r{observed.live_number}", (), stages)
