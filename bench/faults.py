@@ -36,6 +36,8 @@ COMMANDS: list[tuple[str, ...]] = [
     ("restart",),
     ("scale", "web=4"),
     ("scale", "web=1"),
+    ("build",),
+    ("setup", "--no-firewall"),
 ]
 
 DISK = 500_000_000
@@ -86,6 +88,7 @@ def summary(trials: list[Trial]) -> dict[str, object]:
         "leftovers": sum(bool(trial.leftovers) for trial in trials),
         "hangs": sum(trial.hung for trial in trials),
         "status_wrong": sum(trial.status_wrong for trial in trials),
+        "secrets_found": sum(bool(trial.secrets) for trial in trials),
         "recovery_median_s": round(statistics.median(recoveries), 1),
         "recovery_worst_s": round(max(recoveries), 1),
     }

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from lab.relay import Relay
 
+from tests.faults.secret_scan import SecretScan
 from tests.faults.world import eventually, moments
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Trial:
     converged: bool = True
     leftovers: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
+    secrets: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
 
 
@@ -115,26 +117,37 @@ class Trials:
         self._world = world
         self._link = link
         self._chance = random.Random(seed)
-        self._moments: list[tuple[tuple[str, ...], Iterator[tuple[str, int, float]]]] = []
-        for number, argv in enumerate(commands):
-            world.change()
-            clean = world.run(*argv)
+        self._commands = commands
+        self._seed = seed
+        self._moments: dict[int, Iterator[tuple[str, int, float]]] = {}
+        self._turn = 0
+
+    def _next(self) -> tuple[tuple[str, ...], tuple[str, int, float]]:
+        """The next command and its moment; one that was not tried yet runs undisturbed first, to see its steps."""
+        turn = self._turn % len(self._commands)
+        self._turn += 1
+        argv = self._commands[turn]
+        if turn not in self._moments:
+            self._world.change()
+            clean = self._world.run(*argv)
             if clean.status != 0:
                 raise RuntimeError(str(clean))
-            self._moments.append((argv, moments(clean.steps, seed + number)))
+            self._moments[turn] = moments(clean.steps, clean.seconds, self._seed + turn)
             self._converge()
-        self._turn = 0
+        return argv, next(self._moments[turn])
 
     def run(self, kind: Kind) -> Trial:
         """One fault of a kind, and the checks."""
         world = self._world
-        argv, following = self._moments[self._turn % len(self._moments)]
-        self._turn += 1
-        step, occurrence, delay = next(following)
+        argv, (step, occurrence, delay) = self._next()
         trial = Trial(kind, " ".join(argv), f"{step}[{occurrence}]+{delay:.2f}")
         world.change()
-        with world.load() as tally:
-            broken = world.run_until(argv, self._at(step, occurrence, self._fault(kind), delay))
+        with SecretScan(*world.secrets) as scan, world.load() as tally:
+            fault = self._fault(kind)
+            if step:
+                broken = world.run_until(argv, self._at(step, occurrence, fault, delay))
+            else:
+                broken = world.run_until(argv, lambda _: None, after=delay, fault=fault)
             at = time.monotonic()
             self._recover(kind, trial)
             if broken.status is None:
@@ -143,6 +156,7 @@ class Trials:
             trial.status_wrong = not world.status_is_true()
             self._converge(trial)
             trial.recovery = time.monotonic() - at
+        trial.secrets = sorted(scan.found)
         trial.requests = tally.requests
         trial.failed = 0 if kind in SERVER_FAULTS else tally.failed
         trial.wrong = self._wrong(trial, broken, dict(tally.reasons))
@@ -228,6 +242,7 @@ class Trials:
             lines.append(f"{trial.failed} requests failed: {reasons}")
         if "Traceback" in broken.errors:
             lines.append(f"traceback: {broken.errors[-300:]}")
+        lines += [f"a secret is in the {place}" for place in trial.secrets]
         return [*lines, *trial.leftovers, *(f"foreign: {line}" for line in trial.foreign)]
 
 

@@ -16,6 +16,7 @@ from lab.load import Load, Request, Target
 from lab.server import docker
 
 from tests.faults.objects import KEPT_RELEASES, foreign, local_leftovers, release_tags, snapshot
+from tests.faults.secret_scan import planted
 from tests.harness import Project, environment
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 DOCKERFILE = """\
 FROM ftl-lab-busybox:latest
+RUN --mount=type=secret,id=TOKEN :
 COPY www /www
 CMD ["httpd", "-f", "-p", "8000", "-h", "/www"]
 """
@@ -91,6 +93,7 @@ class World:
         self._section = {**server.section(), "port": port or server.port}
         self._versions = itertools.count(1)
         self.version = ""
+        self.secrets = (planted(),)
         self.expected: frozenset[str] = frozenset()
         self.foreign: frozenset[str] = frozenset()
 
@@ -104,11 +107,11 @@ class World:
         self._make_foreign()
         self.neighbour.folder.mkdir()
         self.neighbour.write(
-            self._files(f"{self.name}-web", "neighbour", [self._service("api", routes=["/"])])
+            self._files(f"{self.name}-web", "neighbour", [self._service("api", secret=False, routes=["/"])])
         )
         self._ended_well(self.run("deploy", project=self.neighbour))
         self.project.folder.mkdir()
-        for _ in range(3):
+        for _ in range(2):
             self.change()
             self._ended_well(self.run("deploy"))
         self.expected = snapshot(self.server)
@@ -118,19 +121,31 @@ class World:
         """Write a new version of the project, which every service answers."""
         self.version = f"v{next(self._versions)}"
         services = [
-            self._service("web", routes=["/"], replicas=2, hooks={"pre": "sleep 0.3"}),
+            self._service(
+                "web", routes=["/"], replicas=2, hooks={"pre": "sleep 0.3"}, env={"TOKEN": "${TOKEN}"}
+            ),
             self._service("web-x", routes=["/x"]),
-            {"name": "worker", "build": "app", "command": "sleep 100000", "stop_timeout": 1},
+            {
+                "name": "worker",
+                "build": {"context": "app", "secrets": ["TOKEN"]},
+                "command": "sleep 100000",
+                "stop_timeout": 1,
+            },
         ]
         config = self._files(self.name, self.version, services)
         config["ftl.yaml"]["dependencies"] = [
             {"name": "db", "image": f"ftl-lab-{self.name}-db:1", "volumes": ["data:/data"]}
         ]
-        self.project.write(config)
+        self.project.write({**config, ".env": f'TOKEN="{self._quoted()}"\n'})
         return self.version
 
-    def _service(self, name: str, **more: object) -> dict[str, object]:
-        fixed = {"build": "app", "port": 8000, "stop_timeout": 1, "drain_timeout": "3s"}
+    def _quoted(self) -> str:
+        """The planted secret as .env has it in double quotes."""
+        return self.secrets[0].replace('"', '\\"').replace("$", "\\$")
+
+    def _service(self, name: str, *, secret: bool = True, **more: object) -> dict[str, object]:
+        build = {"context": "app", "secrets": ["TOKEN"]} if secret else "app"
+        fixed = {"build": build, "port": 8000, "stop_timeout": 1, "drain_timeout": "3s"}
         return {"name": name, **fixed, **more}
 
     def _files(self, name: str, version: str, services: list[dict[str, object]]) -> dict[str, Any]:
@@ -289,9 +304,14 @@ def eventually(holds: Callable[[], bool]) -> bool:
     return good
 
 
-def moments(steps: list[str], seed: int) -> Iterator[tuple[str, int, float]]:
-    """Endless moments for faults: kind of step, its occurrence, seconds after its beginning."""
+def moments(steps: list[str], seconds: float, seed: int) -> Iterator[tuple[str, int, float]]:
+    """Endless moments for faults: kind of step, its occurrence, seconds after its beginning.
+
+    Where a command has no steps, or shows none: no step, and any of its seconds.
+    """
     chance = random.Random(seed)
+    while not steps:
+        yield "", 0, chance.uniform(0.0, seconds)
     counted = [(step, steps[:at].count(step)) for at, step in enumerate(steps)]
     while True:
         for step, occurrence in chance.sample(counted, len(counted)):

@@ -1,0 +1,109 @@
+"""Scan for planted secrets in /proc, 100 times a second, while commands run.
+
+A lab server's processes are processes of this machine, too: one scan sees both sides.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+INTERVAL = 0.01
+"""Seconds between two looks at the processes."""
+
+YOUNG = 25
+"""Looks at a new process at every interval, since its arguments change with its exec; later ones are rare."""
+
+SELDOM = 100
+"""Intervals between two looks at an old process."""
+
+
+def planted() -> str:
+    """A secret that nothing contains by chance, with characters that are quoted in shells, JSON and URLs."""
+    return f"p'l\"n {secrets.token_hex(12)}$x"
+
+
+def needles(value: str) -> frozenset[bytes]:
+    """The forms of a planted secret: as it is or quoted, and in base64 at each alignment."""
+    core = value.split()[-1].removesuffix("$x").encode()
+    shifted = (base64.b64encode(b"-" * shift + core)[4:-4] for shift in range(3))
+    return frozenset((core, *shifted))
+
+
+class SecretScan:
+    """A thread that looks for secrets in arguments and environments; a context manager.
+
+    Arguments are looked at everywhere. An environment is read by its own user and root alone, and containers and the
+    user's own commands have secrets there on purpose: looked at are those of ssh here, and those of everything on a
+    server that is not inside of a container.
+
+    Attributes:
+        found: One line for each finding.
+        looks: Number of looks at all processes.
+    """
+
+    def __init__(self, *values: str) -> None:
+        self.found: set[str] = set()
+        self.looks = 0
+        self._needles = frozenset().union(*map(needles, values))
+        self._ages: dict[str, int] = {}
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join(10)
+
+    def _run(self) -> None:
+        while not self._over.is_set():
+            began = time.monotonic()
+            self.look()
+            self._over.wait(max(0.0, INTERVAL - (time.monotonic() - began)))
+
+    def look(self) -> None:
+        """Look at the processes that there are now."""
+        self.looks += 1
+        present = {entry.name for entry in Path("/proc").iterdir() if entry.name.isdigit()}
+        self._ages = {name: self._ages.get(name, 0) + 1 for name in present}
+        for name, age in self._ages.items():
+            if age <= YOUNG or (age + int(name)) % SELDOM == 0:
+                self.found.update(self._in_process(Path("/proc") / name))
+
+    def _in_process(self, folder: Path) -> Iterator[str]:
+        try:
+            arguments = (folder / "cmdline").read_bytes()
+            if self._has(arguments):
+                yield f"arguments of {_name(arguments)}"
+            if _is_outside(arguments, (folder / "cgroup").read_text()) and self._has(
+                (folder / "environ").read_bytes()
+            ):
+                yield f"environment of {_name(arguments)}"
+        except OSError:
+            return  # it has ended
+
+    def _has(self, data: bytes) -> bool:
+        return any(needle in data for needle in self._needles)
+
+
+def _is_outside(arguments: bytes, cgroup: str) -> bool:
+    """Whether a process has no business with secrets in its environment."""
+    on_server = "/docker/" in cgroup and "/engine/" not in cgroup
+    return on_server or _name(arguments) == "ssh"
+
+
+def _name(arguments: bytes) -> str:
+    return Path(arguments.partition(b"\0")[0].decode(errors="replace")).name or "a kernel thread"
