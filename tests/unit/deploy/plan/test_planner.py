@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ftl.config.models.project import Dependency, Hook, Hooks, Proxy, Registry, Route
 from ftl.deploy.plan import steps as s
+from ftl.deploy.plan.planner import Inputs, make_plan
+from ftl.deploy.request import Author, DeployRequest
 from ftl.engine import labels
 from ftl.errors import UsageError
 from ftl.proxy.names import release_alias
@@ -19,6 +22,7 @@ from tests.unit.deploy.world import (
     container,
     dependency,
     first,
+    images,
     kinds,
     plan,
     project,
@@ -283,6 +287,15 @@ def test_pre_hooks_run_before_the_new_containers_and_post_hooks_after_the_switch
     names = kinds(found)
     order = ["StartDependency", "WaitHealthy", "RunHook", "StartContainers", "Switch"]
     assert [names.index(name) for name in order] == sorted(names.index(name) for name in order)
+
+
+def test_without_hooks_none_runs() -> None:
+    """The way back to a commit whose migrations do not know the database's revision: `ftl deploy --no-hooks`."""
+    asked = project(service(hooks=Hooks(pre=Hook(remote="migrate"), post=Hook(remote="warm"))))
+    inputs = Inputs(Author("me@here"), images(asked))
+    request = DeployRequest(asked, Path(), hooks=False)
+    assert "RunHook" not in kinds(make_plan(request, inputs, server(asked, ready=False)))
+    assert "RunHook" in kinds(make_plan(replace(request, hooks=True), inputs, server(asked, ready=False)))
 
 
 def test_no_proxy_where_nothing_has_a_port() -> None:
