@@ -215,11 +215,11 @@ class Trials:
         """Deploy until everything is in its expected state."""
         world = self._world
         ended = world.run("deploy", "--wait-lock", "60")
-        again = world.run("deploy")
         if trial is None:
             if ended.status != 0:
                 raise RuntimeError(str(ended))
             return
+        again = world.run("deploy")
         trial.hung |= ended.status is None or again.status is None
         good = ended.status == 0 and again.status == 0 and not again.result.get("changed", True)
         good &= eventually(lambda: world.answers() == {(200, world.version)})
