@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import re
-import secrets as random
 from dataclasses import field
 from typing import TYPE_CHECKING
 
-from ftl.config.values.scalars import InvalidValue
-from ftl.config.values.scalars import name as parse_name
 from ftl.dataclass import dataclass
 from ftl.errors import UsageError
-from ftl.files import read_small_text
 from ftl.onboarding.app import Fact
 from ftl.onboarding.databases import needs
 from ftl.onboarding.detect import detect
+from ftl.onboarding.env_secrets import add_secrets
+from ftl.onboarding.names import project_name
 from ftl.onboarding.yaml_text import Alias, Anchored, Commented, CommentLine, lines
 
 if TYPE_CHECKING:
@@ -109,7 +106,7 @@ def make_start(path: Path, answers: Answers = Answers(), *, file: str = "ftl.yam
     files[f"{below}.dockerignore"] = _dockerignore(app)
     todo = list(app.todo)
     if env.secrets:
-        _secrets(path, env.secrets, files, todo)
+        add_secrets(path, env.secrets, files, todo)
     ignored_by_hand = (detected.folder.path / ".dockerignore").exists()
     if ignored_by_hand and (missing := not_ignored(detected.folder.path)):
         todo.append(f"add to .dockerignore, so that they are not in the image: {' '.join(missing)}")
@@ -132,15 +129,6 @@ def _assumptions(app: App) -> str:
     return "".join(
         f"# {fact.subject} {fact.value} is assumed: no file of the app names a version.\n" for fact in unsure
     )
-
-
-def project_name(folder: str) -> str:
-    """A valid project name, made from a folder's name."""
-    candidate = re.sub(r"[^a-z0-9]+", "-", folder.lower()).strip("-")[:63].strip("-")
-    try:
-        return parse_name(candidate)
-    except InvalidValue:
-        return "app"
 
 
 def not_ignored(context: Path) -> list[str]:
@@ -299,54 +287,6 @@ def _dockerignore(app: App) -> str:
         for line in ("Dockerfile*", "compose*.y*ml", "docker-compose*.y*ml", ".github", *app.ignored)
     )
     return DOCKERIGNORE + own
-
-
-def _secrets(path: Path, secrets: Mapping[str, str], files: dict[str, str], todo: list[str]) -> None:
-    """Put secrets into a new .env that git ignores; name those that an .env lacks."""
-    try:
-        existing = read_small_text(path / ".env")
-    except FileNotFoundError:
-        existing = None
-    except OSError as error:
-        raise UsageError(".env cannot be read", cause=error.strerror) from error
-    if existing is None:
-        files[".env"] = "# Values for ${...} in ftl.yaml. Not for git, not for the image.\n" + "".join(
-            f"{name}={_value(value)}\n" for name, value in secrets.items()
-        )
-    else:
-        missing = [
-            name for name in secrets if not re.search(rf"^\s*(?:export\s+)?{name}=", existing, re.MULTILINE)
-        ]
-        unset = [name for name in missing if name not in os.environ]
-        todo += [f"add {name} to .env: `echo {name}={_recipe(secrets[name])} >> .env`" for name in unset]
-    try:
-        ignored = read_small_text(path / ".gitignore").split()
-    except OSError:
-        if not (path / ".gitignore").exists():
-            files[".gitignore"] = ".env\n"
-        return
-    if not {".env", "/.env", ".env*", "*.env", ".env.*", "**/.env"} & set(ignored):
-        todo.append("add .env to .gitignore: it has passwords")
-
-
-def _value(kind: str) -> str:
-    match kind:
-        case "@hex32@":
-            return random.token_hex(16)
-        case "@hex64@":
-            return random.token_hex(32)
-        case "@laravel@":
-            return "base64:" + base64.b64encode(random.token_bytes(32)).decode()
-    return kind
-
-
-def _recipe(kind: str) -> str:
-    match kind:
-        case "@laravel@":
-            return "base64:$(openssl rand -base64 32)"
-        case "@hex32@" | "@hex64@":
-            return f"$(openssl rand -hex {16 if kind == '@hex32@' else 32})"
-    return "..."
 
 
 def write(folder: Path, files: Mapping[str, str], *, file: str) -> list[str]:

@@ -12,7 +12,8 @@ from ftl.errors import FtlError, UsageError
 from ftl.image.building.context import walk_context
 from ftl.image.building.dockerfile import parse
 from ftl.onboarding.app import exec_form
-from ftl.onboarding.starter import Answers, make_start, project_name, write
+from ftl.onboarding.names import project_name
+from ftl.onboarding.starter import Answers, make_start, write
 from ftl.onboarding.yaml_text import lines
 
 from .apps import CASES, MANAGE, SETTINGS, package

@@ -8,79 +8,13 @@ from typing import TYPE_CHECKING
 from ftl.dataclass import dataclass
 from ftl.onboarding.app import NO_MIGRATION, App, Command, Fact, Health, Migration, exec_form
 from ftl.onboarding.stacks.common import found_health, found_port
+from ftl.onboarding.stacks.package_json import dockerfile_values, packages, scripts
 from ftl.onboarding.templates import apt_install, cmd, render
 
 if TYPE_CHECKING:
     from ftl.onboarding.folder import AppFolder
 
-DEFAULT_VERSION = "24"
 _IGNORED = ("node_modules", ".next", "dist", "coverage", "npm-debug.log*", ".turbo")
-
-
-@dataclass(frozen=True, slots=True)
-class Manager:
-    """A package manager.
-
-    Attributes:
-        lock: Its lock file.
-        install: Command that installs what the lock file says, and nothing else.
-        unlocked: Command without a lock file.
-        cache: Folder of its downloads.
-        run: Command that runs a script.
-        prune: Command that removes the packages of development.
-        prepare: Lines before, for the image that lacks the manager.
-    """
-
-    name: str
-    lock: str
-    install: str
-    unlocked: str
-    cache: str
-    run: str
-    prune: str
-    prepare: str = ""
-
-
-MANAGERS = (
-    Manager(
-        "pnpm",
-        "pnpm-lock.yaml",
-        "pnpm install --frozen-lockfile",
-        "pnpm install",
-        "/pnpm/store",
-        "pnpm run",
-        "CI=true pnpm prune --prod --ignore-scripts",
-        "ENV PNPM_HOME=/pnpm PATH=/pnpm:$PATH\nRUN corepack enable pnpm",
-    ),
-    Manager(
-        "yarn",
-        "yarn.lock",
-        "yarn install --frozen-lockfile",
-        "yarn install",
-        "/usr/local/share/.cache/yarn",
-        "yarn run",
-        "yarn install --production --ignore-scripts --prefer-offline",
-    ),
-    Manager(
-        "npm",
-        "package-lock.json",
-        "npm ci",
-        "npm install",
-        "/root/.npm",
-        "npm run",
-        "npm prune --omit=dev",
-    ),
-)
-_BERRY = Manager(
-    "yarn",
-    "yarn.lock",
-    "yarn install --immutable",
-    "yarn install",
-    "/root/.yarn/berry/cache",
-    "yarn run",
-    "yarn workspaces focus --production",
-    "RUN corepack enable yarn",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,21 +49,6 @@ SERVERS = (
     "polka",
     "socket.io",
 )
-
-
-def packages(folder: AppFolder, *, development: bool = True) -> dict[str, str]:
-    """Names and versions of the direct dependencies."""
-    data = folder.read_json("package.json")
-    parts = [data.get(key) for key in ("dependencies", "devDependencies")[: 2 if development else 1]]
-    return {
-        str(name): str(version) for part in parts if isinstance(part, dict) for name, version in part.items()
-    }
-
-
-def scripts(folder: AppFolder) -> dict[str, str]:
-    """The scripts of package.json."""
-    value = folder.read_json("package.json").get("scripts")
-    return {str(name): str(line) for name, line in value.items()} if isinstance(value, dict) else {}
 
 
 def next_js(folder: AppFolder) -> str | None:
@@ -186,7 +105,7 @@ def describe_next(folder: AppFolder, evidence: str) -> App:
         return _with_todo(
             app, f'`output: "standalone"` in {config or "next.config.js"} makes the image much smaller'
         )
-    values, facts = _values(folder)
+    values, facts = dockerfile_values(folder)
     migration = _migration(folder)
     public = "COPY --from=build --chown=node:node /app/public ./public" if folder.has_folder("public") else ""
     return App(
@@ -246,7 +165,7 @@ def describe_site(folder: AppFolder, evidence: str) -> App:
 
 
 def _site(folder: AppFolder, evidence: str, tool: Site) -> App:
-    values, facts = _values(folder)
+    values, facts = dockerfile_values(folder)
     output, reason = _output(folder, tool)
     return App(
         stack=tool.name,
@@ -295,7 +214,7 @@ def _server(
     port_reason: str = "PORT in the Dockerfile",
     tini: bool = True,
 ) -> App:
-    values, facts = _values(folder)
+    values, facts = dockerfile_values(folder)
     migration = _migration(folder)
     handled = not tini or folder.search(r"process\.(?:on|once)\(\s*[\"']SIGTERM")
     comment = "Node as process 1 does not react to SIGTERM unless the app handles it: tini passes it on."
@@ -356,64 +275,6 @@ def _migration(folder: AppFolder) -> Migration:
         if name in known and folder.has_folder(needed):
             return line, f"{name} in package.json and {needed}/"
     return NO_MIGRATION
-
-
-def manager(folder: AppFolder) -> tuple[Manager, str | None]:
-    """The package manager, and its lock file if there is one."""
-    named = str(folder.read_json("package.json").get("packageManager", ""))
-    berry = folder.has(".yarnrc.yml") or re.match(r"yarn@[2-9]", named)
-    for one in MANAGERS:
-        if folder.has(one.lock):
-            return (_BERRY if one.name == "yarn" and berry else one), one.lock
-    for one in MANAGERS:
-        if named.startswith(f"{one.name}@"):
-            return (_BERRY if one.name == "yarn" and berry else one), None
-    return MANAGERS[-1], None
-
-
-def _values(folder: AppFolder) -> tuple[dict[str, str], tuple[Fact, ...]]:
-    used, lock = manager(folder)
-    version, reason = _version(folder)
-    more = [name for name in (".npmrc", ".yarnrc.yml", "pnpm-workspace.yaml") if folder.has(name)]
-    locked = " ".join(["package.json", *([lock] if lock else []), *more])
-    prepare = (
-        used.prepare
-        if lock
-        else f"{used.prepare}\n# There is no lock file: commit one, so that builds are repeatable.".strip()
-    )
-    values = {
-        "version": version,
-        "prepare": prepare,
-        "locked": locked,
-        "cache": f"--mount=type=cache,target={used.cache}",
-        "install": used.install if lock else used.unlocked,
-        "run": used.run,
-        "prune": used.prune,
-    }
-    if folder.has_folder("prisma"):  # the install script of prisma's client reads the schema
-        values["prepare"] = f"{prepare}\nCOPY prisma ./prisma/".strip()
-    facts = (
-        Fact("Node", version, reason, sure="default" not in reason),
-        Fact("packages", used.name, lock or "package.json; there is no lock file", sure=lock is not None),
-    )
-    return values, facts
-
-
-def _version(folder: AppFolder) -> tuple[str, str]:
-    for file in (".nvmrc", ".node-version"):
-        if match := re.match(r"v?(\d+)", folder.read(file).strip()):
-            return match[1], file
-    engines = folder.read_json("package.json").get("engines")
-    wanted = str(engines.get("node", "")) if isinstance(engines, dict) else ""
-    numbers = [int(number) for number in re.findall(r"(?<![\d.])(\d{2})(?=[.\sx]|$|\|)", wanted)]
-    if numbers and not (
-        re.match(r">=?", wanted) and int(DEFAULT_VERSION) >= max(numbers) and "<" not in wanted
-    ):
-        return str(max(numbers)), "engines in package.json"
-    return (
-        DEFAULT_VERSION,
-        f"engines in package.json allows {wanted}" if wanted else "default: no file names one",
-    )
 
 
 def _with_todo(app: App, text: str) -> App:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.onboarding.stacks import node, others, python
+from ftl.onboarding.stacks import go, laravel, node, plain_files, python, rails, spring
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,15 +37,15 @@ STACKS = (
     Stack("Django", "Python", python.django, python.describe_django),
     Stack("FastAPI", "Python", python.fastapi, python.describe_fastapi),
     Stack("Flask", "Python", python.flask, python.describe_flask),
-    Stack("Rails", "Ruby", others.rails, others.describe_rails),
-    Stack("Laravel", "PHP", others.laravel, others.describe_laravel),
-    Stack("Spring Boot", "Java", others.spring, others.describe_spring),
-    Stack("Go", "Go", others.go, others.describe_go),
+    Stack("Rails", "Ruby", rails.rails, rails.describe_rails),
+    Stack("Laravel", "PHP", laravel.laravel, laravel.describe_laravel),
+    Stack("Spring Boot", "Java", spring.spring, spring.describe_spring),
+    Stack("Go", "Go", go.go, go.describe_go),
     Stack("Next.js", "Node", node.next_js, node.describe_next),
     Stack("Nuxt", "Node", node.nuxt, node.describe_nuxt),
     Stack("Node server", "Node", node.known_server, node.describe_server),
     Stack("built site", "Node", node.site, node.describe_site, clear=False),
     Stack("Node", "Node", node.start_script, node.describe_server, clear=False),
     Stack("Python", "Python", python.any_python, python.describe_any, clear=False),
-    Stack("static files", "files", others.static, others.describe_static, clear=False),
+    Stack("static files", "files", plain_files.static, plain_files.describe_static, clear=False),
 )

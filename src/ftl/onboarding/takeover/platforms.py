@@ -9,8 +9,8 @@ from ftl.databases import ELASTICSEARCH, MEMCACHED, MONGODB, MYSQL, POSTGRES, RA
 from ftl.errors import UsageError
 from ftl.onboarding.detect import processes_of
 from ftl.onboarding.folder import AppFolder
+from ftl.onboarding.names import project_name
 from ftl.onboarding.takeover.draft import Draft
-from ftl.onboarding.takeover.names import project_name
 from ftl.onboarding.takeover.nodes import Texts
 from ftl.onboarding.takeover.report import Verdict
 

@@ -13,11 +13,11 @@ from ftl.config.yaml.tree import MappingNode
 from ftl.dataclass import dataclass
 from ftl.errors import ConfigError, UsageError
 from ftl.files import read_small_text
+from ftl.onboarding.names import project_name
 from ftl.onboarding.takeover import ftl_file, platforms
 from ftl.onboarding.takeover.compose import project as compose
 from ftl.onboarding.takeover.draft import Draft, text_of
 from ftl.onboarding.takeover.kamal import deploy_yml as kamal
-from ftl.onboarding.takeover.names import project_name
 from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:

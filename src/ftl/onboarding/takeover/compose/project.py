@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from ftl.config.read.foreign_keys import foreign_hint
@@ -11,6 +10,7 @@ from ftl.config.yaml.tree import MappingNode, Node, is_null
 from ftl.databases import IMAGE_PORTS
 from ftl.dataclass import dataclass
 from ftl.errors import ConfigError
+from ftl.onboarding.names import project_name
 from ftl.onboarding.takeover import images
 from ftl.onboarding.takeover.compose.conversion import Context
 from ftl.onboarding.takeover.compose.files import ComposeFiles
@@ -70,14 +70,14 @@ def take_over(files: Sequence[Path], base: Path, name: str, variables: Mapping[s
         problem = root.mark.problem("there are no services in this file", "a Compose file has `services:`")
         raise ConfigError([problem])
     draft = Draft(
-        " and ".join(str(file) for file in files), _name(texts.resolve(text(root.get("name"))) or name)
+        " and ".join(str(file) for file in files), project_name(texts.resolve(text(root.get("name"))) or name)
     )
     _top(draft, root)
     for key, node in entries(root.get("services")).items():
         if key not in services:
             draft.report.add(f"services.{key}", Verdict.NEEDS_YOU, "it is not a mapping of keys", node.mark)
     kinds = {key: _kind(key, node, services, variables) for key, node in services.items()}
-    names = {key: _unique(_name(key), index, services) for index, key in enumerate(services)}
+    names = {key: _unique(project_name(key), index, services) for index, key in enumerate(services)}
     context = Context(
         draft,
         texts,
@@ -115,16 +115,8 @@ def take_over(files: Sequence[Path], base: Path, name: str, variables: Mapping[s
     return draft
 
 
-def _name(given: str) -> str:
-    candidate = re.sub(r"[^a-z0-9]+", "-", given.lower()).strip("-")[:63].strip("-")
-    try:
-        return scalars.name(candidate)
-    except scalars.InvalidValue:
-        return "app"
-
-
 def _unique(name: str, index: int, services: Mapping[str, Node]) -> str:
-    others = [_name(key) for key in list(services)[:index]]
+    others = [project_name(key) for key in list(services)[:index]]
     return f"{name}-{index}" if name in others else name
 
 

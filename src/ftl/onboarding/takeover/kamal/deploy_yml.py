@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.config.yaml.tree import SequenceNode
+from ftl.onboarding.names import project_name
 from ftl.onboarding.takeover.compose.ports import is_host
 from ftl.onboarding.takeover.draft import Draft
 from ftl.onboarding.takeover.kamal.accessories import accessories
 from ftl.onboarding.takeover.kamal.beside import take_over_beside
 from ftl.onboarding.takeover.kamal.conversion import Conversion
 from ftl.onboarding.takeover.kamal.erb import parse_configuration
-from ftl.onboarding.takeover.names import project_name
 from ftl.onboarding.takeover.nodes import entries, items, text
 from ftl.onboarding.takeover.report import Verdict
 

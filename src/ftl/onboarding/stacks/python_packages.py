@@ -1,0 +1,165 @@
+"""Requirements of a Python app, their installer and the version of Python."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ftl.dataclass import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ftl.onboarding.folder import AppFolder
+
+DEFAULT_VERSION = "3.13"
+
+
+_REQUIREMENTS = (
+    "requirements.txt",
+    "requirements/production.txt",
+    "requirements/prod.txt",
+    "requirements/base.txt",
+)
+
+
+_NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Installer:
+    """A way to install the app's packages into /venv.
+
+    Attributes:
+        files: What the image's layer of packages depends on: the lock file first.
+        text: Lines of the build stage.
+        env: More environment of the build stage.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    text: str
+    env: str = ""
+    note: str = ""
+
+
+def packages(folder: AppFolder) -> frozenset[str]:
+    """Names of the direct dependencies, normalised (PEP 503); also with extras: `a[b]`."""
+    return frozenset(name for text in _declared(folder) for name in _names(text))
+
+
+def _names(requirement: str) -> Iterator[str]:
+    match = _NAME.match(requirement)
+    if match is None:
+        return
+    name = re.sub(r"[-_.]+", "-", match[1]).lower()
+    yield name
+    extras = re.match(r"\s*\[([^\]]*)\]", requirement[match.end() :])
+    for extra in extras[1].split(",") if extras else ():
+        yield f"{name}[{extra.strip().lower()}]"
+
+
+def _declared(folder: AppFolder) -> Iterator[str]:
+    for file in _REQUIREMENTS:
+        yield from folder.read(file).splitlines()
+    if folder.has("pyproject.toml"):
+        data = folder.read_toml("pyproject.toml")
+        project, tool = _table(data, "project"), _table(data, "tool")
+        dependencies = project.get("dependencies")
+        yield from map(str, dependencies if isinstance(dependencies, list) else ())
+        for name, value in _table(_table(tool, "poetry"), "dependencies").items():
+            extras = value.get("extras") if isinstance(value, dict) else None
+            yield f"{name}[{','.join(map(str, extras))}]" if isinstance(extras, list) else name
+    if folder.has("Pipfile"):
+        yield from _table(folder.read_toml("Pipfile"), "packages")
+
+
+def _table(data: Mapping[str, object], key: str) -> dict[str, object]:
+    value = data.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def python_version(folder: AppFolder) -> tuple[str, str]:
+    """The version of Python, and the file that names it."""
+    for file, pattern in (
+        (".python-version", r"^(?:cpython-)?(3\.\d+)"),
+        ("runtime.txt", r"python-(3\.\d+)"),
+        (".tool-versions", r"^python (3\.\d+)"),
+    ):
+        if match := re.search(pattern, folder.read(file), re.MULTILINE):
+            return match[1], file
+    if match := re.search(
+        r"^(?:requires-)?python\s*=\s*[\"'][~^>=]*\s*(3\.\d+)(.*)[\"']", folder.read("pyproject.toml"), re.M
+    ):
+        lowest = tuple(map(int, match[1].split(".")))
+        default = tuple(map(int, DEFAULT_VERSION.split(".")))
+        limited = re.search(r"<\s*(3\.\d+)", match[2])
+        if limited or lowest >= default or "==" in match[0] or "~=" in match[0]:
+            return match[1], "pyproject.toml"
+        return DEFAULT_VERSION, f"pyproject.toml allows {match[1]} and newer"
+    return DEFAULT_VERSION, "default: no file names one"
+
+
+def choose_installer(folder: AppFolder, extra: str, assumed: str) -> Installer:
+    """The installer by the lock files: uv, poetry, pipenv or pip.
+
+    Args:
+        folder: The app.
+        extra: Packages that the image needs and the app does not name.
+        assumed: Packages where no file names any.
+    """
+    pip_cache = "RUN --mount=type=cache,target=/root/.cache/pip"
+    more = f"\n# {extra} is not among the dependencies: add it there, with a version.\n" if extra else ""
+    declared = folder.read("pyproject.toml")  # often it has only settings of linters
+    by_poetry = folder.has("poetry.lock") or "[tool.poetry.dependencies]" in declared
+    by_uv = "[project]" in declared and not by_poetry and not folder.has(*_REQUIREMENTS)
+    if folder.has("uv.lock") or by_uv:
+        locked = bool(folder.has("uv.lock"))
+        flags = "--locked " if locked else ""
+        files = "pyproject.toml uv.lock" if locked else "pyproject.toml"
+        text = f"""{pip_cache} pip install uv
+COPY {files} ./
+{"" if locked else "# There is no lock file: `uv lock` makes builds repeatable."}
+RUN --mount=type=cache,target=/root/.cache/uv \\
+    uv sync {flags}--no-dev --no-install-project --no-editable"""
+        add = f"{more}RUN --mount=type=cache,target=/root/.cache/uv uv pip install {extra}" if extra else ""
+        env = "UV_PROJECT_ENVIRONMENT=/venv VIRTUAL_ENV=/venv "
+        env += "UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_PYTHON_DOWNLOADS=never"
+        return Installer("uv", ("uv.lock" if locked else "pyproject.toml",), _joined(text, add), env)
+    venv = "RUN python -m venv /venv\n"
+    if by_poetry:
+        files = "pyproject.toml poetry.lock" if folder.has("poetry.lock") else "pyproject.toml"
+        text = f"""{pip_cache} python -m venv /poetry && /poetry/bin/pip install poetry
+{venv}COPY {files} ./
+{"" if folder.has("poetry.lock") else "# There is no lock file: `poetry lock` makes builds repeatable."}
+RUN --mount=type=cache,target=/root/.cache/pypoetry \\
+    /poetry/bin/poetry install --only main --no-root --no-interaction"""
+        add = f"{more}{pip_cache} pip --python /venv/bin/python install {extra}" if extra else ""
+        return Installer("poetry", (files.rpartition(" ")[2],), _joined(text, add), "VIRTUAL_ENV=/venv")
+    if folder.has("Pipfile.lock"):
+        text = f"""{pip_cache} pip install pipenv
+{venv}COPY Pipfile Pipfile.lock ./
+{pip_cache} VIRTUAL_ENV=/venv pipenv sync"""
+        add = f"{more}{pip_cache} pip --python /venv/bin/python install {extra}" if extra else ""
+        return Installer("pipenv", ("Pipfile.lock",), _joined(text, add))
+    file = folder.has(*_REQUIREMENTS)
+    if file is None:
+        names = " ".join(filter(None, (f'"{assumed}"' if assumed else "", extra)))
+        text = f"{venv}# There is no requirements.txt: write one, with versions, and copy it here first.\n"
+        note = "there is no list of dependencies: the Dockerfile installs a minimum"
+        return Installer("pip", (), f"{text}{pip_cache} pip install {names}", note=note)
+    top, _, _ = file.rpartition("/")
+    copy = f"COPY {top}/ ./{top}/" if top else f"COPY {' '.join(_included(folder, file))} ./"
+    text = f"{venv}{copy}\n{pip_cache} pip install -r {file}"
+    add = f"{more}{pip_cache} pip install {extra}" if extra else ""
+    return Installer("pip", (file,), _joined(text, add))
+
+
+def _included(folder: AppFolder, file: str) -> list[str]:
+    """The file of requirements, and those it names with -r or -c."""
+    named = re.findall(r"^\s*-(?:r|c)\s*(\S+)", folder.read(file), re.MULTILINE)
+    return [file, *(name for name in named if folder.has(name))]
+
+
+def _joined(*parts: str) -> str:
+    return "\n".join(line for part in parts for line in part.splitlines() if line)

@@ -1,0 +1,97 @@
+"""Ruby on Rails."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ftl.onboarding.app import App, Fact, Health, Worker
+from ftl.onboarding.stacks.common import found_health
+from ftl.onboarding.templates import apt_install, cmd, render
+
+if TYPE_CHECKING:
+    from ftl.onboarding.folder import AppFolder
+
+
+def rails(folder: AppFolder) -> str | None:
+    """Evidence of Ruby on Rails."""
+    return (
+        "rails in the Gemfile"
+        if re.search(r"^\s*gem ['\"]rails['\"]", folder.read("Gemfile"), re.M)
+        else None
+    )
+
+
+def describe_rails(folder: AppFolder, evidence: str) -> App:
+    """Rails behind puma."""
+    gems = frozenset(re.findall(r"^\s*gem ['\"]([\w-]+)['\"]", folder.read("Gemfile"), re.MULTILINE))
+    version, reason = _ruby(folder)
+    needs = [("libpq-dev", "libpq5")] if "pg" in gems else []
+    needs += [("libmariadb-dev", "libmariadb3")] if "mysql2" in gems else []
+    needs += [("", "libsqlite3-0")] if "sqlite3" in gems else []
+    node = folder.has("package.json") and gems & {"jsbundling-rails", "cssbundling-rails"}
+    built = " ".join(
+        [
+            "build-essential git libyaml-dev pkg-config",
+            *(one for one, _ in needs if one),
+            *(["nodejs npm"] if node else []),
+        ]
+    )
+    assets = "RUN SECRET_KEY_BASE_DUMMY=1 bundle exec rails assets:precompile"
+    if node:
+        assets = "RUN --mount=type=cache,target=/root/.npm npm install\n" + assets
+    text = render(
+        "rails.dockerfile",
+        {
+            "version": version,
+            "system_run": apt_install(" ".join(["libjemalloc2", *(run for _, run in needs)])),
+            "system_build": apt_install(built),
+            "locked": "Gemfile Gemfile.lock" if folder.has("Gemfile.lock") else "Gemfile",
+            "assets": assets,
+            "port": "3000",
+            "cmd": cmd(("bundle", "exec", "puma", "-C", "config/puma.rb", "-b", "tcp://0.0.0.0:3000")),
+        },
+    )
+    up = "rails/health#show" in folder.read("config/routes.rb")
+    master = folder.read("config/master.key").strip()
+    key, where = (
+        ("RAILS_MASTER_KEY", "config/credentials.yml.enc")
+        if folder.has("config/credentials.yml.enc")
+        else ("SECRET_KEY_BASE", "Rails")
+    )
+    workers = []
+    if "sidekiq" in gems:
+        workers.append(Worker("worker", ("bundle", "exec", "sidekiq"), "sidekiq in the Gemfile"))
+    elif "solid_queue" in gems and folder.has("bin/jobs"):
+        workers.append(Worker("worker", ("bin/jobs",), "solid_queue in the Gemfile"))
+    return App(
+        stack="Rails",
+        evidence=evidence,
+        port=3000,
+        port_reason="CMD of the Dockerfile",
+        dockerfile=text,
+        packages=gems,
+        start=("bundle", "exec", "puma"),
+        start_reason="puma",
+        health=Health("/up", "rails/health in config/routes.rb") if up else found_health(folder),
+        hook="bundle exec rails db:prepare",
+        hook_reason="db/" if folder.has_folder("db") else "Rails",
+        workers=tuple(workers),
+        env={key: (f"${{{key}}}", where)},
+        secrets={key: master or "@hex64@"} if key == "SECRET_KEY_BASE" or master else {},
+        volumes={"storage:/rails/storage": "uploads, and SQLite files"}
+        if folder.has_folder("storage") or "sqlite3" in gems
+        else {},
+        ignored=("log/*", "tmp/*", "storage/*", "node_modules", "config/master.key", "public/assets"),
+        facts=(Fact("Ruby", version, reason, sure="default" not in reason),),
+    )
+
+
+def _ruby(folder: AppFolder) -> tuple[str, str]:
+    for file, pattern in (
+        (".ruby-version", r"(?:ruby-)?(\d+\.\d+(?:\.\d+)?)"),
+        ("Gemfile", r"^ruby ['\"](\d+\.\d+(?:\.\d+)?)"),
+    ):
+        if match := re.search(pattern, folder.read(file), re.MULTILINE):
+            return match[1], file
+    return "3.4", "default: no file names one"
