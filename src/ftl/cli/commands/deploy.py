@@ -29,7 +29,11 @@ if TYPE_CHECKING:
     "--adopt", is_flag=True, help="Take over a project of this name that another repository deployed."
 )
 @click.option("--hooks/--no-hooks", default=True, help="Run the hooks, or leave them out.")
-@click.option("--backup", is_flag=True, help="Back up the databases that run, before anything is done.")
+@click.option(
+    "--backup",
+    is_flag=True,
+    help="Back up the databases here, before any data can change.",
+)
 @click.option(
     "--summary",
     metavar="FILE",
@@ -75,10 +79,6 @@ def command(
             if project.protected:
                 await require_clean(root)
 
-            if backup:
-                from ftl.operations.databases.backup import back_up_all
-
-                await back_up_all(project, address.machine(project=project.name), emit)
             request = DeployRequest(
                 project,
                 root,
@@ -90,7 +90,13 @@ def command(
                 hooks=hooks,
                 end_hold=end_hold,
             )
-            return await deploy(request, address.machine(project=project.name), emit=emit)
+            machine = address.machine(project=project.name)
+            if not backup:
+                return await deploy(request, machine, emit=emit)
+            from ftl.deploy.backend import STANDALONE
+            from ftl.operations.databases.deploy_backup import with_backups
+
+            return await deploy(request, machine, emit=emit, backend=with_backups(STANDALONE))
 
         result = run(
             options, "deploy", work, lambda result: deploy_fields(result, address.urls(project, result))

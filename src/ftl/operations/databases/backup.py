@@ -11,11 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from ftl.dataclass import dataclass
-from ftl.engine import labels
 from ftl.errors import FtlError
-from ftl.events import BackupProgress, Note
-from ftl.figures import size
-from ftl.host.session import open_session
+from ftl.events import BackupProgress
 from ftl.operations.databases.dumps import KINDS, Ends, check_whole
 from ftl.operations.selection import select_container
 from ftl.programs import program
@@ -30,7 +27,6 @@ if TYPE_CHECKING:
     from ftl.events import Emit
     from ftl.host.session import Session
     from ftl.operations.databases.dumps import DumpKind
-    from ftl.ssh.machine import Machine
 
 CHUNK = 256 * 1024
 PROGRESS_SECONDS = 0.5
@@ -102,30 +98,6 @@ def _path(file: str | None, name: str) -> Path:
     return path / name if path.is_dir() else path
 
 
-async def back_up_all(project: Project, machine: Machine, emit: Emit) -> tuple[Backup, ...]:
-    """Back up all databases of a project that run, into the user's own state folder.
-
-    Not into the project's folder: a build would send them to the image.
-
-    Raises:
-        FtlError, ServerError: As `back_up`; the first that fails, or does not run, ends it.
-    """
-    folder = state_folder() / project.name
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    backups = []
-    async with open_session(machine) as session:
-        marks = {labels.PROJECT: project.name, labels.ROLE: labels.ROLE_DEPENDENCY}
-        deployed = {one.labels[labels.SERVICE] for one in await session.engine.containers(labels=marks)}
-        for name in (one.name for one in project.dependencies if one.name in deployed):
-            container = await select_container(session, project.name, name)
-            if await _kind(session, container) is None:  # a cache, or a queue
-                continue
-            backup = await back_up(session, project, name, str(folder), emit)
-            emit(Note(f"{name} is backed up in {backup.file} ({size(backup.bytes)})"))
-            backups.append(backup)
-    return tuple(backups)
-
-
 def state_folder() -> Path:
     """Folder of the backups that a deploy makes, in the user's state directory."""
     from platformdirs import user_state_path
@@ -144,7 +116,7 @@ async def detect(session: Session, container: Container, name: str) -> DumpKind:
     Raises:
         FtlError: It has none of the tools.
     """
-    kind = await _kind(session, container)
+    kind = await dump_kind(session, container)
     if kind is None:
         raise FtlError(
             f"{name} cannot be backed up",
@@ -154,7 +126,8 @@ async def detect(session: Session, container: Container, name: str) -> DumpKind:
     return kind
 
 
-async def _kind(session: Session, container: Container) -> DumpKind | None:
+async def dump_kind(session: Session, container: Container) -> DumpKind | None:
+    """The kind of dump that a container's image can make; None: none that FTL knows."""
     argv = docker_exec(session, container.id, "dump.sh", "detect")
     done = await session.machine.run(argv, timeout=DETECT_SECONDS)
     return KINDS.get(done.stdout.decode("utf-8", "replace").strip())

@@ -1,0 +1,72 @@
+"""`ftl deploy --backup`: a step for each dependency, before anything of it is changed.
+
+The deploy's planner and runners do not know databases: this adds to both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
+
+from ftl.dataclass import dataclass
+from ftl.deploy.apply.runners import Runners
+from ftl.deploy.backend import Backend
+from ftl.deploy.plan.model import Stage
+from ftl.deploy.plan.steps import ServiceStep
+from ftl.events import Note
+from ftl.figures import size
+from ftl.operations.databases.backup import back_up, dump_kind, state_folder
+from ftl.operations.selection import select_container
+
+if TYPE_CHECKING:
+    from ftl.deploy.apply.context import DeployContext
+    from ftl.deploy.observe.state import Observed
+    from ftl.deploy.plan.model import Plan
+    from ftl.deploy.plan.planner import Inputs
+    from ftl.deploy.request import DeployRequest
+
+BEFORE = ("prepare", "record", "images")
+"""Stages that change no dependency and no data."""
+
+RUNNERS = Runners()
+
+
+@dataclass(frozen=True, slots=True)
+class BackUp(ServiceStep):
+    """Back up a dependency into the user's own state folder, if it is a database."""
+
+    kind: ClassVar[str] = "back_up"
+
+    @property
+    def text(self) -> str:
+        """One line for people."""
+        return f"back up {self.service}, if it is a database"
+
+
+def with_backups(backend: Backend) -> Backend:
+    """A backend that backs up the dependencies on the server where there is anything to do."""
+
+    def plan(request: DeployRequest, inputs: Inputs, observed: Observed) -> Plan:
+        made = backend.plan(request, inputs, observed)
+        names = [one.name for one in request.project.dependencies if one.name in observed.dependencies]
+        if made.empty or not names:
+            return made
+        stages = list(made.stages)
+        place = next((n for n, one in enumerate(stages) if one.name not in BEFORE), len(stages))
+        stages.insert(place, Stage("backups", (tuple(map(BackUp, names)),)))
+        return replace(made, stages=tuple(stages))
+
+    return Backend(plan, Runners(backend.runners, RUNNERS))
+
+
+@RUNNERS.runs(BackUp)
+async def back_up_dependency(context: DeployContext, step: BackUp) -> None:
+    """Back it up. Not into the project's folder: a build would send the dump to the image."""
+    project, name = context.project, step.service
+    container = await select_container(context.session, project.name, name)
+    if await dump_kind(context.session, container) is None:  # a cache, or a queue
+        return
+    folder = state_folder() / project.name
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    backup = await back_up(context.session, project, name, str(folder), context.emit)
+    context.emit(Note(f"{name} is backed up in {backup.file} ({size(backup.bytes)})"))

@@ -1,0 +1,116 @@
+"""`ftl deploy --backup`: when the dumps are made, and what a failed one stops."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from ftl.config.models.project import Dependency, Hook
+from ftl.deploy.apply.context import DeployContext, Resources
+from ftl.deploy.apply.executor import Executor
+from ftl.deploy.apply.runners import Runners
+from ftl.deploy.backend import STANDALONE, Backend
+from ftl.deploy.plan.model import Plan, Stage
+from ftl.deploy.request import DeployRequest
+from ftl.engine import labels
+from ftl.engine.values import ContainerSpec
+from ftl.errors import FtlError
+from ftl.host.fleet import Fleet
+from ftl.host.session import Session
+from ftl.operations.databases import deploy_backup
+from ftl.operations.databases.deploy_backup import BackUp, with_backups
+from tests.support.fake_engine import FakeEngine
+from tests.support.fake_machine import Answer, FakeMachine
+from tests.unit.deploy.world import INFO, container, dependency, kinds, plan, project, record, server, service
+
+if TYPE_CHECKING:
+    from ftl.deploy.observe.state import Observed
+    from ftl.deploy.plan.planner import Inputs
+    from ftl.engine.api import Engine
+    from ftl.events import Event
+    from ftl.ssh.machine import Machine
+
+ASKED = project(
+    replace(service(), hooks=replace(service().hooks, pre=Hook(remote="migrate"))),
+    dependencies=(Dependency(name="db", image="postgres:16"), Dependency(name="cache", image="redis:7")),
+)
+
+REQUEST = DeployRequest(ASKED, Path())
+
+
+def planned(observed: Observed, content: str = "sha256:one") -> Plan:
+    """The plan of a deploy with backups."""
+    backend = Backend(lambda _request, _inputs, found: plan(ASKED, found, content), STANDALONE.runners)
+    return with_backups(backend).plan(REQUEST, cast("Inputs", None), observed)
+
+
+def deployed() -> Observed:
+    """A server on which the project is live, and its database is there."""
+    boxes = (*container(ASKED, "web", "r1"), dependency(ASKED, "db"))
+    return server(ASKED, *boxes, live={"web": "r1"}, releases=(record("r1", web="r1"),))
+
+
+def test_dumps_are_made_before_dependencies_and_hooks_change() -> None:
+    """And after the images are on the server, which may take long; a dependency that is new has nothing to dump."""
+    made = planned(deployed(), "sha256:two")
+    names = kinds(made)
+    assert [step.service for step in made.steps if isinstance(step, BackUp)] == ["db"]
+    assert names.index("SendImages") < names.index("BackUp") < names.index("StartDependency")
+    assert names.index("BackUp") < names.index("RunHook") < names.index("Switch")
+
+
+def test_a_deploy_that_has_nothing_to_do_makes_no_dump() -> None:
+    """Nothing can go wrong with the data. Neither does the first one, which finds none."""
+    asked = replace(ASKED, dependencies=())
+    boxes = container(asked, "web", "r1")
+    observed = server(asked, *boxes, live={"web": "r1"}, releases=(record("r1", web="r1"),))
+    backend = with_backups(Backend(lambda *_: plan(asked, observed), STANDALONE.runners))
+    assert backend.plan(REQUEST, cast("Inputs", None), observed).empty
+    assert "BackUp" not in kinds(planned(server(ASKED, ready=False)))
+
+
+def test_the_backend_runs_all_steps_of_the_deploy_and_its_own() -> None:
+    """The deploy's table lacks only that."""
+    assert set(with_backups(STANDALONE).runners) == {*STANDALONE.runners, BackUp}
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_dump_that_fails_ends_the_deploy(
+    fails: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing after it is done. Its file is in the user's folder, which nobody else reads; a cache has none."""
+    monkeypatch.setattr(deploy_backup, "state_folder", lambda: tmp_path / "backups")
+    machine, engine = FakeMachine(), FakeEngine(images=["db"])
+    machine.answers = [
+        (("sh detect",), Answer(0, b"pg_dump\n")),
+        (("sh pg_dump",), Answer(1 if fails else 0, b"PGDMP" + b"x" * 600, b"disk full" if fails else b"")),
+    ]
+    events: list[Event] = []
+
+    async def scenario() -> None:
+        marks = {labels.PROJECT: "shop", labels.SERVICE: "db", labels.ROLE: labels.ROLE_DEPENDENCY}
+        await engine.create("shop-db", ContainerSpec(image="db", labels=marks))
+        engine.by_name["shop-db"].state = "running"
+        session = Session("server", cast("Machine", machine), cast("Engine", engine), INFO)
+        made = Plan("server", "shop", "r2", (), (Stage("backups", ((BackUp("db"),),)),))
+        resources = Resources(ASKED, tmp_path)
+        context = DeployContext(
+            ASKED, tmp_path, Fleet([session]), session, server(ASKED), "r2", events.append, resources
+        )
+        await Executor(made, Runners(deploy_backup.RUNNERS), context).run()
+
+    if fails:
+        with pytest.raises(FtlError, match="the backup of db failed") as caught:
+            asyncio.run(scenario())
+        assert caught.value.cause == "disk full"
+        assert list((tmp_path / "backups" / "shop").iterdir()) == []
+        return
+    asyncio.run(scenario())
+    folder = tmp_path / "backups" / "shop"
+    (file,) = folder.iterdir()
+    assert (file.name.startswith("db-2"), file.stat().st_mode & 0o777) == (True, 0o600)
+    assert folder.stat().st_mode & 0o777 == 0o700
