@@ -1,0 +1,1 @@
+"""Cross-field validation, a module per noun."""

@@ -1,0 +1,42 @@
+"""Context of the cross-field checks: the project, the places of its values, the report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.config.yaml.marks import Marks
+from ftl.dataclass import dataclass
+
+if TYPE_CHECKING:
+    from ftl.config.models.project import Project, Service
+    from ftl.config.read.reader import Reader
+    from ftl.config.yaml.marks import Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """A project that is checked: its values, their places, and the report of problems."""
+
+    project: Project
+    reader: Reader
+
+    def mark(self, *path: str | int) -> Mark:
+        """The place of a value, or of the nearest section around it that the files give."""
+        return Marks(self.reader.marks).nearest(*path)
+
+    def is_given(self, *path: str | int) -> bool:
+        """Whether the files give a value."""
+        return path in self.reader.marks
+
+    def is_missing(self, *path: str | int) -> bool:
+        """Whether a section that the files give has nothing under a key."""
+        return path[:-1] in self.reader.sections and path not in self.reader.marks
+
+    def report(self, mark: Mark, message: str, hint: str | None = None) -> None:
+        """Report a problem."""
+        self.reader.report(mark, message, hint)
+
+
+def label(service: Service) -> str:
+    """A service in a message."""
+    return f"the service {service.name}" if service.name else "the service"

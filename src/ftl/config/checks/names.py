@@ -1,0 +1,73 @@
+"""Names of services and dependencies: unique, and known in `depends_on`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ftl.config.checks.context import Checks
+    from ftl.config.models.project import Dependency, Service
+    from ftl.config.yaml.marks import KeyPath
+
+
+def names(checks: Checks) -> None:
+    """No two services or dependencies have one name: containers find each other by it."""
+    taken: dict[str, KeyPath] = {}
+    lists: dict[str, tuple[Service | Dependency, ...]] = {
+        "services": checks.project.services,
+        "dependencies": checks.project.dependencies,
+    }
+    for key, items in lists.items():
+        for index, item in enumerate(items):
+            path: KeyPath = (key, index, "name")
+            if item.name and item.name in taken:
+                first = taken[item.name]
+                kind = "service" if first[0] == "services" else "dependency"
+                mark = checks.mark(*path)
+                message = (
+                    f"the name {item.name} is taken by the {kind} at {checks.mark(*first).seen_from(mark)}"
+                )
+                checks.report(mark, message, "give one of them another name")
+            elif item.name:
+                taken[item.name] = path
+
+
+def start_order(checks: Checks) -> None:
+    """`depends_on` names other services, and none depends on itself in the end."""
+    services = {service.name: service for service in checks.project.services}
+    dependencies = {dependency.name for dependency in checks.project.dependencies}
+    circles: set[frozenset[str]] = set()
+    for index, service in enumerate(checks.project.services):
+        for number, name in enumerate(service.depends_on):
+            mark = checks.mark("services", index, "depends_on", number)
+            if name in dependencies:
+                message = f"depends_on: {name} is one of the dependencies"
+                checks.report(mark, message, "leave it out: dependencies are healthy before services start")
+            elif name not in services:
+                checks.report(mark, f"depends_on: there is no service {name}", _services(services))
+            elif (circle := _way_back(services, service.name, name)) and frozenset(circle) not in circles:
+                circles.add(frozenset(circle))
+                message = f"depends_on: {' -> '.join(circle)} is a circle"
+                checks.report(mark, message, "leave one of them out")
+
+
+def _services(names: Iterable[str]) -> str:
+    return f"the services: {', '.join(sorted(filter(None, names)))}"
+
+
+def _way_back(services: Mapping[str, Service], start: str, first: str) -> list[str]:
+    """Path from a service over one that it depends on back to itself; empty where there is none."""
+    ways = [[start, first]]
+    seen = {first}
+    while ways:
+        way = ways.pop(0)
+        if way[-1] == start:
+            return way
+        service = services.get(way[-1])
+        for name in service.depends_on if service is not None else ():
+            if name == start or name not in seen:
+                seen.add(name)
+                ways.append([*way, name])
+    return []

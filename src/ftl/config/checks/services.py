@@ -1,0 +1,95 @@
+"""Services: a port for requests, commands of hooks, files and secrets of builds."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ftl.config.checks.context import label
+
+if TYPE_CHECKING:
+    from ftl.config.checks.context import Checks
+    from ftl.config.models.project import Service
+    from ftl.config.models.service import BuildSecret
+    from ftl.config.yaml.marks import KeyPath
+
+_MAX_ARGUMENT = 128 * 1024
+"""Bytes from which on Linux refuses an argument or a variable of a program (execve(2), MAX_ARG_STRLEN)."""
+
+
+def service(checks: Checks, service: Service, path: KeyPath) -> None:
+    """A built image has no digest, requests have a port, and a hook has a command."""
+    if service.build is not None and service.image is not None and "@" in service.image:
+        hint = "write a tag: the built image gets its own digest"
+        checks.report(checks.mark(*path, "image"), "image has a digest, but build makes a new image", hint)
+    if checks.is_missing(*path, "port"):
+        needs = "routes" if service.routes else "a health_check" if service.health_check else None
+        if needs is not None:
+            message = f"{label(service)} has {needs} but no port"
+            checks.report(checks.mark(*path), message, "write `port`, the port that the app listens on")
+    if service.recreate and service.replicas > 1:
+        message = (
+            f"{label(service)} has {service.replicas} replicas, but `recreate: true`: it never runs twice"
+        )
+        hint = "remove `recreate` if they may use their data at the same time; else remove `replicas`"
+        checks.report(checks.mark(*path, "replicas"), message, hint)
+    _protocol(checks, service, path)
+    for name in ("pre", "post"):
+        hook = (*path, "hooks", name)
+        if checks.is_missing(*hook, "local") and checks.is_missing(*hook, "remote"):
+            checks.report(checks.mark(*hook), f"{name} has neither local nor remote")
+
+
+def _protocol(checks: Checks, service: Service, path: KeyPath) -> None:
+    """Only the proxy has routes, and only HTTP/1.1 has a path that can be probed."""
+    protocol, mark = service.protocol, checks.mark(*path, "protocol")
+    if protocol != "http" and checks.is_missing(*path, "port"):
+        checks.report(mark, f"{label(service)} has a protocol but no port", "write `port`")
+    if protocol == "tcp" and service.routes:
+        message = f"{label(service)} has routes, but its protocol is tcp"
+        hint = "take `routes` away; `forwards` publishes a port of the server for clients outside"
+        checks.report(checks.mark(*path, "routes"), message, hint)
+    if protocol != "http" and service.health_check is not None and service.health_check.path is not None:
+        message = f"{label(service)} has a health_check path, but its protocol is {protocol}"
+        hint = "leave the path out: the port must accept connections; `container.health_check` runs a command"
+        checks.report(checks.mark(*path, "health_check"), message, hint)
+
+
+def build(checks: Checks, service: Service, path: KeyPath) -> None:
+    """The files and secrets of a build exist."""
+    if service.build is None:
+        return
+    context = os.path.join(checks.reader.folder, service.build.context)  # noqa: PTH118
+    file = os.path.join(context, service.build.dockerfile)  # noqa: PTH118
+    if not os.path.isdir(context):  # noqa: PTH112 -- pathlib's raises for a name that is too long
+        message = f"context: there is no folder {service.build.context}"
+        hint = "it is the folder with the Dockerfile, relative to ftl.yaml"
+        checks.report(checks.mark(*path, "context"), message, hint)
+    elif not os.path.isfile(file):  # noqa: PTH113
+        key = "dockerfile" if checks.is_given(*path, "dockerfile") else "context"
+        message = f"dockerfile: there is no file {os.path.relpath(file, checks.reader.folder)}"
+        hint = (
+            "its path is relative to the context"
+            if key == "dockerfile"
+            else "write one, or run an existing image with `image: NAME` in place of `build`"
+        )
+        checks.report(checks.mark(*path, key), message, hint)
+    for index, secret in enumerate(service.build.secrets):
+        _build_secret(checks, secret, (*path, "secrets", index))
+    for name, value in service.build.args.items():
+        if len(f"{name}={value}".encode(errors="surrogateescape")) >= _MAX_ARGUMENT:
+            message = f"args: {name} is longer than {_MAX_ARGUMENT:,} bytes, which no program can be given"
+            hint = "pass it as a build secret, or copy a file"
+            checks.report(checks.mark(*path, "args", name), message, hint)
+
+
+def _build_secret(checks: Checks, secret: BuildSecret, path: KeyPath) -> None:
+    if secret.env is not None and secret.file is not None:
+        message = f"secrets: {secret.id} has both env and file"
+        checks.report(checks.mark(*path), message, "keep one of the two")
+    variable = secret.env or secret.id
+    variables = checks.reader.interpolator.variables
+    if secret.file is None and variable and variable not in variables:
+        message = f"the variable {variable} is not set: the build secret {secret.id} needs it"
+        problems = checks.reader.interpolator.problems
+        problems.add_unset(variable, checks.mark(*path, "env"), message, variables.advice(variable))
