@@ -233,7 +233,10 @@ class Deploys(RuleBasedStateMachine):
         """`ftl deploy SERVICE`."""
         name = self._name(which)
         services = self.files[name].services
-        self._run(name, only=(services[number % len(services)].name,), fault=fault)
+        only = services[number % len(services)].name
+        before = self._site_of_others(name, only)
+        self._run(name, only=(only,), fault=fault)
+        assert before is None or self._site_of_others(name, only) == before, "routes of another service"
 
     @precondition(lambda self: self.files)
     @rule(which=st.integers(0, 1), fault=st.none() | FAULTS)
@@ -274,6 +277,16 @@ class Deploys(RuleBasedStateMachine):
                 self._converged(name)
 
     # --- work ---------------------------------------------------------------------------------------
+
+    def _site_of_others(self, name: str, only: str) -> set[object] | None:
+        """Routes and names of a project's other services, as they apply; None without a site."""
+        site = run_async(observe(self.engine, INFO, name, "server")).site
+        if site is None:
+            return None
+        return {
+            *(one for one in site.routes if one.service != only),
+            *(one for one in site.internal if one.service != only),
+        }
 
     def _name(self, which: int) -> str:
         names = [name for name in self.pair if name in self.files]

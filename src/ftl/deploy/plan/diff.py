@@ -16,7 +16,7 @@ from ftl.deploy.plan.changes import (
 )
 from ftl.deploy.plan.desired.sources import BuiltImage, ImageOnServer, NamedImage, PinnedImage, source_of
 from ftl.deploy.plan.jobs import JobsDiff, Owner, jobs_diff, resumed_jobs
-from ftl.deploy.plan.sites import target_site, transitional_site, with_stored_tls
+from ftl.deploy.plan.sites import target_site, transitional_site, with_other_services, with_stored_tls
 from ftl.deploy.plan.start_order import named_early
 from ftl.deploy.replicas import alias_of, generation_name, generation_of
 from ftl.engine import labels
@@ -26,9 +26,9 @@ from ftl.proxy.names import release_alias
 from ftl.proxy.site import Site, conflicts
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping
 
-    from ftl.config import Project, Service
+    from ftl.config import Project
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.changes import RemovedService
     from ftl.deploy.plan.desired.sources import ImageSource
@@ -275,16 +275,19 @@ def diff(
         else jobs_diff(project, observed, owners, partial=bool(only))
     )
     target = transitional = None
-    if any(service.proxied_port for service in project.services):
+    with_port = any(service.proxied_port for service in project.services)
+    if with_port or (only and not request.same_release and observed.site is not None):
         serving = {service.name for service in selected}
         serving |= {service.name for service in project.services if observed.serves(service.name)}
         target = target_site(project, observed, serving, files)
+        if only:
+            target = with_other_services(target, observed, {service.name for service in selected})
         if request.keep_tls:
             target = with_stored_tls(target, observed)
         if request.same_release:
             target = _unchanged_site(observed) or target
         _refuse_conflicts(target, observed)
-    leaves_proxy = target is None and not request.same_release and _gives_up_site(observed, selected, only)
+    leaves_proxy = not (with_port or request.same_release) and _is_left(observed, target)
     if leaves_proxy and observed.site is not None and observed.proxy is not None and observed.proxy.running:
         target = Site(project.name, observed.site.subnets, tls=observed.site.tls)
     makes_release = not request.same_release and bool(
@@ -316,14 +319,10 @@ def diff(
     )
 
 
-def _gives_up_site(observed: Observed, selected: Sequence[Service], only: Collection[str]) -> bool:
-    """Whether the proxy has something of a project without ports, and no service that stays needs it."""
-    proxy = observed.proxy
-    if proxy is None or not proxy.has_traces(observed.project):
-        return False
-    named = {name.service for name in observed.site.all_internal} if observed.site is not None else set()
-    stay = {name for name in named if only and observed.serves(name)}
-    return stay <= {service.name for service in selected}
+def _is_left(observed: Observed, target: Site | None) -> bool:
+    """Whether the proxy has something of a project that no service needs any more."""
+    needed = target is not None and target.internal
+    return not needed and observed.proxy is not None and observed.proxy.has_traces(observed.project)
 
 
 def _unchanged_site(observed: Observed) -> Site | None:

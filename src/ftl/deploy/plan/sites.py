@@ -30,6 +30,31 @@ def target_site(project: Project, observed: Observed, serving: Collection[str], 
     return replace(site, maintenance=observed.site.maintenance) if observed.site is not None else site
 
 
+def with_other_services(target: Site, observed: Observed, selected: Collection[str]) -> Site:
+    """A site with the present routes of services that a partial deploy leaves alone.
+
+
+    Whatever ftl.yaml says of them by now: what runs listens on the port that it was deployed with.
+    """
+    known = observed.site
+    if known is None:
+        return target
+    routes = [one for one in target.routes if one.service in selected]
+    routes += [one for one in known.routes if one.service not in selected]
+    internal = [one for one in target.internal if one.service in selected]
+    internal += [one for one in known.internal if one.service not in selected]
+    h2c = {name for name in target.h2c if name in selected} | {
+        name for name in known.h2c if name not in selected
+    }
+    return replace(
+        target,
+        routes=tuple(sorted(routes, key=lambda route: (route.host, route.path))),
+        internal=tuple(sorted(internal, key=lambda name: name.service)),
+        h2c=tuple(sorted(h2c)),
+        redirects=known.redirects,
+    )
+
+
 def with_stored_tls(target: Site, observed: Observed) -> Site:
     """A site with the certificate and the authority that the proxy has already."""
     known = observed.site

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.config.models.project import Dependency, Project, Route
+from ftl.config.models.project import Dependency, Project, Route, Service
 from ftl.deploy.plan import steps as s
 from ftl.engine import labels
 from ftl.engine.values import Container, Image, Mount, Volume
@@ -327,6 +327,32 @@ def test_a_partial_deploy_sets_no_route_to_what_it_does_not_start() -> None:
     there = replace(there, proxy=replace(there.proxy, sites={"shop": site}))
     found = plan(asked, there, only=("web",))
     assert not any(isinstance(step, s.ApplySite) and len(step.site.routes) > 1 for step in found.steps)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        service("api", port=9000),
+        service("api", port=None, routes=()),
+        service("api", protocol="h2c"),
+        service("api", routes=(Route(path="/other"),)),
+        None,
+    ],
+    ids=["port", "no port", "protocol", "route", "gone"],
+)
+def test_a_partial_deploy_leaves_the_routes_of_other_services(changed: Service | None) -> None:
+    """They run as they were deployed, on the port that they had; ftl.yaml may say otherwise by now."""
+    before = project(service("web"), service("api"))
+    running = (*container(before, "web", "r1"), *container(before, "api", "r1"))
+    there = server(before, *running, live={"web": "r1", "api": "r1"})
+    after = project(service("web"), *([changed] if changed is not None else []))
+    assert plan(after, there, only=("web",)).empty
+    sites = [
+        step.site
+        for step in plan(after, there, "sha256:two", only=("web",)).steps
+        if isinstance(step, s.ApplySite)
+    ]
+    assert sites == []
 
 
 def test_a_partial_deploy_replaces_no_dependency_and_keeps_the_rest_of_the_record() -> None:
