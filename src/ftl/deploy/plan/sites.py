@@ -33,7 +33,6 @@ def target_site(project: Project, observed: Observed, serving: Collection[str], 
 def with_other_services(target: Site, observed: Observed, selected: Collection[str]) -> Site:
     """A site with the present routes of services that a partial deploy leaves alone.
 
-
     Whatever ftl.yaml says of them by now: what runs listens on the port that it was deployed with.
     """
     known = observed.site
