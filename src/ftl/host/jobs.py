@@ -150,13 +150,14 @@ def _state(
         problem = "its labels cannot be read: deploy again"
     elif cut is not None:
         problem = "the deploy that replaces it did not end: deploy again"
-    elif not stopped:
-        following = _rfc3339(next(schedule.after(now, zone)))
-        created = datetime.fromtimestamp(live.created, UTC)
-        if not running and not stopped:
-            problem = _missed(schedule.before(now - GRACE, zone), created, last) or _failed(
-                newest, last, limit
-            )
+    else:
+        missed = ""
+        if not stopped:
+            following = _rfc3339(next(schedule.after(now, zone)))
+            created = datetime.fromtimestamp(live.created, UTC)
+            missed = _missed(schedule.before(now - GRACE, zone), created, last)
+        if not running:
+            problem = missed or _failed(newest, last, limit)
     return JobState(
         name=name,
         service=live.labels[labels.SERVICE],

@@ -58,7 +58,7 @@ def job(
     for name in names:
         asyncio.run(engine.create(name, spec))
         engine.by_name[name].created = round(datetime.fromisoformat(created).replace(tzinfo=UTC).timestamp())
-    engine.times["shop.job.nightly"] = (started, finished, code, running)
+    engine.times[names[0]] = (started, finished, code, running)
     if old:
         engine.times["shop.job.nightly.old-1"] = old
     (found,) = asyncio.run(read_jobs(engine, "shop", now=datetime.fromisoformat(now).replace(tzinfo=UTC)))
@@ -69,6 +69,8 @@ def test_a_stopped_job_is_not_due() -> None:
     """Its service was stopped, and it with it."""
     stopped = job(suffix=".stopped")
     assert (stopped.stopped, stopped.next, stopped.problem) == (True, "", "")
+    failed = job("2026-03-01T03:15:00Z", "2026-03-01T03:16:00Z", 3, suffix=".stopped")
+    assert failed.problem == "its last run ended with status 3"
 
 
 def test_a_job_that_ran_is_well() -> None:
