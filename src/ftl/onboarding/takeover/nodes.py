@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ftl.config.values.scalars import InvalidValue
 from ftl.config.yaml.tree import MappingNode, Node, ScalarNode, SequenceNode, is_null
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 _VARIABLE = re.compile(r"\$(?:(\$)|\{|([A-Za-z_][A-Za-z0-9_]*))")
 _NAME = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(:?[-?+])?")
@@ -107,3 +108,12 @@ def pairs(node: Node | None) -> dict[str, str | None]:
         return {key: None if is_null(value) else text(value) for key, value in entries(node).items()}
     split = [text(item).partition("=") for item in items(node)]
     return {name: value if separator else None for name, separator, value in split if name}
+
+
+def is_valid(parse: Callable[[str], object], written: str) -> bool:
+    """Whether ftl.yaml takes a text as a value."""
+    try:
+        parse(written)
+    except InvalidValue:
+        return False
+    return True

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ftl.config.values import scalars
 from ftl.config.yaml.tree import MappingNode
 from ftl.dataclass import dataclass
-from ftl.onboarding.takeover.nodes import entries, items, text
+from ftl.onboarding.takeover.nodes import entries, is_valid, items, text
 from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
@@ -65,7 +65,9 @@ def healthcheck(conversion: Conversion, key: str, node: Node) -> None:
         conversion.add(key, Verdict.LEFT_OUT, "it has no test")
         return
     port = conversion.keys.get("port")
-    usable = check.path is not None and _is_path(check.path) and not conversion.is_dependency
+    usable = (
+        check.path is not None and is_valid(scalars.probe_path, check.path) and not conversion.is_dependency
+    )
     if usable and port is not None and check.port in (None, port):
         conversion.keys["health_check"] = {"path": check.path}
         how = "health_check.path: a request over the network, with FTL's own intervals"
@@ -83,11 +85,3 @@ def healthcheck(conversion: Conversion, key: str, node: Node) -> None:
             section[name] = written
     conversion.keys["container"] = conversion.mapping("container") | {"health_check": section}
     conversion.add(key, Verdict.CHANGED, "container.health_check")
-
-
-def _is_path(path: str) -> bool:
-    try:
-        scalars.probe_path(path)
-    except scalars.InvalidValue:
-        return False
-    return True

@@ -10,7 +10,7 @@ from ftl.image.building.dockerfile import exposed_port
 from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.takeover import images
 from ftl.onboarding.takeover.compose.port_forms import parse_ports
-from ftl.onboarding.takeover.nodes import text
+from ftl.onboarding.takeover.nodes import is_valid, text
 from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
@@ -125,21 +125,12 @@ def find_port(conversion: Conversion) -> None:
 
 def _routes(conversion: Conversion) -> None:
     """Routes by labels; the first host of the file is the project's domain."""
-    valid = [(host, path) for host, path in conversion.labelled.routes if is_host(host)]
+    valid = [(host, path) for host, path in conversion.labelled.routes if is_valid(scalars.route_host, host)]
     draft = conversion.draft
     draft.domain = draft.domain or next((host for host, _ in valid), None)
     conversion.keys["routes"] = [
         {"path": path} | ({} if host == draft.domain else {"host": host}) for host, path in valid
     ] or [{"path": "/"}]
-
-
-def is_host(host: str) -> bool:
-    """Whether a text is a host name of a route."""
-    try:
-        scalars.route_host(host)
-    except scalars.InvalidValue:
-        return False
-    return True
 
 
 def _database_port(conversion: Conversion) -> int | None:

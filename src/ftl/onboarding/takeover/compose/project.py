@@ -17,7 +17,7 @@ from ftl.onboarding.takeover.compose.files import ComposeFiles
 from ftl.onboarding.takeover.compose.public import choose_public
 from ftl.onboarding.takeover.compose.service import convert
 from ftl.onboarding.takeover.draft import Draft
-from ftl.onboarding.takeover.nodes import Texts, entries, items, text
+from ftl.onboarding.takeover.nodes import Texts, entries, is_valid, items, text
 from ftl.onboarding.takeover.report import Verdict, by_hint
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def _kind(
             return _Kind("none", images.REPLACED.get(kind) or images.REPLACED[key])
         if not image:
             return _Kind("lost", "it has neither image nor build: write one of them")
-        if not _is_image(image):
+        if not is_valid(scalars.image, image):
             return _Kind("lost", f"`{image}` is not an image reference: a variable in it is not set")
     if scale_of(node) == 0:
         return _Kind("none", "it has 0 replicas")
@@ -168,14 +168,6 @@ def _kind(
     if node.get("build") is None and images.kind(image) in IMAGE_PORTS:
         return _Kind("dependency")
     return _Kind("service")
-
-
-def _is_image(reference: str) -> bool:
-    try:
-        scalars.image(reference)
-    except scalars.InvalidValue:
-        return False
-    return True
 
 
 def scale_of(node: MappingNode) -> int | None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.config.values import scalars
 from ftl.config.yaml.tree import SequenceNode
 from ftl.onboarding.names import project_name
-from ftl.onboarding.takeover.compose.ports import is_host
 from ftl.onboarding.takeover.draft import Draft
 from ftl.onboarding.takeover.kamal.accessories import accessories
 from ftl.onboarding.takeover.kamal.beside import take_over_beside
 from ftl.onboarding.takeover.kamal.conversion import Conversion
 from ftl.onboarding.takeover.kamal.erb import parse_configuration
-from ftl.onboarding.takeover.nodes import entries, items, text
+from ftl.onboarding.takeover.nodes import entries, is_valid, items, text
 from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
@@ -214,7 +214,12 @@ def _proxy(kamal: Conversion) -> None:
         if options.get("host")
         else [text(item) for item in items(options.get("hosts"))]
     )
-    hosts = [host for one in hosts for host in kamal.texts.resolve(one).split(",") if is_host(host)]
+    hosts = [
+        host
+        for one in hosts
+        for host in kamal.texts.resolve(one).split(",")
+        if is_valid(scalars.route_host, host)
+    ]
     keys["port"] = port
     kamal.draft.domain = hosts[0] if hosts else None
     prefix = text(options.get("path_prefix")) or "/"
