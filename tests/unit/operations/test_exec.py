@@ -176,3 +176,31 @@ def test_labels_of_parked_dependencies_do_not_count() -> None:
     run(add(engine, "shop-web", "web", role=labels.ROLE_DEPENDENCY))
     run(add(engine, "shop-web.new-r2", "web", role=labels.ROLE_DEPENDENCY))
     assert chosen(engine) == "shop-web"
+
+
+@pytest.mark.parametrize(
+    ("removed", "words"),
+    [(False, "web-r1 stopped (137), and the command with it"), (True, "web-r1 was removed")],
+)
+def test_a_container_that_stops_under_a_command_is_named(removed: bool, words: str) -> None:
+    """The command's status is kept: 137 where the engine killed it, 1 where it could not even start it."""
+    engine = run(deployed("shop-web-r1", "shop-web-r1-2"))
+
+    class Stopping(FakeMachine):
+        """The container ends between its choice and the command."""
+
+        async def attach(self, argv: Sequence[str], *, terminal: bool) -> int:
+            if removed:
+                await engine.remove("shop-web-r1", force=True)
+            else:
+                engine.by_name["shop-web-r1"].end(137, stopped=True)
+            return await super().attach(argv, terminal=terminal)
+
+    machine = Stopping()
+    machine.answer("ftl-exec", answer=Answer(exit_code=137))
+    status, events = executed(engine, machine, ["sleep", "60"])
+    assert status == 137
+    (note,) = events
+    assert isinstance(note, Note)
+    assert words in note.text
+    assert engine.by_name["shop-web-r1-2"].state == "running"
