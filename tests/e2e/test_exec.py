@@ -173,3 +173,24 @@ def test_exec(ftl: Callable[..., Project], server: Server) -> None:
             process.kill()
     wait_until_gone(server, "7772")
     wait_until_gone(server, "ftl-guard")
+
+    # One of three replicas dies: its command ends with it, and those in the others go on.
+    app.service()["replicas"] = 3
+    app.deploy().ok()
+    with (
+        app.project.start("exec", "web", "--replica", "1", "--", "sh", "-c", "sleep 7775; exit 9") as other,
+        app.project.start("exec", "web", "--replica", "2", "--", "sleep", "7776") as process,
+    ):
+        wait_until_runs(server, "sleep 7775")
+        wait_until_runs(server, "sleep 7776")
+        names = ("--filter", f"name=^{app.name}-web-r[0-9]+-2$", "--format", "{{.Names}}")
+        second = server.docker("ps", *names)
+        server.run("kill", "-9", server.docker("inspect", "-f", "{{.State.Pid}}", second))
+        errors = process.communicate(timeout=20)[1]
+        assert (process.returncode, "and the command with it" in errors) == (137, True), errors
+        assert other.poll() is None
+        assert app.get() == (200, "one")
+        server.run("pkill", "-f", "sleep 7775")
+        other.communicate(timeout=20)
+        assert other.returncode == 9
+    wait_until_gone(server, "ftl-guard")

@@ -70,8 +70,8 @@ class LabProject:
 
     @property
     def domain(self) -> str:
-        """The project's domain."""
-        return f"{self.name}.example.com"
+        """The project's domain; no domain has an underscore."""
+        return f"{self.name.replace('_', '.')}.example.com"
 
     def service(self, name: str = "web") -> dict[str, Any]:
         """Section of a service in the config, which tests change."""

@@ -1,0 +1,83 @@
+"""Two projects and two environments on one server, whose names differ by one character."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.e2e.support.project import LabProject, lab_project, visitors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lab.servers import Server
+    from tests.harness import Project
+
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("busybox", "proxy_image")]
+
+
+def belongings(app: LabProject) -> dict[str, str]:
+    """IDs of all that the server has under the project's label, and its volumes with their content."""
+    listed = {
+        kind: app.server.docker(kind, "ls", "--quiet", "--filter", f"label=ftl.project={app.name}")
+        for kind in ("container", "network", "volume", "image")
+    }
+    for volume in listed["volume"].split():
+        folder = app.server.docker("volume", "inspect", "-f", "{{.Mountpoint}}", volume)
+        listed[volume] = app.server.run("sh", "-c", f"cat {folder}/*").stdout.decode()
+    return listed
+
+
+def test_neighbours_with_similar_names_do_not_touch_each_other(
+    ftl: Callable[..., Project], server: Server
+) -> None:
+    """`x` and its environment `x-staging`, and a project `x_staging` with one of its own."""
+    first = lab_project(ftl, server, volumes=["data:/data"])
+    staging = replace(first, name=f"{first.name}-staging")
+    first.project.write(
+        {"ftl.staging.yaml": {"project": {"domain": staging.domain}, "services": [{"name": "web"}]}}
+    )
+    other = replace(first, name=f"{first.name}_staging", config={**first.config})
+    other.config["project"] = {"name": other.name, "domain": other.domain}
+    apps = (first, staging, other)
+    for app in apps:
+        first.version(app.name)
+        app.deploy(*(("-e", "staging") if app is staging else ())).ok()
+        write = ("sh", "-c", f"echo {app.name} > /data/owner")
+        app.run("exec", "web", *(("-e", "staging") if app is staging else ()), "--", *write).ok()
+    before = {app.name: belongings(app) for app in apps}
+    for app in apps:
+        assert app.get() == (200, app.name)
+        assert app.containers() == [f"{app.name}-web-r1"]
+        assert before[app.name][f"{app.name}_data"].strip() == app.name
+
+    # A volume of the first would have the name of one of the other.
+    first.config["volumes"] = ["data", "staging_data"]
+    refused = first.deploy()
+    assert refused.exit_code == 2
+    assert f"is taken by project {other.name}" in refused.result["error"]["message"]
+    del first.config["volumes"]
+
+    with visitors(first, 2) as one, visitors(other, 2) as two:
+        first.version("next")
+        assert staging.deploy("-e", "staging").ok().result["release"] == "r2"
+        for command in (
+            ("restart",),
+            ("scale", "web=2"),
+            ("scale", "web=1"),
+            ("prune",),
+            ("stop",),
+            ("start",),
+        ):
+            staging.run(command[0], "--json", "-e", "staging", *command[1:]).ok()
+        removed = staging.run("remove", "--json", "-e", "staging", "--volumes", "--yes").ok().result
+    assert (one.failures, two.failures) == ({}, {})
+    assert (one.seen, two.seen) == ({first.name}, {other.name})
+    assert removed["removed"]["volumes"] == [f"{staging.name}_data"]
+    assert not any(belongings(staging).values())
+    assert {app.name: belongings(app) for app in (first, other)} == {
+        app.name: before[app.name] for app in (first, other)
+    }
+    released = first.run("releases", "--json").ok().result["releases"]
+    assert [release["release"] for release in released] == ["r1"]
