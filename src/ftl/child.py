@@ -266,8 +266,7 @@ async def _lines(process: Process) -> AsyncIterator[str]:
 
 async def _end(process: Process) -> None:
     """End a child's process group, if the child still runs."""
-    if process.returncode is not None:
-        return
+    signalled = False
     for number, seconds in (
         (signal.SIGINT, INTERRUPT_SECONDS),
         (signal.SIGTERM, TERM_SECONDS),
@@ -275,13 +274,15 @@ async def _end(process: Process) -> None:
     ):
         if process.returncode is not None:
             break
+        signalled = True
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await _drain(process)
-    # What a shell has in the background ignores SIGINT (POSIX, 2.11), which ended the shell itself.
-    signal_group(process.pid, signal.SIGKILL)
+    if signalled:
+        # What a shell has in the background ignores SIGINT (POSIX, 2.11), which ended the shell itself.
+        signal_group(process.pid, signal.SIGKILL)
 
 
 async def _drain(process: Process) -> None:

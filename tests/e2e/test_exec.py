@@ -190,7 +190,7 @@ def test_exec(ftl: Callable[..., Project], server: Server) -> None:
         assert (process.returncode, "and the command with it" in errors) == (137, True), errors
         assert other.poll() is None
         assert app.get() == (200, "one")
-        server.run("pkill", "-f", "sleep 7775")
+        server.run("pkill", "-x", "-f", "sleep 7775")
         other.communicate(timeout=20)
         assert other.returncode == 9
     wait_until_gone(server, "ftl-guard")

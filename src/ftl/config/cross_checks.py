@@ -14,7 +14,7 @@ from ftl.errors import ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ftl.config.models.project import Project
+    from ftl.config.models.project import Build, Project
     from ftl.config.read.reader import Reader
     from ftl.config.yaml.marks import KeyPath
     from ftl.errors import Problem
@@ -45,6 +45,7 @@ def check(project: Project, reader: Reader) -> None:
         containers.mounts(checks, service, path)
         containers.container(checks, service, path)
     for index, dependency in enumerate(project.dependencies):
+        services.build(checks, dependency, ("dependencies", index, "build"))
         containers.mounts(checks, dependency, ("dependencies", index))
         containers.container(checks, dependency, ("dependencies", index))
 
@@ -56,11 +57,15 @@ def check_secret_files(project: Project, root: Path) -> None:
         ConfigError: One does not.
     """
     problems: list[Problem] = []
-    for index, service in enumerate(project.services):
-        for number, secret in enumerate(service.build.secrets if service.build else ()):
+    items: list[tuple[str, int, Build | None]] = [
+        *(("services", index, service.build) for index, service in enumerate(project.services)),
+        *(("dependencies", index, each.build) for index, each in enumerate(project.dependencies)),
+    ]
+    for section, index, build in items:
+        for number, secret in enumerate(build.secrets if build else ()):
             file = root / secret.file if secret.file else None
             if file is not None and (file.is_dir() or not file.exists()):  # /dev/null is an empty secret
-                path: KeyPath = ("services", index, "build", "secrets", number, "file")
+                path: KeyPath = (section, index, "build", "secrets", number, "file")
                 message = f"secrets: there is no file {secret.file}"
                 problems.append(
                     project.marks.problem(message, *path, hint="its path is relative to ftl.yaml")

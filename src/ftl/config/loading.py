@@ -73,7 +73,7 @@ def load(
         raise ConfigError(found)
     volumes = _volumes(project)
     return replace(
-        project,
+        _with_built_names(project),
         environment=environment,
         secret_users=secrets.used_by,
         secret_values={name: variable.value for name, variable in source.items()} if fetch else {},
@@ -214,6 +214,15 @@ def _sandbox_proxy(proxy: Proxy) -> Proxy:
     redirect: a sandbox has HTTPS on another port, and the redirect would lead to the real server.
     """
     return replace(proxy, tls="internal") if proxy.tls == "auto" else proxy
+
+
+def _with_built_names(project: Project) -> Project:
+    """The project with the name that a build gives the image of a dependency."""
+    dependencies = tuple(
+        replace(one, image=f"{project.name}-{one.name}:latest") if one.build is not None else one
+        for one in project.dependencies
+    )
+    return replace(project, dependencies=dependencies)
 
 
 def _volumes(project: Project) -> tuple[str, ...]:

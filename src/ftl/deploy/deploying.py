@@ -11,7 +11,7 @@ from ftl.aio import gather2
 from ftl.dataclass import dataclass
 from ftl.deploy.apply.context import Traffic
 from ftl.deploy.backend import STANDALONE
-from ftl.deploy.inputs import author, built_images
+from ftl.deploy.inputs import author, built_images, with_built_dependencies
 from ftl.deploy.observe.state import observe
 from ftl.deploy.operation import Operation, run
 from ftl.deploy.plan.planner import Inputs
@@ -158,6 +158,8 @@ async def _prepared(
         (built, observed), by = await gather2(
             gather2(built_images(request, platform, emit), observed_now(session)), author(request.root)
         )
+        request = with_built_dependencies(request, built)
+        project = request.project
         inputs = Inputs(by, built, files)
         operation = Operation(
             command=" ".join(("deploy", *request.services, *(("--end-hold",) if request.end_hold else ()))),

@@ -6,10 +6,12 @@ import getpass
 import os
 import platform as this_platform
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl import __version__
 from ftl.aio import gather, gather2
+from ftl.deploy.names import dependency_tag
 from ftl.deploy.origin import git_origin, git_subject
 from ftl.deploy.plan.desired.sources import BuiltImage
 from ftl.deploy.request import Author
@@ -23,6 +25,7 @@ from ftl.image.registry.build_logins import build_logins
 from ftl.image.registry.keyring import Keyring
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from ftl.config import Project, Service
@@ -32,7 +35,9 @@ if TYPE_CHECKING:
 
 
 async def built_images(request: DeployRequest, platform: str, emit: Emit) -> dict[str, BuiltImage]:
-    """Build the images of the services that are built here, or find those of the last build.
+    """Build the images of the services and dependencies that are built here, or find the last ones.
+
+    Those of dependencies get a tag with their content, see `with_built_dependencies`.
 
     Args:
         request: What is asked for.
@@ -46,6 +51,7 @@ async def built_images(request: DeployRequest, platform: str, emit: Emit) -> dic
     project, root = request.project, request.root
     selected = project.select_services(request.services)
     services = [service for service in selected if service.build is not None]
+    services += project.built_dependencies
     if not services:
         return {}
     from ftl.engine.api import Engine  # loaded while ssh connects
@@ -55,7 +61,9 @@ async def built_images(request: DeployRequest, platform: str, emit: Emit) -> dic
             found = await gather(
                 last_build(project, service, engine, root=root, emit=emit) for service in services
             )
-            return {service.name: image for service, image in zip(services, found, strict=True)}
+            last = {service.name: image for service, image in zip(services, found, strict=True)}
+            await _tag_dependencies(engine, project, last)
+            return last
         keyring = Keyring(project.registries, root=root, environ=os.environ)
         async with build_logins(
             services, project.registries, keyring, root=root, environ=os.environ
@@ -69,7 +77,34 @@ async def built_images(request: DeployRequest, platform: str, emit: Emit) -> dic
                 emit=emit,
                 docker_config=docker_config,
             )
-        return {name: BuiltImage(result.image.id, result.content_id) for name, result in built.items()}
+        images = {name: BuiltImage(result.image.id, result.content_id) for name, result in built.items()}
+        await _tag_dependencies(engine, project, images)
+        return images
+
+
+async def _tag_dependencies(engine: Engine, project: Project, images: Mapping[str, BuiltImage]) -> None:
+    for dependency in project.built_dependencies:
+        image = images[dependency.name]
+        await engine.tag(image.id, dependency_tag(project.name, dependency.name, image.content))
+
+
+def with_built_dependencies(request: DeployRequest, images: Mapping[str, BuiltImage]) -> DeployRequest:
+    """Name the built images of dependencies by their content.
+
+    A dependency is replaced when its image has another name, so one that is built again with the same content goes on.
+
+    Args:
+        request: What is asked for.
+        images: What `built_images` returned.
+    """
+    project = request.project
+    dependencies = tuple(
+        replace(one, image=dependency_tag(project.name, one.name, images[one.name].content))
+        if one.build is not None
+        else one
+        for one in project.dependencies
+    )
+    return replace(request, project=replace(project, dependencies=dependencies))
 
 
 async def last_build(

@@ -69,6 +69,11 @@ def parked_job(container: Container) -> str:
     return f"{job_name(project, job)}.old-{container.id[:12]}"
 
 
+def dependency_tag(project: str, dependency: str, content: str) -> str:
+    """Tag of a dependency's built image: PROJECT-NAME:c followed by the beginning of its content ID."""
+    return f"{project}-{dependency}:c{content.removeprefix('sha256:')[:12]}"
+
+
 def volume_name(project: str, volume: str) -> str:
     """A project's named volume as the engine knows it."""
     return f"{project}_{volume}"

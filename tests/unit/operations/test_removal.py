@@ -18,6 +18,7 @@ from ftl.host.session import Session
 from ftl.operations.changes.prune import plan_prune
 from ftl.operations.changes.remove import belongings, plan_remove
 from ftl.proxy.names import project_network
+from ftl.releases.record import DependencyRecord
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.unit.deploy.world import INFO, container, dependency, first, kinds, project, server, service
@@ -79,6 +80,26 @@ def test_prune_removes_networks_of_the_project_that_nothing_is_in() -> None:
     removal = first(plan_prune(observed, (), keep=2), RemoveNetworks)
     assert isinstance(removal, RemoveNetworks)
     assert removal.networks == ("ftl-p-shop-old",)
+
+
+def test_prune_drops_tags_of_built_dependencies_that_no_release_needs() -> None:
+    """The one that runs, and that of a kept release, stay; so do the user's own tags."""
+    observed = pruned()
+    tags = [f"shop-db:c{digit * 12}" for digit in "abcd"]
+    images = tuple(
+        replace(ours(image("r9")), id=f"sha256:{tag}", tags=(tag, f"mine/{number}:1"))
+        for number, tag in enumerate(tags)
+    )
+    kept = replace(observed.releases[-1], dependencies={"db": DependencyRecord(tags[1], "")})
+    db = replace(observed.containers[0], id="db", name="shop-db", image=tags[0])
+    observed = replace(
+        observed,
+        images=(*observed.images, *images[:3]),
+        releases=(*observed.releases[:-1], kept),
+        containers=(*observed.containers, db),
+    )
+    found = leftovers(observed, images[3:], keep=2)
+    assert {tag for tag in found.tags if tag.startswith("shop-db")} == {tags[2], tags[3]}
 
 
 def test_prune_of_a_tidy_server_does_nothing() -> None:

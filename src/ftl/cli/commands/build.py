@@ -114,8 +114,11 @@ def _chosen(project: Project, names: tuple[str, ...]) -> list[Service]:
     """
     from ftl.errors import UsageError
 
-    chosen = project.select_services(names)
-    buildable = [service for service in project.services if service.build is not None]
+    built = project.built_dependencies
+    buildable = [*(service for service in project.services if service.build is not None), *built]
+    services = [name for name in names if name not in {each.name for each in built}]
+    chosen = [*project.select_services(services)] if services or not names else []
+    chosen += [each for each in built if not names or each.name in names]
     for service in chosen if names else ():
         if service not in buildable:
             others = ", ".join(other.name for other in buildable) or "none"

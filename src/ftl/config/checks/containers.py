@@ -24,7 +24,7 @@ def mounts(checks: Checks, item: Service | Dependency, path: KeyPath) -> None:
             message = f"volumes: {target} is given twice"
             checks.report(checks.mark(*path, "volumes", index), message, "mount one volume there")
         taken.add(target)
-    if item.image is None or getattr(item, "build", None) is not None:
+    if item.image is None or item.build is not None:
         return
     unused = unused_mount(item.image, item.env, taken)
     if unused is not None:

@@ -9,7 +9,7 @@ from ftl.config.checks.context import label
 
 if TYPE_CHECKING:
     from ftl.config.checks.context import Checks
-    from ftl.config.models.project import Service
+    from ftl.config.models.project import Dependency, Service
     from ftl.config.models.service import BuildSecret
     from ftl.config.yaml.marks import KeyPath
 
@@ -55,14 +55,15 @@ def _protocol(checks: Checks, service: Service, path: KeyPath) -> None:
         checks.report(checks.mark(*path, "health_check"), message, hint)
 
 
-def build(checks: Checks, service: Service, path: KeyPath) -> None:
+def build(checks: Checks, item: Service | Dependency, path: KeyPath) -> None:
     """The files and secrets of a build exist."""
-    if service.build is None:
+    build = item.build
+    if build is None:
         return
-    context = os.path.join(checks.reader.folder, service.build.context)  # noqa: PTH118
-    file = os.path.join(context, service.build.dockerfile)  # noqa: PTH118
+    context = os.path.join(checks.reader.folder, build.context)  # noqa: PTH118
+    file = os.path.join(context, build.dockerfile)  # noqa: PTH118
     if not os.path.isdir(context):  # noqa: PTH112 -- pathlib's raises for a name that is too long
-        message = f"context: there is no folder {service.build.context}"
+        message = f"context: there is no folder {build.context}"
         hint = "it is the folder with the Dockerfile, relative to ftl.yaml"
         checks.report(checks.mark(*path, "context"), message, hint)
     elif not os.path.isfile(file):  # noqa: PTH113
@@ -74,9 +75,9 @@ def build(checks: Checks, service: Service, path: KeyPath) -> None:
             else "write one, or run an existing image with `image: NAME` in place of `build`"
         )
         checks.report(checks.mark(*path, key), message, hint)
-    for index, secret in enumerate(service.build.secrets):
+    for index, secret in enumerate(build.secrets):
         _build_secret(checks, secret, (*path, "secrets", index))
-    for name, value in service.build.args.items():
+    for name, value in build.args.items():
         if len(f"{name}={value}".encode(errors="surrogateescape")) >= _MAX_ARGUMENT:
             message = f"args: {name} is longer than {_MAX_ARGUMENT:,} bytes, which no program can be given"
             hint = "pass it as a build secret, or copy a file"

@@ -260,7 +260,18 @@ class Dependency(ContainerSettings):
     name: str = field(
         metadata=key(field_types.NAME, "Unique in the project. Services reach it by this name.")
     )
-    image: str = field(metadata=key(field_types.IMAGE, "Pulled if the server does not have it."))
+    image: str = field(
+        metadata=key(
+            field_types.IMAGE, "Pulled if the server does not have it. Left out where `build` is given."
+        )
+    )
+    build: Build | None = field(
+        default=None,
+        metadata=key(
+            Nested(Build, "context"),
+            "How to build the image on this machine, in place of `image`: a database with an extension, for example.",
+        ),
+    )
     volumes: tuple[str, ...] = field(
         default=(),
         metadata=key(ListOf(field_types.VOLUME), "`NAME:/path[:ro]` or `/path/on/server:/path[:ro]`."),
@@ -395,6 +406,15 @@ class Project(Section):
     def name(self) -> str:
         """The project's name."""
         return self.project.name
+
+    @property
+    def built_dependencies(self) -> tuple[Service, ...]:
+        """The dependencies with a `build`, as the builder takes services."""
+        return tuple(
+            Service(name=dependency.name, build=dependency.build)
+            for dependency in self.dependencies
+            if dependency.build is not None
+        )
 
     def select_services(self, names: Sequence[str]) -> tuple[Service, ...]:
         """The services with these names; all of them if none is given.

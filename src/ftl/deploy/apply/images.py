@@ -173,6 +173,9 @@ async def _bring(
         The transfer; None where the server pulled.
     """
     transfers = await _transfers(context)
+    if transfers is not None and await _is_built(context, reference):
+        results = await transfers.send({reference: reference}, patience=GATHER_SECONDS, urgency=urgency)
+        return results[reference]
     with transfers.expect() if transfers is not None else nullcontext() as expected:
 
         def report(event: Event) -> None:
@@ -205,6 +208,14 @@ async def _bring(
     if context.info.store == "containerd":
         await _name_by_digest(context, reference, platform)
     return None
+
+
+async def _is_built(context: DeployContext, reference: str) -> bool:
+    """Whether FTL built the image here, of a dependency of this project: no registry has it."""
+    names = {f"{context.project.name}-{each.name}" for each in context.project.built_dependencies}
+    if reference.rpartition(":")[0] not in names:
+        return False
+    return await _engine_with(context, reference) is not None
 
 
 async def _name_by_digest(context: DeployContext, reference: str, platform: str) -> None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.diff import Diff
     from ftl.deploy.plan.model import Track
     from ftl.deploy.plan.steps import Step
-    from ftl.engine.values import Container
+    from ftl.engine.values import Container, Image
     from ftl.releases.record import ReleaseRecord
 
 DRAIN_SECONDS = 30.0
@@ -82,8 +82,17 @@ def tags_track(diff: Diff, tracks: Iterable[Track]) -> Track:
     tags = (
         *unused(diff.observed, starting, keep=keep - 1, removed=gone),  # the release being made is one more
         *unused(diff.observed, others, keep=keep, removed=gone),
+        *_built_dependencies(diff, keep - 1 if diff.makes_release else keep, gone),
     )
     return (DropTags(tags),) if tags else ()
+
+
+def _built_dependencies(diff: Diff, keep: int, removed: Set[str]) -> Iterator[str]:
+    """Tags of built dependencies that nothing needs; that of the image that starts now is needed."""
+    starts = {diff.dependency_image(change) for change in diff.dependencies}
+    for tag in unused_dependency_tags(diff.observed, diff.observed.images, keep=keep, removed=removed):
+        if tag not in starts:
+            yield tag
 
 
 def _removed(diff: Diff, step: Step) -> tuple[ContainerRef, ...]:
@@ -226,6 +235,27 @@ def unused(
         if image.id in used_ids and image.tags and set(image.tags) <= set(unused):
             unused.remove(max(image.tags, key=unused.index))
     return tuple(unused)
+
+
+def unused_dependency_tags(
+    observed: Observed, images: Iterable[Image], *, keep: int, removed: Set[str] = frozenset()
+) -> tuple[str, ...]:
+    """List tags of built images of dependencies that no container runs and no kept release names.
+
+    Args:
+        observed: The server.
+        images: Those of the server, or of this machine.
+        keep: Number of releases to keep, newest first.
+        removed: IDs of containers that are gone by then.
+    """
+    live = [record for record in observed.releases if record.outcome == "live"]
+    needed = {
+        entry.image for record in live[max(0, len(live) - keep) :] for entry in record.dependencies.values()
+    }
+    needed |= {container.image for container in observed.containers if container.id not in removed}
+    pattern = re.compile(re.escape(observed.project) + r"-[^/:]+:c[0-9a-f]{12}")
+    ours = (image for image in images if image.labels.get(labels.PROJECT) == observed.project)
+    return tuple(tag for image in ours for tag in image.tags if pattern.fullmatch(tag) and tag not in needed)
 
 
 COMPACT_AT = 100

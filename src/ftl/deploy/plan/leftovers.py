@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.deploy.plan.cleanup import outdated_records, unused
+from ftl.deploy.plan.cleanup import outdated_records, unused, unused_dependency_tags
 from ftl.engine import labels
 from ftl.proxy.names import project_network
 
@@ -58,13 +58,15 @@ def leftovers(observed: Observed, here: Iterable[Image], *, keep: int) -> Leftov
     used = {container.image for container in observed.containers if container.id not in gone}
     others = _tags_of(observed.project, observed.images, services - live.services.keys())
     tags = (*tags, *(tag for tag in others if tag not in kept | used))
+    tags = (*tags, *unused_dependency_tags(observed, observed.images, keep=keep, removed=gone))
     on_server = {tag for image in observed.images for tag in image.tags} - set(tags)
     only_here = (tag for tag in _tags_of(observed.project, here, services) if tag not in on_server)
+    built_here = unused_dependency_tags(observed, here, keep=keep, removed=gone)
     needed = {entry.image_id for record in _kept(observed, keep) for entry in record.services.values()}
     needed |= {container.image_id for container in observed.containers if container.id not in gone}
     return Leftovers(
         containers=containers,
-        tags=tuple(dict.fromkeys((*tags, *only_here))),
+        tags=tuple(dict.fromkeys((*tags, *only_here, *built_here))),
         images=_untagged(observed.project, observed.images, needed),
         images_here=_untagged(observed.project, here, frozenset()),
         records=outdated_records(observed, keep=keep),
@@ -131,7 +133,9 @@ def project_tags(project: str, images: Iterable[Image], *, latest: bool = False)
         images: Images of one machine.
         latest: PROJECT-SERVICE:latest too, the tag of the last build on this machine.
     """
-    pattern = re.compile(re.escape(project) + r"-[^/:]+:(?:r[0-9]+" + ("|latest)" if latest else ")"))
+    pattern = re.compile(
+        re.escape(project) + r"-[^/:]+:(?:r[0-9]+|c[0-9a-f]{12}" + ("|latest)" if latest else ")")
+    )
     ours = (image for image in images if _is_ours(image, project))
     return tuple(tag for image in ours for tag in image.tags if pattern.fullmatch(tag))
 

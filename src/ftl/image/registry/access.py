@@ -26,7 +26,7 @@ def pulled_images(project: Project) -> Mapping[str, tuple[str, ...]]:
     of the proxy. Docker Hub's official images are left out, because they are public.
     """
     images = [service.image for service in project.services if service.build is None and service.image]
-    images += [dependency.image for dependency in project.dependencies]
+    images += [each.image for each in project.dependencies if each.build is None]
     by_registry: dict[str, tuple[str, ...]] = {}
     for image in dict.fromkeys([*images, project.proxy.image]):
         if not references.qualified(image).startswith(_OFFICIAL_IMAGES):

@@ -53,7 +53,7 @@ def test_a_remote_hook_that_never_ends_is_stopped_and_removed(monkeypatch: pytes
     events: list[Event] = []
 
     async def scenario() -> None:
-        running = asyncio.create_task(hooks.run_hook(context(engine, events), hook("remote", "migrate")))
+        running = asyncio.ensure_future(hooks.run_hook(context(engine, events), hook("remote", "migrate")))
         await asyncio.sleep(1)
         engine.by_name[HOOK].log.append(LogLine("stdout", "2026-01-02T03:04:05Z", "waiting for a lock"))
         await running
@@ -74,8 +74,12 @@ def test_a_local_hook_that_never_ends_is_killed_with_its_children(
     monkeypatch.setattr(hooks, "HOOK_SECONDS", 1.0)
     command = "trap '' TERM; sleep 60 & echo $! $$ > pids; echo up; while :; do sleep 1; done"
     began = time.monotonic()
+
+    async def local_hook() -> None:
+        await hooks.run_hook(context(FakeEngine(), [], tmp_path), hook("local", command))
+
     with pytest.raises(HookFailed) as caught:
-        asyncio.run(hooks.run_hook(context(FakeEngine(), [], tmp_path), hook("local", command)))
+        asyncio.run(local_hook())
     assert caught.value.cause == "it was not done after 1 s"
     assert caught.value.details == ("up",)
     assert time.monotonic() - began < 30

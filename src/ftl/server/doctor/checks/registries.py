@@ -134,7 +134,7 @@ class Logins:
 def used_registries(project: Project) -> tuple[str, ...]:
     """The registries of a project's images and of ftl.yaml, as docker's config names them."""
     images = [service.image for service in project.services if service.image]
-    images += [dependency.image for dependency in project.dependencies]
+    images += [each.image for each in project.dependencies if each.build is None]
     of_images = [registry_of(image) for image in [*images, project.proxy.image]]
     return tuple(dict.fromkeys([*of_images, *(config_key(item.server) for item in project.registries)]))
 
