@@ -112,6 +112,23 @@ def test_a_dependency_starts_first_and_its_data_stays(ftl: Callable[..., Project
     assert server.docker("exec", f"{app.name}-db", "cat", "/data/file") == "kept"
     assert app.containers() == [f"{app.name}-db", f"{app.name}-web-r1"]
 
+    # Built here: sent without a pull, replaced only by another content, and the image before is dropped.
+    del dependency["image"]
+    dependency["build"] = "db"
+    first = app.deploy().ok().result["dependencies"]["db"]
+    assert (first["action"], first["image"].startswith(f"{app.name}-db:c")) == ("replaced", True)
+    assert app.deploy().ok().result["changed"] is False
+    app.project.write({"db/mark": "another"})
+    app.config["keep_releases"] = 1
+    second = app.deploy().ok().result["dependencies"]["db"]
+    assert (second["action"], second["bytes_sent"] > 0) == ("replaced", True)
+    assert server.docker("exec", f"{app.name}-db", "cat", "/mark", "/data/file").split() == [
+        "another",
+        "kept",
+    ]
+    tags = server.docker("images", "--format", "{{.Repository}}:{{.Tag}}", f"{app.name}-db").split()
+    assert tags == [second["image"]]
+
 
 def test_a_failing_hook_keeps_the_old_release(ftl: Callable[..., Project], server: Server) -> None:
     """A pre hook runs in the new image; when it fails nothing is switched and its output is shown."""

@@ -67,8 +67,6 @@ def test_neighbours_with_similar_names_do_not_touch_each_other(
             ("scale", "web=2"),
             ("scale", "web=1"),
             ("prune",),
-            ("stop",),
-            ("start",),
         ):
             staging.run(command[0], "--json", "-e", "staging", *command[1:]).ok()
         removed = staging.run("remove", "--json", "-e", "staging", "--volumes", "--yes").ok().result

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 async def built_images(request: DeployRequest, platform: str, emit: Emit) -> dict[str, BuiltImage]:
-    """Build the images of the services and dependencies that are built here, or find the last ones.
+    """Build the images of services and dependencies here, or find those of the last build.
 
     Those of dependencies get a tag with their content, see `with_built_dependencies`.
 

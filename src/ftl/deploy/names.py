@@ -70,7 +70,7 @@ def parked_job(container: Container) -> str:
 
 
 def dependency_tag(project: str, dependency: str, content: str) -> str:
-    """Tag of a dependency's built image: PROJECT-NAME:c followed by the beginning of its content ID."""
+    """Tag of a dependency's built image: PROJECT-NAME:c, the beginning of its content ID."""
     return f"{project}-{dependency}:c{content.removeprefix('sha256:')[:12]}"
 
 

@@ -240,7 +240,7 @@ def unused(
 def unused_dependency_tags(
     observed: Observed, images: Iterable[Image], *, keep: int, removed: Set[str] = frozenset()
 ) -> tuple[str, ...]:
-    """List tags of built images of dependencies that no container runs and no kept release names.
+    """List tags of built dependencies that no container runs and no kept release names.
 
     Args:
         observed: The server.
