@@ -112,7 +112,7 @@ def test_a_dependency_starts_first_and_its_data_stays(ftl: Callable[..., Project
     assert server.docker("exec", f"{app.name}-db", "cat", "/data/file") == "kept"
     assert app.containers() == [f"{app.name}-db", f"{app.name}-web-r1"]
 
-    # Built here: sent without a pull, replaced only by another content, and the image before is dropped.
+    # Built here: sent without a pull, replaced only by another content; a prune drops the image before.
     del dependency["image"]
     dependency["build"] = "db"
     first = app.deploy().ok().result["dependencies"]["db"]
@@ -126,6 +126,7 @@ def test_a_dependency_starts_first_and_its_data_stays(ftl: Callable[..., Project
         "another",
         "kept",
     ]
+    app.run("prune", "--json").ok()
     tags = server.docker("images", "--format", "{{.Repository}}:{{.Tag}}", f"{app.name}-db").split()
     assert tags == [second["image"]]
 
