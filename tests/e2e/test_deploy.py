@@ -98,7 +98,10 @@ def test_a_dependency_starts_first_and_its_data_stays(ftl: Callable[..., Project
     subprocess.run(
         ["/usr/bin/docker", "build", "-q", "-t", image, str(app.project.folder / "db")], check=True
     )
-    dependency = {"name": "db", "image": image, "ports": [5432], "volumes": ["data:/data"], "env": {"A": "1"}}
+    dependency = {
+        **{"name": "db", "image": image, "ports": [5432], "volumes": ["data:/data"], "env": {"A": "1"}},
+        "stop_signal": "KILL",  # as the first process, busybox's httpd ignores SIGTERM for 30 seconds
+    }
     app.config["dependencies"] = [dependency]
     made = app.deploy().ok().result["dependencies"]["db"]
     assert made["action"] == "created"
@@ -118,7 +121,7 @@ def test_a_dependency_starts_first_and_its_data_stays(ftl: Callable[..., Project
     first = app.deploy().ok().result["dependencies"]["db"]
     assert (first["action"], first["image"].startswith(f"{app.name}-db:c")) == ("replaced", True)
     assert app.deploy().ok().result["changed"] is False
-    app.project.write({"db/mark": "another"})
+    app.project.write({"db/mark": "another\n"})
     app.config["keep_releases"] = 1
     second = app.deploy().ok().result["dependencies"]["db"]
     assert (second["action"], second["bytes_sent"] > 0) == ("replaced", True)
