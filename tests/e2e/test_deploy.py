@@ -99,7 +99,11 @@ def test_a_dependency_starts_first_and_its_data_stays(ftl: Callable[..., Project
         ["/usr/bin/docker", "build", "-q", "-t", image, str(app.project.folder / "db")], check=True
     )
     dependency = {
-        **{"name": "db", "image": image, "ports": [5432], "volumes": ["data:/data"], "env": {"A": "1"}},
+        "name": "db",
+        "image": image,
+        "ports": [5432],
+        "volumes": ["data:/data"],
+        "env": {"A": "1"},
         "stop_signal": "KILL",  # as the first process, busybox's httpd ignores SIGTERM for 30 seconds
     }
     app.config["dependencies"] = [dependency]
