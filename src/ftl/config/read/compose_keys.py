@@ -46,7 +46,7 @@ SERVICE: dict[str, ComposeKey] = {
     "annotations": ComposeKey("FTL has none: write `labels`"),
     "attach": ComposeKey("leave it out: `ftl logs SERVICE` selects services"),
     "blkio_config": ComposeKey(_CGROUP),
-    "build": ComposeKey(forms=(VALUE, MAP), dependency_hint="write it as one of the `services`"),
+    "build": ComposeKey(forms=(VALUE, MAP)),
     "cap_add": ComposeKey(),
     "cap_drop": ComposeKey(),
     "cgroup": ComposeKey(_CGROUP),
