@@ -29,6 +29,7 @@ def belongings(app: LabProject) -> dict[str, str]:
     return listed
 
 
+@pytest.mark.nightly
 def test_neighbours_with_similar_names_do_not_touch_each_other(
     ftl: Callable[..., Project], server: Server
 ) -> None:
