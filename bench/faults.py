@@ -37,7 +37,6 @@ COMMANDS: list[tuple[str, ...]] = [
     ("scale", "web=4"),
     ("scale", "web=1"),
     ("build",),
-    ("setup", "--no-firewall"),
 ]
 
 DISK = 500_000_000
