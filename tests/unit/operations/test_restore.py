@@ -164,6 +164,33 @@ def test_postgresql_waits_a_minute_for_a_lock(tmp_path: Path) -> None:
     }
 
 
+PSQL = """#!/bin/sh
+text=$(cat)
+echo "$text" | head -n 1 >>"$HOME/log"
+case $text in
+*RENAME*) echo 'canceling statement due to lock timeout' >&2; exit 3 ;;
+*pg_stat_activity*) echo 'it may be held up by the client 7, app@10.0.0.2' ;;
+esac
+"""
+
+
+def test_a_postgresql_that_cannot_change_the_names_is_as_it_was(tmp_path: Path) -> None:
+    """It takes connections again, the restored database is gone, and the error names the client with the lock."""
+    database = Container(tmp_path, psql=PSQL, pg_restore="#!/bin/sh\n")
+    done = database.run("restore", "pg_dump", "keep", "before")
+    assert (done.returncode, b"app@10.0.0.2" in done.stderr, b"lock timeout" in done.stderr) == (
+        1,
+        True,
+        True,
+    )
+    log = (tmp_path / "log").read_text().splitlines()
+    assert log.count("SET lock_timeout = '5s';") == 10
+    assert [line for line in log if line.startswith("ALTER")] == [
+        'ALTER DATABASE :"database" ALLOW_CONNECTIONS true'
+    ]
+    assert log[-1] == 'DROP DATABASE IF EXISTS :"new"'
+
+
 # --- from here --------------------------------------------------------------------------------------
 
 

@@ -52,8 +52,9 @@ case "$action $tool" in
         exit 1
     fi
     for _ in 1 2 3 4 5 6 7 8 9 10; do
-        # Nobody may connect between the end of the sessions and the change of the names.
+        # Nobody may connect between the end of the sessions and the change of the names, so this waits shortly for locks.
         sql template1 -v database="$database" -v new="$new" -v kept="$kept" <<'END' && exit 0
+SET lock_timeout = '5s';
 ALTER DATABASE :"database" ALLOW_CONNECTIONS false;
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :'database' \g /dev/null
 SELECT pg_sleep(0.2) \g /dev/null
@@ -64,13 +65,18 @@ COMMIT;
 ALTER DATABASE :"kept" ALLOW_CONNECTIONS true;
 END
     done
-    echo 'ALTER DATABASE :"database" ALLOW_CONNECTIONS true' | sql template1 -v database="$database"
-    # A transaction that was prepared, or one in another database, ends by nobody's session.
+    # A transaction in any database may have the lock, and one that was prepared has no session.
     sql template1 -v database="$database" <<'END' >&2
-SELECT 'it is in use by ' || coalesce(usename, '?') || '@' || coalesce(host(client_addr), 'local') || ' ' || application_name
-    || ' (' || coalesce(state, '') || ')' FROM pg_stat_activity WHERE datname = :'database'
-UNION ALL SELECT 'it is in use by the prepared transaction ' || gid FROM pg_prepared_xacts WHERE database = :'database';
+SELECT 'it may be held up by the client ' || pid || ', ' || coalesce(usename, '?') || '@'
+    || coalesce(host(client_addr), 'local') || ' ' || application_name || ' in ' || coalesce(datname, '?') || ' (' || state || ')'
+    FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'
+    AND (datname = :'database' OR xact_start IS NOT NULL)
+UNION ALL SELECT 'it may be held up by the prepared transaction ' || gid FROM pg_prepared_xacts;
 END
+    # The lock may still be there: nobody could connect if it stayed so.
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        echo 'ALTER DATABASE :"database" ALLOW_CONNECTIONS true' | sql template1 -v database="$database" && break
+    done
     drop
     exit 1
     ;;
