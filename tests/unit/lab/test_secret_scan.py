@@ -25,6 +25,7 @@ VALUE = planted()
         base64.b64encode(VALUE.encode()).decode(),
         base64.b64encode(f"user:{VALUE}".encode()).decode(),
     ],
+    ids=["plain", "shell", "JSON", "URL", "base64", "base64 behind a name"],
 )
 def test_every_form_of_a_secret_is_recognised(text: str) -> None:
     """As it is, quoted for a shell, JSON or a URL, and in base64 behind a name."""
