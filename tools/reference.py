@@ -13,7 +13,7 @@ import click
 from tools import reference_yaml
 
 from ftl import events
-from ftl.cli.app import Commands, cli
+from ftl.cli.app import CommandGroup, cli
 from ftl.cli.overview import COMMANDS, OPTIONS
 from ftl.events import Event
 
@@ -65,7 +65,7 @@ def _cli() -> Iterator[str]:
         yield f"| `{', '.join(flags)}{' ' + word if word else ''}` | {_cell(text)} |\n"
     root = click.Context(cli, info_name="ftl")
     group = root.command
-    assert isinstance(group, Commands)
+    assert isinstance(group, CommandGroup)
     for section, names in COMMANDS.items():
         yield f"\n## {section}\n"
         for name in names:

@@ -23,7 +23,7 @@ _COMPLETING = "_FTL_COMPLETE" in os.environ
 """Whether a shell asks for completions: its variable, by click's rule for `ftl`."""
 
 
-class Commands(click.Group):
+class CommandGroup(click.Group):
     """A group that imports a command's module when the command is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -58,7 +58,7 @@ class Commands(click.Group):
         formatter.write(overview())
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="ftl", message="%(prog)s %(version)s")
 def cli() -> None:
     """Deploy containerised apps to plain Linux servers over SSH."""

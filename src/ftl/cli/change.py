@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 import click
 
 from ftl.cli.output import Fields, put, put_table
-from ftl.cli.project import Target, load_target, project_option
+from ftl.cli.project import DeployedProject, load_target, project_option
 from ftl.cli.run import pass_options, run
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class _Planned(Protocol):
 R = TypeVar("R", bound=_Planned)
 
 
-class Change(NamedTuple):
+class ChangeCall(NamedTuple):
     """Call of a command that changes a deployed project.
 
     Attributes:
@@ -59,7 +59,7 @@ class Change(NamedTuple):
     """
 
     options: Options
-    target: Target
+    target: DeployedProject
     dry_run: bool
     lock_wait: float
 
@@ -160,7 +160,7 @@ def changes_project(function: Callable[..., None]) -> Callable[..., None]:
         options: Options, /, *, dry_run: bool, wait_lock: float, project: str | None, **arguments: object
     ) -> None:
         target = load_target(options, project, changes=not dry_run)
-        function(Change(options, target, dry_run, wait_lock), **arguments)
+        function(ChangeCall(options, target, dry_run, wait_lock), **arguments)
 
     return update_wrapper(call, function)
 

@@ -24,7 +24,7 @@ VARIABLE = "_FTL_COMPLETE"
 _MAX_BYTES = 1_000_000
 
 
-class Context:
+class CompletionContext:
     """ftl.yaml of the command line that is being completed, as far as it can be read."""
 
     def __init__(self, context: click.Context) -> None:
@@ -90,31 +90,31 @@ def _file(context: click.Context) -> str:
     return find_file(options_of(context).file)
 
 
-def _services(context: Context) -> Iterable[str]:
+def _services(context: CompletionContext) -> Iterable[str]:
     return context.names("services")
 
 
-def _all(context: Context) -> Iterable[str]:
+def _all(context: CompletionContext) -> Iterable[str]:
     return [*context.names("services"), *context.names("dependencies")]
 
 
-def _dependencies(context: Context) -> Iterable[str]:
+def _dependencies(context: CompletionContext) -> Iterable[str]:
     return context.names("dependencies")
 
 
-def _jobs(context: Context) -> Iterable[str]:
+def _jobs(context: CompletionContext) -> Iterable[str]:
     return context.names("jobs")
 
 
-def _releases(context: Context) -> Iterable[str]:
+def _releases(context: CompletionContext) -> Iterable[str]:
     return context.seen("releases")
 
 
-def _scales(context: Context) -> Iterable[str]:
+def _scales(context: CompletionContext) -> Iterable[str]:
     return [f"{name}=" for name in context.names("services")]
 
 
-FINDERS: dict[tuple[str, str], Callable[[Context], Iterable[str]]] = {
+FINDERS: dict[tuple[str, str], Callable[[CompletionContext], Iterable[str]]] = {
     ("logs", "SERVICE"): _all,
     ("exec", "SERVICE"): _all,
     ("logs", "NAME"): _jobs,
@@ -123,15 +123,15 @@ FINDERS: dict[tuple[str, str], Callable[[Context], Iterable[str]]] = {
     ("", "SERVICE=N"): _scales,
     ("", "DEPENDENCY"): _dependencies,
     ("", "RELEASE"): _releases,
-    ("", "HOST"): Context.servers,
+    ("", "HOST"): CompletionContext.servers,
 }
 """Command and metavar -> values; an empty command is any."""
 
 
-class Completed(click.types.StringParamType):
+class CompletedText(click.types.StringParamType):
     """A text with completions."""
 
-    def __init__(self, find: Callable[[Context], Iterable[str]]) -> None:
+    def __init__(self, find: Callable[[CompletionContext], Iterable[str]]) -> None:
         self._find = find
 
     def shell_complete(
@@ -141,7 +141,7 @@ class Completed(click.types.StringParamType):
         given = ctx.params.get(param.name or "") if param.nargs == -1 else None
         taken = given if isinstance(given, tuple) else ()
         try:
-            values = dict.fromkeys(self._find(Context(ctx)))
+            values = dict.fromkeys(self._find(CompletionContext(ctx)))
         except Exception:  # noqa: BLE001 -- there is no place for a message below a key press
             return []
         return [
@@ -155,9 +155,9 @@ def add_completions(name: str, command: click.Command) -> None:
         word = (parameter.metavar or (parameter.name or "").upper()).strip("[].")
         find = FINDERS.get((name, word)) or FINDERS.get(("", word))
         if parameter.name == "env":
-            find = Context.environments
+            find = CompletionContext.environments
         if find is not None and isinstance(parameter.type, click.types.StringParamType):
-            parameter.type = Completed(find)
+            parameter.type = CompletedText(find)
         elif word == "FILE" and isinstance(parameter.type, click.types.StringParamType):
             parameter.type = click.Path()
     if isinstance(command, click.Group):

@@ -132,7 +132,7 @@ def _require_spelled_out(project: Project, options: Options) -> None:
         )
 
 
-class Target(NamedTuple):
+class DeployedProject(NamedTuple):
     """A deployed project and its surroundings.
 
     Attributes:
@@ -155,7 +155,7 @@ project_option = click.option(
 )
 
 
-def load_target(options: Options, name: str | None, *, changes: bool = False) -> Target:
+def load_target(options: Options, name: str | None, *, changes: bool = False) -> DeployedProject:
     """Find a deployed project by its file, or by --server and --project.
 
     Of the file only the project's name and its server are read.
@@ -178,7 +178,7 @@ def load_target(options: Options, name: str | None, *, changes: bool = False) ->
     if name is not None:
         if given is None:
             raise UsageError("--project needs the server that it is on", hint="add `--server HOST`")
-        return Target(name, Path.cwd(), given, has_file=False)
+        return DeployedProject(name, Path.cwd(), given, has_file=False)
     path = Path(find_file(options.file))
     folder = path.resolve().parent
     environment = _environment(options, path)
@@ -190,7 +190,7 @@ def load_target(options: Options, name: str | None, *, changes: bool = False) ->
     )
     if changes:
         _require_spelled_out(project, options)
-    return Target(project.name, folder, given or Address(project.server), environment)
+    return DeployedProject(project.name, folder, given or Address(project.server), environment)
 
 
 def find_file(given: str | None) -> str:

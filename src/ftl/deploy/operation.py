@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import gather2
 from ftl.dataclass import dataclass
-from ftl.deploy.apply.context import DeployContext, Resources, Traffic
+from ftl.deploy.apply.context import DeployContext, LocalResources, Traffic
 from ftl.deploy.apply.executor import Executor
 from ftl.deploy.backend import STANDALONE
 from ftl.deploy.locked import RECORD_SECONDS, audited, cancelled_if_lost, deploy_lock, holder_name
@@ -171,7 +171,7 @@ async def _apply_under_lock(
             observed=observed,
             release=plan.release,
             emit=emit,
-            resources=Resources(project, operation.root),
+            resources=LocalResources(project, operation.root),
         )
         try:
             async with _audited(plan, operation, context), cancelled_if_lost(heartbeat):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class DatabaseTraces:
     """Traces of a database in an app: packages and environment variables.
 
     Attributes:
@@ -48,7 +48,7 @@ def _words(text: str) -> frozenset[str]:
 
 
 CLIENTS = (
-    Client(
+    DatabaseTraces(
         POSTGRES,
         _words(
             "psycopg psycopg2 psycopg2-binary asyncpg pg8000 pg postgres pgx laravel:pgsql "
@@ -65,7 +65,7 @@ CLIENTS = (
         ),
         "POSTGRES(?:QL)?|PG|DB|DATABASE|SQL",
     ),
-    Client(
+    DatabaseTraces(
         MYSQL,
         _words(
             "mysqlclient pymysql aiomysql mysql-connector-python mysql mysql2 laravel:mysql "
@@ -75,13 +75,13 @@ CLIENTS = (
         ("DATABASE_URL", "MYSQL_URL", "DB_URL", "DATABASE_URI"),
         "MYSQL|DB|DATABASE|SQL",
     ),
-    Client(
+    DatabaseTraces(
         MONGODB,
         _words("pymongo motor mongoengine beanie mongodb mongoose mongoid go.mongodb.org/mongo-driver"),
         ("MONGO(?:DB)?_UR[LI]", "DATABASE_URL", "DB_URL"),
         "MONGO(?:DB)?",
     ),
-    Client(
+    DatabaseTraces(
         REDIS,
         _words(
             "redis django-redis aioredis celery[redis] rq django-rq channels-redis redis-om ioredis "
@@ -91,13 +91,13 @@ CLIENTS = (
         ("REDIS_UR[LI]", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "BROKER_URL", "CACHE_URL"),
         "REDIS",
     ),
-    Client(
+    DatabaseTraces(
         MEMCACHED,
         _words("pymemcache pylibmc python-memcached memcached memjs dalli"),
         ("MEMCACHED?_(?:URL|SERVERS)",),
         "MEMCACHED?",
     ),
-    Client(
+    DatabaseTraces(
         RABBITMQ,
         _words(
             "pika aio-pika kombu amqplib amqp-connection-manager bunny github.com/rabbitmq/amqp091-go "
@@ -106,7 +106,7 @@ CLIENTS = (
         ("RABBITMQ_UR[LI]", "AMQP_URL", "CLOUDAMQP_URL", "CELERY_BROKER_URL"),
         "RABBITMQ|AMQP",
     ),
-    Client(
+    DatabaseTraces(
         ELASTICSEARCH,
         _words("elasticsearch elasticsearch-dsl @elastic/elasticsearch elasticsearch-rails"),
         ("ELASTIC(?:SEARCH)?_(?:URL|HOSTS?)",),
@@ -169,7 +169,7 @@ def _needs(app: App, variables: Mapping[str, str]) -> Iterator[Need]:
             )
 
 
-def _env(app: App, client: Client, variables: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+def _env(app: App, client: DatabaseTraces, variables: Mapping[str, str]) -> dict[str, tuple[str, str]]:
     database = client.database
     url = _url(app, database)
     if app.stack == "Spring Boot" and database.required:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ftl.ssh.facts import Facts
     from ftl.ssh.multiplexing.kept import ConnectionFiles, Keep
     from ftl.ssh.multiplexing.master import Master
-    from ftl.ssh.target import Destination, Target
+    from ftl.ssh.target import ForwardDestination, Target
 
 # Beyond ssh's own ConnectTimeout, which bounds the TCP connection alone. On a terminal the user may have to type a
 # passphrase or touch a key.
@@ -106,7 +106,7 @@ class Connection:
             current = await shielded(self._replace(current))
         return await self._facts_of(current)
 
-    async def forward(self, path: Path, destination: Destination) -> None:
+    async def forward(self, path: Path, destination: ForwardDestination) -> None:
         """Listen on a unix socket of this machine, and connect its clients to a destination.
 
         Raises:

@@ -13,7 +13,7 @@ from ftl.ssh.commands import Commands
 from ftl.ssh.connection import Connection
 from ftl.ssh.multiplexing.kept import Keep
 from ftl.ssh.pool import Pool
-from ftl.ssh.target import Destination
+from ftl.ssh.target import ForwardDestination
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -56,7 +56,7 @@ class OpenSSH:
         self._pool = Pool(connection)
         self._commands = Commands(self.name, self._pool)
         self._facts = facts.UNKNOWN
-        self._dialled: dict[Destination, Path] = {}
+        self._dialled: dict[ForwardDestination, Path] = {}
         self._dialling = asyncio.Lock()
         self._engine: Path | None = None
         self._likely: Path | None = None
@@ -105,7 +105,7 @@ class OpenSSH:
             if self._likely is None and await self._connection.log_in():
                 path = self._connection.master.files.folder / "usual"
                 with suppress(ServerError):  # entering raises it, too
-                    await self._connection.forward(path, Destination(facts.USUAL))
+                    await self._connection.forward(path, ForwardDestination(facts.USUAL))
                     self._likely = path
         return None if self._likely is None else f"unix://{self._likely}"
 
@@ -134,7 +134,7 @@ class OpenSSH:
 
         The forward stays for the next caller: health checks ask again and again.
         """
-        destination = Destination(host, port)
+        destination = ForwardDestination(host, port)
         async with self._dialling:
             path = self._dialled.get(destination)
             if path is None:
@@ -160,7 +160,7 @@ class OpenSSH:
                 return self._likely
             master.skip_log()  # about a socket that is not there: it says nothing of this one
         path = folder / "engine"
-        await self._connection.forward(path, Destination(found.socket))
+        await self._connection.forward(path, ForwardDestination(found.socket))
         return path
 
     async def _ask(self) -> Facts:

@@ -111,7 +111,7 @@ UNRESOLVED = Resolved("", "", "22", strict=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Destination:
+class ForwardDestination:
     """The far end of a forward, as seen from the server.
 
     Attributes:

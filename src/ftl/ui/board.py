@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Row:
+class Activity:
     """One activity in progress.
 
     Attributes:
@@ -58,10 +58,10 @@ class Board:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
-        self._rows: dict[Hashable, Row] = {}
+        self._rows: dict[Hashable, Activity] = {}
 
     @property
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self) -> tuple[Activity, ...]:
         """Rows, oldest first."""
         return tuple(self._rows.values())
 
@@ -138,7 +138,7 @@ class Board:
         if row is not None:
             row.number += 1
         else:
-            self._rows[key] = Row(subject, text, self.clock())
+            self._rows[key] = Activity(subject, text, self.clock())
 
     def _end(self, key: Hashable) -> None:
         row = self._rows.get(key)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ftl.events import Event, TransferProgress
-    from ftl.ui.board import Board, Row
+    from ftl.ui.board import Activity, Board
     from ftl.ui.transcript import Line, Mark, Transcript
 
 REFRESH = 8
@@ -153,7 +153,7 @@ class Terminal:
             return Group(grid, Text(f"  and {len(rows) - room} more", style="dim"))
         return grid
 
-    def _progress(self, row: Row, width: int) -> RenderableType:
+    def _progress(self, row: Activity, width: int) -> RenderableType:
         """Progress of a row: its text and time, or figures with a bar where there is room."""
         if row.transfer is not None:
             return self._bar(row.transfer, width)
@@ -184,7 +184,7 @@ class Terminal:
         return grid
 
 
-def _with_total(rows: Sequence[Row]) -> list[Row]:
+def _with_total(rows: Sequence[Activity]) -> list[Activity]:
     """Rows with a total below the images, where several are being sent."""
     sending = [row for row in rows if row.transfer is not None]
     if len(sending) < 2:

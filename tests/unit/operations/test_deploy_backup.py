@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from ftl.config.models.project import Dependency, Hook
-from ftl.deploy.apply.context import DeployContext, Resources
+from ftl.deploy.apply.context import DeployContext, LocalResources
 from ftl.deploy.apply.executor import Executor
 from ftl.deploy.apply.runners import Runners
 from ftl.deploy.backend import STANDALONE, Backend
@@ -97,7 +97,7 @@ def test_a_dump_that_fails_ends_the_deploy(
         engine.by_name["shop-db"].state = "running"
         session = Session("server", cast("Machine", machine), cast("Engine", engine), INFO)
         made = Plan("server", "shop", "r2", (), (Stage("backups", ((BackUp("db"),),)),))
-        resources = Resources(ASKED, tmp_path)
+        resources = LocalResources(ASKED, tmp_path)
         context = DeployContext(
             ASKED, tmp_path, Fleet([session]), session, server(ASKED), "r2", events.append, resources
         )

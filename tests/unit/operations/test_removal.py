@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.config.models.project import Dependency
-from ftl.deploy.apply.context import DeployContext, Resources
+from ftl.deploy.apply.context import DeployContext, LocalResources
 from ftl.deploy.apply.images import drop_tags
 from ftl.deploy.plan.leftovers import leftovers
 from ftl.deploy.plan.steps import AmendRecords, DropTags, RemoveNetworks, RemoveVolumes, StopAndRemove
@@ -181,7 +181,7 @@ def test_a_tag_of_the_server_is_dropped_here_only_from_an_image_of_the_project()
         remote, local = FakeEngine(images=["shop-web:r1", "shop-web:r2"]), FakeEngine(images=["shop-web:r1"])
         local.add_image("shop-web:r2", config={"Labels": OURS})
         session = Session("server", None, remote, INFO)  # type: ignore[arg-type]
-        resources = Resources(project(), Path(), local)
+        resources = LocalResources(project(), Path(), local)
         context = DeployContext(
             project(), Path(), Fleet([session]), session, server(project()), "r3", lambda _: None, resources
         )

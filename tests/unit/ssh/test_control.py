@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.ssh.multiplexing.control import Control, ControlFailed, is_listening
-from ftl.ssh.target import Destination
+from ftl.ssh.target import ForwardDestination
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -80,9 +80,9 @@ def test_a_forward_is_asked_for_and_cancelled_in_the_same_words(tmp_path: Path) 
     master = Master((OK, b""), (OK, b""), (OK, b""))
 
     async def talk(control: Control) -> None:
-        await control.forward(Path("/run/a"), Destination("10.0.0.2", 80))
-        await control.forward(Path("/run/b"), Destination("/var/run/docker.sock"))
-        await control.cancel(Path("/run/a"), Destination("10.0.0.2", 80))
+        await control.forward(Path("/run/a"), ForwardDestination("10.0.0.2", 80))
+        await control.forward(Path("/run/b"), ForwardDestination("/var/run/docker.sock"))
+        await control.cancel(Path("/run/a"), ForwardDestination("10.0.0.2", 80))
 
     converse(tmp_path / "master", master, talk)
     local, path = struct.pack(">I", 1), struct.pack(">I", 0xFFFFFFFE)
@@ -107,7 +107,7 @@ def test_a_refusal_is_told_in_the_masters_words(tmp_path: Path, answer: Answer, 
 
     async def talk(control: Control) -> None:
         with pytest.raises(ControlFailed, match=words):
-            await control.forward(Path("/run/a"), Destination("10.0.0.2", 80))
+            await control.forward(Path("/run/a"), ForwardDestination("10.0.0.2", 80))
         if answer is None:
             assert not control.alive
             with pytest.raises(ControlFailed, match="has ended"):
@@ -142,7 +142,9 @@ def test_requests_at_once_get_their_own_answers(tmp_path: Path) -> None:
 
     async def talk(control: Control) -> None:
         done = await asyncio.gather(
-            control.check(), control.forward(Path("/run/a"), Destination("x", 1)), return_exceptions=True
+            control.check(),
+            control.forward(Path("/run/a"), ForwardDestination("x", 1)),
+            return_exceptions=True,
         )
         assert done[0] is None
         assert str(done[1]) == "no"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ftl.errors import UsageError
-from ftl.ssh.target import Destination, Resolved, Target, client, master, options, resolved
+from ftl.ssh.target import ForwardDestination, Resolved, Target, client, master, options, resolved
 
 CONFIG = Resolved("203.0.113.5", "deploy", "22", strict=False)
 
@@ -109,12 +109,12 @@ def test_a_master_stays_in_the_background_and_logs_to_a_file() -> None:
 @pytest.mark.parametrize(
     ("destination", "text"),
     [
-        (Destination("10.0.0.2", 5432), "10.0.0.2:5432"),
-        (Destination("2001:db8::1", 80), "[2001:db8::1]:80"),
-        (Destination("/var/run/docker.sock"), "/var/run/docker.sock"),
+        (ForwardDestination("10.0.0.2", 5432), "10.0.0.2:5432"),
+        (ForwardDestination("2001:db8::1", 80), "[2001:db8::1]:80"),
+        (ForwardDestination("/var/run/docker.sock"), "/var/run/docker.sock"),
     ],
 )
-def test_a_destination_is_written_as_ssh_reads_it(destination: Destination, text: str) -> None:
+def test_a_destination_is_written_as_ssh_reads_it(destination: ForwardDestination, text: str) -> None:
     """An address, an IPv6 address, and a socket."""
     assert str(destination) == text
 
@@ -125,7 +125,7 @@ def test_a_destination_is_written_as_ssh_reads_it(destination: Destination, text
 def test_what_ssh_would_read_as_another_destination_is_refused(host: str, port: int) -> None:
     """No spaces, brackets, slashes or impossible ports."""
     with pytest.raises(UsageError):
-        Destination(host, port)
+        ForwardDestination(host, port)
 
 
 def test_what_ssh_resolved_is_read() -> None:

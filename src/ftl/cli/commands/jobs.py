@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ftl.cli.options import Options
-    from ftl.cli.project import Target
+    from ftl.cli.project import DeployedProject
     from ftl.engine.values import LogLine
     from ftl.events import Emit
     from ftl.host.jobs import JobState
@@ -89,7 +89,7 @@ def _show(options: Options, name: str, line: LogLine) -> None:
         print(line.text, file=stream, flush=True)
 
 
-def _print(target: Target, found: Sequence[JobState]) -> None:
+def _print(target: DeployedProject, found: Sequence[JobState]) -> None:
     if not found:
         put(f"{target.project} has no jobs on its server; `jobs` in ftl.yaml, then `ftl deploy`, makes some")
         return

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.change import Change, changes_project, plan_fields
+from ftl.cli.change import ChangeCall, changes_project, plan_fields
 from ftl.cli.output import Fields, put
 from ftl.errors import UsageError
 
@@ -34,7 +34,7 @@ def command() -> None:
     "--allow", multiple=True, metavar="CIDR", help="Let these addresses through: 198.51.100.7. Repeatable."
 )
 @changes_project
-def on(change: Change, page: str | None, allow: tuple[str, ...]) -> None:
+def on(change: ChangeCall, page: str | None, allow: tuple[str, ...]) -> None:
     """Begin: visitors get 503, a page, and a Retry-After."""
     from ftl.proxy.site import Maintenance
 
@@ -43,12 +43,12 @@ def on(change: Change, page: str | None, allow: tuple[str, ...]) -> None:
 
 @command.command()
 @changes_project
-def off(change: Change) -> None:
+def off(change: ChangeCall) -> None:
     """End: requests reach the project again."""
     _run(change, None)
 
 
-def _run(change: Change, stopped: Maintenance | None) -> None:
+def _run(change: ChangeCall, stopped: Maintenance | None) -> None:
     on = stopped is not None
 
     async def work(request: ChangeRequest, machine: Machine, emit: Emit) -> Applied:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.change import Change, changes_project
+from ftl.cli.change import ChangeCall, changes_project
 from ftl.cli.output import Fields, put
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @changes_project
-def command(change: Change) -> None:
+def command(change: ChangeCall) -> None:
     """Remove what old releases and interrupted deploys left.
 
     Images of releases beyond `keep_releases`, on the server and on this machine, images of the project without a

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ftl.cli.options import Options
-    from ftl.cli.project import Target
+    from ftl.cli.project import DeployedProject
     from ftl.events import Emit
     from ftl.operations.views.releases import Release
 
@@ -59,7 +59,7 @@ def command(options: Options, number: int, mark_bad: str | None, reason: str, pr
         _print(target, found[:number])
 
 
-async def _mark(target: Target, release: str, reason: str, emit: Emit) -> None:
+async def _mark(target: DeployedProject, release: str, reason: str, emit: Emit) -> None:
     from ftl.operations.changes.change import ChangeRequest
     from ftl.operations.changes.mark_bad import mark_bad
 
@@ -67,7 +67,7 @@ async def _mark(target: Target, release: str, reason: str, emit: Emit) -> None:
     await mark_bad(request, target.address.machine(project=target.project), release, reason, emit=emit)
 
 
-def _remember(target: Target, found: Sequence[Release]) -> None:
+def _remember(target: DeployedProject, found: Sequence[Release]) -> None:
     from ftl.cli.seen import remember
 
     remember(target.project, target.address.server.host, [release.record.release for release in found])
@@ -109,7 +109,7 @@ def _entry(release: Release) -> dict[str, object]:
     }
 
 
-def _print(target: Target, found: Sequence[Release]) -> None:
+def _print(target: DeployedProject, found: Sequence[Release]) -> None:
     import time
 
     from ftl.figures import age

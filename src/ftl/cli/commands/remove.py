@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.change import Change, changes_project
+from ftl.cli.change import ChangeCall, changes_project
 from ftl.cli.output import Fields, put
 from ftl.errors import Interrupted, UsageError
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--volumes", is_flag=True, help="Remove the named volumes with their data, too.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @changes_project
-def command(change: Change, volumes: bool, yes: bool) -> None:
+def command(change: ChangeCall, volumes: bool, yes: bool) -> None:
     """Remove the project from its server.
 
     Its routes, containers, networks and images go, and the env in its release records. Volumes with the data of

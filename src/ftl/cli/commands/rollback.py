@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.change import Change, changes_project, plan_fields
+from ftl.cli.change import ChangeCall, changes_project, plan_fields
 from ftl.cli.project import load_project
 from ftl.errors import UsageError
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 )
 @changes_project
 def command(
-    change: Change,
+    change: ChangeCall,
     release: str | None,
     hooks: bool,
     hold: bool,

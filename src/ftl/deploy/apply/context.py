@@ -66,7 +66,7 @@ class ResolvedImage:
 
 
 @dataclass(slots=True)
-class Resources:
+class LocalResources:
     """Local engine and registry credentials of a run, opened when first needed."""
 
     project: Project
@@ -163,7 +163,7 @@ class DeployContext:
     observed: Observed
     release: str
     emit: Emit
-    resources: Resources
+    resources: LocalResources
     undo: UndoStack = field(default_factory=UndoStack)
     images: dict[str, ResolvedImage] = field(default_factory=dict)
     created: dict[str, str] = field(default_factory=dict)

@@ -18,7 +18,7 @@ _IGNORED = ("node_modules", ".next", "dist", "coverage", "npm-debug.log*", ".tur
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class SiteGenerator:
     """A tool that builds a site of files."""
 
     package: str
@@ -27,15 +27,15 @@ class Site:
 
 
 SITES = (
-    Site("@angular/core", "Angular", "dist"),
-    Site("astro", "Astro", "dist"),
-    Site("react-scripts", "Create React App", "build"),
-    Site("@vue/cli-service", "Vue CLI", "dist"),
-    Site("gatsby", "Gatsby", "public"),
-    Site("@docusaurus/core", "Docusaurus", "build"),
-    Site("@11ty/eleventy", "Eleventy", "_site"),
-    Site("vitepress", "VitePress", ".vitepress/dist"),
-    Site("vite", "Vite", "dist"),
+    SiteGenerator("@angular/core", "Angular", "dist"),
+    SiteGenerator("astro", "Astro", "dist"),
+    SiteGenerator("react-scripts", "Create React App", "build"),
+    SiteGenerator("@vue/cli-service", "Vue CLI", "dist"),
+    SiteGenerator("gatsby", "Gatsby", "public"),
+    SiteGenerator("@docusaurus/core", "Docusaurus", "build"),
+    SiteGenerator("@11ty/eleventy", "Eleventy", "_site"),
+    SiteGenerator("vitepress", "VitePress", ".vitepress/dist"),
+    SiteGenerator("vite", "Vite", "dist"),
 )
 SERVERS = (
     "express",
@@ -99,7 +99,7 @@ def describe_next(folder: AppFolder, evidence: str) -> App:
     health = found_health(folder)
     health = health if health.path and health.path != "/" else Health("/", "the start page")
     if re.search(r"output\s*:\s*[\"']export", text):
-        return _site(folder, evidence, Site("next", "Next.js (exported)", "out"))
+        return _site(folder, evidence, SiteGenerator("next", "Next.js (exported)", "out"))
     if not re.search(r"output\s*:\s*[\"']standalone", text):
         app = _server(folder, "Next.js", evidence, 3000, ("next", "start"), "Next.js", health, tini=False)
         return _with_todo(
@@ -164,7 +164,7 @@ def describe_site(folder: AppFolder, evidence: str) -> App:
     return _site(folder, evidence, next(one for one in SITES if one.package in known))
 
 
-def _site(folder: AppFolder, evidence: str, tool: Site) -> App:
+def _site(folder: AppFolder, evidence: str, tool: SiteGenerator) -> App:
     values, facts = dockerfile_values(folder)
     output, reason = _output(folder, tool)
     return App(
@@ -184,7 +184,7 @@ def _site(folder: AppFolder, evidence: str, tool: Site) -> App:
     )
 
 
-def _output(folder: AppFolder, tool: Site) -> tuple[str, str]:
+def _output(folder: AppFolder, tool: SiteGenerator) -> tuple[str, str]:
     for file in (
         "vite.config.ts",
         "vite.config.js",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ftl.onboarding.takeover.report import Report
+from ftl.onboarding.takeover.report import TakeoverReport
 from ftl.onboarding.yaml_text import CommentLine, lines
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Draft:
     top: dict[str, object] = field(default_factory=dict)
     notes: dict[str, list[str]] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
-    report: Report = field(default_factory=Report)
+    report: TakeoverReport = field(default_factory=TakeoverReport)
     written: str = ""
 
     def note(self, item: str, text: str) -> None:

@@ -39,7 +39,7 @@ class Row:
 
 
 @dataclass(slots=True)
-class Report:
+class TakeoverReport:
     """Rows in the order in which the keys were looked at."""
 
     rows: list[Row] = field(default_factory=list)

@@ -23,7 +23,7 @@ from ftl.onboarding.takeover.report import Verdict
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ftl.onboarding.takeover.report import Report
+    from ftl.onboarding.takeover.report import TakeoverReport
 
 KNOWN = (
     "a Compose file, Kamal's config/deploy.yml, a Procfile, app.json, fly.toml or a file of the original FTL"
@@ -35,7 +35,7 @@ class Takeover:
     """The result: texts by file name, and what became of each key."""
 
     files: Mapping[str, str]
-    report: Report
+    report: TakeoverReport
 
 
 def take_over(

@@ -49,7 +49,7 @@ class ChangeRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class PreparedChange:
     """A project on its server, observed and ready to be changed.
 
     Attributes:
@@ -90,7 +90,7 @@ class Change:
 
 
 @asynccontextmanager
-async def open_change(request: ChangeRequest, machine: Machine) -> AsyncIterator[Change]:
+async def open_change(request: ChangeRequest, machine: Machine) -> AsyncIterator[PreparedChange]:
     """Connect to a server, observe a project there, and find out meanwhile who changes it.
 
     Args:
@@ -104,4 +104,4 @@ async def open_change(request: ChangeRequest, machine: Machine) -> AsyncIterator
     async with open_session(machine) as session:
         observing = observe(session.engine, session.info, request.project, session.name)
         observed, by = await gather2(observing, author(request.root))
-        yield Change(request, session, observed, by, began)
+        yield PreparedChange(request, session, observed, by, began)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ftl.ssh.target import Destination
+    from ftl.ssh.target import ForwardDestination
 
 _VERSION = 4
 _HELLO = 0x00000001
@@ -95,7 +95,7 @@ class Control:
         """Whether the master still runs, as far as is known."""
         return self._reading is not None and not self._reading.done()
 
-    async def forward(self, path: Path, destination: Destination) -> None:
+    async def forward(self, path: Path, destination: ForwardDestination) -> None:
         """Listen on a unix socket of this machine, and connect its clients to a destination.
 
         Raises:
@@ -103,7 +103,7 @@ class Control:
         """
         await self._request(_OPEN_FORWARD, _forward(path, destination))
 
-    async def cancel(self, path: Path, destination: Destination) -> None:
+    async def cancel(self, path: Path, destination: ForwardDestination) -> None:
         """Stop listening. Open connections stay, and so does the socket's file.
 
         Raises:
@@ -199,7 +199,7 @@ async def _packet(reader: asyncio.StreamReader) -> bytes:
     return await reader.readexactly(length)
 
 
-def _forward(path: Path, destination: Destination) -> bytes:
+def _forward(path: Path, destination: ForwardDestination) -> bytes:
     port = _STREAMLOCAL if destination.port is None else destination.port
     return (
         struct.pack(">I", _LOCAL)

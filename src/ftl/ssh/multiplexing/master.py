@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ftl.ssh.facts import Facts
     from ftl.ssh.multiplexing.kept import ConnectionFiles
-    from ftl.ssh.target import Destination, Resolved, Target
+    from ftl.ssh.target import ForwardDestination, Resolved, Target
 
 _CHECK_SECONDS = 1.0
 """Time for the master of a kept connection to answer: a process of this machine."""
@@ -110,7 +110,7 @@ class Master:
         self._first = first
         self._log_start = log_start
         self._opening = asyncio.Lock()
-        self._forwards: dict[Path, Destination] = {}
+        self._forwards: dict[Path, ForwardDestination] = {}
         self._left = False
 
     @property
@@ -169,7 +169,7 @@ class Master:
             async with asyncio.timeout(_CHECK_SECONDS):
                 self.sessions.note_end(await asyncio.shield(self._first.capture.exited))
 
-    async def forward(self, path: Path, destination: Destination) -> None:
+    async def forward(self, path: Path, destination: ForwardDestination) -> None:
         """Listen on a unix socket of this machine, and connect its clients to a destination.
 
         Raises:

@@ -11,7 +11,7 @@ import pytest
 
 from ftl.dataclass import dataclass
 from ftl.deploy.apply import standalone
-from ftl.deploy.apply.context import DeployContext, Resources
+from ftl.deploy.apply.context import DeployContext, LocalResources
 from ftl.deploy.apply.executor import Executor
 from ftl.deploy.apply.runners import Decision, Runners
 from ftl.deploy.apply.undo import UndoStack
@@ -62,7 +62,7 @@ class Run:
             server(asked),
             "r2",
             self.events.append,
-            Resources(asked, Path()),
+            LocalResources(asked, Path()),
         )
 
     async def do(self, context: DeployContext, step: Do) -> Decision | None:

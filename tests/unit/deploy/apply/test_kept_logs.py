@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ftl.deploy.apply.context import DeployContext, Resources
+from ftl.deploy.apply.context import DeployContext, LocalResources
 from ftl.deploy.apply.kept_logs import CHARACTERS, LINES, last_lines
 from ftl.engine.values import LogLine
 from ftl.errors import EngineError
@@ -30,7 +30,7 @@ def kept(engine: FakeEngine, *created: str) -> tuple[KeptLine, ...]:
         server(asked),
         "r2",
         lambda _: None,
-        Resources(asked, Path()),
+        LocalResources(asked, Path()),
     )
     context.created |= {name: engine.by_name[name].id for name in created}
     return run(last_lines(context))

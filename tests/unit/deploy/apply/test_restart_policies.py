@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ftl.deploy.apply.containers import create_and_start, stop_old, wait
-from ftl.deploy.apply.context import DeployContext, Resources
+from ftl.deploy.apply.context import DeployContext, LocalResources
 from ftl.deploy.plan.steps import ContainerRef, StopOld, WaitHealthy
 from ftl.engine.values import Container, ContainerSpec
 from ftl.health.spec import HealthSpec
@@ -34,7 +34,7 @@ def deploy_context(engine: FakeEngine, *containers: Container) -> DeployContext:
         server(asked, *containers),
         "r2",
         lambda _event: None,
-        Resources(asked, Path()),
+        LocalResources(asked, Path()),
     )
 
 

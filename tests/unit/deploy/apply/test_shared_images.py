@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.config.models.project import Dependency, Server
-from ftl.deploy.apply.context import DeployContext, Resources
+from ftl.deploy.apply.context import DeployContext, LocalResources
 from ftl.deploy.apply.images import bring_image, drop_tags, send_images
 from ftl.deploy.plan.steps import BringImage, DropTags, SendImages
 from ftl.deploy.plan.steps.images import OutgoingImage
@@ -33,7 +33,7 @@ def context_on(remote: FakeEngine, local: FakeEngine, *, is_local: bool) -> Depl
     asked = replace(project(), server=Server(host="local")) if is_local else project()
     session = Session("server", FakeMachine(), remote, INFO)
     events: list[Event] = []
-    resources = Resources(asked, Path(), local)
+    resources = LocalResources(asked, Path(), local)
     return DeployContext(
         asked, Path(), Fleet([session]), session, server(asked), "r2", events.append, resources
     )
@@ -108,7 +108,7 @@ def test_what_the_server_cannot_pull_travels_with_the_built_images() -> None:
 
         asked = project(dependencies=(Dependency(name="db", image="postgres:16"),))
         session = Session("server", FakeMachine(), remote, INFO)
-        resources = Resources(asked, Path(), local, None, {"server": TransferQueue(send)})
+        resources = LocalResources(asked, Path(), local, None, {"server": TransferQueue(send)})
         context = DeployContext(
             asked, Path(), Fleet([session]), session, server(asked), "r1", lambda _: None, resources
         )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.config import Project, Service
-    from ftl.onboarding.takeover.report import Report
+    from ftl.onboarding.takeover.report import TakeoverReport
 
 BESIDE = {
     "Dockerfile": "FROM scratch\nEXPOSE 7000\n",
@@ -44,7 +44,7 @@ def taken(
     *texts: str,
     environment: Mapping[str, str] | None = None,
     more: Mapping[str, str] | None = None,
-) -> tuple[Project, Report]:
+) -> tuple[Project, TakeoverReport]:
     """Take over Compose files, write the result, and load it."""
     put_files(folder, BESIDE | dict(more or {}))
     files = [folder / f"compose{number or ''}.yaml" for number in range(len(texts))]
@@ -61,7 +61,7 @@ def service(project: Project, name: str = "web") -> Service:
     return next(service for service in project.services if service.name == name)
 
 
-def verdicts(report: Report) -> dict[str, Verdict]:
+def verdicts(report: TakeoverReport) -> dict[str, Verdict]:
     """Verdict of each key."""
     return {row.key: row.verdict for row in report.rows}
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.config import Project
-    from ftl.onboarding.takeover.report import Report
+    from ftl.onboarding.takeover.report import TakeoverReport
 
 KAMAL = """
 service: shop
@@ -62,7 +62,7 @@ accessories:
 """
 
 
-def taken(folder: Path, name: str, files: Mapping[str, str]) -> tuple[Project, Report]:
+def taken(folder: Path, name: str, files: Mapping[str, str]) -> tuple[Project, TakeoverReport]:
     """Take over one of these files, write the result, and load it."""
     put_files(folder, {"Dockerfile": "FROM x\n", "Dockerfile.prod": "FROM x\n", **files})
     result = take_over([folder / name], folder, {})
@@ -70,7 +70,7 @@ def taken(folder: Path, name: str, files: Mapping[str, str]) -> tuple[Project, R
     return load(folder / "ftl.yaml", variables=read_variables(folder, {}), fetch=False), result.report
 
 
-def verdicts(report: Report) -> dict[str, Verdict]:
+def verdicts(report: TakeoverReport) -> dict[str, Verdict]:
     """Verdict of each key."""
     return {row.key: row.verdict for row in report.rows}
 

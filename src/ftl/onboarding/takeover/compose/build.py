@@ -11,10 +11,10 @@ from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
     from ftl.config.yaml.tree import Node
-    from ftl.onboarding.takeover.compose.conversion import Conversion
+    from ftl.onboarding.takeover.compose.conversion import ComposeConversion
 
 
-def image(conversion: Conversion, key: str, node: Node) -> None:
+def image(conversion: ComposeConversion, key: str, node: Node) -> None:
     """The image of a service that is not built."""
     if conversion.node.get("build") is None:
         conversion.keys["image"] = conversion.text(node)
@@ -24,7 +24,7 @@ def image(conversion: Conversion, key: str, node: Node) -> None:
         conversion.add(key, Verdict.LEFT_OUT, reason)
 
 
-def build(conversion: Conversion, key: str, node: Node) -> None:
+def build(conversion: ComposeConversion, key: str, node: Node) -> None:
     """The build of a service: a folder, or a mapping."""
     if isinstance(node, MappingNode):
         options = _options(conversion, node)
@@ -45,7 +45,7 @@ def _folder(path: str) -> str:
     return path.rstrip("/") or "."
 
 
-def _options(conversion: Conversion, node: MappingNode) -> dict[str, object]:
+def _options(conversion: ComposeConversion, node: MappingNode) -> dict[str, object]:
     context = _folder(conversion.resolve(text(node.get("context")) or "."))
     options: dict[str, object] = {"context": context}
     for key, value in entries(node).items():
@@ -85,7 +85,7 @@ def _options(conversion: Conversion, node: MappingNode) -> dict[str, object]:
     return options
 
 
-def _secrets(conversion: Conversion, options: dict[str, object], node: Node) -> None:
+def _secrets(conversion: ComposeConversion, options: dict[str, object], node: Node) -> None:
     """Build secrets by the file or variable that the top of the file names for them."""
     context = conversion.context
     usable: list[object] = []
@@ -112,7 +112,7 @@ def _secrets(conversion: Conversion, options: dict[str, object], node: Node) -> 
         conversion.add("build.secrets", Verdict.TAKEN, node=node)
 
 
-def platform(conversion: Conversion, key: str, node: Node) -> None:
+def platform(conversion: ComposeConversion, key: str, node: Node) -> None:
     """The platform, which belongs to the build."""
     built = conversion.keys.get("build")
     if built is None:

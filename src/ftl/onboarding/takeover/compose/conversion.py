@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Context:
+class ConversionContext:
     """State that the services of one file share.
 
     Attributes:
@@ -45,7 +45,7 @@ class Context:
     marks: dict[str, Mark] = field(default_factory=dict)
 
 
-class Conversion:
+class ComposeConversion:
     """A service that is being converted.
 
     Attributes:
@@ -55,7 +55,7 @@ class Conversion:
         labelled: Routes and port by the labels of another proxy.
     """
 
-    def __init__(self, context: Context, source: str, node: MappingNode) -> None:
+    def __init__(self, context: ConversionContext, source: str, node: MappingNode) -> None:
         self.context = context
         self.draft = context.draft
         self.source = source

@@ -13,12 +13,12 @@ from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
     from ftl.config.yaml.tree import Node
-    from ftl.onboarding.takeover.compose.conversion import Conversion
+    from ftl.onboarding.takeover.compose.conversion import ComposeConversion
 
 _OF_NGINX_PROXY = ("VIRTUAL_HOST", "VIRTUAL_PORT", "LETSENCRYPT_HOST", "LETSENCRYPT_EMAIL")
 
 
-def command(conversion: Conversion, key: str, node: Node) -> None:
+def command(conversion: ComposeConversion, key: str, node: Node) -> None:
     """Command or entrypoint; an empty one is the image's."""
     if isinstance(node, SequenceNode):
         if node.items:
@@ -36,7 +36,7 @@ def _has_no_quotes(written: str) -> bool:
     return "'" not in written and '"' not in written
 
 
-def environment(conversion: Conversion, key: str, node: Node) -> None:
+def environment(conversion: ComposeConversion, key: str, node: Node) -> None:
     """Variables, without those for nginx-proxy."""
     own = conversion.environment(node)
     env = conversion.mapping("env") | {
@@ -47,7 +47,7 @@ def environment(conversion: Conversion, key: str, node: Node) -> None:
     conversion.add(key, Verdict.CHANGED, "env")
 
 
-def env_file(conversion: Conversion, key: str, node: Node) -> None:
+def env_file(conversion: ComposeConversion, key: str, node: Node) -> None:
     """Env files that exist; a dependency gets their variables one by one."""
     kept: list[str] = []
     for item in items(node):
@@ -65,7 +65,7 @@ def env_file(conversion: Conversion, key: str, node: Node) -> None:
         conversion.add(key, Verdict.TAKEN)
 
 
-def _inline(conversion: Conversion, key: str, path: str) -> None:
+def _inline(conversion: ComposeConversion, key: str, path: str) -> None:
     """An env file of a dependency: its variables by name, since dependencies have no such key."""
     written = AppFolder(conversion.context.base).read(path)
     names = re.findall(r"^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=", written, re.MULTILINE)

@@ -13,7 +13,7 @@ from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
     from ftl.config.yaml.tree import Node
-    from ftl.onboarding.takeover.compose.conversion import Conversion
+    from ftl.onboarding.takeover.compose.conversion import ComposeConversion
 
 _LOCAL_URL = re.compile(
     r"https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\]|\$\{?HOSTNAME\}?)(?::(\d+))?(/[^\s'\"|;&)]*)?"
@@ -55,7 +55,7 @@ def parse_check(node: Node | None) -> Check:
     return Check(command)
 
 
-def healthcheck(conversion: Conversion, key: str, node: Node) -> None:
+def healthcheck(conversion: ComposeConversion, key: str, node: Node) -> None:
     """A health check: a path that FTL requests over the network, or a command in the container."""
     check = parse_check(node)
     if check.disabled:

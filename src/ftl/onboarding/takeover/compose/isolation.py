@@ -11,10 +11,10 @@ from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
     from ftl.config.yaml.tree import Node
-    from ftl.onboarding.takeover.compose.conversion import Conversion
+    from ftl.onboarding.takeover.compose.conversion import ComposeConversion
 
 
-def network_mode(conversion: Conversion, key: str, node: Node) -> None:
+def network_mode(conversion: ComposeConversion, key: str, node: Node) -> None:
     """The network: each project has a private one."""
     mode = conversion.resolve(text(node))
     own = "containers have networks of their own, so that two releases can run side by side"
@@ -30,7 +30,7 @@ def network_mode(conversion: Conversion, key: str, node: Node) -> None:
         conversion.add(key, Verdict.NEEDS_YOU, f"FTL has none: {own}; {todo}")
 
 
-def privileged(conversion: Conversion, key: str, node: Node) -> None:
+def privileged(conversion: ComposeConversion, key: str, node: Node) -> None:
     """All privileges, which FTL gives to no container."""
     image = images.kind(conversion.resolve(text(conversion.node.get("image"))))
     if conversion.resolve(text(node)) == "false":
@@ -44,7 +44,7 @@ def privileged(conversion: Conversion, key: str, node: Node) -> None:
         conversion.add_hint(key, SERVICE[key].hint)
 
 
-def devices(conversion: Conversion, key: str, node: Node) -> None:
+def devices(conversion: ComposeConversion, key: str, node: Node) -> None:
     """Device files of the server, in both forms."""
     kept: list[str] = []
     for index, item in enumerate(items(node)):

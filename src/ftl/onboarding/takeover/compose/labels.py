@@ -9,10 +9,10 @@ from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
     from ftl.config.yaml.tree import Node
-    from ftl.onboarding.takeover.compose.conversion import Conversion
+    from ftl.onboarding.takeover.compose.conversion import ComposeConversion
 
 
-def labels(conversion: Conversion, key: str, node: Node) -> None:
+def labels(conversion: ComposeConversion, key: str, node: Node) -> None:
     """Convert labels, without those of another proxy."""
     routing = [name for name in pairs(node) if name.startswith(("traefik.", "caddy"))]
     others = {name: value or "" for name, value in pairs(node).items() if name not in routing}

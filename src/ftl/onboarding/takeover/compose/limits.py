@@ -11,12 +11,12 @@ from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
     from ftl.config.yaml.tree import Node
-    from ftl.onboarding.takeover.compose.conversion import Conversion
+    from ftl.onboarding.takeover.compose.conversion import ComposeConversion
 
 _LIMITS = {"mem_limit": "memory", "cpus": "cpus", "pids_limit": "pids"}
 
 
-def deploy(conversion: Conversion, key: str, node: Node) -> None:
+def deploy(conversion: ComposeConversion, key: str, node: Node) -> None:
     """The section for Swarm, of which Compose reads some keys, too."""
     for name, value in entries(node).items():
         match name:
@@ -31,7 +31,7 @@ def deploy(conversion: Conversion, key: str, node: Node) -> None:
                 conversion.add_hint(f"{key}.{name}", hint, value)
 
 
-def scale(conversion: Conversion, key: str, node: Node) -> None:
+def scale(conversion: ComposeConversion, key: str, node: Node) -> None:
     """Number of replicas."""
     written = conversion.resolve(text(node))
     if conversion.is_dependency or written == "1":
@@ -46,7 +46,7 @@ def scale(conversion: Conversion, key: str, node: Node) -> None:
         conversion.add(key, Verdict.NEEDS_YOU, f"`{written}` is no number: write `replicas`")
 
 
-def _resources(conversion: Conversion, node: Node) -> None:
+def _resources(conversion: ComposeConversion, node: Node) -> None:
     for group in entries(node):
         if group != "limits":
             conversion.add(f"deploy.resources.{group}", Verdict.LEFT_OUT, "FTL has limits only", node)
@@ -58,26 +58,26 @@ def _resources(conversion: Conversion, node: Node) -> None:
         conversion.add("deploy.resources.limits", Verdict.CHANGED, "resources")
 
 
-def limit(conversion: Conversion, key: str, node: Node) -> None:
+def limit(conversion: ComposeConversion, key: str, node: Node) -> None:
     """A limit beside the other keys, as in version 2 of Compose's format."""
     value = {_LIMITS[key]: conversion.text(node)}
     conversion.keys["resources"] = conversion.mapping("resources") | value
     conversion.add(key, Verdict.CHANGED, "resources")
 
 
-def ulimits(conversion: Conversion, key: str, node: Node) -> None:
+def ulimits(conversion: ComposeConversion, key: str, node: Node) -> None:
     """Limits of processes."""
     conversion.keys["container"] = conversion.mapping("container") | {"ulimits": conversion.plain(node)}
     conversion.add(key, Verdict.CHANGED, "container.ulimits")
 
 
-def stop_grace_period(conversion: Conversion, key: str, node: Node) -> None:
+def stop_grace_period(conversion: ComposeConversion, key: str, node: Node) -> None:
     """Time between the stop signal and SIGKILL."""
     conversion.keys["stop_timeout"] = conversion.text(node)
     conversion.add(key, Verdict.CHANGED, "stop_timeout")
 
 
-def restart(conversion: Conversion, key: str, node: Node) -> None:
+def restart(conversion: ComposeConversion, key: str, node: Node) -> None:
     """The restart policy; `always` is the default."""
     written = conversion.resolve(text(node))
     if written in ("always", "unless-stopped", ""):

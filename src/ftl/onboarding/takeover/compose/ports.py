@@ -15,7 +15,7 @@ from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
     from ftl.config.yaml.tree import Node
-    from ftl.onboarding.takeover.compose.conversion import Conversion
+    from ftl.onboarding.takeover.compose.conversion import ComposeConversion
     from ftl.onboarding.takeover.compose.port_forms import Port
 
 HTTP = (80, 443, 8080, 3000, 8000, 5000, 8888, 4000, 5173)
@@ -24,7 +24,7 @@ HTTP = (80, 443, 8080, 3000, 8000, 5000, 8888, 4000, 5173)
 _NOT_HTTP = frozenset({21, 22, 25, 53, 110, 143, 465, 587, 993, 995, 8883, 51820}) | NOT_HTTP_PORTS
 
 
-def ports(conversion: Conversion, key: str, node: Node) -> None:
+def ports(conversion: ComposeConversion, key: str, node: Node) -> None:
     """Published ports: one gets the proxy's requests, the others are `forwards`."""
     parsed, unread = parse_ports(node, conversion.resolve)
     for written in unread:
@@ -51,7 +51,7 @@ def ports(conversion: Conversion, key: str, node: Node) -> None:
         conversion.context.marks[conversion.source] = conversion.node.entries[key].key
 
 
-def _of_dependency(conversion: Conversion, key: str, parsed: list[Port]) -> None:
+def _of_dependency(conversion: ComposeConversion, key: str, parsed: list[Port]) -> None:
     conversion.keys["ports"] = sorted({port.target for port in parsed if port.protocol == "tcp"})
     if any(port.published and not port.is_loopback for port in parsed):
         how = "ports, on 127.0.0.1 of the server only: `ftl tunnels` leads there"
@@ -60,7 +60,7 @@ def _of_dependency(conversion: Conversion, key: str, parsed: list[Port]) -> None
         conversion.add(key, Verdict.TAKEN)
 
 
-def _main(conversion: Conversion, parsed: list[Port]) -> Port | None:
+def _main(conversion: ComposeConversion, parsed: list[Port]) -> Port | None:
     """The port for HTTP: the one that labels name, else the most likely one."""
     http = [port for port in parsed if port.protocol == "tcp" and port.target not in _NOT_HTTP]
     labelled = next((port for port in http if port.target == conversion.labelled.port), None)
@@ -71,7 +71,7 @@ def _rank(port: int) -> int:
     return HTTP.index(port) if port in HTTP else len(HTTP)
 
 
-def _forwards(conversion: Conversion, key: str, parsed: list[Port], main: Port | None) -> list[str]:
+def _forwards(conversion: ComposeConversion, key: str, parsed: list[Port], main: Port | None) -> list[str]:
     forwards: dict[str, None] = {}
     for port in parsed:
         if port.published is None or port is main:
@@ -89,7 +89,7 @@ def _forwards(conversion: Conversion, key: str, parsed: list[Port], main: Port |
     return list(forwards)
 
 
-def expose(conversion: Conversion, key: str, node: Node) -> None:
+def expose(conversion: ComposeConversion, key: str, node: Node) -> None:
     """Ports that only the project reaches."""
     if conversion.is_dependency:
         conversion.add(key, Verdict.LEFT_OUT, "all ports of a dependency are open to the project")
@@ -100,7 +100,7 @@ def expose(conversion: Conversion, key: str, node: Node) -> None:
     conversion.add(key, Verdict.CHANGED, "port")
 
 
-def find_port(conversion: Conversion) -> None:
+def find_port(conversion: ComposeConversion) -> None:
     """Port and routes by labels, by EXPOSE of the Dockerfile, or by the image's name."""
     keys, labelled = conversion.keys, conversion.labelled
     if conversion.is_dependency:
@@ -123,7 +123,7 @@ def find_port(conversion: Conversion) -> None:
         conversion.draft.email = labelled.email
 
 
-def _routes(conversion: Conversion) -> None:
+def _routes(conversion: ComposeConversion) -> None:
     """Routes by labels; the first host of the file is the project's domain."""
     valid = [(host, path) for host, path in conversion.labelled.routes if is_valid(scalars.route_host, host)]
     draft = conversion.draft
@@ -133,12 +133,12 @@ def _routes(conversion: Conversion) -> None:
     ] or [{"path": "/"}]
 
 
-def _database_port(conversion: Conversion) -> int | None:
+def _database_port(conversion: ComposeConversion) -> int | None:
     image = conversion.resolve(text(conversion.node.get("image")))
     return IMAGE_PORTS.get(images.kind(image))
 
 
-def _exposed(conversion: Conversion) -> int | None:
+def _exposed(conversion: ComposeConversion) -> int | None:
     build = conversion.keys.get("build")
     if build is None:
         return None

@@ -12,7 +12,7 @@ from ftl.dataclass import dataclass
 from ftl.errors import ConfigError
 from ftl.onboarding.names import project_name
 from ftl.onboarding.takeover import images
-from ftl.onboarding.takeover.compose.conversion import Context
+from ftl.onboarding.takeover.compose.conversion import ConversionContext
 from ftl.onboarding.takeover.compose.files import ComposeFiles
 from ftl.onboarding.takeover.compose.public import choose_public
 from ftl.onboarding.takeover.compose.service import convert
@@ -78,7 +78,7 @@ def take_over(files: Sequence[Path], base: Path, name: str, variables: Mapping[s
             draft.report.add(f"services.{key}", Verdict.NEEDS_YOU, "it is not a mapping of keys", node.mark)
     kinds = {key: _kind(key, node, services, variables) for key, node in services.items()}
     names = {key: _unique(project_name(key), index, services) for index, key in enumerate(services)}
-    context = Context(
+    context = ConversionContext(
         draft,
         texts,
         base,

@@ -8,12 +8,12 @@ from ftl.onboarding.takeover.compose.ports import HTTP
 from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
-    from ftl.onboarding.takeover.compose.conversion import Context
+    from ftl.onboarding.takeover.compose.conversion import ConversionContext
 
 _NAMES = ("web", "app", "frontend", "nginx", "proxy", "site", "server", "www", "client", "ui")
 
 
-def choose_public(context: Context) -> None:
+def choose_public(context: ConversionContext) -> None:
     """Give the route `/` to the most likely candidate; the others keep their published ports."""
     services = context.draft.services
     others = dict(context.candidates)
@@ -25,11 +25,11 @@ def choose_public(context: Context) -> None:
         _keep_published(context, key)
 
 
-def _report(context: Context, key: str, verdict: Verdict, what: str) -> None:
+def _report(context: ConversionContext, key: str, verdict: Verdict, what: str) -> None:
     context.draft.report.add(f"services.{key}.ports", verdict, what, context.marks[key])
 
 
-def _rank(context: Context, key: str) -> tuple[int, int]:
+def _rank(context: ConversionContext, key: str) -> tuple[int, int]:
     published = context.candidates[key].published or 0
     return (
         HTTP.index(published) if published in HTTP[:2] else len(HTTP),
@@ -37,7 +37,7 @@ def _rank(context: Context, key: str) -> tuple[int, int]:
     )
 
 
-def _keep_published(context: Context, key: str) -> None:
+def _keep_published(context: ConversionContext, key: str) -> None:
     name, port = context.names[key], context.candidates[key]
     keys = context.draft.services[name]
     if "routes" in keys:

@@ -18,7 +18,7 @@ from ftl.onboarding.takeover.compose import (
     text_files,
     volumes,
 )
-from ftl.onboarding.takeover.compose.conversion import Conversion
+from ftl.onboarding.takeover.compose.conversion import ComposeConversion
 from ftl.onboarding.takeover.nodes import entries, items, text
 from ftl.onboarding.takeover.report import Verdict
 from ftl.suggestions import closest_match
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ftl.config.yaml.tree import MappingNode, Node
-    from ftl.onboarding.takeover.compose.conversion import Context
+    from ftl.onboarding.takeover.compose.conversion import ConversionContext
 
 _LATE = ("healthcheck", "deploy", "platform", "configs", "secrets")
 """Keys that depend on others: the port, the forwards, the build, the mounts."""
@@ -35,9 +35,9 @@ _LATE = ("healthcheck", "deploy", "platform", "configs", "secrets")
 _ONE_OR_MORE = ("tmpfs", "extra_hosts", "cap_add", "cap_drop")
 
 
-def convert(context: Context, source: str, node: MappingNode) -> None:
+def convert(context: ConversionContext, source: str, node: MappingNode) -> None:
     """Convert a service into a service or a dependency of the draft."""
-    conversion = Conversion(context, source, node)
+    conversion = ComposeConversion(context, source, node)
     draft = context.draft
     target = draft.dependencies if conversion.is_dependency else draft.services
     target[conversion.name] = conversion.keys
@@ -54,7 +54,7 @@ def convert(context: Context, source: str, node: MappingNode) -> None:
     _one_writer(conversion)
 
 
-def _one_writer(conversion: Conversion) -> None:
+def _one_writer(conversion: ComposeConversion) -> None:
     """Let a foreign image with data stop before its successor starts, unless it has replicas on the same data."""
     keys = conversion.keys
     mounts = keys.get("volumes")
@@ -65,7 +65,7 @@ def _one_writer(conversion: Conversion) -> None:
         conversion.add("volumes", Verdict.TAKEN, reason)
 
 
-def _key(conversion: Conversion, key: str, node: Node) -> None:
+def _key(conversion: ComposeConversion, key: str, node: Node) -> None:
     if is_null(node) or key.startswith("x-"):
         return
     known, form = SERVICE.get(key), describe_kind(node)
@@ -87,7 +87,7 @@ def _key(conversion: Conversion, key: str, node: Node) -> None:
         _same(conversion, key, node)
 
 
-def _same(conversion: Conversion, key: str, node: Node) -> None:
+def _same(conversion: ComposeConversion, key: str, node: Node) -> None:
     """A key that means here what it means in Compose."""
     plain = conversion.plain(node)
     if isinstance(plain, str) and key in _ONE_OR_MORE:
@@ -104,7 +104,7 @@ def _same(conversion: Conversion, key: str, node: Node) -> None:
     conversion.add(key, Verdict.TAKEN)
 
 
-def _depends_on(conversion: Conversion, key: str, node: Node) -> None:
+def _depends_on(conversion: ComposeConversion, key: str, node: Node) -> None:
     context = conversion.context
     named = list(entries(node)) or [text(item) for item in items(node)]
     services = [context.names[name] for name in named if context.kinds.get(name) == "service"]
@@ -116,12 +116,12 @@ def _depends_on(conversion: Conversion, key: str, node: Node) -> None:
     conversion.add(key, Verdict.TAKEN, only)
 
 
-def _profiles(conversion: Conversion, key: str, _node: Node) -> None:
+def _profiles(conversion: ComposeConversion, key: str, _node: Node) -> None:
     reason = "the profile is active; for a variant of the project, write ftl.NAME.yaml"
     conversion.add(key, Verdict.LEFT_OUT, reason)
 
 
-_HANDLERS: dict[str, Callable[[Conversion, str, Node], None]] = {
+_HANDLERS: dict[str, Callable[[ComposeConversion, str, Node], None]] = {
     "image": build.image,
     "build": build.build,
     "platform": build.platform,

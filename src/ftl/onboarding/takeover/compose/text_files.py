@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.config.yaml.tree import Node
-    from ftl.onboarding.takeover.compose.conversion import Conversion
+    from ftl.onboarding.takeover.compose.conversion import ComposeConversion
 
 _SECRETS = "/run/secrets"
 _READABLE = "0444"
 """Compose's default, for an app that is not root."""
 
 
-def configs(conversion: Conversion, key: str, node: Node) -> None:
+def configs(conversion: ComposeConversion, key: str, node: Node) -> None:
     """Configs by the file, text or variable that the top of the Compose file names for them."""
     for index, item in enumerate(items(node)):
         name = text(item) or text(entries(item).get("source"))
@@ -42,7 +42,7 @@ def configs(conversion: Conversion, key: str, node: Node) -> None:
             conversion.add(place, Verdict.NEEDS_YOU, f"{name} has no file here: {todo}", item)
 
 
-def secrets(conversion: Conversion, key: str, node: Node) -> None:
+def secrets(conversion: ComposeConversion, key: str, node: Node) -> None:
     """Secrets by the file or variable that the top of the Compose file names for them."""
     for index, item in enumerate(items(node)):
         name = text(item) or text(entries(item).get("source"))
@@ -72,7 +72,7 @@ def secret_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_]|^(?=[0-9])", "_", name)
 
 
-def _declare(conversion: Conversion, name: str, secret: str) -> bool:
+def _declare(conversion: ComposeConversion, name: str, secret: str) -> bool:
     """Name a secret's source at the top of ftl.yaml; False where Compose does not say it."""
     context = conversion.context
     source = entries(context.secrets.get(name))
@@ -101,7 +101,7 @@ def _permissions(item: Node) -> dict[str, str]:
     return {"mode": mode if re.fullmatch(r"0?[0-7]{3}", mode) else _READABLE, **owner}
 
 
-def add_file(conversion: Conversion, place: str, target: str, how: dict[str, str], item: Node) -> None:
+def add_file(conversion: ComposeConversion, place: str, target: str, how: dict[str, str], item: Node) -> None:
     """Add a text file, unless the container cannot have it."""
     file = how.get("source")
     obstacle = _obstacle(conversion, target)
@@ -117,7 +117,7 @@ def add_file(conversion: Conversion, place: str, target: str, how: dict[str, str
         conversion.add(place, Verdict.CHANGED, "files: a changed text is a new configuration", item)
 
 
-def _obstacle(conversion: Conversion, target: str) -> str:
+def _obstacle(conversion: ComposeConversion, target: str) -> str:
     """Reason why no file can be written at a path, with the mounts that are converted so far."""
     if text(conversion.node.get("read_only")) == "true":
         return "since the container is read_only"

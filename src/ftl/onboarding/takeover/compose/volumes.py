@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ftl.config.yaml.tree import Node
-    from ftl.onboarding.takeover.compose.conversion import Conversion
+    from ftl.onboarding.takeover.compose.conversion import ComposeConversion
 
 _LONG_FORM = {"type", "source", "target", "read_only", "consistency"}
 
 
 @dataclass(frozen=True, slots=True)
-class Mount:
+class ComposeMount:
     """A mount.
 
     Attributes:
@@ -44,7 +44,7 @@ class Mount:
         return f"{self.source}:{self.target}{':ro' if self.read_only else ''}"
 
 
-def parse_mount(item: Node, resolve: Callable[[str], str]) -> Mount:
+def parse_mount(item: Node, resolve: Callable[[str], str]) -> ComposeMount:
     """A mount in the short or the long form."""
     if isinstance(item, MappingNode):
         long = {key: resolve(text(value)) for key, value in entries(item).items()}
@@ -55,22 +55,24 @@ def parse_mount(item: Node, resolve: Callable[[str], str]) -> Mount:
         tmpfs = entries(item.get("tmpfs")).items()
         settings = ",".join(f"{name}={resolve(text(value))}" for name, value in tmpfs)
         read_only = long.get("read_only") == "true"
-        return Mount(
+        return ComposeMount(
             kind, source, long.get("target", ""), read_only, dropped, f":{settings}" if settings else ""
         )
     parts = resolve(text(item)).split(":")
     if len(parts) == 1:
-        return Mount("anonymous", "", parts[0])
+        return ComposeMount("anonymous", "", parts[0])
     source, target = parts[0], parts[1]
     options = parts[2].split(",") if len(parts) > 2 else []
     dropped = ", ".join(option for option in options if option not in ("ro", "rw"))
-    return Mount("bind" if re.match(r"[./~]", source) else "volume", source, target, "ro" in options, dropped)
+    return ComposeMount(
+        "bind" if re.match(r"[./~]", source) else "volume", source, target, "ro" in options, dropped
+    )
 
 
-def volumes(conversion: Conversion, key: str, node: Node) -> None:
+def volumes(conversion: ComposeConversion, key: str, node: Node) -> None:
     """Mounts; of several at one path the last one counts."""
     by_target: dict[str, str] = {}
-    bound: dict[str, tuple[Mount, Node]] = {}
+    bound: dict[str, tuple[ComposeMount, Node]] = {}
     for index, item in enumerate(items(node)):
         mount = parse_mount(item, conversion.resolve)
         verdict, what = _verdict(conversion, mount)
@@ -96,13 +98,13 @@ def volumes(conversion: Conversion, key: str, node: Node) -> None:
         add_file(conversion, place, mount.target, how, item)
 
 
-def _is_text_file(conversion: Conversion, mount: Mount) -> bool:
+def _is_text_file(conversion: ComposeConversion, mount: ComposeMount) -> bool:
     """Whether a mount is a text file of the project."""
     local = mount.kind == "bind" and mount.source.startswith(".") and bool(mount.target)
     return local and is_text(conversion.context.base / mount.source)
 
 
-def _verdict(conversion: Conversion, mount: Mount) -> tuple[Verdict, str]:
+def _verdict(conversion: ComposeConversion, mount: ComposeMount) -> tuple[Verdict, str]:
     if not mount.target:
         return Verdict.NEEDS_YOU, "it has no target"
     match mount.kind:
@@ -126,7 +128,7 @@ def _verdict(conversion: Conversion, mount: Mount) -> tuple[Verdict, str]:
     return Verdict.NEEDS_YOU, f"FTL has no mounts of the kind {mount.kind}"
 
 
-def _local(conversion: Conversion, mount: Mount) -> tuple[Verdict, str]:
+def _local(conversion: ComposeConversion, mount: ComposeMount) -> tuple[Verdict, str]:
     """A file or folder of the project, which is not on the server."""
     path = conversion.context.base / mount.source
     if conversion.node.get("build") is not None and path.is_dir():

@@ -14,10 +14,10 @@ from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
     from ftl.config.yaml.tree import Node
-    from ftl.onboarding.takeover.kamal.conversion import Conversion
+    from ftl.onboarding.takeover.kamal.conversion import KamalConversion
 
 
-def accessories(kamal: Conversion) -> None:
+def accessories(kamal: KamalConversion) -> None:
     """Convert all accessories."""
     for key, node in entries(kamal.root.get("accessories")).items():
         name = project_name(key)
@@ -66,7 +66,7 @@ def accessories(kamal: Conversion) -> None:
         kamal.add(f"accessories.{key}", Verdict.CHANGED, f"the dependency {name}. {todo}", node)
 
 
-def _files(kamal: Conversion, keys: dict[str, object], name: str, path: str, node: Node) -> None:
+def _files(kamal: KamalConversion, keys: dict[str, object], name: str, path: str, node: Node) -> None:
     """Files that Kamal uploads beside an accessory: text files become `files`."""
     files: list[dict[str, str]] = []
     for item in items(node) or (node,):

@@ -24,7 +24,7 @@ _SAME_OPTIONS = {
 }
 
 
-class Conversion:
+class KamalConversion:
     """A configuration of Kamal that is being converted."""
 
     def __init__(self, draft: Draft, root: MappingNode, base: Path, variables: Mapping[str, str]) -> None:

@@ -10,7 +10,7 @@ from ftl.onboarding.names import project_name
 from ftl.onboarding.takeover.draft import Draft
 from ftl.onboarding.takeover.kamal.accessories import accessories
 from ftl.onboarding.takeover.kamal.beside import take_over_beside
-from ftl.onboarding.takeover.kamal.conversion import Conversion
+from ftl.onboarding.takeover.kamal.conversion import KamalConversion
 from ftl.onboarding.takeover.kamal.erb import parse_configuration
 from ftl.onboarding.takeover.nodes import entries, is_valid, items, text
 from ftl.onboarding.takeover.report import Verdict
@@ -51,12 +51,12 @@ def take_over(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
     """
     root = parse_configuration(file)
     draft = Draft(str(file), project_name(text(root.get("service")) or base.resolve().name))
-    _convert(Conversion(draft, root, base, variables))
+    _convert(KamalConversion(draft, root, base, variables))
     take_over_beside(draft, file)
     return draft
 
 
-def _convert(kamal: Conversion) -> None:
+def _convert(kamal: KamalConversion) -> None:
     root = kamal.root
     build = _build(kamal)
     env = kamal.env(root.get("env"), "env")
@@ -110,7 +110,7 @@ def _convert(kamal: Conversion) -> None:
         )
 
 
-def _build(kamal: Conversion) -> dict[str, object]:
+def _build(kamal: KamalConversion) -> dict[str, object]:
     build: dict[str, object] = {"context": "."}
     for key, node in entries(kamal.root.get("builder")).items():
         name = f"builder.{key}"
@@ -144,7 +144,9 @@ def _build(kamal: Conversion) -> dict[str, object]:
     return build
 
 
-def _servers(kamal: Conversion, build: dict[str, object], env: dict[str, object], volumes: list[str]) -> None:
+def _servers(
+    kamal: KamalConversion, build: dict[str, object], env: dict[str, object], volumes: list[str]
+) -> None:
     node = kamal.root.get("servers")
     roles = {"web": node} if isinstance(node, SequenceNode) else entries(node)
     hosts: list[str] = []
@@ -183,7 +185,7 @@ def _servers(kamal: Conversion, build: dict[str, object], env: dict[str, object]
         )
 
 
-def _ssh(kamal: Conversion, node: Node) -> None:
+def _ssh(kamal: KamalConversion, node: Node) -> None:
     for key, value in entries(node).items():
         written = kamal.text(value)
         match key:
@@ -204,7 +206,7 @@ def _ssh(kamal: Conversion, node: Node) -> None:
         kamal.draft.server = {}
 
 
-def _proxy(kamal: Conversion) -> None:
+def _proxy(kamal: KamalConversion) -> None:
     options = entries(kamal.root.get("proxy"))
     web = next(iter(kamal.draft.services))
     keys = kamal.draft.services[web]
