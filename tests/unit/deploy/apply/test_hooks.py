@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 from ftl.deploy.apply import hooks
-from ftl.deploy.apply.context import DeployContext, Resources
+from ftl.deploy.apply.context import DeployContext, LocalResources
 from ftl.deploy.plan.steps import RunHook
 from ftl.engine.values import ContainerSpec, LogLine
 from ftl.errors import HookFailed
@@ -32,7 +32,7 @@ def context(engine: FakeEngine, events: list[Event], root: Path = Path()) -> Dep
     """The context of a deploy of r2."""
     asked = project()
     session = Session("shop.example.com", FakeMachine(), engine, INFO)
-    resources = Resources(asked, root)
+    resources = LocalResources(asked, root)
     return DeployContext(
         asked, root, Fleet([session]), session, server(asked), "r2", events.append, resources
     )
