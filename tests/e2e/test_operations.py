@@ -51,7 +51,7 @@ def test_a_rollback_loses_no_request_and_needs_no_file(ftl: Callable[..., Projec
     assert all(each["kept"] for each in listed)
     entries = app.run("audit", "--json").ok().result["entries"]
     assert [(each["command"], each["release"], each["outcome"]) for each in entries] == [
-        ("rollback r1", "r3", "done"),
+        ("rollback r1 --hold -m 'two is slow'", "r3", "done"),
         ("deploy", "r2", "done"),
         ("deploy", "r1", "done"),
     ]

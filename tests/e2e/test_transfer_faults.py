@@ -269,7 +269,8 @@ def test_staging_tags_of_killed_transfers_are_removed_after_a_day(
     server: Server, scene: Scene, tmp_path: Path
 ) -> None:
     """The next transfer removes them with their containers; a younger transfer may be running."""
-    old, young = "ftl-incoming:1000000000-abcd-01234567-0", "ftl-incoming:9999999999-abcd-01234567-0"
+    old = "ftl-incoming:1000000000-abcd-01234567-0"
+    young = f"ftl-incoming:{int(time.time())}-abcd-01234567-0"
 
     async def work() -> set[str]:
         async with broken(server, tmp_path) as between:
