@@ -13,16 +13,17 @@ A layer is named by its diffID, the digest of its uncompressed tar. Whether it i
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather_all
+from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.json_fields import as_object
 from ftl.references import repository
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ftl.engine.api import Engine
     from ftl.engine.values import Image, Store
@@ -121,12 +122,7 @@ async def inspect_images(engine: Engine, images: Sequence[Image]) -> list[Image]
     return [image for image in inspected if image is not None]
 
 
-def present_layers(
-    store: Store,
-    images: Iterable[Image],
-    loaded_by_ftl: Mapping[str, bool],
-    kept: Collection[str] = (),
-) -> PresentLayers:
+def present_layers(store: Store, images: Iterable[Image], loaded_by_ftl: Mapping[str, bool]) -> PresentLayers:
     """The layers that a server has, judged by its images.
 
     Args:
@@ -135,16 +131,10 @@ def present_layers(
         loaded_by_ftl: Image ID there -> whether it was loaded from an archive of FTL's, where that is known. On the
             containerd store an ID is the manifest's digest, and FTL's manifests name uncompressed layers; so this is
             exact.
-        kept: diffIDs of the layers in FTL's cache there: those that an image has were loaded with it. Sending them from
-            the cache, for want of a record, means to unpack them all, and to have the engine read them once more.
     """
-    if store != "containerd":
-        return PresentLayers(store).with_images(image.layers for image in images)
-    listed = list(images)
-    ours = [image for image in listed if loaded_by_ftl.get(image.id, _seems_loaded_by_ftl(image))]
-    unsure = [image for image in listed if image.id not in loaded_by_ftl]
-    known = [[layer for layer in image.layers if layer in kept] for image in unsure]
-    return PresentLayers(store).with_images([*(image.layers for image in ours), *known])
+    if store == "containerd":
+        images = [image for image in images if loaded_by_ftl.get(image.id, _seems_loaded_by_ftl(image))]
+    return PresentLayers(store).with_images(image.layers for image in images)
 
 
 def _seems_loaded_by_ftl(image: Image) -> bool:

@@ -10,10 +10,11 @@ incomplete.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather2, gather_all
+from ftl.dataclass import dataclass
 from ftl.errors import EngineError, TransferFailed
 from ftl.events import Emit, TransferStarted
 from ftl.image.transfer.presence import inspect_images, is_same_image, present_layers, rank_by_likelihood
@@ -134,9 +135,11 @@ async def send_many(
             _capabilities(machine, info, free_bytes),
         )
         present |= _same_images({tag: image for tag, image in local.items() if tag not in present}, inspected)
-    for tag, image in present.items():
-        if tag not in tagged and tag not in image.tags:
-            await target.tag(image.id, tag)
+    await gather_all(
+        target.tag(image.id, tag)
+        for tag, image in present.items()
+        if tag not in tagged and tag not in image.tags
+    )
     results = {tag: _report_reused(tag, local[tag], emit, began) for tag in present}
 
     pending = [PendingImage(tag, images[tag], image) for tag, image in local.items() if tag not in present]
@@ -150,7 +153,7 @@ async def send_many(
                     info,
                     machine,
                     capabilities,
-                    present_layers(info.store, inspected, loaded_by_ftl or {}, capabilities.cached),
+                    present_layers(info.store, inspected, loaded_by_ftl or {}),
                     inspected,
                 ),
                 list(reversed(by_id.values())),
@@ -160,11 +163,11 @@ async def send_many(
                 lock=lock,
             )
             results |= await transfer.run()
-        for each in pending:
-            if each.tag not in results:
-                await target.tag(by_id[each.image.id].tag, each.tag)
-                result = _report_reused(each.tag, each.image, emit, began)
-                results[each.tag] = replace(result, loaded=True)
+        same = [each for each in pending if each.tag not in results]
+        await gather_all(target.tag(by_id[each.image.id].tag, each.tag) for each in same)
+        for each in same:
+            result = _report_reused(each.tag, each.image, emit, began)
+            results[each.tag] = replace(result, loaded=True)
     finally:  # not before, as their layers may be reused; and in any case, or they would keep their disk space
         await remove_stale(target, stale_tags(remote.listed, lock, info.now))
     return {tag: results[tag] for tag in images}

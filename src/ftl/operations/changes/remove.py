@@ -204,8 +204,9 @@ def _changes(observed: Observed) -> Iterable[Change]:
         container.labels.get(labels.SERVICE, container.name): container for container in _containers(observed)
     }
     for name, container in sorted(seen.items()):
-        kind = "dependency" if container.labels[labels.ROLE] == labels.ROLE_DEPENDENCY else "service"
-        yield Change(name, "removed", "", configured_reference(container.image), kind)  # type: ignore[arg-type]
+        is_dependency = container.labels[labels.ROLE] == labels.ROLE_DEPENDENCY
+        image = configured_reference(container.image)
+        yield Change(name, "removed", "", image, "dependency" if is_dependency else "service")
 
 
 def _containers(observed: Observed) -> tuple[Container, ...]:

@@ -118,13 +118,6 @@ def test_on_the_containerd_store_only_images_that_ftl_seems_to_have_loaded_count
     assert present_layers("containerd", [loaded, pulled, other], {}).missing([A, B, C]) == {B, C}
 
 
-def test_on_the_containerd_store_a_cached_layer_that_an_image_has_counts() -> None:
-    """FTL sent it, and the image was loaded of it. A record can say otherwise; a layer of no image does not count."""
-    foreign = image(A, B, tags=("debian:12",), image_id="sha256:a")
-    assert present_layers("containerd", [foreign], {}, {A, C}).missing([A, B, C]) == {B, C}
-    assert present_layers("containerd", [foreign], {"sha256:a": False}, {A}).missing([A]) == {A}
-
-
 @pytest.mark.parametrize(
     ("loaded_by_ftl", "missing"),
     [
