@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from ftl.cli.several_servers import refuse_several
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,12 +47,13 @@ def load_project(
         show_secrets: The command prints them.
 
     Raises:
-        UsageError: There is no such file or environment, or --server is not an address.
+        UsageError: There is no such file or environment, --server is not an address, or the command does not know
+            several servers.
         ConfigError: The file is wrong.
     """
     from pathlib import Path
 
-    from ftl.cli.address import Address, resolve
+    from ftl.cli.address import resolve
     from ftl.config import env_files, load, read_variables
 
     path = Path(find_file(options.file))
@@ -71,7 +73,8 @@ def load_project(
         redact(project.secret_values.values())
     if changes:
         _require_spelled_out(project, options)
-    return LoadedProject(project, folder, given or Address(project.server))
+    refuse_several(project, options, changes=changes)
+    return LoadedProject(project, folder, _address(project, given))
 
 
 def load_project_secrets(options: Options) -> tuple[ProjectSecrets, Path, Variables]:
@@ -171,7 +174,7 @@ def load_target(options: Options, name: str | None, *, changes: bool = False) ->
     """
     from pathlib import Path
 
-    from ftl.cli.address import Address, resolve
+    from ftl.cli.address import resolve
     from ftl.config import env_files, load_address, read_variables
 
     given = resolve(options.server) if options.server is not None else None
@@ -190,7 +193,15 @@ def load_target(options: Options, name: str | None, *, changes: bool = False) ->
     )
     if changes:
         _require_spelled_out(project, options)
-    return DeployedProject(project.name, folder, given or Address(project.server), environment)
+    refuse_several(project, options, changes=changes)
+    return DeployedProject(project.name, folder, _address(project, given), environment)
+
+
+def _address(project: Project, given: Address | None) -> Address:
+    """The address of --server, else of the file; a server of a cluster keeps its keys of the file."""
+    from ftl.cli.address import Address
+
+    return Address(project.server) if given is None or project.is_cluster else given
 
 
 def find_file(given: str | None) -> str:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from ftl.config.models.project import (
         Build,
         BuildSecret,
+        ClusterServer,
         ContainerHealthCheck,
         ContainerOptions,
         Dependency,
@@ -45,6 +46,7 @@ _MODULES = {
 __all__ = [
     "Build",
     "BuildSecret",
+    "ClusterServer",
     "ContainerHealthCheck",
     "ContainerOptions",
     "Dependency",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.config.checks import containers, names, registries, routing, schedules, services
+from ftl.config.checks import containers, names, places, registries, routing, schedules, services
 from ftl.config.checks.context import Checks
 from ftl.errors import ConfigError
 
@@ -33,6 +33,9 @@ def check(project: Project, reader: Reader) -> None:
     routing.routes(checks)
     routing.forwards(checks)
     routing.server(checks)
+    places.servers(checks)
+    places.services(checks)
+    places.dependencies(checks)
     routing.proxy(checks)
     routing.redirects(checks)
     registries.registries(checks)

@@ -26,7 +26,12 @@ def dump(project: Project, *, show_secrets: bool) -> dict[str, Any]:
             places that may contain a secret (commands, hooks, build arguments).
     """
     plain = project.to_dict()
-    plain["server"]["port"] = project.server.port or SSH_PORT
+    for server in (plain["server"], *plain.get("servers", ())):
+        server["port"] = server["port"] or SSH_PORT
+    if project.is_cluster:
+        del plain["server"]  # the first of `servers`, for what needs one
+        for dependency in plain["dependencies"]:
+            dependency["on"] = dependency["on"] or project.servers[0].host
     masked: Mapping[KeyPath, str] = {} if show_secrets else project.masked
     shown: dict[str, Any] = _shown(plain, (), masked)
     if not show_secrets:

@@ -20,7 +20,7 @@ from ftl.config.secrets import ProjectSecrets
 from ftl.config.yaml.marks import Mark, Marks, SourceFile, display_path
 from ftl.config.yaml.parse import parse
 from ftl.config.yaml.tree import MappingNode, ScalarNode, SequenceNode, describe_kind
-from ftl.errors import ConfigError
+from ftl.errors import ConfigError, UsageError
 from ftl.files import read_small_file
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def load(
     check(project, reader)
     if found := problems.sorted():
         raise ConfigError(found)
+    project = _narrowed(project, server)
     volumes = _volumes(project)
     return replace(
         _with_built_names(project),
@@ -106,14 +107,14 @@ def load_address(
     root = _merged(path, environment, problems)
     name, image = ScalarNode("app", root.mark, literal=True), ScalarNode("app", root.mark, literal=True)
     app = MappingNode({}, root.mark).replace({"name": name, "image": image})
-    needed = {key: None for key in root.entries if key not in ("project", "server", "protected")}
+    needed = {key: None for key in root.entries if key not in ("project", "server", "servers", "protected")}
     root = root.replace({**needed, "services": SequenceNode((app,), root.mark)})
     reader = Reader(Interpolator(variables, problems), path.resolve().parent, SHORT_FORMS)
     project = _with_server(reader.section(Project, root, ()), server)
     check(project, reader)
     if found := problems.sorted():
         raise ConfigError(found)
-    return replace(project, environment=environment, services=())
+    return replace(_narrowed(project, server), environment=environment, services=())
 
 
 def load_secrets(path: Path, *, environment: str = "", variables: Variables) -> ProjectSecrets:
@@ -149,6 +150,11 @@ def _merged(path: Path, environment: str, problems: Problems) -> MappingNode:
     overlay = _parse(overlay_path(path, environment), problems, may_be_empty=True)
     for mark, message, hint in unknown_items(base, overlay):
         problems.add(mark, message, hint)
+    for key, partner in (("server", "servers"), ("servers", "server")):
+        if overlay.get(key) is not None and overlay.get(partner) is None:
+            base = base.replace(
+                {partner: None}
+            )  # an environment may have one server where another has several
     merged = merge(base, overlay)
     section, own = merged.get("project"), overlay.get("project")
     name = section.get("name") if isinstance(section, MappingNode) else None
@@ -198,12 +204,35 @@ def _read(path: Path) -> SourceFile:
 
 
 def _with_server(project: Project, server: Server | None) -> Project:
+    if project.servers:
+        return replace(project, server=Server.from_dict(project.servers[0].to_dict()))
     if server is None and not project.server.host and project.project.domain:
         server = replace(project.server, host=project.project.domain)
     if server is None:
         return project
     project = replace(project, server=server)
     return replace(project, proxy=_sandbox_proxy(project.proxy)) if server.is_sandbox else project
+
+
+def _narrowed(project: Project, server: Server | None) -> Project:
+    """The project with one of its `servers` as its server; a sandbox takes the place of all of them.
+
+    Raises:
+        UsageError: It is none of them.
+    """
+    if server is None or not project.servers:
+        return project
+    if server.is_sandbox:
+        return _with_server(replace(project, servers=()), server)
+    for each in project.servers:
+        if each.host.lower() == server.host.lower():
+            chosen = replace(each, user=server.user or each.user, port=server.port or each.port)
+            return replace(project, server=Server.from_dict(chosen.to_dict()))
+    hosts = ", ".join(each.host for each in project.servers)
+    raise UsageError(
+        f"{server.host} is not one of the servers of {project.name}",
+        hint=f"`--server` takes one of those in the file: {hosts}",
+    )
 
 
 def _sandbox_proxy(proxy: Proxy) -> Proxy:

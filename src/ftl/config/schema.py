@@ -139,7 +139,10 @@ def _extra(section: type[Any], properties: dict[str, Any]) -> dict[str, Any]:
                 **_limits(),
             },
         }
-        return forms | (_service_forms() if section is Service else {})
+        if section is Service:
+            forms["on"] = _or(properties["on"], {"type": "string"})
+            forms |= _service_forms()
+        return forms
     if section is ContainerOptions:
         return {"ulimits": _or(properties["ulimits"], _limits())}
     if section is Proxy:

@@ -51,6 +51,7 @@ def _fields(project: Project) -> Fields:
     return {
         "project": project.name,
         "server": project.server.host,
+        **({"servers": [server.host for server in project.servers]} if project.is_cluster else {}),
         "services": len(project.services),
         "dependencies": len(project.dependencies),
         "routes": _routes(project),

@@ -59,6 +59,8 @@ def forwards(checks: Checks) -> None:
 
 def server(checks: Checks) -> None:
     """A server to deploy to is known."""
+    if checks.is_given("servers"):
+        return
     host_missing = not checks.is_given("server") or checks.is_missing("server", "host")
     if not checks.project.server.host and host_missing and checks.is_missing("project", "domain"):
         mark = checks.mark("server") if checks.is_given("server") else checks.mark("project")

@@ -7,7 +7,7 @@ They are plain dataclasses: importing pydantic alone would take longer than the 
 from __future__ import annotations
 
 from dataclasses import field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ftl.config.models import field_types
 from ftl.config.models.backup import ScheduledBackup
@@ -16,6 +16,7 @@ from ftl.config.models.field_types import CommandLine, ListOf, Nested, StringMap
 from ftl.config.models.proxy import Proxy, Redirect, Registry
 from ftl.config.models.secret import Secret, ServiceSecret
 from ftl.config.models.section import Section
+from ftl.config.models.server import ClusterServer, Server
 from ftl.config.models.service import (
     Build,
     BuildSecret,
@@ -34,13 +35,13 @@ from ftl.suggestions import select_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from ftl.config.yaml.marks import KeyPath
 
 __all__ = [
     "Build",
     "BuildSecret",
+    "ClusterServer",
     "ContainerHealthCheck",
     "ContainerOptions",
     "ContainerSettings",
@@ -87,52 +88,6 @@ class ProjectInfo(Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Server(Section):
-    """`server:` the server to deploy to.
-
-    A single value is the host. For missing keys ssh decides (its configuration file, the agent).
-
-    Attributes:
-        known_hosts: Not a key of ftl.yaml: the file with the host key of a server that FTL created (a sandbox).
-    """
-
-    host: str = field(
-        metadata=key(
-            field_types.SSH_HOST,
-            "A name, an address or a Host of ~/.ssh/config; `local` is the engine of this machine, without SSH.",
-            optional=True,
-            default="`project.domain`",
-        )
-    )
-    port: int | None = field(default=None, metadata=key(field_types.PORT, "SSH port.", default="22"))
-    user: str | None = field(
-        default=None, metadata=key(field_types.SSH_USER, "SSH user.", default="the current user")
-    )
-    ssh_key: str | None = field(
-        default=None,
-        metadata=key(field_types.PATH, "Private key file.", default="the keys that ssh would use"),
-    )
-    keep_connection: float = field(
-        default=60.0,
-        metadata=key(
-            field_types.DURATION,
-            "How long the SSH connection stays open after a command, for the next one; 0: not at all.",
-        ),
-    )
-    known_hosts: Path | None = None
-
-    @property
-    def is_local(self) -> bool:
-        """Whether it is the engine of this machine, without SSH."""
-        return self.host == "local"
-
-    @property
-    def is_sandbox(self) -> bool:
-        """Whether it is a throwaway server on this machine, which only this machine reaches."""
-        return self.known_hosts is not None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Service(ContainerSettings):
     """`services[]:` an app, built or from an image, that is replaced without losing a request."""
 
@@ -169,6 +124,14 @@ class Service(ContainerSettings):
     )
     routes: tuple[Route, ...] = field(
         default=(), metadata=key(ListOf(Nested(Route, "path")), "Public requests that the service receives.")
+    )
+    on: tuple[str, ...] = field(
+        default=(),
+        metadata=key(
+            ListOf(field_types.PLACE),
+            "With `servers`: where its containers run; a role, a host of `servers`, or a list of these.",
+            default="all servers; with a named volume the first one",
+        ),
     )
     depends_on: tuple[str, ...] = field(
         default=(),
@@ -265,6 +228,14 @@ class Dependency(ContainerSettings):
             field_types.IMAGE, "Pulled if the server does not have it. Left out where `build` is given."
         )
     )
+    on: str | None = field(
+        default=None,
+        metadata=key(
+            field_types.PLACE,
+            "With `servers`: the server that it runs on, with its data; a host of `servers`, or a role of only one.",
+            default="the first server",
+        ),
+    )
     build: Build | None = field(
         default=None,
         metadata=key(
@@ -342,6 +313,14 @@ class Project(Section):
 
     project: ProjectInfo = field(metadata=key(Nested(ProjectInfo), "The project."))
     server: Server = field(metadata=key(Nested(Server, "host"), "The server to deploy to.", optional=True))
+    servers: tuple[ClusterServer, ...] = field(
+        default=(),
+        metadata=key(
+            ListOf(Nested(ClusterServer, "host")),
+            "In place of `server`: several servers that share the work, as one cluster (Docker's Swarm mode). "
+            "Dependencies and volumes are on the first one, unless `on` names another.",
+        ),
+    )
     services: tuple[Service, ...] = field(
         metadata=key(ListOf(Nested(Service)), "The apps to deploy; at least one.")
     )
@@ -406,6 +385,41 @@ class Project(Section):
     def name(self) -> str:
         """The project's name."""
         return self.project.name
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether it is deployed to `servers`, as one cluster."""
+        return bool(self.servers)
+
+    @property
+    def all_servers(self) -> tuple[Server, ...]:
+        """The servers, in the order of the file; the only one without `servers`."""
+        return self.servers or (self.server,)
+
+    def places(self, on: Sequence[str]) -> tuple[str, ...]:
+        """Hosts that an `on` names, by host or role, in the order of the file; all if it is empty."""
+        return tuple(
+            server.host for server in self.servers if not on or server.host in on or {*server.roles} & {*on}
+        )
+
+    def places_of(self, service: Service) -> tuple[str, ...]:
+        """Hosts of the servers where a service's containers may run."""
+        places = self.places(service.on)
+        pinned = not service.on and any(mount.is_named for mount in service.mounts)
+        return places[:1] if pinned else places
+
+    def place_of(self, dependency: Dependency) -> str:
+        """Host of the server that a dependency runs on; empty without `servers`."""
+        return next(iter(self.places((dependency.on,) if dependency.on else ())), "")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Convert to plain values; without `servers` there is nothing about places in them."""
+        plain = Section.to_dict(self)
+        if not self.servers:
+            del plain["servers"]
+            for section in (*plain["services"], *plain["dependencies"]):
+                del section["on"]
+        return plain
 
     @property
     def built_dependencies(self) -> tuple[Service, ...]:

@@ -15,7 +15,8 @@ _HINTS: dict[str, dict[str, str]] = {
         "version": "leave it out: ftl.yaml has no version",
         "name": "write it as `name` below `project`",
         "domain": "write it as `domain` below `project`",
-        "servers": "write `server`, with the `host` below it",
+        "hosts": "write `servers`, a list; or `server` for one",
+        "nodes": "write `servers`, a list",
         "service": "write `services`, a list; the project's name is `name` below `project`",
         "networks": "leave it out: each project has one private network",
         "accessories": "write `dependencies`",
@@ -46,6 +47,7 @@ _HINTS: dict[str, dict[str, str]] = {
         "pre": "write it below `hooks`",
         "post": "write it below `hooks`",
         "local_ports": "write `forwards`, with 127.0.0.1: before the port",
+        "servers": "write `on`, with roles or hosts of `servers`",
     },
     "dependencies": {
         **DEPENDENCY_HINTS,
@@ -59,9 +61,18 @@ _HINTS: dict[str, dict[str, str]] = {
     "server": {
         "key": "write `ssh_key`",
         "identity_file": "write `ssh_key`",
-        "hosts": "write `host`; one server",
+        "hosts": "write `host`; several servers are a list under `servers`",
         "address": "write `host`",
         "ip": "write `host`",
+        "username": "write `user`",
+    },
+    "servers": {
+        "key": "write `ssh_key`",
+        "identity_file": "write `ssh_key`",
+        "address": "write `host`",
+        "ip": "write `host`",
+        "private_ip": "write `private_address`",
+        "role": "write `roles`, a list",
         "username": "write `user`",
     },
     "build": {

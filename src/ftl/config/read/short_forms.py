@@ -139,7 +139,7 @@ def file(reader: Reader, mapping: MappingNode, _path: KeyPath) -> MappingNode:
     return mapping.replace({"content": ScalarNode(content, source.mark, literal=True)})
 
 
-def container_settings(_reader: Reader, mapping: MappingNode, _path: KeyPath) -> MappingNode:
+def container_settings(_reader: Reader, mapping: MappingNode, path: KeyPath) -> MappingNode:
     """Accept Compose's other forms of settings.
 
     `ulimits` beside the other keys, one `tmpfs` as a single value, `extra_hosts` and `files` as maps.
@@ -159,9 +159,10 @@ def container_settings(_reader: Reader, mapping: MappingNode, _path: KeyPath) ->
         below = section or MappingNode({}, limits.mark)
         if below.get("ulimits") is None:
             changes |= {"ulimits": None, "container": below.replace({"ulimits": limits})}
-    tmpfs = mapping.get("tmpfs")
-    if isinstance(tmpfs, ScalarNode):
-        changes["tmpfs"] = SequenceNode((tmpfs,), tmpfs.mark)
+    for key in ("tmpfs", "on") if path[0] == "services" else ("tmpfs",):
+        single = mapping.get(key)
+        if isinstance(single, ScalarNode):
+            changes[key] = SequenceNode((single,), single.mark)
     hosts = mapping.get("extra_hosts")
     if isinstance(hosts, MappingNode):
         items = tuple(
@@ -244,6 +245,12 @@ def _redirect(host: str, entry: MappingEntry) -> MappingNode:
 def dependency_section(reader: Reader, mapping: MappingNode, path: KeyPath) -> MappingNode:
     """Give a dependency with `build` an image: `load` and each build replace the name."""
     mapping = container_settings(reader, mapping, path)
+    place = mapping.get("on")
+    if isinstance(place, SequenceNode):
+        if len(place.items) > 1:
+            message = "on: a dependency is on one server, with its data, and this is a list"
+            reader.report(place.mark, message, "write the host of one server")
+        mapping = mapping.replace({"on": place.items[0] if len(place.items) == 1 else None})
     build, image, name = (mapping.get(key) for key in ("build", "image", "name"))
     if build is None:
         return mapping

@@ -176,6 +176,26 @@ def ssh_host(value: str) -> str:
     )
 
 
+def place(value: str) -> str:
+    """A role or a host of `servers`; which are known is checked with the whole file."""
+    if not re.fullmatch(r"[A-Za-z0-9_\[:][A-Za-z0-9_.:%\[\]-]*", value):
+        raise InvalidValue("is not a role or a host")
+    return value
+
+
+def ip_address(value: str) -> str:
+    """An IP address that a server has in a network."""
+    import ipaddress  # takes 3 ms, and few files have one
+
+    try:
+        address = ipaddress.ip_address(value)
+    except ValueError:
+        raise InvalidValue("is not an IP address", "write one like 10.0.0.2") from None
+    if address.is_loopback or address.is_unspecified or address.is_multicast:
+        raise InvalidValue("is not an address at which other servers reach it", "write one like 10.0.0.2")
+    return str(address)
+
+
 def ssh_user(value: str) -> str:
     """A login name, and nothing that ssh would take for an option or a host."""
     if not re.fullmatch(r"[A-Za-z0-9_][^\s:@/]*", value):

@@ -1,0 +1,89 @@
+"""Sections about the servers: the only one, or those of a cluster."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import TYPE_CHECKING
+
+from ftl.config.models import field_types
+from ftl.config.models.field_types import ListOf, key
+from ftl.config.models.section import Section
+from ftl.dataclass import dataclass
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WEB = "web"
+"""The role of the servers that have a proxy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server(Section):
+    """`server:` the server to deploy to.
+
+    A single value is the host. For missing keys ssh decides (its configuration file, the agent).
+
+    Attributes:
+        known_hosts: Not a key of ftl.yaml: the file with the host key of a server that FTL created (a sandbox).
+    """
+
+    host: str = field(
+        metadata=key(
+            field_types.SSH_HOST,
+            "A name, an address or a Host of ~/.ssh/config; `local` is the engine of this machine, without SSH.",
+            optional=True,
+            default="`project.domain`",
+        )
+    )
+    port: int | None = field(default=None, metadata=key(field_types.PORT, "SSH port.", default="22"))
+    user: str | None = field(
+        default=None, metadata=key(field_types.SSH_USER, "SSH user.", default="the current user")
+    )
+    ssh_key: str | None = field(
+        default=None,
+        metadata=key(field_types.PATH, "Private key file.", default="the keys that ssh would use"),
+    )
+    keep_connection: float = field(
+        default=60.0,
+        metadata=key(
+            field_types.DURATION,
+            "How long the SSH connection stays open after a command, for the next one; 0: not at all.",
+        ),
+    )
+    known_hosts: Path | None = None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is the engine of this machine, without SSH."""
+        return self.host == "local"
+
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether it is a throwaway server on this machine, which only this machine reaches."""
+        return self.known_hosts is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterServer(Server):
+    """`servers[]:` one of several servers, with the keys of `server`.
+
+    A single value is the host. Hosts are the names of the servers, in `on` and in messages.
+    """
+
+    host: str = field(metadata=key(field_types.SSH_HOST, "A name, an address or a Host of ~/.ssh/config."))
+    private_address: str | None = field(
+        default=None,
+        metadata=key(
+            field_types.IP_ADDRESS,
+            "Its IP address in a private network that the servers share: what they reach each other at.",
+            default="the address of `host`",
+        ),
+    )
+    roles: tuple[str, ...] = field(
+        default=(WEB, "worker"),
+        metadata=key(
+            ListOf(field_types.NAME),
+            "Names that `on` may use. A server with the role `web` has a proxy.",
+            default="`[web, worker]`",
+        ),
+    )
