@@ -155,11 +155,12 @@ async def _prepared(
     async with open_session(machine) as session:
         platform = session.info.platform
         remember_platform(project.server.host, platform)
-        (built, observed), by = await gather2(
-            gather2(built_images(request, platform, emit), observed_now(session)), author(request.root)
+        building = built_images(
+            project, request.services, root=request.root, platform=platform, emit=emit, build=request.build
         )
-        request = with_built_dependencies(request, built)
-        project = request.project
+        (built, observed), by = await gather2(gather2(building, observed_now(session)), author(request.root))
+        project = with_built_dependencies(project, built)
+        request = replace(request, project=project)
         inputs = Inputs(by, built, files)
         operation = Operation(
             command=" ".join(("deploy", *request.services, *(("--end-hold",) if request.end_hold else ()))),

@@ -25,31 +25,40 @@ from ftl.image.registry.build_logins import build_logins
 from ftl.image.registry.keyring import Keyring
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from ftl.config import Project, Service
-    from ftl.deploy.request import DeployRequest
     from ftl.engine.api import Engine
     from ftl.events import Emit
 
 
-async def built_images(request: DeployRequest, platform: str, emit: Emit) -> dict[str, BuiltImage]:
+async def built_images(
+    project: Project,
+    names: Sequence[str],
+    *,
+    root: Path,
+    platform: str,
+    emit: Emit,
+    build: bool = True,
+) -> dict[str, BuiltImage]:
     """Build the images of services and dependencies here, or find those of the last build.
 
     Those of dependencies get a tag with their content, see `with_built_dependencies`.
 
     Args:
-        request: What is asked for.
+        project: The project.
+        names: Its services to build; empty for all.
+        root: Folder of ftl.yaml.
         platform: The server's: "linux/amd64".
         emit: Receives progress events.
+        build: Build; otherwise find those of the last build.
 
     Raises:
-        UsageError: There is no built image and `request.build` is false.
+        UsageError: There is no built image and `build` is false.
         BuildFailed: An image could not be built.
     """
-    project, root = request.project, request.root
-    selected = project.select_services(request.services)
+    selected = project.select_services(tuple(names))
     services = [service for service in selected if service.build is not None]
     services += project.built_dependencies
     if not services:
@@ -57,7 +66,7 @@ async def built_images(request: DeployRequest, platform: str, emit: Emit) -> dic
     from ftl.engine.api import Engine  # loaded while ssh connects
 
     async with Engine(local_url(), name="this machine") as engine:
-        if not request.build:
+        if not build:
             found = await gather(
                 last_build(project, service, engine, root=root, emit=emit) for service in services
             )
@@ -88,23 +97,22 @@ async def _tag_dependencies(engine: Engine, project: Project, images: Mapping[st
         await engine.tag(image.id, dependency_tag(project.name, dependency.name, image.content))
 
 
-def with_built_dependencies(request: DeployRequest, images: Mapping[str, BuiltImage]) -> DeployRequest:
+def with_built_dependencies(project: Project, images: Mapping[str, BuiltImage]) -> Project:
     """Name the built images of dependencies by their content.
 
     A dependency is replaced when its image has another name, so one that is built again with the same content goes on.
 
     Args:
-        request: What is asked for.
+        project: The project.
         images: What `built_images` returned.
     """
-    project = request.project
     dependencies = tuple(
         replace(one, image=dependency_tag(project.name, one.name, images[one.name].content))
         if one.build is not None
         else one
         for one in project.dependencies
     )
-    return replace(request, project=replace(project, dependencies=dependencies))
+    return replace(project, dependencies=dependencies)
 
 
 async def last_build(

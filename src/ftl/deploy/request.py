@@ -15,45 +15,104 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class DeployRequest:
-    """A deploy as the user asks for it.
+class NewRelease:
+    """Purpose of a plan: make the server what ftl.yaml says.
 
     Attributes:
-        project: The resolved ftl.yaml.
+        hooks: Run the hooks of the services that change.
+        upgrade_proxy: Replace a running proxy, too, where it is another than the project names.
+        adopt: Take over a project of this name that another repository deployed.
+        end_hold: Let deploys go on again.
+    """
+
+    hooks: bool = True
+    upgrade_proxy: bool = False
+    adopt: bool = False
+    end_hold: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RestoredRelease:
+    """Purpose of a plan: restore an earlier release from its record.
+
+    Dependencies stay as they are; one that does not run is started, unless it was stopped on purpose.
+
+    Attributes:
+        release: The earlier release.
+        hooks: Run the hooks of the services that change.
+        hold: Stop deploys afterwards, for this reason; empty: do not.
+    """
+
+    release: str
+    hooks: bool = False
+    hold: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRelease:
+    """Purpose of a plan: change containers of the live release, and make no new one.
+
+    The routes stay, and so do dependencies that the request does not name. Hooks do not run.
+
+    Attributes:
+        restart: Replace the containers of the services, whether they changed or not.
+    """
+
+    restart: bool = False
+
+
+Purpose = NewRelease | RestoredRelease | LiveRelease
+
+
+@dataclass(frozen=True, slots=True)
+class DeployRequest:
+    """A plan that is asked for: a project, and the purpose.
+
+    Attributes:
+        project: The project as it shall be: the resolved ftl.yaml, or a release's record of it.
         root: Its folder, which relative paths start from.
         services: Only these, and nothing else is touched or removed; empty for all.
+        purpose: The purpose, with the options that only it has.
         build: Build first; otherwise the images of the last build are used.
-        upgrade_proxy: Replace a running proxy, too, where it is another than the project names.
         lock_wait: Seconds to wait for another deploy of the project to end.
-        adopt: Take over a project of this name that another repository deployed.
-        hooks: Run the hooks of the services that change.
-        keep_dependencies: Leave dependencies as they are; one that does not run is started.
-        leave_stopped: Not even that: a dependency that was stopped on purpose stays so.
-        keep_tls: Leave certificates as the proxy has them: the project's files for TLS are not at hand.
-        same_release: Change containers of the live release, and make no new one. The routes stay, and so do
-            dependencies that `services` does not name.
-        restart: Replace the containers of `services`, whether they changed or not.
-        rollback_of: The earlier release that is restored.
-        hold: Stop deploys afterwards, for this reason; empty: do not.
-        end_hold: Let deploys go on again.
     """
 
     project: Project
     root: Path
     services: tuple[str, ...] = ()
+    purpose: Purpose = NewRelease()
     build: bool = True
-    upgrade_proxy: bool = False
     lock_wait: float = 0.0
-    adopt: bool = False
-    hooks: bool = True
-    keep_dependencies: bool = False
-    leave_stopped: bool = False
-    keep_tls: bool = False
-    same_release: bool = False
-    restart: bool = False
-    rollback_of: str | None = None
-    hold: str = ""
-    end_hold: bool = False
+
+    @property
+    def same_release(self) -> bool:
+        """Whether containers of the live release are changed, and no release is made."""
+        return isinstance(self.purpose, LiveRelease)
+
+    @property
+    def from_record(self) -> bool:
+        """Whether the project is that of a release's record, without the files of its checkout."""
+        return not isinstance(self.purpose, NewRelease)
+
+    @property
+    def restart(self) -> bool:
+        """Whether containers are replaced that did not change."""
+        return isinstance(self.purpose, LiveRelease) and self.purpose.restart
+
+    @property
+    def hooks(self) -> bool:
+        """Whether the hooks of services that change are run."""
+        return not isinstance(self.purpose, LiveRelease) and self.purpose.hooks
+
+    @property
+    def upgrade_proxy(self) -> bool:
+        """Whether a running proxy is replaced, too."""
+        return isinstance(self.purpose, NewRelease) and self.purpose.upgrade_proxy
+
+    @property
+    def end_hold(self) -> bool:
+        """Whether deploys may go on again."""
+        return isinstance(self.purpose, NewRelease) and self.purpose.end_hold
 
 
 @dataclass(frozen=True, slots=True)

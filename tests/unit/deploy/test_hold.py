@@ -9,7 +9,7 @@ import pytest
 
 from ftl.deploy.deploying import refuse_if_held
 from ftl.deploy.plan.planner import Inputs, make_plan
-from ftl.deploy.request import Author, DeployRequest
+from ftl.deploy.request import Author, DeployRequest, NewRelease, RestoredRelease
 from ftl.errors import UsageError
 from ftl.releases.store import Hold, ensure_store, read_history, write_hold
 from tests.support.clock import run
@@ -28,7 +28,7 @@ def test_a_deploy_is_refused_with_the_reason_until_it_ends_the_hold() -> None:
     ) as refused:
         refuse_if_held(DeployRequest(asked, Path()), observed)
     assert "--end-hold" in (refused.value.hint or "")
-    ending = DeployRequest(asked, Path(), end_hold=True)
+    ending = DeployRequest(asked, Path(), purpose=NewRelease(end_hold=True))
     refuse_if_held(ending, observed)
     assert kinds(make_plan(ending, Inputs(Author("me@here"), images(asked)), observed)) == ["SetHold"]
 
@@ -38,10 +38,12 @@ def test_a_hold_is_set_before_the_switch_and_ends_after_it() -> None:
     asked = project()
     there = server(asked, *container(asked, "web", "r1"), live={"web": "r1"})
     inputs = Inputs(Author("me@here"), images(asked, "sha256:two"))
-    begins = kinds(make_plan(DeployRequest(asked, Path(), hold="r14 loses sessions"), inputs, there))
+    restoring = DeployRequest(asked, Path(), purpose=RestoredRelease("r13", hold="r14 loses sessions"))
+    ending = DeployRequest(asked, Path(), purpose=NewRelease(end_hold=True))
+    begins = kinds(make_plan(restoring, inputs, there))
     assert begins.index("SetHold") < begins.index("Switch")
     assert begins.index("WaitHealthy") < begins.index("SetHold")
-    ends = kinds(make_plan(DeployRequest(asked, Path(), end_hold=True), inputs, replace(there, hold=HOLD)))
+    ends = kinds(make_plan(ending, inputs, replace(there, hold=HOLD)))
     assert ends.index("SetHold") > ends.index("Switch")
 
 

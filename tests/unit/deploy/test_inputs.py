@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,13 +11,15 @@ from ftl.config import Build, Dependency
 from ftl.deploy.inputs import last_build, with_built_dependencies
 from ftl.deploy.plan.changes import dependency_change
 from ftl.deploy.plan.desired.sources import BuiltImage
-from ftl.deploy.request import DeployRequest
 from ftl.errors import UsageError
 from ftl.events import Event, Note
 from ftl.image.building.build_record import BuildRecord, record_path, save_record
 from ftl.image.identity import content_id
 from tests.support.fake_engine import FakeEngine
 from tests.unit.deploy.world import dependency, project, server
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ASKED = project()
 
@@ -52,12 +54,11 @@ def test_without_a_last_build_nothing_is_taken(tmp_path: Path) -> None:
 def test_a_built_dependency_is_named_by_its_content() -> None:
     """With another content it has another image, and is replaced; with the same one it goes on."""
     asked = project(dependencies=(Dependency(name="search", image="shop-search:latest", build=Build()),))
-    request = DeployRequest(asked, Path())
-    made = with_built_dependencies(request, {"search": BuiltImage("sha256:1", "sha256:0123456789abcdef")})
-    assert made.project.dependencies[0].image == "shop-search:c0123456789ab"
-    observed = server(made.project, dependency(made.project, "search"))
-    again = dependency_change(made.project, made.project.dependencies[0], observed)
+    made = with_built_dependencies(asked, {"search": BuiltImage("sha256:1", "sha256:0123456789abcdef")})
+    assert made.dependencies[0].image == "shop-search:c0123456789ab"
+    observed = server(made, dependency(made, "search"))
+    again = dependency_change(made, made.dependencies[0], observed)
     assert again.action == "unchanged"
-    other = with_built_dependencies(request, {"search": BuiltImage("sha256:2", "sha256:fedcba9876543210")})
-    changed = dependency_change(other.project, other.project.dependencies[0], observed)
+    other = with_built_dependencies(asked, {"search": BuiltImage("sha256:2", "sha256:fedcba9876543210")})
+    changed = dependency_change(other, other.dependencies[0], observed)
     assert changed.action == "replaced"

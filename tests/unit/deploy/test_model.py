@@ -33,7 +33,7 @@ from ftl.deploy.plan.desired.sources import BuiltImage
 from ftl.deploy.plan.desired.specs import dependency_container, service_container
 from ftl.deploy.plan.planner import Inputs, make_plan
 from ftl.deploy.plan.steps import SendImages, WaitHealthy
-from ftl.deploy.request import Author, DeployRequest
+from ftl.deploy.request import Author, DeployRequest, NewRelease
 from ftl.engine import labels
 from ftl.engine.values import ContainerSpec
 from ftl.errors import FtlError, UsageError
@@ -333,7 +333,7 @@ class Deploys(RuleBasedStateMachine):
             return Operation(
                 verb, project, Path(), "me", lambda seen: plan_remove(seen, volumes=False), runners=RUNNERS
             )
-        request = DeployRequest(project, Path(), only, adopt=True)
+        request = DeployRequest(project, Path(), only, NewRelease(adopt=True))
         sources = {
             one.name: BuiltImage(f"built:{content}", f"sha256:{content}")
             for one in project.services

@@ -19,7 +19,7 @@ from ftl.deploy.operation import Operation, run
 from ftl.deploy.plan.desired.sources import BuiltImage
 from ftl.deploy.plan.planner import Inputs, make_plan
 from ftl.deploy.plan.steps import SendImages, WaitHealthy
-from ftl.deploy.request import Author, DeployRequest
+from ftl.deploy.request import Author, DeployRequest, NewRelease
 from ftl.engine import labels
 from ftl.errors import EngineError, Unhealthy
 from ftl.events import Event, Note
@@ -93,7 +93,7 @@ class Visits:
 async def deploy(engine: ModelEngine, project: Project, content: str) -> Visits:
     """Deploy while somebody visits; raises what the deploy raises, with the visits as `visits`."""
     sources = {"web": BuiltImage(f"built:{content}", f"sha256:{content}")}
-    request = DeployRequest(project, Path(), adopt=True)
+    request = DeployRequest(project, Path(), purpose=NewRelease(adopt=True))
     inputs = Inputs(Author("me"), sources)
     operation = Operation(
         "deploy", project, Path(), "me", lambda seen: make_plan(request, inputs, seen), runners=RUNNERS

@@ -12,7 +12,7 @@ from ftl.deploy.observe.state import Observed
 from ftl.deploy.plan.desired.sources import BuiltImage
 from ftl.deploy.plan.desired.specs import dependency_container, service_container
 from ftl.deploy.plan.planner import Inputs, make_plan
-from ftl.deploy.request import Author, DeployRequest
+from ftl.deploy.request import Author, DeployRequest, NewRelease
 from ftl.engine import labels
 from ftl.engine.values import Container, Endpoint, EngineInfo, Image, Network, Volume
 from ftl.proxy.caddy import render
@@ -165,7 +165,7 @@ def plan(
     upgrade_proxy: bool = False,
 ) -> Plan:
     """The plan for a project whose images were built as `content`."""
-    request = DeployRequest(asked, Path(), only, upgrade_proxy=upgrade_proxy)
+    request = DeployRequest(asked, Path(), only, NewRelease(upgrade_proxy=upgrade_proxy))
     return make_plan(request, Inputs(Author("me@here"), images(asked, content)), observed)
 
 

@@ -74,7 +74,7 @@ def command(
         async def work(emit: Emit) -> DeployResult:
             from ftl.deploy.deploying import deploy
             from ftl.deploy.origin import require_clean
-            from ftl.deploy.request import DeployRequest
+            from ftl.deploy.request import DeployRequest, NewRelease
 
             if project.protected:
                 await require_clean(root)
@@ -83,12 +83,9 @@ def command(
                 project,
                 root,
                 services,
+                NewRelease(hooks, upgrade_proxy, adopt, end_hold),
                 build=build,
-                upgrade_proxy=upgrade_proxy,
                 lock_wait=wait_lock,
-                adopt=adopt,
-                hooks=hooks,
-                end_hold=end_hold,
             )
             machine = address.machine(project=project.name)
             if not backup:

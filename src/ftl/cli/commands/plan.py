@@ -40,11 +40,10 @@ def command(
 
     async def work(emit: Emit) -> Plan:
         from ftl.deploy.deploying import plan_only
-        from ftl.deploy.request import DeployRequest
+        from ftl.deploy.request import DeployRequest, NewRelease
 
-        request = DeployRequest(
-            project, root, services, build=build, upgrade_proxy=upgrade_proxy, adopt=adopt
-        )
+        purpose = NewRelease(upgrade_proxy=upgrade_proxy, adopt=adopt)
+        request = DeployRequest(project, root, services, purpose, build=build)
         return await plan_only(request, address.machine(project=project.name), emit=emit)
 
     plan = run(options, "plan", work, plan_fields)

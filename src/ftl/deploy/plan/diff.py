@@ -19,6 +19,7 @@ from ftl.deploy.plan.jobs import JobsDiff, Owner, jobs_diff, resumed_jobs
 from ftl.deploy.plan.sites import target_site, transitional_site, with_other_services, with_stored_tls
 from ftl.deploy.plan.start_order import named_early
 from ftl.deploy.replicas import alias_of, generation_name, generation_of
+from ftl.deploy.request import RestoredRelease
 from ftl.engine import labels
 from ftl.errors import UsageError
 from ftl.proxy.caddy import only_site
@@ -261,8 +262,8 @@ def diff(
             project,
             dependency,
             observed,
-            keep=bool(only) or request.keep_dependencies,
-            leave_stopped=request.leave_stopped,
+            keep=bool(only) or request.from_record,
+            leave_stopped=isinstance(request.purpose, RestoredRelease),
         )
         for dependency in project.dependencies
         if not request.same_release or dependency.name in only
@@ -282,7 +283,7 @@ def diff(
         target = target_site(project, observed, serving, files)
         if only:
             target = with_other_services(target, observed, {service.name for service in selected})
-        if request.keep_tls:
+        if request.from_record:
             target = with_stored_tls(target, observed)
         if request.same_release:
             target = _unchanged_site(observed) or target

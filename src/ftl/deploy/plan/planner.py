@@ -36,6 +36,7 @@ from ftl.deploy.plan.steps import (
     Step,
     Switch,
 )
+from ftl.deploy.request import RestoredRelease
 from ftl.engine import labels
 from ftl.proxy.site import TlsFiles
 from ftl.proxy.tls.issuance import hosts_to_certify
@@ -176,8 +177,10 @@ def _switch(diff: Diff, author: Author) -> Track:
 
 
 def _hold(diff: Diff, author: Author) -> Track:
-    reason = diff.request.hold
-    return (SetHold(diff.project.name, Hold(reason, author.name, author.time)),) if reason else ()
+    purpose = diff.request.purpose
+    if not isinstance(purpose, RestoredRelease) or not purpose.hold:
+        return ()
+    return (SetHold(diff.project.name, Hold(purpose.hold, author.name, author.time)),)
 
 
 def _end_of_hold(diff: Diff) -> Track:
@@ -277,6 +280,7 @@ def _record(diff: Diff, author: Author, outcome: ReleaseOutcome) -> ReleaseRecor
 
     Where the records were lost, they are made from the running containers.
     """
+    purpose = diff.request.purpose
     live = [record for record in diff.observed.releases if record.outcome == "live"]
     before = live[-1].services if live else {}
     configured = {service.name for service in diff.project.services}
@@ -304,7 +308,7 @@ def _record(diff: Diff, author: Author, outcome: ReleaseOutcome) -> ReleaseRecor
         project=_recorded_project(diff),
         origin=author.origin,
         subject=author.subject,
-        rollback_of=diff.request.rollback_of,
+        rollback_of=purpose.release if isinstance(purpose, RestoredRelease) else None,
         environment=diff.project.environment,
     )
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from ftl.child import complete
 from ftl.deploy.inputs import built_images
-from ftl.deploy.request import DeployRequest
 from ftl.errors import BuildFailed
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ async def rebuilt_images(
     async with checkout(root, commit) as folder:
         for service in project.select_services(tuple(services)):
             _refuse_outside(service, folder)
-        return await built_images(DeployRequest(project, folder, tuple(services)), platform, emit)
+        return await built_images(project, services, root=folder, platform=platform, emit=emit)
 
 
 def _refuse_outside(service: Service, folder: Path) -> None:

@@ -15,7 +15,7 @@ from ftl.dataclass import dataclass
 from ftl.deploy.plan.desired.sources import BuiltImage
 from ftl.deploy.plan.planner import Inputs, make_plan
 from ftl.deploy.plan.recorded import live_project, recorded_images, recorded_project
-from ftl.deploy.request import DeployRequest
+from ftl.deploy.request import DeployRequest, RestoredRelease
 from ftl.engine.local import local_url
 from ftl.errors import FtlError, UsageError
 from ftl.events import Note
@@ -141,17 +141,8 @@ def plan_rollback(
     refuse_uncovered(project, target, certificate)
     images = recorded_images(observed, project, target)
     _refuse_missing(observed, target, [name for name in images.missing if name not in local])
-    as_deployed = DeployRequest(
-        project,
-        request.change.root,
-        adopt=True,
-        hooks=request.hooks,
-        keep_dependencies=True,
-        leave_stopped=True,
-        keep_tls=True,
-        rollback_of=target.release,
-        hold=request.hold,
-    )
+    restored = RestoredRelease(target.release, hooks=request.hooks, hold=request.hold)
+    as_deployed = DeployRequest(project, request.change.root, purpose=restored)
     source = replace(by, commit=target.commit, subject=target.subject, origin=target.origin)
     plan = make_plan(as_deployed, Inputs(source, {**images.sources, **local}), observed)
     notes = (*_notes(request, target, images, observed), *host_notes(project, target, observed))

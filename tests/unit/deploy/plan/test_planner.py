@@ -11,7 +11,7 @@ import pytest
 from ftl.config.models.project import Dependency, Hook, Hooks, Proxy, Registry, Route
 from ftl.deploy.plan import steps as s
 from ftl.deploy.plan.planner import Inputs, make_plan
-from ftl.deploy.request import Author, DeployRequest
+from ftl.deploy.request import Author, DeployRequest, NewRelease
 from ftl.engine import labels
 from ftl.errors import UsageError
 from ftl.proxy.names import release_alias
@@ -293,9 +293,11 @@ def test_without_hooks_none_runs() -> None:
     """The way back to a commit whose migrations do not know the database's revision: `ftl deploy --no-hooks`."""
     asked = project(service(hooks=Hooks(pre=Hook(remote="migrate"), post=Hook(remote="warm"))))
     inputs = Inputs(Author("me@here"), images(asked))
-    request = DeployRequest(asked, Path(), hooks=False)
+    request = DeployRequest(asked, Path(), purpose=NewRelease(hooks=False))
     assert "RunHook" not in kinds(make_plan(request, inputs, server(asked, ready=False)))
-    assert "RunHook" in kinds(make_plan(replace(request, hooks=True), inputs, server(asked, ready=False)))
+    assert "RunHook" in kinds(
+        make_plan(replace(request, purpose=NewRelease()), inputs, server(asked, ready=False))
+    )
 
 
 def test_no_proxy_where_nothing_has_a_port() -> None:

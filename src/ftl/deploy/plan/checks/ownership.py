@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ftl.deploy.names import volume_name
 from ftl.deploy.origin import is_other
 from ftl.deploy.plan.desired.sources import NamedImage, PinnedImage
+from ftl.deploy.request import NewRelease
 from ftl.engine import labels
 from ftl.errors import UsageError
 
@@ -35,7 +36,8 @@ def refuse_other_repository(diff: Diff, origin: Mapping[str, str]) -> None:
     Raises:
         UsageError: Nothing was touched; `--adopt` takes the project over.
     """
-    if diff.request.adopt:
+    purpose = diff.request.purpose
+    if not isinstance(purpose, NewRelease) or purpose.adopt:
         return
     live = diff.observed.live_record
     before = live.origin if live is not None else {}
