@@ -109,6 +109,11 @@ LABELS = {
     "ROLE_VOLUME": "volume",
     "ROLE_TRANSFER": "transfer",
     "ROLE_HOLD": "hold",
+    "ROLE_CLUSTER": "cluster",
+    "CLUSTER": "ftl.cluster",
+    "NODE_HOST": "ftl.host",
+    "NODE_ROLE": "ftl.role",
+    "ANY_ROLE": "any",
 }
 
 EXIT_CODES = {

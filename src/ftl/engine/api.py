@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from ftl.engine import containers, images, networks, volumes
 from ftl.engine.client import Client
+from ftl.engine.swarm import Swarm
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -60,6 +61,11 @@ class Engine:
         self.name = name
         self.url = url
         self._client = Client(url, name=name, explain=explain, ready=[] if ready is None else ready)
+
+    @property
+    def swarm(self) -> Swarm:
+        """The engine's Swarm mode."""
+        return Swarm(self._client)
 
     async def __aenter__(self) -> Self:
         await self._client.__aenter__()

@@ -27,3 +27,21 @@ ROLE_NETWORK = "network"
 ROLE_VOLUME = "volume"
 ROLE_TRANSFER = "transfer"
 ROLE_HOLD = "hold"
+ROLE_CLUSTER = "cluster"
+
+CLUSTER = "ftl.cluster"
+"""Label of a Swarm that `ftl setup` began; on a server's volume of this role, its node's ID."""
+
+NODE_HOST = "ftl.host"  # of nodes, followed by the project
+NODE_ROLE = "ftl.role"
+ANY_ROLE = "any"
+
+
+def node_host(project: str) -> str:
+    """Label of a node: its host in the project's ftl.yaml."""
+    return f"{NODE_HOST}.{project}"
+
+
+def node_role(project: str, role: str) -> str:
+    """Label of a node with a role in a project; all of the project's nodes have the role `any`."""
+    return f"{NODE_ROLE}.{project}.{role}"
