@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
 _UNITS = ("kB", "MB", "GB", "TB")
 
 
@@ -60,6 +65,19 @@ def age(seconds: float) -> str:
     if seconds < 2 * 86400:
         return f"{int(seconds // 3600)} h"
     return f"{int(seconds // 86400)} days"
+
+
+def ago(seconds: float) -> str:
+    """A point of time by its age: "now", "3 h ago"."""
+    return f"{age(seconds)} ago" if seconds >= 1 else "now"
+
+
+def seconds_since(timestamp: str, now: datetime) -> float:
+    """Seconds from an engine's timestamp to now, by another clock; 0 where it is ahead of ours."""
+    from datetime import UTC, datetime
+
+    start = datetime.fromisoformat(timestamp[:19]).replace(tzinfo=UTC)  # the rest is nanoseconds and "Z"
+    return max(0.0, (now - start).total_seconds())
 
 
 def count(number: int, noun: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ftl.figures import age, binary, count, duration, part, size
+from ftl.figures import age, ago, binary, count, duration, part, size
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,7 @@ def test_duration(given: float, expected: str) -> None:
 def test_age(given: float, expected: str) -> None:
     """An age has one unit; one in the future, by another clock, is now."""
     assert age(given) == expected
+    assert ago(given) == (expected if expected == "now" else f"{expected} ago")
 
 
 @pytest.mark.parametrize(

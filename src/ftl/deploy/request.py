@@ -49,7 +49,7 @@ class RestoredRelease:
 
 
 @dataclass(frozen=True, slots=True)
-class LiveRelease:
+class LiveChange:
     """Purpose of a plan: change containers of the live release, and make no new one.
 
     The routes stay, and so do dependencies that the request does not name. Hooks do not run.
@@ -61,7 +61,7 @@ class LiveRelease:
     restart: bool = False
 
 
-Purpose = NewRelease | RestoredRelease | LiveRelease
+Purpose = NewRelease | RestoredRelease | LiveChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class DeployRequest:
     @property
     def same_release(self) -> bool:
         """Whether containers of the live release are changed, and no release is made."""
-        return isinstance(self.purpose, LiveRelease)
+        return isinstance(self.purpose, LiveChange)
 
     @property
     def from_record(self) -> bool:
@@ -97,12 +97,12 @@ class DeployRequest:
     @property
     def restart(self) -> bool:
         """Whether containers are replaced that did not change."""
-        return isinstance(self.purpose, LiveRelease) and self.purpose.restart
+        return isinstance(self.purpose, LiveChange) and self.purpose.restart
 
     @property
     def hooks(self) -> bool:
         """Whether the hooks of services that change are run."""
-        return not isinstance(self.purpose, LiveRelease) and self.purpose.hooks
+        return not isinstance(self.purpose, LiveChange) and self.purpose.hooks
 
     @property
     def upgrade_proxy(self) -> bool:

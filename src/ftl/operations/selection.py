@@ -63,9 +63,9 @@ async def live_containers(session: Session, project: str, name: str) -> Sequence
     listed = await session.engine.containers(labels={labels.PROJECT: project})
     units = [container for container in listed if _is_unit(container)]
     if not units:
-        raise FtlError(
-            f"{project} is not deployed on {session.name}", hint="`ftl deploy` makes the first release"
-        )
+        from ftl.deploy.plan.recorded import not_deployed
+
+        raise not_deployed(project, session.name, FtlError)
     known = sorted({container.labels.get(labels.SERVICE, "") for container in units})
     select_names([name], known, kind="service or dependency")
     containers = [container for container in units if container.labels.get(labels.SERVICE) == name]

@@ -112,7 +112,7 @@ def _entry(release: Release) -> dict[str, object]:
 def _print(target: DeployedProject, found: Sequence[Release]) -> None:
     import time
 
-    from ftl.figures import age
+    from ftl.figures import ago
 
     if not found:
         put(f"{target.project} has no releases yet; run `ftl deploy`")
@@ -122,7 +122,7 @@ def _print(target: DeployedProject, found: Sequence[Release]) -> None:
         (
             release.record.release,
             release.outcome,
-            f"{age(now - release.record.started)} ago" if release.record.started else "-",
+            ago(now - release.record.started) if release.record.started else "-",
             release.record.by or "-",
             (release.record.commit or "-")[:7] + ("+" if release.record.dirty else ""),
             _what(release),

@@ -132,7 +132,9 @@ def _print(status: Status, urls: Sequence[str]) -> None:
 
 def describe_live(live: LiveRelease, *, now: datetime) -> str:
     """One line: "r12 went live 3 h ago, by ann@laptop, from 0123abc Fix the cart"."""
-    text = f"{live.release} went live {age_since(live.time, now=now)} ago".replace(" now ago", " now")
+    from ftl.figures import ago, seconds_since
+
+    text = f"{live.release} went live {ago(seconds_since(live.time, now))}"
     if live.by:
         text += f", by {live.by}"
     if live.commit:
@@ -158,11 +160,6 @@ def _row(unit: Unit, now: datetime) -> tuple[str, ...]:
 
 def age_since(timestamp: str, *, now: datetime) -> str:
     """Age of an engine's timestamp; "-" where there is none."""
-    from datetime import UTC, datetime
+    from ftl.figures import age, seconds_since
 
-    from ftl.figures import age
-
-    if not timestamp:
-        return "-"
-    start = datetime.fromisoformat(timestamp[:19]).replace(tzinfo=UTC)  # the rest is nanoseconds and "Z"
-    return age((now - start).total_seconds())
+    return age(seconds_since(timestamp, now)) if timestamp else "-"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ftl.cli.output import put_table
-from ftl.figures import age, duration
+from ftl.figures import age, ago, duration, seconds_since
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,14 +26,10 @@ def put_jobs(jobs: Iterable[JobState]) -> None:
 def _row(job: JobState, now: datetime) -> tuple[str, ...]:
     last = "never ran"
     if job.running:
-        last = f"running for {age(_seconds(job.since, now))}"
+        last = f"running for {age(seconds_since(job.since, now))}"
     elif job.problem:
         last = job.problem
     elif job.last is not None:
-        last = f"ok, {age(_seconds(job.last.started, now))} ago, took {duration(job.last.seconds)}"
+        last = f"ok, {ago(seconds_since(job.last.started, now))}, took {duration(job.last.seconds)}"
     zone = "" if job.timezone == "UTC" else f" {job.timezone}"
     return job.name, job.service, f"{job.schedule}{zone}", "stopped" if job.stopped else job.next or "-", last
-
-
-def _seconds(timestamp: str, now: datetime) -> float:
-    return max(0.0, (now - datetime.fromisoformat(timestamp[:19]).replace(tzinfo=UTC)).total_seconds())

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ftl.cli.output import put_json, writing
-from ftl.figures import age, binary, duration, size
+from ftl.figures import age, binary, duration, seconds_since, size
 from ftl.ui.style import Style
 from ftl.ui.table import table
 
@@ -102,10 +102,7 @@ def table_lines(tick: Tick, *, now: datetime, width: int | None) -> list[str]:
 
 
 def _row(unit: Unit, usage: Usage | None, requests: Figures | None, now: datetime) -> tuple[str, ...]:
-    since = "-"
-    if unit.since:
-        start = datetime.fromisoformat(unit.since[:19]).replace(tzinfo=UTC)
-        since = age((now - start).total_seconds())
+    since = age(seconds_since(unit.since, now)) if unit.since else "-"
     return (
         unit.name,
         unit.release or "-",

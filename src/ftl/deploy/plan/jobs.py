@@ -11,7 +11,13 @@ from ftl.config.values.schedule import Schedule
 from ftl.dataclass import dataclass
 from ftl.deploy.names import is_live_job, is_stopped_job, job_name, parked_job, stopped_job
 from ftl.deploy.plan.changes import NEW_CONFIGURATION, NEW_IMAGE, DependencyChange, ServiceChange
-from ftl.deploy.plan.desired.specs import command_words, dependency_container, fingerprint, service_container
+from ftl.deploy.plan.desired.specs import (
+    command_words,
+    dependency_container,
+    fingerprint,
+    service_container,
+    task_spec,
+)
 from ftl.deploy.plan.steps import (
     CheckCron,
     ContainerRef,
@@ -26,7 +32,6 @@ from ftl.engine import labels
 from ftl.engine.values import ContainerSpec, Mount
 from ftl.host.crontab import CronLine
 from ftl.programs import program
-from ftl.proxy.names import project_network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -206,15 +211,7 @@ def job_spec(project: Project, job: Job, owner: Owner) -> ContainerSpec:
         if isinstance(owner, ServiceChange)
         else _backup_container(project, owner.dependency)
     )
-    spec = replace(
-        base,
-        command=command_words(job.command),
-        publish=(),
-        healthcheck=None,
-        restart="no",
-        labels=schedule,
-        networks={project_network(project.name): ()},
-    )
+    spec = replace(task_spec(project.name, base, schedule), command=command_words(job.command))
     own = {
         labels.PROJECT: project.name,
         labels.SERVICE: job.service,

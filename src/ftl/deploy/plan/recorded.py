@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ftl.config.models.project import Project
 from ftl.dataclass import dataclass
@@ -84,6 +84,14 @@ def _remote_hooks(hooks: Hooks) -> Hooks:
     return replace(hooks, pre=remote(hooks.pre), post=remote(hooks.post))
 
 
+E = TypeVar("E", bound=FtlError)
+
+
+def not_deployed(project: str, server: str, error: type[E]) -> E:
+    """The error of a command that needs a live release: a `UsageError`, or one with exit code 1."""
+    return error(f"{project} is not deployed on {server}", hint="`ftl deploy` makes the first release")
+
+
 def live_record(observed: Observed) -> ReleaseRecord:
     """The record of the live release.
 
@@ -92,10 +100,7 @@ def live_record(observed: Observed) -> ReleaseRecord:
     """
     record = observed.live_record
     if record is None:
-        raise UsageError(
-            f"{observed.project} is not deployed on {observed.server}",
-            hint="`ftl deploy` makes the first release",
-        )
+        raise not_deployed(observed.project, observed.server, UsageError)
     return record
 
 

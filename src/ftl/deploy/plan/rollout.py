@@ -10,7 +10,7 @@ from ftl.deploy.names import fresh_name, parked_name, volume_name
 from ftl.deploy.plan import pins
 from ftl.deploy.plan.cleanup import DEPENDENCY_STOP, refs, retire_replicas, running_hooks, stop_timeout
 from ftl.deploy.plan.desired.sources import BuiltImage, ImageOnServer, NamedImage, PinnedImage
-from ftl.deploy.plan.desired.specs import hook_spec, release_spec, release_variables
+from ftl.deploy.plan.desired.specs import hook_command, release_spec, release_task, release_variables
 from ftl.deploy.plan.exclusive import stop_before
 from ftl.deploy.plan.steps import (
     ApplySite,
@@ -302,5 +302,9 @@ def _hooks(diff: Diff, change: ServiceChange, when: Literal["pre", "post"]) -> I
     )
     for where, command in commands:
         if command:
-            spec = hook_spec(project, change.desired, release=release, command=command, variables=variables)
+            task = release_task(
+                project, change.desired, labels.ROLE_HOOK, release=release, variables=variables
+            )
+            entrypoint, arguments = hook_command(command)
+            spec = replace(task, entrypoint=entrypoint, command=arguments)
             yield RunHook(name, when, where, command, spec, image, container, variables)

@@ -13,7 +13,7 @@ from ftl.deploy.plan.desired.sources import PinnedImage
 from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.planner import Inputs, make_plan
 from ftl.deploy.plan.recorded import live_project, recorded_images
-from ftl.deploy.request import DeployRequest, LiveRelease
+from ftl.deploy.request import DeployRequest, LiveChange
 from ftl.engine import labels
 from ftl.operations.changes.change import open_change
 from ftl.suggestions import select_names
@@ -107,7 +107,7 @@ def plan_live(
         project,
         request.root,
         (*services, *dependencies),
-        LiveRelease(restart=restart),
+        LiveChange(restart=restart),
     )
     return make_plan(deploy, Inputs(by, _images(observed, project, record)), observed)
 

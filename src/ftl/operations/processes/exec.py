@@ -6,7 +6,6 @@ import os
 import secrets
 from typing import TYPE_CHECKING
 
-from ftl.deploy.plan.desired.specs import SHELL
 from ftl.engine import labels
 from ftl.errors import FtlError
 from ftl.events import Note
@@ -19,6 +18,9 @@ if TYPE_CHECKING:
     from ftl.engine.values import Container
     from ftl.events import Emit
     from ftl.host.session import Session
+
+SHELL = ("sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash; exec sh")
+"""The command where a user gave none: bash if the image has it, else sh."""
 
 NOT_FOUND = (126, 127)
 """Exit status of the docker CLI for a command that cannot be started, by its version."""

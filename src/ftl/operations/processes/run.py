@@ -12,14 +12,14 @@ from ftl.aio import shielded
 from ftl.dataclass import dataclass
 from ftl.deploy.observe.state import observe
 from ftl.deploy.plan.desired.sources import ImageOnServer, PinnedImage
-from ftl.deploy.plan.desired.specs import release_variables, run_spec, service_container
-from ftl.deploy.plan.recorded import recorded_images, recorded_project
+from ftl.deploy.plan.desired.specs import release_task, release_variables, service_container
+from ftl.deploy.plan.recorded import not_deployed, recorded_images, recorded_project
 from ftl.engine import labels
 from ftl.errors import FtlError, UsageError
 from ftl.events import Note
 from ftl.figures import duration
 from ftl.operations.processes.attached import attach, detach
-from ftl.operations.processes.exec import NOT_FOUND, no_shell
+from ftl.operations.processes.exec import NOT_FOUND, SHELL, no_shell
 from ftl.suggestions import select_names
 
 if TYPE_CHECKING:
@@ -143,23 +143,28 @@ def _spec(request: RunRequest, observed: Observed) -> ContainerSpec:
             f"the image of {service.name} in {record.release} is no longer on {observed.server}",
             hint="`ftl releases` lists the releases whose images are",
         )
-    spec = run_spec(
-        request.project,
-        service_container(project, service),
+    desired = service_container(project, service)
+    variables = release_variables(
+        service.name,
         release=record.release,
-        once=request.kind,
-        command=request.command or None,
-        variables=release_variables(
-            service.name,
-            release=record.release,
-            commit=record.commit,
-            environment=record.environment or request.environment,
-        ),
+        commit=record.commit,
+        environment=record.environment or request.environment,
     )
-    env = dict(spec.env)
-    if request.kind == "terminal":
-        env.setdefault("TERM", os.environ.get("TERM") or "xterm")
-    return replace(spec, image=image, env=env)
+    task = release_task(
+        request.project, desired, labels.ROLE_RUN, release=record.release, variables=variables
+    )
+    return replace(
+        task,
+        image=image,
+        entrypoint=task.entrypoint if request.command else SHELL[:1],
+        command=request.command or SHELL[1:],
+        env={**_terminal_type(request), **task.env},
+        once=request.kind,
+    )
+
+
+def _terminal_type(request: RunRequest) -> dict[str, str]:
+    return {"TERM": os.environ.get("TERM") or "xterm"} if request.kind == "terminal" else {}
 
 
 def _record(request: RunRequest, observed: Observed) -> ReleaseRecord:
@@ -169,10 +174,7 @@ def _record(request: RunRequest, observed: Observed) -> ReleaseRecord:
         return records[request.release]
     live = observed.live_record
     if live is None:
-        raise FtlError(
-            f"{request.project} is not deployed on {observed.server}",
-            hint="`ftl deploy` makes the first release",
-        )
+        raise not_deployed(request.project, observed.server, FtlError)
     return live
 
 

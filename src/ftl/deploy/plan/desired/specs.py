@@ -6,7 +6,7 @@ import hashlib
 import json
 import shlex
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from ftl.databases import official
 from ftl.dataclass import dataclass
@@ -18,13 +18,10 @@ from ftl.engine.values import ContainerSpec, Healthcheck, Mount, Publish, Ulimit
 from ftl.proxy.names import project_network
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from ftl.config import ContainerOptions, Dependency, Project, Service, VolumeMount
 
-
-SHELL = ("sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash; exec sh")
-"""The command where a user gave none: bash if the image has it, else sh."""
 
 DEFAULT_SPEC = asdict(ContainerSpec(image="", labels={}))
 """All settings at their defaults: what a spec leaves out."""
@@ -156,80 +153,50 @@ def release_variables(service: str, *, release: str, commit: str | None, environ
     }
 
 
-def hook_spec(
-    project: str,
-    desired: DesiredContainer,
-    *,
-    release: str,
-    command: str | tuple[str, ...],
-    variables: Mapping[str, str] | None = None,
-) -> ContainerSpec:
-    """Container of a hook: the service's env, volumes and network, but no ports.
+def task_spec(project: str, base: ContainerSpec, task_labels: Mapping[str, str]) -> ContainerSpec:
+    """Container of a command that ends: a service's env and volumes, no name in the network.
 
     Args:
         project: The project's name.
-        desired: The service's container.
-        release: The release that it is of.
-        command: A text for a shell, or a list without one.
-        variables: Added to the service's env.
+        base: The service's container; ports, health check and restart policy are left out.
+        task_labels: All of its labels.
     """
-    argv = ("/bin/sh", "-c", command) if isinstance(command, str) else command
-    words = 2 if isinstance(command, str) else 1
     return replace(
-        desired.spec,
-        env={**desired.spec.env, **(variables or {})},
-        entrypoint=argv[:words],
-        command=argv[words:],
+        base,
         publish=(),
         healthcheck=None,
         restart="no",
-        labels={
-            labels.PROJECT: project,
-            labels.SERVICE: desired.name,
-            labels.RELEASE: release,
-            labels.ROLE: labels.ROLE_HOOK,
-        },
+        labels=dict(task_labels),
         networks={project_network(project): ()},
     )
 
 
-def run_spec(
-    project: str,
-    desired: DesiredContainer,
-    *,
-    release: str,
-    once: Literal["detached", "pipes", "terminal"],
-    command: Sequence[str] | None,
-    variables: Mapping[str, str] | None = None,
+def release_task(
+    project: str, desired: DesiredContainer, role: str, *, release: str, variables: Mapping[str, str]
 ) -> ContainerSpec:
-    """Container of `ftl run`: the service's env, volumes and network, but no ports and aliases.
+    """Container of a hook, or of `ftl run`: a task of one release.
 
     Args:
         project: The project's name.
         desired: The service's container.
+        role: Value of its label for the role.
         release: The release that it is of.
-        once: See `ContainerSpec`.
-        command: The arguments of its entrypoint; None: a shell in place of that.
         variables: Added to the service's env.
     """
     marks = {
         labels.PROJECT: project,
         labels.SERVICE: desired.name,
         labels.RELEASE: release,
-        labels.ROLE: labels.ROLE_RUN,
+        labels.ROLE: role,
     }
-    return replace(
-        desired.spec,
-        env={**desired.spec.env, **(variables or {})},
-        entrypoint=desired.spec.entrypoint if command is not None else SHELL[:1],
-        command=tuple(command) if command is not None else SHELL[1:],
-        publish=(),
-        healthcheck=None,
-        restart="no",
-        labels=marks,
-        networks={project_network(project): ()},
-        once=once,
-    )
+    return replace(task_spec(project, desired.spec, marks), env={**desired.spec.env, **variables})
+
+
+def hook_command(command: str | tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Entrypoint and command of a hook: a text is for a shell, a list is run as it is."""
+    argv = ("/bin/sh", "-c", command) if isinstance(command, str) else command
+    words = 2 if isinstance(command, str) else 1
+    return argv[:words], argv[words:]
 
 
 def _mounts(project: str, mounts: Iterable[VolumeMount]) -> tuple[Mount, ...]:
