@@ -135,6 +135,7 @@ async def complete(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     group: int | None = None,
+    limit: int | None = None,
     give_up: Callable[[asyncio.SubprocessTransport, Capture], Awaitable[None]] = terminate_session,
 ) -> Completed:
     """Run a child, wait for its end and capture its output.
@@ -146,6 +147,7 @@ async def complete(
         env: Its environment; None: FTL's.
         cwd: Its working folder; None: FTL's.
         group: The process group that it joins, to be ended with that; None: a separate session.
+        limit: Bytes of output, and of messages, that are captured; what comes after is dropped. None: all.
         give_up: Called before it is killed, after the time limit or a cancellation.
 
     Raises:
@@ -153,7 +155,7 @@ async def complete(
         OSError: It cannot be started.
     """
     transport, capture = await spawn(
-        lambda: Capture(closes_pipes=group is None),
+        lambda: Capture(closes_pipes=group is None, limit=limit),
         argv,
         stdin=DEVNULL if stdin is None else PIPE,
         env=env,

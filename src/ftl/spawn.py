@@ -119,15 +119,17 @@ class Capture(asyncio.SubprocessProtocol):
 
     Args:
         closes_pipes: Whether they are closed soon after the child's end.
+        limit: Bytes of each stream after which its output is dropped.
 
     Attributes:
         exited: Time of the child's end, by the loop's clock; its output may still come.
     """
 
-    def __init__(self, *, closes_pipes: bool = False) -> None:
+    def __init__(self, *, closes_pipes: bool = False, limit: int | None = None) -> None:
         self.stdout = bytearray()
         self.exited: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._closes_pipes = closes_pipes
+        self._limit = limit
         self._child: asyncio.BaseTransport | None = None
         self.stderr = bytearray()
         self._news = asyncio.Event()
@@ -146,7 +148,9 @@ class Capture(asyncio.SubprocessProtocol):
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         """Store output of the child."""
-        (self.stderr if fd == 2 else self.stdout).extend(data)
+        captured = self.stderr if fd == 2 else self.stdout
+        if self._limit is None or len(captured) < self._limit:
+            captured.extend(data)
         self._news.set()
 
     def connection_lost(self, exc: Exception | None) -> None:

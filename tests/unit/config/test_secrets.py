@@ -91,6 +91,7 @@ def test_commands_run_side_by_side(loaded: Load) -> None:
         ("{command: [sh, -c, 'echo sealed >&2; exit 3']}", "the command failed: sealed"),
         ("{command: [sh, -c, 'exit 3']}", "ended with status 3"),
         ("{command: [sleep, '60'], timeout: 0.2}", "took more than 0.2 s"),
+        ("{command: [cat, /dev/zero], timeout: 0.3}", "took more than 0.3 s"),
         ("{command: ['true']}", "the command printed nothing"),
         ("{command: [/nowhere]}", "cannot be started: No such file"),
         ("{command: [cat]}", "the command printed nothing"),

@@ -6,13 +6,7 @@ not wait for ever behind FTL's output. Its output is never given to a shell.
 
 from __future__ import annotations
 
-import os
-import selectors
 import shlex
-import signal
-import subprocess
-import time
-from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -28,12 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from ftl.child import Completed
     from ftl.config.models.secret import Secret
 
 _NAMES = "{names}"
 _MAX_OUTPUT = 4 << 20
-_AFTERWARDS = 1.0
-"""Seconds that output may still come after a command has ended, from a child that it left behind."""
 
 
 class SecretError(Exception):
@@ -91,8 +84,7 @@ class _Call:
     words: list[str]
     seconds: float
     names: list[str] = field(default_factory=list)
-    output: bytearray = field(default_factory=bytearray)
-    errors: bytearray = field(default_factory=bytearray)
+    output: str = ""
     failure: str | None = None
 
     @property
@@ -113,7 +105,7 @@ def _output(secret: Secret, call: _Call | None, folder: Path, variables: Mapping
     if call is not None:
         if call.failure is not None:
             raise SecretError(call.failure, f"run `{shlex.join(call.argv)}` by hand in {folder}")
-        return call.output.decode(errors="replace")
+        return call.output
     if secret.file is not None:
         try:
             return read_small_text(folder / secret.file)
@@ -202,67 +194,35 @@ def _entry_of(secret: Secret, values: Mapping[str, str] | SecretError) -> str:
 
 def _run(calls: Sequence[_Call], folder: Path, variables: Mapping[str, str]) -> None:
     """Run commands side by side, each within its time, and end all of them whatever happens."""
-    with ExitStack() as stack, selectors.DefaultSelector() as selector:
-        running: dict[_Call, subprocess.Popen[bytes]] = {}
-        started = time.monotonic()
-        for call in calls:
-            try:
-                process = subprocess.Popen(
-                    call.argv,
-                    cwd=folder,
-                    env=dict(variables),
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    start_new_session=True,
-                )
-            except OSError as error:
-                call.failure = f"`{call.argv[0]}` cannot be started: {error.strerror}"
-                continue
-            stack.callback(_end, process)
-            for pipe, buffer in ((process.stdout, call.output), (process.stderr, call.errors)):
-                assert pipe is not None
-                os.set_blocking(pipe.fileno(), False)
-                selector.register(pipe, selectors.EVENT_READ, (call, buffer))
-            running[call] = process
-        over: dict[_Call, float] = {}
-        while running:
-            for key, _ in selector.select(0.05):
-                call, buffer = key.data
-                _read(selector, key.fileobj, buffer)
-            now = time.monotonic()
-            for call, process in list(running.items()):
-                if process.poll() is not None:
-                    open_pipes = any(key.data[0] is call for key in selector.get_map().values())
-                    if not open_pipes or now - over.setdefault(call, now) > _AFTERWARDS:
-                        call.failure = _failure(call, process.returncode)
-                        del running[call]
-                elif now - started > call.seconds:
-                    call.failure = f"the command took more than {call.seconds:g} s"
-                    del running[call]
+    if calls:  # asyncio is slow to import
+        import asyncio
+
+        from ftl.aio import gather
+
+        asyncio.run(gather((_fetch(call, folder, variables) for call in calls), limit=len(calls)))
 
 
-def _read(selector: selectors.BaseSelector, pipe: object, buffer: bytearray) -> None:
-    chunk = os.read(pipe.fileno(), 1 << 16)  # type: ignore[attr-defined]
-    if chunk and len(buffer) < _MAX_OUTPUT:
-        buffer += chunk
+async def _fetch(call: _Call, folder: Path, variables: Mapping[str, str]) -> None:
+    from ftl.child import complete
+
+    try:
+        done = await complete(call.argv, seconds=call.seconds, env=variables, cwd=folder, limit=_MAX_OUTPUT)
+    except TimeoutError:
+        call.failure = f"the command took more than {call.seconds:g} s"
+    except OSError as error:
+        call.failure = f"`{call.argv[0]}` cannot be started: {error.strerror}"
     else:
-        selector.unregister(pipe)  # type: ignore[arg-type]
+        call.output = done.stdout.decode(errors="replace")
+        call.failure = _failure(done)
 
 
-def _failure(call: _Call, status: int) -> str | None:
+def _failure(done: Completed) -> str | None:
     """Why a command failed, in its own words."""
-    if status == 0:
+    if done.exit_code == 0:
         return None
-    lines = call.errors.decode(errors="replace").strip().splitlines()
-    return f"the command failed: {lines[-1].strip()}" if lines else f"the command ended with status {status}"
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a command with its children."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    for pipe in (process.stdout, process.stderr):
-        if pipe is not None:
-            pipe.close()
+    lines = done.stderr.decode(errors="replace").strip().splitlines()
+    return (
+        f"the command failed: {lines[-1].strip()}"
+        if lines
+        else f"the command ended with status {done.exit_code}"
+    )
