@@ -90,7 +90,7 @@ bench-deploy: engine ## What a deploy costs: round trips, seconds, memory
 bench-noop: engine ## A deploy of 30 services of one build that changes nothing, against one of 1 (3 minutes)
 	$(PYTHON) -m bench.noop
 
-bench-transfer: engine ## Bringing images to a server, against what others do: bytes, seconds, memory (2 hours)
+bench-transfer: engine ## Bringing images to a server, against what others do: bytes, seconds, memory (6 hours)
 	$(PYTHON) -m bench.transfer
 
 bench-setup: engine ## What setting a bare server up costs beyond its packages; a second run; doctor

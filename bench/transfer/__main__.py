@@ -1,13 +1,14 @@
 """Benchmark of bringing images to a server, by several methods over several links.
 
     python -m bench.transfer [--cases cold,code] [--links loopback] [--methods ftl,registry] [--repeat 5]
-                             [--server trixie/containerd] [--out FILE] [--quick]
+                             [--server trixie/containerd,sid/containerd] [--out FILE] [--quick]
     python -m bench.transfer report FILE        write the tables and the plot of docs/ from the output of --out
     python -m bench.transfer floor [SUITE/STORE]   lower bound for `deps` on the slowest link, part by part
     python -m bench.transfer clean              remove the images that were built for it
 
-Prints the relay's speed, one JSON object for each run, a table of medians (on stderr), and one JSON object with the
-limits; the exit status is 1 if one is missed, except for a quick trial. The methods take turns within each repetition,
+Prints the relay's speed, one JSON object for each run, and for each server a table of medians (on stderr) and one JSON
+object with the limits; the exit status is 1 if one is missed, except for a quick trial. The last line is the summary of
+all servers. The methods take turns within each repetition,
 so that a busy minute affects all of them. Every method has a separate server, so that none profits from another's
 layers.
 """
@@ -24,8 +25,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from lab import images as lab_images
 from lab.servers import Lab
 
+from bench import noop
 from bench.project import run_name
 from bench.transfer import images, measurement
 from bench.transfer.cases import CASES, LARGE
@@ -36,16 +39,21 @@ from bench.transfer.method_server import MethodServer
 from bench.transfer.methods import METHODS
 from bench.transfer.records import RunRecord, read_records
 from bench.transfer.report import table, write
+from bench.transfer.summary import needs_floor, summarize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from lab.servers import Store
 
+    from bench.noop import Noop
     from bench.transfer.cases import Case, Size
     from bench.transfer.images import AppImages
     from bench.transfer.links import Link
     from bench.transfer.methods import Method
+
+DEFAULT_SERVERS = ("bookworm/overlay2", "trixie/containerd", "sid/containerd")
+"""The server of the oldest engine, and two with the store that Docker installs now."""
 
 SERVERS = ("bookworm/overlay2", "trixie/overlay2", "trixie/containerd", "sid/overlay2", "sid/containerd")
 
@@ -167,19 +175,44 @@ def main() -> None:
                 file.write(f"{record.line()}\n")
 
     print(json.dumps({"type": "relay", "bytes_per_second": round(ceiling())}), flush=True)
-    with Bench(arguments.server, size) as bench:
-        cases, methods = (
-            [CASES[name] for name in arguments.cases],
-            [METHODS[name] for name in arguments.methods],
-        )
-        for record in bench.runs(cases, links, methods, repeat):
-            note(record)
-        if "ftl" in arguments.methods and not arguments.quick and arguments.large:
-            note(bench.large(LINKS["loopback"]))
-    print(table(records), file=sys.stderr)
-    result = judge(records)
-    print(json.dumps(result), flush=True)
-    sys.exit(not (result["ok"] or arguments.quick))
+    servers: Sequence[str] = arguments.server
+    cases, methods = (
+        [CASES[name] for name in arguments.cases],
+        [METHODS[name] for name in arguments.methods],
+    )
+    is_kept: list[bool] = []
+    for name in servers:
+        with Bench(name, size) as bench:
+            for record in bench.runs(cases, links, methods, repeat):
+                note(record)
+            if "ftl" in arguments.methods and not arguments.quick and arguments.large:
+                note(bench.large(LINKS["loopback"]))
+        own = [record for record in records if record.server == name]
+        print(table(own), file=sys.stderr)
+        result = judge(own)
+        print(json.dumps(result), flush=True)
+        is_kept.append(bool(result["ok"]))
+    floors = {
+        name: cast("float", measure_floor(name)["sum"]) for name in servers if needs_floor(records, name)
+    }
+    noops = _noop() if arguments.noop and not arguments.quick else None
+    print(json.dumps(summarize(records, floors, noops)), flush=True)
+    sys.exit(not (all(is_kept) or arguments.quick))
+
+
+def _noop() -> Noop:
+    """Measure deploys that change nothing."""
+    lab_images.ensure("caddy", "busybox")
+    name = run_name("noop")
+    with Lab(name) as lab:
+        return noop.measure(lab.server("server"), name)
+
+
+def _servers(text: str) -> list[str]:
+    names = text.split(",")
+    if unknown := set(names) - set(SERVERS):
+        raise argparse.ArgumentTypeError(f"no such server: {', '.join(sorted(unknown))}")
+    return names
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -189,9 +222,10 @@ def _parser() -> argparse.ArgumentParser:
     for option, all_there_are in (("--cases", CASES), ("--links", LINKS), ("--methods", METHODS)):
         parser.add_argument(option, type=lambda text: text.split(","), default=list(all_there_are))
     parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--server", choices=SERVERS, default=SERVERS[0])
+    parser.add_argument("--server", type=_servers, default=list(DEFAULT_SERVERS), help="SUITE/STORE,...")
     parser.add_argument("--out", type=Path, help="append the runs to this file")
     parser.add_argument("--no-large", dest="large", action="store_false", help="not the image of 1.5 GB")
+    parser.add_argument("--no-noop", dest="noop", action="store_false", help="no deploys that change nothing")
     parser.add_argument(
         "--quick", action="store_true", help="once, over loopback, with a small image: a trial"
     )

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 import pytest
+from bench.noop import Noop
 from bench.transfer import measurement
 from bench.transfer.limits import judge
 from bench.transfer.methods import METHODS
 from bench.transfer.plot import draw
 from bench.transfer.records import RunRecord, read_records
 from bench.transfer.report import BEGIN, END, markdown, write
+from bench.transfer.summary import needs_floor, summarize
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +34,7 @@ def record(
     seconds: float = 1.0,
     here: int = 60_000_000,
     there: int = 30_000_000,
+    server: str = "bookworm/overlay2",
 ) -> RunRecord:
     """A run of an image of 300 MB whose largest layer has 120 MB."""
     return RunRecord(
@@ -39,7 +42,7 @@ def record(
         case=case,
         method=method,
         link=link,
-        server="bookworm/overlay2",
+        server=server,
         repetition=repetition,
         bytes=size,
         seconds=seconds,
@@ -138,6 +141,42 @@ def test_memory_is_judged_by_its_peak() -> None:
 def test_nothing_measured_is_nothing_kept() -> None:
     """A run that measured nothing has not kept its limits."""
     assert judge([]) == {"type": "result", "ok": False, "limits": []}
+
+
+def test_the_summary_names_slower_cells_and_ratios_for_each_server() -> None:
+    """A figure is there only where it was measured, and that of the code only with the containerd store."""
+    loaded = "trixie/containerd"
+    runs = [
+        record("ftl", seconds=6.0),
+        record("registry", seconds=7.0),
+        record("ftl", case="code", link="loopback", seconds=2.0, server=loaded),
+        record("registry", case="code", link="loopback", seconds=1.0, server=loaded),
+    ]
+    assert needs_floor(runs, "bookworm/overlay2")
+    assert not needs_floor(runs, loaded)
+    summary = summarize(runs, {"bookworm/overlay2": 4.0}, Noop([(1.0, 1.2), (1.0, 1.1)]))
+    slower = {"case": "code", "link": "loopback", "method": "registry", "ratio": 2.0}
+    assert summary == {
+        "type": "summary",
+        "servers": {
+            "bookworm/overlay2": {
+                "slower_cells": [],
+                "bytes_kept": False,
+                "memory_kept": True,
+                "deps_floor_ratio": 1.5,
+                "deps_floor_seconds": 4.0,
+            },
+            loaded: {
+                "slower_cells": [slower],
+                "bytes_kept": True,
+                "memory_kept": True,
+                "code_loopback_ratio": 2.0,
+            },
+        },
+        "noop_ratio_30": 1.15,
+        "noop_seconds_1": 1.0,
+        "noop_seconds_30": 1.15,
+    }
 
 
 def test_records_are_read_as_they_were_written(tmp_path: Path) -> None:
