@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from ftl.deploy.names import fresh_name, parked_name, volume_name
 from ftl.deploy.plan import pins
 from ftl.deploy.plan.cleanup import DEPENDENCY_STOP, refs, retire_replicas, running_hooks, stop_timeout
 from ftl.deploy.plan.desired.sources import BuiltImage, ImageOnServer, NamedImage, PinnedImage
-from ftl.deploy.plan.desired.specs import hook_command, release_spec, release_task, release_variables
+from ftl.deploy.plan.desired.specs import release_spec
 from ftl.deploy.plan.exclusive import stop_before
 from ftl.deploy.plan.steps import (
     ApplySite,
@@ -26,7 +26,6 @@ from ftl.deploy.plan.steps import (
     PushPull,
     RepairSwitch,
     RestartContainers,
-    RunHook,
     SendImages,
     StartContainers,
     StartDependency,
@@ -279,32 +278,3 @@ def _joining(diff: Diff, change: ServiceChange) -> StartContainers:
     )
     names = diff.new_containers(change)
     return StartContainers(change.name, names, spec, like.image, change.why, change.added, joins=True)
-
-
-def hook_track(diff: Diff, when: Literal["pre", "post"]) -> Track:
-    """The hooks of all services that change, one after the other, in the order of ftl.yaml."""
-    changes = diff.starting if diff.request.hooks else ()
-    return tuple(step for change in changes for step in _hooks(diff, change, when))
-
-
-def _hooks(diff: Diff, change: ServiceChange, when: Literal["pre", "post"]) -> Iterator[RunHook]:
-    hook = change.service.hooks.pre if when == "pre" else change.service.hooks.post
-    if hook is None:
-        return
-    project, name, release = diff.project.name, change.name, diff.release
-    container, image = f"{project}-{name}-{release}-{when}", diff.service_image(change)
-    variables = release_variables(
-        name, release=release, commit=diff.commit, environment=diff.project.environment
-    )
-    commands: tuple[tuple[Literal["local", "remote"], str | tuple[str, ...] | None], ...] = (
-        ("local", hook.local),
-        ("remote", hook.remote),
-    )
-    for where, command in commands:
-        if command:
-            task = release_task(
-                project, change.desired, labels.ROLE_HOOK, release=release, variables=variables
-            )
-            entrypoint, arguments = hook_command(command)
-            spec = replace(task, entrypoint=entrypoint, command=arguments)
-            yield RunHook(name, when, where, command, spec, image, container, variables)

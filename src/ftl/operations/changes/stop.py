@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.deploy.plan.cleanup import DEPENDENCY_STOP, refs
-from ftl.deploy.plan.jobs import stop_track
+from ftl.deploy.plan.job_tracks import stop_track
 from ftl.deploy.plan.model import Change, Plan, Stage, compact
 from ftl.deploy.plan.recorded import live_project
 from ftl.deploy.plan.steps import StopContainers, SwitchJobs

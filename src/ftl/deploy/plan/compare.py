@@ -1,0 +1,130 @@
+"""Comparison of a project with a server. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.deploy.plan.changes import (
+    dependency_change,
+    removed_from_file,
+    service_change,
+)
+from ftl.deploy.plan.desired.sources import source_of
+from ftl.deploy.plan.diff import Diff, new_alias, other_sites
+from ftl.deploy.plan.jobs import Owner, jobs_diff, resumed_jobs
+from ftl.deploy.plan.sites import target_site, transitional_site, with_other_services, with_stored_tls
+from ftl.deploy.request import RestoredRelease
+from ftl.errors import UsageError
+from ftl.proxy.site import Site, conflicts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ftl.deploy.observe.state import Observed
+    from ftl.deploy.plan.desired.sources import ImageSource
+    from ftl.deploy.request import DeployRequest
+    from ftl.proxy.site import TlsFiles
+
+
+def compare(
+    request: DeployRequest,
+    observed: Observed,
+    sources: Mapping[str, ImageSource],
+    files: TlsFiles,
+    commit: str | None = None,
+) -> Diff:
+    """Compare a project with a server; see `make_plan` for the arguments.
+
+    Raises:
+        UsageError: Another project on the server has one of the routes.
+    """
+    project, only = request.project, request.services
+    selected = [service for service in project.services if not only or service.name in only]
+    services = tuple(
+        service_change(
+            project, service, observed, source_of(service, sources), commit, restart=request.restart
+        )
+        for service in selected
+    )
+    dependencies = tuple(
+        dependency_change(
+            project,
+            dependency,
+            observed,
+            keep=bool(only) or request.from_record,
+            leave_stopped=isinstance(request.purpose, RestoredRelease),
+        )
+        for dependency in project.dependencies
+        if not request.same_release or dependency.name in only
+    )
+    removed = () if only or request.same_release else removed_from_file(project, observed)
+    owners: tuple[Owner, ...] = (*services, *dependencies)
+    jobs = (
+        resumed_jobs(project, observed, owners)
+        if request.same_release
+        else jobs_diff(project, observed, owners, partial=bool(only))
+    )
+    target = transitional = None
+    with_port = any(service.proxied_port for service in project.services)
+    if with_port or (only and not request.same_release and observed.site is not None):
+        serving = {service.name for service in selected}
+        serving |= {service.name for service in project.services if observed.serves(service.name)}
+        target = target_site(project, observed, serving, files)
+        if only:
+            target = with_other_services(target, observed, {service.name for service in selected})
+        if request.from_record:
+            target = with_stored_tls(target, observed)
+        if request.same_release:
+            target = _unchanged_site(observed) or target
+        _refuse_conflicts(target, observed)
+    leaves_proxy = not (with_port or request.same_release) and _is_left(observed, target)
+    if leaves_proxy and observed.site is not None and observed.proxy is not None and observed.proxy.running:
+        target = Site(project.name, observed.site.subnets, tls=observed.site.tls)
+    makes_release = not request.same_release and bool(
+        removed
+        or jobs.changed
+        or any(change.starts or change.action == "scaled" for change in services)
+        or any(change.starts for change in dependencies)
+        or (target is not None and target != observed.site)
+    )
+    release = f"r{observed.last_number + 1 if makes_release else observed.live_number}"
+    if target is not None:
+        starting = [change for change in services if change.starts]
+        aliases = {change.name: new_alias(request, observed, release, change) for change in starting}
+        transitional = transitional_site(target, observed, starting, aliases)
+    return Diff(
+        request=request,
+        observed=observed,
+        services=services,
+        dependencies=dependencies,
+        removed=removed,
+        jobs=jobs,
+        transitional_site=transitional,
+        target_site=target,
+        certificate=files.certificate,
+        makes_release=makes_release,
+        release=release,
+        commit=commit,
+        leaves_proxy=leaves_proxy,
+    )
+
+
+def _is_left(observed: Observed, target: Site | None) -> bool:
+    """Whether the proxy has something of a project that no service needs any more."""
+    needed = target is not None and target.internal
+    return not needed and observed.proxy is not None and observed.proxy.has_traces(observed.project)
+
+
+def _unchanged_site(observed: Observed) -> Site | None:
+    """The proxy's present site; None where it is lost, or a deploy was interrupted while it changed the routes."""
+    written = observed.proxy.site(observed.project) if observed.proxy is not None else None
+    return observed.site if written is not None and written.transition is None else None
+
+
+def _refuse_conflicts(target: Site, observed: Observed) -> None:
+    claimed = conflicts([target, *other_sites(observed)])
+    if claimed:
+        raise UsageError(
+            f"{claimed[0]} on {observed.server}",
+            hint="give one of them another path or host, or remove the other project",
+        )

@@ -1,0 +1,176 @@
+"""Tracks about jobs: their new containers, the crontab, the old ones. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.deploy.names import is_live_job, job_name, parked_job, stopped_job
+from ftl.deploy.plan.changes import ServiceChange
+from ftl.deploy.plan.jobs import JobChange, JobsDiff, Owner, live_spec
+from ftl.deploy.plan.steps import (
+    CheckCron,
+    ContainerRef,
+    CreateJob,
+    JobSwitch,
+    RemoveJobs,
+    StopContainers,
+    SwitchJobs,
+    WriteCrontab,
+)
+from ftl.engine import labels
+from ftl.host.crontab import CronLine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ftl.deploy.observe.state import Observed
+    from ftl.deploy.plan.model import Track
+    from ftl.deploy.plan.steps import Step
+    from ftl.engine.values import Container
+
+
+STOP_SECONDS = 10.0
+"""Time that a run gets to end after its stop signal."""
+
+
+def prepare_tracks(diff: JobsDiff) -> Iterator[Track]:
+    """Refuse a server without cron, and remove what interrupted deploys left."""
+    if diff.changes and diff.changed:
+        yield (CheckCron(tuple(sorted({change.job.timezone for change in diff.changes}))),)
+    fresh = [one for one in diff.old if ".new-" in one.name]
+    if fresh:
+        yield (RemoveJobs(_refs(fresh)),)
+
+
+def fresh_name(diff: JobsDiff, change: JobChange, release: str) -> str:
+    """Name of a job's new container until the release is live."""
+    return f"{job_name(diff.project, change.name)}.new-{release}"
+
+
+def create_tracks(diff: JobsDiff, release: str, image: Mapping[str, str]) -> Iterator[Track]:
+    """Create the containers of new and changed jobs.
+
+    Args:
+        diff: The jobs.
+        release: The release that is made.
+        image: Images of the services and dependencies that start.
+    """
+    for change in diff.changes:
+        if change.creates:
+            name = change.owner.name
+            joins = name not in image
+            yield (
+                CreateJob(
+                    name,
+                    change.name,
+                    fresh_name(diff, change, release),
+                    live_spec(change, release),
+                    _live_image(change.owner) if joins else image[name],
+                    change.why,
+                    joins,
+                ),
+            )
+
+
+def _live_image(owner: Owner) -> str:
+    if isinstance(owner, ServiceChange):
+        return owner.current[0].image
+    return owner.current.image if owner.current is not None else owner.dependency.image
+
+
+def before_switch(diff: JobsDiff) -> Track:
+    """Let the crontab wake the script for the old containers and for the new ones.
+
+    A line is only an occasion: which container has the job's name, and so which schedule counts, is decided by the
+    renaming after the switch. Wherever a deploy is cut, each job that is there is started at its own times.
+    """
+    lines = {_line(one) for one in diff.live}
+    both = lines | {_fresh_line(diff, change) for change in diff.changes if change.creates}
+    if both == lines:
+        return ()
+    before = tuple(sorted(lines, key=_order))
+    return (WriteCrontab(diff.project, tuple(sorted(both, key=_order)), before),)
+
+
+def after_switch(diff: JobsDiff, release: str) -> Track:
+    """Switch the containers; then write the crontab without the lines of the old ones."""
+    changed = {change.name: change for change in diff.changes}
+    gone = {one.id for one in diff.removed}
+    stay = [one for one in diff.live if one.id not in gone and one.labels[labels.JOB] not in changed]
+    lines = [_line(one) for one in stay] + [_fresh_line(diff, change) for change in diff.changes]
+    if not lines and not diff.removed:
+        return ()
+    switches = [
+        _switch(diff, change.name, change.current, fresh_name(diff, change, release))
+        for change in diff.changes
+        if change.creates
+    ]
+    switches += [_switch(diff, one.labels[labels.JOB], one, "") for one in diff.removed]
+    names = tuple(one.labels[labels.JOB] for one in diff.removed)
+    write = WriteCrontab(diff.project, tuple(sorted(lines, key=_order)), removed=names)
+    return (*((SwitchJobs(tuple(switches)),) if switches else ()), write)
+
+
+def stop_track(observed: Observed, services: Sequence[str]) -> Track:
+    """Take the jobs of services from cron, and stop their runs; the containers stay."""
+    on_server = observed.of_role(labels.ROLE_JOB)
+    own = [one for one in on_server if one.labels[labels.SERVICE] in services]
+    live = [one for one in own if is_live_job(one)]
+    steps: list[Step] = []
+    if live:
+        switches = (JobSwitch(one.name, "", ContainerRef(one.id, one.name), stopped_job(one)) for one in live)
+        stay = [_line(one) for one in on_server if is_live_job(one) and one not in live]
+        names = tuple(sorted(one.labels[labels.JOB] for one in live))
+        steps.append(SwitchJobs(tuple(switches)))
+        steps.append(WriteCrontab(observed.project, tuple(sorted(stay, key=_order)), removed=names))
+    if running := [one for one in own if one.state in ("running", "paused")]:
+        steps.append(StopContainers(running[0].labels[labels.SERVICE], _refs(running), STOP_SECONDS))
+    return tuple(steps)
+
+
+def clean_track(diff: JobsDiff) -> Track:
+    """Remove old containers. The last one that ran stays, for its log and its exit code."""
+    removed = {one.labels[labels.JOB] for one in diff.removed}
+    removed |= {one.labels[labels.JOB] for one in diff.old} - {change.name for change in diff.changes}
+    replaced = [change.current for change in diff.changes if change.creates and change.current is not None]
+    going = sorted(
+        [*diff.old, *replaced, *diff.removed], key=lambda one: (one in replaced, one.created), reverse=True
+    )
+    kept: set[str] = set()
+    remove = []
+    for one in going:
+        name = one.labels[labels.JOB]
+        ran = one.state != "created" and ".new-" not in one.name
+        if ran and name not in kept | removed:
+            kept.add(name)
+        elif ".new-" not in one.name:
+            remove.append(one)
+    return (RemoveJobs(_refs(remove)),) if remove else ()
+
+
+def _switch(diff: JobsDiff, job: str, old: Container | None, fresh: str) -> JobSwitch:
+    return JobSwitch(
+        job_name(diff.project, job),
+        fresh,
+        ContainerRef(old.id, old.name) if old is not None else None,
+        parked_job(old) if old is not None else "",
+    )
+
+
+def _fresh_line(diff: JobsDiff, change: JobChange) -> CronLine:
+    return CronLine(job_name(diff.project, change.name), change.job.schedule, change.job.timezone)
+
+
+def _order(line: CronLine) -> tuple[str, str, str]:
+    return line.container, line.schedule, line.timezone
+
+
+def _line(container: Container) -> CronLine:
+    when = container.labels.get(labels.WHEN, "").split()
+    return CronLine(
+        container.name, container.labels.get(labels.SCHEDULE, ""), when[6] if len(when) == 8 else ""
+    )
+
+
+def _refs(containers: Sequence[Container]) -> tuple[ContainerRef, ...]:
+    return tuple(ContainerRef(one.id, one.name) for one in containers)

@@ -1,0 +1,67 @@
+"""Notes of a plan: what users should know before it is applied. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.deploy.plan.changes import STOPPED, DependencyChange
+from ftl.deploy.plan.cleanup import running_hooks, stop_timeout
+from ftl.deploy.plan.pins import configured_reference
+from ftl.deploy.plan.reasons import read_only_at_first, recorded_section
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ftl.deploy.plan.diff import Diff
+
+
+def plan_notes(diff: Diff) -> Iterator[str]:
+    """Yield what users should know before the plan is applied."""
+    for name, image in diff.lost_images.items():
+        tag = configured_reference(image)
+        yield f"{name} ran {image}, which is not on the server any more: it gets what {tag} stands for now"
+    for hook in running_hooks(diff):
+        yield (
+            f"{hook.name}, a hook that an interrupted deploy started, still runs: it is told to stop, and killed after "
+            f"{stop_timeout(diff, hook):g} s (`stop_timeout`); `docker wait {hook.name}` there waits for it"
+        )
+    for change in diff.dependencies:
+        yield from _dependency_notes(diff, change)
+    if not diff.request.same_release:
+        yield from _scaled_before(diff)
+    if diff.target_site is not None and diff.target_site.maintenance is not None:
+        yield f"{diff.project.name} is in maintenance: visitors get 503 until `ftl maintenance off`"
+    proxy, image = diff.observed.proxy, diff.project.proxy.image
+    if diff.proxied and proxy is not None and diff.project.name in proxy.damaged:
+        yield "the proxy's file with this project's routes is damaged: it is written again"
+    stays = proxy is not None and proxy.running and not diff.request.upgrade_proxy
+    if diff.proxied and proxy is not None and stays and proxy.image != image:
+        yield (
+            f"the server's proxy runs {proxy.image}, this project names {image}: left as it is, since other projects "
+            "may use it; `ftl deploy --upgrade-proxy` replaces it"
+        )
+
+
+def _scaled_before(diff: Diff) -> Iterator[str]:
+    """Services whose number of containers `ftl scale` has changed, and this takes back."""
+    for change in diff.scaled:
+        before = recorded_section(diff.observed, "services", change.name)
+        if before.get("replicas") == change.service.replicas:
+            now = len(change.current)
+            wanted = change.service.replicas
+            yield f"`ftl scale` had set {change.name} to {now}: it gets {wanted} again, as ftl.yaml says"
+
+
+def _dependency_notes(diff: Diff, change: DependencyChange) -> Iterator[str]:
+    if change.why == STOPPED:
+        yield f"{change.name} is stopped, and stays so: `ftl start {change.name}` starts it"
+    if change.action != "replaced":
+        return
+    yield f"{change.name} stops and starts again ({change.why}): open connections to it are cut"
+    before = recorded_section(diff.observed, "dependencies", change.name)
+    ignored = read_only_at_first(before, change.dependency.to_dict())
+    if ignored:
+        yield (
+            f"{change.name}: {', '.join(ignored)} only counts when the database is first initialised; the existing one "
+            "keeps its users and passwords: change them there, too"
+        )

@@ -1,0 +1,107 @@
+"""Record of the release that a plan makes. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ftl.deploy.plan.pins import configured_reference
+from ftl.deploy.plan.reasons import recorded_section
+from ftl.deploy.request import RestoredRelease
+from ftl.engine import labels
+from ftl.references import pull_reference
+from ftl.releases.record import DependencyRecord, ReleaseRecord, ServiceRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ftl.deploy.plan.diff import Diff
+    from ftl.deploy.request import Author
+    from ftl.engine.values import Container
+    from ftl.releases.record import ReleaseOutcome
+
+
+def release_record(diff: Diff, author: Author, outcome: ReleaseOutcome) -> ReleaseRecord:
+    """The record of the release that is made; entries of unchanged services come from the last live one.
+
+    Where the records were lost, they are made from the running containers.
+    """
+    purpose = diff.request.purpose
+    live = [record for record in diff.observed.releases if record.outcome == "live"]
+    before = live[-1].services if live else {}
+    configured = {service.name for service in diff.project.services}
+    changed = {
+        change.name: ServiceRecord(
+            diff.release, diff.configured_image(change), "", change.source.content, change.desired.config
+        )
+        for change in diff.starting
+    }
+    adopted = {
+        change.name: _record_of(change.live, change.current[0])
+        for change in diff.services
+        if not change.starts and change.live and change.name not in before
+    }
+    kept = {name: entry for name, entry in before.items() if name in configured}
+    return ReleaseRecord(
+        release=diff.release,
+        outcome=outcome,
+        started=author.time,
+        by=author.name,
+        commit=author.commit,
+        version=author.version,
+        services={**kept, **adopted, **changed},
+        dependencies=_dependencies(diff, live[-1].dependencies if live else {}),
+        project=_recorded_project(diff),
+        origin=author.origin,
+        subject=author.subject,
+        rollback_of=purpose.release if isinstance(purpose, RestoredRelease) else None,
+        environment=diff.project.environment,
+    )
+
+
+def _recorded_project(diff: Diff) -> dict[str, Any]:
+    """The resolved ftl.yaml for the record; services that a partial deploy left alone stay as they were recorded."""
+    # Nobody's password for a registry is kept on a server; a rollback needs none.
+    project = replace(diff.project, registries=()).to_dict()
+    only = diff.request.services
+    if only:
+        sections = [
+            section
+            if section["name"] in only
+            else recorded_section(diff.observed, "services", section["name"])
+            for section in project["services"]
+        ]
+        project["services"] = [dict(section) for section in sections if section]
+        known = [
+            section
+            if section["service"] in only
+            else recorded_section(diff.observed, "jobs", section["name"])
+            for section in project["jobs"]
+        ]
+        project["jobs"] = [dict(section) for section in known if section]
+    return project
+
+
+def _dependencies(diff: Diff, before: Mapping[str, DependencyRecord]) -> dict[str, DependencyRecord]:
+    records = {}
+    for change in diff.dependencies:
+        name, image, running = change.name, change.dependency.image, change.current
+        if change.starts or running is None:
+            records[name] = DependencyRecord(image, "")
+        else:
+            records[name] = before.get(name) or DependencyRecord(
+                image, running.image_id, pull_reference(running.image)
+            )
+    return records
+
+
+def _record_of(release: str, container: Container) -> ServiceRecord:
+    image = container.image
+    return ServiceRecord(
+        release,
+        configured_reference(image),
+        container.image_id,
+        container.labels[labels.CONTENT],
+        container.labels[labels.CONFIG],
+        pull_reference(image),
+    )
