@@ -63,7 +63,7 @@ async def live_containers(session: Session, project: str, name: str) -> Sequence
     listed = await session.engine.containers(labels={labels.PROJECT: project})
     units = [container for container in listed if _is_unit(container)]
     if not units:
-        from ftl.deploy.plan.recorded import not_deployed
+        from ftl.deploy.plan.records.recorded import not_deployed
 
         raise not_deployed(project, session.name, FtlError)
     known = sorted({container.labels.get(labels.SERVICE, "") for container in units})

@@ -14,7 +14,7 @@ from ftl.config.models.proxy import Redirect, Registry
 from ftl.config.models.secret import Secret
 from ftl.deploy.plan.desired.sources import BuiltImage
 from ftl.deploy.plan.desired.specs import service_container
-from ftl.deploy.plan.recorded import recorded_project
+from ftl.deploy.plan.records.recorded import recorded_project
 from ftl.deploy.plan.steps import (
     DropTags,
     PushPull,

@@ -12,8 +12,8 @@ from ftl.child import lines_of
 from ftl.config import env_files, read_variables
 from ftl.deploy.apply.images import resolve
 from ftl.deploy.apply.runners import Runners
-from ftl.deploy.plan.cleanup import STOP_SECONDS
 from ftl.deploy.plan.steps import RunHook
+from ftl.deploy.plan.tracks.cleanup import STOP_SECONDS
 from ftl.errors import EngineError, HookFailed
 from ftl.events import HookOutput
 from ftl.tunnels.tunnels import dependency_tunnels

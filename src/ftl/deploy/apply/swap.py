@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.deploy.plan.cleanup import DEPENDENCY_STOP
+from ftl.deploy.plan.tracks.cleanup import DEPENDENCY_STOP
 from ftl.engine import labels
 from ftl.errors import EngineError
 from ftl.proxy.docker_script import NO_DOCKER, docker_script

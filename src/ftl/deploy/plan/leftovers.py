@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.deploy.plan.retention import outdated_records, unused, unused_dependency_tags
+from ftl.deploy.plan.records.retention import outdated_records, unused, unused_dependency_tags
 from ftl.engine import labels
 from ftl.proxy.names import project_network
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.deploy.plan.changes import STOPPED, DependencyChange
-from ftl.deploy.plan.cleanup import running_hooks, stop_timeout
 from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.reasons import read_only_at_first, recorded_section
+from ftl.deploy.plan.tracks.cleanup import running_hooks, stop_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

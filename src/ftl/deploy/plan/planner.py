@@ -6,19 +6,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.deploy.plan import job_tracks
 from ftl.deploy.plan.changes import DependencyChange
 from ftl.deploy.plan.checks.major_versions import refuse_major_versions
 from ftl.deploy.plan.checks.ownership import refuse_other_repository, refuse_taken_names
-from ftl.deploy.plan.cleanup import clean_tracks, policy_track, tags_track
 from ftl.deploy.plan.compare import compare
 from ftl.deploy.plan.exclusive import in_order, refuse_shared_data
-from ftl.deploy.plan.hooks import hook_track
 from ftl.deploy.plan.model import Change, Plan, Stage, Track
 from ftl.deploy.plan.notes import plan_notes
 from ftl.deploy.plan.pins import configured_reference
-from ftl.deploy.plan.release_record import release_record
-from ftl.deploy.plan.rollout import dependency_track, image_tracks, prepare_tracks, proxy_track, service_track
+from ftl.deploy.plan.records.new_record import release_record
 from ftl.deploy.plan.start_order import start_levels
 from ftl.deploy.plan.steps import (
     ApplySite,
@@ -30,6 +26,16 @@ from ftl.deploy.plan.steps import (
     SetHold,
     Step,
     Switch,
+)
+from ftl.deploy.plan.tracks import jobs
+from ftl.deploy.plan.tracks.cleanup import clean_tracks, policy_track, tags_track
+from ftl.deploy.plan.tracks.hooks import hook_track
+from ftl.deploy.plan.tracks.rollout import (
+    dependency_track,
+    image_tracks,
+    prepare_tracks,
+    proxy_track,
+    service_track,
 )
 from ftl.deploy.request import RestoredRelease
 from ftl.engine import labels
@@ -102,7 +108,7 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     """The order of a deploy. Nothing before the switch changes what users get; nothing after it is undone."""
     project = diff.project.name
     begin = (Record(project, release_record(diff, author, "started")),) if diff.makes_release else ()
-    prepare = (*prepare_tracks(diff), *job_tracks.prepare_tracks(diff.jobs))
+    prepare = (*prepare_tracks(diff), *jobs.prepare_tracks(diff.jobs))
     images = tuple(image_tracks(diff))
     # On a server without a proxy, all images travel together, or while that of the proxy is pulled.
     together = any(isinstance(step, BringImage) for track in prepare for step in track)
@@ -121,8 +127,8 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     references |= {
         change.name: diff.dependency_image(change) for change in diff.dependencies if change.starts
     }
-    yield Stage("jobs", tuple(job_tracks.create_tracks(diff.jobs, diff.release, references)))
-    yield Stage("crontab", (job_tracks.before_switch(diff.jobs),))
+    yield Stage("jobs", tuple(jobs.create_tracks(diff.jobs, diff.release, references)))
+    yield Stage("crontab", (jobs.before_switch(diff.jobs),))
     # Before the switch: a rollback that is killed after it has stopped deploys, which would undo it.
     yield Stage("hold", (_hold(diff, author),))
     yield Stage("switch", (_switch(diff, author),), decides=True)
@@ -130,7 +136,7 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     yield Stage("routes", (_routes(diff), _switched_jobs(diff)))
     yield Stage("end of hold", (_end_of_hold(diff),))
     yield Stage("post hooks", (hook_track(diff, "post"),))
-    old_jobs = job_tracks.clean_track(diff.jobs) if diff.makes_release or diff.jobs.resumed else ()
+    old_jobs = jobs.clean_track(diff.jobs) if diff.makes_release or diff.jobs.resumed else ()
     clean_up = (*clean_tracks(diff), old_jobs)
     yield Stage("clean up", (*clean_up, _certificates(diff)))
     yield Stage("old images", (tags_track(diff, (*prepare, *clean_up)),))
@@ -187,7 +193,7 @@ def _routes(diff: Diff) -> Track:
 
 def _switched_jobs(diff: Diff) -> Track:
     """The crontab is written by every release: another user may have deployed the last one, or it may be lost."""
-    return job_tracks.after_switch(diff.jobs, diff.release) if diff.makes_release or diff.jobs.resumed else ()
+    return jobs.after_switch(diff.jobs, diff.release) if diff.makes_release or diff.jobs.resumed else ()
 
 
 def _certificates(diff: Diff) -> Track:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ftl.deploy.plan.desired.sources import PinnedImage
 from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.planner import Inputs, make_plan
-from ftl.deploy.plan.recorded import live_project, recorded_images
+from ftl.deploy.plan.records.recorded import live_project, recorded_images
 from ftl.deploy.request import DeployRequest, LiveChange
 from ftl.engine import labels
 from ftl.operations.changes.change import open_change

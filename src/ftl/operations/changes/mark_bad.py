@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.deploy.plan.model import Plan, Stage
-from ftl.deploy.plan.recorded import recorded_project
+from ftl.deploy.plan.records.recorded import recorded_project
 from ftl.deploy.plan.steps import AmendRecords
 from ftl.operations.changes.change import open_change
 from ftl.operations.changes.rollback_target import find_release

@@ -6,11 +6,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.deploy.plan.cleanup import refs
 from ftl.deploy.plan.leftovers import leftovers
 from ftl.deploy.plan.model import Plan, Stage, compact
-from ftl.deploy.plan.recorded import live_project
+from ftl.deploy.plan.records.recorded import live_project
 from ftl.deploy.plan.steps import AmendRecords, DropTags, RemoveImages, RemoveNetworks, StopAndRemove
+from ftl.deploy.plan.tracks.cleanup import refs
 from ftl.engine import labels
 from ftl.engine.local import local_url
 from ftl.errors import FtlError

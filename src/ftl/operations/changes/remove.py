@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from ftl.config.models.project import Project, ProjectInfo
 from ftl.dataclass import dataclass
-from ftl.deploy.plan.cleanup import DEPENDENCY_STOP, STOP_SECONDS, refs
 from ftl.deploy.plan.leftovers import project_tags
 from ftl.deploy.plan.model import Change, Plan, Stage, compact
 from ftl.deploy.plan.pins import configured_reference
@@ -22,6 +21,7 @@ from ftl.deploy.plan.steps import (
     StopAndRemove,
     WriteCrontab,
 )
+from ftl.deploy.plan.tracks.cleanup import DEPENDENCY_STOP, STOP_SECONDS, refs
 from ftl.engine import labels
 from ftl.errors import UsageError
 from ftl.json_fields import as_objects, as_str

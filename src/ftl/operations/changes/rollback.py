@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ftl.dataclass import dataclass
 from ftl.deploy.plan.desired.sources import BuiltImage
 from ftl.deploy.plan.planner import Inputs, make_plan
-from ftl.deploy.plan.recorded import live_project, recorded_images, recorded_project
+from ftl.deploy.plan.records.recorded import live_project, recorded_images, recorded_project
 from ftl.deploy.request import DeployRequest, RestoredRelease
 from ftl.engine.local import local_url
 from ftl.errors import FtlError, UsageError
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.operation import Applied
     from ftl.deploy.plan.model import Plan
-    from ftl.deploy.plan.recorded import RecordedImages
+    from ftl.deploy.plan.records.recorded import RecordedImages
     from ftl.deploy.request import Author
     from ftl.events import Emit
     from ftl.operations.changes.change import ChangeRequest

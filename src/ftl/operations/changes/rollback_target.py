@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.deploy.plan.recorded import live_record
+from ftl.deploy.plan.records.recorded import live_record
 from ftl.errors import UsageError
 from ftl.releases.record import release_number
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ftl.deploy.plan.recorded import live_project
+from ftl.deploy.plan.records.recorded import live_project
 from ftl.errors import UsageError
 from ftl.operations.changes.live import plan_live, with_replicas
 from ftl.suggestions import select_names

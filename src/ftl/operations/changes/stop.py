@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.deploy.plan.cleanup import DEPENDENCY_STOP, refs
-from ftl.deploy.plan.job_tracks import stop_track
 from ftl.deploy.plan.model import Change, Plan, Stage, compact
-from ftl.deploy.plan.recorded import live_project
+from ftl.deploy.plan.records.recorded import live_project
 from ftl.deploy.plan.steps import StopContainers, SwitchJobs
+from ftl.deploy.plan.tracks.cleanup import DEPENDENCY_STOP, refs
+from ftl.deploy.plan.tracks.jobs import stop_track
 from ftl.operations.changes.live import select_units
 
 if TYPE_CHECKING:

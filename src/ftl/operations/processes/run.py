@@ -13,7 +13,7 @@ from ftl.dataclass import dataclass
 from ftl.deploy.observe.state import observe
 from ftl.deploy.plan.desired.sources import ImageOnServer, PinnedImage
 from ftl.deploy.plan.desired.specs import release_task, release_variables, service_container
-from ftl.deploy.plan.recorded import not_deployed, recorded_images, recorded_project
+from ftl.deploy.plan.records.recorded import not_deployed, recorded_images, recorded_project
 from ftl.engine import labels
 from ftl.errors import FtlError, UsageError
 from ftl.events import Note

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ftl.dataclass import dataclass
 from ftl.deploy.operation import observed_session
-from ftl.deploy.plan.recorded import recorded_images, recorded_project
+from ftl.deploy.plan.records.recorded import recorded_images, recorded_project
 from ftl.errors import FtlError
 from ftl.host.lock import DeployLock
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from ftl.deploy.names import fresh_name, parked_name, volume_name
 from ftl.deploy.plan import pins
-from ftl.deploy.plan.cleanup import DEPENDENCY_STOP, refs, retire_replicas, running_hooks, stop_timeout
 from ftl.deploy.plan.desired.sources import BuiltImage, ImageOnServer, NamedImage, PinnedImage
 from ftl.deploy.plan.desired.specs import release_spec
 from ftl.deploy.plan.exclusive import stop_before
@@ -36,6 +35,7 @@ from ftl.deploy.plan.steps import (
     UpgradeProxy,
     WaitHealthy,
 )
+from ftl.deploy.plan.tracks.cleanup import DEPENDENCY_STOP, refs, retire_replicas, running_hooks, stop_timeout
 from ftl.engine import labels
 from ftl.health.spec import dependency_health, service_health
 from ftl.proxy.names import project_network

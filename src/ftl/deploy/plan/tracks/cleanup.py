@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.deploy.plan.exclusive import stopped_before
-from ftl.deploy.plan.retention import old_records, outdated_records, unused, unused_dependency_tags
+from ftl.deploy.plan.records.retention import old_records, outdated_records, unused, unused_dependency_tags
 from ftl.deploy.plan.steps import (
     AmendRecords,
     CompactRecords,

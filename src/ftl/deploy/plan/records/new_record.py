@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 
 def release_record(diff: Diff, author: Author, outcome: ReleaseOutcome) -> ReleaseRecord:
-    """The record of the release that is made; entries of unchanged services come from the last live one.
+    """Record of the release that is made; unchanged services keep their entries.
+
+    Those are of the last live release.
 
     Where the records were lost, they are made from the running containers.
     """
