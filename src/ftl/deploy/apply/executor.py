@@ -60,13 +60,20 @@ class Executor:
                     self._remember(error)
         except BaseException as error:
             if not self.committed:
-                if isinstance(error, FtlError) and self._plan.record is not None:
-                    self.last_lines = await shielded(last_lines(self._context))
-                await shielded(self._context.undo.run(self._context.emit))
+                await shielded(self._undo(error))
             self.incomplete = self.committed
             raise
         if self._late_error is not None:
             raise self._late_error
+
+    async def _undo(self, error: BaseException) -> None:
+        """Keep the last lines of what failed, and take everything back.
+
+        One coroutine, shielded as a whole: a cancellation between the two (Ctrl-C, a lost lock) would skip the undo.
+        """
+        if isinstance(error, FtlError) and self._plan.record is not None:
+            self.last_lines = await last_lines(self._context)
+        await self._context.undo.run(self._context.emit)
 
     def _remember(self, error: FtlError) -> None:
         self._late_error = self._late_error or error

@@ -22,10 +22,12 @@ from ftl.errors import EngineError, FtlError, HookFailed
 from ftl.events import Event, Note, StepFailed, StepFinished, StepUndone
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
-from tests.unit.deploy.world import INFO, project, server
+from tests.unit.deploy.world import INFO, project, record, server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from ftl.releases.record import ReleaseRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +93,20 @@ class Run:
             raise EngineError("the engine is gone")
         self.log.append(f"undo {step.name}")
 
-    def executor(self, *stages: Stage) -> Executor:
+    def executor(self, *stages: Stage, record: ReleaseRecord | None = None) -> Executor:
         """The executor of a plan of these stages."""
-        return Executor(Plan("server", "shop", "r2", (), stages), self.runners, self.context)
+        return Executor(Plan("server", "shop", "r2", (), stages, record=record), self.runners, self.context)
 
 
 def stage(*tracks: Sequence[Do] | Do, decides: bool = False) -> Stage:
     """A stage of tracks; a single step is a track of its own."""
     return Stage("stage", tuple((one,) if isinstance(one, Do) else tuple(one) for one in tracks), decides)
+
+
+async def turns() -> None:
+    """Let the other tasks run until all of them wait: nothing here waits for a clock."""
+    for _ in range(50):
+        await asyncio.sleep(0)
 
 
 def run(scenario: Callable[[Run], object]) -> Run:
@@ -120,7 +128,7 @@ def test_stages_follow_each_other_and_tracks_do_not_wait() -> None:
             stage(Do("slow", "wait"), [Do("quick"), Do("opener", "open")]), stage(Do("next"))
         )
         running = asyncio.create_task(executor.run())
-        await asyncio.sleep(0.01)
+        await turns()
         assert world.log == ["slow", "quick", "opener"]
         world.gate.set()
         await running
@@ -197,7 +205,7 @@ def test_an_interruption_before_the_decision_undoes_everything() -> None:
 
     async def scenario(world: Run) -> None:
         running = asyncio.create_task(world.executor(stage([Do("one"), Do("long", "wait")])).run())
-        await asyncio.sleep(0.01)
+        await turns()
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
@@ -209,22 +217,49 @@ def test_a_second_interruption_does_not_stop_the_undo() -> None:
     """Undoing runs to its end even when it is cancelled meanwhile."""
 
     async def scenario(world: Run) -> None:
-        opened = asyncio.Event()
+        began, opened = asyncio.Event(), asyncio.Event()
 
         async def slow() -> None:
+            began.set()
             await opened.wait()
             world.log.append("undone slowly")
 
         world.context.undo.add(Do("slow"), slow)
         running = asyncio.create_task(world.executor(stage(Do("bad", "fail"))).run())
-        await asyncio.sleep(0.01)
+        await began.wait()
         running.cancel()
-        await asyncio.sleep(0.01)
+        await turns()
         opened.set()
         with pytest.raises(asyncio.CancelledError):
             await running
 
     assert run(scenario).log == ["bad", "undo bad", "undone slowly"]
+
+
+def test_an_interruption_while_the_last_lines_are_read_does_not_skip_the_undo(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A failed release is taken back, also if Ctrl-C or the loss of the lock comes before the undo."""
+
+    async def scenario(world: Run) -> None:
+        began, opened = asyncio.Event(), asyncio.Event()
+
+        async def lines(_: DeployContext) -> tuple[()]:
+            began.set()
+            await opened.wait()
+            return ()
+
+        monkeypatch.setattr(f"{Executor.__module__}.last_lines", lines)
+        executor = world.executor(stage(Do("bad", "fail")), record=record("r2"))
+        running = asyncio.create_task(executor.run())
+        await began.wait()
+        running.cancel()
+        await turns()
+        opened.set()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    assert run(scenario).log == ["bad", "undo bad"]
 
 
 def test_the_deciding_stage_runs_to_its_end_when_interrupted() -> None:
@@ -234,9 +269,9 @@ def test_the_deciding_stage_runs_to_its_end_when_interrupted() -> None:
         deciding = stage([Do("switch", "wait"), Do("record", "decide")], decides=True)
         executor = world.executor(deciding, stage(Do("clean up")))
         running = asyncio.create_task(executor.run())
-        await asyncio.sleep(0.01)
+        await turns()
         running.cancel()
-        await asyncio.sleep(0.01)
+        await turns()
         world.gate.set()
         with pytest.raises(asyncio.CancelledError):
             await running
