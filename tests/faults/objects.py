@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.faults.secret_scan import core
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from lab.servers import Server
 
@@ -20,50 +23,77 @@ _RELEASE = re.compile(r"([-:])r\d+(?=$|[-\s])")
 _NUMBERS = re.compile(r"\d+")
 _HEX = re.compile(r"\b[0-9a-f]{8,}\b")
 
-_FOLDERS = ("/tmp", "/var/tmp", "/run", "/home", "/root", "/var/lib/ftl")
+_FOLDERS = "/tmp /var/tmp /run /home /root /var/lib/ftl"
 _ENGINE_FOLDERS = ("/run/docker", "/run/containerd", "/run/sudo", "/run/sshd", "/run/user", "/run/utmp")
+
+# One script, for each call through this machine's engine takes a tenth of a second.
+_LOOK = f"""
+docker ps --all --format 'container {{{{.Names}}}} {{{{.Image}}}} {{{{.State}}}}'
+docker images --format 'image {{{{.Repository}}}}:{{{{.Tag}}}}'
+docker network ls --format 'network {{{{.Name}}}}'
+docker volume ls --format 'volume {{{{.Name}}}}'
+find {_FOLDERS} \\( {" -o ".join(f"-path {folder}" for folder in _ENGINE_FOLDERS)} \\) -prune \\
+    -o -printf 'file %m %p\\n' 2> /dev/null
+find /etc/docker /etc/ftl /usr/local/sbin -type f -exec sha256sum {{}} + 2> /dev/null | sed 's/^/setting /'
+iptables -S 2> /dev/null | grep -i ftl | sed 's/^/rule /'
+crontab -u ftl -l 2> /dev/null | sed 's/^/cron /'
+ps -eo cgroup:200,args | sed 's/^/process /'
+"""
 
 KEPT_RELEASES = 5
 """Releases whose images may be on the server: `keep_releases`, unless ftl.yaml says otherwise."""
 
 
 def snapshot(server: Server) -> frozenset[str]:
-    """Containers, image tags, networks, volumes, files and processes of a server, one line each."""
-    return frozenset(
-        {
-            *_containers(server),
-            *_images(server),
-            *(f"network {line}" for line in _lines(server, "network", "ls", "--format", "{{.Name}}")),
-            *(f"volume {line}" for line in _lines(server, "volume", "ls", "--format", "{{.Name}}")),
-            *_files(server),
-            *_processes(server),
-        }
+    """Containers, images, networks, volumes, files, settings, jobs and processes of a server, one line each."""
+    lines = server.run("sh", "-c", _LOOK, check=False).stdout.decode(errors="replace").splitlines()
+    if not any(line.startswith("network ") for line in lines):
+        raise RuntimeError("the engine did not answer")
+    return frozenset(line for raw in lines if (line := _comparable(raw)))
+
+
+def foreign(server: Server, *labels: str) -> frozenset[str]:
+    """IDs and states of everything with one of the labels, to see that nothing of it was touched."""
+    kinds = (
+        "ps --all --no-trunc --format 'container {{.ID}} {{.Names}} {{.State}}'",
+        "volume ls --format 'volume {{.Name}}'",
+        "network ls --no-trunc --format 'network {{.ID}} {{.Name}}'",
     )
+    script = "\n".join(f"docker {kind} --filter 'label={label}'" for label in labels for kind in kinds)
+    return frozenset(server.run("sh", "-c", script).stdout.decode().splitlines())
 
 
-def foreign(server: Server, label: str) -> frozenset[str]:
-    """IDs and states of everything with a label, to see that nothing of it was touched."""
-    chosen = ("--filter", f"label={label}")
-    kinds = {
-        "container": ("ps", "--all", "--no-trunc", "--format", "{{.ID}} {{.Names}} {{.State}}"),
-        "volume": ("volume", "ls", "--format", "{{.Name}}"),
-        "network": ("network", "ls", "--no-trunc", "--format", "{{.ID}} {{.Name}}"),
+def release_tags(server: Server, repositories: Iterable[str]) -> dict[str, set[str]]:
+    """Tags of the releases whose images are on the server, by repository."""
+    listed = server.docker("images", "--format", "{{.Repository}} {{.Tag}}").splitlines()
+    pairs = [line.partition(" ")[::2] for line in listed]
+    return {
+        repository: {tag for name, tag in pairs if name == repository and re.fullmatch(r"r\d+", tag)}
+        for repository in repositories
     }
-    return frozenset(
-        f"{kind} {line}" for kind, argv in kinds.items() for line in _lines(server, *argv, *chosen)
-    )
-
-
-def release_tags(server: Server, repository: str) -> set[str]:
-    """Tags of the releases of one service whose images are on the server."""
-    tags = _lines(server, "images", "--format", "{{.Tag}}", repository)
-    return {tag for tag in tags if re.fullmatch(r"r\d+", tag)}
 
 
 def local_leftovers(home: Path, temporary: Path) -> list[str]:
     """Files in the temporary folder and processes with this home, of commands that have ended."""
     files = [f"file here {path.name}" for path in temporary.iterdir()]
     return files + [f"process here {line}" for line in _processes_here(home)]
+
+
+def exposed_secrets(server: Server, home: Path, values: Iterable[str]) -> list[str]:
+    """Files with one of the values, there and in a home here, that other users can read."""
+    needles = [core(value) for value in values]
+    here = [
+        f"file here {path.relative_to(home)}"
+        for path in home.rglob("*")
+        if path.is_file() and path.stat().st_mode & stat.S_IROTH
+        if any(needle in path.read_bytes() for needle in needles)
+    ]
+    patterns = " ".join(f"-e {needle.decode()}" for needle in needles)
+    find = f"find {_FOLDERS} /var/log /etc -type f -perm -o=r -exec grep -lF {patterns} {{}} + 2> /dev/null"
+    # A readable file in a folder that is closed to others is not exposed.
+    opened = 'while read -r file; do su -s /bin/sh nobody -c "test -r \'$file\'" && echo "$file"; done'
+    found = server.run("sh", "-c", f"{find} | {opened}", check=False).stdout.decode(errors="replace")
+    return here + [f"file {line}" for line in found.splitlines()]
 
 
 def _processes_here(home: Path) -> Iterator[str]:
@@ -77,36 +107,31 @@ def _processes_here(home: Path) -> Iterator[str]:
                 continue  # it has ended, or is another user's
 
 
-def _lines(server: Server, *argv: str) -> list[str]:
-    return [line for line in server.docker(*argv).splitlines() if line]
+def _comparable(line: str) -> str:
+    """A line of `_LOOK` without what differs from run to run; empty for one that does not count."""
+    kind, _, rest = line.partition(" ")
+    match kind:
+        case "container":
+            state = re.compile(r"(\.job\.\S+ \S+) (created|exited)$")  # it has run, or not yet
+            return state.sub(r"\1 idle", _RELEASE.sub(r"\1rN", line))
+        case "image":
+            return _RELEASE.sub(r"\1rN", line)
+        case "file":
+            return _HEX.sub("HEX", line)
+        case "process":
+            return _process(rest)
+        case _:
+            return line
 
 
-def _containers(server: Server) -> Iterator[str]:
-    for line in _lines(server, "ps", "--all", "--format", "{{.Names}} {{.Image}} {{.State}}"):
-        yield f"container {_any_release(line)}"
-
-
-def _images(server: Server) -> Iterator[str]:
-    for line in _lines(server, "images", "--format", "{{.Repository}}:{{.Tag}}"):
-        yield f"image {_any_release(line)}"
-
-
-def _files(server: Server) -> Iterator[str]:
-    pruned = " -o ".join(f"-path {folder}" for folder in _ENGINE_FOLDERS)
-    script = f"find {' '.join(_FOLDERS)} \\( {pruned} \\) -prune -o -print 2>/dev/null || true"
-    for line in server.run("sh", "-c", script).stdout.decode().splitlines():
-        yield f"file {_HEX.sub('HEX', line)}"
-
-
-def _processes(server: Server) -> Iterator[str]:
-    """Shells, docker commands and FTL's scripts; not the engine, sshd and containers."""
-    listing = server.run("ps", "-eo", "cgroup:200,args", check=False).stdout.decode().splitlines()[1:]
-    for line in listing:
-        cgroup, _, command = line.partition(" ")
-        words = () if "/engine/" in cgroup else command.split()  # a container's own processes
-        if words and Path(words[0]).name in {"sh", "bash", "dash", "perl", "docker", "timeout", "sleep"}:
-            yield f"process {_NUMBERS.sub('N', _HEX.sub('HEX', ' '.join(words)))[:120]}"
-
-
-def _any_release(line: str) -> str:
-    return _RELEASE.sub(r"\1rN", line)
+def _process(line: str) -> str:
+    """Shells, docker commands and scripts, and everything inside of containers; not the engine and sshd."""
+    cgroup, _, command = line.strip().partition(" ")
+    words = command.split()
+    if not words or words[-1] == "<defunct>":
+        return ""
+    text = _NUMBERS.sub("N", _HEX.sub("HEX", " ".join(words)))[:120]
+    if "/engine/" in cgroup:
+        return f"process in a container: {text}"
+    kept = {"sh", "bash", "dash", "perl", "docker", "timeout", "sleep"}
+    return f"process {text}" if Path(words[0]).name in kept and _LOOK.strip()[:9] not in line else ""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from types import TracebackType
 
 INTERVAL = 0.01
@@ -31,29 +31,40 @@ def planted() -> str:
     return f"p'l\"n {secrets.token_hex(12)}$x"
 
 
+def core(value: str) -> bytes:
+    """The part of a planted secret that no shell, JSON or URL quotes."""
+    return value.split()[-1].removesuffix("$x").encode()
+
+
 def needles(value: str) -> frozenset[bytes]:
     """The forms of a planted secret: as it is or quoted, and in base64 at each alignment."""
-    core = value.split()[-1].removesuffix("$x").encode()
-    shifted = (base64.b64encode(b"-" * shift + core)[4:-4] for shift in range(3))
-    return frozenset((core, *shifted))
+    part = core(value)
+    shifted = (base64.b64encode(b"-" * shift + part)[4:-4] for shift in range(3))
+    return frozenset((part, *shifted))
 
 
 class SecretScan:
     """A thread that looks for secrets in arguments and environments; a context manager.
 
-    Arguments are looked at everywhere. An environment is read by its own user and root alone, and containers and the
-    user's own commands have secrets there on purpose: looked at are those of ssh here, and those of everything on a
-    server that is not inside of a container.
+    Arguments are looked at everywhere. An environment is read by its own user and root alone, and containers have
+    secrets there on purpose, and so has a docker command that builds: looked at are those of ssh here, those of
+    everything on a server that is not inside of a container, and, for secrets of the running services only, those of
+    `ftl` and `docker` here.
+
+    Args:
+        values: To be found nowhere.
+        services: Those among them that no build needs.
 
     Attributes:
         found: One line for each finding.
         looks: Number of looks at all processes.
     """
 
-    def __init__(self, *values: str) -> None:
+    def __init__(self, *values: str, services: Iterable[str] = ()) -> None:
         self.found: set[str] = set()
         self.looks = 0
         self._needles = frozenset().union(*map(needles, values))
+        self._service_needles = frozenset().union(*map(needles, services))
         self._ages: dict[str, int] = {}
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -86,23 +97,26 @@ class SecretScan:
     def _in_process(self, folder: Path) -> Iterator[str]:
         try:
             arguments = (folder / "cmdline").read_bytes()
-            if self._has(arguments):
+            if _has(arguments, self._needles):
                 yield f"arguments of {_name(arguments)}"
-            if _is_outside(arguments, (folder / "cgroup").read_text()) and self._has(
-                (folder / "environ").read_bytes()
-            ):
+            unwanted = self._unwanted(arguments, (folder / "cgroup").read_text())
+            if unwanted and _has((folder / "environ").read_bytes(), unwanted):
                 yield f"environment of {_name(arguments)}"
         except OSError:
             return  # it has ended
 
-    def _has(self, data: bytes) -> bool:
-        return any(needle in data for needle in self._needles)
+    def _unwanted(self, arguments: bytes, cgroup: str) -> frozenset[bytes]:
+        """The secrets that a process must not have in its environment."""
+        on_server = "/docker/" in cgroup and "/engine/" not in cgroup
+        if on_server or _name(arguments) == "ssh":
+            return self._needles
+        words = {Path(word.decode(errors="replace")).name for word in arguments.split(b"\0")[:2]}
+        is_ours = "/engine/" not in cgroup and words & {"ftl", "docker", "docker-buildx"}
+        return self._service_needles if is_ours else frozenset()
 
 
-def _is_outside(arguments: bytes, cgroup: str) -> bool:
-    """Whether a process has no business with secrets in its environment."""
-    on_server = "/docker/" in cgroup and "/engine/" not in cgroup
-    return on_server or _name(arguments) == "ssh"
+def _has(data: bytes, wanted: frozenset[bytes]) -> bool:
+    return any(needle in data for needle in wanted)
 
 
 def _name(arguments: bytes) -> str:

@@ -18,12 +18,14 @@ from tests.faults.secret_scan import SecretScan
 from tests.faults.world import eventually, moments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
 
     from lab.servers import Server
 
+    from tests.faults.commands import Command
     from tests.faults.world import Ended, World
+    from tests.harness import Project
 
 Kind = Literal["kill", "cut", "full_disk", "engine_restart", "reboot"]
 
@@ -35,6 +37,20 @@ SERVER_FAULTS = ("engine_restart", "reboot")
 STALL_SECONDS = 20.0
 
 
+class Clock:
+    """Seconds of the parts of something, in order."""
+
+    def __init__(self, laps: dict[str, float]) -> None:
+        self._laps = laps
+        self._began = time.monotonic()
+
+    def lap(self, name: str) -> None:
+        """End the part of this name, and begin the next."""
+        now = time.monotonic()
+        self._laps[name] = round(now - self._began, 1)
+        self._began = now
+
+
 @dataclass(slots=True)
 class Trial:
     """Result of one fault.
@@ -42,6 +58,7 @@ class Trial:
     Attributes:
         moment: Step and seconds, as the trial is repeated.
         recovery: Seconds from the fault until the next command had everything in its expected state.
+        seconds: Of each part of the trial, to see what it is spent on.
         wrong: One line for each thing that is not as promised; empty for a flawless trial.
     """
 
@@ -59,6 +76,7 @@ class Trial:
     foreign: list[str] = field(default_factory=list)
     secrets: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
 
 
 class Link:
@@ -106,57 +124,108 @@ class Trials:
 
     Args:
         world: Prepared.
-        commands: Command lines that change the server; each is tried at each of its steps.
+        commands: Commands that change the server; each is tried at each of its steps.
         seed: Of the order and the moments; the same seed repeats a run.
         link: Relay that the world's connections go through.
+        known: Steps and seconds of commands that ran undisturbed, by their words; added to.
     """
 
     def __init__(
-        self, world: World, commands: list[tuple[str, ...]], *, seed: int = 0, link: Link | None = None
+        self,
+        world: World,
+        commands: Sequence[Command],
+        *,
+        seed: int = 0,
+        link: Link | None = None,
+        known: dict[str, tuple[list[str], float]] | None = None,
     ) -> None:
         self._world = world
         self._link = link
         self._chance = random.Random(seed)
-        self._commands = commands
+        self._commands = self._chance.sample(commands, len(commands))
         self._seed = seed
+        self._known = {} if known is None else known
         self._moments: dict[int, Iterator[tuple[str, int, float]]] = {}
         self._turn = 0
 
-    def _next(self) -> tuple[tuple[str, ...], tuple[str, int, float]]:
+    def _next(self) -> tuple[Command, tuple[str, int, float]]:
         """The next command and its moment; one that was not tried yet runs undisturbed first, to see its steps."""
         turn = self._turn % len(self._commands)
         self._turn += 1
-        argv = self._commands[turn]
+        command = self._commands[turn]
         if turn not in self._moments:
-            self._world.change()
-            clean = self._world.run(*argv)
-            if clean.status != 0:
-                raise RuntimeError(str(clean))
-            self._moments[turn] = moments(clean.steps, clean.seconds, self._seed + turn)
-            self._converge()
-        return argv, next(self._moments[turn])
+            if str(command) not in self._known:
+                self._known[str(command)] = self._undisturbed(command)
+            self._moments[turn] = moments(*self._known[str(command)], self._seed + turn)
+        return command, next(self._moments[turn])
+
+    def _undisturbed(self, command: Command) -> tuple[list[str], float]:
+        """Steps and seconds of a command."""
+        self._prepare(command)
+        clean = self._world.run(*command.argv, project=self._project(command))
+        self._ended_well(clean)
+        self._lead_back(command)
+        if command.argv != ("deploy",):
+            self._ended_well(self._world.run("deploy"))
+        return clean.steps, clean.seconds
+
+    def _project(self, command: Command) -> Project:
+        return self._world.passing if command.project == "passing" else self._world.project
+
+    def _prepare(self, command: Command) -> None:
+        self._world.change()
+        for argv in command.before:
+            self._ended_well(self._world.run(*argv, project=self._project(command)))
+        if command.forget:
+            self._world.server.run("sh", "-c", command.forget)
+
+    def _lead_back(self, command: Command) -> list[str]:
+        """Run what leads back to the state from which a deploy converges; one line for each thing that is wrong."""
+        ends = [self._world.run(*argv, project=self._project(command)) for argv in command.after]
+        wrong = [f"afterwards: {ended}" for ended in ends if ended.status != 0]
+        if command.twice and (again := self._world.run(*command.after[-1])).result.get("changed", True):
+            wrong.append(f"once more: {again}: {again.result.get('changes')}")
+        return wrong
+
+    @staticmethod
+    def _ended_well(ended: Ended) -> None:
+        if ended.status != 0:
+            raise RuntimeError(str(ended))
 
     def run(self, kind: Kind) -> Trial:
         """One fault of a kind, and the checks."""
         world = self._world
-        argv, (step, occurrence, delay) = self._next()
-        trial = Trial(kind, " ".join(argv), f"{step}[{occurrence}]+{delay:.2f}")
-        world.change()
-        with SecretScan(*world.secrets) as scan, world.load() as tally:
+        command, (step, occurrence, delay) = self._next()
+        trial = Trial(kind, str(command), f"{command}: {step}[{occurrence}]+{delay:.2f}")
+        clock = Clock(trial.seconds)
+        self._prepare(command)
+        clock.lap("before")
+        values = (world.token, world.password)
+        with SecretScan(*values, services=(world.password,)) as scan, world.load() as tally:
             fault = self._fault(kind)
+            project = self._project(command)
             if step:
-                broken = world.run_until(argv, self._at(step, occurrence, fault, delay))
+                saw = self._at(step, occurrence, fault, delay)
+                broken = world.run_until(command.argv, saw, project=project)
             else:
-                broken = world.run_until(argv, lambda _: None, after=delay, fault=fault)
+                broken = world.run_until(
+                    command.argv, lambda _: None, project=project, after=delay, fault=fault
+                )
+            clock.lap("command")
             at = time.monotonic()
             self._recover(kind, trial)
             if broken.status is None:
                 trial.hung = True
-            trial.site_lost = not world.serves_one_release()
+            trial.site_lost |= not world.serves_one_release()
+            clock.lap("site")
             trial.status_wrong = not world.status_is_true()
-            self._converge(trial)
+            clock.lap("status")
+            trial.wrong += self._lead_back(command)
+            clock.lap("after")
+            self._converge(trial, clock)
             trial.recovery = time.monotonic() - at
-        trial.secrets = sorted(scan.found)
+        trial.secrets = sorted({*scan.found, *world.exposed_secrets()})
+        clock.lap("secrets")
         trial.requests = tally.requests
         trial.failed = 0 if kind in SERVER_FAULTS else tally.failed
         trial.wrong = self._wrong(trial, broken, dict(tally.reasons))
@@ -211,20 +280,18 @@ class Trials:
                 server.kill()  # where the moment never came
             server.start()
 
-    def _converge(self, trial: Trial | None = None) -> None:
-        """Deploy until everything is in its expected state."""
+    def _converge(self, trial: Trial, clock: Clock) -> None:
+        """Deploy twice: everything is in its expected state, and the second finds nothing to do."""
         world = self._world
         ended = world.run("deploy", "--wait-lock", "60")
-        if trial is None:
-            if ended.status != 0:
-                raise RuntimeError(str(ended))
-            return
         again = world.run("deploy")
+        clock.lap("deploys")
         trial.hung |= ended.status is None or again.status is None
         good = ended.status == 0 and again.status == 0 and not again.result.get("changed", True)
         good &= eventually(lambda: world.answers() == {(200, world.version)})
         trial.leftovers = world.differences()
         trial.foreign = world.foreign_touched()
+        clock.lap("comparison")
         trial.converged = good and not trial.leftovers
         if not good:
             trial.wrong.append(f"next deploys: {ended}; {again}; changed {again.result.get('changed')}")
@@ -241,8 +308,8 @@ class Trials:
         if trial.failed:
             lines.append(f"{trial.failed} requests failed: {reasons}")
         if "Traceback" in broken.errors:
-            lines.append(f"traceback: {broken.errors[-300:]}")
-        lines += [f"a secret is in the {place}" for place in trial.secrets]
+            lines.append(f"traceback: {broken.errors[-6000:]}")
+        lines += [f"a secret is in: {place}" for place in trial.secrets]
         return [*lines, *trial.leftovers, *(f"foreign: {line}" for line in trial.foreign)]
 
 

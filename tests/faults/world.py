@@ -14,8 +14,16 @@ from typing import TYPE_CHECKING, Any
 from lab import images
 from lab.load import Load, Request, Target
 from lab.server import docker
+from lab.servers import INIT_SCRIPT, PUT_INIT_SCRIPT
 
-from tests.faults.objects import KEPT_RELEASES, foreign, local_leftovers, release_tags, snapshot
+from tests.faults.objects import (
+    KEPT_RELEASES,
+    exposed_secrets,
+    foreign,
+    local_leftovers,
+    release_tags,
+    snapshot,
+)
 from tests.faults.secret_scan import planted
 from tests.harness import Project, environment
 
@@ -69,10 +77,10 @@ class Ended:
 
 
 class World:
-    """Project NAME with three services and a dependency, on one server.
+    """Project NAME with three services, a dependency and a job, on one server.
 
     Beside it: the project NAME-web, whose service is `api`, and containers, volumes, networks and tags of nobody,
-    whose names begin or end like the project's.
+    whose names begin or end like the project's. The project NAME-y is there only while it is to be removed.
 
     Args:
         server: An empty server.
@@ -90,18 +98,25 @@ class World:
         user = {**environment(self.home), "TMPDIR": str(self.temporary)}
         self.project = Project(folder / "project", user)
         self.neighbour = Project(folder / "neighbour", user)
+        self.passing = Project(folder / "passing", user)
         self._section = {**server.section(), "port": port or server.port}
         self._versions = itertools.count(1)
         self.version = ""
-        self.secrets = (planted(),)
+        self.token = planted()
+        self.password = planted()
         self.expected: frozenset[str] = frozenset()
         self.foreign: frozenset[str] = frozenset()
 
     # --- preparation --------------------------------------------------------------------------------
 
-    def prepare(self) -> None:
-        """Deploy everything, and note the state in which every later deploy must end."""
+    def prepare(self, *, setup: bool = False) -> None:
+        """Deploy everything, and note the state in which every later deploy must end.
+
+        Args:
+            setup: Prepare the server with `ftl setup`, too: its containers then survive their engine.
+        """
         self.server.load(images.BUSYBOX)
+        self.server.run("sh", "-c", PUT_INIT_SCRIPT, stdin=INIT_SCRIPT.encode())
         recipe = f'FROM {images.BUSYBOX}\nLABEL ftl.project={self.name}\nCMD ["sleep", "100000"]\n'
         docker("build", "--quiet", "--tag", f"ftl-lab-{self.name}-db:1", "-", stdin=recipe.encode())
         self._make_foreign()
@@ -109,10 +124,15 @@ class World:
         self.neighbour.write(
             self._files(f"{self.name}-web", "neighbour", [self._service("api", secret=False, routes=["/"])])
         )
+        self.passing.folder.mkdir()
+        short = self._service("web", secret=False, volumes=["data:/data"])
+        self.passing.write(self._files(f"{self.name}-y", "passing", [short]))
         self._ended_well(self.run("deploy", project=self.neighbour))
         self.project.folder.mkdir()
-        for _ in range(2):
+        for turn in range(2):
             self.change()
+            if setup and not turn:
+                self._ended_well(self.run("setup"))
             self._ended_well(self.run("deploy"))
         self.expected = snapshot(self.server)
         self.foreign = self._foreign_state()
@@ -122,7 +142,7 @@ class World:
         self.version = f"v{next(self._versions)}"
         services = [
             self._service(
-                "web", routes=["/"], replicas=2, hooks={"pre": "sleep 0.3"}, env={"TOKEN": "${TOKEN}"}
+                "web", routes=["/"], replicas=2, hooks={"pre": "sleep 0.3"}, env={"PASSWORD": "${PASSWORD}"}
             ),
             self._service("web-x", routes=["/x"]),
             {
@@ -136,12 +156,14 @@ class World:
         config["ftl.yaml"]["dependencies"] = [
             {"name": "db", "image": f"ftl-lab-{self.name}-db:1", "volumes": ["data:/data"]}
         ]
-        self.project.write({**config, ".env": f'TOKEN="{self._quoted()}"\n'})
+        config["ftl.yaml"]["jobs"] = [
+            {"name": "tick", "service": "worker", "command": ["sleep", "2"], "schedule": "0 0 1 1 *"}
+        ]
+        self.project.write(
+            {**config, ".env": f"TOKEN={_quoted(self.token)}\nPASSWORD={_quoted(self.password)}\n"}
+        )
+        (self.project.folder / ".env").chmod(0o600)
         return self.version
-
-    def _quoted(self) -> str:
-        """The planted secret as .env has it in double quotes."""
-        return self.secrets[0].replace('"', '\\"').replace("$", "\\$")
 
     def _service(self, name: str, *, secret: bool = True, **more: object) -> dict[str, object]:
         build = {"context": "app", "secrets": ["TOKEN"]} if secret else "app"
@@ -171,7 +193,7 @@ class World:
         self.server.docker("network", "create", "--label", FOREIGN, f"ftl-p-{self.name}x")
 
     def _foreign_state(self) -> frozenset[str]:
-        return foreign(self.server, FOREIGN) | foreign(self.server, f"ftl.project={self.name}-web")
+        return foreign(self.server, FOREIGN, f"ftl.project={self.name}-web")
 
     @staticmethod
     def _ended_well(ended: Ended) -> None:
@@ -204,7 +226,7 @@ class World:
         """
         began = time.monotonic()
         ended = Ended(argv, None)
-        with (project or self.project).start(*argv, "--json") as process:
+        with (project or self.project).start("--json", *argv) as process:
             assert process.stdout is not None
             assert process.stderr is not None
             timers = [threading.Timer(HANG_SECONDS, process.kill)]
@@ -281,19 +303,36 @@ class World:
 
     def differences(self) -> list[str]:
         """Differences from the expected state that remain after `SETTLE_SECONDS`; empty if none."""
-        eventually(lambda: snapshot(self.server) == self.expected)
         now = snapshot(self.server)
+
+        def as_expected() -> bool:
+            nonlocal now
+            now = now if now == self.expected else snapshot(self.server)
+            return now == self.expected
+
+        eventually(as_expected)
         there = [f"+ {line}" for line in now - self.expected] + [f"- {line}" for line in self.expected - now]
+        repositories = [f"{self.name}-{service}" for service in ("web", "web-x", "worker")]
         kept = [
-            f"+ {len(tags)} release tags of {service}"
-            for service in ("web", "web-x", "worker")
-            if len(tags := release_tags(self.server, f"{self.name}-{service}")) > KEPT_RELEASES
+            f"+ {len(tags)} release tags of {repository}"
+            for repository, tags in release_tags(self.server, repositories).items()
+            if len(tags) > KEPT_RELEASES
         ]
         return sorted(there) + kept + local_leftovers(self.home, self.temporary)
+
+    def exposed_secrets(self) -> list[str]:
+        """Files that others can read, here or on the server, with a secret."""
+        return exposed_secrets(self.server, self.home, (self.token, self.password))
 
     def foreign_touched(self) -> list[str]:
         """Objects of others that have changed."""
         return sorted(self._foreign_state() ^ self.foreign)
+
+
+def _quoted(secret: str) -> str:
+    """A planted secret as .env has it in double quotes."""
+    escaped = secret.replace('"', '\\"').replace("$", "\\$")
+    return f'"{escaped}"'
 
 
 def eventually(holds: Callable[[], bool]) -> bool:

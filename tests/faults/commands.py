@@ -1,0 +1,71 @@
+"""Commands that change a server, each with its preparation and its way back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Argv = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command that is broken off.
+
+    Attributes:
+        argv: Its arguments.
+        before: Commands that run undisturbed before it.
+        forget: Run on the server before it, as root: a shell script.
+        after: Commands that must work after the fault, and lead back to the state from which a deploy converges.
+        twice: The last of `after` is run once more, and must find nothing to do.
+        project: Which project it is about; the second one is removed.
+    """
+
+    argv: Argv
+    before: tuple[Argv, ...] = ()
+    forget: str = ""
+    after: tuple[Argv, ...] = ()
+    twice: bool = False
+    project: Literal["project", "passing"] = "project"
+
+    def __str__(self) -> str:
+        return " ".join(self.argv)
+
+
+EVERYBODY = ("--allow", "0.0.0.0/0", "--allow", "::/0")
+"""Maintenance that nobody notices, so that each failed request counts."""
+
+WAIT = ("--wait-lock", "60")
+"""Options with which a command waits for what an interrupted one left running on the server."""
+
+OFF = ("maintenance", "off", *WAIT)
+START = ("start", "worker", *WAIT)
+REMOVE = ("remove", "--volumes", "--yes", *WAIT)
+
+# All that setup writes on a server of the lab.
+UNDO_SETUP = "rm -f /etc/docker/daemon.json /etc/ftl/* /usr/local/sbin/ftl-firewall /run/ftl-firewall.applied"
+
+NAMED: Mapping[str, Command] = {
+    "deploy": Command(("deploy",)),
+    "rollback": Command(("rollback",)),
+    "restart": Command(("restart",)),
+    "scale-up": Command(("scale", "web=4")),
+    "scale-down": Command(("scale", "web=1")),
+    "build": Command(("build",)),
+    "setup": Command(("setup",), forget=UNDO_SETUP, after=(("setup",),), twice=True),
+    "stop": Command(("stop", "worker"), after=(START,)),
+    "start": Command(("start", "worker"), before=(("stop", "worker"),), after=(START,)),
+    "maintenance-on": Command(("maintenance", "on", *EVERYBODY), after=(OFF,)),
+    "maintenance-off": Command(
+        ("maintenance", "off"), before=(("maintenance", "on", *EVERYBODY),), after=(OFF,)
+    ),
+    "prune": Command(("prune",)),
+    "remove": Command(REMOVE, before=(("deploy",),), after=(REMOVE,), project="passing"),
+    "run": Command(("run", "worker", "--", "sleep", "2")),
+    "exec": Command(("exec", "worker", "--", "sleep", "2")),
+    "job": Command(("jobs", "run", "tick")),
+}
+"""Every command that is broken off, by the name that the bench has for it."""
