@@ -27,6 +27,7 @@ from tests.unit.operations.stage import add
 
 if TYPE_CHECKING:
     from ftl.config import Project
+    from ftl.engine.values import ContainerState
 
 WEB = service("web", health_check=HealthCheck(path="/up"), replicas=2)
 WORKER = service("worker", port=None, routes=())
@@ -396,6 +397,33 @@ def test_a_container_that_is_removed_meanwhile() -> None:
             server.engine.container = gone  # type: ignore[method-assign]
             units = await server.units(project(WORKER))
         assert (units["worker", "r1"].running, units["worker", "r1"].health) == (0, "removed")
+
+    run(work())
+
+
+def test_containers_are_checked_while_the_engine_still_reads_files() -> None:
+    """Reading the records and the proxy's files may take as long as a round trip: the checks do not wait for it."""
+
+    async def work() -> None:
+        async with Server() as server:
+            await server.web("shop-web-r1-1")
+            inspected = asyncio.Event()
+            state, files = server.engine.container, server.engine.get_archive
+
+            async def inspect(name: str) -> ContainerState | None:
+                if name == server.engine.by_name["shop-web-r1-1"].id:
+                    inspected.set()
+                return await state(name)
+
+            async def read(container: str, path: str) -> dict[str, bytes] | None:
+                await inspected.wait()
+                return await files(container, path)
+
+            server.engine.container = inspect  # type: ignore[method-assign]
+            server.engine.get_archive = read  # type: ignore[method-assign]
+            async with asyncio.timeout(5):
+                units = await server.units(project(WEB))
+        assert units["web", "r1"].healthy
 
     run(work())
 

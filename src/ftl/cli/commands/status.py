@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     from ftl.cli.options import Options
     from ftl.config import Project
-    from ftl.deploy.observe.state import Observed
     from ftl.engine.api import Engine
     from ftl.events import Emit
     from ftl.host.session import Session
-    from ftl.operations.views.status import LiveRelease, Status, Unit
+    from ftl.operations.views.status import LiveRelease, Look, Status, Unit
+    from ftl.ssh.machine import Machine
 
 HEADER = ("SERVICE", "RELEASE", "REPLICAS", "IMAGE", "HEALTH", "SINCE", "PORTS")
 OPTIONAL = ("PORTS", "IMAGE", "SINCE", "RELEASE")
@@ -57,7 +57,7 @@ def command(options: Options, watch: bool) -> None:
         from ftl.host.session import Ahead, open_session
 
         machine = address.machine(project=project.name)
-        ahead = Ahead(lambda engine: _observe(engine, project.name, machine.name))
+        ahead = Ahead(lambda engine: _look(project, engine, machine))
         async with open_session(machine, ahead=ahead) as session:
             from ftl.operations.views.status import status
 
@@ -68,12 +68,11 @@ def command(options: Options, watch: bool) -> None:
         _print(result, () if address.host_requests(project) else result.urls)
 
 
-async def _observe(engine: Engine, project: str, server: str) -> Observed:
-    """Observe the server; what is needed for that is loaded while connections to the engine open."""
-    import ftl.operations.views.status  # noqa: F401
-    from ftl.deploy.observe.state import observe
+async def _look(project: Project, engine: Engine, machine: Machine) -> Look:
+    """Look at the server; what is needed for that is loaded while connections to the engine open."""
+    from ftl.operations.views.status import look
 
-    return await observe(engine, None, project, server)
+    return await look(project, engine, machine)
 
 
 def _watch(

@@ -17,7 +17,7 @@ from ftl.releases.record import release_number
 from ftl.releases.store import read_history
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Mapping, Sequence
 
     from ftl.engine.api import Engine
     from ftl.engine.values import Container, ContainerState, EngineInfo, Image, Network, Volume
@@ -188,7 +188,14 @@ class Observed:
         return tuple(one for one in self.services if one.labels[labels.SERVICE] == service)
 
 
-async def observe(engine: Engine, info: EngineInfo | None, project: str, server: str) -> Observed:
+async def observe(
+    engine: Engine,
+    info: EngineInfo | None,
+    project: str,
+    server: str,
+    *,
+    containers: Awaitable[Sequence[Container]] | None = None,
+) -> Observed:
     """Ask the server everything a plan needs, side by side.
 
     Args:
@@ -196,10 +203,11 @@ async def observe(engine: Engine, info: EngineInfo | None, project: str, server:
         info: Its info; None: it is asked for as well.
         project: The project.
         server: The server's name in messages.
+        containers: All containers there, which the caller asks for; None: they are asked for as well.
     """
     async with task_group() as group:
         asked = group.create_task(_info(engine, info))
-        containers = group.create_task(engine.containers())
+        listed = group.create_task(_containers(engine, containers))
         images = group.create_task(engine.images())
         networks = group.create_task(engine.networks())
         volumes = group.create_task(engine.volumes())
@@ -210,7 +218,7 @@ async def observe(engine: Engine, info: EngineInfo | None, project: str, server:
         server=server,
         info=asked.result(),
         project=project,
-        containers=tuple(containers.result()),
+        containers=listed.result(),
         images=tuple(images.result()),
         networks=tuple(networks.result()),
         volumes=tuple(volumes.result()),
@@ -237,6 +245,10 @@ async def _policies(engine: Engine, observed: Observed, known: list[ContainerSta
 
 async def _info(engine: Engine, known: EngineInfo | None) -> EngineInfo:
     return known or await engine.info()
+
+
+async def _containers(engine: Engine, asked: Awaitable[Sequence[Container]] | None) -> tuple[Container, ...]:
+    return tuple(await (engine.containers() if asked is None else asked))
 
 
 def settled(observed: Observed) -> Observed:

@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import field, replace
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
-from ftl.aio import gather, gather2
+from ftl.aio import task_group
 from ftl.dataclass import dataclass
 from ftl.deploy.observe.state import observe
 from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.urls import urls
 from ftl.engine import labels
-from ftl.errors import FtlError
 from ftl.figures import utc
-from ftl.health.probe import ProbeResult, docker_verdict, probe_ports, with_docker_check
-from ftl.health.spec import HealthSpec, dependency_health, service_health
 from ftl.host.jobs import job_states
+from ftl.operations.views.container_health import check_containers, health_spec
 from ftl.releases.record import release_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ftl.config import Project
     from ftl.deploy.observe.state import Observed
-    from ftl.engine.values import Container, ContainerState
+    from ftl.engine.api import Engine
+    from ftl.engine.values import Container, EngineInfo
     from ftl.host.jobs import JobState
     from ftl.host.session import Session
-
-PROBE_TIMEOUT = 3.0
-"""Limit of one health probe in seconds, also where the project allows more."""
+    from ftl.operations.views.container_health import ContainerHealth
+    from ftl.ssh.machine import Machine
 
 ALL_ADDRESSES = ("", "0.0.0.0")  # noqa: S104 - as the engine writes it; nothing is bound here
 
@@ -120,10 +117,24 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
-class _Members:
-    """The containers of one unit, and how their health is checked.
+class Look:
+    """All that is asked of a server for a status.
 
     Attributes:
+        healths: By the ID of the container.
+    """
+
+    observed: Observed
+    healths: Mapping[str, ContainerHealth]
+    jobs: tuple[JobState, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Members:
+    """The containers of one unit.
+
+    Attributes:
+        ports: Ports inside the network that are checked.
         problem: Why it does not work, whatever its containers say; empty for nothing.
     """
 
@@ -132,42 +143,64 @@ class _Members:
     release: str | None
     live: bool
     wanted: int
-    check: HealthSpec
+    ports: tuple[int, ...]
     containers: tuple[Container, ...]
     problem: str = ""
 
 
-async def status(project: Project, session: Session, observed: Observed | None = None) -> Status:
-    """Observe the server and probe every running container once.
+async def look(project: Project, engine: Engine, machine: Machine, info: EngineInfo | None = None) -> Look:
+    """Observe the server, probe every running container once, and ask for the jobs.
+
+    Containers are checked as soon as they are listed: engines need longer for the files of the release records and of
+    the proxy (100 ms on Docker 20.10, which starts a program for each), and the checks take a round trip meanwhile.
 
     Args:
         project: The project.
-        session: Its server.
-        observed: What was observed just now; None: it is observed.
+        engine: The server's engine.
+        machine: The server.
+        info: The engine's info; None: it is asked for as well.
 
     Raises:
         ServerError, EngineError: The server does not answer.
     """
-    if observed is None:
-        observed = await observe(session.engine, session.info, project.name, session.name)
+    async with task_group() as group:
+        listing = group.create_task(engine.containers())
+        observing = group.create_task(observe(engine, info, project.name, machine.name, containers=listing))
+        listed = await listing
+        checking = group.create_task(check_containers(project, engine, machine, listed))
+        own = [container for container in listed if container.labels.get(labels.PROJECT) == project.name]
+        jobs = group.create_task(job_states(engine, own))
+    return Look(observing.result(), checking.result(), jobs.result())
+
+
+async def status(project: Project, session: Session, ahead: Look | None = None) -> Status:
+    """Describe the project from a look at its server.
+
+    Args:
+        project: The project.
+        session: Its server.
+        ahead: A look that was taken just now; None: it is taken.
+
+    Raises:
+        ServerError, EngineError: The server does not answer.
+    """
+    found = ahead or await look(project, session.engine, session.machine, session.info)
+    observed = found.observed
     every = [
         *_services(project, observed),
         *_dependencies(project, observed),
         *_proxy(project, observed),
         *_runs(observed),
     ]
-    units, jobs = await gather2(
-        gather(_unit(session, members) for members in every),
-        job_states(session.engine, observed.of_role(labels.ROLE_JOB)),
-    )
+    units = tuple(_unit(members, found.healths) for members in every)
     releases = [unit.release for unit in units if unit.live and unit.release]
     return Status(
         project=project.name,
         server=session.name,
         engine=session.info.version,
         release=max(releases, key=release_number, default=None),
-        units=tuple(units),
-        jobs=jobs,
+        units=units,
+        jobs=found.jobs,
         live=_live(observed),
         urls=urls(project),
         hold=observed.hold.reason if observed.hold is not None else None,
@@ -187,21 +220,21 @@ def _services(project: Project, observed: Observed) -> Iterable[_Members]:
     """Each service's live release and its other releases; then services that are no longer in ftl.yaml."""
     for service in project.services:
         live = observed.live_release(service.name)
-        check = service_health(project, service)
+        ports = health_spec(project, labels.ROLE_SERVICE, service.name).ports
         by_release = _by_release(observed.services, service.name)
         current = by_release.pop(live, ()) if live else ()
         lost = current and service.proxied_port and observed.proxy and not observed.live_alias(service.name)
         problem = UNREACHED if lost else ""
         yield _Members(
-            service.name, "service", live, live is not None, service.replicas, check, current, problem
+            service.name, "service", live, live is not None, service.replicas, ports, current, problem
         )
         for release, containers in by_release.items():
-            yield _Members(service.name, "service", release, False, 0, check, containers)
+            yield _Members(service.name, "service", release, False, 0, ports, containers)
     known = {service.name for service in project.services}
     for name in sorted({container.labels[labels.SERVICE] for container in observed.services} - known):
         for release, containers in _by_release(observed.services, name).items():
             serves = observed.live_release(name) == release
-            yield _Members(name, "service", release, serves, 0, HealthSpec(), containers)
+            yield _Members(name, "service", release, serves, 0, (), containers)
 
 
 def _by_release(containers: Sequence[Container], service: str) -> dict[str, tuple[Container, ...]]:
@@ -218,11 +251,9 @@ def _dependencies(project: Project, observed: Observed) -> Iterable[_Members]:
     for dependency in project.dependencies:
         container = unknown.pop(dependency.name, None)
         containers = () if container is None else (container,)
-        yield _Members(
-            dependency.name, "dependency", None, True, 1, dependency_health(dependency), containers
-        )
+        yield _Members(dependency.name, "dependency", None, True, 1, dependency.ports, containers)
     for name, container in sorted(unknown.items()):
-        yield _Members(name, "dependency", None, False, 0, HealthSpec(), (container,))
+        yield _Members(name, "dependency", None, False, 0, (), (container,))
 
 
 def _proxy(project: Project, observed: Observed) -> Iterable[_Members]:
@@ -230,9 +261,9 @@ def _proxy(project: Project, observed: Observed) -> Iterable[_Members]:
     state = observed.proxy
     if state is not None:
         containers = tuple(one for one in observed.containers if one.id == state.container)
-        yield _Members("proxy", "proxy", None, True, 1, HealthSpec(), containers)
+        yield _Members("proxy", "proxy", None, True, 1, (), containers)
     elif any(service.proxied_port and observed.serves(service.name) for service in project.services):
-        yield _Members("proxy", "proxy", None, True, 1, HealthSpec(), (), MISSING)
+        yield _Members("proxy", "proxy", None, True, 1, (), (), MISSING)
 
 
 def _runs(observed: Observed) -> Iterable[_Members]:
@@ -240,11 +271,11 @@ def _runs(observed: Observed) -> Iterable[_Members]:
     for container in sorted(observed.of_role(labels.ROLE_RUN), key=lambda one: one.name):
         name = container.name.removeprefix(f"{observed.project}-")
         release = container.labels.get(labels.RELEASE)
-        yield _Members(name, "run", release, True, 0, HealthSpec(), (container,))
+        yield _Members(name, "run", release, True, 0, (), (container,))
 
 
-async def _unit(session: Session, members: _Members) -> Unit:
-    results = await gather(_check(session, members.check, container) for container in members.containers)
+def _unit(members: _Members, healths: Mapping[str, ContainerHealth]) -> Unit:
+    results = [healths[container.id] for container in members.containers]
     running = [result for result in results if result.running]
     unhealthy = [result for result in results if not result.healthy]
     return Unit(
@@ -258,76 +289,17 @@ async def _unit(session: Session, members: _Members) -> Unit:
         healthy=False if members.problem else not unhealthy if results else None,
         health=members.problem or _summary(results, unhealthy),
         since=max((result.since for result in running), default=""),
-        ports=_ports(members.containers, members.check.ports),
+        ports=_ports(members.containers, members.ports),
         restarts=sum(result.restarts for result in results),
         containers=tuple(container.id for container in members.containers),
     )
 
 
-def _summary(results: Sequence[_ContainerHealth], unhealthy: Sequence[_ContainerHealth]) -> str:
+def _summary(results: Sequence[ContainerHealth], unhealthy: Sequence[ContainerHealth]) -> str:
     """Health in words: the first reason why not, else a remark about one that is healthy."""
     if not results:
         return "not running"
     return unhealthy[0].health if unhealthy else max((result.health for result in results), key=len)
-
-
-@dataclass(frozen=True, slots=True)
-class _ContainerHealth:
-    """State and health of one container."""
-
-    running: bool
-    healthy: bool
-    health: str
-    since: str
-    restarts: int = 0
-
-
-async def _check(session: Session, check: HealthSpec, container: Container) -> _ContainerHealth:
-    """Inspect a container and, if it runs, probe it once; at the same time, by its address in the list.
-
-    One that the engine restarted in the last ten minutes is unhealthy: it may answer between two exits.
-    """
-    bounded = replace(check, timeout=min(check.timeout, PROBE_TIMEOUT))
-    ports = replace(bounded, ports=()) if container.state != "running" else bounded
-    state, probed = await gather2(session.engine.container(container.id), _probe(session, container, ports))
-    if state is None:
-        return _ContainerHealth(False, False, "removed", "")
-    if state.restarting or not state.running:
-        return _ContainerHealth(False, False, _down_reason(state), "", state.restarts)
-    result = docker_verdict(state, bounded) or with_docker_check(probed, state)
-    if result.ok and state.restarts and _RECENTLY.match(container.status):
-        times = "once" if state.restarts == 1 else f"{state.restarts} times"
-        age = container.status.partition(" (")[0].removeprefix("Up ").lower()
-        result = replace(result, ok=False, text=f"it exits: restarted {times}, {age} ago")
-    return _ContainerHealth(True, result.ok, _health(result), state.started, state.restarts)
-
-
-async def _probe(session: Session, container: Container, check: HealthSpec) -> ProbeResult:
-    """The ports' answer; an error of the connection to them is one, too."""
-    try:
-        return await probe_ports(session.engine, session.machine, container.id, container.endpoints, check)
-    except FtlError as error:
-        return ProbeResult(False, error.message)
-
-
-# "Up 12 seconds (healthy)": go-units' HumanDuration, by the server's clock. Ten minutes at most.
-_RECENTLY = re.compile(r"Up (Less than a second|\d+ seconds?|About a minute|(\d|10) minutes)\b")
-
-
-def _health(result: ProbeResult) -> str:
-    """Result of a probe in words; an image's own check is told of where it fails."""
-    if not result.ok:
-        return result.text
-    return f"healthy ({result.note})" if result.note else "healthy"
-
-
-def _down_reason(state: ContainerState) -> str:
-    """Why a container does not run."""
-    if state.restarting:
-        return f"restarting (exited {state.exit_code})"
-    if state.oom_killed:
-        return "out of memory"
-    return f"exited ({state.exit_code})" if state.started else "never started"
 
 
 def _ports(containers: Sequence[Container], inside: Sequence[int]) -> tuple[str, ...]:
