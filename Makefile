@@ -7,7 +7,7 @@ PYTEST := $(PYTHON) -m pytest -n $(WORKERS) --dist worksteal
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-down test test-fast test-e2e test-nightly test-deps fuzz lint types layers format docs picture lock hooks engine bench-switch bench-deploy bench-noop bench-setup bench-transfer bench-faults bench-operations bench-onboarding clean
+.PHONY: help venv demo demo-down test test-fast test-e2e test-nightly test-deps fuzz lint types layers format docs site picture lock hooks engine bench-switch bench-deploy bench-noop bench-setup bench-transfer bench-faults bench-operations bench-onboarding clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -64,6 +64,9 @@ format: venv ## Put every file in its format
 docs: venv ## Write the pages that are made from the program
 	$(PYTHON) -m tools.reference
 
+site: venv ## The documentation as static pages in build/site, with search (file:// is enough to read it)
+	$(PYTHON) -m tools.site
+
 picture: demo ## Deploy once more on the demo's server, and draw the terminal as docs/deploy.svg
 	$(PYTHON) -m tools.picture
 
@@ -72,6 +75,8 @@ lock: venv ## Write requirements-dev.txt anew from pyproject.toml
 		--group dev pyproject.toml -o requirements-dev.txt
 	.venv/bin/uv pip compile --quiet --universal --generate-hashes --custom-compile-command 'make lock' \
 		--group fuzz -o requirements-fuzz.txt
+	.venv/bin/uv pip compile --quiet --universal --generate-hashes --custom-compile-command 'make lock' \
+		--group site -o requirements-site.txt
 
 hooks: venv ## Run lint and types before every commit
 	.venv/bin/pre-commit install
@@ -108,4 +113,4 @@ bench-onboarding: engine ## Apps made by their frameworks' generators: from ftl 
 clean: venv ## As demo-down, and also all servers of the lab, .venv and caches
 	$(PYTHON) -m lab clean --images
 	$(PYTHON) -m tools.demo down
-	rm -rf .venv .lab .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
+	rm -rf .venv .lab .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
