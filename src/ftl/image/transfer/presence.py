@@ -23,7 +23,7 @@ from ftl.json_fields import as_object
 from ftl.references import repository
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from ftl.engine.api import Engine
     from ftl.engine.values import Image, Store
@@ -122,7 +122,14 @@ async def inspect_images(engine: Engine, images: Sequence[Image]) -> list[Image]
     return [image for image in inspected if image is not None]
 
 
-def present_layers(store: Store, images: Iterable[Image], loaded_by_ftl: Mapping[str, bool]) -> PresentLayers:
+def present_layers(
+    store: Store,
+    images: Iterable[Image],
+    loaded_by_ftl: Mapping[str, bool],
+    *,
+    cached: Collection[str] = (),
+    repositories: Collection[str] = (),
+) -> PresentLayers:
     """The layers that a server has, judged by its images.
 
     Args:
@@ -131,17 +138,30 @@ def present_layers(store: Store, images: Iterable[Image], loaded_by_ftl: Mapping
         loaded_by_ftl: Image ID there -> whether it was loaded from an archive of FTL's, where that is known. On the
             containerd store an ID is the manifest's digest, and FTL's manifests name uncompressed layers; so this is
             exact.
+        cached: The diffIDs of the layers in FTL's cache there.
+        repositories: The repositories of the images to send.
     """
     if store == "containerd":
-        images = [image for image in images if loaded_by_ftl.get(image.id, _seems_loaded_by_ftl(image))]
+
+        def is_loaded_by_ftl(image: Image) -> bool:
+            is_sent = _seems_sent(image, cached, repositories)
+            return loaded_by_ftl.get(image.id, is_sent or _seems_built_by_ftl(image))
+
+        images = filter(is_loaded_by_ftl, images)
     return PresentLayers(store).with_images(image.layers for image in images)
 
 
-def _seems_loaded_by_ftl(image: Image) -> bool:
-    """Whether FTL loaded this image: it was built by FTL, and has a tag without a registry.
+# Without a record it cannot be known for sure which images FTL loaded (an engine does not report its blobs' digests),
+# hence the verification after a load.
 
-    Without a record it cannot be known for sure (an engine does not report its blobs' digests), hence the
-    verification after a load.
-    """
+
+def _seems_built_by_ftl(image: Image) -> bool:
+    """Whether FTL built this image, and it has a tag without a registry."""
     is_built = labels.PROJECT in as_object(image.config.get("Labels"))
     return is_built and any("/" not in tag for tag in image.tags)
+
+
+def _seems_sent(image: Image, cached: Collection[str], repositories: Collection[str]) -> bool:
+    """Whether this is an earlier image of those to send, and FTL sent every layer of it."""
+    is_earlier = any("/" not in tag and repository(tag) in repositories for tag in image.tags)
+    return is_earlier and bool(image.layers) and all(layer in cached for layer in image.layers)

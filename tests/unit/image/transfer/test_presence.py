@@ -137,6 +137,25 @@ def test_on_the_containerd_store_a_record_decides_against_tags(
     assert present_layers("containerd", [named, foreign], loaded_by_ftl).missing([A, B]) == missing
 
 
+@pytest.mark.parametrize(
+    ("tag", "cached", "missing"),
+    [
+        ("shop-web:r1", {A, B}, {C}),
+        ("shop-web:r1", {A}, {A, B, C}),
+        ("debian:12", {A, B}, {A, B, C}),
+        ("registry.example.com/shop-web:r1", {A, B}, {A, B, C}),
+    ],
+)
+def test_on_the_containerd_store_an_earlier_image_whose_layers_were_all_sent_counts(
+    tag: str, cached: set[str], missing: set[str]
+) -> None:
+    """Without a record: of one that was pulled, FTL's cache there may have all layers as well."""
+    server = present_layers(
+        "containerd", [image(A, B, tags=(tag,))], {}, cached=cached, repositories={"shop-web"}
+    )
+    assert server.missing([A, B, C]) == missing
+
+
 def test_the_likeliest_images_come_first() -> None:
     """The same service's images come before others, newer ones before older ones."""
     old = image(tags=("shop-web:r1",), created="2026-01-01")
