@@ -87,7 +87,7 @@ def _answers(options: Options, domain: str | None) -> Answers:
     """
     import sys
 
-    from ftl.config.values import scalars
+    from ftl.config.values import addresses, scalars
     from ftl.errors import UsageError
     from ftl.onboarding.starter import Answers
 
@@ -95,13 +95,13 @@ def _answers(options: Options, domain: str | None) -> Answers:
     if sys.stdin.isatty() and sys.stderr.isatty() and not (options.json or options.quiet):
         domain = domain or _ask("domain (empty: set it later)")
         server = server or (_ask(f"server, as [USER@]HOST (empty: {domain})") if domain else None)
-    checks = ((domain, scalars.domain), (server and server.rpartition("@")[2], scalars.ssh_host))
+    checks = ((domain, addresses.domain), (server and server.rpartition("@")[2], addresses.ssh_host))
     for value, parse in checks:
         try:
             parse(value) if value else None
         except scalars.InvalidValue as error:
             raise UsageError(f"`{value}` {error.message}", hint=error.hint) from None
-    domain = domain and scalars.domain(domain)
+    domain = domain and addresses.domain(domain)
     return Answers(domain, server)
 
 

@@ -94,7 +94,8 @@ def _network(text: str) -> str:
     Raises:
         UsageError: It is none.
     """
-    from ftl.config.values.scalars import InvalidValue, network
+    from ftl.config.values.addresses import network
+    from ftl.config.values.scalars import InvalidValue
 
     try:
         return network(text)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import MISSING, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from ftl.config.values import bindings, container, scalars
+from ftl.config.values import addresses, bindings, container, scalars
 from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -111,20 +111,22 @@ LIMIT = Scalar("whole number", scalars.limit, {"type": "integer", "minimum": -1}
 DURATION = Scalar("duration", scalars.duration, {"type": "number", "minimum": 0})
 INTERVAL = Scalar("duration", scalars.interval, {"type": "number", "exclusiveMinimum": 0})
 NAME = Scalar("name", scalars.name, {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]*$", "maxLength": 63})
-DOMAIN = Scalar("domain", scalars.domain, {"type": "string", "pattern": r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$"})
-ROUTE_HOST = Scalar("domain", scalars.route_host, {"type": "string"})
-EMAIL = Scalar("email address", scalars.email, {"type": "string", "pattern": r"^[^@\s]+@[^@\s]+\.[^@\s]+$"})
-SSH_HOST = Scalar("host", scalars.ssh_host)
-PLACE = Scalar("role or host", scalars.place)
-IP_ADDRESS = Scalar("IP address", scalars.ip_address)
-SSH_USER = Scalar("user name", scalars.ssh_user)
+DOMAIN = Scalar(
+    "domain", addresses.domain, {"type": "string", "pattern": r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$"}
+)
+ROUTE_HOST = Scalar("domain", addresses.route_host, {"type": "string"})
+EMAIL = Scalar("email address", addresses.email, {"type": "string", "pattern": r"^[^@\s]+@[^@\s]+\.[^@\s]+$"})
+SSH_HOST = Scalar("host", addresses.ssh_host)
+PLACE = Scalar("role or host", addresses.place)
+IP_ADDRESS = Scalar("IP address", addresses.ip_address)
+SSH_USER = Scalar("user name", addresses.ssh_user)
 IMAGE = Scalar("image reference", scalars.image)
-REGISTRY = Scalar("registry", scalars.registry)
+REGISTRY = Scalar("registry", addresses.registry)
 PLATFORM = Scalar("platform", scalars.platform)
-URL_PATH = Scalar("URL path", scalars.url_path, {"type": "string", "pattern": "^/"})
-PROBE_PATH = Scalar("URL path", scalars.probe_path, {"type": "string", "pattern": "^/"})
-NETWORK = Scalar("address range", scalars.network)
-ACME_URL = Scalar("URL", scalars.acme_url, {"type": "string", "format": "uri"})
+URL_PATH = Scalar("URL path", addresses.url_path, {"type": "string", "pattern": "^/"})
+PROBE_PATH = Scalar("URL path", addresses.probe_path, {"type": "string", "pattern": "^/"})
+NETWORK = Scalar("address range", addresses.network)
+ACME_URL = Scalar("URL", addresses.acme_url, {"type": "string", "format": "uri"})
 TLS = Scalar("`auto`, `internal` or `off`", scalars.tls, {"enum": ["auto", "internal", "off", False]})
 PROTOCOL = Scalar("`http`, `h2c` or `tcp`", scalars.protocol, {"enum": ["http", "h2c", "tcp"]})
 LIMIT_NAME = Scalar("name of a limit", scalars.limit_name, {"enum": list(scalars.LIMITS)})

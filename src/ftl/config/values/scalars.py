@@ -15,15 +15,13 @@ _MAX_DIGITS = 18
 
 _NUMBER = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
 _DURATION_PART = re.compile(rf"({_NUMBER})(ns|us|µs|μs|ms|s|m|h)")
-_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 # The intersection of FTL's documented names ([a-z0-9][a-z0-9_-]*), Docker's path components and DNS labels.
 _NAME = re.compile(r"[a-z0-9]+(?:(?:_|__|-+)[a-z0-9]+)*")
 # Docker's reference grammar: [domain[:port]/]path[:tag][@digest] (distribution/reference).
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*|\[[0-9a-fA-F:]+\])"
+HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*|\[[0-9a-fA-F:]+\])"
 _IMAGE = re.compile(
-    rf"(?:{_HOST}(?::[0-9]+)?/)?{_COMPONENT}(?:/{_COMPONENT})*"
+    rf"(?:{HOST}(?::[0-9]+)?/)?{_COMPONENT}(?:/{_COMPONENT})*"
     r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
 )
 _PLATFORM = re.compile(r"linux/[a-z0-9_]+(?:/v[0-9]+)?")
@@ -125,84 +123,6 @@ def name(value: str) -> str:
     return value
 
 
-def domain(value: str) -> str:
-    """A host name as browsers request it, in lower case."""
-    host = value.lower()
-    if len(host) <= 253 and _DOMAIN.fullmatch(host):
-        return host
-    raise InvalidValue("is not a domain", _domain_hint(host))
-
-
-def route_host(value: str) -> str:
-    """A domain, or `*.` and a domain for all its direct subdomains."""
-    wildcard = "*." if value.startswith("*.") else ""
-    return wildcard + domain(value[len(wildcard) :])
-
-
-def _domain_hint(host: str) -> str:
-    bare = re.sub(r"^[a-z]+://", "", host).partition("/")[0].partition(":")[0].rstrip(".")
-    if _DOMAIN.fullmatch(bare):
-        return f"write the host name alone: {bare}"
-    if not host.isascii():
-        try:
-            return f"write it in its ASCII form: {host.encode('idna').decode()}"
-        except UnicodeError:
-            pass
-    return "letters, digits and - between dots, like shop.example.com"
-
-
-def email(value: str) -> str:
-    """An email address that an ACME authority accepts as contact."""
-    local, at, host = value.rpartition("@")
-    if not at or not re.fullmatch(r"[^\s@<>\"(),;:\\]+", local) or "." not in host:
-        raise InvalidValue("is not an email address", "write it like ops@example.com")
-    try:
-        domain(host)
-    except InvalidValue:
-        raise InvalidValue("is not an email address", "write it like ops@example.com") from None
-    return value
-
-
-def ssh_host(value: str) -> str:
-    """Destination of ssh: a name, an address, a Host of ~/.ssh/config, or `local`."""
-    if re.fullmatch(r"[A-Za-z0-9_\[:][A-Za-z0-9_.:%\[\]-]*", value):
-        if re.fullmatch(r"[^:]+:[0-9]+", value):
-            host, _, number = value.partition(":")
-            raise InvalidValue("is not a host", f"write host: {host} and port: {number}")
-        return value
-    user, at, host = value.rpartition("@")
-    raise InvalidValue(
-        "is not a host", f"write host: {host} and user: {user.rpartition('/')[2]}" if at else None
-    )
-
-
-def place(value: str) -> str:
-    """A role or a host of `servers`; which are known is checked with the whole file."""
-    if not re.fullmatch(r"[A-Za-z0-9_\[:][A-Za-z0-9_.:%\[\]-]*", value):
-        raise InvalidValue("is not a role or a host")
-    return value
-
-
-def ip_address(value: str) -> str:
-    """An IP address that a server has in a network."""
-    import ipaddress  # takes 3 ms, and few files have one
-
-    try:
-        address = ipaddress.ip_address(value)
-    except ValueError:
-        raise InvalidValue("is not an IP address", "write one like 10.0.0.2") from None
-    if address.is_loopback or address.is_unspecified or address.is_multicast:
-        raise InvalidValue("is not an address at which other servers reach it", "write one like 10.0.0.2")
-    return str(address)
-
-
-def ssh_user(value: str) -> str:
-    """A login name, and nothing that ssh would take for an option or a host."""
-    if not re.fullmatch(r"[A-Za-z0-9_][^\s:@/]*", value):
-        raise InvalidValue("is not a user name")
-    return value
-
-
 def image(value: str) -> str:
     """An image reference."""
     short = len(value) <= 512
@@ -212,20 +132,6 @@ def image(value: str) -> str:
     hint = f"image names are in lower case: {lower}" if short and _IMAGE.fullmatch(lower) else None
     raise InvalidValue(
         "is not an image reference", hint or "write it like redis:7 or registry.example.com/shop/web:1.2"
-    )
-
-
-def registry(value: str) -> str:
-    """The host of a registry, optionally with a port, as in image references."""
-    host = value.lower()
-    if host in ("index.docker.io", "https://index.docker.io/v1/", "hub.docker.com", "registry-1.docker.io"):
-        return "docker.io"
-    if re.fullmatch(rf"{_HOST}(?::[0-9]+)?", host) and (re.search(r"[.:]", host) or host == "localhost"):
-        return host
-    bare = re.sub(r"^[a-z]+://", "", host).partition("/")[0]
-    hint = f"write the host alone: {bare}" if bare != host and "." in bare else None
-    raise InvalidValue(
-        "is not a registry", hint or "write its host, like ghcr.io or registry.example.com:5000"
     )
 
 
@@ -239,48 +145,6 @@ def platform(value: str) -> str:
         else "write it like linux/amd64 or linux/arm64"
     )
     raise InvalidValue("is not a platform", hint)
-
-
-def url_path(value: str) -> str:
-    """The path of a URL, without a query."""
-    if not value.startswith("/"):
-        raise InvalidValue("must begin with /", f"write /{value.removeprefix('./')}")
-    if re.search(r"[\s?#*]", value):
-        raise InvalidValue("is not a URL path prefix: remove *, ?, # and spaces")
-    return value
-
-
-def probe_path(value: str) -> str:
-    """Target of a health check: a URL path, optionally with a query."""
-    if not value.startswith("/"):
-        raise InvalidValue("must begin with /", f"write /{value.removeprefix('./')}")
-    if re.search(r"[\s#]", value):
-        raise InvalidValue("is not a URL path: remove # and spaces")
-    return value
-
-
-def network(value: str) -> str:
-    """A range of IP addresses (`198.51.100.0/24`, `2001:db8::/32`), or a single one."""
-    import ipaddress
-
-    try:
-        return str(ipaddress.ip_network(value))
-    except ValueError:
-        pass
-    try:
-        whole = str(ipaddress.ip_network(value, strict=False))
-    except ValueError:
-        raise InvalidValue(
-            "is not an address range", "write it like 198.51.100.0/24 or 2001:db8::/32"
-        ) from None
-    raise InvalidValue("is not an address range: bits are set behind its prefix", f"did you mean {whole}?")
-
-
-def acme_url(value: str) -> str:
-    """The directory URL of an ACME authority."""
-    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
-        raise InvalidValue("is not a URL", "write it like https://acme-v02.api.letsencrypt.org/directory")
-    return value
 
 
 def tls(value: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftl.config.values import scalars
+from ftl.config.values import addresses, scalars
 from ftl.config.values.bindings import Forward, VolumeMount, parse_forward, parse_volume
 from ftl.config.values.scalars import InvalidValue
 
@@ -42,19 +42,19 @@ Parse = Callable[[str], object]
         (scalars.name, "my_shop-2", "my_shop-2"),
         (scalars.name, "0x", "0x"),
         (scalars.name, "a" * 63, "a" * 63),
-        (scalars.domain, "shop.example.com", "shop.example.com"),
-        (scalars.domain, "localhost", "localhost"),
-        (scalars.domain, "SHOP.Example.com", "shop.example.com"),
-        (scalars.domain, "xn--mnchen-3ya.de", "xn--mnchen-3ya.de"),
-        (scalars.domain, "203.0.113.7", "203.0.113.7"),
-        (scalars.route_host, "*.example.com", "*.example.com"),
-        (scalars.email, "ops@example.com", "ops@example.com"),
-        (scalars.email, "first.last+tag@mail.example.co.uk", "first.last+tag@mail.example.co.uk"),
-        (scalars.ssh_host, "local", "local"),
-        (scalars.ssh_host, "203.0.113.7", "203.0.113.7"),
-        (scalars.ssh_host, "2001:db8::7", "2001:db8::7"),
-        (scalars.ssh_host, "my_host-1", "my_host-1"),
-        (scalars.ssh_user, "deploy", "deploy"),
+        (addresses.domain, "shop.example.com", "shop.example.com"),
+        (addresses.domain, "localhost", "localhost"),
+        (addresses.domain, "SHOP.Example.com", "shop.example.com"),
+        (addresses.domain, "xn--mnchen-3ya.de", "xn--mnchen-3ya.de"),
+        (addresses.domain, "203.0.113.7", "203.0.113.7"),
+        (addresses.route_host, "*.example.com", "*.example.com"),
+        (addresses.email, "ops@example.com", "ops@example.com"),
+        (addresses.email, "first.last+tag@mail.example.co.uk", "first.last+tag@mail.example.co.uk"),
+        (addresses.ssh_host, "local", "local"),
+        (addresses.ssh_host, "203.0.113.7", "203.0.113.7"),
+        (addresses.ssh_host, "2001:db8::7", "2001:db8::7"),
+        (addresses.ssh_host, "my_host-1", "my_host-1"),
+        (addresses.ssh_user, "deploy", "deploy"),
         (scalars.image, "redis", "redis"),
         (scalars.image, "redis:7-alpine", "redis:7-alpine"),
         (scalars.image, "localhost:5000/a/b__c:1", "localhost:5000/a/b__c:1"),
@@ -62,10 +62,10 @@ Parse = Callable[[str], object]
         (scalars.image, "redis@sha256:" + "0a" * 32, "redis@sha256:" + "0a" * 32),
         (scalars.platform, "linux/amd64", "linux/amd64"),
         (scalars.platform, "linux/arm/v7", "linux/arm/v7"),
-        (scalars.url_path, "/", "/"),
-        (scalars.url_path, "/api/v1", "/api/v1"),
-        (scalars.probe_path, "/up?deep=1", "/up?deep=1"),
-        (scalars.acme_url, "https://localhost:14000/dir", "https://localhost:14000/dir"),
+        (addresses.url_path, "/", "/"),
+        (addresses.url_path, "/api/v1", "/api/v1"),
+        (addresses.probe_path, "/up?deep=1", "/up?deep=1"),
+        (addresses.acme_url, "https://localhost:14000/dir", "https://localhost:14000/dir"),
         (scalars.shell_words, "sh -c 'a b'", "sh -c 'a b'"),
         (scalars.volume_name, "postgres_data", "postgres_data"),
     ],
@@ -93,25 +93,25 @@ def test_a_fitting_text_becomes_its_value(parse: Parse, text: str, value: object
             ["", "Shop", "shop app", "-shop", "shop-", "a_-b", "a___b", "shöp", "a.b", "a" * 64, "a\n"],
         ),
         (
-            scalars.domain,
+            addresses.domain,
             ["", "a b", "-a.b", "a..b", ".a", "a.", "a_b.c", "münchen.de", "a" * 64 + ".b", "*.a.b"],
         ),
-        (scalars.domain, ["https://a.b", "a.b:80", "a.b/c", "a.b\n", "a." * 130 + "b"]),
-        (scalars.route_host, ["*", "*.*.a", "a.*.b", "*a.b"]),
-        (scalars.email, ["", "x", "@a.b", "a@", "a@b", "a b@c.de", "a@b@c.de x", "<a@b.de>", "a@b..de"]),
+        (addresses.domain, ["https://a.b", "a.b:80", "a.b/c", "a.b\n", "a." * 130 + "b"]),
+        (addresses.route_host, ["*", "*.*.a", "a.*.b", "*a.b"]),
+        (addresses.email, ["", "x", "@a.b", "a@", "a@b", "a b@c.de", "a@b@c.de x", "<a@b.de>", "a@b..de"]),
         (
-            scalars.ssh_host,
+            addresses.ssh_host,
             ["", "-oProxyCommand=x", "a b", "user@host", "host:22", "ssh://host", "a;b", "$(x)"],
         ),
-        (scalars.ssh_user, ["", "-l", "a b", "a@b", "a:b"]),
+        (addresses.ssh_user, ["", "-l", "a b", "a@b", "a:b"]),
         (
             scalars.image,
             ["", "Redis", "a b", "redis:", ":7", "redis:7:8", "-a", "a/", "redis@sha256:xyz", "a" * 600],
         ),
         (scalars.platform, ["", "arm64", "amd64", "windows/amd64", "linux/", "linux/arm64/8"]),
-        (scalars.url_path, ["", "api", "./api", "/a b", "/a?b", "/a#b", "/api/*"]),
-        (scalars.probe_path, ["up", "/a b", "/a#b"]),
-        (scalars.acme_url, ["", "localhost/dir", "ftp://a/b", "https://", "https://a b"]),
+        (addresses.url_path, ["", "api", "./api", "/a b", "/a?b", "/a#b", "/api/*"]),
+        (addresses.probe_path, ["up", "/a b", "/a#b"]),
+        (addresses.acme_url, ["", "localhost/dir", "ftp://a/b", "https://", "https://a b"]),
         (scalars.tls, ["", "on", "AUTO", "letsencrypt"]),
         (scalars.limit_name, ["files", "NOFILE"]),
         (scalars.volume_name, ["", ".hidden", "a/b", "a b"]),
@@ -132,14 +132,14 @@ def test_an_unfitting_text_is_refused(parse: Parse, texts: list[str]) -> None:
     [
         (scalars.name, "Shop App", "`shop-app` would be one"),
         (scalars.name, "web.api", "`web-api` would be one"),
-        (scalars.domain, "https://shop.example.com/", "write the host name alone: shop.example.com"),
-        (scalars.domain, "shop.example.com:8080", "write the host name alone: shop.example.com"),
-        (scalars.domain, "münchen.de", "write it in its ASCII form: xn--mnchen-3ya.de"),
-        (scalars.ssh_host, "203.0.113.7:2222", "write host: 203.0.113.7 and port: 2222"),
-        (scalars.ssh_host, "ssh://deploy@shop", "write host: shop and user: deploy"),
+        (addresses.domain, "https://shop.example.com/", "write the host name alone: shop.example.com"),
+        (addresses.domain, "shop.example.com:8080", "write the host name alone: shop.example.com"),
+        (addresses.domain, "münchen.de", "write it in its ASCII form: xn--mnchen-3ya.de"),
+        (addresses.ssh_host, "203.0.113.7:2222", "write host: 203.0.113.7 and port: 2222"),
+        (addresses.ssh_host, "ssh://deploy@shop", "write host: shop and user: deploy"),
         (scalars.image, "Redis:7", "image names are in lower case: redis:7"),
         (scalars.platform, "arm64", "write linux/arm64"),
-        (scalars.url_path, "api", "write /api"),
+        (addresses.url_path, "api", "write /api"),
         (parse_forward, "25", "write 25:25"),
     ],
 )
@@ -160,7 +160,14 @@ def test_durations_add_up(hours: int, minutes: int, seconds: int, millis: int) -
 @given(st.text())
 def test_no_text_breaks_a_type(text: str) -> None:
     """Any text at all is taken or refused, never an accident."""
-    kinds = (scalars.duration, scalars.name, scalars.domain, scalars.email, scalars.image, scalars.ssh_host)
+    kinds = (
+        scalars.duration,
+        scalars.name,
+        addresses.domain,
+        addresses.email,
+        scalars.image,
+        addresses.ssh_host,
+    )
     for parse in (*kinds, scalars.port, scalars.shell_words, parse_volume, parse_forward):
         with suppress(InvalidValue):
             parse(text)

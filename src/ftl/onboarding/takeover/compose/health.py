@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ftl.config.values import scalars
+from ftl.config.values import addresses
 from ftl.config.yaml.tree import MappingNode
 from ftl.dataclass import dataclass
 from ftl.onboarding.takeover.nodes import entries, is_valid, items, text
@@ -66,7 +66,7 @@ def healthcheck(conversion: ComposeConversion, key: str, node: Node) -> None:
         return
     port = conversion.keys.get("port")
     usable = (
-        check.path is not None and is_valid(scalars.probe_path, check.path) and not conversion.is_dependency
+        check.path is not None and is_valid(addresses.probe_path, check.path) and not conversion.is_dependency
     )
     if usable and port is not None and check.port in (None, port):
         conversion.keys["health_check"] = {"path": check.path}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.config.values import scalars
+from ftl.config.values import addresses
 from ftl.databases import IMAGE_PORTS, NOT_HTTP_PORTS
 from ftl.image.building.dockerfile import exposed_port
 from ftl.onboarding.folder import AppFolder
@@ -125,7 +125,9 @@ def find_port(conversion: ComposeConversion) -> None:
 
 def _routes(conversion: ComposeConversion) -> None:
     """Routes by labels; the first host of the file is the project's domain."""
-    valid = [(host, path) for host, path in conversion.labelled.routes if is_valid(scalars.route_host, host)]
+    valid = [
+        (host, path) for host, path in conversion.labelled.routes if is_valid(addresses.route_host, host)
+    ]
     draft = conversion.draft
     draft.domain = draft.domain or next((host for host, _ in valid), None)
     conversion.keys["routes"] = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.config.values import scalars
+from ftl.config.values import addresses
 from ftl.config.yaml.tree import SequenceNode
 from ftl.onboarding.names import project_name
 from ftl.onboarding.takeover.draft import Draft
@@ -220,7 +220,7 @@ def _proxy(kamal: KamalConversion) -> None:
         host
         for one in hosts
         for host in kamal.texts.resolve(one).split(",")
-        if is_valid(scalars.route_host, host)
+        if is_valid(addresses.route_host, host)
     ]
     keys["port"] = port
     kamal.draft.domain = hosts[0] if hosts else None
