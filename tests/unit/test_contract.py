@@ -111,6 +111,7 @@ LABELS = {
     "ROLE_HOLD": "hold",
     "ROLE_CLUSTER": "cluster",
     "CLUSTER": "ftl.cluster",
+    "ENCRYPTED": "ftl.encrypted",
     "NODE_HOST": "ftl.host",
     "NODE_ROLE": "ftl.role",
     "ANY_ROLE": "any",

@@ -32,6 +32,7 @@ ROLE_CLUSTER = "cluster"
 CLUSTER = "ftl.cluster"
 """Label of a Swarm that `ftl setup` began; on a server's volume of this role, its node's ID."""
 
+ENCRYPTED = "ftl.encrypted"  # of a cluster's network: true or false
 NODE_HOST = "ftl.host"  # of nodes, followed by the project
 NODE_ROLE = "ftl.role"
 ANY_ROLE = "any"

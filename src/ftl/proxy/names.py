@@ -59,6 +59,11 @@ def project_network(project: str) -> str:
     return f"ftl-p-{project}"
 
 
+def overlay_network(project: str) -> str:
+    """The project's network across the servers of a cluster."""
+    return f"ftl-c-{project}"
+
+
 def project_bridge(project: str) -> str:
     """Name of the network interface of the project's network on the server.
 

@@ -21,3 +21,19 @@ import aiodocker
 assert again is ssl and ssl.create_default_context()
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_several_sessions_load_it_side_by_side() -> None:
+    """A thread that loads it while another does sees a Python with TLS, and a complete module."""
+    program = """
+from concurrent.futures import ThreadPoolExecutor
+from ftl.engine.loading import load_aiohttp
+def load(_):
+    load_aiohttp()
+    import ssl
+    import aiodocker
+    return aiodocker.Docker
+with ThreadPoolExecutor(8) as pool:
+    assert len(set(pool.map(load, range(8)))) == 1
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

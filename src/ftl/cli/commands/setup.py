@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from ftl.cli.options import Options
     from ftl.config import Project
     from ftl.events import Emit
+    from ftl.server.cluster.setup import ClusterSetup
     from ftl.server.setup.plan.planner import SetupPlan
+    from ftl.server.setup.request import SetupRequest
+    from ftl.server.setup.setup import RootAccess
 
 PASSWORD = "FTL_SUDO_PASSWORD"  # noqa: S105 - the name of the variable
 
@@ -71,6 +74,11 @@ class _Outcome:
     is_flag=True,
     help="Also store the logins to registries on the server, for pulls without FTL.",
 )
+@click.option(
+    "--recover",
+    is_flag=True,
+    help="With servers: begin the cluster anew from one manager, when most of its managers are lost for good.",
+)
 @pass_options
 def command(
     options: Options,
@@ -83,6 +91,7 @@ def command(
     harden: bool,
     docker_repository: str,
     store_credentials: bool,
+    recover: bool,
 ) -> None:
     """Prepare a bare Debian or Ubuntu server for deploys.
 
@@ -92,6 +101,10 @@ def command(
 
     If sudo requires a password, it is asked for on the terminal; without a terminal it is read from the variable
     FTL_SUDO_PASSWORD. It is not stored.
+
+    With `servers`, all of them are made ready side by side and become one cluster: Docker's Swarm mode, with a network
+    that is tried with real packets. Nothing is changed before all have let us in. To add or to remove a server, edit
+    the file and run it again.
 
     Logins are tried for the registries that images are pushed to, and for private ones that the server pulls from.
     Missing credentials are asked for and stored where `docker login` stores them on this machine.
@@ -109,6 +122,13 @@ def command(
         docker_repository=parse_repository(docker_repository),
     )
     access = RootAccess(login, os.environ.get(PASSWORD, ""), _ask)
+    if project.is_cluster:
+        _set_up_cluster(
+            options, project, root, request, access, dry_run=dry_run, recover=recover, store=store_credentials
+        )
+        return
+    if recover:
+        raise UsageError("`--recover` is for several servers, and ftl.yaml has no `servers`")
 
     async def work(emit: Emit) -> _Outcome:
         plan = await setup(project, request, access, dry_run=dry_run, emit=emit)
@@ -118,6 +138,78 @@ def command(
     outcome = run(options, "setup", work, _fields)
     if not options.json:
         _print(outcome.plan, dry_run=dry_run)
+
+
+def _set_up_cluster(
+    options: Options,
+    project: Project,
+    root: Path,
+    request: SetupRequest,
+    access: RootAccess,
+    *,
+    dry_run: bool,
+    recover: bool,
+    store: bool,
+) -> None:
+    """Set up several servers, and print the result."""
+    from dataclasses import replace
+
+    from ftl.server.cluster.setup import setup_cluster
+
+    if options.server is not None:
+        raise UsageError(
+            "`ftl setup` makes all `servers` ready, not one of them", hint="leave out `--server`"
+        )
+
+    async def work(emit: Emit) -> tuple[ClusterSetup, dict[str, None]]:
+        done = await setup_cluster(project, request, access, dry_run=dry_run, recover=recover, emit=emit)
+        registries: dict[str, None] = {}
+        for server in () if dry_run else project.servers:
+            if server.host in {plan.server for plan in done.servers}:
+                alone = replace(project, server=server)
+                registries |= dict.fromkeys(await _log_in(alone, root, emit, store=store))
+        return done, registries
+
+    def fields(outcome: tuple[ClusterSetup, dict[str, None]]) -> Fields:
+        done, registries = outcome
+        return {
+            "changed": done.changed and not dry_run,
+            "dry_run": dry_run,
+            "servers": [
+                {
+                    "server": plan.server,
+                    "system": plan.system,
+                    "user": plan.user,
+                    "changes": [{"step": step.kind, "text": step.text} for step in plan.steps],
+                    "notes": list(plan.notes),
+                }
+                for plan in done.servers
+            ],
+            "changes": [{"step": step.kind, "server": step.host, "text": step.text} for step in done.steps],
+            "registries": list(registries),
+        }
+
+    done, _ = run(options, "setup", work, fields)
+    if not options.json:
+        _print_cluster(project, done, dry_run=dry_run)
+
+
+def _print_cluster(project: Project, done: ClusterSetup, *, dry_run: bool) -> None:
+    """Print what was done or would be done on all servers."""
+    hosts = ", ".join(plan.server for plan in done.servers)
+    if not done.changed:
+        put(f"the cluster of {hosts} is ready; nothing had to change")
+        return
+    if not dry_run:
+        put(f"the cluster of {hosts} is ready: `ftl deploy` deploys {project.name} to it")
+        return
+    for plan in done.servers:
+        if plan.steps:
+            _print(plan, dry_run=True)
+    if done.steps:
+        put("`ftl setup` would then make one cluster of the servers:")
+        for number, step in enumerate(done.steps, 1):
+            put(f"{number:4}. {step.text}")
 
 
 def _fields(outcome: _Outcome) -> Fields:

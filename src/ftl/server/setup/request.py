@@ -25,6 +25,8 @@ class SetupRequest:
         insecure: Registries that the engine may use without a trusted certificate.
         swap: Bytes of swap to add if the server has none.
         unattended_upgrades: Whether to enable automatic security updates.
+        cluster: Name of the project whose servers become one cluster; empty for a project on one server.
+        peers: Addresses of the project's other servers, which may use the ports of Swarm mode; empty for one server.
         harden: Whether to disable root login and password authentication.
     """
 
@@ -36,4 +38,6 @@ class SetupRequest:
     insecure: tuple[str, ...] = ()
     swap: int = 0
     unattended_upgrades: bool = False
+    cluster: str = ""
+    peers: tuple[str, ...] = ()
     harden: bool = False

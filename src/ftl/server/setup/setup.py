@@ -67,12 +67,7 @@ async def setup(
     target = target_of(server)
     resolved = await resolve(target)
     user = server.user or resolved.user
-    request = replace(
-        request,
-        keys=await public_keys(server, resolved),
-        forwards=tuple(_forwards(project)),
-        insecure=insecure_registries(project),
-    )
+    request = request_for(project, request, await public_keys(server, resolved))
     query = ObserveQuery(user, key_bodies(request.keys))
     with at(server=server.host):
         async with log_in(
@@ -86,6 +81,13 @@ async def setup(
                 await apply(plan, login, replace(target, user=user), emit=emit)
                 await retire_server(resolved, os.environ)  # a login keeps the groups that it began with
     return plan
+
+
+def request_for(project: Project, request: SetupRequest, keys: tuple[str, ...]) -> SetupRequest:
+    """The options, with what ftl.yaml adds to them."""
+    return replace(
+        request, keys=keys, forwards=tuple(_forwards(project)), insecure=insecure_registries(project)
+    )
 
 
 def _forwards(project: Project) -> list[tuple[int, str]]:

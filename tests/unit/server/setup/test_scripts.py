@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 
 KINDS = {
+    "disable_live_restore",
+    "allow_peers_in_ufw",
     "add_swap",
     "allow_in_ufw",
     "apply_firewall",

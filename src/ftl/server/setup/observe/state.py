@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
+from ftl.engine.swarm import SwarmState, parse_state
 from ftl.errors import ServerError
 from ftl.server.facts.reader import FactLines
 from ftl.server.setup.observe.reachable import published_ports, reachable_ports
@@ -104,6 +107,40 @@ class InstalledFirewall:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerAddress:
+    """An address of a server, its range, and the MTU of its interface (0: unknown)."""
+
+    address: str
+    network: str
+    mtu: int
+    interface: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterFacts:
+    """Facts that decide whether servers can be one cluster.
+
+    Attributes:
+        addresses: At which other machines may reach it.
+        clock_ahead: Seconds that its clock is ahead of this machine's.
+        engine_id: Unique to the engine; empty where none answers.
+        version: Of the engine: "26.1.5"; empty where none answers.
+        swarm: The engine's own view of its membership.
+        nodes: IDs of the nodes of its Swarm; empty for workers, and without a leader.
+        marked: ID of the node that `ftl setup` made it; kept in the labels of a volume, so that it is known without
+            a leader, too.
+    """
+
+    addresses: tuple[ServerAddress, ...] = ()
+    clock_ahead: float = 0.0
+    engine_id: str = ""
+    version: str = ""
+    swarm: SwarmState = field(default_factory=SwarmState)
+    nodes: frozenset[str] = frozenset()
+    marked: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ObservedServer:
     """The observed state of a server.
 
@@ -128,6 +165,7 @@ class ObservedServer:
         vpn_ports: Those of them that VPNs use.
         foreign_ports: Ports that containers other than FTL's publish for other machines.
         ftl_ports: Ports that FTL's containers publish.
+        cluster: What several servers are compared by.
     """
 
     login: str
@@ -153,6 +191,7 @@ class ObservedServer:
     vpn_ports: frozenset[Port]
     foreign_ports: frozenset[Port]
     ftl_ports: frozenset[Port]
+    cluster: ClusterFacts = field(default_factory=ClusterFacts)
 
 
 def read(output: str, *, name: str) -> ObservedServer:
@@ -215,7 +254,29 @@ def _observed(facts: FactLines) -> ObservedServer:
         vpn_ports=listening & (VPN | wireguard),
         foreign_ports=published_ports(facts.all("foreign-ports")),
         ftl_ports=published_ports(facts.all("ftl-ports")),
+        cluster=_cluster(facts),
     )
+
+
+def _cluster(facts: FactLines) -> ClusterFacts:
+    clock, engine = facts.first("clock"), facts.first("engine-id").split()
+    return ClusterFacts(
+        addresses=tuple(filter(None, map(_address, facts.all("address")))),
+        clock_ahead=int(clock) - time.time() if clock.isdecimal() else 0.0,
+        engine_id=engine[0] if engine else "",
+        version=engine[1] if len(engine) > 1 else "",
+        swarm=parse_state(facts.first("swarm")),
+        nodes=frozenset(facts.all("swarm-node")),
+        marked=facts.first("cluster-node"),
+    )
+
+
+def _address(text: str) -> ServerAddress | None:
+    """An address that containers of the server itself do not have: "10.0.0.2/24 1500 eth0"."""
+    network, mtu, interface = ([*text.split(), "", ""])[:3]
+    if interface.startswith(("docker", "br-", "veth", "ftl-")):
+        return None
+    return ServerAddress(network.partition("/")[0], network, int(mtu) if mtu.isdecimal() else 0, interface)
 
 
 def _required(facts: FactLines, name: str) -> str:

@@ -31,6 +31,7 @@ def merged(
     arguments: Sequence[str] = (),
     *,
     swarm: bool = False,
+    cluster: bool = False,
     insecure: Sequence[str] = (),
     name: str,
 ) -> bytes | None:
@@ -40,6 +41,7 @@ def merged(
         content: The file on the server; None: there is none.
         arguments: The running engine's command line: an engine does not start when a setting is in both.
         swarm: Whether the engine is in a swarm, where it does not start with live-restore.
+        cluster: Whether it is to join one: live-restore, which an earlier setup may have enabled, is disabled.
         insecure: The insecure registries of ftl.yaml.
         name: The server, for messages.
 
@@ -52,6 +54,8 @@ def merged(
     settings = _parsed(content, name)
     before = json.dumps(settings)
     flags = _flags(arguments)
+    if cluster and settings.get("live-restore") is True:
+        settings["live-restore"] = False
     if not swarm and "--live-restore" not in flags:
         settings.setdefault("live-restore", True)
     if not flags & {"--log-driver", "--log-opt"} and settings.get("log-driver", _LOG_DRIVER) == _LOG_DRIVER:

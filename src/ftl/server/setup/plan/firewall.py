@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Literal
 
+from ftl.server.setup.ports import SWARM
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -12,9 +14,11 @@ if TYPE_CHECKING:
 
 _HEAD = """\
 # The ports that FTL's firewall lets through to this server, besides the `forwards` of a deployed ftl.yaml.
-# allow PORT/tcp or allow PORT/udp opens a port to everybody; leave PORT/tcp (SSH) leaves it to the other rules.
+# allow PORT/tcp or allow PORT/udp opens a port to everybody; leave PORT/tcp (SSH) leaves it to the other rules;
+# peer ADDRESS PROJECT opens the ports of Swarm mode to another server of the project.
 # Lines that you add are kept. To apply them: ftl-firewall apply
 """
+_PEER = re.compile(r"peer ([0-9A-Fa-f.:]+) (\S+)")
 _LINE = re.compile(r"(allow|leave) (\d{1,5})/(tcp|udp)")
 
 
@@ -24,6 +28,7 @@ def firewall_conf(
     *,
     left: Iterable[Port] = (),
     owner: Literal["own", "ufw"],
+    peers: Iterable[tuple[str, str]] = (),
 ) -> bytes:
     """The desired file: the ports of the current one, and these.
 
@@ -32,12 +37,18 @@ def firewall_conf(
         open_ports: Ports to open to everybody.
         left: Ports to leave to the other rules, unless they are open to everybody.
         owner: What decides about traffic to the server itself: FTL's own chain or ufw.
+        peers: Addresses of other servers, with the project that they are of. Where there are any, the ports of Swarm
+            mode are open to them and nobody else.
     """
     allow = dict.fromkeys((*allowed(current), *open_ports))
-    leave = dict.fromkeys(port for port in (*left_alone(current), *left) if port not in allow)
+    between = dict.fromkeys(peers)
+    closed = SWARM if between else ()
+    kept = (port for port in (*left_alone(current), *left) if port not in closed)
+    leave = dict.fromkeys(port for port in kept if port not in allow)
     lines = [f"input {owner}"]
     lines += [f"leave {number}/{protocol}" for number, protocol in leave]
     lines += [f"allow {number}/{protocol}" for number, protocol in allow]
+    lines += [f"peer {address} {project}" for address, project in between]
     return (_HEAD + "\n".join(lines) + "\n").encode()
 
 
@@ -49,6 +60,12 @@ def allowed(content: bytes | None) -> tuple[Port, ...]:
 def left_alone(content: bytes | None) -> tuple[Port, ...]:
     """The ports that a file leaves to the server's other rules."""
     return _ports("leave", content)
+
+
+def peers(content: bytes | None) -> tuple[tuple[str, str], ...]:
+    """The other servers that a file opens Swarm mode's ports to, each with its project."""
+    matches = map(_PEER.fullmatch, (content or b"").decode(errors="replace").splitlines())
+    return tuple((match[1], match[2]) for match in matches if match is not None)
 
 
 def _ports(verb: str, content: bytes | None) -> tuple[Port, ...]:

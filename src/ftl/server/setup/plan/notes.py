@@ -26,7 +26,7 @@ def plan_notes(request: SetupRequest, observed: ObservedServer, steps: Sequence[
 def _engine_notes(request: SetupRequest, observed: ObservedServer) -> Iterator[str]:
     if observed.dockerd is not None and observed.dockerd.startswith("/snap/"):
         yield "Docker is installed as a snap, which has its own settings: they were not changed"
-    if observed.engine is not None and observed.engine.swarm:
+    if observed.engine is not None and observed.engine.swarm and not request.cluster:
         yield "the engine is in a swarm, which does not support live-restore: it stays off"
     if missing := daemon.missing_from_arguments(observed.engine_arguments, request.insecure):
         yield (
@@ -38,7 +38,7 @@ def _engine_notes(request: SetupRequest, observed: ObservedServer) -> Iterator[s
 def _firewall_notes(
     request: SetupRequest, observed: ObservedServer, steps: Sequence[SetupStep]
 ) -> Iterator[str]:
-    swarm = SWARM if observed.engine is not None and observed.engine.swarm else ()
+    swarm = SWARM if observed.engine is not None and observed.engine.swarm and not request.cluster else ()
     if observed.ufw_rules is not None and (missing := ufw.missing(observed.ufw_rules, swarm)):
         yield f"ufw has no rule for the swarm's {format_ports(missing)}: allow them from the other nodes only"
     applies = next((step for step in steps if isinstance(step, ApplyFirewall)), None)

@@ -100,17 +100,27 @@ def _missing(request: SetupRequest, observed: ObservedServer) -> tuple[str, ...]
 
 def _engine(request: SetupRequest, observed: ObservedServer, server: str) -> Iterator[s.SetupStep]:
     """The settings come before the packages, so that a new engine starts with them."""
+    if request.cluster and "--live-restore" in observed.engine_arguments:
+        raise FtlError(
+            f"the engine of {server} has --live-restore on its command line, and cannot be in a cluster with it",
+            cause="Docker's Swarm mode does not support live-restore",
+            hint="remove it there (`systemctl edit docker`) and restart Docker, then run `ftl setup` again",
+        )
     if not _is_snap(observed):
         content = daemon.merged(
             observed.daemon_json,
             observed.engine_arguments,
-            swarm=_in_swarm(observed),
+            swarm=_in_swarm(observed) or bool(request.cluster),
+            cluster=bool(request.cluster),
             insecure=request.insecure,
             name=server,
         )
         if content is not None:
             topics = daemon.changed_topics(observed.daemon_json, content)
-            yield _daemon_settings(content, topics, observed.engine)
+            if request.cluster and observed.engine is not None and observed.engine.live_restore:
+                yield s.DisableLiveRestore(content)
+            else:
+                yield _daemon_settings(content, topics, observed.engine)
     if observed.dockerd is None:
         installed_before = (_CA_CERTIFICATES,) if _lacks_ca_certificates(request, observed) else ()
         missing = _missing(request, observed)
@@ -199,22 +209,26 @@ def _firewall(request: SetupRequest, observed: ObservedServer, server: str) -> I
             hint="`ftl setup --no-firewall` does all the rest",
         )
     open_ports, left = (*WEB, *request.allow), _left_alone(observed)
+    peers = [peer for peer in firewall.peers(observed.firewall.conf) if peer[1] != request.cluster]
+    peers += [(address, request.cluster) for address in request.peers]
     rules = observed.ufw_rules
     if rules is not None:
+        if unknown := ufw.missing_peers(rules, request.peers):
+            yield s.AllowPeersInUfw(unknown)
         if missing := ufw.missing(rules, open_ports):
             yield s.AllowInUfw(missing)
         opened = ufw.opened(rules, sorted(observed.foreign_ports))
         open_ports += tuple(port for port in opened if port not in left)
     installed = observed.firewall
     conf = firewall.firewall_conf(
-        installed.conf, open_ports, left=left, owner="own" if rules is None else "ufw"
+        installed.conf, open_ports, left=left, owner="own" if rules is None else "ufw", peers=peers
     )
     script, unit = scripts.firewall(), scripts.firewall_unit()
     is_current = (installed.conf, installed.script) == (conf, script)
     starts_at_boot = not observed.systemd or (installed.unit == unit and installed.enabled)
     if not (is_current and starts_at_boot and installed.in_force):
         stay_open = (*firewall.left_alone(conf), *firewall.allowed(conf))
-        yield s.ApplyFirewall(conf, script, unit, stay_open, own_input=rules is None)
+        yield s.ApplyFirewall(conf, script, unit, stay_open, own_input=rules is None, peers=request.peers)
 
 
 def _left_alone(observed: ObservedServer) -> tuple[Port, ...]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ftl.server.setup.ports import SWARM
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
@@ -34,6 +36,28 @@ def missing(rules: Sequence[str], ports: Iterable[Port]) -> tuple[Port, ...]:
     """
     incoming = tuple(_incoming(rules))
     return tuple(port for port in ports if not any(_mentions(rule, port) for rule in incoming))
+
+
+def missing_peers(rules: Sequence[str], peers: Iterable[str]) -> tuple[str, ...]:
+    """The servers for which a rule of `ftl setup` is missing.
+
+    Args:
+        rules: The lines of `ufw show added`.
+        peers: Addresses of other servers of a cluster.
+    """
+    return tuple(
+        peer
+        for peer in peers
+        if not all(any(_is_peer_rule(rule, peer, port) for rule in rules) for port in SWARM)
+    )
+
+
+def _is_peer_rule(rule: str, peer: str, port: Port) -> bool:
+    words = _COMMENT.sub("", rule).split()
+    return words[:3] == ["ufw", "allow", "from"] and words[3:] == [
+        peer,
+        *f"to any port {port[0]} proto {port[1]}".split(),
+    ]
 
 
 def opened(rules: Sequence[str], ports: Iterable[Port]) -> tuple[Port, ...]:

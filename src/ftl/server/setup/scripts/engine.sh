@@ -39,7 +39,7 @@ do_write_daemon_settings() {
     if [ "$2" != yes ]; then return; fi
     # live-restore is one of the settings that an engine reloads while it runs; with it, a restart stops no container.
     # An engine that rejects it would not start with this file either, so it is not stopped.
-    if [ "$3" = yes ] && ! enable_live_restore; then
+    if [ "$3" = yes ] && ! reload_live_restore true; then
         engine_log
         restore_daemon_file
         return 1
@@ -51,10 +51,24 @@ do_write_daemon_settings() {
     return 1
 }
 
-enable_live_restore() {
+# BASE64: write a daemon.json without live-restore, which the engine reloads.
+do_disable_live_restore() {
+    mode=644
+    if [ -f $daemon_file ]; then
+        cp -p $daemon_file "$state/daemon.json" || return
+        mode=$(stat -L -c %a $daemon_file)
+    fi
+    put $daemon_file "$mode" "$1" || return
+    if reload_live_restore false; then return; fi
+    engine_log
+    restore_daemon_file
+    return 1
+}
+
+reload_live_restore() { # true|false
     pid=$(engine_pid) && kill -s HUP "$pid" || return
     for _ in $(seq 25); do
-        if [ "$(docker info --format '{{.LiveRestoreEnabled}}' 2> /dev/null)" = true ]; then return; fi
+        if [ "$(docker info --format '{{.LiveRestoreEnabled}}' 2> /dev/null)" = "$1" ]; then return; fi
         sleep 0.2
     done
     return 1

@@ -26,6 +26,14 @@ listed() {
         NF == 3 && $1 == word && $2 ~ /^[0-9]+$/ && $3 ~ /^(tcp|udp)$/ { print $3, $2 }' "$conf"
 }
 
+# FAMILY: the addresses of the lines "peer ADDRESS PROJECT": other servers of a cluster.
+peers() {
+    awk -v tool="$1" '
+        NF == 3 && $1 == "peer" && $2 ~ /^[0-9A-Fa-f.:]+$/ && (index($2, ":") > 0) == (tool == "ip6tables") && !seen[$2]++ {
+            print $2
+        }' "$conf"
+}
+
 rules() {
     echo '*filter'
     echo ':FTL-INPUT - [0:0]'
@@ -45,6 +53,13 @@ rules() {
     fi
     listed allow | while read -r protocol port; do
         echo "-A FTL-INPUT -p $protocol -m $protocol --dport $port -j ACCEPT"
+    done
+    # Swarm mode's ports, and IPsec (ESP) for encrypted networks, between the servers of a cluster alone.
+    peers "$1" | while read -r peer; do
+        for port in 'tcp 2377' 'tcp 7946' 'udp 7946' 'udp 4789'; do
+            echo "-A FTL-INPUT -s $peer -p ${port% *} -m ${port% *} --dport ${port#* } -j ACCEPT"
+        done
+        echo "-A FTL-INPUT -s $peer -p esp -j ACCEPT"
     done
     echo '-A FTL-INPUT -j DROP'
 

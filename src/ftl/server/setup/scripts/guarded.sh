@@ -74,6 +74,19 @@ do_allow_in_ufw() { # PORT/PROTOCOL...
     for port in "$@"; do ufw allow "$port" || retry_allow "$port" || return; done
 }
 
+# ESP is open where ufw knows it (0.34): encrypted networks need it, others do not.
+do_allow_peers_in_ufw() { # ADDRESS...
+    for peer in "$@"; do
+        for port in 'tcp 2377' 'tcp 7946' 'udp 7946' 'udp 4789'; do
+            ufw allow proto "${port% *}" from "$peer" to any port "${port#* }" || {
+                sleep 2
+                ufw reload && ufw allow proto "${port% *}" from "$peer" to any port "${port#* }"
+            } || return
+        done
+        ufw allow proto esp from "$peer" || note "ufw does not open ESP to $peer: an encrypted network needs it"
+    done
+}
+
 # ufw does not wait for the lock of iptables, which an engine takes again and again while it starts. A failed
 # `ufw allow` may have flushed the chains and written the rule to ufw's file, so that the next one skips it: only a
 # reload puts all rules in force.

@@ -32,8 +32,16 @@ if has dockerd; then fact dockerd "$(command -v dockerd)"; fi
 if has docker; then fact docker yes; fi
 file daemon /etc/docker/daemon.json
 if pid=$(engine_pid); then tr '\0' '\n' < "/proc/$pid/cmdline" 2> /dev/null | blob engine-arguments; fi
-if has docker && engine=$(timeout 10 docker info --format '{{.LiveRestoreEnabled}} {{.Swarm.LocalNodeState}} {{.ContainersRunning}}' 2> /dev/null); then
-    fact engine "$engine"
+swarm='{{.LiveRestoreEnabled}} {{.Swarm.LocalNodeState}} {{.ContainersRunning}}{{"\n"}}{{.ID}} {{.ServerVersion}}{{"\n"}}{{json .Swarm}}'
+if has docker && info=$(timeout 10 docker info --format "$swarm" 2> /dev/null); then
+    fact engine "$(printf '%s\n' "$info" | sed -n 1p)"
+    fact engine-id "$(printf '%s\n' "$info" | sed -n 2p)"
+    fact swarm "$(printf '%s\n' "$info" | sed -n 3p)"
+    case $info in *" active "*)
+        timeout 10 docker node ls --format '{{.ID}}' 2> /dev/null | lines swarm-node
+        fact cluster-node "$(timeout 10 docker volume inspect --format '{{index .Labels "ftl.cluster"}}' ftl-cluster 2> /dev/null)"
+        ;;
+    esac
     timeout 10 docker ps --format '{{if .Label "ftl.role"}}ftl{{else}}foreign{{end}}-ports\t{{.Ports}}' 2> /dev/null
 fi
 
@@ -51,6 +59,14 @@ if has sudo && [ -n "$account" ]; then
         fact sudoer yes
     fi
 fi
+
+# --- addresses at which other servers may reach it, with the largest packets of their interfaces
+if has ip; then
+    ip -o addr show scope global 2> /dev/null | awk '{ print $2, $4 }' | while read -r interface address; do
+        fact address "$address $(cat "/sys/class/net/${interface%%@*}/mtu" 2> /dev/null) $interface"
+    done
+fi
+fact clock "$(date +%s)"
 
 # --- sshd
 if has sshd; then

@@ -2,8 +2,21 @@
 
 from ftl.server.setup.plan.steps.account import AuthoriseKey, CreateUser, GrantSudo, JoinDockerGroup
 from ftl.server.setup.plan.steps.base import SetupStep
-from ftl.server.setup.plan.steps.guarded import AllowInUfw, ApplyFirewall, HardenSsh, KeepChange, RevertChange
-from ftl.server.setup.plan.steps.machine import AddSwap, StartCron, StartEngine, WriteDaemonSettings
+from ftl.server.setup.plan.steps.guarded import (
+    AllowInUfw,
+    AllowPeersInUfw,
+    ApplyFirewall,
+    HardenSsh,
+    KeepChange,
+    RevertChange,
+)
+from ftl.server.setup.plan.steps.machine import (
+    AddSwap,
+    DisableLiveRestore,
+    StartCron,
+    StartEngine,
+    WriteDaemonSettings,
+)
 from ftl.server.setup.plan.steps.packages import (
     EnableUpgrades,
     InstallDocker,
@@ -14,9 +27,11 @@ from ftl.server.setup.plan.steps.packages import (
 __all__ = [
     "AddSwap",
     "AllowInUfw",
+    "AllowPeersInUfw",
     "ApplyFirewall",
     "AuthoriseKey",
     "CreateUser",
+    "DisableLiveRestore",
     "EnableUpgrades",
     "GrantSudo",
     "HardenSsh",

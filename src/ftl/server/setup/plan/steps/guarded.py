@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ftl.dataclass import dataclass
 from ftl.server.setup.plan.steps.base import SetupStep, encoded
-from ftl.server.setup.ports import Port, format_ports
+from ftl.server.setup.ports import SWARM, Port, format_ports
 
 GUARD_SECONDS = 45
 """Time after which the server reverts an unconfirmed change."""
@@ -27,6 +27,22 @@ class AllowInUfw(SetupStep):
 
 
 @dataclass(frozen=True, slots=True)
+class AllowPeersInUfw(SetupStep):
+    """Open the ports of Swarm mode to other servers of the cluster in ufw."""
+
+    kind = "allow_peers_in_ufw"
+    peers: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return f"allow {format_ports(SWARM)} from {', '.join(self.peers)} in ufw"
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return self.peers
+
+
+@dataclass(frozen=True, slots=True)
 class ApplyFirewall(SetupStep):
     """Install FTL's firewall and put its rules in force.
 
@@ -36,6 +52,7 @@ class ApplyFirewall(SetupStep):
         unit: Content of its systemd unit.
         ports: The ports that stay open.
         own_input: Whether it also decides about traffic to the server itself; else ufw does.
+        peers: Other servers that the ports of Swarm mode are open to.
     """
 
     kind = "apply_firewall"
@@ -45,12 +62,14 @@ class ApplyFirewall(SetupStep):
     unit: bytes
     ports: tuple[Port, ...]
     own_input: bool
+    peers: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
         ports = format_ports(self.ports)
         if self.own_input:
-            return f"close all ports except {ports}, including those that containers publish"
+            between = f" and, for {', '.join(self.peers)} alone, {format_ports(SWARM)}" if self.peers else ""
+            return f"close all ports except {ports}{between}, including those that containers publish"
         return f"close the ports that containers publish, except {ports}"
 
     @property

@@ -41,6 +41,27 @@ class WriteDaemonSettings(SetupStep):
 
 
 @dataclass(frozen=True, slots=True)
+class DisableLiveRestore(SetupStep):
+    """Write the engine's daemon.json without live-restore, and let the running engine read it.
+
+    That is one of the settings that an engine reloads: its containers run on.
+    """
+
+    kind = "disable_live_restore"
+    content: bytes
+
+    @property
+    def text(self) -> str:
+        return (
+            "disable Docker's live-restore, which a cluster does not support, with its containers running on"
+        )
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return (encoded(self.content),)
+
+
+@dataclass(frozen=True, slots=True)
 class StartEngine(SetupStep):
     """Start the engine, now and at boot, and wait until it answers."""
 

@@ -1,0 +1,334 @@
+"""Apply a cluster's steps over the open sessions; undo the joins of a failed run."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from ftl.aio import gather_all, shielded
+from ftl.engine import labels
+from ftl.errors import EngineError, FtlError, at
+from ftl.events import Emit, Note, StepFailed, StepFinished, StepStarted, StepUndone
+from ftl.proxy.names import overlay_network
+from ftl.server.cluster import plan as p
+from ftl.server.cluster.members import is_private, mtu_of
+from ftl.server.cluster.overlay import SECONDS, Lost, lost_packets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ftl.engine.swarm import Swarm
+    from ftl.host.session import Session
+    from ftl.server.cluster.members import Member
+
+MARK = "ftl-cluster"
+"""Volume whose label has the engine's node in FTL's cluster; see `ClusterFacts.marked`."""
+
+_READY_SECONDS = 30.0
+_DRAIN_SECONDS = 90.0
+_PAUSE = 0.3
+
+_ENCRYPTED_SECONDS = 7
+"""For the trial with encryption, which passes nothing at all where the kernel or a firewall has none."""
+
+
+async def mark(session: Session) -> None:
+    """Note on the server itself that its membership is FTL's."""
+    state = await session.engine.swarm.state()
+    await session.engine.remove_volume(MARK)
+    own = {labels.ROLE: labels.ROLE_CLUSTER, labels.CLUSTER: state.node}
+    await session.engine.create_volume(MARK, own)
+
+
+async def forget(session: Session) -> None:
+    """Leave the Swarm, and remove the mark."""
+    await session.engine.swarm.leave()
+    await session.engine.remove_volume(MARK)
+
+
+async def remove_node(swarm: Swarm, node: str, *, is_manager: bool) -> None:
+    """Remove a node from the Swarm.
+
+    A manager is made a worker first, which takes a moment to be known everywhere.
+
+    Raises:
+        EngineError: It cannot be removed.
+    """
+    deadline = time.monotonic() + _READY_SECONDS
+    while True:
+        try:
+            if is_manager:
+                with suppress(
+                    EngineError
+                ):  # it is no member of the managers any more, after a recovery for example
+                    await swarm.update_node(node, role="worker")
+            await swarm.remove_node(node)
+        except EngineError:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(_PAUSE)
+        else:
+            return
+
+
+class ClusterWork:
+    """One run's steps.
+
+    Args:
+        project: The project's name.
+        members: The servers of the file.
+        sessions: Their sessions, by host.
+        lead: The host of a manager of the existing Swarm; empty where there is none.
+        emit: Receives the progress.
+    """
+
+    def __init__(
+        self,
+        project: str,
+        members: Sequence[Member],
+        sessions: Mapping[str, Session],
+        *,
+        lead: str,
+        emit: Emit,
+    ) -> None:
+        self._project = project
+        self._members = {member.host: member for member in members}
+        self._sessions = sessions
+        self._lead = lead
+        self._emit = emit
+        self._joined: list[str] = []
+        self._began = False
+        self._made_network = False
+
+    async def apply(self, steps: Sequence[p.ClusterStep]) -> None:
+        """Run the steps in their order, joins side by side.
+
+        Raises:
+            FtlError: A step failed; servers that joined in this run have left again.
+        """
+        try:
+            for group in _groups(steps):
+                await gather_all(self._run(step) for step in group)
+        except BaseException:
+            await shielded(self._undo())
+            raise
+
+    async def _run(self, step: p.ClusterStep) -> None:
+        self._emit(StepStarted(step.kind, step.text))
+        started = time.monotonic()
+        try:
+            with at(server=step.host, step=step.kind):
+                await self._do(step)
+        except BaseException:
+            self._emit(StepFailed(step.kind, step.text))
+            raise
+        self._emit(StepFinished(step.kind, step.text, time.monotonic() - started))
+
+    async def _do(self, step: p.ClusterStep) -> None:
+        match step:
+            case p.BeginCluster(host, address, pool):
+                own = {labels.CLUSTER: "true"}
+                await self._sessions[host].engine.swarm.init(address, labels=own, pool=pool)
+                self._lead, self._began = host, True
+                self._joined.append(host)
+                await mark(self._sessions[host])
+            case p.LeaveOldCluster(host):
+                await forget(self._sessions[host])
+            case p.JoinCluster(host, address, manager):
+                await self._join(host, address, manager=manager)
+            case p.ChangeRole(host, role):
+                await self._manager.update_node(await self._node(host), role=role)
+            case p.LabelNode(host, changes, _):
+                await self._manager.update_node(await self._node(host), labels=changes, availability="active")
+            case p.TryNetwork(_, exists):
+                await self._try_network(exists=exists)
+            case p.ReleaseServer(_, node, changes):
+                await self._manager.update_node(node, labels=changes)
+            case p.RemoveServer(host, node, is_manager):
+                await self._remove(host, node, is_manager=is_manager)
+            case _:
+                raise NotImplementedError(step.kind)
+
+    @property
+    def _manager(self) -> Swarm:
+        return self._sessions[self._lead].engine.swarm
+
+    async def _node(self, host: str) -> str:
+        return (await self._sessions[host].engine.swarm.state()).node
+
+    async def _join(self, host: str, address: str, *, manager: bool) -> None:
+        session = self._sessions[host]
+        as_manager, as_worker = await self._manager.tokens()
+        self._joined.append(host)
+        await session.engine.swarm.join(
+            address,
+            managers=[self._members[self._lead].address],
+            token=as_manager if manager else as_worker,
+        )
+        await mark(session)
+        node = await self._node(host)
+        deadline = time.monotonic() + _READY_SECONDS
+        while not any(each.id == node and each.state == "ready" for each in await self._manager.nodes()):
+            if time.monotonic() > deadline:
+                raise FtlError(
+                    f"{host} joined the cluster, and did not become ready within {_READY_SECONDS:.0f} seconds",
+                    hint=f"see what its engine writes: `journalctl -u docker` on {host}",
+                )
+            await asyncio.sleep(_PAUSE)
+
+    # --- the network
+
+    async def _try_network(self, *, exists: bool) -> None:
+        """Try the project's network; a new one is encrypted where that works.
+
+        Raises:
+            FtlError: Packets do not pass, or would pass the internet in clear.
+        """
+        public = [member for member in self._members.values() if not is_private(member.address)]
+        if exists:
+            self._refuse(await self._lost())
+            return
+        self._made_network = True
+        if len(self._members) == 1:
+            await self._create_network(encrypted=bool(public))
+            return
+        await self._create_network(encrypted=True)
+        lost = await self._lost(_ENCRYPTED_SECONDS)
+        if not lost:
+            return
+        if public:
+            raise FtlError(
+                f"the packets between the servers cannot be encrypted, and {public[0].host} is reached at the public "
+                f"address {public[0].address}",
+                cause=f"with encryption (IPsec), {lost[0]}",
+                hint="connect the servers by a private network (the hoster's, or WireGuard or Tailscale), and write "
+                "their addresses in it as `private_address`; or open ESP (IP protocol 50) between them",
+            )
+        await self._remove_network()
+        await self._create_network(encrypted=False)
+        self._refuse(await self._lost())
+        self._emit(
+            Note(
+                "the packets between the servers are not encrypted: they stay in the private network that the servers "
+                "share",
+                hint="the servers' kernels, or the network between them, do not pass IPsec (ESP)",
+            )
+        )
+
+    async def _lost(self, seconds: int = SECONDS) -> list[Lost]:
+        sessions = [self._sessions[host] for host in self._members]
+        return await lost_packets(sessions, overlay_network(self._project), self._project, seconds=seconds)
+
+    def _refuse(self, lost: Sequence[Lost]) -> None:
+        if not lost:
+            return
+        small = lost[0].kind == "small"
+        raise FtlError(
+            f"the network between the servers does not work: {lost[0]}",
+            cause="the network between the machines takes smaller packets than their interfaces say"
+            if small
+            else "a firewall between them that lets the ports pass, but not the packets of the network (4789/udp)",
+            hint=f"set a smaller MTU on the interfaces that lead there: `ip link set eth0 mtu {lost[0].mtu - 50}`"
+            if small
+            else "open 4789/udp in both directions between the servers",
+        ).with_details(list(map(str, lost)))
+
+    async def _create_network(self, *, encrypted: bool) -> None:
+        own = {labels.PROJECT: self._project, labels.ROLE: labels.ROLE_NETWORK}
+        own |= {labels.ENCRYPTED: "true" if encrypted else "false"}
+        name, mtu = overlay_network(self._project), mtu_of(self._members.values())
+        deadline = time.monotonic() + _READY_SECONDS
+        while True:
+            subnet = await self._free_subnet()
+            try:
+                await self._manager.create_overlay(
+                    name, labels=own, encrypted=encrypted, mtu=mtu, subnet=subnet
+                )
+            except EngineError:  # of the one that was just removed, something is left for a moment
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(_PAUSE)
+            else:
+                return
+
+    async def _free_subnet(self) -> str:
+        """A subnet of the Swarm's pool that no network has; Docker itself takes those at its beginning."""
+        networks = await self._sessions[self._lead].engine.networks()
+        taken = {
+            ipaddress.IPv4Network(subnet)
+            for network in networks
+            for subnet in network.subnets
+            if ":" not in subnet
+        }
+        pools = [ipaddress.IPv4Network(pool) for pool in (await self._manager.state()).pools]
+        for pool in pools:
+            for subnet in list(pool.subnets(new_prefix=24))[16:]:
+                if not any(subnet.overlaps(other) for other in taken):
+                    return str(subnet)
+        raise FtlError(
+            "the cluster has no address range left for a network", hint="remove networks that nobody uses"
+        )
+
+    async def _remove_network(self) -> None:
+        deadline = time.monotonic() + _READY_SECONDS
+        engine, name = self._sessions[self._lead].engine, overlay_network(self._project)
+        while True:
+            try:
+                await engine.remove_network(name)
+            except EngineError:  # its last container has been removed just now
+                if time.monotonic() > deadline:
+                    raise
+            if not any(network.name == name for network in await engine.networks()):
+                return
+            await asyncio.sleep(_PAUSE)
+
+    # --- leaving
+
+    async def _remove(self, host: str, node: str, *, is_manager: bool) -> None:
+        await self._manager.update_node(node, availability="drain")
+        state = next((each.state for each in await self._manager.nodes() if each.id == node), "down")
+        if state == "ready":
+            drained = time.monotonic() + _DRAIN_SECONDS
+            while await self._manager.running_tasks(node) and time.monotonic() < drained:  # noqa: ASYNC110 - the engine tells nobody
+                await asyncio.sleep(_PAUSE)
+        await remove_node(self._manager, node, is_manager=is_manager)
+        self._emit(
+            Note(
+                f"{host} is no longer in the cluster; its dependencies, volumes and proxy were not touched",
+                hint=f"on {host}, `docker swarm leave --force` lets the engine forget it, too",
+            )
+        )
+
+    async def _undo(self) -> None:
+        """Let the servers that joined in this run leave again; others are as they were."""
+        if self._made_network and self._lead and not self._began:
+            with suppress(FtlError, TimeoutError):
+                await self._remove_network()
+        for host in reversed(self._joined):
+            with suppress(FtlError, TimeoutError):
+                state = await self._sessions[host].engine.swarm.state()
+                if host != self._lead and not self._began and state.node:
+                    if state.is_manager:
+                        await self._manager.update_node(state.node, role="worker")
+                        await asyncio.sleep(1)  # as a worker it leaves without taking a vote with it
+                    await forget(self._sessions[host])
+                    await remove_node(self._manager, state.node, is_manager=False)
+                else:
+                    await forget(self._sessions[host])
+                self._emit(StepUndone("join_cluster", f"{host} has left the cluster again"))
+
+
+def _groups(steps: Sequence[p.ClusterStep]) -> Iterator[list[p.ClusterStep]]:
+    """Consecutive steps that run side by side: those of one kind that are about a server's own engine."""
+    group: list[p.ClusterStep] = []
+    for step in steps:
+        beside = isinstance(step, p.JoinCluster | p.LeaveOldCluster)
+        if group and not (beside and type(step) is type(group[0])):
+            yield group
+            group = []
+        group.append(step)
+    if group:
+        yield group

@@ -1,0 +1,245 @@
+"""The cluster planner: a pure function from the servers and the nodes of the Swarm to steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from ftl.dataclass import dataclass
+from ftl.engine import labels
+from ftl.errors import FtlError
+from ftl.server.cluster.members import Member, is_ours, known_nodes, managers_of, pool_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ftl.engine.swarm import SwarmNode
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterStep:
+    """One action of a cluster's setup.
+
+    Attributes:
+        kind: Stable name in events.
+        host: The server that it is about.
+    """
+
+    kind: ClassVar[str]
+    host: str
+
+    @property
+    def text(self) -> str:
+        """Description for people, in the imperative."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class BeginCluster(ClusterStep):
+    """Begin a Swarm on the first server."""
+
+    kind = "begin_cluster"
+    address: str
+    pool: str
+
+    @property
+    def text(self) -> str:
+        return f"begin the cluster on {self.host} ({self.address})"
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveOldCluster(ClusterStep):
+    """Leave an earlier membership of the cluster, which its managers have forgotten."""
+
+    kind = "leave_old_cluster"
+
+    @property
+    def text(self) -> str:
+        return f"let {self.host} forget that it was in the cluster once"
+
+
+@dataclass(frozen=True, slots=True)
+class JoinCluster(ClusterStep):
+    """Join the Swarm."""
+
+    kind = "join_cluster"
+    address: str
+    manager: bool
+
+    @property
+    def text(self) -> str:
+        return f"let {self.host} ({self.address}) join the cluster as a {'manager' if self.manager else 'worker'}"
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRole(ClusterStep):
+    """Make a node a manager, or a worker."""
+
+    kind = "change_role"
+    role: str
+
+    @property
+    def text(self) -> str:
+        return f"make {self.host} a {self.role}"
+
+
+@dataclass(frozen=True, slots=True)
+class LabelNode(ClusterStep):
+    """Set the project's labels of a node: its host and its roles."""
+
+    kind = "label_node"
+    labels: Mapping[str, str | None]
+    roles: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return f"note that {self.host} has the roles {', '.join(self.roles) or 'of none'}"
+
+
+@dataclass(frozen=True, slots=True)
+class TryNetwork(ClusterStep):
+    """Try the network between the servers with real packets; create it first if there is none."""
+
+    kind = "try_network"
+    exists: bool
+
+    @property
+    def text(self) -> str:
+        return f"{'try' if self.exists else 'create, and try,'} the network between the servers"
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseServer(ClusterStep):
+    """Take the project's labels from a node that other projects use."""
+
+    kind = "release_server"
+    node: str
+    labels: Mapping[str, str | None]
+
+    @property
+    def text(self) -> str:
+        return f"take {self.host} out of the project; other projects still use it"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveServer(ClusterStep):
+    """Drain a node that is no longer in the file, and remove it from the Swarm."""
+
+    kind = "remove_server"
+    node: str
+    is_manager: bool
+
+    @property
+    def text(self) -> str:
+        return f"drain {self.host}, which is no longer in ftl.yaml, and remove it from the cluster"
+
+
+def plan(
+    project: str, members: Sequence[Member], nodes: Sequence[SwarmNode], *, has_network: bool
+) -> tuple[ClusterStep, ...]:
+    """Plan what is missing.
+
+    Args:
+        project: The project's name.
+        members: The servers of the file, in its order; none is in a Swarm that is not FTL's.
+        nodes: The nodes of the Swarm, as its managers see them; empty where there is none.
+        has_network: Whether the project's network exists.
+
+    Raises:
+        FtlError: There is a cluster, and no manager that could change it.
+    """
+    known = {node.id: node for node in nodes}
+    _require_leader(members, nodes)
+    steps: list[ClusterStep] = []
+    at = {member.host: known[member.swarm.node] for member in members if member.swarm.node in known}
+    removed = tuple(_removed(project, members, nodes))
+    managers = _managers(
+        members, at, nodes, {step.node for step in removed if isinstance(step, RemoveServer)}
+    )
+    steps += [LeaveOldCluster(each.host) for each in members if each.swarm.is_member and each.host not in at]
+    joining = [member for member in members if member.host not in at]
+    if not nodes:
+        first, *joining = members
+        steps.append(BeginCluster(first.host, first.address, pool_for(members)))
+    steps += [JoinCluster(each.host, each.address, each.host in managers) for each in joining]
+    steps += _role_changes(at, managers, "manager")
+    for member in members:
+        node = at.get(member.host)
+        changes = _label_changes(project, member, node.labels if node is not None else {})
+        if changes:
+            steps.append(LabelNode(member.host, changes, member.roles))
+    if not has_network or joining or not nodes:
+        steps.append(TryNetwork(members[0].host, has_network))
+    steps += _role_changes(at, managers, "worker")
+    return (*steps, *removed)
+
+
+def _require_leader(members: Sequence[Member], nodes: Sequence[SwarmNode]) -> None:
+    """Refuse a cluster whose managers have no majority, or cannot be reached: it cannot be changed.
+
+    Raises:
+        FtlError: It is one.
+    """
+    if nodes:
+        return
+    ours = known_nodes(members)
+    lost = [member for member in members if member.swarm.is_member and is_ours(member, ours)]
+    if lost:
+        words = next((member.swarm.error for member in lost if member.swarm.error), "")
+        managers = [member.host for member in lost if member.swarm.is_manager]
+        raise FtlError(
+            "the cluster has no majority of managers, so nothing can be changed in it; what runs, runs on",
+            cause=words or f"of its managers, {', '.join(managers) or 'none'} can be reached",
+            hint="bring the other managers back; if they are lost for good, "
+            "`ftl setup --recover` begins the cluster anew from one that is left",
+        )
+
+
+def _managers(
+    members: Sequence[Member],
+    at: Mapping[str, SwarmNode],
+    nodes: Sequence[SwarmNode],
+    removed: set[str],
+) -> frozenset[str]:
+    """Hosts of the servers that are to be managers: those that are, then others in the order of the file."""
+    own = {node.id for node in at.values()}
+    others = [node for node in nodes if node.id not in own | removed]
+    number = managers_of(len(members) + len(others))
+    number -= sum(node.role == "manager" for node in others)
+    current = [member.host for member in members if member.host in at and at[member.host].role == "manager"]
+    candidates = [*current, *(member.host for member in members if member.host not in current)]
+    return frozenset(candidates[: max(number, 0)])
+
+
+def _role_changes(at: Mapping[str, SwarmNode], managers: frozenset[str], role: str) -> Iterator[ClusterStep]:
+    for host, node in at.items():
+        if node.role != role and (host in managers) == (role == "manager"):
+            yield ChangeRole(host, role)
+
+
+def _label_changes(project: str, member: Member, current: Mapping[str, str]) -> dict[str, str | None]:
+    desired = {labels.node_host(project): member.host}
+    desired |= {labels.node_role(project, role): "true" for role in (labels.ANY_ROLE, *member.roles)}
+    changes: dict[str, str | None] = {
+        name: value for name, value in desired.items() if current.get(name) != value
+    }
+    return changes | {name: None for name in _own_labels(project, current) if name not in desired}
+
+
+def _own_labels(project: str, current: Mapping[str, str]) -> Iterator[str]:
+    prefix = f"{labels.NODE_ROLE}.{project}."
+    yield from (name for name in current if name == labels.node_host(project) or name.startswith(prefix))
+
+
+def _removed(
+    project: str, members: Sequence[Member], nodes: Sequence[SwarmNode]
+) -> Iterator[ReleaseServer | RemoveServer]:
+    own = {member.swarm.node for member in members}
+    for node in nodes:
+        host = node.labels.get(labels.node_host(project))
+        if host is None or node.id in own:
+            continue
+        mine = dict.fromkeys(_own_labels(project, node.labels))
+        if any(name.startswith(f"{labels.NODE_HOST}.") and name not in mine for name in node.labels):
+            yield ReleaseServer(host, node.id, mine)
+        else:
+            yield RemoveServer(host, node.id, node.role == "manager")

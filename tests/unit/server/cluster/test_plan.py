@@ -1,0 +1,118 @@
+"""The cluster planner, by tables."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ftl.engine import labels
+from ftl.engine.swarm import SwarmState
+from ftl.errors import FtlError
+from ftl.server.cluster.plan import (
+    BeginCluster,
+    ChangeRole,
+    JoinCluster,
+    LabelNode,
+    LeaveOldCluster,
+    ReleaseServer,
+    RemoveServer,
+    TryNetwork,
+    plan,
+)
+
+from .world import PROJECT, in_cluster, node, server, servers, with_facts
+
+
+@pytest.mark.parametrize(("number", "managers"), [(1, 1), (2, 1), (3, 3), (4, 3), (5, 5), (7, 5)])
+def test_new_servers_become_one_cluster(number: int, managers: int) -> None:
+    """The first begins it, the others join; an odd number of them are managers, the first of the file."""
+    steps = plan(PROJECT, servers(number), (), has_network=False)
+    begin, *others = steps
+    assert begin == BeginCluster("a", "10.0.0.1", "10.213.0.0/16")
+    joins = [step for step in others if isinstance(step, JoinCluster)]
+    assert [step.host for step in joins] == list("bcdefg"[: number - 1])
+    assert [step.manager for step in joins] == [True] * (managers - 1) + [False] * (number - managers)
+    assert sum(isinstance(step, LabelNode) for step in others) == number
+    assert others[-1] == TryNetwork("a", exists=False)
+
+
+@pytest.mark.parametrize(("number", "managers"), [(1, 1), (2, 1), (3, 3), (5, 5)])
+def test_a_second_run_changes_nothing(number: int, managers: int) -> None:
+    """A cluster that is as it should be needs no step."""
+    members, nodes = in_cluster(servers(number), managers)
+    assert plan(PROJECT, members, nodes, has_network=True) == ()
+
+
+def test_a_third_server_makes_three_managers() -> None:
+    """It joins as a manager, and the worker there is becomes one; the existing network is tried with it."""
+    members, nodes = in_cluster(servers(2), 1)
+    steps = plan(PROJECT, [*members, server(2)], nodes, has_network=True)
+    assert [(step.kind, step.host) for step in steps] == [
+        ("join_cluster", "c"),
+        ("change_role", "b"),
+        ("label_node", "c"),
+        ("try_network", "a"),
+    ]
+    assert steps[0] == JoinCluster("c", "10.0.0.3", manager=True)
+
+
+def test_a_server_that_is_no_longer_in_the_file_is_removed() -> None:
+    """Another manager becomes a worker first, so that the number of managers stays odd."""
+    members, nodes = in_cluster(servers(3), 3)
+    steps = plan(PROJECT, members[:2], nodes, has_network=True)
+    assert steps == (ChangeRole("b", "worker"), RemoveServer("c", "node-c", is_manager=True))
+
+
+def test_a_server_that_another_project_uses_stays_in_the_cluster() -> None:
+    """Only this project's labels are taken from it, and the managers stay."""
+    members, nodes = in_cluster(servers(3), 3)
+    shared = replace(nodes[2], labels={**nodes[2].labels, labels.node_host("blog"): "c.example.com"})
+    (step,) = plan(PROJECT, members[:2], [*nodes[:2], shared], has_network=True)
+    assert isinstance(step, ReleaseServer)
+    assert set(step.labels) == set(nodes[2].labels)
+
+
+def test_nodes_without_labels_of_the_project_are_left_alone() -> None:
+    """A cluster that another project made is joined as it is: its servers count for the managers."""
+    members, nodes = in_cluster(servers(3), 3)
+    others = [replace(each, labels={labels.node_host("blog"): each.hostname}) for each in nodes]
+    steps = plan(PROJECT, members[:1], others, has_network=False)
+    assert [step.kind for step in steps] == ["label_node", "try_network"]
+
+
+def test_changed_roles_are_labels() -> None:
+    """A role that was taken away is removed from the node."""
+    members, nodes = in_cluster(servers(1), 1)
+    (step,) = plan(PROJECT, [replace(members[0], roles=("web", "gpu"))], nodes, has_network=True)
+    assert isinstance(step, LabelNode)
+    assert step.labels == {"ftl.role.shop.gpu": "true", "ftl.role.shop.worker": None}
+
+
+def test_a_server_that_the_managers_have_forgotten_joins_again() -> None:
+    """It was removed, or away during a recovery: its engine still thinks that it is a member."""
+    members, nodes = in_cluster(servers(3), 3)
+    old = SwarmState(state="active", node="old", is_manager=True, error="no leader")
+    returned = with_facts(server(2), swarm=old, marked="old")
+    steps = plan(PROJECT, [*members[:2], returned], nodes[:2], has_network=True)
+    assert steps[:2] == (LeaveOldCluster("c"), JoinCluster("c", "10.0.0.3", manager=True))
+
+
+def test_a_cluster_without_a_majority_is_explained() -> None:
+    """Nothing is begun beside it; the hint names the way out."""
+    words = "rpc error: The swarm does not have a leader"
+    lost = SwarmState(state="active", node="node-a", is_manager=True, error=words)
+    members = [with_facts(server(0), swarm=lost, marked="node-a"), server(1)]
+    with pytest.raises(FtlError, match="no majority of managers") as caught:
+        plan(PROJECT, members, (), has_network=False)
+    assert caught.value.cause == words
+    assert "--recover" in (caught.value.hint or "")
+
+
+def test_a_renamed_server_keeps_its_node() -> None:
+    """Another name for the same engine changes a label, and removes nothing."""
+    members, nodes = in_cluster(servers(2), 1)
+    renamed = replace(members[1], host="new.example.com")
+    (step,) = plan(PROJECT, [members[0], renamed], [nodes[0], node(members[1], "worker")], has_network=True)
+    assert isinstance(step, LabelNode)
+    assert step.labels == {"ftl.host.shop": "new.example.com"}
