@@ -195,6 +195,7 @@ def deploy_fields(result: DeployResult, urls: Sequence[str]) -> Fields:
         "dependencies": {name: asdict(dependency) for name, dependency in result.dependencies.items()},
         "removed": list(result.removed),
         "urls": list(urls),
+        "watch": result.watch,
     }
 
 

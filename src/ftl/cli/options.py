@@ -7,6 +7,7 @@ from click.core import ParameterSource
 
 from ftl.cli.overview import OPTIONS
 from ftl.dataclass import dataclass
+from ftl.errors import UsageError
 
 _META = "ftl.options"
 
@@ -36,6 +37,23 @@ def options_of(context: click.Context) -> Options:
     """Global options of a call, wherever on the line they stood."""
     given = context.meta.get(_META, {})
     return Options(**given)
+
+
+def seconds(option: str, text: str, *, least: float = 0.0) -> float:
+    """The value of an option that is a duration, in seconds.
+
+    Raises:
+        UsageError: It is not a duration longer than 0, or shorter than `least` seconds.
+    """
+    from ftl.config.values.scalars import InvalidValue, interval
+
+    try:
+        value = interval(text)
+        if value < least:
+            raise InvalidValue(f"is shorter than {least:g} seconds")
+    except InvalidValue as error:
+        raise UsageError(f"{option}: `{text}` {error}", hint="write it like 90s, 30m or 2h") from error
+    return value
 
 
 def add_global_options(command: click.Command) -> None:

@@ -16,7 +16,9 @@ from ftl.deploy.observe.state import observe
 from ftl.deploy.operation import Operation, run
 from ftl.deploy.plan.planner import Inputs
 from ftl.deploy.plan.sites import read_files
+from ftl.deploy.plan.steps import RunHook, WatchRelease
 from ftl.deploy.urls import urls
+from ftl.deploy.watching import follow
 from ftl.errors import UsageError
 from ftl.figures import utc
 from ftl.host.session import open_session
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from ftl.events import Emit
     from ftl.host.session import Session
     from ftl.releases.store import Hold
+    from ftl.releases.watch import WatchOutcome
     from ftl.ssh.machine import Machine
 
 
@@ -58,6 +61,7 @@ class DeployResult:
         removed: Services and dependencies that ftl.yaml no longer names.
         urls: Where the project answers.
         by_address: Whether it also answers by the server's address, as the only project there with routes.
+        watch: How its watch ended: "passed", or "ended" by another operation; None where there was none.
     """
 
     server: str
@@ -69,6 +73,7 @@ class DeployResult:
     removed: tuple[str, ...] = ()
     urls: tuple[str, ...] = ()
     by_address: bool = False
+    watch: WatchOutcome | None = None
 
 
 async def deploy(
@@ -85,11 +90,22 @@ async def deploy(
     Raises:
         UsageError: A service that the project does not have; no built image and `request.build` is false.
         ConfigError: A certificate or key that cannot be read, or cannot serve the routes.
-        ServerError, LockHeld, BuildFailed, TransferFailed, Unhealthy, HookFailed, EngineError.
+        Unhealthy: A container of the new release, or the server took the release back while it watched it.
+        ServerError, LockHeld, BuildFailed, TransferFailed, HookFailed, EngineError.
     """
     async with _prepared(request, machine, emit, backend, refuse=refuse_if_held) as prepared:
         operation, session, observed = prepared
-        return result(await run(operation, session, observed, emit=emit))
+        applied = await run(operation, session, observed, emit=emit)
+        return replace(result(applied), watch=await _watch(applied.plan, session, emit))
+
+
+async def _watch(plan: Plan, session: Session, emit: Emit) -> WatchOutcome | None:
+    """Wait for the end of the watch that the plan has started; None where it has none."""
+    step = next((step for step in plan.steps if isinstance(step, WatchRelease)), None)
+    if step is None:
+        return None
+    hooks = any(isinstance(each, RunHook) and each.hook == "pre" for each in plan.steps)
+    return await follow(session, step, emit, hooks=hooks)
 
 
 async def plan_only(

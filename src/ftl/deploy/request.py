@@ -23,12 +23,14 @@ class NewRelease:
         upgrade_proxy: Replace a running proxy, too, where it is another than the project names.
         adopt: Take over a project of this name that another repository deployed.
         end_hold: Let deploys go on again.
+        watch: Seconds for which the server watches the release, and switches back by itself; 0: it does not.
     """
 
     hooks: bool = True
     upgrade_proxy: bool = False
     adopt: bool = False
     end_hold: bool = False
+    watch: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,11 @@ class DeployRequest:
     def end_hold(self) -> bool:
         """Whether deploys may go on again."""
         return isinstance(self.purpose, NewRelease) and self.purpose.end_hold
+
+    @property
+    def watch(self) -> float:
+        """Seconds for which the server watches the release; 0: it does not."""
+        return self.purpose.watch if isinstance(self.purpose, NewRelease) else 0.0
 
 
 @dataclass(frozen=True, slots=True)

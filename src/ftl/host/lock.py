@@ -55,6 +55,11 @@ class DeployLock:
     project: str
     engine_id: str
 
+    @property
+    def key(self) -> str:
+        """The lock file's name is made of it; only users of the engine can know it."""
+        return hashlib.sha256(f"ftl-lock\0{self.engine_id}\0{self.project}".encode()).hexdigest()
+
     async def holder(self) -> str | None:
         """Name of the current holder; None if the lock is free or cannot be read."""
         done = await self.machine.run(self._command("look"), stdin=self._request(""), timeout=ANSWER)
@@ -144,8 +149,7 @@ class DeployLock:
 
     def _request(self, holder: str) -> bytes:
         """The script's input: by stdin, since every local user can read the arguments of a process."""
-        key = hashlib.sha256(f"ftl-lock\0{self.engine_id}\0{self.project}".encode()).hexdigest()
-        return f"{key}\n{self.project}\n{_shown(holder)}\n".encode()
+        return f"{self.key}\n{self.project}\n{_shown(holder)}\n".encode()
 
 
 @dataclass(frozen=True, slots=True)

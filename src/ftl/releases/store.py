@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -25,12 +25,15 @@ from ftl.errors import EngineError
 from ftl.json_fields import as_float, as_object, as_str, parse_json
 from ftl.releases import audit
 from ftl.releases.record import ReleaseRecord, release_number
+from ftl.releases.watch import SUFFIX as WATCH
+from ftl.releases.watch import audited, parse_watches, with_watches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ftl.engine.api import Engine
     from ftl.releases.audit import AuditEntry
+    from ftl.releases.watch import ReleaseWatch
 
 CONTAINER = "ftl-state"
 VOLUME = "ftl-state"
@@ -68,11 +71,13 @@ class History:
         records: Its release records, oldest first.
         hold: The stop for deploys, if there is one.
         audit: The changes of the project, oldest first.
+        watches: Release -> its watch, of those that have or had one.
     """
 
     records: tuple[ReleaseRecord, ...] = ()
     hold: Hold | None = None
     audit: tuple[AuditEntry, ...] = ()
+    watches: Mapping[str, ReleaseWatch] = field(default_factory=dict)
 
 
 async def read_history(engine: Engine, project: str) -> History:
@@ -82,10 +87,13 @@ async def read_history(engine: Engine, project: str) -> History:
 
 def parse_history(project: str, files: Mapping[str, bytes]) -> History:
     """A project's history from its files."""
+    watches = parse_watches(files)
+    records = _with_summaries(parse_records(files), files.get(f"{project}/{_SUMMARY}", b""))
     return History(
-        _with_summaries(parse_records(files), files.get(f"{project}/{_SUMMARY}", b"")),
+        with_watches(records, watches),
         _parse_hold(files.get(f"{project}/{_HOLD}", b"")),
-        audit.parse(files.get(f"{project}/{audit.FILE}", b"")),
+        audited(audit.parse(files.get(f"{project}/{audit.FILE}", b"")), watches),
+        watches,
     )
 
 
@@ -147,7 +155,9 @@ async def compact(engine: Engine, project: str, old: Sequence[ReleaseRecord]) ->
         image=store.image_id,
         labels={labels.PROJECT: project, labels.ROLE: labels.ROLE_TRANSFER, labels.SERVICE: "records"},
         entrypoint=("rm", "-f"),
-        command=tuple(f"{ROOT}/{project}/{record.release}.json" for record in old),
+        command=tuple(
+            f"{ROOT}/{project}/{record.release}{suffix}" for record in old for suffix in (".json", WATCH)
+        ),
         mounts=(Mount(VOLUME, ROOT),),
         restart="no",
     )
@@ -190,6 +200,19 @@ async def write_hold(engine: Engine, project: str, hold: Hold | None) -> None:
     """Set or end the stop for deploys."""
     data = json.dumps(asdict(hold)).encode() if hold is not None else b""
     await engine.put_archive(CONTAINER, ROOT, _archive({f"{project}/{_HOLD}": data}))
+
+
+async def write_watch(engine: Engine, project: str, watch: ReleaseWatch) -> None:
+    """Store the watch of a release as it begins."""
+    await engine.put_archive(
+        CONTAINER, ROOT, _archive({f"{project}/{watch.release}{WATCH}": watch.to_json()})
+    )
+
+
+async def read_watch(engine: Engine, project: str, release: str) -> ReleaseWatch | None:
+    """The watch of a release."""
+    files = await engine.get_archive(CONTAINER, f"{ROOT}/{project}/{release}{WATCH}") or {}
+    return parse_watches(files).get(release)
 
 
 async def write_audit(engine: Engine, project: str, entries: Sequence[AuditEntry]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ftl.cli.change import deploy_fields, print_deploy, wait_lock_option
+from ftl.cli.options import seconds
 from ftl.cli.project import load_project
 from ftl.cli.run import pass_options, run
 
@@ -39,6 +40,11 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Append a summary in Markdown to this file: changes, bytes, seconds, links; or why it failed.",
 )
+@click.option(
+    "--watch",
+    metavar="DURATION",
+    help="Keep the old containers for so long (5m); the server goes back to them by itself if requests fail.",
+)
 @click.option("--end-hold", is_flag=True, help="End the hold that `ftl rollback --hold` has put on deploys.")
 @pass_options
 def command(
@@ -52,6 +58,7 @@ def command(
     backup: bool,
     end_hold: bool,
     summary: str | None,
+    watch: str | None,
 ) -> None:
     """Build, send and start a new release without downtime.
 
@@ -68,6 +75,7 @@ def command(
     from ftl.cli.views.summary import append, result_text, summarised_failure
 
     path = Path(summary) if summary is not None else None
+    watched = 0.0 if watch is None else seconds("--watch", watch, least=30)
     with summarised_failure(path):
         project, root, address = load_project(options, changes=True)
 
@@ -83,7 +91,7 @@ def command(
                 project,
                 root,
                 services,
-                NewRelease(hooks, upgrade_proxy, adopt, end_hold),
+                NewRelease(hooks, upgrade_proxy, adopt, end_hold, watched),
                 build=build,
                 lock_wait=wait_lock,
             )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from ftl.cli.attached import has_terminal, run_attached
+from ftl.cli.options import seconds
 from ftl.cli.output import put
 from ftl.cli.project import load_target, project_option
 from ftl.cli.run import pass_options, run
@@ -59,7 +60,7 @@ def command(
         arguments,
         release=release,
         kind=kind,
-        seconds=None if ttl is None else _seconds(ttl),
+        seconds=None if ttl is None else seconds("--ttl", ttl),
         environment=target.environment,
     )
 
@@ -78,17 +79,3 @@ def command(
     result = run(options, "run", work, lambda result: {"container": result.container})
     if not options.json:
         put(result.container)
-
-
-def _seconds(text: str) -> float:
-    """The value of --ttl in seconds.
-
-    Raises:
-        UsageError: It is not a duration longer than 0.
-    """
-    from ftl.config.values.scalars import InvalidValue, interval
-
-    try:
-        return interval(text)
-    except InvalidValue as error:
-        raise UsageError(f"--ttl: `{text}` {error}", hint="write it like 90s, 30m or 2h") from error

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ftl.engine.api import Engine
     from ftl.events import Emit
     from ftl.host.session import Session
-    from ftl.operations.views.status import LiveRelease, Look, Status, Unit
+    from ftl.operations.views.status import LiveRelease, Look, Status, Unit, WatchStatus
     from ftl.ssh.machine import Machine
 
 HEADER = ("SERVICE", "RELEASE", "REPLICAS", "IMAGE", "HEALTH", "SINCE", "PORTS")
@@ -123,6 +123,8 @@ def _print(status: Status, urls: Sequence[str]) -> None:
         put(describe_live(status.live, now=now))
     if status.maintenance:
         put("in maintenance: visitors get 503 until `ftl maintenance off`")
+    if status.watch is not None:
+        put(describe_watch(status.watch, now=now))
     if status.hold is not None:
         put(f"deploys are on hold ({status.hold}) until `ftl deploy --end-hold`")
     for url in urls:
@@ -140,6 +142,18 @@ def describe_live(live: LiveRelease, *, now: datetime) -> str:
         commit, dash, dirty = live.commit.partition("-")
         text += f", from {commit[:7]}{dash}{dirty}{f' {live.subject}' if live.subject else ''}"
     return text
+
+
+def describe_watch(watch: WatchStatus, *, now: datetime) -> str:
+    """One line: "watching r12 for another 3 min, with the containers of r11 beside it"."""
+    from datetime import datetime
+
+    from ftl.figures import duration
+
+    if watch.interrupted:
+        return f"the watch of {watch.release} was interrupted: `ftl deploy` removes the containers of {watch.before}"
+    left = max(0.0, (datetime.fromisoformat(watch.until) - now).total_seconds())
+    return f"watching {watch.release} for another {duration(left)}, with the containers of {watch.before} beside it"
 
 
 def _row(unit: Unit, now: datetime) -> tuple[str, ...]:

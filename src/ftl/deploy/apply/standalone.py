@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from ftl.deploy.apply import containers, hooks, images, jobs, proxy, records
+from ftl.deploy.apply import containers, hooks, images, jobs, proxy, records, watch
 from ftl.deploy.apply.runners import Runners
 
 RUNNERS = Runners(
-    containers.RUNNERS, hooks.RUNNERS, images.RUNNERS, jobs.RUNNERS, proxy.RUNNERS, records.RUNNERS
+    containers.RUNNERS,
+    hooks.RUNNERS,
+    images.RUNNERS,
+    jobs.RUNNERS,
+    proxy.RUNNERS,
+    records.RUNNERS,
+    watch.RUNNERS,
 )

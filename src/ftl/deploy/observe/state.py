@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ftl.releases.audit import AuditEntry
     from ftl.releases.record import ReleaseRecord
     from ftl.releases.store import Hold
+    from ftl.releases.watch import ReleaseWatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Observed:
         hold: Why deploys of the project are stopped, if they are.
         audit: Earlier changes of the project, oldest first.
         unsettled: Live releases whose record on the server still says "started" (`settled`).
+        watches: Release -> its watch (`ftl deploy --watch`), of those that have or had one.
         policies: ID -> restart policy of containers that may have another than their label says, or have no label.
     """
 
@@ -54,6 +56,7 @@ class Observed:
     audit: tuple[AuditEntry, ...] = ()
     unsettled: frozenset[str] = frozenset()
     policies: Mapping[str, str] = field(default_factory=dict)
+    watches: Mapping[str, ReleaseWatch] = field(default_factory=dict)
 
     def of_role(self, role: str) -> tuple[Container, ...]:
         """The project's own containers of one role."""
@@ -226,6 +229,7 @@ async def observe(
         releases=history.result().records,
         hold=history.result().hold,
         audit=history.result().audit,
+        watches=history.result().watches,
     )
     policies = await _policies(engine, observed, [state] if (state := proxy_state.result()) else [])
     return settled(replace(observed, policies=policies))

@@ -8,6 +8,7 @@ from ftl.deploy.plan.changes import STOPPED, DependencyChange
 from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.reasons import read_only_at_first, recorded_section
 from ftl.deploy.plan.tracks.cleanup import running_hooks, stop_timeout
+from ftl.deploy.plan.tracks.watch import not_watched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 def plan_notes(diff: Diff) -> Iterator[str]:
     """Yield what users should know before the plan is applied."""
+    yield from not_watched(diff)
     for name, image in diff.lost_images.items():
         tag = configured_reference(image)
         yield f"{name} ran {image}, which is not on the server any more: it gets what {tag} stands for now"

@@ -37,6 +37,7 @@ from ftl.deploy.plan.tracks.rollout import (
     proxy_track,
     service_track,
 )
+from ftl.deploy.plan.tracks.watch import refuse_unwatchable, watch_track
 from ftl.deploy.request import RestoredRelease
 from ftl.engine import labels
 from ftl.proxy.site import TlsFiles
@@ -84,6 +85,7 @@ def make_plan(request: DeployRequest, inputs: Inputs, observed: Observed) -> Pla
     refuse_taken_names(diff)
     refuse_shared_data(diff)
     refuse_major_versions(diff)
+    refuse_unwatchable(diff)
     stages = tuple(
         replace(stage, tracks=tracks)
         for stage in _stages(diff, inputs.author)
@@ -131,6 +133,7 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     yield Stage("crontab", (jobs.before_switch(diff.jobs),))
     # Before the switch: a rollback that is killed after it has stopped deploys, which would undo it.
     yield Stage("hold", (_hold(diff, author),))
+    yield Stage("watch", (watch_track(diff, author.name),))
     yield Stage("switch", (_switch(diff, author),), decides=True)
     # Routes that change were switched with the release (`transitional_site`): this drops those of the old one.
     yield Stage("routes", (_routes(diff), _switched_jobs(diff)))

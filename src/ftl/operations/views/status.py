@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
@@ -88,6 +89,22 @@ class LiveRelease:
 
 
 @dataclass(frozen=True, slots=True)
+class WatchStatus:
+    """Watch of the live release by the server.
+
+    Attributes:
+        before: The release that it goes back to.
+        until: When it ends: RFC 3339.
+        interrupted: It should have ended by now, but the server was restarted meanwhile.
+    """
+
+    release: str
+    before: str
+    until: str
+    interrupted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """A project on its server.
 
@@ -97,6 +114,7 @@ class Status:
         urls: Where the project answers.
         hold: Why nobody shall deploy, from `ftl rollback --hold`; None: everybody may.
         maintenance: Whether visitors get 503, from `ftl maintenance on`.
+        watch: The watch of the live release that has not ended, from `ftl deploy --watch`.
     """
 
     project: str
@@ -109,6 +127,7 @@ class Status:
     urls: tuple[str, ...] = ()
     hold: str | None = None
     maintenance: bool = False
+    watch: WatchStatus | None = None
 
     @property
     def deployed(self) -> bool:
@@ -205,7 +224,17 @@ async def status(project: Project, session: Session, ahead: Look | None = None) 
         urls=urls(project),
         hold=observed.hold.reason if observed.hold is not None else None,
         maintenance=observed.site is not None and observed.site.maintenance is not None,
+        watch=_watch(observed, time.time()),
     )
+
+
+def _watch(observed: Observed, now: float) -> WatchStatus | None:
+    """The watch of the live release, while the containers of the one before are there."""
+    watch = observed.watches.get(f"r{observed.live_number}")
+    stay = watch is not None and any(one.labels[labels.RELEASE] == watch.before for one in observed.services)
+    if watch is None or watch.outcome != "watching" or not stay:
+        return None
+    return WatchStatus(watch.release, watch.before, utc(watch.until), not watch.is_under_way(now))
 
 
 def _live(observed: Observed) -> LiveRelease | None:

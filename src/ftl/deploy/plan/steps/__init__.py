@@ -43,6 +43,7 @@ from ftl.deploy.plan.steps.proxy import (
     UpgradeProxy,
 )
 from ftl.deploy.plan.steps.records import AmendRecords, CompactRecords, Decide, EnsureStore, Record, SetHold
+from ftl.deploy.plan.steps.watch import WatchedService, WatchRelease
 
 __all__ = [
     "AmendRecords",
@@ -90,5 +91,7 @@ __all__ = [
     "TagPulled",
     "UpgradeProxy",
     "WaitHealthy",
+    "WatchRelease",
+    "WatchedService",
     "WriteCrontab",
 ]

@@ -16,7 +16,9 @@ from ftl.deploy.plan.steps import (
     RemoveRoutes,
     SetRestartPolicy,
     StopAndRemove,
+    StopContainers,
 )
+from ftl.deploy.plan.tracks.watch import watched
 from ftl.engine import labels
 from ftl.proxy.names import project_network
 
@@ -45,10 +47,16 @@ def refs(containers: Iterable[Container]) -> tuple[ContainerRef, ...]:
 def clean_tracks(diff: Diff) -> Iterator[Track]:
     """The tracks of the last stage: each lets its containers finish, stops and removes them."""
     services = {service.name for service in diff.project.services}
+    kept = {change.name for change in watched(diff)}
     for change in diff.services:
         early = {container.id for container in diff.colliding(change)}
         old = [container for container in change.once_live if container.id not in early]
-        old += change.current if change.starts else change.leaving
+        if change.name in kept:
+            # The server goes back to these by itself. Two releases of a worker do not run at once.
+            if not change.service.proxied_port:
+                yield (StopContainers(change.name, refs(change.current), change.service.stop_timeout),)
+        else:
+            old += change.current if change.starts else change.leaving
         if old:
             yield retire_replicas(
                 diff, change, old, "replaced" if change.starts else change.why or "replaced"
@@ -61,7 +69,7 @@ def clean_tracks(diff: Diff) -> Iterator[Track]:
     parked = [*refs(diff.observed.parked_dependencies), *_replaced_dependencies(diff)]
     if parked:
         yield (StopAndRemove("dependencies", tuple(parked), DEPENDENCY_STOP),)
-    if diff.makes_release:
+    if diff.makes_release and not kept:  # the release before may become the live one again
         yield tuple(_records(diff, diff.project.keep_releases - 1))  # the release being made is one more
 
 

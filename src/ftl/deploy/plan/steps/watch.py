@@ -1,0 +1,56 @@
+"""Step that has the server watch a release after its switch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from ftl.dataclass import dataclass
+from ftl.deploy.plan.steps.base import Step
+
+if TYPE_CHECKING:
+    from ftl.deploy.plan.steps.base import ContainerRef
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedService:
+    """A service of a watched release, and what it goes back to.
+
+    Attributes:
+        old_alias: Alias that its live file has until the switch; empty for a service without a port.
+        new_alias: Alias that it has afterwards.
+        old: Its containers until then, which stay meanwhile.
+        new: Names of its new containers.
+    """
+
+    name: str
+    old_alias: str
+    new_alias: str
+    old: tuple[ContainerRef, ...]
+    new: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WatchRelease(Step):
+    """Have the server watch a release from its switch on, and switch back by itself if it fails.
+
+    Attributes:
+        before: The release to go back to.
+        by: Who deploys.
+        services: The services that are switched together.
+        stop: Seconds for a container to stop.
+        drain: Seconds for containers to finish their requests.
+    """
+
+    kind: ClassVar[str] = "watch_release"
+    project: str
+    release: str
+    before: str
+    by: str
+    seconds: float
+    services: tuple[WatchedService, ...]
+    stop: float
+    drain: float
+
+    @property
+    def text(self) -> str:
+        return f"watch {self.release} for {self.seconds:g} s, with the containers of {self.before} beside it"

@@ -1,0 +1,103 @@
+"""Watch of a release (`ftl deploy --watch`): what is watched, and what cannot be taken back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.deploy.plan.exclusive import stopped_before
+from ftl.deploy.plan.steps import ContainerRef, WatchedService, WatchRelease
+from ftl.errors import UsageError
+from ftl.releases.record import release_number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ftl.deploy.plan.changes import ServiceChange
+    from ftl.deploy.plan.diff import Diff
+    from ftl.deploy.plan.model import Track
+
+
+def watched(diff: Diff) -> tuple[ServiceChange, ...]:
+    """The services whose old containers stay while the server watches the new ones."""
+    if not diff.request.watch:
+        return ()
+    return tuple(change for change in diff.starting if change.current)
+
+
+def watch_track(diff: Diff, by: str) -> Track:
+    """Start the watch just before the switch: a deploy that is killed after it is watched, too."""
+    changes = watched(diff)
+    if not changes:
+        return ()
+    releases = [change.live for change in changes if change.live]
+    return (
+        WatchRelease(
+            diff.project.name,
+            diff.release,
+            max(releases, key=release_number, default=""),
+            by,
+            diff.request.watch,
+            tuple(_service(diff, change) for change in changes),
+            stop=max(change.service.stop_timeout for change in changes),
+            drain=max(change.service.drain_timeout for change in changes),
+        ),
+    )
+
+
+def _service(diff: Diff, change: ServiceChange) -> WatchedService:
+    ported = bool(change.service.proxied_port)
+    return WatchedService(
+        change.name,
+        diff.observed.live_alias(change.name) if ported else "",
+        diff.switched[change.name] if ported else "",
+        tuple(ContainerRef(one.id, one.name) for one in change.current),
+        diff.new_containers(change),
+    )
+
+
+def not_watched(diff: Diff) -> Iterator[str]:
+    """The note of a deploy that has nothing to watch."""
+    if diff.request.watch and not watched(diff):
+        why = "nothing was live before" if diff.starting else "no service gets new containers"
+        yield f"the release is not watched: {why}"
+
+
+def refuse_unwatchable(diff: Diff) -> None:
+    """Refuse to watch what the server could not take back by itself.
+
+    Raises:
+        UsageError: More changes than services that can serve beside their old containers.
+    """
+    if not watched(diff):
+        return
+    for reason in _reasons(diff):
+        raise UsageError(
+            f"--watch cannot take this release back: {reason}",
+            hint="deploy it without --watch; `ftl rollback` goes back by hand",
+        )
+
+
+def _reasons(diff: Diff) -> Iterator[str]:
+    for change in diff.starting:
+        service = change.service
+        if not change.current:
+            yield f"{change.name} is new"
+        elif change.old_first:
+            yield f"{change.name} stops its old containers first (`recreate` or `forwards`)"
+        elif service.protocol == "tcp":
+            yield f"connections to {change.name} do not go through the proxy (`protocol: tcp`)"
+        elif service.proxied_port and not diff.observed.live_alias(change.name):
+            yield f"the proxy has lost the live release of {change.name}"
+    for dependency in diff.dependencies:
+        if dependency.starts:
+            yield f"{dependency.name} is {dependency.action}"
+    for removed in diff.removed:
+        yield f"{removed.name} is removed"
+    if diff.jobs.changed:
+        yield "jobs change"
+    if diff.target_site != diff.observed.site:
+        yield "routes change"
+    if stopped_before(diff):
+        yield "containers on the same data must stop first"
+    if not any(change.service.proxied_port for change in diff.starting):
+        yield "none of its services gets requests through the proxy"

@@ -1,0 +1,249 @@
+# Watches a release after its switch, and sends requests to the one before again if it fails. Follows docker.sh and
+# lock_file.sh (whose functions set `new`, `file`, `folder` and `name`). Runs on the server, in the background, whatever
+# becomes of the session that started it. See docs/decisions/0028.
+#
+# $1: the project; $2: the release; $3: seconds to watch, from the switch; $4: seconds for a container to stop; $5:
+# seconds for containers to finish their requests; $6: the proxy's container; $7: its admin API's address; $8: its access
+# log; $9: the text of request_figures.sh; $10: that of switch.sh; $11: the container of the release records; $12: the
+# folder of records in it.
+# stdin: the lock's key; our name for others who want the lock; the beginning of the JSON object that says how it ended;
+# then lines "service NAME OLD-ALIAS NEW-ALIAS", "old ID", "idle ID" (an old container that does not run meanwhile), "new ID".
+# stdout: "watching", once it runs, or "failed REASON".
+# Nothing has to be told when another operation takes over: it has the lock while it acts, and afterwards the live files
+# or the old containers are others, which ends the watch.
+set -u
+LC_ALL=C
+export LC_ALL
+project=$1 release=$2 seconds=$3 stop=$4 drain=$5 proxy=$6 admin=$7 log=$8 figures=$9
+shift 9
+switch=$1 store=$2 records=$3
+IFS= read -r key && IFS= read -r holder && IFS= read -r result || exit 2
+names='' files='' forward='' back='' old='' idle='' fresh=''
+while read -r kind first second third; do
+    case $kind in
+    service)
+        names="$names $first" files="$files $project.$first"
+        back="$back $project.$first=$second" forward="$forward$third "
+        ;;
+    old) old="$old $first" ;;
+    idle) idle="$idle $first" ;;
+    new) fresh="$fresh $first" ;;
+    esac
+done
+
+for tool in flock mktemp awk tar; do
+    command -v "$tool" >/dev/null || { echo "failed there is no \`$tool\` on the server"; exit 3; }
+done
+
+now() {
+    date +%s
+}
+
+# Lines "SERVICE FAILED STEP NUMBER" of the requests of some seconds.
+requests() { # SECONDS LINES
+    docker exec "$proxy" sh -c "$figures" ftl "$log" "$project" "$1" "$2" </dev/null 2>/dev/null | awk 'NF == 4'
+}
+
+# The aliases in the live files, and "end": without it, the proxy did not answer.
+live() {
+    # shellcheck disable=SC2086,SC2016
+    docker exec "$proxy" sh -c 'cd /config/live && for file; do cat "$file" 2>/dev/null; echo; done && echo end' \
+        sh $files </dev/null 2>/dev/null | tr '\n' ' '
+}
+
+# Lines "ID STATUS RESTARTS POLICY WANTED-POLICY".
+inspect() {
+    docker inspect --type container -f '{{.Id}} {{.State.Status}} {{.RestartCount}} {{.HostConfig.RestartPolicy.Name}} '\
+'{{with index .Config.Labels "ftl.restart"}}{{.}}{{else}}always{{end}}' "$@" </dev/null 2>/dev/null
+}
+
+restarts() {
+    # shellcheck disable=SC2086
+    inspect $fresh | awk '{ sum += $3 } END { print sum + 0 }'
+}
+
+# A service whose requests fail: five of them at least, one in ten, and three times as many as before the switch.
+failing() {
+    {
+        echo "$before" | sed 's/^/before /'
+        requests "$1" 5000 | sed 's/^/now /'
+    } | awk -v names="$names " '
+NF == 5 && index(names, " " $2 " ") { all[$1 " " $2] += $5; if ($3) bad[$1 " " $2] += $5 }
+END {
+    count = split(names, list, " ")
+    for (each = 1; each <= count; each++) {
+        key = "now " list[each]; past = "before " list[each]
+        if (!bad[key]) continue
+        share = bad[key] / all[key]; was = all[past] ? bad[past] / all[past] : 0
+        if (bad[key] >= 5 && share >= 0.1 && share >= 3 * was) {
+            printf "%s answered %d of %d requests with 5xx (%d %%, %d %% before)", list[each], bad[key], all[key], share * 100, was * 100
+            exit
+        }
+    }
+}'
+}
+
+# Sets `ended` if the watch is over, `finding` if the release fails. Status 1: the server does not answer now.
+look() {
+    ended='' finding=''
+    aliases=$(live)
+    case $aliases in
+    "$forward"'end ') ;;
+    *'end ')
+        ended='another operation has switched'
+        return
+        ;;
+    *) return 1 ;;
+    esac
+    # shellcheck disable=SC2086
+    states=$(inspect $old $idle $fresh)
+    # shellcheck disable=SC2086
+    for id in $old $idle $fresh; do
+        case $states in
+        *"$id "*) ;;
+        *)
+            # An engine that does not answer has removed nothing.
+            docker ps -q >/dev/null 2>&1 </dev/null || return 1
+            ended='another operation has removed containers'
+            return
+            ;;
+        esac
+    done
+    for id in $old; do
+        case $states in
+        *"$id running "*) ;;
+        *)
+            ended="the containers of the release before do not run any more"
+            return
+            ;;
+        esac
+    done
+    stopped=$(echo "$states" | while read -r id status _ policy wanted; do
+        case $fresh in *"$id"*) ;; *) continue ;; esac
+        # `ftl stop` takes the restart policy away.
+        [ "$policy" = "${wanted%%:*}" ] || { echo taken; break; }
+        case $status in exited | dead) [ "$policy" = no ] || { echo exited; break; } ;; esac
+    done)
+    case $stopped in
+    taken)
+        ended='another operation has stopped it'
+        return
+        ;;
+    exited)
+        finding='its containers exited'
+        return
+        ;;
+    esac
+    count=$(restarts)
+    [ "$count" -ge "$restarted" ] || restarted=$count # the engine was restarted
+    if [ $((count - restarted)) -ge 2 ]; then
+        finding="its containers were restarted $((count - restarted)) times"
+        return
+    fi
+    age=$(($(now) - switched))
+    [ "$age" -ge 10 ] || return 0
+    finding=$(failing "$((age < 30 ? age : 30))")
+}
+
+take_lock() {
+    for attempt in 1 2 3; do
+        lock_file "$socket" "$key"
+        exists "$file" || create "$file" 660
+        usable && [ -r "$file" ] || return 1
+        exec 5<"$file"
+        if ! flock -n 5; then
+            exec 5<&-
+            return 1
+        fi
+        if [ "$file" -ef /proc/self/fd/5 ]; then
+            printf '%s' "$holder" | dd of="$file" conv=nocreat 2>/dev/null
+            return 0
+        fi
+        exec 5<&-
+    done
+    return 1
+}
+
+# Lets containers finish their requests.
+finish_requests() {
+    addresses=$(docker inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}' "$@" </dev/null 2>/dev/null)
+    limit=$(($(now) + drain))
+    sleep "$((drain < 2 ? drain : 2))" # a request may have read the live file just before
+    while [ "$(now)" -lt "$limit" ]; do
+        busy=$(docker exec "$proxy" wget -q -O - "http://$admin/reverse_proxy/upstreams" </dev/null 2>/dev/null |
+            tr '{' '\n' | grep -v '"num_requests":0[,}]')
+        open=''
+        for address in $addresses; do
+            case $busy in *"\"$address:"*) open=yes ;; esac
+        done
+        [ -n "$open" ] || return 0
+        sleep 1
+    done
+}
+
+# Writes how it ended. By a tar stream: a docker command from a snap sees no file in /tmp.
+report() { # OUTCOME REASON
+    place=$(mktemp -d) || return 1
+    printf '%s, "outcome": "%s", "time": %s, "reason": "%s"}\n' "$result" "$1" "$(now)" "$2" >"$place/$release.watch.json"
+    tar -C "$place" -cf - "$release.watch.json" | docker cp - "$store:$records" >/dev/null 2>&1
+    rm -rf "$place"
+}
+
+# shellcheck disable=SC2086
+go_back() {
+    for id in $idle; do
+        docker update --restart "$(inspect "$id" | awk '{ print $5 }')" "$id"
+        docker start "$id"
+    done
+    # First: who sees the old release serve again must also see why. A release that recovers before the proxy answers
+    # gets another report at its end.
+    report switched_back "$finding"
+    docker exec "$proxy" sh -c "$switch" ftl $back || return 1
+    finish_requests $fresh
+    docker update --restart no $fresh
+    docker stop -t "$stop" $fresh
+}
+
+# shellcheck disable=SC2086
+retire_old() {
+    finish_requests $old
+    docker stop -t "$stop" $old
+    docker rm --force --volumes $old $idle
+    report passed ''
+}
+
+watch() {
+    # The switch comes next; a deploy that fails before it never comes to it.
+    begun=$(now)
+    until [ "$(live)" = "$forward"'end ' ]; do
+        [ $(($(now) - begun)) -lt 120 ] || exit
+        sleep 0.5
+    done
+    switched=$(now) found=0
+    while :; do
+        sleep 5
+        look || continue
+        if [ -n "$ended" ]; then
+            report ended "$ended"
+            exit
+        fi
+        if [ -n "$finding" ]; then found=$((found + 1)); else found=0; fi
+        # One bad look may be the last requests of a moment that is over.
+        if [ "$found" -ge 2 ] && take_lock; then
+            # Another operation may have ended in between.
+            look && [ -z "$ended" ] && [ -n "$finding" ] && go_back && exit
+            exec 5<&-
+        elif [ "$found" = 0 ] && [ $(($(now) - switched)) -ge "$seconds" ] && take_lock; then
+            look && [ -z "$ended" ] && [ -z "$finding" ] && retire_old && exit
+            exec 5<&-
+        fi
+    done
+}
+
+before=$(requests 300 20000)
+restarted=$(restarts)
+(
+    trap '' HUP INT PIPE
+    watch
+) </dev/null >/dev/null 2>&1 &
+echo watching

@@ -1,0 +1,113 @@
+"""`ftl deploy --watch` on a real server: it takes a bad release back by itself."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.e2e.support.project import BROKEN, lab_project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lab.servers import Server
+    from tests.e2e.support.project import LabProject
+    from tests.harness import Project
+
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("busybox", "proxy_image")]
+
+PATH = "/cgi-bin/moved"
+
+
+def worse(app: LabProject, text: str) -> None:
+    """The next version: healthy, but one of its pages answers 500."""
+    app.version(text)
+    (app.project.folder / "app/www" / PATH[1:]).write_text(BROKEN)
+    (app.project.folder / "app/www" / PATH[1:]).chmod(0o755)
+
+
+def killed_when_watched(app: LabProject, *, after: str = "switch") -> None:
+    """Deploy with a watch, and kill ftl as soon as a step has ended."""
+    app.save()
+    with app.project.start("deploy", "--json", "--watch", "2m") as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if f'"step_finished", "step": "{after}"' in line:
+                process.send_signal(signal.SIGKILL)
+                break
+        process.stdout.read()
+        assert process.wait(120) == -signal.SIGKILL
+
+
+def test_the_server_takes_a_bad_release_back_though_ftl_was_killed(
+    ftl: Callable[..., Project], server: Server
+) -> None:
+    """Answers of 500 bring the old containers back; the record, the audit and the next deploy know of it."""
+    app = lab_project(ftl, server)
+    app.config["services"].append({"name": "worker", "build": "app", "command": "sleep 1000"})
+    app.deploy().ok()
+    worse(app, "two")
+    killed_when_watched(app, after="stop")
+    deadline = time.monotonic() + 60
+    while app.get() != (200, "one"):
+        assert app.get() == (200, "two")
+        app.get(PATH)
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+    assert app.get(PATH)[0] == 301
+    releases = app.run("releases", "--json").ok().result["releases"]
+    assert [(each["release"], each["outcome"]) for each in releases] == [("r2", "failed"), ("r1", "live")]
+    assert "web answered" in releases[0]["error"]
+    entries = app.run("audit", "--json").ok().result["entries"]
+    assert [(each["command"], each["release"]) for each in entries[:2]] == [
+        ("watch r2", "r1"),
+        ("deploy", "r2"),
+    ]
+    app.version("three")
+    again = app.deploy("--wait-lock", "60").ok().result
+    assert again["release"] == "r3"
+    assert app.containers() == [f"{app.name}-web-r3", f"{app.name}-worker-r3"]
+    assert app.get() == (200, "three")
+
+
+def test_a_good_release_ends_its_watch_by_itself(ftl: Callable[..., Project], server: Server) -> None:
+    """The old containers stay until then, status says so, and the deploy ends with them gone."""
+    app = lab_project(ftl, server)
+    app.deploy().ok()
+    app.version("two")
+    results: list[dict[str, object]] = []
+    thread = threading.Thread(target=lambda: results.append(app.deploy("--watch", "30s").ok().result))
+    thread.start()
+    deadline = time.monotonic() + 60
+    while app.get() != (200, "two"):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    time.sleep(3)
+    assert app.containers(running=True) == [f"{app.name}-web-r1", f"{app.name}-web-r2"]
+    status = app.project.run("status", "--json").ok().result
+    assert status["watch"]["release"] == "r2", json.dumps(status["watch"])
+    thread.join(90)
+    assert results[0]["watch"] == "passed"
+    assert app.containers() == [f"{app.name}-web-r2"]
+    assert app.project.run("status", "--json").ok().result["watch"] is None
+    assert app.deploy().ok().result["changed"] is False
+
+
+def test_a_deploy_in_the_middle_wins(ftl: Callable[..., Project], server: Server) -> None:
+    """The next deploy takes both releases' places, and the watch of the first does nothing any more."""
+    app = lab_project(ftl, server)
+    app.deploy().ok()
+    worse(app, "two")
+    killed_when_watched(app)
+    worse(app, "three")
+    app.deploy("--wait-lock", "60").ok()
+    assert app.containers() == [f"{app.name}-web-r3"]
+    for _ in range(20):
+        app.get(PATH)
+        time.sleep(0.7)
+    assert app.get() == (200, "three")
+    assert app.containers() == [f"{app.name}-web-r3"]

@@ -1,0 +1,199 @@
+"""The script that watches a release on the server, on fake programs and a clock of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.programs import program
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+DOCKER = """#!/bin/sh
+[ "$1" != --host ] || shift 2
+case "$*" in
+"exec proxy sh -c cd /config/live"*) [ ! -e "$HOME/silent" ] && cat "$HOME/live" && echo end ;;
+"exec proxy sh -c FIGURES"*) cat "$HOME/figures" ;;
+"exec proxy sh -c SWITCH"*)
+    shift 6
+    echo "switch $*" >>"$HOME/calls"
+    ;;
+"exec proxy wget"*) cat "$HOME/upstreams" ;;
+"inspect --type"*)
+    shift 5
+    for id; do grep "^$id " "$HOME/states"; done
+    ;;
+inspect*) echo 172.30.0.5 ;;
+"cp -"*) tar -xf - -C "$HOME" ;;
+ps*) ;;
+*) echo "$*" >>"$HOME/calls" ;;
+esac
+"""
+
+SLEEP = """#!/bin/sh
+while [ -e "$HOME/paused" ]; do
+    echo >"$HOME/sleeps"
+    /bin/sleep 0.05
+done
+[ "$(cat "$HOME/clock")" -lt 1000000 ] || kill -9 "$PPID"
+echo $(($(cat "$HOME/clock") + ${1%.*})) >"$HOME/clock"
+"""
+
+DATE = """#!/bin/sh
+cat "$HOME/clock"
+"""
+
+ARGUMENTS = ("shop", "r2", "60", "10", "30", "proxy", "127.0.0.1:2019", "access.log", "FIGURES", "SWITCH")
+LINES = [
+    "me@here (watch r2)",
+    '{"before": "r1"',
+    "service web r1-web r2-web",
+    "old 0ld",
+    "idle 1d1e",
+    "new e3",
+]
+STATES = "0ld running 0 always always\n1d1e exited 0 no always\ne3 running 0 always always\n"
+GOOD = "300\nweb 0 3 200\n"
+BAD = "30\nweb 0 3 100\nweb 1 3 20\n"
+
+
+class Server:
+    """A folder that stands for a server; files in it say what its engine and its proxy answer."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        (home / "bin").mkdir()
+        for name, text in {"docker": DOCKER, "sleep": SLEEP, "date": DATE}.items():
+            (home / "bin" / name).write_text(text)
+            (home / "bin" / name).chmod(0o755)
+        self.set(clock="1000", live="r2-web\n", figures=GOOD, states=STATES, upstreams="[]", calls="")
+
+    def set(self, **files: str) -> None:
+        """Write what is answered from now on."""
+        for name, text in files.items():
+            (self.home / name).write_text(text)
+
+    def watch(self, then: Callable[[], None] = lambda: None) -> dict[str, object]:
+        """Run the script to its end; `then` is called once it has seen the switch."""
+        self.set(paused="")
+        script = program("ftl.proxy", "scripts/docker.sh") + program("ftl.host", "lock_file.sh", "watch.sh")
+        done = subprocess.run(
+            ["sh", "-c", script, "ftl-watch", "/run/docker.sock", *ARGUMENTS, "ftl-state", "/ftl/shop"],
+            input="\n".join([str(self.home), *LINES, ""]),
+            env={"HOME": str(self.home), "PATH": f"{self.home}/bin:{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout == "watching\n"
+        self._wait((self.home / "sleeps").exists)
+        then()
+        (self.home / "paused").unlink()
+        report = self.home / "r2.watch.json"
+        self._wait(report.exists)
+        result: dict[str, object] = json.loads(report.read_text())
+        return result
+
+    @property
+    def calls(self) -> list[str]:
+        """What was done to containers, in order."""
+        return (self.home / "calls").read_text().splitlines()
+
+    def wait_for(self, call: str) -> None:
+        """Wait until a call was made."""
+        self._wait(lambda: call in self.calls)
+
+    def _wait(self, reached: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 60
+        while not reached():
+            assert time.monotonic() < deadline, self.calls
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A server whose release r2 has been switched to; a script that a failed test leaves ends at the latest now."""
+    server = Server(tmp_path)
+    yield server
+    server.set(clock="1000000")
+    (tmp_path / "paused").unlink(missing_ok=True)
+
+
+def test_a_release_that_answers_with_errors_is_taken_back(server: Server) -> None:
+    """Requests go to the old containers, those that were stopped run again, and the new ones are stopped."""
+    result = server.watch(then=lambda: server.set(figures=BAD))
+    assert result["outcome"] == "switched_back", result
+    assert result["before"] == "r1"
+    assert result["reason"] == "web answered 20 of 120 requests with 5xx (16 %, 0 % before)"
+    server.wait_for("stop -t 10 e3")
+    assert server.calls == [
+        "update --restart always 1d1e",
+        "start 1d1e",
+        "switch shop.web=r1-web",
+        "update --restart no e3",
+        "stop -t 10 e3",
+    ]
+
+
+def test_errors_that_were_there_before_are_no_reason(server: Server) -> None:
+    """A site that answered one in ten with an error may go on so: the watch passes, and the old containers go."""
+    server.set(figures="300\nweb 0 3 90\nweb 1 3 10\n")
+    result = server.watch(then=lambda: server.set(figures=BAD))
+    assert result["outcome"] == "passed"
+    assert server.calls == ["stop -t 10 0ld", "rm --force --volumes 0ld 1d1e"]
+
+
+def test_few_errors_and_errors_of_others_are_no_reason(server: Server) -> None:
+    """Less than five failed requests say nothing, and other services are not watched."""
+    result = server.watch(then=lambda: server.set(figures="30\nweb 1 3 4\nadmin 1 3 90\n"))
+    assert result["outcome"] == "passed"
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        ("e3 restarting 3 always always", "its containers were restarted 3 times"),
+        ("e3 exited 0 always always", "its containers exited"),
+    ],
+)
+def test_containers_that_exit_are_a_reason(server: Server, state: str, reason: str) -> None:
+    """A release that exits is taken back without any request."""
+    changed = STATES.replace("e3 running 0 always always", state)
+    result = server.watch(then=lambda: server.set(states=changed))
+    assert (result["outcome"], result["reason"]) == ("switched_back", reason)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"live": "r3-web\n"},
+        {"states": STATES.replace("0ld running 0 always always\n", "")},
+        {"states": STATES.replace("e3 running 0 always", "e3 exited 0 no")},
+        {"states": STATES.replace("0ld running", "0ld exited")},
+    ],
+    ids=["switched", "removed", "stopped", "old-stopped"],
+)
+def test_another_operation_ends_it(server: Server, change: dict[str, str]) -> None:
+    """Whatever the release does, nothing is changed after another operation."""
+    result = server.watch(then=lambda: server.set(figures=BAD, **change))
+    assert result["outcome"] == "ended"
+    assert server.calls == []
+
+
+def test_a_proxy_that_does_not_answer_changes_nothing(server: Server) -> None:
+    """During an upgrade of the proxy nothing is known; the watch goes on afterwards."""
+
+    def silence() -> None:
+        server.set(silent="")
+        time.sleep(1)
+        server.set(figures=BAD)
+        (server.home / "silent").unlink()
+
+    assert server.watch(then=silence)["outcome"] == "switched_back"
