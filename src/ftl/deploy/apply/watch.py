@@ -73,8 +73,6 @@ async def watch_release(context: DeployContext, step: WatchRelease) -> None:
 
 def _services(context: DeployContext, step: WatchRelease) -> Iterator[str]:
     for service in step.services:
-        if service.new_alias:
-            yield f"service {service.name} {service.old_alias} {service.new_alias}"
-        kind = "old" if service.new_alias else "idle"
-        yield from (f"{kind} {container.id}" for container in service.old)
+        yield f"service {service.name} {service.old_alias} {service.new_alias}"
+        yield from (f"{'idle' if service.idle else 'old'} {container.id}" for container in service.old)
         yield from (f"new {context.created[name]}" for name in service.new)

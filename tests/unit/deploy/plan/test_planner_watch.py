@@ -58,7 +58,8 @@ def test_old_containers_stay_and_the_watch_begins_before_the_switch() -> None:
         (s.ContainerRef("id-shop-web-r1", "shop-web-r1"),),
         ("shop-web-r2",),
     )
-    assert (step.services[1].old_alias, step.services[1].new_alias) == ("", "")
+    assert step.services[1].idle
+    assert step.services[1].new_alias == release_alias("shop", "worker", "r2")
 
 
 def test_the_deploy_after_a_watch_removes_what_it_left() -> None:

@@ -16,10 +16,11 @@ class WatchedService:
     """A service of a watched release, and what it goes back to.
 
     Attributes:
-        old_alias: Alias that its live file has until the switch; empty for a service without a port.
+        old_alias: Alias that its live file has until the switch.
         new_alias: Alias that it has afterwards.
         old: Its containers until then, which stay meanwhile.
         new: Names of its new containers.
+        idle: The old ones are stopped meanwhile: it has no port, and two releases of a worker do not run at once.
     """
 
     name: str
@@ -27,6 +28,7 @@ class WatchedService:
     new_alias: str
     old: tuple[ContainerRef, ...]
     new: tuple[str, ...]
+    idle: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ftl.deploy.plan.exclusive import stopped_before
 from ftl.deploy.plan.steps import ContainerRef, WatchedService, WatchRelease
+from ftl.deploy.replicas import alias_of
 from ftl.errors import UsageError
 from ftl.releases.record import release_number
 
@@ -45,14 +46,18 @@ def watch_track(diff: Diff, by: str) -> Track:
 
 
 def _service(diff: Diff, change: ServiceChange) -> WatchedService:
-    ported = bool(change.service.proxied_port)
     return WatchedService(
         change.name,
-        diff.observed.live_alias(change.name) if ported else "",
-        diff.switched[change.name] if ported else "",
+        _old_alias(diff, change),
+        diff.switched[change.name],
         tuple(ContainerRef(one.id, one.name) for one in change.current),
         diff.new_containers(change),
+        idle=not change.service.proxied_port,
     )
+
+
+def _old_alias(diff: Diff, change: ServiceChange) -> str:
+    return diff.observed.live_alias(change.name) or alias_of(change.current, change.leftovers)
 
 
 def not_watched(diff: Diff) -> Iterator[str]:
@@ -86,8 +91,8 @@ def _reasons(diff: Diff) -> Iterator[str]:
             yield f"{change.name} stops its old containers first (`recreate` or `forwards`)"
         elif service.protocol == "tcp":
             yield f"connections to {change.name} do not go through the proxy (`protocol: tcp`)"
-        elif service.proxied_port and not diff.observed.live_alias(change.name):
-            yield f"the proxy has lost the live release of {change.name}"
+        elif not _old_alias(diff, change):
+            yield f"requests do not reach {change.name} now"
     for dependency in diff.dependencies:
         if dependency.starts:
             yield f"{dependency.name} is {dependency.action}"
