@@ -97,6 +97,7 @@ def test_a_good_release_ends_its_watch_by_itself(ftl: Callable[..., Project], se
     assert app.deploy().ok().result["changed"] is False
 
 
+@pytest.mark.nightly
 def test_a_deploy_in_the_middle_wins(ftl: Callable[..., Project], server: Server) -> None:
     """The next deploy takes both releases' places, and the watch of the first does nothing any more."""
     app = lab_project(ftl, server)

@@ -1,4 +1,4 @@
-"""Watches of releases in the store: what they say of a release, and of who changed the server."""
+"""Watches of releases in the store: their outcome in records and audit."""
 
 from __future__ import annotations
 

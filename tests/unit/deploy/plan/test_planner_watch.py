@@ -1,4 +1,4 @@
-"""What a deploy with --watch plans: the old containers stay, and the server is told before the switch."""
+"""Plans of a deploy with --watch: old containers stay, and the server watches before the switch."""
 
 from __future__ import annotations
 
