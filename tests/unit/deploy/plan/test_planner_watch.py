@@ -1,4 +1,4 @@
-"""Plans of a deploy with --watch: old containers stay, and the server watches before the switch."""
+"""Plans of a deploy with --watch: old containers stay, the watch begins before the switch."""
 
 from __future__ import annotations
 
