@@ -13,6 +13,8 @@ import atexit
 import gc
 import json
 import sys
+from asyncio import create_task, to_thread
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +32,6 @@ async def send(machine: Machine, reference: str, tag: str) -> dict[str, object]:
     from ftl.engine.local import local_url
     from ftl.events import Note
     from ftl.host.session import open_session
-    from ftl.image.transfer import send_many
 
     notes: list[str] = []
 
@@ -39,8 +40,14 @@ async def send(machine: Machine, reference: str, tag: str) -> dict[str, object]:
             notes.append(event.text)
 
     async with Engine(local_url(), name="this machine") as source:
-        await source.tag(reference, tag)  # like a deploy: the release has one tag on both sides
+        loading = create_task(
+            to_thread(import_module, "ftl.image.transfer")
+        )  # like a deploy: while ssh connects
         async with open_session(machine) as session:
+            await loading
+            from ftl.image.transfer import send_many
+
+            await source.tag(reference, tag)  # like a deploy: the release has one tag on both sides
             results = await send_many(
                 source, {tag: reference}, session.engine, info=session.info, emit=emit, machine=machine
             )

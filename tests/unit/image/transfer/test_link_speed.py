@@ -93,3 +93,11 @@ def test_the_speed_is_known_after_enough_bytes() -> None:
     pace.record(1000, 0.5)
     assert pace.speed(1001) is None
     assert pace.speed(1000) == 2000
+
+
+def test_the_servers_measurement_of_the_link_is_preferred() -> None:
+    """An engine that reads slowly holds up the sender, and says nothing of the link."""
+    pace = Pace()
+    pace.record(8 << 20, 1.0)
+    pace.measured = 100e6
+    assert pace.speed(4 << 20) == 100e6

@@ -7,6 +7,7 @@ delta to one in the server's cache, and what has arrived of a transfer that was 
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
@@ -44,6 +45,8 @@ _SCRIPT_ERROR = "ftl: "
 _ENGINE_GONE = ("cannot connect to the docker daemon", "error during connect")
 """Beginning of the docker command's error messages when its engine does not answer, or no longer does."""
 
+_LINK = re.compile(r"^ftl-link ([0-9]{1,9}) ([0-9]{1,15})$", re.MULTILINE)
+"""The script's measurement of the link: bytes, and nanoseconds."""
 _SSH_FAILED = 255
 
 _RESUME_HINT = "run it again: the layers that have arrived are not sent again"
@@ -84,6 +87,7 @@ class ScriptDelivery:
         finally:
             await shielded(child.close_stdin(process))  # which ends the script and everything that it started
             output.cancel()
+        self._pace.measured = link_speed(stdout)
         self._check(process.returncode, stdout, stderr)
 
     async def _send(
@@ -208,6 +212,12 @@ class _ScriptInput:
     def _write(self, chunk: bytes) -> None:
         self._stdin.write(chunk)
         self._meter.bytes_sent(len(chunk))
+
+
+def link_speed(stdout: str) -> float | None:
+    """The link's speed in bytes a second that the script measured; None if it did not."""
+    match = _LINK.search(stdout)
+    return int(match[1]) / max(1, int(match[2])) * 1e9 if match else None
 
 
 async def _in_thread(windows: Iterator[DeltaWindow]) -> AsyncIterator[DeltaWindow]:

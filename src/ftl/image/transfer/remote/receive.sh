@@ -1,6 +1,7 @@
 # Makes the archive of what comes in on stdin and feeds it to a command (`docker load`). Follows prelude.sh.
 # Arguments: the transfer's name, how many bytes of layers to cache, apply_delta.pl, the command and its arguments.
-# Where the archive cannot be made, a line on stderr begins with "ftl: ".
+# Where the archive cannot be made, a line on stderr begins with "ftl: ". Where the link was measured, a line on stdout says
+# how long the first bytes took: "ftl-link BYTES NANOSECONDS".
 #
 # On stdin, line by line; LAYER is a layer's name in the cache, DIGEST-SIZE:
 #     raw COUNT         bytes of the archive as they are
@@ -59,13 +60,30 @@ failed() {
   echo "$1 $?;" >&3
 }
 
+# Copies a frame to stdout, and measures the link. `tail` holds all of it: an engine that reads more slowly than the link
+# sends would be measured otherwise.
+first_frame() {
+  began=$(date +%s%N)
+  {
+    head -c "$1"
+    echo "ftl-link $1 $(($(date +%s%N) - began))" 2>/dev/null > "$work/link"
+  } | tail -c "$1"
+}
+
 # Copies counted frames to stdout, up to one of 0 bytes.
 frames() {
   while read -r count; do
     case $count in
       0) return ;;
-      *) head -c "$count" || return ;;
+      *) # a few bytes say nothing of the link
+        if [ "$measure" = yes ] && [ "$count" -ge 262144 ] 2>/dev/null; then
+          first_frame "$count"
+        else
+          head -c "$count"
+        fi || return
+        ;;
     esac
+    measure=no
   done
   return 1
 }
@@ -109,6 +127,7 @@ check() {
 archive() {
   exec 4>&1
   trap 'exec >/dev/null 4>&-; wait' EXIT # the engine does not wait for layers that are still being compressed
+  measure=yes # with the first layer only: later on, bytes have arrived before they are read
   while read -r verb argument; do
     case $verb in
       raw) head -c "$argument" || exit 1 ;;
@@ -146,12 +165,14 @@ archive() {
         return 0
         ;;
     esac
+    [ "$verb" = raw ] || measure=no
   done
   fail "the stream ended early"
 }
 
 archive | "$@"
 status=$?
+cat "$work/link" 2>/dev/null
 if [ "$status" != 0 ]; then
   # Files that were used or arrived, and do not have the digest in their name, are not trusted again.
   find "$cache" -maxdepth 1 -type f -newer "$work/began" 2>/dev/null | while read -r path; do

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ftl.image.transfer.delivery.script import link_speed
 from ftl.image.transfer.delta.base_layer import BaseLayer, ByteRange
 from ftl.image.transfer.delta.encoder import DeltaEncoder, DeltaFrame
 from ftl.image.transfer.delta.members import MemberScanner
@@ -95,6 +96,18 @@ def literal(content: bytes) -> bytes:
 def home(tmp_path: Path) -> Home:
     """An empty home folder."""
     return Home(tmp_path)
+
+
+def test_the_link_is_measured_by_the_first_layer(home: Home) -> None:
+    """By its first frame alone, and not where a cached layer came before: then bytes have arrived earlier."""
+    content = random.Random(3).randbytes(400_000)
+    status, output, _ = home.run(raw(b"head") + whole(content, size=300_000) + line("end"))
+    assert status == 0
+    assert output.startswith(b"head" + content)
+    assert link_speed(output[4 + len(content) :].decode()) is not None
+    home.cache(OLD)
+    sent = line(f"cached {name(OLD)}") + whole(content, size=300_000) + line("end")
+    assert home.run(sent) == (0, OLD + content, "")
 
 
 def test_the_archive_is_made_of_all_kinds_of_parts(home: Home) -> None:
