@@ -10,6 +10,7 @@ object: bytes, and seconds (medians of 5).
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import tarfile
@@ -27,8 +28,11 @@ from bench.delta import make_delta
 from bench.project import run_name
 from bench.transfer import images
 from bench.transfer.links import LINKS, open_link
+from ftl.image.transfer.archive.archive import ArchivedImage, archive_documents, blob_path
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from lab.servers import Server, Store
 
 _RUNS = 5
@@ -62,9 +66,12 @@ def measure_floor(server: str) -> dict[str, object]:
     assert link.rate is not None
     with tempfile.TemporaryDirectory(prefix="ftl-bench-") as name, Lab(run_name("bench")) as lab:
         there = lab.server("floor", suite=suite, store=store)
-        there.load(made.reference("base"))
         old = _saved(made.reference("base"), Path(name, "base"))
         new = _saved(made.reference("deps"), Path(name, "deps"))
+        # Blobs of a containerd store have other digests if `docker save` made the archive.
+        whole = _archive(made.reference("base"), old, old.layers, Path(name, "base.tar"))
+        docker("cp", str(whole), f"{there.container}:{_ARCHIVE}")
+        there.docker("load", "--quiet", "--input", _ARCHIVE)
         missing = {layer: path for layer, path in new.layers.items() if layer not in old.layers}
         gone = [path for layer, path in old.layers.items() if layer not in new.layers]
         frames = make_delta(_largest(gone), _largest([*missing.values()]))
@@ -94,16 +101,17 @@ def _largest(layers: list[Path]) -> Path:
     return max(layers, key=lambda path: path.stat().st_size)
 
 
-def _archive(reference: str, image: _Saved, missing: dict[str, Path], path: Path) -> Path:
-    """An archive for `docker load` with the missing layers alone."""
-    names = {layer: f"{number}.tar" for number, layer in enumerate(image.layers)}
-    manifest = [{"Config": "config.json", "RepoTags": [reference], "Layers": [*names.values()]}]
-    (image.folder / "new.json").write_text(json.dumps(manifest))
+def _archive(reference: str, image: _Saved, layers: Collection[str], path: Path) -> Path:
+    """An archive for `docker load` with some of the layers alone, which both stores load."""
+    archived = ArchivedImage(reference, (image.folder / image.config).read_bytes(), tuple(image.layers))
+    sizes = {layer: tar.stat().st_size for layer, tar in image.layers.items()}
     with tarfile.open(path, "w") as archive:
-        archive.add(image.folder / "new.json", "manifest.json")
-        archive.add(image.folder / image.config, "config.json")
-        for layer, tar in missing.items():
-            archive.add(tar, names[layer])
+        for layer in layers:
+            archive.add(image.layers[layer], blob_path(layer))
+        for name, content in archive_documents([archived], sizes).items():
+            header = tarfile.TarInfo(name)
+            header.size = len(content)
+            archive.addfile(header, io.BytesIO(content))
     return path
 
 

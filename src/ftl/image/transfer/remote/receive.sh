@@ -127,7 +127,7 @@ check() {
 archive() {
   exec 4>&1
   trap 'exec >/dev/null 4>&-; wait' EXIT # the engine does not wait for layers that are still being compressed
-  measure=yes # with the first layer only: later on, bytes have arrived before they are read
+  measure=yes # until a layer is measured, or one is made here: then bytes have arrived before they are read
   while read -r verb argument; do
     case $verb in
       raw) head -c "$argument" || exit 1 ;;
@@ -165,7 +165,8 @@ archive() {
         return 0
         ;;
     esac
-    [ "$verb" = raw ] || measure=no
+    case $verb in cached | base) measure=no ;; esac
+    [ ! -e "$work/link" ] || measure=no
   done
   fail "the stream ended early"
 }
