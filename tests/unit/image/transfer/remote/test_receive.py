@@ -99,7 +99,7 @@ def home(tmp_path: Path) -> Home:
 
 
 def test_the_link_is_measured_by_the_first_layer(home: Home) -> None:
-    """By its first frame, if that is large enough, and not where a cached layer came before: then bytes have arrived."""
+    """By its first frame, if that is large enough; after a cached layer, bytes have arrived before they are read."""
     small, content = b"small", random.Random(3).randbytes(400_000)
     layers = whole(small) + whole(content, size=300_000) + whole(content[::-1], size=300_000)
     status, output, _ = home.run(layers + line("end"))
