@@ -7,7 +7,8 @@
 # log; $9: the text of request_figures.sh; $10: that of switch.sh; $11: the container of the release records; $12: the
 # folder of records in it.
 # stdin: the lock's key; our name for others who want the lock; the beginning of the JSON object that says how it ended;
-# then lines "service NAME OLD-ALIAS NEW-ALIAS", "old ID", "idle ID" (an old container that does not run meanwhile), "new ID".
+# then lines "service NAME OLD-ALIAS NEW-ALIAS", "old ID", "idle ID" (an old container that does not run meanwhile), "new ID",
+# "job NEW-ID NEW-NAME OLD-ID NAME".
 # stdout: "watching", once it runs, or "failed REASON".
 # Nothing has to be told when another operation takes over: it has the lock while it acts, and afterwards the live files
 # or the old containers are others, which ends the watch.
@@ -18,8 +19,8 @@ project=$1 release=$2 seconds=$3 stop=$4 drain=$5 proxy=$6 admin=$7 log=$8 figur
 shift 9
 switch=$1 store=$2 records=$3
 IFS= read -r key && IFS= read -r holder && IFS= read -r result || exit 2
-names='' files='' forward='' back='' old='' idle='' fresh=''
-while read -r kind first second third; do
+names='' files='' forward='' back='' old='' idle='' fresh='' jobs=''
+while read -r kind first second third fourth; do
     case $kind in
     service)
         names="$names $first" files="$files $project.$first"
@@ -28,6 +29,7 @@ while read -r kind first second third; do
     old) old="$old $first" ;;
     idle) idle="$idle $first" ;;
     new) fresh="$fresh $first" ;;
+    job) jobs="$jobs $first $second $third $fourth" ;;
     esac
 done
 
@@ -199,6 +201,12 @@ go_back() {
     # gets another report at its end.
     report switched_back "$finding"
     docker exec "$proxy" sh -c "$switch" ftl $back || return 1
+    # The name that cron starts; a run that is under way goes on.
+    set -- $jobs
+    while [ "$#" -ge 4 ]; do
+        docker rename "$1" "$2" && docker rename "$3" "$4"
+        shift 4
+    done
     finish_requests $fresh
     docker update --restart no $fresh
     docker stop -t "$stop" $fresh

@@ -58,6 +58,7 @@ LINES = [
     "old 0ld",
     "idle 1d1e",
     "new e3",
+    "job f4 shop.job.nightly.new-r2 a5 shop.job.nightly",
 ]
 STATES = "0ld running 0 always always\n1d1e exited 0 no always\ne3 running 0 always always\n"
 GOOD = "300\nweb 0 3 200\n"
@@ -137,6 +138,8 @@ def test_a_release_that_answers_with_errors_is_taken_back(server: Server) -> Non
         "update --restart always 1d1e",
         "start 1d1e",
         "switch shop.web=r1-web",
+        "rename f4 shop.job.nightly.new-r2",
+        "rename a5 shop.job.nightly",
         "update --restart no e3",
         "stop -t 10 e3",
     ]

@@ -76,3 +76,5 @@ def _services(context: DeployContext, step: WatchRelease) -> Iterator[str]:
         yield f"service {service.name} {service.old_alias} {service.new_alias}"
         yield from (f"{'idle' if service.idle else 'old'} {container.id}" for container in service.old)
         yield from (f"new {context.created[name]}" for name in service.new)
+    for job in step.jobs:
+        yield f"job {context.created[job.fresh]} {job.fresh} {job.old.id} {job.name}"

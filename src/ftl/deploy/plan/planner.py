@@ -37,7 +37,7 @@ from ftl.deploy.plan.tracks.rollout import (
     proxy_track,
     service_track,
 )
-from ftl.deploy.plan.tracks.watch import refuse_unwatchable, watch_track
+from ftl.deploy.plan.tracks.watch import refuse_unwatchable, watch_track, watched
 from ftl.deploy.request import RestoredRelease
 from ftl.engine import labels
 from ftl.proxy.site import TlsFiles
@@ -139,7 +139,8 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     yield Stage("routes", (_routes(diff), _switched_jobs(diff)))
     yield Stage("end of hold", (_end_of_hold(diff),))
     yield Stage("post hooks", (hook_track(diff, "post"),))
-    old_jobs = jobs.clean_track(diff.jobs) if diff.makes_release or diff.jobs.resumed else ()
+    cleans_jobs = (diff.makes_release and not watched(diff)) or diff.jobs.resumed
+    old_jobs = jobs.clean_track(diff.jobs) if cleans_jobs else ()
     clean_up = (*clean_tracks(diff), old_jobs)
     yield Stage("clean up", (*clean_up, _certificates(diff)))
     yield Stage("old images", (tags_track(diff, (*prepare, *clean_up)),))

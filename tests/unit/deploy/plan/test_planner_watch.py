@@ -12,6 +12,8 @@ from ftl.config.models.project import Dependency, Job, Route
 from ftl.deploy.plan import steps as s
 from ftl.deploy.plan.planner import Inputs, make_plan
 from ftl.deploy.request import Author, DeployRequest, NewRelease
+from ftl.engine import labels
+from ftl.engine.values import Container
 from ftl.errors import UsageError
 from ftl.proxy.names import release_alias
 from tests.unit.deploy.world import container, first, images, kinds, project, record, server, service
@@ -94,7 +96,7 @@ JOB = Job(name="nightly", service="web", command="true", schedule="0 3 * * *")
         (project(WEB, service("api")), "api is new"),
         (project(replace(WEB, routes=(Route(path="/shop"),))), "routes change"),
         (project(WEB, dependencies=(Dependency(name="redis", image="redis:7"),)), "redis is created"),
-        (project(WEB, jobs=(JOB,)), "jobs change"),
+        (project(WEB, jobs=(JOB,)), "the job nightly is new"),
     ],
     ids=["recreate", "new", "routes", "dependency", "job"],
 )
@@ -109,3 +111,21 @@ def test_a_project_without_requests_is_refused() -> None:
     asked = project(WORKER)
     with pytest.raises(UsageError, match="gets requests through the proxy"):
         watched(asked, deployed(asked))
+
+
+def test_a_job_gets_its_old_container_back() -> None:
+    """With the same schedule its new container is renamed at the switch, and the old one stays for the way back."""
+    asked = project(WEB, jobs=(JOB,))
+    before = deployed(asked)
+    made = make_plan(DeployRequest(asked, Path()), Inputs(Author("me@here"), images(asked)), before)
+    create = first(made, s.CreateJob)
+    assert isinstance(create, s.CreateJob)
+    marks = {**create.spec.labels, labels.CONTENT: "sha256:one", labels.RELEASE: "r1"}
+    old = Container("id-job", "shop.job.nightly", "shop-web:r1", "sha256:x", marks, "exited", "", 0)
+    made = watched(asked, replace(before, containers=(*before.containers, old)))
+    step = first(made, s.WatchRelease)
+    assert isinstance(step, s.WatchRelease)
+    assert step.jobs == (
+        s.WatchedJob("shop.job.nightly", "shop.job.nightly.new-r2", s.ContainerRef("id-job", old.name)),
+    )
+    assert "RemoveJobs" not in kinds(made)

@@ -43,7 +43,7 @@ from ftl.deploy.plan.steps.proxy import (
     UpgradeProxy,
 )
 from ftl.deploy.plan.steps.records import AmendRecords, CompactRecords, Decide, EnsureStore, Record, SetHold
-from ftl.deploy.plan.steps.watch import WatchedService, WatchRelease
+from ftl.deploy.plan.steps.watch import WatchedJob, WatchedService, WatchRelease
 
 __all__ = [
     "AmendRecords",
@@ -92,6 +92,7 @@ __all__ = [
     "UpgradeProxy",
     "WaitHealthy",
     "WatchRelease",
+    "WatchedJob",
     "WatchedService",
     "WriteCrontab",
 ]

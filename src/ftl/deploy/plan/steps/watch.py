@@ -32,6 +32,21 @@ class WatchedService:
 
 
 @dataclass(frozen=True, slots=True)
+class WatchedJob:
+    """A job of a watched release, whose old container gets its name again.
+
+    Attributes:
+        name: The name that cron starts.
+        fresh: Name of the new container until the switch.
+        old: The container that has the job's name until then.
+    """
+
+    name: str
+    fresh: str
+    old: ContainerRef
+
+
+@dataclass(frozen=True, slots=True)
 class WatchRelease(Step):
     """Have the server watch a release from its switch on, and switch back by itself if it fails.
 
@@ -41,6 +56,7 @@ class WatchRelease(Step):
         services: The services that are switched together.
         stop: Seconds for a container to stop.
         drain: Seconds for containers to finish their requests.
+        jobs: The jobs that get new containers.
     """
 
     kind: ClassVar[str] = "watch_release"
@@ -52,6 +68,7 @@ class WatchRelease(Step):
     services: tuple[WatchedService, ...]
     stop: float
     drain: float
+    jobs: tuple[WatchedJob, ...] = ()
 
     @property
     def text(self) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.deploy.names import is_live_job, job_name
 from ftl.deploy.plan.exclusive import stopped_before
-from ftl.deploy.plan.steps import ContainerRef, WatchedService, WatchRelease
+from ftl.deploy.plan.steps import ContainerRef, WatchedJob, WatchedService, WatchRelease
+from ftl.deploy.plan.tracks.jobs import fresh_name
 from ftl.deploy.replicas import alias_of
+from ftl.engine import labels
 from ftl.errors import UsageError
 from ftl.releases.record import release_number
 
@@ -41,6 +44,7 @@ def watch_track(diff: Diff, by: str) -> Track:
             tuple(_service(diff, change) for change in changes),
             stop=max(change.service.stop_timeout for change in changes),
             drain=max(change.service.drain_timeout for change in changes),
+            jobs=tuple(_jobs(diff)),
         ),
     )
 
@@ -54,6 +58,15 @@ def _service(diff: Diff, change: ServiceChange) -> WatchedService:
         diff.new_containers(change),
         idle=not change.service.proxied_port,
     )
+
+
+def _jobs(diff: Diff) -> Iterator[WatchedJob]:
+    for change in diff.jobs.changes:
+        if change.creates and change.current is not None:
+            old = ContainerRef(change.current.id, change.current.name)
+            yield WatchedJob(
+                job_name(diff.project.name, change.name), fresh_name(diff.jobs, change, diff.release), old
+            )
 
 
 def _old_alias(diff: Diff, change: ServiceChange) -> str:
@@ -98,8 +111,12 @@ def _reasons(diff: Diff) -> Iterator[str]:
             yield f"{dependency.name} is {dependency.action}"
     for removed in diff.removed:
         yield f"{removed.name} is removed"
-    if diff.jobs.changed:
-        yield "jobs change"
+    for job in diff.jobs.changes:
+        same = job.current is not None and is_live_job(job.current)
+        if not same or (job.current and job.current.labels.get(labels.WHEN) != job.spec.labels[labels.WHEN]):
+            yield f"the job {job.name} is new, or has another schedule"
+    if diff.jobs.removed:
+        yield f"the job {diff.jobs.removed[0].labels[labels.JOB]} is removed"
     if diff.target_site != diff.observed.site:
         yield "routes change"
     if stopped_before(diff):
