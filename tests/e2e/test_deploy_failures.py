@@ -165,6 +165,35 @@ def test_a_deploy_that_is_killed_while_the_proxy_joins_again_leaves_the_site(
     assert app.containers() == [f"{app.name}-api-r3", f"{app.name}-web-r1"]
 
 
+def test_everything_live_comes_back_after_a_crash_of_the_engine(
+    ftl: Callable[..., Project], server_factory: ServerFactory
+) -> None:
+    """`kill -9` of dockerd and its start: the site answers again without FTL, and what was stopped stays stopped."""
+    own = server_factory("crashed")
+    app = lab_project(ftl, own)
+    app.config["services"].append({"name": "worker", "build": "app", "command": "sleep 100000"})
+    app.config["dependencies"] = [
+        {"name": "cache", "image": "ftl-lab-busybox:latest", "command": "sleep 100000"}
+    ]
+    app.deploy().ok()
+    app.run("stop", "worker").ok()
+    running = app.containers(running=True)
+    assert running == [f"{app.name}-cache", f"{app.name}-web-r1"]
+
+    own.run("pkill", "-9", "-x", "dockerd")
+    own.start_engine()
+    until = time.monotonic() + 60
+    while True:
+        try:
+            assert (app.containers(running=True), app.get()) == (running, (200, "one"))
+            break
+        except (AssertionError, OSError):
+            assert time.monotonic() < until
+            time.sleep(0.5)
+    app.run("start", "worker").ok()
+    assert len(app.containers(running=True)) == 3
+
+
 def test_two_at_once_do_not_meet(ftl: Callable[..., Project], server: Server) -> None:
     """A second deploy exits 4 with the holder's name, or waits when told to; a plan says who is at work."""
     app = lab_project(ftl, server)

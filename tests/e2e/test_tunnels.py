@@ -25,7 +25,10 @@ ASK = """
 import os, socket
 with socket.create_connection(("127.0.0.1", int(os.environ["FTL_CACHE_PORT"])), timeout=20) as connection:
     connection.sendall(b"hello from a hook")
-    print(connection.recv(100).decode(), end="")
+    print(connection.recv(100).decode(), end="", flush=True)
+    if os.fork() == 0:
+        os.setsid()
+        connection.recv(1)  # the connection outlives the hook, until the tunnel is closed
 """
 
 
@@ -79,13 +82,17 @@ def test_a_dependency_is_within_reach(ftl: Callable[..., Project], server: Serve
 
 
 def test_a_local_hook_reaches_the_dependencies(ftl: Callable[..., Project], server: Server) -> None:
-    """A hook on this machine learns by its environment where each dependency is within reach."""
+    """A hook on this machine learns by its environment where each dependency is within reach.
+
+    A connection that it leaves open ends with the tunnel, without a word about it.
+    """
     app = lab_project(ftl, server)
     add_echo(app)
     app.project.write({"ask.py": ASK})
     app.service()["hooks"] = {"pre": {"local": f"{sys.executable} ask.py > answer"}}
-    app.deploy().ok()
+    done = app.deploy().ok()
     assert (app.project.folder / "answer").read_text() == "hello from a hook"
+    assert done.stderr == ""
 
 
 def test_a_port_that_is_taken(ftl: Callable[..., Project], server: Server) -> None:

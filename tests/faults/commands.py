@@ -20,6 +20,7 @@ class Command:
         before: Commands that run undisturbed before it.
         forget: Run on the server before it, as root: a shell script.
         after: Commands that must work after the fault, and lead back to the state from which a deploy converges.
+        may_be_done: The last of `after` may say that nothing is left to do: exit status 2.
         twice: The last of `after` is run once more, and must find nothing to do.
         project: Which project it is about; the second one is removed.
     """
@@ -28,6 +29,7 @@ class Command:
     before: tuple[Argv, ...] = ()
     forget: str = ""
     after: tuple[Argv, ...] = ()
+    may_be_done: bool = False
     twice: bool = False
     project: Literal["project", "passing"] = "project"
 
@@ -63,7 +65,7 @@ NAMED: Mapping[str, Command] = {
         ("maintenance", "off"), before=(("maintenance", "on", *EVERYBODY),), after=(OFF,)
     ),
     "prune": Command(("prune",)),
-    "remove": Command(REMOVE, before=(("deploy",),), after=(REMOVE,), project="passing"),
+    "remove": Command(REMOVE, before=(("deploy",),), after=(REMOVE,), may_be_done=True, project="passing"),
     "run": Command(("run", "worker", "--", "sleep", "2")),
     "exec": Command(("exec", "worker", "--", "sleep", "2")),
     "job": Command(("jobs", "run", "tick")),

@@ -16,7 +16,7 @@ from ftl.engine.values import Endpoint, Image, Network, Volume
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.operations.changes.prune import plan_prune
-from ftl.operations.changes.remove import belongings, plan_remove
+from ftl.operations.changes.remove import Belongings, belongings, plan_remove
 from ftl.proxy.names import project_network
 from ftl.releases.record import DependencyRecord
 from tests.support.clock import run
@@ -202,6 +202,20 @@ def test_records_of_a_removed_project_have_no_secrets() -> None:
     amend = first(plan_remove(everything(), volumes=False), AmendRecords)
     assert isinstance(amend, AmendRecords)
     assert {(record.outcome, bool(record.project)) for record in amend.records} == {("replaced", False)}
+
+
+def test_a_removal_that_was_killed_before_its_records_is_completed() -> None:
+    """All that `remove` lists is gone, and the values of env are still in the records: the next one takes them."""
+    asked = project(service(env={"TOKEN": "hunter2"}))
+    there = replace(
+        server(asked, live={}), networks=(), volumes=(), proxy=None, releases=(released(asked, "r1"),)
+    )
+    assert belongings(there, volumes=True) == Belongings()
+    found = plan_remove(there, volumes=True)
+    amended = first(found, AmendRecords)
+    assert isinstance(amended, AmendRecords)
+    assert kinds(found) == ["AmendRecords"]
+    assert plan_remove(replace(there, releases=amended.records), volumes=True).empty
 
 
 def test_remove_with_volumes_takes_those_of_the_project_by_label() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import threading
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -241,6 +242,30 @@ def test_all_is_drawn_by_the_event_loop() -> None:
     reporter.close()
     assert redrawn.count("building") >= 2
     assert stream.threads == {threading.get_ident()}
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_no_row_of_the_live_part_stays_in_the_scrollback(width: int) -> None:
+    """Twelve deploys of two services, redrawn between their events: the screen has the transcript alone."""
+    deploy = [each for event in EVERY for each in (event, _other_service(event))]
+    expected, _ = shown(*deploy * 12, width=width)
+    stream = io.StringIO()
+    reporter = terminal(stream, width)
+
+    async def work() -> None:
+        for number, event in enumerate(deploy * 12):
+            reporter.emit(event)
+            if number % 25 == 0:
+                await asyncio.sleep(1.2 / REFRESH)
+
+    asyncio.run(work())
+    reporter.close()
+    assert [line for line in screen(stream.getvalue()) if line] == expected
+
+
+def _other_service(event: Event) -> Event:
+    """The same of a second service."""
+    return replace(event, service="api") if hasattr(event, "service") else event  # type: ignore[call-arg]
 
 
 def test_nothing_is_redrawn_after_the_close() -> None:

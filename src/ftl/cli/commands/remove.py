@@ -56,7 +56,8 @@ async def _confirm(project: str, found: Belongings) -> None:
     from ftl.ui.prompt import ask
 
     names = [*found.containers, *(f"{name} with its data" for name in found.volumes)]
-    what = f"this removes {', '.join(names) or ', '.join(found.networks)}"
+    rest = "images and the env in release records"
+    what = f"this removes {', '.join(names) or ', '.join(found.networks) or rest}"
     wanted = (project,) if found.volumes else ("y", "yes")
     question = f"{what}. Type {project} to go on" if found.volumes else f"{what}. Go on? [y/N]"
     answer = await ask(question)

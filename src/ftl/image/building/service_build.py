@@ -161,7 +161,7 @@ def _request(batch: Batch, services: Sequence[Service], config: Build) -> BuildR
     context = (batch.root / config.context).resolve()
     return BuildRequest(
         context=context,
-        dockerfile=_dockerfile(context / config.dockerfile),
+        dockerfile=readable_dockerfile(context / config.dockerfile),
         tags=tuple(dict.fromkeys(tag for service in services for tag in _tags(batch, service))),
         labels={**batch.labels, labels.SERVICE: services[0].name},
         args=config.args,
@@ -172,7 +172,7 @@ def _request(batch: Batch, services: Sequence[Service], config: Build) -> BuildR
     )
 
 
-def _dockerfile(path: Path) -> Path:
+def readable_dockerfile(path: Path) -> Path:
     """The Dockerfile as the builder can read it.
 
     The builder gets the folder that the Dockerfile is in, and follows links inside of it only.

@@ -53,11 +53,6 @@ class Belongings:
     kept_volumes: tuple[str, ...] = ()
     routes: tuple[str, ...] = ()
 
-    @property
-    def empty(self) -> bool:
-        """Whether there is nothing."""
-        return not (self.containers or self.networks or self.volumes or self.routes)
-
 
 @dataclass(frozen=True, slots=True)
 class Removal:
@@ -90,7 +85,8 @@ async def remove(
     """
     async with open_change(request, machine) as change:
         found = belongings(change.observed, volumes=volumes)
-        if found.empty:
+        # Not only what is listed: a removal that was killed may have left images, or values of env in records.
+        if plan_remove(change.observed, volumes=volumes).empty:
             raise UsageError(
                 f"there is nothing of {request.project} on {change.observed.server}"
                 + (f" but its volumes {', '.join(found.kept_volumes)}" if found.kept_volumes else ""),
