@@ -47,8 +47,14 @@ OFF = ("maintenance", "off", *WAIT)
 START = ("start", "worker", *WAIT)
 REMOVE = ("remove", "--volumes", "--yes", *WAIT)
 
+LAB_SETTINGS = "/var/lib/lab-daemon.json"
+"""Copy of the daemon.json that a server of the lab had before setup: it may choose the engine's image store."""
+
 # All that setup writes on a server of the lab.
-UNDO_SETUP = "rm -f /etc/docker/daemon.json /etc/ftl/* /usr/local/sbin/ftl-firewall /run/ftl-firewall.applied"
+UNDO_SETUP = f"""
+rm -f /etc/docker/daemon.json /etc/ftl/* /usr/local/sbin/ftl-firewall /run/ftl-firewall.applied
+if [ -e {LAB_SETTINGS} ]; then cp {LAB_SETTINGS} /etc/docker/daemon.json; fi
+"""
 
 NAMED: Mapping[str, Command] = {
     "deploy": Command(("deploy",)),

@@ -16,6 +16,7 @@ from lab.load import Load, Request, Target
 from lab.server import docker
 from lab.servers import INIT_SCRIPT, PUT_INIT_SCRIPT
 
+from tests.faults.commands import LAB_SETTINGS
 from tests.faults.objects import (
     KEPT_RELEASES,
     exposed_secrets,
@@ -117,6 +118,7 @@ class World:
         """
         self.server.load(images.BUSYBOX)
         self.server.run("sh", "-c", PUT_INIT_SCRIPT, stdin=INIT_SCRIPT.encode())
+        self.server.run("cp", "/etc/docker/daemon.json", LAB_SETTINGS, check=False)
         recipe = f'FROM {images.BUSYBOX}\nLABEL ftl.project={self.name}\nCMD ["sleep", "100000"]\n'
         docker("build", "--quiet", "--tag", f"ftl-lab-{self.name}-db:1", "-", stdin=recipe.encode())
         self._make_foreign()
