@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import settings
 from tests.harness import Project, environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 
@@ -25,6 +26,14 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # Hypothesis' limit of 200 ms for an example measures how busy the machine is; pytest-timeout bounds a test that hangs.
 settings.register_profile("ftl", deadline=None)
 settings.load_profile("ftl")
+
+
+@pytest.fixture(autouse=True)
+def no_secrets_of_other_tests() -> Iterator[None]:
+    """Values that one test redacts are words that another one prints."""
+    yield
+    if (redact := sys.modules.get("ftl.ui.redact")) is not None:
+        redact.forget()
 
 
 @pytest.fixture

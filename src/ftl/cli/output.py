@@ -56,11 +56,9 @@ def put(*parts: Part) -> None:
 
 def put_json(record: Fields) -> None:
     """Write one JSON object as a line of stdout; tuples become lists, other values strings."""
-    from json import dumps
+    from ftl.ui.redact import redacted_json
 
-    from ftl.ui.redact import redacted
-
-    _write(redacted(dumps(record, default=str)))
+    _write(redacted_json(record))
 
 
 def put_table(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import fields
 from typing import TYPE_CHECKING, TextIO
 
-from ftl.ui.redact import redacted
+from ftl.ui.redact import redacted_json
 from ftl.ui.stream import silence
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ class JsonLines:
         if not self._open:
             return
         try:
-            self._stream.write(redacted(json.dumps(as_record(event), default=str)) + "\n")
+            self._stream.write(redacted_json(as_record(event)) + "\n")
             self._stream.flush()
         except BrokenPipeError:
             self._open = False

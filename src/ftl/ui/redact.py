@@ -36,6 +36,27 @@ def redacted(text: str) -> str:
     return _pattern.sub(MASK, text) if _pattern is not None else text
 
 
+def redacted_json(record: object) -> str:
+    """One line of JSON in which texts are redacted.
+
+    Names of fields, numbers and literals stay as they are: a secret that is `true`, `1234` or `type` would break the
+    line for the program that reads it.
+    """
+    return json.dumps(_redacted_texts(record), default=lambda value: redacted(str(value)))
+
+
+def _redacted_texts(value: object) -> object:
+    match value:
+        case str():
+            return redacted(value)
+        case dict():
+            return {key: _redacted_texts(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_redacted_texts(item) for item in value]
+        case _:
+            return value
+
+
 def forget() -> None:
     """Forget all values."""
     global _pattern

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
@@ -49,6 +50,28 @@ def test_base64_of_a_longer_text_has_no_part_of_it(before: str) -> None:
     """An `Authorization: Basic` header has the password behind the user's name."""
     header = base64.b64encode(f"{before}{SECRET}".encode()).decode()
     assert redact.MASK in escaped(header)
+
+
+def test_a_secret_that_is_a_word_of_json_leaves_the_json_whole() -> None:
+    """Texts are redacted; names of fields, numbers and literals are not, else no program could read the line."""
+    redact.redact(["true", "type", "1234", "null"])
+    record = {
+        "type": "note",
+        "ok": True,
+        "size": 12345,
+        "why": None,
+        "texts": ["is true", Path("/1234")],
+        "x": SECRET,
+    }
+    line = redact.redacted_json(record)
+    assert json.loads(line) == {
+        "type": "note",
+        "ok": True,
+        "size": 12345,
+        "why": None,
+        "texts": ["is ********", "/********"],
+        "x": "********",
+    }
 
 
 def test_short_values_are_left() -> None:
