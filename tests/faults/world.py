@@ -136,7 +136,7 @@ class World:
             if setup and not turn:
                 self._ended_well(self.run("setup"))
             self._ended_well(self.run("deploy"))
-        self.expected = self._snapshot()
+        self.expected = self._settled()
         self.foreign = self._foreign_state()
 
     def change(self) -> str:
@@ -326,6 +326,15 @@ class World:
         """Without the lock file of the project that was removed: it means nothing, and stays."""
         lock = f"ftl-{self.name}-y.lock"
         return frozenset(line for line in snapshot(self.server) if not line.endswith(lock))
+
+    def _settled(self) -> frozenset[str]:
+        """A snapshot that is the same a moment later: nothing goes on by itself, such as a drain's last `sleep`."""
+        state = self._snapshot()
+        while True:
+            time.sleep(2)
+            if (now := self._snapshot()) == state:
+                return now
+            state = now
 
     def exposed_secrets(self) -> list[str]:
         """Files that others can read, here or on the server, with a secret."""

@@ -6,10 +6,16 @@
 name=$1 keep=$2 dump=$3
 umask 077
 cd /backups && chmod 700 . || exit
-rm -f "$name"-*.partial # of a run that was stopped
+# Of a run that was stopped. By the whole form of the name: the folder is that of all dependencies of the project, and
+# `db-2`, whose dump may be under way, begins like `db`.
+remove_partial() {
+    for file in "$name"-*.partial; do echo "$file"; done | grep -E "^$name-[0-9]{8}-[0-9]{6}[.][a-z]+[.]partial\$" |
+        while read -r file; do rm -f "$file"; done
+}
+remove_partial
 fail() {
     echo "$*" >&2
-    rm -f "$name"-*.partial
+    remove_partial
     exit 1
 }
 

@@ -80,6 +80,17 @@ def test_a_failed_backup_leaves_the_earlier_ones(server: Server, fault: str) -> 
     assert "no route to host" in done.stderr or "pg_restore cannot read the dump" in done.stderr
 
 
+@pytest.mark.parametrize("fault", ["", "FAILS"])
+def test_the_dump_of_another_dependency_that_is_under_way_stays(server: Server, fault: str) -> None:
+    """`db` and `db-2` share a folder, and often a schedule; what a stopped run of `db` left goes."""
+    (server.backups / "db-2-20250101-031500.dump.partial").touch()
+    (server.backups / "db-20250101-031500.dump.partial").touch()
+    server.run(fault)
+    assert [name for name in server.files if name.endswith(".partial")] == [
+        "db-2-20250101-031500.dump.partial"
+    ]
+
+
 def test_only_the_newest_backups_of_the_dependency_stay(server: Server) -> None:
     """Files of others are left alone, also those of a dependency whose name begins alike."""
     others = ["db-20250101-031500.txt", "db-old-20250101-031500.dump", "notes"]
