@@ -120,6 +120,24 @@ class Server:
         for chain, way in (("PREROUTING", "-i"), ("OUTPUT", "-o")):
             self.run("iptables", "-t", "raw", "-D", chain, way, _WIRES, "-j", "DROP")
 
+    def cut_from(self, other: Server) -> None:
+        """Lose every packet from another server; cut both from each other for a partition."""
+        self.run("iptables", "-t", "raw", "-I", "PREROUTING", "-s", other.address, "-j", "DROP")
+
+    def mend_to(self, other: Server) -> None:
+        """Undo `cut_from`."""
+        self.run("iptables", "-t", "raw", "-D", "PREROUTING", "-s", other.address, "-j", "DROP")
+
+    def block(self, other: Server, port: int, protocol: str) -> None:
+        """Lose the packets from another server to one port, as a hoster's firewall does."""
+        rule = ("-s", other.address, "-p", protocol, "--dport", str(port), "-j", "DROP")
+        self.run("iptables", "-t", "raw", "-I", "PREROUTING", *rule)
+
+    def unblock(self, other: Server, port: int, protocol: str) -> None:
+        """Undo `block`."""
+        rule = ("-s", other.address, "-p", protocol, "--dport", str(port), "-j", "DROP")
+        self.run("iptables", "-t", "raw", "-D", "PREROUTING", *rule)
+
     def pause(self) -> None:
         """Freeze every process on it."""
         docker("pause", self.container)

@@ -122,6 +122,20 @@ class Lab:
             known_hosts=known_hosts,
         )
 
+    def cluster(self, *suites: str, stem: str = "") -> list[Server]:
+        """Start servers that can become one cluster: `ftl setup` may restart their engines.
+
+        Args:
+            suites: That of each server; their names are a, b, c ... behind the stem.
+            stem: Begins the names, which are unique in the run.
+        """
+        servers = [
+            self.server(f"{stem}{chr(ord('a') + number)}", suite=suite) for number, suite in enumerate(suites)
+        ]
+        for server in servers:
+            server.run("sh", "-c", PUT_INIT_SCRIPT, stdin=INIT_SCRIPT.encode())
+        return servers
+
     def remove(self, name: str) -> None:
         """Remove a server and all that it held; none of that name is no error."""
         wait(_remove(f"{self.network}-{name}"))

@@ -123,6 +123,13 @@ class Swarm:
         body = {**_addresses(address), "ForceNewCluster": True, "Spec": {}}
         await self._post("begin its swarm anew", "swarm/init", body)
 
+    async def set_labels(self, labels: Mapping[str, str]) -> None:
+        """Replace the Swarm's own labels."""
+        swarm = as_object(await self._client.get_json("inspect its swarm", "swarm"))
+        spec = {**as_object(swarm.get("Spec")), "Labels": dict(labels)}
+        version = str(as_int(as_object(swarm.get("Version")).get("Index")))
+        await self._post("change its swarm", "swarm/update", spec, query=(("version", version),))
+
     async def join(self, address: str, *, managers: Sequence[str], token: str) -> None:
         """Join a Swarm; the token decides whether as a manager or a worker."""
         body = {

@@ -130,7 +130,7 @@ class ClusterWork:
     async def _do(self, step: p.ClusterStep) -> None:
         match step:
             case p.BeginCluster(host, address, pool):
-                own = {labels.CLUSTER: "true"}
+                own = {labels.CLUSTER: "1"}
                 await self._sessions[host].engine.swarm.init(address, labels=own, pool=pool)
                 self._lead, self._began = host, True
                 self._joined.append(host)

@@ -125,6 +125,15 @@ def is_ours(member: Member, nodes: frozenset[str]) -> bool:
     )
 
 
+def generation(swarm: SwarmState) -> int:
+    """Number of times that the cluster was begun; 0 for a Swarm that is not FTL's, or has no leader.
+
+    Managers that were lost may come back together and elect a leader of the old cluster: the newer one counts.
+    """
+    text = swarm.labels.get(labels.CLUSTER, "0")
+    return int(text) if text.isdecimal() else 1
+
+
 def known_nodes(members: Iterable[Member]) -> frozenset[str]:
     """IDs of the nodes of FTL's clusters, as far as these servers know them."""
     return frozenset(

@@ -18,7 +18,7 @@ from ftl.events import Emit, Note, SetupPlanned, StepFailed, StepFinished, StepS
 from ftl.host.session import open_session
 from ftl.proxy.names import overlay_network
 from ftl.server.cluster.apply import MARK, ClusterWork, forget, remove_node
-from ftl.server.cluster.members import Member, is_ours, known_nodes, raise_all, refuse_unfit
+from ftl.server.cluster.members import Member, generation, is_ours, known_nodes, raise_all, refuse_unfit
 from ftl.server.cluster.plan import ClusterStep, JoinCluster, plan
 from ftl.server.cluster.ports import refuse_closed_ports
 from ftl.server.setup.apply.executor import apply
@@ -116,35 +116,43 @@ async def setup_cluster(
         FtlError: The servers cannot be one cluster, or a step failed.
     """
     prepared = await gather(_prepare(server) for server in project.servers)
+    failed: FtlError | None = None
     async with AsyncExitStack() as stack:
         servers = await _log_in_all(project, request, access, prepared, stack, recover=recover, emit=emit)
-        refuse_unfit([server.member for server in servers])
-        for server in servers:
-            made = server.plan
-            emit(SetupPlanned(made.server, made.system, tuple(step.text for step in made.steps)))
-            for note in made.notes:
-                emit(Note(f"{made.server}: {note}", "warning"))
-        if dry_run:
-            return ClusterSetup(tuple(server.plan for server in servers), await _dry(project, servers))
-        await gather_all(_make_ready(server, server.plan, emit) for server in servers)
-        async with _sessions(servers) as sessions:
+        try:
+            return await _set_up(project, servers, dry_run=dry_run, recover=recover, emit=emit)
+        except FtlError as error:
+            failed = error  # raised outside: a login that ends with it would name its own server as the place
+    raise failed
+
+
+async def _set_up(
+    project: Project, servers: Sequence[_Server], *, dry_run: bool, recover: bool, emit: Emit
+) -> ClusterSetup:
+    """Make the servers ready, and one cluster of them; all have let us in."""
+    refuse_unfit([server.member for server in servers])
+    for server in servers:
+        made = server.plan
+        emit(SetupPlanned(made.server, made.system, tuple(step.text for step in made.steps)))
+        for note in made.notes:
+            emit(Note(f"{made.server}: {note}", "warning"))
+    if dry_run:
+        return ClusterSetup(tuple(server.plan for server in servers), await _dry(project, servers))
+    await gather_all(_make_ready(server, server.plan, emit) for server in servers)
+    async with _sessions(servers) as sessions:
+        members = await _refreshed(servers, sessions)
+        refuse_unfit(members)
+        if recover:
+            await _recover(members, sessions, emit)
             members = await _refreshed(servers, sessions)
-            refuse_unfit(members)
-            if recover:
-                await _recover(members, sessions, emit)
-                members = await _refreshed(servers, sessions)
-            steps = await _join(project, members, sessions, emit)
-        closing = {
-            server.prepared.server.host: server.closing for server in servers if server.closing is not None
-        }
-        await gather_all(
-            _make_ready(server, server.closing, emit) for server in servers if server.closing is not None
-        )
-    plans = [
-        replace(server.plan, steps=(*server.plan.steps, *(closing[host].steps if host in closing else ())))
+        steps = await _join(project, members, sessions, emit)
+    await gather_all(
+        _make_ready(server, server.closing, emit) for server in servers if server.closing is not None
+    )
+    plans = (
+        replace(server.plan, steps=(*server.plan.steps, *(server.closing.steps if server.closing else ())))
         for server in servers
-        for host in (server.prepared.server.host,)
-    ]
+    )
     return ClusterSetup(tuple(plans), steps)
 
 
@@ -166,9 +174,10 @@ async def _view(
     project: str, members: Sequence[Member], sessions: Mapping[str, Session]
 ) -> tuple[str, list[SwarmNode], bool]:
     """A manager that can change the Swarm, the nodes that it sees, and whether the project's network exists."""
-    lead = next((member.host for member in members if member.swarm.has_leader), "")
-    if not lead:
+    leading = [member for member in members if member.swarm.has_leader]
+    if not leading:
         return "", [], False
+    lead = max(leading, key=lambda member: generation(member.swarm)).host
     engine = sessions[lead].engine
     nodes = await engine.swarm.nodes()
     networks = await engine.networks()
@@ -377,6 +386,8 @@ async def _recover(members: Sequence[Member], sessions: Mapping[str, Session], e
     emit(StepStarted("recover_cluster", text))
     swarm = sessions[survivor.host].engine.swarm
     await swarm.restart_alone(survivor.address)
+    begun = await swarm.state()
+    await swarm.set_labels({**begun.labels, labels.CLUSTER: str(generation(begun) + 1)})
     for member in managers[1:]:
         await forget(sessions[member.host])
     reachable = {member.swarm.node for member in members if member not in managers[1:]}

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 AskPassword = Callable[[str], Awaitable[str | None]]
 """Asks for a password on the terminal with this prompt; None: there is no terminal."""
 
-_OBSERVE_SECONDS = 60.0
+_OBSERVE_SECONDS = 90.0
 ROOT = "root"
 
 

@@ -33,15 +33,16 @@ if has docker; then fact docker yes; fi
 file daemon /etc/docker/daemon.json
 if pid=$(engine_pid); then tr '\0' '\n' < "/proc/$pid/cmdline" 2> /dev/null | blob engine-arguments; fi
 swarm='{{.LiveRestoreEnabled}} {{.Swarm.LocalNodeState}} {{.ContainersRunning}}{{"\n"}}{{.ID}} {{.ServerVersion}}{{"\n"}}{{json .Swarm}}'
-if has docker && info=$(timeout 10 docker info --format "$swarm" 2> /dev/null); then
+# A manager without a leader answers after 20 s only (20.10 to 28.5).
+if has docker && info=$(timeout 25 docker info --format "$swarm" 2> /dev/null); then
     fact engine "$(printf '%s\n' "$info" | sed -n 1p)"
     fact engine-id "$(printf '%s\n' "$info" | sed -n 2p)"
     fact swarm "$(printf '%s\n' "$info" | sed -n 3p)"
-    case $info in *" active "*)
-        timeout 10 docker node ls --format '{{.ID}}' 2> /dev/null | lines swarm-node
-        fact cluster-node "$(timeout 10 docker volume inspect --format '{{index .Labels "ftl.cluster"}}' ftl-cluster 2> /dev/null)"
-        ;;
+    case $info in
+    *" inactive "*) ;;
+    *) fact cluster-node "$(timeout 10 docker volume inspect --format '{{index .Labels "ftl.cluster"}}' ftl-cluster 2> /dev/null)" ;;
     esac
+    case $info in *'"Cluster":{"ID"'*) timeout 10 docker node ls --format '{{.ID}}' 2> /dev/null | lines swarm-node ;; esac
     timeout 10 docker ps --format '{{if .Label "ftl.role"}}ftl{{else}}foreign{{end}}-ports\t{{.Ports}}' 2> /dev/null
 fi
 

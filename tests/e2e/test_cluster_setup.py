@@ -1,0 +1,83 @@
+"""`ftl setup` for several servers, on three engines of two ages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.e2e.support.cluster import cluster_project, nodes, section, swarm_state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from lab.servers import Lab, Server
+    from tests.harness import Project
+
+pytestmark = [pytest.mark.server, pytest.mark.engine]
+
+
+@pytest.fixture
+def three(lab: Lab) -> Iterator[list[Server]]:
+    """Three servers, on which there is no cluster yet."""
+    servers = lab.cluster("bookworm", "trixie", "bookworm", stem="cluster-")
+    yield servers
+    for server in servers:
+        lab.remove(server.name)
+
+
+def test_three_servers_become_one_cluster(three: list[Server], ftl: Callable[..., Project]) -> None:
+    """What is closed between them is named first, and nothing half done; then they join, once.
+
+    A server that is taken out of the file leaves; the others are as they should be after each run.
+    """
+    a, b, c = three
+    app = cluster_project(ftl, three)
+    c.block(a, 4789, "udp")
+    refused = app.run("setup")
+    assert refused.exit_code == 1
+    assert f"from {a.name}.test to {c.name}.test: 4789/udp" in refused.stderr
+    assert [swarm_state(server) for server in three] == ["inactive"] * 3
+    c.unblock(a, 4789, "udp")
+
+    kinds = [kind for kind, _ in app.setup()]
+    assert kinds == ["begin_cluster", "join_cluster", "join_cluster", *["label_node"] * 3, "try_network"]
+    assert nodes(a) == dict.fromkeys((a.name, b.name, c.name), ("Ready", "manager"))
+    assert app.setup() == []
+
+    app.config["servers"].pop()
+    assert ("remove_server", f"{c.name}.test") in app.setup()
+    assert nodes(a) == {a.name: ("Ready", "manager"), b.name: ("Ready", "worker")}
+    assert app.setup() == []
+
+
+def test_a_server_that_does_not_let_us_in_stops_all(three: list[Server], ftl: Callable[..., Project]) -> None:
+    """All are asked before any is changed; those that refuse, and one in another Swarm, are named."""
+    a, b, c = three
+    app = cluster_project(ftl, three)
+    before = [server.run("iptables", "-S").stdout for server in three]
+    app.config["servers"][1]["user"] = "nobody-here"
+    refused = app.run("setup")
+    assert refused.exit_code == 3
+    assert f"{b.name}.test" in refused.stderr
+    app.config["servers"][1] = section(b)
+    c.docker("swarm", "init", "--advertise-addr", c.address)
+    refused = app.run("setup")
+    assert f"{c.name}.test is in a swarm that is not FTL's, and was not changed" in refused.stderr
+    assert [swarm_state(server) for server in three] == ["inactive", "inactive", "active"]
+    assert before[:2] == [server.run("iptables", "-S").stdout for server in (a, b)]
+
+
+@pytest.mark.nightly
+def test_a_cluster_is_recovered_from_one_manager(three: list[Server], ftl: Callable[..., Project]) -> None:
+    """Without a majority setup explains; --recover begins anew, and what comes back joins again."""
+    a, b, c = three
+    app = cluster_project(ftl, three)
+    app.setup()
+    b.kill()
+    c.kill()
+    app.run("setup", "--recover").ok()
+    assert nodes(a) == {a.name: ("Ready", "manager")}
+    b.start()
+    c.start()
+    app.setup()
+    assert nodes(a) == dict.fromkeys((a.name, b.name, c.name), ("Ready", "manager"))
