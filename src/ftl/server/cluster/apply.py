@@ -37,16 +37,33 @@ _ENCRYPTED_SECONDS = 7
 
 async def mark(session: Session) -> None:
     """Note on the server itself that its membership is FTL's."""
-    state = await session.engine.swarm.state()
-    await session.engine.remove_volume(MARK)
-    own = {labels.ROLE: labels.ROLE_CLUSTER, labels.CLUSTER: state.node}
-    await session.engine.create_volume(MARK, own)
+    node = (await session.engine.swarm.state()).node
+    if await _marked(session) != node:
+        await _unmark(session)
+        own = {labels.ROLE: labels.ROLE_CLUSTER, labels.CLUSTER: node}
+        await session.engine.create_volume(MARK, own)
 
 
 async def forget(session: Session) -> None:
     """Leave the Swarm, and remove the mark."""
     await session.engine.swarm.leave()
-    await session.engine.remove_volume(MARK)
+    await _unmark(session)
+
+
+async def _marked(session: Session) -> str | None:
+    """The node that the mark has; None where there is no mark."""
+    volumes = await session.engine.volumes(labels={labels.ROLE: labels.ROLE_CLUSTER})
+    return next((volume.labels.get(labels.CLUSTER, "") for volume in volumes if volume.name == MARK), None)
+
+
+async def _unmark(session: Session) -> None:
+    """Remove the mark if there is one.
+
+    For a volume that it does not have, an engine in a Swarm asks the leader, and one of 20.10 does not understand
+    the question of one of 26.1.
+    """
+    if await _marked(session) is not None:
+        await session.engine.remove_volume(MARK)
 
 
 async def remove_node(swarm: Swarm, node: str, *, is_manager: bool) -> None:

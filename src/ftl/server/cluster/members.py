@@ -126,7 +126,7 @@ def is_ours(member: Member, nodes: frozenset[str]) -> bool:
 
 
 def generation(swarm: SwarmState) -> int:
-    """Number of times that the cluster was begun; 0 for a Swarm that is not FTL's, or has no leader.
+    """Number of times that the cluster was begun; 0 where it is not FTL's, or has no leader.
 
     Managers that were lost may come back together and elect a leader of the old cluster: the newer one counts.
     """
