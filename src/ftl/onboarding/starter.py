@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import field
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
@@ -14,13 +13,14 @@ from ftl.onboarding.databases import needs
 from ftl.onboarding.detect import detect
 from ftl.onboarding.env_secrets import add_secrets
 from ftl.onboarding.names import project_name
-from ftl.onboarding.yaml_text import Alias, Anchored, Commented, CommentLine, lines
+from ftl.onboarding.service_sections import Environment, web_section, worker_section
+from ftl.onboarding.yaml_text import Commented, CommentLine, lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from ftl.onboarding.app import App, Command
+    from ftl.onboarding.app import App
     from ftl.onboarding.databases import Need
     from ftl.onboarding.detect import Detected
 
@@ -75,14 +75,6 @@ class Start:
     kept: Sequence[str] = ()
     facts: Sequence[Fact] = ()
     todo: Sequence[str] = ()
-
-
-@dataclass(slots=True)
-class _Env:
-    """Environment of the web service, and the secrets behind it."""
-
-    values: dict[str, object] = field(default_factory=dict)
-    secrets: dict[str, str] = field(default_factory=dict)
 
 
 def make_start(path: Path, answers: Answers = Answers(), *, file: str = "ftl.yaml") -> Start:
@@ -157,9 +149,9 @@ def _facts(app: App, wanted: Sequence[Need]) -> list[Fact]:
     return facts
 
 
-def _environment(detected: Detected, wanted: Sequence[Need], domain: str) -> _Env:
+def _environment(detected: Detected, wanted: Sequence[Need], domain: str) -> Environment:
     app, variables = detected.app, detected.folder.variables
-    env = _Env(secrets=dict(app.secrets))
+    env = Environment(secrets=dict(app.secrets))
     for name, (value, comment) in app.env.items():
         env.values[name] = Commented(value.replace("@domain@", domain), comment) if comment else value
     for need in wanted:
@@ -178,7 +170,7 @@ def _environment(detected: Detected, wanted: Sequence[Need], domain: str) -> _En
 
 
 def _yaml(
-    detected: Detected, wanted: Sequence[Need], env: _Env, name: str, domain: str, answers: Answers
+    detected: Detected, wanted: Sequence[Need], env: Environment, name: str, domain: str, answers: Answers
 ) -> list[str]:
     app = detected.app
     note = "" if answers.domain else "its DNS must point to the server"
@@ -197,14 +189,14 @@ def _yaml(
             "#   host: 203.0.113.7          # also a Host of ~/.ssh/config",
             "#   user: deploy",
         ]
-    services = lines({"services": [_web(detected, env, shared=bool(app.workers))]})
+    services = lines({"services": [web_section(detected, env, shared=bool(app.workers))]})
     for worker in app.workers:
         services += [
             "",
             *lines(
                 {
                     "services": [
-                        _worker(
+                        worker_section(
                             detected, worker.name, worker.command, worker.reason, env, single=worker.single
                         )
                     ]
@@ -221,64 +213,6 @@ def _yaml(
 def _server(text: str) -> object:
     user, at, host = text.rpartition("@")
     return {"host": host, "user": user} if at else {"host": host}
-
-
-def _web(detected: Detected, env: _Env, *, shared: bool) -> dict[str, object]:
-    app = detected.app
-    web: dict[str, object] = {"name": "web" if app.port is not None or not app.workers else "app"}
-    web["build"] = Commented(
-        detected.context, f"{app.stack}: {app.evidence}" if app.evidence != app.stack else ""
-    )
-    if app.port is not None:
-        web["port"] = Commented(app.port, app.port_reason)
-        web["routes"] = [{"path": "/"}]
-        if app.health.path is not None:
-            web["health_check"] = {"path": Commented(app.health.path, app.health.reason)}
-        else:
-            web["#1"] = CommentLine(
-                f"Healthy once the port accepts a connection: {app.health.reason}. Better:"
-            )
-            web["#2"] = CommentLine("health_check:")
-            web["#3"] = CommentLine(
-                "  path: /healthz   # must respond with 2xx before a new release gets requests"
-            )
-    if env.values:
-        only_comments = all(isinstance(value, CommentLine) for value in env.values.values())
-        if only_comments:
-            web["#env"] = CommentLine("env:")
-            web |= {
-                f"#env{key}": CommentLine(f"  {value.text}")
-                for key, value in env.values.items()
-                if isinstance(value, CommentLine)
-            }
-        else:
-            web["env"] = Anchored("env", env.values) if shared else env.values
-    if app.hook is not None:
-        unsure = app.dockerfile is None
-        reason = f"{app.hook_reason}; in the new image, before it starts" + (
-            ": check that it has it" if unsure else ""
-        )
-        web["hooks"] = {"pre": Commented(app.hook, reason)}
-    if app.volumes:
-        web["volumes"] = [Commented(volume, reason) for volume, reason in app.volumes.items()]
-    return web
-
-
-def _worker(
-    detected: Detected, name: str, command: Command, reason: str, env: _Env, *, single: bool
-) -> dict[str, object]:
-    worker: dict[str, object] = {
-        "name": name,
-        "build": detected.context,
-        "command": Commented(command, reason),
-    }
-    if any(not isinstance(value, CommentLine) for value in env.values.values()):
-        worker["env"] = Alias("env")
-    if single:
-        worker["recreate"] = Commented(True, "never two of it")
-    if detected.app.volumes:
-        worker["volumes"] = list(detected.app.volumes)
-    return worker
 
 
 def _dockerignore(app: App) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ftl.config.models.project import Dependency
 from ftl.deploy.apply.context import DeployContext, LocalResources
-from ftl.deploy.apply.images import drop_tags
+from ftl.deploy.apply.image_removal import drop_tags
 from ftl.deploy.plan.leftovers import leftovers
 from ftl.deploy.plan.steps import AmendRecords, DropTags, RemoveNetworks, RemoveVolumes, StopAndRemove
 from ftl.engine import labels

@@ -22,6 +22,7 @@ from ftl.config.models.field_types import (
 )
 from ftl.config.read import foreign_keys
 from ftl.config.read.interpolator import AlreadyReported
+from ftl.config.read.labels import hint_section, quoted, section_label, value_label
 from ftl.config.read.string_maps import StringMapReader
 from ftl.config.values.scalars import InvalidValue, shell_words
 from ftl.config.yaml.tree import MappingNode, Node, ScalarNode, SequenceNode, describe_kind, is_null
@@ -57,18 +58,6 @@ class ShortForm:
 _NO_SHORT_FORM = ShortForm()
 _WORD = Scalar("text", str)
 _COMMAND = Scalar("command", shell_words)
-
-
-_MAX_QUOTED = 80
-"""Characters of a value that a message quotes."""
-
-
-def quoted(text: str) -> str:
-    """Quote a value in a message.
-
-    Of a whole document pasted in the wrong place, only the beginning is quoted.
-    """
-    return f"`{text}`" if len(text) <= _MAX_QUOTED else f"`{text[:_MAX_QUOTED]}…`"
 
 
 class Reader:
@@ -134,7 +123,7 @@ class Reader:
         hint = f"its keys are {', '.join(keys_of(section))}"
         if isinstance(node, ScalarNode) and "name" in keys_of(section):
             hint = f"write `name: {node.text}`"
-        self.report(node.mark, f"{_section_label(path)} must be a mapping, not {describe_kind(node)}", hint)
+        self.report(node.mark, f"{section_label(path)} must be a mapping, not {describe_kind(node)}", hint)
         raise AlreadyReported
 
     def _reject_unknown(self, section: type[Any], mapping: MappingNode, path: KeyPath) -> set[str]:
@@ -143,8 +132,8 @@ class Reader:
         misspelt: set[str] = set()
         for name, entry in mapping.entries.items():
             if name not in known and not (name.startswith("x-") and not path):
-                hint, match = foreign_keys.advice(name, known, _hint_section(path))
-                of_section = f"of {_section_label(path)}" if path else "at the top of the file"
+                hint, match = foreign_keys.advice(name, known, hint_section(path))
+                of_section = f"of {section_label(path)}" if path else "at the top of the file"
                 self.report(entry.key, f"`{name}` is not a key {of_section}", hint)
                 misspelt |= {match} if match else set()
         return misspelt
@@ -170,7 +159,7 @@ class Reader:
         return values
 
     def _report_missing(self, name: str, mapping: MappingNode, path: KeyPath) -> None:
-        label = f"`{name}` of {_section_label(path)}" if path else f"`{name}`"
+        label = f"`{name}` of {section_label(path)}" if path else f"`{name}`"
         entry = mapping.entries.get(name)
         if entry is not None:
             self.report(entry.value.mark, f"{label} is empty")
@@ -194,7 +183,7 @@ class Reader:
 
     def _scalar(self, scalar: Scalar, node: Node, path: KeyPath, key: Key) -> Any:
         """Read a single value; None if it is empty and optional."""
-        label = _label(path)
+        label = value_label(path)
         text = self.interpolator.read(node, label)
         self.marks[path] = text.mark
         if not text.text and not key.required:
@@ -215,14 +204,14 @@ class Reader:
             self._report_no_list(item, node, path)
             raise AlreadyReported
         if key.required and not node.items:
-            self.report(node.mark, f"{_label(path)} is empty", "it needs at least one item")
+            self.report(node.mark, f"{value_label(path)} is empty", "it needs at least one item")
         values: list[Any] = []
         item_key = Key(item, key.description, required=True, sensitive=key.sensitive)
         for item_node in node.items:
             index = len(values)  # so that marks belong to the values, also behind one that is left out
             self.marks[(*path, index)] = item_node.mark
             if is_null(item_node):
-                self.report(item_node.mark, f"{_label(path)} has an empty item")
+                self.report(item_node.mark, f"{value_label(path)} has an empty item")
                 continue
             try:
                 values.append(self._value(item_key, item_node, (*path, index)))
@@ -236,10 +225,10 @@ class Reader:
             isinstance(node, MappingNode) and isinstance(item, Nested) and "name" in keys_of(item.section)
         )
         hint = f"write a list: `- name: {first}`" if by_name else f"write a list: `- {first}`"
-        self.report(node.mark, f"{_label(path)} must be a list, not {describe_kind(node)}", hint)
+        self.report(node.mark, f"{value_label(path)} must be a list, not {describe_kind(node)}", hint)
 
     def _string_map(self, node: Node, path: KeyPath) -> dict[str, str]:
-        reader = StringMapReader(self.interpolator, _label(path))
+        reader = StringMapReader(self.interpolator, value_label(path))
         reader.read(node)
         from_files = self.env_files.get(path, {})
         self.marks |= {(*path, name): file.mark for name, file in from_files.items() if file.mark is not None}
@@ -281,21 +270,3 @@ def _is_short(node: Node, key: Key) -> bool:
     return isinstance(node, ScalarNode) or (
         isinstance(node, SequenceNode) and isinstance(key.type, CommandLine)
     )
-
-
-def _label(path: KeyPath) -> str:
-    """Name a value in messages: by its key, or by that of the list that it is in."""
-    return str(next(step for step in reversed(path) if isinstance(step, str)))
-
-
-def _section_label(path: KeyPath) -> str:
-    """Name a section in messages: `build`, `services[0]`."""
-    if not path:
-        return "the file"
-    return f"{path[-2]}[{path[-1]}]" if isinstance(path[-1], int) else path[-1]
-
-
-def _hint_section(path: KeyPath) -> str:
-    """Name a section as `foreign_keys` does: "services", "container.health_check", "" for the top."""
-    names = [step for step in path if isinstance(step, str)]
-    return ".".join(names[1:] if len(names) > 1 and names[0] in ("services", "dependencies") else names)

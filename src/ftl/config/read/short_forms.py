@@ -21,7 +21,8 @@ from ftl.config.models.project import (
     Service,
 )
 from ftl.config.read.interpolator import AlreadyReported
-from ftl.config.read.reader import ShortForm, quoted
+from ftl.config.read.labels import quoted
+from ftl.config.read.reader import ShortForm
 from ftl.config.read.single_values import build_secret, dependency
 from ftl.config.values.scalars import InvalidValue, local_path
 from ftl.config.variables.env_file import Variable, parse_env_file

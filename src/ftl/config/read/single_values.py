@@ -6,7 +6,7 @@ import csv
 from typing import TYPE_CHECKING
 
 from ftl.config.read.interpolator import AlreadyReported
-from ftl.config.read.reader import quoted
+from ftl.config.read.labels import quoted
 from ftl.config.values.scalars import InvalidValue, image
 from ftl.config.yaml.tree import MappingEntry, MappingNode, Node, ScalarNode, SequenceNode
 from ftl.databases import PRESETS, Database, preset_environment

@@ -9,9 +9,8 @@ from ftl.aio import gather
 from ftl.deploy.apply.context import ResolvedImage, Traffic
 from ftl.deploy.apply.runners import Runners
 from ftl.deploy.plan.pins import digest_of, origin_digest, with_digest
-from ftl.deploy.plan.steps import BringImage, DropTags, PushPull, RemoveImages, SendImages, TagPulled
-from ftl.engine import labels
-from ftl.errors import EngineError, EngineUnavailable, FtlError, TransferFailed
+from ftl.deploy.plan.steps import BringImage, PushPull, SendImages, TagPulled
+from ftl.errors import EngineUnavailable, FtlError, TransferFailed
 from ftl.events import Note, PullProgress
 from ftl.image.registry.push_pull import pull, push
 from ftl.image.transfer import Urgency, warm_blob_cache
@@ -19,8 +18,6 @@ from ftl.references import repository
 from ftl.releases.record import loaded_by_ftl, pull_references
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
-
     from ftl.deploy.apply.context import DeployContext
     from ftl.engine.api import Engine
     from ftl.engine.values import Image
@@ -251,70 +248,6 @@ async def newest_image(context: DeployContext, reference: str) -> None:
     except TransferFailed as error:
         text = f"the server cannot pull {reference}, and uses the image that it has"
         context.emit(Note(f"{text}: {error.cause or error.message}"))
-
-
-@RUNNERS.runs(DropTags)
-async def drop_tags(context: DeployContext, step: DropTags) -> None:
-    """Untag old releases' images on both machines; a failure costs only disk space."""
-    if not step.here:
-        images = await gather(_known_image(context, tag) for tag in step.tags)
-        await _drop(context, context.engine, dict(zip(step.tags, images, strict=True)))
-    if step.here or not context.project.server.is_local:
-        with suppress(EngineUnavailable):  # no engine here, and no images
-            local = await context.resources.local_engine()
-            own = await _own_tags(local, context.project.name)
-            await _drop(context, local, {tag: own[tag] for tag in step.tags if tag in own}, digests=False)
-
-
-async def _known_image(context: DeployContext, tag: str) -> Image | None:
-    with suppress(EngineError):
-        return await context.engine.image(tag)
-    return None
-
-
-async def _drop(
-    context: DeployContext, engine: Engine, tags: Mapping[str, Image | None], *, digests: bool = True
-) -> None:
-    """Untag images. The last tag of each goes after its others: with it the engine removes the image.
-
-    Args:
-        context: Receives warnings.
-        engine: The engine that has the images.
-        tags: Tag -> image.
-        digests: Drop the digests of an image without tags, too: one that was pulled by digest would stay.
-    """
-    last = {image.id if image else tag: tag for tag, image in tags.items()}
-    others = tags.keys() - set(last.values())
-    await gather(_drop_tag(context, tag, engine.untag(tag)) for tag in tags if tag in others)
-    await gather(_drop_tag(context, tag, engine.untag(tag)) for tag in last.values())
-    images = {image.id: image for image in tags.values() if image is not None and digests}
-    left = [name for image in images.values() if set(image.tags) <= tags.keys() for name in image.digests]
-    await gather(_drop_tag(context, name, engine.untag(name)) for name in left)
-
-
-async def _drop_tag(context: DeployContext, tag: str, untagged: Awaitable[None]) -> None:
-    try:
-        await untagged
-    except EngineError as error:
-        context.emit(Note(f"the image {tag} could not be removed: {error.cause or error.message}", "warning"))
-
-
-async def _own_tags(engine: Engine, project: str) -> dict[str, Image]:
-    """Tags of a project's images by the engine's own list: the same tag may be another image on the server."""
-    images = await engine.images(labels={labels.PROJECT: project})
-    return {tag: image for image in images for tag in image.tags}
-
-
-@RUNNERS.runs(RemoveImages)
-async def remove_images(context: DeployContext, step: RemoveImages) -> None:
-    """Remove images without a tag; one that is in use after all stays."""
-    engine = await context.resources.local_engine() if step.here else context.engine
-
-    async def remove(image: str) -> None:
-        with suppress(EngineError):
-            await engine.untag(image)
-
-    await gather(remove(image) for image in step.images)
 
 
 async def _transfers(context: DeployContext) -> TransferQueue | None:

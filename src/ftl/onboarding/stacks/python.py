@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from ftl.onboarding.app import NO_MIGRATION, App, Command, Fact, Health, Migration, Worker
@@ -25,13 +24,6 @@ SYSTEM: Mapping[str, tuple[str, str]] = {
     "mysqlclient": ("gcc libc6-dev pkg-config libmariadb-dev", "libmariadb3"),
 }
 """Package -> Debian packages that it needs while it is built, and while it runs."""
-
-
-def django(folder: AppFolder) -> str | None:
-    """Evidence of a Django project."""
-    if folder.has("manage.py") and "django" in folder.read("manage.py").lower():
-        return "manage.py"
-    return None
 
 
 def fastapi(folder: AppFolder) -> str | None:
@@ -60,86 +52,6 @@ def _imported(folder: AppFolder, pattern: str) -> str | None:
     return f"{hit[0]} imports it" if hit and near else None
 
 
-def describe_django(folder: AppFolder, evidence: str) -> App:
-    """A Django project behind gunicorn, or uvicorn where it is asynchronous."""
-    used = packages(folder)
-    settings, text = _django_settings(folder)
-    module = re.search(r"WSGI_APPLICATION\s*=\s*[\"']([\w.]+)\.application", text)
-    site = module[1].partition(".")[0] if module else settings.partition("/")[0].removesuffix(".py") or "app"
-    asynchronous = bool(used & {"channels", "daphne"})
-    start: Command = (
-        ("uvicorn", "--host", ANY, "--port", str(PORT), f"{site}.asgi:application")
-        if asynchronous
-        else (
-            "gunicorn",
-            "--bind",
-            f"{ANY}:{PORT}",
-            "--workers",
-            "2",
-            module[1] if module else f"{site}.wsgi",
-        )
-    )
-    generated = re.search(r"using Django (\d+\.\d+)", text)
-    assumed = f"django~={generated[1]}.0" if generated else "django"
-    after: list[str] = []
-    facts: list[Fact] = []
-    todo: list[str] = []
-    env: dict[str, tuple[str, str]] = {}
-    volumes: dict[str, str] = {}
-    if re.search(r"^STATIC_ROOT\s*=", text, re.MULTILINE):
-        after.append("RUN python manage.py collectstatic --noinput")
-        facts.append(Fact("static files", "collectstatic", f"STATIC_ROOT in {settings}"))
-    else:
-        todo.append(
-            "set STATIC_ROOT (and use whitenoise): without it, static files are served while DEBUG is on only"
-        )
-    if "db.sqlite3" in text and "django.db.backends.sqlite3" in text:
-        after.append(
-            "# The SQLite file is on a volume: what is written into a container is gone with the next release.\n"
-            "RUN mkdir /data && chown app /data && ln -s /data/db.sqlite3 db.sqlite3"
-        )
-        volumes["data:/data"] = f"the SQLite file of {settings}"
-    health = found_health(folder)
-    hosts = re.search(r"^ALLOWED_HOSTS\s*=\s*(.*)", text, re.MULTILINE)
-    variable = re.search(r"[\"']([A-Z_]*ALLOWED_HOSTS?)[\"']", text[hosts.start() :][:300] if hosts else "")
-    if variable:
-        env[variable[1]] = ("@domain@", "ALLOWED_HOSTS, by the settings")
-        health = health if health.path else Health(None, f"{settings} names no page that is always there")
-    elif hosts and "*" not in hosts[1]:
-        todo.append(f"add your domain to ALLOWED_HOSTS in {settings}: Django answers 400 to other host names")
-        health = Health(None, "a page answers once ALLOWED_HOSTS has the domain")
-    if re.search(r"^DEBUG\s*=\s*True", text, re.MULTILINE):
-        todo.append(f"DEBUG is True in {settings}: turn it off before others can reach the site")
-    return _python_app(
-        folder,
-        "Django",
-        evidence,
-        start,
-        f"{'asgi' if asynchronous else 'wsgi'} application of {settings or 'the project'}",
-        assumed,
-        after=after,
-        health=health,
-        migration=("python manage.py migrate --noinput", "manage.py"),
-        env=env,
-        volumes=volumes,
-        facts=facts,
-        todo=todo,
-        ignored=("db.sqlite3*", "staticfiles"),
-        celery=site,
-    )
-
-
-def _django_settings(folder: AppFolder) -> tuple[str, str]:
-    named = re.search(r"DJANGO_SETTINGS_MODULE[\"'],\s*[\"']([\w.]+)", folder.read("manage.py"))
-    module = (named[1] if named else "settings").replace(".", "/")
-    for path in (f"{module}.py", f"{module}/__init__.py"):
-        if folder.has(path):
-            base = f"{module.rpartition('/')[0]}/base.py"
-            more = folder.read(base) if folder.has(base) else ""
-            return path, folder.read(path) + more
-    return "", ""
-
-
 def describe_fastapi(folder: AppFolder, evidence: str) -> App:
     """An ASGI app behind uvicorn."""
     target, reason = _target(
@@ -156,7 +68,7 @@ def describe_fastapi(folder: AppFolder, evidence: str) -> App:
         "--forwarded-allow-ips",
         "*",
     )
-    return _python_app(
+    return python_app(
         folder,
         "FastAPI",
         evidence,
@@ -179,7 +91,7 @@ def describe_flask(folder: AppFolder, evidence: str) -> App:
     if "flask-migrate" in packages(folder) and folder.has_folder("migrations"):
         module = target.partition("(")[0]
         migrations = (f"flask --app {module} db upgrade", "flask-migrate and migrations/")
-    return _python_app(
+    return python_app(
         folder, "Flask", evidence, start, reason, "flask", health=found_health(folder), migration=migrations
     )
 
@@ -187,7 +99,7 @@ def describe_flask(folder: AppFolder, evidence: str) -> App:
 def describe_any(folder: AppFolder, evidence: str) -> App:
     """A Python program without a framework that is known here."""
     main = folder.has("main.py", "app.py", "server.py", "bot.py", "run.py")
-    app = _python_app(
+    app = python_app(
         folder, "Python", evidence, ("python", main or "main.py"), main or "nothing names it", ""
     )
     return app if main else _unsure(app)
@@ -215,7 +127,7 @@ def _target(folder: AppFolder, pattern: str, otherwise: str) -> tuple[str, str]:
     return f"{module}:{variable}", f"`{match[0].strip().rstrip('(')}` in {file}"
 
 
-def _python_app(
+def python_app(
     folder: AppFolder,
     stack: str,
     evidence: str,
@@ -233,6 +145,7 @@ def _python_app(
     ignored: tuple[str, ...] = (),
     celery: str | None = None,
 ) -> App:
+    """An app in Python: its Dockerfile, server and workers."""
     used = packages(folder)
     version, version_reason = python_version(folder)
     server = start[0]

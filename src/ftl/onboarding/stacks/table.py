@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.onboarding.stacks import go, laravel, node, plain_files, python, rails, spring
+from ftl.onboarding.stacks import django, go, laravel, node, plain_files, python, rails, spring
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ class Stack:
 
 
 STACKS = (
-    Stack("Django", "Python", python.django, python.describe_django),
+    Stack("Django", "Python", django.django, django.describe_django),
     Stack("FastAPI", "Python", python.fastapi, python.describe_fastapi),
     Stack("Flask", "Python", python.flask, python.describe_flask),
     Stack("Rails", "Ruby", rails.rails, rails.describe_rails),

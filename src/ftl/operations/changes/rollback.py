@@ -12,19 +12,15 @@ from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.deploy.plan.desired.sources import BuiltImage
 from ftl.deploy.plan.planner import Inputs, make_plan
 from ftl.deploy.plan.records.recorded import live_project, recorded_images, recorded_project
 from ftl.deploy.request import DeployRequest, RestoredRelease
-from ftl.engine.local import local_url
 from ftl.errors import FtlError, UsageError
-from ftl.events import Note
 from ftl.figures import count
-from ftl.image.identity import content_id
 from ftl.operations.changes.change import open_change
-from ftl.operations.changes.rebuild import rebuilt_images
 from ftl.operations.changes.rollback_hosts import host_notes, refuse_uncovered, stored_certificate
-from ftl.operations.changes.rollback_target import choose, once_live, possible
+from ftl.operations.changes.rollback_images import images_here, rebuilt, refuse_missing
+from ftl.operations.changes.rollback_target import choose, once_live
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,6 +28,7 @@ if TYPE_CHECKING:
     from ftl.config import Dependency, Project, Server, Service
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.operation import Applied
+    from ftl.deploy.plan.desired.sources import BuiltImage
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.plan.records.recorded import RecordedImages
     from ftl.deploy.request import Author
@@ -92,10 +89,17 @@ async def rollback(request: RollbackRequest, machine: Machine, *, emit: Emit) ->
         observed = change.observed
         target = choose(observed, request.release)
         project = restored_project(observed, target, request)
-        local = await _images_here(observed, project, target)
+        local = await images_here(observed, project, target)
         gone = [name for name in recorded_images(observed, project, target).missing if name not in local]
         if gone and request.rebuild:
-            local |= await _rebuilt(request, project, target, gone, change.session.info.platform, emit)
+            local |= await rebuilt(
+                project,
+                target,
+                gone,
+                root=request.change.root,
+                platform=change.session.info.platform,
+                emit=emit,
+            )
         certificate = await stored_certificate(change.session.engine, observed)
         applied = await change.run(
             command_line(request, target),
@@ -140,7 +144,7 @@ def plan_rollback(
     project = restored_project(observed, target, request)
     refuse_uncovered(project, target, certificate)
     images = recorded_images(observed, project, target)
-    _refuse_missing(observed, target, [name for name in images.missing if name not in local])
+    refuse_missing(observed, target, [name for name in images.missing if name not in local])
     restored = RestoredRelease(target.release, hooks=request.hooks, hold=request.hold)
     as_deployed = DeployRequest(project, request.change.root, purpose=restored)
     source = replace(by, commit=target.commit, subject=target.subject, origin=target.origin)
@@ -201,64 +205,6 @@ def _moved(target: ReleaseRecord, why: str) -> UsageError:
         f"{target.release} cannot be restored beside the dependencies that run: {why}",
         cause="a rollback leaves dependencies and their data as they are",
         hint=f"`git checkout {commit}` and `ftl deploy` make the change in order" if commit else None,
-    )
-
-
-# --- images -------------------------------------------------------------------------------------------
-
-
-async def _images_here(observed: Observed, project: Project, target: ReleaseRecord) -> dict[str, BuiltImage]:
-    """Images that the server lost and this machine still has, with the same content."""
-    missing = recorded_images(observed, project, target).missing
-    if not missing or project.server.is_local:
-        return {}
-    from ftl.engine.api import Engine
-
-    images: dict[str, BuiltImage] = {}
-    with suppress(FtlError):  # no engine here
-        async with Engine(local_url(), name="this machine") as engine:
-            for name in missing:
-                entry = target.services.get(name)
-                image = await engine.image(entry.image) if entry is not None else None
-                if entry is not None and image is not None and content_id(image) == entry.content:
-                    images[name] = BuiltImage(image.id, entry.content)
-    return images
-
-
-async def _rebuilt(
-    request: RollbackRequest,
-    project: Project,
-    target: ReleaseRecord,
-    services: list[str],
-    platform: str,
-    emit: Emit,
-) -> dict[str, BuiltImage]:
-    """Build images that are gone from the release's commit.
-
-    Returns:
-        Service -> image; empty where the release has no commit, or FTL did not build one of the images.
-
-    Raises:
-        BuildFailed: As `rebuilt_images`.
-    """
-    ours = [one.name for one in project.services if one.name in services and one.build is not None]
-    if not target.commit or len(ours) < len(services):
-        return {}
-    if target.dirty:
-        emit(Note(f"{target.release} had uncommitted changes, which the images will not have", "warning"))
-    commit = target.commit.removesuffix("-dirty")
-    return await rebuilt_images(project, ours, commit, root=request.change.root, platform=platform, emit=emit)
-
-
-def _refuse_missing(observed: Observed, target: ReleaseRecord, missing: list[str]) -> None:
-    if not missing:
-        return
-    commit = (target.commit or "").removesuffix("-dirty")[:12]
-    build = f"; `ftl rollback {target.release} --rebuild` builds it from commit {commit}" if commit else ""
-    raise UsageError(
-        f"{target.release} cannot be restored: neither {observed.server} nor this machine has the image of "
-        f"{', '.join(missing)} any more",
-        hint=possible(observed, without=target.release) + build,
     )
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from ftl.config.models.project import Dependency, Server
 from ftl.deploy.apply.context import DeployContext, LocalResources
-from ftl.deploy.apply.images import bring_image, drop_tags, send_images
+from ftl.deploy.apply.image_removal import drop_tags
+from ftl.deploy.apply.images import bring_image, send_images
 from ftl.deploy.plan.steps import BringImage, DropTags, SendImages
 from ftl.deploy.plan.steps.images import OutgoingImage
 from ftl.host.fleet import Fleet

@@ -1,0 +1,81 @@
+"""Sections of a first ftl.yaml: the web service and the workers."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import TYPE_CHECKING
+
+from ftl.dataclass import dataclass
+from ftl.onboarding.yaml_text import Alias, Anchored, Commented, CommentLine
+
+if TYPE_CHECKING:
+    from ftl.onboarding.app import Command
+    from ftl.onboarding.detect import Detected
+
+
+@dataclass(slots=True)
+class Environment:
+    """Environment of the web service, and the secrets behind it."""
+
+    values: dict[str, object] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
+
+
+def web_section(detected: Detected, env: Environment, *, shared: bool) -> dict[str, object]:
+    """The web service of a detected app; its env has an anchor where workers share it."""
+    app = detected.app
+    web: dict[str, object] = {"name": "web" if app.port is not None or not app.workers else "app"}
+    web["build"] = Commented(
+        detected.context, f"{app.stack}: {app.evidence}" if app.evidence != app.stack else ""
+    )
+    if app.port is not None:
+        web["port"] = Commented(app.port, app.port_reason)
+        web["routes"] = [{"path": "/"}]
+        if app.health.path is not None:
+            web["health_check"] = {"path": Commented(app.health.path, app.health.reason)}
+        else:
+            web["#1"] = CommentLine(
+                f"Healthy once the port accepts a connection: {app.health.reason}. Better:"
+            )
+            web["#2"] = CommentLine("health_check:")
+            web["#3"] = CommentLine(
+                "  path: /healthz   # must respond with 2xx before a new release gets requests"
+            )
+    if env.values:
+        only_comments = all(isinstance(value, CommentLine) for value in env.values.values())
+        if only_comments:
+            web["#env"] = CommentLine("env:")
+            web |= {
+                f"#env{key}": CommentLine(f"  {value.text}")
+                for key, value in env.values.items()
+                if isinstance(value, CommentLine)
+            }
+        else:
+            web["env"] = Anchored("env", env.values) if shared else env.values
+    if app.hook is not None:
+        unsure = app.dockerfile is None
+        reason = f"{app.hook_reason}; in the new image, before it starts" + (
+            ": check that it has it" if unsure else ""
+        )
+        web["hooks"] = {"pre": Commented(app.hook, reason)}
+    if app.volumes:
+        web["volumes"] = [Commented(volume, reason) for volume, reason in app.volumes.items()]
+    return web
+
+
+def worker_section(
+    detected: Detected, name: str, command: Command, reason: str, env: Environment, *, single: bool
+) -> dict[str, object]:
+    """A worker: the image of the web service with another command."""
+    worker: dict[str, object] = {
+        "name": name,
+        "build": detected.context,
+        "command": Commented(command, reason),
+    }
+    if any(not isinstance(value, CommentLine) for value in env.values.values()):
+        worker["env"] = Alias("env")
+    if single:
+        worker["recreate"] = Commented(True, "never two of it")
+    if detected.app.volumes:
+        worker["volumes"] = list(detected.app.volumes)
+    return worker
