@@ -41,7 +41,7 @@ from tests.unit.deploy.world import (
     server,
     service,
 )
-from tests.unit.operations.test_rollback import released
+from tests.unit.operations.rollback_world import released
 
 if TYPE_CHECKING:
     from ftl.config import Project

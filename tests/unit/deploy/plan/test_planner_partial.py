@@ -1,0 +1,95 @@
+"""Plan of a part: services that the user did not name are left alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ftl.config.models.project import Route, Service
+from ftl.deploy.plan import steps as s
+from ftl.errors import UsageError
+from ftl.proxy.site import site_of
+from tests.unit.deploy.plan.data import DB, holding, volumes
+from tests.unit.deploy.world import (
+    actions,
+    container,
+    dependency,
+    plan,
+    project,
+    record,
+    server,
+    service,
+)
+
+
+def test_a_partial_deploy_starts_no_dependency_on_the_data_of_what_it_leaves() -> None:
+    """The service that gives its volume up is not one of those that are deployed."""
+    before = project(service("web"), service("old", volumes=("data:/data",)))
+    asked = project(service("web"), service("old"), dependencies=(volumes("db", "data"),))
+    running = [holding(one, "data") for one in container(before, "old", "r1")]
+    there = server(before, *container(before, "web", "r1"), *running, live={"web": "r1", "old": "r1"})
+    with pytest.raises(UsageError, match="db would start on the data of shop-old-r1"):
+        plan(asked, there, "sha256:two", only=("web",))
+
+
+def test_a_partial_deploy_sets_no_route_to_what_it_does_not_start() -> None:
+    """`fresh` was taken out and put back: a deploy of `web` alone leaves its path to `web`."""
+    asked = project(
+        service("web", routes=(Route(path="/"),)), service("fresh", routes=(Route(path="/fresh"),))
+    )
+    told = record("r1", web="r1", fresh="r1")
+    there = server(asked, *container(asked, "web", "r1"), live={"web": "r1"}, releases=(told,))
+    assert there.proxy is not None
+    site = site_of(asked, services=("web",), subnets=("172.30.0.0/16",))
+    there = replace(there, proxy=replace(there.proxy, sites={"shop": site}))
+    found = plan(asked, there, only=("web",))
+    assert not any(isinstance(step, s.ApplySite) and len(step.site.routes) > 1 for step in found.steps)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        service("api", port=9000),
+        service("api", port=None, routes=()),
+        service("api", protocol="h2c"),
+        service("api", routes=(Route(path="/other"),)),
+        None,
+    ],
+    ids=["port", "no port", "protocol", "route", "gone"],
+)
+def test_a_partial_deploy_leaves_the_routes_of_other_services(changed: Service | None) -> None:
+    """They run as they were deployed, on the port that they had; ftl.yaml may say otherwise by now."""
+    before = project(service("web"), service("api"))
+    running = (*container(before, "web", "r1"), *container(before, "api", "r1"))
+    there = server(before, *running, live={"web": "r1", "api": "r1"})
+    after = project(service("web"), *([changed] if changed is not None else []))
+    assert plan(after, there, only=("web",)).empty
+    sites = [
+        step.site
+        for step in plan(after, there, "sha256:two", only=("web",)).steps
+        if isinstance(step, s.ApplySite)
+    ]
+    assert sites == []
+
+
+def test_a_partial_deploy_replaces_no_dependency_and_keeps_the_rest_of_the_record() -> None:
+    """A dependency that changed in the file waits for a whole deploy, as does another service's definition."""
+    before = project(service("web"), service("api"), dependencies=(DB,))
+    after = project(
+        service("web"), service("api", env={"NEW": "x"}), dependencies=(replace(DB, env={"A": "b"}),)
+    )
+    told = replace(record("r1", web="r1", api="r1"), project=before.to_dict())
+    there = server(
+        before,
+        *container(before, "web", "r1"),
+        *container(before, "api", "r1"),
+        dependency(before, "db"),
+        live={"web": "r1", "api": "r1"},
+        releases=(told,),
+    )
+    found = plan(after, there, "sha256:two", only=("web",))
+    assert actions(found) == {"web": "replaced", "db": "unchanged"}
+    assert found.record is not None
+    sections = {one["name"]: one["env"] for one in found.record.project["services"]}  # type: ignore[attr-defined]
+    assert sections == {"web": {}, "api": {}}
