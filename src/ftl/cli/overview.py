@@ -40,6 +40,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "restore": "Restore a database from a backup.",
         "tunnels": "Forward the dependencies' ports to this machine.",
         "completion": "Complete commands, options and names in bash, zsh or fish.",
+        "upgrade": "Show how this FTL was installed, and the command that upgrades it.",
         "version": "Print the versions of FTL, Python and the server's engine.",
     },
     "Servers": {

@@ -1,0 +1,89 @@
+"""The way in which this FTL was installed, and the command that upgrades it."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from ftl.dataclass import dataclass
+from ftl.json_fields import parse_json
+
+PACKAGE = "ftl-deploy"
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """Method (`uv tool`, `pipx`, `homebrew`, `file`, `checkout`, `venv` or `system`), place, and how to upgrade.
+
+    `command` is an argument list, or empty where only a person can do it; `advice` is then a sentence.
+    """
+
+    method: str
+    path: Path
+    command: tuple[str, ...] = ()
+    advice: str = ""
+
+    @property
+    def next_step(self) -> str:
+        """The command as one types it, or the sentence."""
+        return shlex.join(self.command) if self.command else self.advice
+
+
+def this_installation() -> Installation:
+    """How the running FTL was installed, by what each installer leaves in its environment.
+
+    uv writes `uv-receipt.toml` into the environment of a tool, pipx `pipx_metadata.json`; Homebrew's environments
+    lie below `Cellar`; an editable installation has its folder in `direct_url.json` (PEP 610); PyInstaller sets
+    `sys.frozen`.
+    """
+    if getattr(sys, "frozen", False):
+        advice = "put the file of the new version in the place of this one"
+        return Installation("file", Path(sys.executable), advice=advice)
+    return installation(
+        Path(sys.prefix), editable_folder(recorded_origin()), in_environment=sys.prefix != sys.base_prefix
+    )
+
+
+def installation(prefix: Path, checkout: Path | None, *, in_environment: bool) -> Installation:
+    """How FTL was installed in the environment `prefix`; `checkout` is its source if it is editable."""
+    if checkout is not None:
+        return Installation("checkout", checkout, ("git", "-C", str(checkout), "pull"))
+    if (prefix / "uv-receipt.toml").is_file():
+        return Installation("uv tool", prefix, ("uv", "tool", "upgrade", PACKAGE))
+    if (prefix / "pipx_metadata.json").is_file():
+        return Installation("pipx", prefix, ("pipx", "upgrade", PACKAGE))
+    if "Cellar" in prefix.parts:
+        return Installation("homebrew", prefix, ("brew", "upgrade", PACKAGE))
+    if in_environment:
+        python = str(prefix / "bin" / "python")
+        if any(prefix.glob("lib/python3*/site-packages/pip")):
+            return Installation("venv", prefix, (python, "-m", "pip", "install", "--upgrade", PACKAGE))
+        return Installation(
+            "venv", prefix, ("uv", "pip", "install", "--python", python, "--upgrade", PACKAGE)
+        )
+    return Installation("system", prefix, advice="upgrade it with the package manager that installed it")
+
+
+def recorded_origin() -> str | None:
+    """Where the package came from, as its installer recorded it (PEP 610's direct_url.json)."""
+    try:
+        return distribution(PACKAGE).read_text("direct_url.json")
+    except PackageNotFoundError:
+        return None
+
+
+def editable_folder(origin: str | None) -> Path | None:
+    """The folder of the source, if the origin says that the installation is editable."""
+    try:
+        fields = parse_json(origin or "null")
+    except ValueError:
+        return None
+    if not isinstance(fields, dict) or not isinstance(url := fields.get("url"), str):
+        return None
+    details = fields.get("dir_info")
+    if not isinstance(details, dict) or details.get("editable") is not True:
+        return None
+    return Path(unquote(urlsplit(url).path))
