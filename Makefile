@@ -5,9 +5,10 @@ WORKERS ?= 2
 # Whoever is idle takes from the end of the others: without it one worker has all end-to-end tests
 PYTEST := $(PYTHON) -m pytest -n $(WORKERS) --dist worksteal
 SECONDS ?= 60
+DIST ?= dist
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-down test test-fast test-e2e test-nightly test-deps fuzz lint types layers format docs site picture lock hooks engine bench-switch bench-deploy bench-noop bench-setup bench-transfer bench-faults bench-operations bench-onboarding clean
+.PHONY: help venv demo demo-down test test-fast test-e2e test-nightly test-deps fuzz lint types layers format docs site package picture lock hooks engine bench-switch bench-deploy bench-noop bench-setup bench-transfer bench-faults bench-operations bench-onboarding clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -66,6 +67,9 @@ docs: venv ## Write the pages that are made from the program
 
 site: venv ## The documentation as static pages in build/site, with search (file:// is enough to read it)
 	$(PYTHON) -m tools.site
+
+package: venv ## The wheel and the source distribution, in dist/
+	.venv/bin/uv build --quiet --python $(PYTHON) --no-build-isolation --out-dir $(DIST)
 
 picture: demo ## Deploy once more on the demo's server, and draw the terminal as docs/deploy.svg
 	$(PYTHON) -m tools.picture

@@ -1,4 +1,4 @@
-"""Generator of docs/reference from the program itself: `python -m tools.reference`."""
+"""Generator of docs/reference and the manual page: `python -m tools.reference`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 import click
-from tools import reference_yaml
+from tools import manual, reference_yaml
 
 from ftl import events
 from ftl.cli.app import CommandGroup, cli
@@ -54,6 +54,7 @@ def pages() -> dict[Path, str]:
         FOLDER / "cli.md": "".join(_cli()),
         FOLDER / "events.md": "".join(_events()),
         FOLDER / "ftl-yaml.md": reference_yaml.page(),
+        manual.FILE: manual.page(),
     }
 
 

@@ -16,9 +16,9 @@ PACKAGE = "ftl-deploy"
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """Method (`uv tool`, `pipx`, `homebrew`, `file`, `checkout`, `venv` or `system`), place, and how to upgrade.
+    """Method, place and next step of an installation.
 
-    `command` is an argument list, or empty where only a person can do it; `advice` is then a sentence.
+    `method` is `uv tool`, `pipx`, `homebrew`, `file`, `checkout`, `venv` or `system`. `command` is an argument list, or empty where only a person can do it; `advice` is then a sentence.
     """
 
     method: str
@@ -33,7 +33,7 @@ class Installation:
 
 
 def this_installation() -> Installation:
-    """How the running FTL was installed, by what each installer leaves in its environment.
+    """Recognise the running FTL's installer by what it leaves in its environment.
 
     uv writes `uv-receipt.toml` into the environment of a tool, pipx `pipx_metadata.json`; Homebrew's environments
     lie below `Cellar`; an editable installation has its folder in `direct_url.json` (PEP 610); PyInstaller sets
@@ -48,7 +48,10 @@ def this_installation() -> Installation:
 
 
 def installation(prefix: Path, checkout: Path | None, *, in_environment: bool) -> Installation:
-    """How FTL was installed in the environment `prefix`; `checkout` is its source if it is editable."""
+    """Recognise the installer of the environment `prefix`.
+
+    `checkout` is the source of an editable installation.
+    """
     if checkout is not None:
         return Installation("checkout", checkout, ("git", "-C", str(checkout), "pull"))
     if (prefix / "uv-receipt.toml").is_file():
@@ -68,7 +71,7 @@ def installation(prefix: Path, checkout: Path | None, *, in_environment: bool) -
 
 
 def recorded_origin() -> str | None:
-    """Where the package came from, as its installer recorded it (PEP 610's direct_url.json)."""
+    """The package's origin, as its installer recorded it (PEP 610's direct_url.json)."""
     try:
         return distribution(PACKAGE).read_text("direct_url.json")
     except PackageNotFoundError:
