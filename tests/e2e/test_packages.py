@@ -1,4 +1,4 @@
-"""FTL as users install it: the wheel and the source distribution, in environments of their own."""
+"""FTL as users install it: the wheel and the source distribution."""
 
 from __future__ import annotations
 
@@ -91,6 +91,7 @@ def test_uv_installs_the_wheel_as_a_tool(built: Path, home: dict[str, str], tmp_
     assert "upgrade: uv tool upgrade ftl-deploy" in said
 
 
+@pytest.mark.nightly
 def test_pipx_installs_the_source(built: Path, home: dict[str, str], tmp_path: Path) -> None:
     """`pipx install` builds the source distribution; its manual page is where `man` looks."""
     (source,) = built.glob("*.tar.gz")

@@ -18,7 +18,8 @@ PACKAGE = "ftl-deploy"
 class Installation:
     """Method, place and next step of an installation.
 
-    `method` is `uv tool`, `pipx`, `homebrew`, `file`, `checkout`, `venv` or `system`. `command` is an argument list, or empty where only a person can do it; `advice` is then a sentence.
+    `method` is `uv tool`, `pipx`, `homebrew`, `file`, `checkout`, `venv` or `system`. `command` is an
+    argument list, or empty where only a person can do it; `advice` is then a sentence.
     """
 
     method: str
