@@ -71,6 +71,20 @@ def test_a_new_file_is_encrypted_for_our_own_ssh_key(home: Path, kind: str) -> N
     assert recipient_types(encrypted) == (f"ssh-{kind}",)
 
 
+def test_a_change_behind_a_link_is_one_of_the_shared_file(home: Path) -> None:
+    """The link stays a link: others who share the file read the new value."""
+    ssh_key(home / ".ssh" / "id_ed25519")
+    file = age_file(home)
+    shared = home / "shared.age"
+    file.write("A: old\n")
+    file.path.rename(shared)
+    file.path.symlink_to("../shared.age")
+    file.write("A: new\n")
+    assert file.path.is_symlink()
+    assert file.path.read_bytes() == shared.read_bytes()
+    assert file.read().text == "A: new\n"
+
+
 def test_the_values_are_those_of_the_secrets_that_name_the_file(home: Path) -> None:
     """`key` is the name in the file; quotes, blocks and words that look like numbers are texts."""
     ssh_key(home / ".ssh" / "id_ed25519")

@@ -162,7 +162,11 @@ class AgeFile:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write a file under another name, and give it its name when it is whole."""
+    """Write a file under another name, and give it its name when it is whole.
+
+    Behind a symbolic link it is the link's target that is written: other projects may share it.
+    """
+    path = path.resolve()
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
