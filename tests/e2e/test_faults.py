@@ -25,7 +25,7 @@ def faults(*numbers: str) -> dict[str, object]:
 @pytest.mark.timeout(900)
 def test_a_killed_deploy_under_load_costs_nothing(engine: str) -> None:
     """No request fails, and the next deploy leaves the same objects as an undisturbed one."""
-    summary = faults("--kills=1")
+    summary = faults("--kills=1", "--commands=deploy")
     assert summary["kills"] == 1
     assert summary["requests"]
     assert (summary["failed"], summary["site_lost"], summary["leftovers"]) == (0, 0, 0)
