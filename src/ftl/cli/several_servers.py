@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ftl.cli.options import Options
     from ftl.config import Project
 
-ALL = ("build", "config", "secrets list", "setup", "validate")
+ALL = ("build", "config", "doctor", "secrets list", "setup", "validate")
 """Commands that know several servers."""
 
 ONE = ("audit", "exec", "jobs", "logs", "releases", "status", "tunnels", "version")

@@ -30,7 +30,8 @@ def command(options: Options) -> None:
 
     Checks the tools and keys on this machine, the server and its Docker, the server's ports that can be reached
     from outside, the domains, the certificates and the logins to registries. Nothing is changed. Each problem comes
-    with its fix. Without an ftl.yaml (and without --server) only this machine is checked.
+    with its fix. With `servers`, all of them are checked, or the one of --server, and the cluster that they are.
+    Without an ftl.yaml (and without --server) only this machine is checked.
 
     The exit code is 1 when something would break a deploy or keep visitors away, and 3 when the server cannot
     be reached.
@@ -39,7 +40,13 @@ def command(options: Options) -> None:
     async def work(_: Emit) -> Report:
         from ftl.server.doctor import run_checks
 
-        report = await run_checks(_request(options))
+        request = _request(options)
+        if request.project is not None and request.project.is_cluster and options.server is None:
+            from ftl.server.cluster.doctor import check_cluster
+
+            report = await check_cluster(request.project, request.root)
+        else:
+            report = await run_checks(request)
         _show(report, options)
         _raise_if_bad(report)
         return report

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ftl.server.setup.plan.firewall import allowed, firewall_conf, left_alone
-from ftl.server.setup.ports import WEB
+from ftl.server.setup.plan.firewall import allowed, firewall_conf, left_alone, peers
+from ftl.server.setup.ports import SWARM, WEB
 
 SSH = (22, "tcp")
 
@@ -23,3 +23,12 @@ def test_a_port_that_is_open_to_everybody_is_not_left_to_other_rules() -> None:
     conf = firewall_conf(None, [*WEB, SSH], left=[SSH], owner="own")
     assert SSH in allowed(conf)
     assert left_alone(conf) == ()
+
+
+def test_the_ports_of_a_cluster_are_open_to_its_servers_alone() -> None:
+    """With other servers the ports are not left to other rules; without them they stay as they were."""
+    others = [("10.0.0.2", "shop"), ("fd00::2", "blog")]
+    conf = firewall_conf(None, WEB, left=[SSH, *SWARM], owner="own", peers=others)
+    assert left_alone(conf) == (SSH,)
+    assert peers(conf) == tuple(others)
+    assert left_alone(firewall_conf(None, WEB, left=[SSH, *SWARM], owner="own")) == (SSH, *SWARM)

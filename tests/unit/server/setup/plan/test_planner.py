@@ -10,7 +10,7 @@ from ftl.errors import FtlError, UsageError
 from ftl.server.setup.observe.state import DeployAccount, ObservedServer, RunningEngine
 from ftl.server.setup.plan import firewall, steps
 from ftl.server.setup.plan.planner import make_plan
-from ftl.server.setup.ports import WEB
+from ftl.server.setup.ports import SWARM, WEB
 from ftl.server.setup.request import SetupRequest
 from tests.unit.server.setup.world import BARE, BOOKWORM, KEY, READY
 
@@ -286,3 +286,28 @@ def test_every_argument_is_one_line(step: steps.SetupStep) -> None:
     """The root shell reads a step's arguments line by line."""
     assert not any("\n" in argument for argument in step.arguments)
     assert step.text
+
+
+def test_a_server_of_a_cluster_loses_live_restore() -> None:
+    """An engine with it cannot be in a Swarm; it is reloaded, so that its containers run on."""
+    request = replace(REQUEST, cluster="shop", peers=("10.0.0.2",))
+    step = next(
+        step
+        for step in make_plan(request, READY, server="shop").steps
+        if isinstance(step, steps.DisableLiveRestore)
+    )
+    assert b'"live-restore": false' in step.content
+
+
+def test_other_servers_are_let_through_ufw_once() -> None:
+    """Rules for each of the other servers are added, and not again; another project's servers stay."""
+    request = replace(REQUEST, cluster="shop", peers=("10.0.0.2",))
+    other = firewall.firewall_conf(READY.firewall.conf, WEB, owner="ufw", peers=[("10.0.0.9", "blog")])
+    with_ufw = replace(READY, ufw_rules=(), firewall=replace(READY.firewall, conf=other))
+    made = make_plan(request, with_ufw, server="shop").steps
+    assert steps.AllowPeersInUfw(("10.0.0.2",)) in made
+    applied = next(step for step in made if isinstance(step, steps.ApplyFirewall))
+    assert firewall.peers(applied.conf) == (("10.0.0.9", "blog"), ("10.0.0.2", "shop"))
+    rules = tuple(f"ufw allow from 10.0.0.2 to any port {port} proto {kind}" for port, kind in SWARM)
+    made = make_plan(request, replace(with_ufw, ufw_rules=rules), server="shop").steps
+    assert not any(isinstance(step, steps.AllowPeersInUfw) for step in made)

@@ -1,0 +1,123 @@
+"""`ftl doctor` for several servers: each by itself, and the cluster that they are."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ftl.aio import gather
+from ftl.engine import labels
+from ftl.errors import FtlError
+from ftl.host.session import open_session
+from ftl.proxy.names import overlay_network
+from ftl.server.cluster.members import generation
+from ftl.server.doctor.finding import Finding, Level
+from ftl.server.doctor.report import DoctorRequest, Report, run_checks
+from ftl.ssh.machine import machine_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from ftl.config import Project, Server
+    from ftl.engine.swarm import SwarmNode, SwarmState
+    from ftl.host.session import Session
+
+
+async def check_cluster(project: Project, root: Path) -> Report:
+    """Check all servers side by side, then the cluster; nothing is changed.
+
+    What is about this machine, the domains and the registries is reported once.
+    """
+    reports = await gather(
+        run_checks(DoctorRequest(replace(project, server=server), server, root)) for server in project.servers
+    )
+    findings: dict[Finding, None] = {}
+    for server, report in zip(project.servers, reports, strict=True):
+        for finding in report.findings:
+            named = replace(finding, name=f"{server.host}: {finding.name}")
+            findings[named if finding.area == "there" else finding] = None
+    cluster = await _cluster(project)
+    last = [finding for finding in findings if finding.area not in ("here", "there")]
+    first = [finding for finding in findings if finding.area in ("here", "there")]
+    first.sort(key=lambda finding: finding.area)  # "here" before "there"; otherwise in their order
+    unreachable = next((report.unreachable for report in reports if report.unreachable is not None), None)
+    return Report((*first, *cluster, *last), unreachable)
+
+
+async def _cluster(project: Project) -> list[Finding]:
+    async with AsyncExitStack() as stack:
+        opened = await gather(_open(stack, server) for server in project.servers)
+        sessions = {session.name: session for session in opened if session is not None}
+        states = dict(
+            zip(sessions, await gather(each.engine.swarm.state() for each in sessions.values()), strict=True)
+        )
+        leading = [host for host, state in states.items() if state.has_leader]
+        nodes: list[SwarmNode] = []
+        has_network = False
+        if leading:
+            engine = sessions[max(leading, key=lambda host: generation(states[host]))].engine
+            nodes = await engine.swarm.nodes()
+            has_network = any(one.name == overlay_network(project.name) for one in await engine.networks())
+    return list(judge(project.name, states, nodes, has_network=has_network))
+
+
+async def _open(stack: AsyncExitStack, server: Server) -> Session | None:
+    """A session; None where there is none, which the checks of that server report."""
+    try:
+        return await stack.enter_async_context(open_session(machine_of(server, keep=False)))
+    except FtlError:
+        return None
+
+
+def judge(
+    project: str, states: Mapping[str, SwarmState], nodes: Sequence[SwarmNode], *, has_network: bool
+) -> Iterator[Finding]:
+    """The findings about the cluster.
+
+    Args:
+        project: The project's name.
+        states: Of the servers that can be reached: what their engines say about their membership.
+        nodes: What the managers see; empty without a leader.
+        has_network: Whether the project's network exists.
+    """
+    known = {node.id: node for node in nodes}
+    setup = "`ftl setup` makes the servers one cluster"
+    members = [host for host, state in states.items() if state.is_member]
+    if not members:
+        if states:
+            yield _finding("problem", "the servers are not one cluster yet", setup)
+        return
+    if not nodes:
+        words = next((state.error for state in states.values() if state.error), "")
+        what = "the cluster has no majority of managers: what runs, runs on, and nothing can be changed"
+        fix = "bring the other managers back; if they are lost for good: `ftl setup --recover`"
+        yield _finding("problem", f"{what} ({words})" if words else what, fix)
+        return
+    for host, state in states.items():
+        if state.node not in known:
+            yield _finding("problem", f"{host} is not in the cluster", setup)
+    for node in nodes:
+        name = node.labels.get(labels.node_host(project), "")
+        if name and node.state != "ready":
+            fix = f"see `systemctl status docker` on {name}, and its network to the others"
+            yield _finding("problem", f"{name} is {node.state}, as the managers see it", fix)
+        elif name and node.availability != "active":
+            yield _finding("warning", f"{name} is drained: nothing is placed on it", None)
+    managers = [node for node in nodes if node.role == "manager"]
+    reachable = sum(node.is_reachable for node in managers)
+    text = f"{reachable} of {len(managers)} managers can be reached"
+    spare = reachable - (len(managers) // 2 + 1)
+    if len(managers) > 1 and spare < 1:
+        yield _finding(
+            "warning", f"{text}: with one less, nothing can be changed", "bring the missing one back"
+        )
+    else:
+        yield _finding("ok", text, None)
+    if not has_network:
+        yield _finding("problem", f"{project} has no network across the servers", setup)
+
+
+def _finding(level: Level, what: str, fix: str | None) -> Finding:
+    return Finding("there", "cluster", level, what, fix)

@@ -1,0 +1,53 @@
+"""What doctor finds about a cluster."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ftl.engine.swarm import SwarmNode, SwarmState
+from ftl.server.cluster.doctor import judge
+
+from .world import PROJECT, in_cluster, servers
+
+
+def levels(
+    states: dict[str, SwarmState], nodes: list[SwarmNode], *, has_network: bool = True
+) -> list[tuple[str, str]]:
+    """Level and sentence of each finding."""
+    return [(each.level, each.what) for each in judge(PROJECT, states, nodes, has_network=has_network)]
+
+
+def test_a_cluster_as_it_should_be() -> None:
+    """All managers are reachable, and the network is there."""
+    members, nodes = in_cluster(servers(3), 3)
+    states = {member.host: member.swarm for member in members}
+    assert levels(states, nodes) == [("ok", "3 of 3 managers can be reached")]
+
+
+def test_a_lost_server_and_a_missing_network() -> None:
+    """A server that is down is a problem, and the last spare manager a warning."""
+    members, nodes = in_cluster(servers(3), 3)
+    states = {member.host: member.swarm for member in members[:2]}
+    nodes[2] = replace(nodes[2], state="down", is_reachable=False)
+    assert levels(states, nodes, has_network=False) == [
+        ("problem", "c is down, as the managers see it"),
+        ("warning", "2 of 3 managers can be reached: with one less, nothing can be changed"),
+        ("problem", "shop has no network across the servers"),
+    ]
+
+
+def test_servers_that_are_no_cluster() -> None:
+    """Before the first setup there is one finding; a cluster without a majority is explained."""
+    assert levels({"a": SwarmState()}, []) == [("problem", "the servers are not one cluster yet")]
+    lost = SwarmState(state="active", node="a", is_manager=True, error="no leader")
+    ((level, text),) = levels({"a": lost}, [])
+    assert level == "problem"
+    assert "no majority of managers" in text
+    assert levels({}, []) == []
+
+
+def test_a_server_that_did_not_join() -> None:
+    """It is in the file, and not in the cluster."""
+    members, nodes = in_cluster(servers(2), 1)
+    states = {members[0].host: members[0].swarm, "b": SwarmState()}
+    assert levels(states, nodes[:1])[0] == ("problem", "b is not in the cluster")
