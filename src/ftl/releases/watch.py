@@ -59,10 +59,6 @@ class ReleaseWatch:
         """The watch as it is stored when it begins."""
         return f'{self.head()}, "outcome": "{self.outcome}"}}\n'.encode()
 
-    def is_under_way(self, now: float) -> bool:
-        """Whether the server is at it, as far as its time tells."""
-        return self.outcome == "watching" and now < self.until + GRACE_SECONDS
-
 
 _OUTCOMES: dict[str, WatchOutcome] = {outcome: outcome for outcome in get_args(WatchOutcome)}
 

@@ -15,12 +15,13 @@ from ftl.engine.tarball import tar_archive
 from ftl.engine.values import ContainerSpec, Mount, Publish
 from ftl.errors import EngineError
 from ftl.host.session import Session
-from ftl.operations.views.status import UNREACHED, LiveRelease, Status, Unit, status
+from ftl.operations.views.status import UNREACHED, LiveRelease, Status, Unit, WatchStatus, status
 from ftl.proxy.names import release_alias
-from ftl.releases.store import ensure_store, write_record
+from ftl.releases.store import ensure_store, write_record, write_watch
+from ftl.releases.watch import ReleaseWatch
 from tests.support.clock import run
 from tests.support.fake_engine import Behavior, FakeEngine
-from tests.support.fake_machine import FakeMachine
+from tests.support.fake_machine import Answer, FakeMachine
 from tests.unit.deploy.world import project, record, service
 from tests.unit.health.stage import OK
 from tests.unit.operations.stage import add
@@ -452,5 +453,24 @@ def test_a_container_that_exits_again_and_again_is_not_healthy_between_two_exits
             unit = (await server.units(project(WEB)))["web", "r1"]
             assert (unit.running, unit.healthy) == (2, False)
             assert unit.health == "it exits: restarted 4 times, 2 minutes ago"
+
+    run(work())
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_a_watch_is_shown_and_whether_the_server_still_keeps_it(runs: bool) -> None:
+    """The script on the server is looked for: after a reboot nothing watches any more."""
+
+    async def work() -> None:
+        async with Server() as server:
+            await server.web("shop-web-r1")
+            await server.web("shop-web-r2", "r2")
+            await ensure_store(server.engine, "shop-web:r1")
+            await write_record(server.engine, "shop", record("r1", "live", web="r1"))
+            await write_record(server.engine, "shop", record("r2", "live", web="r2"))
+            await write_watch(server.engine, "shop", ReleaseWatch("r2", "r1", "ann@laptop", 1767322800.0))
+            server.machine.answer("ftl-status", "shop", "r2", answer=Answer(0 if runs else 1))
+            found = await server.status(project(replace(WEB, replicas=1)))
+        assert found.watch == WatchStatus("r2", "r1", "2026-01-02T03:00:00Z", interrupted=not runs)
 
     run(work())

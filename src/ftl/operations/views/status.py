@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +14,7 @@ from ftl.engine import labels
 from ftl.figures import utc
 from ftl.host.jobs import job_states
 from ftl.operations.views.container_health import check_containers, health_spec
+from ftl.programs import program
 from ftl.releases.record import release_number
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class WatchStatus:
     Attributes:
         before: The release that it goes back to.
         until: When it ends: RFC 3339.
-        interrupted: It should have ended by now, but the server was restarted meanwhile.
+        interrupted: Nothing watches any more: the server was restarted meanwhile.
     """
 
     release: str
@@ -224,17 +224,22 @@ async def status(project: Project, session: Session, ahead: Look | None = None) 
         urls=urls(project),
         hold=observed.hold.reason if observed.hold is not None else None,
         maintenance=observed.site is not None and observed.site.maintenance is not None,
-        watch=_watch(observed, time.time()),
+        watch=await _watch(session, observed),
     )
 
 
-def _watch(observed: Observed, now: float) -> WatchStatus | None:
-    """The watch of the live release, while the containers of the one before are there."""
+async def _watch(session: Session, observed: Observed) -> WatchStatus | None:
+    """The watch of the live release, while the containers of the one before are there.
+
+    The script on the server is looked for: a reboot ends it.
+    """
     watch = observed.watches.get(f"r{observed.live_number}")
     stay = watch is not None and any(one.labels[labels.RELEASE] == watch.before for one in observed.services)
     if watch is None or watch.outcome != "watching" or not stay:
         return None
-    return WatchStatus(watch.release, watch.before, utc(watch.until), not watch.is_under_way(now))
+    script = program(__package__, "watch_runs.sh")
+    done = await session.machine.run(["sh", "-c", script, "ftl-status", observed.project, watch.release])
+    return WatchStatus(watch.release, watch.before, utc(watch.until), interrupted=done.exit_code != 0)
 
 
 def _live(observed: Observed) -> LiveRelease | None:
