@@ -200,7 +200,7 @@ def _audited(plan: Plan, operation: Operation, context: DeployContext) -> Abstra
 
 
 async def _apply(plan: Plan, operation: Operation, context: DeployContext) -> None:
-    """Execute the plan; a failure is told with what holds now, and goes into the release's record."""
+    """Execute the plan; a failure is reported with what holds now, and goes into the release's record."""
     executor = Executor(plan, operation.runners, context)
     try:
         await executor.run()

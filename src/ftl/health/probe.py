@@ -64,7 +64,7 @@ async def probe(engine: Engine, machine: Machine, state: ContainerState, spec: H
     """Check a running container once.
 
     Docker's own health check must pass too where ftl.yaml sets one, and in a dependency also if its image does. Its
-    first result may take half a minute: for a service, an image's own check is told of and holds up no deploy.
+    first result may take half a minute: for a service, an image's own check is reported and holds up no deploy.
 
     Args:
         engine: The server's engine.

@@ -1,7 +1,7 @@
 """Swap of two containers as one action of the server, which ends in either state without us.
 
 Between two calls of ours anything may happen to us: a `kill -9`, a cable that is pulled. A database that was stopped
-and not yet replaced would stay down until the next deploy. So the server is told once, and does all of it with its
+and not yet replaced would stay down until the next deploy. So the server gets one command, and does all of it with its
 own docker command.
 """
 

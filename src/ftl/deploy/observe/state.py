@@ -177,11 +177,11 @@ class Observed:
 
         A release that a record calls started or failed was never live.
         """
-        told = {record.release for record in self.releases}
+        recorded = {record.release for record in self.releases}
         states: dict[str, list[bool]] = {}
         for one in self.containers_of(service):
             release = one.labels[labels.RELEASE]
-            if release not in told:
+            if release not in recorded:
                 states.setdefault(release, []).append(one.state == "running")
         running = [release for release, runs in states.items() if any(runs)]
         return max(running, key=lambda one: (all(states[one]), release_number(one)), default=None)

@@ -39,7 +39,7 @@ class ArchivePacker:
         images: The tag to load an image under -> the image.
         needed: The diffIDs of the layers that must be in the archive.
         cached: Layers in the server's cache, which need not be sent.
-        meter: Is told which layers begin and end.
+        meter: Records which layers begin and end.
         free: Bytes free where the server's engine keeps its images; None if unknown.
         server: The server's name in errors.
         store: The image store of the server's engine.

@@ -107,7 +107,7 @@ async def _probe(engine: Engine, machine: Machine, container: Container, spec: H
 
 
 def _health(result: ProbeResult) -> str:
-    """Result of a probe in words; an image's own check is told of where it fails."""
+    """Result of a probe in words; an image's own check is named where it fails."""
     if not result.ok:
         return result.text
     return f"healthy ({result.note})" if result.note else "healthy"
