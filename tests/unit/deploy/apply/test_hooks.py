@@ -84,7 +84,11 @@ def test_a_local_hook_that_never_ends_is_killed_with_its_children(
     assert caught.value.details == ("up",)
     assert time.monotonic() - began < 30
     for pid in (tmp_path / "pids").read_text().split():
-        assert not Path(f"/proc/{pid}").exists() or _is_zombie(int(pid))
+        while Path(f"/proc/{pid}").exists() and not _is_zombie(
+            int(pid)
+        ):  # a busy machine kills when it gets to it
+            assert time.monotonic() - began < 30
+            time.sleep(0.05)
 
 
 def _is_zombie(pid: int) -> bool:
