@@ -1,8 +1,8 @@
 """Frozen dataclasses that are cheap to define: one generated method each, in place of six.
 
 A command defines more than a hundred of them before it does anything. The standard decorator compiles six methods for
-each frozen one, which took a quarter of the processor time of `ftl status`. Here only `__init__` is compiled, and all
-classes share the others.
+each frozen one, which took a quarter of the processor time of `ftl status`. Here only `__init__` is compiled, when the
+first object of the class is made, and all classes share the others.
 """
 
 from __future__ import annotations
@@ -33,13 +33,43 @@ else:
             return dataclasses.dataclass(frozen=frozen, slots=slots, eq=eq, kw_only=kw_only)
 
         def define(plain: type) -> type:
-            made = dataclasses.dataclass(slots=True, eq=False, repr=False, kw_only=kw_only)(plain)
+            namespace = dict(
+                plain.__dict__
+            )  # from the class itself the decorator takes default factories out
+            made = dataclasses.dataclass(slots=True, init=False, eq=False, repr=False, kw_only=kw_only)(plain)
             for name, method in (_SHARED | _BY_VALUE if eq else _SHARED).items():
-                if name not in plain.__dict__:
+                if name not in namespace:
                     setattr(made, name, method)
+            if "__init__" not in namespace:
+                made.__init__ = _compiled_at_first_use(made, plain, namespace, kw_only=kw_only)
             return made
 
         return define
+
+
+def _compiled_at_first_use(
+    made: Any, plain: type, namespace: dict[str, Any], *, kw_only: bool
+) -> Callable[..., None]:
+    """An `__init__` that puts the standard decorator's in its place: compiling that takes 130 of 180 microseconds.
+
+    Args:
+        made: The dataclass.
+        plain: The class that was decorated.
+        namespace: Its attributes before that.
+        kw_only: As for the decorator.
+    """
+
+    def compile_and_call(self: object, *args: Any, **values: Any) -> None:
+        if made.__init__ is compile_and_call:
+            copied = {
+                name: each for name, each in namespace.items() if name not in ("__dict__", "__weakref__")
+            }
+            twin: Any = type(plain.__name__, plain.__bases__, copied)
+            twin.__qualname__ = plain.__qualname__  # for messages about wrong arguments
+            made.__init__ = dataclasses.dataclass(eq=False, repr=False, kw_only=kw_only)(twin).__init__
+        made.__init__(self, *args, **values)
+
+    return compile_and_call
 
 
 def _set_once(self: object, name: str, value: object) -> None:

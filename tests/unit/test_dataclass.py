@@ -102,8 +102,37 @@ def test_the_tools_of_the_standard_library_work() -> None:
     assert (Point.__match_args__, hasattr(point, "__dict__")) == (("x", "y", "notes"), False)
 
 
-def test_definition_compiles_one_method() -> None:
-    """Defining a frozen class generates `__init__` alone, which is what makes commands start quickly."""
+def test_default_factories_and_wrong_arguments() -> None:
+    """Each object has a list of its own, and a wrong call names the class, also if it is the first one."""
+
+    @dataclass(frozen=True, slots=True)
+    class Basket:
+        owner: str
+        items: list[str] = field(default_factory=list)
+
+    with pytest.raises(
+        TypeError, match=r"Basket.__init__\(\) missing 1 required positional argument: 'owner'"
+    ):
+        Basket()  # type: ignore[call-arg]
+    assert Basket("ann").items is not Basket("ann").items
+    assert Basket("ann", items=["x"]) == Basket("ann", ["x"])
+
+
+def test_a_plain_subclass_inherits_the_initialiser() -> None:
+    """It works whether or not an object of the dataclass was made before."""
+
+    @dataclass(frozen=True, slots=True)
+    class Base:
+        x: int
+
+    class Sub(Base):
+        pass
+
+    assert (Sub(1).x, Base(2).x, Sub(3).x) == (1, 2, 3)
+
+
+def test_the_first_object_compiles_the_only_method() -> None:
+    """Defining a frozen class compiles nothing, its first object `__init__` alone: so commands start quickly."""
     code = (
         "import dataclasses\n"
         "generated, create = [], dataclasses._create_fn\n"
@@ -111,9 +140,11 @@ def test_definition_compiles_one_method() -> None:
         "from ftl.dataclass import dataclass\n"
         "@dataclass(frozen=True, slots=True)\n"
         "class A:\n    x: int\n"
+        "print(*generated, 'defined')\n"
+        "A(1), A(2)\n"
         "print(*generated)"
     )
     if not hasattr(dataclasses, "_create_fn"):
         pytest.skip("this Python generates methods in another way")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["__init__"]
+    assert done.stdout.split() == ["defined", "__init__"]
