@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ftl.server.sandbox import SandboxAddress
     from ftl.ssh.machine import Machine
 
-_ADDRESS = re.compile(
+_ADDRESS = (
     r"(?:ssh://)?"
     r"(?:(?P<user>[^@:/\s-][^@:/\s]*)@)?"
     r"(?:\[(?P<v6>[0-9A-Fa-f:.%]+)\]|(?P<host>[^@:/\s\[\]-][^@:/\s\[\]]*))"
@@ -80,7 +80,7 @@ def parse(text: str) -> Server:
     Raises:
         UsageError: It is none of these.
     """
-    match = _ADDRESS.fullmatch(text)
+    match = re.fullmatch(_ADDRESS, text)
     if match is None:
         raise UsageError(
             f"`{text}` is not a server", hint="write HOST, USER@HOST, HOST:PORT or ssh://USER@HOST:PORT"

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _STOP_GRACE = 30.0
 
 # Timestamps: the engine writes RFC 3339 with nanoseconds, and reads seconds since 1970.
-_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:\d\d)")
+_RFC3339 = r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:\d\d)"
 
 
 async def listed(client: Client, labels: Mapping[str, str] | None) -> list[Container]:
@@ -202,7 +202,7 @@ def unix_time(stamp: str) -> str:
     Raises:
         UsageError: It is not a timestamp.
     """
-    match = _RFC3339.fullmatch(stamp)
+    match = re.fullmatch(_RFC3339, stamp)
     if match is None:
         raise UsageError(f"`{stamp}` is not a timestamp", hint="write it like 2026-01-02T03:04:05Z")
     whole, fraction, zone = match.groups()

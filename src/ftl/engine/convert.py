@@ -26,7 +26,7 @@ from ftl.engine.values import (
 )
 from ftl.json_fields import Json, as_bool, as_int, as_object, as_objects, as_str, as_str_map, as_strs
 
-_RFC3339_SECONDS = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?Z")
+_RFC3339_SECONDS = r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?Z"
 
 State = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
 
@@ -238,7 +238,7 @@ def container_stats(item: Json) -> ContainerStats | None:
 
     Memory as the docker CLI shows it. The file cache is `inactive_file` in cgroup v2, `total_inactive_file` in v1.
     """
-    read = _RFC3339_SECONDS.match(as_str(item.get("read")))
+    read = re.match(_RFC3339_SECONDS, as_str(item.get("read")))
     memory = as_object(item.get("memory_stats"))
     if read is None or "usage" not in memory:
         return None

@@ -158,9 +158,9 @@ _TABLE: tuple[Row, ...] = (
     (r"kex_exchange_identification|Connection (?:closed|reset) by", _hung_up),
 )
 
-_CHANGED = re.compile(r"REMOTE HOST IDENTIFICATION HAS CHANGED")
-_OFFENDING = re.compile(r"Offending .*key in (.+):\d+")
-_NOISE = re.compile(r"^(?:Warning: Permanently added|Pseudo-terminal will not|@+|\s*$)")
+_CHANGED = r"REMOTE HOST IDENTIFICATION HAS CHANGED"
+_OFFENDING = r"Offending .*key in (.+):\d+"
+_NOISE = r"^(?:Warning: Permanently added|Pseudo-terminal will not|@+|\s*$)"
 
 
 def failure(attempt: Attempt, output: str) -> ServerError:
@@ -170,7 +170,7 @@ def failure(attempt: Attempt, output: str) -> ServerError:
         attempt: Whom it tried to reach.
         output: What it printed on stderr.
     """
-    if _CHANGED.search(output):
+    if re.search(_CHANGED, output):
         return _changed(attempt, output)
     for pattern, explain in _TABLE:
         found = re.search(pattern, output)
@@ -194,7 +194,7 @@ def runs_nothing(name: str, output: bytes) -> ServerError:
 
 def last_words(output: str) -> str | None:
     """The last line that says something."""
-    lines = [line.strip() for line in output.splitlines() if not _NOISE.match(line)]
+    lines = [line.strip() for line in output.splitlines() if not re.match(_NOISE, line)]
     return lines[-1] if lines else None
 
 
@@ -205,7 +205,7 @@ def _line_of(output: str, found: re.Match[str]) -> str:
 
 
 def _changed(attempt: Attempt, output: str) -> HostKeyChanged:
-    offending = _OFFENDING.search(output)
+    offending = re.search(_OFFENDING, output)
     port = attempt.resolved.port
     host = attempt.resolved.hostname or attempt.target.address
     entry = host if port == "22" else f"[{host}]:{port}"

@@ -10,8 +10,6 @@ import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ftl.config.age.age_file import AgeFile
-from ftl.config.age.secret_map import parse_map
 from ftl.config.variables.env_file import parse_env_file
 from ftl.config.yaml.marks import SourceFile
 from ftl.errors import FtlError
@@ -168,6 +166,9 @@ def _entry(name: str, text: str, structure: str) -> str:
 
 def _age_map(file: str, folder: Path, variables: Mapping[str, str]) -> Mapping[str, str] | SecretError:
     """All values of an age file, decrypted once for all secrets in it."""
+    from ftl.config.age.age_file import AgeFile
+    from ftl.config.age.secret_map import parse_map
+
     try:
         age_file = AgeFile(folder / file, variables)
         return parse_map(age_file.read().text, file)

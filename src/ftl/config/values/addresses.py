@@ -9,13 +9,13 @@ from ftl.config.values.scalars import HOST, InvalidValue
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 
 
-_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_DOMAIN = rf"{_LABEL}(?:\.{_LABEL})*"
 
 
 def domain(value: str) -> str:
     """A host name as browsers request it, in lower case."""
     host = value.lower()
-    if len(host) <= 253 and _DOMAIN.fullmatch(host):
+    if len(host) <= 253 and re.fullmatch(_DOMAIN, host):
         return host
     raise InvalidValue("is not a domain", _domain_hint(host))
 
@@ -28,7 +28,7 @@ def route_host(value: str) -> str:
 
 def _domain_hint(host: str) -> str:
     bare = re.sub(r"^[a-z]+://", "", host).partition("/")[0].partition(":")[0].rstrip(".")
-    if _DOMAIN.fullmatch(bare):
+    if re.fullmatch(_DOMAIN, bare):
         return f"write the host name alone: {bare}"
     if not host.isascii():
         try:

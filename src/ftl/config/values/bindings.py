@@ -11,7 +11,7 @@ from ftl.dataclass import dataclass
 _VOLUME_HINT = "write NAME:/path/in/the/container, or /path/on/the/server:/path/in/the/container"
 _FORWARD_HINT = "write HOST_PORT:CONTAINER_PORT, optionally with ADDRESS: before it or /udp behind it"
 _ADDRESS = r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}|\[[0-9a-fA-F:]+\]"
-_FORWARD = re.compile(rf"(?:({_ADDRESS}):)?([0-9]+):([0-9]+)(?:/(tcp|udp))?")
+_FORWARD = rf"(?:({_ADDRESS}):)?([0-9]+):([0-9]+)(?:/(tcp|udp))?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def parse_forward(text: str) -> Forward:
     Raises:
         InvalidValue: The text has another form.
     """
-    match = _FORWARD.fullmatch(text)
+    match = re.fullmatch(_FORWARD, text)
     if match is None:
         hint = f"write {text}:{text}" if re.fullmatch(r"[0-9]+", text) else _FORWARD_HINT
         raise InvalidValue("is not a forward", "write one forward for each port" if "-" in text else hint)

@@ -8,13 +8,13 @@ from ftl.config.values.scalars import InvalidValue, text
 from ftl.dataclass import dataclass
 
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([bkmgt]?)i?b?", re.IGNORECASE)
-_SIGNAL = re.compile(r"(?:SIG)?[A-Z][A-Z0-9+-]*|[0-9]{1,2}")
-_CAPABILITY = re.compile(r"(?:CAP_)?[A-Z_]+")
-_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_DEVICE = re.compile(r"(/[^:]+)(?::(/[^:]+))?(?::([rwm]{1,3}))?")
-_RESTART = re.compile(r"no|always|unless-stopped|on-failure(?::[0-9]{1,4})?")
-_TMPFS = re.compile(r"(/[^:]*)(?::([A-Za-z0-9_=,.%-]+))?")
+_SIZE = r"(?i)([0-9]+(?:\.[0-9]+)?) ?([bkmgt]?)i?b?"
+_SIGNAL = r"(?:SIG)?[A-Z][A-Z0-9+-]*|[0-9]{1,2}"
+_CAPABILITY = r"(?:CAP_)?[A-Z_]+"
+_HOST = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+_DEVICE = r"(/[^:]+)(?::(/[^:]+))?(?::([rwm]{1,3}))?"
+_RESTART = r"no|always|unless-stopped|on-failure(?::[0-9]{1,4})?"
+_TMPFS = r"(/[^:]*)(?::([A-Za-z0-9_=,.%-]+))?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Device:
 
 def size(value: str) -> int:
     """Bytes, from `512m`, `1.5g` or a bare number; units are powers of 1024, as in Docker."""
-    match = _SIZE.fullmatch(value.strip())
+    match = re.fullmatch(_SIZE, value.strip())
     if match is None:
         raise InvalidValue("is not a size", "write it like 512m or 2g")
     return round(float(match[1]) * _UNITS[match[2].lower()])
@@ -51,14 +51,14 @@ def cpus(value: str) -> float:
 
 def signal(value: str) -> str:
     """The name or number of a signal."""
-    if _SIGNAL.fullmatch(value.upper()) is None:
+    if re.fullmatch(_SIGNAL, value.upper()) is None:
         raise InvalidValue("is not a signal", "write it like SIGTERM or SIGQUIT")
     return value.upper()
 
 
 def capability(value: str) -> str:
     """A Linux capability, or ALL."""
-    if _CAPABILITY.fullmatch(value.upper()) is None:
+    if re.fullmatch(_CAPABILITY, value.upper()) is None:
         raise InvalidValue("is not a capability", "write it like NET_ADMIN")
     return value.upper()
 
@@ -67,7 +67,7 @@ def extra_host(value: str) -> str:
     """`NAME:ADDRESS` or `NAME=ADDRESS`; `host-gateway` is the server."""
     name, separator, address = re.sub(r"^([^:=]+)=", r"\1:", value).partition(":")
     bare = address.strip("[]")
-    if not separator or _HOST.fullmatch(name) is None or not _is_address(bare):
+    if not separator or re.fullmatch(_HOST, name) is None or not _is_address(bare):
         raise InvalidValue("is not a host with its address", "write it like db.example.com:203.0.113.7")
     return f"{name}:{bare}"
 
@@ -87,14 +87,14 @@ def _is_address(value: str) -> bool:
 def restart(value: str) -> str:
     """Docker's restart policy."""
     policy = {"true": "always", "false": "no"}.get(value, value)
-    if _RESTART.fullmatch(policy) is None:
+    if re.fullmatch(_RESTART, policy) is None:
         raise InvalidValue("is not a restart policy", "write no, always, unless-stopped or on-failure:3")
     return policy
 
 
 def tmpfs(value: str) -> str:
     """A path in the container for a file system in memory, also with options: `/run:size=64m`."""
-    if _TMPFS.fullmatch(value) is None:
+    if re.fullmatch(_TMPFS, value) is None:
         raise InvalidValue("is not a path in the container", "write it like /run or /run:size=64m")
     return value
 
@@ -117,7 +117,7 @@ def parse_device(value: str) -> Device:
     Raises:
         InvalidValue: The text has another form.
     """
-    match = _DEVICE.fullmatch(value)
+    match = re.fullmatch(_DEVICE, value)
     if match is None:
         raise InvalidValue("is not a device", "write it like /dev/ttyUSB0 or /dev/sda:/dev/xvda:r")
     return Device(match[1], match[2] or match[1], match[3] or "rwm")

@@ -14,18 +14,18 @@ _LONGEST = 366 * 24 * 3600.0
 _MAX_DIGITS = 18
 
 _NUMBER = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
-_DURATION_PART = re.compile(rf"({_NUMBER})(ns|us|µs|μs|ms|s|m|h)")
+_DURATION_PART = rf"({_NUMBER})(ns|us|µs|μs|ms|s|m|h)"
 # The intersection of FTL's documented names ([a-z0-9][a-z0-9_-]*), Docker's path components and DNS labels.
-_NAME = re.compile(r"[a-z0-9]+(?:(?:_|__|-+)[a-z0-9]+)*")
+_NAME = r"[a-z0-9]+(?:(?:_|__|-+)[a-z0-9]+)*"
 # Docker's reference grammar: [domain[:port]/]path[:tag][@digest] (distribution/reference).
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*|\[[0-9a-fA-F:]+\])"
-_IMAGE = re.compile(
+_IMAGE = (
     rf"(?:{HOST}(?::[0-9]+)?/)?{_COMPONENT}(?:/{_COMPONENT})*"
     r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
 )
-_PLATFORM = re.compile(r"linux/[a-z0-9_]+(?:/v[0-9]+)?")
-_VOLUME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
+_PLATFORM = r"linux/[a-z0-9_]+(?:/v[0-9]+)?"
+_VOLUME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]*"
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 LIMITS = (
     "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice",
@@ -93,7 +93,7 @@ def duration(value: str) -> float:
     if re.fullmatch(_NUMBER, value):
         seconds = float(value)
     else:
-        parts = _DURATION_PART.findall(value)
+        parts = re.findall(_DURATION_PART, value)
         if not parts or "".join(number + unit for number, unit in parts) != value:
             raise InvalidValue("is not a duration", "write it like 500ms, 10s, 1m30s or 1h")
         seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
@@ -112,13 +112,13 @@ def interval(value: str) -> float:
 
 def name(value: str) -> str:
     """The name of a project, service or dependency, which images and DNS names contain."""
-    if len(value) > 63 or not _NAME.fullmatch(value):
+    if len(value) > 63 or not re.fullmatch(_NAME, value):
         fixed = re.sub(r"[-_]*-[-_]*|_{3,}", "-", re.sub(r"[^a-z0-9_-]+", "-", value.lower())).strip("-_")[
             :63
         ]
         raise InvalidValue(
             "is not a name (a-z, 0-9, and - or _ between them; at most 63 characters)",
-            f"`{fixed}` would be one" if _NAME.fullmatch(fixed) else None,
+            f"`{fixed}` would be one" if re.fullmatch(_NAME, fixed) else None,
         )
     return value
 
@@ -126,10 +126,10 @@ def name(value: str) -> str:
 def image(value: str) -> str:
     """An image reference."""
     short = len(value) <= 512
-    if short and _IMAGE.fullmatch(value):
+    if short and re.fullmatch(_IMAGE, value):
         return value
     lower = value.lower()
-    hint = f"image names are in lower case: {lower}" if short and _IMAGE.fullmatch(lower) else None
+    hint = f"image names are in lower case: {lower}" if short and re.fullmatch(_IMAGE, lower) else None
     raise InvalidValue(
         "is not an image reference", hint or "write it like redis:7 or registry.example.com/shop/web:1.2"
     )
@@ -137,11 +137,11 @@ def image(value: str) -> str:
 
 def platform(value: str) -> str:
     """OS/ARCH[/VARIANT] in the builder's notation."""
-    if _PLATFORM.fullmatch(value):
+    if re.fullmatch(_PLATFORM, value):
         return value
     hint = (
         f"write linux/{value}"
-        if _PLATFORM.fullmatch(f"linux/{value}")
+        if re.fullmatch(_PLATFORM, f"linux/{value}")
         else "write it like linux/amd64 or linux/arm64"
     )
     raise InvalidValue("is not a platform", hint)
@@ -182,7 +182,7 @@ def _one_of(value: str, known: tuple[str, ...]) -> str:
 
 def volume_name(value: str) -> str:
     """The name of a Docker volume, by Docker's rule."""
-    if not _VOLUME.fullmatch(value):
+    if not re.fullmatch(_VOLUME, value):
         raise InvalidValue("is not a volume name (letters, digits, and _ . - after the first)")
     return value
 

@@ -26,7 +26,7 @@ _FIELDS: tuple[tuple[str, int, int, list[str]], ...] = (
     ("month", 1, 12, _MONTHS),
     ("day of week", 0, 7, _WEEKDAYS),
 )
-_PART = re.compile(r"(?:(\*)|([0-9a-z]+)(?:-([0-9a-z]+))?)(?:/([0-9]{1,2}))?")
+_PART = r"(?:(\*)|([0-9a-z]+)(?:-([0-9a-z]+))?)(?:/([0-9]{1,2}))?"
 
 _FARTHEST = 12 * 366
 """Days within which every schedule comes: 29 February 2096 is followed by the one of 2104."""
@@ -120,7 +120,7 @@ def _numbers(values: Iterable[int]) -> str:
 def _field(word: str, noun: str, lowest: int, highest: int, names: list[str]) -> frozenset[int]:
     values: set[int] = set()
     for part in word.split(","):
-        match = _PART.fullmatch(part)
+        match = re.fullmatch(_PART, part)
         if match is None:
             raise InvalidSchedule(f"has `{part}`, which is not a {noun}")
         star, first, last, step = match.groups()

@@ -28,7 +28,7 @@ _TOO_DEEP = f"the file is nested deeper than {MAX_DEPTH} levels"
 _CORE_TAGS = frozenset(
     f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "map", "seq")
 )
-_NOT_YAML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\U0010ffff]")
+_NOT_YAML = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\U0010ffff]"
 _Loader: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -221,7 +221,7 @@ def _syntax_hint(problem: str, line: str) -> str | None:
 
 def _character_problem(source: SourceFile) -> Problem:
     """A problem at the first character that YAML does not allow."""
-    found = _NOT_YAML.search(source.text)
+    found = re.search(_NOT_YAML, source.text)
     if found is None:
         return Mark(source, 1, 1).problem("not valid YAML: it contains a character that is not allowed")
     offset = found.start()
