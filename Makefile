@@ -108,7 +108,7 @@ bench-setup: engine ## What setting a bare server up costs beyond its packages; 
 bench-faults: engine ## Kills, cuts, full disks, crashes and power cuts under load: what is lost (nothing) (3 hours)
 	$(PYTHON) -m bench.faults
 
-bench-operations: engine ## Rollback, restart and scale under load: what is lost (nothing), seconds, disk use (20 minutes)
+bench-operations: engine ## Rollback, restart, scale, logs, exec: what is lost (nothing), seconds, disk use (20 minutes)
 	$(PYTHON) -m bench.operations
 
 bench-onboarding: engine ## Apps made by their frameworks' generators: from ftl init to the first answer (needs Node, Go)

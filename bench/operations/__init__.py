@@ -1,0 +1,1 @@
+"""Operations after the deploy: rollback, restart, scale, logs, exec, disk use."""
